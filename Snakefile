@@ -1,0 +1,40 @@
+# Platewise: from a plate's images to profiles and to the two benchmark figures of CPJUMP1.
+#
+#   snakemake --cores N                                        the default experiment
+#   snakemake --cores N --configfile FOLDER/config.yaml        your own
+#   snakemake --cores N --config only=PLATE --forcerun STAGE   one plate again, from a named stage
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: str(Path(workflow.basedir) / "config" / "config.yaml")
+
+
+include: "rules/common.smk"
+
+
+workdir: RESULTS
+
+
+include: "rules/fetch.smk"
+include: "rules/simulate.smk"
+include: "rules/cellprofiler.smk"
+include: "rules/images.smk"
+include: "rules/cells.smk"
+include: "rules/profiles.smk"
+include: "rules/benchmark.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        plates=[file for plate in CHOSEN for file in plate_results(plate)],
+        batches=[] if ONLY else batch_results(),
+        benchmark=[] if ONLY else benchmark_results(),
+    default_target: True

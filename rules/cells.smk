@@ -1,0 +1,67 @@
+# From CellProfiler's tables to the plate's cells and its wells.
+
+COMPARTMENTS = CONFIG["single_cells"]["compartments"] or OBJECTS or ["Cells", "Cytoplasm", "Nuclei"]
+
+
+def tables_of(wildcards):
+    """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
+    plate = plate_of(wildcards)
+    if source(plate) == "cellprofiler":
+        return located(plate["cellprofiler"])
+    folder = f"workspace/analysis/{wildcards.batch}/{wildcards.plate}/analysis"
+    return [f"{folder}/chunk_{chunk}" for chunk in range(CONFIG["cellprofiler"]["chunks"])]
+
+
+rule single_cells:
+    input:
+        tables=tables_of,
+    output:
+        cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
+        image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+        sites="workspace/quality_control/{batch}/{plate}/sites.csv",
+    log:
+        "logs/single_cells/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/single_cells/{batch}/{plate}.tsv"
+    params:
+        batch="{batch}",
+        plate="{plate}",
+        published=lambda wildcards: source(plate_of(wildcards)) == "cellprofiler",
+        compartments=COMPARTMENTS,
+        image_pattern=CONFIG["single_cells"]["site_pattern"],
+        bad_sites=CONFIG["single_cells"]["bad_sites"],
+        code=code_digest("single_cells.py"),
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(240),
+    message:
+        "{wildcards.plate}: joining single cells"
+    script:
+        "../scripts/single_cells.py"
+
+
+rule aggregate:
+    input:
+        cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
+        image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+    output:
+        profiles="workspace/profiles/{batch}/{plate}/{plate}.parquet",
+    log:
+        "logs/aggregate/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/aggregate/{batch}/{plate}.tsv"
+    params:
+        batch="{batch}",
+        plate="{plate}",
+        operation=CONFIG["aggregate"]["operation"],
+        exclude_features=CONFIG["aggregate"]["exclude_features"],
+        code=code_digest("aggregate.py"),
+    threads: 2
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    message:
+        "{wildcards.plate}: cells to wells"
+    script:
+        "../scripts/aggregate.py"

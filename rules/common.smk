@@ -1,0 +1,126 @@
+# The experiment: its configuration, its plates, and where each plate starts.
+
+import json
+import os
+import re
+import shlex
+import sys
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from lib.cellprofiler import compartments
+from lib.code import code_digest, digest_of
+from lib.config import complete_config
+from lib.errors import InputError, listed
+from lib.experiment import (
+    LEVELS,
+    PLATE_LEVELS,
+    chosen_plates,
+    comparisons,
+    conditions,
+    feature_set_levels,
+    file_of,
+    levels_of,
+)
+from lib.plates import is_address, read_plates, source
+from lib.summary import failure_summary, plate_summary
+from snakemake.exceptions import WorkflowError
+
+
+def checked(check, *arguments):
+    """What `check` returns; what it finds wrong is said without a traceback."""
+    try:
+        return check(*arguments)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+CONFIG_FILE = Path(os.path.abspath(workflow.configfiles[0]))
+CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
+RESULTS = os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
+
+
+def located(location):
+    """A path of the experiment, as the rules see it from the results folder; an address as it is."""
+    if is_address(location):
+        return location
+    return os.path.relpath(CONFIG_FILE.parent / location, RESULTS)
+
+
+def of_workflow(path):
+    """A path of the workflow, as the rules see it from the results folder.
+
+    Relative, so that a project that is moved together with its results is not run again.
+    """
+    return os.path.relpath(path, RESULTS)
+
+
+PLATES = checked(read_plates, CONFIG_FILE.parent / CONFIG["plates"], LEVELS)
+BY_NAME = {(plate["batch"], plate["plate"]): plate for plate in PLATES}
+ONLY = None if CONFIG["only"] is None else str(CONFIG["only"]).split(",")
+CHOSEN = checked(chosen_plates, PLATES, ONLY)
+BATCHES = {}
+for plate in PLATES:
+    BATCHES.setdefault(plate["batch"], []).append(plate)
+STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]
+if STARTS_WITH_IMAGES and "assay" not in CONFIG:
+    raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")
+
+
+def plate_of(wildcards):
+    """The sample sheet's row of a job's plate."""
+    return BY_NAME[wildcards.batch, wildcards.plate]
+
+
+def memory(megabytes):
+    """Memory that grows with each attempt of a job."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def minutes(number):
+    """Run time that grows with each attempt of a job."""
+    return lambda wildcards, attempt: number * attempt
+
+
+def plate_map(wildcards):
+    """The plate map of a job's plate, or where it is fetched to."""
+    return place_of(plate_of(wildcards)["plate_map"])
+
+
+def annotation(wildcards):
+    """The annotation table of a job's perturbation type; none when the config names none."""
+    described = CONFIG["annotation"].get(plate_of(wildcards)["perturbation"])
+    return place_of(described["table"]) if described else []
+
+
+def plate_results(plate):
+    """The files of one plate that stand on that plate alone."""
+    batch, name = plate["batch"], plate["plate"]
+    cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
+    return cells + [file_of(plate, level) for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
+
+
+def batch_results():
+    """The plates' profiles whose features were selected over their whole batch."""
+    return [
+        file_of(plate, level)
+        for plate in PLATES
+        for level in levels_of(plate, CONFIG)
+        if level not in PLATE_LEVELS
+    ]
+
+
+wildcard_constraints:
+    batch=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    plate=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    chunk=r"\d+",
+
+
+onsuccess:
+    print(plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
+
+
+onerror:
+    print(plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
+    print(failure_summary(log[0] if isinstance(log, list) else log))

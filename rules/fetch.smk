@@ -1,0 +1,89 @@
+# What the sample sheet or the config names by address (s3://, https://), brought into the results by
+# Snakemake's storage plugins. Nothing is contacted unless the config says `fetch: true`.
+
+FETCHED = {
+    Path(location).name: location
+    for location in (
+        *(plate.get(column, "") for plate in PLATES for column in ("plate_map", "profiles")),
+        *(described["table"] for described in CONFIG["annotation"].values()),
+    )
+    if is_address(location)
+}
+
+
+def place_of(location):
+    """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
+    return f"workspace/fetched/{Path(location).name}" if is_address(location) else located(location)
+
+
+if CONFIG["fetch"]:
+    from botocore import UNSIGNED
+    from lib.addresses import resolved_address
+
+    # The Gallery's buckets are public: no credentials are sent.
+    storage s3:
+        provider="s3",
+        signature_version=UNSIGNED,
+
+    storage http:
+        provider="http",
+
+
+def stored(address):
+    """The storage object of an address; none unless the config says `fetch: true`."""
+    if not CONFIG["fetch"]:
+        return []
+    if address.startswith("s3://"):
+        return ancient(storage.s3(checked(resolved_address, address)))
+    return ancient(storage.http(address))
+
+
+# Hard links where possible: Snakemake drops its own copy afterwards, and a plate is 60 GB.
+COPY = (
+    "(cp -rl {input.stored:q} {output.fetched:q} || cp -r {input.stored:q} {output.fetched:q}) > {log} 2>&1"
+    if CONFIG["fetch"]
+    else "echo {params.address:q} is not fetched: set fetch: true in the config, or add --config fetch=true."
+    " | tee {log} >&2; exit 1"
+)
+
+
+rule fetch_images:
+    input:
+        stored=lambda wildcards: stored(plate_of(wildcards)["images"]),
+    output:
+        fetched=directory("images/{batch}/images/{plate}"),
+    log:
+        "logs/fetch_images/{batch}/{plate}.log",
+    params:
+        address=lambda wildcards: plate_of(wildcards)["images"],
+    wildcard_constraints:
+        plate="|".join(re.escape(p["plate"]) for p in STARTS_WITH_IMAGES if is_address(p["images"])) or "(?!)",
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(600),
+    message:
+        "{wildcards.plate}: fetching images from {params.address}"
+    shell:
+        COPY
+
+
+rule fetch_file:
+    input:
+        stored=lambda wildcards: stored(FETCHED[wildcards.name]),
+    output:
+        fetched="workspace/fetched/{name}",
+    log:
+        "logs/fetch_file/{name}.log",
+    params:
+        address=lambda wildcards: FETCHED[wildcards.name],
+    wildcard_constraints:
+        name="|".join(map(re.escape, FETCHED)) or "(?!)",
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(60),
+    message:
+        "Fetching {params.address}"
+    shell:
+        COPY

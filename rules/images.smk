@@ -1,0 +1,39 @@
+# From a plate's images to CellProfiler's tables.
+
+
+def images_of(wildcards):
+    """The folder of a plate's images (or its load_data.csv), or where it is fetched to."""
+    location = plate_of(wildcards)["images"]
+    if is_address(location):
+        return f"images/{wildcards.batch}/images/{wildcards.plate}"
+    return located(location)
+
+
+rule load_data:
+    input:
+        images=images_of,
+    output:
+        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+        with_illum="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+        dropped="workspace/quality_control/{batch}/{plate}/dropped_sites.csv",
+    log:
+        "logs/load_data/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/load_data/{batch}/{plate}.tsv"
+    params:
+        plate=lambda wildcards: {
+            name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")
+        },
+        channels={channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])},
+        pattern=CONFIG["images"]["pattern"],
+        bad_sites=CONFIG["images"]["bad_sites"],
+        illumination="images/{batch}/illum/{plate}",
+        code=code_digest("load_data.py"),
+    threads: 2
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(60),
+    message:
+        "{wildcards.plate}: listing and checking images"
+    script:
+        "../scripts/load_data.py"

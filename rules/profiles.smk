@@ -1,0 +1,197 @@
+# From annotated wells to selected features: each rule is one level of a plate's profiles.
+
+PROFILES = "workspace/profiles/{batch}/{plate}/{plate}"
+IMPORTED = [Path(file_of(plate, plate["level"])).stem for plate in PLATES if source(plate) == "profiles"]
+
+
+ruleorder: import_profiles > aggregate
+ruleorder: import_profiles > annotate
+ruleorder: import_profiles > normalize
+ruleorder: import_profiles > feature_select
+
+
+def population(wildcards):
+    """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
+    plates = BATCHES[wildcards.batch] if CONFIG["normalize"]["over"] == "batch" else [plate_of(wildcards)]
+    return [file_of(plate, "augmented") for plate in plates]
+
+
+def selected_profiles(wildcards):
+    """The profiles of a plate that a feature selection starts from.
+
+    Published profiles whose features were selected over the batch are selected further on the plate.
+    """
+    plate = plate_of(wildcards)
+    over_batch = f"normalized_feature_select{wildcards.infix}_batch"
+    return file_of(plate, over_batch if plate.get("level") == over_batch else f"normalized{wildcards.infix}")
+
+
+def dropped_by_selection(wildcards):
+    """The table of the features that a selection on the plate, or over its batch, drops."""
+    batch, plate = wildcards.batch, wildcards.plate
+    folder = f"{batch}/{plate}/{plate}" if wildcards.scope == "plate" else f"{batch}/{batch}"
+    level = f"normalized_feature_select{wildcards.infix}_{wildcards.scope}"
+    return f"workspace/profiles/{folder}_{level}_dropped.csv"
+
+
+def published_profiles(wildcards):
+    """The file of a plate's published profiles, or where it is fetched to."""
+    return place_of(plate_of(wildcards)["profiles"])
+
+
+rule import_profiles:
+    input:
+        profiles=published_profiles,
+    output:
+        profiles="workspace/profiles/{batch}/{plate}/{imported}.parquet",
+    log:
+        "logs/import_profiles/{batch}/{plate}/{imported}.log",
+    params:
+        plate=plate_of,
+        code=code_digest("import_profiles.py"),
+    wildcard_constraints:
+        imported="|".join(map(re.escape, IMPORTED)) or "(?!)",
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    message:
+        "{wildcards.plate}: reading published profiles"
+    script:
+        "../scripts/import_profiles.py"
+
+
+rule annotate:
+    input:
+        profiles=f"{PROFILES}.parquet",
+        plate_map=plate_map,
+        annotation=annotation,
+    output:
+        profiles=f"{PROFILES}_augmented.parquet",
+        unmatched=f"{PROFILES}_unmatched_wells.csv",
+    log:
+        "logs/annotate/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/annotate/{batch}/{plate}.tsv"
+    params:
+        plate=plate_of,
+        gene=lambda wildcards: CONFIG["annotation"]
+        .get(plate_of(wildcards)["perturbation"], {})
+        .get("gene"),
+        code=code_digest("annotate.py"),
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    message:
+        "{wildcards.plate}: annotating wells"
+    script:
+        "../scripts/annotate.py"
+
+
+rule normalize:
+    input:
+        profiles=f"{PROFILES}_augmented.parquet",
+        population=population,
+    output:
+        profiles=f"{PROFILES}_normalized{{infix}}.parquet",
+        dropped=f"{PROFILES}_normalized{{infix}}_dropped.csv",
+    log:
+        "logs/normalize/{batch}/{plate}{infix}.log",
+    benchmark:
+        "benchmarks/normalize/{batch}/{plate}{infix}.tsv"
+    params:
+        reference=lambda wildcards: "negcon" if wildcards.infix else "all",
+        over=CONFIG["normalize"]["over"],
+        column=CONFIG["controls"]["column"],
+        negcon=CONFIG["controls"]["negcon"],
+        minimum=CONFIG["normalize"]["minimum_wells"],
+        code=code_digest("normalize.py"),
+    wildcard_constraints:
+        infix="(_negcon)?",
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    message:
+        "{wildcards.plate}: normalizing to {params.reference} wells"
+    script:
+        "../scripts/normalize.py"
+
+
+rule dropped_features:
+    input:
+        profiles=selected_profiles,
+    output:
+        dropped=f"{PROFILES}_normalized_feature_select{{infix}}_{{scope}}_dropped.csv",
+    log:
+        "logs/dropped_features/{batch}/{plate}{infix}_{scope}.log",
+    benchmark:
+        "benchmarks/dropped_features/{batch}/{plate}{infix}_{scope}.tsv"
+    params:
+        settings=CONFIG["feature_select"],
+        code=code_digest("dropped_features.py"),
+    wildcard_constraints:
+        infix="(_negcon)?",
+        scope="plate",
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(20),
+    message:
+        "{wildcards.plate}: selecting features"
+    script:
+        "../scripts/dropped_features.py"
+
+
+rule dropped_features_of_batch:
+    input:
+        profiles=lambda wildcards: [
+            file_of(plate, f"normalized{wildcards.infix}")
+            for plate in BATCHES[wildcards.batch]
+            if f"normalized{wildcards.infix}" in levels_of(plate, CONFIG)
+        ],
+    output:
+        dropped="workspace/profiles/{batch}/{batch}_normalized_feature_select{infix}_batch_dropped.csv",
+    log:
+        "logs/dropped_features/{batch}{infix}_batch.log",
+    benchmark:
+        "benchmarks/dropped_features/{batch}{infix}_batch.tsv"
+    params:
+        settings=CONFIG["feature_select"],
+        code=code_digest("dropped_features.py"),
+    wildcard_constraints:
+        infix="(_negcon)?",
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, input, attempt: (2000 + 200 * len(input.profiles)) * attempt,
+        runtime=minutes(60),
+    message:
+        "{wildcards.batch}: selecting features over the batch"
+    script:
+        "../scripts/dropped_features.py"
+
+
+rule feature_select:
+    input:
+        profiles=selected_profiles,
+        dropped=dropped_by_selection,
+    output:
+        profiles=f"{PROFILES}_normalized_feature_select{{infix}}_{{scope}}.parquet",
+    log:
+        "logs/feature_select/{batch}/{plate}{infix}_{scope}.log",
+    params:
+        settings=CONFIG["feature_select"],
+        over=lambda wildcards: wildcards.scope,
+        code=code_digest("feature_select.py"),
+    wildcard_constraints:
+        infix="(_negcon)?",
+        scope="plate|batch",
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    message:
+        "{wildcards.plate}: profiles with selected features ({wildcards.scope})"
+    script:
+        "../scripts/feature_select.py"

@@ -1,0 +1,148 @@
+"""Summarise the cells of each well: their mean (or median), and how many cells and sites there are.
+
+Missing values are left out, feature by feature, as pycytominer's `aggregate` does; sums run in float64
+over the cells in the table's order, so that the same cells give the same bytes with any number of
+threads. A few columns are read at a time: the plate's cells are never in memory. Wells without a cell
+are kept: Metadata_Count_Cells is 0 and every feature is missing.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from lib.cells import feature_names, use_threads
+from lib.errors import InputError, listed
+from lib.logs import logged
+from lib.tables import feature_columns, provenance, write_profiles
+from lib.wells import well_order
+
+logger = logging.getLogger("platewise")
+
+# Memory for the columns that are read at one time, as float64.
+BLOCK_BYTES = 128 * 2**20
+
+
+def summarise_wells(
+    file: pq.ParquetFile, wells: Sequence[str], features: Sequence[str], operation: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each well's cells, counted and summarised.
+
+    Args:
+        file: the single-cell table.
+        wells: the rows of the result.
+        features: its columns.
+        operation: `mean` or `median`.
+
+    Returns:
+        Number of cells a well; wells x features in float64, NaN where no cell has a value.
+
+    Raises:
+        InputError: for cells in a well that is not among `wells`.
+    """
+    of_cell = file.read(columns=["Metadata_Well"])["Metadata_Well"].to_pylist()
+    if strange := sorted(set(of_cell) - set(wells)):
+        raise InputError(
+            f"Wells {listed(strange)} have cells but no row in the Image table: make both again."
+        )
+    position = {well: at for at, well in enumerate(wells)}
+    row = np.array([position[well] for well in of_cell], dtype=np.int64)
+    counts = np.bincount(row, minlength=len(wells))
+    summary = np.full((len(wells), len(features)), np.nan)
+    width = max(1, BLOCK_BYTES // (8 * max(1, len(row))))
+    for start in range(0, len(features), width):
+        block = file.read(columns=features[start : start + width])
+        found = means(block, row) if operation == "mean" else medians(block, row)
+        summary[counts > 0, start : start + width] = found
+    return counts, summary
+
+
+def means(block: pa.Table, row: np.ndarray) -> np.ndarray:
+    """Mean of each column over the cells of each row number, in rising order of `row`.
+
+    The sums are taken in the order of the table and by one thread, so that they never differ.
+    """
+    order = np.argsort(row, kind="stable")
+    starts = np.flatnonzero(np.diff(row[order], prepend=-1))
+    found = np.empty((len(starts), block.num_columns))
+    for at, column in enumerate(block.columns):
+        values = column.to_numpy().astype(float)[order]
+        missing = np.isnan(values)
+        values[missing] = 0
+        with np.errstate(invalid="ignore"):
+            found[:, at] = np.add.reduceat(values, starts) / np.add.reduceat(~missing, starts, dtype=int)
+    return found
+
+
+def medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
+    """Median of each column over the cells of each row number, in rising order of `row`."""
+    values = pl.from_arrow(block).select(pl.all().cast(pl.Float64).fill_nan(None))
+    found = values.with_columns(pl.Series("row", row)).group_by("row").median().sort("row")
+    return found.drop("row").to_numpy()
+
+
+def aggregate(cells: str | Path, image: str | Path, operation: str, exclude: Sequence[str]) -> pd.DataFrame:
+    """The profiles of one plate: a row a well, in plate order.
+
+    Args:
+        cells: the single-cell table (Parquet).
+        image: the table of sites beside it, which also has the sites without a cell (Parquet).
+        operation: `mean` or `median`.
+        exclude: regular expressions of columns that are no features, see `feature_names`.
+
+    Raises:
+        InputError: for another operation, or cells in wells that have no site.
+    """
+    if operation not in ("mean", "median"):
+        raise InputError(f"aggregate: operation `{operation}` is none of mean, median.")
+    sites = pq.read_table(image, columns=["Metadata_Plate", "Metadata_Well"]).to_pandas()
+    counted = sites.groupby("Metadata_Well").size()
+    wells = sorted(counted.index, key=well_order)
+    with pq.ParquetFile(cells) as file:
+        features = feature_names(file.schema_arrow.names, exclude)
+        number, summary = summarise_wells(file, wells, features, operation)
+    keys = pd.DataFrame(
+        {
+            "Metadata_Plate": sites["Metadata_Plate"].unique().repeat(len(wells)),
+            "Metadata_Well": wells,
+            "Metadata_Count_Cells": number,
+            "Metadata_Count_Sites": counted.reindex(wells).to_numpy(),
+        }
+    )
+    return pd.concat([keys, pd.DataFrame(summary, columns=features)], axis=1)
+
+
+def main(cells: str | Path, image: str | Path, profiles: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Write the profiles of one plate; `parameters`: batch, plate, operation, exclude_features."""
+    table = aggregate(cells, image, parameters["operation"], parameters["exclude_features"])
+    empty = table.loc[table["Metadata_Count_Cells"] == 0, "Metadata_Well"]
+    logger.info(
+        "plate %s: %d wells, %d cells, %d features; wells without a cell: %s",
+        parameters["plate"],
+        len(table),
+        table["Metadata_Count_Cells"].sum(),
+        len(feature_columns(table)),
+        listed(empty, 1536) or "none",
+    )
+    write_profiles(table, profiles, provenance(parameters, [cells, image]))
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        use_threads(snakemake.threads)
+        main(
+            snakemake.input.cells,
+            snakemake.input.image,
+            snakemake.output.profiles,
+            {
+                "batch": snakemake.params.batch,
+                "plate": snakemake.params.plate,
+                "operation": snakemake.params.operation,
+                "exclude_features": list(snakemake.params.exclude_features),
+            },
+        )

@@ -1,0 +1,171 @@
+"""Annotate a plate's profiles with its plate map, its reagents and its row of the sample sheet.
+
+Every well of the plate map and every well of the profiles is there afterwards: a well that only one
+of the two knows is kept and named in a table. (`pycytominer.annotate` joins by an inner join, which
+loses such wells without a word.)
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from lib.errors import InputError, listed
+from lib.logs import logged
+from lib.plates import KNOWN, read_table
+from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+from lib.wells import well_name, well_order
+
+WELL_COLUMNS = ("well_position", "well", "Metadata_Well")
+KEYS = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
+COUNTS = ["Metadata_Count_Cells", "Metadata_Count_Sites"]
+
+
+def read_plate_map(path: str | Path) -> pd.DataFrame:
+    """Read a plate map: one row a well, columns `well_position` and `broad_sample`, and any others.
+
+    An empty `broad_sample` beside a `solvent` is that solvent (the negative controls of CPJUMP1's
+    compound plates); without one it is an empty well.
+
+    Raises:
+        InputError: naming the file and the wells that stand there twice or are no wells.
+    """
+    columns, rows = read_table(path)
+    name = next((column for column in WELL_COLUMNS if column in columns), None)
+    if name is None or "broad_sample" not in columns:
+        raise InputError(
+            f"{path}: a plate map has the columns well_position and broad_sample; this one has "
+            f"{listed(columns)}."
+        )
+    try:
+        wells = [well_name(row[name]) for row in rows]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    twice = [well for well, count in Counter(wells).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: well {listed(twice)} stands there more than once.")
+    plate_map = pd.DataFrame(rows, dtype=str).drop(columns=name)
+    plate_map.insert(0, "well", wells)
+    if not rows:
+        raise InputError(f"{path} lists no well.")
+    return plate_map
+
+
+def read_annotation(path: str | Path, gene: str | None) -> pd.DataFrame:
+    """Read what is known of the reagents, one row a `broad_sample`; column `gene` becomes `gene`."""
+    columns, rows = read_table(path)
+    if "broad_sample" not in columns:
+        raise InputError(f"{path} lacks the column broad_sample; it has {listed(columns)}.")
+    twice = [name for name, n in Counter(row["broad_sample"] for row in rows).items() if n > 1]
+    if twice:
+        raise InputError(
+            f"{path}: broad_sample {listed(name or '(empty)' for name in twice)} stands there more "
+            "than once; keep one row for each."
+        )
+    table = pd.DataFrame(rows, columns=columns, dtype=str)
+    if gene is not None and gene != "gene":
+        if gene not in columns:
+            raise InputError(f"{path} has no column `{gene}` for the gene; set annotation.*.gene.")
+        table["gene"] = table[gene]
+    return table
+
+
+def unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
+    """The wells that only the plate map or only the profiles know, with which of the two."""
+    measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
+    return [
+        (well, "not in the plate map") for well in sorted(measured - mapped, key=well_order)
+    ] + [
+        (well, "on the plate map, but without a site")
+        for well in sorted(mapped - measured, key=well_order)
+    ]
+
+
+def annotate(
+    profiles: pd.DataFrame,
+    plate_map: pd.DataFrame,
+    annotation: pd.DataFrame | None,
+    plate: Mapping[str, str],
+) -> pd.DataFrame:
+    """Join profiles, plate map, reagents and the plate's row; one row for each well of either.
+
+    Args:
+        profiles: aggregated profiles of the plate.
+        plate_map: from `read_plate_map`.
+        annotation: from `read_annotation`; None when the plate map alone says what is in the wells.
+        plate: the sample sheet's row; its columns become metadata too.
+
+    Returns:
+        The profiles in plate order: metadata (strings; missing where nothing is known), counts (0
+        cells, 0 sites for a well without images), then the features.
+    """
+    known = plate_map
+    if annotation is not None:
+        columns = [
+            name for name in annotation.columns if name not in plate_map or name == "broad_sample"
+        ]
+        known = plate_map.merge(annotation[columns], on="broad_sample", how="left", validate="m:1")
+    if "solvent" in known:
+        empty = known["broad_sample"] == ""
+        known["broad_sample"] = known["broad_sample"].mask(empty, known["solvent"])
+    known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
+    known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
+    features = feature_columns(profiles)
+    measured = profiles[
+        ["Metadata_Well", *[name for name in COUNTS if name in profiles], *features]
+    ]
+    joined = known.merge(measured, on="Metadata_Well", how="outer", validate="1:1")
+    for name in COUNTS:
+        if name in joined:
+            joined[name] = joined[name].fillna(0).astype(int)
+    constant = {"Metadata_Batch": plate["batch"], "Metadata_Plate": plate["plate"]}
+    constant |= {
+        f"Metadata_{name}": value or pd.NA
+        for name, value in plate.items()
+        if name not in KNOWN or name in ("plate_map", "perturbation", "cell_line", "timepoint")
+    }
+    constant["Metadata_plate_map"] = Path(plate["plate_map"]).name
+    metadata = [name for name in joined.columns if name not in (*features, *COUNTS, *constant)]
+    of_plate = pd.DataFrame(constant, index=joined.index, dtype="str")
+    order = [*KEYS, *(name for name in constant if name not in KEYS)]
+    order += [name for name in metadata if name not in order]
+    order += [name for name in COUNTS if name in joined]
+    result = pd.concat([of_plate, joined.drop(columns=of_plate.columns, errors="ignore")], axis=1)
+    return result[[*order, *features]].sort_values(
+        "Metadata_Well", key=lambda wells: wells.map(well_order), ignore_index=True
+    )
+
+
+def main() -> None:
+    """Write the annotated profiles and the table of wells that did not match."""
+    plate = snakemake.params.plate
+    profiles = read_profiles(snakemake.input.profiles)
+    plate_map = read_plate_map(snakemake.input.plate_map)
+    annotation = None
+    if snakemake.input.annotation:
+        annotation = read_annotation(snakemake.input.annotation, snakemake.params.gene)
+        unknown = set(plate_map["broad_sample"]) - set(annotation["broad_sample"]) - {""}
+        if unknown:
+            logging.warning(
+                "%s does not know %d broad_sample of %s: %s",
+                snakemake.input.annotation,
+                len(unknown),
+                snakemake.input.plate_map,
+                listed(sorted(unknown)),
+            )
+    unmatched = unmatched_wells(profiles, plate_map)
+    for well, why in unmatched:
+        logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
+    annotated = annotate(profiles, plate_map, annotation, plate)
+    with whole(snakemake.output.unmatched) as part:
+        pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
+    inputs = [snakemake.input.profiles, snakemake.input.plate_map]
+    inputs += [snakemake.input.annotation] if snakemake.input.annotation else []
+    made_by = provenance({"plate": plate, "gene": snakemake.params.gene}, inputs)
+    write_profiles(annotated, snakemake.output.profiles, made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()

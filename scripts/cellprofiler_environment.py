@@ -1,0 +1,145 @@
+"""Build CellProfiler's own Python environment from the locks in envs/.
+
+CellProfiler's pins cannot share an environment with pycytominer, so it gets one of its own, without
+its window (wxPython) and its database client (mysqlclient). Python 3.9, a JDK and a C compiler are
+needed: python-javabridge is compiled against them. An environment cannot be moved, so it is built
+in place; the file complete.json is written last and says that it is whole.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lib.cellprofiler import JDK_HELP, java_home, logged_to, output_of
+from lib.errors import InputError
+
+VERSION = "4.2.8.1"
+PYTHON = "3.9"
+MARKER = "complete.json"
+LOCKS = Path(__file__).resolve().parents[1] / "envs"
+COMPILER_HELP = (
+    "Install one: Debian/Ubuntu `sudo apt-get install build-essential`, "
+    "Fedora `sudo dnf install gcc gcc-c++`, conda `conda install -c conda-forge compilers`, "
+    "macOS `xcode-select --install`."
+)
+
+
+def find_jdk(environment):
+    """The folder of a JDK (a Java with javac and the C headers); InputError says how to get one."""
+    home = java_home(environment)
+    if home is None:
+        raise InputError(f"CellProfiler needs a JDK and there is none on this machine. {JDK_HELP}")
+    if not (Path(home) / "include" / "jni.h").exists():
+        raise InputError(
+            f"CellProfiler needs a JDK, and {home} is a Java without the headers to compile against "
+            f"(include/jni.h). {JDK_HELP}"
+        )
+    return home
+
+
+def find_compiler(environment):
+    """The C compiler's command; InputError says how to get one."""
+    for name in (environment.get("CC", ""), "cc", "gcc", "clang"):
+        found = shutil.which(name, path=environment.get("PATH", "")) if name else None
+        if found and output_of([found, "--version"], environment) is not None:
+            return found
+    raise InputError(
+        f"CellProfiler needs a C compiler and there is none on this machine. {COMPILER_HELP}"
+    )
+
+
+def find_python(environment):
+    """The path of a Python 3.9 that really runs, or "3.9", which lets uv fetch one.
+
+    Looked for on the PATH and among pyenv's versions, whose shim on the PATH may be empty.
+    """
+    candidates = [shutil.which(f"python{PYTHON}", path=environment.get("PATH", ""))]
+    roots = [
+        environment.get("PYENV_ROOT"),
+        (output_of(["pyenv", "root"], environment) or "").strip(),
+        str(Path(environment.get("HOME", "~")).expanduser() / ".pyenv"),
+    ]
+    for root in dict.fromkeys(root for root in roots if root):
+        candidates += sorted(
+            str(path) for path in Path(root, "versions").glob(f"{PYTHON}*/bin/python{PYTHON}")
+        )
+    for candidate in candidates:
+        if candidate and runs_as(candidate, environment):
+            return candidate
+    return PYTHON
+
+
+def runs_as(python, environment):
+    """Whether a Python runs and is the version that CellProfiler needs."""
+    told = output_of([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], environment)
+    return (told or "").strip() == PYTHON
+
+
+def step(arguments, environment, log):
+    """Run one command of the build; InputError with its last words where it fails."""
+    log.write(" ".join(arguments) + "\n")
+    log.flush()
+    done = subprocess.run(
+        arguments, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode != 0:
+        said = Path(log.name).read_text(errors="replace").splitlines()[-25:]
+        raise InputError(
+            "CellProfiler's environment cannot be built: "
+            f"`{' '.join(arguments)}` failed. Its last words in {log.name}:\n" + "\n".join(said)
+        )
+
+
+def build(folder, log):
+    """Build the environment in `folder`, wiping what is there, and mark it complete."""
+    environment = dict(os.environ)
+    # What belongs to the workflow's own environment must not steer the new one.
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"):
+        environment.pop(name, None)
+    environment["JAVA_HOME"] = find_jdk(environment)
+    compiler = find_compiler(environment)
+    environment.setdefault("CC", compiler)
+    source = find_python(environment)
+    if folder.exists():
+        if any(folder.iterdir()) and not ({"pyvenv.cfg", MARKER} & {p.name for p in folder.iterdir()}):
+            raise InputError(f"{folder} holds something else than an environment; move it away.")
+        shutil.rmtree(folder)
+    uv = [sys.executable, "-m", "uv"]
+    install = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
+    install += ["--require-hashes", "--no-build-isolation"]
+    step([*uv, "venv", "--python", source, str(folder)], environment, log)
+    # numpy 1 and Cython must be there before javabridge and centrosome are compiled against them.
+    step([*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)
+    environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
+    step([*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)
+    command = folder / "bin" / "cellprofiler"
+    told = output_of([str(command), "--version"], environment) or "it does not start"
+    if told.strip().splitlines()[-1:] != [VERSION]:
+        raise InputError(f"CellProfiler was installed, but `{command} --version` says: {told}")
+    made_of = {
+        "cellprofiler": VERSION,
+        "command": str(command),
+        "python": (output_of([str(folder / "bin" / "python"), "--version"], environment) or "").strip(),
+        "java_home": environment["JAVA_HOME"],
+        "compiler": compiler,
+    }
+    (folder / MARKER).write_text(json.dumps(made_of, indent=1) + "\n")
+
+
+def command_line():
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the environment's folder")
+    return parser
+
+
+if __name__ == "__main__":
+    options = command_line().parse_args()
+    with logged_to(options.log) as log_file:
+        # Not resolve(): an environment lies where its user sees it.
+        build(Path(options.output).absolute(), log_file)

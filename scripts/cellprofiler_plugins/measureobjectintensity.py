@@ -1,0 +1,106 @@
+"""MeasureObjectIntensity, with CellProfiler's settings and numbers, in one pass over the objects.
+
+An object set's pixels are collected once and sorted once a channel
+(`platewise_kernels.intensity`). Volumes, masked images, overlapping objects and a shown window are
+left to the built-in module.
+"""
+
+import cellprofiler.modules.measureobjectintensity as builtin
+import numpy
+import scipy.ndimage
+from cellprofiler_core.constants.measurement import C_LOCATION
+from platewise_kernels import intensity, ranking
+from platewise_kernels.inputs import plain_labels, plain_pixels
+from platewise_kernels.pixels import ObjectPixels, sorted_by_object
+
+
+class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
+    """CellProfiler's MeasureObjectIntensity with a faster measurement."""
+
+    def run(self, workspace):
+        """Measure all images and object sets, in the built-in module's order."""
+        images = self._plain_inputs(workspace)
+        if images is None:
+            super().run(workspace)
+            return
+        objects = {}
+        for image_name, image in images.items():
+            for object_name in self.objects_list.value:
+                if object_name not in objects:
+                    labels = plain_labels(
+                        workspace.object_set.get_objects(object_name), image.shape
+                    )
+                    pixels = ObjectPixels(labels)
+                    objects[object_name] = pixels, pixels.values(intensity.inner_boundary(labels))
+                features = measured(image, *objects[object_name])
+                self._record(workspace, image_name, object_name, features)
+
+    def _plain_inputs(self, workspace):
+        """The images' pixels by name; None if the built-in module has to do (or to complain)."""
+        names = self.images_list.value
+        object_names = self.objects_list.value
+        known = workspace.object_set.object_names
+        if self.show_window or not names or not object_names or set(object_names) - set(known):
+            return None
+        images = {}
+        for name in names:
+            pixels = plain_pixels(workspace.image_set.get_image(name, must_be_grayscale=True))
+            if pixels is None or any(
+                plain_labels(workspace.object_set.get_objects(object_name), pixels.shape) is None
+                for object_name in object_names
+            ):
+                return None
+            images[name] = pixels
+        return images
+
+    @staticmethod
+    def _record(workspace, image_name, object_name, features):
+        depth = numpy.zeros(features.shape[1])
+        for category, feature, values in (
+            *(
+                (builtin.INTENSITY, name, row)
+                for name, row in zip(builtin.ALL_MEASUREMENTS, features)
+            ),
+            (C_LOCATION, builtin.LOC_CMI_X, features[15]),
+            (C_LOCATION, builtin.LOC_CMI_Y, features[16]),
+            (C_LOCATION, builtin.LOC_CMI_Z, features[20]),
+            (C_LOCATION, builtin.LOC_MAX_X, features[17]),
+            (C_LOCATION, builtin.LOC_MAX_Y, features[18]),
+            (C_LOCATION, builtin.LOC_MAX_Z, depth),
+        ):
+            column = "{}_{}_{}".format(category, feature, image_name)
+            workspace.measurements.add_measurement(object_name, column, values)
+
+
+def measured(image, pixels, edge):
+    """The statistics of `intensity.statistics` plus a row 20, the depth of the weighted centre."""
+    values = pixels.values(image)
+    order = ranking.value_order(values)
+    ordered = sorted_by_object(values, order, pixels.owners, pixels.starts)
+    features, tied = intensity.statistics(
+        values, ordered, pixels.positions, image.shape[1], edge, pixels.starts
+    )
+    if features.shape[1] and not features[19].any():  # no edge at all: zeros instead of 0 / 0
+        features[5:10] = 0
+    if tied.any():
+        features[17:19] = tied_maxima(image, pixels)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        depth = 0 / features[0]
+    depth[pixels.starts[1:] == pixels.starts[:-1]] = 0
+    return numpy.vstack([features, depth])
+
+
+def tied_maxima(image, pixels):
+    """Column and row of the maxima where pixels share one: which is SciPy's choice.
+
+    It follows from the order in which its unstable sort leaves equal values, so SciPy is asked with
+    the array that the built-in module gives it.
+    """
+    places = numpy.flatnonzero(pixels.labels)
+    labels = pixels.labels.ravel()[places]
+    present = numpy.unique(labels)
+    chosen = scipy.ndimage.maximum_position(image.ravel()[places], labels, present)
+    chosen = places[numpy.array(chosen, int).reshape(-1)]
+    out = numpy.zeros((2, pixels.count))
+    out[:, present - 1] = chosen % image.shape[1], chosen // image.shape[1]
+    return out

@@ -1,0 +1,101 @@
+"""MeasureTexture, with CellProfiler's settings and numbers, from sparse co-occurrence counts.
+
+The built-in module fills and reads a dense 256 x 256 matrix for each object, scale and direction.
+Here only the grey level pairs that occur are counted (`platewise_kernels.texture`), and the 8-bit
+image is made once a channel. Volumes, masked images and a shown window are left to the built-in
+module.
+"""
+
+import cellprofiler.modules.measuretexture as builtin
+import numpy
+import skimage.exposure
+import skimage.util
+from platewise_kernels import texture
+from platewise_kernels.inputs import plain_labels, plain_pixels
+from platewise_kernels.pixels import bounding_boxes
+
+
+class MeasureTexture(builtin.MeasureTexture):
+    """CellProfiler's MeasureTexture with a faster measurement."""
+
+    def run(self, workspace):
+        """Measure all images, scales and objects, in the built-in module's order."""
+        image_names = self.images_list.value
+        object_names = self.objects_list.value if self.wants_object_measurements() else []
+        if self.show_window or not self._is_plain(workspace, image_names, object_names):
+            super().run(workspace)
+            return
+        shapes = {}
+        for image_name in image_names:
+            grey = self._grey_levels(workspace, image_name)
+            whole = None
+            if self.wants_image_measurements():
+                whole = texture.image_textures(
+                    grey, self._distances(), texture.DIRECTIONS, texture.LOGS
+                )
+            objects = {}
+            for name in object_names:
+                if (name, grey.shape) not in shapes:
+                    shapes[name, grey.shape] = _regions(workspace, name, grey.shape)
+                objects[name] = texture.object_textures(
+                    grey,
+                    *shapes[name, grey.shape],
+                    self._distances(),
+                    texture.DIRECTIONS,
+                    texture.LOGS
+                )
+            self._record(workspace, image_name, whole, objects)
+
+    def _is_plain(self, workspace, image_names, object_names):
+        for image_name in image_names:
+            image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
+            pixels = plain_pixels(image)
+            if pixels is None:
+                return False
+            if any(
+                plain_labels(workspace.get_objects(name), pixels.shape) is None
+                for name in object_names
+            ):
+                return False
+            reach = self._distances().max()
+            if self.wants_image_measurements() and reach >= min(pixels.shape):
+                return False
+        return True
+
+    def _distances(self):
+        return numpy.array([group.scale.value for group in self.scale_groups])
+
+    def _grey_levels(self, workspace, image_name):
+        """The image in the grey levels asked for, as the built-in module makes them."""
+        image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
+        grey = skimage.util.img_as_ubyte(image.pixel_data)
+        levels = int(self.gray_levels.value)
+        if levels != 256:
+            grey = skimage.exposure.rescale_intensity(
+                grey, in_range=(0, 255), out_range=(0, levels - 1)
+            ).astype(numpy.uint8)
+        return numpy.ascontiguousarray(grey)
+
+    def _record(self, workspace, image_name, whole, objects):
+        levels = "{:d}".format(int(self.gray_levels.value))
+        for index, distance in enumerate(self._distances()):
+            for name, features in [("Image", whole), *objects.items()]:
+                if features is None:
+                    continue
+                for direction, of_direction in enumerate(features[index]):
+                    scale = "{:d}_{:02d}".format(distance, direction)
+                    for feature, value in zip(builtin.F_HARALICK, of_direction):
+                        column = "_".join([builtin.TEXTURE, feature, image_name, scale, levels])
+                        if name == "Image":
+                            value = value if numpy.isfinite(value) else 0
+                            workspace.measurements.add_image_measurement(column, value)
+                        else:
+                            value = numpy.where(numpy.isfinite(value), value, 0)
+                            workspace.add_measurement(name, column, value)
+
+
+def _regions(workspace, object_name, shape):
+    """Label matrix, bounding boxes and the labels that occur, of an object set."""
+    labels = plain_labels(workspace.get_objects(object_name), shape)
+    bounds = bounding_boxes(labels, int(labels.max()))
+    return labels, bounds, numpy.flatnonzero(bounds[:, 2] >= 0)

@@ -1,0 +1,113 @@
+"""Read plain TIFF and PNG files as Bio-Formats would, without a Java virtual machine.
+
+Only what is certain is read here: one grey plane of 8 or 16 bits, from a TIFF file that holds
+nothing that one of Bio-Formats' many readers would treat in its own way, or from a PNG file. For
+everything else `read_plane` returns None and CellProfiler asks Bio-Formats.
+"""
+
+import os
+import re
+
+import numpy
+import PIL.Image
+import tifffile
+
+#: Tags that leave the pixels alone: TIFF's own, Photoshop's, the notes of Harmony and Flex.
+PLAIN_TAGS = {
+    254, 255, 256, 257, 258, 259, 262, 263, 266, 269, 270, 271, 272, 273, 274, 277, 278, 279, 280,
+    281, 282, 283, 284, 285, 296, 297, 305, 306, 315, 316, 317, 320, 322, 323, 324, 325, 338, 339,
+    340, 341, 700, 34377, 34665, 34675, 65200, 65500,
+}  # fmt: skip
+COMPRESSIONS = {1, 5, 8, 32773, 32946}  # none, LZW, deflate, PackBits, old deflate
+MAX_SAMPLE_VALUE = 281
+#: Programs whose files Bio-Formats reads in a way of its own.
+SPECIAL_SOFTWARE = ("MetaMorph", "MetaSeries", "EZ-C1", "SlideBook", "FluoView", "Improvision", "OME")
+
+
+def read_plane(path, plane=None):
+    """Pixels (2-D, the file's own numbers) and the value that Bio-Formats scales by, or None.
+
+    `plane`: number of the TIFF page from 0; None is the first, as in Bio-Formats, unless the file
+    is a stack of channels.
+    """
+    extension = os.path.splitext(path)[1].lower()
+    try:
+        if extension in (".tif", ".tiff"):
+            return _read_tiff(path, plane)
+        if extension == ".png" and not plane:
+            return _read_png(path)
+    except (OSError, ValueError, KeyError, SyntaxError, tifffile.TiffFileError):
+        return None  # Bio-Formats reads it, or says what is wrong with it
+    return None
+
+
+def _read_tiff(path, plane):
+    with tifffile.TiffFile(path) as tiff:
+        if tiff.is_bigtiff or (plane is not None and not 0 <= int(plane) < len(tiff.pages)):
+            return None
+        first = tiff.pages[0]
+        page = tiff.pages[int(plane or 0)]
+        if not _is_plain(first) or not _is_plain(page) or _is_special(tiff, first):
+            return None
+        if page.shape != first.shape or page.dtype != first.dtype:
+            return None
+        scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
+        dtype = numpy.dtype(page.dtype).newbyteorder("=")
+        shape = page.shape
+    with PIL.Image.open(path) as image:
+        image.seek(int(plane or 0))
+        pixels = numpy.array(image)
+    if pixels.shape != shape or pixels.dtype.newbyteorder("=") != dtype:
+        return None
+    if scale is None:
+        scale = numpy.iinfo(dtype).max
+    return pixels, int(scale)
+
+
+def _is_plain(page):
+    """Whether a TIFF page is one grey plane of whole numbers whose meaning is beyond doubt."""
+    tags = page.tags
+    photometric = int(page.photometric)
+    if {tag.code for tag in tags} - PLAIN_TAGS or page.samplesperpixel != 1:
+        return False
+    if page.bitspersample not in (8, 16) or page.sampleformat not in (None, 1):
+        return False
+    if int(page.compression) not in COMPRESSIONS or len(page.shape) != 2:
+        return False
+    if any(tags[code].value != 1 for code in (266, 274) if code in tags):  # bit order, orientation
+        return False
+    if 65200 in tags and set(re.findall(r'Factor="([^"]*)"', str(tags[65200].value))) - {"1"}:
+        return False
+    if photometric == 3:  # a palette: only the one that changes nothing
+        levels = numpy.arange(1 << page.bitspersample)
+        table = numpy.array(page.colormap)
+        return page.bitspersample == 8 and bool((table >> 8 == levels).all())
+    return photometric == 1
+
+
+def _is_special(tiff, page):
+    """Whether a file's notes may make Bio-Formats take its pages for channels or read other files."""
+    notes = page.description or ""
+    software = str(page.software or "")
+    if any(name in software for name in SPECIAL_SOFTWARE):
+        return True
+    if len(tiff.pages) > 1:
+        return notes != ""
+    return not (notes == "" or notes.startswith(("ImageJ=", '{"shape"')))
+
+
+def _read_png(path):
+    with PIL.Image.open(path) as image:
+        if image.format != "PNG" or "transparency" in image.info or getattr(image, "n_frames", 1) > 1:
+            return None
+        if image.mode not in ("L", "I", "I;16"):
+            return None
+        wide = image.mode != "L"
+        pixels = numpy.array(image)
+    if not wide:
+        with open(path, "rb") as file:
+            depth = file.read(25)[24]
+        if depth != 8:  # fewer bits are stretched by one reader and not by the other
+            return None
+        return pixels, 255
+    return pixels.astype(numpy.uint16), 65535

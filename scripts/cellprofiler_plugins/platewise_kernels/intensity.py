@@ -1,0 +1,148 @@
+"""Intensity statistics of objects, from their pixels collected object by object."""
+
+import numpy
+
+from .compiled import compiled
+
+
+@compiled
+def inner_boundary(labels):
+    """Labelled pixels with a 4-neighbour of another label or background (1, else 0)."""
+    height, width = labels.shape
+    edge = numpy.zeros((height, width), numpy.uint8)
+    for i in range(height):
+        for j in range(width):
+            label = labels[i, j]
+            if label > 0 and (
+                (i > 0 and labels[i - 1, j] != label)
+                or (j > 0 and labels[i, j - 1] != label)
+                or (j < width - 1 and labels[i, j + 1] != label)
+                or (i < height - 1 and labels[i + 1, j] != label)
+            ):
+                edge[i, j] = 1
+    return edge
+
+
+@compiled
+def quantile(ordered, fraction):
+    """Value at `fraction` of the sorted pixels: weighted mean of the neighbours, or the lower."""
+    size = ordered.size
+    place = size * fraction
+    index = int(numpy.floor(place))
+    rest = place - index
+    if index < size - 1:
+        return ordered[index] * (1.0 - rest) + ordered[index + 1] * rest
+    return numpy.float64(ordered[index])
+
+
+@compiled
+def median_deviation(ordered, median):
+    """Median distance from the median, by walking outwards from it in the sorted pixels."""
+    size = ordered.size
+    place = size / 2.0
+    index = int(numpy.floor(place))
+    rest = place - index
+    wanted = index + 1 if index < size - 1 else index
+    above = 0
+    while above < size and ordered[above] < median:
+        above += 1
+    below = above - 1
+    previous = 0.0
+    current = 0.0
+    for _ in range(wanted + 1):
+        previous = current
+        up = ordered[above] - median if above < size else numpy.inf
+        down = median - ordered[below] if below >= 0 else numpy.inf
+        if down <= up:
+            current = down
+            below -= 1
+        else:
+            current = up
+            above += 1
+    if index < size - 1:
+        return previous * (1.0 - rest) + current * rest
+    return current
+
+
+@compiled
+def statistics(values, ordered, positions, width, edge, starts):
+    """Twenty statistics an object (rows) plus whether its maximum is shared by several pixels.
+
+    0 integrated, 1 mean, 2 deviation, 3 minimum, 4 maximum; 5 to 9 the same of the edge pixels;
+    10 mass displacement, 11 lower quartile, 12 median, 13 median deviation, 14 upper quartile;
+    15, 16 intensity-weighted centre (column, row); 17, 18 place of the maximum (column, row);
+    19 number of edge pixels. Objects without pixels keep zeros.
+    """
+    count = starts.size - 1
+    out = numpy.zeros((20, count))
+    tied = numpy.zeros(count, numpy.bool_)
+    for owner in range(count):
+        first = starts[owner]
+        last = starts[owner + 1]
+        if first == last:
+            continue
+        size = float(last - first)
+        total = 0.0
+        edge_total = 0.0
+        edge_size = 0.0
+        row_sum = 0.0
+        column_sum = 0.0
+        row_weighted = 0.0
+        column_weighted = 0.0
+        for k in range(first, last):
+            value = numpy.float64(values[k])
+            row = positions[k] // width
+            column = positions[k] - row * width
+            total += value
+            row_sum += row
+            column_sum += column
+            row_weighted += row * value
+            column_weighted += column * value
+            if edge[k]:
+                edge_total += value
+                edge_size += 1.0
+        mean = total / size
+        edge_mean = edge_total / edge_size
+        squares = 0.0
+        edge_squares = 0.0
+        edge_low = numpy.inf
+        edge_high = -numpy.inf
+        place = first
+        for k in range(first, last):
+            value = numpy.float64(values[k])
+            squares += (value - mean) * (value - mean)
+            if value > values[place]:
+                place = k
+            if edge[k]:
+                edge_squares += (value - edge_mean) * (value - edge_mean)
+                edge_low = min(edge_low, value)
+                edge_high = max(edge_high, value)
+        inside = ordered[first:last]
+        tied[owner] = last - first > 1 and inside[-1] == inside[-2]
+        centre_column = column_weighted / total
+        centre_row = row_weighted / total
+        away_column = column_sum / size - centre_column
+        away_row = row_sum / size - centre_row
+        median = quantile(inside, 0.5)
+        out[0, owner] = total
+        out[1, owner] = mean
+        out[2, owner] = numpy.sqrt(squares / size)
+        out[3, owner] = inside[0]
+        out[4, owner] = inside[-1]
+        out[5, owner] = edge_total
+        out[6, owner] = edge_mean
+        out[7, owner] = numpy.sqrt(edge_squares / edge_size)
+        out[8, owner] = edge_low if edge_size > 0 else 0.0
+        out[9, owner] = edge_high if edge_size > 0 else 0.0
+        out[10, owner] = numpy.sqrt(away_column * away_column + away_row * away_row)
+        out[11, owner] = quantile(inside, 0.25)
+        out[12, owner] = median
+        out[13, owner] = median_deviation(inside, median)
+        out[14, owner] = quantile(inside, 0.75)
+        out[15, owner] = centre_column
+        out[16, owner] = centre_row
+        row = positions[place] // width
+        out[17, owner] = positions[place] - row * width
+        out[18, owner] = row
+        out[19, owner] = edge_size
+    return out, tied

@@ -1,0 +1,212 @@
+"""Keep a run's numeric measurements in memory until somebody needs them on disk.
+
+CellProfiler appends every feature of every site to an HDF5 file of its own, about a millisecond
+each, and writes the object numbers anew with each feature: of a field with 7,000 features most of
+the time. The store holds numbers of new features in memory, answers from there, and writes them to
+the HDF5 file when they reach `LIMIT` bytes, when something else asks for the file itself, or when a
+file that stays is closed. What it does not hold (text, relationships, image lists) goes to the file
+as ever.
+"""
+
+import weakref
+
+import cellprofiler_core.measurement._measurements as measurements
+import numpy
+from cellprofiler_core.utilities.hdf5_dict import HDF5Dict
+
+#: Bytes of numbers held before they are written out; keeps memory flat over a chunk's sites.
+LIMIT = 256 << 20
+
+_stores = weakref.WeakSet()
+
+
+def install():
+    """Let CellProfiler make its measurements with this store from now on."""
+    measurements.HDF5Dict = MeasurementStore
+
+
+class MeasurementStore(HDF5Dict):
+    """CellProfiler's measurement file with a memory in front of it."""
+
+    def __init__(self, hdf5_filename, *arguments, copy=None, **options):
+        self.held = {}
+        self.held_bytes = 0
+        self.types = {}
+        for store in list(_stores):  # a copy starts from another store's file
+            if copy is not None and store.holds_file(copy.file):
+                store.write_out()
+        super().__init__(hdf5_filename, *arguments, copy=copy, **options)
+        _stores.add(self)
+
+    def holds_file(self, hdf5_file):
+        """Whether `hdf5_file` (h5py) is this store's."""
+        return hasattr(self, "hdf5_file") and self.hdf5_file == hdf5_file
+
+    def __setitem__(self, key, values):
+        object_name, feature_name, number = key[:3]
+        vector = None
+        if len(key) == 3 or key[3] is None:
+            number, vector = _single(number, values)
+        if vector is None or not self._takes((object_name, feature_name)):
+            self.write_feature(object_name, feature_name)
+            super().__setitem__(key, values)
+            return
+        self._hold((object_name, feature_name), number, vector)
+
+    def _takes(self, name):
+        """Whether a feature's numbers are held here: it is new, or was held before."""
+        return name in self.types or not self._in_file(*name)
+
+    def _in_file(self, object_name, feature_name):
+        return (object_name, feature_name) in self.indices or (
+            object_name in self.top_group and feature_name in self.top_group[object_name]
+        )
+
+    def _hold(self, name, number, vector):
+        kind = self.types.get(name)
+        if vector.size:
+            # As in the file: the first numbers decide on the type, whole numbers give way to others.
+            if kind is None or (kind.kind in "iu" and vector.dtype.kind == "f"):
+                kind = self.types[name] = vector.dtype
+            vector = vector.astype(kind)
+        else:
+            self.types.setdefault(name, None)
+        sites = self.held.setdefault(name, {})
+        self.held_bytes += vector.nbytes - (sites[number].nbytes if number in sites else 0)
+        sites[number] = vector
+        if self.held_bytes > LIMIT:
+            self.write_out()
+
+    def __getitem__(self, key):
+        object_name, feature_name, number = key
+        sites = self.held.get((object_name, feature_name))
+        if sites is not None:
+            numbers = [number] if numpy.isscalar(number) else number
+            if not self._in_file(object_name, feature_name) or all(n in sites for n in numbers):
+                vectors = self._read((object_name, feature_name), sites, numbers)
+                return vectors[0] if numpy.isscalar(number) else vectors
+            self.write_feature(object_name, feature_name)
+        return super().__getitem__(key)
+
+    def _read(self, name, sites, numbers):
+        kind = self.types[name]
+        if kind is None:  # nothing but empty vectors
+            return [numpy.array([]) for _ in numbers]
+        found = [sites.get(number) for number in numbers]
+        return [
+            None if vector is None or vector.size == 0 else vector.astype(kind) for vector in found
+        ]
+
+    def __delitem__(self, key):
+        self.write_feature(*key[:2])
+        if len(key) == 2:
+            self.types.pop(key, None)
+        super().__delitem__(key)
+
+    def write_feature(self, object_name, feature_name):
+        """Write one feature's numbers to the file and hold them no longer."""
+        sites = self.held.pop((object_name, feature_name), None)
+        if not sites:
+            return
+        self.held_bytes -= sum(vector.nbytes for vector in sites.values())
+        numbers = numpy.array(list(sites))
+        super().__setitem__((object_name, feature_name, numbers), list(sites.values()))
+
+    def write_out(self):
+        """Write all numbers to the file."""
+        for name in list(self.held):
+            self.write_feature(*name)
+
+    def add_all(self, object_name, feature_name, *arguments, **options):
+        """Replace a feature for all sites (in the file)."""
+        self.write_feature(object_name, feature_name)
+        self.types.pop((object_name, feature_name), None)
+        super().add_all(object_name, feature_name, *arguments, **options)
+
+    def add_feature(self, object_name, feature_name):
+        """Announce a feature without numbers."""
+        if (object_name, feature_name) not in self.held:
+            super().add_feature(object_name, feature_name)
+
+    def has_object(self, object_name):
+        """Whether an object has features."""
+        return object_name in self.top_level_names()
+
+    def has_feature(self, object_name, feature_name):
+        """Whether a feature exists."""
+        name = (object_name, feature_name)
+        return name in self.held or self._in_file(*name)
+
+    def get_indices(self, object_name, feature_name):
+        """The sites that have a feature, as the keys of a dictionary."""
+        sites = self.held.get((object_name, feature_name))
+        if sites is None:
+            return super().get_indices(object_name, feature_name)
+        if not self._in_file(object_name, feature_name):
+            return sites
+        return {**super().get_indices(object_name, feature_name), **sites}
+
+    def get_dataset(self, object_name, feature_name):
+        """A feature's numbers in the file."""
+        self.write_feature(object_name, feature_name)
+        return super().get_dataset(object_name, feature_name)
+
+    def get_feature_dtype(self, object_name, feature_name):
+        """A feature's type."""
+        if (object_name, feature_name) in self.held:
+            return numpy.dtype(self.types[object_name, feature_name] or int)
+        return super().get_feature_dtype(object_name, feature_name)
+
+    def top_level_names(self):
+        """Names of the objects, in the file's (alphabetical) order."""
+        return sorted({*super().top_level_names(), *(name for name, _ in self.held)})
+
+    def second_level_names(self, object_name):
+        """Names of an object's features, in the file's (alphabetical) order."""
+        held = {feature for name, feature in self.held if name == object_name}
+        in_file = super().second_level_names(object_name) if object_name in self.top_group else []
+        return sorted({*in_file, *held})
+
+    def reorder(self, object_name, feature_name, image_numbers):
+        """Renumber the sites of a feature."""
+        self.write_feature(object_name, feature_name)
+        super().reorder(object_name, feature_name, image_numbers)
+
+    def clear(self):
+        """Forget all measurements."""
+        self.held.clear()
+        self.types.clear()
+        self.held_bytes = 0
+        super().clear()
+
+    def flush(self):
+        """Bring the file up to date, unless it is a temporary one that nobody reads."""
+        if not self.is_temporary:
+            self.write_out()
+        super().flush()
+
+    def file_contents(self):
+        """The file's bytes."""
+        self.write_out()
+        return super().file_contents()
+
+    def close(self):
+        """Close the file; a temporary one vanishes, and what is held with it."""
+        if hasattr(self, "hdf5_file") and not self.is_temporary and self.mode != "r":
+            self.write_out()
+        self.held = {}
+        super().close()
+
+
+def _single(number, values):
+    """Site number and vector of an assignment of numbers to a single site, else (number, None)."""
+    if not numpy.isscalar(number):
+        if len(number) != 1 or len(values) != 1:
+            return number, None
+        number, values = number[0], values[0]
+    if values is None:
+        values = []
+    vector = numpy.atleast_1d(numpy.asarray(values))
+    if vector.ndim != 1 or (vector.size and vector.dtype.kind not in "iuf"):
+        return number, None
+    return int(number), vector.copy()

@@ -1,0 +1,113 @@
+"""Distances inside objects and sums over rings and wedges around their centres."""
+
+import numpy
+
+from .compiled import compiled
+
+DIAGONAL = numpy.sqrt(2.0)
+
+
+@compiled
+def distance_to_edge(labels, bounds, border):
+    """Euclidean distance of each labelled pixel to the nearest pixel outside its object.
+
+    `bounds`: boxes as of `pixels.bounding_boxes`; `border`: whether the image's border counts as an
+    edge. Exact: squared distances are whole numbers. Infinite where an object has no edge.
+    """
+    height, width = labels.shape
+    far = numpy.int64(height + width) * (height + width)
+    out = numpy.zeros((height, width))
+    for label in range(1, bounds.shape[0]):
+        top, left, bottom, right = bounds[label]
+        if bottom < 0:
+            continue
+        tall = bottom - top + 1
+        wide = right - left + 1
+        vertical = numpy.empty((tall, wide + 2), numpy.int64)
+        # Columns beside the box hold no pixel of the object: distance 0, if they are in the image.
+        vertical[:, 0] = 0 if left > 0 or border else far
+        vertical[:, wide + 1] = 0 if right < width - 1 or border else far
+        for j in range(wide):
+            gap = 0 if top > 0 or border else height + width
+            for i in range(tall):
+                gap = gap + 1 if labels[top + i, left + j] == label else 0
+                vertical[i, j + 1] = gap
+            gap = 0 if bottom < height - 1 or border else height + width
+            for i in range(tall - 1, -1, -1):
+                gap = gap + 1 if labels[top + i, left + j] == label else 0
+                vertical[i, j + 1] = min(vertical[i, j + 1], gap)
+            for i in range(tall):
+                vertical[i, j + 1] = min(vertical[i, j + 1] * vertical[i, j + 1], far)
+        for i in range(tall):
+            for j in range(1, wide + 1):
+                if labels[top + i, left + j - 1] != label:
+                    continue
+                best = vertical[i, j]
+                step = 1
+                while step * step < best and (j - step >= 0 or j + step <= wide + 1):
+                    if j - step >= 0:
+                        best = min(best, step * step + vertical[i, j - step])
+                    if j + step <= wide + 1:
+                        best = min(best, step * step + vertical[i, j + step])
+                    step += 1
+                distance = numpy.sqrt(numpy.float64(best)) if best < far else numpy.inf
+                out[top + i, left + j - 1] = distance
+    return out
+
+
+@compiled
+def distance_from_seeds(labels, bounds, seeds):
+    """Length of the shortest way inside the object (steps 1 and sqrt 2) from its seeds; -1 if none.
+
+    `seeds`: rows and columns; a seed belongs to the object it lies in. Repeated sweeps over each
+    object's box until nothing changes give what a priority queue would.
+    """
+    height, width = labels.shape
+    out = numpy.full((height, width), numpy.inf)
+    for k in range(seeds.shape[1]):
+        out[seeds[0, k], seeds[1, k]] = 0.0
+    for label in range(1, bounds.shape[0]):
+        top, left, bottom, right = bounds[label]
+        changed = bottom >= 0
+        while changed:
+            changed = False
+            for sweep in range(2):
+                for row in range(bottom - top + 1):
+                    i = top + row if sweep == 0 else bottom - row
+                    back = i - 1 if sweep == 0 else i + 1
+                    inside = 0 <= back < height
+                    for pass_ in range(2):
+                        for column in range(right - left + 1):
+                            j = left + column if pass_ == sweep else right - column
+                            if labels[i, j] != label:
+                                continue
+                            best = out[i, j]
+                            beside = j - 1 if pass_ == sweep else j + 1
+                            if 0 <= beside < width and labels[i, beside] == label:
+                                best = min(best, out[i, beside] + 1.0)
+                            if inside:
+                                if labels[back, j] == label:
+                                    best = min(best, out[back, j] + 1.0)
+                                if j > 0 and labels[back, j - 1] == label:
+                                    best = min(best, out[back, j - 1] + DIAGONAL)
+                                if j < width - 1 and labels[back, j + 1] == label:
+                                    best = min(best, out[back, j + 1] + DIAGONAL)
+                            if best < out[i, j]:
+                                out[i, j] = best
+                                changed = True
+    for i in range(height):
+        for j in range(width):
+            if labels[i, j] == 0 or out[i, j] == numpy.inf:
+                out[i, j] = -1.0
+    return out
+
+
+@compiled
+def ring_sums(values, owners, rings, wedges, count, ring_count):
+    """Sums of `values` by object and ring, and by object, ring and wedge, in their own type."""
+    by_ring = numpy.zeros((count, ring_count), values.dtype)
+    by_wedge = numpy.zeros((count, ring_count, 8), values.dtype)
+    for k in range(values.size):
+        by_ring[owners[k], rings[k]] += values[k]
+        by_wedge[owners[k], rings[k], wedges[k]] += values[k]
+    return by_ring, by_wedge

@@ -1,0 +1,215 @@
+"""Haralick's texture features from sparse co-occurrence counts.
+
+The definitions are those of mahotas.features.haralick (symmetric co-occurrence, features 1 to 13,
+base-2 logarithms, `ignore_zeros` for objects): of a region's pairs only the grey level pairs that
+occur are kept and visited. With symmetric counts the two marginals are one, and the entropies
+HXY1 and HXY2 are both twice the marginal's entropy HX.
+"""
+
+import numpy
+
+from .compiled import compiled
+
+#: Row and column step of each direction, in mahotas' order.
+DIRECTIONS = numpy.array([(0, 1), (1, 1), (1, 0), (1, -1)])
+
+#: n * log2(n) for the counts that occur often.
+LOGS = numpy.arange(1 << 15, dtype=float)
+LOGS[1:] *= numpy.log2(LOGS[1:])
+
+
+@compiled
+def n_log_n(count, logs):
+    """count * log2(count) from the table `logs`, or worked out beyond its end."""
+    return logs[count] if count < logs.size else count * numpy.log2(float(count))
+
+
+@compiled
+def haralick(counts, touched, used, levels, logs, out):
+    """The 13 features of one co-occurrence matrix, written to `out`; `counts` is set back to 0.
+
+    `counts`: pairs by (lower level * `levels` + higher level); `touched[:used]`: its entries above
+    0; `levels`: one more than the region's highest grey level.
+    """
+    marginal = numpy.zeros(levels, numpy.int64)
+    plus = numpy.zeros(2 * levels, numpy.int64)
+    minus = numpy.zeros(levels, numpy.int64)
+    pairs = 0
+    squares = 0.0
+    inverse = 0.0
+    entropy = 0.0
+    product = 0.0
+    for k in range(used):
+        entry = touched[k]
+        low = entry // levels
+        high = entry - low * levels
+        count = counts[entry]
+        counts[entry] = 0
+        pairs += count
+        marginal[low] += count
+        marginal[high] += count
+        plus[low + high] += 2 * count
+        minus[high - low] += 2 * count
+        product += 2.0 * count * low * high
+        if low == high:
+            squares += 4.0 * count * count
+            inverse += 2.0 * count
+            entropy += n_log_n(2 * count, logs)
+        else:
+            squares += 2.0 * count * count
+            inverse += 2.0 * count / (1.0 + (high - low) * (high - low))
+            entropy += 2.0 * n_log_n(count, logs)
+    total = 2.0 * pairs
+    log_total = numpy.log2(total)
+    mean = 0.0
+    mean_square = 0.0
+    marginal_entropy = 0.0
+    occupied = 0
+    for level in range(levels):
+        count = marginal[level]
+        if count > 0:
+            occupied += 1
+            share = count / total
+            mean += share * level
+            mean_square += share * level * level
+            marginal_entropy += n_log_n(count, logs)
+    contrast = 0.0
+    minus_mean = 0.0
+    minus_entropy = 0.0
+    for level in range(levels):
+        count = minus[level]
+        if count > 0:
+            share = count / total
+            contrast += share * level * level
+            minus_mean += share
+            minus_entropy += n_log_n(count, logs)
+    minus_mean /= levels
+    minus_variance = 0.0
+    for level in range(levels):
+        difference = minus[level] / total - minus_mean
+        minus_variance += difference * difference
+    plus_mean = 0.0
+    plus_square = 0.0
+    plus_entropy = 0.0
+    for level in range(2 * levels):
+        count = plus[level]
+        if count > 0:
+            share = count / total
+            plus_mean += share * level
+            plus_square += share * level * level
+            plus_entropy += n_log_n(count, logs)
+    variance = mean_square - mean * mean
+    if occupied == 1:  # exactly 0 in mahotas; here the logarithms could leave a rounding error
+        entropy = plus_entropy = minus_entropy = marginal_entropy = 0.0
+        variance = 0.0
+    else:
+        entropy = log_total - entropy / total
+        plus_entropy = log_total - plus_entropy / total
+        minus_entropy = log_total - minus_entropy / total
+        marginal_entropy = log_total - marginal_entropy / total
+    out[0] = squares / total / total
+    out[1] = contrast
+    deviation = numpy.sqrt(variance)
+    if occupied == 1 or deviation == 0.0:
+        out[2] = 1.0
+    else:
+        out[2] = (1.0 / deviation / deviation) * (product / total - mean * mean)
+    out[3] = variance
+    out[4] = inverse / total
+    out[5] = plus_mean
+    out[6] = plus_square - plus_mean * plus_mean
+    out[7] = plus_entropy
+    out[8] = entropy
+    out[9] = minus_variance / levels
+    out[10] = minus_entropy
+    shared = entropy - 2.0 * marginal_entropy
+    out[11] = shared if marginal_entropy == 0.0 else shared / marginal_entropy
+    out[12] = numpy.sqrt(max(0.0, 1.0 - numpy.exp(2.0 * shared)))
+
+
+@compiled
+def object_textures(image, labels, bounds, present, distances, directions, logs):
+    """Features of each object: distances x directions x 13 x objects.
+
+    `image`: uint8; `bounds`: first row, first column, last row, last column of each label;
+    `present`: the labels that occur. Pairs with a grey level 0 do not count; an object without a
+    pair in one of the directions gets NaN at that distance (mahotas refuses it).
+    """
+    out = numpy.empty((distances.size, directions.shape[0], 13, present.size))
+    counts = numpy.zeros(256 * 256, numpy.int32)
+    touched = numpy.empty(256 * 256, numpy.int32)
+    features = numpy.empty(13)
+    for index in range(present.size):
+        label = present[index]
+        top, left, bottom, right = bounds[label]
+        tall = bottom - top + 1
+        wide = right - left + 1
+        crop = numpy.zeros((tall, wide), numpy.uint8)
+        levels = 0
+        for i in range(tall):
+            for j in range(wide):
+                if labels[top + i, left + j] == label:
+                    value = image[top + i, left + j]
+                    crop[i, j] = value
+                    levels = max(levels, int(value))
+        levels += 1
+        for d in range(distances.size):
+            complete = True
+            for direction in range(directions.shape[0]):
+                dy = directions[direction, 0] * distances[d]
+                dx = directions[direction, 1] * distances[d]
+                used = 0
+                first = max(0, -dx)
+                last = min(wide, wide - dx)
+                for i in range(tall - dy):
+                    for j in range(first, last):
+                        a = numpy.int64(crop[i, j])
+                        b = numpy.int64(crop[i + dy, j + dx])
+                        if a > 0 and b > 0:
+                            entry = min(a, b) * levels + max(a, b)
+                            if counts[entry] == 0:
+                                touched[used] = entry
+                                used += 1
+                            counts[entry] += 1
+                if used == 0:
+                    complete = False
+                    break
+                haralick(counts, touched, used, levels, logs, features)
+                for feature in range(13):
+                    out[d, direction, feature, index] = features[feature]
+            if not complete:
+                out[d, :, :, index] = numpy.nan
+    return out
+
+
+@compiled
+def image_textures(image, distances, directions, logs):
+    """Features of a whole uint8 image: distances x directions x 13; NaN without a pair."""
+    out = numpy.empty((distances.size, directions.shape[0], 13))
+    height, width = image.shape
+    levels = int(image.max()) + 1
+    counts = numpy.zeros(levels * levels, numpy.int32)
+    touched = numpy.empty(levels * levels, numpy.int32)
+    for d in range(distances.size):
+        for direction in range(directions.shape[0]):
+            dy = directions[direction, 0] * distances[d]
+            dx = directions[direction, 1] * distances[d]
+            for i in range(height - dy):
+                for j in range(max(0, -dx), min(width, width - dx)):
+                    counts[numpy.int64(image[i, j]) * levels + image[i + dy, j + dx]] += 1
+            used = 0
+            for low in range(levels):
+                for high in range(low, levels):
+                    entry = low * levels + high
+                    if high > low:
+                        mirrored = high * levels + low
+                        counts[entry] += counts[mirrored]
+                        counts[mirrored] = 0
+                    if counts[entry] > 0:
+                        touched[used] = entry
+                        used += 1
+            if used == 0:
+                out[d, direction, :] = numpy.nan
+            else:
+                haralick(counts, touched, used, levels, logs, out[d, direction])
+    return out

@@ -1,0 +1,73 @@
+"""Consensus profiles: one row a perturbation, from the wells of all plates of a condition.
+
+The median over the replicates, or MODZ (Subramanian et al. 2017, Cell: a mean weighted by how well a
+replicate agrees with the others), both by pycytominer. Negative controls are one perturbation of
+their own; empty wells are left out. pycytominer drops rows whose perturbation is missing without a
+word, and its MODZ takes ranks of missing values: both are counted and dealt with before it is called.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pycytominer
+from lib.logs import logged
+from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells
+from lib.tables import provenance, write_profiles
+
+PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
+
+
+def consensus(
+    wells: Wells, group: str | Sequence[str] = "Metadata_broad_sample", operation: str = "median"
+) -> pd.DataFrame:
+    """One row a perturbation, sorted: metadata, number of replicates, consensus features.
+
+    `operation` is `median` or `modz` (Spearman weights, at least 0.01). Metadata that differ between
+    the wells of a perturbation become missing. Features with a missing value in a used well are
+    left out, as are wells without any value.
+    """
+    negative = control_type(wells.metadata) == NEGATIVE_CONTROL
+    perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
+    used = perturbation.notna().to_numpy() & np.isfinite(wells.values).any(axis=1)
+    metadata = wells.metadata[used].reset_index(drop=True)
+    metadata["Metadata_perturbation"] = perturbation[used].to_numpy()
+    complete = np.isfinite(wells.values[used]).all(axis=0)
+    features = [name for name, kept in zip(wells.features, complete, strict=True) if kept]
+    values = pd.DataFrame(wells.values[used][:, complete], columns=features)
+    table = pycytominer.consensus(
+        pd.concat([metadata["Metadata_perturbation"], values], axis=1),
+        replicate_columns=["Metadata_perturbation"],
+        operation=operation,
+        features=features,
+    )
+    table = table.set_index("Metadata_perturbation")[features].sort_index()
+    described = metadata.groupby("Metadata_perturbation").agg(only_value)
+    described = described.drop(columns=[name for name in PER_WELL if name in described])
+    described["Metadata_Count_Replicates"] = metadata["Metadata_perturbation"].value_counts()
+    return described.loc[table.index].join(table).reset_index()
+
+
+def only_value(column: pd.Series) -> Any:
+    """The one value of a column, missing if it has several."""
+    values = column.unique()
+    return values[0] if len(values) == 1 else np.nan
+
+
+def main(
+    profiles: Sequence[str], output: str, condition: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    """Write the consensus of a condition's plates."""
+    table = consensus(read_wells(profiles), **options)
+    write_profiles(table, output, provenance({**condition, **options}, profiles))
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            snakemake.output.profiles,
+            dict(snakemake.params.condition),
+            dict(snakemake.params.options),
+        )

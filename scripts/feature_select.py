@@ -1,0 +1,22 @@
+"""Leave out of a plate's profiles the features that feature selection dropped."""
+
+import pandas as pd
+from lib.logs import logged
+from lib.tables import provenance, read_profiles, write_profiles
+
+
+def main() -> None:
+    """Write the plate's profiles with the selected features."""
+    profiles = read_profiles(snakemake.input.profiles)
+    dropped = set(pd.read_csv(snakemake.input.dropped, dtype=str)["feature"])
+    selected = profiles[[name for name in profiles.columns if name not in dropped]]
+    made_by = provenance(
+        {"feature_select": snakemake.params.settings, "over": snakemake.params.over},
+        [snakemake.input.profiles, snakemake.input.dropped],
+    )
+    write_profiles(selected, snakemake.output.profiles, made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()

@@ -1,0 +1,207 @@
+"""Find and measure the cells of a chunk of a plate's sites with CellProfiler.
+
+The plate's image table is cut into chunks of rows; CellProfiler's -f/-l keep the row as ImageNumber,
+so that chunks of a plate never collide. A chunk appears whole or not at all: CellProfiler's
+done-file says `Complete`, Image.csv holds each of its sites once, and each object table holds the
+objects that Image.csv counted.
+
+Standard library only, Python 3.8: it also runs in CellProfiler's container.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from lib.cellprofiler import logged_to, run_cellprofiler
+from lib.errors import InputError, listed
+
+MANIFEST = "sites.json"
+
+
+def chunk_rows(rows, chunk, chunks):
+    """First and last row (from 1, both included) of chunk `chunk` (from 0) of `chunks`, or None.
+
+    Chunks are contiguous and differ by one row at most; None where a chunk gets no row because
+    there are more chunks than rows.
+    """
+    if not 0 <= chunk < chunks:
+        raise ValueError(f"chunk {chunk} is not one of {chunks}")
+    first, end = rows * chunk // chunks, rows * (chunk + 1) // chunks
+    return (first + 1, end) if end > first else None
+
+
+def read_sites(load_data):
+    """The sites of a plate's image table in its order, as {image_number, well, site}."""
+    with open(load_data, newline="") as file:
+        table = csv.DictReader(file)
+        missing = {"Metadata_Well", "Metadata_Site"} - set(table.fieldnames or [])
+        if missing:
+            raise InputError(f"{load_data} has no column {listed(sorted(missing))}.")
+        return [
+            {"image_number": number, "well": row["Metadata_Well"], "site": row["Metadata_Site"]}
+            for number, row in enumerate(table, start=1)
+        ]
+
+
+def same_site(left, right):
+    """Whether two site names are one: CellProfiler writes `01` as `1`."""
+    return left == right or (left.isdigit() and right.isdigit() and int(left) == int(right))
+
+
+def check_images(table, sites, plate):
+    """The rows of Image.csv by ImageNumber, after making sure that it holds each site once."""
+    if not table.exists():
+        raise InputError(f"Plate {plate}: the analysis pipeline wrote no {table.name}.")
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    numbers = Counter(row["ImageNumber"] for row in rows)
+    found = {int(row["ImageNumber"]): row for row in rows}
+    expected = {site["image_number"]: site for site in sites}
+    named = {number: f"{site['well']} site {site['site']}" for number, site in expected.items()}
+    missing = [named[number] for number in expected if number not in found]
+    twice = [named.get(int(number), number) for number, times in numbers.items() if times > 1]
+    foreign = [number for number in found if number not in expected]
+    wrong = [
+        named[number]
+        for number, row in found.items()
+        if number in expected
+        and not (
+            row["Metadata_Well"] == expected[number]["well"]
+            and same_site(row["Metadata_Site"], expected[number]["site"])
+        )
+    ]
+    problems = [
+        f"{what}: {listed(which)}"
+        for what, which in (
+            ("missing", missing),
+            ("more than once", twice),
+            ("ImageNumber of no site of this chunk", foreign),
+            ("another well or site under its ImageNumber", wrong),
+        )
+        if which
+    ]
+    if problems:
+        raise InputError(f"Plate {plate}: {table.name} is not whole; {'; '.join(problems)}.")
+    return found
+
+
+def check_objects(table, images, plate):
+    """The number of objects in an object table, after comparing it with what Image.csv counted.
+
+    Reads only each line's first value, ImageNumber: a table is 36 kB a cell.
+    """
+    if not table.exists():
+        raise InputError(
+            f"Plate {plate}: the analysis pipeline wrote no {table.name}; it must export the objects "
+            f"{table.stem} under that name."
+        )
+    with table.open() as file:
+        header = file.readline()
+        if not header.startswith("ImageNumber,"):
+            raise InputError(f"Plate {plate}: the first column of {table.name} is not ImageNumber.")
+        last = header
+        objects = Counter()
+        for last in file:
+            objects[int(last.split(",", 1)[0])] += 1
+    foreign = sorted(set(objects) - set(images))
+    if foreign:
+        raise InputError(
+            f"Plate {plate}: {table.name} holds ImageNumber {listed(foreign)}, which is not in Image.csv."
+        )
+    counted = f"Count_{table.stem}"
+    wrong = [
+        f"{row['Metadata_Well']} site {row['Metadata_Site']} ({objects[number]} of {row[counted]})"
+        for number, row in images.items()
+        if counted in row and int(float(row[counted])) != objects[number]
+    ]
+    if wrong or last.count(",") != header.count(","):
+        raise InputError(
+            f"Plate {plate}: {table.name} is not whole: {listed(wrong) or 'its last line is cut off'}."
+        )
+    return sum(objects.values())
+
+
+def put_in_place(part, output):
+    """Rename a finished folder to the output, over an empty folder or an older chunk."""
+    if output.exists() and any(output.iterdir()):
+        if not (output / MANIFEST).exists():
+            raise InputError(f"{output} is not a chunk of this workflow; move it away.")
+        shutil.rmtree(output)
+    os.replace(part, output)
+
+
+def main(arguments, log):
+    """Run one chunk in a folder beside the output, check its tables, put it in place."""
+    output = Path(arguments.output).resolve()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(f".{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    sites = read_sites(arguments.load_data)
+    rows = chunk_rows(len(sites), arguments.chunk, arguments.chunks)
+    mine = sites[rows[0] - 1 : rows[1]] if rows else []
+    objects = dict.fromkeys(arguments.objects, 0)
+    try:
+        if rows:
+            about = (
+                f"Plate {arguments.plate}, chunk {arguments.chunk} of {arguments.chunks} (rows "
+                f"{rows[0]}-{rows[1]}, {mine[0]['well']} site {mine[0]['site']} to "
+                f"{mine[-1]['well']} site {mine[-1]['site']})"
+            )
+            run_cellprofiler(
+                arguments.cellprofiler,
+                Path(arguments.pipeline).resolve(),
+                Path(arguments.load_data).resolve(),
+                part,
+                log,
+                about,
+                rows=rows,
+                plugins=arguments.plugins,
+                timeout=arguments.timeout,
+                threads=arguments.threads,
+            )
+            images = check_images(part / "Image.csv", mine, arguments.plate)
+            for name in arguments.objects:
+                objects[name] = check_objects(part / f"{name}.csv", images, arguments.plate)
+        else:
+            log.write(f"Plate {arguments.plate} has {len(sites)} sites: none for this chunk.\n")
+        manifest = {
+            "plate": arguments.plate,
+            "chunk": arguments.chunk,
+            "chunks": arguments.chunks,
+            "rows": rows,
+            "objects": objects,
+            "sites": mine,
+        }
+        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        put_in_place(part, output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def command_line():
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
+    parser.add_argument("--pipeline", required=True, help="analysis.cppipe")
+    parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser.add_argument("--plate", required=True)
+    parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
+    parser.add_argument("--chunk", required=True, type=int, help="from 0")
+    parser.add_argument("--chunks", required=True, type=int)
+    parser.add_argument("--plugins", help="a folder of CellProfiler modules")
+    parser.add_argument("--timeout", type=float, help="seconds")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the chunk's folder")
+    return parser
+
+
+if __name__ == "__main__":
+    options = command_line().parse_args()
+    with logged_to(options.log) as log_file:
+        main(options, log_file)

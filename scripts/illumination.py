@@ -1,0 +1,129 @@
+"""Calculate a plate's illumination functions with CellProfiler, one for each channel.
+
+The pipeline (illumination.cppipe) runs over all images of the plate. As published for CPJUMP1
+(Chandrasekaran et al., Nature Methods 2024): the mean image, shrunk, smoothed by a median filter.
+
+Standard library only, Python 3.8: it also runs in CellProfiler's container.
+"""
+
+import argparse
+import array
+import ast
+import math
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from lib.cellprofiler import logged_to, run_cellprofiler
+from lib.errors import InputError, listed
+
+NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
+
+
+def read_npy(path):
+    """The shape and the values (C order) of a .npy file of little-endian numbers.
+
+    Raises ValueError where the file is cut off or holds anything else (NumPy's format, version 1-3).
+    """
+    with open(path, "rb") as file:
+        magic = file.read(8)
+        if magic[:6] != b"\x93NUMPY":
+            raise ValueError("it is no .npy file")
+        length = int.from_bytes(file.read(2 if magic[6] == 1 else 4), "little")
+        header = ast.literal_eval(file.read(length).decode("latin1"))
+        if header["descr"] not in NUMBERS:
+            raise ValueError(f"it holds {header['descr']!r} instead of numbers")
+        values = array.array(NUMBERS[header["descr"]])
+        values.frombytes(file.read())
+    if sys.byteorder == "big":
+        values.byteswap()
+    if len(values) != math.prod(header["shape"]):
+        raise ValueError("it is cut off")
+    return tuple(header["shape"]), values
+
+
+def function_of(channel, folder):
+    """The file that the pipeline wrote for a channel: `Illum{channel}.npy`, after any prefix and `_`."""
+    written = sorted(folder.rglob("*.npy"))
+    pattern = re.compile(rf"(.*_)?Illum{re.escape(channel)}\.npy")
+    found = [path for path in written if pattern.fullmatch(path.name)]
+    if len(found) != 1:
+        raise InputError(
+            f"The illumination pipeline wrote {len(found)} files Illum{channel}.npy for channel "
+            f"{channel}; it must write one. It wrote: {listed(path.name for path in written)}."
+        )
+    return found[0]
+
+
+def checked_functions(channels, folder, plate):
+    """The file of each channel, all of one shape, each number finite; else InputError."""
+    files = {channel: function_of(channel, folder) for channel in channels}
+    shapes = {}
+    for channel, path in files.items():
+        try:
+            shapes[channel], values = read_npy(path)
+        except ValueError as error:
+            raise InputError(f"Plate {plate}: the function of channel {channel}: {error}.") from error
+        if len(shapes[channel]) != 2:
+            raise InputError(
+                f"Plate {plate}: the function of channel {channel} has shape {shapes[channel]}: its "
+                "images are not gray. Give the workflow one gray image a channel."
+            )
+        # A sum is not finite as soon as one of its terms is not.
+        if not math.isfinite(sum(values)):
+            raise InputError(
+                f"Plate {plate}: the function of channel {channel} holds numbers that are not finite. "
+                "Are all its images black?"
+            )
+    if len(set(shapes.values())) > 1:
+        raise InputError(f"Plate {plate}: the functions differ in shape: {shapes}.")
+    return files
+
+
+def main(arguments, log):
+    """Run the pipeline beside the output and move the functions there, all or none."""
+    output = Path(arguments.output).resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    part = output / ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        run_cellprofiler(
+            arguments.cellprofiler,
+            Path(arguments.pipeline).resolve(),
+            Path(arguments.load_data).resolve(),
+            part,
+            log,
+            f"Plate {arguments.plate}, illumination",
+            plugins=arguments.plugins,
+            timeout=arguments.timeout,
+            threads=arguments.threads,
+        )
+        for channel, path in checked_functions(arguments.channels, part, arguments.plate).items():
+            os.replace(path, output / f"{arguments.plate}_Illum{channel}.npy")
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def command_line():
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
+    parser.add_argument("--pipeline", required=True, help="illumination.cppipe")
+    parser.add_argument("--load-data", required=True, help="the plate's load_data.csv")
+    parser.add_argument("--plate", required=True)
+    parser.add_argument("--channels", required=True, nargs="+")
+    parser.add_argument("--plugins", help="a folder of CellProfiler modules")
+    parser.add_argument("--timeout", type=float, help="seconds")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the folder that gets {plate}_Illum*.npy")
+    return parser
+
+
+if __name__ == "__main__":
+    options = command_line().parse_args()
+    with logged_to(options.log) as log_file:
+        main(options, log_file)

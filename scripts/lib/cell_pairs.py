@@ -1,0 +1,89 @@
+"""Which objects of a site are one cell: pairing by CellProfiler's parent columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.cellprofiler_output import SiteError
+from lib.errors import InputError, listed
+
+
+def linking_compartment(headers: Mapping[str, Sequence[str]]) -> str:
+    """The compartment whose parent columns name its partner in every other one."""
+    for name in sorted(headers, key=lambda name: (name != "Cytoplasm", name != "Cells")):
+        if all(f"Parent_{other}" in headers[name] for other in headers if other != name):
+            return name
+    raise InputError(
+        f"No table among {listed(headers)} has the parent columns of all others (as Cytoplasm has "
+        "Parent_Cells and Parent_Nuclei, or Cells has Parent_Nuclei): these compartments cannot be "
+        "joined. Relate them in the pipeline, or name fewer compartments."
+    )
+
+
+def pair_objects(
+    objects: Mapping[str, np.ndarray], linker: str, parents: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
+    """Find the cells: objects of all compartments that belong together, one of each.
+
+    Args:
+        objects: the object numbers of each compartment's table, in its order.
+        linker: the compartment whose parents are known.
+        parents: for each other compartment, the object number that each object of `linker` names
+            (0: none).
+
+    Returns:
+        For each compartment the positions of the cells' objects, all of one length; and the object
+        numbers that are in no cell.
+
+    Raises:
+        SiteError: when an object number stands twice, a named parent does not exist, or two objects
+            name the same parent.
+    """
+    for name, numbers in objects.items():
+        if repeated := repeats(numbers):
+            raise SiteError(f"{name} has the object numbers {listed(repeated)} twice")
+    positions = {linker: np.arange(len(objects[linker]))}
+    paired = np.ones(len(objects[linker]), dtype=bool)
+    for name, named in parents.items():
+        order = np.argsort(objects[name])
+        ranked = objects[name][order]
+        at = np.searchsorted(ranked, named)
+        found = np.zeros(len(named), dtype=bool)
+        found[at < len(ranked)] = ranked[at[at < len(ranked)]] == named[at < len(ranked)]
+        if missing := sorted(set(named[~found & (named > 0)].tolist())):
+            raise SiteError(f"{linker} names {name} {listed(missing)}, and the table lacks them")
+        if repeated := repeats(named[found]):
+            raise SiteError(f"{name} {listed(repeated)} belong to two {linker} each")
+        positions[name] = np.where(found, order[np.minimum(at, len(order) - 1)] if len(order) else 0, -1)
+        paired &= found
+    positions = {name: at[paired] for name, at in positions.items()}
+    alone = {name: sorted(np.delete(numbers, positions[name]).tolist()) for name, numbers in objects.items()}
+    return positions, alone
+
+
+def repeats(numbers: np.ndarray) -> list[int]:
+    """The values that stand more than once."""
+    values, times = np.unique(numbers, return_counts=True)
+    return values[times > 1].tolist()
+
+
+@dataclass
+class Objects:
+    """What the tables say of one site's objects, for each compartment: arrays of one entry an object.
+
+    `parents` are those of the linking compartment, `children` the number of its objects that each
+    object counts as its own.
+    """
+
+    numbers: dict[str, np.ndarray]
+    parents: dict[str, np.ndarray]
+    children: dict[str, np.ndarray]
+
+
+def refuse_lost_children(objects: Objects, linker: str) -> None:
+    """Raise a `SiteError` when objects count a child that `linker`'s table does not hold."""
+    for name, children in objects.children.items():
+        lost = set(objects.numbers[name][children > 0]) - set(objects.parents[name])
+        if lost:
+            raise SiteError(f"{linker} lacks the objects that belong to {name} {listed(sorted(lost))}")

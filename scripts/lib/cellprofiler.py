@@ -1,0 +1,245 @@
+"""Run CellProfiler and find what it needs on the machine that the job runs on.
+
+Standard library only, Python 3.8: the scripts that use it also run in CellProfiler's container.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import InputError, listed
+
+JDK_HELP = (
+    "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
+    "Fedora `sudo dnf install java-17-openjdk-devel`, conda `conda install -c conda-forge openjdk`, "
+    "macOS `brew install openjdk@17`; or set JAVA_HOME to the JDK you have."
+)
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def compartments(assay):
+    """The objects that an assay measures, in CellProfiler's names; one table each."""
+    if "cells" not in assay:
+        return ["Nuclei"]
+    return ["Nuclei", "Cells"] + (["Cytoplasm"] if assay["cytoplasm"] else [])
+
+
+def assay_problems(assay):
+    """What a schema cannot see in an assay description whose defaults are filled in, as sentences."""
+    names = [channel["name"] for channel in assay["channels"]]
+    images = [channel["image"] for channel in assay["channels"]]
+    problems = [
+        f"assay: channels: the {key} {value} is there twice."
+        for key, values in (("name", names), ("image", images))
+        for value in sorted({value for value in values if values.count(value) > 1})
+    ]
+    if not any(channel["measure"] for channel in assay["channels"]):
+        problems.append("assay: channels: at least one channel must have `measure: true`.")
+    known = f"the channels are {listed(names)}."
+    if assay["nuclei"]["channel"] not in names:
+        problems.append(f"assay: nuclei: channel {assay['nuclei']['channel']} is unknown; {known}")
+    cells = assay.get("cells")
+    if cells is not None and "channel" in cells and cells["channel"] not in names:
+        problems.append(f"assay: cells: channel {cells['channel']} is unknown; {known}")
+    if cells is not None and "channel" not in cells and cells["method"] != "Distance - N":
+        problems.append(
+            f"assay: cells: the method {cells['method']} needs `channel`, the image that shows "
+            "whole cells; only Distance - N does without."
+        )
+    for name in ("nuclei", "cells"):
+        if name in assay:
+            problems += threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
+    smallest, largest = assay["nuclei"]["diameter"]
+    if smallest >= largest:
+        problems.append(
+            f"assay: nuclei: diameter: [{smallest}, {largest}] is no range; write the smallest "
+            "diameter first."
+        )
+    return problems
+
+
+def threshold_problems(where, threshold):
+    """What is wrong with one threshold of an assay description, as sentences."""
+    problems = []
+    if threshold["method"] == "Sauvola" and threshold["strategy"] != "Adaptive":
+        problems.append(f"{where} the method Sauvola needs `strategy: Adaptive`.")
+    if threshold["method"] == "Manual" and threshold["strategy"] != "Global":
+        problems.append(f"{where} the method Manual needs `strategy: Global`.")
+    if threshold["bounds"][0] > threshold["bounds"][1]:
+        problems.append(f"{where} bounds {threshold['bounds']}: write the lower one first.")
+    if threshold["lower_outliers"] + threshold["upper_outliers"] >= 1:
+        problems.append(f"{where} lower_outliers and upper_outliers leave no pixel.")
+    return problems
+
+
+def java_home(environment=None):
+    """The folder of a Java that `environment` (os.environ) names or has on its PATH, else None.
+
+    JAVA_HOME where it holds a Java; else where `javac` really lies, then `java`, then what macOS
+    answers. A command that does not run (a version manager's empty shim) is passed over.
+    """
+    environment = os.environ if environment is None else environment
+    named = environment.get("JAVA_HOME")
+    if named and (Path(named) / "bin" / "java").exists():
+        return named
+    for tool in ("javac", "java"):
+        found = shutil.which(tool, path=environment.get("PATH", ""))
+        if found is None:
+            continue
+        properties = output_of([found, "-J-XshowSettings:properties", "-version"], environment)
+        if tool == "java" or properties is None:
+            properties = output_of([found, "-XshowSettings:properties", "-version"], environment)
+        for line in (properties or "").splitlines():
+            if line.strip().startswith("java.home = "):
+                return line.split(" = ", 1)[1].strip()
+        home = Path(os.path.realpath(found)).parent.parent
+        if properties is not None and (home / "bin" / "java").exists():
+            return str(home)
+    if Path("/usr/libexec/java_home").exists():
+        return (output_of(["/usr/libexec/java_home"], environment) or "").strip() or None
+    return None
+
+
+def output_of(command, environment):
+    """What a command writes to stdout and stderr, or None where it does not run."""
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            universal_newlines=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def python_of(command):
+    """The Python that a `cellprofiler` command belongs to, as arguments to start it.
+
+    It is named in the command's first line (`#!`), or lies beside it. Raises InputError otherwise.
+    """
+    words = shlex.split(command)
+    found = shutil.which(words[0]) if words else None
+    if found is None:
+        raise InputError(
+            f"There is no command {command!r} to run CellProfiler with; correct the config's key, "
+            "or remove it so that the workflow builds CellProfiler itself."
+        )
+    with open(found, "rb") as file:
+        first = file.readline(1024)
+    if first.startswith(b"#!") and b"python" in first:
+        return shlex.split(first[2:].decode().strip())
+    beside = Path(found).with_name("python")
+    if beside.exists():
+        return [str(beside)]
+    raise InputError(
+        f"{found} does not tell which Python CellProfiler is installed in. Name the `cellprofiler` "
+        "command of a Python environment (its bin/cellprofiler)."
+    )
+
+
+def cellprofiler_environment(threads):
+    """The environment variables CellProfiler runs with: its Java, no display, `threads` threads."""
+    environment = dict(os.environ)
+    home = java_home(environment)
+    if home is not None:
+        environment["JAVA_HOME"] = home
+    environment["MPLBACKEND"] = "Agg"
+    environment.update({name: str(threads) for name in THREAD_VARIABLES})
+    # The workflow's own Python must not leak into CellProfiler's.
+    for name in ("PYTHONPATH", "PYTHONHOME", "DISPLAY", "WAYLAND_DISPLAY"):
+        environment.pop(name, None)
+    return environment
+
+
+def run_cellprofiler(
+    command, pipeline, data_file, output, log, about, rows=None, plugins=None, timeout=None, threads=1
+):
+    """Run a pipeline over the rows of an image table and make sure that it ran to its end.
+
+    `command`: CellProfiler's command line; `rows`: first and last row, from 1 (all rows if None);
+    `log`: an open text file that takes what CellProfiler says; `about`: the plate and sites, for
+    messages; `timeout`: seconds. Raises InputError with CellProfiler's last words unless its
+    done-file says `Complete`: its exit status alone is 0 after a failure, too.
+    """
+    with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(Path(output).parent)) as temporary:
+        done = Path(temporary) / "done"
+        arguments = shlex.split(command)
+        arguments += ["-c", "-r", "-p", str(pipeline), "--data-file", str(data_file)]
+        arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
+        if rows is not None:
+            arguments += ["-f", str(rows[0]), "-l", str(rows[1])]
+        if plugins:
+            arguments += ["--plugins-directory", str(plugins)]
+        log.write(" ".join(shlex.quote(argument) for argument in arguments) + "\n")
+        log.flush()
+        try:
+            status = subprocess.run(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=cellprofiler_environment(threads),
+                timeout=timeout,
+                check=False,
+            ).returncode
+        except OSError as error:
+            raise InputError(f"{about}: {arguments[0]} does not run: {error}.") from error
+        except subprocess.TimeoutExpired as error:
+            raise InputError(
+                f"{about}: CellProfiler was stopped after {timeout} s. Its last words in {log.name}:\n"
+                f"{last_words(log.name)}\nGive it more time in the config, or make chunks smaller."
+            ) from error
+        said = done.read_text().strip() if done.exists() else "nothing"
+    if status != 0 or said != "Complete":
+        raise InputError(
+            f"{about}: CellProfiler did not finish (exit status {status}, done-file: {said}). "
+            f"Its last words in {log.name}:\n{last_words(log.name)}"
+        )
+
+
+def last_words(path, lines=20):
+    """The last lines of a log, or CellProfiler's last error in it, after which it may go on talking."""
+    with open(path, errors="replace") as file:
+        said = [line.rstrip() for line in file if line.strip()]
+    errors = [
+        number
+        for number, line in enumerate(said)
+        # CellProfiler misses its database client whenever it starts, and does well without.
+        if line.startswith("Traceback") and not any("MySQL" in near for near in said[max(number - 1, 0) : number + 4])
+    ]
+    shown = said[errors[-1] :][: 2 * lines] if errors else said[-lines:]
+    return "\n".join("  " + line for line in shown)
+
+
+@contextmanager
+def logged_to(path):
+    """Open a log file; an InputError in the block is written there and to stderr, and ends the script.
+
+    A signal that ends the job ends CellProfiler with it and lets temporary folders be removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with path.open("w", buffering=1) as log:
+        try:
+            yield log
+        except InputError as error:
+            log.write(f"\n{error}\n")
+            sys.exit(f"\n{error}\n")

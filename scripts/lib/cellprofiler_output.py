@@ -1,0 +1,421 @@
+"""Read what CellProfiler wrote for a plate: which sites there are, and their objects, site by site.
+
+The tables lie in the chunks of the features stage, or anywhere below a folder of published CellProfiler
+output: `Image` and one table a compartment, as CSV, packed CSV or Parquet. An object table is read once,
+from top to bottom, so that no more than one site of it is in memory.
+"""
+
+import csv
+import gzip
+import logging
+import re
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.errors import InputError, listed
+from lib.wells import well_name, well_order
+
+logger = logging.getLogger("platewise")
+
+ENDINGS = (".parquet", ".csv", ".csv.gz")
+# Image metadata that ExportToSpreadsheet can repeat in the object tables.
+REPEATED = ("Metadata_", "FileName_", "PathName_", "URL_")
+FOLDER_NAME = re.compile(r"^(?:(?P<plate>.+)-)?(?P<well>[A-Za-z]{1,2}\d{1,3})-(?P<site>\d+)$")
+# Columns of the Image table that tell of the run (when, where), not of the images.
+OF_THE_RUN = ("ExecutionTime_", "PathName_", "URL_", "ModuleError_", "ProcessingStatus")
+TEXT = ("Metadata_", "FileName_", "MD5Digest_")
+UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
+NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+REMEDY = "Run CellProfiler again for it, or take it away."
+
+
+class SiteError(Exception):
+    """What is wrong with the tables of one site."""
+
+
+@dataclass
+class Folder:
+    """A folder that CellProfiler wrote: its Image table, and one table a compartment, where present."""
+
+    path: Path
+    image: Path | None
+    tables: dict[str, Path]
+    headers: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Site:
+    """One image set. `own_number` is its ImageNumber in its folder, `number` the one in the plate.
+
+    Its row of the Image table is kept as `texts` and, in little memory, as `values` of the columns
+    `measures`. `problem` says why its tables cannot be used.
+    """
+
+    folder: Folder
+    well: str
+    site: str
+    own_number: int | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
+    values: Sequence[float] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    number: int | None = None
+    cells: int = 0
+    unpaired: int = 0
+    problem: str = ""
+
+    def __str__(self) -> str:
+        return f"well {self.well}, site {self.site}"
+
+
+# --- finding the tables -------------------------------------------------------------------------
+
+
+def table_file(folder: Path, name: str) -> Path | None:
+    """The file of table `name` in `folder`; an error when it is there in two formats."""
+    found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
+    if len(found) > 1:
+        raise InputError(f"{listed(found)} are the same table twice: keep one of them.")
+    return found[0] if found else None
+
+
+def read_folder(path: Path, compartments: Sequence[str]) -> Folder | None:
+    """What CellProfiler wrote into one folder; nothing when no table lies there."""
+    image = table_file(path, "Image")
+    tables = {name: file for name in compartments if (file := table_file(path, name))}
+    if not image and not tables:
+        return None
+    folder = Folder(path, image, tables)
+    for name, file in tables.items():
+        folder.headers[name] = header(file)
+        twice = [column for column, times in Counter(folder.headers[name]).items() if times > 1]
+        if twice:
+            raise InputError(f"{file} has the columns {listed(twice)} twice.")
+    return folder
+
+
+def chunk_folders(chunks: Iterable[str | Path], compartments: Sequence[str]) -> list[Folder]:
+    """The tables of the features stage; a chunk without a site that could be measured has none."""
+    return [folder for path in chunks if (folder := read_folder(Path(path), compartments))]
+
+
+def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Folder]:
+    """The tables of published CellProfiler output: in `root` itself or in any folder below it."""
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder: the column `cellprofiler` names a folder of tables.")
+    paths = [root, *sorted(path for path in root.rglob("*") if path.is_dir())]
+    folders = chunk_folders(paths, compartments)
+    if not folders:
+        names = listed(f"{name}.csv" for name in ("Image", *compartments))
+        raise InputError(f"{root} holds no CellProfiler table ({names}, or .csv.gz, .parquet).")
+    return folders
+
+
+# --- sites --------------------------------------------------------------------------------------
+
+
+def read_image_rows(folder: Folder) -> list[dict[str, str]]:
+    """The rows of a folder's Image table as text.
+
+    Raises:
+        SiteError: when the table is missing, breaks off or has no row.
+    """
+    file = folder.image
+    if file is None:
+        raise SiteError("there is no Image table")
+    try:
+        if file.suffix == ".parquet":
+            rows = pl.read_parquet(file).cast(pl.String).fill_null("").to_dicts()
+        else:
+            with open_text(file) as lines:
+                names, *values = list(csv.reader(lines)) or [[]]
+            if any(len(value) != len(names) for value in values):
+                raise SiteError(f"{file.name} is cut off: a row has not all {len(names)} values")
+            rows = [dict(zip(names, value, strict=True)) for value in values]
+    except (*UNREADABLE, UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError) as error:
+        raise SiteError(f"{file.name} cannot be read ({error})") from error
+    if not rows:
+        raise SiteError(f"{file.name} has no row")
+    if any(not float(number(row.get("ImageNumber", "")) or 0.5).is_integer() for row in rows):
+        raise SiteError(f"{file.name} has no whole ImageNumber in each row")
+    return rows
+
+
+def number(text: str) -> float | None:
+    """The number that `text` is, nan for a missing one; nothing when it is no number."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return None
+
+
+def site_name(text: str) -> str:
+    """A site without leading zeros."""
+    return text.strip().lstrip("0") or "0"
+
+
+def place(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str | None) -> tuple[str, str]:
+    """Well (`A01`) and site (without leading zeros) of an image set.
+
+    The pattern, where there is one, is searched in the file names and the folder's name; otherwise
+    Metadata_Well and Metadata_Site count, then a folder name such as `BR00121431-A01-1` or `A01-1`.
+
+    Raises:
+        InputError: when nothing tells the well and the site, or the plate is another one.
+    """
+    where = folder.image or folder.path
+    number = row.get("ImageNumber", "?")
+    found: Mapping[str, str | None] = {}
+    if site_pattern:
+        names = [value for name, value in sorted(row.items()) if name.startswith("FileName_")]
+        matches = (re.search(site_pattern, name) for name in (*names, folder.path.name))
+        match = next((match for match in matches if match), None)
+        if match is None:
+            raise InputError(
+                f"{where}, ImageNumber {number}: site_pattern `{site_pattern}` finds neither a file "
+                f"name ({listed(names, 4) or 'none given'}) nor the folder {folder.path.name}."
+            )
+        found = match.groupdict()
+    elif row.get("Metadata_Well") and row.get("Metadata_Site"):
+        found = {name: row.get(f"Metadata_{name.title()}") for name in ("plate", "well", "site")}
+    elif match := FOLDER_NAME.match(folder.path.name):
+        found = match.groupdict()
+    if not found.get("well") or not found.get("site"):
+        raise InputError(
+            f"{where}, ImageNumber {number}, of plate {plate}: nothing says which well and site it is. "
+            "Metadata_Well and Metadata_Site are missing, and the folder is not named "
+            "{plate}-{well}-{site}. Give `site_pattern`, a regular expression with the groups well "
+            r"and site for the image file names, such as `_(?P<well>[A-P]\d\d)f(?P<site>\d\d)`."
+        )
+    named = found.get("plate") or row.get("Metadata_Plate") or plate
+    if named != plate:
+        raise InputError(
+            f"{where}, ImageNumber {number}, belongs to plate {named}, and the sample sheet names this "
+            f"plate {plate}: correct the row's `plate` or its folder."
+        )
+    try:
+        return well_name(found["well"]), site_name(found["site"])
+    except InputError as error:
+        raise InputError(f"{where}, ImageNumber {number}: {error}") from error
+
+
+def read_site(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str | None) -> Site:
+    """A site from its row of the Image table."""
+    well, site = place(folder, row, plate, site_pattern)
+    kept = {name: text for name, text in row.items() if not name.startswith(OF_THE_RUN)}
+    numbers = {name: number(text) for name, text in kept.items() if not name.startswith(TEXT)}
+    numbers = {name: value for name, value in numbers.items() if value is not None}
+    names = tuple(numbers)
+    return Site(
+        folder,
+        well,
+        site,
+        own_number=int(numbers.pop("ImageNumber")),
+        texts={name: text for name, text in kept.items() if name not in names},
+        # The sites of a plate share their column names, and one copy of them.
+        measures=NAMES.setdefault(tuple(numbers), tuple(numbers)),
+        values=array("d", numbers.values()),
+        counts={
+            name.removeprefix("Count_"): int(value)
+            for name, value in numbers.items()
+            if name.startswith("Count_") and value == value
+        },
+    )
+
+
+def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) -> list[Site]:
+    """Every site of the plate, in the order of its ImageNumber.
+
+    ImageNumber stays as CellProfiler gave it where it is unique in the plate. Published output that
+    counts from 1 in each folder is numbered anew, by well and site. A site whose Image table cannot be
+    read is known by its folder's name and comes last.
+    """
+    sites = []
+    for folder in folders:
+        try:
+            rows = read_image_rows(folder)
+        except SiteError as error:
+            match = FOLDER_NAME.match(folder.path.name)
+            if match is None or match["plate"] not in (None, plate):
+                raise InputError(f"{folder.path}, of plate {plate}: {error}. {REMEDY}") from error
+            well, site = well_name(match["well"]), site_name(match["site"])
+            sites.append(Site(folder, well, site, problem=str(error)))
+        else:
+            sites += [read_site(folder, row, plate, site_pattern) for row in rows]
+    twice = [pair for pair, times in Counter((s.well, s.site) for s in sites).items() if times > 1]
+    if twice:
+        where = [str(site.folder.path) for site in sites if (site.well, site.site) == twice[0]]
+        raise InputError(
+            f"Plate {plate} has these sites twice: {listed(f'{w} site {s}' for w, s in twice)}; "
+            f"the first in {listed(where)}. Keep one of them."
+        )
+    sites.sort(key=lambda site: (well_order(site.well), len(site.site), site.site))
+    numbers = [site.own_number for site in sites if site.own_number is not None]
+    unique = len(set(numbers)) == len(numbers)
+    if not unique:
+        logger.info("ImageNumber is not unique in plate %s: numbered anew by well and site", plate)
+    for order, site in enumerate(sites, start=1):
+        site.number = site.own_number if unique else order
+    return sorted(sites, key=lambda site: (site.number is None, site.number or 0))
+
+
+# --- reading objects ----------------------------------------------------------------------------
+
+
+def open_text(file: Path) -> IO[str]:
+    """Open a CSV table, packed or not, as text."""
+    opener = gzip.open if file.suffix == ".gz" else open
+    return opener(file, "rt", encoding="utf-8-sig", newline="")
+
+
+def header(file: Path) -> list[str]:
+    """The columns of an object table; none when the file is empty or cannot be read."""
+    try:
+        if file.suffix == ".parquet":
+            return pq.read_schema(file).names
+        with open_text(file) as lines:
+            return next(csv.reader(lines), [])
+    except (*UNREADABLE, UnicodeDecodeError):
+        return []
+
+
+def is_identifier(name: str) -> bool:
+    """Whether a column of an object table holds object numbers, which stay integers."""
+    return name in ("ImageNumber", "ObjectNumber", "Number_Object_Number") or name.startswith("Parent_")
+
+
+def column_type(name: str) -> Any:
+    """What a column of an object table is read as (identifiers may be written as 1.0 or nan)."""
+    if name.startswith(REPEATED):
+        return pl.String
+    return pl.Float64 if is_identifier(name) else pl.Float32
+
+
+def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[bytes]]]:
+    """The lines of a CSV table by ImageNumber, in the order of the file.
+
+    Raises:
+        SiteError: at a line that is not whole.
+    """
+    position = list(columns).index("ImageNumber")
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
+        stream.readline()
+        current, block = None, []
+        for line in stream:
+            try:
+                number = int(float(line.split(b",", position + 1)[position]))
+            except (ValueError, IndexError):
+                number = None
+            if block and number != current:
+                yield current, block
+                block = []
+            values = line.count(b",") + 1
+            whole_line = line.endswith(b"\n") and (values == len(columns) or b'"' in line)
+            if number is None or not whole_line:
+                raise SiteError(
+                    f"{file.name} is cut off: a line has {values} of {len(columns)} values"
+                    if values != len(columns)
+                    else f"{file.name} is cut off in its last line"
+                )
+            current = number
+            block.append(line)
+        if block:
+            yield current, block
+
+
+def parquet_blocks(table: pl.DataFrame) -> Iterator[tuple[int, range]]:
+    """The rows of a table, in rising order of ImageNumber, by ImageNumber."""
+    numbers = table["ImageNumber"].to_numpy()
+    starts = np.flatnonzero(np.diff(numbers, prepend=np.nan) != 0)
+    for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
+        yield int(numbers[start]), range(int(start), int(end))
+
+
+Block = list[bytes] | range
+
+
+class Table:
+    """One compartment's table of a folder, read once from top to bottom, an image set at a time.
+
+    A block is what one image set has in the table: its lines (CSV), or its rows (Parquet, read whole
+    since it holds no more than a chunk).
+    """
+
+    def __init__(self, file: Path, columns: Sequence[str]):
+        self.file = file
+        self.schema = {name: column_type(name) for name in columns}
+        self.whole: pl.DataFrame | None = None
+        self.blocks = self.read_blocks()
+        self.waiting: tuple[int, Block] | None = None
+        self.broken: SiteError | None = None
+
+    def read_blocks(self) -> Iterator[tuple[int, Block]]:
+        """The blocks in the order of the file."""
+        if self.file.suffix != ".parquet":
+            yield from csv_blocks(self.file, list(self.schema))
+            return
+        table = pl.read_parquet(self.file, columns=list(self.schema)).cast(self.schema)
+        floats = [name for name, kind in self.schema.items() if kind.is_float()]
+        self.whole = table.with_columns(pl.col(floats).fill_nan(None))
+        if not self.whole["ImageNumber"].is_sorted():
+            self.whole = self.whole.sort("ImageNumber", maintain_order=True)
+        yield from parquet_blocks(self.whole)
+
+    def advance(self) -> None:
+        """Have the next image set waiting; nothing waits at the end of the file."""
+        if self.broken:
+            raise self.broken
+        try:
+            self.waiting = self.waiting or next(self.blocks, None)
+        except SiteError as error:
+            self.broken = error
+            raise
+        except (*UNREADABLE, pl.exceptions.PolarsError) as error:
+            self.broken = SiteError(f"{self.file.name} cannot be read to its end ({error})")
+            raise self.broken from error
+
+    def take(self, number: int) -> Block:
+        """The block of image set `number`; image sets are asked for in rising order."""
+        self.advance()
+        if self.waiting is None or self.waiting[0] > number:
+            return []
+        self.refuse_stray(number)
+        block, self.waiting = self.waiting[1], None
+        return block
+
+    def refuse_stray(self, number: int | None = None) -> None:
+        """Raise a `SiteError` for waiting objects that belong to no image set of the Image table."""
+        self.advance()
+        if self.waiting is not None and self.waiting[0] != number:
+            stray, self.waiting = self.waiting[0], None
+            raise SiteError(
+                f"{self.file.name} holds objects of ImageNumber {stray}, which the Image table lacks "
+                "(or it is not in the order of ImageNumber)"
+            )
+
+    def frame(self, blocks: Sequence[Block]) -> pl.DataFrame:
+        """The objects of some blocks, in their order; a `SiteError` for text that is no number."""
+        blocks = [block for block in blocks if len(block)]
+        if not blocks:
+            return pl.DataFrame(schema=self.schema)
+        if self.whole is not None:
+            first, last = blocks[0].start, blocks[-1].stop
+            if last - first == sum(len(block) for block in blocks):
+                return self.whole[first:last]
+            return pl.concat([self.whole[block.start : block.stop] for block in blocks])
+        lines = b"".join(line for block in blocks for line in block)
+        try:
+            return pl.read_csv(lines, has_header=False, schema=self.schema, null_values=["nan", "NaN"])
+        except pl.exceptions.PolarsError as error:
+            raise SiteError(f"{self.file.name}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,41 @@
+"""What a plate's single-cell table is: its keys, and which of its columns measure a cell."""
+
+import os
+import re
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+KEYS = (
+    "Metadata_Plate",
+    "Metadata_Well",
+    "Metadata_Site",
+    "Metadata_ImageNumber",
+    "Metadata_ObjectNumber",
+)
+
+# A column that numbers the objects of an image; never a feature, whatever the config says.
+OBJECT_NUMBER = r"^Number_Object_Number$"
+
+
+def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
+    """The features among a single-cell table's columns, in the table's order.
+
+    Args:
+        columns: names such as `Cells_AreaShape_Area`; `Metadata_*` are never features.
+        exclude: regular expressions over the name without its compartment; a column that one of them
+            finds is no feature.
+    """
+    left_out = [re.compile(pattern) for pattern in (OBJECT_NUMBER, *exclude)]
+    return [
+        name
+        for name in columns
+        if not name.startswith("Metadata_")
+        and not any(rule.search(name.partition("_")[2]) for rule in left_out)
+    ]
+
+
+def use_threads(number: int) -> None:
+    """Let polars and pyarrow use `number` threads; polars heeds it only before its first work."""
+    os.environ["POLARS_MAX_THREADS"] = str(number)
+    pa.set_cpu_count(number)

@@ -1,0 +1,42 @@
+"""Which code a step runs: its script and every helper that the script imports.
+
+Snakemake reruns a step when its script changed, but does not see a helper that the script imports;
+the digest below, passed to each rule as a parameter, makes it see both.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+
+
+@cache
+def helpers(script: Path) -> frozenset[Path]:
+    """The files below scripts/ that `script` imports, directly or through another helper."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            file = SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
+            if file.is_file() and file not in found:
+                found |= {file} | helpers(file)
+    return frozenset(found)
+
+
+@cache
+def code_digest(script: str) -> str:
+    """A digest of `scripts/{script}` and of the helpers that it imports."""
+    file = SCRIPTS / script
+    return digest_of([file, *sorted(helpers(file))])
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """A short digest of the content of several files, in their order."""
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]

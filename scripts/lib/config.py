@@ -1,0 +1,94 @@
+"""Read and check an experiment's configuration: strictly, all problems at once, before anything runs."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from lib.cellprofiler import assay_problems
+from lib.errors import InputError, listed
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "config" / "schema"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema of config.yaml, with that of its `assay` block in place."""
+    whole = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    whole["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())
+    return whole
+
+
+def with_defaults(values: Any, described: Mapping[str, Any]) -> Any:
+    """`values` with every key that it leaves out set to its default in the schema `described`."""
+    described = next(
+        (
+            option
+            for option in described.get("oneOf", described.get("anyOf", [described]))
+            if Draft202012Validator({"type": option.get("type", "object")}).is_valid(values)
+        ),
+        described,
+    )
+    if isinstance(values, Mapping):
+        filled = dict(values)
+        for key, described_key in described.get("properties", {}).items():
+            if key not in filled and "default" in described_key:
+                filled[key] = deepcopy(described_key["default"])
+            if key in filled:
+                filled[key] = with_defaults(filled[key], described_key)
+        extra = described.get("additionalProperties")
+        if isinstance(extra, Mapping):
+            for key in set(filled) - set(described.get("properties", {})):
+                filled[key] = with_defaults(filled[key], extra)
+        return filled
+    if isinstance(values, list) and "items" in described:
+        return [with_defaults(value, described["items"]) for value in values]
+    return values
+
+
+def problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Each thing wrong with `config`: which key, what is wrong, the nearest right key."""
+    for error in Draft202012Validator(schema()).iter_errors(config):
+        yield from described_problem(error)
+
+
+def described_problem(error: ValidationError) -> Iterator[str]:
+    """One validation error in words; of alternatives (`oneOf`), the one that was meant."""
+    where = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for key in sorted(set(error.instance) - set(known), key=str):
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {listed(known, 40)}."
+            yield f"{where}: unknown key `{key}`; {hint}"
+    elif error.validator in ("oneOf", "anyOf") and error.context:
+        same_type = [part for part in error.context if part.validator != "type"]
+        for part in same_type or [min(error.context, key=lambda part: len(part.path))]:
+            yield from described_problem(part)
+    else:
+        meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
+        yield f"{where}: {error.message}" + (f" ({meaning})" if meaning else "")
+
+
+def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
+    """`config` checked against the schema and completed with its defaults.
+
+    Raises:
+        InputError: naming `file` and every problem in it.
+    """
+    found = list(problems(config))
+    complete: dict[str, Any] = {}
+    if not found:
+        complete = with_defaults(config, schema())
+        found = list(problems(complete))
+    if not found and "assay" in complete:
+        found = assay_problems(complete["assay"])
+    if found:
+        raise InputError(f"{file} is not right:\n  " + "\n  ".join(dict.fromkeys(found)))
+    return complete

@@ -1,0 +1,132 @@
+"""The levels of profiles, and which plates of an experiment make which files."""
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Any
+
+from lib.errors import InputError, listed
+from lib.plates import Plate, source
+
+# The levels of profiles in the order of the chain, and what each adds to the file name.
+LEVELS = {
+    "aggregated": "",
+    "augmented": "_augmented",
+    "normalized_negcon": "_normalized_negcon",
+    "normalized": "_normalized",
+    "normalized_feature_select_negcon_plate": "_normalized_feature_select_negcon_plate",
+    "normalized_feature_select_plate": "_normalized_feature_select_plate",
+    "normalized_feature_select_negcon_batch": "_normalized_feature_select_negcon_batch",
+    "normalized_feature_select_batch": "_normalized_feature_select_batch",
+}
+PLATE_LEVELS = [level for level in LEVELS if not level.endswith("_batch")]
+INFIX = {"negcon": "_negcon", "all": ""}
+
+
+def file_of(plate: Mapping[str, str], level: str) -> str:
+    """The profile file of a plate at a level, relative to the results folder."""
+    batch, name = plate["batch"], plate["plate"]
+    return f"workspace/profiles/{batch}/{name}/{name}{LEVELS[level]}.parquet"
+
+
+def batch_level(config: Mapping[str, Any]) -> str:
+    """The level of profiles whose features are selected over a whole batch."""
+    return f"normalized_feature_select{INFIX[config['feature_select']['reference']]}_batch"
+
+
+def plate_level(config: Mapping[str, Any]) -> str:
+    """The level of profiles whose features are selected on each plate."""
+    return f"normalized_feature_select{INFIX[config['feature_select']['reference']]}_plate"
+
+
+def selected_from(level: str) -> str:
+    """The level that a feature-selected level is selected from."""
+    return "normalized_negcon" if "_negcon_" in level else "normalized"
+
+
+def levels_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
+    """The levels of profiles that the workflow has or makes for a plate.
+
+    A plate that enters with published profiles has its own level and what follows from it; profiles
+    that enter with features already selected over the batch can be selected further on the plate.
+    """
+    normalized = [f"normalized{INFIX[reference]}" for reference in config["normalize"]["to"]]
+    selected = [plate_level(config), batch_level(config)]
+    if source(plate) != "profiles":
+        return ["aggregated", "augmented", *normalized, *selected]
+    start = plate["level"]
+    if start == "aggregated":
+        return [start, "augmented", *normalized, *selected]
+    if start == "augmented":
+        return [start, *normalized, *selected]
+    if start in ("normalized_negcon", "normalized"):
+        made = [level for level in selected if selected_from(level) == start]
+        return [start, *made]
+    if start.endswith("_batch"):
+        return [start, start.removesuffix("_batch") + "_plate"]
+    return [start]
+
+
+def chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
+    """The plates that `only` names, or all of them.
+
+    Raises:
+        InputError: when `only` names a plate that the sample sheet does not list.
+    """
+    if only is None:
+        return plates
+    unknown = sorted(set(only) - {plate["plate"] for plate in plates})
+    if unknown:
+        raise InputError(f"only={listed(unknown)}: the sample sheet lists no such plate.")
+    return [plate for plate in plates if plate["plate"] in only]
+
+
+def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
+    """The conditions of the benchmark by name, each with its plates.
+
+    Raises:
+        InputError: when the config names a column that the sample sheet does not have.
+    """
+    benchmark = config["benchmark"]
+    columns = benchmark["condition"]
+    asked = {*columns, *benchmark["where"], *benchmark["matching_same"]}
+    unknown = sorted(asked - set(plates[0]))
+    if unknown:
+        raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
+    grouped: dict[str, list[Plate]] = {}
+    for plate in plates:
+        if all(plate[column] == value for column, value in benchmark["where"].items()):
+            grouped.setdefault("_".join(plate[column] for column in columns), []).append(plate)
+    return dict(sorted(grouped.items()))
+
+
+def comparisons(
+    grouped: Mapping[str, list[Plate]], config: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    """The pairs of conditions that Percent Matching compares, by the comparison's name."""
+    benchmark = config["benchmark"]
+    found: dict[str, tuple[str, str]] = {}
+    for (a, plates_a), (b, plates_b) in product(grouped.items(), repeat=2):
+        first, second = plates_a[0], plates_b[0]
+        types = [first["perturbation"], second["perturbation"]]
+        shared = all(first[column] == second[column] for column in benchmark["matching_same"])
+        within_one = types[0] == types[1]
+        if types in benchmark["matching"] and shared and (a == b or not within_one):
+            found[f"{a}__{b}"] = (a, b)
+    return found
+
+
+def feature_set_levels(plates: Iterable[Plate], config: Mapping[str, Any]) -> list[str]:
+    """The benchmark's feature sets, each checked to exist for every plate that is judged.
+
+    Raises:
+        InputError: naming the feature set and the plates that do not have it.
+    """
+    plates = list(plates)
+    for level in config["benchmark"]["feature_sets"]:
+        lacking = [plate["plate"] for plate in plates if level not in levels_of(plate, config)]
+        if lacking:
+            raise InputError(
+                f"benchmark.feature_sets: {level} is not made for plate {listed(lacking)}; "
+                f"made are {listed(levels_of(plates[0], config))}."
+            )
+    return config["benchmark"]["feature_sets"]

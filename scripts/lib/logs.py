@@ -1,0 +1,36 @@
+"""Send what a script says, and the traceback of its failure, to the rule's log file."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import InputError
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[logging.Logger]:
+    """Log to `path` while the block runs; a failure is written there and ends the script with status 1.
+
+    An `InputError` is written (to the log and to stderr) as its message alone, since its reader is a
+    user; any other exception with its traceback, since its reader is a developer.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=path,
+        filemode="w",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        force=True,
+    )
+    logging.captureWarnings(True)
+    logger = logging.getLogger("platewise")
+    try:
+        yield logger
+    except InputError as error:
+        logger.error("%s", error)
+        sys.exit(f"\n{error}\n")
+    except BaseException:
+        logger.exception("the step failed")
+        raise

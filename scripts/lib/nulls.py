@@ -1,0 +1,240 @@
+"""Null distributions of the benchmark, and what is read from them: thresholds, p-values, intervals.
+
+A null is an array (1 + repeats, draws): row 0 is the null that gives the score, the other rows are
+the same null drawn again, and say how far the score depends on the draws.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+FEWEST = 20  # a null of fewer distinct values has no 95th percentile to speak of
+TAILS = ("right", "left", "both")
+RARE = 0.01  # a null whose sets are accepted more rarely than this is not drawn
+REDRAWN_PAIRS = 100  # sets of more pairs than this are drawn once; their repeats are resampled
+
+
+def draw_different(
+    candidates: np.ndarray, codes: np.ndarray, size: int, draws: int, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Draw `draws` sets of `size` wells of as many different perturbations; None if there are too few.
+
+    `candidates` are row numbers, `codes` the perturbation of every row. Each well is drawn uniformly
+    from the wells of the perturbations that the set does not have yet.
+    """
+    if len(np.unique(codes[candidates])) < size:
+        return None
+    columns = candidates[rng.integers(len(candidates), size=(size, draws))]
+    drawn = codes[columns]
+    for column in range(1, size):
+        clash = np.zeros(draws, dtype=bool)
+        for earlier in range(column):
+            clash |= drawn[earlier] == drawn[column]
+        again = np.flatnonzero(clash)
+        while len(again):
+            columns[column, again] = candidates[rng.integers(len(candidates), size=len(again))]
+            drawn[column, again] = codes[columns[column, again]]
+            again = again[(drawn[:column, again] == drawn[column, again]).any(axis=0)]
+    return columns.T
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Which wells lie at one position, padded: `wells` (positions, widest), -1 where there is none."""
+
+    wells: np.ndarray
+
+    @classmethod
+    def of(cls, position: Sequence[str]) -> "Positions":
+        """Group row numbers by their well position."""
+        names, codes = np.unique(np.asarray(position, dtype=str), return_inverse=True)
+        counts = np.bincount(codes, minlength=len(names))
+        wells = np.full((len(names), counts.max(initial=1)), -1)
+        order = np.argsort(codes, kind="stable")
+        offset = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+        wells[codes[order], offset] = order
+        return cls(wells)
+
+    def holding(self, size: int, codes: np.ndarray) -> np.ndarray:
+        """The positions whose wells have at least `size` different perturbations."""
+        different = [len(np.unique(codes[row[row >= 0]])) for row in self.wells]
+        return np.flatnonzero(np.array(different) >= size)
+
+    def draw(
+        self, positions: np.ndarray, size: int, codes: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """For each of `positions` (n,), `size` of its wells: (n, size).
+
+        Their perturbations are different wherever ten attempts sufficed for that.
+        """
+        chosen = np.empty((len(positions), size), dtype=int)
+        again = np.arange(len(positions))
+        for _ in range(10):
+            rows = self.wells[positions[again]]
+            keys = np.where(rows >= 0, rng.random(rows.shape), np.inf)
+            first = np.argsort(keys, axis=1)[:, :size]
+            chosen[again] = np.take_along_axis(rows, first, axis=1)
+            again = again[~all_different(codes[chosen[again]])]
+            if not len(again):
+                break
+        return chosen
+
+
+def all_different(rows: np.ndarray) -> np.ndarray:
+    """For each row, whether its values are all different."""
+    return (np.diff(np.sort(rows, axis=1), axis=1) != 0).all(axis=1)
+
+
+def draw_sharing_positions(
+    pattern: tuple[int, ...],
+    scored: np.ndarray,
+    codes: np.ndarray,
+    positions: Positions,
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Draw sets of wells of different perturbations that share positions as `pattern` says.
+
+    `pattern` counts the wells of a perturbation at each position it has, largest first: (4,) for
+    four plates with it at one position, (2, 2) for two wells on each of two plates. A position that
+    holds several wells of the set is drawn from those that hold as many different perturbations
+    (every negative-control well has a code of its own in `codes`: it has no perturbation in common
+    with any); a position with a single well is drawn from the `scored` wells. Returns row numbers
+    (draws, wells) and the positions of the blocks (draws, blocks), or None when fewer than 20
+    positions can be drawn from or hardly any choice of them holds different perturbations.
+    """
+    blocks = [size for size in pattern if size > 1]
+    singles = len(pattern) - len(blocks)
+    eligible = {size: positions.holding(size, codes) for size in set(blocks)}
+    if any(len(found) < FEWEST for found in eligible.values()):
+        return None
+    sets = np.empty((draws, sum(pattern)), dtype=int)
+    places = np.empty((draws, len(blocks)), dtype=int)
+    again = np.arange(draws)
+    while len(again):
+        parts = []
+        for column, size in enumerate(blocks):
+            places[again, column] = rng.choice(eligible[size], len(again))
+            parts.append(positions.draw(places[again, column], size, codes, rng))
+        if singles:
+            alone = draw_different(scored, codes, singles, len(again), rng)
+            if alone is None:
+                return None
+            parts.append(alone)
+        sets[again] = np.hstack(parts)
+        good = all_different(codes[sets[again]]) & all_different(places[again])
+        if good.mean() < RARE and len(again) == draws:
+            return None
+        again = again[~good]
+    return sets, places
+
+
+def repeat_over_positions(
+    medians: np.ndarray, places: np.ndarray, repeats: int, rng: np.random.Generator
+) -> np.ndarray:
+    """A position-aware null (draws,) and its repeats, each from its own resample of the positions.
+
+    How well the threshold is known is limited by the number of positions, not by that of the draws:
+    a repeat draws the positions with replacement and takes a draw of the null as often as all its
+    positions (`places`, (draws, blocks)) came up. Returns (1 + repeats, draws).
+    """
+    null = np.empty((1 + repeats, len(medians)))
+    null[0] = medians
+    drawn, codes = np.unique(places, return_inverse=True)
+    codes = codes.reshape(places.shape)
+    for row in range(1, 1 + repeats):
+        weight = np.ones(len(medians))
+        if len(drawn):
+            times = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
+            weight = times[codes].prod(axis=1).astype(float)
+        if not weight.any():
+            weight[:] = 1
+        total = weight.cumsum()
+        pick = np.searchsorted(total, rng.random(len(medians)) * total[-1], side="right")
+        null[row] = medians[np.minimum(pick, len(medians) - 1)]
+    return null
+
+
+@dataclass(frozen=True)
+class Score:
+    """A percentage with its 95 % interval, and for each signal its threshold(s) and whether it counts."""
+
+    percent: float
+    low: float
+    high: float
+    lower: np.ndarray
+    upper: np.ndarray
+    counts: np.ndarray
+
+
+def score(
+    signal: np.ndarray,
+    keys: Sequence[Hashable],
+    nulls: Mapping[Hashable, np.ndarray | None],
+    percentile: float,
+    tail: str,
+) -> Score:
+    """The percentage of signals beyond their null's percentile, strictly, with its interval.
+
+    `keys[i]` names the null that signal i is compared with. A missing (NaN) signal, or one whose
+    null could not be drawn, does not count, and stays in the denominator. `right` compares with the
+    percentile, `left` with 100 - percentile from below, `both` with either, as the published code
+    does, so that by chance `both` is twice 100 - percentile. The interval holds the central 95 % of
+    the scores that the repeated nulls give, and the score itself. Without any signal: NaN.
+    """
+    repeats = next((len(null) for null in nulls.values() if null is not None), 1)
+    lower = np.full((repeats, len(signal)), np.nan)
+    upper = np.full((repeats, len(signal)), np.nan)
+    names = np.array([hash(key) for key in keys])
+    for key, null in nulls.items():
+        if null is not None:
+            low, high = np.percentile(null, [100 - percentile, percentile], axis=1)
+            chosen = names == hash(key)
+            lower[:, chosen], upper[:, chosen] = low[:, None], high[:, None]
+    beyond = np.zeros(upper.shape, dtype=bool)
+    if tail in ("right", "both"):
+        beyond |= signal > upper
+    if tail in ("left", "both"):
+        beyond |= signal < lower
+    if not len(signal) or np.isnan(upper).all() or np.isnan(signal).all():
+        return Score(np.nan, np.nan, np.nan, lower[0], upper[0], beyond[0])
+    percents = 100 * beyond.mean(axis=1)
+    low, high = np.percentile(percents, [2.5, 97.5])
+    percent = percents[0]
+    return Score(percent, min(low, percent), max(high, percent), lower[0], upper[0], beyond[0])
+
+
+def p_values(
+    signal: np.ndarray,
+    keys: Sequence[Hashable],
+    nulls: Mapping[Hashable, np.ndarray | None],
+    tail: str,
+) -> np.ndarray:
+    """Empirical p-values against row 0 of each signal's null, (1 + as extreme) / (1 + draws).
+
+    `both` doubles the smaller tail. NaN where there is no signal or no null.
+    """
+    values = np.full(len(signal), np.nan)
+    names = np.array([hash(key) for key in keys])
+    for key, null in nulls.items():
+        chosen = (names == hash(key)) & ~np.isnan(signal)
+        if null is None or not chosen.any():
+            continue
+        ordered = np.sort(null[0])
+        right = 1 + len(ordered) - np.searchsorted(ordered, signal[chosen], side="left")
+        left = 1 + np.searchsorted(ordered, signal[chosen], side="right")
+        both = np.minimum(2 * np.minimum(left, right), 1 + len(ordered))
+        extreme = {"right": right, "left": left, "both": both}[tail]
+        values[chosen] = extreme / (1 + len(ordered))
+    return values
+
+
+def q_values(p: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests."""
+    adjusted = np.full(len(p), np.nan)
+    known = ~np.isnan(p)
+    if known.any():
+        adjusted[known] = false_discovery_control(p[known], method="bh")
+    return adjusted

@@ -1,0 +1,132 @@
+"""The sample sheet `plates.tsv`: one row is one plate."""
+
+import csv
+import difflib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.errors import InputError, listed
+
+REQUIRED = ("batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint")
+SOURCES = ("images", "cellprofiler", "profiles")
+KNOWN = (*REQUIRED, *SOURCES, "level")
+# What stands in file names and shell lines may hold nothing that either could misread.
+SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+IN_FILE_NAMES = ("batch", "plate", "perturbation", "cell_line", "timepoint")
+
+Plate = dict[str, str]
+
+
+def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a tab- or comma-separated text table as strings: its columns and rows.
+
+    A byte-order mark, Windows line ends and blanks around values are taken away; empty lines skipped.
+
+    Raises:
+        InputError: when the file is missing, is not UTF-8 text, has a column twice, or a row with
+            more or fewer values than columns.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    if not lines:
+        raise InputError(f"{path} is empty: its first line must name the columns.")
+    delimiter = "\t" if "\t" in lines[0] else ","
+    cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    columns = cells[0]
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: column {listed(twice)} stands there twice.")
+    rows = []
+    for number, row in enumerate(cells[1:], start=2):
+        if not any(row):
+            continue
+        if len(row) > len(columns):
+            raise InputError(
+                f"{path}, line {number}: {len(row)} values for {len(columns)} columns; "
+                "quote values that hold the separator."
+            )
+        rows.append(dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=True)))
+    return columns, rows
+
+
+def is_address(location: str) -> bool:
+    """Whether `location` is an address (s3://, https://) rather than a path."""
+    return "://" in location
+
+
+def source(plate: Mapping[str, str]) -> str:
+    """Where a plate's data starts: `images`, `cellprofiler` or `profiles`."""
+    return next(name for name in SOURCES if plate.get(name))
+
+
+def read_plates(path: str | Path, levels: Mapping[str, Any] | list[str]) -> list[Plate]:
+    """Read and check the sample sheet.
+
+    Args:
+        path: `plates.tsv`.
+        levels: the names of the levels of profiles at which a `profiles` row may enter.
+
+    Returns:
+        One dictionary a plate, in the sheet's order; values are strings.
+
+    Raises:
+        InputError: naming the file and every row that is wrong.
+    """
+    columns, rows = read_table(path)
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        near = [
+            f"{name} (is it `{close[0]}`?)" if close else name
+            for name in missing
+            for close in [difflib.get_close_matches(name, set(columns) - set(KNOWN), 1)]
+        ]
+        raise InputError(f"{path} lacks the column {listed(near)}.")
+    if not rows:
+        raise InputError(f"{path} lists no plate.")
+    found = [
+        f"plate {plate} of batch {batch} is listed {count} times"
+        for (batch, plate), count in Counter((row["batch"], row["plate"]) for row in rows).items()
+        if count > 1
+    ]
+    for number, row in enumerate(rows, start=2):
+        found += [
+            f"row {number} ({row['plate'] or 'no plate'}): {what}" for what in wrong(row, levels)
+        ]
+    if found:
+        raise InputError(f"{path} is not right:\n  " + "\n  ".join(found))
+    return rows
+
+
+def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list[str]:
+    """What is wrong with one row of the sample sheet."""
+    found = [f"{name} is empty" for name in REQUIRED if not row[name] and name != "plate_map"]
+    found += [
+        f"{name} `{row[name]}` may hold only letters, digits, dot, dash and underscore, since it is "
+        "part of file names"
+        for name in IN_FILE_NAMES
+        if row[name] and not SAFE.match(row[name])
+    ]
+    given = [name for name in SOURCES if row.get(name)]
+    if len(given) != 1:
+        found.append(
+            f"exactly one of {', '.join(SOURCES)} says where the plate's data starts; "
+            f"here {' and '.join(given) if given else 'none'} is given"
+        )
+    if row["timepoint"] and not re.fullmatch(r"\d+(\.\d+)?", row["timepoint"]):
+        found.append(f"timepoint `{row['timepoint']}` is not a number of hours")
+    if given == ["profiles"]:
+        if row.get("level") not in levels:
+            found.append(f"level `{row.get('level', '')}` is none of {', '.join(levels)}")
+        elif not row["plate_map"] and row["level"] == "aggregated":
+            found.append("plate_map is empty, and profiles of level aggregated need one")
+    elif not row["plate_map"]:
+        found.append("plate_map is empty")
+    return found

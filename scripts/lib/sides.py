@@ -1,0 +1,90 @@
+"""The two sides of a comparison: whose perturbations are matched by their genes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError
+from lib.replicates import Wells, join_plates, labels, members, split_wells
+from lib.tables import read_profiles
+
+
+@dataclass(frozen=True)
+class Side:
+    """The perturbations of one side: their names, genes and wells (row numbers of that side)."""
+
+    names: np.ndarray
+    genes: list[frozenset[str]]
+    wells: list[np.ndarray]
+    position: np.ndarray
+    without_gene: int
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """The number of replicates of each perturbation."""
+        return np.array([len(rows) for rows in self.wells], dtype=int)
+
+
+def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
+    """Collect the perturbations with a gene in `column` (several genes separated by `|`)."""
+    gene = labels(metadata, column)
+    kept: list[tuple[str, frozenset[str], np.ndarray]] = []
+    without = 0
+    for name, rows in members(metadata["perturbation"]).items():
+        joined = "|".join(gene.iloc[rows].dropna().unique())
+        genes = frozenset(part.strip() for part in joined.split("|") if part.strip())
+        without += not genes
+        if genes and len(rows) >= minimum_replicates:
+            kept.append((name, genes, rows))
+    return Side(
+        np.array([name for name, _, _ in kept], dtype=object),
+        [genes for _, genes, _ in kept],
+        [rows for _, _, rows in kept],
+        metadata["Metadata_Well"].to_numpy(dtype=str),
+        without,
+    )
+
+
+def mark_sides(
+    wells: Wells,
+    of_a: np.ndarray,
+    within: bool,
+    group: str | Sequence[str],
+    positive_controls: bool,
+) -> tuple[Wells, Wells, Wells]:
+    """The wells that are scored: all of them, those of the first side, those of the second."""
+    marked = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
+    scored, _ = split_wells(marked, group, positive_controls)
+    first = scored.metadata["of_a"].to_numpy(dtype=bool)
+    return scored, scored.where(first), scored.where(first if within else ~first)
+
+
+def shared_genes(a: Side, b: Side) -> np.ndarray:
+    """Whether each perturbation of `a` has a gene in common with each of `b` (boolean matrix)."""
+    every = sorted(set().union(*a.genes, *b.genes))
+    number = {gene: i for i, gene in enumerate(every)}
+
+    def incidence(genes: list[frozenset[str]]) -> np.ndarray:
+        table = np.zeros((len(genes), len(every)), dtype=np.float32)
+        for row, names in enumerate(genes):
+            table[row, [number[name] for name in names]] = 1
+        return table
+
+    return incidence(a.genes) @ incidence(b.genes).T > 0
+
+
+def read_sides(a: Sequence[str], b: Sequence[str]) -> tuple[Wells, np.ndarray, bool]:
+    """Read and join the plates of both sides: the wells, which of them are of `a`, same condition."""
+    within = not b or sorted(a) == sorted(b)
+    if not within and set(a) & set(b):
+        raise InputError(
+            f"These profiles are on both sides of a comparison: {sorted(set(a) & set(b))}. A plate "
+            "belongs to one condition; name the same plates on both sides to compare within one."
+        )
+    plates_a = {path: read_profiles(path) for path in a}
+    plates_b = {} if within else {path: read_profiles(path) for path in b}
+    wells = join_plates({**plates_a, **plates_b})
+    of_a = np.arange(len(wells)) < sum(len(plate) for plate in plates_a.values())
+    return wells, of_a, within

@@ -1,0 +1,125 @@
+"""Read and write the workflow's tables: whole or not at all, with what made them written inside."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.errors import InputError
+
+PROVENANCE_KEY = b"platewise"
+LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "pycytominer", "snakemake")
+WORKFLOW = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that is renamed to `path` when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes; of a folder: of its files' names and sizes (images are not re-read)."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = "\n".join(f"{file.relative_to(path)}\t{file.stat().st_size}" for file in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def provenance(parameters: Mapping[str, Any], inputs: Iterable[str | Path]) -> dict[str, Any]:
+    """What makes a table: workflow version, the step's parameters, library versions, input digests.
+
+    Inputs are named by their file name only, so that the same inputs give the same bytes wherever
+    the experiment lies.
+    """
+    project = tomllib.loads((WORKFLOW / "pyproject.toml").read_text())["project"]
+    return {
+        "workflow": f"{project['name']} {project['version']}",
+        "parameters": dict(parameters),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "inputs": {Path(path).name: digest(path) for path in inputs},
+    }
+
+
+def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """`provenance(...)` as key-value metadata of a Parquet schema."""
+    return {PROVENANCE_KEY: json.dumps(made_by, sort_keys=True, default=str).encode()}
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance written into a Parquet file of the workflow."""
+    return json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])
+
+
+def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[str, Any]) -> None:
+    """Write well-level profiles (one row a well) to Parquet with their provenance."""
+    table = pa.Table.from_pandas(profiles, preserve_index=False)
+    metadata = {**(table.schema.metadata or {}), **provenance_metadata(made_by)}
+    with whole(path) as part:
+        pq.write_table(table.replace_schema_metadata(metadata), part)
+
+
+def read_profiles(path: str | Path) -> pd.DataFrame:
+    """Read well-level profiles from Parquet or csv(.gz): `Metadata_*` are strings, the rest float64.
+
+    Columns named `Metadata_Count_*` stay numbers; `Image_Metadata_*`, CellProfiler's own names, become
+    `Metadata_*`; infinite features become missing.
+
+    Raises:
+        InputError: naming the file, and the feature column when it holds text.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".parquet":
+            profiles = pq.read_table(path).to_pandas()
+        else:
+            header = pd.read_csv(path, nrows=0).columns
+            text = {name: str for name in header if is_text(name)}
+            profiles = pd.read_csv(path, dtype=text)
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"{path} cannot be read as a profile ({error}). Delete it so that the workflow makes it "
+            "again, or, if it is your own, replace it."
+        ) from error
+    profiles = profiles.rename(columns=lambda name: name.removeprefix("Image_"))
+    if "Metadata_Well" not in profiles:
+        raise InputError(f"{path} has no column Metadata_Well: a profile has one row a well.")
+    for name in profiles.columns:
+        if is_text(name):
+            profiles[name] = profiles[name].astype("str")
+        elif not name.startswith("Metadata_"):
+            try:
+                profiles[name] = pd.to_numeric(profiles[name]).astype(float)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{path}: column {name} holds text: {error}.") from error
+    return profiles
+
+
+def is_text(name: str) -> bool:
+    """Whether a profile's column is read as text: metadata, except for counts and flags."""
+    name = name.removeprefix("Image_")
+    return name.startswith("Metadata_") and not name.startswith("Metadata_Count_")
+
+
+def feature_columns(profiles: pd.DataFrame) -> list[str]:
+    """A profile's features: every column that is not `Metadata_*`, in the table's order."""
+    return [name for name in profiles.columns if not name.startswith("Metadata_")]

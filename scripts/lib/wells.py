@@ -1,0 +1,33 @@
+"""Wells are `A01` everywhere after reading."""
+
+import re
+
+from lib.errors import InputError
+
+WELL = re.compile(r"^\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*$")
+ROWS_OF_1536 = 32
+
+
+def row_name(number: int) -> str:
+    """The letter of a row counted from 1: 1 is A, 26 is Z, 27 is AA (1536-well plates end at AF)."""
+    if not 1 <= number <= ROWS_OF_1536:
+        raise InputError(f"Row {number} is no row of a plate (1 to {ROWS_OF_1536}).")
+    return chr(64 + number) if number <= 26 else "A" + chr(64 + number - 26)
+
+
+def well_name(text: str) -> str:
+    """`a1`, `A1`, `A001` and `A01 ` as `A01`.
+
+    Raises:
+        InputError: when `text` is no well name.
+    """
+    match = WELL.match(text)
+    if not match or int(match[2]) == 0:
+        raise InputError(f"`{text}` is no well: write a row letter and a column number, as in A01.")
+    return f"{match[1].upper()}{int(match[2]):02d}"
+
+
+def well_order(well: str) -> tuple[int, str, int]:
+    """Sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
+    letters = well.rstrip("0123456789")
+    return len(letters), letters, int(well[len(letters) :])

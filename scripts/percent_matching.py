@@ -1,0 +1,321 @@
+"""Percent Matching of two conditions: do perturbations of one gene look alike?
+
+The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods) for compounds
+against CRISPR guides or ORFs of one cell line: for every pair of perturbations, one from each side,
+that target the same gene, the signal is the median of the whole replicate x replicate block of Pearson
+correlations (no averaging first, the guides of a gene kept apart). The null is the same median for
+pairs without a gene in common. The score is the percentage of pairs beyond the null's 95th percentile
+(right tail); the left tail (overexpression is expected to anti-correlate) and both stand beside it.
+As in the published code, `both` adds the two tails, so by chance it is 10 %.
+
+Within one condition the pairs are those of two different perturbations that share a gene (or a
+mechanism), each pair once; a pair that shares several genes counts once. The null of a pair is taken
+from blocks of its own shape: perturbations with at least as many replicates, cut to that number.
+
+The position-aware null holds pairs whose wells lie at one position as often as those of the pair do.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lib.logs import logged
+from lib.nulls import FEWEST, TAILS, Score, p_values, q_values, score
+from lib.replicates import Wells, correlate, labels, medians_between
+from lib.sides import Side, mark_sides, read_sides, shared_genes, side
+from lib.tables import provenance, whole, write_profiles
+
+CANDIDATES = 1_000_000  # pairs of different genes that a null is drawn from, at most
+
+
+def shared_positions(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """For two arrays of positions (perturbations, wells), the number of well pairs at one position."""
+    names, codes = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)
+
+    def counts(part: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        table = np.zeros((shape[0], len(names)), dtype=np.float32)
+        np.add.at(table, (np.repeat(np.arange(shape[0]), shape[1]), part.ravel()), 1)
+        return table
+
+    first = counts(codes.ravel()[: a.size], a.shape)
+    return (first @ counts(codes.ravel()[a.size :], b.shape).T).astype(int)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The pairs of different genes whose blocks have one shape: medians and shared positions."""
+
+    medians: np.ndarray
+    shared: np.ndarray
+
+
+def null_pool(
+    correlations: np.ndarray,
+    a: Side,
+    b: Side,
+    different: np.ndarray,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+) -> Pool:
+    """All pairs that the null of a block of `shape` is drawn from.
+
+    Those are the pairs that `different` allows and whose perturbations have at least `shape`
+    replicates; of more replicates a random choice of that many is taken. Of more than a million
+    pairs a random million.
+    """
+    rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
+    wells_a = np.array([rng.permutation(a.wells[i])[: shape[0]] for i in rows])
+    wells_b = np.array([rng.permutation(b.wells[i])[: shape[1]] for i in columns])
+    first, second = np.nonzero(different[np.ix_(rows, columns)])
+    if len(first) > CANDIDATES:
+        chosen = rng.choice(len(first), CANDIDATES, replace=False)
+        first, second = first[chosen], second[chosen]
+    if not len(first):
+        return Pool(np.empty(0), np.empty(0, dtype=int))
+    shared = shared_positions(a.position[wells_a], b.position[wells_b])
+    return Pool(medians_between(correlations, wells_a[first], wells_b[second]), shared[first, second])
+
+
+def draw(
+    medians: np.ndarray, draws: int, repeats: int, resampled: bool, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Draw a null (1 + repeats, draws) from a pool's medians; None from fewer than 20 pairs.
+
+    `resampled`: each repeat draws from its own resample of the pool, for pools whose size limits how
+    well the threshold is known.
+    """
+    size = len(medians)
+    if size < FEWEST:
+        return None
+    picks = rng.integers(size, size=(1 + repeats, draws))
+    if resampled and size < draws:
+        pools = rng.integers(size, size=(repeats, size))
+        picks[1:] = np.take_along_axis(pools, picks[1:], axis=1)
+    return medians[picks]
+
+
+def percent_matching(
+    wells: Wells,
+    of_a: np.ndarray,
+    gene: str | Sequence[str] = "Metadata_gene",
+    within: bool = False,
+    group: str | Sequence[str] = "Metadata_broad_sample",
+    different: str | Sequence[str] | None = None,
+    draws: int = 10_000,
+    repeats: int = 100,
+    percentile: float = 95,
+    minimum_replicates: int = 1,
+    positive_controls: bool = True,
+    seed: int = 0,
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """Score one comparison: (the score's row, a row a pair, the null's medians).
+
+    `wells` holds the wells of both sides, `of_a` (one boolean a well) names those of the first;
+    `within`: both sides are the same condition. `gene` is the column that holds the gene(s), or one
+    column for each side. `different`: columns in which the perturbations of
+    a pair must differ; by default they must be different perturbations. Scores are percentages,
+    NaN with a message when there is no pair of one gene.
+    """
+    scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
+    gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
+    a = side(part_a.metadata, gene_a, minimum_replicates)
+    b = side(part_b.metadata, gene_b, minimum_replicates)
+    correlations = correlate(part_a.values, part_b.values)
+
+    same_gene = shared_genes(a, b)
+    unlike = identities(part_a, a, different)[:, None] != identities(part_b, b, different)[None, :]
+    pairs = np.argwhere(same_gene & unlike & (np.tri(len(a.names), dtype=bool).T if within else True))
+    table = pair_table(correlations, a, b, pairs)
+    shapes = list(zip(table["replicates_a"], table["replicates_b"], strict=True))
+    if within:
+        shapes = [(min(shape), max(shape)) for shape in shapes]
+    places = [(*s, shared) for s, shared in zip(shapes, table["shared_positions"], strict=True)]
+    nulls, aware = both_nulls(correlations, a, b, ~same_gene & unlike, set(places), draws, repeats, seed)
+    signal = table["median_correlation"].to_numpy()
+    row: dict[str, Any] = {
+        "plates_a": part_a.metadata["Metadata_Plate"].nunique(),
+        "plates_b": part_b.metadata["Metadata_Plate"].nunique(),
+        "features": len(scored.features),
+        **scored.dropped,
+        "perturbations_a": len(a.names),
+        "perturbations_b": len(b.names),
+        "perturbations_without_gene": a.without_gene + (0 if within else b.without_gene),
+        "genes": len(set().union(*(a.genes[i] & b.genes[j] for i, j in pairs))),
+        "pairs": len(pairs),
+    }
+    for prefix, keys, found in (("", shapes, nulls), ("position_aware_", places, aware)):
+        row |= add_scores(row, table, signal, prefix, keys, found, percentile)
+    row |= {
+        "position_aware_pairs": int(sum(aware[key] is not None for key in places)),
+        "percentile": percentile,
+        "draws": draws,
+        "repeats": repeats,
+        "minimum_replicates": minimum_replicates,
+        "positive_controls": positive_controls,
+        "seed": seed,
+        "message": message(a, b, pairs, shapes, nulls, places, aware),
+    }
+    return row, table, null_table(nulls, aware)
+
+
+def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
+    """What two perturbations must differ in to make a pair: their name, or columns of their wells."""
+    if different is None:
+        return part.names
+    value = labels(wells.metadata, different).fillna("")
+    return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
+
+
+def pair_table(correlations: np.ndarray, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
+    """The pairs with their genes, replicates, shared positions and median correlation."""
+    signal = np.full(len(pairs), np.nan)
+    shared = np.zeros(len(pairs), dtype=int)
+    sizes = np.column_stack([a.sizes[pairs[:, 0]], b.sizes[pairs[:, 1]]])
+    for shape in np.unique(sizes, axis=0):
+        chosen = np.flatnonzero((sizes == shape).all(axis=1))
+        wells_a = np.array([a.wells[i] for i in pairs[chosen, 0]])
+        wells_b = np.array([b.wells[j] for j in pairs[chosen, 1]])
+        signal[chosen] = medians_between(correlations, wells_a, wells_b)
+        same = a.position[wells_a][:, :, None] == b.position[wells_b][:, None, :]
+        shared[chosen] = same.sum(axis=(1, 2))
+    return pd.DataFrame(
+        {
+            "perturbation_a": a.names[pairs[:, 0]],
+            "perturbation_b": b.names[pairs[:, 1]],
+            "genes": ["|".join(sorted(a.genes[i] & b.genes[j])) for i, j in pairs],
+            "replicates_a": sizes[:, 0],
+            "replicates_b": sizes[:, 1],
+            "shared_positions": shared,
+            "median_correlation": signal,
+        }
+    )
+
+
+def both_nulls(
+    correlations: np.ndarray,
+    a: Side,
+    b: Side,
+    different: np.ndarray,
+    places: set[tuple[int, int, int]],
+    draws: int,
+    repeats: int,
+    seed: int,
+) -> tuple[dict[Hashable, np.ndarray | None], dict[Hashable, np.ndarray | None]]:
+    """The standard null of each block shape and the position-aware one of each shape and sharing."""
+    nulls: dict[Hashable, np.ndarray | None] = {}
+    aware: dict[Hashable, np.ndarray | None] = {}
+    for shape in sorted({place[:2] for place in places}):
+        rng = np.random.default_rng([seed, 2, *shape])
+        pool = null_pool(correlations, a, b, different, shape, rng)
+        nulls[shape] = draw(pool.medians, draws, repeats, False, rng)
+        for shared in sorted(place[2] for place in places if place[:2] == shape):
+            alike = pool.medians[pool.shared == shared]
+            rng = np.random.default_rng([seed, 3, *shape, shared])
+            aware[(*shape, shared)] = draw(alike, draws, repeats, True, rng)
+    return nulls, aware
+
+
+def add_scores(
+    row: Mapping[str, Any],
+    table: pd.DataFrame,
+    signal: np.ndarray,
+    prefix: str,
+    keys: Sequence[Hashable],
+    nulls: Mapping[Hashable, np.ndarray | None],
+    percentile: float,
+) -> dict[str, Any]:
+    """The scores of all tails against one kind of null; adds the pairs' columns to `table`."""
+    found: dict[str, Any] = {}
+    results: dict[str, Score] = {t: score(signal, keys, nulls, percentile, t) for t in TAILS}
+    for tail, result in results.items():
+        found[f"{prefix}percent_matching_{tail}"] = result.percent
+        found[f"{prefix}percent_matching_{tail}_low"] = result.low
+        found[f"{prefix}percent_matching_{tail}_high"] = result.high
+    typical = pd.Series(list(keys), dtype=object).mode()
+    chosen = list(keys).index(typical.iloc[0]) if len(typical) else None
+    for tail, limit in (("right", results["right"].upper), ("left", results["left"].lower)):
+        p = p_values(signal, keys, nulls, tail)
+        q = q_values(p)
+        table[f"{prefix}threshold_{tail}"] = limit
+        table[f"{prefix}matches_{tail}"] = results[tail].counts
+        table[f"{prefix}p_value_{tail}"] = p
+        table[f"{prefix}q_value_{tail}"] = q
+        found[f"{prefix}threshold_{tail}"] = np.nan if chosen is None else limit[chosen]
+        found[f"{prefix}percent_at_q_5_{tail}"] = 100 * float((q < 0.05).mean()) if len(q) else np.nan
+    return found
+
+
+def message(
+    a: Side,
+    b: Side,
+    pairs: np.ndarray,
+    shapes: Sequence[Hashable],
+    nulls: Mapping[Hashable, Any],
+    places: Sequence[Hashable],
+    aware: Mapping[Hashable, Any],
+) -> str:
+    """What a reader of the score must know when a part of it could not be computed."""
+    if not len(pairs):
+        return (
+            f"no pair of perturbations shares a gene ({len(a.names)} and {len(b.names)} "
+            "perturbations with a gene): nothing to score"
+        )
+    said = []
+    for kind, keys, found in (("standard", shapes, nulls), ("position-aware", places, aware)):
+        lacking = sum(found[key] is None for key in keys)
+        if lacking:
+            said.append(
+                f"{kind} null not available for {lacking} pairs: fewer than {FEWEST} pairs of "
+                "different genes have their number of replicates and of shared positions"
+            )
+    return "; ".join(said)
+
+
+def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> pd.DataFrame:
+    """The medians of each null that gave a score: null, block shape and shared positions, median."""
+    parts = [
+        pd.DataFrame(
+            {
+                "null": kind,
+                "wells": f"{key[0]}x{key[1]}",
+                "shared_positions": key[2] if kind == "position_aware" else -1,
+                "median_correlation": null[0],
+            }
+        )
+        for kind, found in (("standard", nulls), ("position_aware", aware))
+        for key, null in found.items()
+        if null is not None
+    ]
+    columns = ("null", "wells", "shared_positions", "median_correlation")
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def main(
+    profiles: tuple[Sequence[str], Sequence[str]],
+    condition: Mapping[str, Any],
+    feature_set: str,
+    outputs: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> None:
+    """Read the plates of both sides, score the comparison, write the three tables."""
+    wells, of_a, within = read_sides(*profiles)
+    row, table, null = percent_matching(wells, of_a, within=within, **options)
+    head = {**condition, "feature_set": feature_set}
+    with whole(outputs["score"]) as part:
+        pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
+    made_by = provenance({**head, **options}, [*profiles[0], *profiles[1]])
+    write_profiles(table.assign(**head), outputs["pairs"], made_by)
+    write_profiles(null.assign(**head), outputs["null"], made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            (list(snakemake.input.a), list(snakemake.input.b)),
+            dict(snakemake.params.condition),
+            snakemake.params.feature_set,
+            {name: snakemake.output[name] for name in ("score", "pairs", "null")},
+            dict(snakemake.params.options),
+        )

@@ -1,0 +1,297 @@
+"""Percent Replicating of one condition: how many perturbations look like themselves again.
+
+The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods): the plates
+of a condition are joined on their common features, negative controls and empty wells are dropped,
+and the signal of a perturbation is the median Pearson correlation of all pairs of its replicates. The
+null is the same median for wells of as many different perturbations. The score is the percentage of
+perturbations above the 95th percentile of the null; one with too few replicates counts as not
+replicating.
+
+The paper compares every perturbation with a null of four wells. Here the null follows the number of
+replicates (`null_size: matched`): each perturbation is compared with the threshold of sets of its own
+size, because the spread of a median depends on how many values it is taken from.
+
+Beside it stands the same score against a position-aware null: the wells of a draw share positions
+as the replicates of the perturbation do. Replicates usually sit at one position on every plate, and
+what the position does to a well then looks like an effect of the perturbation.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lib.errors import InputError
+from lib.logs import logged
+from lib.nulls import (
+    REDRAWN_PAIRS,
+    TAILS,
+    Positions,
+    draw_different,
+    draw_sharing_positions,
+    p_values,
+    q_values,
+    repeat_over_positions,
+    score,
+)
+from lib.replicates import Wells, correlate, medians_within, members, read_wells, split_wells
+from lib.tables import provenance, whole, write_profiles
+
+CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
+
+
+def percent_replicating(
+    wells: Wells,
+    group: str | Sequence[str] = "Metadata_broad_sample",
+    draws: int = 10_000,
+    repeats: int = 100,
+    null_size: int | str = "matched",
+    percentile: float = 95,
+    tail: str = "right",
+    minimum_replicates: int = 2,
+    positive_controls: bool = True,
+    seed: int = 0,
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """Score the wells of one condition: (the score's row, a row a perturbation, the null's medians).
+
+    The score is a percentage, NaN with a message when no perturbation has enough replicates.
+    """
+    if tail not in TAILS:
+        raise InputError(f"tail is {tail!r}; it must be one of {', '.join(TAILS)}.")
+    scored, controls = split_wells(wells, group, positive_controls)
+    groups = members(scored.metadata["perturbation"])
+    sizes = np.array([len(rows) for rows in groups.values()], dtype=int)
+    enough = sizes >= max(2, minimum_replicates)
+    patterns = [position_pattern(scored.metadata["Metadata_Well"], g) for g in groups.values()]
+    keys = [int(size) if null_size == "matched" else int(null_size) for size in sizes]
+
+    everything = np.vstack([scored.values, controls.values])
+    correlations = correlate(everything)
+    signal = signals(correlations, list(groups.values()), enough)
+    nulls = standard_nulls(
+        correlations,
+        scored,
+        {k for k, e in zip(keys, enough, strict=True) if e},
+        draws,
+        repeats,
+        seed,
+    )
+    aware = position_nulls(
+        correlations,
+        scored,
+        controls,
+        {p for p, e in zip(patterns, enough, strict=True) if e},
+        draws,
+        repeats,
+        seed,
+    )
+    result = score(signal, keys, nulls, percentile, tail)
+    result_aware = score(signal, patterns, aware, percentile, tail)
+    p = p_values(signal, keys, nulls, tail)
+    p_aware = p_values(signal, patterns, aware, tail)
+
+    first = scored.metadata.iloc[[rows[0] for rows in groups.values()]].reset_index(drop=True)
+    table = pd.DataFrame(
+        {
+            "perturbation": list(groups),
+            **{name: first[name] for name in CARRIED if name in first},
+            "replicates": sizes,
+            "positions": ["+".join(map(str, pattern)) for pattern in patterns],
+            "median_correlation": signal,
+            **limits("threshold", result, tail),
+            "replicating": result.counts,
+            "p_value": p,
+            "q_value": q_values(p),
+            **limits("position_aware_threshold", result_aware, tail),
+            "position_aware_replicating": result_aware.counts,
+            "position_aware_p_value": p_aware,
+            "position_aware_q_value": q_values(p_aware),
+        }
+    )
+    common = Counter(sizes[enough].tolist()).most_common(1)
+    typical = int(np.flatnonzero(enough & (sizes == common[0][0]))[0]) if common else None
+    row = {
+        "plates": wells.metadata["Metadata_Plate"].nunique(),
+        "wells": len(scored),
+        "features": len(scored.features),
+        **scored.dropped,
+        "perturbations": len(groups),
+        "perturbations_with_replicates": int(enough.sum()),
+        "replicates": float(np.median(sizes)) if len(sizes) else np.nan,
+        "replicates_min": int(sizes.min(initial=0)) if not len(sizes) else int(sizes.min()),
+        "replicates_max": int(sizes.max(initial=0)),
+        "percent_replicating": result.percent,
+        "percent_replicating_low": result.low,
+        "percent_replicating_high": result.high,
+        **{
+            name: np.nan if typical is None else values[typical]
+            for name, values in limits("threshold", result, tail).items()
+        },
+        "percent_retrieved_at_q_5": percent_below(table["q_value"]),
+        "position_aware_percent_replicating": result_aware.percent,
+        "position_aware_percent_replicating_low": result_aware.low,
+        "position_aware_percent_replicating_high": result_aware.high,
+        **{
+            name: np.nan if typical is None else values[typical]
+            for name, values in limits("position_aware_threshold", result_aware, tail).items()
+        },
+        "position_aware_perturbations": int(sum(aware.get(p) is not None for p in patterns)),
+        "tail": tail,
+        "percentile": percentile,
+        "draws": draws,
+        "repeats": repeats,
+        "null_size": str(null_size),
+        "minimum_replicates": minimum_replicates,
+        "positive_controls": positive_controls,
+        "seed": seed,
+        "message": message(enough, nulls, aware, patterns, minimum_replicates),
+    }
+    return row, table, null_table(nulls, aware)
+
+
+def position_pattern(position: pd.Series, rows: np.ndarray) -> tuple[int, ...]:
+    """How many of a perturbation's wells lie at each position that it has, largest first."""
+    counts = Counter(position.iloc[rows])
+    return tuple(sorted(counts.values(), reverse=True))
+
+
+def signals(correlations: np.ndarray, groups: Sequence[np.ndarray], enough: np.ndarray) -> np.ndarray:
+    """The median replicate correlation of each group; NaN for those without enough replicates."""
+    signal = np.full(len(groups), np.nan)
+    sizes = np.array([len(rows) for rows in groups], dtype=int)
+    for size in np.unique(sizes[enough]):
+        chosen = np.flatnonzero(enough & (sizes == size))
+        signal[chosen] = medians_within(correlations, np.array([groups[i] for i in chosen]))
+    return signal
+
+
+def standard_nulls(
+    correlations: np.ndarray,
+    scored: Wells,
+    sizes: set[int],
+    draws: int,
+    repeats: int,
+    seed: int,
+) -> dict[int, np.ndarray | None]:
+    """For each set size, the null's medians (1 + repeats, draws); None if perturbations are too few.
+
+    Sets of more than 14 wells are drawn once: their repeats are resampled from these draws, which
+    are independent, because drawing them anew would cost minutes.
+    """
+    codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
+    nulls: dict[int, np.ndarray | None] = {}
+    for size in sorted(sizes):
+        rng = np.random.default_rng([seed, 0, size])
+        redrawn = repeats if size * (size - 1) // 2 <= REDRAWN_PAIRS else 0
+        sets = draw_different(np.arange(len(codes)), codes, size, (1 + redrawn) * draws, rng)
+        nulls[size] = None
+        if sets is not None:
+            medians = medians_within(correlations, sets).reshape(1 + redrawn, draws)
+            resampled = rng.choice(medians[0], (repeats - redrawn, draws))
+            nulls[size] = np.vstack([medians, resampled])
+    return nulls
+
+
+def position_nulls(
+    correlations: np.ndarray,
+    scored: Wells,
+    controls: Wells,
+    patterns: set[tuple[int, ...]],
+    draws: int,
+    repeats: int,
+    seed: int,
+) -> dict[tuple[int, ...], np.ndarray | None]:
+    """For each pattern of shared positions, the null's medians; None if positions are too few."""
+    codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
+    codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])
+    position = [*scored.metadata["Metadata_Well"], *controls.metadata["Metadata_Well"]]
+    positions = Positions.of(position)
+    nulls: dict[tuple[int, ...], np.ndarray | None] = {}
+    for pattern in sorted(patterns):
+        rng = np.random.default_rng([seed, 1, *pattern])
+        drawn = draw_sharing_positions(pattern, np.arange(len(scored)), codes, positions, draws, rng)
+        nulls[pattern] = None
+        if drawn is not None:
+            medians = medians_within(correlations, drawn[0])
+            nulls[pattern] = repeat_over_positions(medians, drawn[1], repeats, rng)
+    return nulls
+
+
+def limits(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
+    """The thresholds that the tail uses, as columns."""
+    columns = {"right": {name: result.upper}, "left": {name: result.lower}}
+    return columns.get(tail, {name: result.upper, f"{name}_left": result.lower})
+
+
+def percent_below(q: pd.Series, level: float = 0.05) -> float:
+    """The percentage of perturbations whose q-value is below `level`; missing ones are not."""
+    return 100 * float((q < level).mean()) if len(q) else np.nan
+
+
+def message(
+    enough: np.ndarray,
+    nulls: Mapping[int, Any],
+    aware: Mapping[tuple[int, ...], Any],
+    patterns: Sequence[tuple[int, ...]],
+    minimum_replicates: int,
+) -> str:
+    """What a reader of the score must know when a part of it could not be computed."""
+    if not enough.any():
+        least = max(2, minimum_replicates)
+        return f"no perturbation has {least} replicates: nothing to score"
+    said = []
+    short = [size for size, null in nulls.items() if null is None]
+    if short:
+        said.append(f"fewer than {min(short)} perturbations: no null for sets of {short} wells")
+    lacking = {pattern for pattern in patterns if pattern in aware and aware[pattern] is None}
+    if lacking:
+        number = sum(pattern in lacking for pattern in patterns)
+        said.append(
+            f"position-aware null not available for {number} perturbations: fewer than 20 positions "
+            "hold enough different perturbations or negative controls"
+        )
+    return "; ".join(said)
+
+
+def null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
+    """The medians of each null that gave a score: null, size or position pattern, median."""
+    parts = [
+        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": null[0]})
+        for kind, found in (
+            ("standard", nulls),
+            ("position_aware", {"+".join(map(str, k)): v for k, v in aware.items()}),
+        )
+        for name, null in found.items()
+        if null is not None
+    ]
+    empty = pd.DataFrame({"null": [], "wells": [], "median_correlation": []})
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def main(
+    profiles: Sequence[str],
+    condition: Mapping[str, Any],
+    feature_set: str,
+    outputs: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> None:
+    """Read the plates of the condition, score them, write the three tables."""
+    row, table, null = percent_replicating(read_wells(profiles), **options)
+    head = {**condition, "feature_set": feature_set}
+    with whole(outputs["score"]) as part:
+        pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
+    made_by = provenance({**head, **options}, profiles)
+    write_profiles(table.assign(**head), outputs["perturbations"], made_by)
+    write_profiles(null.assign(**head), outputs["null"], made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            dict(snakemake.params.condition),
+            snakemake.params.feature_set,
+            {name: snakemake.output[name] for name in ("score", "perturbations", "null")},
+            dict(snakemake.params.options),
+        )

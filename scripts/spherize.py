@@ -1,0 +1,91 @@
+"""Sphere the profiles of a set of replicate plates: `_spherized`, a level of profiles of its own.
+
+ZCA-cor whitening (Kessy et al. 2018, The American Statistician) fitted on the negative controls of
+all plates of the set together, as for the deep features of CPJUMP1: afterwards the controls'
+features are uncorrelated and of unit variance, so that what plates and positions do to every well
+weighs less in the similarity of profiles. The transform is pycytominer's `Spherize`.
+
+pycytominer refuses features that are constant in the controls and features that depend linearly on
+others while there are more controls than features; the first are left out here, the second is
+answered with a message. With fewer controls than features the directions that the controls do not
+span get the smallest variance that they do have.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lib.errors import InputError, listed
+from lib.logs import logged
+from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, read_wells
+from lib.tables import provenance, write_profiles
+from pycytominer.operations import Spherize
+
+FEWEST = 3  # controls that a covariance can be estimated from at all
+
+
+def spherize(
+    wells: Wells, method: str = "ZCA-cor", epsilon: float = 1e-6
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The sphered profiles of all wells (metadata, then features), and each left-out feature's reason.
+
+    A well with a missing value in a kept feature is sphered to missing values. A feature that is
+    missing or infinite in a control, or constant in them, is left out.
+    """
+    negative = (control_type(wells.metadata) == NEGATIVE_CONTROL).to_numpy()
+    plates = listed(wells.metadata["Metadata_Plate"].unique())
+    # a control without any value is an empty well: it says nothing about the features
+    control = negative & np.isfinite(wells.values).any(axis=1)
+    if control.sum() < FEWEST:
+        raise InputError(
+            f"The plates {plates} have {control.sum()} negative controls with values; sphering is "
+            f"fitted on them and needs at least {FEWEST}. Mark them as `negcon` in "
+            "Metadata_control_type (column control_type of the annotation)."
+        )
+    reference = wells.values[control]
+    complete = np.isfinite(reference).all(axis=0)
+    varies = complete & (np.ptp(np.where(complete, reference, 0), axis=0) > 0)
+    names = np.array(wells.features)
+    if not varies.any():
+        raise InputError(
+            f"No feature of the plates {plates} varies among their negative controls: nothing to sphere."
+        )
+    transform = Spherize(epsilon=epsilon, method=method, return_numpy=True)
+    try:
+        transform.fit(pd.DataFrame(reference[:, varies], columns=names[varies]))
+    except ValueError as error:
+        raise InputError(
+            f"The features of the plates {plates} cannot be sphered: in the {control.sum()} negative "
+            f"controls some of the {varies.sum()} features depend linearly on others. Sphere "
+            "feature-selected profiles, or use a lower correlation threshold in the selection."
+        ) from error
+    # scikit-learn refuses infinite values, and lets missing ones through
+    values = np.where(np.isfinite(wells.values), wells.values, np.nan)[:, varies]
+    sphered = transform.transform(pd.DataFrame(values, columns=names[varies]))
+    reasons = dict.fromkeys(names[~complete], "missing in a negative control")
+    reasons |= dict.fromkeys(names[complete & ~varies], "constant in the negative controls")
+    profiles = pd.DataFrame(sphered, columns=names[varies], index=wells.metadata.index)
+    return pd.concat([wells.metadata, profiles], axis=1), reasons
+
+
+def main(profiles: Sequence[str], outputs: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Sphere the plates of a set together, write each plate's profile to the output of its order."""
+    wells = read_wells(profiles)
+    sphered, reasons = spherize(wells, **options)
+    made_by = provenance({**options, "features_left_out": reasons}, profiles)
+    plates = wells.metadata["Metadata_Plate"]
+    for source, target, plate in zip(profiles, outputs, plates.unique(), strict=True):
+        if plate not in Path(source).name:
+            raise InputError(f"{source} holds plate {plate}: name the file after its plate.")
+        write_profiles(sphered[plates == plate].reset_index(drop=True), target, made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            list(snakemake.output.profiles),
+            dict(snakemake.params.options),
+        )

@@ -1,0 +1,154 @@
+"""Recommended splits of a data set into train, validate and test, one file a split, without leakage.
+
+The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together whatever a model
+could recognise: all replicates of a perturbation, both guides of a gene and whatever else shares the
+gene, and the identifiers of one compound by its name (BVT-948, dexamethasone and thiostrepton have
+two each). A split by a column of the sample sheet trains on some of its values (a cell line, a time
+point) and tests on others. A well is never divided, so all its cells are on one side. Negative
+controls are `control` in a random split: they belong to no perturbation and may be used on each side.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lib.errors import InputError, listed
+from lib.logs import logged
+from lib.replicates import NEGATIVE_CONTROL, control_type, labels
+from lib.tables import read_profiles, whole
+
+FRACTIONS = {"train": 0.6, "validate": 0.2, "test": 0.2}
+TOGETHER = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_InChIKey")
+CONTROL = "control"
+
+
+def units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequence[str]) -> pd.Series:
+    """The unit of each well that must not be divided: its number, missing without a perturbation.
+
+    Two perturbations are in one unit when they share a value of a column of `together` (several values
+    separated by `|`), directly or through others.
+    """
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    columns = [name for name in together if name in metadata]
+    known = metadata[columns].assign(perturbation=perturbation).dropna(subset="perturbation")
+    for row in known.drop_duplicates().to_dict("records"):
+        own = ("perturbation", row.pop("perturbation"))
+        root(own)
+        for name, values in row.items():
+            if pd.notna(values):
+                for value in str(values).split("|"):
+                    if value.strip():
+                        parent[root((name, value.strip()))] = root(own)
+    roots = perturbation.map(lambda name: root(("perturbation", name)), na_action="ignore")
+    return pd.Series(pd.factorize(roots, sort=True)[0], index=perturbation.index).where(roots.notna())
+
+
+def random_split(
+    unit: pd.Series, perturbation: pd.Series, fractions: Mapping[str, float], seed: int
+) -> pd.Series:
+    """Assign whole units to splits so that each has nearly its fraction of the perturbations.
+
+    Units come in random order, the large ones first, each to the split that lacks most.
+    """
+    sizes = perturbation.groupby(unit).nunique()
+    total = sizes.sum()
+    if not np.isclose(sum(fractions.values()), 1):
+        raise InputError(f"The fractions of a split must add up to 1: {dict(fractions)}.")
+    if len(sizes) < len(fractions):
+        raise InputError(
+            f"{len(sizes)} independent groups of perturbations cannot make {len(fractions)} splits "
+            f"({listed(fractions)})."
+        )
+    if sizes.max() > max(fractions.values()) * total:
+        raise InputError(
+            f"{sizes.max()} of {total} perturbations hang together through shared genes or names, "
+            f"more than the largest split holds ({max(fractions.values()):.0%}): shorten the list of "
+            "columns that keep perturbations together."
+        )
+    rng = np.random.default_rng(seed)
+    shuffled = sizes.iloc[rng.permutation(len(sizes))].sort_values(ascending=False, kind="stable")
+    names = list(fractions)
+    wanted = np.array([fractions[name] * total for name in names])
+    chosen = {}
+    for number, size in shuffled.items():
+        split = int(np.argmax(wanted))
+        wanted[split] -= size
+        chosen[number] = names[split]
+    return unit.map(chosen)
+
+
+def split_wells(
+    metadata: pd.DataFrame,
+    split: Mapping[str, Any],
+    group: str | Sequence[str] = "Metadata_broad_sample",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One row a well that has a perturbation or is a negative control: plate, well, unit, split.
+
+    `split` is `{"fractions": {...}, "together": [...]}` (both may be absent) for a random split, or
+    `{"column": name, "train": [values], "test": [values]}`; the column is one of `metadata`, with
+    or without its prefix `Metadata_`, and wells of other values are left out.
+    """
+    negative = control_type(metadata) == NEGATIVE_CONTROL
+    perturbation = labels(metadata, group).mask(negative)
+    unit = units(metadata, perturbation, split.get("together", TOGETHER))
+    if "column" in split:
+        name = split["column"]
+        name = name if name in metadata else f"Metadata_{name}"
+        if name not in metadata:
+            raise InputError(f"There is no column {split['column']} to split by: {listed(metadata)}.")
+        sides = {side: values for side, values in split.items() if side != "column"}
+        of_value = {str(value): side for side, values in sides.items() for value in values}
+        absent = [value for value in of_value if value not in set(metadata[name].astype("str"))]
+        if absent:
+            raise InputError(f"No well has {listed(absent)} in {name}: a split by it would be empty.")
+        assigned = metadata[name].astype("str").map(of_value)
+    else:
+        fractions = split.get("fractions", FRACTIONS)
+        assigned = random_split(unit, perturbation, fractions, seed).mask(negative, CONTROL)
+    table = metadata[["Metadata_Plate", "Metadata_Well"]].assign(
+        Metadata_perturbation=perturbation.mask(negative, NEGATIVE_CONTROL),
+        Metadata_unit=unit.astype("Int64"),
+        Metadata_split=assigned,
+    )
+    table = table[table["Metadata_perturbation"].notna() & table["Metadata_split"].notna()]
+    return table.sort_values(["Metadata_Plate", "Metadata_Well"], ignore_index=True)
+
+
+def main(
+    profiles: Sequence[str],
+    plates: Sequence[Mapping[str, str]],
+    output: str,
+    split: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> None:
+    """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order."""
+    parts = []
+    for path, plate in zip(profiles, plates, strict=True):
+        part = read_profiles(path)
+        metadata = part[[name for name in part if name.startswith("Metadata_")]]
+        sheet = {f"Metadata_{name}": value for name, value in plate.items() if name != "plate"}
+        parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
+    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
+    with whole(output) as part:
+        table.to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            list(snakemake.params.plates),
+            snakemake.output.split,
+            dict(snakemake.params.split),
+            dict(snakemake.params.options),
+        )

@@ -1,0 +1,159 @@
+"""The image table: file names of every layout, and each kind of faulty image."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from lib.errors import InputError
+from load_data import compiled, find_images, load_data, parsed, with_illumination
+
+CHANNELS = {"1": "Mito", "5": "DNA"}
+PLATE = {"batch": "B1", "plate": "P1"}
+
+
+def write_images(folder: Path, wells=("r01c01", "r02c10"), fields=("01", "02")) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, well in enumerate(wells):
+        for field in fields:
+            for channel in CHANNELS:
+                name = f"{well}f{field}p01-ch{channel}sk1fk1fl1.tiff"
+                tifffile.imwrite(folder / name, np.full((8, 6), number, np.uint16))
+    return folder
+
+
+def read(folder: Path, bad_sites="error"):
+    return load_data(folder, PLATE, CHANNELS, "phenix", bad_sites, threads=2)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "well", "site", "channel"),
+    [
+        ("phenix", "r01c02f03p01-ch5sk1fk1fl1.tiff", "A02", "3", "DNA"),
+        ("phenix", "r16c24f09p01-ch1sk1fk1fl1.tif", "P24", "9", "Mito"),
+        ("imagexpress", "BR1_B03_s2_w5E3A0F1A2-0B1C-4D2E-8F00-0123456789AB.tif", "B03", "2", "DNA"),
+        ("imagexpress", "Plate_C11_w1.TIF".replace("TIF", "tif"), "C11", "1", "Mito"),
+        ("opera", "002010-4-001001005.tif", "B10", "4", "DNA"),
+        (
+            r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d+)\.tif",
+            "Channel1-13-B-01.tif",
+            "B01",
+            "1",
+            "Mito",
+        ),
+    ],
+)
+def test_layouts(pattern, name, well, site, channel):
+    image = parsed(Path(name), compiled(pattern), CHANNELS)
+    assert (image.well, image.site, image.channel) == (well, site, channel)
+
+
+def test_thumbnails_and_other_channels_are_no_images():
+    expression = compiled("imagexpress")
+    assert parsed(Path("x_A01_s1_w1_thumb0F.tif"), expression, CHANNELS) is None
+    assert parsed(Path("x_A01_s1_w9.tif"), expression, CHANNELS) is None
+
+
+def test_a_pattern_without_the_groups_is_refused():
+    with pytest.raises(InputError, match="must have the named groups `channel` and `well`"):
+        compiled(r"(?P<channel>\d)\.tif")
+    with pytest.raises(InputError, match="neither a layout"):
+        compiled(r"(?P<channel>\d")
+
+
+def test_one_row_a_site_in_plate_order(tmp_path):
+    table, faults = read(write_images(tmp_path / "images"))
+    assert faults == []
+    assert table["Metadata_Well"].tolist() == ["A01", "A01", "B10", "B10"]
+    assert table["Metadata_Site"].tolist() == ["1", "2", "1", "2"]
+    assert table["FileName_OrigDNA"].iloc[3] == "r02c10f02p01-ch5sk1fk1fl1.tiff"
+    assert Path(table["PathName_OrigMito"].iloc[0]) == tmp_path / "images"
+
+
+def test_illumination_functions_are_the_plates(tmp_path):
+    table, _ = read(write_images(tmp_path / "images"))
+    illuminated = with_illumination(table, CHANNELS.values(), tmp_path / "illum")
+    assert set(illuminated["FileName_IllumDNA"]) == {"P1_IllumDNA.npy"}
+    assert set(illuminated["PathName_IllumMito"]) == {str(tmp_path / "illum")}
+
+
+def test_all_faults_are_listed_at_once(tmp_path):
+    folder = write_images(tmp_path / "images")
+    (folder / "r01c01f01p01-ch1sk1fk1fl1.tiff").unlink()
+    (folder / "r01c01f02p01-ch5sk1fk1fl1.tiff").write_bytes(b"")
+    truncated = folder / "r02c10f01p01-ch5sk1fk1fl1.tiff"
+    truncated.write_bytes(truncated.read_bytes()[:-10])
+    tifffile.imwrite(folder / "r02c10f02p01-ch1sk1fk1fl1.tiff", np.zeros((4, 6), np.uint16))
+    with pytest.raises(InputError) as error:
+        read(folder)
+    message = str(error.value)
+    assert "Plate P1: 4 faults" in message
+    assert "well A01, site 1: has no image of channel Mito" in message
+    assert "well A01, site 2" in message
+    assert "is empty (0 bytes)" in message
+    assert "well B10, site 1" in message
+    assert "is truncated" in message
+    assert "is (4, 6) uint16; the plate's images are (8, 6) uint16" in message
+    assert "images.bad_sites" in message
+
+
+def test_other_bit_depth_is_a_fault(tmp_path):
+    folder = write_images(tmp_path / "images")
+    tifffile.imwrite(folder / "r02c10f02p01-ch1sk1fk1fl1.tiff", np.zeros((8, 6), np.uint8))
+    with pytest.raises(InputError, match=r"is \(8, 6\) uint8"):
+        read(folder)
+
+
+def test_a_file_that_is_no_tiff_is_a_fault(tmp_path):
+    folder = write_images(tmp_path / "images")
+    (folder / "r01c01f01p01-ch1sk1fk1fl1.tiff").write_text("not an image")
+    with pytest.raises(InputError, match="cannot be read"):
+        read(folder)
+
+
+def test_two_images_of_a_channel_are_a_fault(tmp_path):
+    folder = write_images(tmp_path / "images")
+    name = "r01c01f01p01-ch1sk1fk1fl1.tiff"
+    (folder / "again").mkdir()
+    (folder / "again" / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(InputError, match="has 2 images of Mito"):
+        read(folder)
+
+
+def test_bad_sites_can_be_dropped_and_are_listed(tmp_path):
+    folder = write_images(tmp_path / "images")
+    (folder / "r01c01f01p01-ch1sk1fk1fl1.tiff").unlink()
+    table, faults = read(folder, bad_sites="drop")
+    assert len(table) == 3
+    assert [(fault.well, fault.site) for fault in faults] == [("A01", "1")]
+
+
+def test_no_image_at_all_says_what_is_there(tmp_path):
+    (tmp_path / "holiday.jpg").write_text("")
+    with pytest.raises(InputError, match=r"none of the 1 files .* Files there: holiday.jpg"):
+        find_images(tmp_path, "phenix", CHANNELS, "P1")
+    with pytest.raises(InputError, match="does not exist"):
+        find_images(tmp_path / "nowhere", "phenix", CHANNELS, "P1")
+
+
+def test_own_load_data_csv_is_read_back(tmp_path):
+    table, _ = read(write_images(tmp_path / "images"))
+    table.to_csv(tmp_path / "load_data.csv", index=False)
+    again, _ = read(tmp_path / "load_data.csv")
+    assert again.equals(table)
+
+
+def test_own_load_data_csv_without_a_channel(tmp_path):
+    table, _ = read(write_images(tmp_path / "images"))
+    table.drop(columns="FileName_OrigDNA").to_csv(tmp_path / "load_data.csv", index=False)
+    with pytest.raises(InputError, match="lacks the column FileName_OrigDNA"):
+        read(tmp_path / "load_data.csv")
+
+
+def test_lzw_palette_and_big_endian_images_open(tmp_path, shared):
+    """The four real fields are LZW; their header says more than the file's name."""
+    folder = shared / "cpjump1" / "images"
+    table, faults = read(folder)
+    assert faults == []
+    assert table["Metadata_Well"].tolist() == ["A21", "D08", "D14", "F10"]

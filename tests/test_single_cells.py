@@ -1,0 +1,483 @@
+"""Joining CellProfiler's tables: hand-made tables, any tables, and the published ones."""
+
+import csv
+import gzip
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import single_cells
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lib.cell_pairs import pair_objects
+from lib.cellprofiler_output import SiteError, chunk_folders, published_folders
+from lib.errors import InputError
+from lib.tables import read_provenance
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+ALL = ("Cells", "Cytoplasm", "Nuclei")
+HUMAN_NAMES = r"_(?P<well>[A-P]\d\d)f(?P<site>\d\d)d"
+
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the real data in {DATA}")
+
+
+def write(path, columns, rows):
+    """Write one CSV table the way CellProfiler does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    path.write_text(text.getvalue())
+
+
+def image(folder, rows, columns=("ImageNumber", "Metadata_Plate", "Metadata_Well", "Metadata_Site")):
+    write(folder / "Image.csv", columns, rows)
+
+
+def objects(folder, cells, cytoplasm, nuclei):
+    """Object tables; `cells`, ...: rows of ImageNumber, ObjectNumber, a feature, then the parents."""
+    keys = ("ImageNumber", "ObjectNumber", "AreaShape_Area")
+    write(folder / "Cells.csv", (*keys, "Parent_Nuclei"), cells)
+    write(folder / "Cytoplasm.csv", (*keys, "Parent_Cells", "Parent_Nuclei"), cytoplasm)
+    write(folder / "Nuclei.csv", (*keys, "Children_Cytoplasm_Count"), nuclei)
+
+
+def site(folder, number, cells, well="A01", name=1, plate="P"):
+    """A whole site with `cells` cells whose areas tell image, cell and compartment."""
+    image(folder, [(number, plate, well, name)])
+    rows = [(number, i, 1000 * number + i) for i in range(1, cells + 1)]
+    objects(
+        folder,
+        [(*row, row[1]) for row in rows],
+        [(n, i, area + 100, i, i) for n, i, area in rows],
+        [(n, i, area + 200, 1) for n, i, area in rows],
+    )
+
+
+def join(folders, out, *, compartments=ALL, site_pattern=None, bad_sites="error", plate="P"):
+    """Run the step; give the cells, the sites, and where the cells lie."""
+    outputs = {
+        "cells": str(out / "cells.parquet"),
+        "image": str(out / "image.parquet"),
+        "sites": str(out / "sites.csv"),
+    }
+    parameters = {
+        "batch": "B",
+        "plate": plate,
+        "compartments": list(compartments),
+        "site_pattern": site_pattern,
+        "bad_sites": bad_sites,
+    }
+    find = chunk_folders if isinstance(folders, list) else published_folders
+    single_cells.main(find(folders, compartments), outputs, parameters)
+    return pl.read_parquet(outputs["cells"]), pl.read_csv(outputs["sites"])
+
+
+# --- hand-made tables ---------------------------------------------------------------------------
+
+
+def test_a_cell_is_joined_by_its_parents_and_not_by_its_row(tmp_path):
+    folder = tmp_path / "chunk"
+    image(folder, [(7, "P", "b2", "03")])
+    objects(
+        folder,
+        [(7, 1, 11, 2), (7, 2, 12, 1)],
+        [(7, 1, 21, 2, 1), (7, 2, 22, 1, 2)],
+        [(7, 1, 31, 1), (7, 2, 32, 1)],
+    )
+    cells, sites = join([folder], tmp_path)
+    assert cells.columns[:5] == [
+        "Metadata_Plate",
+        "Metadata_Well",
+        "Metadata_Site",
+        "Metadata_ImageNumber",
+        "Metadata_ObjectNumber",
+    ]
+    assert cells.rows()[0][:5] == ("P", "B02", "3", 7, 1)
+    # Cell 1 belongs to cytoplasm 2 and nucleus 2, cell 2 to cytoplasm 1 and nucleus 1.
+    assert cells["Cells_AreaShape_Area"].to_list() == [11, 12]
+    assert cells["Cytoplasm_AreaShape_Area"].to_list() == [22, 21]
+    assert cells["Nuclei_AreaShape_Area"].to_list() == [32, 31]
+    assert cells.schema["Cells_AreaShape_Area"] == pl.Float32
+    assert cells.schema["Cells_Parent_Nuclei"] == pl.Int32
+    assert sites.rows() == [("B02", 3, 7, 2, 0, "ok")]
+
+
+def test_cells_and_nuclei_without_cytoplasm(tmp_path):
+    folder = tmp_path / "chunk"
+    image(folder, [(1, "P", "A01", 1)])
+    write(folder / "Cells.csv", ("ImageNumber", "ObjectNumber", "X", "Parent_Nuclei"), [(1, 1, 5, 2)])
+    write(folder / "Nuclei.csv", ("ImageNumber", "ObjectNumber", "X"), [(1, 1, 6), (1, 2, 7)])
+    cells, sites = join([folder], tmp_path, compartments=("Cells", "Nuclei"))
+    assert cells.select("Cells_X", "Nuclei_X").rows() == [(5.0, 7.0)]
+    assert sites["unpaired_objects"].to_list() == [1]
+    cells, _ = join([folder], tmp_path, compartments=("Nuclei",))
+    assert cells.select("Metadata_ObjectNumber", "Nuclei_X").rows() == [(1, 6.0), (2, 7.0)]
+
+
+def test_an_object_without_partner_is_left_out_counted_and_named(tmp_path, caplog):
+    folder = tmp_path / "chunk"
+    image(folder, [(1, "P", "A01", 1)])
+    objects(folder, [(1, 1, 1, 1)], [(1, 1, 1, 1, 1), (1, 2, 1, 0, 2)], [(1, 1, 1, 1), (1, 2, 1, 0)])
+    cells, sites = join([folder], tmp_path)
+    assert cells["Metadata_ObjectNumber"].to_list() == [1]
+    assert sites.select("cells", "unpaired_objects").rows() == [(1, 2)]
+    assert "well A01, site 1: Cytoplasm without a partner: 2" in caplog.text
+    assert "well A01, site 1: Nuclei without a partner: 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        (([(1, 1, 1, 1)], [(1, 1, 1, 1, 1), (1, 2, 1, 1, 0)], [(1, 1, 1, 1)]), "belong to two Cytoplasm"),
+        (([(1, 1, 1, 1)], [(1, 1, 1, 1, 5)], [(1, 1, 1, 0)]), "Cytoplasm names Nuclei 5"),
+        (([(1, 1, 1, 1)] * 2, [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]), "object numbers 1 twice"),
+        (([(1, 1, 1, 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1), (1, 2, 1, 1)]), "belong to Nuclei 2"),
+        (([(2, 1, 1, 1)], [], []), "holds objects of ImageNumber 2"),
+        (([(1, 1, "x", 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]), "Cells.csv: could not parse"),
+    ],
+)
+def test_tables_that_do_not_fit_each_other(tmp_path, tables, said):
+    folder = tmp_path / "chunk"
+    image(folder, [(1, "P", "A01", 1)])
+    objects(folder, *tables)
+    with pytest.raises(InputError, match="1 sites of plate P") as error:
+        join([folder], tmp_path)
+    assert said in str(error.value)
+    assert f"well A01, site 1: {folder}" in str(error.value)
+    assert not (tmp_path / "cells.parquet").exists()
+
+
+def test_a_dropped_site_is_listed_and_the_others_stay(tmp_path):
+    site(tmp_path / "c" / "P-A01-1", 1, 2)
+    site(tmp_path / "c" / "P-A01-2", 2, 3, name=2)
+    table = tmp_path / "c" / "P-A01-2" / "Nuclei.csv"
+    table.write_text(table.read_text()[:-6])
+    cells, sites = join(tmp_path / "c", tmp_path, bad_sites="drop")
+    assert cells["Metadata_Site"].to_list() == ["1", "1"]
+    assert sites["status"][0] == "ok"
+    assert sites["status"][1].startswith("dropped: Nuclei.csv is cut off")
+    assert pl.read_parquet(tmp_path / "image.parquet")["Metadata_Site"].to_list() == ["1"]
+
+
+def test_a_table_cut_at_the_end_of_a_line_is_found_by_the_count(tmp_path):
+    folder = tmp_path / "c"
+    site(folder, 1, 3)
+    columns = ("ImageNumber", "Metadata_Plate", "Metadata_Well", "Metadata_Site", "Count_Cells")
+    image(folder, [(1, "P", "A01", 1, "3.0")], columns)
+    table = folder / "Cells.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(InputError, match=r"Cells\.csv has 2 rows, and the Image table counts 3"):
+        join([folder], tmp_path)
+
+
+def test_a_broken_archive_spoils_no_other_folder(tmp_path):
+    for number in (1, 2):
+        site(tmp_path / "c" / f"P-A01-{number}", number, 50, name=number)
+    table = tmp_path / "c" / "P-A01-1" / "Cells.csv"
+    packed = gzip.compress(table.read_bytes())
+    table.unlink()
+    (table.parent / "Cells.csv.gz").write_bytes(packed[: len(packed) - 20])
+    cells, sites = join(tmp_path / "c", tmp_path, bad_sites="drop")
+    assert len(cells) == 50
+    assert "cannot be read to its end" in sites["status"][0]
+
+
+@pytest.mark.parametrize("count", [None, 0])
+def test_a_site_without_cells_stays_in_the_image_table(tmp_path, count):
+    site(tmp_path / "c" / "P-A01-1", 1, 2)
+    columns = ["ImageNumber", "Metadata_Plate", "Metadata_Well", "Metadata_Site", "Count_Cells"]
+    row = [2, "P", "A02", 1, count]
+    image(tmp_path / "c" / "P-A02-1", [row if count == 0 else row[:4]], columns[: 4 + (count == 0)])
+    _, sites = join(tmp_path / "c", tmp_path)
+    assert sites["status"].to_list() == ["ok", "no cells"]
+    assert pl.read_parquet(tmp_path / "image.parquet")["Metadata_Well"].to_list() == ["A01", "A02"]
+
+
+def test_counted_cells_without_tables_are_an_error(tmp_path):
+    columns = ("ImageNumber", "Metadata_Plate", "Metadata_Well", "Metadata_Site", "Count_Cells")
+    image(tmp_path / "c", [(1, "P", "A01", 1, 12)], columns)
+    with pytest.raises(InputError, match="the Image table counts 12 Cells"):
+        join([tmp_path / "c"], tmp_path)
+
+
+def test_a_plate_without_any_cell_has_an_empty_table(tmp_path):
+    image(tmp_path / "c", [(1, "P", "A01", 1)])
+    cells, sites = join([tmp_path / "c"], tmp_path)
+    assert cells.shape == (0, 5)
+    assert sites["status"].to_list() == ["no cells"]
+
+
+def test_an_empty_chunk_is_passed_over(tmp_path):
+    site(tmp_path / "chunk_1", 1, 2)
+    (tmp_path / "chunk_2").mkdir()
+    (tmp_path / "chunk_2" / "sites.json").write_text("[]")
+    assert len(join([tmp_path / "chunk_1", tmp_path / "chunk_2"], tmp_path)[0]) == 2
+
+
+def test_image_numbers_that_start_anew_in_each_folder_are_made_unique(tmp_path):
+    for well, name in (("A10", 1), ("A02", 2), ("A02", 1)):
+        site(tmp_path / "c" / f"P-{well}-{name}", 1, 2, well=well, name=name)
+    cells, _ = join(tmp_path / "c", tmp_path)
+    assert cells["Metadata_Well"].to_list() == ["A02"] * 4 + ["A10"] * 2
+    assert cells["Metadata_ImageNumber"].to_list() == [1, 1, 2, 2, 3, 3]
+
+
+def test_columns_are_matched_by_name(tmp_path):
+    site(tmp_path / "c" / "P-A01-1", 1, 1)
+    site(tmp_path / "c" / "P-A01-2", 2, 1, name=2)
+    write(
+        tmp_path / "c" / "P-A01-2" / "Nuclei.csv",
+        ("ImageNumber", "Children_Cytoplasm_Count", "AreaShape_Area", "ObjectNumber"),
+        [(2, 1, 77, 1)],
+    )
+    cells, _ = join(tmp_path / "c", tmp_path)
+    assert cells["Nuclei_AreaShape_Area"].to_list() == [1201, 77]
+    site(tmp_path / "c" / "P-A01-3", 3, 1, name=3)
+    write(tmp_path / "c" / "P-A01-3" / "Nuclei.csv", ("ImageNumber", "ObjectNumber"), [(3, 1)])
+    with pytest.raises(InputError, match="lacks the columns AreaShape_Area, Children_Cytoplasm_Count"):
+        join(tmp_path / "c", tmp_path)
+
+
+def test_the_site_is_read_from_the_folder_or_the_file_names(tmp_path):
+    columns = ("ImageNumber", "FileName_OrigDNA")
+    for name, well in ((1, "C03"), (2, "C04")):
+        site(tmp_path / f"P-{well}-{name}", name, 1)
+        image(tmp_path / f"P-{well}-{name}", [(name, f"x_D0{name}f09.tif")], columns)
+    folders = sorted(tmp_path.glob("P-*"))
+    assert join(folders, tmp_path)[0]["Metadata_Well"].to_list() == ["C03", "C04"]
+    cells, _ = join(folders, tmp_path, site_pattern=r"_(?P<well>\w\d\d)f(?P<site>\d\d)")
+    assert cells.select("Metadata_Well", "Metadata_Site").rows() == [("D01", "9"), ("D02", "9")]
+    with pytest.raises(InputError, match="finds neither a file name"):
+        join(folders, tmp_path, site_pattern=r"(?P<well>Q\d\d)f(?P<site>\d\d)")
+
+
+def test_another_plate_is_an_error(tmp_path):
+    site(tmp_path / "c", 1, 1, plate="Q")
+    with pytest.raises(InputError, match="belongs to plate Q, and the sample sheet names this plate P"):
+        join([tmp_path / "c"], tmp_path)
+
+
+def test_a_site_twice_is_an_error(tmp_path):
+    site(tmp_path / "c", 1, 1)
+    site(tmp_path / "d", 2, 1)
+    with pytest.raises(InputError, match="these sites twice: A01 site 1"):
+        join([tmp_path / "c", tmp_path / "d"], tmp_path)
+
+
+def test_compartments_that_nothing_relates(tmp_path):
+    site(tmp_path / "c", 1, 1)
+    write(tmp_path / "c" / "Cytoplasm.csv", ("ImageNumber", "ObjectNumber"), [(1, 1)])
+    with pytest.raises(InputError, match="has the parent columns of all others"):
+        join([tmp_path / "c"], tmp_path)
+
+
+def test_nan_is_a_missing_value(tmp_path):
+    site(tmp_path / "c", 1, 1)
+    write(
+        tmp_path / "c" / "Nuclei.csv",
+        ("ImageNumber", "ObjectNumber", "A", "B", "Parent_Other"),
+        [(1, 1, "nan", "", "nan")],
+    )
+    cells, _ = join([tmp_path / "c"], tmp_path)
+    assert cells.select("Nuclei_A", "Nuclei_B", "Nuclei_Parent_Other").rows() == [(None, None, None)]
+
+
+def test_the_image_table_tells_of_the_images_and_not_of_the_run(tmp_path):
+    site(tmp_path / "c", 1, 1)
+    columns = "ImageNumber Metadata_Well Metadata_Site Mean_DNA PathName_DNA ExecutionTime_1 FileName_DNA"
+    image(tmp_path / "c", [(1, "A01", 1, 0.25, "/here", 3.5, "1.tif")], columns.split())
+    join([tmp_path / "c"], tmp_path)
+    table = pl.read_parquet(tmp_path / "image.parquet")
+    assert table.rows(named=True) == [
+        {
+            "Metadata_Plate": "P",
+            "Metadata_Well": "A01",
+            "Metadata_Site": "1",
+            "Metadata_ImageNumber": 1,
+            "FileName_DNA": "1.tif",
+            "Mean_DNA": 0.25,
+        }
+    ]
+
+
+def chunked(root, sizes, cells, columnar):
+    """The same sites divided into chunks of `sizes` sites."""
+    number, folders = 0, []
+    for size in sizes:
+        folder = root / f"chunk_{len(folders)}"
+        rows = {name: [] for name in ("Image", *ALL)}
+        for _ in range(size):
+            number += 1
+            rows["Image"].append((number, "P", f"A{number:02d}", 1))
+            for i in range(1, cells[number - 1] + 1):
+                rows["Cells"].append((number, i, number / 7 + i, i))
+                rows["Cytoplasm"].append((number, i, number / 3 + i, i, i))
+                rows["Nuclei"].append((number, i, number / 9 + i, 1))
+        image(folder, rows.pop("Image"))
+        objects(folder, *rows.values())
+        if columnar:
+            for name in ALL:
+                pl.read_csv(folder / f"{name}.csv").write_parquet(folder / f"{name}.parquet")
+                (folder / f"{name}.csv").unlink()
+        folders.append(folder)
+    return folders
+
+
+def test_the_bytes_do_not_depend_on_the_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(single_cells, "ROWS", 7)
+    cells = [5, 0, 12, 3, 1, 9]
+    digests = set()
+    for name, sizes, columnar in (("a", (6,), False), ("b", (1, 2, 3), False), ("c", (4, 2), True)):
+        folders = chunked(tmp_path / name, sizes, cells, columnar)
+        table, _ = join(folders, tmp_path / name)
+        digests.add(hashlib.sha256((tmp_path / name / "cells.parquet").read_bytes()).hexdigest())
+        assert len(table) == sum(cells)
+    assert len(digests) == 1
+    with pq.ParquetFile(tmp_path / "a" / "cells.parquet") as file:
+        groups = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+    assert groups == [7, 7, 7, 7, 2]
+    assert read_provenance(tmp_path / "a" / "cells.parquet")["parameters"]["plate"] == "P"
+
+
+@pytest.mark.parametrize("wrong", ["x", "parent"])
+def test_a_bad_site_in_the_middle_of_a_chunk(tmp_path, wrong):
+    (folder,) = chunked(tmp_path, (4,), [3, 2, 4, 1], columnar=False)
+    lines = (folder / "Cytoplasm.csv").read_text().splitlines()
+    values = lines[4].split(",")
+    assert values[:2] == ["2", "1"]
+    lines[4] = ",".join([*values[:2], "x", *values[3:]] if wrong == "x" else [*values[:3], "9", "9"])
+    (folder / "Cytoplasm.csv").write_text("\n".join(lines) + "\n")
+    cells, sites = join([folder], tmp_path, bad_sites="drop")
+    assert cells["Metadata_ImageNumber"].to_list() == [1, 1, 1, 3, 3, 3, 3, 4]
+    for name in ("Cells", "Cytoplasm", "Nuclei"):
+        part = cells[f"{name}_AreaShape_Area"] - cells["Metadata_ObjectNumber"]
+        by = {"Cells": 7, "Cytoplasm": 3, "Nuclei": 9}[name]
+        np.testing.assert_allclose(part, cells["Metadata_ImageNumber"] / by, rtol=1e-5)
+    assert [status.partition(":")[0] for status in sites["status"]] == ["ok", "dropped", "ok", "ok"]
+
+
+def test_another_value_gives_another_provenance(tmp_path):
+    site(tmp_path / "c", 1, 2)
+    join([tmp_path / "c"], tmp_path)
+    first = read_provenance(tmp_path / "cells.parquet")
+    table = tmp_path / "c" / "Cells.csv"
+    table.write_text(table.read_text().replace("1001", "1002"))
+    join([tmp_path / "c"], tmp_path)
+    second = read_provenance(tmp_path / "cells.parquet")
+    assert first["inputs"] != second["inputs"]
+    assert first["parameters"] == second["parameters"]
+
+
+# --- any tables ---------------------------------------------------------------------------------
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_pairing_neither_loses_nor_invents(data):
+    numbers = st.lists(st.integers(1, 30), unique=True, max_size=20)
+    cells, nuclei, cytoplasm = (data.draw(numbers) for _ in range(3))
+    parents = {}
+    for name, others in (("Cells", cells), ("Nuclei", nuclei)):
+        choices = data.draw(st.permutations(others + [0] * len(cytoplasm)))
+        parents[name] = np.array(choices[: len(cytoplasm)], dtype=int)
+    objects = {
+        name: np.array(values, dtype=int)
+        for name, values in (("Cytoplasm", cytoplasm), ("Cells", cells), ("Nuclei", nuclei))
+    }
+    positions, alone = pair_objects(objects, "Cytoplasm", parents)
+    found = {
+        (objects["Cytoplasm"][y], objects["Cells"][c], objects["Nuclei"][n])
+        for y, c, n in zip(*(positions[name] for name in ("Cytoplasm", "Cells", "Nuclei")), strict=True)
+    }
+    expected = {
+        (y, c, n) for y, c, n in zip(cytoplasm, parents["Cells"], parents["Nuclei"], strict=True) if c and n
+    }
+    assert found == expected
+    for name, values in objects.items():
+        in_cells = values[positions[name]].tolist()
+        assert sorted(in_cells + alone[name]) == sorted(values.tolist())
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.lists(st.integers(1, 5), unique=True))
+def test_pairing_refuses_what_is_not_one_to_one(named, cells):
+    objects = {"Cytoplasm": np.arange(1, len(named) + 1), "Cells": np.array(cells, dtype=int)}
+    parents = {"Cells": np.array(named)}
+    if len(set(named)) == len(named) and set(named) <= set(cells):
+        assert len(pair_objects(objects, "Cytoplasm", parents)[0]["Cells"]) == len(named)
+    else:
+        with pytest.raises(SiteError):
+            pair_objects(objects, "Cytoplasm", parents)
+
+
+# --- published tables ---------------------------------------------------------------------------
+
+
+@real
+def test_examplehuman(tmp_path):
+    folder = DATA / "examplehuman"
+    with pytest.raises(InputError, match="nothing says which well and site it is"):
+        join(folder, tmp_path)
+    cells, sites = join(folder, tmp_path, site_pattern=HUMAN_NAMES)
+    assert sites.rows() == [("D03", 0, 1, 289, 0, "ok")]
+    assert len(cells) == 289
+    for name, columns in (("Cells", 104), ("Cytoplasm", 103), ("Nuclei", 105)):
+        table = pl.read_csv(folder / f"{name}.csv", infer_schema_length=None)
+        assert len([c for c in cells.columns if c.startswith(f"{name}_")]) == columns - 2
+        np.testing.assert_allclose(
+            cells[f"{name}_AreaShape_Area"], table["AreaShape_Area"].cast(pl.Float32), rtol=0
+        )
+
+
+@real
+def test_jump_single_cells(tmp_path):
+    folder, plate = DATA / "jump_single_cells", "BR00121431"
+    with pytest.raises(InputError, match="there is no table Cells, Cytoplasm, Nuclei") as error:
+        join(folder, tmp_path, plate=plate)
+    assert "A01, site 2" in str(error.value)
+    assert "A02, site 2" in str(error.value)
+    cells, sites = join(folder, tmp_path, plate=plate, bad_sites="drop")
+    assert sites["cells"].to_list() == [89, 0, 36, 0]
+    assert len(cells.unique(["Metadata_ImageNumber", "Metadata_ObjectNumber"])) == 125
+    main = next(folder.rglob("*_main.csv.gz"))
+    with gzip.open(main, "rt") as lines:
+        published = set(next(csv.reader(lines)))
+    ours = set(cells.columns)
+    assert {name for name in published - ours if not name.startswith("Metadata_")} == set()
+    # The published mean per well leaves out only the two columns by which it joined.
+    assert {name for name in ours - published if not name.startswith("Metadata_")} == {
+        "Cytoplasm_Parent_Cells",
+        "Cytoplasm_Parent_Nuclei",
+    }
+
+
+@real
+def test_edge_cases(tmp_path):
+    folder, plate = DATA / "single_cell_edge_cases", "SQ00015116"
+    with pytest.raises(InputError) as error:
+        join(folder, tmp_path, plate=plate)
+    assert "3 sites of plate SQ00015116" in str(error.value)
+    _, sites = join(folder, tmp_path, plate=plate, bad_sites="drop")
+    status = {f"{row[0]}-{row[1]}": row[-1] for row in sites.rows()}
+    assert status == {
+        "A01-1": "ok",
+        "A01-2": "ok",
+        "B01-1": "ok",
+        "B01-2": "ok",
+        "E17-4": "dropped: Cells.csv is empty (0 bytes); Nuclei.csv is empty (0 bytes)",
+        # Its one cell breaks off after 564 of 586 values.
+        "J21-2": "dropped: Cells.csv is cut off: a line has 564 of 586 values",
+        "N23-5": "dropped: Image.csv has no row",
+    }
+
+
+@real
+def test_stock_output_as_a_columnar_chunk(tmp_path):
+    folder = DATA / "cpjump1" / "stock_output"
+    cells, _ = join([folder], tmp_path, plate="FIELDS")
+    assert len(cells) == 310
+    assert len([name for name in cells.columns if not name.startswith("Metadata_")]) == 5795
+    assert not cells.select(pl.col(pl.Float32).is_nan().any()).row(0).count(True)
