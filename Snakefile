@@ -14,6 +14,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 
 
 workdir: RESULTS
@@ -33,8 +34,8 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         plates=[file for plate in CHOSEN for file in plate_results(plate)],
         batches=[] if ONLY else batch_results(),
         benchmark=[] if ONLY else benchmark_results(),
-    default_target: True

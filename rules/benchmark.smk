@@ -6,35 +6,14 @@ FEATURE_SETS = checked(
     feature_set_levels, [plate for plates in CONDITIONS.values() for plate in plates], CONFIG
 )
 BENCHMARK = CONFIG["benchmark"]
-NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "minimum_replicates", "positive_controls", "seed")}
+NULL = {
+    name: BENCHMARK[name]
+    for name in ("draws", "percentile", "minimum_replicates", "positive_controls", "seed")
+}
 SCORED = ["percent_replicating"] + (["percent_matching"] if COMPARISONS else [])
 
-
-def profiles_of(condition, feature_set):
-    """The profiles of a condition's plates."""
-    return [file_of(plate, feature_set) for plate in CONDITIONS[condition]]
-
-
-def described(condition, suffix=""):
-    """A condition's columns, for its row of a table."""
-    return {f"{column}{suffix}": CONDITIONS[condition][0][column] for column in BENCHMARK["condition"]}
-
-
-def scores(wildcards):
-    """The scores of every condition (or comparison) in every feature set."""
-    names = CONDITIONS if wildcards.metric == "percent_replicating" else COMPARISONS
-    return [
-        f"benchmark/{wildcards.metric}/{feature_set}/{name}_score.csv"
-        for feature_set in FEATURE_SETS
-        for name in names
-    ]
-
-
-def benchmark_results():
-    """The benchmark's tables and figures."""
-    return [f"benchmark/{metric}.csv" for metric in SCORED] + [
-        f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in ("png", "svg")
-    ]
+# A figure in two formats, and the numbers that it shows.
+FIGURE_FILES = ("png", "svg", "csv")
 
 
 rule percent_replicating:
@@ -48,6 +27,12 @@ rule percent_replicating:
         "logs/percent_replicating/{feature_set}/{condition}.log",
     benchmark:
         "benchmarks/percent_replicating/{feature_set}/{condition}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(20),
     params:
         condition=lambda wildcards: described(wildcards.condition),
         feature_set="{feature_set}",
@@ -58,10 +43,6 @@ rule percent_replicating:
             "tail": BENCHMARK["tail"],
         },
         code=code_digest("percent_replicating.py"),
-    threads: 1
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(20),
     message:
         "{wildcards.condition}: Percent Replicating ({wildcards.feature_set})"
     script:
@@ -80,6 +61,12 @@ rule percent_matching:
         "logs/percent_matching/{feature_set}/{comparison}.log",
     benchmark:
         "benchmarks/percent_matching/{feature_set}/{comparison}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(20),
     params:
         condition=lambda wildcards: {
             **described(COMPARISONS[wildcards.comparison][0], "_a"),
@@ -88,10 +75,6 @@ rule percent_matching:
         feature_set="{feature_set}",
         options={**NULL, "group": BENCHMARK["group"], "gene": BENCHMARK["gene"]},
         code=code_digest("percent_matching.py"),
-    threads: 1
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(20),
     message:
         "{wildcards.comparison}: Percent Matching ({wildcards.feature_set})"
     script:
@@ -105,14 +88,16 @@ rule benchmark_table:
         table="benchmark/{metric}.csv",
     log:
         "logs/benchmark_table/{metric}.log",
-    params:
-        code=code_digest("benchmark_table.py"),
     wildcard_constraints:
         metric="percent_replicating|percent_matching",
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
+    params:
+        code=code_digest("benchmark_table.py"),
     message:
         "Table of {wildcards.metric}"
     script:
@@ -123,15 +108,22 @@ rule benchmark_figures:
     input:
         **{metric: f"benchmark/{metric}.csv" for metric in SCORED},
     output:
-        figures=[f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in ("png", "svg")],
+        figures=[f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES],
     log:
         "logs/benchmark_figures.log",
-    params:
-        code=code_digest("benchmark_figures.py"),
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
+    params:
+        published={
+            metric: of_workflow(f"{workflow.basedir}/config/cpjump1/published_{metric}.csv")
+            for metric in SCORED
+            if BENCHMARK["published"]
+        },
+        code=code_digest("benchmark_figures.py"),
     message:
         "Benchmark figures"
     script:

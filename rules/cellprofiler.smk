@@ -4,10 +4,9 @@ ENVIRONMENT = CONFIG["cellprofiler"]["environment"]
 LOCKS = [Path(workflow.basedir) / "envs" / name for name in ("cellprofiler-build.txt", "cellprofiler.txt")]
 ENVIRONMENT_FOLDER = of_workflow(f"{workflow.basedir}/.environments/cellprofiler-{digest_of(LOCKS)}")
 CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
-IN_CONDA = "../envs/cellprofiler.yaml" if ENVIRONMENT == "conda" else None
 IN_CONTAINER = CONTAINER_IMAGE if ENVIRONMENT == "container" else None
 # The scripts around CellProfiler need a Python, but no package: in conda and in the container, theirs.
-PYTHON = "python3" if IN_CONDA or IN_CONTAINER else of_workflow(sys.executable)
+PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else of_workflow(sys.executable)
 CELLPROFILER = shlex.quote(
     {
         "built": f"{ENVIRONMENT_FOLDER}/bin/cellprofiler",
@@ -21,9 +20,7 @@ ASSAY = CONFIG.get("assay", {})
 # What a stain is called, or an image file, changes no pipeline.
 IN_PIPELINE = {
     **ASSAY,
-    "channels": [
-        {key: channel[key] for key in ("name", "measure")} for channel in ASSAY.get("channels", [])
-    ],
+    "channels": [{key: channel[key] for key in ("name", "measure")} for channel in ASSAY.get("channels", [])],
 }
 CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
 OBJECTS = compartments(ASSAY) if ASSAY else []
@@ -35,28 +32,19 @@ localrules:
     analysis_pipeline,
 
 
-def environment_ready(wildcards):
-    """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
-    return ancient(f"{ENVIRONMENT_FOLDER}/complete.json") if ENVIRONMENT == "built" else []
-
-
-def pipeline(name):
-    """The user's own pipeline, or the generated one."""
-    own = CONFIG["cellprofiler"][f"{name}_pipeline"]
-    return located(own) if own else f"workspace/pipelines/{name}.cppipe"
-
-
 rule cellprofiler_environment:
     output:
         ready=f"{ENVIRONMENT_FOLDER}/complete.json",
     log:
         f"{ENVIRONMENT_FOLDER}.log",
-    params:
-        folder=ENVIRONMENT_FOLDER,
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
+    params:
+        folder=lambda wildcards, output: str(Path(output.ready).parent),
     message:
         "Building the CellProfiler environment (once)"
     shell:
@@ -70,17 +58,17 @@ rule illumination_pipeline:
         pipeline="workspace/pipelines/illumination.cppipe",
     log:
         "logs/pipelines/illumination.log",
-    params:
-        assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
-        code=code_digest("pipelines.py"),
     conda:
-        IN_CONDA
+        "../envs/cellprofiler.yaml"
     container:
         IN_CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
+    params:
+        assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
+        code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's illumination pipeline"
     shell:
@@ -95,17 +83,17 @@ rule analysis_pipeline:
         pipeline="workspace/pipelines/analysis.cppipe",
     log:
         "logs/pipelines/analysis.log",
-    params:
-        assay=json.dumps(IN_PIPELINE),
-        code=code_digest("pipelines.py"),
     conda:
-        IN_CONDA
+        "../envs/cellprofiler.yaml"
     container:
         IN_CONTAINER
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
+    params:
+        assay=json.dumps(IN_PIPELINE),
+        code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's analysis pipeline"
     shell:
@@ -124,20 +112,20 @@ rule illumination:
         "logs/illumination/{batch}/{plate}.log",
     benchmark:
         "benchmarks/illumination/{batch}/{plate}.tsv"
-    params:
-        folder="images/{batch}/illum/{plate}",
-        channels=CHANNELS,
-        timeout=CONFIG["cellprofiler"]["timeout"] * 60,
-        plugins=PLUGINS,
-        code=code_digest("illumination.py"),
     conda:
-        IN_CONDA
+        "../envs/cellprofiler.yaml"
     container:
         IN_CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),
         runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+    params:
+        folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
+        channels=CHANNELS,
+        timeout=CONFIG["cellprofiler"]["timeout"] * 60,
+        plugins=PLUGINS,
+        code=code_digest("illumination.py"),
     message:
         "{wildcards.plate}: illumination functions"
     shell:
@@ -158,20 +146,20 @@ rule features:
         "logs/features/{batch}/{plate}/chunk_{chunk}.log",
     benchmark:
         "benchmarks/features/{batch}/{plate}/chunk_{chunk}.tsv"
-    params:
-        objects=OBJECTS,
-        chunks=CONFIG["cellprofiler"]["chunks"],
-        timeout=CONFIG["cellprofiler"]["timeout"] * 60,
-        plugins=PLUGINS,
-        code=code_digest("features.py"),
     conda:
-        IN_CONDA
+        "../envs/cellprofiler.yaml"
     container:
         IN_CONTAINER
     threads: 1
     resources:
         mem_mb=memory(4000),
         runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+    params:
+        objects=OBJECTS,
+        chunks=CONFIG["cellprofiler"]["chunks"],
+        timeout=CONFIG["cellprofiler"]["timeout"] * 60,
+        plugins=PLUGINS,
+        code=code_digest("features.py"),
     message:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"
     shell:

@@ -3,15 +3,6 @@
 COMPARTMENTS = CONFIG["single_cells"]["compartments"] or OBJECTS or ["Cells", "Cytoplasm", "Nuclei"]
 
 
-def tables_of(wildcards):
-    """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
-    plate = plate_of(wildcards)
-    if source(plate) == "cellprofiler":
-        return located(plate["cellprofiler"])
-    folder = f"workspace/analysis/{wildcards.batch}/{wildcards.plate}/analysis"
-    return [f"{folder}/chunk_{chunk}" for chunk in range(CONFIG["cellprofiler"]["chunks"])]
-
-
 rule single_cells:
     input:
         tables=tables_of,
@@ -23,6 +14,12 @@ rule single_cells:
         "logs/single_cells/{batch}/{plate}.log",
     benchmark:
         "benchmarks/single_cells/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(240),
     params:
         batch="{batch}",
         plate="{plate}",
@@ -31,10 +28,6 @@ rule single_cells:
         image_pattern=CONFIG["single_cells"]["site_pattern"],
         bad_sites=CONFIG["single_cells"]["bad_sites"],
         code=code_digest("single_cells.py"),
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(240),
     message:
         "{wildcards.plate}: joining single cells"
     script:
@@ -51,16 +44,18 @@ rule aggregate:
         "logs/aggregate/{batch}/{plate}.log",
     benchmark:
         "benchmarks/aggregate/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         batch="{batch}",
         plate="{plate}",
         operation=CONFIG["aggregate"]["operation"],
         exclude_features=CONFIG["aggregate"]["exclude_features"],
         code=code_digest("aggregate.py"),
-    threads: 2
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
     message:
         "{wildcards.plate}: cells to wells"
     script:

@@ -68,49 +68,6 @@ if STARTS_WITH_IMAGES and "assay" not in CONFIG:
     raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")
 
 
-def plate_of(wildcards):
-    """The sample sheet's row of a job's plate."""
-    return BY_NAME[wildcards.batch, wildcards.plate]
-
-
-def memory(megabytes):
-    """Memory that grows with each attempt of a job."""
-    return lambda wildcards, attempt: megabytes * attempt
-
-
-def minutes(number):
-    """Run time that grows with each attempt of a job."""
-    return lambda wildcards, attempt: number * attempt
-
-
-def plate_map(wildcards):
-    """The plate map of a job's plate, or where it is fetched to."""
-    return place_of(plate_of(wildcards)["plate_map"])
-
-
-def annotation(wildcards):
-    """The annotation table of a job's perturbation type; none when the config names none."""
-    described = CONFIG["annotation"].get(plate_of(wildcards)["perturbation"])
-    return place_of(described["table"]) if described else []
-
-
-def plate_results(plate):
-    """The files of one plate that stand on that plate alone."""
-    batch, name = plate["batch"], plate["plate"]
-    cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
-    return cells + [file_of(plate, level) for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
-
-
-def batch_results():
-    """The plates' profiles whose features were selected over their whole batch."""
-    return [
-        file_of(plate, level)
-        for plate in PLATES
-        for level in levels_of(plate, CONFIG)
-        if level not in PLATE_LEVELS
-    ]
-
-
 wildcard_constraints:
     batch=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     plate=r"[A-Za-z0-9][A-Za-z0-9._-]*",

@@ -11,11 +11,6 @@ FETCHED = {
 }
 
 
-def place_of(location):
-    """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
-    return f"workspace/fetched/{Path(location).name}" if is_address(location) else located(location)
-
-
 if CONFIG["fetch"]:
     from botocore import UNSIGNED
     from lib.addresses import resolved_address
@@ -27,15 +22,6 @@ if CONFIG["fetch"]:
 
     storage http:
         provider="http",
-
-
-def stored(address):
-    """The storage object of an address; none unless the config says `fetch: true`."""
-    if not CONFIG["fetch"]:
-        return []
-    if address.startswith("s3://"):
-        return ancient(storage.s3(checked(resolved_address, address)))
-    return ancient(storage.http(address))
 
 
 # Hard links where possible: Snakemake drops its own copy afterwards, and a plate is 60 GB.
@@ -54,14 +40,16 @@ rule fetch_images:
         fetched=directory("images/{batch}/images/{plate}"),
     log:
         "logs/fetch_images/{batch}/{plate}.log",
-    params:
-        address=lambda wildcards: plate_of(wildcards)["images"],
     wildcard_constraints:
         plate="|".join(re.escape(p["plate"]) for p in STARTS_WITH_IMAGES if is_address(p["images"])) or "(?!)",
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(600),
+    params:
+        address=lambda wildcards: plate_of(wildcards)["images"],
     message:
         "{wildcards.plate}: fetching images from {params.address}"
     shell:
@@ -75,14 +63,16 @@ rule fetch_file:
         fetched="workspace/fetched/{name}",
     log:
         "logs/fetch_file/{name}.log",
-    params:
-        address=lambda wildcards: FETCHED[wildcards.name],
     wildcard_constraints:
         name="|".join(map(re.escape, FETCHED)) or "(?!)",
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(500),
         runtime=minutes(60),
+    params:
+        address=lambda wildcards: FETCHED[wildcards.name],
     message:
         "Fetching {params.address}"
     shell:

@@ -1,14 +1,6 @@
 # From a plate's images to CellProfiler's tables.
 
 
-def images_of(wildcards):
-    """The folder of a plate's images (or its load_data.csv), or where it is fetched to."""
-    location = plate_of(wildcards)["images"]
-    if is_address(location):
-        return f"images/{wildcards.batch}/images/{wildcards.plate}"
-    return located(location)
-
-
 rule load_data:
     input:
         images=images_of,
@@ -20,19 +12,23 @@ rule load_data:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
         "benchmarks/load_data/{batch}/{plate}.tsv"
-    params:
-        plate=lambda wildcards: {
-            name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")
-        },
-        channels={channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])},
-        pattern=CONFIG["images"]["pattern"],
-        bad_sites=CONFIG["images"]["bad_sites"],
-        illumination="images/{batch}/illum/{plate}",
-        code=code_digest("load_data.py"),
+    conda:
+        "../envs/platewise.yaml"
     threads: 2
     resources:
         mem_mb=memory(1000),
         runtime=minutes(60),
+    params:
+        plate=lambda wildcards: {
+            name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")
+        },
+        channels={
+            channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])
+        },
+        pattern=CONFIG["images"]["pattern"],
+        bad_sites=CONFIG["images"]["bad_sites"],
+        illumination="images/{batch}/illum/{plate}",
+        code=code_digest("load_data.py"),
     message:
         "{wildcards.plate}: listing and checking images"
     script:

@@ -10,35 +10,6 @@ ruleorder: import_profiles > normalize
 ruleorder: import_profiles > feature_select
 
 
-def population(wildcards):
-    """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
-    plates = BATCHES[wildcards.batch] if CONFIG["normalize"]["over"] == "batch" else [plate_of(wildcards)]
-    return [file_of(plate, "augmented") for plate in plates]
-
-
-def selected_profiles(wildcards):
-    """The profiles of a plate that a feature selection starts from.
-
-    Published profiles whose features were selected over the batch are selected further on the plate.
-    """
-    plate = plate_of(wildcards)
-    over_batch = f"normalized_feature_select{wildcards.infix}_batch"
-    return file_of(plate, over_batch if plate.get("level") == over_batch else f"normalized{wildcards.infix}")
-
-
-def dropped_by_selection(wildcards):
-    """The table of the features that a selection on the plate, or over its batch, drops."""
-    batch, plate = wildcards.batch, wildcards.plate
-    folder = f"{batch}/{plate}/{plate}" if wildcards.scope == "plate" else f"{batch}/{batch}"
-    level = f"normalized_feature_select{wildcards.infix}_{wildcards.scope}"
-    return f"workspace/profiles/{folder}_{level}_dropped.csv"
-
-
-def published_profiles(wildcards):
-    """The file of a plate's published profiles, or where it is fetched to."""
-    return place_of(plate_of(wildcards)["profiles"])
-
-
 rule import_profiles:
     input:
         profiles=published_profiles,
@@ -46,15 +17,17 @@ rule import_profiles:
         profiles="workspace/profiles/{batch}/{plate}/{imported}.parquet",
     log:
         "logs/import_profiles/{batch}/{plate}/{imported}.log",
-    params:
-        plate=plate_of,
-        code=code_digest("import_profiles.py"),
     wildcard_constraints:
         imported="|".join(map(re.escape, IMPORTED)) or "(?!)",
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
+    params:
+        plate=plate_of,
+        code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
     script:
@@ -73,16 +46,16 @@ rule annotate:
         "logs/annotate/{batch}/{plate}.log",
     benchmark:
         "benchmarks/annotate/{batch}/{plate}.tsv"
-    params:
-        plate=plate_of,
-        gene=lambda wildcards: CONFIG["annotation"]
-        .get(plate_of(wildcards)["perturbation"], {})
-        .get("gene"),
-        code=code_digest("annotate.py"),
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
+    params:
+        plate=plate_of,
+        gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
+        code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"
     script:
@@ -100,6 +73,14 @@ rule normalize:
         "logs/normalize/{batch}/{plate}{infix}.log",
     benchmark:
         "benchmarks/normalize/{batch}/{plate}{infix}.tsv"
+    wildcard_constraints:
+        infix="(_negcon)?",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         reference=lambda wildcards: "negcon" if wildcards.infix else "all",
         over=CONFIG["normalize"]["over"],
@@ -107,12 +88,6 @@ rule normalize:
         negcon=CONFIG["controls"]["negcon"],
         minimum=CONFIG["normalize"]["minimum_wells"],
         code=code_digest("normalize.py"),
-    wildcard_constraints:
-        infix="(_negcon)?",
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(10),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"
     script:
@@ -121,23 +96,25 @@ rule normalize:
 
 rule dropped_features:
     input:
-        profiles=selected_profiles,
+        profiles=lambda wildcards: [selected_profiles(wildcards)],
     output:
         dropped=f"{PROFILES}_normalized_feature_select{{infix}}_{{scope}}_dropped.csv",
     log:
         "logs/dropped_features/{batch}/{plate}{infix}_{scope}.log",
     benchmark:
         "benchmarks/dropped_features/{batch}/{plate}{infix}_{scope}.tsv"
-    params:
-        settings=CONFIG["feature_select"],
-        code=code_digest("dropped_features.py"),
     wildcard_constraints:
         infix="(_negcon)?",
         scope="plate",
+    conda:
+        "../envs/platewise.yaml"
     threads: 2
     resources:
         mem_mb=memory(4000),
         runtime=minutes(20),
+    params:
+        settings=CONFIG["feature_select"],
+        code=code_digest("dropped_features.py"),
     message:
         "{wildcards.plate}: selecting features"
     script:
@@ -157,15 +134,17 @@ rule dropped_features_of_batch:
         "logs/dropped_features/{batch}{infix}_batch.log",
     benchmark:
         "benchmarks/dropped_features/{batch}{infix}_batch.tsv"
-    params:
-        settings=CONFIG["feature_select"],
-        code=code_digest("dropped_features.py"),
     wildcard_constraints:
         infix="(_negcon)?",
+    conda:
+        "../envs/platewise.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, input, attempt: (2000 + 200 * len(input.profiles)) * attempt,
         runtime=minutes(60),
+    params:
+        settings=CONFIG["feature_select"],
+        code=code_digest("dropped_features.py"),
     message:
         "{wildcards.batch}: selecting features over the batch"
     script:
@@ -180,17 +159,19 @@ rule feature_select:
         profiles=f"{PROFILES}_normalized_feature_select{{infix}}_{{scope}}.parquet",
     log:
         "logs/feature_select/{batch}/{plate}{infix}_{scope}.log",
-    params:
-        settings=CONFIG["feature_select"],
-        over=lambda wildcards: wildcards.scope,
-        code=code_digest("feature_select.py"),
     wildcard_constraints:
         infix="(_negcon)?",
         scope="plate|batch",
+    conda:
+        "../envs/platewise.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
+    params:
+        settings=CONFIG["feature_select"],
+        over=lambda wildcards: wildcards.scope,
+        code=code_digest("feature_select.py"),
     message:
         "{wildcards.plate}: profiles with selected features ({wildcards.scope})"
     script:

@@ -15,16 +15,18 @@ if "simulate" in CONFIG:
             "logs/simulate/{batch}/{plate}.log",
         benchmark:
             "benchmarks/simulate/{batch}/{plate}.tsv"
+        conda:
+            "../envs/platewise.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(1000),
+            runtime=minutes(20),
         params:
             plate=plate_of,
             seed=CONFIG["simulate"]["seed"],
             size=CONFIG["simulate"]["image_size"],
             fields=CONFIG["simulate"]["sites"],
             code=code_digest("simulate.py"),
-        threads: 1
-        resources:
-            mem_mb=memory(1000),
-            runtime=minutes(20),
         message:
             "{wildcards.plate}: drawing simulated images"
         script:

@@ -47,9 +47,7 @@ def find_compiler(environment):
         found = shutil.which(name, path=environment.get("PATH", "")) if name else None
         if found and output_of([found, "--version"], environment) is not None:
             return found
-    raise InputError(
-        f"CellProfiler needs a C compiler and there is none on this machine. {COMPILER_HELP}"
-    )
+    raise InputError(f"CellProfiler needs a C compiler and there is none on this machine. {COMPILER_HELP}")
 
 
 def find_python(environment):
@@ -83,9 +81,7 @@ def step(arguments, environment, log):
     """Run one command of the build; InputError with its last words where it fails."""
     log.write(" ".join(arguments) + "\n")
     log.flush()
-    done = subprocess.run(
-        arguments, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
-    )
+    done = subprocess.run(arguments, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
         said = Path(log.name).read_text(errors="replace").splitlines()[-25:]
         raise InputError(

@@ -11,7 +11,6 @@ Standard library only, Python 3.8: it also runs in CellProfiler's container.
 import argparse
 import csv
 import json
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -36,7 +35,7 @@ def chunk_rows(rows, chunk, chunks):
 
 def read_sites(load_data):
     """The sites of a plate's image table in its order, as {image_number, well, site}."""
-    with open(load_data, newline="") as file:
+    with Path(load_data).open(newline="") as file:
         table = csv.DictReader(file)
         missing = {"Metadata_Well", "Metadata_Site"} - set(table.fieldnames or [])
         if missing:
@@ -118,7 +117,7 @@ def check_objects(table, images, plate):
         for number, row in images.items()
         if counted in row and int(float(row[counted])) != objects[number]
     ]
-    if wrong or last.count(",") != header.count(","):
+    if wrong or last.count(",") != header.count(",") or not last.endswith("\n"):
         raise InputError(
             f"Plate {plate}: {table.name} is not whole: {listed(wrong) or 'its last line is cut off'}."
         )
@@ -131,7 +130,7 @@ def put_in_place(part, output):
         if not (output / MANIFEST).exists():
             raise InputError(f"{output} is not a chunk of this workflow; move it away.")
         shutil.rmtree(output)
-    os.replace(part, output)
+    part.replace(output)
 
 
 def main(arguments, log):

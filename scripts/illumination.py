@@ -10,7 +10,6 @@ import argparse
 import array
 import ast
 import math
-import os
 import re
 import shutil
 import sys
@@ -27,7 +26,7 @@ def read_npy(path):
 
     Raises ValueError where the file is cut off or holds anything else (NumPy's format, version 1-3).
     """
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         magic = file.read(8)
         if magic[:6] != b"\x93NUMPY":
             raise ValueError("it is no .npy file")
@@ -102,7 +101,7 @@ def main(arguments, log):
             threads=arguments.threads,
         )
         for channel, path in checked_functions(arguments.channels, part, arguments.plate).items():
-            os.replace(path, output / f"{arguments.plate}_Illum{channel}.npy")
+            path.replace(output / f"{arguments.plate}_Illum{channel}.npy")
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

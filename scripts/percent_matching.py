@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lib.logs import logged
-from lib.nulls import FEWEST, TAILS, Score, p_values, q_values, score
+from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
 from lib.replicates import Wells, correlate, labels, medians_between
 from lib.sides import Side, mark_sides, read_sides, shared_genes, side
 from lib.tables import provenance, whole, write_profiles
@@ -80,8 +80,8 @@ def null_pool(
 
 def draw(
     medians: np.ndarray, draws: int, repeats: int, resampled: bool, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Draw a null (1 + repeats, draws) from a pool's medians; None from fewer than 20 pairs.
+) -> Null | None:
+    """Draw a null from a pool's medians; None from fewer than 20 pairs.
 
     `resampled`: each repeat draws from its own resample of the pool, for pools whose size limits how
     well the threshold is known.
@@ -93,7 +93,7 @@ def draw(
     if resampled and size < draws:
         pools = rng.integers(size, size=(repeats, size))
         picks[1:] = np.take_along_axis(pools, picks[1:], axis=1)
-    return medians[picks]
+    return Null(medians[picks], size if size < draws else None)
 
 
 def percent_matching(
@@ -202,10 +202,10 @@ def both_nulls(
     draws: int,
     repeats: int,
     seed: int,
-) -> tuple[dict[Hashable, np.ndarray | None], dict[Hashable, np.ndarray | None]]:
+) -> tuple[dict[Hashable, Null | None], dict[Hashable, Null | None]]:
     """The standard null of each block shape and the position-aware one of each shape and sharing."""
-    nulls: dict[Hashable, np.ndarray | None] = {}
-    aware: dict[Hashable, np.ndarray | None] = {}
+    nulls: dict[Hashable, Null | None] = {}
+    aware: dict[Hashable, Null | None] = {}
     for shape in sorted({place[:2] for place in places}):
         rng = np.random.default_rng([seed, 2, *shape])
         pool = null_pool(correlations, a, b, different, shape, rng)
@@ -223,7 +223,7 @@ def add_scores(
     signal: np.ndarray,
     prefix: str,
     keys: Sequence[Hashable],
-    nulls: Mapping[Hashable, np.ndarray | None],
+    nulls: Nulls,
     percentile: float,
 ) -> dict[str, Any]:
     """The scores of all tails against one kind of null; adds the pairs' columns to `table`."""
@@ -281,7 +281,7 @@ def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> 
                 "null": kind,
                 "wells": f"{key[0]}x{key[1]}",
                 "shared_positions": key[2] if kind == "position_aware" else -1,
-                "median_correlation": null[0],
+                "median_correlation": null.medians[0],
             }
         )
         for kind, found in (("standard", nulls), ("position_aware", aware))

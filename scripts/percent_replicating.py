@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from lib.errors import InputError
+from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.nulls import (
     REDRAWN_PAIRS,
     TAILS,
+    Null,
     Positions,
     draw_different,
     draw_sharing_positions,
@@ -51,15 +52,20 @@ def percent_replicating(
     tail: str = "right",
     minimum_replicates: int = 2,
     positive_controls: bool = True,
+    controls_in_null: bool = True,
     seed: int = 0,
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     """Score the wells of one condition: (the score's row, a row a perturbation, the null's medians).
 
     The score is a percentage, NaN with a message when no perturbation has enough replicates.
+    `controls_in_null`: negative-control wells may stand in the position-aware null; not so for
+    sphered profiles, in which the controls that the transform was fitted on are uncorrelated by
+    construction.
     """
     if tail not in TAILS:
         raise InputError(f"tail is {tail!r}; it must be one of {', '.join(TAILS)}.")
     scored, controls = split_wells(wells, group, positive_controls)
+    controls = controls if controls_in_null else controls.where(np.zeros(len(controls), dtype=bool))
     groups = members(scored.metadata["perturbation"])
     sizes = np.array([len(rows) for rows in groups.values()], dtype=int)
     enough = sizes >= max(2, minimum_replicates)
@@ -173,14 +179,14 @@ def standard_nulls(
     draws: int,
     repeats: int,
     seed: int,
-) -> dict[int, np.ndarray | None]:
-    """For each set size, the null's medians (1 + repeats, draws); None if perturbations are too few.
+) -> dict[int, Null | None]:
+    """For each set size its null; None if perturbations are too few.
 
-    Sets of more than 14 wells are drawn once: their repeats are resampled from these draws, which
-    are independent, because drawing them anew would cost minutes.
+    Sets of more than six wells are drawn once: their repeats are resampled from these draws, which
+    are independent, because the cost of drawing them anew grows with the square of their size.
     """
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
-    nulls: dict[int, np.ndarray | None] = {}
+    nulls: dict[int, Null | None] = {}
     for size in sorted(sizes):
         rng = np.random.default_rng([seed, 0, size])
         redrawn = repeats if size * (size - 1) // 2 <= REDRAWN_PAIRS else 0
@@ -189,7 +195,7 @@ def standard_nulls(
         if sets is not None:
             medians = medians_within(correlations, sets).reshape(1 + redrawn, draws)
             resampled = rng.choice(medians[0], (repeats - redrawn, draws))
-            nulls[size] = np.vstack([medians, resampled])
+            nulls[size] = Null(np.vstack([medians, resampled]))
     return nulls
 
 
@@ -201,20 +207,21 @@ def position_nulls(
     draws: int,
     repeats: int,
     seed: int,
-) -> dict[tuple[int, ...], np.ndarray | None]:
-    """For each pattern of shared positions, the null's medians; None if positions are too few."""
+) -> dict[tuple[int, ...], Null | None]:
+    """For each pattern of shared positions its null; None if positions are too few."""
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])
     position = [*scored.metadata["Metadata_Well"], *controls.metadata["Metadata_Well"]]
     positions = Positions.of(position)
-    nulls: dict[tuple[int, ...], np.ndarray | None] = {}
+    nulls: dict[tuple[int, ...], Null | None] = {}
     for pattern in sorted(patterns):
         rng = np.random.default_rng([seed, 1, *pattern])
         drawn = draw_sharing_positions(pattern, np.arange(len(scored)), codes, positions, draws, rng)
         nulls[pattern] = None
         if drawn is not None:
             medians = medians_within(correlations, drawn[0])
-            nulls[pattern] = repeat_over_positions(medians, drawn[1], repeats, rng)
+            places = len(np.unique(drawn[1])) or None
+            nulls[pattern] = Null(repeat_over_positions(medians, drawn[1], repeats, rng), places)
     return nulls
 
 
@@ -243,7 +250,7 @@ def message(
     said = []
     short = [size for size, null in nulls.items() if null is None]
     if short:
-        said.append(f"fewer than {min(short)} perturbations: no null for sets of {short} wells")
+        said.append(f"too few perturbations for a null of sets of {listed(short)} wells")
     lacking = {pattern for pattern in patterns if pattern in aware and aware[pattern] is None}
     if lacking:
         number = sum(pattern in lacking for pattern in patterns)
@@ -257,7 +264,7 @@ def message(
 def null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
     """The medians of each null that gave a score: null, size or position pattern, median."""
     parts = [
-        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": null[0]})
+        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": null.medians[0]})
         for kind, found in (
             ("standard", nulls),
             ("position_aware", {"+".join(map(str, k)): v for k, v in aware.items()}),
@@ -277,7 +284,8 @@ def main(
     options: Mapping[str, Any],
 ) -> None:
     """Read the plates of the condition, score them, write the three tables."""
-    row, table, null = percent_replicating(read_wells(profiles), **options)
+    usable = not feature_set.endswith("spherized")
+    row, table, null = percent_replicating(read_wells(profiles), controls_in_null=usable, **options)
     head = {**condition, "feature_set": feature_set}
     with whole(outputs["score"]) as part:
         pd.DataFrame([{**head, **row}]).to_csv(part, index=False)

@@ -9,7 +9,6 @@ It runs in CellProfiler's Python (3.8 or newer) and goes there by itself when st
 """
 
 import argparse
-import importlib
 import importlib.util
 import json
 import logging
@@ -17,63 +16,13 @@ import os
 import sys
 from pathlib import Path
 
-from lib.cellprofiler import (
-    cellprofiler_environment,
-    compartments,
-    logged_to,
-    python_of,
-)
+from lib.cellprofiler import cellprofiler_environment, compartments, logged_to, python_of
+from lib.cellprofiler_assembly import Assembly
 from lib.errors import InputError
 
 RESCALE = {"Minimum": "Yes", "Median": "Median", "None": "No"}
 HERE_FOR = "PLATEWISE_PIPELINES_FOR"
 OTSU_CLASSES = {2: "Two classes", 3: "Three classes"}
-
-
-class Assembly:
-    """A CellProfiler pipeline in the making."""
-
-    def __init__(self):
-        from cellprofiler_core.pipeline import Pipeline
-
-        self.pipeline = Pipeline()
-
-    def add(self, name, settings, grow=()):
-        """Append module `name` with the settings [(text, value), ...]; the others keep their default.
-
-        A text that the module holds several times (once for each image, say) takes its values in
-        order. `grow` names the module's methods that add an image, an object, ... to it.
-        """
-        package = "cellprofiler_core.modules" if name == "LoadData" else "cellprofiler.modules"
-        module = getattr(importlib.import_module(f"{package}.{name.lower()}"), name)()
-        for method in grow:
-            getattr(module, method)()
-        free = list(module.settings())
-        for text, value in settings:
-            setting = next((setting for setting in free if setting.text == text), None)
-            if setting is None:
-                raise KeyError(f"{name} has no (further) setting {text!r}")
-            free.remove(setting)
-            setting.value = as_text(value)
-        module.set_module_num(len(self.pipeline.modules()) + 1)
-        module.show_window = False
-        self.pipeline.add_module(module)
-
-    def write(self, path):
-        """Write the pipeline, whole or not at all."""
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w") as file:
-            self.pipeline.dump(file)
-        os.replace(part, path)
-
-
-def as_text(value):
-    """A setting's value as CellProfiler writes it."""
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if isinstance(value, (list, tuple)):
-        return ",".join(str(item) for item in value)
-    return str(value)
 
 
 def load_data(assembly, file_name, grouping):

@@ -122,9 +122,7 @@ def place_cells(rng: np.random.Generator, radii: np.ndarray, size: int) -> np.nd
     return np.array(centres).reshape(-1, 2)
 
 
-def grow_cells(
-    rng: np.random.Generator, effect: Mapping[str, float], size: int, density: float
-) -> Cells:
+def grow_cells(rng: np.random.Generator, effect: Mapping[str, float], size: int, density: float) -> Cells:
     """The cells of a field `size` pixels wide, under a perturbation's `effect` (parameter: factor).
 
     `density` is the plate's and well's own share of the untreated density. A cell answers to the
@@ -200,9 +198,7 @@ def texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> 
     return (band - band.mean()) / band.std()
 
 
-def spots(
-    places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray
-) -> np.ndarray:
+def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray) -> np.ndarray:
     """Round spots of peak `heights` and width `sigma` at `places` (n, 2) that lie in `within`."""
     image = np.zeros((size, size))
     nearest = np.rint(places).astype(int).reshape(-1, 2)
@@ -409,9 +405,7 @@ def draw_field(
         light = paint_cells(rng, cells, size)
     add_debris(rng, light, size)
     return {
-        channel: expose(
-            rng, gains[channel] * light[channel], illumination(seed, plate, channel, size)
-        )
+        channel: expose(rng, gains[channel] * light[channel], illumination(seed, plate, channel, size))
         for channel in CHANNELS
     }, cells
 
@@ -436,9 +430,7 @@ def read_effects(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path} names {listed(doubled)} more than once; keep one row of each.")
     strange = effects.loc[~effects["effect"].isin(EFFECTS), "broad_sample"]
     if len(strange):
-        raise InputError(
-            f"{path}: the effect of {listed(strange)} is none of {listed(EFFECTS)}; correct it."
-        )
+        raise InputError(f"{path}: the effect of {listed(strange)} is none of {listed(EFFECTS)}; correct it.")
     for name in PARAMETERS:
         factors = pd.to_numeric(effects[name], errors="coerce")
         wrong = effects.loc[~(factors > 0), "broad_sample"]

@@ -5,10 +5,12 @@ all plates of the set together, as for the deep features of CPJUMP1: afterwards 
 features are uncorrelated and of unit variance, so that what plates and positions do to every well
 weighs less in the similarity of profiles. The transform is pycytominer's `Spherize`.
 
-pycytominer refuses features that are constant in the controls and features that depend linearly on
-others while there are more controls than features; the first are left out here, the second is
-answered with a message. With fewer controls than features the directions that the controls do not
-span get the smallest variance that they do have.
+pycytominer refuses features that are constant in the controls; they are left out here. Features that
+depend linearly on others while there are more controls than features it lets through (its check
+never fires) and blows rounding errors up to variance 1; here they are answered with a message. With
+fewer controls than features the directions that the controls do not span get the smallest variance
+that the controls do have. The controls then are uncorrelated by construction, whatever their
+position: they can no longer stand for wells without effect in a null.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,15 +54,16 @@ def spherize(
         raise InputError(
             f"No feature of the plates {plates} varies among their negative controls: nothing to sphere."
         )
-    transform = Spherize(epsilon=epsilon, method=method, return_numpy=True)
-    try:
-        transform.fit(pd.DataFrame(reference[:, varies], columns=names[varies]))
-    except ValueError as error:
+    kept = reference[:, varies]
+    rank = np.linalg.matrix_rank((kept - kept.mean(axis=0)) / kept.std(axis=0))
+    if rank < min(len(kept) - 1, kept.shape[1]):
         raise InputError(
-            f"The features of the plates {plates} cannot be sphered: in the {control.sum()} negative "
-            f"controls some of the {varies.sum()} features depend linearly on others. Sphere "
+            f"The features of the plates {plates} cannot be sphered: in the {len(kept)} negative controls "
+            f"the {kept.shape[1]} features depend linearly on others (rank {rank}). Sphere "
             "feature-selected profiles, or use a lower correlation threshold in the selection."
-        ) from error
+        )
+    transform = Spherize(epsilon=epsilon, method=method, return_numpy=True)
+    transform.fit(pd.DataFrame(kept, columns=names[varies]))
     # scikit-learn refuses infinite values, and lets missing ones through
     values = np.where(np.isfinite(wells.values), wells.values, np.nan)[:, varies]
     sphered = transform.transform(pd.DataFrame(values, columns=names[varies]))

@@ -48,8 +48,13 @@ def units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequence[st
                 for value in str(values).split("|"):
                     if value.strip():
                         parent[root((name, value.strip()))] = root(own)
-    roots = perturbation.map(lambda name: root(("perturbation", name)), na_action="ignore")
-    return pd.Series(pd.factorize(roots, sort=True)[0], index=perturbation.index).where(roots.notna())
+    # a unit is numbered by its first perturbation in sorted order, whatever the order of the wells
+    first: dict[tuple[str, str], int] = {}
+    number = {
+        name: first.setdefault(root(("perturbation", name)), len(first))
+        for name in sorted(perturbation.dropna().unique())
+    }
+    return perturbation.map(number)
 
 
 def random_split(
@@ -63,16 +68,16 @@ def random_split(
     total = sizes.sum()
     if not np.isclose(sum(fractions.values()), 1):
         raise InputError(f"The fractions of a split must add up to 1: {dict(fractions)}.")
-    if len(sizes) < len(fractions):
-        raise InputError(
-            f"{len(sizes)} independent groups of perturbations cannot make {len(fractions)} splits "
-            f"({listed(fractions)})."
-        )
     if sizes.max() > max(fractions.values()) * total:
         raise InputError(
             f"{sizes.max()} of {total} perturbations hang together through shared genes or names, "
             f"more than the largest split holds ({max(fractions.values()):.0%}): shorten the list of "
             "columns that keep perturbations together."
+        )
+    if len(sizes) < len(fractions):
+        raise InputError(
+            f"{len(sizes)} independent groups of perturbations cannot make {len(fractions)} splits "
+            f"({listed(fractions)})."
         )
     rng = np.random.default_rng(seed)
     shuffled = sizes.iloc[rng.permutation(len(sizes))].sort_values(ascending=False, kind="stable")

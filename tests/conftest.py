@@ -1,6 +1,5 @@
 """What the tests share: where the project and the real data are, and how Snakemake is run."""
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -21,25 +20,27 @@ def shared() -> Path:
     return SHARED
 
 
-def snakemake(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake on the project as a user would; its output is stdout and stderr together."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", PROJECT / "Snakefile", "--cores", "2"]
+def snakemake(
+    *arguments: str | Path, project: Path = PROJECT, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in `project` as a user would; its output is stdout and stderr together."""
+    python = project / ".venv" / "bin" / "python"
+    command = [python if python.exists() else sys.executable, "-m", "snakemake", "--cores", "2"]
     result = subprocess.run(
         [*command, *arguments],
-        cwd=PROJECT,
+        cwd=project,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "XDG_CACHE_HOME": str(PROJECT / ".snakemake" / "cache")},
     )
     if check and result.returncode:
         raise AssertionError(result.stdout)
     return result
 
 
-def planned(*arguments: str | Path) -> Counter[str]:
+def planned(*arguments: str | Path, project: Path = PROJECT) -> Counter[str]:
     """How many jobs of each rule a dry run plans."""
-    output = snakemake("--dry-run", "--quiet", "host", *arguments).stdout
+    output = snakemake("--dry-run", *arguments, project=project).stdout
     if "Nothing to be done" in output:
         return Counter()
     table = output.split("Job stats:")[1].splitlines()
@@ -51,6 +52,13 @@ def planned(*arguments: str | Path) -> Counter[str]:
         jobs[words[0]] = int(words[1])
     assert jobs, output
     return jobs
+
+
+@pytest.fixture(scope="session")
+def default_results() -> Path:
+    """The results of the default experiment: run now, or already there when nothing is to be done."""
+    snakemake()
+    return PROJECT / "results" / "default"
 
 
 @pytest.fixture

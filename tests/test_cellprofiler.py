@@ -65,7 +65,8 @@ def plate(tmp_path):
         writer.writerow(["Metadata_Plate", "Metadata_Well", "Metadata_Site"])
         writer.writerows(["P1", well, site] for well, site in SITES)
     settings = tmp_path / "how.json"
-    command = tmp_path / "cellprofiler"
+    command = tmp_path / "with space" / "cellprofiler"
+    command.parent.mkdir()
     command.write_text(FAKE.format(python=sys.executable, settings=str(settings)))
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     output = tmp_path / "analysis" / "chunk_0"
@@ -156,8 +157,8 @@ def test_chunk_without_sites_says_so(plate):
         ({"again": [2], "without": [1]}, "missing: A01 site 1; more than once: A01 site 2"),
         ({"shift": -1}, "another well or site under its ImageNumber"),
         ({"tables": []}, "wrote no Nuclei.csv"),
-        ({"lines": 4}, "C03 site 1 (1 of 2)"),
-        ({"bytes": 65}, "Nuclei.csv is not whole"),
+        ({"lines": 4}, "C03 site 1 (0 of 2)"),
+        ({"bytes": 44}, "Nuclei.csv is not whole"),
     ],
 )
 def test_incomplete_runs_are_refused(plate, how, message):
@@ -165,7 +166,7 @@ def test_incomplete_runs_are_refused(plate, how, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert "P1" in done.stderr
-    assert "MySQL" not in done.stderr
+    assert "error" not in how or "MySQL" not in done.stderr
     assert not plate.output.exists()
     assert list(plate.output.parent.iterdir()) == []
 
@@ -180,7 +181,7 @@ def test_last_words_start_at_the_last_error(tmp_path):
     log = tmp_path / "log"
     missing = "Traceback (most):\n  import MySQLdb\nModuleNotFoundError: No module named 'MySQLdb'\n"
     log.write_text(missing + "going on\n" * 50 + "Traceback (most):\nValueError: bad\nstopping\n")
-    assert last_words(log).split() == "Traceback (most): ValueError: bad stopping".split()
+    assert last_words(log).split() == ["Traceback", "(most):", "ValueError:", "bad", "stopping"]
     log.write_text(missing + "line\n" * 50)
     assert last_words(log).split() == ["line"] * 20
 
@@ -272,7 +273,7 @@ def test_python_of_a_command(tmp_path):
     assert python_of(str(command)) == [str(tmp_path / "python")]
     command.write_text("#!/usr/bin/env python3\n")
     assert python_of(str(command)) == ["/usr/bin/env", "python3"]
-    with pytest.raises(InputError, match="no command 'nowhere'"):
+    with pytest.raises(InputError, match="no command 'nowhere -x'"):
         python_of("nowhere -x")
 
 

@@ -5,6 +5,7 @@ The module is CellProfiler's own; a pipeline that ends in tables gets its measur
 """
 
 import cellprofiler.modules.exporttospreadsheet as builtin
+
 from platewise_kernels import measurement_store
 
 measurement_store.install()

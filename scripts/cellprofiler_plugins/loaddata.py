@@ -5,11 +5,12 @@ by Bio-Formats, as ever.
 """
 
 import hashlib
-import os
+from pathlib import Path
 
 import cellprofiler_core.modules.loaddata as builtin
 import numpy
 from cellprofiler_core.image import FileImage, Image
+
 from platewise_kernels.image_files import read_plane
 
 
@@ -29,37 +30,40 @@ class LoadData(builtin.LoadData):
         )
 
 
+#: MD5 digest of files by path, time and size.
+_digests = {}
+
+
 class PlainImage(FileImage):
     """An image file that is read without Java if it is plain."""
 
-    _digests = {}
+    def _path(self):
+        return Path(self.get_pathname(), self.get_filename())
 
     def provide_image(self, image_set):
         """The image, scaled as Bio-Formats scales it."""
         plane = None
-        path = os.path.join(self.get_pathname(), self.get_filename())
-        if os.path.isfile(path) and not self.series and self.rescale in (True, False):
+        path = self._path()
+        if path.is_file() and not self.series and self.rescale in (True, False):
             plane = read_plane(path, self.index)
         if plane is None:
             return super().provide_image(image_set)
         pixels, self.scale = plane
         if self.rescale:
             pixels = pixels.astype(numpy.float32) / float(self.scale)
-        return Image(
-            pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=self.scale
-        )
+        return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=self.scale)
 
     def get_md5_hash(self, measurements):
         """The file's MD5 digest; a file that many sites share is read once for it."""
-        path = os.path.join(self.get_pathname(), self.get_filename())
-        if not os.path.isfile(path):
+        path = self._path()
+        if not path.is_file():
             return super().get_md5_hash(measurements)
-        state = os.stat(path)
+        state = path.stat()
         key = (path, state.st_mtime_ns, state.st_size)
-        if key not in self._digests:
+        if key not in _digests:
             digest = hashlib.md5()
-            with open(path, "rb") as file:
+            with path.open("rb") as file:
                 for block in iter(lambda: file.read(1 << 20), b""):
                     digest.update(block)
-            self._digests[key] = digest.hexdigest()
-        return self._digests[key]
+            _digests[key] = digest.hexdigest()
+        return _digests[key]

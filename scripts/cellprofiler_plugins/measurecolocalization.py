@@ -8,6 +8,7 @@ and a shown window are left to the built-in module.
 
 import cellprofiler.modules.measurecolocalization as builtin
 import numpy
+
 from platewise_kernels import colocalization, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
 from platewise_kernels.pixels import ObjectPixels
@@ -24,9 +25,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         finally:
             self._shares = {}
 
-    def run_image_pair_objects(
-        self, workspace, first_image_name, second_image_name, object_name
-    ):
+    def run_image_pair_objects(self, workspace, first_image_name, second_image_name, object_name):
         """Measure the objects on one pair of images; returns the rows of the window."""
         names = (first_image_name, second_image_name)
         images = [self._once(("image", name), self._image, workspace, name) for name in names]
@@ -40,9 +39,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
                 images[0].shape,
             )
         if pixels is None or images[0].shape != images[1].shape:
-            return super().run_image_pair_objects(
-                workspace, first_image_name, second_image_name, object_name
-            )
+            return super().run_image_pair_objects(workspace, first_image_name, second_image_name, object_name)
         values = self._measure(workspace, names, object_name, pixels)
         for feature, value in values:
             workspace.measurements.add_measurement(object_name, feature, value)
@@ -78,9 +75,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
             none = numpy.zeros((0,))
             return self._features(names, [none], [none] * 2, [none] * 2, [none] * 3, [none] * 2)
         channels = [
-            self._once(
-                ("channel", name, object_name), self._channel, self._shares["image", name], pixels
-            )
+            self._once(("channel", name, object_name), self._channel, self._shares["image", name], pixels)
             for name in names
         ]
         x, x_rank, x_top, x_mean, x_deviation, x_limit, x_total = channels[0]
@@ -119,11 +114,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
     def _costes_limits(self, workspace, names):
         images = [workspace.image_set.get_image(name, must_be_grayscale=True) for name in names]
         scale = builtin.get_scale(*(image.scale for image in images))
-        find = (
-            self.bisection_costes
-            if self.fast_costes == builtin.M_FASTER
-            else self.linear_costes
-        )
+        find = self.bisection_costes if self.fast_costes == builtin.M_FASTER else self.linear_costes
         return find(*(image.pixel_data.ravel() for image in images), scale)
 
     def _features(self, names, correlation, manders, rwc, overlap, costes):

@@ -8,6 +8,7 @@ Volumes, masked images and a shown window are left to the built-in module.
 
 import cellprofiler.modules.measuregranularity as builtin
 import numpy
+
 from platewise_kernels import granularity, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
 
@@ -66,9 +67,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
         background = granularity.disk_extreme(background, radius, 1)
         background = granularity.disk_extreme(background, radius, -1)
         if self.image_sample_size.value < 1:
-            background = granularity.sample_linear(
-                background, *self._stretched(small_shape, back_shape)
-            )
+            background = granularity.sample_linear(background, *self._stretched(small_shape, back_shape))
         pixels -= background
         pixels[pixels < 0] = 0
         return pixels
@@ -77,9 +76,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
     def _grid(shape, factor, source_shape):
         """Row and column positions of a subsampled image; None if one lies outside the source."""
         grid = [numpy.mgrid[0:length].astype(float) / factor for length in shape]
-        outside = any(
-            axis.size < 2 or axis[-1] > length - 1 for axis, length in zip(grid, source_shape)
-        )
+        outside = any(axis.size < 2 or axis[-1] > length - 1 for axis, length in zip(grid, source_shape))
         return None if outside else grid
 
     @staticmethod
@@ -119,9 +116,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
 
         whole = (numpy.arange(pixels.size), numpy.ones(pixels.size), numpy.array([0, pixels.size]))
         mean = numpy.mean(pixels.ravel())
-        spectrum = _spectrum(
-            mean, max(mean, numpy.finfo(float).eps), (sums(*whole) / pixels.size)[0]
-        )
+        spectrum = _spectrum(mean, max(mean, numpy.finfo(float).eps), (sums(*whole) / pixels.size)[0])
         object_spectra = {}
         for name, matrix in labels.items():
             count, share = self._share(name, matrix, pixels)
@@ -136,7 +131,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
         statistics = [image_name]
         for scale in range(1, scales + 1):
             feature = self.granularity_feature(scale, image_name)
-            statistics.append("%.2f" % spectrum[scale - 1])
+            statistics.append(f"{spectrum[scale - 1]:.2f}")
             measurements.add_image_measurement(feature, spectrum[scale - 1])
             for name in self.objects_list.value:
                 measurements.add_measurement(name, feature, object_spectra[name][scale - 1])

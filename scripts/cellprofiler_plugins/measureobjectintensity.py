@@ -9,6 +9,7 @@ import cellprofiler.modules.measureobjectintensity as builtin
 import numpy
 import scipy.ndimage
 from cellprofiler_core.constants.measurement import C_LOCATION
+
 from platewise_kernels import intensity, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
 from platewise_kernels.pixels import ObjectPixels, sorted_by_object
@@ -27,9 +28,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
         for image_name, image in images.items():
             for object_name in self.objects_list.value:
                 if object_name not in objects:
-                    labels = plain_labels(
-                        workspace.object_set.get_objects(object_name), image.shape
-                    )
+                    labels = plain_labels(workspace.object_set.get_objects(object_name), image.shape)
                     pixels = ObjectPixels(labels)
                     objects[object_name] = pixels, pixels.values(intensity.inner_boundary(labels))
                 features = measured(image, *objects[object_name])
@@ -57,10 +56,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
     def _record(workspace, image_name, object_name, features):
         depth = numpy.zeros(features.shape[1])
         for category, feature, values in (
-            *(
-                (builtin.INTENSITY, name, row)
-                for name, row in zip(builtin.ALL_MEASUREMENTS, features)
-            ),
+            *((builtin.INTENSITY, name, row) for name, row in zip(builtin.ALL_MEASUREMENTS, features)),
             (C_LOCATION, builtin.LOC_CMI_X, features[15]),
             (C_LOCATION, builtin.LOC_CMI_Y, features[16]),
             (C_LOCATION, builtin.LOC_CMI_Z, features[20]),
@@ -68,7 +64,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
             (C_LOCATION, builtin.LOC_MAX_Y, features[18]),
             (C_LOCATION, builtin.LOC_MAX_Z, depth),
         ):
-            column = "{}_{}_{}".format(category, feature, image_name)
+            column = f"{category}_{feature}_{image_name}"
             workspace.measurements.add_measurement(object_name, column, values)
 
 

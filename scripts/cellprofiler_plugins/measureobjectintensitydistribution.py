@@ -8,6 +8,7 @@ overlapping objects and a shown window are left to the built-in module.
 import cellprofiler.modules.measureobjectintensitydistribution as builtin
 import centrosome.cpmorphology
 import numpy
+
 from platewise_kernels import radial
 from platewise_kernels.inputs import plain_labels, plain_pixels
 from platewise_kernels.pixels import bounding_boxes
@@ -63,9 +64,7 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
         bin_count = bin_count_settings.bin_count.value
         if distances is None:
             return None
-        return self._once(
-            dd, ("layout", object_name, shape, bin_count), Layout, *distances, bin_count
-        )
+        return self._once(dd, ("layout", object_name, shape, bin_count), Layout, *distances, bin_count)
 
     def _measure(self, workspace, image_name, object_name, pixels, layout, bin_count_settings):
         bin_count = bin_count_settings.bin_count.value
@@ -104,9 +103,7 @@ class Layout:
 
     def sums(self, values):
         """Sums by ring and by wedge."""
-        return radial.ring_sums(
-            values, self.owners, self.rings, self.wedges, self.count, self.ring_count
-        )
+        return radial.ring_sums(values, self.owners, self.rings, self.wedges, self.count, self.ring_count)
 
     def measure(self, pixels):
         """Fraction at distance, mean fraction and coefficient of variation: objects x rings."""
@@ -120,8 +117,6 @@ class Layout:
             radial_cv = numpy.std(means, 2) / numpy.mean(means, 2)
         radial_cv[empty.all(2)] = 0
         return fraction, mean_fraction, numpy.array(radial_cv)
-
-
 
 
 def _distances(objects, shape, bin_count_settings):

@@ -8,6 +8,7 @@ import cellprofiler.modules.measureobjectsizeshape as builtin
 import centrosome.cpmorphology
 import centrosome.zernike
 import numpy
+
 from platewise_kernels import shape
 from platewise_kernels.inputs import plain_labels
 from platewise_kernels.pixels import ObjectPixels

@@ -10,6 +10,7 @@ import cellprofiler.modules.measuretexture as builtin
 import numpy
 import skimage.exposure
 import skimage.util
+
 from platewise_kernels import texture
 from platewise_kernels.inputs import plain_labels, plain_pixels
 from platewise_kernels.pixels import bounding_boxes
@@ -30,19 +31,13 @@ class MeasureTexture(builtin.MeasureTexture):
             grey = self._grey_levels(workspace, image_name)
             whole = None
             if self.wants_image_measurements():
-                whole = texture.image_textures(
-                    grey, self._distances(), texture.DIRECTIONS, texture.LOGS
-                )
+                whole = texture.image_textures(grey, self._distances(), texture.DIRECTIONS, texture.LOGS)
             objects = {}
             for name in object_names:
                 if (name, grey.shape) not in shapes:
                     shapes[name, grey.shape] = _regions(workspace, name, grey.shape)
                 objects[name] = texture.object_textures(
-                    grey,
-                    *shapes[name, grey.shape],
-                    self._distances(),
-                    texture.DIRECTIONS,
-                    texture.LOGS
+                    grey, *shapes[name, grey.shape], self._distances(), texture.DIRECTIONS, texture.LOGS
                 )
             self._record(workspace, image_name, whole, objects)
 
@@ -52,10 +47,7 @@ class MeasureTexture(builtin.MeasureTexture):
             pixels = plain_pixels(image)
             if pixels is None:
                 return False
-            if any(
-                plain_labels(workspace.get_objects(name), pixels.shape) is None
-                for name in object_names
-            ):
+            if any(plain_labels(workspace.get_objects(name), pixels.shape) is None for name in object_names):
                 return False
             reach = self._distances().max()
             if self.wants_image_measurements() and reach >= min(pixels.shape):
@@ -77,13 +69,13 @@ class MeasureTexture(builtin.MeasureTexture):
         return numpy.ascontiguousarray(grey)
 
     def _record(self, workspace, image_name, whole, objects):
-        levels = "{:d}".format(int(self.gray_levels.value))
+        levels = f"{int(self.gray_levels.value):d}"
         for index, distance in enumerate(self._distances()):
             for name, features in [("Image", whole), *objects.items()]:
                 if features is None:
                     continue
                 for direction, of_direction in enumerate(features[index]):
-                    scale = "{:d}_{:02d}".format(distance, direction)
+                    scale = f"{distance:d}_{direction:02d}"
                     for feature, value in zip(builtin.F_HARALICK, of_direction):
                         column = "_".join([builtin.TEXTURE, feature, image_name, scale, levels])
                         if name == "Image":

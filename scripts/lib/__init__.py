@@ -1,1 +1,1 @@
-"""What several of the workflow's scripts share; a helper used by one script lives in that script."""
+"""What several of the workflow's scripts share; what one script alone uses lives in that script."""

@@ -121,7 +121,7 @@ def output_of(command, environment):
             env=dict(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            universal_newlines=True,
+            text=True,
             check=False,
         )
     except OSError:
@@ -129,19 +129,24 @@ def output_of(command, environment):
     return done.stdout if done.returncode == 0 else None
 
 
+def words_of(command):
+    """A command line as a list of words; a path that has spaces is one word."""
+    return [command] if shutil.which(command) else shlex.split(command)
+
+
 def python_of(command):
     """The Python that a `cellprofiler` command belongs to, as arguments to start it.
 
     It is named in the command's first line (`#!`), or lies beside it. Raises InputError otherwise.
     """
-    words = shlex.split(command)
+    words = words_of(command)
     found = shutil.which(words[0]) if words else None
     if found is None:
         raise InputError(
             f"There is no command {command!r} to run CellProfiler with; correct the config's key, "
             "or remove it so that the workflow builds CellProfiler itself."
         )
-    with open(found, "rb") as file:
+    with Path(found).open("rb") as file:
         first = file.readline(1024)
     if first.startswith(b"#!") and b"python" in first:
         return shlex.split(first[2:].decode().strip())
@@ -180,7 +185,7 @@ def run_cellprofiler(
     """
     with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(Path(output).parent)) as temporary:
         done = Path(temporary) / "done"
-        arguments = shlex.split(command)
+        arguments = words_of(command)
         arguments += ["-c", "-r", "-p", str(pipeline), "--data-file", str(data_file)]
         arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
         if rows is not None:
@@ -216,13 +221,13 @@ def run_cellprofiler(
 
 def last_words(path, lines=20):
     """The last lines of a log, or CellProfiler's last error in it, after which it may go on talking."""
-    with open(path, errors="replace") as file:
+    with Path(path).open(errors="replace") as file:
         said = [line.rstrip() for line in file if line.strip()]
     errors = [
         number
         for number, line in enumerate(said)
         # CellProfiler misses its database client whenever it starts, and does well without.
-        if line.startswith("Traceback") and not any("MySQL" in near for near in said[max(number - 1, 0) : number + 4])
+        if line.startswith("Traceback") and not any("MySQL" in near for near in said[number : number + 4])
     ]
     shown = said[errors[-1] :][: 2 * lines] if errors else said[-lines:]
     return "\n".join("  " + line for line in shown)

@@ -1,8 +1,4 @@
-"""Null distributions of the benchmark, and what is read from them: thresholds, p-values, intervals.
-
-A null is an array (1 + repeats, draws): row 0 is the null that gives the score, the other rows are
-the same null drawn again, and say how far the score depends on the draws.
-"""
+"""Null distributions of the benchmark, and what is read from them: thresholds, p-values, intervals."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +9,23 @@ from scipy.stats import false_discovery_control
 FEWEST = 20  # a null of fewer distinct values has no 95th percentile to speak of
 TAILS = ("right", "left", "both")
 RARE = 0.01  # a null whose sets are accepted more rarely than this is not drawn
-REDRAWN_PAIRS = 100  # sets of more pairs than this are drawn once; their repeats are resampled
+REDRAWN_PAIRS = 15  # sets of more pairs than this are drawn once; their repeats are resampled
+
+
+@dataclass(frozen=True)
+class Null:
+    """A null distribution of medians.
+
+    `medians` is (1 + repeats, draws): row 0 is the null that gives the score, the other rows are the
+    same null drawn again and say how far the score depends on the draws. `values`: from how many
+    different values (positions, pairs) it is drawn where these are few, else None.
+    """
+
+    medians: np.ndarray
+    values: int | None = None
+
+
+Nulls = Mapping[Hashable, Null | None]
 
 
 def draw_different(
@@ -140,20 +152,19 @@ def repeat_over_positions(
     a repeat draws the positions with replacement and takes a draw of the null as often as all its
     positions (`places`, (draws, blocks)) came up. Returns (1 + repeats, draws).
     """
-    null = np.empty((1 + repeats, len(medians)))
+    draws = len(medians)
+    if not places.size:
+        return np.vstack([medians[None], rng.choice(medians, (repeats, draws))])
+    null = np.empty((1 + repeats, draws))
     null[0] = medians
     drawn, codes = np.unique(places, return_inverse=True)
     codes = codes.reshape(places.shape)
     for row in range(1, 1 + repeats):
-        weight = np.ones(len(medians))
-        if len(drawn):
-            times = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
-            weight = times[codes].prod(axis=1).astype(float)
-        if not weight.any():
-            weight[:] = 1
-        total = weight.cumsum()
-        pick = np.searchsorted(total, rng.random(len(medians)) * total[-1], side="right")
-        null[row] = medians[np.minimum(pick, len(medians) - 1)]
+        times = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
+        total = times[codes].prod(axis=1).cumsum()
+        # evenly spaced, as near as whole numbers come to these weights
+        steps = (np.arange(draws) + rng.random()) / draws * total[-1]
+        null[row] = medians[np.searchsorted(total, steps, side="right")]
     return null
 
 
@@ -172,25 +183,30 @@ class Score:
 def score(
     signal: np.ndarray,
     keys: Sequence[Hashable],
-    nulls: Mapping[Hashable, np.ndarray | None],
+    nulls: Nulls,
     percentile: float,
     tail: str,
 ) -> Score:
     """The percentage of signals beyond their null's percentile, strictly, with its interval.
 
-    `keys[i]` names the null that signal i is compared with. A missing (NaN) signal, or one whose
-    null could not be drawn, does not count, and stays in the denominator. `right` compares with the
+    `keys[i]` names the null that signal i is compared with. A missing (NaN) signal does not count and
+    stays in the denominator; one whose null could not be drawn is left out of it. `right` compares with the
     percentile, `left` with 100 - percentile from below, `both` with either, as the published code
     does, so that by chance `both` is twice 100 - percentile. The interval holds the central 95 % of
     the scores that the repeated nulls give, and the score itself. Without any signal: NaN.
+
+    A null drawn from n values only has its percentile p taken at p(n + 1)/n, because it is that
+    percentile which the next value exceeds with a chance of 100 - p.
     """
-    repeats = next((len(null) for null in nulls.values() if null is not None), 1)
+    repeats = next((len(null.medians) for null in nulls.values() if null is not None), 1)
     lower = np.full((repeats, len(signal)), np.nan)
     upper = np.full((repeats, len(signal)), np.nan)
     names = np.array([hash(key) for key in keys])
     for key, null in nulls.items():
         if null is not None:
-            low, high = np.percentile(null, [100 - percentile, percentile], axis=1)
+            few = null.values
+            level = min(100, percentile * (few + 1) / few) if few else percentile
+            low, high = np.percentile(null.medians, [100 - level, level], axis=1)
             chosen = names == hash(key)
             lower[:, chosen], upper[:, chosen] = low[:, None], high[:, None]
     beyond = np.zeros(upper.shape, dtype=bool)
@@ -200,7 +216,8 @@ def score(
         beyond |= signal < lower
     if not len(signal) or np.isnan(upper).all() or np.isnan(signal).all():
         return Score(np.nan, np.nan, np.nan, lower[0], upper[0], beyond[0])
-    percents = 100 * beyond.mean(axis=1)
+    judged = np.isnan(signal) | ~np.isnan(upper[0])
+    percents = 100 * beyond[:, judged].mean(axis=1)
     low, high = np.percentile(percents, [2.5, 97.5])
     percent = percents[0]
     return Score(percent, min(low, percent), max(high, percent), lower[0], upper[0], beyond[0])
@@ -209,26 +226,28 @@ def score(
 def p_values(
     signal: np.ndarray,
     keys: Sequence[Hashable],
-    nulls: Mapping[Hashable, np.ndarray | None],
+    nulls: Nulls,
     tail: str,
 ) -> np.ndarray:
     """Empirical p-values against row 0 of each signal's null, (1 + as extreme) / (1 + draws).
 
-    `both` doubles the smaller tail. NaN where there is no signal or no null.
+    `both` doubles the smaller tail. For a null drawn from n values only, no p-value is below
+    1 / (1 + n). NaN where there is no signal or no null.
     """
-    values = np.full(len(signal), np.nan)
+    found = np.full(len(signal), np.nan)
     names = np.array([hash(key) for key in keys])
     for key, null in nulls.items():
         chosen = (names == hash(key)) & ~np.isnan(signal)
         if null is None or not chosen.any():
             continue
-        ordered = np.sort(null[0])
-        right = 1 + len(ordered) - np.searchsorted(ordered, signal[chosen], side="left")
-        left = 1 + np.searchsorted(ordered, signal[chosen], side="right")
-        both = np.minimum(2 * np.minimum(left, right), 1 + len(ordered))
-        extreme = {"right": right, "left": left, "both": both}[tail]
-        values[chosen] = extreme / (1 + len(ordered))
-    return values
+        ordered = np.sort(null.medians[0])
+        draws = min(null.values or len(ordered), len(ordered))
+        right = 1 - np.searchsorted(ordered, signal[chosen], side="left") / len(ordered)
+        left = np.searchsorted(ordered, signal[chosen], side="right") / len(ordered)
+        right, left = ((1 + draws * share) / (1 + draws) for share in (right, left))
+        both = np.minimum(2 * np.minimum(left, right), 1)
+        found[chosen] = {"right": right, "left": left, "both": both}[tail]
+    return found
 
 
 def q_values(p: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ temporary folder is taken. A CellProfiler job is one core's work: no kernel star
 import getpass
 import os
 import tempfile
+from pathlib import Path
 
 import numba
 
@@ -28,6 +29,6 @@ def fallback_folder():
         user = getpass.getuser()
     except (KeyError, OSError):  # a user number without a name, as containers have
         user = str(os.getuid())
-    folder = os.path.join(tempfile.gettempdir(), "platewise-numba-" + user)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return folder
+    folder = Path(tempfile.gettempdir(), f"platewise-numba-{user}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return str(folder)

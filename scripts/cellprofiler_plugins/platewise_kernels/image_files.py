@@ -5,7 +5,6 @@ nothing that one of Bio-Formats' many readers would treat in its own way, or fro
 everything else `read_plane` returns None and CellProfiler asks Bio-Formats.
 """
 
-import os
 import re
 
 import numpy
@@ -27,10 +26,10 @@ SPECIAL_SOFTWARE = ("MetaMorph", "MetaSeries", "EZ-C1", "SlideBook", "FluoView",
 def read_plane(path, plane=None):
     """Pixels (2-D, the file's own numbers) and the value that Bio-Formats scales by, or None.
 
-    `plane`: number of the TIFF page from 0; None is the first, as in Bio-Formats, unless the file
-    is a stack of channels.
+    `path`: a pathlib.Path; `plane`: number of the TIFF page from 0; None is the first, as in
+    Bio-Formats, unless the file is a stack of channels.
     """
-    extension = os.path.splitext(path)[1].lower()
+    extension = path.suffix.lower()
     try:
         if extension in (".tif", ".tiff"):
             return _read_tiff(path, plane)
@@ -105,7 +104,7 @@ def _read_png(path):
         wide = image.mode != "L"
         pixels = numpy.array(image)
     if not wide:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             depth = file.read(25)[24]
         if depth != 8:  # fewer bits are stretched by one reader and not by the other
             return None

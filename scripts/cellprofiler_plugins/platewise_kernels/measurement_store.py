@@ -32,6 +32,7 @@ class MeasurementStore(HDF5Dict):
         self.held = {}
         self.held_bytes = 0
         self.types = {}
+        self.written = set()
         for store in list(_stores):  # a copy starts from another store's file
             if copy is not None and store.holds_file(copy.file):
                 store.write_out()
@@ -49,6 +50,7 @@ class MeasurementStore(HDF5Dict):
             number, vector = _single(number, values)
         if vector is None or not self._takes((object_name, feature_name)):
             self.write_feature(object_name, feature_name)
+            self._forget(object_name, feature_name)
             super().__setitem__(key, values)
             return
         self._hold((object_name, feature_name), number, vector)
@@ -58,6 +60,8 @@ class MeasurementStore(HDF5Dict):
         return name in self.types or not self._in_file(*name)
 
     def _in_file(self, object_name, feature_name):
+        if (object_name, feature_name) in self.types:
+            return (object_name, feature_name) in self.written
         return (object_name, feature_name) in self.indices or (
             object_name in self.top_group and feature_name in self.top_group[object_name]
         )
@@ -93,15 +97,17 @@ class MeasurementStore(HDF5Dict):
         if kind is None:  # nothing but empty vectors
             return [numpy.array([]) for _ in numbers]
         found = [sites.get(number) for number in numbers]
-        return [
-            None if vector is None or vector.size == 0 else vector.astype(kind) for vector in found
-        ]
+        return [None if vector is None or vector.size == 0 else vector.astype(kind) for vector in found]
 
     def __delitem__(self, key):
         self.write_feature(*key[:2])
         if len(key) == 2:
-            self.types.pop(key, None)
+            self._forget(*key)
         super().__delitem__(key)
+
+    def _forget(self, object_name, feature_name):
+        self.types.pop((object_name, feature_name), None)
+        self.written.discard((object_name, feature_name))
 
     def write_feature(self, object_name, feature_name):
         """Write one feature's numbers to the file and hold them no longer."""
@@ -109,6 +115,7 @@ class MeasurementStore(HDF5Dict):
         if not sites:
             return
         self.held_bytes -= sum(vector.nbytes for vector in sites.values())
+        self.written.add((object_name, feature_name))
         numbers = numpy.array(list(sites))
         super().__setitem__((object_name, feature_name, numbers), list(sites.values()))
 
@@ -120,7 +127,7 @@ class MeasurementStore(HDF5Dict):
     def add_all(self, object_name, feature_name, *arguments, **options):
         """Replace a feature for all sites (in the file)."""
         self.write_feature(object_name, feature_name)
-        self.types.pop((object_name, feature_name), None)
+        self._forget(object_name, feature_name)
         super().add_all(object_name, feature_name, *arguments, **options)
 
     def add_feature(self, object_name, feature_name):
@@ -176,6 +183,7 @@ class MeasurementStore(HDF5Dict):
         """Forget all measurements."""
         self.held.clear()
         self.types.clear()
+        self.written.clear()
         self.held_bytes = 0
         super().clear()
 

@@ -72,3 +72,17 @@ def bounding_boxes(labels, count):
                 bounds[label, 2] = max(bounds[label, 2], i)
                 bounds[label, 3] = max(bounds[label, 3], j)
     return bounds
+
+
+@compiled
+def coordinate_sums(labels, count):
+    """Number of pixels, sum of rows and sum of columns of labels 0..`count`."""
+    sums = numpy.zeros((count + 1, 3), numpy.int64)
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            label = labels[i, j]
+            if label > 0:
+                sums[label, 0] += 1
+                sums[label, 1] += i
+                sums[label, 2] += j
+    return sums

@@ -17,6 +17,10 @@ DIRECTIONS = numpy.array([(0, 1), (1, 1), (1, 0), (1, -1)])
 LOGS = numpy.arange(1 << 15, dtype=float)
 LOGS[1:] *= numpy.log2(LOGS[1:])
 
+#: Grey levels of a pair that share less information (bits) than this share none: what is left is
+#: rounding, of which the square root in the 13th feature would make up to 1e-7.
+INDEPENDENT = 1e-14
+
 
 @compiled
 def n_log_n(count, logs):
@@ -123,6 +127,8 @@ def haralick(counts, touched, used, levels, logs, out):
     out[9] = minus_variance / levels
     out[10] = minus_entropy
     shared = entropy - 2.0 * marginal_entropy
+    if abs(shared) < INDEPENDENT:
+        shared = 0.0
     out[11] = shared if marginal_entropy == 0.0 else shared / marginal_entropy
     out[12] = numpy.sqrt(max(0.0, 1.0 - numpy.exp(2.0 * shared)))
 

@@ -1,0 +1,142 @@
+# Which files a job takes: the functions that the rules ask for their inputs.
+
+
+def plate_of(wildcards):
+    """The sample sheet's row of a job's plate."""
+    return BY_NAME[wildcards.batch, wildcards.plate]
+
+
+def memory(megabytes):
+    """Memory that grows with each attempt of a job."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def minutes(number):
+    """Run time that grows with each attempt of a job."""
+    return lambda wildcards, attempt: number * attempt
+
+
+def plate_map(wildcards):
+    """The plate map of a job's plate, or where it is fetched to."""
+    return place_of(plate_of(wildcards)["plate_map"])
+
+
+def annotation(wildcards):
+    """The annotation table of a job's perturbation type; none when the config names none."""
+    described = CONFIG["annotation"].get(plate_of(wildcards)["perturbation"])
+    return place_of(described["table"]) if described else []
+
+
+def plate_results(plate):
+    """The files of one plate that stand on that plate alone."""
+    batch, name = plate["batch"], plate["plate"]
+    cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
+    return cells + [file_of(plate, level) for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
+
+
+def batch_results():
+    """The plates' profiles whose features were selected over their whole batch."""
+    return [
+        file_of(plate, level)
+        for plate in PLATES
+        for level in levels_of(plate, CONFIG)
+        if level not in PLATE_LEVELS
+    ]
+
+
+def place_of(location):
+    """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
+    return f"workspace/fetched/{Path(location).name}" if is_address(location) else located(location)
+
+
+def stored(address):
+    """The storage object of an address; none unless the config says `fetch: true`."""
+    if not CONFIG["fetch"]:
+        return []
+    if address.startswith("s3://"):
+        return ancient(storage.s3(checked(resolved_address, address)))
+    return ancient(storage.http(address))
+
+
+def images_of(wildcards):
+    """The folder of a plate's images (or its load_data.csv), or where it is fetched to."""
+    location = plate_of(wildcards)["images"]
+    if is_address(location):
+        return f"images/{wildcards.batch}/images/{wildcards.plate}"
+    return located(location)
+
+
+def tables_of(wildcards):
+    """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
+    plate = plate_of(wildcards)
+    if source(plate) == "cellprofiler":
+        return located(plate["cellprofiler"])
+    folder = f"workspace/analysis/{wildcards.batch}/{wildcards.plate}/analysis"
+    return [f"{folder}/chunk_{chunk}" for chunk in range(CONFIG["cellprofiler"]["chunks"])]
+
+
+def environment_ready(wildcards):
+    """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
+    return ancient(f"{ENVIRONMENT_FOLDER}/complete.json") if ENVIRONMENT == "built" else []
+
+
+def pipeline(name):
+    """The user's own pipeline, or the generated one."""
+    own = CONFIG["cellprofiler"][f"{name}_pipeline"]
+    return located(own) if own else f"workspace/pipelines/{name}.cppipe"
+
+
+def population(wildcards):
+    """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
+    plates = BATCHES[wildcards.batch] if CONFIG["normalize"]["over"] == "batch" else [plate_of(wildcards)]
+    return [file_of(plate, "augmented") for plate in plates]
+
+
+def selected_profiles(wildcards):
+    """The profiles of a plate that a feature selection starts from.
+
+    Published profiles whose features were selected over the batch are selected further on the plate.
+    """
+    plate = plate_of(wildcards)
+    over_batch = f"normalized_feature_select{wildcards.infix}_batch"
+    return file_of(plate, over_batch if plate.get("level") == over_batch else f"normalized{wildcards.infix}")
+
+
+def dropped_by_selection(wildcards):
+    """The table of the features that a selection on the plate, or over its batch, drops."""
+    batch, plate = wildcards.batch, wildcards.plate
+    folder = f"{batch}/{plate}/{plate}" if wildcards.scope == "plate" else f"{batch}/{batch}"
+    level = f"normalized_feature_select{wildcards.infix}_{wildcards.scope}"
+    return f"workspace/profiles/{folder}_{level}_dropped.csv"
+
+
+def published_profiles(wildcards):
+    """The file of a plate's published profiles, or where it is fetched to."""
+    return place_of(plate_of(wildcards)["profiles"])
+
+
+def profiles_of(condition, feature_set):
+    """The profiles of a condition's plates."""
+    return [file_of(plate, feature_set) for plate in CONDITIONS[condition]]
+
+
+def described(condition, suffix=""):
+    """A condition's columns, for its row of a table."""
+    return {f"{column}{suffix}": CONDITIONS[condition][0][column] for column in BENCHMARK["condition"]}
+
+
+def scores(wildcards):
+    """The scores of every condition (or comparison) in every feature set."""
+    names = CONDITIONS if wildcards.metric == "percent_replicating" else COMPARISONS
+    return [
+        f"benchmark/{wildcards.metric}/{feature_set}/{name}_score.csv"
+        for feature_set in FEATURE_SETS
+        for name in names
+    ]
+
+
+def benchmark_results():
+    """The benchmark's tables and figures."""
+    return [f"benchmark/{metric}.csv" for metric in SCORED] + [
+        f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES
+    ]

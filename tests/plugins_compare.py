@@ -1,0 +1,146 @@
+"""Run CellProfiler's own modules and the accelerated ones on the same images and compare the values.
+
+It runs in CellProfiler's Python: `python plugins_compare.py PLUGINS`, and prints one JSON object a line.
+"""
+
+import importlib
+import json
+import sys
+import warnings
+
+import cellprofiler_core.preferences
+
+cellprofiler_core.preferences.set_headless()
+
+import numpy as np  # noqa: E402
+from cellprofiler_core.image import Image, ImageSetList  # noqa: E402
+from cellprofiler_core.measurement import Measurements  # noqa: E402
+from cellprofiler_core.object import Objects, ObjectSet  # noqa: E402
+from cellprofiler_core.pipeline import Pipeline  # noqa: E402
+from cellprofiler_core.workspace import Workspace  # noqa: E402
+from plugins_cases import VARIANTS, all_cases  # noqa: E402
+
+RELATIVE, ABSOLUTE = 1e-6, 1e-9
+OBJECTS = ("Nuclei", "Cytoplasm", "Cells")
+
+
+def configure(module, variant, channels):
+    """Give a module the settings of a variant; "published" are those of CPJUMP1."""
+    name = module.module_name
+    if hasattr(module, "images_list"):
+        module.images_list.value = ", ".join(channels)
+    if hasattr(module, "objects_list"):
+        module.objects_list.value = ", ".join(OBJECTS)
+    if name == "MeasureGranularity":
+        module.wants_objects.value = True
+        sizes = {"published": (0.5, 0.5, 10), "full size": (1, 1, 4), "coarse": (0.25, 0.5, 3)}[variant]
+        module.subsample_size.value, module.image_sample_size.value, module.element_size.value = sizes
+        module.granular_spectrum_length.value = 16
+    elif name == "MeasureTexture":
+        module.images_or_objects.value = "Both"
+        module.gray_levels.value = 16 if variant == "16 levels" else 256
+        for _ in range(2):
+            module.add_scale()
+        for k, scale in enumerate((3, 5, 10)):
+            module.scale_groups[k].scale.value = scale
+    elif name == "MeasureColocalization":
+        everything = variant == "all metrics"
+        module.images_or_objects.value = "Both" if everything else "Within objects"
+        module.do_all.value = everything
+        module.do_costes.value = everything
+    elif name == "MeasureObjectIntensityDistribution":
+        for _ in OBJECTS[1:]:
+            module.add_object()
+        for k, objects in enumerate(OBJECTS):
+            module.objects[k].object_name.value = objects
+        if variant == "centers":
+            module.objects[1].center_choice.value = "Centers of other objects"
+            module.objects[1].center_object_name.value = "Cells"
+        if variant == "unscaled":
+            module.add_bin_count()
+            module.bin_counts[0].wants_scaled.value = False
+            module.bin_counts[0].maximum_radius.value = 8
+            module.bin_counts[1].bin_count.value = 3
+        if variant == "Zernikes":
+            module.wants_zernikes.value = "Magnitudes and phase"
+    elif name == "MeasureObjectSizeShape":
+        module.calculate_zernikes.value = True
+        module.calculate_advanced.value = variant == "advanced"
+
+
+def measured(module, case):
+    """The module's measurements on a case in the order in which it makes them, or its error."""
+    images, objects, masks = case
+    image_sets = ImageSetList()
+    image_set = image_sets.get_image_set(0)
+    for name, pixels in images.items():
+        image_set.add(name, Image(pixels.copy(), mask=masks.get(name)))
+    object_set = ObjectSet()
+    for name, labels in objects.items():
+        item = Objects()
+        item.segmented = labels.copy()
+        object_set.add_objects(item, name)
+    measurements = Measurements(mode="memory")
+    pipeline = Pipeline()
+    module.set_module_num(1)
+    pipeline.add_module(module)
+    record = {}
+
+    def add(object_name, feature, data, *_):
+        record[f"{object_name}.{feature}"] = np.array(data, float, copy=True)
+
+    measurements.add_measurement = add
+    measurements.add_image_measurement = lambda feature, data: add("Image", feature, data)
+    try:
+        module.run(Workspace(pipeline, module, image_set, object_set, measurements, image_sets))
+    except Exception as error:
+        return type(error).__name__
+    return record
+
+
+def differences(expected, found):
+    """Number of values, and what differs: names, order, errors, and (feature, expected, found)."""
+    if isinstance(expected, str) or isinstance(found, str):
+        return 0, [] if expected == found else [["error", repr(expected)[:80], repr(found)[:80]]]
+    different = []
+    if list(expected) != list(found):
+        different.append(["names", len(expected), len(found)])
+    values = 0
+    for feature in set(expected) & set(found):
+        left, right = np.atleast_1d(expected[feature]), np.atleast_1d(found[feature])
+        values += left.size
+        if left.shape != right.shape:
+            different.append([feature, str(left.shape), str(right.shape)])
+            continue
+        near = (left == right) | (np.isnan(left) & np.isnan(right))
+        near |= np.abs(left - right) <= np.maximum(RELATIVE * np.abs(left), ABSOLUTE)
+        for k in np.flatnonzero(~near):
+            different.append([f"{feature}[{k}]", float(left[k]), float(right[k])])
+    return values, different
+
+
+def main(plugins):
+    """Compare all modules, variants and cases."""
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    sys.path.insert(0, plugins)
+    for name, variants in VARIANTS.items():
+        stock = getattr(importlib.import_module("cellprofiler.modules." + name.lower()), name)
+        fast = getattr(importlib.import_module(name.lower()), name)
+        for variant in variants:
+            for case_name, case in all_cases().items():
+                if name == "MeasureGranularity" and case_name == "NaN":
+                    continue  # the built-in module crashes Python
+                records = []
+                for kind in (stock, fast):
+                    module = kind()
+                    configure(module, variant, list(case[0]))
+                    module.show_window = False
+                    records.append(measured(module, case))
+                values, different = differences(*records)
+                result = {"module": name, "variant": variant, "case": case_name, "values": values}
+                print(json.dumps({**result, "different": different}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,84 @@
+"""Consensus profiles: median and MODZ, by hand and against their definitions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from consensus import consensus, main
+from lib.replicates import join_plates
+from lib.tables import feature_columns, read_profiles, write_profiles
+from scipy.stats import spearmanr
+from simulated_profiles import plates
+
+
+def small():
+    return join_plates(
+        {
+            "a.csv": pd.DataFrame(
+                {
+                    "Metadata_Plate": "a",
+                    "Metadata_Well": ["A01", "A02", "A03", "A04", "A05", "A06"],
+                    "Metadata_broad_sample": ["x", "x", "x", "y", None, None],
+                    "Metadata_gene": ["G", "G", "H", "G", None, None],
+                    "Metadata_control_type": [None, None, None, None, "negcon", None],
+                    "Cells_F0": [1.0, 2, 9, 4, 5, 6],
+                    "Cells_F1": [1.0, 3, 2, 7, 5, 6],
+                }
+            )
+        }
+    )
+
+
+def test_median_by_hand():
+    table = consensus(small()).set_index("Metadata_perturbation")
+    assert table.index.tolist() == ["negcon", "x", "y"]
+    assert table.loc["x", ["Cells_F0", "Cells_F1"]].tolist() == [2, 2]
+    assert table.loc["y", ["Cells_F0", "Cells_F1"]].tolist() == [4, 7]
+    assert table["Metadata_Count_Replicates"].tolist() == [1, 3, 1]
+    assert pd.isna(table.loc["x", "Metadata_gene"])
+    assert table.loc["y", "Metadata_gene"] == "G"
+    assert not {"Metadata_Well", "Metadata_Plate"} & set(table.columns)
+
+
+def test_modz_is_the_mean_weighted_by_agreement():
+    wells = join_plates(plates(3, 4, effect=1, features=30, seed=2))
+    table = consensus(wells, operation="modz").set_index("Metadata_perturbation")
+    for name in ("P0000", "P0002"):
+        rows = wells.values[(wells.metadata["Metadata_broad_sample"] == name).to_numpy()]
+        agreement = spearmanr(rows.T).statistic.clip(min=0)
+        np.fill_diagonal(agreement, np.nan)
+        weights = np.nanmean(agreement, axis=1).clip(min=0.01)
+        # pycytominer rounds the weights to four digits
+        expected = (weights / weights.sum()).round(4) @ rows
+        np.testing.assert_allclose(table.loc[name, wells.features].astype(float), expected, atol=1e-3)
+
+
+def test_modz_of_one_replicate_is_that_replicate():
+    wells = join_plates(plates(4, [1, 3, 3, 3]))
+    table = consensus(wells, operation="modz").set_index("Metadata_perturbation")
+    np.testing.assert_allclose(table.loc["P0000", wells.features].astype(float), wells.values[0])
+
+
+@pytest.mark.parametrize("operation", ["median", "modz"])
+def test_missing_values_leave_out_the_feature_and_blank_wells_the_well(operation):
+    given_plates = plates(5, 3, features=6)
+    first = given_plates["Pplate0.parquet"]
+    first.loc[1, "Cells_F3"] = np.nan
+    first.loc[2, feature_columns(first)] = np.nan
+    table = consensus(join_plates(given_plates), operation=operation)
+    assert "Cells_F3" not in table
+    counts = table.set_index("Metadata_perturbation")["Metadata_Count_Replicates"]
+    assert counts.to_dict() == {"P0000": 3, "P0001": 3, "P0002": 2, "P0003": 3, "P0004": 3}
+    assert table[feature_columns(table)].notna().all(axis=None)
+
+
+def test_main_writes_the_table(tmp_path):
+    files = []
+    for name, plate in plates(5, 2, controls=3).items():
+        files.append(str(tmp_path / name))
+        write_profiles(plate, files[-1], {})
+    output = tmp_path / "consensus.parquet"
+    options = {"operation": "median", "group": "Metadata_broad_sample"}
+    main(files, str(output), {"cell_line": "U2OS"}, options)
+    written = pd.read_parquet(output)
+    assert len(written) == 6
+    assert feature_columns(written) == feature_columns(read_profiles(files[0]))

@@ -1,0 +1,134 @@
+"""The published figures from published profiles: the condition compound, U2OS, 48 h; BBBC021."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from lib.replicates import Wells, join_plates, read_wells
+from lib.tables import feature_columns, read_profiles
+from mean_average_precision import replicability, summarise
+from percent_matching import percent_matching
+from percent_replicating import percent_replicating
+from pycytominer import feature_select
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+CPJUMP1 = SHARED / "cpjump1"
+BBBC021 = SHARED / "bbbc021_profiles"
+
+pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="the real data in ../shared/data is not there")
+
+
+def batch_selected() -> list[Path]:
+    return sorted((CPJUMP1 / "profiles").glob("*_normalized_feature_select_negcon_batch.csv.gz"))
+
+
+@pytest.fixture(scope="module")
+def condition() -> Wells:
+    return read_wells(batch_selected())
+
+
+def test_percent_replicating_of_the_batch_selected_profiles(condition):
+    row, table, _ = percent_replicating(condition)
+    assert row["draws"] == 10_000
+    assert row["percent_replicating"] == pytest.approx(74.5, abs=0.7)
+    assert row["percent_replicating_low"] <= 74.5 <= row["percent_replicating_high"]
+    assert (row["perturbations"], row["wells"], row["features"]) == (306, 1280, 904)
+    assert table["replicates"].value_counts().to_dict() == {4: 292, 8: 14}
+
+
+def test_percent_replicating_with_the_paper_s_null_of_four_wells(condition):
+    row, _, _ = percent_replicating(condition, null_size=4)
+    assert row["percent_replicating"] == pytest.approx(74.5, abs=0.7)
+
+
+def test_percent_replicating_after_selection_on_each_plate():
+    plates = {}
+    for path in batch_selected():
+        profiles = read_profiles(path)
+        plates[path.name] = feature_select(
+            profiles,
+            features=feature_columns(profiles),
+            operation=["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
+            freq_cut=0.05,
+            unique_cut=0.1,
+            corr_threshold=0.9,
+            na_cutoff=0.05,
+        )
+    row, _, _ = percent_replicating(join_plates(plates))
+    assert row["percent_replicating"] == pytest.approx(79.1, abs=1.0)
+
+
+def test_the_position_explains_a_part_of_it(condition):
+    row, _, _ = percent_replicating(condition)
+    # negative controls at one position on every plate replicate too: their null is far higher
+    assert row["position_aware_threshold"] > 2 * row["threshold"]
+    assert 25 < row["position_aware_percent_replicating"] < 60
+    assert row["position_aware_perturbations"] == 306
+
+
+def test_negative_controls_at_one_position_replicate(condition):
+    # the 256 DMSO wells alone, each position taken for a perturbation: 53 % were measured before
+    negative = (condition.metadata["Metadata_control_type"] == "negcon").to_numpy()
+    controls = condition.where(negative)
+    metadata = controls.metadata.assign(Metadata_control_type="watched")
+    wells = Wells(metadata, controls.values, controls.features, controls.dropped)
+    row, _, _ = percent_replicating(wells, group="Metadata_Well")
+    assert row["perturbations"] == 64
+    assert row["percent_replicating"] == pytest.approx(53, abs=4)
+
+
+def test_replicability_equals_the_published_average_precision(condition):
+    row, table = summarise(replicability(condition)[0])
+    published = pd.read_csv(CPJUMP1 / "published" / "cellprofiler_replicability_ap.csv")
+    of_condition = published.query("Modality == 'compound' and Cell == 'U2OS' and time == 'long'")
+    assert row["mean_average_precision"] == pytest.approx(0.496076, abs=1e-6)
+    # the published rows carry no names; they stand in the order of the compounds' identifiers
+    np.testing.assert_allclose(
+        table["average_precision_above_random"], of_condition["ap"].to_numpy(), rtol=0, atol=1e-9
+    )
+    assert 70 < row["percent_retrieved"] < 80
+
+
+def test_compounds_of_one_target_match_more_often_than_chance(condition):
+    everything = np.ones(len(condition), dtype=bool)
+    row, _, _ = percent_matching(condition, everything, within=True)
+    assert row["pairs"] == 146
+    assert row["percent_matching_right"] > 12
+    assert row["percent_matching_left"] < 5
+
+
+@pytest.fixture(scope="module")
+def bbbc021() -> Wells:
+    profiles = pd.read_csv(BBBC021 / "expected" / "BBBC021_feature_selected_mad_robustize.csv").copy()
+    control = np.where(profiles["Metadata_Compound"] == "DMSO", "negcon", "trt")
+    profiles = profiles.astype({"Metadata_Concentration": str}).assign(Metadata_control_type=control)
+    return join_plates({"bbbc021.csv": profiles})
+
+
+TREATMENT = ("Metadata_Compound", "Metadata_Concentration")
+
+
+@pytest.mark.parametrize("null_size", [3, 4])
+def test_percent_replicating_of_bbbc021(bbbc021, null_size):
+    row, _, _ = percent_replicating(bbbc021, group=TREATMENT, null_size=null_size, repeats=20)
+    assert row["perturbations"] == 103
+    assert 92.5 < row["percent_replicating"] < 95.5
+
+
+def test_the_matched_null_asks_more_of_two_replicates(bbbc021):
+    row, table, _ = percent_replicating(bbbc021, group=TREATMENT, repeats=20)
+    assert 90 < row["percent_replicating"] < 93
+    thresholds = table.groupby("replicates")["threshold"].first()
+    assert thresholds[2] > thresholds[3]
+
+
+def test_percent_matching_by_mechanism_of_bbbc021(bbbc021):
+    everything = np.ones(len(bbbc021), dtype=bool)
+    options = {"within": True, "group": TREATMENT, "gene": "Metadata_moa", "repeats": 20}
+    row, _, _ = percent_matching(bbbc021, everything, **options)
+    other, _, _ = percent_matching(bbbc021, everything, different="Metadata_Compound", **options)
+    # doses of one compound among the pairs or not: 75 lies between
+    assert row["pairs"] == 435
+    assert other["pairs"] == 305
+    assert 70 < other["percent_matching_right"] < 75.5 < row["percent_matching_right"] < 81

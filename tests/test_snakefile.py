@@ -1,0 +1,49 @@
+"""The workflow's rules: a log on each, no `run:` block, and a dry run of the paper's whole experiment."""
+
+import re
+import time
+
+import pytest
+from conftest import PROJECT, planned
+
+RULES = {
+    match[1]: match[2]
+    for file in sorted((PROJECT / "rules").glob("*.smk"))
+    for match in re.finditer(r"^ *rule (\w+):\n(.*?)(?=^\S|^ *rule |\Z)", file.read_text(), re.M | re.S)
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_has_a_log_and_resources_and_no_run_block(rule):
+    body = RULES[rule]
+    for directive in ("output:", "log:", "threads:", "resources:", "message:"):
+        assert directive in body, f"{rule} has no {directive}"
+    assert not re.search(r"^\s+run:", body, re.M)
+    assert re.search(r"^\s+(script|shell):", body, re.M)
+
+
+def test_whole_cpjump1_is_planned_quickly():
+    start = time.monotonic()
+    jobs = planned("--configfile", "config/cpjump1/config.yaml")
+    assert time.monotonic() - start < 60, "15 s on an idle machine"
+    assert jobs["load_data"] == 51
+    assert jobs["fetch_images"] == 51
+    assert jobs["percent_replicating"] == 12
+    assert jobs["percent_matching"] == 16
+    assert jobs.total() < 10_000
+
+
+def test_the_published_benchmark_needs_no_image():
+    jobs = planned("--configfile", "config/cpjump1/profiles_only/config.yaml")
+    assert jobs["import_profiles"] == 40
+    assert jobs["percent_replicating"] == 24
+    assert "features" not in jobs
+
+
+def test_the_sample_sheet_is_checked_before_anything_runs(tmp_path):
+    (tmp_path / "config.yaml").write_text("results: results\n")
+    (tmp_path / "plates.tsv").write_text("batch\tplate\nB\tP\n")
+    with pytest.raises(AssertionError) as error:
+        planned("--configfile", tmp_path / "config.yaml")
+    assert "lacks the column plate_map, perturbation, cell_line, timepoint" in str(error.value)
+    assert "Traceback" not in str(error.value)

@@ -1,0 +1,89 @@
+"""Sphering: whitens the negative controls, all plates by one transform, with clear answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from lib.errors import InputError
+from lib.replicates import join_plates
+from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
+from simulated_profiles import plates
+from spherize import main, spherize
+
+
+def correlated(**options):
+    """Plates whose features are mixed, on scales from 0.1 to 10 and far from 0."""
+    rng = np.random.default_rng(8)
+    mixing = rng.normal(size=(6, 6)) * np.geomspace(0.1, 10, 6)
+    found = plates(20, 2, features=6, controls=100, **options)
+    for plate in found.values():
+        names = feature_columns(plate)
+        plate[names] = plate[names].to_numpy() @ mixing + 5
+    return found
+
+
+def test_controls_become_white_and_keep_their_features():
+    wells = join_plates(correlated())
+    table, reasons = spherize(wells)
+    assert reasons == {}
+    assert list(table.columns) == [*wells.metadata.columns, *wells.features]
+    controls = table.loc[table["Metadata_control_type"] == "negcon", wells.features]
+    np.testing.assert_allclose(controls.mean(), 0, atol=1e-10)
+    np.testing.assert_allclose(np.cov(controls.T), np.eye(6), atol=1e-6)
+
+
+def test_zca_cor_keeps_each_feature_closest_to_itself():
+    # the symmetric square root of the correlation matrix: a hand-made ZCA-cor
+    wells = join_plates(correlated())
+    table, _ = spherize(wells)
+    controls = wells.values[(wells.metadata["Metadata_control_type"] == "negcon").to_numpy()]
+    values, vectors = np.linalg.eigh(np.corrcoef(controls.T))
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    expected = (wells.values - controls.mean(axis=0)) / controls.std(axis=0, ddof=1) @ root
+    np.testing.assert_allclose(table[wells.features], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_more_features_than_controls():
+    wells = join_plates(plates(10, 2, features=50, controls=8))
+    table, _ = spherize(wells)
+    assert np.isfinite(table[wells.features].to_numpy()).all()
+
+
+def test_constant_and_missing_features_are_left_out_with_their_reason():
+    given_plates = correlated()
+    for plate in given_plates.values():
+        plate["Cells_F0"] = plate["Cells_F0"].where(plate["Metadata_control_type"] != "negcon", 3.0)
+        plate.loc[plate.index[-1], "Cells_F1"] = np.nan
+        plate.loc[0, "Cells_F2"] = np.nan
+    table, reasons = spherize(join_plates(given_plates))
+    assert reasons == {
+        "Cells_F0": "constant in the negative controls",
+        "Cells_F1": "missing in a negative control",
+    }
+    assert feature_columns(table) == ["Cells_F2", "Cells_F3", "Cells_F4", "Cells_F5"]
+    assert table.loc[0, feature_columns(table)].isna().all()
+    assert table.loc[1, feature_columns(table)].notna().all()
+
+
+def test_too_few_controls_and_dependent_features_are_answered():
+    with pytest.raises(InputError, match="Pplate0, Pplate1 have 2 negative controls"):
+        spherize(join_plates(plates(5, 2, controls=1)))
+    given_plates = correlated()
+    for plate in given_plates.values():
+        plate["Cells_F5"] = plate["Cells_F0"] + plate["Cells_F1"]
+    with pytest.raises(InputError, match="depend linearly on others"):
+        spherize(join_plates(given_plates))
+
+
+def test_main_writes_one_profile_a_plate_sphered_together(tmp_path):
+    sources, targets = [], []
+    for name, plate in correlated().items():
+        sources.append(str(tmp_path / name))
+        targets.append(str(tmp_path / name.replace(".parquet", "_spherized.parquet")))
+        write_profiles(plate, sources[-1], {})
+    main(sources, targets, {"method": "ZCA-cor", "epsilon": 1e-6})
+    together = pd.concat([read_profiles(target) for target in targets], ignore_index=True)
+    expected, _ = spherize(join_plates(correlated()))
+    names = feature_columns(expected)
+    np.testing.assert_allclose(together[names], expected[names])
+    assert read_profiles(targets[1])["Metadata_Plate"].unique().tolist() == ["Pplate1"]
+    assert read_provenance(targets[0])["parameters"]["method"] == "ZCA-cor"
