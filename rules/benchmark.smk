@@ -8,7 +8,7 @@ FEATURE_SETS = checked(
 BENCHMARK = CONFIG["benchmark"]
 NULL = {
     name: BENCHMARK[name]
-    for name in ("draws", "percentile", "minimum_replicates", "positive_controls", "seed")
+    for name in ("draws", "percentile", "positive_controls", "seed")
 }
 SCORED = ["percent_replicating"] + (["percent_matching"] if COMPARISONS else [])
 
@@ -41,6 +41,7 @@ rule percent_replicating:
             "group": BENCHMARK["group"],
             "null_size": BENCHMARK["null_size"],
             "tail": BENCHMARK["tail"],
+            "minimum_replicates": BENCHMARK["minimum_replicates"],
         },
         code=code_digest("percent_replicating.py"),
     message:

@@ -42,13 +42,13 @@ HEADER = 1.6  # height of titles, axis label and legend, inches
 def read_scores(path: str | Path) -> pd.DataFrame:
     """Read a benchmark table: the condition's columns as text, the rest as they are.
 
-    What both sides of every comparison share (`cell_line_a` and `cell_line_b`) becomes one column.
+    Where both sides of every comparison have the same cell line, it becomes one column.
     """
     names = condition_columns(pd.read_csv(path, nrows=0))
     scores = pd.read_csv(path, dtype=dict.fromkeys(names, str))
-    for name in [name.removesuffix("_a") for name in names if name.endswith("_a")]:
-        if f"{name}_b" in scores and scores[f"{name}_a"].equals(scores[f"{name}_b"]):
-            scores = scores.drop(columns=f"{name}_b").rename(columns={f"{name}_a": name})
+    sides = ("cell_line_a", "cell_line_b")
+    if set(sides) <= set(scores) and scores[sides[0]].equals(scores[sides[1]]):
+        scores = scores.drop(columns=sides[1]).rename(columns={sides[0]: "cell_line"})
     return scores
 
 
@@ -77,8 +77,9 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
 
 
 def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Split the scores into panels, one a cell line (where there are several) and feature set."""
-    by = [name for name in ("cell_line", BOUNDARY) if name in scores and scores[name].nunique() > 1]
+    """Split the scores into panels, one a cell line and feature set (where there are several)."""
+    several = scores[BOUNDARY].nunique() > 1
+    by = [name for name in ("cell_line", BOUNDARY) if name in scores and (name != BOUNDARY or several)]
     if not by:
         return [("", scores)]
     return [("  ".join(map(str, key)), part) for key, part in scores.groupby(by, sort=True)]

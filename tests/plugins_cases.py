@@ -124,4 +124,5 @@ VARIANTS = {
     "MeasureObjectIntensity": ("published",),
     "MeasureObjectIntensityDistribution": ("published", "unscaled", "centers", "Zernikes"),
     "MeasureObjectSizeShape": ("published", "advanced"),
+    "MeasureObjectNeighbors": ("published", "adjacent", "expanded", "nuclei to cells"),
 }

@@ -66,6 +66,12 @@ def configure(module, variant, channels):
     elif name == "MeasureObjectSizeShape":
         module.calculate_zernikes.value = True
         module.calculate_advanced.value = variant == "advanced"
+    elif name == "MeasureObjectNeighbors":
+        module.object_name.value = "Nuclei" if variant == "nuclei to cells" else "Cells"
+        module.neighbors_name.value = "Cells"
+        methods = {"adjacent": "Adjacent", "expanded": "Expand until adjacent"}
+        module.distance_method.value = methods.get(variant, "Within a specified distance")
+        module.distance.value = 5
 
 
 def measured(module, case):

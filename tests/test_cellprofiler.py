@@ -15,12 +15,12 @@ import features
 import illumination
 import numpy as np
 import pytest
-import yaml
-from cellprofiler_assays import assay_schema, filled
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from lib.cellprofiler import assay_problems, compartments, java_home, last_words, python_of
+from lib.config import schema as config_schema
+from lib.config import with_defaults
 from lib.errors import InputError
 
 SCRIPTS = Path(features.__file__).parent
@@ -308,17 +308,17 @@ def test_schema_is_strict_and_explained():
         elif "items" in schema:
             walk(schema["items"], where)
 
-    schema = assay_schema()
+    schema = config_schema()["properties"]["assay"]
     Draft202012Validator.check_schema(schema)
     walk(schema, "assay")
-    Draft202012Validator(schema).validate(filled(schema, ASSAY))
+    Draft202012Validator(schema).validate(with_defaults(ASSAY, schema))
 
 
 def test_compartments():
-    schema = assay_schema()
-    assert compartments(filled(schema, ASSAY)) == ["Nuclei", "Cells", "Cytoplasm"]
-    assert compartments(filled(schema, {**ASSAY, "cytoplasm": False})) == ["Nuclei", "Cells"]
-    assert compartments(filled(schema, {k: ASSAY[k] for k in ("channels", "nuclei")})) == ["Nuclei"]
+    schema = config_schema()["properties"]["assay"]
+    assert compartments(with_defaults(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
+    assert compartments(with_defaults({**ASSAY, "cytoplasm": False}, schema)) == ["Nuclei", "Cells"]
+    assert compartments(with_defaults({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
 
 
 @pytest.mark.parametrize(
@@ -341,19 +341,10 @@ def test_compartments():
     ],
 )
 def test_assay_problems(change, message):
-    schema = assay_schema()
-    assert assay_problems(filled(schema, ASSAY)) == []
-    assert assay_problems(filled(schema, {"cells": {"method": "Distance - N"}, **ASSAY})) == []
-    assert message in "\n".join(assay_problems(filled(schema, {**ASSAY, **change})))
-
-
-@pytest.mark.parametrize("name", ["bbbc013", "cpjump1_fields"])
-def test_assays_of_the_tests_are_valid(name):
-    schema = assay_schema()
-    text = (Path(__file__).parent / "configs" / name / "assay.yaml").read_text()
-    assay = filled(schema, yaml.safe_load(text)["assay"])
-    Draft202012Validator(schema).validate(assay)
-    assert assay_problems(assay) == []
+    schema = config_schema()["properties"]["assay"]
+    assert assay_problems(with_defaults(ASSAY, schema)) == []
+    assert assay_problems(with_defaults({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
+    assert message in "\n".join(assay_problems(with_defaults({**ASSAY, **change}, schema)))
 
 
 def test_scripts_in_cellprofilers_python_need_the_standard_library_only():

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import config_keys
 import pytest
 import yaml
 from conftest import PROJECT
-
-import config_keys
 from lib.code import code_digest
 from lib.config import complete_config, schema
 from lib.errors import InputError
@@ -84,7 +83,11 @@ def test_the_readme_lists_every_key():
     assert config_keys.with_table(text) == text, "run: python tests/config_keys.py"
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("config/**/config.yaml")), ids=str)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*PROJECT.glob("config/**/config.yaml"), *PROJECT.glob("tests/configs/*/config.yaml")]),
+    ids=str,
+)
 def test_configs_of_the_project_are_right(path):
     assert complete_config(yaml.safe_load(path.read_text()), path)
 

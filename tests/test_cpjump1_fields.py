@@ -1,24 +1,19 @@
 """Four real CPJUMP1 fields: the generated pipelines give the published pipelines' values."""
 
 import csv
-import json
-import os
 import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import features
 import numpy as np
 import polars as pl
 import pytest
-import yaml
-from cellprofiler_assays import assay_schema, filled
+from conftest import PROJECT, snakemake
+from lib.tables import read_profiles
 
-SCRIPTS = Path(features.__file__).parent
-ASSAY = Path(__file__).parent / "configs" / "cpjump1_fields" / "assay.yaml"
-FIELDS = [("A21", "r01c21"), ("D08", "r04c08"), ("D14", "r04c14"), ("F10", "r06c10")]
+FOLDER = Path(__file__).parent / "configs" / "cpjump1_fields"
+BATCH = "2020_11_04_CPJUMP1"
+CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito", "Brightfield", "LowZBF", "HighZBF")
+FIELDS = ["A21", "D08", "D14", "F10"]
 TABLES = ("Cells", "Cytoplasm", "Nuclei")
 
 # The listing's own names of images that are only steps on the way, here told by the channel; and
@@ -35,95 +30,17 @@ UNUSED = {
 }
 
 
-def run(script, *arguments):
-    """Run one of the workflow's scripts as its rule does."""
-    done = subprocess.run(
-        [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def results(shared):
+    """The results of the workflow on the four fields, with CellProfiler's own modules."""
+    snakemake("--configfile", FOLDER / "config.yaml", "--config", "cellprofiler={accelerate: false}")
+    return PROJECT / "results" / "cpjump1_fields"
 
 
 @pytest.fixture(scope="module")
-def command():
-    """CellProfiler's command in the environment that PLATEWISE_CELLPROFILER names."""
-    folder = os.environ.get("PLATEWISE_CELLPROFILER")
-    if not folder:
-        pytest.skip("PLATEWISE_CELLPROFILER names no CellProfiler environment")
-    return Path(folder) / "bin" / "cellprofiler"
-
-
-@pytest.fixture(scope="module")
-def assay():
-    return filled(assay_schema(), yaml.safe_load(ASSAY.read_text())["assay"])
-
-
-@pytest.fixture(scope="module")
-def pipelines(command, assay, tmp_path_factory):
-    """Folder of the two generated pipelines."""
-    folder = tmp_path_factory.mktemp("pipelines")
-    for name in ("illumination", "analysis"):
-        described = ["--assay", json.dumps(assay), "--cellprofiler", command]
-        output = ["--output", folder / f"{name}.cppipe", "--log", folder / f"{name}.log"]
-        run("pipelines.py", name, *described, *output)
-    return folder
-
-
-def write_load_data(path, assay, images, functions=None):
-    """The image table of the four fields, with the illumination functions where they are given."""
-    names = {channel["name"]: channel["image"] for channel in assay["channels"]}
-    header = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well", "Metadata_Site"]
-    header += [f"{part}_Orig{name}" for name in names for part in ("FileName", "PathName")]
-    if functions:
-        header += [f"{part}_Illum{name}" for name in names for part in ("FileName", "PathName")]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for well, place in FIELDS:
-            row = ["2020_11_04_CPJUMP1", "FIELDS", well, "5"]
-            for number in names.values():
-                row += [f"{place}f05p01-ch{number}sk1fk1fl1.tiff", images]
-            if functions:
-                row += [cell for name in names for cell in (f"FIELDS_Illum{name}.npy", functions)]
-            writer.writerow(row)
-
-
-@pytest.fixture(scope="module")
-def functions(command, assay, pipelines, shared, tmp_path_factory):
-    """Folder of the fields' illumination functions."""
-    folder = tmp_path_factory.mktemp("illum")
-    load_data = folder / "load_data.csv"
-    write_load_data(load_data, assay, shared / "cpjump1" / "images")
-    run(
-        "illumination.py",
-        *("--cellprofiler", command, "--pipeline", pipelines / "illumination.cppipe"),
-        *("--load-data", load_data, "--plate", "FIELDS", "--channels"),
-        *(channel["name"] for channel in assay["channels"]),
-        *("--log", folder / "log", "--output", folder / "FIELDS"),
-    )
-    return folder / "FIELDS"
-
-
-@pytest.fixture(scope="module")
-def tables(command, assay, pipelines, functions, shared, tmp_path_factory):
-    """The fields' tables by name, measured in two chunks."""
-    folder = tmp_path_factory.mktemp("analysis")
-    load_data = folder / "load_data_with_illum.csv"
-    write_load_data(load_data, assay, shared / "cpjump1" / "images", functions)
-
-    def chunk(number):
-        run(
-            "features.py",
-            *("--cellprofiler", command, "--pipeline", pipelines / "analysis.cppipe"),
-            *("--load-data", load_data, "--plate", "FIELDS", "--objects", *TABLES),
-            *("--chunk", number, "--chunks", 2, "--log", folder / f"{number}.log"),
-            *("--output", folder / f"chunk_{number}"),
-        )
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(chunk, range(2)))
+def tables(results):
+    """The fields' tables by name, of both chunks."""
+    folder = results / "workspace/analysis" / BATCH / "FIELDS/analysis"
     return {
         name: pl.concat(
             [pl.read_csv(folder / f"chunk_{k}" / f"{name}.csv", infer_schema_length=None) for k in range(2)],
@@ -203,20 +120,20 @@ def comparable(modules, shrinking):
 
 
 @pytest.mark.parametrize("pipeline", ["illumination", "analysis"])
-def test_every_published_setting_comes_out(pipelines, shared, pipeline):
+def test_every_published_setting_comes_out(results, shared, pipeline):
     listing = shared / "cpjump1" / "published_settings.tsv"
     published = comparable(published_modules(listing, pipeline), 0.2)
-    generated = comparable(read_cppipe(pipelines / f"{pipeline}.cppipe"), 0.2)
+    generated = comparable(read_cppipe(results / f"workspace/pipelines/{pipeline}.cppipe"), 0.2)
     assert [name for name, _ in generated] == [name for name, _ in published]
     for (name, ours), (_, theirs) in zip(generated, published, strict=True):
         missing = [setting for setting in theirs if setting not in ours]
         assert not missing, (name, missing)
 
 
-def test_illumination_functions(functions, shared, assay):
-    for channel in assay["channels"]:
-        name = f"FIELDS_Illum{channel['name']}"
-        ours = np.load(functions / f"{name}.npy", allow_pickle=False)
+def test_illumination_functions(results, shared):
+    for channel in CHANNELS:
+        name = f"FIELDS_Illum{channel}"
+        ours = np.load(results / f"images/{BATCH}/illum/FIELDS/{name}.npy", allow_pickle=False)
         theirs = np.load(shared / "cpjump1" / "stock_output" / f"{name}_every10th.npy")
         assert ours.shape == (1080, 1080)
         np.testing.assert_allclose(ours[::10, ::10], theirs, rtol=1e-5)
@@ -243,10 +160,20 @@ def test_tables(tables, shared, name):
 def test_features_and_images(tables, shared):
     assert sum(len(tables[name].columns) - 2 for name in TABLES) == 5795
     images = tables["Image"].sort("ImageNumber")
-    assert images["Metadata_Well"].to_list() == [well for well, _ in FIELDS]
+    assert images["Metadata_Well"].to_list() == FIELDS
     theirs = pl.read_parquet(shared / "cpjump1" / "stock_output" / "Image.parquet")
     # The reference kept outlines; the generated pipeline does so when asked.
     outlines = {"FileName_CellOutlines", "FileName_NucleiOutlines"}
     assert set(theirs.columns) - set(images.columns) == outlines
     for column in ("Count_Cells", "Group_Number", "Threshold_FinalThreshold_Nuclei", "MD5Digest_OrigDNA"):
         assert images[column].to_list() == theirs.sort("ImageNumber")[column].to_list(), column
+
+
+def test_the_chain_goes_on_to_profiles(results):
+    profiles = results / "workspace/profiles" / BATCH / "FIELDS" / "FIELDS_normalized.parquet"
+    table = read_profiles(profiles)
+    assert table["Metadata_Well"].nunique() == 384
+    assert (table["Metadata_Count_Sites"] > 0).sum() == 4
+    assert table["Metadata_Count_Cells"].sum() == 310
+    drugs = table.set_index("Metadata_Well")["Metadata_pert_iname"]
+    assert drugs[FIELDS].tolist() == ["dexamethasone", "FK-866", "DMSO", "quinidine"]

@@ -49,7 +49,9 @@ def test_agrees_with_the_slow_definition(sizes, features, effect, seed, tail):
         if len(rows) < 2:
             continue
         rng = np.random.default_rng([seed, 0, len(rows)])
-        sets = draw_different(np.arange(len(codes)), codes, len(rows), 3 * 50, rng)
+        # the repeats of sets of up to six wells are drawn with them
+        drawn = 150 if len(rows) <= 6 else 50
+        sets = draw_different(np.arange(len(codes)), codes, len(rows), drawn, rng)
         nulls = np.array([direct_median(scored.values[wells_of]) for wells_of in sets[:50]])
         signal = direct_median(scored.values[rows])
         own = table.set_index("perturbation").loc[name]

@@ -68,14 +68,14 @@ def test_the_position_explains_a_part_of_it(condition):
 
 
 def test_negative_controls_at_one_position_replicate(condition):
-    # the 256 DMSO wells alone, each position taken for a perturbation: 53 % were measured before
+    # the 256 DMSO wells alone, each position taken for a perturbation: about half, not 5 %
     negative = (condition.metadata["Metadata_control_type"] == "negcon").to_numpy()
     controls = condition.where(negative)
     metadata = controls.metadata.assign(Metadata_control_type="watched")
     wells = Wells(metadata, controls.values, controls.features, controls.dropped)
     row, _, _ = percent_replicating(wells, group="Metadata_Well")
     assert row["perturbations"] == 64
-    assert row["percent_replicating"] == pytest.approx(53, abs=4)
+    assert row["percent_replicating"] == pytest.approx(49, abs=5)
 
 
 def test_replicability_equals_the_published_average_precision(condition):

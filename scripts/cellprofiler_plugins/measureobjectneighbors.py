@@ -11,6 +11,7 @@ import cellprofiler.modules.measureobjectneighbors as builtin
 import numpy
 import scipy.ndimage
 import scipy.signal
+
 from platewise_kernels.pixels import bounding_boxes, coordinate_sums
 
 

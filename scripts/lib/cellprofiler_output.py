@@ -165,6 +165,11 @@ def site_name(text: str) -> str:
     return text.strip().lstrip("0") or "0"
 
 
+def same_name(written: str, plate: str) -> bool:
+    """Whether a table names this plate: CellProfiler's LoadData writes the barcode 007 as 7."""
+    return written == plate or (number(written) is not None and number(written) == number(plate))
+
+
 def place(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str | None) -> tuple[str, str]:
     """Well (`A01`) and site (without leading zeros) of an image set.
 
@@ -199,7 +204,7 @@ def place(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str 
             r"and site for the image file names, such as `_(?P<well>[A-P]\d\d)f(?P<site>\d\d)`."
         )
     named = found.get("plate") or row.get("Metadata_Plate") or plate
-    if named != plate:
+    if not same_name(named, plate):
         raise InputError(
             f"{where}, ImageNumber {number}, belongs to plate {named}, and the sample sheet names this "
             f"plate {plate}: correct the row's `plate` or its folder."

@@ -161,7 +161,8 @@ def repeat_over_positions(
     codes = codes.reshape(places.shape)
     for row in range(1, 1 + repeats):
         times = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
-        total = times[codes].prod(axis=1).cumsum()
+        weight = times[codes].prod(axis=1)
+        total = (weight if weight.any() else weight + 1).cumsum()
         # evenly spaced, as near as whole numbers come to these weights
         steps = (np.arange(draws) + rng.random()) / draws * total[-1]
         null[row] = medians[np.searchsorted(total, steps, side="right")]

@@ -115,9 +115,9 @@ class MeasurementStore(HDF5Dict):
         if not sites:
             return
         self.held_bytes -= sum(vector.nbytes for vector in sites.values())
-        self.written.add((object_name, feature_name))
         numbers = numpy.array(list(sites))
         super().__setitem__((object_name, feature_name, numbers), list(sites.values()))
+        self.written.add((object_name, feature_name))
 
     def write_out(self):
         """Write all numbers to the file."""

@@ -1,0 +1,117 @@
+"""Write image files of many kinds and read each as the accelerated LoadData does and as Bio-Formats does.
+
+It runs in CellProfiler's Python with Java: `python plugins_images.py PLUGINS FOLDER [FILE ...]`, and
+prints one JSON object a file: whether it was read without Java and whether the images are the same.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import cellprofiler_core.preferences
+
+cellprofiler_core.preferences.set_headless()
+cellprofiler_core.preferences.set_awt_headless(True)
+
+import numpy as np  # noqa: E402
+import PIL.Image  # noqa: E402
+import tifffile  # noqa: E402
+from cellprofiler_core.image import FileImage  # noqa: E402
+from cellprofiler_core.utilities.java import start_java, stop_java  # noqa: E402
+
+
+def write_files(folder):
+    """Files of 8 and 16 bits in the ways that microscopes and programs write them; (path, page) pairs."""
+    random = np.random.RandomState(1)
+    wide = random.randint(0, 65536, (37, 53)).astype(np.uint16)
+    wide[:10] = 1000
+    files = []
+    for bits, pixels in (("8", (wide >> 8).astype(np.uint8)), ("16", wide)):
+
+        def path(name, bits=bits):
+            files.append((folder / name.replace("#", bits), None))
+            return str(files[-1][0])
+
+        image = PIL.Image.fromarray(pixels)
+        for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits"):
+            image.save(path(f"{compression}_#.tif"), compression=compression)
+        tifffile.imwrite(path("big_endian_#.tif"), pixels, byteorder=">", metadata=None)
+        tifffile.imwrite(path("little_endian_#.tif"), pixels, byteorder="<", metadata=None)
+        tifffile.imwrite(path("tiled_#.tif"), np.tile(pixels, (3, 3)), tile=(16, 16), metadata=None)
+        tifffile.imwrite(path("shaped_#.tif"), pixels)
+        tifffile.imwrite(path("imagej_#.tif"), pixels, imagej=True)
+        tifffile.imwrite(path("imagej_stack_#.tif"), np.stack([pixels, pixels[::-1]]), imagej=True)
+        tifffile.imwrite(path("ome_#.ome.tif"), pixels)
+        tifffile.imwrite(path("bigtiff_#.tif"), pixels, bigtiff=True, metadata=None)
+        tifffile.imwrite(path("white_is_zero_#.tif"), pixels, photometric="miniswhite", metadata=None)
+        tifffile.imwrite(path("turned_#.tif"), pixels, metadata=None, extratags=[(274, 3, 1, 3, True)])
+        highest = 200 if bits == "8" else 4095
+        tifffile.imwrite(
+            path("max_sample_value_#.tif"),
+            pixels // 16,
+            metadata=None,
+            extratags=[(281, 3, 1, highest, True)],
+        )
+        pages = np.stack([pixels, pixels[::-1], pixels[:, ::-1]])
+        tifffile.imwrite(path("pages_#.tif"), pages, photometric="minisblack", metadata=None)
+        files += [(files[-1][0], 1), (files[-1][0], 2)]
+        image.save(folder / f"grey_{bits}.png")
+        np.save(folder / f"array_{bits}.npy", pixels / 7.0)
+        files += [(folder / f"grey_{bits}.png", None), (folder / f"array_{bits}.npy", None)]
+    grey = PIL.Image.fromarray((wide >> 8).astype(np.uint8))
+    palettes = {"same": (1, 1, 1, 0), "green": (0, 1, 0, 0), "inverse": (-1, -1, -1, 255)}
+    for name, (red, green, blue, start) in palettes.items():
+        indexed = grey.convert("P")
+        table = [(start + factor * k) % 256 for k in range(256) for factor in (red, green, blue)]
+        indexed.putpalette(table)
+        files.append((folder / f"palette_{name}.tif", None))
+        indexed.save(files[-1][0])
+    colors = PIL.Image.fromarray(np.dstack([np.array(grey)] * 2 + [np.array(grey)[::-1]]))
+    for name in ("rgb.tif", "rgb.png"):
+        colors.save(folder / name)
+        files.append((folder / name, None))
+    for kind in (np.float32, np.int16, np.uint32):
+        files.append((folder / f"{np.dtype(kind).name}.tif", None))
+        tifffile.imwrite(str(files[-1][0]), wide.astype(kind), metadata=None)
+    return files
+
+
+def same(left, right):
+    """Whether two providers gave the same image, scale and digest."""
+    one, other = left.provide_image(None), right.provide_image(object())
+    return bool(
+        one.pixel_data.shape == other.pixel_data.shape
+        and one.pixel_data.dtype == other.pixel_data.dtype
+        and np.array_equal(one.pixel_data, other.pixel_data)
+        and one.scale == other.scale
+        and left.get_md5_hash(None) == right.get_md5_hash(None)
+    )
+
+
+def main(plugins, folder, *others):
+    """Compare the two readers on written files and on `others`."""
+    sys.path.insert(0, plugins)
+    from loaddata import PlainImage
+    from platewise_kernels.image_files import read_plane
+
+    files = write_files(Path(folder)) + [(Path(path), None) for path in others]
+    start_java()
+    try:
+        for path, page in files:
+            equal = all(
+                same(
+                    *[
+                        reader("x", str(path.parent), path.name, rescale=rescale, index=page)
+                        for reader in (PlainImage, FileImage)
+                    ]
+                )
+                for rescale in (True, False)
+            )
+            without_java = read_plane(path, page) is not None
+            print(json.dumps({"file": path.name, "without_java": without_java, "same": equal}), flush=True)
+    finally:
+        stop_java()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
