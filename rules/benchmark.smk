@@ -6,10 +6,7 @@ FEATURE_SETS = checked(
     feature_set_levels, [plate for plates in CONDITIONS.values() for plate in plates], CONFIG
 )
 BENCHMARK = CONFIG["benchmark"]
-NULL = {
-    name: BENCHMARK[name]
-    for name in ("draws", "percentile", "positive_controls", "seed")
-}
+NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "positive_controls", "seed")}
 SCORED = ["percent_replicating"] + (["percent_matching"] if COMPARISONS else [])
 
 # A figure in two formats, and the numbers that it shows.

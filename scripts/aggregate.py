@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from lib.cells import feature_names, use_threads
 from lib.errors import InputError, listed
 from lib.logs import logged

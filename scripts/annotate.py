@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.plates import KNOWN, read_table
@@ -74,11 +75,8 @@ def read_annotation(path: str | Path, gene: str | None) -> pd.DataFrame:
 def unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
     """The wells that only the plate map or only the profiles know, with which of the two."""
     measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
-    return [
-        (well, "not in the plate map") for well in sorted(measured - mapped, key=well_order)
-    ] + [
-        (well, "on the plate map, but without a site")
-        for well in sorted(mapped - measured, key=well_order)
+    return [(well, "not in the plate map") for well in sorted(measured - mapped, key=well_order)] + [
+        (well, "on the plate map, but without a site") for well in sorted(mapped - measured, key=well_order)
     ]
 
 
@@ -102,9 +100,7 @@ def annotate(
     """
     known = plate_map
     if annotation is not None:
-        columns = [
-            name for name in annotation.columns if name not in plate_map or name == "broad_sample"
-        ]
+        columns = [name for name in annotation.columns if name not in plate_map or name == "broad_sample"]
         known = plate_map.merge(annotation[columns], on="broad_sample", how="left", validate="m:1")
     if "solvent" in known:
         empty = known["broad_sample"] == ""
@@ -112,9 +108,7 @@ def annotate(
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
     features = feature_columns(profiles)
-    measured = profiles[
-        ["Metadata_Well", *[name for name in COUNTS if name in profiles], *features]
-    ]
+    measured = profiles[["Metadata_Well", *[name for name in COUNTS if name in profiles], *features]]
     joined = known.merge(measured, on="Metadata_Well", how="outer", validate="1:1")
     for name in COUNTS:
         if name in joined:

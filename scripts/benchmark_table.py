@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+
 from lib.errors import InputError
 from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns

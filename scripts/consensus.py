@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pycytominer
+
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells
 from lib.tables import provenance, write_profiles

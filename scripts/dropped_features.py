@@ -3,6 +3,7 @@
 import logging
 
 import pandas as pd
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.selection import dropped_features

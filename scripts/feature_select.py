@@ -1,6 +1,7 @@
 """Leave out of a plate's profiles the features that feature selection dropped."""
 
 import pandas as pd
+
 from lib.logs import logged
 from lib.tables import provenance, read_profiles, write_profiles
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.plates import KNOWN
@@ -27,9 +28,7 @@ def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFra
         listed_plates = profiles["Metadata_Plate"].dropna().unique()
         profiles = profiles[profiles["Metadata_Plate"] == name].reset_index(drop=True)
         if profiles.empty:
-            raise InputError(
-                f"{path} has no well of plate {name}; it has {listed(listed_plates, 5)}."
-            )
+            raise InputError(f"{path} has no well of plate {name}; it has {listed(listed_plates, 5)}.")
     features = feature_columns(profiles)
     if not features:
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")

@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 import pandas as pd
 import tifffile
+from PIL import Image
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.plates import read_table
 from lib.tables import whole
 from lib.wells import row_name, well_name, well_order
-from PIL import Image
 
 # File names as the instruments' software exports them.
 LAYOUTS = {
@@ -34,9 +35,7 @@ LAYOUTS = {
         r"(^|_)(?P<well>[A-Z]{1,2}\d{2})(_s(?P<site>\d+))?_w(?P<channel>\d)"
         r"([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?\.tiff?$"
     ),
-    "opera": (
-        r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.tiff?$"
-    ),
+    "opera": (r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.tiff?$"),
 }
 ONLY_SITE = "1"
 TIFF = {".tif", ".tiff"}
@@ -219,9 +218,7 @@ def site_order(key: SiteKey) -> tuple:
     return (*well_order(well), int(site) if site.isdigit() else 0, site)
 
 
-def image_table(
-    found: list[Found], channels: Iterable[str], batch: str, plate: str
-) -> pd.DataFrame:
+def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
     """One row a site in plate order, with file name and folder of each channel."""
     files = {(image.well, image.site, image.channel): image.path for image in found}
     rows = []

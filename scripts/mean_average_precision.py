@@ -23,6 +23,7 @@ import pandas as pd
 from copairs import compute
 from copairs.map import mean_average_precision as copairs_map
 from copairs.map.normalization import normalize_ap
+
 from lib.errors import InputError
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells

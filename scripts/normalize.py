@@ -9,6 +9,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
@@ -93,9 +94,7 @@ def normalize(profiles: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataF
         reference: profiles of the reference wells (of the plate, or of its batch).
     """
     features = feature_columns(profiles)
-    values, constant = mad_robustize(
-        profiles[features].to_numpy(float), reference[features].to_numpy(float)
-    )
+    values, constant = mad_robustize(profiles[features].to_numpy(float), reference[features].to_numpy(float))
     dropped = [name for name, flat in zip(features, constant, strict=True) if flat]
     kept = [name for name in features if name not in set(dropped)]
     table = pd.DataFrame(values[:, ~constant], columns=kept, index=profiles.index)
@@ -107,9 +106,7 @@ def main() -> None:
     params = snakemake.params
     profiles = read_profiles(snakemake.input.profiles)
     plate = profiles["Metadata_Plate"].iloc[0]
-    population = pd.concat(
-        [read_profiles(path) for path in snakemake.input.population], join="inner"
-    )
+    population = pd.concat([read_profiles(path) for path in snakemake.input.population], join="inner")
     chosen = reference_wells(
         population, params.reference, params.column, params.negcon, params.minimum, plate
     )
@@ -118,9 +115,7 @@ def main() -> None:
     normalized, dropped = normalize(profiles.drop(columns=only_here), population[chosen])
     logging.info("%d reference wells; %d features with MAD 0", chosen.sum(), len(dropped))
     if not feature_columns(normalized):
-        raise InputError(
-            f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells."
-        )
+        raise InputError(f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells.")
     with whole(snakemake.output.dropped) as part:
         reasons = dict.fromkeys(dropped, "MAD is 0 in the reference wells")
         reasons |= dict.fromkeys(only_here, "not measured on every plate of the batch")

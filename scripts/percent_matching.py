@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
 from lib.replicates import Wells, correlate, labels, medians_between

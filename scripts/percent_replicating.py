@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.nulls import (

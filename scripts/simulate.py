@@ -18,43 +18,29 @@ Nature Methods 2024) taken with the Opera Phenix. The sizes are about half of th
 """
 
 import shutil
-import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tifffile
-from lib.errors import InputError, listed
-from lib.logs import logged
-from lib.tables import whole
 from scipy.ndimage import gaussian_filter
 
-# Channel: its number in the file name, as in CPJUMP1.
-CHANNELS = {"Mito": 1, "AGP": 2, "RNA": 3, "ER": 4, "DNA": 5}
-
-# What a perturbation multiplies; 1 leaves the cells as the negative controls are.
-PARAMETERS = (
-    "cell_count",
-    "cell_size",
-    "nucleus_size",
-    "nucleus_elongation",
-    "dna_intensity",
-    "er_intensity",
-    "rna_intensity",
-    "nucleoli",
-    "agp_intensity",
-    "agp_granules",
-    "mito_intensity",
-    "mito_length",
+from lib.errors import InputError, listed
+from lib.logs import logged
+from lib.simulated_cells import (
+    CHANNELS,
+    PARAMETERS,
+    Cells,
+    grow_cells,
+    paint_cells,
+    random,
+    scatter,
+    spots,
 )
-EFFECTS = ("none", "weak", "strong")
+from lib.tables import whole
 
-# Untreated cells: cells a square pixel of the field, radii in pixels.
-DENSITY = 9.5 / 200**2
-NUCLEUS_RADIUS = 8.0
-CELL_RADIUS = 20.0
+EFFECTS = ("none", "weak", "strong")
 
 # The microscope: camera counts without light, electrons a count, read noise and stray light.
 OFFSET = 200.0
@@ -63,286 +49,6 @@ READ_NOISE = 8.0
 STRAY_LIGHT = 60.0
 
 EMPTY_FIELDS = 0.03  # share of a plate's fields that hold no cell
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of one field; every array has one entry a cell, lengths in pixels, angles in rad."""
-
-    row: np.ndarray
-    column: np.ndarray
-    radius: np.ndarray
-    waves: np.ndarray  # (cells, 3, 2): cosine and sine of the outline's waves of order 2, 3 and 4
-    nucleus_row: np.ndarray
-    nucleus_column: np.ndarray
-    nucleus_radius: np.ndarray
-    nucleus_aspect: np.ndarray
-    nucleus_angle: np.ndarray
-    factors: dict[str, np.ndarray]  # parameter: what it is multiplied by, cell by cell
-    stains: dict[str, np.ndarray]  # channel: brightness of this cell's stain about 1
-
-
-def random(seed: int, *names: object) -> np.random.Generator:
-    """A random stream of its own for what `names` name (plate, well, site, channel, ...)."""
-    return np.random.default_rng([seed, *(zlib.crc32(str(name).encode()) for name in names)])
-
-
-def scatter(rng: np.random.Generator, sigma: float, size: int | None = None) -> np.ndarray | float:
-    """Log-normal factors about 1: `sigma` is their standard deviation on the log scale."""
-    return np.exp(rng.normal(0.0, sigma, size))
-
-
-# ---------------------------------------------------------------------------------------- biology
-
-
-def place_cells(rng: np.random.Generator, radii: np.ndarray, size: int) -> np.ndarray:
-    """Centres (row, column) of cells with `radii`, (cells, 2), some of them outside the field.
-
-    More than half of the cells lie against another one, so that they touch; two centres are never
-    nearer than nuclei need. A cell that finds no place in 200 trials is left out.
-    """
-    centres: list[np.ndarray] = []
-    for index, radius in enumerate(radii):
-        for _ in range(200):
-            if centres and rng.random() < 0.6:
-                other = rng.integers(len(centres))
-                angle = rng.uniform(0, 2 * np.pi)
-                away = (radius + radii[other]) * rng.uniform(0.75, 0.95)
-                centre = centres[other] + away * np.array([np.sin(angle), np.cos(angle)])
-            else:
-                centre = rng.uniform(-6, size + 6, 2)
-            inside = np.all((centre > -6) & (centre < size + 6))
-            gaps = [np.hypot(*(centre - place)) for place in centres]
-            needed = 0.72 * (radius + radii[:index][: len(gaps)])
-            if inside and np.all(np.array(gaps) >= np.maximum(needed, 20.0)):
-                centres.append(centre)
-                break
-        else:
-            return np.array(centres).reshape(-1, 2)
-    return np.array(centres).reshape(-1, 2)
-
-
-def grow_cells(rng: np.random.Generator, effect: Mapping[str, float], size: int, density: float) -> Cells:
-    """The cells of a field `size` pixels wide, under a perturbation's `effect` (parameter: factor).
-
-    `density` is the plate's and well's own share of the untreated density. A cell answers to the
-    perturbation more or less: the log of its factors is scaled by a number about 1.
-    """
-    expected = DENSITY * size**2 * density * effect["cell_count"]
-    count = max(3, round(expected + rng.normal(0, 1.0)))
-    response = np.clip(rng.normal(1.0, 0.15, count), 0.4, 1.6)
-    factors = {name: effect[name] ** response for name in PARAMETERS}
-    # A fifth of the cells is before division: twice the DNA in a larger nucleus.
-    cycle = np.where(rng.random(count) < 0.2, rng.uniform(1.2, 1.5, count), 1.0)
-
-    radius = CELL_RADIUS * np.sqrt(factors["cell_size"] * cycle**0.5) * scatter(rng, 0.08, count)
-    centres = place_cells(rng, radius, size)
-    count = len(centres)
-    factors = {name: values[:count] for name, values in factors.items()}
-    cycle, radius = cycle[:count], radius[:count]
-
-    nucleus_radius = NUCLEUS_RADIUS * np.sqrt(factors["nucleus_size"] * cycle)
-    nucleus_radius = np.minimum(nucleus_radius * scatter(rng, 0.06, count), 0.65 * radius)
-    away = rng.uniform(0, 0.15, count) * radius
-    towards = rng.uniform(0, 2 * np.pi, count)
-    aspect = 1 + np.abs(rng.normal(0.22, 0.08, count))
-    common = scatter(rng, 0.06, count)  # a brightly stained cell is so in every channel
-    amplitudes = np.array([0.10, 0.04, 0.03])[:, None]
-    return Cells(
-        row=centres[:, 0],
-        column=centres[:, 1],
-        radius=radius,
-        waves=rng.normal(0, 1, (count, 3, 2)) * amplitudes,
-        nucleus_row=centres[:, 0] + away * np.sin(towards),
-        nucleus_column=centres[:, 1] + away * np.cos(towards),
-        nucleus_radius=nucleus_radius,
-        nucleus_aspect=aspect * factors["nucleus_elongation"],
-        nucleus_angle=rng.uniform(0, np.pi, count),
-        factors=factors,
-        stains={channel: common * scatter(rng, 0.07, count) for channel in CHANNELS},
-    )
-
-
-# ---------------------------------------------------------------------------------------- picture
-
-
-def cell_distance(cells: Cells, size: int) -> np.ndarray:
-    """(cells, size, size): 0 in a cell's centre, 1 on its outline, more outside."""
-    rows, columns = np.mgrid[:size, :size].astype(float)
-    down = rows - cells.row[:, None, None]
-    right = columns - cells.column[:, None, None]
-    angle = np.arctan2(down, right)
-    outline = np.ones_like(angle)
-    for index, order in enumerate((2, 3, 4)):
-        cosine, sine = cells.waves[:, index, :, None, None].transpose(1, 0, 2, 3)
-        outline += cosine * np.cos(order * angle) + sine * np.sin(order * angle)
-    return np.hypot(down, right) / (cells.radius[:, None, None] * np.maximum(outline, 0.5))
-
-
-def nucleus_distance(cells: Cells, size: int) -> np.ndarray:
-    """(cells, size, size): 0 in a nucleus' centre, 1 on its outline, more outside."""
-    rows, columns = np.mgrid[:size, :size].astype(float)
-    down = rows - cells.nucleus_row[:, None, None]
-    right = columns - cells.nucleus_column[:, None, None]
-    cosine = np.cos(cells.nucleus_angle)[:, None, None]
-    sine = np.sin(cells.nucleus_angle)[:, None, None]
-    stretch = np.sqrt(cells.nucleus_aspect)[:, None, None]
-    along, across = right * cosine + down * sine, down * cosine - right * sine
-    return np.hypot(along / stretch, across * stretch) / cells.nucleus_radius[:, None, None]
-
-
-def texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> np.ndarray:
-    """(size, size) of noise with structures between `fine` and `coarse` pixels, mean 0, sd 1."""
-    white = rng.normal(0, 1, (size, size))
-    band = gaussian_filter(white, fine) - gaussian_filter(white, coarse)
-    return (band - band.mean()) / band.std()
-
-
-def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray) -> np.ndarray:
-    """Round spots of peak `heights` and width `sigma` at `places` (n, 2) that lie in `within`."""
-    image = np.zeros((size, size))
-    nearest = np.rint(places).astype(int).reshape(-1, 2)
-    inside = np.all((nearest >= 0) & (nearest < size), axis=1)
-    rows, columns = nearest[inside].T
-    lit = within[rows, columns]
-    np.add.at(image, (rows[lit], columns[lit]), np.asarray(heights)[inside][lit])
-    return gaussian_filter(image, sigma) * 2 * np.pi * sigma**2
-
-
-def filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
-    """Points (n, 2), half a pixel apart, of one cell's mitochondria: the same number of points in
-    few long filaments or in many short ones (`mito_length`)."""
-    points = int(280 * (cells.radius[cell] / CELL_RADIUS) ** 2)
-    steps = max(4, round(26 * cells.factors["mito_length"][cell]))
-    count = max(1, points // steps)
-    around = rng.uniform(0, 2 * np.pi, count)
-    nucleus = cells.nucleus_radius[cell] * np.sqrt(cells.nucleus_aspect[cell])
-    away = nucleus + (0.85 * cells.radius[cell] - nucleus) * rng.random(count)
-    turns = np.cumsum(rng.normal(0, 0.18, (count, steps)), axis=1)
-    heading = around[:, None] + rng.choice([0.0, np.pi / 2], (count, 1)) + turns
-    rows = cells.nucleus_row[cell] + away * np.sin(around)
-    columns = cells.nucleus_column[cell] + away * np.cos(around)
-    walk = 0.5 * np.stack([np.sin(heading), np.cos(heading)], axis=-1)
-    return (np.stack([rows, columns], axis=-1)[:, None] + np.cumsum(walk, axis=1)).reshape(-1, 2)
-
-
-def around(
-    rng: np.random.Generator, row: float, column: float, low: float, high: float, count: int
-) -> np.ndarray:
-    """`count` places (row, column) at a distance of `low` to `high` from a centre."""
-    angle = rng.uniform(0, 2 * np.pi, count)
-    away = np.sqrt(rng.uniform(low**2, high**2, count))
-    return np.stack([row + away * np.sin(angle), column + away * np.cos(angle)], axis=1)
-
-
-def paint_cells(rng: np.random.Generator, cells: Cells, size: int) -> dict[str, np.ndarray]:
-    """The light of the cells, channel by channel: (size, size) in camera counts."""
-    light = {channel: np.zeros((size, size)) for channel in CHANNELS}
-    if len(cells.row) == 0:
-        return light
-    grain = {channel: texture(rng, size, 1.0, 3.0) for channel in CHANNELS}
-    distances, nuclei = cell_distance(cells, size), nucleus_distance(cells, size)
-    owner = np.where(nuclei.min(axis=0) < 1, nuclei.argmin(axis=0), distances.argmin(axis=0))
-    for cell in range(len(cells.row)):
-        own = owner == cell
-        others = np.delete(distances, cell, axis=0).min(axis=0, initial=np.inf)
-        # Where two cells meet, the shared border is as far out as the free one.
-        distance = np.maximum(distances[cell], 1 - (others - distances[cell]))
-        nuclear = nuclei[cell]
-        body = own * np.clip((1.1 - distance) / 0.15, 0, 1)
-        nucleus = own * np.clip((1.08 - nuclear) / 0.2, 0, 1)
-        body = np.maximum(body, nucleus)
-        cytoplasm = body - nucleus
-        inside = own & (distance < 0.95) & (nuclear > 1.05)
-        factor = {name: values[cell] for name, values in cells.factors.items()}
-        painted = {
-            "DNA": paint_dna(nucleus, grain["DNA"], factor),
-            "ER": paint_er(cytoplasm, nucleus, distance, grain["ER"], factor),
-            "RNA": paint_rna(rng, cells, cell, cytoplasm, nucleus, distance, grain["RNA"], factor),
-            "AGP": paint_agp(rng, cells, cell, body, distance, inside, grain["AGP"], factor),
-            "Mito": paint_mito(rng, cells, cell, body, inside, factor),
-        }
-        for channel, image in painted.items():
-            light[channel] += cells.stains[channel][cell] * image
-    return light
-
-
-def paint_dna(nucleus: np.ndarray, grain: np.ndarray, factor: Mapping[str, float]) -> np.ndarray:
-    """A nucleus with chromatin texture."""
-    return 6000 * factor["dna_intensity"] * nucleus * np.clip(1 + 0.15 * grain, 0.3, None)
-
-
-def paint_er(
-    cytoplasm: np.ndarray,
-    nucleus: np.ndarray,
-    distance: np.ndarray,
-    grain: np.ndarray,
-    factor: Mapping[str, float],
-) -> np.ndarray:
-    """A reticulum that thins out towards the cell's edge; little of it above the nucleus."""
-    reticulum = np.clip(1 + 0.3 * grain, 0.1, None) * np.exp(-1.2 * np.minimum(distance, 2))
-    return 5000 * factor["er_intensity"] * reticulum * (cytoplasm + 0.35 * nucleus)
-
-
-def paint_rna(
-    rng: np.random.Generator,
-    cells: Cells,
-    cell: int,
-    cytoplasm: np.ndarray,
-    nucleus: np.ndarray,
-    distance: np.ndarray,
-    grain: np.ndarray,
-    factor: Mapping[str, float],
-) -> np.ndarray:
-    """A cytoplasm that thins out at its border, a darker nucleus and two to four nucleoli in it."""
-    count = rng.integers(2, 5)
-    radius = cells.nucleus_radius[cell] / np.sqrt(cells.nucleus_aspect[cell])
-    row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
-    places = around(rng, row, column, 0, 0.55 * radius, count)
-    heights = 3200 * factor["nucleoli"] * scatter(rng, 0.15, count)
-    nucleoli = spots(places, heights, len(nucleus), 1.3, nucleus > 0)
-    thickness = 1 - 0.4 * np.minimum(distance, 1) ** 3
-    even = (2600 * cytoplasm * thickness + 1700 * nucleus) * np.clip(1 + 0.12 * grain, 0.3, None)
-    return factor["rna_intensity"] * (even + nucleoli * nucleus)
-
-
-def paint_agp(
-    rng: np.random.Generator,
-    cells: Cells,
-    cell: int,
-    body: np.ndarray,
-    distance: np.ndarray,
-    inside: np.ndarray,
-    grain: np.ndarray,
-    factor: Mapping[str, float],
-) -> np.ndarray:
-    """Actin along the cell's edge, a Golgi beside the nucleus, granules in the cytoplasm."""
-    size = len(body)
-    edge = body * np.exp(-(((distance - 0.92) / 0.1) ** 2))
-    row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
-    nucleus = cells.nucleus_radius[cell]
-    [golgi] = around(rng, row, column, nucleus + 2, nucleus + 4, 1)
-    stacks = golgi + rng.normal(0, 1.8, (9, 2))
-    golgi_light = spots(stacks, np.full(9, 900.0), size, 1.3, body > 0)
-    count = rng.poisson(10 * factor["agp_granules"])
-    places = around(rng, row, column, nucleus, 0.85 * cells.radius[cell], count)
-    granules = spots(places, 1500 * scatter(rng, 0.2, count), size, 0.9, inside)
-    even = 900 * body * np.clip(1 + 0.15 * grain, 0.3, None)
-    return factor["agp_intensity"] * (even + 1800 * edge + golgi_light + granules)
-
-
-def paint_mito(
-    rng: np.random.Generator,
-    cells: Cells,
-    cell: int,
-    body: np.ndarray,
-    inside: np.ndarray,
-    factor: Mapping[str, float],
-) -> np.ndarray:
-    """Filaments or fragments of mitochondria in the cytoplasm, over a faint haze."""
-    points = filaments(rng, cells, cell)
-    network = spots(points, np.full(len(points), 520.0), len(body), 0.9, inside)
-    return factor["mito_intensity"] * (350 * body + network)
 
 
 # ------------------------------------------------------------------------------------- microscope

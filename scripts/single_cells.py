@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from lib.cell_pairs import Objects, linking_compartment, pair_objects, refuse_lost_children
 from lib.cellprofiler_output import (
     REPEATED,

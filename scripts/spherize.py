@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pycytominer.operations import Spherize
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, read_wells
 from lib.tables import provenance, write_profiles
-from pycytominer.operations import Spherize
 
 FEWEST = 3  # controls that a covariance can be estimated from at all
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels

@@ -18,6 +18,7 @@ from cellprofiler_core.measurement import Measurements  # noqa: E402
 from cellprofiler_core.object import Objects, ObjectSet  # noqa: E402
 from cellprofiler_core.pipeline import Pipeline  # noqa: E402
 from cellprofiler_core.workspace import Workspace  # noqa: E402
+
 from plugins_cases import VARIANTS, all_cases  # noqa: E402
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9

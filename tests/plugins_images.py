@@ -28,7 +28,7 @@ def write_files(folder):
     files = []
     for bits, pixels in (("8", (wide >> 8).astype(np.uint8)), ("16", wide)):
 
-        def path(name, bits=bits):
+        def path(name, bits=bits, files=files):
             files.append((folder / name.replace("#", bits), None))
             return str(files[-1][0])
 

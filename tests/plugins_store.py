@@ -75,9 +75,8 @@ def main(plugins, limit):
             assert texts[-1][0] == contents(measurements)
             copy.close()
             measurements.close()
-        assert texts[0] == texts[1], [
-            pair for pair in zip(*(text[0] for text in texts)) if len(set(pair)) > 1
-        ]
+        one, other = texts
+        assert one == other, [value for value in other[0] if value not in one[0]]
     print("same")
 
 

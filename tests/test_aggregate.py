@@ -4,16 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import aggregate
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pycytominer import aggregate as pycytominer_aggregate
+
+import aggregate
 from lib.cells import feature_names
 from lib.errors import InputError
 from lib.tables import read_profiles
-from pycytominer import aggregate as pycytominer_aggregate
 
 SCRIPTS = Path(aggregate.__file__).parent
 

@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+
 from benchmark_figures import (
     add_published,
     condition_labels,

@@ -10,14 +10,15 @@ import sys
 import types
 from pathlib import Path
 
-import cellprofiler_environment
-import features
-import illumination
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+
+import cellprofiler_environment
+import features
+import illumination
 from lib.cellprofiler import assay_problems, compartments, java_home, last_words, python_of
 from lib.config import schema as config_schema
 from lib.config import with_defaults

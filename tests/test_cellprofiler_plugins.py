@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from conftest import SHARED
 from lib.cellprofiler import java_home
 from plugins_cases import CASES, VARIANTS

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import config_keys
 import pytest
 import yaml
+
+import config_keys
 from conftest import PROJECT
 from lib.code import code_digest
 from lib.config import complete_config, schema

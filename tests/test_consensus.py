@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
+
 from consensus import consensus, main
 from lib.replicates import join_plates
 from lib.tables import feature_columns, read_profiles, write_profiles
-from scipy.stats import spearmanr
 from simulated_profiles import plates
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from lib.experiment import LEVELS
 from lib.plates import read_plates
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+
 from conftest import PROJECT, snakemake
 from lib.tables import read_profiles
 

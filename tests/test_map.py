@@ -6,6 +6,7 @@ import pytest
 from copairs import map as copairs_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lib.errors import InputError
 from lib.replicates import join_plates
 from lib.tables import write_profiles

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lib.errors import InputError
 from lib.replicates import correlate, join_plates, medians_between
 from lib.sides import read_sides

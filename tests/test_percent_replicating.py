@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lib.errors import InputError
 from lib.nulls import Null, draw_different, p_values, q_values, score
 from lib.replicates import correlate, join_plates, medians_within, members, split_wells

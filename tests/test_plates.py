@@ -80,7 +80,7 @@ def test_an_unknown_level_is_refused(write_table):
 
 
 def test_a_table_that_does_not_exist(tmp_path):
-    with pytest.raises(InputError, match="nothing.tsv does not exist"):
+    with pytest.raises(InputError, match=r"nothing\.tsv does not exist"):
         read_table(tmp_path / "nothing.tsv")
 
 

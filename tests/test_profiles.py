@@ -60,7 +60,7 @@ def random_profiles(wells: int, features: int, seed: int = 0) -> pd.DataFrame:
 
 
 def test_every_well_is_there_after_annotation():
-    plate_map = pd.DataFrame({"well": ["A01", "A03"], "broad_sample": ["drug", ""], "solvent": ["DMSO", "DMSO"]})
+    plate_map = pd.DataFrame({"well": ["A01", "A03"], "broad_sample": ["drug", ""], "solvent": "DMSO"})
     about = pd.DataFrame({"broad_sample": ["drug", ""], "gene": ["G1", ""], "control_type": ["", "negcon"]})
     annotated = annotate(profiles_of(["A01", "A02"], Cells_X=[1.0, 2.0]), plate_map, about, PLATE)
     assert annotated["Metadata_Well"].tolist() == ["A01", "A02", "A03"]

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pycytominer import feature_select
+
 from lib.replicates import Wells, join_plates, read_wells
 from lib.tables import feature_columns, read_profiles
 from mean_average_precision import replicability, summarise
 from percent_matching import percent_matching
 from percent_replicating import percent_replicating
-from pycytominer import feature_select
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CPJUMP1 = SHARED / "cpjump1"

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+
 from conftest import snakemake
 
 
@@ -26,9 +27,7 @@ def aggregated(config: Path, plate: str, check: bool = True):
 
 def test_examplehuman(shared, tmp_path):
     pattern = r"_(?P<well>[A-P]\d\d)f(?P<site>\d\d)d\d"
-    config = experiment(
-        tmp_path, shared / "examplehuman", "AS09125", single_cells={"site_pattern": pattern}
-    )
+    config = experiment(tmp_path, shared / "examplehuman", "AS09125", single_cells={"site_pattern": pattern})
     aggregated(config, "AS09125")
     cells = pl.read_parquet(tmp_path / "results/workspace/backend/B/AS09125/AS09125.parquet")
     assert cells.height == 289
@@ -52,7 +51,7 @@ def test_jump_single_cells(shared, tmp_path):
     results = tmp_path / "results/workspace"
     cells = pl.read_parquet(results / "backend/B/BR00121431/BR00121431.parquet")
     assert cells.group_by("Metadata_Well").len().sort("Metadata_Well").rows() == [("A01", 89), ("A02", 36)]
-    keys = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_ImageNumber", "Metadata_ObjectNumber"]
+    keys = [f"Metadata_{name}" for name in ("Plate", "Well", "Site", "ImageNumber", "ObjectNumber")]
     assert cells.select(keys).n_unique() == 125
     sites = pl.read_csv(results / "quality_control/B/BR00121431/sites.csv")
     assert sites.height == 4

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from conftest import PROJECT, planned, snakemake
 
 # What a plate's change in the profiles leads to for others: the batch's selection and the benchmark.
@@ -183,7 +184,7 @@ def test_a_stain_is_no_setting_of_a_pipeline(copy, edit):
 
 
 def test_an_edited_helper_reruns_the_steps_that_import_it(copy, edit):
-    edit("scripts/lib/selection.py", "kind=\"stable\"", "kind=\"mergesort\"")
+    edit("scripts/lib/selection.py", 'kind="stable"', 'kind="mergesort"')
     counted = jobs(copy)
     assert counted["dropped_features"] == PLATES
     assert counted["dropped_features_of_batch"] == 1

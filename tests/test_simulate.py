@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import simulate
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import simulate
+from lib import simulated_cells
 from lib.errors import InputError
 
 METADATA = Path(__file__).parents[1] / "metadata"
@@ -193,7 +195,7 @@ def test_some_cells_touch_and_some_lie_at_the_border():
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), radius=st.floats(12, 30))
 def test_nuclei_never_overlap(seed, radius):
-    centres = simulate.place_cells(np.random.default_rng(seed), np.full(12, radius), 200)
+    centres = simulated_cells.place_cells(np.random.default_rng(seed), np.full(12, radius), 200)
     gaps = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
     gaps[np.diag_indices(len(centres))] = np.inf
     assert gaps.min(initial=np.inf) >= max(20, 1.44 * radius) - 1e-9

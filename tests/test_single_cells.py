@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import single_cells
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import single_cells
 from lib.cell_pairs import pair_objects
 from lib.cellprofiler_output import SiteError, chunk_folders, published_folders
 from lib.errors import InputError

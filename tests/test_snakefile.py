@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+
 from conftest import PROJECT, planned
 
 RULES = {

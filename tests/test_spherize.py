@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from lib.errors import InputError
 from lib.replicates import join_plates
 from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles

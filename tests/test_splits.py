@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lib.errors import InputError
 from lib.tables import write_profiles
 from simulated_profiles import plates

@@ -5,7 +5,7 @@ Standard library only, Python 3.8: the scripts that run inside CellProfiler's en
 
 
 class InputError(Exception):
-    """Something in the experiment is wrong; the message names the file, the plate, the well and the remedy."""
+    """Something in the experiment is wrong; the message names file, plate, well and remedy."""
 
 
 def listed(items, limit=20):

@@ -99,9 +99,7 @@ def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list
     return dict(sorted(grouped.items()))
 
 
-def comparisons(
-    grouped: Mapping[str, list[Plate]], config: Mapping[str, Any]
-) -> dict[str, tuple[str, str]]:
+def comparisons(grouped: Mapping[str, list[Plate]], config: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The pairs of conditions that Percent Matching compares, by the comparison's name."""
     benchmark = config["benchmark"]
     found: dict[str, tuple[str, str]] = {}

@@ -97,9 +97,7 @@ def read_plates(path: str | Path, levels: Mapping[str, Any] | list[str]) -> list
         if count > 1
     ]
     for number, row in enumerate(rows, start=2):
-        found += [
-            f"row {number} ({row['plate'] or 'no plate'}): {what}" for what in wrong(row, levels)
-        ]
+        found += [f"row {number} ({row['plate'] or 'no plate'}): {what}" for what in wrong(row, levels)]
     if found:
         raise InputError(f"{path} is not right:\n  " + "\n  ".join(found))
     return rows

@@ -51,5 +51,6 @@ def failure_summary(log: str | Path) -> str:
     if not failures:
         return f"Failed; see {log}"
     return "\n".join(
-        ["Failed (open the log beside each):"] + [f"  {rule}  {Path(log).resolve()}" for log, rule in failures.items()]
+        ["Failed (open the log beside each):"]
+        + [f"  {rule}  {Path(log).resolve()}" for log, rule in failures.items()]
     )
