@@ -12,10 +12,13 @@ CELLPROFILER = shlex.quote(
         "built": f"{ENVIRONMENT_FOLDER}/bin/cellprofiler",
         "conda": "cellprofiler",
         "container": "cellprofiler",
-    }.get(ENVIRONMENT, ENVIRONMENT)
+    }.get(ENVIRONMENT, located(ENVIRONMENT) if "/" in ENVIRONMENT else ENVIRONMENT)
 )
 RUN = of_workflow(SCRIPTS)
-PLUGINS = f"--plugins {RUN}/cellprofiler_plugins" if CONFIG["cellprofiler"]["accelerate"] else ""
+# The published container lacks numba, which the accelerated modules are compiled with.
+ACCELERATED = CONFIG["cellprofiler"]["accelerate"] and ENVIRONMENT != "container"
+PLUGINS = f"--plugins {RUN}/cellprofiler_plugins" if ACCELERATED else ""
+PLUGIN_FILES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py")) if ACCELERATED else []
 ASSAY = CONFIG.get("assay", {})
 # What a stain is called, or an image file, changes no pipeline.
 IN_PIPELINE = {
@@ -125,6 +128,7 @@ rule illumination:
         channels=CHANNELS,
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
+        plugins_code=digest_of(PLUGIN_FILES),
         code=code_digest("illumination.py"),
     message:
         "{wildcards.plate}: illumination functions"
@@ -159,6 +163,7 @@ rule features:
         chunks=CONFIG["cellprofiler"]["chunks"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
+        plugins_code=digest_of(PLUGIN_FILES),
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"

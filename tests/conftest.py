@@ -55,6 +55,14 @@ def planned(*arguments: str | Path, project: Path = PROJECT) -> Counter[str]:
 
 
 @pytest.fixture(scope="session")
+def cellprofiler_environment() -> Path:
+    """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
+    snakemake("--until", "cellprofiler_environment")
+    (ready,) = (PROJECT / ".environments").glob("*/complete.json")
+    return ready.parent
+
+
+@pytest.fixture(scope="session")
 def default_results() -> Path:
     """The results of the default experiment: run now, or already there when nothing is to be done."""
     snakemake()

@@ -23,12 +23,9 @@ COMPARISONS = [
 
 
 @pytest.fixture(scope="module")
-def python():
-    """Python of the environment that PLATEWISE_CELLPROFILER names, and the variables it needs."""
-    folder = os.environ.get("PLATEWISE_CELLPROFILER")
-    if not folder:
-        pytest.skip("PLATEWISE_CELLPROFILER names no CellProfiler environment")
-    return Path(folder) / "bin" / "python"
+def python(cellprofiler_environment):
+    """Python of CellProfiler's environment."""
+    return cellprofiler_environment / "bin" / "python"
 
 
 def run_in(python, *arguments, **variables):
