@@ -198,12 +198,17 @@ def main(
         precision, scored = replicability(read_wells(profiles["profiles"]), **choice)
     row, table = summarise(precision, **drawn)
     head = {**condition, "feature_set": feature_set}
+    about = {f"Metadata_{name}": value for name, value in head.items()}
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}
     with whole(outputs["score"]) as part:
         pd.DataFrame([{**head, **counts, **row}]).to_csv(part, index=False)
     files = [path for paths in profiles.values() for path in paths]
     made_by = provenance({**head, **options}, files)
-    write_profiles(table.assign(**head), outputs["perturbations"], made_by)
+    write_profiles(
+        table.assign(**about),
+        outputs["perturbations"],
+        made_by,
+    )
 
 
 if __name__ == "__main__":

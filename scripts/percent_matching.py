@@ -304,11 +304,12 @@ def main(
     wells, of_a, within = read_sides(*profiles)
     row, table, null = percent_matching(wells, of_a, within=within, **options)
     head = {**condition, "feature_set": feature_set}
+    about = {f"Metadata_{name}": value for name, value in head.items()}
     with whole(outputs["score"]) as part:
         pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
     made_by = provenance({**head, **options}, [*profiles[0], *profiles[1]])
-    write_profiles(table.assign(**head), outputs["pairs"], made_by)
-    write_profiles(null.assign(**head), outputs["null"], made_by)
+    write_profiles(table.assign(**about), outputs["pairs"], made_by)
+    write_profiles(null.assign(**about), outputs["null"], made_by)
 
 
 if __name__ == "__main__":

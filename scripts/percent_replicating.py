@@ -288,11 +288,16 @@ def main(
     usable = not feature_set.endswith("spherized")
     row, table, null = percent_replicating(read_wells(profiles), controls_in_null=usable, **options)
     head = {**condition, "feature_set": feature_set}
+    about = {f"Metadata_{name}": value for name, value in head.items()}
     with whole(outputs["score"]) as part:
         pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
     made_by = provenance({**head, **options}, profiles)
-    write_profiles(table.assign(**head), outputs["perturbations"], made_by)
-    write_profiles(null.assign(**head), outputs["null"], made_by)
+    write_profiles(
+        table.assign(**about),
+        outputs["perturbations"],
+        made_by,
+    )
+    write_profiles(null.assign(**about), outputs["null"], made_by)
 
 
 if __name__ == "__main__":
