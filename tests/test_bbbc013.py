@@ -58,6 +58,8 @@ def test_selected_profiles_separate_the_controls(profiles):
     assert np.median(across) < 0.2
 
 
-def test_doses_replicate(profiles):
-    (row,) = pd.read_csv(RESULTS / "benchmark/percent_replicating.csv").to_dict("records")
-    assert row["percent_replicating"] > 50
+def test_the_positive_control_replicates(profiles):
+    folder = RESULTS / "benchmark/percent_replicating/normalized_feature_select_negcon_plate"
+    table = pd.read_parquet(folder / "compound_U2OS_1_perturbations.parquet").set_index("perturbation")
+    assert table.loc["dose_10", "replicating"]
+    assert table.loc["dose_10", "replicates"] == 4
