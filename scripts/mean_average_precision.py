@@ -24,11 +24,15 @@ from copairs import compute
 from copairs.map import mean_average_precision as copairs_map
 from copairs.map.normalization import normalize_ap
 
-from lib.errors import InputError
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells
 from lib.sides import mark_sides, read_sides, shared_genes, side
 from lib.tables import provenance, whole, write_profiles
+
+NOTHING = (
+    "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
+    "negative controls (`negcon` in control_type), matching needs other genes"
+)
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
@@ -56,16 +60,12 @@ def replicability(
 ) -> tuple[pd.DataFrame, Wells]:
     """Average precision of every well against the negative controls, and the wells that were scored.
 
-    Columns: perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs. Raises
-    InputError without negative controls.
+    Columns: perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs. Without
+    negative controls there is nothing to rank replicates among: no rows.
     """
     scored, controls = split_wells(wells, group, positive_controls)
     if not len(controls):
-        raise InputError(
-            "Mean average precision ranks replicates among negative controls, and the plates "
-            f"{', '.join(scored.metadata['Metadata_Plate'].unique())} have none: mark them as "
-            "`negcon` in Metadata_control_type (column control_type of the annotation)."
-        )
+        return joined([]), scored
     rows, against = unit_rows(scored.values), unit_rows(controls.values)
     parts = []
     for name, wells_of in members(scored.metadata["perturbation"]).items():
@@ -143,7 +143,7 @@ def summarise(
     if not len(precision):
         row = dict.fromkeys(("mean_average_precision", "percent_retrieved"), np.nan)
         empty = pd.DataFrame(columns=["perturbation", "mean_average_precision", "p_value", "q_value"])
-        return {**row, "perturbations": 0, "message": "no perturbation has a partner to retrieve"}, empty
+        return {**row, "perturbations": 0, "message": NOTHING}, empty
     positives, total = precision["n_pos_pairs"].astype(int), precision["n_total_pairs"].astype(int)
     common = positives.mode()[0] / total[positives == positives.mode()[0]].mode()[0]
     precision = precision.assign(
@@ -156,7 +156,14 @@ def summarise(
     )
     with tempfile.TemporaryDirectory() as cache:
         scores = copairs_map(
-            precision, ["perturbation"], draws, level, seed, progress_bar=False, cache_dir=cache
+            precision,
+            ["perturbation"],
+            draws,
+            level,
+            seed,
+            progress_bar=False,
+            max_workers=1,
+            cache_dir=cache,
         )
     means = precision.groupby("perturbation").agg(
         queries=("average_precision", "size"),

@@ -7,7 +7,6 @@ from copairs import map as copairs_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.errors import InputError
 from lib.replicates import join_plates
 from lib.tables import write_profiles
 from mean_average_precision import average_precision, main, matching, replicability, summarise
@@ -78,9 +77,11 @@ def test_single_replicates_are_left_out():
     assert len(table) == 0
 
 
-def test_no_negative_control_names_the_plates():
-    with pytest.raises(InputError, match=r"Pplate0, Pplate1 have none: mark them as `negcon`"):
-        replicability(join_plates(plates(5, 2)))
+def test_without_negative_controls_there_is_no_score_and_the_row_says_why():
+    row, table = summarise(replicability(join_plates(plates(5, 2)))[0])
+    assert np.isnan(row["mean_average_precision"])
+    assert "replicates need negative controls (`negcon` in control_type)" in row["message"]
+    assert len(table) == 0
 
 
 def test_matching_retrieves_the_gene_of_the_other_side():
