@@ -36,14 +36,12 @@ rule percent_replicating:
     params:
         condition=lambda wildcards: described(wildcards.condition),
         feature_set="{feature_set}",
-        # sphering made its negative controls uncorrelated: they cannot stand in a null
-        options=lambda wildcards: {
+        options={
             **NULL,
             "group": BENCHMARK["group"],
             "null_size": BENCHMARK["null_size"],
             "tail": BENCHMARK["tail"],
             "minimum_replicates": BENCHMARK["minimum_replicates"],
-            "controls_in_null": wildcards.feature_set != "spherized",
         },
         code=code_digest("percent_replicating.py"),
     message:
