@@ -33,6 +33,10 @@ NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
     "negative controls (`negcon` in control_type), matching needs other genes"
 )
+SPHERED = (
+    "no score: sphering made the negative controls that it was fitted on uncorrelated, so that "
+    "replicates without any effect rank above them too"
+)
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
@@ -196,14 +200,21 @@ def main(
     outputs: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> None:
-    """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables."""
+    """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
+
+    Replicates of sphered profiles get no score (with 400 features and 256 controls, three of four
+    perturbations without effect would be retrieved); matching needs no controls and gets its own.
+    """
     choice = dict(options)
     drawn = {name: choice.pop(name) for name in ("draws", "seed") if name in choice}
     if "a" in profiles:
         precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ())), **choice)
     else:
         precision, scored = replicability(read_wells(profiles["profiles"]), **choice)
-    row, table = summarise(precision, **drawn)
+    fitted = "a" not in profiles and feature_set.endswith("spherized")
+    row, table = summarise(precision[:0] if fitted else precision, **drawn)
+    if fitted:
+        row["message"] = SPHERED
     head = {**condition, "feature_set": feature_set}
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}
     with whole(outputs["score"]) as part:

@@ -28,7 +28,11 @@ OPTIONS = {
         "time": {"column": "timepoint", "train": [48], "test": [96]},
         "compounds": {"where": {"perturbation": "compound"}, "fractions": {"train": 0.5, "test": 0.5}},
     },
-    "benchmark": {"feature_sets": ["spherized"], "matching": [["compound", "crispr"]], "draws": 500},
+    "benchmark": {
+        "feature_sets": ["spherized", "normalized_negcon"],
+        "matching": [["compound", "crispr"]],
+        "draws": 500,
+    },
 }
 PLATES = 4
 PERTURBATIONS = 24
@@ -76,7 +80,7 @@ def write_experiment(folder: Path, rows: Iterable[Iterable[str]], options: dict)
 def results(experiment: Path) -> Path:
     """The files that the tests below look at, made by the workflow."""
     benchmark = [
-        "percent_replicating.csv",
+        f"percent_replicating/spherized/{CONDITIONS[0]}_score.csv",
         "mean_average_precision.csv",
         "mean_average_precision_matching.csv",
         *(f"consensus/spherized/{CONDITIONS[0]}_{operation}.parquet" for operation in ("median", "modz")),
@@ -93,11 +97,11 @@ def results(experiment: Path) -> Path:
 
 def test_everything_asked_for_is_planned(experiment):
     jobs = planned("--configfile", experiment / "config.yaml")
-    assert jobs["mean_average_precision"] == 2
-    assert jobs["mean_average_precision_matching"] == 1
+    assert jobs["mean_average_precision"] == 2 * 2
+    assert jobs["mean_average_precision_matching"] == 2
     assert jobs["benchmark_table"] == 4
     assert jobs["spherize"] == PLATES
-    assert jobs["consensus"] == 2 * 2
+    assert jobs["consensus"] == 2 * 2 * 2
     assert jobs["splits"] == 3
     assert jobs["export"] == 2 * PLATES, "features selected on the plate, and over the batch"
 
@@ -122,20 +126,25 @@ def test_one_plate_alone_waits_for_no_other(experiment):
 
 
 def test_strong_effects_are_retrieved(results):
-    table = pd.read_csv(results / "benchmark/mean_average_precision.csv")
+    every = pd.read_csv(results / "benchmark/mean_average_precision.csv")
+    table = every[every["feature_set"] == "normalized_negcon"]
     assert table["perturbation"].tolist() == ["compound", "crispr"]
     assert (table["perturbations"] == PERTURBATIONS).all()
     assert (table["mean_average_precision_raw"] > 0.9).all()
     assert table["random_baseline"].tolist() == pytest.approx([1 / (1 + 2 * CONTROLS)] * 2)
-    replicating = pd.read_csv(results / "benchmark/percent_replicating.csv")
-    assert (replicating["percent_replicating"] > 90).all()
+    sphered = every[every["feature_set"] == "spherized"]
+    assert sphered["mean_average_precision"].isna().all()
+    assert sphered["message"].str.startswith("no score: sphering").all()
     matching = pd.read_csv(results / "benchmark/mean_average_precision_matching.csv")
-    assert matching[["perturbation_a", "perturbation_b"]].to_numpy().tolist() == [["compound", "crispr"]]
-    assert matching["mean_average_precision_raw"][0] > 0.9
+    assert matching["feature_set"].tolist() == ["normalized_negcon", "spherized"]
+    assert (matching["perturbation_a"] + matching["perturbation_b"] == "compoundcrispr").all()
+    assert (matching["mean_average_precision_raw"] > 0.9).all()
     of_each = (
         results / f"benchmark/mean_average_precision_matching/spherized/{COMPARISON}_perturbations.parquet"
     )
     assert (pd.read_parquet(of_each)["positives"] == 2).all()
+    score = pd.read_csv(results / f"benchmark/percent_replicating/spherized/{CONDITIONS[0]}_score.csv")
+    assert score["percent_replicating"][0] > 90
 
 
 def test_the_controls_of_a_condition_are_white(results):
