@@ -27,6 +27,8 @@ include: "rules/images.smk"
 include: "rules/cells.smk"
 include: "rules/profiles.smk"
 include: "rules/benchmark.smk"
+include: "rules/consensus.smk"
+include: "rules/splits.smk"
 
 
 localrules:

@@ -8,6 +8,9 @@ FEATURE_SETS = checked(
 BENCHMARK = CONFIG["benchmark"]
 NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "positive_controls", "seed")}
 SCORED = ["percent_replicating"] + (["percent_matching"] if COMPARISONS else [])
+PRECISION = ["mean_average_precision"] + (["mean_average_precision_matching"] if COMPARISONS else [])
+PRECISION = PRECISION if BENCHMARK["mean_average_precision"] else []
+DRAWN = {name: BENCHMARK[name] for name in ("group", "positive_controls", "draws", "seed")}
 
 # A figure in two formats, and the numbers that it shows.
 FIGURE_FILES = ("png", "svg", "csv")
@@ -79,6 +82,64 @@ rule percent_matching:
         "../scripts/percent_matching.py"
 
 
+rule mean_average_precision:
+    input:
+        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+    output:
+        score="benchmark/mean_average_precision/{feature_set}/{condition}_score.csv",
+        perturbations="benchmark/mean_average_precision/{feature_set}/{condition}_perturbations.parquet",
+    log:
+        "logs/mean_average_precision/{feature_set}/{condition}.log",
+    benchmark:
+        "benchmarks/mean_average_precision/{feature_set}/{condition}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(20),
+    params:
+        condition=lambda wildcards: described(wildcards.condition),
+        feature_set="{feature_set}",
+        options={**DRAWN, "minimum_replicates": BENCHMARK["minimum_replicates"]},
+        code=code_digest("mean_average_precision.py"),
+    message:
+        "{wildcards.condition}: mean average precision ({wildcards.feature_set})"
+    script:
+        "../scripts/mean_average_precision.py"
+
+
+rule mean_average_precision_matching:
+    input:
+        a=lambda wildcards: profiles_of(COMPARISONS[wildcards.comparison][0], wildcards.feature_set),
+        b=lambda wildcards: profiles_of(COMPARISONS[wildcards.comparison][1], wildcards.feature_set),
+    output:
+        score="benchmark/mean_average_precision_matching/{feature_set}/{comparison}_score.csv",
+        perturbations="benchmark/mean_average_precision_matching/{feature_set}/{comparison}_perturbations.parquet",
+    log:
+        "logs/mean_average_precision_matching/{feature_set}/{comparison}.log",
+    benchmark:
+        "benchmarks/mean_average_precision_matching/{feature_set}/{comparison}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(20),
+    params:
+        condition=lambda wildcards: {
+            **described(COMPARISONS[wildcards.comparison][0], "_a"),
+            **described(COMPARISONS[wildcards.comparison][1], "_b"),
+        },
+        feature_set="{feature_set}",
+        options={**DRAWN, "gene": BENCHMARK["gene"]},
+        code=code_digest("mean_average_precision.py"),
+    message:
+        "{wildcards.comparison}: mean average precision of matching ({wildcards.feature_set})"
+    script:
+        "../scripts/mean_average_precision.py"
+
+
 rule benchmark_table:
     input:
         scores=scores,
@@ -87,7 +148,7 @@ rule benchmark_table:
     log:
         "logs/benchmark_table/{metric}.log",
     wildcard_constraints:
-        metric="percent_replicating|percent_matching",
+        metric="|".join(SCORED + PRECISION),
     conda:
         "../envs/platewise.yaml"
     threads: 1

@@ -16,12 +16,15 @@ from lib.errors import InputError, listed
 from lib.experiment import (
     LEVELS,
     PLATE_LEVELS,
+    annotated_level,
     chosen_plates,
     comparisons,
     conditions,
     feature_set_levels,
     file_of,
     levels_of,
+    plates_of_split,
+    spherized_from,
 )
 from lib.plates import is_address, read_plates, source
 from lib.summary import failure_summary, plate_summary

@@ -31,17 +31,26 @@ def plate_results(plate):
     """The files of one plate that stand on that plate alone."""
     batch, name = plate["batch"], plate["plate"]
     cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
-    return cells + [file_of(plate, level) for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
+    levels = [level for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
+    return cells + [file for level in levels for file in profile_files(plate, level)]
 
 
 def batch_results():
-    """The plates' profiles whose features were selected over their whole batch."""
+    """The plates' profiles that stand on several plates: selected over the batch, or sphered."""
     return [
-        file_of(plate, level)
+        file
         for plate in PLATES
         for level in levels_of(plate, CONFIG)
         if level not in PLATE_LEVELS
+        for file in profile_files(plate, level)
     ]
+
+
+def profile_files(plate, level):
+    """The profile of a plate at a level, and the formats that selected profiles are exported to."""
+    profiles = file_of(plate, level)
+    formats = CONFIG["export"] if "_feature_select" in level else []
+    return [profiles] + [f"{profiles.removesuffix('.parquet')}.{kind}" for kind in formats]
 
 
 def place_of(location):
@@ -110,6 +119,18 @@ def dropped_by_selection(wildcards):
     return f"workspace/profiles/{folder}_{level}_dropped.csv"
 
 
+def replicate_set(wildcards):
+    """The profiles that are sphered together with a plate's: those of the plates of its condition."""
+    level = spherized_from(CONFIG)
+    return [
+        file_of(plate, level)
+        for plates in CONDITIONS.values()
+        if plate_of(wildcards) in plates
+        for plate in plates
+        if level in levels_of(plate, CONFIG)
+    ]
+
+
 def published_profiles(wildcards):
     """The file of a plate's published profiles, or where it is fetched to."""
     return place_of(plate_of(wildcards)["profiles"])
@@ -127,7 +148,7 @@ def described(condition, suffix=""):
 
 def scores(wildcards):
     """The scores of every condition (or comparison) in every feature set."""
-    names = CONDITIONS if wildcards.metric == "percent_replicating" else COMPARISONS
+    names = COMPARISONS if wildcards.metric.endswith("_matching") else CONDITIONS
     return [
         f"benchmark/{wildcards.metric}/{feature_set}/{name}_score.csv"
         for feature_set in FEATURE_SETS
@@ -136,7 +157,20 @@ def scores(wildcards):
 
 
 def benchmark_results():
-    """The benchmark's tables and figures."""
-    return [f"benchmark/{metric}.csv" for metric in SCORED] + [
-        f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES
+    """The benchmark's tables and figures, and what else stands on the plates of a condition."""
+    tables = [f"benchmark/{metric}.csv" for metric in SCORED + PRECISION]
+    figures = [f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES]
+    consensus = [
+        f"benchmark/consensus/{feature_set}/{condition}_{operation}.parquet"
+        for operation in CONFIG["consensus"]
+        for feature_set in FEATURE_SETS
+        for condition in CONDITIONS
     ]
+    return tables + figures + consensus + [f"benchmark/splits/{name}.csv" for name in SPLITS]
+
+
+def split_rule(wildcards):
+    """What a recommended split goes by: the values of a column, or random units and their fractions."""
+    asked = CONFIG["splits"][wildcards.split]
+    keys = ("column", "train", "validate", "test") if "column" in asked else ("fractions", "together")
+    return {key: asked[key] for key in keys if key in asked}

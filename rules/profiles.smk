@@ -8,6 +8,7 @@ ruleorder: import_profiles > aggregate
 ruleorder: import_profiles > annotate
 ruleorder: import_profiles > normalize
 ruleorder: import_profiles > feature_select
+ruleorder: import_profiles > spherize
 
 
 rule import_profiles:
@@ -176,3 +177,51 @@ rule feature_select:
         "{wildcards.plate}: profiles with selected features ({wildcards.scope})"
     script:
         "../scripts/feature_select.py"
+
+
+rule spherize:
+    input:
+        profiles=replicate_set,
+    output:
+        profiles=f"{PROFILES}_spherized.parquet",
+    log:
+        "logs/spherize/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/spherize/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(20),
+    params:
+        plate="{plate}",
+        options={name: CONFIG["spherize"][name] for name in ("method", "epsilon")},
+        code=code_digest("spherize.py"),
+    message:
+        "{wildcards.plate}: sphering by the negative controls of its condition"
+    script:
+        "../scripts/spherize.py"
+
+
+rule export:
+    input:
+        profiles=f"{PROFILES}_{{level}}.parquet",
+    output:
+        exported=f"{PROFILES}_{{level}}.csv.gz",
+    log:
+        "logs/export/{batch}/{plate}_{level}.log",
+    wildcard_constraints:
+        level=r"normalized_feature_select\w+",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        code=code_digest("export.py"),
+    message:
+        "{wildcards.plate}: exporting {wildcards.level} as csv.gz"
+    script:
+        "../scripts/export.py"

@@ -24,11 +24,19 @@ from copairs import compute
 from copairs.map import mean_average_precision as copairs_map
 from copairs.map.normalization import normalize_ap
 
-from lib.errors import InputError
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells
 from lib.sides import mark_sides, read_sides, shared_genes, side
 from lib.tables import provenance, whole, write_profiles
+
+NOTHING = (
+    "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
+    "negative controls (`negcon` in control_type), matching needs other genes"
+)
+SPHERED = (
+    "no score: sphering made the negative controls that it was fitted on uncorrelated, so that "
+    "replicates without any effect rank above them too"
+)
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
@@ -56,16 +64,12 @@ def replicability(
 ) -> tuple[pd.DataFrame, Wells]:
     """Average precision of every well against the negative controls, and the wells that were scored.
 
-    Columns: perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs. Raises
-    InputError without negative controls.
+    Columns: perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs. Without
+    negative controls there is nothing to rank replicates among: no rows.
     """
     scored, controls = split_wells(wells, group, positive_controls)
     if not len(controls):
-        raise InputError(
-            "Mean average precision ranks replicates among negative controls, and the plates "
-            f"{', '.join(scored.metadata['Metadata_Plate'].unique())} have none: mark them as "
-            "`negcon` in Metadata_control_type (column control_type of the annotation)."
-        )
+        return joined([]), scored
     rows, against = unit_rows(scored.values), unit_rows(controls.values)
     parts = []
     for name, wells_of in members(scored.metadata["perturbation"]).items():
@@ -143,7 +147,7 @@ def summarise(
     if not len(precision):
         row = dict.fromkeys(("mean_average_precision", "percent_retrieved"), np.nan)
         empty = pd.DataFrame(columns=["perturbation", "mean_average_precision", "p_value", "q_value"])
-        return {**row, "perturbations": 0, "message": "no perturbation has a partner to retrieve"}, empty
+        return {**row, "perturbations": 0, "message": NOTHING}, empty
     positives, total = precision["n_pos_pairs"].astype(int), precision["n_total_pairs"].astype(int)
     common = positives.mode()[0] / total[positives == positives.mode()[0]].mode()[0]
     precision = precision.assign(
@@ -156,7 +160,14 @@ def summarise(
     )
     with tempfile.TemporaryDirectory() as cache:
         scores = copairs_map(
-            precision, ["perturbation"], draws, level, seed, progress_bar=False, cache_dir=cache
+            precision,
+            ["perturbation"],
+            draws,
+            level,
+            seed,
+            progress_bar=False,
+            max_workers=1,
+            cache_dir=cache,
         )
     means = precision.groupby("perturbation").agg(
         queries=("average_precision", "size"),
@@ -189,14 +200,21 @@ def main(
     outputs: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> None:
-    """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables."""
+    """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
+
+    Replicates of sphered profiles get no score (with 400 features and 256 controls, three of four
+    perturbations without effect would be retrieved); matching needs no controls and gets its own.
+    """
     choice = dict(options)
     drawn = {name: choice.pop(name) for name in ("draws", "seed") if name in choice}
     if "a" in profiles:
         precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ())), **choice)
     else:
         precision, scored = replicability(read_wells(profiles["profiles"]), **choice)
-    row, table = summarise(precision, **drawn)
+    fitted = "a" not in profiles and feature_set.endswith("spherized")
+    row, table = summarise(precision[:0] if fitted else precision, **drawn)
+    if fitted:
+        row["message"] = SPHERED
     head = {**condition, "feature_set": feature_set}
     about = {f"Metadata_{name}": value for name, value in head.items()}
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}

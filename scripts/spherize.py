@@ -74,22 +74,24 @@ def spherize(
     return pd.concat([wells.metadata, profiles], axis=1), reasons
 
 
-def main(profiles: Sequence[str], outputs: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Sphere the plates of a set together, write each plate's profile to the output of its order."""
-    wells = read_wells(profiles)
-    sphered, reasons = spherize(wells, **options)
+def main(profiles: Sequence[str], plate: str, output: str, options: Mapping[str, Any]) -> None:
+    """Sphere the plates of a set together and write the profiles of one of them."""
+    sphered, reasons = spherize(read_wells(profiles), **options)
+    own = sphered["Metadata_Plate"] == plate
+    if not own.any():
+        raise InputError(
+            f"None of {listed(Path(path).name for path in profiles)} has a well of plate {plate}: "
+            "it cannot be sphered with them."
+        )
     made_by = provenance({**options, "features_left_out": reasons}, profiles)
-    plates = wells.metadata["Metadata_Plate"]
-    for source, target, plate in zip(profiles, outputs, plates.unique(), strict=True):
-        if plate not in Path(source).name:
-            raise InputError(f"{source} holds plate {plate}: name the file after its plate.")
-        write_profiles(sphered[plates == plate].reset_index(drop=True), target, made_by)
+    write_profiles(sphered[own].reset_index(drop=True), output, made_by)
 
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
-            list(snakemake.output.profiles),
+            snakemake.params.plate,
+            snakemake.output.profiles,
             dict(snakemake.params.options),
         )

@@ -7,11 +7,11 @@ from copairs import map as copairs_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.errors import InputError
 from lib.replicates import join_plates
 from lib.tables import write_profiles
 from mean_average_precision import average_precision, main, matching, replicability, summarise
 from simulated_profiles import plates
+from spherize import spherize
 
 
 def test_average_precision_by_hand():
@@ -68,6 +68,20 @@ def test_noise_is_random_and_effects_are_retrieved():
     assert strong["mean_average_precision"] == pytest.approx(1 - 3 / 203)
 
 
+def test_sphered_replicates_get_no_score_since_noise_would_be_retrieved(tmp_path):
+    wells = join_plates(plates(60, 4, controls=40, features=300, seed=5))
+    sphered, _ = spherize(wells)
+    precision, _ = replicability(join_plates({"sphered": sphered}))
+    assert summarise(precision, draws=1000)[0]["percent_retrieved"] > 30, "why no score is given"
+    write_profiles(sphered, tmp_path / "sphered.parquet", {})
+    outputs = {"score": tmp_path / "score.csv", "perturbations": tmp_path / "p.parquet"}
+    main({"profiles": [str(tmp_path / "sphered.parquet")]}, {}, "spherized", outputs, {"draws": 500})
+    row = pd.read_csv(outputs["score"]).iloc[0]
+    assert np.isnan(row["mean_average_precision"])
+    assert row["message"].startswith("no score: sphering made the negative controls")
+    assert len(pd.read_parquet(outputs["perturbations"])) == 0
+
+
 def test_single_replicates_are_left_out():
     wells = join_plates(plates(10, [1] * 4 + [3] * 6, controls=5))
     assert replicability(wells)[0]["perturbation"].nunique() == 6
@@ -78,9 +92,11 @@ def test_single_replicates_are_left_out():
     assert len(table) == 0
 
 
-def test_no_negative_control_names_the_plates():
-    with pytest.raises(InputError, match=r"Pplate0, Pplate1 have none: mark them as `negcon`"):
-        replicability(join_plates(plates(5, 2)))
+def test_without_negative_controls_there_is_no_score_and_the_row_says_why():
+    row, table = summarise(replicability(join_plates(plates(5, 2)))[0])
+    assert np.isnan(row["mean_average_precision"])
+    assert "replicates need negative controls (`negcon` in control_type)" in row["message"]
+    assert len(table) == 0
 
 
 def test_matching_retrieves_the_gene_of_the_other_side():

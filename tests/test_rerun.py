@@ -19,6 +19,8 @@ SHARED_JOBS = {
     "dropped_features_of_batch",
     "percent_replicating",
     "percent_matching",
+    "mean_average_precision",
+    "mean_average_precision_matching",
     "benchmark_table",
     "benchmark_figures",
 }

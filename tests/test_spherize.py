@@ -81,10 +81,14 @@ def test_main_writes_one_profile_a_plate_sphered_together(tmp_path):
         sources.append(str(tmp_path / name))
         targets.append(str(tmp_path / name.replace(".parquet", "_spherized.parquet")))
         write_profiles(plate, sources[-1], {})
-    main(sources, targets, {"method": "ZCA-cor", "epsilon": 1e-6})
+    options = {"method": "ZCA-cor", "epsilon": 1e-6}
+    for plate, target in zip(("Pplate0", "Pplate1"), targets, strict=True):
+        main(sources, plate, target, options)
     together = pd.concat([read_profiles(target) for target in targets], ignore_index=True)
     expected, _ = spherize(join_plates(correlated()))
     names = feature_columns(expected)
     np.testing.assert_allclose(together[names], expected[names])
     assert read_profiles(targets[1])["Metadata_Plate"].unique().tolist() == ["Pplate1"]
     assert read_provenance(targets[0])["parameters"]["method"] == "ZCA-cor"
+    with pytest.raises(InputError, match="has a well of plate P9"):
+        main(sources, "P9", targets[0], options)

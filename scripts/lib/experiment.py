@@ -17,8 +17,10 @@ LEVELS = {
     "normalized_feature_select_plate": "_normalized_feature_select_plate",
     "normalized_feature_select_negcon_batch": "_normalized_feature_select_negcon_batch",
     "normalized_feature_select_batch": "_normalized_feature_select_batch",
+    "spherized": "_spherized",
 }
-PLATE_LEVELS = [level for level in LEVELS if not level.endswith("_batch")]
+# The levels that stand on one plate alone; the others take the plates of a batch or of a condition.
+PLATE_LEVELS = [level for level in LEVELS if not level.endswith("_batch") and level != "spherized"]
 INFIX = {"negcon": "_negcon", "all": ""}
 
 
@@ -43,8 +45,29 @@ def selected_from(level: str) -> str:
     return "normalized_negcon" if "_negcon_" in level else "normalized"
 
 
+def spherized_from(config: Mapping[str, Any]) -> str:
+    """The level of profiles that is sphered."""
+    return config["spherize"]["level"] or f"normalized{INFIX[config['feature_select']['reference']]}"
+
+
+def judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
+    """Whether a plate belongs to a condition of the benchmark."""
+    return all(plate.get(column) == value for column, value in config["benchmark"]["where"].items())
+
+
 def levels_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
     """The levels of profiles that the workflow has or makes for a plate.
+
+    Sphered profiles are made when asked for, of the plates that belong to a condition.
+    """
+    made = chain_of(plate, config)
+    asked = config["spherize"]["enabled"] or "spherized" in config["benchmark"]["feature_sets"]
+    sphered = asked and judged(plate, config) and spherized_from(config) in made
+    return [*made, "spherized"] if sphered else made
+
+
+def chain_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
+    """The levels of profiles from the one where a plate enters to its selected features.
 
     A plate that enters with published profiles has its own level and what follows from it; profiles
     that enter with features already selected over the batch can be selected further on the plate.
@@ -94,7 +117,7 @@ def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list
         raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
     grouped: dict[str, list[Plate]] = {}
     for plate in plates:
-        if all(plate[column] == value for column, value in benchmark["where"].items()):
+        if judged(plate, config):
             grouped.setdefault("_".join(plate[column] for column in columns), []).append(plate)
     return dict(sorted(grouped.items()))
 
@@ -111,6 +134,27 @@ def comparisons(grouped: Mapping[str, list[Plate]], config: Mapping[str, Any]) -
         if types in benchmark["matching"] and shared and (a == b or not within_one):
             found[f"{a}__{b}"] = (a, b)
     return found
+
+
+def plates_of_split(name: str, plates: list[Plate], config: Mapping[str, Any]) -> list[Plate]:
+    """The plates that a recommended split divides.
+
+    Raises:
+        InputError: when its `where` names a column that the sample sheet does not have, or no plate.
+    """
+    where = config["splits"][name]["where"]
+    unknown = sorted(set(where) - set(plates[0]))
+    if unknown:
+        raise InputError(f"splits.{name}.where: the sample sheet has no column {listed(unknown)}.")
+    found = [plate for plate in plates if all(plate[column] == value for column, value in where.items())]
+    if not found:
+        raise InputError(f"splits.{name}.where: no plate of the sample sheet has {where}.")
+    return found
+
+
+def annotated_level(plate: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """The first level of a plate's profiles that says what is in its wells."""
+    return next(level for level in levels_of(plate, config) if level != "aggregated")
 
 
 def feature_set_levels(plates: Iterable[Plate], config: Mapping[str, Any]) -> list[str]:

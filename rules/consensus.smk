@@ -1,0 +1,28 @@
+# Consensus profiles: one row a perturbation, from all plates of a condition.
+
+
+rule consensus:
+    input:
+        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+    output:
+        profiles="benchmark/consensus/{feature_set}/{condition}_{operation}.parquet",
+    log:
+        "logs/consensus/{feature_set}/{condition}_{operation}.log",
+    benchmark:
+        "benchmarks/consensus/{feature_set}/{condition}_{operation}.tsv"
+    wildcard_constraints:
+        operation="median|modz",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        condition=lambda wildcards: described(wildcards.condition),
+        options=lambda wildcards: {"group": BENCHMARK["group"], "operation": wildcards.operation},
+        code=code_digest("consensus.py"),
+    message:
+        "{wildcards.condition}: consensus profiles ({wildcards.operation}, {wildcards.feature_set})"
+    script:
+        "../scripts/consensus.py"
