@@ -163,7 +163,8 @@ def times(stock, fast):
             "module": name,
             "builtin_cpu_s": round(builtin, 2),
             "accelerated_cpu_s": round(accelerated, 2),
-            "times_faster": round(builtin / max(accelerated, 0.01), 1),
+            # CellProfiler rounds to hundredths: no ratio for less than ten of them.
+            "times_faster": round(builtin / max(accelerated, 0.01), 1) if builtin >= 0.1 else "",
         }
         for name, builtin, accelerated in rows
     ] + [
