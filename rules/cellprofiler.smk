@@ -172,3 +172,35 @@ rule features:
         " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects}"
         " --chunk {wildcards.chunk} --chunks {params.chunks} {params.plugins} --timeout {params.timeout}"
         " --threads {threads} --log {log:q} --output {output.tables:q}"
+
+
+rule compare_cellprofiler:
+    input:
+        environment=environment_ready,
+        pipeline=pipeline("analysis"),
+        functions=lambda wildcards: functions_compared(),
+        load_data=lambda wildcards: f"workspace/load_data_csv/{compared_plate()}/load_data_with_illum.csv",
+    output:
+        differences="workspace/quality_control/cellprofiler_comparison/differences.csv",
+        times="workspace/quality_control/cellprofiler_comparison/times.csv",
+    log:
+        "logs/compare_cellprofiler/compare_cellprofiler.log",
+    conda:
+        "../envs/cellprofiler.yaml"
+    container:
+        IN_CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+    params:
+        folder=lambda wildcards, output: str(Path(output.times).parent),
+        sites=CONFIG["cellprofiler"]["compare_sites"],
+        timeout=CONFIG["cellprofiler"]["timeout"] * 60,
+        code=code_digest("compare_cellprofiler.py"),
+    message:
+        "Comparing CellProfiler's own modules and the accelerated ones on {params.sites} sites"
+    shell:
+        f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
+        f" --load-data {{input.load_data:q}} --plugins {RUN}/cellprofiler_plugins --sites {{params.sites}}"
+        " --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"

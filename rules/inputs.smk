@@ -95,6 +95,19 @@ def pipeline(name):
     return located(own) if own else f"workspace/pipelines/{name}.cppipe"
 
 
+def compared_plate():
+    """Batch and plate, as in paths, of the first plate that starts with images."""
+    if not STARTS_WITH_IMAGES:
+        raise WorkflowError("compare_cellprofiler needs a plate that starts with images; there is none.")
+    return "{batch}/{plate}".format(**STARTS_WITH_IMAGES[0])
+
+
+def functions_compared():
+    """The illumination functions of the plate whose sites are compared."""
+    batch, plate = compared_plate().split("/")
+    return expand(rules.illumination.output.functions, batch=batch, plate=plate)
+
+
 def population(wildcards):
     """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
     plates = BATCHES[wildcards.batch] if CONFIG["normalize"]["over"] == "batch" else [plate_of(wildcards)]

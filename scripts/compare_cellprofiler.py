@@ -1,0 +1,242 @@
+"""Run CellProfiler's own modules and the accelerated ones on the same sites, and compare what they give.
+
+A sample of a plate's sites, evenly over its image table, goes through the same pipeline twice: once with
+the built-in modules and once with scripts/cellprofiler_plugins. Two tables come out: `differences.csv`, a
+row a table of CellProfiler's, and `times.csv`, a row a module. The compiled code is in its cache when the
+clock starts (a first run over one site sees to that); start-up counts for both.
+
+Standard library only, Python 3.8: it also runs in CellProfiler's container.
+"""
+
+import argparse
+import csv
+import math
+import re
+import resource
+import shutil
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from lib.cellprofiler import logged_to, run_cellprofiler
+from lib.errors import InputError
+
+MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
+RELATIVE, ABSOLUTE = 1e-6, 1e-9
+# What tells of the run and not of the images.
+NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_")
+STARTING = "start-up and export"
+
+
+def evenly(number, of):
+    """`number` rows out of `of`, from 0, evenly spread and each once: the middles of equal stretches."""
+    number = min(number, of)
+    return [(2 * part + 1) * of // (2 * number) for part in range(number)]
+
+
+def write_sample(load_data, number, output):
+    """Write the sampled rows of an image table to `output`; gives how many they are."""
+    with Path(load_data).open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    if not rows:
+        raise InputError(f"{load_data} lists no site: there is nothing to compare on.")
+    chosen = [rows[at] for at in evenly(number, len(rows))]
+    with Path(output).open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *chosen])
+    return len(chosen)
+
+
+def timed_run(cellprofiler, pipeline, load_data, output, rows, plugins, timeout, threads):
+    """One CellProfiler run over the first `rows` rows: seconds of the processor by module, and GiB."""
+    output = Path(output)
+    output.mkdir()
+    said = output.with_suffix(".log")
+    with said.open("w", buffering=1) as log:
+        run_cellprofiler(
+            cellprofiler,
+            pipeline,
+            load_data,
+            output,
+            log,
+            f"The comparison's {output.name} run",
+            rows=(1, rows),
+            plugins=plugins,
+            timeout=timeout,
+            threads=threads,
+        )
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    modules = defaultdict(float)
+    for module, seconds in MODULE_TIME.findall(said.read_text(errors="replace")):
+        modules[module] += float(seconds)
+    modules[STARTING] = usage.ru_utime + usage.ru_stime - sum(modules.values())
+    return {"modules": dict(modules), "peak_gib": usage.ru_maxrss / 2**20}
+
+
+def in_a_process(*arguments):
+    """`timed_run` in a process of its own, whose children are that one run."""
+    with ProcessPoolExecutor(max_workers=1) as pool:
+        return pool.submit(timed_run, *arguments).result()
+
+
+def as_number(text):
+    """The number that a value is, nan for a missing one; None for text."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return None
+
+
+def apart(left, right):
+    """How far two values are apart, (relative, absolute): (0, 0) when equal, inf when not comparable."""
+    if left == right:
+        return 0.0, 0.0
+    a, b = as_number(left), as_number(right)
+    if a is None or b is None or math.isnan(a) != math.isnan(b):
+        return math.inf, math.inf
+    if math.isnan(a) or a == b:
+        return 0.0, 0.0
+    absolute = abs(a - b)
+    return (absolute / abs(a) if a else math.inf), absolute
+
+
+def compare_table(expected, found):
+    """The row of `differences.csv` of one table; a missing row or column counts each of its values.
+
+    Values differ that are apart by more than 1e-6 of the built-in module's and more than 1e-9.
+    """
+    with Path(expected).open(newline="") as left, Path(found).open(newline="") as right:
+        left, right = csv.reader(left), csv.reader(right)
+        names, others = next(left, []), next(right, [])
+        places = {name: at for at, name in enumerate(others)}
+        pairs = [
+            (at, places[name])
+            for at, name in enumerate(names)
+            if name in places and not name.startswith(NOT_MEASURED)
+        ]
+        rows, different = 0, defaultdict(int)
+        relative, absolute = (0.0, ""), (0.0, "")
+        for row in left:
+            rows += 1
+            other = next(right, None)
+            for at, there in pairs:
+                of_value = apart(row[at], other[there]) if other else (math.inf, math.inf)
+                if of_value[1] > absolute[0]:
+                    absolute = of_value[1], names[at]
+                if of_value[1] > ABSOLUTE:
+                    if of_value[0] > relative[0]:
+                        relative = of_value[0], names[at]
+                    if of_value[0] > RELATIVE:
+                        different[names[at]] += 1
+        surplus = sum(1 for _ in right)
+    if surplus:
+        different["(rows of the accelerated modules only)"] = surplus * len(pairs)
+    return {
+        "table": Path(expected).stem,
+        "rows": rows,
+        "columns": len(pairs),
+        "columns_of_one_only": len(set(names) ^ set(others)),
+        "values": rows * len(pairs),
+        "different": sum(different.values()),
+        "different_features": len(different),
+        "largest_relative_difference": relative[0],
+        "largest_relative_feature": relative[1],
+        "largest_absolute_difference": absolute[0],
+        "largest_absolute_feature": absolute[1],
+    }
+
+
+def compare(expected, found):
+    """A row for each table of the built-in modules; raises InputError for a table of one run only."""
+    tables = {side: {path.name for path in Path(side).glob("*.csv")} for side in (expected, found)}
+    alone = tables[expected] ^ tables[found]
+    if alone or not tables[expected]:
+        raise InputError(f"The pipeline does not write the same tables twice: {sorted(alone) or 'none'}.")
+    return [compare_table(Path(expected) / name, Path(found) / name) for name in sorted(tables[expected])]
+
+
+def times(stock, fast):
+    """The rows of `times.csv`: CPU seconds a module, in the order they run, then all of it and memory."""
+    rows = [(name, seconds, fast["modules"].get(name, 0.0)) for name, seconds in stock["modules"].items()]
+    rows.append(("total", sum(stock["modules"].values()), sum(fast["modules"].values())))
+    return [
+        {
+            "module": name,
+            "builtin_cpu_s": round(builtin, 2),
+            "accelerated_cpu_s": round(accelerated, 2),
+            # CellProfiler rounds to hundredths: no ratio for less than ten of them.
+            "times_faster": round(builtin / max(accelerated, 0.01), 1) if builtin >= 0.1 else "",
+        }
+        for name, builtin, accelerated in rows
+    ] + [
+        {
+            "module": "peak memory (GiB)",
+            "builtin_cpu_s": round(stock["peak_gib"], 2),
+            "accelerated_cpu_s": round(fast["peak_gib"], 2),
+            "times_faster": "",
+        }
+    ]
+
+
+def write_table(rows, path):
+    """Write rows as CSV, whole or not at all."""
+    part = Path(path).with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def main(arguments, log):
+    """Sample, warm the cache of compiled code, run both, compare; gives (differences, times)."""
+    output = Path(arguments.output).resolve()
+    runs = output / "runs"
+    shutil.rmtree(runs, ignore_errors=True)
+    runs.mkdir(parents=True)
+    sample = runs / "load_data.csv"
+    number = write_sample(arguments.load_data, arguments.sites, sample)
+    plugins = Path(arguments.plugins).resolve()
+
+    def run(name, rows, modules):
+        log.write(f"{name}: {rows} sites\n")
+        pipeline = Path(arguments.pipeline).resolve()
+        limits = arguments.timeout, arguments.threads
+        return in_a_process(arguments.cellprofiler, pipeline, sample, runs / name, rows, modules, *limits)
+
+    try:
+        run("first", 1, plugins)
+        stock = run("builtin", number, None)
+        fast = run("accelerated", number, plugins)
+        differences = compare(runs / "builtin", runs / "accelerated")
+    finally:
+        for folder in runs.iterdir():
+            if folder.is_dir() and not arguments.keep:
+                shutil.rmtree(folder)
+    seconds = times(stock, fast)
+    write_table(differences, output / "differences.csv")
+    write_table(seconds, output / "times.csv")
+    for row in (*differences, *seconds):
+        log.write(", ".join(f"{name} {value}" for name, value in row.items()) + "\n")
+    return differences, seconds
+
+
+def command_line():
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
+    parser.add_argument("--pipeline", required=True, help="a .cppipe that starts with LoadData")
+    parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser.add_argument("--plugins", required=True, help="the folder of the accelerated modules")
+    parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")
+    parser.add_argument("--timeout", type=float, help="seconds, for each of the runs")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="keep the tables of both runs")
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the folder of the two tables")
+    return parser
+
+
+if __name__ == "__main__":
+    options = command_line().parse_args()
+    with logged_to(options.log) as log_file:
+        main(options, log_file)
