@@ -5,8 +5,8 @@ import tarfile
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, snakemake
 
+from conftest import PROJECT, snakemake
 from lib.tables import feature_columns, read_profiles
 
 RESULTS = PROJECT / "results" / "bbbc013"

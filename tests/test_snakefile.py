@@ -42,7 +42,7 @@ def test_the_published_benchmark_needs_no_image():
 
 
 def test_the_sample_sheet_is_checked_before_anything_runs(tmp_path):
-    (tmp_path / "config.yaml").write_text("results: results\n")
+    (tmp_path / "config.yaml").write_text("results: results\nplates: plates.tsv\n")
     (tmp_path / "plates.tsv").write_text("batch\tplate\nB\tP\n")
     with pytest.raises(AssertionError) as error:
         planned("--configfile", tmp_path / "config.yaml")
