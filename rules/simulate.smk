@@ -22,7 +22,9 @@ if "simulate" in CONFIG:
             mem_mb=memory(1000),
             runtime=minutes(20),
         params:
-            plate=plate_of,
+            plate=lambda wildcards: {
+                name: plate_of(wildcards)[name] for name in ("batch", "plate", "perturbation")
+            },
             seed=CONFIG["simulate"]["seed"],
             size=CONFIG["simulate"]["image_size"],
             fields=CONFIG["simulate"]["sites"],

@@ -73,6 +73,7 @@ def kill_and_resume(folder: Path, moments: list[float]) -> tuple[int, dict[str, 
     return hits, results(folder / "experiment")
 
 
+@pytest.mark.long
 def test_four_kills_of_one_run(undisturbed, tmp_path):
     """Each of the four runs is killed while jobs are at work, and the fifth finishes what they began."""
     moments = [random.Random(1).uniform(5, DURATION / 4) for _ in range(4)]
