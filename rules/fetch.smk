@@ -2,7 +2,7 @@
 # Snakemake's storage plugins. Nothing is contacted unless the config says `fetch: true`.
 
 FETCHED = {
-    Path(location).name: location
+    location.split("://", 1)[1]: location
     for location in (
         *(plate.get(column, "") for plate in PLATES for column in ("plate_map", "profiles")),
         *(described["table"] for described in CONFIG["annotation"].values()),
@@ -26,7 +26,7 @@ if CONFIG["fetch"]:
 
 # Hard links where possible: Snakemake drops its own copy afterwards, and a plate is 60 GB.
 COPY = (
-    "(cp -rl {input.stored:q} {output.fetched:q} || cp -r {input.stored:q} {output.fetched:q}) > {log} 2>&1"
+    "(cp -rlT {input.stored:q} {output.fetched:q} || cp -rT {input.stored:q} {output.fetched:q}) > {log} 2>&1"
     if CONFIG["fetch"]
     else "echo {params.address:q} is not fetched: set fetch: true in the config, or add --config fetch=true."
     " | tee {log} >&2; exit 1"

@@ -55,7 +55,7 @@ def profile_files(plate, level):
 
 def place_of(location):
     """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
-    return f"workspace/fetched/{Path(location).name}" if is_address(location) else located(location)
+    return f"workspace/fetched/{location.split('://', 1)[1]}" if is_address(location) else located(location)
 
 
 def stored(address):

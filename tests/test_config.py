@@ -58,6 +58,10 @@ def test_a_wrong_key_or_value_is_answered(config, expected):
     assert expected in message(config)
 
 
+def test_fetch_may_be_a_word_of_the_command_line():
+    assert complete_config({**SMALL, "fetch": "true"}, "config.yaml")["fetch"] is True
+
+
 def test_all_problems_are_told_at_once():
     said = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
     assert "asay" in said

@@ -82,6 +82,12 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     Raises:
         InputError: naming `file` and every problem in it.
     """
+    # `--config fetch=true` arrives as the word.
+    words = {"true": True, "false": False}
+    config = {
+        key: words.get(value, value) if key == "fetch" and isinstance(value, str) else value
+        for key, value in config.items()
+    }
     found = list(problems(config))
     complete: dict[str, Any] = {}
     if not found:
