@@ -58,8 +58,12 @@ def test_a_wrong_key_or_value_is_answered(config, expected):
     assert expected in message(config)
 
 
-def test_fetch_may_be_a_word_of_the_command_line():
-    assert complete_config({**SMALL, "fetch": "true"}, "config.yaml")["fetch"] is True
+def test_true_and_false_may_be_words_of_the_command_line():
+    words = {**SMALL, "fetch": "true", "cellprofiler": {"accelerate": "false"}}
+    config = complete_config(words, "config.yaml")
+    assert config["fetch"] is True
+    assert config["cellprofiler"]["accelerate"] is False
+    assert "fetch: 'maybe' is not of type 'boolean'" in message({**SMALL, "fetch": "maybe"})
 
 
 def test_all_problems_are_told_at_once():

@@ -52,6 +52,16 @@ def with_defaults(values: Any, described: Mapping[str, Any]) -> Any:
     return values
 
 
+def words_read(values: Any, described: Mapping[str, Any]) -> Any:
+    """`values` with the words true and false, as `--config fetch=true` gives them, where a boolean is due."""
+    if isinstance(values, Mapping):
+        keys = described.get("properties", {})
+        return {key: words_read(value, keys.get(key, {})) for key, value in values.items()}
+    if described.get("type") == "boolean" and isinstance(values, str):
+        return {"true": True, "false": False}.get(values.lower(), values)
+    return values
+
+
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Each thing wrong with `config`: which key, what is wrong, the nearest right key."""
     for error in Draft202012Validator(schema()).iter_errors(config):
@@ -82,12 +92,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     Raises:
         InputError: naming `file` and every problem in it.
     """
-    # `--config fetch=true` arrives as the word.
-    words = {"true": True, "false": False}
-    config = {
-        key: words.get(value, value) if key == "fetch" and isinstance(value, str) else value
-        for key, value in config.items()
-    }
+    config = words_read(config, schema())
     found = list(problems(config))
     complete: dict[str, Any] = {}
     if not found:
