@@ -85,13 +85,16 @@ def test_a_changed_row_runs_that_plate_from_where_the_row_matters(copy, edit):
     assert per_plate(jobs(copy)) == {**OF_WELLS, "feature_select": 1 + PLATES}
 
 
-def test_another_plate_map_runs_that_plate_from_annotate(copy, edit):
+def test_another_plate_map_runs_that_plate(copy, edit):
+    """From its simulated images on, since they are drawn from the plate map."""
     shutil.copy(copy / "metadata/platemaps/compound_platemap.txt", copy / "metadata/platemaps/other.txt")
     row = row_of(copy)
     edit("config/plates.tsv", row, row.replace("compound_platemap.txt", "other.txt"))
-    planned_jobs = per_plate(jobs(copy, "--config", f"only={PLATE}"))
-    assert planned_jobs["annotate"] == 1
-    assert "single_cells" not in planned_jobs
+    counted = per_plate(jobs(copy))
+    assert counted.pop("feature_select") == 1 + PLATES
+    assert counted.pop("normalize") == 2
+    assert counted["simulate"] == counted["annotate"] == 1
+    assert set(counted.values()) == {1}
 
 
 def test_an_added_plate_runs_alone(copy, edit):
