@@ -166,13 +166,7 @@ def test_a_deleted_plate_folder_rebuilds_that_plate(copy, tmp_path):
 
 def test_one_parameter_reruns_what_depends_on_it(copy, edit):
     edit("config/config.yaml", "draws: 10000", "draws: 5000")
-    assert set(jobs(copy)) == {
-        "percent_replicating",
-        "percent_matching",
-        "benchmark_table",
-        "benchmark_figures",
-        "all",
-    }
+    assert set(jobs(copy)) == SHARED_JOBS - {"dropped_features_of_batch"}
 
 
 def test_an_illumination_setting_reruns_from_the_illumination_pipeline(copy, edit):
