@@ -12,7 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.cellprofiler import compartments
 from lib.code import code_digest, digest_of
 from lib.config import complete_config
-from lib.errors import InputError, listed
+from lib.errors import InputError
 from lib.experiment import (
     LEVELS,
     PLATE_LEVELS,
