@@ -165,9 +165,11 @@ rule benchmark_table:
 
 rule benchmark_figures:
     input:
-        **{metric: f"benchmark/{metric}.csv" for metric in SCORED},
+        **{metric: f"benchmark/{metric}.csv" for metric in SCORED + PRECISION},
     output:
-        figures=[f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES],
+        figures=[
+            f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in FIGURE_FILES
+        ],
     log:
         "logs/benchmark_figures.log",
     conda:
@@ -182,6 +184,7 @@ rule benchmark_figures:
             for metric in SCORED
             if BENCHMARK["published"]
         },
+        feature_sets=FEATURE_SETS,
         code=code_digest("benchmark_figures.py"),
     message:
         "Benchmark figures"

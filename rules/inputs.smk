@@ -172,7 +172,9 @@ def scores(wildcards):
 def benchmark_results():
     """The benchmark's tables and figures, and what else stands on the plates of a condition."""
     tables = [f"benchmark/{metric}.csv" for metric in SCORED + PRECISION]
-    figures = [f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES]
+    figures = [
+        f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in FIGURE_FILES
+    ]
     consensus = [
         f"benchmark/consensus/{feature_set}/{condition}_{operation}.parquet"
         for operation in CONFIG["consensus"]

@@ -1,11 +1,14 @@
-"""Draw the benchmark: Percent Replicating (the paper's Figure 2) and Percent Matching (Figure 3).
+"""Draw the benchmark: Percent Replicating (the paper's Figure 2), Percent Matching (Figure 3), precision.
 
-A point is a score, the line through it the 95 % interval that repeated nulls give; an open diamond is
-the same score against the position-aware null, a cross the published value. The dashed line is what
-chance gives. Every number drawn stands in the table beside the figure.
+A row is a condition or comparison, a colour one of the feature sets that are judged: blue for
+CellProfiler's, red for a deep network's, as in the paper. A bar ends at the score. Its thick line holds
+the scores that the null gives when it is drawn anew, its thin line what other perturbations might score;
+an open diamond is the same score against the position-aware null, a cross the published value, and the
+dashed line what chance gives. Every number drawn stands in the table beside the figure.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +21,83 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from lib.errors import InputError
+from lib.figures import BLUES, GREY, REDS, STYLE, save
 from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns
 from lib.tables import whole
 
-# Okabe and Ito's palette: distinct for every common kind of colour blindness
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-RIGHT, LEFT = COLOURS[0], COLOURS[1]
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "platewise",
+LANE = 0.21  # height of one bar, inches
+GAP = 0.6  # between two conditions, in bars
+HEADER = 1.7  # height of titles, axis label and legend, inches
+WIDTH = {1: 7.6, 2: 11.5}  # of a figure with so many columns of panels, inches
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score of a figure: its column in the table, what it says, how it is drawn."""
+
+    value: str
+    title: str
+    label: str
+    limit: float | None = 100  # where the axis ends; None: a little beyond what is drawn
+    least: float = 0  # but not before
+    digits: int = 1
+    published: bool = False
+    chance: bool = True  # whether the percentile of the null says what chance gives
+
+
+REPLICATING = "perturbations whose replicates correlate {beyond} the null (%)"
+MATCHING = "pairs of one gene {beyond} the null of different genes (%)"
+PRECISION = (
+    Column(
+        "mean_average_precision",
+        "Mean average precision",
+        "average precision above random, mean over perturbations",
+        limit=None,
+        least=0.1,
+        digits=3,
+        chance=False,
+    ),
+    Column(
+        "percent_retrieved",
+        "Fraction retrieved",
+        "perturbations with q < {level:g} (%)",
+        chance=False,
+    ),
+)
+# The figures by the table that they draw: title, and the scores side by side.
+FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "percent_replicating": (
+        "Percent Replicating",
+        (Column("percent_replicating", "", REPLICATING, published=True),),
+    ),
+    "percent_matching": (
+        "Percent Matching",
+        (
+            Column(
+                "percent_matching_right",
+                "Right tail: alike",
+                MATCHING.format(beyond="above"),
+                limit=None,
+                least=25,
+                published=True,
+            ),
+            Column(
+                "percent_matching_left",
+                "Left tail: opposite",
+                MATCHING.format(beyond="below"),
+                limit=None,
+                least=25,
+            ),
+        ),
+    ),
+    "mean_average_precision": ("Replicates retrieved among negative controls", PRECISION),
+    "mean_average_precision_matching": ("Genes retrieved among other genes", PRECISION),
 }
-ROW = {"replicating": 0.34, "matching": 0.46}  # height of one condition, inches
-HEADER = 1.6  # height of titles, axis label and legend, inches
+BEYOND = {"right": "above", "left": "below", "both": "outside"}
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
@@ -46,7 +106,7 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     Where both sides of every comparison have the same cell line, it becomes one column.
     """
     names = condition_columns(pd.read_csv(path, nrows=0))
-    scores = pd.read_csv(path, dtype=dict.fromkeys(names, str))
+    scores = pd.read_csv(path, dtype={**dict.fromkeys(names, str), "message": str})
     sides = ("cell_line_a", "cell_line_b")
     if set(sides) <= set(scores) and scores[sides[0]].equals(scores[sides[1]]):
         scores = scores.drop(columns=sides[1]).rename(columns={sides[0]: "cell_line"})
@@ -78,157 +138,99 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
 
 
 def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Split the scores into panels, one a cell line and feature set (where there are several)."""
-    several = scores[BOUNDARY].nunique() > 1
-    by = [name for name in ("cell_line", BOUNDARY) if name in scores and (name != BOUNDARY or several)]
-    if not by:
+    """Split the scores into panels, one a cell line (where there is such a column)."""
+    if "cell_line" not in scores:
         return [("", scores)]
-    return [("  ".join(map(str, key)), part) for key, part in scores.groupby(by, sort=True)]
+    return [(str(name), part) for name, part in scores.groupby("cell_line", sort=True)]
 
 
-def condition_labels(scores: pd.DataFrame) -> list[str]:
-    """A label a row from the condition's columns; those that a panel's title says are left out.
+def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """A label from a condition's columns `names`, without the cell line, which a panel's title says.
 
     For a comparison the columns ending in `_a` stand before the ones ending in `_b`.
     """
-    names = [name for name in condition_columns(scores) if name not in ("cell_line", BOUNDARY)]
 
-    def text(row: Any, chosen: Sequence[str]) -> str:
+    def text(chosen: Sequence[str]) -> str:
         parts = [
             f"{row[name]} h" if name.startswith("timepoint") else str(row[name])
             for name in chosen
-            if pd.notna(row[name])
+            if name != "cell_line" and pd.notna(row[name])
         ]
         return " ".join(parts)
 
     first = [name for name in names if name.endswith("_a")]
     second = [name for name in names if name.endswith("_b")]
-    rest = [name for name in names if name not in (*first, *second)]
-    found = []
-    for _, row in scores.iterrows():
-        sides = [text(row, first), text(row, second)] if first or second else []
-        joined = " × ".join(part for part in sides if part)
-        found.append(" ".join(part for part in (joined, text(row, rest)) if part))
+    sides = [part for part in (text(first), text(second)) if part]
+    rest = text([name for name in names if name not in (*first, *second)])
+    return " ".join(part for part in (" × ".join(sides), rest) if part)
+
+
+def colours(feature_sets: Sequence[str]) -> dict[str, str]:
+    """A colour for each feature set: a blue or green for CellProfiler's, a red or orange for a network's."""
+    left = {True: list(REDS), False: list(BLUES)}
+    found = {}
+    for name in feature_sets:
+        kind = left[name.startswith("embeddings")]
+        found[name] = kind.pop(0) if kind else GREY
     return found
 
 
-def interval(axes: Axes, height: float, score: Any, value: str, colour: str) -> None:
-    """Draw a score with its interval, and the numbers of both at the right of the panel."""
+def feature_set_label(name: str) -> str:
+    """A feature set in the legend: what measured it, and its level of profiles."""
+    return f"{'deep network' if name.startswith('embeddings') else 'CellProfiler'}: {name}"
+
+
+def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, colour: str) -> None:
+    """Draw one score as a bar at `height`, with its intervals, and its numbers right of the panel."""
+    value = column.value
     point = score[value]
+    at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 7.5}
     if pd.isna(point):
+        axes.text(1.015, height, "no score", color=GREY, **at)
         return
-    low, high = score[f"{value}_low"], score[f"{value}_high"]
-    axes.plot([low, high], [height, height], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=2)
-    for end in (low, high):
-        axes.plot([end, end], [height - 0.09, height + 0.09], color=colour, linewidth=1.2, zorder=2)
-    axes.plot(point, height, "o", color=colour, markersize=5.5, zorder=3)
-    axes.text(
-        1.02,
-        height,
-        f"{point:.1f} ({low:.1f}–{high:.1f})",
-        transform=axes.get_yaxis_transform(),
-        ha="left",
-        va="center",
-        fontsize=8,
-        color=colour,
-    )
+    axes.barh(height, point, height=0.74, color=colour, alpha=0.3, linewidth=0, zorder=1)
+    words = [f"{point:.{column.digits}f}"]
+    for kind, width, brackets in (("", 2.6, "()"), ("_sampling", 0.9, "[]")):
+        if f"{value}{kind}_low" in score:
+            low, high = score[f"{value}{kind}_low"], score[f"{value}{kind}_high"]
+            axes.plot(
+                [low, high],
+                [height, height],
+                color=colour,
+                linewidth=width,
+                solid_capstyle="butt",
+                zorder=2,
+            )
+            digits = column.digits if column.digits > 1 or not kind else 0
+            words.append(f"{brackets[0]}{low:.{digits}f}–{high:.{digits}f}{brackets[1]}")
+    axes.plot([point, point], [height - 0.37, height + 0.37], color=colour, linewidth=1.8, zorder=3)
+    aware = f"position_aware_{value}"
+    if aware in score and pd.notna(score[aware]):
+        ends = [score[f"{aware}_low"], score[f"{aware}_high"]]
+        axes.plot(ends, [height + 0.16] * 2, color=colour, linewidth=0.9, linestyle=":", zorder=4)
+        mark = {"markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": colour}
+        axes.plot(score[aware], height + 0.16, "D", zorder=4, **mark)
+    if column.published:
+        axes.plot(score["published"], height, "x", color="black", markersize=5.5, zorder=5)
+    axes.text(1.015, height, "  ".join(words).replace("-", "−"), color="0.15", **at)
 
 
-def aware(axes: Axes, height: float, score: Any, value: str, colour: str) -> None:
-    """Draw the score against the position-aware null: an open diamond with a thin interval."""
-    point = score[value]
-    if pd.isna(point):
-        return
-    low, high = score[f"{value}_low"], score[f"{value}_high"]
-    axes.plot([low, high], [height, height], color=colour, linewidth=0.9, zorder=1)
-    axes.plot(point, height, "D", markersize=4.5, markerfacecolor="white", markeredgecolor=colour, zorder=3)
+def drawn_columns(column: Column) -> list[str]:
+    """The table's columns that one score of a figure shows."""
+    value, aware = column.value, f"position_aware_{column.value}"
+    ends = [f"{kind}_{end}" for kind in ("", "_sampling") for end in ("low", "high")]
+    shown = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]
+    return [*shown, "published"] if column.published else shown
 
 
-def frame(scores: pd.DataFrame, metric: str, chance: float, limit: float) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel under the other, their heights as their numbers of rows."""
-    parts = panels(scores)
-    heights = [len(part) for _, part in parts]
-    size = (7.2, HEADER + 0.45 * len(parts) + ROW[metric] * sum(heights))
-    figure, grid = plt.subplots(
-        len(parts), 1, figsize=size, sharex=True, squeeze=False, height_ratios=heights, layout="constrained"
-    )
-    figure.suptitle(f"Percent {metric.title()}", fontsize=11, fontweight="bold", x=0.01, ha="left")
-    for axes, (name, part) in zip(grid[:, 0], parts, strict=True):
-        axes.set_title(name, loc="left", fontsize=9.5)
-        axes.set_yticks(range(len(part)), condition_labels(part))
-        axes.set_ylim(len(part) - 0.4, -0.75)
-        axes.set_xlim(0, limit)
-        axes.axvline(chance, color="0.45", linestyle=(0, (4, 3)), linewidth=1, zorder=0)
-        axes.grid(axis="x", color="0.9", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(axis="y", length=0)
-    return figure, list(grid[:, 0])
-
-
-def key(published: bool, chance: float, extra: Sequence[Line2D] = ()) -> list[Line2D]:
-    """The legend's entries that both figures share, after those of `extra`."""
-    grey = "0.25"
-    entries = [
-        *extra,
-        Line2D([], [], color=grey, marker="o", linewidth=2.2, label="score, 95 % interval"),
-        Line2D(
-            [],
-            [],
-            color=grey,
-            marker="D",
-            markerfacecolor="white",
-            linewidth=0.9,
-            label="position-aware null",
-        ),
-        Line2D([], [], color="0.45", linestyle=(0, (4, 3)), label=f"chance ({chance:g} %)"),
-    ]
-    if published:
-        cross = Line2D([], [], color="black", marker="x", linestyle="", label="published")
-        entries.insert(-1, cross)
-    return entries
-
-
-def replicating_figure(scores: pd.DataFrame) -> Figure:
-    """Percent Replicating: a row a condition, coloured by perturbation."""
-    chance = chance_level(scores)
-    kinds = list(dict.fromkeys(scores["perturbation"])) if "perturbation" in scores else []
-    colours = {kind: COLOURS[i % len(COLOURS)] for i, kind in enumerate(kinds)}
-    figure, grid = frame(scores, "replicating", chance, 100)
-    for axes, (_, part) in zip(grid, panels(scores), strict=True):
-        for height, (_, row) in enumerate(part.iterrows()):
-            colour = colours.get(row.get("perturbation"), COLOURS[0])
-            interval(axes, height, row, "percent_replicating", colour)
-            aware(axes, height + 0.26, row, "position_aware_percent_replicating", colour)
-            axes.plot(row["published"], height, "x", color="black", markersize=6, zorder=4)
-    grid[-1].set_xlabel("perturbations whose replicates correlate above the null (%)")
-    extra = [Line2D([], [], color=c, marker="s", linestyle="", label=k) for k, c in colours.items()]
-    entries = key(scores["published"].notna().any(), chance, extra if len(extra) > 1 else ())
-    figure.legend(handles=entries, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
-    return figure
-
-
-def matching_figure(scores: pd.DataFrame) -> Figure:
-    """Percent Matching: a row a comparison, right and left tail."""
-    chance = chance_level(scores)
-    drawn = [f"percent_matching_{tail}_high" for tail in ("right", "left")]
-    drawn += [f"position_aware_{name}" for name in drawn]
-    limit = min(100.0, max(25.0, 1.1 * scores[[*drawn, "published"]].max(axis=None)))
-    figure, grid = frame(scores, "matching", chance, limit)
-    for axes, (_, part) in zip(grid, panels(scores), strict=True):
-        for height, (_, row) in enumerate(part.iterrows()):
-            for tail, colour, shift in (("right", RIGHT, -0.1), ("left", LEFT, 0.28)):
-                value = f"percent_matching_{tail}"
-                interval(axes, height + shift, row, value, colour)
-                aware(axes, height + shift + 0.14, row, f"position_aware_{value}", colour)
-            axes.plot(row["published"], height - 0.1, "x", color="black", markersize=6, zorder=4)
-    grid[-1].set_xlabel("pairs of one gene beyond the null of different genes (%)")
-    extra = [
-        Line2D([], [], color=RIGHT, marker="s", linestyle="", label="right tail (alike)"),
-        Line2D([], [], color=LEFT, marker="s", linestyle="", label="left tail (opposite)"),
-    ]
-    entries = key(scores["published"].notna().any(), chance, extra)
-    figure.legend(handles=entries, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
-    return figure
+def axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
+    """Where a column's axis begins and ends: at 0 and its limit, or a little beyond what is drawn."""
+    drawn = scores[[name for name in drawn_columns(column) if name in scores]]
+    low, high = drawn.min(axis=None), drawn.max(axis=None)
+    start = 1.06 * low if low < 0 else 0.0
+    if column.limit is not None:
+        return start, column.limit
+    return start, max(column.least, 1.06 * high) if pd.notna(high) else column.least
 
 
 def chance_level(scores: pd.DataFrame) -> float:
@@ -238,50 +240,118 @@ def chance_level(scores: pd.DataFrame) -> float:
     return 2 * chance if both else chance
 
 
-def save(figure: Figure, paths: Sequence[str | Path]) -> None:
-    """Write a figure to each path, in the format of its suffix, whole or not at all."""
-    for path in paths:
-        suffix = Path(path).suffix.lstrip(".")
-        with whole(path) as part:
-            date = {"Date": None} if suffix == "svg" else None
-            figure.savefig(part, format=suffix, dpi=200, metadata=date)
-    plt.close(figure)
+def draw(metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = ()) -> Figure:
+    """The figure of one benchmark table: panels of conditions, feature sets side by side in each row.
+
+    `feature_sets` says their order from top to bottom; by default that of the table.
+    """
+    title, columns = FIGURES[metric]
+    sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
+    sets = sets or list(dict.fromkeys(scores[BOUNDARY]))
+    colour = colours(sets)
+    names = [name for name in condition_columns(scores) if name != BOUNDARY]
+    parts = [(line, list(part.groupby(names, sort=False, dropna=False))) for line, part in panels(scores)]
+    step = len(sets) + GAP
+    lanes = [step * len(rows) for _, rows in parts]
+    figure, grid = plt.subplots(
+        len(parts),
+        len(columns),
+        figsize=(WIDTH[len(columns)], HEADER + 0.4 * len(parts) + LANE * sum(lanes) + 0.13 * len(sets)),
+        sharex="col",
+        sharey="row",
+        squeeze=False,
+        height_ratios=lanes,
+        layout="constrained",
+    )
+    figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+    for panel, (line, rows) in zip(grid, parts, strict=True):
+        centres = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
+        panel[0].set_yticks(centres, [condition_label(part.iloc[0], names) for _, part in rows])
+        panel[0].set_ylim(step * len(rows) - GAP - 0.3, -0.7)
+        for axes, column in zip(panel, columns, strict=True):
+            axes.set_title(
+                "   ".join(part for part in (line, column.title) if part), loc="left", fontsize=9.5
+            )
+            axes.set_xlim(axis_range(scores, column))
+            axes.grid(axis="x", color="0.9", linewidth=0.8)
+            axes.set_axisbelow(True)
+            axes.tick_params(axis="y", length=0)
+            if column.chance:
+                axes.axvline(
+                    chance_level(scores), color="0.45", linestyle=(0, (4, 3)), linewidth=1, zorder=0
+                )
+            for i, (_, part) in enumerate(rows):
+                for score in part.to_dict("records"):
+                    lane = step * i + sets.index(score[BOUNDARY])
+                    draw_score(axes, lane, score, column, colour[score[BOUNDARY]])
+    for axes, column in zip(grid[-1], columns, strict=True):
+        tail = str(scores["tail"].iloc[0]) if "tail" in scores else "right"
+        level = float(scores["level"].max()) if "level" in scores else float("nan")
+        axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level))
+    entries = legend(scores, columns, colour)
+    figure.legend(
+        handles=entries, loc="outside lower left", ncols=len(columns) + 1, frameon=False, fontsize=8
+    )
+    return figure
 
 
-FIGURES = {
-    "percent_replicating": (replicating_figure, "percent_replicating"),
-    "percent_matching": (matching_figure, "percent_matching_right"),
-}
+def legend(
+    scores: pd.DataFrame, columns: Sequence[Column], colour: Mapping[str, str]
+) -> list[Patch | Line2D]:
+    """What the colours, lines and marks of a figure mean: those that it has."""
+    value = columns[0].value
+    entries: list[Patch | Line2D] = [
+        Patch(color=shade, alpha=0.6, label=feature_set_label(name)) for name, shade in colour.items()
+    ]
+    if f"{value}_low" in scores:
+        entries.append(Line2D([], [], color="0.25", linewidth=2.6, label="( ) null drawn anew, 95 %"))
+    entries.append(Line2D([], [], color="0.25", linewidth=0.9, label="[ ] other perturbations, 95 %"))
+    if f"position_aware_{value}" in scores:
+        mark = {"marker": "D", "markersize": 4.2, "markerfacecolor": "white", "linestyle": ":"}
+        label = "position-aware null, 95 %"
+        entries.append(Line2D([], [], color="0.25", linewidth=0.9, label=label, **mark))
+    if scores["published"].notna().any():
+        entries.append(Line2D([], [], color="black", marker="x", linestyle="", label="published"))
+    if columns[0].chance:
+        label = f"chance ({chance_level(scores):g} %)"
+        entries.append(Line2D([], [], color="0.45", linestyle=(0, (4, 3)), label=label))
+    return entries
 
 
-def main(tables: Mapping[str, str], published: Mapping[str, str], outputs: Sequence[str | Path]) -> None:
+def drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """The numbers that a figure shows: condition, scores with their intervals, published value."""
+    shown = [name for column in FIGURES[metric][1] for name in drawn_columns(column)]
+    kept = [name for name in (*shown, "percentile", "tail", "level", "message") if name in scores]
+    return scores[[*condition_columns(scores), *kept]]
+
+
+def main(
+    tables: Mapping[str, str],
+    published: Mapping[str, str],
+    feature_sets: Sequence[str],
+    outputs: Sequence[str | Path],
+) -> None:
     """Draw each of the benchmark's tables (metric: table).
 
     An output is named after its metric; its suffix says what it is: png, svg, or csv for the numbers.
     """
     plt.rcParams.update(STYLE)
     for metric, table in tables.items():
-        draw, value = FIGURES[metric]
+        value = FIGURES[metric][1][0].value
         scores = add_published(read_scores(table), published.get(metric), value)
         mine = [Path(path) for path in outputs if Path(path).stem == metric]
-        save(draw(scores), [path for path in mine if path.suffix != ".csv"])
+        save(draw(metric, scores, feature_sets), [path for path in mine if path.suffix != ".csv"])
         for path in mine:
             if path.suffix == ".csv":
                 with whole(path) as part:
-                    drawn_numbers(scores).to_csv(part, index=False)
-
-
-def drawn_numbers(scores: pd.DataFrame) -> pd.DataFrame:
-    """The numbers that a figure shows: condition, scores with their intervals, published value."""
-    shown = [name for name in scores if "percent_replicating" in name or "percent_matching" in name]
-    extra = [name for name in ("percentile", "tail") if name in scores]
-    return scores[[*condition_columns(scores), *shown, *extra, "published"]]
+                    drawn_numbers(metric, scores).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         main(
             dict(snakemake.input.items()),
-            dict(snakemake.params.get("published", {})),
+            dict(snakemake.params.published),
+            list(snakemake.params.feature_sets),
             list(snakemake.output),
         )

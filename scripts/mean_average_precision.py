@@ -12,6 +12,9 @@ The published replicability of CPJUMP1 is average precision less the random base
 of the condition's commonest ranking, averaged over the wells of a perturbation and then over
 perturbations: `average_precision_above_random`. `normalized_average_precision` is copairs' own scale,
 where 0 is random and 1 is perfect whatever the number of replicates.
+
+`_sampling_low` and `_sampling_high` say what other perturbations of the same kind might score: a
+bootstrap over perturbations for the mean, Wilson's interval for the percentage retrieved.
 """
 
 import tempfile
@@ -24,6 +27,7 @@ from copairs import compute
 from copairs.map import mean_average_precision as copairs_map
 from copairs.map.normalization import normalize_ap
 
+from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells
 from lib.sides import mark_sides, read_sides, shared_genes, side
@@ -181,10 +185,12 @@ def summarise(
     row = {
         "perturbations": len(table),
         "mean_average_precision": table["average_precision_above_random"].mean(),
+        **sampling("mean_average_precision", mean_interval(table["average_precision_above_random"], seed)),
         "mean_average_precision_raw": table["average_precision"].mean(),
         "mean_average_precision_normalized": table["normalized_average_precision"].mean(),
         "random_baseline": common,
         "percent_retrieved": 100 * (table["q_value"] < level).mean(),
+        **sampling("percent_retrieved", proportion_interval(table["q_value"] < level)),
         "level": level,
         "draws": draws,
         "seed": seed,

@@ -13,6 +13,9 @@ mechanism), each pair once; a pair that shares several genes counts once. The nu
 from blocks of its own shape: perturbations with at least as many replicates, cut to that number.
 
 The position-aware null holds pairs whose wells lie at one position as often as those of the pair do.
+
+A score has two intervals: `_low` and `_high` hold the scores of nulls that are drawn anew,
+`_sampling_low` and `_sampling_high` what other genes might score (the pairs of one gene hang together).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -22,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
 from lib.replicates import Wells, correlate, labels, medians_between
@@ -234,6 +238,10 @@ def add_scores(
         found[f"{prefix}percent_matching_{tail}"] = result.percent
         found[f"{prefix}percent_matching_{tail}_low"] = result.low
         found[f"{prefix}percent_matching_{tail}_high"] = result.high
+        if not prefix:
+            genes = table["genes"][result.judged]
+            interval = proportion_interval(result.counts[result.judged], genes)
+            found |= sampling(f"percent_matching_{tail}", interval)
     typical = pd.Series(list(keys), dtype=object).mode()
     chosen = list(keys).index(typical.iloc[0]) if len(typical) else None
     for tail, limit in (("right", results["right"].upper), ("left", results["left"].lower)):

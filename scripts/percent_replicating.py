@@ -14,6 +14,9 @@ size, because the spread of a median depends on how many values it is taken from
 Beside it stands the same score against a position-aware null: the wells of a draw share positions
 as the replicates of the perturbation do. Replicates usually sit at one position on every plate, and
 what the position does to a well then looks like an effect of the perturbation.
+
+A score has two intervals: `_low` and `_high` hold the scores of nulls that are drawn anew,
+`_sampling_low` and `_sampling_high` what other perturbations of the same kind might score.
 """
 
 from collections import Counter
@@ -24,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, listed
+from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import (
     REDRAWN_PAIRS,
@@ -131,6 +135,7 @@ def percent_replicating(
         "percent_replicating": result.percent,
         "percent_replicating_low": result.low,
         "percent_replicating_high": result.high,
+        **sampling("percent_replicating", proportion_interval(result.counts[result.judged])),
         **{
             name: np.nan if typical is None else values[typical]
             for name, values in limits("threshold", result, tail).items()

@@ -7,16 +7,17 @@ import pytest
 
 from benchmark_figures import (
     add_published,
-    condition_labels,
+    colours,
+    condition_label,
+    draw,
     main,
-    matching_figure,
     panels,
     read_scores,
-    replicating_figure,
 )
 from benchmark_table import gather
 from benchmark_table import main as make_table
 from lib.errors import InputError
+from lib.figures import BLUES, REDS
 
 PREFIXES = ("", "position_aware_")
 
@@ -27,7 +28,10 @@ def scored(conditions: list[dict], names: list[str]) -> pd.DataFrame:
     for i, name in enumerate(f"{prefix}{name}" for prefix in PREFIXES for name in names):
         value = 10.0 + 3 * i + np.arange(len(table))
         table = table.assign(**{name: value, f"{name}_low": value - 1, f"{name}_high": value + 2})
-    return table.assign(percentile=95.0)
+        if not name.startswith("position"):
+            ends = {f"{name}_sampling_low": value - 3, f"{name}_sampling_high": value + 4}
+            table = table.assign(**ends)
+    return table.assign(percentile=95.0, message="")
 
 
 @pytest.fixture
@@ -60,6 +64,19 @@ def matching(tmp_path):
     return tmp_path / "m.csv"
 
 
+@pytest.fixture
+def precision(tmp_path):
+    conditions = [{"perturbation": kind, "cell_line": "U2OS"} for kind in ("compound", "orf")]
+    table = pd.DataFrame(conditions).assign(feature_set="selected", level=0.05, message="")
+    table["mean_average_precision"] = [0.123, -0.05]
+    table["percent_retrieved"] = [71.5, 0.0]
+    for name, step in (("mean_average_precision", 0.01), ("percent_retrieved", 1.0)):
+        for end, side in (("low", -1), ("high", 1)):
+            table[f"{name}_sampling_{end}"] = table[name] + side * step
+    table.to_csv(tmp_path / "p.csv", index=False)
+    return tmp_path / "p.csv"
+
+
 def drawn(figure):
     """All texts of a figure and the x of all single points in it."""
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
@@ -73,7 +90,7 @@ def test_both_figures_and_their_numbers_are_written(replicating, matching, tmp_p
         for metric in ("percent_replicating", "percent_matching")
         for kind in ("png", "svg", "csv")
     ]
-    main({"percent_replicating": replicating, "percent_matching": matching}, {}, outputs)
+    main({"percent_replicating": replicating, "percent_matching": matching}, {}, ["selected"], outputs)
     assert all(path.stat().st_size > 200 for path in outputs)
     assert outputs[0].read_bytes().startswith(b"\x89PNG")
     assert "compound 24 h × orf 96 h" in outputs[4].read_text()
@@ -81,30 +98,78 @@ def test_both_figures_and_their_numbers_are_written(replicating, matching, tmp_p
     assert numbers["percent_matching_right"].tolist() == [10, 11, 12, 13]
     assert not [path.name for path in tmp_path.glob(".*")]
     first = outputs[1].read_bytes()
-    main({"percent_replicating": replicating}, {}, outputs[:3])
+    main({"percent_replicating": replicating}, {}, ["selected"], outputs[:3])
     assert outputs[1].read_bytes() == first
 
 
 def test_every_score_is_drawn_with_its_interval(replicating, matching):
     table = read_scores(replicating).assign(published=[1.5, np.nan, 2.5, np.nan])
-    texts, points = drawn(replicating_figure(table))
-    assert [f"{x:.1f} ({x - 1:.1f}–{x + 2:.1f})" for x in (10, 11, 12, 13)] == texts
-    expected = {*table["percent_replicating"], *table["position_aware_percent_replicating"], 1.5, 2.5}
-    assert expected <= points
+    figure = draw("percent_replicating", table)
+    texts, points = drawn(figure)
+    assert [f"{x:.1f}  ({x - 1:.1f}–{x + 2:.1f})  [{x - 3}–{x + 4}]" for x in (10, 11, 12, 13)] == texts
+    assert {*table["position_aware_percent_replicating"], 1.5, 2.5} <= points
+    ends = {tuple(line.get_xdata()) for axes in figure.axes for line in axes.lines}
+    for low, high in ((9, 12), (7, 14), (12, 15)):
+        assert (low, high) in ends, "null drawn anew, other perturbations, position-aware null"
+    assert [bar.get_width() for axes in figure.axes for bar in axes.patches] == [10, 11, 12, 13]
     table = read_scores(matching).assign(published=np.nan)
-    texts, points = drawn(matching_figure(table))
+    figure = draw("percent_matching", table)
+    texts, points = drawn(figure)
     assert len(texts) == 8
-    for prefix in PREFIXES:
-        for tail in ("right", "left"):
-            assert set(table[f"{prefix}percent_matching_{tail}"]) <= points
+    widths = {bar.get_width() for axes in figure.axes for bar in axes.patches}
+    for tail in ("right", "left"):
+        assert set(table[f"percent_matching_{tail}"]) <= widths
+        assert set(table[f"position_aware_percent_matching_{tail}"]) <= points
     matplotlib.pyplot.close("all")
 
 
-def test_a_condition_without_a_score_is_an_empty_row(replicating):
+def test_precision_and_the_fraction_retrieved_stand_side_by_side(precision, tmp_path):
+    outputs = [tmp_path / f"mean_average_precision.{kind}" for kind in ("png", "svg", "csv")]
+    main({"mean_average_precision": precision}, {}, ["selected"], outputs)
+    numbers = pd.read_csv(outputs[2])
+    assert list(numbers.columns[:3]) == ["perturbation", "cell_line", "feature_set"]
+    assert numbers["percent_retrieved"].tolist() == [71.5, 0.0]
+    figure = draw("mean_average_precision", read_scores(precision).assign(published=np.nan))
+    assert drawn(figure)[0] == [
+        "0.123  [0.113–0.133]",
+        "−0.050  [−0.060–−0.040]",
+        "71.5  [70–72]",
+        "0.0  [−1–1]",
+    ]
+    assert figure.axes[0].get_xlim()[0] < -0.06, "a precision below random is seen"
+    assert "q < 0.05" in figure.axes[1].get_xlabel()
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_feature_sets_stand_side_by_side_in_their_own_colours(replicating, number):
+    sets = ["normalized_feature_select_negcon_plate", "embeddings_spherized", "spherized"][:number]
+    one = read_scores(replicating).assign(published=np.nan)
+    table = pd.concat([one.assign(feature_set=name) for name in sorted(sets)], ignore_index=True)
+    figure = draw("percent_replicating", table, sets)
+    assert len(figure.axes) == 2, "a panel a cell line, not one a feature set"
+    assert len(figure.axes[0].patches) == 2 * number
+    assert len(figure.axes[0].get_yticks()) == 2
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    names = [word.split(": ")[1] for word in words if ": " in word]
+    assert names == sets, "in the order of the config"
+    if number > 1:
+        assert "deep network: embeddings_spherized" in words
+    matplotlib.pyplot.close("all")
+
+
+def test_a_network_is_red_and_cellprofiler_blue():
+    found = colours(["a", "embeddings_b", "c", "embeddings_d", "e", "f"])
+    assert list(found.values())[:5] == [BLUES[0], REDS[0], BLUES[1], REDS[1], BLUES[2]]
+    assert len(set(found.values())) == 6
+
+
+def test_a_condition_without_a_score_says_so(replicating):
     table = read_scores(replicating).assign(published=np.nan)
     table.loc[1, [name for name in table if "percent_replicating" in name]] = np.nan
-    texts, _ = drawn(replicating_figure(table))
-    assert len(texts) == 3
+    texts, _ = drawn(draw("percent_replicating", table))
+    assert texts[1] == "no score"
+    assert len(texts) == 4
     matplotlib.pyplot.close("all")
 
 
@@ -113,7 +178,9 @@ def test_the_cell_line_of_both_sides_becomes_one_column(matching):
     assert "cell_line" in table
     assert "cell_line_a" not in table
     assert [name for name, _ in panels(table)] == ["A549", "U2OS"]
-    assert condition_labels(table)[:2] == ["compound 24 h × crispr 96 h", "compound 24 h × orf 96 h"]
+    names = list(table.columns[: table.columns.get_loc("feature_set")])
+    labels = [condition_label(row, names) for row in table.to_dict("records")]
+    assert labels[:2] == ["compound 24 h × crispr 96 h", "compound 24 h × orf 96 h"]
 
 
 def test_published_values_are_found_by_condition(replicating, tmp_path):

@@ -171,7 +171,10 @@ def repeat_over_positions(
 
 @dataclass(frozen=True)
 class Score:
-    """A percentage with its 95 % interval, and for each signal its threshold(s) and whether it counts."""
+    """A percentage with its 95 % interval, and for each signal its threshold(s) and whether it counts.
+
+    `judged`: whether a signal is in the percentage's denominator.
+    """
 
     percent: float
     low: float
@@ -179,6 +182,7 @@ class Score:
     lower: np.ndarray
     upper: np.ndarray
     counts: np.ndarray
+    judged: np.ndarray
 
 
 def score(
@@ -215,13 +219,13 @@ def score(
         beyond |= signal > upper
     if tail in ("left", "both"):
         beyond |= signal < lower
-    if not len(signal) or np.isnan(upper).all() or np.isnan(signal).all():
-        return Score(np.nan, np.nan, np.nan, lower[0], upper[0], beyond[0])
     judged = np.isnan(signal) | ~np.isnan(upper[0])
+    if not len(signal) or np.isnan(upper).all() or np.isnan(signal).all():
+        return Score(np.nan, np.nan, np.nan, lower[0], upper[0], beyond[0], judged & False)
     percents = 100 * beyond[:, judged].mean(axis=1)
     low, high = np.percentile(percents, [2.5, 97.5])
     percent = percents[0]
-    return Score(percent, min(low, percent), max(high, percent), lower[0], upper[0], beyond[0])
+    return Score(percent, min(low, percent), max(high, percent), lower[0], upper[0], beyond[0], judged)
 
 
 def p_values(

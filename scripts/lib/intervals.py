@@ -1,0 +1,53 @@
+"""How well a score is known when the perturbations stand for more of their kind.
+
+The benchmark's own interval says how far a score depends on the draws of its null. With ten
+perturbations it has no width, though an eleventh would move the score by percents: that is what these
+intervals say.
+"""
+
+import numpy as np
+import pandas as pd
+
+Z = 1.959963984540054  # 97.5th percentile of the normal distribution
+
+
+def proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -> tuple[float, float]:
+    """Wilson's 95 % interval, in percent, of the share of `counts` (booleans) that are true.
+
+    `clusters` names what belongs together, such as the pairs of one gene: the number of counts is
+    divided by the design effect (the cluster variance over that of as many independent counts, at
+    least 1), as Korn and Graubard (1998, Survey Methodology) do. If all or none are true the clusters
+    say nothing about it, and each counts once. NaN without any count.
+    """
+    counts = np.asarray(counts, dtype=float)
+    number = len(counts)
+    if not number:
+        return np.nan, np.nan
+    share = counts.mean()
+    codes = np.arange(number) if clusters is None else pd.factorize(clusters)[0]
+    sizes, hits = np.bincount(codes), np.bincount(codes, weights=counts)
+    effect = number / len(sizes)
+    if 0 < share < 1 and len(sizes) > 1:
+        scatter = len(sizes) / (len(sizes) - 1) * ((hits - share * sizes) ** 2).sum() / number**2
+        effect = max(1.0, scatter / (share * (1 - share) / (number - 1)))
+    size = number / effect
+    centre = share + Z**2 / (2 * size)
+    half = Z * np.sqrt(share * (1 - share) / size + Z**2 / (4 * size**2))
+    low, high = (100 * (centre + side * half) / (1 + Z**2 / size) for side in (-1, 1))
+    return max(0.0, low), min(100.0, high)
+
+
+def mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tuple[float, float]:
+    """The central 95 % of the means of as many values drawn with replacement (bootstrap)."""
+    values = np.asarray(values, dtype=float)
+    if not len(values):
+        return np.nan, np.nan
+    rng = np.random.default_rng([seed, 4])
+    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def sampling(name: str, interval: tuple[float, float]) -> dict[str, float]:
+    """The two columns of a score's interval over perturbations."""
+    return {f"{name}_sampling_{end}": value for end, value in zip(("low", "high"), interval, strict=True)}
