@@ -163,6 +163,34 @@ rule benchmark_table:
         "../scripts/benchmark_table.py"
 
 
+rule plate_maps:
+    input:
+        profiles=[file_of(plate, annotated_level(plate, CONFIG)) for plate in PLATES],
+    output:
+        png="benchmark/figures/plate_maps.png",
+        svg="benchmark/figures/plate_maps.svg",
+        csv="benchmark/figures/plate_maps.csv",
+        wells="benchmark/figures/plate_maps_wells.csv",
+    log:
+        "logs/plate_maps.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        plates=[{name: plate[name] for name in ("plate_map", "perturbation")} for plate in PLATES],
+        controls=CONFIG["controls"],
+        group=BENCHMARK["group"],
+        clinical_phase=BENCHMARK["clinical_phase"],
+        code=code_digest("plate_maps.py"),
+    message:
+        "Plate maps by control type"
+    script:
+        "../scripts/plate_maps.py"
+
+
 rule benchmark_figures:
     input:
         **{metric: f"benchmark/{metric}.csv" for metric in SCORED + PRECISION},

@@ -175,6 +175,7 @@ def benchmark_results():
     figures = [
         f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in FIGURE_FILES
     ]
+    figures += [*rules.plate_maps.output]
     consensus = [
         f"benchmark/consensus/{feature_set}/{condition}_{operation}.parquet"
         for operation in CONFIG["consensus"]

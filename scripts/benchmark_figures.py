@@ -277,9 +277,7 @@ def draw(metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = ()) ->
             axes.set_axisbelow(True)
             axes.tick_params(axis="y", length=0)
             if column.chance:
-                axes.axvline(
-                    chance_level(scores), color="0.45", linestyle=(0, (4, 3)), linewidth=1, zorder=0
-                )
+                axes.axvline(chance_level(scores), color="0.45", linestyle=(0, (4, 3)), linewidth=1, zorder=0)
             for i, (_, part) in enumerate(rows):
                 for score in part.to_dict("records"):
                     lane = step * i + sets.index(score[BOUNDARY])

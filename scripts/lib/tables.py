@@ -113,6 +113,12 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
     return profiles
 
 
+def read_metadata(path: str | Path) -> pd.DataFrame:
+    """Read the metadata of a profile that the workflow wrote: one row a well, `Metadata_*` alone."""
+    names = [name for name in pq.read_schema(path).names if name.startswith("Metadata_")]
+    return pq.read_table(path, columns=names).to_pandas()
+
+
 def is_text(name: str) -> bool:
     """Whether a profile's column is read as text: metadata, except for counts and flags."""
     name = name.removeprefix("Image_")

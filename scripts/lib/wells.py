@@ -15,6 +15,11 @@ def row_name(number: int) -> str:
     return chr(64 + number) if number <= 26 else "A" + chr(64 + number - 26)
 
 
+def row_number(name: str) -> int:
+    """The row of a letter, counted from 1: A is 1, Z is 26, AA is 27."""
+    return ord(name) - 64 if len(name) == 1 else 26 + ord(name[1]) - 64
+
+
 def well_name(text: str) -> str:
     """`a1`, `A1`, `A001` and `A01 ` as `A01`.
 

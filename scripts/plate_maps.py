@@ -1,0 +1,307 @@
+"""Draw the plate maps by control type, and how far the compounds are in the clinic (the paper's Figure 1).
+
+Plates that name one plate map in the sample sheet share a panel; of plates that name none, those with
+the same reagents in the same wells. What is in a well comes from the annotated profiles, so that the figure
+shows what the benchmark sees. A well's colour and shape say its control type. Where the annotation has a
+clinical phase, the perturbations of each phase are counted below. Every number stands in the table beside
+the figure, every well in a second one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.figures import BLUES, GREY, REDS, STYLE, save
+from lib.logs import logged
+from lib.replicates import labels
+from lib.tables import read_metadata, whole
+from lib.wells import row_name, row_number, well_order
+
+TREATMENT, EMPTY = "treatment", "empty"
+# Rows and columns of the plates that are sold, from 6 wells to 1,536.
+FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
+WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
+ACROSS = {True: 2, False: 3}  # so many of them in a row
+# Colour and shape of a kind of well; further control types take the rest in turn.
+NEGATIVE = (BLUES[0], "s")
+TREATED = ("#BBBBBB", "o")
+NOTHING = ("white", "o")
+CONTROLS = ((REDS[0], "^"), (BLUES[2], "D"), (REDS[1], "v"), (REDS[2], "P"), (BLUES[1], "X"), ("black", "*"))
+# Development phases in their order; others come after them by name.
+PHASES = (
+    "preclinical",
+    "phase 1",
+    "phase 1/phase 2",
+    "phase 2",
+    "phase 2/phase 3",
+    "phase 3",
+    "launched",
+    "withdrawn",
+)
+NOT_ANNOTATED = "not annotated"
+COLUMNS = [
+    "plate_map",
+    "perturbation_type",
+    "plates",
+    "control_type",
+    "clinical_phase",
+    "wells",
+    "perturbations",
+]
+
+
+def wells_of_plate(
+    metadata: pd.DataFrame, plate: Mapping[str, str], controls: Mapping[str, str], group: str
+) -> pd.DataFrame:
+    """The wells of one plate: well, control_type, perturbation.
+
+    `control_type` is that of the column `controls["column"]`, else treatment, or empty without a
+    perturbation.
+    """
+    perturbation = labels(metadata, group)
+    column = f"Metadata_{controls['column']}"
+    control = metadata[column] if column in metadata else pd.Series(pd.NA, index=metadata.index)
+    control = control.astype("str").mask(control.isna() | (control == ""))
+    kind = perturbation.notna().map({True: TREATMENT, False: EMPTY})
+    return pd.DataFrame(
+        {
+            "perturbation_type": plate["perturbation"],
+            "Metadata_Well": metadata["Metadata_Well"],
+            "control_type": control.fillna(kind),
+            "perturbation": perturbation,
+        }
+    )
+
+
+def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataFrame:
+    """The wells of every layout: plate_map, plates (how many), then as `wells_of_plate`, in plate order.
+
+    `parts` holds each plate's row of the sample sheet and its wells. A plate map has every well that one of
+    its plates has.
+    """
+    found: dict[Any, list[pd.DataFrame]] = {}
+    for plate, wells in parts:
+        content = tuple(wells.sort_values("Metadata_Well").astype("str").itertuples(index=False, name=None))
+        found.setdefault(plate["plate_map"] or content, []).append(wells)
+    tables = []
+    for number, (key, of_key) in enumerate(found.items(), start=1):
+        wells = pd.concat(of_key).drop_duplicates("Metadata_Well")
+        wells = wells.sort_values("Metadata_Well", key=lambda column: column.map(well_order))
+        wells.insert(0, "plate_map", Path(key).stem if isinstance(key, str) else f"layout {number}")
+        wells.insert(1, "plates", len(of_key))
+        tables.append(wells)
+    return pd.concat(tables, ignore_index=True)
+
+
+def phases(
+    parts: Sequence[tuple[Mapping[str, str], pd.DataFrame, pd.DataFrame]], column: str, negcon: str
+) -> pd.DataFrame:
+    """How many perturbations of each type are in each clinical phase: perturbation_type,
+    clinical_phase, perturbations.
+
+    Only types whose metadata have `column`; negative controls are left out, a perturbation without a
+    phase is `not annotated`. `parts` holds plate, wells and metadata of each plate.
+    """
+    known = []
+    for plate, wells, metadata in parts:
+        if column in metadata and metadata[column].notna().any():
+            of_plate = wells.assign(clinical_phase=metadata[column], type=plate["perturbation"])
+            known.append(of_plate[wells["perturbation"].notna() & (wells["control_type"] != negcon)])
+    if not known:
+        return pd.DataFrame(columns=["perturbation_type", "clinical_phase", "perturbations"])
+    first = pd.concat(known).groupby(["type", "perturbation"], sort=True)["clinical_phase"].first()
+    counted = first.fillna(NOT_ANNOTATED).groupby(level="type").value_counts().rename("perturbations")
+    table = counted.reset_index().rename(columns={"type": "perturbation_type"})
+    return table.sort_values(
+        ["perturbation_type", "clinical_phase"],
+        key=lambda values: values.map(phase_order) if values.name == "clinical_phase" else values,
+        ignore_index=True,
+    )
+
+
+def phase_order(phase: str) -> tuple[int, str]:
+    """Sort key of a phase: by development, others by name, what is not annotated last."""
+    if phase == NOT_ANNOTATED:
+        return len(PHASES) + 1, phase
+    known = phase.lower()
+    return (PHASES.index(known) if known in PHASES else len(PHASES)), phase
+
+
+def counts(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
+    """Wells and perturbations of each control type on each plate map, in the order of the legend."""
+    keys = ["plate_map", "perturbation_type", "plates", "control_type"]
+    table = wells.groupby(keys, sort=False).agg(
+        wells=("Metadata_Well", "size"), perturbations=("perturbation", "nunique")
+    )
+    order = kinds(wells["control_type"], negcon)
+    maps = list(dict.fromkeys(wells["plate_map"]))
+    table = table.reset_index()
+    rank = [(maps.index(row.plate_map), order.index(row.control_type)) for row in table.itertuples()]
+    return table.iloc[sorted(range(len(table)), key=rank.__getitem__)].reset_index(drop=True)
+
+
+def kinds(control_types: pd.Series, negcon: str) -> list[str]:
+    """The kinds of wells that there are: treatments, negative controls, others by name, empty wells."""
+    others = sorted(set(control_types) - {TREATMENT, negcon, EMPTY})
+    return [kind for kind in (TREATMENT, negcon, *others, EMPTY) if kind in set(control_types)]
+
+
+def looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
+    """Colour and shape of each kind of well."""
+    found = {TREATMENT: TREATED, negcon: NEGATIVE, EMPTY: NOTHING}
+    others = [kind for kind in order if kind not in found]
+    return found | {kind: CONTROLS[i % len(CONTROLS)] for i, kind in enumerate(others)}
+
+
+def plate_size(wells: Sequence[str]) -> tuple[int, int]:
+    """Rows and columns of the smallest plate sold that has all `wells`, else just as many as they need."""
+    rows = max(row_number(well.rstrip("0123456789")) for well in wells)
+    columns = max(well_order(well)[2] for well in wells)
+    fitting = [size for size in FORMATS if size[0] >= rows and size[1] >= columns]
+    return fitting[0] if fitting else (rows, columns)
+
+
+def draw_plate(
+    axes: Axes, wells: pd.DataFrame, table: pd.DataFrame, look: Mapping[str, Any], width: float
+) -> None:
+    """One plate map: wells at their place, rows lettered, columns numbered, counts in the legend."""
+    rows, columns = plate_size(wells["Metadata_Well"].tolist())
+    cell = min(72 * width / columns, 24)
+    for row in table.itertuples():
+        colour, shape = look[row.control_type]
+        of_kind = wells.loc[wells["control_type"] == row.control_type, "Metadata_Well"]
+        said = f"{row.control_type}: {row.wells} wells"
+        if row.control_type == TREATMENT or row.perturbations > 1:
+            said += f", {row.perturbations} perturbations"
+        axes.scatter(
+            [well_order(well)[2] for well in of_kind],
+            [row_number(well.rstrip("0123456789")) for well in of_kind],
+            s=(0.62 * cell) ** 2,
+            marker=shape,
+            color=colour,
+            edgecolor="0.55" if colour == "white" else "none",
+            linewidth=0.6,
+            label=said,
+        )
+    axes.set_xlim(0.4, columns + 0.6)
+    axes.set_ylim(rows + 0.6, 0.4)
+    axes.set_aspect("equal")
+    every = 1 if columns <= 24 else 2
+    small = 7 if columns <= 24 else 6
+    axes.set_xticks(range(1, columns + 1, every), range(1, columns + 1, every), fontsize=small)
+    axes.set_yticks(range(1, rows + 1), [row_name(row) for row in range(1, rows + 1)], fontsize=small)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_color("0.7")
+    number = int(wells["plates"].iloc[0])
+    kind = wells["perturbation_type"].iloc[0]
+    title = f"{wells['plate_map'].iloc[0]} ({kind}, {number} plate{'s' if number > 1 else ''})"
+    axes.set_title(title, loc="left", fontsize=9.5)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0, -0.01),
+        ncols=2 if columns > 12 else 1,
+        frameon=False,
+        fontsize=7.5,
+        handletextpad=0.3,
+        columnspacing=1.2,
+        scatterpoints=1,
+        markerscale=min(1.0, 9 / (0.62 * cell)),
+    )
+
+
+def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
+    """Bars: how many perturbations of one type are in each clinical phase."""
+    places = range(len(table))
+    shades = [GREY if phase == NOT_ANNOTATED else BLUES[0] for phase in table["clinical_phase"]]
+    axes.barh(places, table["perturbations"], height=0.7, color=shades, alpha=0.75)
+    for place, number in zip(places, table["perturbations"], strict=True):
+        axes.annotate(
+            str(number), (number, place), (3, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.set_yticks(places, table["clinical_phase"])
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set_xlim(0, 1.1 * table["perturbations"].max())
+    axes.tick_params(axis="y", length=0)
+    kind = table["perturbation_type"].iloc[0]
+    axes.set_title(f"Clinical phase ({kind})", loc="left", fontsize=9.5)
+    axes.set_xlabel("perturbations")
+
+
+def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
+    """The figure: a panel a plate map, then one a perturbation type with clinical phases."""
+    table = counts(wells, negcon)
+    look = looks(kinds(wells["control_type"], negcon), negcon)
+    maps = [part for _, part in wells.groupby("plate_map", sort=False)]
+    bars = [part for _, part in clinical.groupby("perturbation_type", sort=False)]
+    sizes = [plate_size(part["Metadata_Well"].tolist()) for part in maps]
+    large = max(columns for _, columns in sizes) > 12
+    width, across = WIDTH[large], min(ACROSS[large], len(maps))
+    heights = []
+    for start in range(0, len(maps), across):
+        tallest = max(width * rows / columns for rows, columns in sizes[start : start + across])
+        entries = max(len(set(part["control_type"])) for part in maps[start : start + across])
+        heights.append(tallest + 0.75 + 0.17 * math.ceil(entries / (2 if large else 1)))
+    below = [0.9 + 0.24 * max(len(part) for part in bars)] if bars else []
+    figure = plt.figure(
+        figsize=((width + 0.5) * across, 0.3 + sum(heights) + sum(below)), layout="constrained"
+    )
+    figure.suptitle("Plate maps", fontsize=11, fontweight="bold", x=0.01, ha="left")
+    # parts of a figure of their own, since the names of the phases would narrow the plates
+    upper, *lower = figure.subfigures(1 + len(below), 1, height_ratios=[sum(heights), *below], squeeze=False)[
+        :, 0
+    ]
+    grid = upper.add_gridspec(len(heights), across, height_ratios=heights)
+    for i, part in enumerate(maps):
+        axes = upper.add_subplot(grid[i // across, i % across])
+        draw_plate(axes, part, table[table["plate_map"] == part["plate_map"].iloc[0]], look, width)
+    for i, part in enumerate(bars):
+        draw_phases(lower[0].add_subplot(1, max(2, len(bars)), i + 1), part)
+    return figure
+
+
+def main(
+    profiles: Sequence[str],
+    plates: Sequence[Mapping[str, str]],
+    outputs: Mapping[str, str],
+    controls: Mapping[str, str],
+    group: str,
+    clinical_phase: str,
+) -> None:
+    """Draw the plates' maps; `plates` holds each plate's row of the sample sheet, in order."""
+    plt.rcParams.update(STYLE)
+    parts = []
+    for path, plate in zip(profiles, plates, strict=True):
+        metadata = read_metadata(path)
+        parts.append((plate, wells_of_plate(metadata, plate, controls, group), metadata))
+    wells = layouts([(plate, of_plate) for plate, of_plate, _ in parts])
+    clinical = phases(parts, clinical_phase, controls["negcon"])
+    save(draw(wells, clinical, controls["negcon"]), [outputs["png"], outputs["svg"]])
+    numbers = pd.concat([counts(wells, controls["negcon"]), clinical], ignore_index=True)[COLUMNS]
+    for name, table in (("csv", numbers), ("wells", wells)):
+        with whole(outputs[name]) as part:
+            whole_numbers = table.select_dtypes("number").columns
+            table.astype(dict.fromkeys(whole_numbers, "Int64")).to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            list(snakemake.params.plates),
+            {name: snakemake.output[name] for name in ("png", "svg", "csv", "wells")},
+            dict(snakemake.params.controls),
+            snakemake.params.group,
+            snakemake.params.clinical_phase,
+        )

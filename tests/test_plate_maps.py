@@ -1,0 +1,157 @@
+"""The figure of the plate maps: every well at its place, every number in the table beside it."""
+
+import matplotlib
+import pandas as pd
+import pytest
+
+from lib.tables import write_profiles
+from lib.wells import row_name, row_number
+from plate_maps import counts, draw, kinds, layouts, looks, main, phases, plate_size, wells_of_plate
+
+CONTROLS = {"column": "control_type", "negcon": "negcon"}
+GROUP = "Metadata_broad_sample"
+
+
+def metadata(rows: list[tuple], **columns) -> pd.DataFrame:
+    """Wells with their control type and perturbation, missing where None."""
+    names = ["Metadata_Well", "Metadata_control_type", "Metadata_broad_sample"]
+    return pd.DataFrame(rows, columns=names).assign(**columns)
+
+
+SMALL = [
+    ("A01", "negcon", None),
+    ("A02", None, "x"),
+    ("A03", "", "x"),
+    ("B01", "poscon_cp", "y"),
+    ("B02", None, None),
+    ("B03", None, "empty"),
+    ("H12", None, "z"),
+]
+COMPOUND = {"plate_map": "maps/compound.txt", "perturbation": "compound"}
+
+
+def of_plate(rows: list[tuple], plate: dict[str, str] = COMPOUND, **columns):
+    table = metadata(rows, **columns)
+    return plate, wells_of_plate(table, plate, CONTROLS, GROUP), table
+
+
+def test_the_control_type_of_every_well():
+    _, wells, _ = of_plate(SMALL)
+    expected = ["negcon", "treatment", "treatment", "poscon_cp", "empty", "empty", "treatment"]
+    assert wells["control_type"].tolist() == expected
+
+
+def test_another_column_and_word_for_controls():
+    table = metadata([("A01", None, "x"), ("A02", None, "y")], Metadata_role=["DMSO", None])
+    wells = wells_of_plate(table, COMPOUND, {"column": "role", "negcon": "DMSO"}, GROUP)
+    assert wells["control_type"].tolist() == ["DMSO", "treatment"]
+    without = wells_of_plate(table, COMPOUND, {"column": "nowhere", "negcon": "DMSO"}, GROUP)
+    assert without["control_type"].tolist() == ["treatment", "treatment"]
+
+
+def test_plates_of_one_map_share_a_panel_and_no_well_is_lost():
+    first, second = of_plate(SMALL), of_plate([*SMALL[1:], ("C10", None, "w")])
+    wells = layouts([part[:2] for part in (first, second)])
+    assert wells["plate_map"].unique().tolist() == ["compound"]
+    assert wells["plates"].unique().tolist() == [2]
+    assert wells["Metadata_Well"].tolist() == ["A01", "A02", "A03", "B01", "B02", "B03", "C10", "H12"]
+
+
+def test_without_a_plate_map_equal_layouts_share_a_panel():
+    nameless = {"plate_map": "", "perturbation": "orf"}
+    parts = [of_plate(rows, nameless)[:2] for rows in (SMALL, SMALL[::-1], SMALL[:4])]
+    wells = layouts(parts)
+    assert wells.groupby("plate_map")["plates"].first().to_dict() == {"layout 1": 2, "layout 2": 1}
+
+
+def test_the_counts_by_hand():
+    table = counts(layouts([of_plate(SMALL)[:2]]), "negcon").set_index("control_type")
+    assert table["wells"].to_dict() == {"treatment": 3, "negcon": 1, "poscon_cp": 1, "empty": 2}
+    assert table["perturbations"].to_dict() == {"treatment": 2, "negcon": 0, "poscon_cp": 1, "empty": 0}
+    assert list(table.index) == kinds(pd.Series(table.index), "negcon")
+
+
+def test_every_kind_of_control_has_its_own_look():
+    order = ["treatment", "negcon", "poscon_cp", "poscon_diverse", "poscon_orf", "sentinel", "empty"]
+    look = looks(order, "negcon")
+    assert len({look[kind] for kind in order}) == len(order)
+    shapes = [look[kind][1] for kind in order if kind not in ("treatment", "empty")]
+    assert len(set(shapes)) == len(shapes), "told apart without colour"
+
+
+@pytest.mark.parametrize(
+    ("last", "size"),
+    [
+        ("A01", (2, 3)),
+        ("B03", (2, 3)),
+        ("D06", (4, 6)),
+        ("E06", (6, 8)),
+        ("H12", (8, 12)),
+        ("P24", (16, 24)),
+        ("A25", (32, 48)),
+        ("AF48", (32, 48)),
+        ("AG50", (33, 50)),
+    ],
+)
+def test_the_plate_is_the_smallest_that_has_the_wells(last, size):
+    assert plate_size(["A01", last]) == size
+
+
+def test_rows_by_letter():
+    assert [row_number(row_name(row)) for row in range(1, 33)] == list(range(1, 33))
+
+
+def test_phases_are_counted_once_a_compound_in_their_order():
+    named = ["", "Launched", "Launched", None, None, None, "Phase 1"]
+    phase = pd.Series(named, dtype="str").replace("", pd.NA)
+    with_phase = of_plate(SMALL, Metadata_clinical_phase=phase)
+    guides = of_plate(SMALL, {"plate_map": "maps/crispr.txt", "perturbation": "crispr"})
+    table = phases([with_phase, with_phase, guides], "Metadata_clinical_phase", "negcon")
+    assert table.to_numpy().tolist() == [
+        ["compound", "Phase 1", 1],
+        ["compound", "Launched", 1],
+        ["compound", "not annotated", 1],
+    ]
+    assert phases([guides], "Metadata_clinical_phase", "negcon").empty
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 6), (8, 12), (16, 24), (32, 48)])
+def test_every_well_is_drawn_at_its_place(rows, columns):
+    layout = [
+        (f"{row_name(row)}{column:02d}", "negcon" if column == 1 else None, f"p{row}")
+        for row in range(1, rows + 1)
+        for column in range(1, columns + 1)
+    ]
+    wells = layouts([of_plate(layout)[:2]])
+    figure = draw(wells, phases([], "x", "negcon"), "negcon")
+    (axes,) = (axes for part in figure.subfigs for axes in part.axes)
+    drawn = {tuple(place) for marks in axes.collections for place in marks.get_offsets().astype(int).tolist()}
+    assert drawn == {(column, row) for row in range(1, rows + 1) for column in range(1, columns + 1)}
+    assert [label.get_text() for label in axes.get_yticklabels()][-1] == row_name(rows)
+    said = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert said[0] == f"treatment: {rows * (columns - 1)} wells, {rows} perturbations"
+    assert said[1] == f"negcon: {rows} wells, {rows} perturbations"
+    matplotlib.pyplot.close("all")
+
+
+def test_figure_and_tables_are_written(tmp_path):
+    paths = []
+    for name in "ab":
+        table = metadata(SMALL, Metadata_clinical_phase="Launched").astype("str").assign(Cells_F=1.0)
+        paths.append(str(tmp_path / f"{name}.parquet"))
+        write_profiles(table, paths[-1], {})
+    names = {"png": "p.png", "svg": "p.svg", "csv": "p.csv", "wells": "p_wells.csv"}
+    outputs = {kind: str(tmp_path / name) for kind, name in names.items()}
+    main(paths, [COMPOUND, COMPOUND], outputs, CONTROLS, GROUP, "Metadata_clinical_phase")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    numbers = pd.read_csv(outputs["csv"], keep_default_na=False)
+    assert numbers["control_type"].tolist() == ["treatment", "negcon", "poscon_cp", "empty", ""]
+    assert numbers["clinical_phase"].tolist() == ["", "", "", "", "Launched"]
+    assert numbers["perturbations"].tolist() == [2, 0, 1, 0, 3]
+    words = (tmp_path / "p.svg").read_text()
+    for row in numbers.itertuples():
+        assert f"{row.control_type}: {row.wells} wells" in words or row.clinical_phase in words
+    assert len(pd.read_csv(outputs["wells"])) == len(SMALL)
+    first = (tmp_path / "p.svg").read_bytes()
+    main(paths, [COMPOUND, COMPOUND], outputs, CONTROLS, GROUP, "Metadata_clinical_phase")
+    assert (tmp_path / "p.svg").read_bytes() == first
