@@ -20,6 +20,7 @@ from lib.experiment import (
     chosen_plates,
     comparisons,
     conditions,
+    exported_levels,
     feature_set_levels,
     file_of,
     levels_of,
@@ -63,6 +64,7 @@ PLATES = checked(read_plates, CONFIG_FILE.parent / CONFIG["plates"], LEVELS)
 BY_NAME = {(plate["batch"], plate["plate"]): plate for plate in PLATES}
 ONLY = None if CONFIG["only"] is None else str(CONFIG["only"]).split(",")
 CHOSEN = checked(chosen_plates, PLATES, ONLY)
+EXPORTED = checked(exported_levels, CONFIG)
 BATCHES = {}
 for plate in PLATES:
     BATCHES.setdefault(plate["batch"], []).append(plate)

@@ -47,9 +47,9 @@ def batch_results():
 
 
 def profile_files(plate, level):
-    """The profile of a plate at a level, and the formats that selected profiles are exported to."""
+    """The profile of a plate at a level, and the formats that it is exported to."""
     profiles = file_of(plate, level)
-    formats = CONFIG["export"] if "_feature_select" in level else []
+    formats = CONFIG["export"] if level in EXPORTED else []
     return [profiles] + [f"{profiles.removesuffix('.parquet')}.{kind}" for kind in formats]
 
 

@@ -206,13 +206,14 @@ rule spherize:
 
 rule export:
     input:
-        profiles=f"{PROFILES}_{{level}}.parquet",
+        profiles=f"{PROFILES}{{suffix}}.parquet",
     output:
-        exported=f"{PROFILES}_{{level}}.csv.gz",
+        exported=f"{PROFILES}{{suffix}}.{{kind}}",
     log:
-        "logs/export/{batch}/{plate}_{level}.log",
+        "logs/export/{batch}/{plate}{suffix}.{kind}.log",
     wildcard_constraints:
-        level=r"normalized_feature_select\w+",
+        suffix="|".join(map(re.escape, LEVELS.values())),
+        kind=r"csv\.gz|h5ad",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -220,8 +221,10 @@ rule export:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
+        level=lambda wildcards: next(level for level, added in LEVELS.items() if added == wildcards.suffix),
+        channels=[channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])],
         code=code_digest("export.py"),
     message:
-        "{wildcards.plate}: exporting {wildcards.level} as csv.gz"
+        "{wildcards.plate}: exporting {params.level} as {wildcards.kind}"
     script:
         "../scripts/export.py"

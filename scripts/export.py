@@ -1,19 +1,25 @@
-"""Write a plate's profiles as csv.gz under the name that the profiling recipe gives them.
+"""Write a plate's profiles in a further format, under the name that the profiling recipe gives them.
 
-The same rows, columns and values as the Parquet file beside it: floats are written with all their
-digits, missing values as nothing. The same profiles give the same bytes.
+`csv.gz`: the same rows, columns and values as the Parquet file beside it; floats are written with all their
+digits, missing values as nothing. `h5ad`: an AnnData object; observations are wells (`plate:well`) with their
+metadata, variables are features with compartment, family and channel, and `uns` holds what made the profiles.
+The same profiles give the same bytes.
 """
 
 import gzip
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import anndata
 import pandas as pd
 
 from lib.logs import logged
-from lib.tables import read_profiles, whole
+from lib.tables import feature_columns, read_profiles, read_provenance, whole
 
 
-def export(profiles: pd.DataFrame, path: str | Path) -> None:
+def write_csv(profiles: pd.DataFrame, path: str | Path) -> None:
     """Write `profiles` (one row a well) to `path` as gzipped, comma-separated text."""
     # without a time in its header, a gzip file depends on its content alone
     with (
@@ -24,6 +30,71 @@ def export(profiles: pd.DataFrame, path: str | Path) -> None:
         profiles.to_csv(packed, index=False)
 
 
+def plain(values: pd.Series) -> pd.Series:
+    """Text as categories of Python strings: AnnData's files hold neither pandas' strings nor missing text."""
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values
+    categories = pd.Index(sorted(values.dropna().unique()), dtype=object)
+    return values.astype(object).astype(pd.CategoricalDtype(categories))
+
+
+def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
+    """The channels in the names of features: those described, and those whose intensity is measured."""
+    parts = [feature.split("_") for feature in features]
+    measured = [words[3] for words in parts if len(words) == 4 and words[1] == "Intensity"]
+    return list(dict.fromkeys([*described, *measured]))
+
+
+def described_features(features: Sequence[str], channels: Sequence[str]) -> pd.DataFrame:
+    """What CellProfiler's names say of the features: compartment, family, channel, one row a feature.
+
+    A pair of channels is `A|B`. Of a name that is built otherwise (a network's), only what stands before
+    the first underscore is known.
+    """
+    known = channels_of(features, channels)
+    rows = []
+    for feature in features:
+        compartment, *rest = feature.split("_")
+        of_channel = dict.fromkeys(word for word in rest[1:] if word in known)
+        rows.append((compartment, rest[0] if len(rest) > 1 else None, "|".join(of_channel) or None))
+    return pd.DataFrame(rows, columns=["compartment", "family", "channel"], dtype="str")
+
+
+def to_anndata(
+    profiles: pd.DataFrame, made_by: Mapping[str, Any], level: str, channels: Sequence[str] = ()
+) -> anndata.AnnData:
+    """Profiles as AnnData: X (wells, features) float64 with NaN where missing, obs, var and uns.
+
+    `uns` holds the level and, as JSON, the provenance that the Parquet file carries. Metadata columns keep
+    their names.
+    """
+    features = feature_columns(profiles)
+    obs = profiles[[name for name in profiles if name not in set(features)]]
+    names = obs["Metadata_Plate"].str.cat(obs["Metadata_Well"], sep=":")
+    obs = obs.apply(plain).set_axis(pd.Index(list(names), dtype=object))
+    obs.columns = pd.Index(obs.columns, dtype=object)
+    var = described_features(features, channels).apply(plain).set_axis(pd.Index(features, dtype=object))
+    var.columns = pd.Index(var.columns, dtype=object)
+    uns = {"level": level, "provenance": json.dumps(made_by, sort_keys=True, default=str)}
+    return anndata.AnnData(X=profiles[features].to_numpy(float), obs=obs, var=var, uns=uns)
+
+
+def main(profiles: str, exported: str, level: str, channels: Sequence[str]) -> None:
+    """Write the profiles in the format that the name of `exported` ends in."""
+    table = read_profiles(profiles)
+    if exported.endswith(".csv.gz"):
+        write_csv(table, exported)
+        return
+    converted = to_anndata(table, read_provenance(profiles), level, channels)
+    with whole(exported) as part:
+        converted.write_h5ad(part, compression="gzip")
+
+
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        export(read_profiles(snakemake.input.profiles), snakemake.output.exported)
+        main(
+            snakemake.input.profiles,
+            snakemake.output.exported,
+            snakemake.params.level,
+            list(snakemake.params.channels),
+        )

@@ -50,6 +50,19 @@ def spherized_from(config: Mapping[str, Any]) -> str:
     return config["spherize"]["level"] or f"normalized{INFIX[config['feature_select']['reference']]}"
 
 
+def exported_levels(config: Mapping[str, Any]) -> list[str]:
+    """The levels of profiles that are exported: all of them, unless the config names some.
+
+    Raises:
+        InputError: when the config names one that does not exist.
+    """
+    asked = config["export_levels"]
+    unknown = [level for level in asked or () if level not in LEVELS]
+    if unknown:
+        raise InputError(f"export_levels: {listed(unknown)} is none of {listed(LEVELS)}.")
+    return list(LEVELS) if asked is None else asked
+
+
 def judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Whether a plate belongs to a condition of the benchmark."""
     return all(plate.get(column) == value for column, value in config["benchmark"]["where"].items())
