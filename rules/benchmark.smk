@@ -1,6 +1,9 @@
 # The two benchmark figures: one job a condition (or pair of conditions) and feature set.
 
 CONDITIONS = checked(conditions, PLATES, CONFIG)
+CONDITION_OF = {
+    (plate["batch"], plate["plate"]): name for name, plates in CONDITIONS.items() for plate in plates
+}
 COMPARISONS = comparisons(CONDITIONS, CONFIG)
 FEATURE_SETS = checked(
     feature_set_levels, [plate for plates in CONDITIONS.values() for plate in plates], CONFIG

@@ -6,15 +6,15 @@ ENVIRONMENT_FOLDER = of_workflow(f"{workflow.basedir}/.environments/cellprofiler
 CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
 IN_CONTAINER = CONTAINER_IMAGE if ENVIRONMENT == "container" else None
 # The scripts around CellProfiler need a Python, but no package: in conda and in the container, theirs.
-PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else of_workflow(sys.executable)
-CELLPROFILER = shlex.quote(
+PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else shlex.quote(of_workflow(sys.executable))
+CELLPROFILER = in_shell(
     {
         "built": f"{ENVIRONMENT_FOLDER}/bin/cellprofiler",
         "conda": "cellprofiler",
         "container": "cellprofiler",
     }.get(ENVIRONMENT, located(ENVIRONMENT) if "/" in ENVIRONMENT else ENVIRONMENT)
 )
-RUN = of_workflow(SCRIPTS)
+RUN = shlex.quote(of_workflow(SCRIPTS))
 # The published container lacks numba, which the accelerated modules are compiled with.
 ACCELERATED = CONFIG["cellprofiler"]["accelerate"] and ENVIRONMENT != "container"
 PLUGINS = f"--plugins {RUN}/cellprofiler_plugins" if ACCELERATED else ""
@@ -51,7 +51,7 @@ rule cellprofiler_environment:
     message:
         "Building the CellProfiler environment (once)"
     shell:
-        f"{of_workflow(sys.executable)} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
+        f"{shlex.quote(of_workflow(sys.executable))} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
 
 
 rule illumination_pipeline:
@@ -134,7 +134,7 @@ rule illumination:
         "{wildcards.plate}: illumination functions"
     shell:
         f"{PYTHON} {RUN}/illumination.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        " --load-data {input.load_data:q} --plate {wildcards.plate} --channels {params.channels}"
+        " --load-data {input.load_data:q} --plate {wildcards.plate} --channels {params.channels:q}"
         " {params.plugins} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"
 
 

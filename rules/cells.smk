@@ -25,7 +25,7 @@ rule single_cells:
         plate="{plate}",
         published=lambda wildcards: source(plate_of(wildcards)) == "cellprofiler",
         compartments=COMPARTMENTS,
-        image_pattern=CONFIG["single_cells"]["site_pattern"],
+        image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
         bad_sites=CONFIG["single_cells"]["bad_sites"],
         code=code_digest("single_cells.py"),
     message:
@@ -54,7 +54,7 @@ rule aggregate:
         batch="{batch}",
         plate="{plate}",
         operation=CONFIG["aggregate"]["operation"],
-        exclude_features=CONFIG["aggregate"]["exclude_features"],
+        exclude_features=as_written(CONFIG["aggregate"]["exclude_features"]),
         code=code_digest("aggregate.py"),
     message:
         "{wildcards.plate}: cells to wells"

@@ -11,7 +11,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.cellprofiler import compartments
 from lib.code import code_digest, digest_of
-from lib.config import complete_config
+from lib.config import complete_config, refuse_templates, writable
 from lib.errors import InputError
 from lib.experiment import (
     LEVELS,
@@ -25,6 +25,7 @@ from lib.experiment import (
     file_of,
     levels_of,
     plates_of_split,
+    refuse_missing,
     spherized_from,
 )
 from lib.plates import is_address, read_plates, source
@@ -47,9 +48,7 @@ RESULTS = os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 
 def located(location):
     """A path of the experiment, as the rules see it from the results folder; an address as it is."""
-    if is_address(location):
-        return location
-    return os.path.relpath(CONFIG_FILE.parent / location, RESULTS)
+    return location if is_address(location) else from_results(CONFIG_FILE.parent / location)
 
 
 def of_workflow(path):
@@ -57,9 +56,24 @@ def of_workflow(path):
 
     Relative, so that a project that is moved together with its results is not run again.
     """
-    return os.path.relpath(path, RESULTS)
+    return from_results(path)
 
 
+def from_results(path):
+    """A path relative to the results folder; braces would be wildcards to Snakemake."""
+    relative = os.path.relpath(path, RESULTS)
+    if "{" in relative or "}" in relative:
+        raise WorkflowError(f"{path}: rename it, since Snakemake reads {{ and }} in a path as a wildcard.")
+    return relative
+
+
+def as_written(value):
+    """A parameter in whose text braces, as in the pattern \\d{2}, are no wildcards."""
+    return lambda wildcards: value
+
+
+checked(refuse_templates, workflow.configfiles)
+checked(writable, RESULTS)
 PLATES = checked(read_plates, CONFIG_FILE.parent / CONFIG["plates"], LEVELS)
 BY_NAME = {(plate["batch"], plate["plate"]): plate for plate in PLATES}
 ONLY = None if CONFIG["only"] is None else str(CONFIG["only"]).split(",")
@@ -68,6 +82,9 @@ EXPORTED = checked(exported_levels, CONFIG)
 BATCHES = {}
 for plate in PLATES:
     BATCHES.setdefault(plate["batch"], []).append(plate)
+# Only the process that plans sees what lies where: a job's machine may have other disks.
+if workflow.is_main_process and not workflow.storage_settings.default_storage_provider:
+    checked(refuse_missing, CHOSEN, CONFIG, CONFIG_FILE, RESULTS)
 STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]
 if STARTS_WITH_IMAGES and "assay" not in CONFIG:
     raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")

@@ -26,10 +26,10 @@ if CONFIG["fetch"]:
 
 # Hard links where possible: Snakemake drops its own copy afterwards, and a plate is 60 GB.
 COPY = (
-    "(cp -rlT {input.stored:q} {output.fetched:q} || cp -rT {input.stored:q} {output.fetched:q}) > {log} 2>&1"
+    "(cp -rlT {input.stored:q} {output.fetched:q} || cp -rT {input.stored:q} {output.fetched:q}) > {log:q} 2>&1"
     if CONFIG["fetch"]
     else "echo {params.address:q} is not fetched: set fetch: true in the config, or add --config fetch=true."
-    " | tee {log} >&2; exit 1"
+    " | tee {log:q} >&2; exit 1"
 )
 
 

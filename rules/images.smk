@@ -25,7 +25,7 @@ rule load_data:
         channels={
             channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])
         },
-        pattern=CONFIG["images"]["pattern"],
+        pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
         illumination="images/{batch}/illum/{plate}",
         code=code_digest("load_data.py"),

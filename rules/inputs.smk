@@ -84,6 +84,11 @@ def tables_of(wildcards):
     return [f"{folder}/chunk_{chunk}" for chunk in range(CONFIG["cellprofiler"]["chunks"])]
 
 
+def in_shell(word):
+    """A word of the config as one word of a rule's shell line, its braces no placeholders."""
+    return shlex.quote(word).replace("{", "{{").replace("}", "}}")
+
+
 def environment_ready(wildcards):
     """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
     return ancient(f"{ENVIRONMENT_FOLDER}/complete.json") if ENVIRONMENT == "built" else []
@@ -135,13 +140,8 @@ def dropped_by_selection(wildcards):
 def replicate_set(wildcards):
     """The profiles that are sphered together with a plate's: those of the plates of its condition."""
     level = spherized_from(CONFIG)
-    return [
-        file_of(plate, level)
-        for plates in CONDITIONS.values()
-        if plate_of(wildcards) in plates
-        for plate in plates
-        if level in levels_of(plate, CONFIG)
-    ]
+    plates = CONDITIONS[CONDITION_OF[wildcards.batch, wildcards.plate]]
+    return [file_of(plate, level) for plate in plates if level in levels_of(plate, CONFIG)]
 
 
 def published_profiles(wildcards):

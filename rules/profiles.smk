@@ -85,8 +85,8 @@ rule normalize:
     params:
         reference=lambda wildcards: "negcon" if wildcards.infix else "all",
         over=CONFIG["normalize"]["over"],
-        column=CONFIG["controls"]["column"],
-        negcon=CONFIG["controls"]["negcon"],
+        column=as_written(CONFIG["controls"]["column"]),
+        negcon=as_written(CONFIG["controls"]["negcon"]),
         minimum=CONFIG["normalize"]["minimum_wells"],
         code=code_digest("normalize.py"),
     message:

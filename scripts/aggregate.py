@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from lib.cells import feature_names, use_threads
 from lib.errors import InputError, listed
 from lib.logs import logged
-from lib.tables import feature_columns, provenance, write_profiles
+from lib.tables import UNREADABLE, feature_columns, provenance, unreadable, write_profiles
 from lib.wells import well_order
 
 logger = logging.getLogger("platewise")
@@ -101,6 +101,11 @@ def aggregate(cells: str | Path, image: str | Path, operation: str, exclude: Seq
     """
     if operation not in ("mean", "median"):
         raise InputError(f"aggregate: operation `{operation}` is none of mean, median.")
+    for path in (cells, image):
+        try:
+            pq.read_metadata(path)
+        except UNREADABLE as error:
+            raise unreadable(path, error) from error
     sites = pq.read_table(image, columns=["Metadata_Plate", "Metadata_Well"]).to_pandas()
     counted = sites.groupby("Metadata_Well").size()
     wells = sorted(counted.index, key=well_order)

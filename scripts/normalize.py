@@ -59,8 +59,9 @@ def reference_wells(
         raise InputError(
             f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells"
             + (f" and {listed(empty)} have none" if empty else "")
-            + f"; normalizing needs {minimum}. Check the plate map and the annotation table, or set "
-            "normalize.to to [all] and feature_select.reference to all."
+            + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "
+            "table and controls.negcon; or set normalize.to to [all] and feature_select.reference to all; or "
+            "take the plate out of the sample sheet, since its batch and the benchmark wait for it."
         )
     return chosen
 
@@ -115,7 +116,10 @@ def main() -> None:
     normalized, dropped = normalize(profiles.drop(columns=only_here), population[chosen])
     logging.info("%d reference wells; %d features with MAD 0", chosen.sum(), len(dropped))
     if not feature_columns(normalized):
-        raise InputError(f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells.")
+        raise InputError(
+            f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells, so none can "
+            "be normalized. Give it more of them (plate map, controls.negcon), or set normalize.to to [all]."
+        )
     with whole(snakemake.output.dropped) as part:
         reasons = dict.fromkeys(dropped, "MAD is 0 in the reference wells")
         reasons |= dict.fromkeys(only_here, "not measured on every plate of the batch")

@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, listed, storage_problem
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -245,6 +245,10 @@ def logged_to(path):
     with path.open("w", buffering=1) as log:
         try:
             yield log
-        except InputError as error:
-            log.write(f"\n{error}\n")
-            sys.exit(f"\n{error}\n")
+        except (InputError, OSError) as error:
+            said = str(error) if isinstance(error, InputError) else storage_problem(error, path.parent)
+            if said is None:
+                raise
+            with suppress(OSError):
+                log.write(f"\n{said}\n")
+            sys.exit(f"\n{said}\n")

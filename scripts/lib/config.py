@@ -1,7 +1,9 @@
 """Read and check an experiment's configuration: strictly, all problems at once, before anything runs."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -86,6 +88,49 @@ def described_problem(error: ValidationError) -> Iterator[str]:
         yield f"{where}: {error.message}" + (f" ({meaning})" if meaning else "")
 
 
+def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """What the regular expressions of a complete config have wrong, as sentences."""
+    written = [
+        ("single_cells.site_pattern", config["single_cells"]["site_pattern"]),
+        *(("aggregate.exclude_features", pattern) for pattern in config["aggregate"]["exclude_features"]),
+    ]
+    for key, pattern in written:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            yield f"{key}: `{pattern}` is no regular expression: {error}."
+
+
+def refuse_templates(files: Iterable[str | Path]) -> None:
+    """Refuse a config file that Snakemake runs as a template: a config is data.
+
+    Raises:
+        InputError: naming the file.
+    """
+    for file in files:
+        if "__use_yte__" in Path(file).read_text(encoding="utf-8", errors="replace"):
+            raise InputError(
+                f"{file}: it has the key __use_yte__, with which Snakemake runs the file as a program before "
+                "Platewise sees it. Take the key out, and write values only. If the file came from a "
+                "stranger, look at what it has just done on this machine."
+            )
+
+
+def writable(folder: str | Path) -> None:
+    """Make sure that the results folder can be made and written.
+
+    Raises:
+        InputError: naming the folder that cannot be written.
+    """
+    existing = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(
+            f"The results folder {folder} cannot be written: {existing} is "
+            + ("read-only, or not yours to write to" if existing.is_dir() else "no folder")
+            + ". Name another folder as `results` in the config, or make this one writable."
+        )
+
+
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
     """`config` checked against the schema and completed with its defaults.
 
@@ -98,6 +143,8 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     if not found:
         complete = with_defaults(config, schema())
         found = list(problems(complete))
+    if not found:
+        found = list(expression_problems(complete))
     if not found and "assay" in complete:
         found = assay_problems(complete["assay"])
     if found:

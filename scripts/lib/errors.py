@@ -3,6 +3,9 @@
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
 
+import errno
+import re
+
 
 class InputError(Exception):
     """Something in the experiment is wrong; the message names file, plate, well and remedy."""
@@ -13,3 +16,32 @@ def listed(items, limit=20):
     items = [str(item) for item in items]
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
+
+
+# Why the disk refuses, by error number.
+REFUSED = {
+    errno.ENOSPC: "the disk is full. Free space",
+    errno.EDQUOT: "your quota of the disk is used up. Free space",
+    errno.EFBIG: "the file grew beyond the size that is allowed (ulimit -f). Raise the limit",
+    errno.EROFS: "the disk is read-only. Mount it so that it can be written",
+    errno.EACCES: "you have no permission. Ask for it",
+    errno.EPERM: "you have no permission. Ask for it",
+}
+
+
+def storage_problem(error, folder):
+    """What an OSError of a full, read-only or forbidden disk says to the user; None for any other.
+
+    `folder`: where the step was writing, for errors that name no file.
+    """
+    number = error.errno
+    if number is None:
+        # polars tells the number in its words only.
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(found.group(1)) if found else None
+    if number not in REFUSED:
+        return None
+    return (
+        f"{error.filename or folder}: {REFUSED[number]}, or name another folder as `results` in the config. "
+        "Nothing half-written was left: start again, and the run goes on where it stood."
+    )

@@ -1,11 +1,14 @@
 """The levels of profiles, and which plates of an experiment make which files."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
-from lib.plates import Plate, source
+from lib.plates import SAFE, Plate, is_address, source
 
 # The levels of profiles in the order of the chain, and what each adds to the file name.
 LEVELS = {
@@ -105,22 +108,100 @@ def chain_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
 def chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
     """The plates that `only` names, or all of them.
 
+    Snakemake reads `--config only=0012` as the number 12: a number that is no plate's name is the plate
+    whose barcode is that number, where there is one such plate.
+
     Raises:
         InputError: when `only` names a plate that the sample sheet does not list.
     """
     if only is None:
         return plates
-    unknown = sorted(set(only) - {plate["plate"] for plate in plates})
+    names = {plate["plate"] for plate in plates}
+    chosen, unknown = set(), []
+    for name in only:
+        meant = [name] if name in names else same_number(name, names)
+        chosen.update(meant[:1] if len(meant) == 1 else [])
+        if not meant:
+            unknown.append(f"only={name}: the sample sheet lists no such plate.")
+        elif len(meant) > 1:
+            unknown.append(
+                f"only={name} may be {listed(meant)}: quote the barcode twice, as in "
+                f"--config only='\"{meant[0]}\"'."
+            )
     if unknown:
-        raise InputError(f"only={listed(unknown)}: the sample sheet lists no such plate.")
-    return [plate for plate in plates if plate["plate"] in only]
+        raise InputError("\n".join(unknown))
+    return [plate for plate in plates if plate["plate"] in chosen]
+
+
+def same_number(name: str, names: Iterable[str]) -> list[str]:
+    """The names that, read as a number, are the number `name`."""
+
+    def number(text: str) -> float | None:
+        try:
+            return float(text)
+        except ValueError:
+            return None
+
+    return sorted(other for other in names if number(name) is not None and number(other) == number(name))
+
+
+def refuse_missing(
+    plates: Iterable[Plate], config: Mapping[str, Any], config_file: Path, results: str | Path
+) -> None:
+    """Make sure that the files which the plates start from are there, before anything runs.
+
+    An input may be gone once what is made of it exists (images that were archived), and one inside the
+    results folder may be the workflow's own work.
+
+    Raises:
+        InputError: naming each missing file, its plate and its column.
+    """
+    exists = cache(os.path.exists)
+    results = Path(results).resolve()
+    missing = []
+    for plate in plates:
+        for column, location, made in starting_points(plate, config):
+            path = Path(os.path.normpath(config_file.parent / location))
+            if not exists(path) and not path.is_relative_to(results) and not exists(results / made):
+                missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {column}: {path}")
+    if missing:
+        more = f"\n  and {len(missing) - 20} more" if len(missing) > 20 else ""
+        raise InputError(
+            "These files and folders do not exist:\n  " + "\n  ".join(missing[:20]) + more + "\nCorrect them "
+            f"in {config_file.parent / config['plates']} or {config_file}; paths are relative to the "
+            "config's folder."
+        )
+
+
+def starting_points(plate: Plate, config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The local files that a plate starts from: (where they are named, path, what is made of them)."""
+    batch, name = plate["batch"], plate["plate"]
+    start = source(plate)
+    annotated = file_of(plate, "augmented")
+    made = {
+        "images": f"workspace/load_data_csv/{batch}/{name}/load_data.csv",
+        "cellprofiler": f"workspace/backend/{batch}/{name}/{name}.parquet",
+        "profiles": file_of(plate, plate.get("level") or "aggregated") if start == "profiles" else "",
+    }
+    points = [(start, plate[start], made[start])]
+    if start != "profiles" or plate["level"] == "aggregated":
+        points.append(("plate_map", plate["plate_map"], annotated))
+        described = config["annotation"].get(plate["perturbation"])
+        if described:
+            points.append((f"annotation.{plate['perturbation']}.table", described["table"], annotated))
+    if start == "images":
+        for key in ("illumination_pipeline", "analysis_pipeline"):
+            if config["cellprofiler"][key]:
+                points.append((f"cellprofiler.{key}", config["cellprofiler"][key], made["cellprofiler"]))
+    yield from (point for point in points if not is_address(point[1]))
 
 
 def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
     """The conditions of the benchmark by name, each with its plates.
 
     Raises:
-        InputError: when the config names a column that the sample sheet does not have.
+        InputError: when the config names a column that the sample sheet does not have, or whose values
+            cannot be part of a file's name.
     """
     benchmark = config["benchmark"]
     columns = benchmark["condition"]
@@ -128,6 +209,17 @@ def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list
     unknown = sorted(asked - set(plates[0]))
     if unknown:
         raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
+    unsafe = [
+        f"{column} `{plate[column]}` of plate {plate['plate']}"
+        for column in columns
+        for plate in plates
+        if judged(plate, config) and not SAFE.fullmatch(plate[column])
+    ]
+    if unsafe:
+        raise InputError(
+            "benchmark.condition: what names a condition is part of file names, so it may hold only letters, "
+            f"digits, dot, dash and underscore; correct {listed(unsafe, 5)} in the sample sheet."
+        )
     grouped: dict[str, list[Plate]] = {}
     for plate in plates:
         if judged(plate, config):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.errors import InputError
+from lib.errors import InputError, storage_problem
 
 
 @contextmanager
@@ -14,7 +14,8 @@ def logged(path: str | Path) -> Iterator[logging.Logger]:
     """Log to `path` while the block runs; a failure is written there and ends the script with status 1.
 
     An `InputError` is written (to the log and to stderr) as its message alone, since its reader is a
-    user; any other exception with its traceback, since its reader is a developer.
+    user, and so is a disk that takes no more; any other exception with its traceback, since its reader
+    is a developer.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -31,6 +32,9 @@ def logged(path: str | Path) -> Iterator[logging.Logger]:
     except InputError as error:
         logger.error("%s", error)
         sys.exit(f"\n{error}\n")
-    except BaseException:
-        logger.exception("the step failed")
-        raise
+    except BaseException as error:
+        said = storage_problem(error, Path.cwd()) if isinstance(error, OSError) else None
+        logger.exception("the step failed" if said is None else said)
+        if said is None:
+            raise
+        sys.exit(f"\n{said}\n")

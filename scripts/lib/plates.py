@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ REQUIRED = ("batch", "plate", "plate_map", "perturbation", "cell_line", "timepoi
 SOURCES = ("images", "cellprofiler", "profiles")
 KNOWN = (*REQUIRED, *SOURCES, "level")
 # What stands in file names and shell lines may hold nothing that either could misread.
-SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 IN_FILE_NAMES = ("batch", "plate", "perturbation", "cell_line", "timepoint")
 
 Plate = dict[str, str]
@@ -26,12 +27,13 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     A byte-order mark, Windows line ends and blanks around values are taken away; empty lines skipped.
 
     Raises:
-        InputError: when the file is missing, is not UTF-8 text, has a column twice, or a row with
-            more or fewer values than columns.
+        InputError: when the file is missing, is not UTF-8 text, has a column twice, a row with more
+            values than columns, or a quotation mark that is not closed.
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Lines end at line ends only: names may hold what Unicode counts as one.
+        lines = list(io.StringIO(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -39,13 +41,21 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
     delimiter = "\t" if "\t" in lines[0] else ","
-    cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
-    columns = cells[0]
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        cells = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        # Read leniently, a mark that nothing closes would swallow the rows after it.
+        raise InputError(
+            f"{path}, line {reader.line_num}: {error}; close the quotation mark, or write a mark that "
+            "belongs to the value twice, within quotation marks."
+        ) from error
+    columns = cells[0][1]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise InputError(f"{path}: column {listed(twice)} stands there twice.")
     rows = []
-    for number, row in enumerate(cells[1:], start=2):
+    for number, row in cells[1:]:
         if not any(row):
             continue
         if len(row) > len(columns):
@@ -108,9 +118,14 @@ def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list
     found = [f"{name} is empty" for name in REQUIRED if not row[name] and name != "plate_map"]
     found += [
         f"{name} `{row[name]}` may hold only letters, digits, dot, dash and underscore, since it is "
-        "part of file names"
+        "part of file names (at most 100, the first a letter or digit)"
         for name in IN_FILE_NAMES
-        if row[name] and not SAFE.match(row[name])
+        if row[name] and not SAFE.fullmatch(row[name])
+    ]
+    found += [
+        f"{name} `{row[name]}` is an address with a folder `..`; write it without"
+        for name in ("plate_map", *SOURCES)
+        if is_address(row.get(name, "")) and ".." in row[name].split("/")
     ]
     given = [name for name in SOURCES if row.get(name)]
     if len(given) != 1:

@@ -3,21 +3,35 @@
 import hashlib
 import importlib.metadata
 import json
+import logging
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import InputError
+from lib.errors import InputError, listed
 
 PROVENANCE_KEY = b"platewise"
 LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "pycytominer", "snakemake")
 WORKFLOW = Path(__file__).resolve().parents[2]
+
+
+# What a table that is no table, or a cut off one, raises on being read.
+UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
+
+
+def unreadable(path: str | Path, error: Exception) -> InputError:
+    """The error for a table that cannot be read, with what to do."""
+    return InputError(
+        f"{path} cannot be read ({error}). Delete it so that the workflow makes it again, or, if it is your "
+        "own, replace it."
+    )
 
 
 @contextmanager
@@ -94,11 +108,8 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
             header = pd.read_csv(path, nrows=0).columns
             text = {name: str for name in header if is_text(name)}
             profiles = pd.read_csv(path, dtype=text)
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError(
-            f"{path} cannot be read as a profile ({error}). Delete it so that the workflow makes it "
-            "again, or, if it is your own, replace it."
-        ) from error
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
     profiles = profiles.rename(columns=lambda name: name.removeprefix("Image_"))
     if "Metadata_Well" not in profiles:
         raise InputError(f"{path} has no column Metadata_Well: a profile has one row a well.")
@@ -110,6 +121,11 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
                 profiles[name] = pd.to_numeric(profiles[name]).astype(float)
             except (ValueError, TypeError) as error:
                 raise InputError(f"{path}: column {name} holds text: {error}.") from error
+            infinite = np.isinf(profiles[name].to_numpy())
+            if infinite.any():
+                wells = listed(profiles.loc[infinite, "Metadata_Well"], 5)
+                logging.warning("%s: %s is infinite in well %s: taken as missing", path, name, wells)
+                profiles[name] = profiles[name].mask(infinite)
     return profiles
 
 
