@@ -38,6 +38,7 @@ rule aggregate:
     input:
         cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
         image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+        flags=flags_heeded,
     output:
         profiles="workspace/profiles/{batch}/{plate}/{plate}.parquet",
     log:

@@ -32,7 +32,15 @@ def plate_results(plate):
     batch, name = plate["batch"], plate["plate"]
     cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
     levels = [level for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
-    return cells + [file for level in levels for file in profile_files(plate, level)]
+    return cells + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
+
+
+def quality_results(plate):
+    """Quality control's tables and pictures of a plate; nothing where it starts with profiles."""
+    if source(plate) == "profiles":
+        return []
+    folder = f"workspace/quality_control/{plate['batch']}/{plate['plate']}"
+    return [f"{folder}/flags.csv", f"{folder}/pictures/heatmaps.png"]
 
 
 def batch_results():
@@ -87,6 +95,12 @@ def tables_of(wildcards):
 def in_shell(word):
     """A word of the config as one word of a rule's shell line, its braces no placeholders."""
     return shlex.quote(word).replace("{", "{{").replace("}", "}}")
+
+
+def flags_heeded(wildcards):
+    """Quality control's table of flags, where flagged sites are left out of the profiles."""
+    flags = f"workspace/quality_control/{wildcards.batch}/{wildcards.plate}/flags.csv"
+    return flags if CONFIG["quality"]["exclude_flagged"] else []
 
 
 def environment_ready(wildcards):

@@ -28,6 +28,9 @@ if "simulate" in CONFIG:
             seed=CONFIG["simulate"]["seed"],
             size=CONFIG["simulate"]["image_size"],
             fields=CONFIG["simulate"]["sites"],
+            faults=lambda wildcards: [
+                fault for fault in CONFIG["simulate"]["faults"] if fault["plate"] == wildcards.plate
+            ],
             code=code_digest("simulate.py"),
         message:
             "{wildcards.plate}: drawing simulated images"

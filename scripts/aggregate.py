@@ -4,10 +4,12 @@ Missing values are left out, feature by feature, as pycytominer's `aggregate` do
 over the cells in the table's order, so that the same cells give the same bytes with any number of
 threads. A few columns are read at a time: the plate's cells are never in memory. Wells without a cell
 are kept: Metadata_Count_Cells is 0 and every feature is missing.
+
+Sites that quality control flagged can be left out; Metadata_Count_Sites_Excluded then says how many.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,11 @@ BLOCK_BYTES = 128 * 2**20
 
 
 def summarise_wells(
-    file: pq.ParquetFile, wells: Sequence[str], features: Sequence[str], operation: str
+    file: pq.ParquetFile,
+    wells: Sequence[str],
+    features: Sequence[str],
+    operation: str,
+    excluded: Collection[tuple[str, str]] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each well's cells, counted and summarised.
 
@@ -39,6 +45,7 @@ def summarise_wells(
         wells: the rows of the result.
         features: its columns.
         operation: `mean` or `median`.
+        excluded: wells and sites whose cells are left out.
 
     Returns:
         Number of cells a well; wells x features in float64, NaN where no cell has a value.
@@ -53,11 +60,17 @@ def summarise_wells(
         )
     position = {well: at for at, well in enumerate(wells)}
     row = np.array([position[well] for well in of_cell], dtype=np.int64)
+    kept = None
+    if excluded:
+        site_of_cell = file.read(columns=["Metadata_Site"])["Metadata_Site"].to_pylist()
+        kept = np.array([key not in excluded for key in zip(of_cell, site_of_cell, strict=True)], dtype=bool)
+        row = row[kept]
     counts = np.bincount(row, minlength=len(wells))
     summary = np.full((len(wells), len(features)), np.nan)
     width = max(1, BLOCK_BYTES // (8 * max(1, len(row))))
     for start in range(0, len(features), width):
         block = file.read(columns=features[start : start + width])
+        block = block if kept is None else block.filter(pa.array(kept))
         found = means(block, row) if operation == "mean" else medians(block, row)
         summary[counts > 0, start : start + width] = found
     return counts, summary
@@ -87,7 +100,20 @@ def medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
     return found.drop("row").to_numpy()
 
 
-def aggregate(cells: str | Path, image: str | Path, operation: str, exclude: Sequence[str]) -> pd.DataFrame:
+def excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
+    """The wells and sites that quality control's table of flags marks as excluded."""
+    table = pd.read_csv(flags, dtype=str)
+    table = table[table["excluded"] == "True"]
+    return set(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
+
+
+def aggregate(
+    cells: str | Path,
+    image: str | Path,
+    operation: str,
+    exclude: Sequence[str],
+    excluded: Collection[tuple[str, str]] | None = None,
+) -> pd.DataFrame:
     """The profiles of one plate: a row a well, in plate order.
 
     Args:
@@ -95,6 +121,7 @@ def aggregate(cells: str | Path, image: str | Path, operation: str, exclude: Seq
         image: the table of sites beside it, which also has the sites without a cell (Parquet).
         operation: `mean` or `median`.
         exclude: regular expressions of columns that are no features, see `feature_names`.
+        excluded: wells and sites that are left out; None where nothing is to be, and nothing is said.
 
     Raises:
         InputError: for another operation, or cells in wells that have no site.
@@ -106,26 +133,44 @@ def aggregate(cells: str | Path, image: str | Path, operation: str, exclude: Seq
             pq.read_metadata(path)
         except UNREADABLE as error:
             raise unreadable(path, error) from error
-    sites = pq.read_table(image, columns=["Metadata_Plate", "Metadata_Well"]).to_pandas()
-    counted = sites.groupby("Metadata_Well").size()
-    wells = sorted(counted.index, key=well_order)
+    named = ["Metadata_Plate", "Metadata_Well", *(["Metadata_Site"] if excluded else [])]
+    sites = pq.read_table(image, columns=named).to_pandas()
+    plate = sites["Metadata_Plate"].unique()
+    wells = sorted(sites["Metadata_Well"].unique(), key=well_order)
+    keys = zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True) if excluded else []
+    out = sites[[key in excluded for key in keys]] if excluded else sites.iloc[:0]
+    left_out = out.groupby("Metadata_Well").size().reindex(wells, fill_value=0)
+    counted = sites.groupby("Metadata_Well").size().reindex(wells) - left_out
     with pq.ParquetFile(cells) as file:
         features = feature_names(file.schema_arrow.names, exclude)
-        number, summary = summarise_wells(file, wells, features, operation)
+        number, summary = summarise_wells(file, wells, features, operation, excluded or ())
     keys = pd.DataFrame(
         {
-            "Metadata_Plate": sites["Metadata_Plate"].unique().repeat(len(wells)),
+            "Metadata_Plate": plate.repeat(len(wells)),
             "Metadata_Well": wells,
             "Metadata_Count_Cells": number,
-            "Metadata_Count_Sites": counted.reindex(wells).to_numpy(),
+            "Metadata_Count_Sites": counted.to_numpy(),
         }
     )
+    if excluded is not None:
+        keys["Metadata_Count_Sites_Excluded"] = left_out.to_numpy()
     return pd.concat([keys, pd.DataFrame(summary, columns=features)], axis=1)
 
 
-def main(cells: str | Path, image: str | Path, profiles: str | Path, parameters: Mapping[str, Any]) -> None:
-    """Write the profiles of one plate; `parameters`: batch, plate, operation, exclude_features."""
-    table = aggregate(cells, image, parameters["operation"], parameters["exclude_features"])
+def main(
+    cells: str | Path,
+    image: str | Path,
+    profiles: str | Path,
+    parameters: Mapping[str, Any],
+    flags: str | Path | None = None,
+) -> None:
+    """Write the profiles of one plate.
+
+    `parameters`: batch, plate, operation, exclude_features; `flags`: quality control's table, where
+    the sites that it marks are to be left out.
+    """
+    excluded = excluded_sites(flags) if flags else None
+    table = aggregate(cells, image, parameters["operation"], parameters["exclude_features"], excluded)
     empty = table.loc[table["Metadata_Count_Cells"] == 0, "Metadata_Well"]
     logger.info(
         "plate %s: %d wells, %d cells, %d features; wells without a cell: %s",
@@ -135,7 +180,14 @@ def main(cells: str | Path, image: str | Path, profiles: str | Path, parameters:
         len(feature_columns(table)),
         listed(empty, 1536) or "none",
     )
-    write_profiles(table, profiles, provenance(parameters, [cells, image]))
+    made_by = provenance(parameters, [cells, image])
+    if excluded is not None:
+        sites = sorted(f"{well} site {site}" for well, site in excluded)
+        logger.warning(
+            "plate %s: left out as flagged: %s", parameters["plate"], listed(sites, 4000) or "none"
+        )
+        made_by = provenance({**parameters, "excluded_sites": sites}, [cells, image, flags])
+    write_profiles(table, profiles, made_by)
 
 
 if __name__ == "__main__":
@@ -151,4 +203,5 @@ if __name__ == "__main__":
                 "operation": snakemake.params.operation,
                 "exclude_features": list(snakemake.params.exclude_features),
             },
+            snakemake.input.flags or None,
         )

@@ -20,7 +20,7 @@ from lib.wells import well_name, well_order
 
 WELL_COLUMNS = ("well_position", "well", "Metadata_Well")
 KEYS = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
-COUNTS = ["Metadata_Count_Cells", "Metadata_Count_Sites"]
+COUNTS = ["Metadata_Count_Cells", "Metadata_Count_Sites", "Metadata_Count_Sites_Excluded"]
 
 
 def read_plate_map(path: str | Path) -> pd.DataFrame:
@@ -80,6 +80,18 @@ def unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tup
     ]
 
 
+def known_wells(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
+    """What is in each well of the plate map: its columns and those of the reagents, one row a well."""
+    known = plate_map
+    if annotation is not None:
+        columns = [name for name in annotation.columns if name not in plate_map or name == "broad_sample"]
+        known = plate_map.merge(annotation[columns], on="broad_sample", how="left", validate="m:1")
+    if "solvent" in known:
+        empty = known["broad_sample"] == ""
+        known["broad_sample"] = known["broad_sample"].mask(empty, known["solvent"])
+    return known
+
+
 def annotate(
     profiles: pd.DataFrame,
     plate_map: pd.DataFrame,
@@ -98,13 +110,7 @@ def annotate(
         The profiles in plate order: metadata (strings; missing where nothing is known), counts (0
         cells, 0 sites for a well without images), then the features.
     """
-    known = plate_map
-    if annotation is not None:
-        columns = [name for name in annotation.columns if name not in plate_map or name == "broad_sample"]
-        known = plate_map.merge(annotation[columns], on="broad_sample", how="left", validate="m:1")
-    if "solvent" in known:
-        empty = known["broad_sample"] == ""
-        known["broad_sample"] = known["broad_sample"].mask(empty, known["solvent"])
+    known = known_wells(plate_map, annotation)
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
     features = feature_columns(profiles)

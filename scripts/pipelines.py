@@ -109,6 +109,35 @@ def illumination_pipeline(assay):
     return assembly
 
 
+def measure_image_quality(assembly, assay):
+    """Focus, saturation, intensity and background of each image as it was taken, for quality control."""
+    quality = assay["measurements"]["image_quality"]
+    if quality is None:
+        return
+    images = ", ".join(f"Orig{channel['name']}" for channel in assay["channels"])
+    assembly.add(
+        "MeasureImageQuality",
+        [
+            ("Calculate metrics for which images?", "Select..."),
+            ("Select the images to measure", images),
+            ("Include the image rescaling value?", False),
+            ("Calculate blur metrics?", True),
+            ("Spatial scale for blur measurements", quality["scale"]),
+            ("Calculate saturation metrics?", True),
+            ("Calculate intensity metrics?", True),
+            ("Calculate thresholds?", False),
+        ],
+    )
+    assembly.add(
+        "MeasureImageIntensity",
+        [
+            ("Select images to measure", images),
+            ("Calculate custom percentiles", True),
+            ("Specify percentiles to measure", quality["background_percentile"]),
+        ],
+    )
+
+
 def correct_illumination(assembly, assay):
     """Apply the illumination functions: OrigDNA becomes DNA."""
     names = [channel["name"] for channel in assay["channels"]]
@@ -443,6 +472,7 @@ def analysis_pipeline(assay):
     """Find the cells of each site, measure them and export their tables."""
     assembly = Assembly()
     load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
+    measure_image_quality(assembly, assay)
     correct_illumination(assembly, assay)
     find_nuclei(assembly, assay["nuclei"])
     objects = compartments(assay)

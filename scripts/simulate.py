@@ -20,6 +20,7 @@ Nature Methods 2024) taken with the Opera Phenix. The sizes are about half of th
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from string import ascii_letters
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,14 @@ STRAY_LIGHT = 60.0
 
 EMPTY_FIELDS = 0.03  # share of a plate's fields that hold no cell
 
+# Planted faults, for trying quality control: what the microscope or the bench did wrong.
+DEFOCUS = 4.0  # pixels: how far a blurred field's light is spread
+OVEREXPOSURE = 25.0  # a saturated field's exposure, in normal exposures
+UNDERSTAINED = 0.6  # stain in a shifted column, of the normal
+DEBRIS_LIGHT = 25000.0  # camera counts of a fluorescent fibre in every channel
+IN_A_WELL = ("blurred", "saturated", "empty", "debris")
+IN_A_COLUMN = ("shifted",)
+
 
 # ------------------------------------------------------------------------------------- microscope
 
@@ -68,6 +77,19 @@ def add_debris(rng: np.random.Generator, light: dict[str, np.ndarray], size: int
         bend = angle + np.cumsum(rng.normal(0, 0.05, 60))
         fibre = start + np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
         light["AGP"] += spots(fibre, np.full(60, 350.0), size, 0.9, everywhere)
+
+
+def add_fibres(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
+    """Add what fell into a well: a tangle of bright, thick fibres that shine in every channel."""
+    everywhere = np.ones((size, size), dtype=bool)
+    tangle = np.zeros((size, size))
+    for _ in range(4):
+        start, angle = rng.uniform(0.3 * size, 0.7 * size, 2), rng.uniform(0, 2 * np.pi)
+        bend = angle + np.cumsum(rng.normal(0, 0.04, size))
+        fibre = start + 0.5 * np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
+        tangle += spots(fibre, np.full(size, 1.0), size, 2.5, everywhere)
+    for channel in CHANNELS:
+        light[channel] += DEBRIS_LIGHT * rng.uniform(0.6, 1.0) * np.minimum(tangle / 20, 1)
 
 
 def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
@@ -94,11 +116,19 @@ def expose(rng: np.random.Generator, light: np.ndarray, lit: np.ndarray) -> np.n
 
 
 def draw_field(
-    seed: int, plate: str, well: str, site: int, size: int, effect: Mapping[str, float], empty: bool
+    seed: int,
+    plate: str,
+    well: str,
+    site: int,
+    size: int,
+    effect: Mapping[str, float],
+    empty: bool,
+    faults: Iterable[str] = (),
 ) -> tuple[dict[str, np.ndarray], Cells | None]:
     """One field: channel to image (size, size) uint16, and its cells (None in an empty field).
 
-    The same arguments give the same bytes, whatever else is drawn.
+    `faults` are planted in it: blurred, saturated, debris, shifted. The same arguments give the same
+    bytes, whatever else is drawn.
     """
     plate_rng, well_rng = random(seed, plate, "plate"), random(seed, plate, well, "well")
     density = scatter(plate_rng, 0.06) * scatter(well_rng, 0.04)
@@ -110,8 +140,15 @@ def draw_field(
         cells = grow_cells(rng, effect, size, density)
         light = paint_cells(rng, cells, size)
     add_debris(rng, light, size)
+    if "debris" in faults:
+        add_fibres(random(seed, plate, well, site, "debris"), light, size)
+    if "blurred" in faults:
+        light = {channel: gaussian_filter(image, DEFOCUS) for channel, image in light.items()}
+    exposure = OVEREXPOSURE if "saturated" in faults else UNDERSTAINED if "shifted" in faults else 1.0
     return {
-        channel: expose(rng, gains[channel] * light[channel], illumination(seed, plate, channel, size))
+        channel: expose(
+            rng, exposure * gains[channel] * light[channel], illumination(seed, plate, channel, size)
+        )
         for channel in CHANNELS
     }, cells
 
@@ -194,6 +231,38 @@ def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set
     return {(str(well), int(rng.integers(1, fields + 1))) for well in chosen}
 
 
+def faults_of(
+    planted: Iterable[Mapping[str, object]], plate: str, wells: Iterable[str], fields: int
+) -> dict[tuple[str, int], set[str]]:
+    """The planted faults of each field (well, site) of a plate.
+
+    Args:
+        planted: each with `fault` and either `well` (and `site`, or all of its sites) or `column`.
+        plate: for messages.
+        wells: the plate's wells.
+        fields: sites a well.
+
+    Raises:
+        InputError: for a fault whose well, site or column the plate does not have.
+    """
+    found: dict[tuple[str, int], set[str]] = {}
+    wells = list(wells)
+    for fault in planted:
+        kind, place = str(fault["fault"]), "column" if fault["fault"] in IN_A_COLUMN else "well"
+        if place not in fault:
+            raise InputError(f"simulate.faults: plate {plate}, {kind}: name its `{place}`.")
+        sites = [int(fault["site"])] if "site" in fault else list(range(1, fields + 1))
+        hit = [w for w in wells if (w if place == "well" else int(w.lstrip(ascii_letters))) == fault[place]]
+        if not hit or max(sites) > fields:
+            raise InputError(
+                f"simulate.faults: plate {plate} has no {place} {fault[place]}, site {max(sites)}."
+            )
+        for well in hit:
+            for site in sites:
+                found.setdefault((well, site), set()).add(kind)
+    return found
+
+
 def file_name(well: str, site: int, channel: str) -> str:
     """The Opera Phenix's name of an image: `B03`, site 1, DNA is r02c03f01p01-ch5sk1fk1fl1.tiff."""
     row, column = ord(well[0]) - ord("A") + 1, int(well[1:])
@@ -223,15 +292,19 @@ def main(
     seed: int,
     size: int,
     fields: int,
+    faults: Iterable[Mapping[str, object]] = (),
 ) -> None:
     """Draw a plate's images into the folder `images` and write its `truth`, one row a well.
 
     `plate` is its row of the sample sheet; `size` the fields' width in pixels; `fields` their number
-    a well. The truth holds `cells` and `nuclei_inside` besides the effect: how many cells were drawn
-    in the well, and how many of them with a nucleus that touches no border.
+    a well; `faults` what is planted, see `faults_of`. The truth holds `cells` and `nuclei_inside`
+    besides the effect: how many cells were drawn in the well, and how many of them with a nucleus that
+    touches no border; and the well's faults, each with its site.
     """
     wells = plan_wells(plate["plate"], plate_map, annotation, effects)
     empty = empty_fields(seed, plate["plate"], wells, fields)
+    planted = faults_of(faults, plate["plate"], wells["well"], fields)
+    empty |= {field for field, kinds in planted.items() if "empty" in kinds}
     images = Path(images)
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
@@ -242,7 +315,8 @@ def main(
         drawn = inside = 0
         for site in range(1, fields + 1):
             nothing = (well.well, site) in empty
-            field, cells = draw_field(seed, plate["plate"], well.well, site, size, effect, nothing)
+            wrong = planted.get((well.well, site), set())
+            field, cells = draw_field(seed, plate["plate"], well.well, site, size, effect, nothing, wrong)
             for channel, image in field.items():
                 tifffile.imwrite(
                     images / file_name(well.well, site, channel),
@@ -257,6 +331,15 @@ def main(
                 inside += count_inside(cells, size)
         counts.append((drawn, inside, sum(place == well.well for place, _ in empty)))
     wells[["cells", "nuclei_inside", "empty_fields"]] = counts
+    wells["faults"] = [
+        " ".join(
+            f"{kind}:{site}"
+            for (place, site), kinds in sorted(planted.items())
+            for kind in sorted(kinds)
+            if place == well
+        )
+        for well in wells["well"]
+    ]
     with whole(truth) as part:
         wells.to_csv(part, index=False)
 
@@ -281,4 +364,5 @@ if __name__ == "__main__":
             seed=snakemake.params.seed,
             size=snakemake.params.size,
             fields=snakemake.params.fields,
+            faults=snakemake.params.faults,
         )

@@ -1,6 +1,7 @@
 """Wells are `A01` everywhere after reading."""
 
 import re
+from collections.abc import Iterable
 
 from lib.errors import InputError
 
@@ -36,3 +37,21 @@ def well_order(well: str) -> tuple[int, str, int]:
     """Sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
     letters = well.rstrip("0123456789")
     return len(letters), letters, int(well[len(letters) :])
+
+
+# Rows and columns of the plates that are sold.
+FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
+
+
+def well_place(well: str) -> tuple[int, int]:
+    """Row and column of a well, counted from 1: B03 is (2, 3), AA01 is (27, 1)."""
+    letters = well.rstrip("0123456789")
+    row = ord(letters[-1]) - 64 + 26 * (len(letters) - 1)
+    return row, int(well[len(letters) :])
+
+
+def plate_format(wells: Iterable[str]) -> tuple[int, int]:
+    """Rows and columns of the smallest plate that has all these wells."""
+    places = [well_place(well) for well in wells]
+    rows, columns = (max(numbers, default=1) for numbers in zip(*places, strict=True))
+    return next(((r, c) for r, c in FORMATS if r >= rows and c >= columns), (rows, columns))

@@ -1,0 +1,191 @@
+"""Draw a plate's heat maps: cells, sites, nuclear size and flags; each channel's intensity, focus,
+saturation and background. A well lies where it lies on the plate; the numbers are `well_quality.csv`.
+"""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from lib.drawing import COLOURS, save_png, use_style
+from lib.errors import InputError
+from lib.logs import logged
+from lib.wells import plate_format, row_name, well_place
+
+MAPS = {
+    "MeanIntensity": "mean intensity",
+    "PowerLogLogSlope": "focus (power log-log slope)",
+    "PercentMaximal": "saturation (% of pixels)",
+    "Background": "background intensity",
+}
+# Where images were not measured, the cells were.
+OF_CELLS = {"CellIntensity": "mean intensity of cells"}
+FLAGS = {
+    "empty": COLOURS[6],
+    "out_of_focus": COLOURS[0],
+    "saturated": COLOURS[4],
+    "debris": COLOURS[1],
+    "low_cell_count": COLOURS[3],
+    "shifted_column": COLOURS[5],
+    "shifted_row": COLOURS[2],
+    "edge_effect": "0.6",
+}
+NO_WELL = "0.93"
+WIDTH = 2.6  # of one map, inches
+
+
+def on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[int, int]) -> np.ndarray:
+    """Values at their wells' places, (rows, columns) of a plate; missing elsewhere."""
+    found = np.full(size, np.nan)
+    for well, value in zip(wells, values, strict=True):
+        row, column = well_place(well)
+        found[row - 1, column - 1] = value
+    return found
+
+
+def label_wells(axes: Axes, size: tuple[int, int]) -> None:
+    """Row letters and column numbers, as many as can be read."""
+    rows, columns = size
+    every = max(1, math.ceil(rows / 8)), max(1, math.ceil(columns / 12))
+    axes.set_yticks(range(0, rows, every[0]), [row_name(n + 1) for n in range(0, rows, every[0])])
+    axes.set_xticks(range(0, columns, every[1]), range(1, columns + 1, every[1]))
+    axes.tick_params(length=0, labelsize=6.5, pad=1.5)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def colour_range(values: np.ndarray) -> tuple[float, float, str]:
+    """Lowest and highest value of the colours, and which ends of the scale go on.
+
+    Four robust deviations about the median, no more than there is: one odd well takes no colour away
+    from the others.
+    """
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return 0.0, 1.0, "neither"
+    least, most, middle = known.min(), known.max(), np.median(known)
+    spread = 4 * 1.4826 * np.median(np.abs(known - middle))
+    low, high = (max(least, middle - spread), min(most, middle + spread)) if spread else (least, most)
+    if high <= low:
+        return low - 0.5, high + 0.5, "neither"
+    ends = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    return low, high, ends[bool(low > least), bool(high < most)]
+
+
+def draw_map(axes: Axes, title: str, values: np.ndarray, marked: np.ndarray) -> None:
+    """One heat map; a dot marks a flagged well."""
+    low, high, ends = colour_range(values)
+    axes.set_facecolor(NO_WELL)
+    image = axes.imshow(values, cmap="viridis", norm=Normalize(low, high), aspect="equal")
+    rows, columns = np.nonzero(marked)
+    size = 45 / values.shape[1]
+    axes.plot(columns, rows, "o", markersize=size, markerfacecolor="white", markeredgecolor="black", mew=0.5)
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.02, 0, 0.03, 1)), extend=ends)
+    bar.ax.tick_params(labelsize=6.5, length=2)
+    bar.ax.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=True, useOffset=False)
+    bar.ax.yaxis.get_offset_text().set_fontsize(6)
+    bar.outline.set_visible(False)
+    axes.set_title(title, fontsize=8.5)
+    label_wells(axes, values.shape)
+
+
+def draw_flags(axes: Axes, wells: pd.DataFrame, size: tuple[int, int]) -> None:
+    """The plate's flags: each well in the colours of its flags, a stripe for each of several."""
+    axes.set_facecolor(NO_WELL)
+    axes.imshow(np.full(size, np.nan), aspect="equal")
+    found: dict[str, int] = {}
+    for well, imaged, flags in zip(
+        wells["Metadata_Well"], wells["Count_Sites"] > 0, wells["flags"], strict=True
+    ):
+        row, column = well_place(well)
+        if imaged:
+            box = (column - 1.46, row - 1.46), 0.92, 0.92
+            axes.add_patch(Rectangle(*box, facecolor="white", edgecolor="0.8", lw=0.3))
+        kinds = flags.split()
+        for at, kind in enumerate(kinds):
+            found[kind] = found.get(kind, 0) + 1
+            place = (column - 1.46 + 0.92 * at / len(kinds), row - 1.46)
+            axes.add_patch(Rectangle(place, 0.92 / len(kinds), 0.92, facecolor=FLAGS[kind], lw=0))
+    axes.set_title("flags" if found else "flags: none", fontsize=8.5)
+    entries = [
+        Patch(color=FLAGS[kind], label=f"{kind.replace('_', ' ')} ({found[kind]})")
+        for kind in FLAGS
+        if kind in found
+    ]
+    if entries:
+        axes.legend(handles=entries, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6.5, handlelength=1)
+    label_wells(axes, size)
+
+
+def heat_maps(wells: pd.DataFrame) -> Figure:
+    """All heat maps of a plate: four in the first row, then a row a channel.
+
+    Args:
+        wells: quality control's table of wells; missing flags are "".
+    """
+    size = plate_format(wells["Metadata_Well"])
+    maps = {name: title for name, title in MAPS.items() if any(c.startswith(f"{name}_") for c in wells)}
+    maps = maps or OF_CELLS
+    channels = list(
+        dict.fromkeys(c.removeprefix(f"{name}_") for name in maps for c in wells if c.startswith(f"{name}_"))
+    )
+    height = WIDTH * size[0] / size[1] + 0.5
+    figure, grid = plt.subplots(
+        1 + len(channels),
+        4,
+        figsize=(4 * (WIDTH + 0.9), height * (1 + len(channels)) + 0.4),
+        squeeze=False,
+        gridspec_kw={"wspace": 0.9 / WIDTH, "hspace": 0.5 / (height - 0.5)},
+    )
+    tall = figure.get_figheight()
+    figure.subplots_adjust(left=0.025, right=0.9, top=1 - 0.8 / tall, bottom=0.25 / tall)
+    plate = wells["Metadata_Plate"].iloc[0]
+    imaged = int((wells["Count_Sites"] > 0).sum())
+    figure.suptitle(
+        f"Plate {plate}: {imaged} wells with images, {int(wells['Count_Cells'].sum())} cells; "
+        "a white dot marks a flagged well",
+        fontsize=11,
+        fontweight="bold",
+        x=0.01,
+        ha="left",
+    )
+    marked = on_plate(wells["Metadata_Well"], wells["flags"] != "", size) == 1
+    per_plate = {"Count_Cells": "cells", "Count_Sites": "sites", "Nuclei_Area": "nuclear area (pixels)"}
+    for axes, (name, title) in zip(grid[0], per_plate.items(), strict=False):
+        if name in wells:
+            draw_map(axes, title, on_plate(wells["Metadata_Well"], wells[name], size), marked)
+        else:
+            axes.set_axis_off()
+    draw_flags(grid[0, 3], wells, size)
+    for row, channel in zip(grid[1:], channels, strict=True):
+        for axes in row[len(maps) :]:
+            axes.set_axis_off()
+        for axes, (name, title) in zip(row, maps.items(), strict=False):
+            if f"{name}_{channel}" in wells:
+                values = on_plate(wells["Metadata_Well"], wells[f"{name}_{channel}"], size)
+                draw_map(axes, f"{channel}: {title}", values, marked)
+            else:
+                axes.set_axis_off()
+    return figure
+
+
+def main(table: str | Path, picture: str | Path) -> None:
+    """Draw the table of wells."""
+    wells = pd.read_csv(table, dtype={"Metadata_Plate": str, "Metadata_Well": str})
+    if wells.empty:
+        raise InputError(f"{table} lists no well; delete it so that it is made again.")
+    wells["flags"] = wells["flags"].fillna("")
+    use_style()
+    save_png(heat_maps(wells), picture)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(snakemake.input.wells, snakemake.output.heatmaps)
