@@ -118,6 +118,7 @@ def all_cases():
 CASES = tuple(all_cases())
 #: Modules and the variants of their settings that are compared.
 VARIANTS = {
+    "MeasureImageQuality": ("published", "all thresholds"),
     "MeasureGranularity": ("published", "full size", "coarse"),
     "MeasureTexture": ("published", "16 levels"),
     "MeasureColocalization": ("published", "all metrics"),

@@ -37,6 +37,15 @@ def configure(module, variant, channels):
         sizes = {"published": (0.5, 0.5, 10), "full size": (1, 1, 4), "coarse": (0.25, 0.5, 3)}[variant]
         module.subsample_size.value, module.image_sample_size.value, module.element_size.value = sizes
         module.granular_spectrum_length.value = 16
+    elif name == "MeasureImageQuality":
+        group = module.image_groups[0]
+        module.images_choice.value = "Select..."
+        group.image_names.value = ", ".join(channels)
+        module.add_scale_group(group)
+        for k, scale in enumerate((20, 7)):
+            group.scale_groups[k].scale.value = scale
+        group.calculate_threshold.value = True
+        group.use_all_threshold_methods.value = variant == "all thresholds"
     elif name == "MeasureTexture":
         module.images_or_objects.value = "Both"
         module.gray_levels.value = 16 if variant == "16 levels" else 256

@@ -1,0 +1,231 @@
+"""Image quality: medians, focus of tiles, co-occurrence of neighbours, power by radius, Otsu's scores.
+
+The definitions are those of CellProfiler's MeasureImageQuality and of centrosome (haralick,
+radial_power_spectrum, otsu); sums are added up in their order and type.
+"""
+
+import numpy
+import scipy.fft
+from centrosome.threshold import inverse_log_transform, log_transform
+
+from .compiled import compiled
+from .ranking import value_order
+
+#: Grey levels that centrosome.haralick reduces an image to.
+LEVELS = 8
+
+
+@compiled
+def middle_values(values, center, deviation):
+    """The two middle ones of float32 `values` (or of their distances from `center`) in order.
+
+    The bit patterns of floats that are not negative sort like the floats: one count of the upper
+    16 bits, one of the lower. None of what is counted may be negative.
+    """
+    counts = numpy.zeros(1 << 16, numpy.int64)
+    pair = numpy.zeros(1, numpy.float32)
+    bits = pair.view(numpy.uint32)
+    rank = values.size // 2
+    upper = 0
+    for lower in range(2):
+        counts[:] = 0
+        for k in range(values.size):
+            pair[0] = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
+            if lower == 0:
+                counts[bits[0] >> 16] += 1
+            elif bits[0] >> 16 == upper:
+                counts[bits[0] & 0xFFFF] += 1
+        place = 0
+        while rank >= counts[place]:
+            rank -= counts[place]
+            place += 1
+        if lower == 0:
+            upper = place
+    bits[0] = (upper << 16) | place
+    high = pair[0]
+    low = high
+    if rank == 0:  # the first of its value: the one before it is the largest below
+        low = -numpy.float32(numpy.inf)
+        for k in range(values.size):
+            value = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
+            if value < high:
+                low = max(low, value)
+    return low, high
+
+
+def median(pixels, center=None):
+    """numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
+    if pixels.dtype != numpy.float32 or (center is None and pixels.min() < 0):
+        return numpy.median(pixels if center is None else numpy.abs(pixels - center))
+    deviation = center is not None
+    low, high = middle_values(pixels.ravel(), numpy.float32(center if deviation else 0), deviation)
+    return numpy.mean(numpy.array([high] if pixels.size % 2 else [low, high], numpy.float32))
+
+
+@compiled
+def tile_sums(image, row_tiles, column_tiles, rows, columns):
+    """Mean and sum of squared distances from it, in each of `rows` x `columns` tiles, and pixel counts.
+
+    `row_tiles`, `column_tiles`: tile number of each row and column of the image.
+    """
+    means = numpy.zeros((rows, columns))
+    squares = numpy.zeros((rows, columns))
+    counts = numpy.zeros((rows, columns))
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            means[row_tiles[i], column_tiles[j]] += image[i, j]
+            counts[row_tiles[i], column_tiles[j]] += 1.0
+    means /= counts
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            away = image[i, j] - means[row_tiles[i], column_tiles[j]]
+            squares[row_tiles[i], column_tiles[j]] += away * away
+    return means.ravel(), squares.ravel(), counts.ravel()
+
+
+def local_focus_score(image, scale):
+    """Variance of the tiles' normalized variances over their median; tiles of about `scale` pixels."""
+    tiles = [(length + scale - 1) // scale for length in image.shape]
+    numbers = [
+        (numpy.arange(length).astype(float) * float(number) / float(length)).astype(int)
+        for length, number in zip(image.shape, tiles)
+    ]
+    means, squares, counts = tile_sums(image, *numbers, *tiles)
+    lit = (means != 0) & ~numpy.isnan(means)
+    if not lit.any():
+        return 0
+    variances = squares[lit] / (counts[lit] * means[lit])
+    middle = numpy.median(variances)
+    if numpy.isfinite(middle) and middle > 0:
+        return numpy.var(variances) / middle
+    return 0
+
+
+@compiled
+def grey_levels(image, low, width):
+    """The image in 8 grey levels of `width` / 8 each from `low` on."""
+    levels = numpy.empty(image.shape, numpy.uint8)
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            share = numpy.float64(image[i, j] - low) / width
+            levels[i, j] = min(LEVELS - 1, max(0, int(numpy.floor(share * LEVELS))))
+    return levels
+
+
+@compiled
+def level_pairs(levels, distance):
+    """How often each grey level (row) has each other (column) `distance` pixels to its right."""
+    pairs = numpy.zeros((LEVELS, LEVELS))
+    for i in range(levels.shape[0]):
+        for j in range(levels.shape[1] - distance):
+            pairs[levels[i, j], levels[i, j + distance]] += 1.0
+    return pairs
+
+
+def correlation(levels, distance):
+    """Haralick's correlation of grey levels `distance` columns apart; 0 where there is none."""
+    if distance >= levels.shape[1]:
+        return 0.0
+    used = int(levels.max()) + 1
+    pairs = level_pairs(levels, distance)[:used, :used]
+    pairs = pairs / pairs.sum()
+    left, right = pairs.sum(1), pairs.sum(0)
+    left, right = left / left.sum(), right / right.sum()
+    numbers = numpy.arange(used) + 1
+    mean_left, mean_right = (numbers * left).sum(), (numbers * right).sum()
+    deviation_left = numpy.sqrt(((numbers - mean_left) ** 2 * left).sum())
+    deviation_right = numpy.sqrt(((numbers - mean_right) ** 2 * right).sum())
+    product = (numpy.outer(numbers, numbers) * pairs).sum()
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        value = (product - mean_left * mean_right) / (deviation_left * deviation_right)
+    return float(value) if numpy.isfinite(value) else 0.0
+
+
+@compiled
+def ring_sums(magnitude, rings):
+    """Sums of magnitude and power over the rings 2 to `rings` - 1 of a spectrum that starts at 0.
+
+    `magnitude`: of the columns 0 to `rings` of the transform of a real image. As in centrosome
+    the last row and column count as distance 0, not 1, from the first.
+    """
+    height = magnitude.shape[0]
+    magnitudes = numpy.zeros(rings)
+    powers = numpy.zeros(rings)
+    for i in range(height):
+        row = min(i, height - 1 - i)
+        if row >= rings:
+            continue
+        opposite = (height - i) % height
+        for j in range(rings):
+            ring = int(numpy.sqrt(numpy.float64(row * row + j * j))) + 1
+            if ring >= rings:
+                break
+            # The column itself, and the one as far from the other end.
+            for value in (magnitude[i, j], magnitude[opposite, j + 1]):
+                magnitudes[ring] += value
+                powers[ring] += value * value
+    return magnitudes[2:], powers[2:]
+
+
+def radial_power(pixels):
+    """Radii and the sums of magnitude and power at them, as centrosome.radial_power_spectrum.rps.
+
+    Only the columns that the rings reach are transformed along the rows' direction: the image is
+    real, and rings end at an eighth of its shorter side.
+    """
+    rings = int(numpy.floor(min(pixels.shape) / 8.0))
+    if rings <= 2:
+        return numpy.array([2]), numpy.array([0]), numpy.array([0])
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        if pixels.max() > pixels.min():
+            pixels = pixels / median(pixels, pixels.mean())
+        spectrum = scipy.fft.rfft(pixels - numpy.mean(pixels), axis=1)[:, : rings + 1]
+        spectrum = scipy.fft.fft(spectrum, axis=0, overwrite_x=True)
+    magnitudes, powers = ring_sums(numpy.abs(spectrum), rings)
+    return numpy.arange(2, rings), magnitudes, powers
+
+
+@compiled
+def running_variance(ordered):
+    """Variance of the first 1, 2, ... values, by centrosome.otsu.running_variance's recurrence."""
+    out = numpy.zeros(ordered.size)
+    total = ordered[0]
+    mean = numpy.float64(total)
+    squares = 0.0
+    for k in range(1, ordered.size):
+        total += ordered[k]
+        before = ordered[k] - mean
+        mean = total / numpy.float64(k + 1)
+        squares += before * (ordered[k] - mean)
+        out[k] = squares / k
+    return out
+
+
+def otsu_threshold(pixels):
+    """centrosome.threshold.get_otsu_threshold with two classes and weighted variances.
+
+    The pixels are sorted before they are scaled, as 32-bit floats, and not afterwards.
+    """
+    values = pixels.ravel()
+    values = values[values >= 0]
+    if values.size == 0:
+        return 1
+    scaled, limits = log_transform(values[value_order(values)])
+    if (scaled[1:] < scaled[:-1]).any():  # a logarithm that is not quite monotonic
+        scaled.sort()
+    return inverse_log_transform(otsu(scaled), limits)
+
+
+def otsu(ordered, bins=256):
+    """Otsu's two-class threshold of sorted values, as centrosome.otsu.otsu."""
+    size = ordered.size
+    if size == 1:
+        return ordered[0]
+    step = size // min(bins, size)
+    below = running_variance(ordered)
+    above = running_variance(ordered[::-1])[::-1]
+    thresholds = ordered[1:size:step]
+    scores = below[0 : size - 1 : step] * numpy.arange(0, size - 1, step)
+    scores = scores + above[1:size:step] * (size - numpy.arange(1, size, step))
+    best = int(numpy.argmin(scores))
+    return (thresholds[max(best - 1, 0)] + thresholds[min(best + 1, thresholds.size - 1)]) / 2
