@@ -17,6 +17,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class Joiner:
         }
         self.open: dict[Path, dict[str, Table]] = {}
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The joined table's columns: strings, object numbers as integers, features as float32."""
         keys = [pa.field(name, pa.int64() if name.endswith("Number") else pa.string()) for name in KEYS]
@@ -159,14 +160,18 @@ class Joiner:
                 )
         return Taken(site, tables, blocks)
 
-    def objects(self, frames: Mapping[str, pl.DataFrame]) -> Objects:
+    def objects(self, tables: Mapping[str, pa.Table]) -> Objects:
         """The object numbers, parents and children of all rows of some sites."""
-        others = [name for name in frames if name != self.linker]
+        others = [name for name in tables if name != self.linker]
         count = f"Children_{self.linker}_Count"
         return Objects(
-            {name: whole_numbers(frame["ObjectNumber"]) for name, frame in frames.items()},
-            {name: whole_numbers(frames[self.linker][f"Parent_{name}"]) for name in others},
-            {name: whole_numbers(frames[name][count]) for name in others if count in frames[name]},
+            {name: whole_numbers(table["ObjectNumber"]) for name, table in tables.items()},
+            {name: whole_numbers(tables[self.linker][f"Parent_{name}"]) for name in others},
+            {
+                name: whole_numbers(tables[name][count])
+                for name in others
+                if count in tables[name].column_names
+            },
         )
 
     def pair(self, site: Site, objects: Objects) -> dict[str, np.ndarray]:
@@ -184,14 +189,14 @@ class Joiner:
                 logger.warning("%s: %s without a partner: %s", site, name, listed(numbers, 1000))
         return {name: at[order] for name, at in positions.items()}
 
-    def join(self, batch: Sequence[Taken]) -> Iterator[pl.DataFrame]:
+    def join(self, batch: Sequence[Taken]) -> Iterator[pa.Table]:
         """The cells of some sites of one folder, site by site in order, as one table.
 
         A site whose tables do not fit each other gives no cell, and `site.problem` says why.
         """
         try:
-            frames = {
-                name: table.frame([taken.blocks[name] for taken in batch])
+            tables = {
+                name: table.objects([taken.blocks[name] for taken in batch])
                 for name, table in batch[0].tables.items()
             }
         except SiteError as error:
@@ -201,9 +206,9 @@ class Joiner:
                 for taken in batch:
                     yield from self.join([taken])
             return
-        everything = self.objects(frames)
-        start = dict.fromkeys(frames, 0)
-        rows: dict[str, list[np.ndarray]] = {name: [] for name in frames}
+        everything = self.objects(tables)
+        start = dict.fromkeys(tables, 0)
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in tables}
         for taken in batch:
             own = {name: slice(start[name], start[name] + len(block)) for name, block in taken.blocks.items()}
             try:
@@ -223,29 +228,30 @@ class Joiner:
         at = {name: np.concatenate([*parts, np.array([], dtype=int)]) for name, parts in rows.items()}
         if len(at[self.main]):
             sites = [taken.site for taken in batch if not taken.site.problem]
-            parts = [self.keys(sites, everything.numbers[self.main][at[self.main]])]
-            parts += [self.measurements(name, frame, at[name]) for name, frame in frames.items()]
-            yield pl.concat(parts, how="horizontal")
+            columns = self.keys(sites, everything.numbers[self.main][at[self.main]])
+            for name, table in tables.items():
+                columns += self.measurements(name, table, at[name])
+            columns = [
+                column if column.type == field.type else column.cast(field.type)
+                for column, field in zip(columns, self.schema, strict=True)
+            ]
+            yield pa.Table.from_arrays(columns, schema=self.schema)
 
-    def measurements(self, name: str, frame: pl.DataFrame, rows: np.ndarray) -> pl.DataFrame:
-        """Rows of a compartment's table, with its name before that of each measurement."""
-        # Columns are picked by hand: `select` plans a query, which costs more than the work here.
-        part = pl.DataFrame([frame[column] for column in self.measured[name]])
-        part.columns = [f"{name}_{column}" for column in self.measured[name]]
-        return part if np.array_equal(rows, np.arange(len(part))) else part[rows]
+    def measurements(self, name: str, table: pa.Table, rows: np.ndarray) -> list[pa.ChunkedArray]:
+        """The measurements in some rows of a compartment's table."""
+        table = table.select(self.measured[name])
+        return (table if np.array_equal(rows, np.arange(len(table))) else table.take(rows)).columns
 
-    def keys(self, sites: Sequence[Site], numbers: np.ndarray) -> pl.DataFrame:
+    def keys(self, sites: Sequence[Site], numbers: np.ndarray) -> list[pa.Array]:
         """The key columns of the cells of some sites; `numbers`: their object numbers."""
-        values = {
-            "Metadata_Plate": [self.plate] * len(sites),
-            "Metadata_Well": [site.well for site in sites],
-            "Metadata_Site": [site.site for site in sites],
-            "Metadata_ImageNumber": [site.number for site in sites],
-        }
-        schema = {name: pl.Int64 if name.endswith("Number") else pl.String for name in values}
         of_cell = np.repeat(np.arange(len(sites)), [site.cells for site in sites])
-        keys = pl.DataFrame(values, schema=schema)[of_cell]
-        return keys.with_columns(pl.Series("Metadata_ObjectNumber", numbers, dtype=pl.Int64))
+        values = [
+            [self.plate] * len(sites),
+            [site.well for site in sites],
+            [site.site for site in sites],
+            [site.number for site in sites],
+        ]
+        return [*(pa.array(value).take(pa.array(of_cell)) for value in values), pa.array(numbers)]
 
     def close(self, folder: Folder) -> None:
         """Let go of a folder's tables after its last site; objects left over are a `SiteError`."""
@@ -254,15 +260,15 @@ class Joiner:
                 table.refuse_stray()
 
 
-def whole_numbers(numbers: pl.Series) -> np.ndarray:
+def whole_numbers(numbers: pa.ChunkedArray) -> np.ndarray:
     """Object numbers as integers; 0, CellProfiler's word for no object, where there is none."""
-    return numbers.fill_null(0).cast(pl.Int64).to_numpy()
+    return np.nan_to_num(numbers.to_numpy(), nan=0).astype(np.int64)
 
 
 # --- the plate ----------------------------------------------------------------------------------
 
 
-def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pl.DataFrame]:
+def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pa.Table]:
     """The plate's cells, some sites at a time; what is wrong with a site is noted in `site.problem`."""
     left = Counter(site.folder.path for site in sites)
     batch: list[Taken] = []
@@ -286,23 +292,23 @@ def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pl.DataFrame]:
         yield from joiner.join(batch)
 
 
-def row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema) -> Iterator[pa.Table]:
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Regroup tables of any length into tables of `ROWS` rows (the last one has the rest)."""
-    waiting: list[pl.DataFrame] = []
+    waiting: list[pa.Table] = []
     rows = 0
-    for frame in frames:
-        waiting.append(frame)
-        rows += len(frame)
+    for table in tables:
+        waiting.append(table)
+        rows += len(table)
         while rows >= ROWS:
-            table = pl.concat(waiting, rechunk=True)
-            yield table[:ROWS].to_arrow().cast(schema)
-            waiting, rows = [table[ROWS:]], rows - ROWS
+            whole_group = pa.concat_tables(waiting)
+            yield whole_group[:ROWS]
+            waiting, rows = [whole_group[ROWS:]], rows - ROWS
     if rows:
-        yield pl.concat(waiting, rechunk=True).to_arrow().cast(schema)
+        yield pa.concat_tables(waiting)
 
 
 def write_cells(
-    frames: Iterable[pl.DataFrame], schema: pa.Schema, path: Path, made_by: Mapping[str, Any]
+    tables: Iterable[pa.Table], schema: pa.Schema, path: Path, made_by: Mapping[str, Any]
 ) -> None:
     """Write the cells to Parquet, one row group at a time, with a digest of what was read."""
     content = hashlib.sha256()
@@ -317,7 +323,7 @@ def write_cells(
         store_schema=False,
     )
     with writer:
-        for table in row_groups(frames, schema):
+        for table in row_groups(tables):
             for column in table.columns[len(KEYS) - 2 :]:
                 content.update(column.to_numpy().tobytes())
             writer.write_table(table, row_group_size=ROWS)

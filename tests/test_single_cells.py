@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import single_cells
+from lib import cellprofiler_output
 from lib.cell_pairs import pair_objects
 from lib.cellprofiler_output import SiteError, chunk_folders, published_folders
 from lib.errors import InputError
@@ -320,19 +322,30 @@ def chunked(root, sizes, cells, columnar):
                 rows["Nuclei"].append((number, i, number / 9 + i, 1))
         image(folder, rows.pop("Image"))
         objects(folder, *rows.values())
-        if columnar:
-            for name in ALL:
-                pl.read_csv(folder / f"{name}.csv").write_parquet(folder / f"{name}.parquet")
-                (folder / f"{name}.csv").unlink()
+        for name in ("Image", *ALL) if columnar else ():
+            table = pl.read_csv(folder / f"{name}.csv").to_arrow()
+            (folder / f"{name}.csv").unlink()
+            if columnar == ".parquet":
+                pq.write_table(table, folder / f"{name}.parquet", row_group_size=4)
+            else:
+                with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
+                    file.write_table(table, max_chunksize=4)
         folders.append(folder)
     return folders
 
 
 def test_the_bytes_do_not_depend_on_the_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(single_cells, "ROWS", 7)
+    # Of columnar tables, few rows at a time: an image set may be cut by a record batch.
+    monkeypatch.setattr(cellprofiler_output, "PART", 3)
     cells = [5, 0, 12, 3, 1, 9]
     digests = set()
-    for name, sizes, columnar in (("a", (6,), False), ("b", (1, 2, 3), False), ("c", (4, 2), True)):
+    for name, sizes, columnar in (
+        ("a", (6,), None),
+        ("b", (1, 2, 3), None),
+        ("c", (4, 2), ".parquet"),
+        ("d", (5, 1), ".arrow"),
+    ):
         folders = chunked(tmp_path / name, sizes, cells, columnar)
         table, _ = join(folders, tmp_path / name)
         digests.add(hashlib.sha256((tmp_path / name / "cells.parquet").read_bytes()).hexdigest())
@@ -482,3 +495,43 @@ def test_stock_output_as_a_columnar_chunk(tmp_path):
     assert len(cells) == 310
     assert len([name for name in cells.columns if not name.startswith("Metadata_")]) == 5795
     assert not cells.select(pl.col(pl.Float32).is_nan().any()).row(0).count(True)
+
+
+def test_missing_values_and_images_of_arrow_tables(tmp_path):
+    folder = tmp_path / "chunk"
+    site(folder, 3, 2, well="B02", name="01")
+    nothing, infinite = float("nan"), float("inf")
+    tables = {
+        "Image": {
+            "ImageNumber": [3],
+            "Metadata_Plate": ["P"],
+            "Metadata_Well": ["B02"],
+            "Metadata_Site": ["01"],
+            "FileName_DNA": ["a.tif"],
+            "Zero": [0.0],
+            "Nothing": [nothing],
+        },
+        "Cells": {
+            "ImageNumber": [3, 3],
+            "ObjectNumber": [1, 2],
+            "AreaShape_Area": [nothing, infinite],
+            "Parent_Nuclei": [1.0, 2.0],
+        },
+    }
+    for name, columns in tables.items():
+        (folder / f"{name}.csv").unlink()
+        pl.DataFrame(columns).write_ipc(folder / f"{name}.arrow")
+    cells, sites = join([folder], tmp_path)
+    assert cells["Cells_AreaShape_Area"].to_list() == [None, infinite]
+    assert sites["status"].to_list() == ["ok"]
+    images = pl.read_parquet(tmp_path / "image.parquet")
+    assert images.drop("Metadata_ImageNumber").to_dicts() == [
+        {
+            "Metadata_Plate": "P",
+            "Metadata_Well": "B02",
+            "Metadata_Site": "1",
+            "FileName_DNA": "a.tif",
+            "Zero": 0.0,
+            "Nothing": None,
+        }
+    ]

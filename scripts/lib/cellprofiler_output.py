@@ -1,8 +1,8 @@
 """Read what CellProfiler wrote for a plate: which sites there are, and their objects, site by site.
 
 The tables lie in the chunks of the features stage, or anywhere below a folder of published CellProfiler
-output: `Image` and one table a compartment, as CSV, packed CSV or Parquet. An object table is read once,
-from top to bottom, so that no more than one site of it is in memory.
+output: `Image` and one table a compartment, as Arrow, Parquet, CSV or packed CSV. An object table is read
+once, from top to bottom, so that no more than a few sites of it are in memory.
 """
 
 import csv
@@ -27,7 +27,10 @@ from lib.wells import well_name, well_order
 
 logger = logging.getLogger("platewise")
 
-ENDINGS = (".parquet", ".csv", ".csv.gz")
+ENDINGS = (".arrow", ".parquet", ".csv", ".csv.gz")
+COLUMNAR = (".arrow", ".parquet")
+# About so many rows of a columnar table are read at once.
+PART = 1024
 # Image metadata that ExportToSpreadsheet can repeat in the object tables.
 REPEATED = ("Metadata_", "FileName_", "PathName_", "URL_")
 FOLDER_NAME = re.compile(r"^(?:(?P<plate>.+)-)?(?P<well>[A-Za-z]{1,2}\d{1,3})-(?P<site>\d+)$")
@@ -125,8 +128,8 @@ def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Fol
 # --- sites --------------------------------------------------------------------------------------
 
 
-def read_image_rows(folder: Folder) -> list[dict[str, str]]:
-    """The rows of a folder's Image table as text.
+def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
+    """The rows of a folder's Image table: text, and numbers where the table holds numbers.
 
     Raises:
         SiteError: when the table is missing, breaks off or has no row.
@@ -135,8 +138,8 @@ def read_image_rows(folder: Folder) -> list[dict[str, str]]:
     if file is None:
         raise SiteError("there is no Image table")
     try:
-        if file.suffix == ".parquet":
-            rows = pl.read_parquet(file).cast(pl.String).fill_null("").to_dicts()
+        if file.suffix in COLUMNAR:
+            rows = columnar_image_rows(file)
         else:
             with open_text(file) as lines:
                 names, *values = list(csv.reader(lines)) or [[]]
@@ -152,8 +155,23 @@ def read_image_rows(folder: Folder) -> list[dict[str, str]]:
     return rows
 
 
-def number(text: str) -> float | None:
+def columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
+    """The rows of an Arrow or Parquet Image table; its metadata, and what is no number, as text."""
+    with pa.OSFile(str(file)) as source:
+        read = pa.ipc.open_file(source).read_all() if file.suffix == ".arrow" else pq.read_table(source)
+    columns = [
+        column.cast(pl.Float64).fill_null(float("nan"))
+        if column.dtype.is_numeric() and not column.name.startswith(TEXT)
+        else column.cast(pl.String).fill_null("")
+        for column in pl.DataFrame(pl.from_arrow(read))
+    ]
+    return pl.DataFrame(columns).to_dicts()
+
+
+def number(text: str | float) -> float | None:
     """The number that `text` is, nan for a missing one; nothing when it is no number."""
+    if isinstance(text, float):
+        return text
     try:
         return float(text or "nan")
     except ValueError:
@@ -170,7 +188,9 @@ def same_name(written: str, plate: str) -> bool:
     return written == plate or (number(written) is not None and number(written) == number(plate))
 
 
-def place(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str | None) -> tuple[str, str]:
+def place(
+    folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None
+) -> tuple[str, str]:
     """Well (`A01`) and site (without leading zeros) of an image set.
 
     The pattern, where there is one, is searched in the file names and the folder's name; otherwise
@@ -215,7 +235,7 @@ def place(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str 
         raise InputError(f"{where}, ImageNumber {number}: {error}") from error
 
 
-def read_site(folder: Folder, row: Mapping[str, str], plate: str, site_pattern: str | None) -> Site:
+def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None) -> Site:
     """A site from its row of the Image table."""
     well, site = place(folder, row, plate, site_pattern)
     kept = {name: text for name, text in row.items() if not name.startswith(OF_THE_RUN)}
@@ -287,6 +307,9 @@ def open_text(file: Path) -> IO[str]:
 def header(file: Path) -> list[str]:
     """The columns of an object table; none when the file is empty or cannot be read."""
     try:
+        if file.suffix == ".arrow":
+            with pa.memory_map(str(file)) as source:
+                return pa.ipc.open_file(source).schema.names
         if file.suffix == ".parquet":
             return pq.read_schema(file).names
         with open_text(file) as lines:
@@ -339,43 +362,114 @@ def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[b
             yield current, block
 
 
-def parquet_blocks(table: pl.DataFrame) -> Iterator[tuple[int, range]]:
+@dataclass
+class Rows:
+    """The rows from `start` to before `stop` of a table in memory."""
+
+    table: pa.Table
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def columnar_blocks(file: Path, schema: Mapping[str, Any]) -> Iterator[tuple[int, Rows]]:
+    """The rows of an Arrow or Parquet table by ImageNumber, in rising order.
+
+    About `PART` rows are in memory at a time; a table whose image sets are not in rising order is read
+    and sorted whole.
+    """
+    waiting: list[pa.RecordBatch] = []
+    for batch in record_batches(file, list(schema)):
+        numbers = batch.column("ImageNumber").to_numpy(zero_copy_only=False)
+        if not len(numbers):
+            continue
+        # The last image set read may go on in this batch; it is passed on whole.
+        last = waiting[-1].column("ImageNumber")[-1].as_py() if waiting else None
+        if sum(map(len, waiting)) < PART or numbers[-1] == last:
+            waiting.append(batch)
+            continue
+        goes_on = int(np.argmax(numbers != last))
+        yield from blocks_of(as_table([*waiting, batch[:goes_on]], schema))
+        waiting = [batch[goes_on:]]
+    if waiting:
+        yield from blocks_of(as_table(waiting, schema))
+
+
+def record_batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """A columnar table's record batches (row groups), by rising ImageNumber."""
+    if file.suffix == ".arrow":
+        with pa.memory_map(str(file)) as source:
+            reader = pa.ipc.open_file(source)
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+        return
+    with pq.ParquetFile(file, memory_map=True) as table:
+        numbers = table.read(["ImageNumber"]).column(0).to_numpy()
+        if np.any(np.diff(numbers) < 0):
+            yield from table.read(columns).take(np.argsort(numbers, kind="stable")).to_batches()
+            return
+        for number in range(table.num_row_groups):
+            yield from table.read_row_group(number, columns).combine_chunks().to_batches()
+
+
+def blocks_of(table: pa.Table) -> Iterator[tuple[int, Rows]]:
     """The rows of a table, in rising order of ImageNumber, by ImageNumber."""
-    numbers = table["ImageNumber"].to_numpy()
+    numbers = table.column("ImageNumber").to_numpy()
     starts = np.flatnonzero(np.diff(numbers, prepend=np.nan) != 0)
     for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
-        yield int(numbers[start]), range(int(start), int(end))
+        yield int(numbers[start]), Rows(table, int(start), int(end))
 
 
-Block = list[bytes] | range
+def as_table(batches: Sequence[pa.RecordBatch], schema: Mapping[str, Any]) -> pa.Table:
+    """Record batches of the columns of `schema` as one table of its types, nan as missing.
+
+    Measurements go through one matrix of float32: thousands of casts of short columns take longer.
+    """
+    at = {name: batches[0].schema.get_field_index(name) for name in schema}
+    singles = {name: at[name] for name, kind in schema.items() if kind == pl.Float32}
+    matrix = np.empty((len(singles), sum(map(len, batches))), np.float32)
+    start = 0
+    for batch in batches:
+        columns = batch.columns
+        for row, column in enumerate(singles.values()):
+            matrix[row, start : start + len(batch)] = columns[column].to_numpy(zero_copy_only=False)
+        start += len(batch)
+    missing = np.isnan(matrix)
+    found = {
+        name: pa.array(values, mask=gaps if some else None)
+        for name, values, gaps, some in zip(singles, matrix, missing, missing.any(axis=1), strict=True)
+    }
+    for name, kind in schema.items():
+        if kind == pl.Float64:
+            parts = [batch.column(at[name]).to_numpy(zero_copy_only=False) for batch in batches]
+            found[name] = pa.array(np.concatenate(parts).astype(float), from_pandas=True)
+        elif kind == pl.String:
+            parts = [batch.column(at[name]).cast(pa.string()) for batch in batches]
+            found[name] = pa.chunked_array(parts)
+    return pa.table({name: found[name] for name in schema})
+
+
+Block = list[bytes] | Rows
 
 
 class Table:
     """One compartment's table of a folder, read once from top to bottom, an image set at a time.
 
-    A block is what one image set has in the table: its lines (CSV), or its rows (Parquet, read whole
-    since it holds no more than a chunk).
+    A block is what one image set has in the table: its lines (CSV), or its rows (Parquet).
     """
 
     def __init__(self, file: Path, columns: Sequence[str]):
         self.file = file
         self.schema = {name: column_type(name) for name in columns}
-        self.whole: pl.DataFrame | None = None
-        self.blocks = self.read_blocks()
+        self.blocks: Iterator[tuple[int, Block]] = (
+            columnar_blocks(file, self.schema)
+            if file.suffix in COLUMNAR
+            else csv_blocks(file, list(self.schema))
+        )
         self.waiting: tuple[int, Block] | None = None
         self.broken: SiteError | None = None
-
-    def read_blocks(self) -> Iterator[tuple[int, Block]]:
-        """The blocks in the order of the file."""
-        if self.file.suffix != ".parquet":
-            yield from csv_blocks(self.file, list(self.schema))
-            return
-        table = pl.read_parquet(self.file, columns=list(self.schema)).cast(self.schema)
-        floats = [name for name, kind in self.schema.items() if kind.is_float()]
-        self.whole = table.with_columns(pl.col(floats).fill_nan(None))
-        if not self.whole["ImageNumber"].is_sorted():
-            self.whole = self.whole.sort("ImageNumber", maintain_order=True)
-        yield from parquet_blocks(self.whole)
 
     def advance(self) -> None:
         """Have the next image set waiting; nothing waits at the end of the file."""
@@ -386,7 +480,7 @@ class Table:
         except SiteError as error:
             self.broken = error
             raise
-        except (*UNREADABLE, pl.exceptions.PolarsError) as error:
+        except (*UNREADABLE, ValueError, TypeError, pl.exceptions.PolarsError) as error:
             self.broken = SiteError(f"{self.file.name} cannot be read to its end ({error})")
             raise self.broken from error
 
@@ -409,18 +503,24 @@ class Table:
                 "(or it is not in the order of ImageNumber)"
             )
 
-    def frame(self, blocks: Sequence[Block]) -> pl.DataFrame:
+    def objects(self, blocks: Sequence[Block]) -> pa.Table:
         """The objects of some blocks, in their order; a `SiteError` for text that is no number."""
         blocks = [block for block in blocks if len(block)]
         if not blocks:
-            return pl.DataFrame(schema=self.schema)
-        if self.whole is not None:
-            first, last = blocks[0].start, blocks[-1].stop
-            if last - first == sum(len(block) for block in blocks):
-                return self.whole[first:last]
-            return pl.concat([self.whole[block.start : block.stop] for block in blocks])
+            return pl.DataFrame(schema=self.schema).to_arrow()
+        rows = [block for block in blocks if isinstance(block, Rows)]
+        if rows:
+            # Neighbours in one table are taken at once.
+            parts = [rows[0]]
+            for block in rows[1:]:
+                if block.table is parts[-1].table and block.start == parts[-1].stop:
+                    parts[-1] = Rows(block.table, parts[-1].start, block.stop)
+                else:
+                    parts.append(block)
+            return pa.concat_tables([part.table[part.start : part.stop] for part in parts])
         lines = b"".join(line for block in blocks for line in block)
         try:
-            return pl.read_csv(lines, has_header=False, schema=self.schema, null_values=["nan", "NaN"])
+            table = pl.read_csv(lines, has_header=False, schema=self.schema, null_values=["nan", "NaN"])
         except pl.exceptions.PolarsError as error:
             raise SiteError(f"{self.file.name}: {str(error).splitlines()[0]}") from error
+        return table.to_arrow()
