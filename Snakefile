@@ -29,6 +29,7 @@ include: "rules/profiles.smk"
 include: "rules/benchmark.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
+include: "rules/figures.smk"
 
 
 localrules:
@@ -41,3 +42,4 @@ rule all:
         plates=[file for plate in CHOSEN for file in plate_results(plate)],
         batches=[] if ONLY else batch_results(),
         benchmark=[] if ONLY else benchmark_results(),
+        figures=[] if ONLY else figure_results(),

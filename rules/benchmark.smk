@@ -167,7 +167,8 @@ rule benchmark_figures:
     input:
         **{metric: f"benchmark/{metric}.csv" for metric in SCORED},
     output:
-        figures=[f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in FIGURE_FILES],
+        figures=[shown(f"benchmark/figures/{metric}.png") for metric in SCORED],
+        others=[f"benchmark/figures/{metric}.{kind}" for metric in SCORED for kind in ("svg", "csv")],
     log:
         "logs/benchmark_figures.log",
     conda:

@@ -17,13 +17,16 @@ from lib.experiment import (
     LEVELS,
     PLATE_LEVELS,
     annotated_level,
+    batch_level,
     chosen_plates,
     comparisons,
     conditions,
     feature_set_levels,
     file_of,
     levels_of,
+    plate_level,
     plates_of_split,
+    selected_from,
     spherized_from,
 )
 from lib.plates import is_address, read_plates, source

@@ -187,3 +187,75 @@ def split_rule(wildcards):
     asked = CONFIG["splits"][wildcards.split]
     keys = ("column", "train", "validate", "test") if "column" in asked else ("fractions", "together")
     return {key: asked[key] for key in keys if key in asked}
+
+
+def shown(picture):
+    """A picture with its caption, for the report and for `snakemake --report`."""
+    name = Path(picture).stem
+    of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in picture else {}
+    return report(
+        picture,
+        caption=f"captions/{name}.rst",
+        category="Conditions" if of_condition else "Experiment",
+        labels={**of_condition, "figure": name.replace("_", " ")},
+    )
+
+
+def title_of(wildcards):
+    """What the figures of a condition are headed with."""
+    words = described(wildcards.condition)
+    said = " ".join(f"{value} h" if column == "timepoint" else value for column, value in words.items())
+    return said if len(FEATURE_SETS) == 1 else f"{said}, {wildcards.feature_set}"
+
+
+def unselected_profiles(wildcards):
+    """The normalized profiles, all features, that a feature set was selected from; or the feature set."""
+    level = selected_from(wildcards.feature_set)
+    plates = CONDITIONS[wildcards.condition]
+    made = all(level in levels_of(plate, CONFIG) for plate in plates)
+    return [file_of(plate, level if made else wildcards.feature_set) for plate in plates]
+
+
+def selections():
+    """Each selection of a plate's features that is made here: the plate, over what, and its files."""
+    found = []
+    for plate in PLATES:
+        levels = levels_of(plate, CONFIG)
+        for level in (plate_level(CONFIG), batch_level(CONFIG)):
+            if level not in levels or plate.get("level") == level:
+                continue
+            over = level.rsplit("_", 1)[1]
+            folder, batch = f"workspace/profiles/{plate['batch']}", plate["batch"]
+            name = plate["plate"]
+            start = selected_from(level)
+            of_selection = f"{name}/{name}" if over == "plate" else batch
+            # Published profiles came normalized: what was dropped on their way is not known here.
+            normalized = start in levels and plate.get("level") != start
+            found.append(
+                {
+                    "plate": name,
+                    "selection": over,
+                    "profiles": file_of(plate, level),
+                    "dropped": f"{folder}/{of_selection}_{level}_dropped.csv",
+                    "normalized": f"{folder}/{name}/{name}_{start}_dropped.csv" if normalized else "",
+                }
+            )
+    return found
+
+
+def figure_results():
+    """The figures of profiles, and the figure of dropped features where features are selected here."""
+    names = (
+        "replicate_correlations",
+        "replicate_null",
+        "changed_features",
+        "profile_maps",
+        "position_effects",
+    )
+    figures = [
+        f"benchmark/figures/{feature_set}/{condition}/{name}.png"
+        for feature_set in FEATURE_SETS
+        for condition in CONDITIONS
+        for name in names
+    ]
+    return figures + (["benchmark/figures/dropped_features.png"] if selections() else [])
