@@ -30,6 +30,7 @@ include: "rules/benchmark.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 localrules:
@@ -43,3 +44,4 @@ rule all:
         batches=[] if ONLY else batch_results(),
         benchmark=[] if ONLY else benchmark_results(),
         figures=[] if ONLY else figure_results(),
+        report=[] if ONLY else rules.report.output,

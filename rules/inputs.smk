@@ -201,10 +201,14 @@ def shown(picture):
     )
 
 
+def words_of(columns):
+    """A condition in words, from its columns: compound U2OS 48 h."""
+    return " ".join(f"{value} h" if column == "timepoint" else value for column, value in columns.items())
+
+
 def title_of(wildcards):
     """What the figures of a condition are headed with."""
-    words = described(wildcards.condition)
-    said = " ".join(f"{value} h" if column == "timepoint" else value for column, value in words.items())
+    said = words_of(described(wildcards.condition))
     return said if len(FEATURE_SETS) == 1 else f"{said}, {wildcards.feature_set}"
 
 
@@ -259,3 +263,11 @@ def figure_results():
         for name in names
     ]
     return figures + (["benchmark/figures/dropped_features.png"] if selections() else [])
+
+
+def cellprofiler_version():
+    """What the Methods paragraph calls CellProfiler: its version where the workflow brings it."""
+    if ENVIRONMENT not in ("built", "conda", "container"):
+        return "CellProfiler (an installation of our own)"
+    lock = (Path(workflow.basedir) / "envs" / "cellprofiler.txt").read_text()
+    return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
