@@ -30,6 +30,8 @@ include: "rules/profiles.smk"
 include: "rules/benchmark.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 localrules:
@@ -42,3 +44,5 @@ rule all:
         plates=[file for plate in CHOSEN for file in plate_results(plate)],
         batches=[] if ONLY else batch_results(),
         benchmark=[] if ONLY else benchmark_results(),
+        figures=[] if ONLY else figure_results(),
+        report=[] if ONLY else rules.report.output,

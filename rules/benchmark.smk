@@ -198,8 +198,9 @@ rule benchmark_figures:
     input:
         **{metric: f"benchmark/{metric}.csv" for metric in SCORED + PRECISION},
     output:
-        figures=[
-            f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in FIGURE_FILES
+        figures=[shown(f"benchmark/figures/{metric}.png") for metric in SCORED + PRECISION],
+        others=[
+            f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in ("svg", "csv")
         ],
     log:
         "logs/benchmark_figures.log",

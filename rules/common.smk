@@ -17,6 +17,7 @@ from lib.experiment import (
     LEVELS,
     PLATE_LEVELS,
     annotated_level,
+    batch_level,
     chosen_plates,
     comparisons,
     conditions,
@@ -24,8 +25,10 @@ from lib.experiment import (
     feature_set_levels,
     file_of,
     levels_of,
+    plate_level,
     plates_of_split,
     refuse_missing,
+    selected_from,
     spherized_from,
 )
 from lib.plates import is_address, read_plates, source

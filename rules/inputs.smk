@@ -186,9 +186,7 @@ def scores(wildcards):
 def benchmark_results():
     """The benchmark's tables and figures, and what else stands on the plates of a condition."""
     tables = [f"benchmark/{metric}.csv" for metric in SCORED + PRECISION]
-    figures = [
-        f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in FIGURE_FILES
-    ]
+    figures = [f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in FIGURE_FILES]
     figures += [*rules.plate_maps.output]
     consensus = [
         f"benchmark/consensus/{feature_set}/{condition}_{operation}.parquet"
@@ -204,3 +202,87 @@ def split_rule(wildcards):
     asked = CONFIG["splits"][wildcards.split]
     keys = ("column", "train", "validate", "test") if "column" in asked else ("fractions", "together")
     return {key: asked[key] for key in keys if key in asked}
+
+
+def shown(picture):
+    """A picture with its caption, for the report and for `snakemake --report`."""
+    name = Path(picture).stem
+    of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in picture else {}
+    return report(
+        picture,
+        caption=f"captions/{name}.rst",
+        category="Conditions" if of_condition else "Experiment",
+        labels={**of_condition, "figure": name.replace("_", " ")},
+    )
+
+
+def words_of(columns):
+    """A condition in words, from its columns: compound U2OS 48 h."""
+    return " ".join(f"{value} h" if column == "timepoint" else value for column, value in columns.items())
+
+
+def title_of(wildcards):
+    """What the figures of a condition are headed with."""
+    said = words_of(described(wildcards.condition))
+    return said if len(FEATURE_SETS) == 1 else f"{said}, {wildcards.feature_set}"
+
+
+def unselected_profiles(wildcards):
+    """The normalized profiles, all features, that a feature set was selected from; or the feature set."""
+    level = selected_from(wildcards.feature_set)
+    plates = CONDITIONS[wildcards.condition]
+    made = all(level in levels_of(plate, CONFIG) for plate in plates)
+    return [file_of(plate, level if made else wildcards.feature_set) for plate in plates]
+
+
+def selections():
+    """Each selection of a plate's features that is made here: the plate, over what, and its files."""
+    found = []
+    for plate in PLATES:
+        levels = levels_of(plate, CONFIG)
+        for level in (plate_level(CONFIG), batch_level(CONFIG)):
+            if level not in levels or plate.get("level") == level:
+                continue
+            over = level.rsplit("_", 1)[1]
+            folder, batch = f"workspace/profiles/{plate['batch']}", plate["batch"]
+            name = plate["plate"]
+            start = selected_from(level)
+            of_selection = f"{name}/{name}" if over == "plate" else batch
+            # Published profiles came normalized: what was dropped on their way is not known here.
+            normalized = start in levels and plate.get("level") != start
+            found.append(
+                {
+                    "plate": name,
+                    "selection": over,
+                    "profiles": file_of(plate, level),
+                    "dropped": f"{folder}/{of_selection}_{level}_dropped.csv",
+                    "normalized": f"{folder}/{name}/{name}_{start}_dropped.csv" if normalized else "",
+                }
+            )
+    return found
+
+
+def figure_results():
+    """The figures of profiles, and the figure of dropped features where features are selected here."""
+    names = (
+        "replicate_correlations",
+        "replicate_null",
+        "changed_features",
+        "profile_maps",
+        "position_effects",
+    )
+    figures = [
+        f"benchmark/figures/{feature_set}/{condition}/{name}.png"
+        for feature_set in FEATURE_SETS
+        for condition in CONDITIONS
+        for name in names
+    ]
+    return figures + (["benchmark/figures/dropped_features.png"] if selections() else [])
+
+
+def cellprofiler_version():
+    """What the Methods paragraph calls CellProfiler: its version where the workflow brings it."""
+    if ENVIRONMENT not in ("built", "conda", "container"):
+        return "CellProfiler (an installation of our own)"
+    lock = (Path(workflow.basedir) / "envs" / "cellprofiler.txt").read_text()
+    return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"

@@ -1,0 +1,174 @@
+"""Draw what changed: for the most changed perturbations of one condition, which groups of features.
+
+A feature's name says its group: the compartment, the family of measurements, and the channel
+(Cells_Texture_Entropy_ER_...). The value of a group is the median over its features of |z|, where z is
+the median over a perturbation's replicates of the normalized feature. What replicates of nothing give
+is drawn beside: sets of negative controls, as many wells as a perturbation has replicates.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.drawing import nothing_to_draw, save_png, shortened, use_style
+from lib.logs import logged
+from lib.replicates import members, read_wells, split_wells
+from lib.tables import whole
+
+Group = tuple[str, str, str]
+CONTROL_SETS = 50
+MOST_COLUMNS = 80
+NO_CHANNEL = "–"
+
+
+def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
+    """The channels that features are named after: the assay's, and those whose intensity is measured."""
+    parts = [name.split("_") for name in features]
+    named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]
+    return list(dict.fromkeys([*described, *named]))
+
+
+def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
+    """The groups of a feature: compartment, family, channel; two for a pair of channels."""
+    parts = feature.split("_")
+    compartment, family = parts[0], parts[1] if len(parts) > 1 else ""
+    named = [part for part in parts[2:] if part in channels]
+    return [(compartment, family, channel) for channel in dict.fromkeys(named) or [NO_CHANNEL]]
+
+
+def grouped_features(features: Sequence[str], channels: Sequence[str]) -> dict[Group, np.ndarray]:
+    """Column numbers of the features of each group.
+
+    Where families and channels are too many to draw (another naming), compartments alone are groups.
+    """
+    found: dict[Group, list[int]] = defaultdict(list)
+    for number, feature in enumerate(features):
+        for group in groups_of(feature, channels):
+            found[group].append(number)
+    if len({(family, channel) for _, family, channel in found}) > MOST_COLUMNS:
+        coarse: dict[Group, list[int]] = defaultdict(list)
+        for (compartment, _, _), numbers in found.items():
+            coarse[compartment, "all", NO_CHANNEL] += numbers
+        found = coarse
+    return {group: np.array(numbers) for group, numbers in found.items()}
+
+
+def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarray:
+    """Median |z| of each group of features, for each row of `z`: rows x groups."""
+    size = np.abs(z)
+    return np.column_stack([np.nanmedian(size[:, columns], axis=1) for columns in groups.values()])
+
+
+def changes(
+    values: np.ndarray, sets: Mapping[str, np.ndarray], groups: Mapping[Group, np.ndarray]
+) -> pd.DataFrame:
+    """Median |z| of each group (column) for each set of wells (row numbers of `values`)."""
+    z = np.array([np.median(values[rows], axis=0) for rows in sets.values()])
+    return pd.DataFrame(group_values(z, groups), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
+
+
+def change_figure(table: pd.DataFrame, channels: Sequence[str], title: str) -> Figure:
+    """A panel a compartment; rows are perturbations, columns families by channel."""
+    if table.empty:
+        return nothing_to_draw("No perturbation with two replicates: no change to draw.")
+    compartments = list(dict.fromkeys(table.columns.get_level_values(0)))
+    families = list(dict.fromkeys(table.columns.get_level_values(1)))
+    order = {channel: number for number, channel in enumerate([*channels, NO_CHANNEL])}
+    columns = sorted(
+        {(family, channel) for _, family, channel in table.columns},
+        key=lambda pair: (families.index(pair[0]), order[pair[1]]),
+    )
+    limit = max(2.0, float(np.nanquantile(table.to_numpy(), 0.98)))
+    width = 2.6 + 0.2 * len(columns)
+    height = 1.3 + len(compartments) * (0.35 + 0.17 * len(table))
+    figure, grid = plt.subplots(
+        len(compartments),
+        1,
+        figsize=(max(width, 5), height),
+        squeeze=False,
+        sharex=True,
+        layout="constrained",
+    )
+    for axes, compartment in zip(grid[:, 0], compartments, strict=True):
+        wanted = pd.MultiIndex.from_tuples([(compartment, *pair) for pair in columns])
+        image = axes.imshow(
+            table.reindex(columns=wanted).to_numpy(float),
+            cmap="cividis",
+            vmin=0,
+            vmax=limit,
+            aspect="auto",
+            interpolation="nearest",
+        )
+        axes.set_facecolor("white")
+        axes.set_yticks(range(len(table)), [shortened(name) for name in table.index], fontsize=7)
+        axes.set_title(compartment, fontsize=9)
+        for number in range(1, len(columns)):
+            if columns[number][0] != columns[number - 1][0]:
+                axes.axvline(number - 0.5, color="white", linewidth=2)
+        axes.axhline(len(table) - 1.5, color="white", linewidth=2)
+    last = grid[-1, 0]
+    last.set_xticks(range(len(columns)), [channel for _, channel in columns], rotation=90, fontsize=7)
+    for family in families:
+        inside = [number for number, (name, _) in enumerate(columns) if name == family]
+        if inside:
+            grid[0, 0].annotate(
+                family,
+                (np.mean(inside), 1.0),
+                (0, 16),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center" if len(inside) > 3 else "left",
+                fontsize=7.5,
+                rotation=0 if len(inside) > 3 else 35,
+            )
+    figure.colorbar(image, ax=grid[:, 0].tolist(), shrink=0.5, label="median |z|", extend="max")
+    figure.suptitle(f"{title}: what changed", fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[str, object]) -> None:
+    """Draw the most changed perturbations of a condition; write all of them."""
+    use_style()
+    scored, controls = split_wells(read_wells(profiles), options["group"])
+    sets = {name: rows for name, rows in members(scored.metadata["perturbation"]).items() if len(rows) > 1}
+    channels = channels_of(scored.features, list(options["channels"]))
+    groups = grouped_features(scored.features, channels)
+    table = changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
+    if len(table):
+        table = table.loc[table.median(axis=1).sort_values(ascending=False, kind="stable").index]
+        size = int(np.median([len(rows) for rows in sets.values()]))
+        if len(controls) >= size:
+            generator = np.random.default_rng(int(options["seed"]))
+            drawn = {
+                str(i): generator.choice(len(controls), size, replace=False) for i in range(CONTROL_SETS)
+            }
+            reference = changes(controls.values, drawn, groups).mean()
+            table.loc[f"negcon ({size} wells)"] = reference
+    shown = int(options["perturbations"])
+    has_reference = len(table) > len(sets)
+    drawn_rows = pd.concat([table.iloc[: len(sets)].head(shown), table.iloc[len(sets) :]])
+    drawn_rows = drawn_rows if has_reference else table.head(shown)
+    save_png(change_figure(drawn_rows, channels, str(options["title"])), outputs["figure"])
+    flat = pd.DataFrame(
+        [
+            (name, *group, len(groups[group]), value)
+            for name, row in table.iterrows()
+            for group, value in row.items()
+        ],
+        columns=["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"],
+    )
+    with whole(outputs["numbers"]) as part:
+        flat.to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            {name: snakemake.output[name] for name in ("figure", "numbers")},
+            dict(snakemake.params.options),
+        )

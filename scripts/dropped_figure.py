@@ -1,0 +1,98 @@
+"""Draw how many features each plate keeps, and why the others were dropped.
+
+The numbers are those of the tables of dropped features that normalization and feature selection write.
+A feature that several operations would drop counts for the first of them, so that the parts of a bar
+add up to the features that were measured.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+
+from lib.drawing import nothing_to_draw, save_png, use_style
+from lib.logs import logged
+from lib.tables import whole
+
+KEPT = "kept"
+# Each operation with its words and its colour: Okabe and Ito's, from dark to light.
+OPERATIONS = {
+    KEPT: ("kept", "#0072B2"),
+    "normalize": ("no spread in the reference wells, or not measured on all plates", "#000000"),
+    "frequency_threshold": ("few different values", "#D55E00"),
+    "correlation_threshold": ("correlated with another feature", "#E69F00"),
+    "drop_na_columns": ("missing values", "#CC79A7"),
+    "blocklist": ("on the field's blocklist", "#009E73"),
+    "common_features": ("not on every plate", "#56B4E9"),
+}
+
+
+def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) -> dict[str, int]:
+    """How many features of a plate each operation dropped, and how many were kept.
+
+    Args:
+        normalized: what normalization dropped (feature, reason); None for profiles that came normalized.
+        selected: what feature selection dropped (feature, operation, reason).
+        kept: number of features of the selected profiles.
+    """
+    first = selected.drop_duplicates("feature")["operation"].value_counts()
+    counts = {KEPT: kept, "normalize": 0 if normalized is None else normalized["feature"].nunique()}
+    return counts | {str(operation): int(number) for operation, number in first.items()}
+
+
+def dropped_figure(table: pd.DataFrame) -> Figure:
+    """A bar a plate and selection, its parts the operations."""
+    if table.empty:
+        return nothing_to_draw("No plate's features were selected here.")
+    wide = table.pivot_table(
+        index=["selection", "plate"], columns="operation", values="features", sort=False, fill_value=0
+    )
+    height = 1.6 + 0.17 * len(wide)
+    figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
+    left = pd.Series(0.0, index=wide.index)
+    for operation in [name for name in OPERATIONS if name in wide] + [n for n in wide if n not in OPERATIONS]:
+        words, colour = OPERATIONS.get(operation, (operation, "0.6"))
+        axes.barh(
+            range(len(wide)),
+            wide[operation],
+            left=left,
+            color=colour,
+            label=words,
+            edgecolor="white",
+            linewidth=0.5,
+        )
+        left += wide[operation]
+    axes.set_yticks(
+        range(len(wide)), [f"{plate} ({selection})" for selection, plate in wide.index], fontsize=7
+    )
+    axes.set_ylim(len(wide) - 0.4, -0.6)
+    axes.set_xlabel("features")
+    axes.set_title("Features that each plate keeps, and why others were dropped")
+    figure.legend(loc="outside lower left", ncols=2)
+    return figure
+
+
+def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
+    """Draw the figure of all plates; `bars`: plate, selection, profiles, dropped, normalized."""
+    use_style()
+    rows = []
+    for bar in bars:
+        names = pq.read_schema(bar["profiles"]).names
+        kept = sum(not name.startswith("Metadata_") for name in names)
+        normalized = pd.read_csv(bar["normalized"]) if bar["normalized"] else None
+        for operation, number in reasons(normalized, pd.read_csv(bar["dropped"]), kept).items():
+            rows.append((bar["plate"], bar["selection"], operation, number))
+    table = pd.DataFrame(rows, columns=["plate", "selection", "operation", "features"])
+    save_png(dropped_figure(table), outputs["figure"])
+    with whole(outputs["numbers"]) as part:
+        table.to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.params.bars),
+            {name: snakemake.output[name] for name in ("figure", "numbers")},
+        )

@@ -1,0 +1,195 @@
+"""Draw what the position on the plate does to the wells of one condition.
+
+The first principal component of the profiles, less its plate's median, is averaged over the plates at
+each position, row and column: with treatments at the same position on every plate, position and
+treatment cannot be told apart, so the negative controls are drawn apart. They also answer directly:
+were there no position effect, negative controls of two plates would correlate as much at one position
+as at two.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.drawing import COLOURS, nothing_to_draw, save_png, use_style
+from lib.logs import logged
+from lib.replicates import NEGATIVE_CONTROL, Wells, correlate, read_wells, split_wells
+from lib.tables import whole
+from lib.wells import row_name, well_order
+
+
+def row_number(letters: str) -> int:
+    """The number of a row: A is 1, Z is 26, AA is 27."""
+    return 26 * (len(letters) - 1) + ord(letters[-1]) - 64
+
+
+def places(wells: Sequence[str]) -> pd.DataFrame:
+    """Row and column, counted from 1, of each well."""
+    found = [well_order(well) for well in wells]
+    rows = [row_number(letters) for _, letters, _ in found]
+    return pd.DataFrame({"row": rows, "column": [column for *_, column in found]})
+
+
+def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
+    """Means of PC1, less its plate's median, at each position, in each row and in each column.
+
+    Returns:
+        Columns by (position, row, column), wells (all, negcon), name, mean, sd, number.
+    """
+    table = coordinates.reset_index(drop=True)
+    table = pd.concat([table, places(table["Metadata_Well"])], axis=1)
+    table["value"] = table["PC1"] - table.groupby("Metadata_Plate")["PC1"].transform("median")
+    table["row"] = [row_name(number) for number in table["row"]]
+    negative = table["Metadata_control_type"] == NEGATIVE_CONTROL
+    parts = []
+    for kind, of_kind in (("all", table), ("negcon", table[negative])):
+        for by, column in (("position", "Metadata_Well"), ("row", "row"), ("column", "column")):
+            found = of_kind.groupby(column, sort=False)["value"].agg(["mean", "std", "size"]).reset_index()
+            found.columns = ["name", "mean", "sd", "number"]
+            parts.append(found.assign(by=by, wells=kind))
+    return pd.concat(parts, ignore_index=True)[["by", "wells", "name", "mean", "sd", "number"]]
+
+
+def control_correlations(controls: Wells) -> pd.DataFrame:
+    """Correlations of negative controls on two plates: at one position, and at two.
+
+    Returns:
+        Columns same_position, correlation; a row a pair of wells of different plates.
+    """
+    if len(controls) < 2:
+        return pd.DataFrame({"same_position": [], "correlation": []})
+    correlations = correlate(controls.values)
+    first, second = np.triu_indices(len(controls), 1)
+    plate = controls.metadata["Metadata_Plate"].to_numpy(str)
+    well = controls.metadata["Metadata_Well"].to_numpy(str)
+    between = plate[first] != plate[second]
+    first, second = first[between], second[between]
+    return pd.DataFrame(
+        {"same_position": well[first] == well[second], "correlation": correlations[first, second]}
+    )
+
+
+def draw_plate(axes: Axes, means: pd.DataFrame) -> None:
+    """The mean at each position of the plate."""
+    found = means[(means["by"] == "position") & (means["wells"] == "all")]
+    at = places(found["name"])
+    grid = np.full((at["row"].max(), at["column"].max()), np.nan)
+    grid[at["row"] - 1, at["column"] - 1] = found["mean"]
+    limit = max(float(np.nanquantile(np.abs(grid), 0.98)), 1e-9)
+    image = axes.imshow(grid, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="equal")
+    step = 1 if grid.shape[0] <= 16 else 2
+    axes.set_yticks(range(0, grid.shape[0], step), [row_name(i + 1) for i in range(0, grid.shape[0], step)])
+    every = max(1, grid.shape[1] // 8)
+    axes.set_xticks(range(0, grid.shape[1], every), range(1, grid.shape[1] + 1, every))
+    axes.set_title("PC1 at each position")
+    axes.figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.7, extend="both", pad=0.02)
+
+
+def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
+    """The mean of each row or column, with two standard errors."""
+    for shift, (kind, mark, colour, label) in enumerate(
+        (("all", "o", COLOURS[0], "all wells"), ("negcon", "s", COLOURS[1], "negative controls"))
+    ):
+        found = means[(means["by"] == by) & (means["wells"] == kind)]
+        names = found["name"].astype(str)
+        at = names.map(row_number) if by == "row" else names.astype(int)
+        error = 2 * found["sd"].fillna(0) / np.sqrt(found["number"])
+        axes.errorbar(
+            at + 0.15 * shift,
+            found["mean"],
+            error,
+            fmt=mark,
+            color=colour,
+            markersize=4,
+            linewidth=1,
+            label=label,
+        )
+    axes.axhline(0, color="0.5", linewidth=0.8)
+    if by == "row":
+        rows = range(1, int(means.loc[means["by"] == "row", "name"].map(row_number).max()) + 1)
+        axes.set_xticks(rows, [row_name(row) for row in rows], fontsize=8 if len(rows) <= 16 else 6)
+    axes.set_xlabel(by)
+    axes.set_ylabel("mean of PC1")
+
+
+def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
+    """How negative controls of two plates correlate, at one position and at two."""
+    kinds = (
+        ("same position", pairs[pairs["same_position"]]),
+        ("other positions", pairs[~pairs["same_position"]]),
+    )
+    kinds = tuple((name, found) for name, found in kinds if len(found))
+    axes.set_title("Negative controls of two plates")
+    if not kinds:
+        axes.text(0.5, 0.5, "needs negative controls\non two plates", ha="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    axes.boxplot(
+        [found["correlation"] for _, found in kinds],
+        orientation="horizontal",
+        widths=0.5,
+        showfliers=False,
+        medianprops={"color": COLOURS[1], "linewidth": 2},
+        tick_labels=[
+            f"{name}\n{len(found)} pairs, median {found['correlation'].median():.2f}" for name, found in kinds
+        ],
+    )
+    axes.axvline(0, color="0.5", linewidth=0.8)
+    axes.set_xlabel("Pearson's r")
+
+
+def position_figure(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
+    """The plate, its rows and columns, and the negative controls of two plates."""
+    if means.empty:
+        return nothing_to_draw("No principal component: fewer than three wells with values.")
+    figure, grid = plt.subplots(2, 2, figsize=(10.5, 6.6), layout="constrained")
+    draw_plate(grid[0, 0], means)
+    draw_controls(grid[0, 1], pairs)
+    draw_means(grid[1, 0], means, "row")
+    draw_means(grid[1, 1], means, "column")
+    grid[1, 1].legend(loc="best")
+    figure.suptitle(f"{title}: effects of the position", fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def main(
+    profiles: Sequence[str], coordinates: str, outputs: Mapping[str, str], options: Mapping[str, object]
+) -> None:
+    """Draw the position effects of a condition and write their numbers."""
+    use_style()
+    mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str})
+    means = means_by_position(mapped) if "PC1" in mapped else pd.DataFrame()
+    _, controls = split_wells(read_wells(profiles), options["group"])
+    pairs = control_correlations(controls)
+    pairs["same_position"] = pairs["same_position"].astype(bool)
+    save_png(position_figure(means, pairs, str(options["title"])), outputs["figure"])
+    summary = [
+        {
+            "by": "negative controls of two plates",
+            "wells": "negcon",
+            "name": name,
+            "mean": found["correlation"].mean(),
+            "sd": found["correlation"].std(),
+            "number": len(found),
+        }
+        for name, found in (
+            ("same position", pairs[pairs["same_position"]]),
+            ("other positions", pairs[~pairs["same_position"]]),
+        )
+    ]
+    with whole(outputs["numbers"]) as part:
+        pd.concat([means, pd.DataFrame(summary)]).to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            snakemake.input.coordinates,
+            {name: snakemake.output[name] for name in ("figure", "numbers")},
+            dict(snakemake.params.options),
+        )

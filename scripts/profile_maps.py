@@ -1,0 +1,178 @@
+"""Draw the wells of one condition on two axes: principal components always, UMAP when asked for.
+
+Each map is drawn three times: coloured by control type, by plate and by perturbation. Perturbations
+are hundreds, colours seven: those whose replicates correlate best are coloured. UMAP is umap-learn's,
+on the correlation of the profiles, which is what the benchmark compares replicates by, and seeded.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.drawing import COLOURS, GREY, MARKS, nothing_to_draw, save_png, shortened, use_style
+from lib.logs import logged
+from lib.replicates import Wells, control_type, labels, read_wells
+from lib.tables import whole
+
+COMPONENTS = 5
+FEWEST_FOR_UMAP = 10
+# A few wells (debris, nearly no cells) reach thousands of MADs and would be the only thing that is seen.
+LIMIT = 20.0
+
+
+def mapped_wells(wells: Wells) -> Wells:
+    """The wells with values; missing ones become the feature's median, all are kept within +-LIMIT."""
+    finite = np.isfinite(wells.values)
+    kept = wells.where(finite.any(axis=1))
+    values = np.where(np.isfinite(kept.values), kept.values, np.nan)
+    known = ~np.isnan(values).all(axis=0)
+    values = values[:, known]
+    if len(values):
+        values = np.where(np.isnan(values), np.nanmedian(values, axis=0), values)
+    features = [name for name, good in zip(kept.features, known, strict=True) if good]
+    return Wells(kept.metadata, np.clip(values, -LIMIT, LIMIT), features, kept.dropped)
+
+
+def principal_components(values: np.ndarray, number: int = COMPONENTS) -> tuple[np.ndarray, np.ndarray]:
+    """The first principal components of wells x features, and the share of variance of each.
+
+    The sign is that which makes the largest loading positive, so that it does not depend on the
+    library. Fewer come out when wells or features are fewer.
+    """
+    centred = values - values.mean(axis=0)
+    wide = centred.shape[1] > centred.shape[0]
+    product = centred @ centred.T if wide else centred.T @ centred
+    variances, vectors = np.linalg.eigh(product)
+    order = np.argsort(variances)[::-1][: min(number, *centred.shape)]
+    total = max(float(variances.clip(0).sum()), np.finfo(float).tiny)
+    loadings = centred.T @ vectors[:, order] if wide else vectors[:, order]
+    lengths = np.linalg.norm(loadings, axis=0)
+    loadings = loadings / np.where(lengths > 0, lengths, 1)
+    largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])]
+    scores = centred @ loadings * np.where(largest < 0, -1, 1)
+    return scores, variances[order].clip(0) / total
+
+
+def umap_of(values: np.ndarray, neighbors: int, minimum_distance: float, seed: int) -> np.ndarray:
+    """UMAP of wells x features on the correlation of the profiles: wells x 2."""
+    # Imported here: it takes seconds, and only when it is asked for.
+    import umap
+
+    model = umap.UMAP(
+        n_neighbors=min(neighbors, len(values) - 1),
+        min_dist=minimum_distance,
+        metric="correlation",
+        random_state=seed,
+        n_jobs=1,
+    )
+    return model.fit_transform(values)
+
+
+def classes(
+    wells: Wells, group: str | Sequence[str], table: pd.DataFrame
+) -> dict[str, tuple[pd.Series, list[str]]]:
+    """What the maps are coloured by: for each a class a well ('' is grey) and the classes in order."""
+    control = control_type(wells.metadata)
+    perturbation = labels(wells.metadata, group)
+    kind = control.where(control != "", np.where(perturbation.isna(), "no perturbation", "treatment"))
+    plate = wells.metadata["Metadata_Plate"].astype(str)
+    best = table.dropna(subset=["median_correlation"]).sort_values(
+        "median_correlation", ascending=False, kind="stable"
+    )["perturbation"]
+    best = best.head(len(COLOURS)).tolist()
+    kinds = sorted(kind.unique(), key=lambda name: (name == "treatment", name))
+    return {
+        "control type": (kind.mask(kind == "treatment", ""), [k for k in kinds if k != "treatment"]),
+        "plate": (plate, sorted(plate.unique())),
+        "perturbation": (perturbation.where(perturbation.isin(best), "").fillna(""), best),
+    }
+
+
+def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[str], other: str) -> None:
+    """Draw the wells: a colour and a mark a class, all others in grey below."""
+    size = float(np.clip(3000 / max(len(points), 1), 6, 26))
+    rest = (of_well == "").to_numpy()
+    if rest.any():
+        axes.scatter(*points[rest].T, s=size, c=GREY, linewidths=0, label=other)
+    many = len(names) > len(COLOURS)
+    shades = plt.get_cmap("cividis")(np.linspace(0, 1, max(len(names), 2)))
+    for number, name in enumerate(names):
+        mine = (of_well == name).to_numpy()
+        axes.scatter(
+            *points[mine].T,
+            s=size,
+            color=shades[number] if many else COLOURS[number],
+            marker="o" if many else MARKS[number],
+            linewidths=0,
+            alpha=0.85,
+            label=shortened(name, 18) if not many or number in (0, len(names) - 1) else None,
+        )
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], coloured: Mapping, title: str) -> Figure:
+    """A row a map (its points, its axes' names), a column a colouring."""
+    if not maps:
+        return nothing_to_draw("Fewer than three wells with values: no map to draw.")
+    figure, grid = plt.subplots(
+        len(maps), 3, figsize=(10.5, 3.6 * len(maps) + 0.9), squeeze=False, layout="constrained"
+    )
+    for row, (points, names) in zip(grid, maps.values(), strict=True):
+        for axes, (what, (of_well, order)) in zip(row, coloured.items(), strict=True):
+            scatter(axes, points, of_well, order, "treatment" if what == "control type" else "others")
+            axes.set_xlabel(names[0])
+            axes.set_ylabel(names[1])
+    for axes, what in zip(grid[0], coloured, strict=True):
+        axes.set_title(f"coloured by {what}")
+    for axes in grid[-1]:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, markerscale=1.3)
+    figure.suptitle(f"{title}: each point is a well", fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def main(
+    profiles: Sequence[str], perturbations: str, outputs: Mapping[str, str], options: Mapping[str, object]
+) -> None:
+    """Draw the maps of a condition and write the coordinates of its wells."""
+    use_style()
+    wells = mapped_wells(read_wells(profiles))
+    group = options["group"]
+    columns = {
+        "Metadata_Plate": wells.metadata["Metadata_Plate"],
+        "Metadata_Well": wells.metadata["Metadata_Well"],
+        "Metadata_perturbation": labels(wells.metadata, group),
+        "Metadata_control_type": control_type(wells.metadata),
+    }
+    maps: dict[str, tuple[np.ndarray, Sequence[str]]] = {}
+    if len(wells) >= 3:
+        scores, shares = principal_components(wells.values)
+        columns |= {f"PC{i + 1}": scores[:, i] for i in range(scores.shape[1])}
+        columns |= {f"PC{i + 1}_share_of_variance": share for i, share in enumerate(shares)}
+        if scores.shape[1] > 1:
+            axes = [f"PC{i + 1} ({share:.1%})" for i, share in enumerate(shares[:2])]
+            maps["pca"] = (scores[:, :2], axes)
+    if options["umap"] and len(wells) >= FEWEST_FOR_UMAP:
+        points = umap_of(wells.values, options["neighbors"], options["minimum_distance"], options["seed"])
+        columns |= {"UMAP1": points[:, 0], "UMAP2": points[:, 1]}
+        maps["umap"] = (points, ("UMAP 1", "UMAP 2"))
+    logging.info("%d wells, %d features, maps: %s", len(wells), len(wells.features), ", ".join(maps))
+    coloured = classes(wells, group, pd.read_parquet(perturbations))
+    save_png(map_figure(maps, coloured, str(options["title"])), outputs["maps"])
+    with whole(outputs["coordinates"]) as part:
+        pd.DataFrame(columns).to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            snakemake.input.perturbations,
+            {name: snakemake.output[name] for name in ("maps", "coordinates")},
+            dict(snakemake.params.options),
+        )

@@ -1,0 +1,222 @@
+"""Draw how the replicates of one condition correlate: every well with every other, and against the null.
+
+The correlations are those that Percent Replicating is computed from: Pearson's r of well-level profiles
+on the features that all plates of the condition have. The perturbations' medians, the null's medians
+and the threshold are read from its tables, not computed anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lib.drawing import COLOURS, nothing_to_draw, save_png, shortened, use_style
+from lib.logs import logged
+from lib.replicates import Wells, correlate, members, read_wells, split_wells
+from lib.tables import provenance, whole, write_profiles
+
+# Beyond this, a well is less than a pixel: the perturbations with the weakest replicates are left out.
+MOST_WELLS = 1600
+MOST_CONTROLS = 200
+NAMED = 45  # perturbations that still have room for their names
+
+
+def order_of_wells(
+    scored: Wells, controls: Wells, table: pd.DataFrame, most: int = MOST_WELLS
+) -> tuple[np.ndarray, list[str]]:
+    """In which order the wells stand in the matrix.
+
+    Args:
+        scored: the wells of the perturbations.
+        controls: the negative controls; they stand last, in plate order.
+        table: Percent Replicating's row a perturbation.
+        most: so many wells at most.
+
+    Returns:
+        Row numbers into scored and controls, one under the other; the group of each of them.
+    """
+    ranked = table.sort_values("median_correlation", ascending=False, kind="stable", na_position="last")
+    wells = members(scored.metadata["perturbation"])
+    by_plate = scored.metadata[["Metadata_Plate", "Metadata_Well"]]
+    last = len(scored) + by_place(controls.metadata)[:MOST_CONTROLS]
+    rows: list[int] = []
+    groups: list[str] = []
+    for name in ranked["perturbation"]:
+        mine = wells[name][by_place(by_plate.iloc[wells[name]])]
+        if len(rows) + len(mine) + len(last) > most:
+            break
+        rows += mine.tolist()
+        groups += [name] * len(mine)
+    return np.array([*rows, *last], dtype=int), groups + ["negcon"] * len(last)
+
+
+def by_place(metadata: pd.DataFrame) -> np.ndarray:
+    """The order of wells by plate and position."""
+    return np.lexsort((metadata["Metadata_Well"].astype(str), metadata["Metadata_Plate"].astype(str)))
+
+
+def correlation_figure(
+    correlations: np.ndarray, groups: Sequence[str], plates: Sequence[str], replicating: set[str], title: str
+) -> Figure:
+    """The matrix of correlations; lines part the replicating, the other perturbations and the controls."""
+    if len(groups) < 2:
+        return nothing_to_draw("Fewer than two wells: no correlation to draw.")
+    off_diagonal = np.abs(correlations[~np.eye(len(groups), dtype=bool)])
+    limit = max(0.3, float(np.quantile(off_diagonal, 0.99)))
+    figure, axes = plt.subplots(figsize=(8.4, 7.2), layout="constrained")
+    strip = axes.inset_axes((-0.04, 0, 0.025, 1))
+    codes, names = pd.factorize(np.array(plates), sort=True)
+    shades = plt.get_cmap("cividis")(np.linspace(0, 1, max(len(names), 2)))
+    strip.imshow(
+        codes[:, None],
+        cmap=ListedColormap(shades),
+        vmin=0,
+        vmax=len(shades) - 1,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    strip.set_xticks([0], ["plate"], rotation=90)
+    image = axes.imshow(correlations, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    starts = [0] + [i for i in range(1, len(groups)) if groups[i] != groups[i - 1]] + [len(groups)]
+    kinds = [kind_of(groups[start], replicating) for start in starts[:-1]]
+    centres = [(a + b - 1) / 2 for a, b in pairwise(starts)]
+    if len(kinds) <= NAMED:
+        strip.set_yticks(centres, [shortened(groups[start]) for start in starts[:-1]], fontsize=7)
+    else:
+        strip.set_yticks([])
+    axes.set_yticks([])
+    axes.set_xticks([])
+    for number in range(1, len(kinds)):
+        if kinds[number] != kinds[number - 1]:
+            for line in (axes.axhline, axes.axvline):
+                line(starts[number] - 0.5, color="black", linewidth=0.8)
+    for kind in dict.fromkeys(kinds):
+        inside = [i for i, group in enumerate(groups) if kind_of(group, replicating) == kind]
+        axes.text(np.mean(inside), len(groups) + 0.01 * len(groups), kind, ha="center", va="top", fontsize=8)
+    for side in ("top", "right", "left", "bottom"):
+        strip.spines[side].set_visible(False)
+    axes.set_title(f"{title}: correlation of {len(groups)} wells with each other")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="Pearson's r", extend="both")
+    return figure
+
+
+def kind_of(group: str, replicating: set[str]) -> str:
+    """What the lines of the matrix part: replicating, not replicating, negative controls."""
+    if group == "negcon":
+        return "controls"
+    return "replicating" if group in replicating else "not replicating"
+
+
+def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object], title: str) -> Figure:
+    """Each perturbation's median replicate correlation against the null's medians and the threshold."""
+    signal = table.dropna(subset=["median_correlation"])
+    if signal.empty:
+        return nothing_to_draw(str(row.get("message") or "No perturbation has enough replicates."))
+    size = str(int(signal["replicates"].mode().iloc[0]))
+    drawn = null[null["null"] == "standard"]
+    # With a fixed null size there is one null; with a matched one, that of the most common number.
+    drawn = drawn[drawn["wells"] == size] if (drawn["wells"] == size).any() else drawn
+    pattern = signal["positions"].mode().iloc[0]
+    aware = null[(null["null"] == "position_aware") & (null["wells"] == pattern)]
+    values = pd.concat([signal["median_correlation"], drawn["median_correlation"]])
+    edges = np.linspace(values.min(), max(values.max(), values.min() + 0.01), 61)
+    figure, (axes, strip) = plt.subplots(
+        2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1), layout="constrained"
+    )
+    if len(drawn):
+        axes.hist(drawn["median_correlation"], edges, density=True, color="0.8", label="null")
+    if len(aware):
+        axes.hist(
+            aware["median_correlation"],
+            edges,
+            density=True,
+            histtype="step",
+            color="0.35",
+            linestyle="--",
+            label="position-aware null",
+        )
+    axes.hist(
+        signal["median_correlation"],
+        edges,
+        density=True,
+        histtype="step",
+        linewidth=1.5,
+        color=COLOURS[0],
+        label="perturbations",
+    )
+    for name, label in (("threshold", "threshold"), ("threshold_left", "left threshold")):
+        limit = signal.loc[signal["replicates"].astype(str) == size].get(name, pd.Series(dtype=float))
+        if limit.notna().any():
+            where = float(limit.dropna().iloc[0])
+            axes.axvline(where, color=COLOURS[1], label=f"{label} {where:.3f}")
+            strip.axvline(where, color=COLOURS[1])
+    ranked = signal.sort_values("median_correlation", ignore_index=True)
+    for counts, mark, colour, label in (
+        (True, "o", COLOURS[0], "replicating"),
+        (False, "x", "0.35", "not replicating"),
+    ):
+        mine = ranked[ranked["replicating"].astype(bool) == counts]
+        strip.plot(
+            mine["median_correlation"],
+            mine.index + 1,
+            mark,
+            color=colour,
+            markersize=3.5,
+            label=f"{label} ({len(mine)})",
+        )
+    strip.set_ylabel("rank")
+    strip.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    strip.set_xlabel("median correlation of a perturbation's replicates (Pearson's r)")
+    strip.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_ylabel("density")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_title(f"{title}: replicates against {size} wells of different perturbations")
+    return figure
+
+
+def main(
+    profiles: Sequence[str],
+    tables: Mapping[str, str],
+    outputs: Mapping[str, str],
+    parameters: Mapping[str, object],
+) -> None:
+    """Draw both figures of a condition and write their numbers."""
+    use_style()
+    table, null = pd.read_parquet(tables["perturbations"]), pd.read_parquet(tables["null"])
+    row = pd.read_csv(tables["score"]).iloc[0].dropna()
+    title = str(parameters["title"])
+    scored, controls = split_wells(
+        read_wells(profiles), parameters["group"], bool(parameters["positive_controls"])
+    )
+    order, groups = order_of_wells(scored, controls, table)
+    metadata = pd.concat([scored.metadata, controls.metadata], ignore_index=True).iloc[order]
+    correlations = correlate(np.vstack([scored.values, controls.values])[order])
+    replicating = set(table.loc[table["replicating"].astype(bool), "perturbation"])
+    plates = metadata["Metadata_Plate"].astype(str).tolist()
+    figure = correlation_figure(correlations, groups, plates, replicating, title)
+    save_png(figure, outputs["correlations"])
+    columns = [f"{plate}_{well}" for plate, well in zip(plates, metadata["Metadata_Well"], strict=True)]
+    # Four decimals are finer than any colour, and pack four times smaller.
+    matrix = pd.DataFrame(correlations.round(4).astype(np.float32), columns=columns)
+    matrix.insert(0, "Metadata_Plate", plates)
+    matrix.insert(1, "Metadata_Well", metadata["Metadata_Well"].astype(str).to_numpy())
+    matrix.insert(2, "Metadata_perturbation", groups)
+    write_profiles(matrix, outputs["matrix"], provenance(parameters, profiles))
+    save_png(null_figure(table, null, row, title), outputs["null"])
+    with whole(outputs["medians"]) as part:
+        table[[c for c in table if not c.startswith("Metadata_")]].to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            {name: snakemake.input[name] for name in ("score", "perturbations", "null")},
+            {name: snakemake.output[name] for name in ("correlations", "matrix", "null", "medians")},
+            dict(snakemake.params.parameters),
+        )

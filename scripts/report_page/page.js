@@ -1,0 +1,73 @@
+"use strict";
+// Tables that are sorted by their headings and searched by words; a plate that is linked to is opened.
+
+function valueOf(row, column) {
+  const cell = row.cells[column];
+  const number = cell.dataset.value;
+  return number === undefined ? cell.textContent.trim() : Number(number);
+}
+
+function compare(a, b) {
+  if (a === "" || b === "") return (a === "") - (b === "");
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+function sort(table, heading, column) {
+  const descending = heading.getAttribute("aria-sort") === "ascending";
+  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const body = table.tBodies[0];
+  const rows = Array.from(body.rows, (row) => [valueOf(row, column), row]);
+  // Missing values stay last in both directions.
+  rows.sort(([a], [b]) => (a === "" || b === "" || !descending ? compare(a, b) : compare(b, a)));
+  body.append(...rows.map(([, row]) => row));
+}
+
+function search(table, words, status) {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const row of table.tBodies[0].rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !wanted.every((word) => text.includes(word));
+    shown += !row.hidden;
+  }
+  status.textContent = wanted.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
+}
+
+for (const block of document.querySelectorAll("[data-table]")) {
+  const table = block.querySelector("table");
+  Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    button.addEventListener("click", () => sort(table, heading, column));
+    heading.replaceChildren(button);
+  });
+  const input = block.querySelector("input");
+  const status = block.querySelector("[role=status]");
+  if (input) input.addEventListener("input", () => search(table, input.value, status));
+}
+
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  if (target) target.scrollIntoView();
+}
+window.addEventListener("hashchange", openTarget);
+openTarget();
+
+for (const [name, open] of [["open", true], ["close", false]]) {
+  for (const button of document.querySelectorAll(`[data-${name}]`)) {
+    button.addEventListener("click", () => {
+      for (const part of document.querySelectorAll(`details.${button.dataset[name]}`)) part.open = open;
+    });
+  }
+}
+
+// What is folded is printed, too.
+const folded = [];
+window.addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details:not([open])")) { folded.push(part); part.open = true; }
+});
+window.addEventListener("afterprint", () => { for (const part of folded.splice(0)) part.open = false; });

@@ -1,0 +1,106 @@
+"""Pictures in the page: small copies as data URIs, each a link to the whole picture in the results."""
+
+import base64
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+WIDEST, NARROWEST = 1100, 160
+TYPICAL_BYTES = 0.12  # of a pixel of a figure, as WebP
+# Of the page's 30 MB: base64 adds a third, and tables need room, too.
+BYTES_OF_PLATES = 10_000_000
+BYTES_OF_CONDITIONS = 7_000_000
+MOST_BYTES = 160_000
+QUALITY = 80
+# A montage of a 1,536-well plate is a large picture, not an attack.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the page."""
+
+    file: str
+    title: str
+    alt: str
+    caption: str
+    link: str
+    data: str
+    width: int
+    height: int
+
+
+def link_to(file: str) -> str:
+    """The address of a file of the results folder, seen from the page in `report/`."""
+    return "../" + quote(file)
+
+
+def shrunk(path: str | Path, allowed: int) -> tuple[bytes, int, int]:
+    """A picture as WebP of at most `allowed` bytes, but at least 160 pixels wide: bytes and size."""
+    with Image.open(path) as opened:
+        whole = opened.convert("RGB")
+    widest = min(WIDEST, whole.width)
+    narrowest = min(NARROWEST, whole.width)
+    width = math.sqrt(allowed / TYPICAL_BYTES * whole.width / whole.height)
+    found = encoded(whole, int(np.clip(width, narrowest, widest)))
+    if len(found[0]) < allowed / 2 and found[1] < widest:
+        found = encoded(whole, min(widest, int(found[1] * math.sqrt(0.8 * allowed / len(found[0])))))
+    while len(found[0]) > allowed and found[1] > narrowest:
+        smaller = found[1] * min(0.9, math.sqrt(0.9 * allowed / len(found[0])))
+        found = encoded(whole, max(narrowest, int(smaller)))
+    return found
+
+
+def encoded(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
+    """A picture as WebP at a width: bytes, width, height."""
+    size = (width, max(1, round(whole.height * width / whole.width)))
+    buffer = io.BytesIO()
+    whole.resize(size, Image.Resampling.LANCZOS, reducing_gap=3).save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue(), *size
+
+
+def allowance(number: int, budget: int) -> int:
+    """How many bytes each of `number` pictures may have."""
+    return min(MOST_BYTES, budget // max(number, 1))
+
+
+def picture(file: str, title: str, caption: str, bytes_allowed: int) -> Picture:
+    """A figure of the page from a picture in the results folder (the current one)."""
+    content, width, height = shrunk(file, bytes_allowed)
+    data = "data:image/webp;base64," + base64.b64encode(content).decode()
+    return Picture(file, title, alt_text(title, caption), caption, link_to(file), data, width, height)
+
+
+def alt_text(title: str, caption: str) -> str:
+    """What a reader who sees no picture is told: the title, and the caption's first sentence."""
+    first = re.split(r"(?<=[.:])\s", caption, maxsplit=1)[0]
+    return f"{title}. {first}" if first else title
+
+
+def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> str:
+    """The caption of a figure in words: that of `snakemake --report`, or nothing where there is none."""
+    file = Path(folder) / f"{name}.rst"
+    if not file.exists():
+        return ""
+    template = Environment(undefined=StrictUndefined, autoescape=False).from_string(file.read_text())
+    words = template.render(snakemake={"wildcards": dict(wildcards)})
+    return " ".join(words.replace("``", "").split())
+
+
+def heading_of(name: str) -> str:
+    """A file's name as a title: `replicate_null` is `Replicate null`."""
+    words = re.sub(r"[_\s]+", " ", name).strip()
+    return words[:1].upper() + words[1:]
+
+
+def existing(files: Sequence[str]) -> list[str]:
+    """Those of the files that are there."""
+    return [file for file in files if Path(file).is_file()]
