@@ -10,10 +10,12 @@ FEATURE_SETS = checked(
 )
 BENCHMARK = CONFIG["benchmark"]
 NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "positive_controls", "seed")}
+NULL["controls"] = CONFIG["controls"]
 SCORED = ["percent_replicating"] + (["percent_matching"] if COMPARISONS else [])
 PRECISION = ["mean_average_precision"] + (["mean_average_precision_matching"] if COMPARISONS else [])
 PRECISION = PRECISION if BENCHMARK["mean_average_precision"] else []
 DRAWN = {name: BENCHMARK[name] for name in ("group", "positive_controls", "draws", "seed")}
+DRAWN["controls"] = CONFIG["controls"]
 
 # A figure in two formats, and the numbers that it shows.
 FIGURE_FILES = ("png", "svg", "csv")
@@ -77,7 +79,11 @@ rule percent_matching:
             **described(COMPARISONS[wildcards.comparison][1], "_b"),
         },
         feature_set="{feature_set}",
-        options={**NULL, "group": BENCHMARK["group"], "gene": BENCHMARK["gene"]},
+        options=lambda wildcards: {
+            **NULL,
+            "group": BENCHMARK["group"],
+            "gene": genes_of(wildcards.comparison),
+        },
         code=code_digest("percent_matching.py"),
     message:
         "{wildcards.comparison}: Percent Matching ({wildcards.feature_set})"
@@ -135,7 +141,7 @@ rule mean_average_precision_matching:
             **described(COMPARISONS[wildcards.comparison][1], "_b"),
         },
         feature_set="{feature_set}",
-        options={**DRAWN, "gene": BENCHMARK["gene"]},
+        options=lambda wildcards: {**DRAWN, "gene": genes_of(wildcards.comparison)},
         code=code_digest("mean_average_precision.py"),
     message:
         "{wildcards.comparison}: mean average precision of matching ({wildcards.feature_set})"

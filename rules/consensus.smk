@@ -20,7 +20,11 @@ rule consensus:
         runtime=minutes(20),
     params:
         condition=lambda wildcards: described(wildcards.condition),
-        options=lambda wildcards: {"group": BENCHMARK["group"], "operation": wildcards.operation},
+        options=lambda wildcards: {
+            "group": BENCHMARK["group"],
+            "operation": wildcards.operation,
+            "controls": CONFIG["controls"],
+        },
         code=code_digest("consensus.py"),
     message:
         "{wildcards.condition}: consensus profiles ({wildcards.operation}, {wildcards.feature_set})"

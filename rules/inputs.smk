@@ -173,6 +173,13 @@ def described(condition, suffix=""):
     return {f"{column}{suffix}": CONDITIONS[condition][0][column] for column in BENCHMARK["condition"]}
 
 
+def genes_of(comparison):
+    """The columns that hold the genes of both sides of a comparison."""
+    gene = BENCHMARK["gene"]
+    types = [CONDITIONS[side][0]["perturbation"] for side in COMPARISONS[comparison]]
+    return [gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene") for kind in types]
+
+
 def scores(wildcards):
     """The scores of every condition (or comparison) in every feature set."""
     names = COMPARISONS if wildcards.metric.endswith("_matching") else CONDITIONS

@@ -196,7 +196,10 @@ rule spherize:
         runtime=minutes(20),
     params:
         plate="{plate}",
-        options={name: CONFIG["spherize"][name] for name in ("method", "epsilon")},
+        options={
+            **{name: CONFIG["spherize"][name] for name in ("method", "epsilon")},
+            "controls": CONFIG["controls"],
+        },
         code=code_digest("spherize.py"),
     message:
         "{wildcards.plate}: sphering by the negative controls of its condition"

@@ -26,6 +26,7 @@ rule splits:
         options=lambda wildcards: {
             "group": BENCHMARK["group"],
             "seed": CONFIG["splits"][wildcards.split]["seed"],
+            "controls": CONFIG["controls"],
         },
         code=code_digest("splits.py"),
     message:

@@ -60,7 +60,8 @@ def main(
     profiles: Sequence[str], output: str, condition: Mapping[str, Any], options: Mapping[str, Any]
 ) -> None:
     """Write the consensus of a condition's plates."""
-    table = consensus(read_wells(profiles), **options)
+    choice = dict(options)
+    table = consensus(read_wells(profiles, choice.pop("controls", None)), **choice)
     write_profiles(table, output, provenance({**condition, **options}, profiles))
 
 

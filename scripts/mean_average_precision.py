@@ -213,10 +213,11 @@ def main(
     """
     choice = dict(options)
     drawn = {name: choice.pop(name) for name in ("draws", "seed") if name in choice}
+    controls = choice.pop("controls", None)
     if "a" in profiles:
-        precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ())), **choice)
+        precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ()), controls), **choice)
     else:
-        precision, scored = replicability(read_wells(profiles["profiles"]), **choice)
+        precision, scored = replicability(read_wells(profiles["profiles"], controls), **choice)
     fitted = "a" not in profiles and feature_set.endswith("spherized")
     row, table = summarise(precision[:0] if fitted else precision, **drawn)
     if fitted:

@@ -309,8 +309,9 @@ def main(
     options: Mapping[str, Any],
 ) -> None:
     """Read the plates of both sides, score the comparison, write the three tables."""
-    wells, of_a, within = read_sides(*profiles)
-    row, table, null = percent_matching(wells, of_a, within=within, **options)
+    choice = dict(options)
+    wells, of_a, within = read_sides(*profiles, choice.pop("controls", None))
+    row, table, null = percent_matching(wells, of_a, within=within, **choice)
     head = {**condition, "feature_set": feature_set}
     about = {f"Metadata_{name}": value for name, value in head.items()}
     with whole(outputs["score"]) as part:

@@ -291,7 +291,9 @@ def main(
 ) -> None:
     """Read the plates of the condition, score them, write the three tables."""
     usable = not feature_set.endswith("spherized")
-    row, table, null = percent_replicating(read_wells(profiles), controls_in_null=usable, **options)
+    choice = dict(options)
+    wells = read_wells(profiles, choice.pop("controls", None))
+    row, table, null = percent_replicating(wells, controls_in_null=usable, **choice)
     head = {**condition, "feature_set": feature_set}
     about = {f"Metadata_{name}": value for name, value in head.items()}
     with whole(outputs["score"]) as part:

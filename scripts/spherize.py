@@ -76,7 +76,8 @@ def spherize(
 
 def main(profiles: Sequence[str], plate: str, output: str, options: Mapping[str, Any]) -> None:
     """Sphere the plates of a set together and write the profiles of one of them."""
-    sphered, reasons = spherize(read_wells(profiles), **options)
+    choice = dict(options)
+    sphered, reasons = spherize(read_wells(profiles, choice.pop("controls", None)), **choice)
     own = sphered["Metadata_Plate"] == plate
     if not own.any():
         raise InputError(

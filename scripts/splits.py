@@ -16,7 +16,7 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, control_type, labels
+from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
 from lib.tables import read_profiles, whole
 
 FRACTIONS = {"train": 0.6, "validate": 0.2, "test": 0.2}
@@ -138,13 +138,15 @@ def main(
     options: Mapping[str, Any],
 ) -> None:
     """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order."""
+    choice = dict(options)
+    controls = choice.pop("controls", None)
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
-        part = read_profiles(path)
+        part = marked(read_profiles(path), controls)
         metadata = part[[name for name in part if name.startswith("Metadata_")]]
         sheet = {f"Metadata_{name}": value for name, value in plate.items() if name != "plate"}
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
-    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
+    table = split_wells(pd.concat(parts, ignore_index=True), split, **choice)
     with whole(output) as part:
         table.to_csv(part, index=False)
 

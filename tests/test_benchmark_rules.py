@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ HEADER = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint
 CONDITIONS = ("compound_U2OS_48", "crispr_U2OS_96")
 COMPARISON = "__".join(CONDITIONS)
 OPTIONS = {
-    "export": ["csv.gz"],
+    "export": ["csv.gz", "h5ad"],
     "consensus": ["median", "modz"],
     "splits": {
         "random": {"seed": 3},
@@ -89,6 +90,8 @@ def results(experiment: Path) -> Path:
     snakemake(
         *(f"benchmark/{name}" for name in benchmark),
         f"workspace/profiles/B/Cplate0/Cplate0_{SELECTED}.csv.gz",
+        f"workspace/profiles/B/Cplate0/Cplate0_{SELECTED}.h5ad",
+        "benchmark/figures/plate_maps.csv",
         "--configfile",
         experiment / "config.yaml",
     )
@@ -103,7 +106,8 @@ def test_everything_asked_for_is_planned(experiment):
     assert jobs["spherize"] == PLATES
     assert jobs["consensus"] == 2 * 2 * 2
     assert jobs["splits"] == 3
-    assert jobs["export"] == 2 * PLATES, "features selected on the plate, and over the batch"
+    assert jobs["export"] == 2 * 4 * PLATES, "normalized, selected on the plate and over the batch, sphered"
+    assert jobs["plate_maps"] == jobs["benchmark_figures"] == 1
 
 
 def test_only_precision_is_made_unasked(experiment, tmp_path):
@@ -121,7 +125,8 @@ def test_only_precision_is_made_unasked(experiment, tmp_path):
 
 def test_one_plate_alone_waits_for_no_other(experiment):
     jobs = planned("--configfile", experiment / "config.yaml", "--config", "only=Cplate0")
-    assert jobs["export"] == jobs["import_profiles"] == 1
+    assert jobs["import_profiles"] == 1
+    assert jobs["export"] == 2 * 2
     assert not {"spherize", "consensus", "splits", "mean_average_precision"} & set(jobs)
 
 
@@ -199,6 +204,20 @@ def test_an_export_holds_what_the_parquet_file_holds(results):
     exported, profiles = (read_profiles(f"{path}{kind}") for kind in (".csv.gz", ".parquet"))
     assert feature_columns(profiles)
     pd.testing.assert_frame_equal(exported, profiles, check_exact=True)
+    converted = anndata.read_h5ad(f"{path}.h5ad")
+    np.testing.assert_array_equal(converted.X, profiles[feature_columns(profiles)])
+    assert converted.uns["level"] == SELECTED
+
+
+def test_the_plate_maps_count_every_well(results):
+    table = pd.read_csv(results / "benchmark/figures/plate_maps.csv")
+    assert table["plates"].tolist() == [2, 2, 2, 2], "two layouts of two plates each, and two kinds of wells"
+    assert table.groupby("control_type")["wells"].sum().to_dict() == {
+        "treatment": 2 * PERTURBATIONS,
+        "negcon": 2 * CONTROLS,
+    }
+    wells = pd.read_csv(results / "benchmark/figures/plate_maps_wells.csv")
+    assert len(wells) == 2 * (PERTURBATIONS + CONTROLS)
 
 
 def test_sphered_profiles_are_made_for_judged_plates_that_have_their_source():

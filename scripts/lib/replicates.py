@@ -5,7 +5,7 @@ condition, choosing the wells that count, and medians of Pearson correlations. R
 once, so that one matrix product holds every correlation and a median is a gather from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,9 +42,22 @@ class Wells:
         return replace(self, metadata=self.metadata[kept].reset_index(drop=True), values=self.values[kept])
 
 
-def read_wells(paths: Sequence[str | Path]) -> Wells:
-    """Read the profiles of several plates and join them, see `join_plates`."""
-    return join_plates({str(path): read_profiles(path) for path in paths})
+def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None = None) -> Wells:
+    """Read the profiles of several plates and join them, see `join_plates` and `marked`."""
+    return join_plates({str(path): marked(read_profiles(path), controls) for path in paths})
+
+
+def marked(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.DataFrame:
+    """`profiles` with `Metadata_control_type` as the benchmark reads it.
+
+    `controls` is the config's: its `column` (without `Metadata_`) says what a well is a control of, where
+    its value `negcon` marks a negative control. None leaves the profiles as they are.
+    """
+    column = f"Metadata_{controls['column']}" if controls else None
+    if column not in profiles:
+        return profiles
+    values = profiles[column]
+    return profiles.assign(Metadata_control_type=values.mask(values == controls["negcon"], NEGATIVE_CONTROL))
 
 
 def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:

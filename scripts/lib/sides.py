@@ -1,13 +1,13 @@
 """The two sides of a comparison: whose perturbations are matched by their genes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from lib.errors import InputError
-from lib.replicates import Wells, join_plates, labels, members, split_wells
+from lib.replicates import Wells, join_plates, labels, marked, members, split_wells
 from lib.tables import read_profiles
 
 
@@ -75,7 +75,9 @@ def shared_genes(a: Side, b: Side) -> np.ndarray:
     return incidence(a.genes) @ incidence(b.genes).T > 0
 
 
-def read_sides(a: Sequence[str], b: Sequence[str]) -> tuple[Wells, np.ndarray, bool]:
+def read_sides(
+    a: Sequence[str], b: Sequence[str], controls: Mapping[str, str] | None = None
+) -> tuple[Wells, np.ndarray, bool]:
     """Read and join the plates of both sides: the wells, which of them are of `a`, same condition."""
     within = not b or sorted(a) == sorted(b)
     if not within and set(a) & set(b):
@@ -83,8 +85,8 @@ def read_sides(a: Sequence[str], b: Sequence[str]) -> tuple[Wells, np.ndarray, b
             f"These profiles are on both sides of a comparison: {sorted(set(a) & set(b))}. A plate "
             "belongs to one condition; name the same plates on both sides to compare within one."
         )
-    plates_a = {path: read_profiles(path) for path in a}
-    plates_b = {} if within else {path: read_profiles(path) for path in b}
+    plates_a = {path: marked(read_profiles(path), controls) for path in a}
+    plates_b = {} if within else {path: marked(read_profiles(path), controls) for path in b}
     wells = join_plates({**plates_a, **plates_b})
     of_a = np.arange(len(wells)) < sum(len(plate) for plate in plates_a.values())
     return wells, of_a, within
