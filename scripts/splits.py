@@ -73,7 +73,7 @@ def random_split(
         raise InputError(
             f"{sizes.max()} of {total} perturbations hang together through shared genes or names, "
             f"more than the largest split holds ({max(fractions.values()):.0%}): shorten the list of "
-            "columns that keep perturbations together."
+            "columns that keep perturbations together (splits.*.together)."
         )
     if len(sizes) < len(fractions):
         raise InputError(

@@ -140,10 +140,14 @@ def test_within_a_condition_each_pair_once_and_none_with_itself():
     assert (table["perturbation_a"] < table["perturbation_b"]).all()
 
 
-def test_within_a_condition_noise_matches_five_percent():
+@pytest.mark.parametrize("replicates", [2, 3, 8, "unequal"])
+def test_within_a_condition_noise_matches_five_percent(replicates):
     shares = []
     for seed in range(4):
-        wells = join_plates(plates(200, 3, genes=50, seed=seed))
+        counts = replicates
+        if replicates == "unequal":
+            counts = np.random.default_rng(seed).integers(1, 6, 200).tolist()
+        wells = join_plates(plates(200, counts, genes=50, seed=seed))
         row, _, _ = percent_matching(wells, np.ones(len(wells), dtype=bool), within=True, **QUICK)
         assert row["pairs"] == 300
         shares.append(row["percent_matching_right"])

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 from pycytominer import feature_select
 
+from import_profiles import published_profiles
 from lib.replicates import Wells, correlate, join_plates, members, read_wells, split_wells
-from lib.tables import feature_columns, read_profiles
-from mean_average_precision import replicability, summarise
+from lib.sides import read_sides
+from lib.tables import feature_columns, read_profiles, write_profiles
+from mean_average_precision import matching, replicability, summarise
 from percent_matching import percent_matching
 from percent_replicating import percent_replicating, signals, standard_nulls
+from published_form import compound_files, write_genetic_plates
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CPJUMP1 = SHARED / "cpjump1"
@@ -166,3 +169,74 @@ def test_percent_matching_by_mechanism_of_bbbc021(bbbc021):
     assert row["pairs"] == 435
     assert other["pairs"] == 305
     assert 70 < other["percent_matching_right"] < 75.5 < row["percent_matching_right"] < 81
+
+
+@pytest.fixture(scope="module")
+def three_types(tmp_path_factory) -> dict[str, list[str]]:
+    """The real compound plates, and simulated CRISPR and ORF plates in the published form, imported."""
+    folder = tmp_path_factory.mktemp("published")
+    files = {"compound": compound_files(SHARED)}
+    files |= {kind: write_genetic_plates(SHARED, folder, kind, 2, noise=0.5) for kind in ("crispr", "orf")}
+    imported: dict[str, list[str]] = {}
+    for kind, paths in files.items():
+        for path in paths:
+            name = path.name.split("_")[0]
+            sheet = {
+                "batch": "B",
+                "plate": name,
+                "perturbation": kind,
+                "cell_line": "U2OS",
+                "timepoint": "48",
+            }
+            imported.setdefault(kind, []).append(str(folder / f"{name}.parquet"))
+            write_profiles(published_profiles(path, sheet), imported[kind][-1], {})
+    return imported
+
+
+@pytest.mark.parametrize(("kind", "pairs"), [("crispr", 582), ("orf", 306)])
+def test_compounds_match_genetic_perturbations_in_the_published_form(three_types, kind, pairs):
+    sides = read_sides(three_types["compound"], three_types[kind])
+    row, table, _ = percent_matching(*sides[:2], repeats=5)
+    assert row["pairs"] == pairs, "every compound with every reagent of its gene, as in the paper"
+    assert (row["features"], row["genes"]) == (226, 160)
+    assert row["percent_matching_right"] > 30, "a reagent looks like the compounds of its gene here"
+    guides = table.groupby("perturbation_a").size()
+    assert guides.max() == (2 if kind == "crispr" else 1)
+    precision, _ = matching(*sides)
+    assert precision["perturbation"].nunique() == 306
+
+
+def test_each_type_has_the_papers_number_of_perturbations(three_types):
+    for kind, number in (("crispr", 305), ("orf", 160)):
+        row, table, _ = percent_replicating(read_wells(three_types[kind]), draws=500, repeats=2)
+        assert row["perturbations"] == number
+        assert row["wells_without_perturbation"] == 2 * 4, "four empty wells a plate"
+        assert table["replicates"].min() == (2 if kind == "crispr" else 4)
+
+
+def test_a_type_may_name_its_genes_in_another_column(three_types, tmp_path):
+    renamed = []
+    for path in three_types["orf"]:
+        renamed.append(str(tmp_path / Path(path).name))
+        table = read_profiles(path).rename(columns={"Metadata_gene": "Metadata_target"})
+        write_profiles(table, renamed[-1], {})
+    sides = read_sides(three_types["compound"], renamed)
+    row, _, _ = percent_matching(*sides[:2], gene=["Metadata_gene", "Metadata_target"], draws=500, repeats=2)
+    assert row["pairs"] == 306
+    lost, _, _ = percent_matching(*sides[:2], draws=500, repeats=2)
+    assert "no pair of perturbations shares a gene (306 and 0" in lost["message"]
+
+
+def test_all_targets_of_a_compound_match(three_types):
+    targets = CPJUMP1 / "metadata/external_metadata/JUMP-Target-1_compound_metadata_targets.tsv"
+    known = pd.read_csv(targets, sep="\t", dtype=str).set_index("broad_sample")["target_list"]
+    wells, of_a, _ = read_sides(three_types["compound"], three_types["orf"])
+    sample = wells.metadata["Metadata_broad_sample"]
+    wells.metadata["Metadata_gene"] = sample.map(known).fillna(wells.metadata["Metadata_gene"])
+    row, table, _ = percent_matching(wells, of_a, draws=500, repeats=2)
+    genes = (
+        wells.metadata[~of_a].query("Metadata_control_type != 'negcon'")["Metadata_gene"].dropna().unique()
+    )
+    expected = sum(len(set(listed.split("|")) & set(genes)) for listed in known.dropna())
+    assert row["pairs"] == expected > 306
+    assert not table.duplicated(["perturbation_a", "perturbation_b"]).any()

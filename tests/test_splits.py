@@ -129,6 +129,50 @@ def test_what_hangs_together_too_much_is_answered():
         split_wells(few, {})
 
 
+@pytest.fixture(scope="module")
+def cpjump1(shared):
+    """Every well of CPJUMP1's 40 benchmark plates, as published with its recommended splits."""
+    path = shared / "cpjump1/published/datasplits/cpjump1_metadata.csv"
+    return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=["NA"])
+
+
+def test_cpjump1_is_split_without_a_leak(cpjump1):
+    split = split_wells(cpjump1, {}, seed=1)
+    for column in ("broad_sample", "gene", "target", "pert_iname", "InChIKey"):
+        assert leaks(cpjump1, split, f"Metadata_{column}") == []
+    treated = split[split["Metadata_split"] != "control"]
+    shares = treated.groupby("Metadata_split")["Metadata_perturbation"].nunique()
+    assert shares.sum() == 306 + 305 + 160
+    assert (shares / 771).round(2).to_dict() == {"train": 0.6, "validate": 0.2, "test": 0.2}
+    assert split["Metadata_unit"].nunique() == 160, "a unit a gene"
+    by_guide = cpjump1[cpjump1["Metadata_experiment_type"] == "CRISPR"]
+    assert by_guide.groupby("Metadata_gene")["Metadata_broad_sample"].nunique().max() == 2
+
+
+def test_compounds_with_two_identifiers_stay_together_by_their_name(cpjump1):
+    names = cpjump1.groupby("Metadata_pert_iname")["Metadata_broad_sample"].nunique()
+    twice = names.index[names == 2].drop("DMSO", errors="ignore")
+    assert {"BVT-948", "dexamethasone", "thiostrepton"} <= set(twice)
+    compounds = cpjump1[cpjump1["Metadata_experiment_type"] == "Compound"]
+    by_name, by_identifier = (
+        split_wells(compounds, {"together": columns}).set_index("Metadata_perturbation")["Metadata_unit"]
+        for columns in (["Metadata_pert_iname"], ["Metadata_InChIKey"])
+    )
+    for name in twice:
+        own = compounds.loc[compounds["Metadata_pert_iname"] == name, "Metadata_broad_sample"].unique()
+        assert by_name[own].nunique() == 1
+        assert by_identifier[own].nunique() == 2, "each has an InChIKey of its own"
+
+
+def test_the_published_split_of_genes_follows_the_same_rule(shared):
+    path = shared / "cpjump1/published/datasplits/gene_compound_split_example_1.csv"
+    published = pd.read_csv(path, dtype=str)
+    for column in ("Metadata_target", "ORF", "CRISPR", "Compound"):
+        assert (published.groupby(column)["Metadata_split"].nunique() == 1).all()
+    shares = published.groupby("Metadata_split")["Metadata_target"].nunique() / 160
+    assert shares.round(2).to_dict() == {"train": 0.6, "validate": 0.2, "test": 0.2}
+
+
 def test_main_writes_one_split(tmp_path):
     files, sheet = [], []
     for i, (name, plate) in enumerate(plates(20, 2, controls=3).items()):
