@@ -83,6 +83,7 @@ rule percent_matching:
             **NULL,
             "group": BENCHMARK["group"],
             "gene": genes_of(wildcards.comparison),
+            "different": BENCHMARK["different"],
         },
         code=code_digest("percent_matching.py"),
     message:
@@ -141,7 +142,11 @@ rule mean_average_precision_matching:
             **described(COMPARISONS[wildcards.comparison][1], "_b"),
         },
         feature_set="{feature_set}",
-        options=lambda wildcards: {**DRAWN, "gene": genes_of(wildcards.comparison)},
+        options=lambda wildcards: {
+            **DRAWN,
+            "gene": genes_of(wildcards.comparison),
+            "different": BENCHMARK["different"],
+        },
         code=code_digest("mean_average_precision.py"),
     message:
         "{wildcards.comparison}: mean average precision of matching ({wildcards.feature_set})"

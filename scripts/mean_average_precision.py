@@ -30,7 +30,7 @@ from copairs.map.normalization import normalize_ap
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells
-from lib.sides import mark_sides, read_sides, shared_genes, side
+from lib.sides import identities, mark_sides, read_sides, shared_genes, side
 from lib.tables import provenance, whole, write_profiles
 
 NOTHING = (
@@ -103,10 +103,13 @@ def matching(
     within: bool,
     gene: str | Sequence[str] = "Metadata_gene",
     group: str | Sequence[str] = "Metadata_broad_sample",
+    different: str | Sequence[str] | None = None,
     positive_controls: bool = True,
     minimum_replicates: int = 1,
 ) -> tuple[pd.DataFrame, Wells]:
     """Average precision of each perturbation of the first side for those of its gene on the other.
+
+    `different`: columns in which two perturbations must differ to be compared; by default their name.
 
     Columns as `replicability` without plate and well. Perturbations without a partner are left out.
     """
@@ -120,7 +123,7 @@ def matching(
     if profiles_a and profiles_b:
         similarity = unit_rows(np.array(profiles_a)) @ unit_rows(np.array(profiles_b)).T
         partner = shared_genes(a, b)
-        other = a.names[:, None] != b.names[None, :]
+        other = identities(part_a, a, different)[:, None] != identities(part_b, b, different)[None, :]
         for i, name in enumerate(a.names):
             positive = similarity[i, partner[i] & other[i]]
             negative = similarity[i, ~partner[i] & other[i]]

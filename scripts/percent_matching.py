@@ -28,8 +28,8 @@ import pandas as pd
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
-from lib.replicates import Wells, correlate, labels, medians_between
-from lib.sides import Side, mark_sides, read_sides, shared_genes, side
+from lib.replicates import Wells, correlate, medians_between
+from lib.sides import Side, identities, mark_sides, read_sides, shared_genes, side
 from lib.tables import provenance, whole, write_profiles
 
 CANDIDATES = 1_000_000  # pairs of different genes that a null is drawn from, at most
@@ -163,14 +163,6 @@ def percent_matching(
         "message": message(a, b, pairs, shapes, nulls, places, aware),
     }
     return row, table, null_table(nulls, aware)
-
-
-def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
-    """What two perturbations must differ in to make a pair: their name, or columns of their wells."""
-    if different is None:
-        return part.names
-    value = labels(wells.metadata, different).fillna("")
-    return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
 
 
 def pair_table(correlations: np.ndarray, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:

@@ -210,3 +210,21 @@ def test_the_controls_of_the_config_are_the_negative_controls():
     assert percent_replicating(join_plates({"a": asked}), draws=100, repeats=1)[0]["perturbations"] == 21
     assert marked(asked, {"column": "nowhere", "negcon": "DMSO"}) is asked
     assert marked(asked, None) is asked
+
+
+def test_pairs_of_one_compound_with_two_identifiers_can_be_left_out():
+    rows = [("c", "A01", "C0", "G0", None, 0), ("c", "A02", "C1", "G0", None, 10)]
+    rows += [("c", "A03", "C2", "G0", None, 40), ("c", "A04", "C3", "G1", None, 20)]
+    joined = wells(rows)
+    joined.metadata["Metadata_pert_iname"] = ["same", "same", "other", "third"]
+    everything = np.ones(4, dtype=bool)
+    options = {"within": True, "different": "Metadata_pert_iname"}
+    _, table, _ = percent_matching(joined, everything, draws=100, repeats=1, **options)
+    pairs = table[["perturbation_a", "perturbation_b"]].to_numpy().tolist()
+    assert pairs == [["C0", "C2"], ["C1", "C2"]]
+    precision = matching(joined, everything, **options)[0].set_index("perturbation")
+    # C0 ranks C3 (20 degrees) before C2 (40), as does C1; C2 ranks C3 (20) before C1 (30) and C0 (40)
+    assert precision["n_pos_pairs"].to_dict() == {"C0": 1, "C1": 1, "C2": 2}
+    assert precision["average_precision"].to_dict() == pytest.approx(
+        {"C0": 1 / 2, "C1": 1 / 2, "C2": (1 / 2 + 2 / 3) / 2}
+    )

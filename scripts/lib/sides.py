@@ -61,6 +61,14 @@ def mark_sides(
     return scored, scored.where(first), scored.where(first if within else ~first)
 
 
+def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
+    """What two perturbations must differ in to make a pair: their name, or columns of their wells."""
+    if different is None:
+        return part.names
+    value = labels(wells.metadata, different).fillna("")
+    return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
+
+
 def shared_genes(a: Side, b: Side) -> np.ndarray:
     """Whether each perturbation of `a` has a gene in common with each of `b` (boolean matrix)."""
     every = sorted(set().union(*a.genes, *b.genes))
