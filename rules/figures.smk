@@ -29,6 +29,7 @@ rule replicate_figures:
         parameters=lambda wildcards: {
             "title": title_of(wildcards),
             "group": BENCHMARK["group"],
+            "controls": CONFIG["controls"],
             "positive_controls": BENCHMARK["positive_controls"],
         },
         code=code_digest("replicate_figures.py"),
@@ -59,6 +60,7 @@ rule profile_maps:
         options=lambda wildcards: {
             "title": title_of(wildcards),
             "group": BENCHMARK["group"],
+            "controls": CONFIG["controls"],
             **{name: REPORT[name] for name in ("umap", "neighbors", "minimum_distance", "seed")},
         },
         code=code_digest("profile_maps.py"),
@@ -84,7 +86,11 @@ rule position_effects:
         mem_mb=memory(3000),
         runtime=minutes(20),
     params:
-        options=lambda wildcards: {"title": title_of(wildcards), "group": BENCHMARK["group"]},
+        options=lambda wildcards: {
+            "title": title_of(wildcards),
+            "group": BENCHMARK["group"],
+            "controls": CONFIG["controls"],
+        },
         code=code_digest("position_effects.py"),
     message:
         "{wildcards.condition}: effects of the position ({wildcards.feature_set})"
@@ -112,6 +118,7 @@ rule changed_features:
         options=lambda wildcards: {
             "title": title_of(wildcards),
             "group": BENCHMARK["group"],
+            "controls": CONFIG["controls"],
             "channels": CHANNELS,
             "perturbations": REPORT["perturbations"],
             "seed": REPORT["seed"],

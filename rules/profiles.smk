@@ -225,7 +225,7 @@ rule export:
         runtime=minutes(10),
     params:
         level=lambda wildcards: next(level for level, added in LEVELS.items() if added == wildcards.suffix),
-        channels=[channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])],
+        channels=CHANNELS,
         code=code_digest("export.py"),
     message:
         "{wildcards.plate}: exporting {params.level} as {wildcards.kind}"

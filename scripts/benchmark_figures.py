@@ -12,10 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,12 +19,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from lib.drawing import BLUES, REDS, save, use_style
 from lib.errors import InputError
-from lib.figures import BLUES, GREY, REDS, STYLE, save
 from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns
 from lib.tables import whole
 
+UNCOLOURED = "0.4"  # where the colours are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
 HEADER = 1.7  # height of titles, axis label and legend, inches
@@ -171,7 +168,7 @@ def colours(feature_sets: Sequence[str]) -> dict[str, str]:
     found = {}
     for name in feature_sets:
         kind = left[name.startswith("embeddings")]
-        found[name] = kind.pop(0) if kind else GREY
+        found[name] = kind.pop(0) if kind else UNCOLOURED
     return found
 
 
@@ -186,7 +183,7 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
     point = score[value]
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 7.5}
     if pd.isna(point):
-        axes.text(1.015, height, "no score", color=GREY, **at)
+        axes.text(1.015, height, "no score", color=UNCOLOURED, **at)
         return
     axes.barh(height, point, height=0.74, color=colour, alpha=0.3, linewidth=0, zorder=1)
     words = [f"{point:.{column.digits}f}"]
@@ -333,7 +330,7 @@ def main(
 
     An output is named after its metric; its suffix says what it is: png, svg, or csv for the numbers.
     """
-    plt.rcParams.update(STYLE)
+    use_style()
     for metric, table in tables.items():
         value = FIGURES[metric][1][0].value
         scores = add_published(read_scores(table), published.get(metric), value)

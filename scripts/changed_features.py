@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.drawing import nothing_to_draw, save_png, shortened, use_style
+from lib.feature_names import channels_of
 from lib.logs import logged
 from lib.replicates import members, read_wells, split_wells
 from lib.tables import whole
@@ -23,13 +24,6 @@ Group = tuple[str, str, str]
 CONTROL_SETS = 50
 MOST_COLUMNS = 80
 NO_CHANNEL = "–"
-
-
-def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
-    """The channels that features are named after: the assay's, and those whose intensity is measured."""
-    parts = [name.split("_") for name in features]
-    named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]
-    return list(dict.fromkeys([*described, *named]))
 
 
 def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
@@ -133,7 +127,7 @@ def change_figure(table: pd.DataFrame, channels: Sequence[str], title: str) -> F
 def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[str, object]) -> None:
     """Draw the most changed perturbations of a condition; write all of them."""
     use_style()
-    scored, controls = split_wells(read_wells(profiles), options["group"])
+    scored, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
     sets = {name: rows for name, rows in members(scored.metadata["perturbation"]).items() if len(rows) > 1}
     channels = channels_of(scored.features, list(options["channels"]))
     groups = grouped_features(scored.features, channels)

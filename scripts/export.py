@@ -15,6 +15,7 @@ from typing import Any
 import anndata
 import pandas as pd
 
+from lib.feature_names import channels_of
 from lib.logs import logged
 from lib.tables import feature_columns, read_profiles, read_provenance, whole
 
@@ -36,13 +37,6 @@ def plain(values: pd.Series) -> pd.Series:
         return values
     categories = pd.Index(sorted(values.dropna().unique()), dtype=object)
     return values.astype(object).astype(pd.CategoricalDtype(categories))
-
-
-def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
-    """The channels in the names of features: those described, and those whose intensity is measured."""
-    parts = [feature.split("_") for feature in features]
-    measured = [words[3] for words in parts if len(words) == 4 and words[1] == "Intensity"]
-    return list(dict.fromkeys([*described, *measured]))
 
 
 def described_features(features: Sequence[str], channels: Sequence[str]) -> pd.DataFrame:

@@ -12,16 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures import BLUES, GREY, REDS, STYLE, save
+from lib.drawing import BLUES, REDS, save, use_style
 from lib.logs import logged
 from lib.replicates import labels
 from lib.tables import read_metadata, whole
@@ -224,7 +220,7 @@ def draw_plate(
 def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
     """Bars: how many perturbations of one type are in each clinical phase."""
     places = range(len(table))
-    shades = [GREY if phase == NOT_ANNOTATED else BLUES[0] for phase in table["clinical_phase"]]
+    shades = ["0.4" if phase == NOT_ANNOTATED else BLUES[0] for phase in table["clinical_phase"]]
     axes.barh(places, table["perturbations"], height=0.7, color=shades, alpha=0.75)
     for place, number in zip(places, table["perturbations"], strict=True):
         axes.annotate(
@@ -280,7 +276,7 @@ def main(
     clinical_phase: str,
 ) -> None:
     """Draw the plates' maps; `plates` holds each plate's row of the sample sheet, in order."""
-    plt.rcParams.update(STYLE)
+    use_style()
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
         metadata = read_metadata(path)

@@ -163,7 +163,7 @@ def main(
     use_style()
     mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str})
     means = means_by_position(mapped) if "PC1" in mapped else pd.DataFrame()
-    _, controls = split_wells(read_wells(profiles), options["group"])
+    _, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
     pairs = control_correlations(controls)
     pairs["same_position"] = pairs["same_position"].astype(bool)
     save_png(position_figure(means, pairs, str(options["title"])), outputs["figure"])

@@ -141,7 +141,7 @@ def main(
 ) -> None:
     """Draw the maps of a condition and write the coordinates of its wells."""
     use_style()
-    wells = mapped_wells(read_wells(profiles))
+    wells = mapped_wells(read_wells(profiles, options["controls"]))
     group = options["group"]
     columns = {
         "Metadata_Plate": wells.metadata["Metadata_Plate"],

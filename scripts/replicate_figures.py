@@ -191,7 +191,9 @@ def main(
     row = pd.read_csv(tables["score"]).iloc[0].dropna()
     title = str(parameters["title"])
     scored, controls = split_wells(
-        read_wells(profiles), parameters["group"], bool(parameters["positive_controls"])
+        read_wells(profiles, parameters["controls"]),
+        parameters["group"],
+        bool(parameters["positive_controls"]),
     )
     order, groups = order_of_wells(scored, controls, table)
     metadata = pd.concat([scored.metadata, controls.metadata], ignore_index=True).iloc[order]

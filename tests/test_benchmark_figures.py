@@ -16,8 +16,8 @@ from benchmark_figures import (
 )
 from benchmark_table import gather
 from benchmark_table import main as make_table
+from lib.drawing import BLUES, REDS
 from lib.errors import InputError
-from lib.figures import BLUES, REDS
 
 PREFIXES = ("", "position_aware_")
 

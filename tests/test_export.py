@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export import channels_of, described_features, main, plain, to_anndata
+from export import described_features, main, plain, to_anndata
 from lib.errors import InputError
 from lib.experiment import LEVELS, exported_levels
+from lib.feature_names import channels_of
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
 

@@ -1,5 +1,6 @@
-"""How the figures of profiles look, and how they are saved."""
+"""How the workflow's figures look, and how they are saved."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,9 @@ from lib.tables import whole
 
 # Okabe and Ito's palette: distinct for every common kind of colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Its cold and its warm half, where two kinds of things are told apart.
+BLUES = ("#0072B2", "#56B4E9", "#009E73")
+REDS = ("#D55E00", "#CC79A7", "#E69F00")
 # Beside its colour each class has a mark of its own, for eyes and printers without colour.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "0.72"
@@ -25,6 +29,8 @@ STYLE = {
     "axes.titlelocation": "left",
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "platewise",
 }
 DOTS_PER_INCH = 150
 
@@ -36,8 +42,19 @@ def use_style() -> None:
 
 def save_png(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, whole or not at all, and forget it."""
-    with whole(path) as part:
-        figure.savefig(part, format="png", dpi=DOTS_PER_INCH)
+    save(figure, [path], DOTS_PER_INCH)
+
+
+def save(figure: Figure, paths: Sequence[str | Path], dots_per_inch: int = 200) -> None:
+    """Write a figure to each path, in the format of its suffix (png, svg), and forget it.
+
+    The same figure gives the same bytes: no date stands in them.
+    """
+    for path in paths:
+        suffix = Path(path).suffix.lstrip(".")
+        with whole(path) as part:
+            date = {"Date": None} if suffix == "svg" else None
+            figure.savefig(part, format=suffix, dpi=dots_per_inch, metadata=date)
     plt.close(figure)
 
 
