@@ -181,7 +181,7 @@ rule plate_maps:
     input:
         profiles=[file_of(plate, annotated_level(plate, CONFIG)) for plate in PLATES],
     output:
-        png="benchmark/figures/plate_maps.png",
+        png=shown("benchmark/figures/plate_maps.png"),
         svg="benchmark/figures/plate_maps.svg",
         csv="benchmark/figures/plate_maps.csv",
         wells="benchmark/figures/plate_maps_wells.csv",

@@ -23,6 +23,7 @@ SHARED_JOBS = {
     "mean_average_precision_matching",
     "benchmark_table",
     "benchmark_figures",
+    "plate_maps",
 }
 PLATE = "COMPOUND1"
 PLATES = 6
