@@ -178,7 +178,7 @@ rule features:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects}"
+        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects:q}"
         " --chunk {wildcards.chunk} --chunks {params.chunks} --engine {params.engine} {params.plugins}"
         " --timeout {params.timeout} --threads {threads} --log {log:q} --output {output.tables:q}"
 

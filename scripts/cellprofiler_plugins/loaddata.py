@@ -63,10 +63,7 @@ class PlainImage(FileImage):
         if self._plane is None:
             return super().provide_image(image_set)
         pixels, self.scale = self._plane
-        if self.rescale:
-            pixels = pixels.astype(numpy.float32) / float(self.scale)
-        else:
-            pixels = pixels.copy()
+        pixels = pixels.astype(numpy.float32) / float(self.scale) if self.rescale else pixels.copy()
         return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=self.scale)
 
     def release_memory(self):

@@ -1,4 +1,4 @@
-"""Time the illumination pipeline with CellProfiler's own modules and with the accelerated ones.
+"""Time the illumination pipeline: CellProfiler as it is, and the runner with the accelerated modules.
 
     python tests/benchmarks/benchmark_illumination.py --cellprofiler ENVIRONMENT/bin/cellprofiler \\
         --pipeline illumination.cppipe --load-data load_data.csv --sites 9 36 --output FOLDER
@@ -48,14 +48,23 @@ def write_sites(load_data: Path, number: int, output: Path) -> None:
         csv.writer(file, lineterminator="\n").writerows([header, *sites])
 
 
-def timed_run(options: argparse.Namespace, load_data: Path, output: Path, plugins: Path | None) -> dict:
+def timed_run(
+    options: argparse.Namespace, load_data: Path, output: Path, engine: str, plugins: Path | None
+) -> dict:
     """One run: CPU seconds in all and by module, seconds of the clock, peak memory in GiB."""
     output.mkdir(parents=True)
     said = output.with_suffix(".log")
     start = time.perf_counter()
     with said.open("w", buffering=1) as log:
         run_cellprofiler(
-            options.cellprofiler, options.pipeline, load_data, output, log, output.name, plugins=plugins
+            options.cellprofiler,
+            options.pipeline,
+            load_data,
+            output,
+            log,
+            output.name,
+            engine=engine,
+            plugins=plugins,
         )
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     modules: dict[str, float] = defaultdict(float)
@@ -75,7 +84,7 @@ def largest_difference(expected: Path, found: Path) -> tuple[int, float]:
     largest = 0.0
     for file in files:
         left, right = np.load(file), np.load(found / file.relative_to(expected))
-        assert left.shape == right.shape and left.dtype == right.dtype, file
+        assert (left.shape, left.dtype) == (right.shape, right.dtype), file
         largest = max(largest, float(np.max(np.abs(left - right) / np.maximum(np.abs(left), 1e-9))))
     return len(files), largest
 
@@ -93,16 +102,16 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {options.core})
     options.output.mkdir(parents=True)
-    kinds = {"builtin": None, "accelerated": SCRIPTS / "cellprofiler_plugins"}
+    kinds = {"builtin": ("stock", None), "accelerated": ("platewise", SCRIPTS / "cellprofiler_plugins")}
     for number in options.sites:
         folder = options.output.resolve() / f"{number}_sites"
         folder.mkdir()
         load_data = folder / "load_data.csv"
         write_sites(options.load_data, number, load_data)
-        for kind, plugins in kinds.items():
+        for kind, how in kinds.items():
             if options.only in (None, kind):
                 with ProcessPoolExecutor(max_workers=1) as pool:
-                    result = pool.submit(timed_run, options, load_data, folder / kind, plugins).result()
+                    result = pool.submit(timed_run, options, load_data, folder / kind, *how).result()
                 modules = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result["modules"].items())
                 print(
                     f"{number} sites, {kind}: {result['cpu']:.1f} CPU s, {result['clock']:.1f} s, "
