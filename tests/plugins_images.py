@@ -92,7 +92,7 @@ def main(plugins, folder, *others):
     """Compare the two readers on written files and on `others`."""
     sys.path.insert(0, plugins)
     from loaddata import PlainImage
-    from platewise_kernels.image_files import read_plane
+    from platewise_kernels.image_files import may_be_plain, read_plane
 
     files = write_files(Path(folder)) + [(Path(path), None) for path in others]
     start_java()
@@ -107,7 +107,7 @@ def main(plugins, folder, *others):
                 )
                 for rescale in (True, False)
             )
-            without_java = read_plane(path, page) is not None
+            without_java = may_be_plain(path) and read_plane(path, page, path.read_bytes()) is not None
             print(json.dumps({"file": path.name, "without_java": without_java, "same": equal}), flush=True)
     finally:
         stop_java()

@@ -5,6 +5,7 @@ nothing that one of Bio-Formats' many readers would treat in its own way, or fro
 everything else `read_plane` returns None and CellProfiler asks Bio-Formats.
 """
 
+import io
 import re
 
 import numpy
@@ -23,25 +24,29 @@ MAX_SAMPLE_VALUE = 281
 SPECIAL_SOFTWARE = ("MetaMorph", "MetaSeries", "EZ-C1", "SlideBook", "FluoView", "Improvision", "OME")
 
 
-def read_plane(path, plane=None):
+def may_be_plain(path):
+    """Whether a file's name is that of a TIFF or PNG file."""
+    return path.suffix.lower() in (".tif", ".tiff", ".png")
+
+
+def read_plane(path, plane, data):
     """Pixels (2-D, the file's own numbers) and the value that Bio-Formats scales by, or None.
 
     `path`: a pathlib.Path; `plane`: number of the TIFF page from 0; None is the first, as in
-    Bio-Formats, unless the file is a stack of channels.
+    Bio-Formats, unless the file is a stack of channels; `data`: all bytes of the file.
     """
-    extension = path.suffix.lower()
     try:
-        if extension in (".tif", ".tiff"):
-            return _read_tiff(path, plane)
-        if extension == ".png" and not plane:
-            return _read_png(path)
+        if path.suffix.lower() != ".png":
+            return _read_tiff(data, plane)
+        if not plane:
+            return _read_png(data)
     except (OSError, ValueError, KeyError, SyntaxError, tifffile.TiffFileError):
         return None  # Bio-Formats reads it, or says what is wrong with it
     return None
 
 
-def _read_tiff(path, plane):
-    with tifffile.TiffFile(path) as tiff:
+def _read_tiff(data, plane):
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         if tiff.is_bigtiff or (plane is not None and not 0 <= int(plane) < len(tiff.pages)):
             return None
         first = tiff.pages[0]
@@ -53,7 +58,7 @@ def _read_tiff(path, plane):
         scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
         dtype = numpy.dtype(page.dtype).newbyteorder("=")
         shape = page.shape
-    with PIL.Image.open(path) as image:
+    with PIL.Image.open(io.BytesIO(data)) as image:
         image.seek(int(plane or 0))
         pixels = numpy.array(image)
     if pixels.shape != shape or pixels.dtype.newbyteorder("=") != dtype:
@@ -88,15 +93,17 @@ def _is_special(tiff, page):
     """Whether a file's notes may make Bio-Formats take its pages for channels or read other files."""
     notes = page.description or ""
     software = str(page.software or "")
-    if any(name in software for name in SPECIAL_SOFTWARE):
+    if any(name in software or name == notes for name in SPECIAL_SOFTWARE):
         return True
     if len(tiff.pages) > 1:
         return notes != ""
-    return not (notes == "" or notes.startswith(("ImageJ=", '{"shape"')))
+    # No reader of Bio-Formats looks for a single word; what they look for has spaces, = or <.
+    a_word = notes.isascii() and notes.isalnum()
+    return not (notes == "" or a_word or notes.startswith(("ImageJ=", '{"shape"')))
 
 
-def _read_png(path):
-    with PIL.Image.open(path) as image:
+def _read_png(data):
+    with PIL.Image.open(io.BytesIO(data)) as image:
         if image.format != "PNG" or "transparency" in image.info or getattr(image, "n_frames", 1) > 1:
             return None
         if image.mode not in ("L", "I", "I;16"):
@@ -104,9 +111,7 @@ def _read_png(path):
         wide = image.mode != "L"
         pixels = numpy.array(image)
     if not wide:
-        with path.open("rb") as file:
-            depth = file.read(25)[24]
-        if depth != 8:  # fewer bits are stretched by one reader and not by the other
+        if data[24] != 8:  # fewer bits are stretched by one reader and not by the other
             return None
         return pixels, 255
     return pixels.astype(numpy.uint16), 65535
