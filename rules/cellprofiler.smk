@@ -19,6 +19,10 @@ RUN = of_workflow(SCRIPTS)
 ACCELERATED = CONFIG["cellprofiler"]["accelerate"] and ENVIRONMENT != "container"
 PLUGINS = f"--plugins {RUN}/cellprofiler_plugins" if ACCELERATED else ""
 PLUGIN_FILES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py")) if ACCELERATED else []
+# The container lacks pyarrow, too; a CellProfiler of the user's own is looked at when a job starts.
+ENGINE = "stock" if ENVIRONMENT == "container" else CONFIG["cellprofiler"]["engine"]
+RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
+ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
 ASSAY = CONFIG.get("assay", {})
 # What a stain is called, or an image file, changes no pipeline.
 IN_PIPELINE = {
@@ -129,13 +133,16 @@ rule illumination:
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
+        engine=ENGINE,
+        engine_code=ENGINE_CODE,
         code=code_digest("illumination.py"),
     message:
         "{wildcards.plate}: illumination functions"
     shell:
         f"{PYTHON} {RUN}/illumination.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --plate {wildcards.plate} --channels {params.channels}"
-        " {params.plugins} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"
+        " --engine {params.engine} {params.plugins} --timeout {params.timeout} --threads {threads}"
+        " --log {log:q} --output {params.folder:q}"
 
 
 rule features:
@@ -164,14 +171,16 @@ rule features:
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
+        engine=ENGINE,
+        engine_code=ENGINE_CODE,
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects}"
-        " --chunk {wildcards.chunk} --chunks {params.chunks} {params.plugins} --timeout {params.timeout}"
-        " --threads {threads} --log {log:q} --output {output.tables:q}"
+        " --chunk {wildcards.chunk} --chunks {params.chunks} --engine {params.engine} {params.plugins}"
+        " --timeout {params.timeout} --threads {threads} --log {log:q} --output {output.tables:q}"
 
 
 rule compare_cellprofiler:
@@ -197,10 +206,11 @@ rule compare_cellprofiler:
         folder=lambda wildcards, output: str(Path(output.times).parent),
         sites=CONFIG["cellprofiler"]["compare_sites"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
+        engine=ENGINE,
         code=code_digest("compare_cellprofiler.py"),
     message:
-        "Comparing CellProfiler's own modules and the accelerated ones on {params.sites} sites"
+        "Comparing CellProfiler as it is with the runner and the accelerated modules on {params.sites} sites"
     shell:
         f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        f" --load-data {{input.load_data:q}} --plugins {RUN}/cellprofiler_plugins --sites {{params.sites}}"
-        " --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"
+        f" --load-data {{input.load_data:q}} --plugins {RUN}/cellprofiler_plugins --engine {{params.engine}}"
+        " --sites {params.sites} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"

@@ -1,11 +1,13 @@
-"""Run CellProfiler's own modules and the accelerated ones on the same sites, and compare what they give.
+"""Run CellProfiler as it is and as the workflow runs it on the same sites, and compare what they give.
 
 A sample of a plate's sites, evenly over its image table, goes through the same pipeline twice: once with
-the built-in modules and once with scripts/cellprofiler_plugins. Two tables come out: `differences.csv`, a
+CellProfiler's command line and built-in modules, and once with the runner (run_cellprofiler.py) and the
+accelerated modules of scripts/cellprofiler_plugins. Two tables come out: `differences.csv`, a
 row a table of CellProfiler's, and `times.csv`, a row a module. The compiled code is in its cache when the
 clock starts (a first run over one site sees to that); start-up counts for both.
 
-Standard library only, Python 3.8: it also runs in CellProfiler's container.
+Standard library only, Python 3.8, where the runner has not what it needs: it also runs in CellProfiler's
+container, and then compares the modules only.
 """
 
 import argparse
@@ -18,7 +20,8 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from lib.cellprofiler import logged_to, run_cellprofiler
+from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler
+from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 
 MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
@@ -46,7 +49,7 @@ def write_sample(load_data, number, output):
     return len(chosen)
 
 
-def timed_run(cellprofiler, pipeline, load_data, output, rows, plugins, timeout, threads):
+def timed_run(cellprofiler, pipeline, load_data, output, rows, engine, plugins, timeout, threads):
     """One CellProfiler run over the first `rows` rows: seconds of the processor by module, and GiB."""
     output = Path(output)
     output.mkdir()
@@ -60,6 +63,7 @@ def timed_run(cellprofiler, pipeline, load_data, output, rows, plugins, timeout,
             log,
             f"The comparison's {output.name} run",
             rows=(1, rows),
+            engine=engine,
             plugins=plugins,
             timeout=timeout,
             threads=threads,
@@ -81,7 +85,7 @@ def in_a_process(*arguments):
 def as_number(text):
     """The number that a value is, nan for a missing one; None for text."""
     try:
-        return float(text or "nan")
+        return float("nan" if text in ("", None) else text)
     except ValueError:
         return None
 
@@ -99,35 +103,45 @@ def apart(left, right):
     return (absolute / abs(a) if a else math.inf), absolute
 
 
+def rows_of(file):
+    """The rows of a table, the names of its columns first; the values of a CSV table are text."""
+    if Path(file).suffix == ".arrow":
+        table = read_arrow(file)
+        yield table.column_names
+        yield from (list(row.values()) for row in table.to_pylist())
+        return
+    with Path(file).open(newline="") as lines:
+        yield from csv.reader(lines)
+
+
 def compare_table(expected, found):
     """The row of `differences.csv` of one table; a missing row or column counts each of its values.
 
     Values differ that are apart by more than 1e-6 of the built-in module's and more than 1e-9.
     """
-    with Path(expected).open(newline="") as left, Path(found).open(newline="") as right:
-        left, right = csv.reader(left), csv.reader(right)
-        names, others = next(left, []), next(right, [])
-        places = {name: at for at, name in enumerate(others)}
-        pairs = [
-            (at, places[name])
-            for at, name in enumerate(names)
-            if name in places and not name.startswith(NOT_MEASURED)
-        ]
-        rows, different = 0, defaultdict(int)
-        relative, absolute = (0.0, ""), (0.0, "")
-        for row in left:
-            rows += 1
-            other = next(right, None)
-            for at, there in pairs:
-                of_value = apart(row[at], other[there]) if other else (math.inf, math.inf)
-                if of_value[1] > absolute[0]:
-                    absolute = of_value[1], names[at]
-                if of_value[1] > ABSOLUTE:
-                    if of_value[0] > relative[0]:
-                        relative = of_value[0], names[at]
-                    if of_value[0] > RELATIVE:
-                        different[names[at]] += 1
-        surplus = sum(1 for _ in right)
+    left, right = rows_of(expected), rows_of(found)
+    names, others = next(left, []), next(right, [])
+    places = {name: at for at, name in enumerate(others)}
+    pairs = [
+        (at, places[name])
+        for at, name in enumerate(names)
+        if name in places and not name.startswith(NOT_MEASURED)
+    ]
+    rows, different = 0, defaultdict(int)
+    relative, absolute = (0.0, ""), (0.0, "")
+    for row in left:
+        rows += 1
+        other = next(right, None)
+        for at, there in pairs:
+            of_value = apart(row[at], other[there]) if other else (math.inf, math.inf)
+            if of_value[1] > absolute[0]:
+                absolute = of_value[1], names[at]
+            if of_value[1] > ABSOLUTE:
+                if of_value[0] > relative[0]:
+                    relative = of_value[0], names[at]
+                if of_value[0] > RELATIVE:
+                    different[names[at]] += 1
+    surplus = sum(1 for _ in right)
     if surplus:
         different["(rows of the accelerated modules only)"] = surplus * len(pairs)
     return {
@@ -147,11 +161,14 @@ def compare_table(expected, found):
 
 def compare(expected, found):
     """A row for each table of the built-in modules; raises InputError for a table of one run only."""
-    tables = {side: {path.name for path in Path(side).glob("*.csv")} for side in (expected, found)}
-    alone = tables[expected] ^ tables[found]
+    tables = {
+        side: {path.stem: path for path in Path(side).iterdir() if path.suffix in (".csv", ".arrow")}
+        for side in (expected, found)
+    }
+    alone = set(tables[expected]) ^ set(tables[found])
     if alone or not tables[expected]:
         raise InputError(f"The pipeline does not write the same tables twice: {sorted(alone) or 'none'}.")
-    return [compare_table(Path(expected) / name, Path(found) / name) for name in sorted(tables[expected])]
+    return [compare_table(tables[expected][name], tables[found][name]) for name in sorted(tables[expected])]
 
 
 def times(stock, fast):
@@ -197,16 +214,18 @@ def main(arguments, log):
     number = write_sample(arguments.load_data, arguments.sites, sample)
     plugins = Path(arguments.plugins).resolve()
 
-    def run(name, rows, modules):
+    def run(name, rows, engine, modules):
         log.write(f"{name}: {rows} sites\n")
         pipeline = Path(arguments.pipeline).resolve()
         limits = arguments.timeout, arguments.threads
-        return in_a_process(arguments.cellprofiler, pipeline, sample, runs / name, rows, modules, *limits)
+        return in_a_process(
+            arguments.cellprofiler, pipeline, sample, runs / name, rows, engine, modules, *limits
+        )
 
     try:
-        run("first", 1, plugins)
-        stock = run("builtin", number, None)
-        fast = run("accelerated", number, plugins)
+        run("first", 1, arguments.engine, plugins)
+        stock = run("builtin", number, "stock", None)
+        fast = run("accelerated", number, arguments.engine, plugins)
         differences = compare(runs / "builtin", runs / "accelerated")
     finally:
         for folder in runs.iterdir():
@@ -227,6 +246,7 @@ def command_line():
     parser.add_argument("--pipeline", required=True, help="a .cppipe that starts with LoadData")
     parser.add_argument("--load-data", required=True, help="the plate's image table")
     parser.add_argument("--plugins", required=True, help="the folder of the accelerated modules")
+    parser.add_argument("--engine", choices=ENGINES, default="platewise", help="for the accelerated run")
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")
     parser.add_argument("--timeout", type=float, help="seconds, for each of the runs")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,11 +1,12 @@
 """Find and measure the cells of a chunk of a plate's sites with CellProfiler.
 
 The plate's image table is cut into chunks of rows; CellProfiler's -f/-l keep the row as ImageNumber,
-so that chunks of a plate never collide. A chunk appears whole or not at all: CellProfiler's
-done-file says `Complete`, Image.csv holds each of its sites once, and each object table holds the
-objects that Image.csv counted.
+so that chunks of a plate never collide. So does the runner (run_cellprofiler.py), which does the same
+without CellProfiler's command line and writes Arrow tables instead of CSV. A chunk appears whole or not
+at all: the done-file says `Complete`, the Image table holds each of its sites once, and each object table
+holds the objects that the Image table counted.
 
-Standard library only, Python 3.8: it also runs in CellProfiler's container.
+Standard library only, Python 3.8, with the command line: it also runs in CellProfiler's container.
 """
 
 import argparse
@@ -15,7 +16,8 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from lib.cellprofiler import logged_to, run_cellprofiler
+from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler
+from lib.chunk_tables import image_rows, object_counts, table_of
 from lib.errors import InputError, listed
 
 MANIFEST = "sites.json"
@@ -52,11 +54,10 @@ def same_site(left, right):
 
 
 def check_images(table, sites, plate):
-    """The rows of Image.csv by ImageNumber, after making sure that it holds each site once."""
+    """The rows of the Image table by ImageNumber, after making sure that it holds each site once."""
     if not table.exists():
         raise InputError(f"Plate {plate}: the analysis pipeline wrote no {table.name}.")
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = image_rows(table)
     numbers = Counter(row["ImageNumber"] for row in rows)
     found = {int(row["ImageNumber"]): row for row in rows}
     expected = {site["image_number"]: site for site in sites}
@@ -89,27 +90,21 @@ def check_images(table, sites, plate):
 
 
 def check_objects(table, images, plate):
-    """The number of objects in an object table, after comparing it with what Image.csv counted.
-
-    Reads only each line's first value, ImageNumber: a table is 36 kB a cell.
-    """
+    """The number of objects in an object table, after comparing it with what the Image table counted."""
     if not table.exists():
         raise InputError(
             f"Plate {plate}: the analysis pipeline wrote no {table.name}; it must export the objects "
             f"{table.stem} under that name."
         )
-    with table.open() as file:
-        header = file.readline()
-        if not header.startswith("ImageNumber,"):
-            raise InputError(f"Plate {plate}: the first column of {table.name} is not ImageNumber.")
-        last = header
-        objects = Counter()
-        for last in file:
-            objects[int(last.split(",", 1)[0])] += 1
+    try:
+        objects = object_counts(table)
+    except InputError as error:
+        raise InputError(f"Plate {plate}: {error}") from error
     foreign = sorted(set(objects) - set(images))
     if foreign:
         raise InputError(
-            f"Plate {plate}: {table.name} holds ImageNumber {listed(foreign)}, which is not in Image.csv."
+            f"Plate {plate}: {table.name} holds ImageNumber {listed(foreign)}, which is not in the Image "
+            "table."
         )
     counted = f"Count_{table.stem}"
     wrong = [
@@ -117,10 +112,8 @@ def check_objects(table, images, plate):
         for number, row in images.items()
         if counted in row and int(float(row[counted])) != objects[number]
     ]
-    if wrong or last.count(",") != header.count(",") or not last.endswith("\n"):
-        raise InputError(
-            f"Plate {plate}: {table.name} is not whole: {listed(wrong) or 'its last line is cut off'}."
-        )
+    if wrong:
+        raise InputError(f"Plate {plate}: {table.name} is not whole: {listed(wrong)}.")
     return sum(objects.values())
 
 
@@ -159,13 +152,15 @@ def main(arguments, log):
                 log,
                 about,
                 rows=rows,
+                engine=arguments.engine,
                 plugins=arguments.plugins,
+                progress=Path(arguments.log).with_suffix(".progress.json").resolve(),
                 timeout=arguments.timeout,
                 threads=arguments.threads,
             )
-            images = check_images(part / "Image.csv", mine, arguments.plate)
+            images = check_images(table_of(part, "Image"), mine, arguments.plate)
             for name in arguments.objects:
-                objects[name] = check_objects(part / f"{name}.csv", images, arguments.plate)
+                objects[name] = check_objects(table_of(part, name), images, arguments.plate)
         else:
             log.write(f"Plate {arguments.plate} has {len(sites)} sites: none for this chunk.\n")
         manifest = {
@@ -192,6 +187,7 @@ def command_line():
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
     parser.add_argument("--chunk", required=True, type=int, help="from 0")
     parser.add_argument("--chunks", required=True, type=int)
+    parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
     parser.add_argument("--plugins", help="a folder of CellProfiler modules")
     parser.add_argument("--timeout", type=float, help="seconds")
     parser.add_argument("--threads", type=int, default=1)

@@ -15,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lib.cellprofiler import logged_to, run_cellprofiler
+from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler
 from lib.errors import InputError, listed
 
 NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
@@ -96,7 +96,9 @@ def main(arguments, log):
             part,
             log,
             f"Plate {arguments.plate}, illumination",
+            engine=arguments.engine,
             plugins=arguments.plugins,
+            progress=Path(arguments.log).with_suffix(".progress.json").resolve(),
             timeout=arguments.timeout,
             threads=arguments.threads,
         )
@@ -114,6 +116,7 @@ def command_line():
     parser.add_argument("--load-data", required=True, help="the plate's load_data.csv")
     parser.add_argument("--plate", required=True)
     parser.add_argument("--channels", required=True, nargs="+")
+    parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
     parser.add_argument("--plugins", help="a folder of CellProfiler modules")
     parser.add_argument("--timeout", type=float, help="seconds")
     parser.add_argument("--threads", type=int, default=1)

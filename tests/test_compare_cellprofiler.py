@@ -105,7 +105,7 @@ def test_a_table_of_one_run_only(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     (tmp_path / "a" / "Cells.csv").write_text("A\n")
-    with pytest.raises(InputError, match=r"Cells\.csv"):
+    with pytest.raises(InputError, match="Cells"):
         comparison.compare(tmp_path / "a", tmp_path / "b")
 
 

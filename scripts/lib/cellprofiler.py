@@ -20,6 +20,8 @@ JDK_HELP = (
     "Fedora `sudo dnf install java-17-openjdk-devel`, conda `conda install -c conda-forge openjdk`, "
     "macOS `brew install openjdk@17`; or set JAVA_HOME to the JDK you have."
 )
+ENGINES = ("platewise", "stock")
+RUNNER = Path(__file__).resolve().parents[1] / "run_cellprofiler.py"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -173,25 +175,65 @@ def cellprofiler_environment(threads):
     return environment
 
 
+def engine_here(command, engine, log):
+    """The engine that runs: the command line (`stock`) where CellProfiler's Python cannot run the runner."""
+    if engine == "stock":
+        return engine
+    code = "from importlib.util import find_spec; print(*[p for p in {} if find_spec(p) is None])"
+    needed = ["cellprofiler_core", "pyarrow"]
+    missing = output_of([*python_of(command), "-c", code.format(needed)], cellprofiler_environment(1))
+    if missing is None or missing.strip():
+        lack = f"has no package {missing.strip()}" if missing else "does not start"
+        log.write(
+            f"The Python of {command} {lack}: CellProfiler's command line runs instead of the runner.\n"
+        )
+        return "stock"
+    return engine
+
+
 def run_cellprofiler(
-    command, pipeline, data_file, output, log, about, rows=None, plugins=None, timeout=None, threads=1
+    command,
+    pipeline,
+    data_file,
+    output,
+    log,
+    about,
+    rows=None,
+    engine="stock",
+    plugins=None,
+    progress=None,
+    timeout=None,
+    threads=1,
 ):
     """Run a pipeline over the rows of an image table and make sure that it ran to its end.
 
     `command`: CellProfiler's command line; `rows`: first and last row, from 1 (all rows if None);
+    `engine`: `stock` (that command line) or `platewise` (run_cellprofiler.py in the same Python);
     `log`: an open text file that takes what CellProfiler says; `about`: the plate and sites, for
-    messages; `timeout`: seconds. Raises InputError with CellProfiler's last words unless its
-    done-file says `Complete`: its exit status alone is 0 after a failure, too.
+    messages; `progress`: the file that says which site the runner is at; `timeout`: seconds. Raises
+    InputError with CellProfiler's last words unless its done-file says `Complete`: the exit status of
+    its command line alone is 0 after a failure, too.
     """
     with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(Path(output).parent)) as temporary:
         done = Path(temporary) / "done"
-        arguments = words_of(command)
-        arguments += ["-c", "-r", "-p", str(pipeline), "--data-file", str(data_file)]
-        arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
-        if rows is not None:
-            arguments += ["-f", str(rows[0]), "-l", str(rows[1])]
-        if plugins:
-            arguments += ["--plugins-directory", str(plugins)]
+        if engine_here(command, engine, log) == "stock":
+            arguments = words_of(command)
+            arguments += ["-c", "-r", "-p", str(pipeline), "--data-file", str(data_file)]
+            arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
+            if rows is not None:
+                arguments += ["-f", str(rows[0]), "-l", str(rows[1])]
+            if plugins:
+                arguments += ["--plugins-directory", str(plugins)]
+        else:
+            arguments = [*python_of(command), str(RUNNER)]
+            arguments += ["--pipeline", str(pipeline), "--data-file", str(data_file)]
+            arguments += ["--output", str(output), "--done", str(done), "--temporary", temporary]
+            if rows is not None:
+                arguments += ["--first", str(rows[0]), "--last", str(rows[1])]
+            if plugins:
+                arguments += ["--plugins", str(plugins)]
+            if progress:
+                arguments += ["--progress", str(progress)]
         log.write(" ".join(shlex.quote(argument) for argument in arguments) + "\n")
         log.flush()
         try:

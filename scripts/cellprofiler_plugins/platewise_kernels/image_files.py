@@ -88,11 +88,13 @@ def _is_special(tiff, page):
     """Whether a file's notes may make Bio-Formats take its pages for channels or read other files."""
     notes = page.description or ""
     software = str(page.software or "")
-    if any(name in software for name in SPECIAL_SOFTWARE):
+    if any(name in software or name == notes for name in SPECIAL_SOFTWARE):
         return True
     if len(tiff.pages) > 1:
         return notes != ""
-    return not (notes == "" or notes.startswith(("ImageJ=", '{"shape"')))
+    # No reader of Bio-Formats looks for a single word; what they look for has spaces, = or <.
+    a_word = notes.isascii() and notes.isalnum()
+    return not (notes == "" or a_word or notes.startswith(("ImageJ=", '{"shape"')))
 
 
 def _read_png(path):

@@ -124,6 +124,13 @@ class MeasurementStore(HDF5Dict):
         for name in list(self.held):
             self.write_feature(*name)
 
+    def drop(self, number, images):
+        """Let go of what is held of a site's objects (and images): it has been written elsewhere."""
+        for (object_name, _), sites in self.held.items():
+            if images or object_name != "Image":
+                vector = sites.pop(number, None)
+                self.held_bytes -= 0 if vector is None else vector.nbytes
+
     def add_all(self, object_name, feature_name, *arguments, **options):
         """Replace a feature for all sites (in the file)."""
         self.write_feature(object_name, feature_name)

@@ -1,0 +1,67 @@
+"""Tell where a run is: a line in the log for each site, and a small file that is always up to date."""
+
+import json
+import time
+from pathlib import Path
+
+
+class Progress:
+    """The sites of a run.
+
+    The file holds one JSON object: state (`running`, `complete` or `failed`), the site (n `of` N, its
+    ImageNumber, plate, well, site), the module it is in, the seconds since the site and since the run
+    began, and when it was written.
+    """
+
+    def __init__(self, path):
+        self.path = None if path is None else Path(path)
+        self.of = None
+        self.number = 0
+        self.began = self.site_began = time.time()
+        self.place = {}
+        self.module = None
+
+    def site(self, image_number, metadata):
+        """Go on to a site; `metadata`: its plate, well and site, as far as known."""
+        self.finish_site()
+        self.number += 1
+        self.site_began = time.time()
+        self.place = {"image_number": int(image_number), **metadata}
+
+    def finish_site(self):
+        """Say that the site in hand is done."""
+        if self.place:
+            seconds = time.time() - self.site_began
+            print(f"Done: {self} in {seconds:.1f} s", flush=True)
+        self.place = {}
+
+    def in_module(self, name, sites):
+        """Note the module that begins, of a run over `sites` sites."""
+        self.module, self.of = name, sites
+        self.write("running")
+
+    def __str__(self):
+        if not self.place:
+            return "no site"
+        named = [f"{name} {self.place[name]}" for name in ("plate", "well", "site") if name in self.place]
+        number = f"ImageNumber {self.place['image_number']}, {self.number} of {self.of}"
+        return f"{', '.join(named) or 'the site'} ({number})"
+
+    def write(self, state):
+        """Write the file, whole."""
+        if self.path is None:
+            return
+        now = time.time()
+        told = {
+            "state": state,
+            "number": self.number,
+            "of": self.of,
+            **self.place,
+            "module": self.module,
+            "seconds_at_site": round(now - self.site_began, 1),
+            "seconds": round(now - self.began, 1),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        }
+        part = self.path.with_name(f".{self.path.name}.part")
+        part.write_text(json.dumps(told) + "\n")
+        part.replace(self.path)

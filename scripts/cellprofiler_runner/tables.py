@@ -1,0 +1,296 @@
+"""Write what ExportToSpreadsheet would write as Arrow tables, site by site.
+
+Names, order and choice of columns are those that the pipeline's ExportToSpreadsheet modules are set to.
+A table holds a row an object (or a site: Image), measurements as float64, as CellProfiler has them, and
+record batches of about `BATCH` rows, so that thousands of columns are written and read at some speed.
+"""
+
+import base64
+import logging
+import sys
+from pathlib import Path
+
+import numpy
+
+#: Rows after which a table's rows are written: many, since each column of a batch costs some time.
+BATCH = 1000
+PLUGINS = Path(__file__).resolve().parents[1] / "cellprofiler_plugins"
+IMAGE, EXPERIMENT, RELATIONSHIPS = "Image", "Experiment", "Object relationships"
+IMAGE_NUMBER, OBJECT_NUMBER = "ImageNumber", "ObjectNumber"
+
+
+def exporters(pipeline):
+    """The pipeline's ExportToSpreadsheet modules."""
+    return [module for module in pipeline.modules() if module.module_name == "ExportToSpreadsheet"]
+
+
+def data_sets(module, objects):
+    """What a module exports, as (name, settings group): all of `objects`, or what it lists."""
+    if module.wants_everything.value:
+        return [(name, None) for name in (IMAGE, EXPERIMENT, RELATIONSHIPS, *objects)]
+    return [(group.name.value, group) for group in module.object_groups]
+
+
+def obstacle(module, objects):
+    """Why a module's tables cannot be written as Arrow tables in their place, or None."""
+    if module.delimiter.value != 'Comma (",")':
+        return "its delimiter is no comma"
+    if module.directory.dir_choice != "Default Output Folder":
+        return "it writes to a folder of its own"
+    if module.wants_prefix.value:
+        return "it puts a prefix before the names of its files"
+    if module.wants_genepattern_file.value:
+        return "it writes a GenePattern file"
+    for at, (name, group) in enumerate(data_sets(module, objects)):
+        if group is None:
+            continue
+        if not module.last_in_file(at):
+            return f"it puts {name} and another object into one table"
+        if not group.wants_automatic_file_name.value and group.file_name.value != f"{name}.csv":
+            return f"it names the table of {name} {group.file_name.value}"
+    return None
+
+
+class Tables:
+    """The Arrow tables of a run; `None` of them where a module's settings ask for other files."""
+
+    def __init__(self, pipeline, folder):
+        self.folder = Path(folder)
+        self.modules = exporters(pipeline)
+        columns = [column[:2] for column in pipeline.get_measurement_columns()]
+        objects = sorted({name for name, _ in columns} - {IMAGE, EXPERIMENT, RELATIONSHIPS})
+        self.obstacle = None
+        self.image = None
+        self.objects = {}
+        for module in self.modules:
+            reason = obstacle(module, objects)
+            sets = data_sets(module, objects)
+            twice = {name for name, _ in sets} & {*self.objects, *([IMAGE] if self.image else [])}
+            if twice:
+                reason = f"another one writes the table {sorted(twice)[0]}, too"
+            if reason:
+                self.obstacle = f"ExportToSpreadsheet (module {module.module_num}): {reason}"
+                return
+            for name, _ in sets:
+                if name == IMAGE:
+                    self.image = ImageTable(module)
+                elif name not in (EXPERIMENT, RELATIONSHIPS):
+                    self.objects[name] = ObjectTable(name, module, columns)
+
+    def write(self, measurements, number):
+        """Write the rows of a site."""
+        for table in self.objects.values():
+            table.add(measurements, number)
+            if table.rows >= BATCH:
+                table.flush(self.folder)
+        if self.image is not None:
+            self.image.add(measurements, number)
+
+    def close(self):
+        """Write what waits and finish the files."""
+        for table in self.objects.values():
+            table.close(self.folder)
+        if self.image is not None:
+            self.image.close(self.folder)
+
+    def export_others(self, module, workspace):
+        """What a module writes at the end of a run, without the tables that are written here."""
+        for name, group in data_sets(module, ()):
+            wanted = name == EXPERIMENT or (
+                name == RELATIONSHIPS and name in workspace.measurements.get_object_names()
+            )
+            if wanted:
+                module.run_objects([name], workspace, group)
+
+
+class ObjectTable:
+    """One object set's table."""
+
+    def __init__(self, name, module, columns):
+        self.name = name
+        of_image = sorted(feature for owner, feature in columns if owner == IMAGE)
+        self.repeated = [
+            feature
+            for wanted, start in (
+                (module.add_metadata.value, ("Metadata_",)),
+                (module.add_filepath.value, ("PathName_", "FileName_")),
+            )
+            for feature in of_image
+            if wanted and feature.startswith(start)
+        ]
+        self.features = sorted(
+            module.filter_columns([feature for owner, feature in columns if owner == name], name)
+        )
+        self.infinite_is_missing = module.nan_representation.value == "Null"
+        self.writer = None
+        self.empty()
+
+    def empty(self):
+        """Let go of the rows that were written."""
+        self.rows = 0
+        self.sites = []
+        self.vectors = []
+
+    def add(self, measurements, number):
+        """Take a site's objects."""
+        count = measurements.get_measurement(IMAGE, f"Count_{self.name}", number)
+        count = 0 if count is None or numpy.isnan(count) else int(count)
+        if count == 0:
+            return
+        repeated = [as_text(measurements.get_measurement(IMAGE, name, number)) for name in self.repeated]
+        held = measurements.hdf5_dict.held
+        vectors = []
+        for feature in self.features:
+            vector = held.get((self.name, feature), {}).get(number)
+            if vector is None and measurements.has_feature(self.name, feature):
+                vector = measurements.get_measurement(self.name, feature, number)
+            if vector is None or len(vector) != count:
+                whole = numpy.full(count, numpy.nan)
+                if vector is not None:
+                    whole[: len(vector)] = vector[:count]
+                vector = whole
+            vectors.append(vector)
+        self.sites.append((number, count, repeated))
+        self.vectors.append(vectors)
+        self.rows += count
+
+    def flush(self, folder):
+        """Write the waiting rows as one record batch."""
+        import pyarrow
+
+        counts = numpy.array([count for _, count, _ in self.sites], int)
+        numbers = numpy.array([number for number, _, _ in self.sites], numpy.int64)
+        columns = [
+            pyarrow.array(numpy.repeat(numbers, counts)),
+            pyarrow.array(numpy.concatenate([numpy.arange(1, count + 1) for count in [0, *counts]])),
+        ]
+        for at in range(len(self.repeated)):
+            texts = [text[at] for _, count, text in self.sites for _ in range(count)]
+            columns.append(pyarrow.array(texts, pyarrow.string()))
+        for at in range(len(self.features)):
+            parts = [vectors[at] for vectors in self.vectors]
+            values = numpy.concatenate(parts).astype(float, copy=False) if parts else numpy.empty(0)
+            if self.infinite_is_missing:
+                values = numpy.where(numpy.isfinite(values), values, numpy.nan)
+            columns.append(pyarrow.array(values))
+        names = [IMAGE_NUMBER, OBJECT_NUMBER, *self.repeated, *self.features]
+        batch = pyarrow.RecordBatch.from_arrays(columns, names)
+        if self.writer is None:
+            self.writer = pyarrow.ipc.new_file(str(folder / f"{self.name}.arrow"), batch.schema)
+        self.writer.write_batch(batch)
+        self.empty()
+
+    def close(self, folder):
+        """Write the rest and finish the file; a table without a row has its columns."""
+        if self.rows or self.writer is None:
+            self.flush(folder)
+        self.writer.close()
+
+
+class ImageTable:
+    """The table of sites; written at the end, since a later site may be the first to have a column."""
+
+    def __init__(self, module):
+        self.module = module
+        self.rows = []
+        self.names = {}
+        wanted = (
+            ("Mean", module.wants_aggregate_means),
+            ("Median", module.wants_aggregate_medians),
+            ("StDev", module.wants_aggregate_std),
+        )
+        self.aggregates = [name for name, setting in wanted if setting.value]
+
+    def add(self, measurements, number):
+        """Take a site's measurements."""
+        values = {IMAGE_NUMBER: int(number)}
+        for name in measurements.get_feature_names(IMAGE):
+            values[name] = measurements.get_measurement(IMAGE, name, number)
+        values.update(measurements.compute_aggregate_measurements(number, self.aggregates))
+        # The sites share their column names, and one copy of them.
+        names = self.names.setdefault(tuple(values), tuple(values))
+        self.rows.append((names, list(values.values())))
+
+    def close(self, folder):
+        """Write the table."""
+        import pyarrow
+
+        names = {name for names, _ in self.rows for name in names}
+        rows = [dict(zip(names, values)) for names, values in self.rows]
+        columns = {}
+        for name in self.module.filter_columns(sorted({IMAGE_NUMBER, *names}), IMAGE):
+            columns[name] = image_column(name, [row.get(name) for row in rows])
+        table = pyarrow.table({name: pyarrow.array(*column) for name, column in columns.items()})
+        with pyarrow.ipc.new_file(str(folder / f"{IMAGE}.arrow"), table.schema) as writer:
+            writer.write_table(table)
+
+
+def image_column(name, values):
+    """Values and pyarrow type of a column of the Image table: numbers, or text as in CSV."""
+    import pyarrow
+
+    numbers = [value for value in values if value is not None]
+    if name.startswith("Metadata_") or not all(is_number(value) for value in numbers):
+        return [as_text(value) for value in values], pyarrow.string()
+    if len(numbers) == len(values) and all(isinstance(value, (int, numpy.integer)) for value in numbers):
+        return [int(value) for value in values], pyarrow.int64()
+    return [numpy.nan if value is None else float(value) for value in values], pyarrow.float64()
+
+
+def is_number(value):
+    """Whether a measurement of an image is a single number."""
+    return numpy.isscalar(value) and not isinstance(value, (str, bytes))
+
+
+def as_text(value):
+    """A measurement of an image as ExportToSpreadsheet writes it."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, numpy.ndarray) and value.dtype == numpy.uint8:
+        return base64.b64encode(value.data).decode()
+    return str(value)
+
+
+def early(pipeline):
+    """Whether a site's measurements can be written and dropped as soon as the next site starts.
+
+    Not where a module looks back at earlier sites at the end of a group or of the run (tracking,
+    statistics, databases), or may do so since it is not CellProfiler's. Gives (whether objects', whether
+    images' measurements can go).
+    """
+    from cellprofiler_core.module import Module
+
+    # These look back at images, not at measurements, ...
+    of_images = {
+        "ExportToSpreadsheet",
+        "CorrectIlluminationCalculate",
+        "MakeProjection",
+        "SaveImages",
+        "Tile",
+    }
+    # ... and this one at measurements of images.
+    of_image_measurements = {"MeasureImageQuality"}
+    looking_back = set()
+    for module in pipeline.modules():
+        if not is_known(type(module)):
+            logging.info("Measurements are kept to the end for the plugin %s", module.module_name)
+            return False, False
+        overrides = any(
+            getattr(type(module), name) is not getattr(Module, name) for name in ("post_group", "post_run")
+        )
+        if overrides:
+            looking_back.add(module.module_name)
+    if looking_back - of_images - of_image_measurements:
+        logging.info("Measurements are kept to the end for %s", ", ".join(sorted(looking_back - of_images)))
+        return False, False
+    return True, not looking_back & of_image_measurements
+
+
+def is_known(kind):
+    """Whether a module is CellProfiler's or one of `PLUGINS`."""
+    file = getattr(sys.modules[kind.__module__], "__file__", None) or "/"
+    return kind.__module__.startswith(("cellprofiler.", "cellprofiler_core.")) or (
+        Path(file).resolve().parent == PLUGINS
+    )

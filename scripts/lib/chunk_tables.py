@@ -1,0 +1,58 @@
+"""Read the tables of a chunk of sites, of CellProfiler's command line (CSV) or of the runner (Arrow).
+
+Standard library only, Python 3.8, for CSV; an Arrow table is read with pyarrow.
+"""
+
+import csv
+from collections import Counter
+
+from lib.errors import InputError
+
+
+def table_of(folder, name):
+    """The file of table `name` in a chunk's folder; the CSV's where there is none."""
+    arrow = folder / f"{name}.arrow"
+    return arrow if arrow.exists() else folder / f"{name}.csv"
+
+
+def read_arrow(file, columns=None):
+    """An Arrow table, or some columns of it, in memory; an InputError where it is not whole."""
+    import pyarrow
+
+    try:
+        with pyarrow.OSFile(str(file)) as source:
+            options = None
+            if columns is not None:
+                names = pyarrow.ipc.open_file(source).schema.names
+                options = pyarrow.ipc.IpcReadOptions(included_fields=[names.index(name) for name in columns])
+            return pyarrow.ipc.open_file(source, options=options).read_all()
+    except (pyarrow.ArrowInvalid, ValueError) as error:
+        raise InputError(f"{file} is not whole: {error}.") from error
+
+
+def image_rows(file):
+    """The rows of a table, of few rows, as dictionaries."""
+    if file.suffix == ".arrow":
+        return read_arrow(file).to_pylist()
+    with file.open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
+def object_counts(file):
+    """How many objects of each ImageNumber an object table holds.
+
+    Reads no more than ImageNumber, a table is 36 kB a cell. An InputError where the table is not whole.
+    """
+    if file.suffix == ".arrow":
+        return Counter(read_arrow(file, ["ImageNumber"]).column(0).to_pylist())
+    with file.open() as table:
+        header = table.readline()
+        if not header.startswith("ImageNumber,"):
+            raise InputError(f"The first column of {file.name} is not ImageNumber.")
+        last = header
+        objects = Counter()
+        for last in table:
+            objects[int(last.split(",", 1)[0])] += 1
+    if last.count(",") != header.count(",") or not last.endswith("\n"):
+        raise InputError(f"{file.name} is not whole: its last line is cut off.")
+    return objects

@@ -1,0 +1,212 @@
+"""Run a CellProfiler pipeline over some rows of an image table through CellProfiler's own Pipeline.
+
+What CellProfiler's command line does, with the same modules, settings and numbers, but
+
+* it starts with what the pipeline needs (`cellprofiler_runner.starting`),
+* it writes the tables of ExportToSpreadsheet as Arrow tables, site by site, and drops what it has
+  written (`cellprofiler_runner.tables`), so that memory does not grow with the number of sites,
+* it says which site it is at (`cellprofiler_runner.progress`),
+* and an error in a module or in the pipeline ends it, named with the module, plate, well and site.
+
+ImageNumber is the row of the image table. The done-file says `Complete` only at the end of a run without
+an error. It runs in CellProfiler's Python (3.9), with pyarrow beside it.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from cellprofiler_runner import starting
+from cellprofiler_runner.progress import Progress
+
+HERE = Path(__file__).resolve().parent
+REMEDY = "With `engine: stock` in the config's `cellprofiler` block, CellProfiler's command line runs it."
+
+
+class RunError(Exception):
+    """Why the run ended before its end."""
+
+
+def load(path):
+    """The pipeline of a file; unlike the command line, never one with fewer modules than it has.
+
+    Raises:
+        RunError: naming the module that cannot be loaded.
+    """
+    from cellprofiler_core.pipeline import LoadException, Pipeline
+
+    pipeline = Pipeline()
+
+    def listen(_, event):
+        if isinstance(event, LoadException):
+            name = event.module_name or getattr(event.module, "module_name", "a module")
+            raise RunError(f"The pipeline's module {name} cannot be loaded: {event.error}. {REMEDY}")
+
+    pipeline.add_listener(listen)
+    pipeline.load(str(path))
+    pipeline.remove_listener(listen)
+    return pipeline
+
+
+def run(pipeline, first, last, output, progress):
+    """Run a pipeline over rows `first` to `last` (from 1) and write its tables to a folder.
+
+    Raises:
+        RunError: when a module fails, before, during or after the sites.
+    """
+    from cellprofiler_core.constants.measurement import EXPERIMENT
+    from cellprofiler_core.constants.pipeline import EXIT_STATUS
+    from cellprofiler_core.measurement import Measurements
+    from cellprofiler_core.pipeline import (
+        PostRunException,
+        PrepareRunError,
+        PrepareRunException,
+        RunException,
+    )
+
+    from cellprofiler_runner.tables import Tables, early
+
+    tables = Tables(pipeline, output)
+    if tables.obstacle:
+        logging.info("%s: the tables are written as CSV at the end.", tables.obstacle)
+    objects_go, images_go = early(pipeline) if tables.modules and not tables.obstacle else (False, False)
+
+    class SiteMeasurements(Measurements):
+        """CellProfiler's measurements, of which a site's go to the tables when the next one starts."""
+
+        at = None
+
+        def next_image_set(self, explicit_image_set_number=None):
+            self.write_site()
+            super().next_image_set(explicit_image_set_number)
+            self.at = self.image_set_number
+            progress.site(self.at, place_of(self, self.at))
+
+        def write_site(self):
+            if objects_go and self.at is not None:
+                tables.write(self, self.at)
+                self.hdf5_dict.drop(self.at, images=images_go)
+            self.at = None
+
+    def post_run(module):
+        def export(workspace):
+            if module is tables.modules[0]:
+                workspace.measurements.write_site()
+                if not objects_go:
+                    for number in workspace.measurements.get_image_numbers():
+                        tables.write(workspace.measurements, number)
+                tables.close()
+            tables.export_others(module, workspace)
+
+        return export
+
+    if not tables.obstacle:
+        for module in tables.modules:
+            module.post_run = post_run(module)
+    problems = []
+
+    def listen(_, event):
+        module = getattr(event, "module", None)
+        name = "CellProfiler" if module is None else f"{module.module_name} (module {module.module_num})"
+        if isinstance(event, PrepareRunError):
+            problems.append(f"{name}: {event.message}")
+        elif isinstance(event, RunException):
+            when = f"at {progress}"
+            if isinstance(event, PrepareRunException):
+                when = "before the first site"
+            elif isinstance(event, PostRunException):
+                when = "after the last site"
+            problems.append(f"{name} failed {when}: {type(event.error).__name__}: {event.error}")
+
+    pipeline.add_listener(listen)
+    measurements = SiteMeasurements(image_set_start=first)
+    measurements.is_first_image = True
+    steps = pipeline.run_with_yield(
+        image_set_start=first,
+        image_set_end=last,
+        run_in_background=False,
+        status_callback=lambda module, _, __, sites: progress.in_module(module.module_name, sites),
+        initial_measurements=measurements,
+    )
+    for _ in steps:
+        pass
+    if problems:
+        raise RunError("\n".join(problems))
+    status = (
+        measurements.get_experiment_measurement(EXIT_STATUS)
+        if measurements.has_feature(EXPERIMENT, EXIT_STATUS)
+        else "Failure"
+    )
+    if status != "Complete":
+        raise RunError(
+            f"CellProfiler ended at {progress} without an error, but not completely ({status}). {REMEDY}"
+        )
+    measurements.close()
+    progress.finish_site()
+
+
+def place_of(measurements, number):
+    """Plate, well and site of an image set, where the image table has them."""
+    place = {}
+    for name in ("Plate", "Well", "Site"):
+        if measurements.has_feature("Image", f"Metadata_{name}"):
+            place[name.lower()] = str(measurements.get_measurement("Image", f"Metadata_{name}", number))
+    return place
+
+
+def main(arguments):
+    """Run, write the done-file; gives the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    sys.path.append(str(HERE / "cellprofiler_plugins"))
+    progress = Progress(arguments.progress)
+    progress.in_module("starting", None)
+    try:
+        starting.start(arguments.plugins, arguments.temporary, arguments.output, arguments.data_file)
+        from platewise_kernels import measurement_store
+
+        measurement_store.install()
+        pipeline = load(arguments.pipeline)
+        run(pipeline, arguments.first, arguments.last, arguments.output, progress)
+        said = "Complete"
+    except RunError as error:
+        said = str(error)
+    except Exception as error:  # whatever it is, it goes to the done-file, too
+        traceback.print_exc(file=sys.stdout)
+        said = f"{type(error).__name__} at {progress}: {error}"
+    print(said, flush=True)
+    progress.write("complete" if said == "Complete" else "failed")
+    Path(arguments.done).write_text(said + "\n")
+    return 0 if said == "Complete" else 1
+
+
+def absolute(path):
+    """A path that does not depend on the current folder."""
+    return Path(path).resolve()
+
+
+def command_line():
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--pipeline", required=True, type=absolute, help="a .cppipe that starts with LoadData"
+    )
+    parser.add_argument("--data-file", required=True, type=absolute, help="the image table")
+    parser.add_argument("--first", type=int, default=1, help="the first row, from 1")
+    parser.add_argument("--last", type=int, help="the last row; all if not given")
+    parser.add_argument("--output", required=True, type=absolute, help="the folder of the tables")
+    parser.add_argument("--temporary", required=True, type=absolute, help="a folder for temporary files")
+    parser.add_argument("--plugins", type=absolute, help="a folder of CellProfiler modules")
+    parser.add_argument("--progress", type=absolute, help="the file that says where the run is")
+    parser.add_argument("--done", required=True, type=absolute, help="the file that says how the run ended")
+    return parser
+
+
+if __name__ == "__main__":
+    status = main(command_line().parse_args())
+    starting.stop()
+    sys.stdout.flush()
+    # Whatever CellProfiler left running (threads of Java) must not keep the job.
+    os._exit(status)
