@@ -46,7 +46,7 @@ if EMBEDDINGS:
             environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
             weights=WEIGHTS_FILE,
         output:
-            network=directory("workspace/embeddings/network"),
+            network=directory("workspace/network"),
         log:
             "logs/network.log",
         conda:

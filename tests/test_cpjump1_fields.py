@@ -204,7 +204,7 @@ def test_embeddings_equal_one_cell_at_a_time(results, tmp_path):
     tables = f"workspace/{{}}/{BATCH}/FIELDS/{{}}"
     rows = range(0, embedded.height, 6)
     command = [python, Path(__file__).parent / "embeddings_reference.py"]
-    command += ["--network", results / "workspace/embeddings/network"]
+    command += ["--network", results / "workspace/network"]
     command += ["--cells", results / tables.format("backend", "FIELDS.parquet")]
     command += ["--load-data", results / tables.format("load_data_csv", "load_data_with_illum.csv")]
     command += ["--channels", *FLUORESCENT, "--functions", *functions, "--rows", *map(str, rows)]

@@ -79,7 +79,7 @@ def plate_options(results, plate="COMPOUND1", channels=CHANNELS, batch="simulate
     backend = results / "workspace/backend" / batch / plate / f"{plate}.parquet"
     load_data = results / "workspace/load_data_csv" / batch / plate / "load_data_with_illum.csv"
     functions = [results / f"images/{batch}/illum/{plate}/{plate}_Illum{name}.npy" for name in channels]
-    options = ["--network", results / "workspace/embeddings/network", "--cells", backend]
+    options = ["--network", results / "workspace/network", "--cells", backend]
     return [*options, "--load-data", load_data, "--channels", *channels, "--functions", *functions]
 
 
@@ -208,7 +208,7 @@ def test_float16_rounds(python, results, whole_plate, tmp_path):
 
 
 def test_an_onnx_file_and_weights_from_a_file_equal_the_model(python, results, whole_plate, tmp_path):
-    prepared = results / "workspace/embeddings/network"
+    prepared = results / "workspace/network"
     for weights in ("network.onnx", "weights.safetensors"):
         folder = tmp_path / weights.split(".")[0]
         prepare(python, folder, "--model", "efficientnet_b0", "--weights", prepared / weights)
@@ -263,12 +263,12 @@ def test_weights_that_are_not_there_or_not_right_are_answered(python, results, t
     assert "timm has no model `efficientnet_b00`; near are efficientnet_b0" in answer(
         "efficientnet_b00", "random"
     )
-    weights = results / "workspace/embeddings/network/weights.safetensors"
+    weights = results / "workspace/network/weights.safetensors"
     other = answer("resnet18", weights)
     assert "holds no weights of resnet18 with 3 input planes: it lacks" in other
     planes = answer("efficientnet_b0", weights, "--stacked")
     assert "with 5 input planes: it conv_stem.weight is (32, 3, 3, 3) instead of (32, 5, 3, 3)" in planes
-    onnx = answer("mine", results / "workspace/embeddings/network/network.onnx", "--stacked")
+    onnx = answer("mine", results / "workspace/network/network.onnx", "--stacked")
     assert "x 5 planes x 224 x 224" in onnx
     (tmp_path / "broken.pt").write_bytes(b"no weights")
     assert "broken.pt cannot be read as weights" in answer("efficientnet_b0", tmp_path / "broken.pt")

@@ -65,7 +65,7 @@ def main() -> None:
     results, batch, plate = options.results.resolve(), options.batch, options.plate
     (ready,) = (PROJECT / ".environments").glob("embeddings-*/complete.json")
     python = str(ready.parent / "bin" / "python")
-    network = results / "workspace/embeddings/network"
+    network = results / "workspace/network"
     cells = results / f"workspace/backend/{batch}/{plate}/{plate}.parquet"
     load_data = results / f"workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv"
     embedded = results / f"workspace/embeddings/{batch}/{plate}/{plate}.parquet"
