@@ -29,6 +29,8 @@ IN_PIPELINE = {
     **ASSAY,
     "channels": [{key: channel[key] for key in ("name", "measure")} for channel in ASSAY.get("channels", [])],
 }
+if CONFIG.get("embeddings", {}).get("mask"):
+    IN_PIPELINE["labels"] = True
 CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
 OBJECTS = compartments(ASSAY) if ASSAY else []
 

@@ -36,15 +36,17 @@ rule single_cells:
 
 rule aggregate:
     input:
-        cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
+        cells=cells_of,
         image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
         flags=flags_heeded,
     output:
-        profiles="workspace/profiles/{batch}/{plate}/{plate}.parquet",
+        profiles="workspace/profiles/{batch}/{plate}/{plate}{kind}.parquet",
     log:
-        "logs/aggregate/{batch}/{plate}.log",
+        "logs/aggregate/{batch}/{plate}{kind}.log",
     benchmark:
-        "benchmarks/aggregate/{batch}/{plate}.tsv"
+        "benchmarks/aggregate/{batch}/{plate}{kind}.tsv"
+    wildcard_constraints:
+        kind="(_embeddings)?",
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -55,7 +57,8 @@ rule aggregate:
         batch="{batch}",
         plate="{plate}",
         operation=CONFIG["aggregate"]["operation"],
-        exclude_features=as_written(CONFIG["aggregate"]["exclude_features"]),
+        # A function, since braces in patterns would be read as wildcards.
+        exclude_features=lambda wildcards: [] if wildcards.kind else CONFIG["aggregate"]["exclude_features"],
         code=code_digest("aggregate.py"),
     message:
         "{wildcards.plate}: cells to wells"

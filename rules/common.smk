@@ -22,13 +22,16 @@ from lib.experiment import (
     comparisons,
     conditions,
     exported_levels,
+    embedded_channels,
     feature_set_levels,
     file_of,
+    is_embedding,
     levels_of,
     plate_level,
     plates_of_split,
     refuse_missing,
     selected_from,
+    plates_with,
     spherized_from,
 )
 from lib.plates import is_address, read_plates, source

@@ -32,6 +32,9 @@ def plate_results(plate):
     batch, name = plate["batch"], plate["plate"]
     cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
     levels = [level for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
+    if source(plate) == "images" and EMBEDDINGS:
+        cells.append(f"workspace/embeddings/{batch}/{name}/{name}.parquet")
+        cells.append(f"workspace/quality_control/{batch}/{name}/contact_sheet.png")
     return cells + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
 
 
@@ -127,10 +130,34 @@ def functions_compared():
     return expand(rules.illumination.output.functions, batch=batch, plate=plate)
 
 
+def weights_file(embeddings):
+    """The file of a network's weights, checked to be there; InputError says how to get one."""
+    path = CONFIG_FILE.parent / embeddings["weights"]
+    if not path.is_file():
+        raise InputError(
+            f"embeddings.weights: {path} does not exist. Copy the file there (those of timm are at "
+            f"https://huggingface.co/timm: model.safetensors of {embeddings['model']}), or set "
+            "embeddings.weights to `pretrained` where there is a network."
+        )
+    return located(embeddings["weights"])
+
+
+def level_named(kind, level):
+    """A level of CellProfiler's features (kind "") or of embeddings (kind "_embeddings")."""
+    return f"embeddings_{level}" if kind else level
+
+
+def cells_of(wildcards):
+    """The table of a plate's cells that is aggregated: CellProfiler's, or their embeddings."""
+    folder = "embeddings" if wildcards.kind else "backend"
+    return f"workspace/{folder}/{wildcards.batch}/{wildcards.plate}/{wildcards.plate}.parquet"
+
+
 def population(wildcards):
     """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
     plates = BATCHES[wildcards.batch] if CONFIG["normalize"]["over"] == "batch" else [plate_of(wildcards)]
-    return [file_of(plate, "augmented") for plate in plates]
+    level = level_named(wildcards.kind, "augmented")
+    return [file_of(plate, level) for plate in plates_with(level, plates)]
 
 
 def selected_profiles(wildcards):
@@ -153,7 +180,7 @@ def dropped_by_selection(wildcards):
 
 def replicate_set(wildcards):
     """The profiles that are sphered together with a plate's: those of the plates of its condition."""
-    level = spherized_from(CONFIG)
+    level = spherized_from(CONFIG, level_named(wildcards.kind, "spherized"))
     plates = CONDITIONS[CONDITION_OF[wildcards.batch, wildcards.plate]]
     return [file_of(plate, level) for plate in plates if level in levels_of(plate, CONFIG)]
 
@@ -164,8 +191,8 @@ def published_profiles(wildcards):
 
 
 def profiles_of(condition, feature_set):
-    """The profiles of a condition's plates."""
-    return [file_of(plate, feature_set) for plate in CONDITIONS[condition]]
+    """The profiles of a condition's plates, those that have such profiles."""
+    return [file_of(plate, feature_set) for plate in plates_with(feature_set, CONDITIONS[condition])]
 
 
 def described(condition, suffix=""):

@@ -37,16 +37,18 @@ rule import_profiles:
 
 rule annotate:
     input:
-        profiles=f"{PROFILES}.parquet",
+        profiles=f"{PROFILES}{{kind}}.parquet",
         plate_map=plate_map,
         annotation=annotation,
     output:
-        profiles=f"{PROFILES}_augmented.parquet",
-        unmatched=f"{PROFILES}_unmatched_wells.csv",
+        profiles=f"{PROFILES}{{kind}}_augmented.parquet",
+        unmatched=f"{PROFILES}{{kind}}_unmatched_wells.csv",
     log:
-        "logs/annotate/{batch}/{plate}.log",
+        "logs/annotate/{batch}/{plate}{kind}.log",
     benchmark:
-        "benchmarks/annotate/{batch}/{plate}.tsv"
+        "benchmarks/annotate/{batch}/{plate}{kind}.tsv"
+    wildcard_constraints:
+        kind="(_embeddings)?",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -65,17 +67,18 @@ rule annotate:
 
 rule normalize:
     input:
-        profiles=f"{PROFILES}_augmented.parquet",
+        profiles=f"{PROFILES}{{kind}}_augmented.parquet",
         population=population,
     output:
-        profiles=f"{PROFILES}_normalized{{infix}}.parquet",
-        dropped=f"{PROFILES}_normalized{{infix}}_dropped.csv",
+        profiles=f"{PROFILES}{{kind}}_normalized{{infix}}.parquet",
+        dropped=f"{PROFILES}{{kind}}_normalized{{infix}}_dropped.csv",
     log:
-        "logs/normalize/{batch}/{plate}{infix}.log",
+        "logs/normalize/{batch}/{plate}{kind}{infix}.log",
     benchmark:
-        "benchmarks/normalize/{batch}/{plate}{infix}.tsv"
+        "benchmarks/normalize/{batch}/{plate}{kind}{infix}.tsv"
     wildcard_constraints:
         infix="(_negcon)?",
+        kind="(_embeddings)?",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -183,11 +186,13 @@ rule spherize:
     input:
         profiles=replicate_set,
     output:
-        profiles=f"{PROFILES}_spherized.parquet",
+        profiles=f"{PROFILES}{{kind}}_spherized.parquet",
     log:
-        "logs/spherize/{batch}/{plate}.log",
+        "logs/spherize/{batch}/{plate}{kind}.log",
     benchmark:
-        "benchmarks/spherize/{batch}/{plate}.tsv"
+        "benchmarks/spherize/{batch}/{plate}{kind}.tsv"
+    wildcard_constraints:
+        kind="(_embeddings)?",
     conda:
         "../envs/platewise.yaml"
     threads: 1

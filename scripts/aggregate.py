@@ -95,7 +95,9 @@ def means(block: pa.Table, row: np.ndarray) -> np.ndarray:
 
 def medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
     """Median of each column over the cells of each row number, in rising order of `row`."""
-    values = pl.from_arrow(block).select(pl.all().cast(pl.Float64).fill_nan(None))
+    # polars has no half precision
+    block = block.cast(pa.schema([(name, pa.float64()) for name in block.column_names]))
+    values = pl.from_arrow(block).fill_nan(None)
     found = values.with_columns(pl.Series("row", row)).group_by("row").median().sort("row")
     return found.drop("row").to_numpy()
 

@@ -10,17 +10,16 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from lib.cellprofiler import JDK_HELP, java_home, logged_to, output_of
+from lib.environments import LOCKS, MARKER, clean_variables, make_way, step
 from lib.errors import InputError
 
 VERSION = "4.2.8.1"
 PYTHON = "3.9"
-MARKER = "complete.json"
-LOCKS = Path(__file__).resolve().parents[1] / "envs"
+ABOUT = "CellProfiler's environment"
 COMPILER_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install build-essential`, "
     "Fedora `sudo dnf install gcc gcc-c++`, conda `conda install -c conda-forge compilers`, "
@@ -77,41 +76,22 @@ def runs_as(python, environment):
     return (told or "").strip() == PYTHON
 
 
-def step(arguments, environment, log):
-    """Run one command of the build; InputError with its last words where it fails."""
-    log.write(" ".join(arguments) + "\n")
-    log.flush()
-    done = subprocess.run(arguments, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
-    if done.returncode != 0:
-        said = Path(log.name).read_text(errors="replace").splitlines()[-25:]
-        raise InputError(
-            "CellProfiler's environment cannot be built: "
-            f"`{' '.join(arguments)}` failed. Its last words in {log.name}:\n" + "\n".join(said)
-        )
-
-
 def build(folder, log):
     """Build the environment in `folder`, wiping what is there, and mark it complete."""
-    environment = dict(os.environ)
-    # What belongs to the workflow's own environment must not steer the new one.
-    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"):
-        environment.pop(name, None)
+    environment = clean_variables()
     environment["JAVA_HOME"] = find_jdk(environment)
     compiler = find_compiler(environment)
     environment.setdefault("CC", compiler)
     source = find_python(environment)
-    if folder.exists():
-        if any(folder.iterdir()) and not ({"pyvenv.cfg", MARKER} & {p.name for p in folder.iterdir()}):
-            raise InputError(f"{folder} holds something else than an environment; move it away.")
-        shutil.rmtree(folder)
+    make_way(folder)
     uv = [sys.executable, "-m", "uv"]
     install = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
     install += ["--require-hashes", "--no-build-isolation"]
-    step([*uv, "venv", "--python", source, str(folder)], environment, log)
+    step(ABOUT, [*uv, "venv", "--python", source, str(folder)], environment, log)
     # numpy 1 and Cython must be there before javabridge and centrosome are compiled against them.
-    step([*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)
+    step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)
     environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
-    step([*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)
+    step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)
     command = folder / "bin" / "cellprofiler"
     told = output_of([str(command), "--version"], environment) or "it does not start"
     if told.strip().splitlines()[-1:] != [VERSION]:

@@ -443,6 +443,33 @@ def save_outlines(assembly, objects):
         )
 
 
+def save_labels(assembly, name):
+    """The objects' numbers as an image, which embeddings.mask takes: A01_s1--labels.tiff."""
+    assembly.add(
+        "ConvertObjectsToImage",
+        [
+            ("Select the input objects", name),
+            ("Name the output image", "Labels"),
+            ("Select the color format", "uint16"),
+        ],
+    )
+    assembly.add(
+        "SaveImages",
+        [
+            ("Select the image to save", "Labels"),
+            ("Select method for constructing file names", "Single name"),
+            ("Enter single file name", r"\g<Well>_s\g<Site>--labels"),
+            ("Saved file format", "tiff"),
+            ("Output file location", "Default Output Folder sub-folder|labels"),
+            # Any conversion would stretch the numbers.
+            ("Image bit depth", "No conversion"),
+            ("Overwrite existing files without warning?", True),
+            ("When to save", "Every cycle"),
+            ("Record the file and path information to the saved image?", False),
+        ],
+    )
+
+
 def export(assembly, objects):
     """ExportToSpreadsheet: Image.csv and a table for each compartment."""
     names = ["Image", *objects]
@@ -483,6 +510,8 @@ def analysis_pipeline(assay):
     measure(assembly, assay)
     if assay["outlines"]:
         save_outlines(assembly, objects)
+    if assay.get("labels"):
+        save_labels(assembly, "Cells" if "Cells" in objects else "Nuclei")
     export(assembly, objects)
     return assembly
 

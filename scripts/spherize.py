@@ -3,7 +3,9 @@
 ZCA-cor whitening (Kessy et al. 2018, The American Statistician) fitted on the negative controls of
 all plates of the set together, as for the deep features of CPJUMP1: afterwards the controls'
 features are uncorrelated and of unit variance, so that what plates and positions do to every well
-weighs less in the similarity of profiles. The transform is pycytominer's `Spherize`.
+weighs less in the similarity of profiles. The transform is that of pycytominer's `Spherize`, which makes
+a square matrix of the features; here only the directions that the controls span are multiplied out, since
+a deep network's profile has 6,400 features.
 
 pycytominer refuses features that are constant in the controls; they are left out here. Features that
 depend linearly on others while there are more controls than features it lets through (its check
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pycytominer.operations import Spherize
 
 from lib.errors import InputError, listed
 from lib.logs import logged
@@ -63,15 +64,32 @@ def spherize(
             f"the {kept.shape[1]} features depend linearly on others (rank {rank}). Sphere "
             "feature-selected profiles, or use a lower correlation threshold in the selection."
         )
-    transform = Spherize(epsilon=epsilon, method=method, return_numpy=True)
-    transform.fit(pd.DataFrame(kept, columns=names[varies]))
-    # scikit-learn refuses infinite values, and lets missing ones through
     values = np.where(np.isfinite(wells.values), wells.values, np.nan)[:, varies]
-    sphered = transform.transform(pd.DataFrame(values, columns=names[varies]))
+    sphered = whitened(values, kept, method, epsilon)
     reasons = dict.fromkeys(names[~complete], "missing in a negative control")
     reasons |= dict.fromkeys(names[complete & ~varies], "constant in the negative controls")
     profiles = pd.DataFrame(sphered, columns=names[varies], index=wells.metadata.index)
     return pd.concat([wells.metadata, profiles], axis=1), reasons
+
+
+def whitened(values: np.ndarray, reference: np.ndarray, method: str, epsilon: float) -> np.ndarray:
+    """`values` (wells x features) whitened by `reference` (controls x features), by ZCA-cor or ZCA.
+
+    With X = U S V' the centred (ZCA-cor: standardised) reference of n controls, the transform is
+    V (S + epsilon)^-1 V' sqrt(n - 1); a direction that X does not span gets the smallest S that it does.
+    """
+    centre = reference.mean(axis=0)
+    scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
+    standard = (reference - centre) / scale
+    number, features = standard.shape
+    rank = np.linalg.matrix_rank(standard)
+    _, spread, directions = np.linalg.svd(standard, full_matrices=False)
+    spread, directions = spread[:rank] + epsilon, directions[:rank]
+    values = (values - centre) / scale
+    rest = 1 / spread[-1] if rank < features else 0.0
+    # whatever lies outside of the span: `values` itself, less its part in the span
+    turned = (values @ directions.T) * (1 / spread - rest) @ directions + rest * values
+    return turned * np.sqrt(number - 1)
 
 
 def main(profiles: Sequence[str], plate: str, output: str, options: Mapping[str, Any]) -> None:

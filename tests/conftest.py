@@ -58,7 +58,7 @@ def planned(*arguments: str | Path, project: Path = PROJECT) -> Counter[str]:
 def cellprofiler_environment() -> Path:
     """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
     snakemake("--until", "cellprofiler_environment")
-    (ready,) = (PROJECT / ".environments").glob("*/complete.json")
+    (ready,) = (PROJECT / ".environments").glob("cellprofiler-*/complete.json")
     return ready.parent
 
 

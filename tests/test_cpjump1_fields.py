@@ -2,6 +2,7 @@
 
 import csv
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from lib.tables import read_profiles
 FOLDER = Path(__file__).parent / "configs" / "cpjump1_fields"
 BATCH = "2020_11_04_CPJUMP1"
 CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito", "Brightfield", "LowZBF", "HighZBF")
+FLUORESCENT = ["DNA", "ER", "RNA", "AGP", "Mito"]
 FIELDS = ["A21", "D08", "D14", "F10"]
 TABLES = ("Cells", "Cytoplasm", "Nuclei")
 
@@ -178,3 +180,36 @@ def test_the_chain_goes_on_to_profiles(results):
     assert table["Metadata_Count_Cells"].sum() == 310
     drugs = table.set_index("Metadata_Well")["Metadata_pert_iname"]
     assert drugs[FIELDS].tolist() == ["dexamethasone", "FK-866", "DMSO", "quinidine"]
+
+
+def test_one_embedding_a_cell_border_cells_too(results):
+    ours = pl.read_parquet(results / f"workspace/embeddings/{BATCH}/FIELDS/FIELDS.parquet")
+    theirs = pl.read_parquet(results / f"workspace/backend/{BATCH}/FIELDS/FIELDS.parquet")
+    keys = [name for name in theirs.columns if name.startswith("Metadata_")]
+    assert ours.height == 310
+    assert ours.select(keys).equals(theirs.select(keys))
+    assert len(ours.columns) - len(keys) == 6400
+    # crops of 224 pixels that reach over the border of 1080
+    centre = theirs.select("Nuclei_Location_Center_X", "Nuclei_Location_Center_Y").to_numpy()
+    border = ((centre < 112) | (centre > 1080 - 112)).any(axis=1)
+    assert border.sum() > 50
+    assert np.isfinite(ours.drop(keys).to_numpy()).all()
+
+
+def test_embeddings_equal_one_cell_at_a_time(results, tmp_path):
+    embedded = pl.read_parquet(results / f"workspace/embeddings/{BATCH}/FIELDS/FIELDS.parquet")
+    (ready,) = (PROJECT / ".environments").glob("embeddings-*/complete.json")
+    python = ready.parent / "bin" / "python"
+    functions = [results / f"images/{BATCH}/illum/FIELDS/FIELDS_Illum{name}.npy" for name in FLUORESCENT]
+    tables = f"workspace/{{}}/{BATCH}/FIELDS/{{}}"
+    rows = range(0, embedded.height, 6)
+    command = [python, Path(__file__).parent / "embeddings_reference.py"]
+    command += ["--network", results / "workspace/network"]
+    command += ["--cells", results / tables.format("backend", "FIELDS.parquet")]
+    command += ["--load-data", results / tables.format("load_data_csv", "load_data_with_illum.csv")]
+    command += ["--channels", *FLUORESCENT, "--functions", *functions, "--rows", *map(str, rows)]
+    subprocess.run([*command, "--output", tmp_path / "plain.npz"], check=True)
+    plain = np.load(tmp_path / "plain.npz")["features"]
+    assert plain.shape == (52, 6400)
+    ours = embedded[list(rows)].select(pl.col("^Embedding_.*$")).to_numpy()
+    np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-5)

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pycytominer.operations import Spherize
 
 from lib.errors import InputError
 from lib.replicates import join_plates
 from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
 from simulated_profiles import plates
-from spherize import main, spherize
+from spherize import main, spherize, whitened
 
 
 def correlated(**options):
@@ -47,6 +48,17 @@ def test_more_features_than_controls():
     wells = join_plates(plates(10, 2, features=50, controls=8))
     table, _ = spherize(wells)
     assert np.isfinite(table[wells.features].to_numpy()).all()
+
+
+@pytest.mark.parametrize("method", ["ZCA-cor", "ZCA"])
+@pytest.mark.parametrize(("features", "controls"), [(6, 100), (50, 8), (9, 10)])
+def test_the_transform_is_pycytominers(method, features, controls):
+    rng = np.random.default_rng(4)
+    mixing = rng.normal(size=(features, features))
+    reference, values = (rng.normal(size=(n, features)) @ mixing + 3 for n in (controls, 20))
+    transform = Spherize(epsilon=1e-6, method=method, return_numpy=True).fit(pd.DataFrame(reference))
+    expected = transform.transform(pd.DataFrame(values))
+    np.testing.assert_allclose(whitened(values, reference, method, 1e-6), expected, rtol=1e-8, atol=1e-8)
 
 
 def test_constant_and_missing_features_are_left_out_with_their_reason():

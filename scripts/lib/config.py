@@ -131,6 +131,20 @@ def writable(folder: str | Path) -> None:
         )
 
 
+def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
+    """What a schema cannot see in the block `embeddings`, as sentences."""
+    if "embeddings" not in config:
+        return []
+    known = [channel["name"] for channel in config["assay"]["channels"]]
+    unknown = [name for name in config["embeddings"]["channels"] or [] if name not in known]
+    found = [f"embeddings: channels: the assay has no channel {listed(unknown)}."] if unknown else []
+    for key in ("percentiles", "fixed"):
+        ends = config["embeddings"][key]
+        if ends and ends[0] >= ends[1]:
+            found.append(f"embeddings: {key}: {ends} is no range; write the lower end first.")
+    return found
+
+
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
     """`config` checked against the schema and completed with its defaults.
 
@@ -146,7 +160,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     if not found:
         found = list(expression_problems(complete))
     if not found and "assay" in complete:
-        found = assay_problems(complete["assay"])
+        found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:
         raise InputError(f"{file} is not right:\n  " + "\n  ".join(dict.fromkeys(found)))
     return complete

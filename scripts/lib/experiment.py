@@ -21,9 +21,15 @@ LEVELS = {
     "normalized_feature_select_negcon_batch": "_normalized_feature_select_negcon_batch",
     "normalized_feature_select_batch": "_normalized_feature_select_batch",
     "spherized": "_spherized",
+    "embeddings": "_embeddings",
+    "embeddings_augmented": "_embeddings_augmented",
+    "embeddings_normalized_negcon": "_embeddings_normalized_negcon",
+    "embeddings_normalized": "_embeddings_normalized",
+    "embeddings_spherized": "_embeddings_spherized",
 }
 # The levels that stand on one plate alone; the others take the plates of a batch or of a condition.
-PLATE_LEVELS = [level for level in LEVELS if not level.endswith("_batch") and level != "spherized"]
+PLATE_LEVELS = [level for level in LEVELS if not level.endswith(("_batch", "spherized"))]
+EMBEDDINGS = "embeddings"
 INFIX = {"negcon": "_negcon", "all": ""}
 
 
@@ -48,8 +54,10 @@ def selected_from(level: str) -> str:
     return "normalized_negcon" if "_negcon_" in level else "normalized"
 
 
-def spherized_from(config: Mapping[str, Any]) -> str:
-    """The level of profiles that is sphered."""
+def spherized_from(config: Mapping[str, Any], spherized: str = "spherized") -> str:
+    """The level of profiles that is sphered to the level `spherized`."""
+    if is_embedding(spherized):
+        return config["spherize"]["embeddings_level"]
     return config["spherize"]["level"] or f"normalized{INFIX[config['feature_select']['reference']]}"
 
 
@@ -66,6 +74,17 @@ def exported_levels(config: Mapping[str, Any]) -> list[str]:
     return list(LEVELS) if asked is None else asked
 
 
+def is_embedding(level: str) -> bool:
+    """Whether a level holds a deep network's features instead of CellProfiler's."""
+    return level.startswith(EMBEDDINGS)
+
+
+def embedded_channels(config: Mapping[str, Any]) -> list[str]:
+    """The channels that are embedded, in their order."""
+    measured = [channel["name"] for channel in config["assay"]["channels"] if channel["measure"]]
+    return config["embeddings"]["channels"] or measured
+
+
 def judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Whether a plate belongs to a condition of the benchmark."""
     return all(plate.get(column) == value for column, value in config["benchmark"]["where"].items())
@@ -77,9 +96,14 @@ def levels_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
     Sphered profiles are made when asked for, of the plates that belong to a condition.
     """
     made = chain_of(plate, config)
-    asked = config["spherize"]["enabled"] or "spherized" in config["benchmark"]["feature_sets"]
-    sphered = asked and judged(plate, config) and spherized_from(config) in made
-    return [*made, "spherized"] if sphered else made
+    sphered = [
+        level
+        for level in ("spherized", "embeddings_spherized")
+        if (config["spherize"]["enabled"] or level in config["benchmark"]["feature_sets"])
+        and judged(plate, config)
+        and spherized_from(config, level) in made
+    ]
+    return [*made, *sphered]
 
 
 def chain_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
@@ -90,9 +114,15 @@ def chain_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
     """
     normalized = [f"normalized{INFIX[reference]}" for reference in config["normalize"]["to"]]
     selected = [plate_level(config), batch_level(config)]
+    embedded = [EMBEDDINGS, *(f"{EMBEDDINGS}_{level}" for level in ("augmented", *normalized))]
     if source(plate) != "profiles":
-        return ["aggregated", "augmented", *normalized, *selected]
+        has_images = source(plate) == "images" and EMBEDDINGS in config
+        return ["aggregated", "augmented", *normalized, *selected, *(embedded if has_images else [])]
     start = plate["level"]
+    if start == EMBEDDINGS:
+        return embedded
+    if start == f"{EMBEDDINGS}_augmented":
+        return embedded[1:]
     if start == "aggregated":
         return [start, "augmented", *normalized, *selected]
     if start == "augmented":
@@ -259,21 +289,41 @@ def plates_of_split(name: str, plates: list[Plate], config: Mapping[str, Any]) -
 
 def annotated_level(plate: Mapping[str, str], config: Mapping[str, Any]) -> str:
     """The first level of a plate's profiles that says what is in its wells."""
-    return next(level for level in levels_of(plate, config) if level != "aggregated")
+    return next(level for level in levels_of(plate, config) if level not in ("aggregated", EMBEDDINGS))
+
+
+def plates_with(feature_set: str, plates: Iterable[Plate]) -> list[Plate]:
+    """The plates that a feature set is judged on.
+
+    Published embeddings and published CellProfiler profiles of one plate are two rows of the sample sheet
+    (in two batches); each is judged on the feature sets of its own kind only.
+    """
+    return [
+        plate
+        for plate in plates
+        if source(plate) != "profiles" or is_embedding(plate["level"]) == is_embedding(feature_set)
+    ]
 
 
 def feature_set_levels(plates: Iterable[Plate], config: Mapping[str, Any]) -> list[str]:
-    """The benchmark's feature sets, each checked to exist for every plate that is judged.
+    """The benchmark's feature sets, each checked to exist for every plate that is judged on it.
 
     Raises:
         InputError: naming the feature set and the plates that do not have it.
     """
     plates = list(plates)
     for level in config["benchmark"]["feature_sets"]:
-        lacking = [plate["plate"] for plate in plates if level not in levels_of(plate, config)]
+        having = plates_with(level, plates)
+        lacking = [plate["plate"] for plate in having or plates if level not in levels_of(plate, config)]
         if lacking:
             raise InputError(
                 f"benchmark.feature_sets: {level} is not made for plate {listed(lacking)}; "
-                f"made are {listed(levels_of(plates[0], config))}."
+                f"made are {listed(levels_of((having or plates)[0], config))}."
+                + (
+                    " Embeddings are made of plates that start with images, when the config has a block "
+                    "`embeddings`."
+                    if is_embedding(level)
+                    else ""
+                )
             )
     return config["benchmark"]["feature_sets"]

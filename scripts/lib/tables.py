@@ -58,7 +58,9 @@ def digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def provenance(parameters: Mapping[str, Any], inputs: Iterable[str | Path]) -> dict[str, Any]:
+def provenance(
+    parameters: Mapping[str, Any], inputs: Iterable[str | Path], libraries: Iterable[str] = LIBRARIES
+) -> dict[str, Any]:
     """What makes a table: workflow version, the step's parameters, library versions, input digests.
 
     Inputs are named by their file name only, so that the same inputs give the same bytes wherever
@@ -68,7 +70,7 @@ def provenance(parameters: Mapping[str, Any], inputs: Iterable[str | Path]) -> d
     return {
         "workflow": f"{project['name']} {project['version']}",
         "parameters": dict(parameters),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in libraries},
         "inputs": {Path(path).name: digest(path) for path in inputs},
     }
 

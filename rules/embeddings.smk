@@ -1,0 +1,147 @@
+# Deep-network features beside CellProfiler's: the network once, then the cells of each plate.
+
+EMBEDDINGS = CONFIG.get("embeddings") if STARTS_WITH_IMAGES else None
+NETWORK_LOCK = Path(workflow.basedir) / "envs" / "embeddings.txt"
+NETWORK_ENVIRONMENT = of_workflow(f"{workflow.basedir}/.environments/embeddings-{digest_of([NETWORK_LOCK])}")
+
+if EMBEDDINGS:
+    NETWORK_BUILT = EMBEDDINGS["environment"] == "built"
+    NETWORK_PYTHON = shlex.quote(
+        {"built": f"{NETWORK_ENVIRONMENT}/bin/python", "conda": "python"}.get(
+            EMBEDDINGS["environment"], located(EMBEDDINGS["environment"])
+        )
+    )
+    EMBEDDED = embedded_channels(CONFIG)
+    CROPS = {name: EMBEDDINGS[name] for name in ("size", "box", "center", "percentiles", "fixed")}
+    # Of a weights file the rules see the path, of the other ways to get weights the word.
+    WEIGHTS_FILE = (
+        [] if EMBEDDINGS["weights"] in ("pretrained", "random") else checked(weights_file, EMBEDDINGS)
+    )
+
+    localrules:
+        embeddings_environment,
+        network,
+
+    rule embeddings_environment:
+        output:
+            ready=f"{NETWORK_ENVIRONMENT}/complete.json",
+        log:
+            f"{NETWORK_ENVIRONMENT}.log",
+        conda:
+            "../envs/platewise.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(60),
+        params:
+            folder=lambda wildcards, output: str(Path(output.ready).parent),
+        message:
+            "Building the environment of the deep networks (once; about 6 GB)"
+        shell:
+            f"{of_workflow(sys.executable)} {RUN}/embeddings_environment.py --output {{params.folder:q}}"
+            " --log {log:q}"
+
+    rule network:
+        input:
+            environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
+            weights=WEIGHTS_FILE,
+        output:
+            network=directory("workspace/network"),
+        log:
+            "logs/network.log",
+        conda:
+            "../envs/embeddings.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(30),
+        params:
+            model=EMBEDDINGS["model"],
+            weights=WEIGHTS_FILE or EMBEDDINGS["weights"],
+            options=[
+                *("--seed", EMBEDDINGS["seed"], "--channels", len(EMBEDDED), "--size", EMBEDDINGS["size"]),
+                *(["--stacked"] if EMBEDDINGS["stacked"] else []),
+                *(["--mean", *EMBEDDINGS["mean"]] if EMBEDDINGS["mean"] else []),
+                *(["--std", *EMBEDDINGS["std"]] if EMBEDDINGS["std"] else []),
+            ],
+            code=code_digest("network.py"),
+        message:
+            "Preparing the network {params.model}, weights {params.weights}"
+        shell:
+            f"{NETWORK_PYTHON} {RUN}/network.py --model {{params.model:q}} --weights {{params.weights:q}}"
+            " {params.options:q} --log {log:q} --output {output.network:q}"
+
+    rule embeddings:
+        input:
+            environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
+            network=rules.network.output.network,
+            cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
+            load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+            functions=[f"images/{{batch}}/illum/{{plate}}/{{plate}}_Illum{name}.npy" for name in EMBEDDED],
+            labels=tables_of if EMBEDDINGS["mask"] else [],
+        output:
+            cells="workspace/embeddings/{batch}/{plate}/{plate}.parquet",
+        log:
+            "logs/embeddings/{batch}/{plate}.log",
+        benchmark:
+            "benchmarks/embeddings/{batch}/{plate}.tsv"
+        conda:
+            "../envs/embeddings.yaml"
+        threads: 4
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(720),
+            # A machine's own matter: `--set-resources embeddings:gpu=1`, or a profile.
+            gpu=0,
+        params:
+            channels=EMBEDDED,
+            options=[
+                *(
+                    "--size",
+                    EMBEDDINGS["size"],
+                    "--box",
+                    EMBEDDINGS["box"],
+                    "--center",
+                    EMBEDDINGS["center"],
+                ),
+                *("--percentiles", *EMBEDDINGS["percentiles"]),
+                *(["--fixed", *EMBEDDINGS["fixed"]] if EMBEDDINGS["fixed"] else []),
+                *("--dtype", EMBEDDINGS["dtype"]),
+                *(["--batch", EMBEDDINGS["batch"]] if EMBEDDINGS["batch"] else []),
+            ],
+            mask=lambda wildcards, input: ["--mask", *input.labels] if input.labels else [],
+            code=code_digest("embeddings.py"),
+        message:
+            "{wildcards.plate}: deep-network features of its cells"
+        shell:
+            f"{NETWORK_PYTHON} {RUN}/embeddings.py --network {{input.network:q}} --plate {{wildcards.plate}}"
+            " --cells {input.cells:q} --load-data {input.load_data:q} --channels {params.channels:q}"
+            " --functions {input.functions:q} {params.mask:q} {params.options:q}"
+            " --threads {threads} --log {log:q} --output {output.cells:q}"
+
+    rule contact_sheet:
+        input:
+            profiles="workspace/profiles/{batch}/{plate}/{plate}_embeddings_augmented.parquet",
+            cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
+            load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+            functions=rules.embeddings.input.functions,
+            labels=tables_of if EMBEDDINGS["mask"] else [],
+        output:
+            sheet="workspace/quality_control/{batch}/{plate}/contact_sheet.png",
+        log:
+            "logs/contact_sheet/{batch}/{plate}.log",
+        conda:
+            "../envs/platewise.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(20),
+        params:
+            channels=EMBEDDED,
+            crops={**CROPS, "mask": EMBEDDINGS["mask"]},
+            column=CONFIG["controls"]["column"],
+            code=code_digest("contact_sheet.py"),
+        message:
+            "{wildcards.plate}: contact sheet of crops"
+        script:
+            "../scripts/contact_sheet.py"

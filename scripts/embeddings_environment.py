@@ -1,0 +1,48 @@
+"""Build the Python environment of the deep networks from its lock in envs/, by hash, with pip.
+
+torch, timm and onnxruntime take several gigabytes, so they are installed only where embeddings are asked
+for, apart from the workflow's own packages. The file complete.json is written last and says that the
+environment is whole.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from lib.cellprofiler import logged_to, output_of
+from lib.environments import LOCKS, MARKER, clean_variables, make_way, step
+from lib.errors import InputError
+
+ABOUT = "The environment of the deep networks"
+PACKAGES = ("onnxruntime", "safetensors", "timm", "torch")
+TELL = "import json, importlib as i; print(json.dumps({n: i.import_module(n).__version__ for n in %r}))"
+
+
+def build(folder, log):
+    """Build the environment in `folder`, wiping what is there, and mark it complete."""
+    variables = clean_variables()
+    make_way(folder)
+    python = str(folder / "bin" / "python")
+    step(ABOUT, [sys.executable, "-m", "venv", str(folder)], variables, log)
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
+    step(ABOUT, [*install, "--require-hashes", "-r", str(LOCKS / "embeddings.txt")], variables, log)
+    told = output_of([python, "-c", TELL % (PACKAGES,)], variables)
+    if told is None:
+        raise InputError(f"{ABOUT} was installed, but its packages {PACKAGES} cannot be imported.")
+    (folder / MARKER).write_text(json.dumps(json.loads(told.splitlines()[-1]), indent=1) + "\n")
+
+
+def command_line():
+    """The script's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the environment's folder")
+    return parser
+
+
+if __name__ == "__main__":
+    options = command_line().parse_args()
+    with logged_to(options.log) as log_file:
+        # Not resolve(): an environment lies where its user sees it.
+        build(Path(options.output).absolute(), log_file)

@@ -1,0 +1,321 @@
+"""Crops of cells: a site's channels read, corrected for illumination, rescaled, and cut around each cell.
+
+numpy, Pillow and tifffile only: the workflow's own environment and that of the networks use it.
+Positions are CellProfiler's: pixel centres have whole coordinates, the first one is 0.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import tifffile
+from PIL import Image
+
+from lib.cells import KEYS
+from lib.errors import InputError, listed
+from lib.plates import read_table
+
+CELL = "cell"  # the box that follows each cell's own size
+TIFF = {".tif", ".tiff"}
+LABELS = re.compile(r"^(?P<well>[A-Z]{1,2}\d{2})_s(?P<site>.+)--labels\.tiff$")
+
+SiteKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How crops are made, as in the config's block `embeddings`.
+
+    `box`: side of the square around a cell's centre in pixels, or `cell`: the square around the
+    cell's bounding box. `size`: side of the crop that it is resized to. `center`: the compartment whose
+    centre counts. `percentiles` of each image become 0 and 1, or, when given, the intensities `fixed`.
+    `mask`: whether what lies outside the cell becomes 0.
+    """
+
+    channels: Sequence[str]
+    size: int = 224
+    box: int | str = 224
+    center: str = "Nuclei"
+    percentiles: tuple[float, float] = (0.1, 99.9)
+    fixed: tuple[float, float] | None = None
+    mask: bool = False
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one site: their object numbers and the top, left and side of their squares."""
+
+    well: str
+    site: str
+    image_number: int
+    numbers: np.ndarray
+    top: np.ndarray
+    left: np.ndarray
+    side: np.ndarray
+    centre: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+# --- where the cells are --------------------------------------------------------------------------
+
+
+def location_columns(names: Sequence[str], settings: Settings, path: str | Path) -> dict[str, str]:
+    """The columns of a single-cell table that say where a cell is.
+
+    Raises:
+        InputError: when the table lacks them.
+    """
+    compartment = settings.center
+    wanted: dict[str, list[str]] = {
+        axis: [f"{compartment}_Location_Center_{axis}", f"{compartment}_AreaShape_Center_{axis}"]
+        for axis in "XY"
+    }
+    if settings.box == CELL:
+        whole = "Cells" if any(name.startswith("Cells_") for name in names) else "Nuclei"
+        for end in ("Minimum", "Maximum"):
+            for axis in "XY":
+                wanted[f"{end}_{axis}"] = [f"{whole}_AreaShape_BoundingBox{end}_{axis}"]
+    found = {}
+    for what, columns in wanted.items():
+        column = next((column for column in columns if column in names), None)
+        if column is None:
+            raise InputError(
+                f"{path} has no column {' or '.join(columns)}, so that no crop can be cut around its cells. "
+                "Measure it in the analysis pipeline, or name another compartment in embeddings.center "
+                "(or a number of pixels in embeddings.box)."
+            )
+        found[what] = column
+    return found
+
+
+def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
+    """The cells of a plate, site by site in the table's order; one row group is in memory at a time.
+
+    Raises:
+        InputError: when a cell has no position, or the table does not say it.
+    """
+    with pq.ParquetFile(path) as file:
+        columns = location_columns(file.schema_arrow.names, settings, path)
+        waiting: dict[str, np.ndarray] = {}
+        for batch in file.iter_batches(batch_size=8192, columns=[*KEYS, *columns.values()]):
+            part = {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
+            if waiting:
+                part = {name: np.concatenate([waiting[name], values]) for name, values in part.items()}
+            starts = np.flatnonzero(np.diff(part["Metadata_ImageNumber"], prepend=-1))
+            for start, stop in pairwise(starts):
+                yield site_cells({name: v[start:stop] for name, v in part.items()}, columns, settings, path)
+            last = starts[-1] if len(starts) else 0
+            waiting = {name: values[last:] for name, values in part.items()}
+        if waiting and len(waiting["Metadata_Well"]):
+            yield site_cells(waiting, columns, settings, path)
+
+
+def site_cells(
+    rows: Mapping[str, np.ndarray], columns: Mapping[str, str], settings: Settings, path: str | Path
+) -> Cells:
+    """The cells of one site from its rows of the single-cell table."""
+    well, site = rows["Metadata_Well"][0], rows["Metadata_Site"][0]
+    at = {what: rows[column].astype(float) for what, column in columns.items()}
+    lost = ~np.all([np.isfinite(values) for values in at.values()], axis=0)
+    if lost.any():
+        numbers = listed(rows["Metadata_ObjectNumber"][lost])
+        raise InputError(f"{path}, well {well}, site {site}: cell {numbers} has no position.")
+    centre = np.stack([at["Y"], at["X"]], axis=1)
+    if settings.box == CELL:
+        low = np.stack([at["Minimum_Y"], at["Minimum_X"]], axis=1)
+        high = np.stack([at["Maximum_Y"], at["Maximum_X"]], axis=1)  # the first pixel outside
+        side = np.ceil((high - low).max(axis=1)).astype(int)
+        corner = np.floor((low + high - side[:, None]) / 2 + 0.5).astype(int)
+    else:
+        side = np.full(len(centre), settings.box)
+        corner = np.floor(centre + 0.5).astype(int) - side[:, None] // 2
+    return Cells(
+        well,
+        site,
+        int(rows["Metadata_ImageNumber"][0]),
+        rows["Metadata_ObjectNumber"].astype(int),
+        corner[:, 0],
+        corner[:, 1],
+        side,
+        centre,
+    )
+
+
+# --- a site's images ------------------------------------------------------------------------------
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """One plane as float32, in parts of the file type's largest value (as CellProfiler reads it).
+
+    Raises:
+        InputError: naming the file, when it cannot be read or is not one plane.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() in TIFF:
+            pixels = tifffile.imread(path, key=0)
+        else:
+            with Image.open(path) as image:
+                pixels = np.asarray(image)
+    except Exception as error:
+        raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
+    if pixels.ndim != 2:
+        raise InputError(f"{path} is not one plane of one channel: its shape is {pixels.shape}.")
+    largest = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
+    return pixels.astype(np.float32) / np.float32(largest)
+
+
+def rescaled(image: np.ndarray, settings: Settings) -> np.ndarray:
+    """An image's intensities from 0 to 1; an image without contrast becomes 0."""
+    low, high = settings.fixed or np.percentile(image, settings.percentiles)
+    if high <= low:
+        return np.zeros_like(image)
+    return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
+
+
+class PlateImages:
+    """The images of a plate's sites, corrected for illumination and rescaled.
+
+    Args:
+        load_data: the plate's image table with illumination functions.
+        functions: illumination function (.npy) of each channel.
+        settings: how crops are made.
+        labels: CellProfiler's folders of results, where its label images are; for a mask.
+    """
+
+    def __init__(
+        self,
+        load_data: str | Path,
+        functions: Mapping[str, str | Path],
+        settings: Settings,
+        labels: Iterable[str | Path] = (),
+    ):
+        columns, rows = read_table(load_data)
+        lacking = [name for name in settings.channels if f"FileName_Orig{name}" not in columns]
+        if lacking:
+            known = [c.removeprefix("FileName_Orig") for c in columns if c.startswith("FileName_Orig")]
+            raise InputError(f"{load_data} has no channel {listed(lacking)}; it has {listed(known)}.")
+        self.load_data, self.settings = load_data, settings
+        self.rows = {(row["Metadata_Well"], row["Metadata_Site"]): row for row in rows}
+        self.functions = {name: np.load(path, allow_pickle=False) for name, path in functions.items()}
+        self.labels: dict[SiteKey, Path] = {}
+        for folder in labels:
+            for path in Path(folder, "labels").glob("*.tiff"):
+                if match := LABELS.match(path.name):
+                    self.labels[match["well"], match["site"]] = path
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def channel(self, row: Mapping[str, str], name: str) -> np.ndarray:
+        """One channel of a site."""
+        path = Path(row[f"PathName_Orig{name}"], row[f"FileName_Orig{name}"])
+        image, function = read_image(path), self.functions[name]
+        if image.shape != function.shape:
+            raise InputError(
+                f"{path} has {image.shape} pixels, the illumination function of {name} {function.shape}."
+            )
+        return rescaled(image / function.astype(np.float32), self.settings)
+
+    def site(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
+        """Channels x height x width of the site of `cells`, and its label image if there is a mask.
+
+        Raises:
+            InputError: when the image table has no such site, or a cell lies outside of its images.
+        """
+        row = self.rows.get((cells.well, cells.site))
+        if row is None:
+            raise InputError(
+                f"{self.load_data} has no site {cells.site} of well {cells.well}, but cells of it."
+            )
+        image = np.stack([self.channel(row, name) for name in self.settings.channels])
+        height, width = image.shape[1:]
+        outside = ((cells.centre < -0.5) | (cells.centre > np.array([height, width]) - 0.5)).any(axis=1)
+        if outside.any():
+            y, x = cells.centre[outside][0]
+            raise InputError(
+                f"Well {cells.well}, site {cells.site}: cell {listed(cells.numbers[outside])} lies outside "
+                f"of the image of {width} x {height} pixels (x {x:.1f}, y {y:.1f}). The single-cell table "
+                "is not of these images: make both again."
+            )
+        return image, self.label_image(cells, (height, width)) if self.settings.mask else None
+
+    def label_image(self, cells: Cells, shape: tuple[int, int]) -> np.ndarray:
+        """The site's image of object numbers."""
+        path = self.labels.get((cells.well, cells.site))
+        if path is None:
+            raise InputError(
+                f"Well {cells.well}, site {cells.site} has no label image for embeddings.mask. The generated "
+                "analysis pipeline saves them; a pipeline of your own must save the objects' numbers as "
+                f"labels/{cells.well}_s{cells.site}--labels.tiff."
+            )
+        labels = tifffile.imread(path)
+        if labels.shape != shape:
+            raise InputError(f"{path} has {labels.shape} pixels, the images of the site {shape}.")
+        return labels
+
+
+# --- crops ------------------------------------------------------------------------------------------
+
+
+def square(image: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """The square of an image (... x height x width), with 0 where it reaches over the border."""
+    height, width = image.shape[-2:]
+    rows = slice(max(top, 0), min(top + side, height))
+    columns = slice(max(left, 0), min(left + side, width))
+    whole = np.zeros((*image.shape[:-2], side, side), dtype=image.dtype)
+    if rows.start < rows.stop and columns.start < columns.stop:
+        inside = image[..., rows, columns]
+        whole[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = inside
+    return whole
+
+
+def resized(crop: np.ndarray, size: int) -> np.ndarray:
+    """A crop (channels x side x side) at another size, bilinear, averaged where it shrinks."""
+    if crop.shape[-1] == size:
+        return crop
+    planes = [Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR) for plane in crop]
+    return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
+
+
+def crops(
+    image: np.ndarray, labels: np.ndarray | None, cells: Cells, chosen: Iterable[int], size: int
+) -> np.ndarray:
+    """The crops of some of a site's cells: cells x channels x size x size, float32 from 0 to 1."""
+    found = []
+    for number in chosen:
+        place = int(cells.top[number]), int(cells.left[number]), int(cells.side[number])
+        crop = square(image, *place)
+        if labels is not None:
+            crop = crop * (square(labels, *place) == cells.numbers[number])
+        found.append(resized(crop, size))
+    return np.stack(found)
+
+
+def ahead(
+    work: Callable[[Any], Any], items: Iterable[Any], threads: int, waiting: int
+) -> Iterator[tuple[Any, Any]]:
+    """Each item with what `work` makes of it, in order, worked on by `threads` threads in advance.
+
+    No more than `waiting` items are being worked on or wait to be taken, so that memory stays flat.
+    """
+    left = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        begun: list[tuple[Any, Future]] = [(item, pool.submit(work, item)) for item in islice(left, waiting)]
+        try:
+            while begun:
+                item, future = begun.pop(0)
+                result = future.result()
+                begun += [(further, pool.submit(work, further)) for further in islice(left, 1)]
+                yield item, result
+        finally:
+            for _, future in begun:
+                future.cancel()

@@ -1,0 +1,43 @@
+"""Build a Python environment of its own for a stage: its steps, each with its last words in the log."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from lib.errors import InputError
+
+MARKER = "complete.json"  # written last: it says that an environment is whole
+LOCKS = Path(__file__).resolve().parents[2] / "envs"
+
+
+def clean_variables() -> dict[str, str]:
+    """The environment variables without those of the workflow's own Python, which steer another one."""
+    variables = dict(os.environ)
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"):
+        variables.pop(name, None)
+    return variables
+
+
+def make_way(folder: Path) -> None:
+    """Wipe an environment that is there already; InputError when the folder holds anything else."""
+    if folder.exists():
+        names = {path.name for path in folder.iterdir()}
+        if names and not names & {"pyvenv.cfg", MARKER}:
+            raise InputError(f"{folder} holds something else than an environment; move it away.")
+        shutil.rmtree(folder)
+
+
+def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log: IO[str]) -> None:
+    """Run one command of the build; InputError with its last words where it fails."""
+    log.write(" ".join(arguments) + "\n")
+    log.flush()
+    done = subprocess.run(arguments, env=variables, stdout=log, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        said = Path(log.name).read_text(errors="replace").splitlines()[-25:]
+        raise InputError(
+            f"{about} cannot be built: `{' '.join(arguments)}` failed. Its last words in {log.name}:\n"
+            + "\n".join(said)
+        )

@@ -1,0 +1,460 @@
+"""Deep-network features: real EfficientNet-B0 on the default experiment, its numbers and its answers.
+
+There is no network where tests run, so the weights are a seeded initialisation: what they see of the cells
+is little, and enough to tell strong simulated effects from none.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from conftest import PROJECT, planned, snakemake
+from lib.config import complete_config
+from lib.crops import PlateImages, Settings, crops, read_cells, square
+from lib.errors import InputError
+from lib.experiment import feature_set_levels, levels_of, plates_with
+from lib.tables import feature_columns, read_profiles, read_provenance
+
+SCRIPTS = PROJECT / "scripts"
+REFERENCE = Path(__file__).parent / "embeddings_reference.py"
+CHANNELS = ["Mito", "AGP", "RNA", "ER", "DNA"]
+SPHERIZED, NORMALIZED = "embeddings_spherized", "embeddings_normalized_negcon"
+CELLPROFILER = "normalized_feature_select_negcon_plate"
+SWITCHED_ON = [
+    "--config",
+    "embeddings={weights: random}",
+    f"benchmark={{feature_sets: [{CELLPROFILER}, {SPHERIZED}]}}",
+]
+PLATES = ("COMPOUND1", "COMPOUND2", "CRISPR1", "CRISPR2", "ORF1", "ORF2")
+
+
+@pytest.fixture(scope="module")
+def copy(default_results, tmp_path_factory) -> Path:
+    """A copy of the project with its finished default experiment, then run with embeddings."""
+    folder = tmp_path_factory.mktemp("copy") / "platewise"
+    folder.mkdir()
+    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
+        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
+    (PROJECT / ".environments").mkdir(exist_ok=True)
+    for name in (".venv", ".environments"):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / "results").mkdir()
+    subprocess.run(["cp", "-a", default_results, folder / "results" / "default"], check=True)
+    snakemake(*SWITCHED_ON, project=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(copy) -> Path:
+    return copy / "results" / "default"
+
+
+@pytest.fixture(scope="module")
+def python(copy) -> Path:
+    """Python of the environment of the deep networks, which the run has built."""
+    (ready,) = (PROJECT / ".environments").glob("embeddings-*/complete.json")
+    return ready.parent / "bin" / "python"
+
+
+def run(python, *arguments, check=True):
+    """Run a script in the environment of the deep networks, with no network."""
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    words = [str(argument) for argument in (python, *arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=variables)
+    if check and done.returncode:
+        raise AssertionError(done.stdout + done.stderr)
+    return done
+
+
+def plate_options(results, plate="COMPOUND1", channels=CHANNELS, batch="simulated"):
+    """What `embeddings.py` and the plain reference are told of a plate."""
+    backend = results / "workspace/backend" / batch / plate / f"{plate}.parquet"
+    load_data = results / "workspace/load_data_csv" / batch / plate / "load_data_with_illum.csv"
+    functions = [results / f"images/{batch}/illum/{plate}/{plate}_Illum{name}.npy" for name in channels]
+    options = ["--network", results / "workspace/network", "--cells", backend]
+    return [*options, "--load-data", load_data, "--channels", *channels, "--functions", *functions]
+
+
+def embed(python, results, output, *more, plate="COMPOUND1", network=None):
+    """Embed a plate by the script alone; its features, cells x features."""
+    options = plate_options(results, plate)
+    if network is not None:
+        options[1] = network
+    script = [SCRIPTS / "embeddings.py", *options, "--plate", plate, "--output", output]
+    run(python, *script, "--log", output.with_suffix(".log"), *more)
+    return cells_of(output)
+
+
+def cells_of(path):
+    table = pq.read_table(path).to_pandas()
+    return table[feature_columns(table)].to_numpy()
+
+
+def prepare(python, folder, *more, channels=5, check=True):
+    """Prepare a network by the script alone."""
+    script = [SCRIPTS / "network.py", "--channels", channels, "--log", f"{folder}.log", "--output", folder]
+    return run(python, *script, *more, check=check)
+
+
+# --- the default experiment ------------------------------------------------------------------------
+
+
+def test_one_row_a_cell_with_6400_named_features(results):
+    for plate in PLATES:
+        path = results / f"workspace/embeddings/simulated/{plate}/{plate}.parquet"
+        ours = pq.read_table(path)
+        theirs = pq.read_table(results / f"workspace/backend/simulated/{plate}/{plate}.parquet")
+        keys = [name for name in theirs.column_names if name.startswith("Metadata_")]
+        assert ours.select(keys).equals(theirs.select(keys).cast(ours.select(keys).schema))
+        names = [name for name in ours.column_names if name not in keys]
+        assert len(names) == 6400
+        assert (names[0], names[1279], names[-1]) == (
+            "Embedding_Mito_0001",
+            "Embedding_Mito_1280",
+            "Embedding_DNA_1280",
+        )
+        values = cells_of(path)
+        assert np.isfinite(values).all()
+        assert (values.std(axis=0) > 0).all()
+
+
+def test_the_table_says_which_network_made_it(results):
+    made_by = read_provenance(results / "workspace/embeddings/simulated/ORF1/ORF1.parquet")
+    network = made_by["parameters"]["network"]
+    assert network["model"] == "efficientnet_b0"
+    assert network["weights"] == "random initialisation, seed 1 (not trained on anything)"
+    assert len(network["digest"]) == 64
+    assert made_by["parameters"]["device"] == "cpu"
+    assert {"torch", "timm", "onnxruntime"} <= set(made_by["libraries"])
+
+
+def test_wells_are_means_of_their_cells(results):
+    cells = pq.read_table(results / "workspace/embeddings/simulated/CRISPR1/CRISPR1.parquet").to_pandas()
+    wells = read_profiles(results / "workspace/profiles/simulated/CRISPR1/CRISPR1_embeddings.parquet")
+    names = feature_columns(wells)
+    means = cells.groupby("Metadata_Well")[names].mean().reindex(wells["Metadata_Well"])
+    np.testing.assert_allclose(wells[names].to_numpy(), means.to_numpy(), rtol=1e-5)
+    augmented = "workspace/profiles/simulated/CRISPR1/CRISPR1{}_augmented.parquet"
+    ours = read_profiles(results / augmented.format("_embeddings"))
+    theirs = read_profiles(results / augmented.format(""))
+    metadata = [name for name in theirs if name.startswith("Metadata_")]
+    pd.testing.assert_frame_equal(ours[metadata], theirs[metadata])
+
+
+def test_figure_2_has_both_feature_sets(results):
+    table = pd.read_csv(results / "benchmark/figures/percent_replicating.csv")
+    counted = table.groupby("feature_set").size().to_dict()
+    assert counted == {CELLPROFILER: 3, SPHERIZED: 3}
+    assert table["percent_replicating"].between(0, 100).all()
+    matching = pd.read_csv(results / "benchmark/percent_matching.csv")
+    assert set(matching["feature_set"]) == {CELLPROFILER, SPHERIZED}
+
+
+def test_random_weights_tell_strong_effects_from_none(results):
+    truth = pd.concat(map(pd.read_csv, sorted((results / "images/simulated/truth").glob("*.csv"))))
+    effects = truth.drop_duplicates("broad_sample").set_index("broad_sample")["effect"]
+    files = sorted((results / f"benchmark/percent_replicating/{SPHERIZED}").glob("*_perturbations.parquet"))
+    table = pd.concat(map(pd.read_parquet, files))
+    replicating = table.groupby(table["perturbation"].map(effects))["replicating"].mean()
+    # by chance 5 % would replicate
+    assert replicating["strong"] >= 0.5
+    assert replicating["none"] <= 0.15
+
+
+def test_contact_sheets(results):
+    for plate in PLATES:
+        sheet = results / f"workspace/quality_control/simulated/{plate}/contact_sheet.png"
+        assert sheet.stat().st_size > 50_000
+
+
+# --- its numbers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole_plate(python, results, tmp_path_factory):
+    """COMPOUND1 embedded by the script alone: the file, its features."""
+    path = tmp_path_factory.mktemp("plate") / "two_threads.parquet"
+    return path, embed(python, results, path, "--threads", "2")
+
+
+def test_same_bytes_with_any_number_of_threads(python, results, whole_plate, tmp_path):
+    embed(python, results, tmp_path / "one.parquet", "--threads", "1")
+    workflow = results / "workspace/embeddings/simulated/COMPOUND1/COMPOUND1.parquet"
+    assert (tmp_path / "one.parquet").read_bytes() == whole_plate[0].read_bytes() == workflow.read_bytes()
+
+
+def test_batches_equal_one_cell_at_a_time(python, results, whole_plate, tmp_path):
+    rows = list(range(0, len(whole_plate[1]), 4))
+    options = [*plate_options(results), "--rows", *rows, "--output", tmp_path / "plain.npz"]
+    run(python, REFERENCE, *options)
+    plain = np.load(tmp_path / "plain.npz")["features"]
+    assert plain.shape == (len(rows), 6400)
+    assert np.abs(plain).max() > 0.1
+    np.testing.assert_allclose(whole_plate[1][rows], plain, rtol=0, atol=1e-5)
+
+
+def test_float16_rounds(python, results, whole_plate, tmp_path):
+    found = embed(python, results, tmp_path / "half.parquet", "--dtype", "float16", "--threads", "2")
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, whole_plate[1].astype(np.float16))
+
+
+def test_an_onnx_file_and_weights_from_a_file_equal_the_model(python, results, whole_plate, tmp_path):
+    prepared = results / "workspace/network"
+    for weights in ("network.onnx", "weights.safetensors"):
+        folder = tmp_path / weights.split(".")[0]
+        prepare(python, folder, "--model", "efficientnet_b0", "--weights", prepared / weights)
+        found = embed(python, results, tmp_path / f"{weights}.parquet", "--threads", "2", network=folder)
+        np.testing.assert_allclose(found, whole_plate[1], rtol=0, atol=1e-4)
+        about = json.loads((folder / "network.json").read_text())
+        assert about["weights"] == weights
+    assert "libraries" in about
+    assert not (tmp_path / "network" / "weights.safetensors").exists()
+
+
+def test_stacked_channels_and_boxes(python, results, tmp_path):
+    """A network that looks at five planes at once, on boxes around the cells."""
+    stacked = ["--model", "efficientnet_b0", "--weights", "random", "--stacked"]
+    prepare(python, tmp_path / "network", *stacked)
+    found = embed(
+        python,
+        results,
+        tmp_path / "s.parquet",
+        "--box",
+        "cell",
+        "--threads",
+        "2",
+        network=tmp_path / "network",
+    )
+    cells = pq.read_metadata(results / "workspace/backend/simulated/COMPOUND1/COMPOUND1.parquet").num_rows
+    assert found.shape == (cells, 1280)
+    assert pq.read_schema(tmp_path / "s.parquet").names[-1] == "Embedding_Stacked_1280"
+
+
+# --- its answers ------------------------------------------------------------------------------------
+
+
+def said(done):
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_weights_that_are_not_there_or_not_right_are_answered(python, results, tmp_path):
+    def answer(model, weights, *more):
+        options = ("--model", model, "--weights", weights, *more)
+        return said(prepare(python, tmp_path / "none", *options, check=False))
+
+    fetched = answer("efficientnet_b0", "pretrained")
+    assert "pretrained weights of efficientnet_b0 cannot be fetched" in fetched
+    assert "hf download timm/efficientnet_b0" in fetched
+    assert "set embeddings.weights" in fetched
+    missing = answer("efficientnet_b0", tmp_path / "w.safetensors")
+    assert "w.safetensors does not exist" in missing
+    assert "huggingface.co/timm" in missing
+    assert "timm has no model `efficientnet_b00`; near are efficientnet_b0" in answer(
+        "efficientnet_b00", "random"
+    )
+    weights = results / "workspace/network/weights.safetensors"
+    other = answer("resnet18", weights)
+    assert "holds no weights of resnet18 with 3 input planes: it lacks" in other
+    planes = answer("efficientnet_b0", weights, "--stacked")
+    assert "with 5 input planes: it conv_stem.weight is (32, 3, 3, 3) instead of (32, 5, 3, 3)" in planes
+    onnx = answer("mine", results / "workspace/network/network.onnx", "--stacked")
+    assert "x 5 planes x 224 x 224" in onnx
+    (tmp_path / "broken.pt").write_bytes(b"no weights")
+    assert "broken.pt cannot be read as weights" in answer("efficientnet_b0", tmp_path / "broken.pt")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_pickle_that_runs_code_is_not_read(python, tmp_path):
+    code = (
+        "import pathlib, sys, torch\n"
+        "class Evil:\n"
+        "    def __reduce__(self):\n"
+        "        return (pathlib.Path.touch, (pathlib.Path(sys.argv[2]),))\n"
+        "torch.save({'a': Evil()}, sys.argv[1])\n"
+    )
+    run(python, "-c", code, tmp_path / "evil.pt", tmp_path / "touched")
+    options = ("--model", "efficientnet_b0", "--weights", tmp_path / "evil.pt")
+    assert "cannot be read as weights" in said(prepare(python, tmp_path / "n", *options, check=False))
+    assert not (tmp_path / "touched").exists()
+
+
+def test_a_cell_outside_of_the_image_stops_the_plate(python, results, tmp_path):
+    table = pq.read_table(results / "workspace/backend/simulated/COMPOUND1/COMPOUND1.parquet")
+    at = table.column_names.index("Nuclei_Location_Center_X")
+    moved = table.column(at).to_numpy().copy()
+    moved[7] = 5000
+    pq.write_table(table.set_column(at, "Nuclei_Location_Center_X", [moved]), tmp_path / "moved.parquet")
+    options = [*plate_options(results), "--cells", tmp_path / "moved.parquet", "--plate", "COMPOUND1"]
+    script = [
+        SCRIPTS / "embeddings.py",
+        *options,
+        "--output",
+        tmp_path / "e.parquet",
+        "--log",
+        tmp_path / "log",
+    ]
+    answer = said(run(python, *script, check=False))
+    assert f"cell {table['Metadata_ObjectNumber'][7]} lies outside of the image of 200 x 200 pixels" in answer
+    assert not (tmp_path / "e.parquet").exists()
+
+
+# --- in the workflow --------------------------------------------------------------------------------
+
+
+def test_nothing_more_to_do_and_another_network_runs_what_stands_on_it(copy):
+    assert not planned(*SWITCHED_ON, project=copy)
+    other = [SWITCHED_ON[0], "embeddings={weights: random, seed: 2}", *SWITCHED_ON[2:]]
+    jobs = planned(*other, project=copy)
+    assert (jobs["network"], jobs["embeddings"]) == (1, 6)
+    assert (jobs["aggregate"], jobs["annotate"], jobs["normalize"], jobs["spherize"]) == (6, 6, 12, 6)
+    assert not {"features", "single_cells", "feature_select", "embeddings_environment"} & set(jobs)
+
+
+def test_masks_come_from_the_generated_pipeline(default_results, tmp_path):
+    """Two sites with label images; what lies outside of a cell is black in its crop."""
+    table = pd.read_csv(
+        default_results / "workspace/load_data_csv/simulated/COMPOUND1/load_data.csv", dtype=str
+    )
+    table.head(2).to_csv(tmp_path / "load_data.csv", index=False)
+    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+    config = {"results": "results", "plates": "plates.tsv", "assay": config["assay"]}
+    config["cellprofiler"] = {"chunks": 1}
+    config["embeddings"] = {"weights": "random", "mask": True, "channels": ["DNA", "RNA"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "images"]
+    row = ["B", "COMPOUND1", "map.txt", "compound", "SIM", "48", "load_data.csv"]
+    (tmp_path / "plates.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+    snakemake("--configfile", tmp_path / "config.yaml", "--until", "embeddings")
+    results = tmp_path / "results"
+    settings = Settings(channels=["DNA", "RNA"], mask=True)
+    functions = {n: results / f"images/B/illum/COMPOUND1/COMPOUND1_Illum{n}.npy" for n in settings.channels}
+    load_data = results / "workspace/load_data_csv/B/COMPOUND1/load_data_with_illum.csv"
+    chunk = results / "workspace/analysis/B/COMPOUND1/analysis/chunk_0"
+    images = PlateImages(load_data, functions, settings, [chunk])
+    cells = list(read_cells(results / "workspace/backend/B/COMPOUND1/COMPOUND1.parquet", settings))
+    assert len(cells) == 2
+    for site in cells:
+        image, labels = images.site(site)
+        assert set(site.numbers) <= set(np.unique(labels))
+        for at, crop in enumerate(crops(image, labels, site, range(len(site)), 224)):
+            own = square(labels, site.top[at], site.left[at], 224) == site.numbers[at]
+            assert own[112, 112], "a nucleus lies in its own cell"
+            assert (crop[:, ~own] == 0).all()
+            assert (crop[:, own] > 0).any()
+    found = pq.read_table(results / "workspace/embeddings/B/COMPOUND1/COMPOUND1.parquet")
+    assert found.num_rows == sum(map(len, cells))
+    assert read_provenance(results / "workspace/embeddings/B/COMPOUND1/COMPOUND1.parquet")["parameters"][
+        "crops"
+    ]["mask"]
+
+
+def test_without_the_block_nothing_is_planned():
+    assert not {"network", "embeddings", "contact_sheet"} & set(planned("--forceall"))
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ("{weights: nowhere.safetensors}", "nowhere.safetensors does not exist. Copy the file there"),
+        ("{weights: random, channels: [DNA, Actin]}", "the assay has no channel Actin"),
+        ("{weights: random, box: nucleus}", "embeddings.box: 'cell' was expected"),
+        ("{weigths: random}", "unknown key `weigths`; did you mean `weights`?"),
+    ],
+)
+def test_a_wrong_block_is_answered_before_anything_runs(block, message):
+    with pytest.raises(AssertionError) as error:
+        planned("--config", f"embeddings={block}")
+    assert message in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_a_range_of_intensities_is_checked():
+    assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
+    config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": {"percentiles": [99, 1]}}
+    with pytest.raises(
+        InputError, match=r"embeddings: percentiles: \[99, 1\] is no range; write the lower end"
+    ):
+        complete_config(config, "config.yaml")
+
+
+def test_levels_of_published_embeddings():
+    config = complete_config(
+        {"results": "r", "plates": "p.tsv", "benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}},
+        "config.yaml",
+    )
+    plate = {"batch": "B", "plate": "P", "perturbation": "compound"}
+    ours = {**plate, "profiles": "a.csv", "level": CELLPROFILER}
+    deep = {**plate, "batch": "D", "profiles": "b.csv", "level": "embeddings"}
+    assert levels_of(deep, config) == [
+        "embeddings",
+        "embeddings_augmented",
+        NORMALIZED,
+        "embeddings_normalized",
+        SPHERIZED,
+    ]
+    assert levels_of({**deep, "level": SPHERIZED}, config) == [SPHERIZED]
+    # two rows of one plate: each is judged on the feature sets of its own kind
+    assert plates_with(SPHERIZED, [ours, deep]) == [deep]
+    assert plates_with(CELLPROFILER, [ours, deep]) == [ours]
+    assert feature_set_levels([ours, deep], config) == [CELLPROFILER, SPHERIZED]
+    with pytest.raises(
+        InputError, match=r"embeddings_spherized is not made for plate P; .* block `embeddings`"
+    ):
+        feature_set_levels([ours], config)
+    images = {**plate, "images": "i"}
+    with pytest.raises(InputError, match="embeddings_spherized is not made for plate P"):
+        feature_set_levels([images, deep], config)
+
+
+def test_published_embeddings_stand_beside_published_profiles(tmp_path):
+    """Two rows of each plate, in two batches: one figure with both feature sets."""
+    from simulated_profiles import plates
+
+    rows = [["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "profiles", "level"]]
+    for batch, level, features, seed in (("C", CELLPROFILER, 12, 1), ("D", "embeddings_augmented", 20, 2)):
+        for name, table in plates(12, 3, effect=3, controls=8, features=features, seed=seed).items():
+            table["Metadata_Well"] = [f"A{int(well[1:]) + 1:02d}" for well in table["Metadata_Well"]]
+            table = (
+                table.rename(columns=lambda c: c.replace("Cells_F", "Embedding_DNA_"))
+                if batch == "D"
+                else table
+            )
+            plate = name.split(".")[0]
+            table.to_csv(tmp_path / f"{batch}_{plate}.csv", index=False)
+            rows.append([batch, table["Metadata_Plate"].iloc[0], "m.txt", "compound", "U2OS", "48"])
+            rows[-1] += [f"{batch}_{plate}.csv", level]
+    (tmp_path / "plates.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    config = {"results": "results", "plates": "plates.tsv"}
+    config["benchmark"] = {"feature_sets": [CELLPROFILER, SPHERIZED], "draws": 500}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    snakemake("--configfile", tmp_path / "config.yaml")
+    scores = pd.read_csv(tmp_path / "results/benchmark/percent_replicating.csv")
+    assert set(scores["feature_set"]) == {CELLPROFILER, SPHERIZED}
+    assert scores["percent_replicating"].notna().all()
+    figure = pd.read_csv(tmp_path / "results/benchmark/figures/percent_replicating.csv")
+    assert set(figure["feature_set"]) == {CELLPROFILER, SPHERIZED}
+
+
+def test_the_lock_has_hashes_and_no_address():
+    text = (PROJECT / "envs" / "embeddings.txt").read_text()
+    pinned = [line for line in text.splitlines() if "==" in line and not line.startswith(" ")]
+    assert {"torch", "timm", "onnxruntime", "safetensors"} <= {line.split("==")[0] for line in pinned}
+    assert all(line.endswith("\\") for line in pinned)
+    assert "://" not in text
+
+
+def test_the_workflow_itself_needs_no_torch():
+    code = "import sys; sys.path.insert(0, 'scripts'); import contact_sheet, lib.networks\n"
+    code += "assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
