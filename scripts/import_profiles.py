@@ -32,7 +32,10 @@ def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFra
     features = feature_columns(profiles)
     if not features:
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
-    profiles["Metadata_Well"] = [well_name(well) for well in profiles["Metadata_Well"]]
+    try:
+        profiles["Metadata_Well"] = [well_name(well) for well in profiles["Metadata_Well"]]
+    except InputError as error:
+        raise InputError(f"{path}, plate {name}: {error}") from error
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
         raise InputError(f"{path}, plate {name}: well {listed(twice)} stands there more than once.")

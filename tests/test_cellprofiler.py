@@ -29,7 +29,7 @@ SITES = [("A01", "1"), ("A01", "2"), ("B02", "1"), ("B02", "2"), ("C03", "01")]
 
 # Stands in for CellProfiler: writes what the real one would for rows -f to -l, unless told to fail.
 FAKE = """#!{python}
-import csv, json, os, sys
+import csv, json, os, sys, time
 options = dict(zip(sys.argv[1:], sys.argv[2:]))
 how = json.load(open({settings!r}))
 out = options["-o"]
@@ -38,6 +38,7 @@ numbers = list(range(int(options.get("-f", 1)), int(options.get("-l", len(rows))
 assert "--always-continue" not in sys.argv
 assert os.environ["OMP_NUM_THREADS"] == "1" and os.environ["MPLBACKEND"] == "Agg"
 print("Traceback (most recent call last):\\n  File \\"x\\"\\nModuleNotFoundError: No module named 'MySQLdb'")
+time.sleep(how.get("sleep", 0))
 if how.get("error"):
     print("Traceback (most recent call last):\\n" + how["error"])
 kept = [n for n in numbers if n not in how.get("without", [])] + how.get("again", [])
@@ -176,6 +177,15 @@ def test_failure_names_the_sites_and_the_log(plate):
     said = plate.run(chunk=1, chunks=2, done="Failure").stderr
     assert "Plate P1, chunk 1 of 2 (rows 3-5, B02 site 1 to C03 site 01)" in said
     assert str(plate.output.parents[1] / "log") in said
+
+
+def test_a_run_that_hangs_is_stopped(plate):
+    done = plate.run(timeout="2", sleep=60)
+    assert done.returncode == 1
+    assert "Plate P1, chunk 0 of 1" in done.stderr
+    assert "CellProfiler was stopped after 2.0 s" in done.stderr
+    assert "Give it more time in the config (cellprofiler.timeout), or more chunks" in done.stderr
+    assert list(plate.output.parent.iterdir()) == []
 
 
 def test_last_words_start_at_the_last_error(tmp_path):

@@ -1,0 +1,106 @@
+"""Measure how long Snakemake plans an experiment of many plates, and how much memory it takes.
+
+    python tests/benchmarks/benchmark_dag.py                      10, 100, 500, 2,000 plates
+    python tests/benchmarks/benchmark_dag.py --plates 10 100      a quick look
+
+Each experiment is a sample sheet alone: plates of 384 wells and 9 sites that start with images, with the
+config's default number of CellProfiler jobs a plate, or plates that start with published profiles; 100 plates
+a batch. A dry run plans all of it, and one of its plates (`--config only=`). Images are not looked at when a
+run is planned, so their folders are empty. CPU seconds and peak memory are those of Snakemake's process.
+"""
+
+import argparse
+import csv
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIG = """results: results
+plates: plates.tsv
+assay:
+  channels:
+    - {name: Mito, image: "1"}
+    - {name: AGP, image: "2"}
+    - {name: RNA, image: "3"}
+    - {name: ER, image: "4"}
+    - {name: DNA, image: "5"}
+  nuclei: {channel: DNA}
+  cells: {channel: RNA}
+"""
+BATCH = 100  # plates
+
+
+def write_experiment(folder: Path, plates: int, start: str) -> Path:
+    """Write an experiment whose plates start with `images` or `profiles`; gives its config file."""
+    (folder / "start").mkdir(parents=True)
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "map.txt").write_text("well_position\tbroad_sample\nA01\tX\n")
+    columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", start, "level"]
+    with (folder / "plates.tsv").open("w", newline="") as file:
+        sheet = csv.writer(file, delimiter="\t")
+        sheet.writerow(columns)
+        for number in range(plates):
+            name = f"P{number:05d}"
+            path = folder / "start" / name
+            if start == "images":
+                path.mkdir()
+            else:
+                path = path.with_suffix(".parquet")
+                path.touch()
+            level = "normalized_negcon" if start == "profiles" else ""
+            about = ["map.txt", "compound", "U2OS", "48"]
+            sheet.writerow([f"B{number // BATCH:02d}", name, *about, f"start/{path.name}", level])
+    return folder / "config.yaml"
+
+
+def planned(config: Path, *arguments: str) -> dict[str, float]:
+    """Plan an experiment; jobs, CPU seconds, wall seconds and peak memory (GiB) of the dry run."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "all"]
+    command += ["--configfile", str(config), *arguments]
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT)
+        # The usage of this one process, which `subprocess` does not tell.
+        _, status, usage = os.wait4(process.pid, 0)
+        said.seek(0)
+        text = said.read()
+    total = re.search(r"^total\s+(\d+)", text, re.M)
+    if status or total is None:
+        raise RuntimeError(text)
+    return {
+        "jobs": int(total[1]),
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "wall": time.monotonic() - start,
+        "memory": usage.ru_maxrss / 2**20,
+    }
+
+
+def main(numbers: list[int]) -> None:
+    """Print one line an experiment."""
+    columns = ("start", "plates", "planned", "jobs", "CPU s", "wall s", "GiB")
+    print(*(f"{name:>9}" for name in columns))
+    for start in ("images", "profiles"):
+        for plates in numbers:
+            with tempfile.TemporaryDirectory() as folder:
+                config = write_experiment(Path(folder) / "experiment", plates, start)
+                for what, arguments in (
+                    ("all", []),
+                    ("one plate", ["--config", f"only=P{plates // 2:05d}"]),
+                ):
+                    found = planned(config, *arguments)
+                    print(
+                        f"{start:>9} {plates:>9} {what:>9} {found['jobs']:>9} {found['cpu']:>9.1f} "
+                        f"{found['wall']:>9.1f} {found['memory']:>9.2f}",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plates", type=int, nargs="+", default=[10, 100, 500, 2000])
+    main(parser.parse_args().plates)
