@@ -26,6 +26,7 @@ include: "rules/cellprofiler.smk"
 include: "rules/images.smk"
 include: "rules/cells.smk"
 include: "rules/quality.smk"
+include: "rules/segmentation.smk"
 include: "rules/profiles.smk"
 include: "rules/benchmark.smk"
 include: "rules/consensus.smk"
@@ -40,5 +41,5 @@ rule all:
     default_target: True
     input:
         plates=[file for plate in CHOSEN for file in plate_results(plate)],
-        batches=[] if ONLY else batch_results(),
-        benchmark=[] if ONLY else benchmark_results(),
+        batches=[] if ONLY or WAITING else batch_results(),
+        benchmark=[] if ONLY or WAITING else benchmark_results(),
