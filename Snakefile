@@ -3,6 +3,7 @@
 #   snakemake --cores N                                        the default experiment
 #   snakemake --cores N --configfile FOLDER/config.yaml        your own
 #   snakemake --cores N --config only=PLATE --forcerun STAGE   one plate again, from a named stage
+#   snakemake --cores N segmentation_check                     nuclei and cells of a few wells, to look at first
 
 from snakemake.utils import min_version
 
@@ -35,6 +36,7 @@ include: "rules/splits.smk"
 
 localrules:
     all,
+    segmentation_check,
 
 
 rule all:
@@ -43,3 +45,8 @@ rule all:
         plates=[file for plate in CHOSEN for file in plate_results(plate)],
         batches=[] if ONLY or WAITING else batch_results(),
         benchmark=[] if ONLY or WAITING else benchmark_results(),
+
+
+rule segmentation_check:
+    input:
+        montages=segmentation_montages(CHOSEN),

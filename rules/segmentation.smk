@@ -4,15 +4,6 @@ CHECK = "workspace/segmentation_check/{batch}/{plate}"
 CHECKED_OBJECTS = [name for name in OBJECTS if name != "Cytoplasm"]
 
 
-localrules:
-    segmentation_check,
-
-
-rule segmentation_check:
-    input:
-        montages=segmentation_montages(CHOSEN),
-
-
 rule segmentation_sites:
     input:
         load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
