@@ -3,6 +3,7 @@
 #   snakemake --cores N                                        the default experiment
 #   snakemake --cores N --configfile FOLDER/config.yaml        your own
 #   snakemake --cores N --config only=PLATE --forcerun STAGE   one plate again, from a named stage
+#   snakemake --cores N segmentation_check                     nuclei and cells of a few wells, to look at first
 
 from snakemake.utils import min_version
 
@@ -27,6 +28,7 @@ include: "rules/images.smk"
 include: "rules/cells.smk"
 include: "rules/quality.smk"
 include: "rules/embeddings.smk"
+include: "rules/segmentation.smk"
 include: "rules/profiles.smk"
 include: "rules/benchmark.smk"
 include: "rules/consensus.smk"
@@ -37,13 +39,19 @@ include: "rules/report.smk"
 
 localrules:
     all,
+    segmentation_check,
 
 
 rule all:
     default_target: True
     input:
         plates=[file for plate in CHOSEN for file in plate_results(plate)],
-        batches=[] if ONLY else batch_results(),
-        benchmark=[] if ONLY else benchmark_results(),
-        figures=[] if ONLY else figure_results(),
-        report=[] if ONLY else rules.report.output,
+        batches=[] if ONLY or WAITING else batch_results(),
+        benchmark=[] if ONLY or WAITING else benchmark_results(),
+        figures=[] if ONLY or WAITING else figure_results(),
+        report=[] if ONLY or WAITING else rules.report.output,
+
+
+rule segmentation_check:
+    input:
+        montages=segmentation_montages(CHOSEN),

@@ -33,12 +33,14 @@ if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
 CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
 OBJECTS = compartments(ASSAY) if ASSAY else []
+OWN_ANALYSIS = CONFIG["cellprofiler"]["analysis_pipeline"]
 
 
 localrules:
     cellprofiler_environment,
     illumination_pipeline,
     analysis_pipeline,
+    segmentation_pipeline,
 
 
 rule cellprofiler_environment:
@@ -110,6 +112,33 @@ rule analysis_pipeline:
         " --output {output.pipeline:q} --log {log:q}"
 
 
+rule segmentation_pipeline:
+    input:
+        environment=environment_ready,
+        own=located(OWN_ANALYSIS) if OWN_ANALYSIS else [],
+    output:
+        pipeline="workspace/pipelines/segmentation.cppipe",
+    log:
+        "logs/pipelines/segmentation.log",
+    conda:
+        "../envs/cellprofiler.yaml"
+    container:
+        IN_CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        assay=json.dumps({key: value for key, value in IN_PIPELINE.items() if key != "measurements"}),
+        own=f"--own {shlex.quote(located(OWN_ANALYSIS))}" if OWN_ANALYSIS else "",
+        code=code_digest("pipelines.py"),
+    message:
+        "Writing CellProfiler's pipeline for the segmentation check"
+    shell:
+        f"{PYTHON} {RUN}/pipelines.py segmentation --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
+
+
 rule illumination:
     input:
         environment=environment_ready,
@@ -150,6 +179,7 @@ rule illumination:
 rule features:
     input:
         environment=environment_ready,
+        approval=lambda wildcards: segmentation_approved(),
         pipeline=pipeline("analysis"),
         functions=rules.illumination.output.functions,
         load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",

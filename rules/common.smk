@@ -14,6 +14,7 @@ from lib.code import code_digest, digest_of
 from lib.config import complete_config, refuse_templates, writable
 from lib.errors import InputError
 from lib.experiment import (
+    INFIX,
     LEVELS,
     PLATE_LEVELS,
     annotated_level,
@@ -94,6 +95,12 @@ if workflow.is_main_process and not workflow.storage_settings.default_storage_pr
 STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]
 if STARTS_WITH_IMAGES and "assay" not in CONFIG:
     raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")
+# A person is to look at the segmentation before cells are measured.
+WAITING = (
+    bool(STARTS_WITH_IMAGES)
+    and CONFIG["segmentation"]["wait_for_approval"]
+    and not CONFIG["segmentation"]["approved"]
+)
 
 
 wildcard_constraints:
@@ -104,6 +111,8 @@ wildcard_constraints:
 
 onsuccess:
     print(plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
+    if WAITING:
+        print(approval_needed())
 
 
 onerror:

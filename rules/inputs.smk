@@ -28,7 +28,9 @@ def annotation(wildcards):
 
 
 def plate_results(plate):
-    """The files of one plate that stand on that plate alone."""
+    """The files of one plate that stand on that plate alone; while it waits, its segmentation check."""
+    if WAITING and source(plate) == "images":
+        return segmentation_montages([plate])
     batch, name = plate["batch"], plate["plate"]
     cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
     levels = [level for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
@@ -38,12 +40,42 @@ def plate_results(plate):
     return cells + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
 
 
+def segmentation_montages(plates):
+    """The pictures of the segmentation check of those plates that start with images."""
+    return [
+        f"workspace/quality_control/{plate['batch']}/{plate['plate']}/pictures/segmentation/montage.png"
+        for plate in plates
+        if source(plate) == "images"
+    ]
+
+
+def segmentation_approved():
+    """Nothing, once a person has approved of the segmentation, where the config asks for it; else an error."""
+    if WAITING:
+        raise WorkflowError(approval_needed())
+    return []
+
+
+def approval_needed():
+    """What to look at, and what to set, for the workflow to go on after the segmentation check."""
+    pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in segmentation_montages(CHOSEN))
+    return (
+        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
+        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
+        "  segmentation: {wait_for_approval: true, approved: true}\n"
+        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
+    )
+
+
 def quality_results(plate):
     """Quality control's tables and pictures of a plate; nothing where it starts with profiles."""
     if source(plate) == "profiles":
         return []
     folder = f"workspace/quality_control/{plate['batch']}/{plate['plate']}"
-    return [f"{folder}/flags.csv", f"{folder}/pictures/heatmaps.png"]
+    pictures = ["heatmaps"]
+    if source(plate) == "images":
+        pictures += ["illumination", "montage_composite"]
+    return [f"{folder}/flags.csv"] + [f"{folder}/pictures/{name}.png" for name in pictures]
 
 
 def batch_results():

@@ -1,6 +1,11 @@
 # Quality control of each plate: tables of what looks wrong, and pictures to look at.
 
 QUALITY = "workspace/quality_control/{batch}/{plate}"
+SHOWN_CHANNELS = [
+    {key: channel.get(key, "") for key in ("name", "stain", "colour")}
+    for channel in ASSAY.get("channels", [])
+]
+APPLIED = ASSAY["illumination"]["apply"] if ASSAY else "None"
 
 
 def picture(name, caption=None):
@@ -69,3 +74,67 @@ rule heatmaps:
         "{wildcards.plate}: heat maps of the plate"
     script:
         "../scripts/heatmaps.py"
+
+
+rule illumination_picture:
+    input:
+        functions=rules.illumination.output.functions,
+        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+    output:
+        picture=picture("illumination"),
+        shading=f"{QUALITY}/illumination_shading.csv",
+    log:
+        "logs/illumination_picture/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/illumination_picture/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(20),
+    params:
+        channels=SHOWN_CHANNELS,
+        apply=APPLIED,
+        code=code_digest("illumination_picture.py"),
+    message:
+        "{wildcards.plate}: picture of the illumination functions"
+    script:
+        "../scripts/illumination_picture.py"
+
+
+rule montages:
+    input:
+        profiles=lambda wildcards: file_of(
+            plate_of(wildcards), f"normalized{INFIX[CONFIG['normalize']['to'][0]]}"
+        ),
+        flags=rules.quality.output.flags,
+        functions=rules.illumination.output.functions,
+        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+    output:
+        composite=picture("montage_composite"),
+        channels=[picture(f"montage_{name}", "montage_channel") for name in CHANNELS],
+        wells=f"{QUALITY}/montage_wells.csv",
+    log:
+        "logs/montages/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/montages/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(20),
+    params:
+        plate="{plate}",
+        channels=SHOWN_CHANNELS,
+        apply=APPLIED,
+        pixel_size=CONFIG["images"]["pixel_size"],
+        montages=CONFIG["montages"],
+        column=CONFIG["controls"]["column"],
+        negcon=CONFIG["controls"]["negcon"],
+        code=code_digest("montages.py"),
+    message:
+        "{wildcards.plate}: montages of control and treated wells"
+    script:
+        "../scripts/montages.py"

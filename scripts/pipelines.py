@@ -1,4 +1,4 @@
-"""Write the CellProfiler pipelines of an assay: illumination.cppipe and analysis.cppipe.
+"""Write the CellProfiler pipelines of an assay: illumination.cppipe, analysis.cppipe and segmentation.cppipe.
 
 They are put together through CellProfiler's own API from the assay description, so that they open
 in CellProfiler. With CPJUMP1's description they hold the settings that CPJUMP1 was published with
@@ -516,21 +516,80 @@ def analysis_pipeline(assay):
     return assembly
 
 
-def main(name, assay, output):
-    """Write the pipeline `name` (illumination or analysis) of an assay description to a file."""
+def segmentation_pipeline(assay, own=None):
+    """Find the cells as the analysis pipeline does, measure nothing, and save their outlines.
+
+    `own`: the user's analysis pipeline, which then says how cells are found. Of its measurements only
+    those stay that another module needs to decide by (FilterObjects, say).
+    """
+    objects = compartments(assay)
+    assembly = Assembly()
+    if own is None:
+        load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
+        correct_illumination(assembly, assay)
+        find_nuclei(assembly, assay["nuclei"])
+        if "Cells" in objects:
+            find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
+    else:
+        assembly.take(own, without_measurements)
+    objects = [name for name in objects if name != "Cytoplasm"]
+    save_outlines(assembly, objects)
+    export(assembly, objects)
+    return assembly
+
+
+def without_measurements(modules, pipeline):
+    """The modules of a pipeline without its measurements, except those that other modules decide by,
+    and without what it draws, saves and exports."""
+    written = ("SaveImages", "OverlayOutlines", "OverlayObjects", "DisplayDataOnImage", "CreateBatchFiles")
+
+    def measures(module):
+        return module.module_name.startswith("Measure")
+
+    kept = [
+        module
+        for module in modules
+        if module.enabled.value
+        and not module.module_name.startswith(("Export", "Display"))
+        and module.module_name not in written
+    ]
+    needed = {
+        str(setting.value)
+        for module in kept
+        if not measures(module)
+        for setting in module.visible_settings()
+        if type(setting).__name__ == "Measurement"
+    }
+    return [
+        module
+        for module in kept
+        if not measures(module)
+        or needed & {str(column[1]) for column in module.get_measurement_columns(pipeline)}
+    ]
+
+
+def main(name, assay, output, own=None):
+    """Write the pipeline `name` (illumination, analysis or segmentation) of an assay to a file.
+
+    `own`: for segmentation, the user's own analysis pipeline.
+    """
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    make = {"illumination": illumination_pipeline, "analysis": analysis_pipeline}[name]
-    make(assay).write(output)
+    if name == "segmentation":
+        segmentation_pipeline(assay, own).write(output)
+    else:
+        make = {"illumination": illumination_pipeline, "analysis": analysis_pipeline}[name]
+        make(assay).write(output)
 
 
 def command_line():
     """The script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=["illumination", "analysis"])
+    parser.add_argument("name", choices=["illumination", "analysis", "segmentation"])
+    parser.add_argument("--own", help="for segmentation: a .cppipe that says how cells are found")
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
     parser.add_argument("--assay", required=True, help="the assay description, as JSON")
     parser.add_argument("--log", required=True)
@@ -554,4 +613,4 @@ if __name__ == "__main__":
             go_to_cellprofilers_python(options.cellprofiler)
         # What CellProfiler misses when it is imported (a database client) is of no concern here.
         logging.basicConfig(stream=log_file)
-        main(options.name, json.loads(options.assay), options.output)
+        main(options.name, json.loads(options.assay), options.output, options.own)

@@ -7,12 +7,13 @@ al., J. Biomol. Screen. 2012). Each has a robust z-score within the plate, (x - 
 
 A site is flagged as
   empty         no cells, or hardly any
-  out_of_focus  its power spectrum is far steeper than the plate's in at least half of the channels. A
-                treatment that changes one or two stains, or kills cells (which flattens the spectrum),
-                is not taken for a blurred image
+  out_of_focus  its power spectrum is far steeper than the plate's in at least half of the channels, and
+                than in other wells with the same perturbation. A treatment that changes one or two
+                stains, or kills cells (which flattens the spectrum), is not taken for a blurred image
   saturated     too many pixels at the brightest value that the plate's images of the channel reach
   debris        far brighter spots and far more contrast than the plate's sites in at least half of the
-                channels: a stain answers to a treatment, dirt shines in every channel
+                channels, and than other sites with the same perturbation: a stain answers to a
+                treatment, dirt shines in every channel
 a well as
   low_cell_count  a small share of the plate's cells (a toxic treatment, or cells lost)
 and the plate as having
@@ -26,6 +27,7 @@ Published CellProfiler tables without image measurements are judged by their cel
 
 import logging
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -63,10 +65,11 @@ SITE_FLAGS = ("empty", "out_of_focus", "saturated", "debris")
 # What is wrong with the image itself: sites that may be left out of the profiles.
 OF_THE_IMAGE = ("out_of_focus", "saturated", "debris")
 # Of a region of the plate, and the fewest wells that such a region is judged by.
-LEAST_WELLS = {"edge_effect": 8, "shifted_row": 3, "shifted_column": 3}
+LEAST_WELLS = {"edge_effect": 8, "shifted_row": 4, "shifted_column": 4}
 FLAG_COLUMNS = [*KEYS, "region", "flag", "measure", "value", "limit", "excluded", "reason"]
-# Standard error of a median, in standard errors of a mean.
-MEDIAN_ERROR = 1.2533
+LEAST_OUTSIDE = 16
+# Draws of wells that tell how far the median of a region differs by chance.
+DRAWS = 400
 
 
 # --- measures -----------------------------------------------------------------------------------
@@ -145,8 +148,23 @@ def robust_z(values: pd.Series) -> pd.Series:
 # --- sites --------------------------------------------------------------------------------------
 
 
-def site_flags(sites: pd.DataFrame, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The flags of single sites, as rows of the table of flags."""
+def median_of_like(values: pd.DataFrame, samples: pd.Series, apart: pd.Series) -> pd.DataFrame:
+    """For each row of `values`, the median of the others with its sample; missing where there are none.
+
+    `apart`: a row does not count among its like when it has the same value here (the same well, say).
+    """
+    found = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
+    for _, rows in samples[samples != ""].groupby(samples).groups.items():
+        own, among = apart[rows].to_numpy(), values.loc[rows].to_numpy()
+        for row, value in zip(rows, own, strict=True):
+            others = among[own != value]
+            if len(others):
+                found.loc[row] = np.median(others, axis=0)
+    return found
+
+
+def site_flags(sites: pd.DataFrame, samples: pd.Series, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The flags of single sites, as rows of the table of flags; `samples`: what is in each site's well."""
     found: list[dict[str, Any]] = []
 
     def flag(at: int, kind: str, measure: str, value: float, limit: float, reason: str) -> None:
@@ -163,8 +181,8 @@ def site_flags(sites: pd.DataFrame, limits: Mapping[str, Any]) -> list[dict[str,
         flag(at, "empty", "Count_Cells", number, limits["empty_cells"], reason)
 
     bright = saturated(sites, limits, flag)
-    dirty = debris(sites, ~bright, limits, flag)
-    out_of_focus(sites, ~empty & ~dirty & ~bright, limits, flag)
+    dirty = debris(sites, samples, ~bright, limits, flag)
+    out_of_focus(sites, samples, ~empty & ~dirty & ~bright, limits, flag)
     return found
 
 
@@ -189,8 +207,11 @@ def saturated(sites: pd.DataFrame, limits: Mapping[str, Any], flag: Any) -> pd.S
     return hit
 
 
-def debris(sites: pd.DataFrame, judged: pd.Series, limits: Mapping[str, Any], flag: Any) -> pd.Series:
-    """Flag sites that are far brighter and richer in contrast than the plate's in half of the channels."""
+def debris(
+    sites: pd.DataFrame, samples: pd.Series, judged: pd.Series, limits: Mapping[str, Any], flag: Any
+) -> pd.Series:
+    """Flag sites that are far brighter and richer in contrast than the plate's in half of the channels,
+    and than the other sites with the same perturbation."""
     hit = pd.Series(False, index=sites.index)
     channels = [c for c in channels_of(sites, "StdIntensity") if f"MaxIntensity_{c}" in sites]
     if not channels:
@@ -198,7 +219,8 @@ def debris(sites: pd.DataFrame, judged: pd.Series, limits: Mapping[str, Any], fl
     brightest = pd.DataFrame({c: sites[f"MaxIntensity_{c}"] for c in channels})
     contrast = pd.DataFrame({c: sites[f"StdIntensity_{c}"] for c in channels})
     ratio = np.minimum(brightest / brightest.median(), contrast / contrast.median())
-    over = ratio > limits["debris_ratio"]
+    like = median_of_like(ratio, samples, pd.Series(sites.index, index=sites.index))
+    over = ratio > limits["debris_ratio"] * like.fillna(1).clip(lower=1)
     for at in sites.index[judged & (over.sum(axis=1) >= len(channels) / 2)]:
         channel = ratio.loc[at].idxmax()
         value = ratio.at[at, channel]
@@ -213,14 +235,19 @@ def debris(sites: pd.DataFrame, judged: pd.Series, limits: Mapping[str, Any], fl
     return hit
 
 
-def out_of_focus(sites: pd.DataFrame, judged: pd.Series, limits: Mapping[str, Any], flag: Any) -> None:
-    """Flag sites whose power spectrum is far steeper than the plate's in half of the channels."""
+def out_of_focus(
+    sites: pd.DataFrame, samples: pd.Series, judged: pd.Series, limits: Mapping[str, Any], flag: Any
+) -> None:
+    """Flag sites whose power spectrum is far steeper than the plate's in half of the channels, and than
+    that of other wells with the same perturbation."""
     channels = channels_of(sites, "PowerLogLogSlope")
     if not channels or judged.sum() < 3:
         return
     slope = pd.DataFrame({c: sites[f"PowerLogLogSlope_{c}"] for c in channels})
     z = slope.apply(lambda values: (values - values[judged].median()) / spread(values[judged]))
     shift = slope - slope[judged].median()
+    unlike = slope - median_of_like(slope[judged], samples[judged], sites.loc[judged, "Metadata_Well"])
+    shift = shift.where(~(unlike > shift), unlike)
     over = (z < -limits["focus_z"]) & (shift < -limits["focus_shift"])
     for at in sites.index[judged & (over.sum(axis=1) >= len(channels) / 2)]:
         channel = z.loc[at].idxmin()
@@ -338,6 +365,36 @@ def expected_elsewhere(table: pd.DataFrame, contents: pd.DataFrame) -> pd.DataFr
     return expected
 
 
+def expected_outside(table: pd.DataFrame, contents: pd.DataFrame, region: np.ndarray) -> pd.DataFrame:
+    """What each well of a region would be going by the wells outside: as `expected_elsewhere`."""
+    there, here = contents[~region], contents[region]
+    kinds = table[~region].groupby(there["kind"]).median()
+    expected = kinds.reindex(here["kind"]).set_axis(here.index)
+    named = there[there["sample"] != ""]
+    samples = table.loc[named.index].groupby(named["sample"]).median()
+    known = here.index[here["sample"].isin(samples.index)]
+    expected.loc[known] = samples.loc[here.loc[known, "sample"]].to_numpy()
+    return expected
+
+
+def by_chance(usual: pd.DataFrame, alone: pd.Series, region: np.ndarray, members: pd.Index) -> np.ndarray:
+    """Medians of as many wells drawn outside a region as it has, (draws, measures): what chance gives.
+
+    A well whose perturbation is nowhere else on the plate differs by that perturbation's effect, and
+    is drawn from its like.
+    """
+    generator = np.random.default_rng(0)
+    drawn = []
+    for single in (False, True):
+        number = int((alone[members] == single).sum())
+        pool = usual[~region & (alone == single)]
+        pool = (pool if len(pool) >= 4 else usual[~region]).to_numpy()
+        drawn.append(pool[generator.integers(len(pool), size=(DRAWS, number))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that no well has
+        return np.nanmedian(np.concatenate(drawn, axis=1), axis=1)
+
+
 def compared(
     table: pd.DataFrame,
     contents: pd.DataFrame,
@@ -349,44 +406,41 @@ def compared(
     """Compare the wells of one region with all others, measure by measure.
 
     A well's difference is that from its perturbation's wells outside the region, or, where there are
-    none, from the treated wells (the negative controls) there. It must be more than chance (`region_z`,
-    against `usual`, the differences of wells from their like), enough to matter (`region_shift`), and
-    on the same side in four wells of five. A perturbation with all its several wells in the region says
-    nothing about the region.
+    none, from the treated wells (the negative controls) there. The median of the differences must be
+    more than chance (`region_z`, in standard deviations of what as many wells from outside give), enough
+    to matter (`region_shift`), and on the same side in four wells of five. A perturbation with all its
+    several wells in the region says nothing about the region.
 
     Returns:
         A row of the table of flags for each measure that differs; none when fewer than `least` wells are
         left inside or outside.
     """
-    there = table[~region]
     sample = contents["sample"]
     replicated = (sample != "") & sample.duplicated(keep=False)
     confined = replicated & ~sample.isin(set(sample[~region]))
-    here = table[region & ~confined]
-    if min(len(here), len(there)) < least:
+    # The median of few unlike wells is no reference.
+    like = contents["kind"].map(contents["kind"][~region].value_counts()).fillna(0)
+    members = table.index[region & ~confined & (replicated | (like >= LEAST_OUTSIDE))]
+    if len(members) < least or (~region).sum() < LEAST_OUTSIDE:
         return []
-    kinds = there.groupby(contents["kind"][~region]).median()
-    expected = kinds.reindex(contents.loc[here.index, "kind"]).set_axis(here.index)
-    named = there[sample[~region] != ""]
-    samples = named.groupby(sample[named.index]).median()
-    known = here.index[sample[here.index].isin(samples.index)]
-    expected.loc[known] = samples.loc[sample[known]].to_numpy()
+    away = table.loc[members] - expected_outside(table, contents, region).loc[members]
+    chance = by_chance(usual, ~replicated, region, members)
     found = []
-    for measure in table:
-        away, others = (here - expected)[measure].dropna(), usual.loc[~region, measure].dropna()
-        if min(len(away), len(others)) < least:
+    for at, measure in enumerate(table):
+        differences = away[measure].dropna()
+        if len(differences) < least:
             continue
-        shift = away.median() - others.median()
-        error = MEDIAN_ERROR * spread(others) * np.sqrt(1 / len(away) + 1 / len(others))
-        same_side = (np.sign(away - others.median()) == np.sign(shift)).mean()
+        shift = differences.median() - np.nanmedian(chance[:, at])
+        z = shift / max(np.nanstd(chance[:, at]), 1e-9)
+        same_side = (np.sign(differences) == np.sign(shift)).mean()
         focus = measure.startswith("PowerLogLogSlope_")
         size = shift if focus else np.expm1(shift)
         limit = limits["focus_shift"] if focus else limits["region_shift"]
-        if abs(shift) > limits["region_z"] * error and abs(size) > limit and same_side >= 0.8:
+        if abs(z) > limits["region_z"] and abs(size) > limit and same_side >= 0.8:
             told = f"{size:+.2f}" if focus else f"{100 * size:+.0f} %"
             reason = (
-                f"{measure} differs from the rest of the plate by {told} (median of {len(away)} wells, each "
-                f"against its like; robust z {shift / error:.1f})"
+                f"{measure} differs from the rest of the plate by {told} (median of {len(differences)} "
+                f"wells, each against its like; z {z:.1f})"
             )
             found.append({"measure": measure, "value": size, "limit": limit, "reason": reason})
     return found
@@ -442,7 +496,8 @@ def quality(
         `sites` with robust z-scores and flags, `wells`, `flags` and `summary`.
     """
     sites = sites.reset_index(drop=True)
-    found = site_flags(sites, limits)
+    samples = known.set_index("well")["broad_sample"].reindex(sites["Metadata_Well"]).fillna("")
+    found = site_flags(sites, samples.set_axis(sites.index), limits)
     of_site: dict[tuple[str, str], list[str]] = {}
     for row in found:
         of_site.setdefault((row["Metadata_Well"], row["Metadata_Site"]), []).append(row["flag"])

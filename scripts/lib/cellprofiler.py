@@ -251,7 +251,8 @@ def run_cellprofiler(
         except subprocess.TimeoutExpired as error:
             raise InputError(
                 f"{about}: CellProfiler was stopped after {timeout} s. Its last words in {log.name}:\n"
-                f"{last_words(log.name)}\nGive it more time in the config (cellprofiler.timeout), or more chunks."
+                f"{last_words(log.name)}\nGive it more time in the config (cellprofiler.timeout), or more "
+                "chunks."
             ) from error
         said = done.read_text().strip() if done.exists() else "nothing"
     if status != 0 or said != "Complete":

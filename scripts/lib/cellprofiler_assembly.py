@@ -32,6 +32,17 @@ class Assembly:
         module.show_window = False
         self.pipeline.add_module(module)
 
+    def take(self, path, choose):
+        """Append the modules of the pipeline at `path` that `choose(modules, pipeline)` gives."""
+        from cellprofiler_core.pipeline import Pipeline
+
+        own = Pipeline()
+        own.load(str(path))
+        for module in choose(own.modules(), own):
+            module.set_module_num(len(self.pipeline.modules()) + 1)
+            module.show_window = False
+            self.pipeline.add_module(module)
+
     def write(self, path):
         """Write the pipeline, whole or not at all."""
         part = path.with_name(f".{path.name}.part")

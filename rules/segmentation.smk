@@ -1,0 +1,99 @@
+# The segmentation check: nuclei and cells of a few wells, with their outlines, before anything is measured.
+
+CHECK = "workspace/segmentation_check/{batch}/{plate}"
+CHECKED_OBJECTS = [name for name in OBJECTS if name != "Cytoplasm"]
+
+
+rule segmentation_sites:
+    input:
+        load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+        plate_map=plate_map,
+        annotation=annotation,
+    output:
+        load_data=f"{CHECK}/load_data_with_illum.csv",
+        wells=f"{CHECK}/wells.csv",
+    log:
+        "logs/segmentation_sites/{batch}/{plate}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        plate="{plate}",
+        gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
+        column=CONFIG["controls"]["column"],
+        negcon=CONFIG["controls"]["negcon"],
+        options={name: CONFIG["segmentation"][name] for name in ("wells", "named", "seed")},
+        code=code_digest("segmentation_sites.py"),
+    message:
+        "{wildcards.plate}: wells for the segmentation check"
+    script:
+        "../scripts/segmentation_sites.py"
+
+
+rule segmentation_objects:
+    input:
+        environment=environment_ready,
+        pipeline=rules.segmentation_pipeline.output.pipeline,
+        functions=rules.illumination.output.functions,
+        load_data=rules.segmentation_sites.output.load_data,
+    output:
+        tables=directory(f"{CHECK}/objects"),
+    log:
+        "logs/segmentation_objects/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/segmentation_objects/{batch}/{plate}.tsv"
+    conda:
+        "../envs/cellprofiler.yaml"
+    container:
+        IN_CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+    params:
+        objects=CHECKED_OBJECTS,
+        timeout=CONFIG["cellprofiler"]["timeout"] * 60,
+        plugins=PLUGINS,
+        plugins_code=digest_of(PLUGIN_FILES),
+        code=code_digest("features.py"),
+    message:
+        "{wildcards.plate}: finding nuclei and cells for the segmentation check"
+    shell:
+        f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
+        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects}"
+        " --chunk 0 --chunks 1 {params.plugins} --timeout {params.timeout}"
+        " --threads {threads} --log {log:q} --output {output.tables:q}"
+
+
+rule segmentation_montage:
+    input:
+        tables=rules.segmentation_objects.output.tables,
+        load_data=rules.segmentation_sites.output.load_data,
+        wells=rules.segmentation_sites.output.wells,
+        functions=rules.illumination.output.functions,
+    output:
+        montage=picture("segmentation/montage", "segmentation_montage"),
+        wells=directory(f"{QUALITY}/pictures/segmentation/wells"),
+        objects=f"{QUALITY}/pictures/segmentation/objects.csv",
+    log:
+        "logs/segmentation_montage/{batch}/{plate}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(20),
+    params:
+        channels=CHANNELS,
+        nuclei=ASSAY["nuclei"]["channel"] if ASSAY else "",
+        cells=ASSAY.get("cells", {}).get("channel") if ASSAY else None,
+        apply=APPLIED,
+        pixel_size=CONFIG["images"]["pixel_size"],
+        code=code_digest("segmentation_montage.py"),
+    message:
+        "{wildcards.plate}: outlines of nuclei and cells"
+    script:
+        "../scripts/segmentation_montage.py"

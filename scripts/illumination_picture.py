@@ -1,0 +1,145 @@
+"""Draw a plate's illumination functions, and the shading across the field that they remove.
+
+The shading is that of the mean of a sample of the plate's images, each divided by its own mean, before and
+after they are corrected: the mean of each part of the field across (columns) and down (rows), as a share of
+the whole field's mean. What is left in the corrected one is where cells happen to lie (the less, the more
+images there are), and what the function missed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.drawing import COLOURS, save_png, use_style
+from lib.logs import logged
+from lib.pictures import corrected, image_path, read_function, read_image
+from lib.tables import whole
+
+PIXELS = 48e6  # of a channel that are read, in at least and at most so many sites, evenly over the plate
+SITES = 48, 192
+PARTS = 10  # of the field in which the shading is told
+BEFORE, AFTER = COLOURS[1], COLOURS[0]
+DIRECTIONS = {"across": 0, "down": 1}
+ENDS = {"across": ["left", "", "right"], "down": ["top", "", "bottom"]}
+
+
+def profile(image: np.ndarray, direction: str) -> np.ndarray:
+    """Mean of each of `PARTS` strips of a field, as a share of the field's mean."""
+    line = image.mean(axis=DIRECTIONS[direction])
+    parts = np.array([part.mean() for part in np.array_split(line, min(PARTS, len(line)))])
+    return parts / parts.mean() if parts.mean() else parts
+
+
+def mean_images(
+    rows: Sequence[Mapping[str, str]], channel: str, function: np.ndarray, apply: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of a channel's images, as they are and corrected; one image is in memory at a time."""
+    before, after = np.zeros(function.shape), np.zeros(function.shape)
+    for row in rows:
+        image = read_image(image_path(row, channel))
+        changed = corrected(image, function, apply)
+        before += image / max(image.mean(), 1e-9)
+        after += changed / max(changed.mean(), 1e-9)
+    return before / len(rows), after / len(rows)
+
+
+def shading(
+    images: pd.DataFrame, functions: Mapping[str, np.ndarray], apply: str, sites: int = SITES
+) -> pd.DataFrame:
+    """The shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`."""
+    rows = images.iloc[np.unique(np.linspace(0, len(images) - 1, sites).round().astype(int))].to_dict(
+        "records"
+    )
+    found = []
+    for channel, function in functions.items():
+        before, after = mean_images(rows, channel, function, apply)
+        for direction in DIRECTIONS:
+            values = profile(before, direction), profile(after, direction)
+            found.append(
+                pd.DataFrame(
+                    {
+                        "channel": channel,
+                        "direction": direction,
+                        "position": (np.arange(len(values[0])) + 0.5) / len(values[0]),
+                        "before": values[0],
+                        "after": values[1],
+                    }
+                )
+            )
+    return pd.concat(found, ignore_index=True)
+
+
+def draw(plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, sites: int) -> Figure:
+    """A column a channel: the function with its range, and the shading across and down the field."""
+    figure, grid = plt.subplots(
+        3, len(functions), figsize=(max(5.0, 2.3 * len(functions)), 6.2), squeeze=False, layout="constrained"
+    )
+    figure.suptitle(
+        f"Plate {plate}: illumination functions, and the shading of the mean of {sites} images",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+        fontweight="bold",
+    )
+    limit = 1.1 * max(0.02, (table[["before", "after"]] - 1).abs().max(axis=None))
+    for column, (channel, function) in enumerate(functions.items()):
+        step = max(1, max(function.shape) // 300)
+        shown = function[::step, ::step]
+        image = grid[0, column].imshow(shown, cmap="viridis")
+        bar = figure.colorbar(image, ax=grid[0, column], fraction=0.046, pad=0.03)
+        bar.ax.tick_params(labelsize=6.5)
+        bar.outline.set_visible(False)
+        grid[0, column].set_title(f"{channel}: {function.min():.3g} to {function.max():.3g}", fontsize=8.5)
+        grid[0, column].set_axis_off()
+        for axes, direction in zip(grid[1:, column], DIRECTIONS, strict=True):
+            part = table[(table["channel"] == channel) & (table["direction"] == direction)]
+            axes.axhline(0, color="0.7", linewidth=0.7)
+            for name, colour, dashes in (("before", BEFORE, "--"), ("after", AFTER, "-")):
+                axes.plot(part["position"], 100 * (part[name] - 1), dashes, color=colour, label=name)
+            axes.set_ylim(-100 * limit, 100 * limit)
+            axes.set_xticks([0, 0.5, 1], ENDS[direction])
+            axes.tick_params(labelsize=7)
+            left = [f"{part[name].max() / part[name].min() - 1:.0%}" for name in ("before", "after")]
+            axes.set_title(f"{direction}: {left[0]} → {left[1]}", fontsize=8)
+            if column == 0:
+                axes.set_ylabel("from the field's mean (%)", fontsize=7.5)
+            else:
+                axes.set_yticklabels([])
+    grid[1, 0].legend(fontsize=7)
+    return figure
+
+
+def main(
+    images: pd.DataFrame,
+    channels: Sequence[Mapping[str, Any]],
+    files: Sequence[str],
+    apply: str,
+    outputs: Mapping[str, str | Path],
+) -> None:
+    """Draw the `picture` and write the table of `shading`."""
+    use_style()
+    names = [channel["name"] for channel in channels]
+    functions = {name: read_function(file) for name, file in zip(names, files, strict=True)}
+    pixels = next(iter(functions.values())).size
+    sites = min(len(images), int(np.clip(PIXELS / pixels, *SITES)))
+    table = shading(images, functions, apply, sites)
+    with whole(outputs["shading"]) as part:
+        table.to_csv(part, index=False)
+    plate = images["Metadata_Plate"].iloc[0]
+    save_png(draw(plate, functions, table, sites), outputs["picture"])
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            pd.read_csv(snakemake.input.load_data, dtype=str),
+            snakemake.params.channels,
+            snakemake.input.functions,
+            snakemake.params.apply,
+            dict(snakemake.output.items()),
+        )

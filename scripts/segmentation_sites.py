@@ -1,0 +1,61 @@
+"""Choose the wells of a segmentation check: a list of images with one site of each.
+
+Half of the wells are negative controls, the others treated wells with different perturbations, drawn by lot;
+or the wells that the config names.
+"""
+
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from annotate import known_wells, read_annotation, read_plate_map
+from lib.logs import logged
+from lib.pictures import chosen_wells, name_of
+from lib.tables import whole
+from lib.wells import well_name
+
+
+def candidates(images: pd.DataFrame, known: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The wells with images: `well`, `kind` (control type, or ""), `sample`, `rank`, `name`."""
+    about = known.set_index("well").reindex(images["Metadata_Well"].unique())
+    texts = {name: about[name].fillna("") if name in about else "" for name in (column, "broad_sample")}
+    return pd.DataFrame(
+        {
+            "well": about.index,
+            "kind": texts[column],
+            "sample": texts["broad_sample"],
+            "rank": 0,
+            "name": [name_of(row) for row in about.to_dict("records")],
+        }
+    ).reset_index(drop=True)
+
+
+def main() -> None:
+    """Write the images and the names of the chosen wells."""
+    params, inputs = snakemake.params, snakemake.input
+    images = pd.read_csv(inputs.load_data, dtype=str)
+    annotation = read_annotation(inputs.annotation, params.gene) if inputs.annotation else None
+    wells = candidates(images, known_wells(read_plate_map(inputs.plate_map), annotation), params.column)
+    number = params.options["wells"]
+    rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])
+    named = [well_name(well) for well in params.options["named"]]
+    controls = min(number - number // 2, int((wells["kind"] == params.negcon).sum()))
+    of_controls = wells[wells["kind"].isin(["", params.negcon])]
+    chosen = chosen_wells(
+        wells if named else of_controls, named, controls, number - controls, params.negcon, rng
+    )
+    order = {well: at for at, well in enumerate(chosen)}
+    first = images[images["Metadata_Well"].isin(order)].drop_duplicates("Metadata_Well")
+    first = first.sort_values("Metadata_Well", key=lambda names: names.map(order))
+    for output, table in (
+        (snakemake.output.load_data, first),
+        (snakemake.output.wells, wells.set_index("well").loc[chosen].reset_index()),
+    ):
+        with whole(output) as part:
+            table.to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()
