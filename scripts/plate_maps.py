@@ -28,7 +28,7 @@ TREATMENT, EMPTY = "treatment", "empty"
 FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
 ACROSS = {True: 2, False: 3}  # so many of them in a row
-# Colour and shape of a kind of well; further control types take the rest in turn.
+# Colour and shape of a kind of well; further control types take the rest.
 NEGATIVE = (BLUES[0], "s")
 TREATED = ("#BBBBBB", "o")
 NOTHING = ("white", "o")
@@ -99,6 +99,20 @@ def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataF
     return pd.concat(tables, ignore_index=True)
 
 
+def told_apart(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
+    """`wells` with no more control types than there are looks.
+
+    A column with more values than that (the compounds' names, of which one is the negative control) says
+    which wells are negative controls, and no more.
+    """
+    others = set(wells["control_type"]) - {TREATMENT, negcon, EMPTY}
+    if len(others) <= len(CONTROLS):
+        return wells
+    return wells.assign(
+        control_type=wells["control_type"].mask(wells["control_type"].isin(others), TREATMENT)
+    )
+
+
 def phases(
     parts: Sequence[tuple[Mapping[str, str], pd.DataFrame, pd.DataFrame]], column: str, negcon: str
 ) -> pd.DataFrame:
@@ -156,7 +170,7 @@ def looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
     """Colour and shape of each kind of well."""
     found = {TREATMENT: TREATED, negcon: NEGATIVE, EMPTY: NOTHING}
     others = [kind for kind in order if kind not in found]
-    return found | {kind: CONTROLS[i % len(CONTROLS)] for i, kind in enumerate(others)}
+    return found | dict(zip(others, CONTROLS, strict=False))
 
 
 def plate_size(wells: Sequence[str]) -> tuple[int, int]:
@@ -282,6 +296,7 @@ def main(
         metadata = read_metadata(path)
         parts.append((plate, wells_of_plate(metadata, plate, controls, group), metadata))
     wells = layouts([(plate, of_plate) for plate, of_plate, _ in parts])
+    wells = told_apart(wells, controls["negcon"])
     clinical = phases(parts, clinical_phase, controls["negcon"])
     save(draw(wells, clinical, controls["negcon"]), [outputs["png"], outputs["svg"]])
     numbers = pd.concat([counts(wells, controls["negcon"]), clinical], ignore_index=True)[COLUMNS]

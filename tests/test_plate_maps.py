@@ -6,7 +6,18 @@ import pytest
 
 from lib.tables import write_profiles
 from lib.wells import row_name, row_number
-from plate_maps import counts, draw, kinds, layouts, looks, main, phases, plate_size, wells_of_plate
+from plate_maps import (
+    counts,
+    draw,
+    kinds,
+    layouts,
+    looks,
+    main,
+    phases,
+    plate_size,
+    told_apart,
+    wells_of_plate,
+)
 
 CONTROLS = {"column": "control_type", "negcon": "negcon"}
 GROUP = "Metadata_broad_sample"
@@ -47,6 +58,14 @@ def test_another_column_and_word_for_controls():
     assert wells["control_type"].tolist() == ["DMSO", "treatment"]
     without = wells_of_plate(table, COMPOUND, {"column": "nowhere", "negcon": "DMSO"}, GROUP)
     assert without["control_type"].tolist() == ["treatment", "treatment"]
+
+
+def test_a_column_of_names_marks_the_negative_controls_alone():
+    names = [("A01", "DMSO", "DMSO"), *((f"B{i:02d}", f"compound {i}", f"c{i}") for i in range(1, 9))]
+    wells = layouts([of_plate(names)[:2]])
+    assert told_apart(wells, "DMSO")["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
+    few = layouts([of_plate(names[:5])[:2]])
+    assert told_apart(few, "DMSO")["control_type"].tolist() == few["control_type"].tolist()
 
 
 def test_plates_of_one_map_share_a_panel_and_no_well_is_lost():
