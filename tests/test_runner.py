@@ -13,11 +13,14 @@ import numpy as np
 import PIL.Image
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import compare_cellprofiler
 import features
+import single_cells
 from lib.cellprofiler import cellprofiler_environment as environment_variables
 from lib.cellprofiler import run_cellprofiler
+from lib.cellprofiler_output import chunk_folders
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 
@@ -306,3 +309,47 @@ def test_memory_does_not_grow_with_the_sites(plate, run):
         )
         peaks.append(int(done.stdout.splitlines()[-1]) / 1024)
     assert peaks[1] - peaks[0] < 8, peaks
+
+
+def test_the_plates_cells_are_those_of_the_command_lines_tables(everything, tmp_path):
+    joined = {}
+    for engine, folder in everything.items():
+        outputs = {name: str(tmp_path / f"{engine}_{name}.parquet") for name in ("cells", "image", "sites")}
+        parameters = {
+            "plate": "P1",
+            "batch": "B",
+            "compartments": ["Nuclei"],
+            "site_pattern": None,
+            "bad_sites": "error",
+        }
+        single_cells.main(chunk_folders([folder], ["Nuclei"]), outputs, parameters)
+        joined[engine] = [pl.read_parquet(outputs[name]) for name in ("cells", "image")]
+    (cells, images), (found, found_images) = joined.values()
+    assert cells.shape == (8, found.width)
+    assert_frame_equal(found, cells, rel_tol=1e-6, abs_tol=1e-9)
+    assert_frame_equal(found_images, images, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def test_every_module_of_cellprofiler_is_found_on_demand(cellprofiler_environment, tmp_path):
+    code = f"""
+import sys
+sys.path[:0] = [{str(SCRIPTS)!r}]
+sys.path.append({str(PLUGINS)!r})
+from cellprofiler_runner import starting
+starting.start({str(PLUGINS)!r}, {str(tmp_path)!r}, {str(tmp_path)!r}, "load_data.csv")
+from cellprofiler_core.constants.modules import all_modules, builtin_modules
+from cellprofiler_core.pipeline import Pipeline
+import cellprofiler.modules
+for name in (*builtin_modules.values(), *cellprofiler.modules.builtin_modules.values()):
+    assert Pipeline.instantiate_module(name).module_name == name
+print(*[module.__module__ for module in all_modules.values() if "." not in module.__module__])
+"""
+    done = subprocess.run(
+        [cellprofiler_environment / "bin" / "python", "-c", code],
+        env=environment_variables(1),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) >= {path.stem for path in PLUGINS.glob("*.py")}
