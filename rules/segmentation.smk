@@ -58,13 +58,15 @@ rule segmentation_objects:
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
+        engine=ENGINE,
+        engine_code=ENGINE_CODE,
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: finding nuclei and cells for the segmentation check"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects}"
-        " --chunk 0 --chunks 1 {params.plugins} --timeout {params.timeout}"
+        " --chunk 0 --chunks 1 --engine {params.engine} {params.plugins} --timeout {params.timeout}"
         " --threads {threads} --log {log:q} --output {output.tables:q}"
 
 

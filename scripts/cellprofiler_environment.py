@@ -86,7 +86,8 @@ def build(folder, log):
     make_way(folder)
     uv = [sys.executable, "-m", "uv"]
     install = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
-    install += ["--require-hashes", "--no-build-isolation"]
+    # Compiled now, or each job compiles 1,800 files where Python may not write what it compiled.
+    install += ["--require-hashes", "--no-build-isolation", "--compile-bytecode"]
     step(ABOUT, [*uv, "venv", "--python", source, str(folder)], environment, log)
     # numpy 1 and Cython must be there before javabridge and centrosome are compiled against them.
     step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)

@@ -107,10 +107,12 @@ def check_objects(table, images, plate):
             "table."
         )
     counted = f"Count_{table.stem}"
+    expected = {number: int(float(row[counted])) for number, row in images.items() if counted in row}
     wrong = [
-        f"{row['Metadata_Well']} site {row['Metadata_Site']} ({objects[number]} of {row[counted]})"
-        for number, row in images.items()
-        if counted in row and int(float(row[counted])) != objects[number]
+        f"{images[number]['Metadata_Well']} site {images[number]['Metadata_Site']} "
+        f"({objects[number]} of {count})"
+        for number, count in expected.items()
+        if count != objects[number]
     ]
     if wrong:
         raise InputError(f"Plate {plate}: {table.name} is not whole: {listed(wrong)}.")

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import ImageColor
 
+from lib.chunk_tables import image_rows, table_of
 from lib.errors import InputError
 from lib.logs import logged
 from lib.pictures import (
@@ -84,7 +85,7 @@ def main(
     """Draw the montage and the pictures of the wells, and count the objects.
 
     Args:
-        folder: what CellProfiler wrote: Image.csv and the folder `outlines`.
+        folder: what CellProfiler wrote: the table Image and the folder `outlines`.
         images: the image table of the sites.
         wells: what is in the wells: `well`, `kind`, `name`.
         channels: that of the `nuclei` and, where they are found in an image, that of the `cells`.
@@ -95,7 +96,7 @@ def main(
     rows = images.to_dict("records")
     about = wells.fillna("").set_index("well")
     files = outline_files(folder / "outlines")
-    counted = pd.read_csv(folder / "Image.csv", dtype={"Metadata_Well": str}).set_index("Metadata_Well")
+    counted = pd.DataFrame(image_rows(table_of(folder, "Image"))).set_index("Metadata_Well")
     plate = rows[0]["Metadata_Plate"]
     target = Path(outputs["wells"])
     shutil.rmtree(target, ignore_errors=True)
@@ -111,7 +112,9 @@ def main(
         if not lines:
             raise InputError(f"Plate {plate}: {folder}/outlines has no outlines of well {well}, site {site}.")
         kinds = {
-            name: int(counted.at[well, name]) for name in ("Count_Nuclei", "Count_Cells") if name in counted
+            name: int(float(counted.at[well, name]))
+            for name in ("Count_Nuclei", "Count_Cells")
+            if name in counted
         }
         objects.append({"Metadata_Plate": plate, "Metadata_Well": well, "Metadata_Site": site, **kinds})
         said = ", ".join(f"{n} {name.removeprefix('Count_').lower()}" for name, n in kinds.items())

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from conftest import PROJECT, snakemake
+from lib.chunk_tables import read_arrow
 from lib.tables import read_profiles
 
 FOLDER = Path(__file__).parent / "configs" / "cpjump1_fields"
@@ -35,8 +36,8 @@ UNUSED = {
 
 @pytest.fixture(scope="module")
 def results(shared):
-    """The results of the workflow on the four fields, with CellProfiler's own modules."""
-    snakemake("--configfile", FOLDER / "config.yaml", "--config", "cellprofiler={accelerate: false}")
+    """The results of the workflow on the four fields, with the runner and the accelerated modules."""
+    snakemake("--configfile", FOLDER / "config.yaml")
     return PROJECT / "results" / "cpjump1_fields"
 
 
@@ -46,7 +47,7 @@ def tables(results):
     folder = results / "workspace/analysis" / BATCH / "FIELDS/analysis"
     return {
         name: pl.concat(
-            [pl.read_csv(folder / f"chunk_{k}" / f"{name}.csv", infer_schema_length=None) for k in range(2)],
+            [pl.from_arrow(read_arrow(folder / f"chunk_{k}" / f"{name}.arrow")) for k in range(2)],
             how="vertical_relaxed",
         )
         for name in (*TABLES, "Image")

@@ -203,3 +203,11 @@ def test_an_edited_features_script_reruns_features(copy, edit):
     counted = jobs(copy)
     assert counted["features"] == PLATES
     assert counted["illumination"] == 0
+
+
+def test_an_edited_runner_reruns_what_it_ran(copy, edit):
+    edit("scripts/run_cellprofiler.py", "cannot be loaded", "could not be loaded")
+    counted = jobs(copy)
+    assert counted["features"] == PLATES
+    assert counted["illumination"] == PLATES
+    assert counted["load_data"] == 0

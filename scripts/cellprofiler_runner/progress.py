@@ -17,6 +17,7 @@ class Progress:
         self.path = None if path is None else Path(path)
         self.of = None
         self.number = 0
+        self.at_site = False
         self.began = self.site_began = time.time()
         self.place = {}
         self.module = None
@@ -25,15 +26,16 @@ class Progress:
         """Go on to a site; `metadata`: its plate, well and site, as far as known."""
         self.finish_site()
         self.number += 1
+        self.at_site = True
         self.site_began = time.time()
         self.place = {"image_number": int(image_number), **metadata}
 
     def finish_site(self):
         """Say that the site in hand is done."""
-        if self.place:
+        if self.at_site:
             seconds = time.time() - self.site_began
             print(f"Done: {self} in {seconds:.1f} s", flush=True)
-        self.place = {}
+        self.at_site = False
 
     def in_module(self, name, sites):
         """Note the module that begins, of a run over `sites` sites."""
@@ -41,7 +43,7 @@ class Progress:
         self.write("running")
 
     def __str__(self):
-        if not self.place:
+        if not self.at_site:
             return "no site"
         named = [f"{name} {self.place[name]}" for name in ("plate", "well", "site") if name in self.place]
         number = f"ImageNumber {self.place['image_number']}, {self.number} of {self.of}"

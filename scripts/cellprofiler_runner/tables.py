@@ -96,9 +96,8 @@ class Tables:
     def export_others(self, module, workspace):
         """What a module writes at the end of a run, without the tables that are written here."""
         for name, group in data_sets(module, ()):
-            wanted = name == EXPERIMENT or (
-                name == RELATIONSHIPS and name in workspace.measurements.get_object_names()
-            )
+            # Relationships are no measurement type: exported where the module lists them.
+            wanted = name == EXPERIMENT or (name == RELATIONSHIPS and group is not None)
             if wanted:
                 module.run_objects([name], workspace, group)
 
