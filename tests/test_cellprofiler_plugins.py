@@ -130,7 +130,8 @@ def test_common_images_need_no_java(images):
     without = {image["file"] for image in images if image["without_java"]}
     common = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "big_endian", "tiled", "pages", "imagej")
     assert {f"{name}_{bits}.tif" for name in common for bits in (8, 16)} <= without
-    assert {"grey_8.png", "grey_16.png", "palette_same.tif"} <= without
+    assert {f"tiff_lzw_predictor_{bits}.tif" for bits in (8, 16)} <= without
+    assert {"grey_8.png", "grey_16.png", "palette_same.tif", "bits_12_in_16.tif"} <= without
     assert {image["file"] for image in images if image["file"].startswith(("r01", "AS_"))} <= without
     assert not without & {
         "palette_green.tif",
@@ -138,4 +139,11 @@ def test_common_images_need_no_java(images):
         "ome_16.ome.tif",
         "white_is_zero_8.tif",
         "float32.tif",
+        "float_scaled_16.tif",
+        "bigtiff_16.tif",
+        "jpeg_inside.tif",
+        "grey.jpg",
+        "palette.png",
+        "bits_1.tif",
+        "array_16.npy",
     }
