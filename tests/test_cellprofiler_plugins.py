@@ -103,6 +103,15 @@ def test_modules_work_where_nothing_can_be_cached_beside_them(python, tmp_path):
     assert list((tmp_path / "cache").rglob("ranking.radix_order*.nbi"))
 
 
+def test_resized_images_are_the_same_to_the_last_bit(python):
+    lines = run_in(python, TESTS / "plugins_resize.py", PLUGINS).splitlines()
+    results = [json.loads(line) for line in lines if line.startswith("{")]
+    assert len(results) >= 50
+    assert [result["case"] for result in results if not result["same"]] == []
+    # Masked, in colours, binary, otherwise interpolated, shrunk to one pixel: the built-in module.
+    assert sum(not result["fast"] for result in results) == 6
+
+
 @pytest.mark.parametrize("limit", [0, 200, 100_000_000])
 def test_measurements_in_memory_are_those_of_the_file(python, limit):
     assert run_in(python, TESTS / "plugins_store.py", PLUGINS, str(limit)).splitlines()[-1] == "same"

@@ -65,6 +65,38 @@ def test_simulated(simulated):
     refuse_differences(tables, 5_000)
 
 
+def both_ways(environment: Path, pipeline: Path, load_data: Path, folder: Path, rows: tuple[int, int]):
+    """Run a pipeline as it is and accelerated; gives the two folders of what it wrote."""
+    kinds = {"stock": None, "platewise": SCRIPTS / "cellprofiler_plugins"}
+    for engine, plugins in kinds.items():
+        output = folder / engine
+        output.mkdir()
+        with (folder / f"{engine}.log").open("w") as log:
+            run_cellprofiler(
+                str(environment / "bin" / "cellprofiler"),
+                pipeline,
+                load_data,
+                output,
+                log,
+                engine,
+                rows=rows,
+                engine=engine,
+                plugins=plugins,
+            )
+    return folder / "stock", folder / "platewise"
+
+
+def test_illumination_functions_are_the_same(simulated, cellprofiler_environment, tmp_path):
+    results, _ = simulated
+    (load_data,) = results.glob("workspace/load_data_csv/*/*/load_data.csv")
+    pipeline = results / "workspace/pipelines/illumination.cppipe"
+    stock, fast = both_ways(cellprofiler_environment, pipeline, load_data, tmp_path, (1, 6))
+    files = sorted(path.name for path in stock.glob("*.npy"))
+    assert files == ["IllumAGP.npy", "IllumDNA.npy", "IllumRNA.npy"]
+    for file in files:
+        np.testing.assert_array_equal(np.load(fast / file), np.load(stock / file), err_msg=file)
+
+
 @pytest.fixture(scope="module")
 def users(simulated, cellprofiler_environment, tmp_path_factory):
     """A user's pipeline run as it is and accelerated; the two folders of what it wrote."""
@@ -76,23 +108,7 @@ def users(simulated, cellprofiler_environment, tmp_path_factory):
     script = TESTS / "plugins_pipeline.py"
     subprocess.run([python, script, SCRIPTS, analysis, pipeline], check=True, capture_output=True)
     (load_data,) = results.glob("workspace/load_data_csv/*/*/load_data_with_illum.csv")
-    kinds = {"stock": None, "platewise": SCRIPTS / "cellprofiler_plugins"}
-    for engine, plugins in kinds.items():
-        output = folder / engine
-        output.mkdir()
-        with (folder / f"{engine}.log").open("w") as log:
-            run_cellprofiler(
-                str(cellprofiler_environment / "bin" / "cellprofiler"),
-                pipeline,
-                load_data,
-                output,
-                log,
-                engine,
-                rows=(1, 2),
-                engine=engine,
-                plugins=plugins,
-            )
-    return folder / "stock", folder / "platewise"
+    return both_ways(cellprofiler_environment, pipeline, load_data, folder, (1, 2))
 
 
 def test_a_users_pipeline_with_other_modules_runs_unchanged(users):
