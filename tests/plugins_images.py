@@ -13,6 +13,7 @@ import cellprofiler_core.preferences
 cellprofiler_core.preferences.set_headless()
 cellprofiler_core.preferences.set_awt_headless(True)
 
+import javabridge  # noqa: E402
 import numpy as np  # noqa: E402
 import PIL.Image  # noqa: E402
 import tifffile  # noqa: E402
@@ -35,6 +36,8 @@ def write_files(folder):
         image = PIL.Image.fromarray(pixels)
         for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits"):
             image.save(path(f"{compression}_#.tif"), compression=compression)
+        for compression in ("tiff_lzw", "tiff_adobe_deflate"):  # differences along each row
+            image.save(path(f"{compression}_predictor_#.tif"), compression=compression, tiffinfo={317: 2})
         tifffile.imwrite(path("big_endian_#.tif"), pixels, byteorder=">", metadata=None)
         tifffile.imwrite(path("little_endian_#.tif"), pixels, byteorder="<", metadata=None)
         tifffile.imwrite(path("tiled_#.tif"), np.tile(pixels, (3, 3)), tile=(16, 16), metadata=None)
@@ -55,6 +58,9 @@ def write_files(folder):
         pages = np.stack([pixels, pixels[::-1], pixels[:, ::-1]])
         tifffile.imwrite(path("pages_#.tif"), pages, photometric="minisblack", metadata=None)
         files += [(files[-1][0], 1), (files[-1][0], 2)]
+        tifffile.imwrite(path("float_scaled_#.tif"), pixels / np.float32(7), metadata=None)
+        np.save(folder / f"whole_numbers_{bits}.npy", pixels)
+        files.append((folder / f"whole_numbers_{bits}.npy", None))
         image.save(folder / f"grey_{bits}.png")
         np.save(folder / f"array_{bits}.npy", pixels / 7.0)
         files += [(folder / f"grey_{bits}.png", None), (folder / f"array_{bits}.npy", None)]
@@ -70,15 +76,41 @@ def write_files(folder):
     for name in ("rgb.tif", "rgb.png"):
         colors.save(folder / name)
         files.append((folder / name, None))
-    for kind in (np.float32, np.int16, np.uint32):
+    for name, changed in (
+        ("palette.png", grey.convert("P")),
+        ("alpha.png", grey.convert("LA")),
+        ("bits_1.png", grey.convert("1")),
+        ("bits_1.tif", grey.convert("1")),
+        ("grey.jpg", grey),
+        ("rgb.jpg", colors),
+        ("bitmap.bmp", grey),
+    ):
+        changed.save(folder / name)
+        files.append((folder / name, None))
+    grey.save(folder / "jpeg_inside.tif", compression="jpeg")
+    files.append((folder / "jpeg_inside.tif", None))
+    # 12 bits of a camera in 16 of a file: the numbers are scaled by the 16.
+    PIL.Image.fromarray(wide >> 4).save(folder / "bits_12_in_16.tif", compression="tiff_lzw")
+    files.append((folder / "bits_12_in_16.tif", None))
+    for kind in (np.float32, np.float64, np.int16, np.uint32):
         files.append((folder / f"{np.dtype(kind).name}.tif", None))
         tifffile.imwrite(str(files[-1][0]), wide.astype(kind), metadata=None)
     return files
 
 
+def provided(provider):
+    """The provider's image; None where it cannot read the file."""
+    try:
+        return provider.provide_image(object())
+    except javabridge.JavaException:
+        return None
+
+
 def same(left, right):
-    """Whether two providers gave the same image, scale and digest."""
-    one, other = left.provide_image(None), right.provide_image(object())
+    """Whether two providers gave the same image, scale and digest, or both refused the file."""
+    one, other = provided(left), provided(right)
+    if one is None or other is None:
+        return one is other
     return bool(
         one.pixel_data.shape == other.pixel_data.shape
         and one.pixel_data.dtype == other.pixel_data.dtype

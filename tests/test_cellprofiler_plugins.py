@@ -103,6 +103,15 @@ def test_modules_work_where_nothing_can_be_cached_beside_them(python, tmp_path):
     assert list((tmp_path / "cache").rglob("ranking.radix_order*.nbi"))
 
 
+def test_resized_images_are_the_same_to_the_last_bit(python):
+    lines = run_in(python, TESTS / "plugins_resize.py", PLUGINS).splitlines()
+    results = [json.loads(line) for line in lines if line.startswith("{")]
+    assert len(results) >= 50
+    assert [result["case"] for result in results if not result["same"]] == []
+    # Masked, in colours, binary, otherwise interpolated, shrunk to one pixel: the built-in module.
+    assert sum(not result["fast"] for result in results) == 6
+
+
 @pytest.mark.parametrize("limit", [0, 200, 100_000_000])
 def test_measurements_in_memory_are_those_of_the_file(python, limit):
     assert run_in(python, TESTS / "plugins_store.py", PLUGINS, str(limit)).splitlines()[-1] == "same"
@@ -130,7 +139,8 @@ def test_common_images_need_no_java(images):
     without = {image["file"] for image in images if image["without_java"]}
     common = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "big_endian", "tiled", "pages", "imagej")
     assert {f"{name}_{bits}.tif" for name in common for bits in (8, 16)} <= without
-    assert {"grey_8.png", "grey_16.png", "palette_same.tif"} <= without
+    assert {f"tiff_lzw_predictor_{bits}.tif" for bits in (8, 16)} <= without
+    assert {"grey_8.png", "grey_16.png", "palette_same.tif", "bits_12_in_16.tif"} <= without
     assert {image["file"] for image in images if image["file"].startswith(("r01", "AS_"))} <= without
     assert not without & {
         "palette_green.tif",
@@ -138,4 +148,11 @@ def test_common_images_need_no_java(images):
         "ome_16.ome.tif",
         "white_is_zero_8.tif",
         "float32.tif",
+        "float_scaled_16.tif",
+        "bigtiff_16.tif",
+        "jpeg_inside.tif",
+        "grey.jpg",
+        "palette.png",
+        "bits_1.tif",
+        "array_16.npy",
     }

@@ -4,10 +4,12 @@ Makes a synthetic plate of chunks (Cells, Cytoplasm and Nuclei tables), then run
 its own:
 
 * streamed: join the chunks into one single-cell Parquet file, mean per well, mad_robustize to all wells;
-* pycytominer: read and merge the same chunks in pandas, `aggregate`, `normalize`;
-* pycytominer from the joined table: the same, from the Parquet file of the first.
+* SingleCells: pycytominer's single-cell path, `SingleCells.aggregate_profiles` on a SQLite file and
+  `normalize`. Writing the same tables into the SQLite file is timed as a step of its own;
+* pandas: read and merge the same chunks in pandas, all in memory, `aggregate`, `normalize`;
+* pandas from the joined table: the same, from the Parquet file of the first.
 
-Prints seconds (by the clock and of the processor) and peak memory of both, and the largest difference
+Prints seconds (by the clock and of the processor) and peak memory of each, and the largest difference
 of the normalized values:
 
     python tests/benchmarks/benchmark_profiles.py                            # a plate: 384 x 200 x 5,800
@@ -18,14 +20,18 @@ import argparse
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -64,11 +70,14 @@ def make_plate(folder: Path, wells: int, cells: int, features: int, table_format
 
 
 def write(table: pd.DataFrame, path: Path, table_format: str) -> None:
-    """Write one table as CellProfiler (csv) or the columnar runner (parquet) does."""
+    """Write one table as CellProfiler's command line (csv) or the runner (arrow) does."""
+    singles = table.columns[table.dtypes == np.float32]
+    table = pa.Table.from_pandas(table.astype(dict.fromkeys(singles, float)))
     if table_format == "csv":
-        table.to_csv(f"{path}.csv", index=False)
-    else:
-        table.to_parquet(f"{path}.parquet", index=False)
+        pl.from_arrow(table).write_csv(f"{path}.csv")
+        return
+    with pa.OSFile(f"{path}.arrow", "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1000)
 
 
 def streamed(folder: Path, threads: int) -> dict[str, float]:
@@ -103,26 +112,73 @@ def streamed(folder: Path, threads: int) -> dict[str, float]:
     return clock.noted
 
 
+def read(chunk: Path, name: str) -> pd.DataFrame:
+    """A chunk's table."""
+    file = chunk / f"{name}.arrow"
+    return pd.read_feather(file) if file.exists() else pd.read_csv(chunk / f"{name}.csv")
+
+
 def merged(chunk: Path) -> pd.DataFrame:
     """A chunk's tables merged in pandas, as pycytominer's `SingleCells.merge_single_cells` does."""
-
-    def read(name: str) -> pd.DataFrame:
-        file = chunk / f"{name}.parquet"
-        return pd.read_parquet(file) if file.exists() else pd.read_csv(chunk / f"{name}.csv")
-
-    table = read("Cytoplasm").add_prefix("Cytoplasm_")
+    table = read(chunk, "Cytoplasm").add_prefix("Cytoplasm_")
     for name in ("Cells", "Nuclei"):
         table = table.merge(
-            read(name).add_prefix(f"{name}_"),
+            read(chunk, name).add_prefix(f"{name}_"),
             left_on=["Cytoplasm_ImageNumber", f"Cytoplasm_Parent_{name}"],
             right_on=[f"{name}_ImageNumber", f"{name}_ObjectNumber"],
         )
-    return read("Image").merge(table, left_on="ImageNumber", right_on="Cytoplasm_ImageNumber")
+    return read(chunk, "Image").merge(table, left_on="ImageNumber", right_on="Cytoplasm_ImageNumber")
 
 
-def with_pycytominer(folder: Path, threads: int, joined: bool) -> dict[str, float]:
-    """pycytominer's single-cell path from the chunks, or from the `joined` table; seconds a step."""
-    import pyarrow as pa
+def write_database(chunks: Sequence[Path], path: Path) -> None:
+    """Write the chunks' tables into a SQLite file, as cytominer-database does, with an index."""
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA synchronous = OFF")
+        for name in ("Image", *COMPARTMENTS):
+            for number, chunk in enumerate(chunks):
+                table = read(chunk, name)
+                keys = [column for column in table if column in ("ImageNumber", "ObjectNumber")]
+                if name != "Image":
+                    renamed = {column: f"{name}_{column}" for column in table if column not in keys}
+                    table = table.rename(columns=renamed)
+                table.insert(0, "TableNumber", "1")
+                if not number:
+                    kinds = {"i": "INTEGER", "f": "REAL"}
+                    columns = [
+                        f'"{key}" {kinds.get(kind.kind, "TEXT")}' for key, kind in table.dtypes.items()
+                    ]
+                    database.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+                marks = ", ".join("?" * table.shape[1])
+                rows = zip(*(table[column].tolist() for column in table), strict=True)
+                database.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
+            if name != "Image":
+                database.execute(f"CREATE INDEX of_{name} ON {name} (TableNumber, ImageNumber)")
+
+
+def with_single_cells(folder: Path, threads: int) -> dict[str, float]:
+    """pycytominer's SingleCells from a SQLite file of the chunks' tables; seconds of each step."""
+    from pycytominer import normalize
+    from pycytominer.cyto_utils.cells import SingleCells
+
+    pa.set_cpu_count(threads)
+    clock = Clock()
+    database = folder / "cells.sqlite"
+    write_database(sorted(folder.glob("chunk_*")), database)
+    clock.note("database")
+    cells = SingleCells(f"sqlite:///{database}", aggregation_operation="mean", image_table_name="Image")
+    wells = cells.aggregate_profiles()
+    clock.note("aggregate")
+    features = [name for name in wells if "_F_" in name]
+    keys = ["Metadata_Plate", "Metadata_Well"]
+    result = normalize(wells, features=features, meta_features=keys, samples="all", method="mad_robustize")
+    clock.note("normalize")
+    result[features].to_parquet(folder / "SingleCells.parquet")
+    database.unlink()
+    return clock.noted
+
+
+def with_pandas(folder: Path, threads: int, joined: bool) -> dict[str, float]:
+    """pycytominer with all cells in memory, from the chunks or the `joined` table; seconds a step."""
     from pycytominer import aggregate, normalize
 
     pa.set_cpu_count(threads)
@@ -140,7 +196,7 @@ def with_pycytominer(folder: Path, threads: int, joined: bool) -> dict[str, floa
     clock.note("aggregate")
     result = normalize(wells, features=features, meta_features=keys, samples="all", method="mad_robustize")
     clock.note("normalize")
-    result[features].to_parquet(folder / "pycytominer.parquet")
+    result[features].to_parquet(folder / "pandas.parquet")
     return clock.noted
 
 
@@ -161,10 +217,9 @@ class Clock:
 
 STEPS = {
     "streamed": streamed,
-    "pycytominer": lambda folder, threads: with_pycytominer(folder, threads, joined=False),
-    "pycytominer from the joined table": lambda folder, threads: with_pycytominer(
-        folder, threads, joined=True
-    ),
+    "SingleCells": with_single_cells,
+    "pandas": lambda folder, threads: with_pandas(folder, threads, joined=False),
+    "pandas from the joined table": lambda folder, threads: with_pandas(folder, threads, joined=True),
 }
 
 
@@ -177,25 +232,30 @@ def in_a_process(step: str, folder: Path, threads: int) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(folder: Path, threads: int) -> dict[str, dict[str, float]]:
-    """Both ways side by side, and the largest difference of the normalized values."""
-    results = {step: in_a_process(step, folder, threads) for step in STEPS}
-    ours, theirs = (pd.read_parquet(folder / f"{name}.parquet") for name in ("streamed", "pycytominer"))
-    difference = np.abs(ours.to_numpy() - theirs[ours.columns].to_numpy())
-    scale = np.maximum(1, np.abs(theirs[ours.columns].to_numpy()))
-
-    def total(way: str, kind: str, *without: str) -> float:
-        steps = [name for name in ("join", "read", "aggregate", "normalize") if name not in without]
-        return sum(results[way].get(name + kind, 0) for name in steps)
-
-    compared = {}
-    for kind in ("", "_cpu"):
-        compared[f"times faster{kind}"] = total("pycytominer", kind) / total("streamed", kind)
-        compared[f"times faster from the joined table{kind}"] = total(
-            "pycytominer from the joined table", kind
-        ) / total("streamed", kind, "join")
-    compared["largest_difference"] = float((difference / scale).max())
-    return {**results, "comparison": compared}
+def compare(folder: Path, threads: int, ways: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The ways side by side: `streamed` first, how often it goes into each other, and differences."""
+    results = {step: in_a_process(step, folder, threads) for step in ways}
+    ours = pd.read_parquet(folder / "streamed.parquet")
+    for way in ways[1:]:
+        without = ("join",) if way == "pandas from the joined table" else ()
+        compared = {}
+        for kind in ("", "_cpu"):
+            both = [
+                sum(
+                    results[name].get(step + kind, 0)
+                    for step in ("join", "read", "aggregate", "normalize")
+                    if step not in without
+                )
+                for name in (way, "streamed")
+            ]
+            compared[f"times faster{kind}"] = both[0] / both[1]
+        theirs = folder / f"{way}.parquet"
+        if theirs.exists():
+            expected = pd.read_parquet(theirs)[ours.columns].to_numpy()
+            difference = np.abs(ours.to_numpy() - expected) / np.maximum(1, np.abs(expected))
+            compared["largest_difference"] = float(difference.max())
+        results[f"streamed against {way}"] = compared
+    return results
 
 
 def main() -> None:
@@ -205,7 +265,8 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=200, help="cells a well")
     parser.add_argument("--features", type=int, default=5800)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--format", choices=("parquet", "csv"), default="parquet")
+    parser.add_argument("--format", choices=("arrow", "csv"), default="arrow")
+    parser.add_argument("--ways", nargs="*", choices=list(STEPS)[1:], default=list(STEPS)[1:])
     parser.add_argument("--step", nargs=2, metavar=("STEP", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
@@ -217,7 +278,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         size = (arguments.wells, arguments.cells, arguments.features)
         make_plate(Path(name), *size, arguments.format)
-        for what, numbers in compare(Path(name), arguments.threads).items():
+        for what, numbers in compare(Path(name), arguments.threads, ["streamed", *arguments.ways]).items():
             print(f"{what}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
 
 

@@ -1,0 +1,82 @@
+"""Add to a pipeline what a user may have in one: modules that the accelerated ones do not replace.
+
+It runs in CellProfiler's Python: `python plugins_pipeline.py SCRIPTS ANALYSIS.cppipe OUTPUT.cppipe`. The
+label images are saved, too, so that segmentation can be compared pixel by pixel.
+"""
+
+import sys
+from pathlib import Path
+
+import cellprofiler_core.preferences
+
+cellprofiler_core.preferences.set_headless()
+
+from cellprofiler_core.utilities.core.modules import fill_modules  # noqa: E402
+
+
+def main(scripts, analysis, output):
+    """Write the pipeline: the analysis without its export, more modules, the export."""
+    sys.path.insert(0, scripts)
+    fill_modules()
+    from lib.cellprofiler_assembly import Assembly
+
+    assembly = Assembly()
+    assembly.pipeline.load(analysis)
+    last = assembly.pipeline.modules()[-1]
+    assembly.pipeline.remove_module(last.module_num)
+    assembly.add(
+        "EnhanceOrSuppressFeatures",
+        [("Select the input image", "OrigDNA"), ("Name the output image", "Spots"), ("Feature size", 5)],
+    )
+    assembly.add("Smooth", [("Select the input image", "Spots"), ("Name the output image", "Smoothed")])
+    assembly.add("MeasureImageIntensity", [("Select images to measure", "Smoothed")])
+    assembly.add(
+        "MeasureImageAreaOccupied",
+        [("Measure the area occupied by", "Objects"), ("Select object sets to measure", "Nuclei")],
+    )
+    assembly.add(
+        "Tile",
+        [
+            ("Select an input image", "OrigDNA"),
+            ("Name the output image", "Tiled"),
+            ("Tile assembly method", "Across cycles"),
+        ],
+    )
+    for name in ("Nuclei", "Cells", "Cytoplasm"):
+        assembly.add(
+            "ConvertObjectsToImage",
+            [
+                ("Select the input objects", name),
+                ("Name the output image", f"{name}Labels"),
+                ("Select the color format", "uint16"),
+            ],
+        )
+        assembly.add(
+            "SaveImages",
+            [
+                ("Select the image to save", f"{name}Labels"),
+                ("Select image name for file prefix", "OrigDNA"),
+                ("Append a suffix to the image file name?", True),
+                ("Text to append to the image name", f"_{name}"),
+                ("Saved file format", "npy"),
+                ("Output file location", "Default Output Folder|"),
+            ],
+        )
+    assembly.add(
+        "SaveImages",
+        [
+            ("Select the image to save", "Tiled"),
+            ("Select method for constructing file names", "Single name"),
+            ("Enter single file name", "Tiled"),
+            ("Saved file format", "npy"),
+            ("Output file location", "Default Output Folder|"),
+            ("When to save", "Last cycle"),
+        ],
+    )
+    last.set_module_num(len(assembly.pipeline.modules()) + 1)
+    assembly.pipeline.add_module(last)
+    assembly.write(Path(output))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
