@@ -49,6 +49,7 @@ def checked(check, *arguments):
 
 
 CONFIG_FILE = Path(os.path.abspath(workflow.configfiles[0]))
+checked(refuse_templates, workflow.configfiles)
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
 RESULTS = os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 
@@ -79,7 +80,6 @@ def as_written(value):
     return lambda wildcards: value
 
 
-checked(refuse_templates, workflow.configfiles)
 checked(writable, RESULTS)
 PLATES = checked(read_plates, CONFIG_FILE.parent / CONFIG["plates"], LEVELS)
 BY_NAME = {(plate["batch"], plate["plate"]): plate for plate in PLATES}

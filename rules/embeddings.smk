@@ -6,7 +6,7 @@ NETWORK_ENVIRONMENT = of_workflow(f"{workflow.basedir}/.environments/embeddings-
 
 if EMBEDDINGS:
     NETWORK_BUILT = EMBEDDINGS["environment"] == "built"
-    NETWORK_PYTHON = shlex.quote(
+    NETWORK_PYTHON = in_shell(
         {"built": f"{NETWORK_ENVIRONMENT}/bin/python", "conda": "python"}.get(
             EMBEDDINGS["environment"], located(EMBEDDINGS["environment"])
         )
@@ -38,7 +38,7 @@ if EMBEDDINGS:
         message:
             "Building the environment of the deep networks (once; about 6 GB)"
         shell:
-            f"{of_workflow(sys.executable)} {RUN}/embeddings_environment.py --output {{params.folder:q}}"
+            f"{shlex.quote(of_workflow(sys.executable))} {RUN}/embeddings_environment.py --output {{params.folder:q}}"
             " --log {log:q}"
 
     rule network:
@@ -139,7 +139,7 @@ if EMBEDDINGS:
         params:
             channels=EMBEDDED,
             crops={**CROPS, "mask": EMBEDDINGS["mask"]},
-            column=CONFIG["controls"]["column"],
+            column=as_written(CONFIG["controls"]["column"]),
             code=code_digest("contact_sheet.py"),
         message:
             "{wildcards.plate}: contact sheet of crops"

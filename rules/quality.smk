@@ -42,8 +42,8 @@ rule quality:
         runtime=minutes(20),
     params:
         gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
-        column=CONFIG["controls"]["column"],
-        negcon=CONFIG["controls"]["negcon"],
+        column=as_written(CONFIG["controls"]["column"]),
+        negcon=as_written(CONFIG["controls"]["negcon"]),
         limits=CONFIG["quality"]["limits"],
         exclude_flagged=CONFIG["quality"]["exclude_flagged"],
         code=code_digest("quality.py"),
@@ -131,8 +131,8 @@ rule montages:
         apply=APPLIED,
         pixel_size=CONFIG["images"]["pixel_size"],
         montages=CONFIG["montages"],
-        column=CONFIG["controls"]["column"],
-        negcon=CONFIG["controls"]["negcon"],
+        column=as_written(CONFIG["controls"]["column"]),
+        negcon=as_written(CONFIG["controls"]["negcon"]),
         code=code_digest("montages.py"),
     message:
         "{wildcards.plate}: montages of control and treated wells"

@@ -23,8 +23,8 @@ rule segmentation_sites:
     params:
         plate="{plate}",
         gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
-        column=CONFIG["controls"]["column"],
-        negcon=CONFIG["controls"]["negcon"],
+        column=as_written(CONFIG["controls"]["column"]),
+        negcon=as_written(CONFIG["controls"]["negcon"]),
         options={name: CONFIG["segmentation"][name] for name in ("wells", "named", "seed")},
         code=code_digest("segmentation_sites.py"),
     message:

@@ -1,4 +1,5 @@
-"""A small experiment that starts with images: one plate of six wells, a simulated site in each.
+"""A small experiment that starts with images: one plate of six wells, a simulated site in each. Its barcode
+is a number that begins with zeros.
 
 It takes CellProfiler about ten seconds in one chunk; for tests of what CellProfiler's own stages do.
 """
@@ -12,7 +13,8 @@ from small_experiment import write_rows
 
 WELLS = {"B02": "NEG", "B03": "NEG", "B04": "NEG", "B05": "NEG", "C02": "TREATED", "C03": "TREATED"}
 CHANNELS = {"AGP": "2", "RNA": "3", "DNA": "5"}
-PLATE = "I1"
+PLATE = "0012"
+WELL_PROFILES = f"workspace/profiles/B/{PLATE}/{PLATE}.parquet"
 
 
 def write_experiment(folder: Path) -> Path:

@@ -386,10 +386,9 @@ def test_a_path_with_shell_characters_is_a_path(tmp_path):
 
 
 def test_braces_in_a_path_are_refused(tmp_path):
-    (tmp_path / "{plate}").mkdir()
-    (tmp_path / "map.txt").write_text("well_position\tbroad_sample\nA01\tx\n")
-    config = experiment(tmp_path, [[*ROW[:-1], "{plate}"]])
-    assert "rename it, since Snakemake reads { and } in a path as a wildcard" in said(config)
+    experiment(tmp_path, [[*ROW[:-1], "{plate}"]])
+    with pytest.raises(InputError, match=r"cellprofiler `\{plate\}` may hold no \{ or \}, which Snakemake"):
+        read_plates(tmp_path / "plates.tsv", LEVELS)
 
 
 def test_an_address_runs_nothing_and_stays_in_the_results(tmp_path):
@@ -458,19 +457,25 @@ def test_a_wrong_regular_expression_is_answered():
         )
 
 
+def test_yaml_makes_no_objects(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("results: !!python/object/apply:os.system ['touch pwned']\n")
+    assert "not valid JSON or YAML" in snakemake("--dry-run", "--configfile", path, check=False).stdout
+    assert not [*tmp_path.rglob("pwned"), *PROJECT.glob("pwned")]
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "config",
     [
-        ("results: !!python/object/apply:os.system ['touch pwned']\n", "not valid JSON or YAML"),
-        ("results: r\nplates: p\nsplits: {'../x': {}}\n", "'../x' does not match"),
-        ("results: r\nplates: p\nsingle_cells: {compartments: ['../x']}\n", "'../x' does not match"),
+        {"splits": {"../x": {}}},
+        {"single_cells": {"compartments": ["../x"]}},
+        {"consensus": ["../x"]},
+        {"export": ["../x"]},
     ],
 )
-def test_a_hostile_config_is_refused(tmp_path, text, message):
-    path = tmp_path / "config.yaml"
-    path.write_text(text)
-    assert message in snakemake("--dry-run", "--configfile", path, check=False).stdout
-    assert not [*tmp_path.rglob("pwned"), *PROJECT.glob("pwned")]
+def test_names_of_the_config_hold_no_path(config):
+    with pytest.raises(InputError, match=r"'\.\./x' (does not match|is not one of)"):
+        complete_config({"results": "r", "plates": "plates.tsv", **config}, "config.yaml")
 
 
 def test_a_config_that_snakemake_would_run_as_a_template_is_refused(tmp_path):

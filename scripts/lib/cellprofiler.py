@@ -214,7 +214,8 @@ def run_cellprofiler(
     InputError with CellProfiler's last words unless its done-file says `Complete`: the exit status of
     its command line alone is 0 after a failure, too.
     """
-    with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(Path(output).parent)) as temporary:
+    # Inside the output, so that what a killed run leaves is taken away with it when the job is run again.
+    with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(output)) as temporary:
         done = Path(temporary) / "done"
         if engine_here(command, engine, log) == "stock":
             arguments = words_of(command)

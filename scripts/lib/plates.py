@@ -127,6 +127,11 @@ def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list
         for name in ("plate_map", *SOURCES)
         if is_address(row.get(name, "")) and ".." in row[name].split("/")
     ]
+    found += [
+        f"{name} `{row[name]}` may hold no {{ or }}, which Snakemake reads as a wildcard: rename it"
+        for name in ("plate_map", *SOURCES)
+        if set(row.get(name, "")) & set("{}")
+    ]
     given = [name for name in SOURCES if row.get(name)]
     if len(given) != 1:
         found.append(
