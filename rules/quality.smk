@@ -94,7 +94,7 @@ rule illumination_picture:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        channels=SHOWN_CHANNELS,
+        channels=CHANNELS,
         apply=APPLIED,
         code=code_digest("illumination_picture.py"),
     message:
