@@ -40,6 +40,17 @@ def plate_results(plate):
     return cells + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
 
 
+def picture(name, caption=None):
+    """A plate's picture with its caption, for the report and for `snakemake --report`."""
+    return report(
+        f"{QUALITY}/pictures/{name}.png",
+        caption=f"captions/{caption or name}.rst",
+        category="Plates",
+        subcategory="{batch} {plate}",
+        labels={"plate": "{plate}", "picture": name.rpartition("/")[2].replace("_", " ")},
+    )
+
+
 def segmentation_montages(plates):
     """The pictures of the segmentation check of those plates that start with images."""
     return [

@@ -8,17 +8,6 @@ SHOWN_CHANNELS = [
 APPLIED = ASSAY["illumination"]["apply"] if ASSAY else "None"
 
 
-def picture(name, caption=None):
-    """A plate's picture with its caption, for the report and for `snakemake --report`."""
-    return report(
-        f"{QUALITY}/pictures/{name}.png",
-        caption=f"captions/{caption or name}.rst",
-        category="Plates",
-        subcategory="{batch} {plate}",
-        labels={"plate": "{plate}", "picture": name.rpartition("/")[2].replace("_", " ")},
-    )
-
-
 rule quality:
     input:
         cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
@@ -94,7 +83,7 @@ rule illumination_picture:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        channels=SHOWN_CHANNELS,
+        channels=CHANNELS,
         apply=APPLIED,
         code=code_digest("illumination_picture.py"),
     message:

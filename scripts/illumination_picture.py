@@ -8,7 +8,6 @@ images there are), and what the function missed.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -116,15 +115,14 @@ def draw(plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, s
 
 def main(
     images: pd.DataFrame,
-    channels: Sequence[Mapping[str, Any]],
+    channels: Sequence[str],
     files: Sequence[str],
     apply: str,
     outputs: Mapping[str, str | Path],
 ) -> None:
     """Draw the `picture` and write the table of `shading`."""
     use_style()
-    names = [channel["name"] for channel in channels]
-    functions = {name: read_function(file) for name, file in zip(names, files, strict=True)}
+    functions = {name: read_function(file) for name, file in zip(channels, files, strict=True)}
     pixels = next(iter(functions.values())).size
     sites = min(len(images), int(np.clip(PIXELS / pixels, *SITES)))
     table = shading(images, functions, apply, sites)

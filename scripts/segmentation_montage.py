@@ -87,14 +87,14 @@ def main(
     Args:
         folder: what CellProfiler wrote: the table Image and the folder `outlines`.
         images: the image table of the sites.
-        wells: what is in the wells: `well`, `kind`, `name`.
+        wells: what is in the wells, in the order of the montage: `well`, `kind`, `name`.
         channels: that of the `nuclei` and, where they are found in an image, that of the `cells`.
         functions: the illumination function's file of each channel.
         outputs: `montage`, `wells` (a folder), `objects` (csv).
         options: `apply`, `pixel_size`.
     """
-    rows = images.to_dict("records")
     about = wells.fillna("").set_index("well")
+    rows = images.set_index("Metadata_Well", drop=False).loc[about.index].to_dict("records")
     files = outline_files(folder / "outlines")
     counted = pd.DataFrame(image_rows(table_of(folder, "Image"))).set_index("Metadata_Well")
     plate = rows[0]["Metadata_Plate"]

@@ -45,9 +45,8 @@ def main() -> None:
     chosen = chosen_wells(
         wells if named else of_controls, named, controls, number - controls, params.negcon, rng
     )
-    order = {well: at for at, well in enumerate(chosen)}
-    first = images[images["Metadata_Well"].isin(order)].drop_duplicates("Metadata_Well")
-    first = first.sort_values("Metadata_Well", key=lambda names: names.map(order))
+    # In plate order, which is the order that CellProfiler numbers them in.
+    first = images[images["Metadata_Well"].isin(chosen)].drop_duplicates("Metadata_Well")
     for output, table in (
         (snakemake.output.load_data, first),
         (snakemake.output.wells, wells.set_index("well").loc[chosen].reset_index()),

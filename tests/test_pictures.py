@@ -52,7 +52,8 @@ def test_correction_contrast_and_size_by_hand():
     assert corrected(image, function, "Subtract")[0].tolist() == pytest.approx([0, 0.3])
     assert corrected(image, None, "None") is image
     assert stretched(np.array([0.1, 0.2, 0.4]), (0.1, 0.3)).tolist() == pytest.approx([0, 0.5, 1])
-    assert limits([np.zeros((4, 4)), np.ones((4, 4))], 25, 75) == (0, 1)
+    assert limits([np.full((4, 4), 0.2), np.full((4, 4), 0.2), np.ones((4, 4))], 5, 75) == (0.2, 1)
+    assert limits([np.zeros((4, 4))]) == (0, 1e-6)
     assert sized(np.ones((100, 50)), 20).shape == (20, 10)
     assert sized(np.eye(2), 5).tolist() == np.eye(2).repeat(2, 0).repeat(2, 1).tolist()
     lines = np.zeros((100, 100), dtype=bool)

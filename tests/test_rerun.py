@@ -27,7 +27,8 @@ SHARED_JOBS = {
 }
 PLATE = "COMPOUND1"
 PLATES = 6
-OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1}
+OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "montages": 1}
+OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "heatmaps": 1, "illumination_picture": 1}
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,7 @@ def test_an_added_plate_runs_alone(copy, edit):
     assert per_plate(jobs(copy)) == {
         "simulate": 1,
         "load_data": 1,
-        "illumination": 1,
-        "features": 1,
+        **OF_IMAGES,
         "single_cells": 1,
         "aggregate": 1,
         **OF_WELLS,
@@ -123,8 +123,7 @@ def test_a_plate_reruns_from_its_images(copy):
     counted = jobs(copy, "--config", f"only={PLATE}", "--forcerun", "load_data")
     assert per_plate(counted) == {
         "load_data": 1,
-        "illumination": 1,
-        "features": 1,
+        **OF_IMAGES,
         "single_cells": 1,
         "aggregate": 1,
         **OF_WELLS,
@@ -179,8 +178,9 @@ def test_an_illumination_setting_reruns_from_the_illumination_pipeline(copy, edi
 
 
 def test_a_stain_is_no_setting_of_a_pipeline(copy, edit):
+    """It is written below the pictures, and nothing else is made again."""
     edit("config/config.yaml", "SYTO 14", "SYTO RNASelect")
-    assert jobs(copy) == Counter()
+    assert per_plate(jobs(copy)) == {"montages": PLATES}
 
 
 def test_an_edited_helper_reruns_the_steps_that_import_it(copy, edit):

@@ -5,7 +5,7 @@ bar in each.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,16 @@ def image_path(row: Mapping[str, str], channel: str) -> Path:
     return Path(row[f"PathName_Orig{channel}"]) / row[f"FileName_Orig{channel}"]
 
 
-def limits(images: Iterable[np.ndarray], low: float = 1, high: float = 99.8) -> tuple[float, float]:
-    """The contrast that suits several images together: percentiles of all their pixels."""
-    pixels = np.concatenate([image[::2, ::2].ravel() for image in images])
-    black, white = np.percentile(pixels, [low, high])
-    return float(black), float(white) if white > black else float(black) + 1e-6
+def limits(images: Sequence[np.ndarray], low: float = 5, high: float = 99.6) -> tuple[float, float]:
+    """The contrast that suits several images together.
+
+    Black is what the darkest pixels (percentile `low`) are in most images, so that one dark image does
+    not leave the others in a haze; white a percentile of all their pixels.
+    """
+    seen = [image[::2, ::2].ravel() for image in images]
+    black = float(np.median([np.percentile(pixels, low) for pixels in seen]))
+    white = float(np.percentile(np.concatenate(seen), high))
+    return black, white if white > black else black + 1e-6
 
 
 def stretched(image: np.ndarray, contrast: tuple[float, float]) -> np.ndarray:
