@@ -155,8 +155,7 @@ def quality_folder(plate: Mapping[str, str]) -> str:
 def plate_pictures(plate: Mapping[str, str]) -> list[str]:
     """The pictures of a plate that are there."""
     folder = Path(quality_folder(plate))
-    found = [str(file) for part in ("pictures", "segmentation") for file in (folder / part).glob("*.png")]
-    return ordered(found)
+    return ordered([str(file) for file in (folder / "pictures").rglob("*.png")])
 
 
 def picture_title(file: str) -> str:
@@ -273,9 +272,9 @@ def excluded(flags: pd.DataFrame | None) -> int:
 def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> str:
     """The caption of a plate's picture; those of single channels share one."""
     path = Path(file)
-    name = "segmentation" if path.parent.name == "segmentation" else path.stem
+    name = "segmentation_montage" if path.parent.name == "segmentation" else path.stem
     channel = name.removeprefix("montage_")
-    if channel not in (name, "composite"):
+    if name.startswith("montage_") and channel != "composite":
         return caption_of(captions, "montage_channel", {**wildcards, "channel": channel})
     return caption_of(captions, name, wildcards)
 

@@ -93,7 +93,12 @@ def write_results(
     for plate in rows:
         for level in levels_of(plate, config):
             profiles = pd.DataFrame(
-                {"Metadata_Well": WELLS, "Metadata_Count_Cells": 900, "Metadata_Count_Sites": 9, "Cells_A": 0.5}
+                {
+                    "Metadata_Well": WELLS,
+                    "Metadata_Count_Cells": 900,
+                    "Metadata_Count_Sites": 9,
+                    "Cells_A": 0.5,
+                }
             )
             path = folder / file_of(plate, level)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +106,7 @@ def write_results(
         quality = folder / "workspace" / "quality_control" / "B" / plate["plate"]
         for name in PICTURES:
             drawn(quality / "pictures" / f"{name}.png", generator, pixels)
-        drawn(quality / "segmentation" / "montage.png", generator, pixels)
+        drawn(quality / "pictures" / "segmentation" / "montage.png", generator, pixels)
         flags = {
             "Metadata_Plate": plate["plate"],
             "Metadata_Well": generator.choice(WELLS, FLAGS),
