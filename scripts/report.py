@@ -331,7 +331,11 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
     if table[BOUNDARY].nunique() > 1:
         rows["feature set"] = table[BOUNDARY]
     rows["score"] = table[value]
-    for column, name in ((f"{value}_low", "low"), (f"{value}_high", "high")):
+    ends = {"": "", "_sampling": "sampling "}
+    named = {
+        f"{value}{kind}_{end}": f"{words}{end}" for kind, words in ends.items() for end in ("low", "high")
+    }
+    for column, name in named.items():
         if column in table:
             rows[name] = table[column]
     if f"position_aware_{value}" in table:

@@ -189,7 +189,9 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
             joined(
                 "Features were normalized (",
                 parameter("normalize", "method", value_of(made, "method")),
-                ": less the median, divided by 1.4826 times the median absolute deviation) to ",
+                ": less the median, divided by 1.4826 times the median absolute deviation) to "
+                if value_of(made, "method") == "mad_robustize"
+                else ") to ",
                 Markup(" and, separately, to ").join(
                     joined(
                         parameter("normalize", "to", value_of(some, "to"), words),
