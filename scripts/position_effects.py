@@ -96,7 +96,7 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
     ):
         found = means[(means["by"] == by) & (means["wells"] == kind)]
         names = found["name"].astype(str)
-        at = names.map(row_number) if by == "row" else names.astype(int)
+        at = np.array([row_number(name) if by == "row" else int(name) for name in names], dtype=float)
         error = 2 * found["sd"].fillna(0) / np.sqrt(found["number"])
         axes.errorbar(
             at + 0.15 * shift,
