@@ -155,7 +155,8 @@ def quality_folder(plate: Mapping[str, str]) -> str:
 def plate_pictures(plate: Mapping[str, str]) -> list[str]:
     """The pictures of a plate that are there."""
     folder = Path(quality_folder(plate))
-    return ordered([str(file) for file in (folder / "pictures").rglob("*.png")])
+    found = [*folder.glob("*.png"), *folder.glob("pictures/*.png"), *folder.glob("pictures/*/montage.png")]
+    return ordered([str(file) for file in found])
 
 
 def picture_title(file: str) -> str:
@@ -454,7 +455,7 @@ def made_of(plates: Sequence[Mapping[str, str]], config: Mapping[str, Any]) -> d
     files = []
     for plate in plates:
         batch, name = plate["batch"], plate["plate"]
-        files.append(f"workspace/backend/{batch}/{name}/{name}.parquet")
+        files += [f"workspace/{part}/{batch}/{name}/{name}.parquet" for part in ("backend", "embeddings")]
         files += [file_of(plate, level) for level in levels_of(plate, config)]
     return {file: made_by for file in existing(files) if (made_by := runs.provenance_of(file))}
 
@@ -463,12 +464,14 @@ def levels_made(
     plates: Sequence[Mapping[str, str]], config: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Provenances by level, of the levels that were made here and not given as published profiles."""
-    found: dict[str, list[Mapping[str, Any]]] = {"single_cells": []} | {level: [] for level in LEVELS}
+    of_cells = {"single_cells": "backend", "network": "embeddings"}
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in (*of_cells, *LEVELS)}
     for plate in plates:
         batch, name = plate["batch"], plate["plate"]
-        cells = f"workspace/backend/{batch}/{name}/{name}.parquet"
-        if cells in made:
-            found["single_cells"].append(made[cells])
+        for what, part in of_cells.items():
+            cells = f"workspace/{part}/{batch}/{name}/{name}.parquet"
+            if cells in made:
+                found[what].append(made[cells])
         for level in levels_of(plate, config):
             file = file_of(plate, level)
             if file in made and plate.get("level") != level:

@@ -74,7 +74,17 @@ def written(tmp_path_factory) -> set[str]:
         "splits": {"random": {}},
     }
     file.write_text(yaml.safe_dump(config))
-    return outputs() | outputs("--configfile", file)
+    images = small_images.write_experiment(folder.parent / "images")
+    config = yaml.safe_load(images.read_text()) | {"embeddings": {"weights": "random"}}
+    config["spherize"] = {"enabled": True}
+    config["benchmark"]["feature_sets"] = ["normalized_feature_select_negcon_plate", "embeddings_spherized"]
+    images.write_text(yaml.safe_dump(config))
+    return (
+        outputs()
+        | outputs("--configfile", file)
+        | outputs("--configfile", images)
+        | outputs("segmentation_check", "--configfile", images)
+    )
 
 
 def test_every_output_is_documented(written):

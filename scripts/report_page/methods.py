@@ -183,6 +183,26 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
                 " of its cells.",
             )
         )
+    left_out = sum(len(each["parameters"].get("excluded_sites", [])) for each in levels.get("aggregated", []))
+    if left_out:
+        sentences.append(
+            joined(
+                f"{number_of(left_out, 'site')} that quality control flagged took no part in the profiles."
+            )
+        )
+    if made := levels.get("network"):
+        network = value_of(made, "network.model")
+        sentences.append(
+            joined(
+                "Beside these features, crops around each cell were embedded by the deep network ",
+                parameter("network", "network.model", network),
+                " (weights: ",
+                parameter("network", "network.weights", value_of(made, "network.weights")),
+                "), channel by channel; a well's embedding is the ",
+                parameter("aggregate", "operation", value_of(levels.get("embeddings", []), "operation")),
+                " of its cells.",
+            )
+        )
     reached = {words: levels.get(level, []) for level, words in NORMALIZED.items()}
     if made := [each for some in reached.values() for each in some]:
         sentences.append(
@@ -211,7 +231,7 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
             settings = json.dumps(each["parameters"].get("feature_select"), sort_keys=True)
             alike.setdefault(settings, []).append(each)
     sentences += [selection(made) for made in alike.values()]
-    if made := levels.get("spherized"):
+    if made := [*levels.get("spherized", []), *levels.get("embeddings_spherized", [])]:
         sentences.append(
             joined(
                 "Profiles were sphered (",
@@ -330,7 +350,8 @@ def methods(
         config: the complete config.
         sources: how many plates start with images, cellprofiler, profiles.
         cellprofiler: CellProfiler's name and version.
-        levels: provenance of the plates' files by level (and `single_cells`); those made here.
+        levels: provenance of the plates' files by level (and `single_cells`, `network`); those
+            made here.
         metrics: provenance of the benchmark's tables by metric.
         versions: software and version.
     """
