@@ -50,7 +50,8 @@ def test_the_page_of_the_default_experiment_is_sound_and_whole(page, default_res
     found = checked(page)
     pictures = [*default_results.glob("benchmark/figures/*.png")]
     pictures += default_results.glob("benchmark/figures/*/*/*.png")
-    pictures += default_results.glob("workspace/quality_control/*/*/pictures/**/*.png")
+    quality = "workspace/quality_control/*/*/pictures"
+    pictures += [*default_results.glob(f"{quality}/*.png"), *default_results.glob(f"{quality}/*/montage.png")]
     assert found.images == len(pictures) > 20
     text = page.read_text()
     for plate in pd.read_csv(PROJECT / "config" / "plates.tsv", sep="\t")["plate"]:
