@@ -306,7 +306,11 @@ def title_of(wildcards):
 
 def unselected_profiles(wildcards):
     """The normalized profiles, all features, that a feature set was selected from; or the feature set."""
-    level = selected_from(wildcards.feature_set)
+    level = wildcards.feature_set
+    if "_feature_select" in level:
+        level = selected_from(level)
+    elif level == "spherized":
+        level = spherized_from(CONFIG)
     plates = CONDITIONS[wildcards.condition]
     made = all(level in levels_of(plate, CONFIG) for plate in plates)
     return [file_of(plate, level if made else wildcards.feature_set) for plate in plates]

@@ -96,7 +96,7 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
     ):
         found = means[(means["by"] == by) & (means["wells"] == kind)]
         names = found["name"].astype(str)
-        at = names.map(row_number) if by == "row" else names.astype(int)
+        at = np.array([row_number(name) if by == "row" else int(name) for name in names], dtype=float)
         error = 2 * found["sd"].fillna(0) / np.sqrt(found["number"])
         axes.errorbar(
             at + 0.15 * shift,
@@ -151,7 +151,7 @@ def position_figure(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Fig
     draw_controls(grid[0, 1], pairs)
     draw_means(grid[1, 0], means, "row")
     draw_means(grid[1, 1], means, "column")
-    grid[1, 1].legend(loc="best")
+    grid[1, 1].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     figure.suptitle(f"{title}: effects of the position", fontsize=11, x=0.01, ha="left")
     return figure
 

@@ -43,7 +43,9 @@ def order_of_wells(
     ranked = table.sort_values("median_correlation", ascending=False, kind="stable", na_position="last")
     wells = members(scored.metadata["perturbation"])
     by_plate = scored.metadata[["Metadata_Plate", "Metadata_Well"]]
-    last = len(scored) + by_place(controls.metadata)[:MOST_CONTROLS]
+    in_place = by_place(controls.metadata)
+    chosen = np.unique(np.linspace(0, len(in_place) - 1, min(len(in_place), MOST_CONTROLS)).astype(int))
+    last = len(scored) + in_place[chosen]
     rows: list[int] = []
     groups: list[str] = []
     for name in ranked["perturbation"]:

@@ -155,8 +155,8 @@ def quality_folder(plate: Mapping[str, str]) -> str:
 def plate_pictures(plate: Mapping[str, str]) -> list[str]:
     """The pictures of a plate that are there."""
     folder = Path(quality_folder(plate))
-    found = [str(file) for part in ("pictures", "segmentation") for file in (folder / part).glob("*.png")]
-    return ordered(found)
+    found = [*folder.glob("*.png"), *folder.glob("pictures/*.png"), *folder.glob("pictures/*/montage.png")]
+    return ordered([str(file) for file in found])
 
 
 def picture_title(file: str) -> str:
@@ -273,9 +273,9 @@ def excluded(flags: pd.DataFrame | None) -> int:
 def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> str:
     """The caption of a plate's picture; those of single channels share one."""
     path = Path(file)
-    name = "segmentation" if path.parent.name == "segmentation" else path.stem
+    name = "segmentation_montage" if path.parent.name == "segmentation" else path.stem
     channel = name.removeprefix("montage_")
-    if channel not in (name, "composite"):
+    if name.startswith("montage_") and channel != "composite":
         return caption_of(captions, "montage_channel", {**wildcards, "channel": channel})
     return caption_of(captions, name, wildcards)
 
@@ -332,7 +332,11 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
     if table[BOUNDARY].nunique() > 1:
         rows["feature set"] = table[BOUNDARY]
     rows["score"] = table[value]
-    for column, name in ((f"{value}_low", "low"), (f"{value}_high", "high")):
+    ends = {"": "", "_sampling": "sampling "}
+    named = {
+        f"{value}{kind}_{end}": f"{words}{end}" for kind, words in ends.items() for end in ("low", "high")
+    }
+    for column, name in named.items():
         if column in table:
             rows[name] = table[column]
     if f"position_aware_{value}" in table:
@@ -451,7 +455,7 @@ def made_of(plates: Sequence[Mapping[str, str]], config: Mapping[str, Any]) -> d
     files = []
     for plate in plates:
         batch, name = plate["batch"], plate["plate"]
-        files.append(f"workspace/backend/{batch}/{name}/{name}.parquet")
+        files += [f"workspace/{part}/{batch}/{name}/{name}.parquet" for part in ("backend", "embeddings")]
         files += [file_of(plate, level) for level in levels_of(plate, config)]
     return {file: made_by for file in existing(files) if (made_by := runs.provenance_of(file))}
 
@@ -460,12 +464,14 @@ def levels_made(
     plates: Sequence[Mapping[str, str]], config: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Provenances by level, of the levels that were made here and not given as published profiles."""
-    found: dict[str, list[Mapping[str, Any]]] = {"single_cells": []} | {level: [] for level in LEVELS}
+    of_cells = {"single_cells": "backend", "network": "embeddings"}
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in (*of_cells, *LEVELS)}
     for plate in plates:
         batch, name = plate["batch"], plate["plate"]
-        cells = f"workspace/backend/{batch}/{name}/{name}.parquet"
-        if cells in made:
-            found["single_cells"].append(made[cells])
+        for what, part in of_cells.items():
+            cells = f"workspace/{part}/{batch}/{name}/{name}.parquet"
+            if cells in made:
+                found[what].append(made[cells])
         for level in levels_of(plate, config):
             file = file_of(plate, level)
             if file in made and plate.get("level") != level:

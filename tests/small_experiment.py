@@ -72,6 +72,8 @@ def write_experiment(folder: Path) -> Path:
         "plates": "plates.tsv",
         "annotation": {"compound": {"table": "reagents.tsv"}},
         "benchmark": {"draws": 500},
+        # Importing umap takes longer than all else that the figures do.
+        "report": {"umap": False},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder / "config.yaml"

@@ -69,6 +69,7 @@ def write_config(folder: Path, results: str = "results", **cellprofiler: object)
         },
         "annotation": {"compound": {"table": "reagents.tsv"}},
         "benchmark": {"draws": 100},
+        "report": {"umap": False},
     }
     path = folder / f"{results}.yaml"
     path.write_text(yaml.safe_dump(config))

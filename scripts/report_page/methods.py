@@ -20,6 +20,7 @@ REFERENCES = {
     "map": ("Kalinin et al., Nature Communications 2025", "10.1038/s41467-025-60306-2"),
     "snakemake": ("Mölder et al., F1000Research 2021", "10.12688/f1000research.29032.1"),
 }
+NORMALIZED = {"normalized_negcon": "the negative controls", "normalized": "all wells"}
 Provenances = Sequence[Mapping[str, Any]]
 
 
@@ -182,25 +183,55 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
                 " of its cells.",
             )
         )
-    for level, words in (("normalized_negcon", "the negative controls"), ("normalized", "all wells")):
-        if made := levels.get(level):
-            wells = [int(each["parameters"]["reference_wells"]) for each in made]
-            counted = f"{min(wells)}" if min(wells) == max(wells) else f"{min(wells)} to {max(wells)}"
-            sentences.append(
-                joined(
-                    "Features were normalized (",
-                    parameter("normalize", "method", value_of(made, "method")),
-                    ": less the median, divided by 1.4826 times the median absolute deviation) to ",
-                    parameter("normalize", "to", value_of(made, "to"), words),
-                    " of the ",
-                    parameter("normalize", "over", value_of(made, "over")),
-                    f" ({counted} wells); features without spread there were dropped.",
-                )
+    left_out = sum(len(each["parameters"].get("excluded_sites", [])) for each in levels.get("aggregated", []))
+    if left_out:
+        sentences.append(
+            joined(
+                f"{number_of(left_out, 'site')} that quality control flagged took no part in the profiles."
             )
-    for level, made in levels.items():
-        if "_feature_select" in level and made:
-            sentences.append(selection(made))
-    if made := levels.get("spherized"):
+        )
+    if made := levels.get("network"):
+        network = value_of(made, "network.model")
+        sentences.append(
+            joined(
+                "Beside these features, crops around each cell were embedded by the deep network ",
+                parameter("network", "network.model", network),
+                " (weights: ",
+                parameter("network", "network.weights", value_of(made, "network.weights")),
+                "), channel by channel; a well's embedding is the ",
+                parameter("aggregate", "operation", value_of(levels.get("embeddings", []), "operation")),
+                " of its cells.",
+            )
+        )
+    reached = {words: levels.get(level, []) for level, words in NORMALIZED.items()}
+    if made := [each for some in reached.values() for each in some]:
+        sentences.append(
+            joined(
+                "Features were normalized (",
+                parameter("normalize", "method", value_of(made, "method")),
+                ": less the median, divided by 1.4826 times the median absolute deviation) to "
+                if value_of(made, "method") == "mad_robustize"
+                else ") to ",
+                Markup(" and, separately, to ").join(
+                    joined(
+                        parameter("normalize", "to", value_of(some, "to"), words),
+                        f" ({wells_of(some)} wells)",
+                    )
+                    for words, some in reached.items()
+                    if some
+                ),
+                " of the ",
+                parameter("normalize", "over", value_of(made, "over")),
+                "; features without spread there were dropped.",
+            )
+        )
+    alike: dict[str, list[Mapping[str, Any]]] = {}
+    for level, some in levels.items():
+        for each in some if "_feature_select" in level else []:
+            settings = json.dumps(each["parameters"].get("feature_select"), sort_keys=True)
+            alike.setdefault(settings, []).append(each)
+    sentences += [selection(made) for made in alike.values()]
+    if made := [*levels.get("spherized", []), *levels.get("embeddings_spherized", [])]:
         sentences.append(
             joined(
                 "Profiles were sphered (",
@@ -215,6 +246,12 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
     return sentences
 
 
+def wells_of(made: Provenances) -> str:
+    """How many reference wells the plates have: `64`, or `9 to 10`."""
+    wells = sorted(int(each["parameters"]["reference_wells"]) for each in made)
+    return f"{wells[0]}" if wells[0] == wells[-1] else f"{wells[0]} to {wells[-1]}"
+
+
 def selection(made: Provenances) -> Markup:
     """How features were selected."""
 
@@ -222,10 +259,11 @@ def selection(made: Provenances) -> Markup:
         return parameter("feature_select", key, value_of(made, f"feature_select.{key}"))
 
     over = value_of(made, "over")
+    scope = f"{over}'s" if isinstance(over, str) else " and, separately, on the ".join(f"{s}'s" for s in over)
     parts = [
         "Features were selected on the ",
-        parameter("feature_select", "over", over),
-        "'s profiles normalized to ",
+        parameter("feature_select", "over", over, scope),
+        " profiles normalized to ",
         said("reference"),
         ": dropped were those whose second most common value is rarer than ",
         said("freq_cut"),
@@ -312,7 +350,8 @@ def methods(
         config: the complete config.
         sources: how many plates start with images, cellprofiler, profiles.
         cellprofiler: CellProfiler's name and version.
-        levels: provenance of the plates' files by level (and `single_cells`); those made here.
+        levels: provenance of the plates' files by level (and `single_cells`, `network`); those
+            made here.
         metrics: provenance of the benchmark's tables by metric.
         versions: software and version.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import ChainableUndefined, Environment
 from PIL import Image
 
 WIDEST, NARROWEST = 1100, 160
@@ -90,7 +90,7 @@ def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> s
     file = Path(folder) / f"{name}.rst"
     if not file.exists():
         return ""
-    template = Environment(undefined=StrictUndefined, autoescape=False).from_string(file.read_text())
+    template = Environment(undefined=ChainableUndefined, autoescape=False).from_string(file.read_text())
     words = template.render(snakemake={"wildcards": dict(wildcards)})
     return " ".join(words.replace("``", "").split())
 

@@ -1,0 +1,288 @@
+"""The report: sound by itself, true to the results, and shown by a browser without an error."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import report
+from conftest import PROJECT, snakemake
+from lib.tables import read_provenance
+from pages import CHROMIUM, Page, shown
+from report_page.methods import methods, value_of
+from report_page.pictures import BYTES_OF_CONDITIONS, BYTES_OF_PLATES, allowance, caption_of, shrunk
+from report_page.runs import run_times
+from synthetic_report import PICTURES, write_report, write_results
+
+PLATES = 51
+SELECTED = "normalized_feature_select_negcon_plate"
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """The report of 51 plates with small pictures."""
+    folder = tmp_path_factory.mktemp("many")
+    options = write_results(folder, PLATES, pixels=(240, 160))
+    return write_report(folder, options)
+
+
+@pytest.fixture(scope="module")
+def page(default_results) -> Path:
+    return default_results / "report" / "report.html"
+
+
+def checked(file: Path) -> Page:
+    found = Page(file.read_text())
+    assert found.problems == []
+    assert found.outside == []
+    return found
+
+
+# --- the default experiment ----------------------------------------------------------------------
+
+
+def test_the_page_of_the_default_experiment_is_sound_and_whole(page, default_results):
+    found = checked(page)
+    pictures = [*default_results.glob("benchmark/figures/*.png")]
+    pictures += default_results.glob("benchmark/figures/*/*/*.png")
+    quality = "workspace/quality_control/*/*/pictures"
+    pictures += [*default_results.glob(f"{quality}/*.png"), *default_results.glob(f"{quality}/*/montage.png")]
+    assert found.images == len(pictures) > 20
+    text = page.read_text()
+    for plate in pd.read_csv(PROJECT / "config" / "plates.tsv", sep="\t")["plate"]:
+        assert f"<h3>{plate}</h3>" in text
+    assert "6 of 6" in text
+    assert text.count("%") > 10
+
+
+def test_its_links_lead_to_files(page):
+    addresses = [address for _, address in Page(page.read_text()).addresses if address.startswith("../")]
+    assert len(addresses) > 50
+    assert [a for a in addresses if not (page.parent / a).exists()] == []
+
+
+def test_the_same_results_give_the_same_page(page, default_results):
+    before = page.read_bytes()
+    snakemake("--forcerun", "report", "--until", "report")
+    assert page.read_bytes() == before
+
+
+def test_the_methods_paragraph_agrees_with_the_metadata(page, default_results):
+    """Each parameter of the text against the files that it speaks of: every plate, every condition."""
+    folder = default_results / "workspace/profiles"
+    files = {
+        "single_cells": [*default_results.glob("workspace/backend/*/*/*.parquet")],
+        "aggregate": [file for file in folder.glob("*/*/*.parquet") if file.stem == file.parent.name],
+        "normalize": [
+            *folder.glob("*/*/*_normalized.parquet"),
+            *folder.glob("*/*/*_normalized_negcon.parquet"),
+        ],
+        "feature_select": [*folder.glob("*/*/*_feature_select_*.parquet")],
+        "percent_replicating": [
+            *default_results.glob("benchmark/percent_replicating/*/*_perturbations.parquet")
+        ],
+        "percent_matching": [*default_results.glob("benchmark/percent_matching/*/*_pairs.parquet")],
+        "mean_average_precision": [
+            *default_results.glob("benchmark/mean_average_precision/*/*_perturbations.parquet")
+        ],
+    }
+    files["single_cells"] = [file for file in files["single_cells"] if not file.stem.endswith("_Image")]
+    told = [each for each in Page(page.read_text()).data if each["data-step"] in files]
+    assert {each["data-step"] for each in told} == set(files)
+    every_to = []
+    for each in told:
+        step, key, value = each["data-step"], each["data-key"], json.loads(each["value"])
+        found = []
+        for file in files[step]:
+            parameters = read_provenance(file)["parameters"]
+            parameters = parameters.get("feature_select", {}) | parameters
+            if parameters[key] not in found:
+                found.append(parameters[key])
+        if (step, key) == ("normalize", "to"):
+            every_to.append(value)
+        else:
+            values = value if len(found) > 1 else [value]
+            assert sorted(map(json.dumps, values)) == sorted(map(json.dumps, found)), (step, key)
+    assert sorted(every_to) == ["all", "negcon"]
+    told_keys = {(each["data-step"], each["data-key"]) for each in told}
+    select = {"freq_cut", "unique_cut", "correlation", "na_cutoff"}
+    assert {("feature_select", key) for key in select} <= told_keys
+    assert {("percent_replicating", key) for key in ("draws", "percentile", "seed", "null_size")} <= told_keys
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was checked statically only")
+@pytest.mark.parametrize("width", [1400, 420])
+def test_a_browser_shows_it_without_an_error_or_a_request(page, width, tmp_path):
+    elements, console = shown(page, width=width)
+    assert console == ""
+    assert "<th scope" in elements
+    assert "<button" in elements.split("<tbody>")[0], "the script made headings to sort by"
+    assert shown(page, tmp_path / "page.png", width)[1] == ""
+    with Image.open(tmp_path / "page.png") as picture:
+        colours = picture.convert("RGB").getcolors(2**24)
+    assert len(colours) > 100
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_request_would_be_seen(tmp_path, page):
+    text = page.read_text().replace("</main>", '<img src="https://example.org/a.png" alt="a"></main>')
+    (tmp_path / "page.html").write_text(text)
+    assert "Content Security Policy" in shown(tmp_path / "page.html")[1]
+    assert Page(text).outside == ["https://example.org/a.png"]
+
+
+# --- many plates, few plates, none ---------------------------------------------------------------
+
+
+def test_the_page_of_51_plates_stays_small(many):
+    found = checked(many)
+    assert found.images == PLATES * (len(PICTURES) + 1) + 12 * 5
+    assert many.stat().st_size < 30e6
+    assert many.read_text().count('<details class="plate"') == PLATES
+
+
+@pytest.mark.parametrize("number", [1, 40, 459, 5000])
+def test_pictures_keep_within_the_page_whatever_their_number(number):
+    """Base64 adds a third; the two budgets leave room for the tables in 30 MB."""
+    assert number * allowance(number, BYTES_OF_PLATES) <= BYTES_OF_PLATES
+    assert (BYTES_OF_PLATES + BYTES_OF_CONDITIONS) * 4 / 3 < 25e6
+
+
+@pytest.mark.parametrize("allowed", [8_000, 60_000])
+def test_a_picture_is_shrunk_to_its_allowance(tmp_path, allowed):
+    noise = np.random.default_rng(0).integers(0, 255, (700, 900, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    content, width, height = shrunk(tmp_path / "noise.png", allowed)
+    assert len(content) <= allowed
+    assert width / height == pytest.approx(900 / 700, rel=0.02)
+    assert Image.open(io.BytesIO(content)).size == (width, height)
+
+
+def test_a_small_picture_is_not_enlarged(tmp_path):
+    Image.new("RGB", (60, 30)).save(tmp_path / "small.png")
+    assert shrunk(tmp_path / "small.png", 100_000)[1:] == (60, 30)
+
+
+def test_missing_pieces_are_pieces_less(tmp_path, monkeypatch):
+    options = write_results(tmp_path / "full", 2, conditions=1, pixels=(60, 40))
+    (tmp_path / "none").mkdir()
+    found = checked(write_report(tmp_path / "none", options))
+    assert found.images == 0
+    text = (tmp_path / "none/report/report.html").read_text()
+    assert "0 of 2" in text
+    assert "Quality control was not made" in text
+
+
+def test_hostile_names_are_text(tmp_path):
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    evil = "</title><script>alert(1)</script>\"'&{{ 7*7 }}"
+    options["title"] = evil
+    options["config"]["assay"]["channels"][0]["stain"] = evil
+    options["plates"][0]["cell_line"] = evil
+    flags = tmp_path / "workspace/quality_control/B/BR00000/flags.csv"
+    pd.DataFrame({"Metadata_Well": ["A01"], "reason": [evil]}).to_csv(flags, index=False)
+    file = write_report(tmp_path, options)
+    checked(file)
+    text = file.read_text()
+    assert "<script>alert" not in text
+    assert "49" not in re.findall(r"<h1>(.*?)</h1>", text)[0]
+    assert text.count("&lt;script&gt;alert(1)") >= 4
+
+
+def test_what_changed_since_the_last_report_is_told(tmp_path):
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    table = tmp_path / "benchmark/percent_replicating.csv"
+    scores = pd.read_csv(table)
+    scores.assign(percent_replicating=40.0).to_csv(table, index=False)
+    first = write_report(tmp_path, options).read_text()
+    assert "previous" not in first
+    scores.assign(percent_replicating=42.5).to_csv(table, index=False)
+    second = write_report(tmp_path, options).read_text()
+    row = re.search(r'id="score-percent_replicating.*?<tbody>(.*?)</tbody>', second, re.S)[1]
+    assert re.findall(r'data-value="(.*?)"', row) == ["42.5", "40.0", "2.5"]
+    assert write_report(tmp_path, options).read_text() == second, "making it again forgets nothing"
+
+
+def test_flags_are_counted_and_left_out_sites_named(tmp_path):
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    flags = pd.DataFrame(
+        {
+            "Metadata_Plate": "BR00000",
+            "Metadata_Well": ["A01", "A01", "B02"],
+            "Metadata_Site": [1, 1, 2],
+            "flag": ["debris", "saturated", "debris"],
+            "excluded": [True, True, False],
+        }
+    )
+    flags.to_csv(tmp_path / "workspace/quality_control/B/BR00000/flags.csv", index=False)
+    text = " ".join(write_report(tmp_path, options).read_text().split())
+    assert "debris 2, saturated 1" in text
+    assert "1 flagged sites were left out of the profiles" in text
+
+
+# --- its parts -----------------------------------------------------------------------------------
+
+
+def test_parameters_that_differ_are_all_told():
+    made = [
+        {"parameters": {"over": scope, "method": "mad_robustize"}} for scope in ("plate", "batch", "plate")
+    ]
+    assert value_of(made, "over") == ["plate", "batch"]
+    assert value_of(made, "method") == "mad_robustize"
+    assert value_of([{"parameters": {"a": {"b": 0.5}}}], "a.b") == 0.5
+
+
+def test_methods_say_no_more_than_was_done(tmp_path):
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    found = methods(options["config"], {"profiles": 3}, "", {}, {}, [("platewise", "1")])
+    text = " ".join(found)
+    assert "Profiles of 3 plates were given" in text
+    assert not re.search("CellProfiler|normalized|Percent", text)
+
+
+def test_run_times_are_added_up_by_stage(tmp_path):
+    for name, seconds in (("a/P1", 2), ("a/P2", 3), ("b/P1", 10)):
+        file = tmp_path / f"{name}.tsv"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t{100 * seconds}\t-\n")
+    first, second = run_times(tmp_path)
+    assert (first["stage"], first["jobs"], first["seconds"], first["longest"], first["memory"]) == (
+        "a",
+        2,
+        5,
+        3,
+        300,
+    )
+    assert second["seconds"] == 10
+
+
+@pytest.mark.parametrize("file", sorted((PROJECT / "rules" / "captions").glob("*.rst")), ids=lambda f: f.stem)
+def test_every_caption_can_be_told(file):
+    wildcards = dict.fromkeys(("condition", "feature_set", "batch", "plate", "channel"), "X")
+    words = caption_of(file.parent, file.stem, wildcards)
+    assert words.endswith(".")
+    assert "{" not in words
+
+
+def test_cells_sort_by_value_and_read_as_words():
+    assert report.cell(1234.5).text == "1,234" or report.cell(1234.5).text == "1,234.5"
+    assert report.cell(float("nan")).text == ""
+    assert report.cell(True).text == "yes"
+    assert report.cell("0012").text == "0012"
+    assert not report.cell("0012").number
+    assert report.cell(np.float64(0.00012345)).sort == "0.00012345"
+
+
+@pytest.mark.long
+def test_51_plates_with_pictures_of_full_size(tmp_path):
+    """About three minutes; `python tests/benchmarks/benchmark_report.py` also measures how it opens."""
+    options = write_results(tmp_path, PLATES, pixels=(1800, 1200))
+    file = write_report(tmp_path, options)
+    checked(file)
+    assert file.stat().st_size < 30e6
+    assert file.stat().st_size > 5e6
