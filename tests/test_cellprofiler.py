@@ -73,12 +73,12 @@ def plate(tmp_path):
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     output = tmp_path / "analysis" / "chunk_0"
 
-    def run(chunk=0, chunks=1, timeout="60", **how):
+    def run(chunk=0, chunks=1, timeout="60", engine="stock", **how):
         settings.write_text(json.dumps(how))
         arguments = ["--cellprofiler", str(command), "--pipeline", "analysis.cppipe"]
         arguments += ["--load-data", str(load_data), "--plate", "P1", "--objects", "Nuclei"]
         arguments += ["--chunk", str(chunk), "--chunks", str(chunks), "--timeout", timeout]
-        arguments += ["--log", str(tmp_path / "log"), "--output", str(output)]
+        arguments += ["--engine", engine, "--log", str(tmp_path / "log"), "--output", str(output)]
         return subprocess.run(
             [sys.executable, str(SCRIPTS / "features.py"), *arguments],
             capture_output=True,
@@ -108,6 +108,15 @@ def test_chunk_rows_by_hand():
     assert [features.chunk_rows(1, chunk, 2) for chunk in range(2)] == [None, (1, 1)]
     with pytest.raises(ValueError, match="chunk 4 is not one of 4"):
         features.chunk_rows(10, 4, 4)
+
+
+def test_the_command_line_runs_where_the_runner_cannot(plate, tmp_path):
+    done = plate.run(engine="platewise")
+    assert done.returncode == 0, done.stderr
+    assert (plate.output / "Nuclei.csv").exists()
+    assert (
+        "has no package cellprofiler_core: CellProfiler's command line runs" in (tmp_path / "log").read_text()
+    )
 
 
 def test_chunk_is_put_in_place_with_its_sites(plate):
