@@ -1,7 +1,9 @@
 """Add to a pipeline what a user may have in one: modules that the accelerated ones do not replace.
 
-It runs in CellProfiler's Python: `python plugins_pipeline.py SCRIPTS ANALYSIS.cppipe OUTPUT.cppipe`. The
-label images are saved, too, so that segmentation can be compared pixel by pixel.
+It runs in CellProfiler's Python: `python plugins_pipeline.py KIND SCRIPTS IN.cppipe OUT.cppipe`. From an
+analysis pipeline `users` makes one with more modules, which also saves the label images so that
+segmentation can be compared pixel by pixel. From an illumination pipeline `first_cycle` makes one that
+averages the images as they are, before the first cycle.
 """
 
 import sys
@@ -14,14 +16,22 @@ cellprofiler_core.preferences.set_headless()
 from cellprofiler_core.utilities.core.modules import fill_modules  # noqa: E402
 
 
-def main(scripts, analysis, output):
-    """Write the pipeline: the analysis without its export, more modules, the export."""
-    sys.path.insert(0, scripts)
-    fill_modules()
-    from lib.cellprofiler_assembly import Assembly
+def first_cycle(assembly):
+    """Leave out Resize and calculate the functions before the first cycle."""
+    pipeline = assembly.pipeline
+    for module in list(pipeline.modules()):
+        if module.module_name == "Resize":
+            pipeline.remove_module(module.module_num)
+    for module in pipeline.modules():
+        if module.module_name == "CorrectIlluminationCalculate":
+            module.image_name.value = module.image_name.value.replace("Downsampled", "Orig")
+            module.each_or_all.value = "All: First cycle"
+        elif module.module_name == "SaveImages":
+            module.image_name.value = module.image_name.value.replace("Upsampled", "")
 
-    assembly = Assembly()
-    assembly.pipeline.load(analysis)
+
+def users(assembly):
+    """The analysis without its export, more modules, the export."""
     last = assembly.pipeline.modules()[-1]
     assembly.pipeline.remove_module(last.module_num)
     assembly.add(
@@ -75,6 +85,17 @@ def main(scripts, analysis, output):
     )
     last.set_module_num(len(assembly.pipeline.modules()) + 1)
     assembly.pipeline.add_module(last)
+
+
+def main(kind, scripts, given, output):
+    """Write the pipeline."""
+    sys.path.insert(0, scripts)
+    fill_modules()
+    from lib.cellprofiler_assembly import Assembly
+
+    assembly = Assembly()
+    assembly.pipeline.load(given)
+    {"users": users, "first_cycle": first_cycle}[kind](assembly)
     assembly.write(Path(output))
 
 

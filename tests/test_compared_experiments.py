@@ -86,10 +86,16 @@ def both_ways(environment: Path, pipeline: Path, load_data: Path, folder: Path, 
     return folder / "stock", folder / "platewise"
 
 
-def test_illumination_functions_are_the_same(simulated, cellprofiler_environment, tmp_path):
+@pytest.mark.parametrize("when", ["across_cycles", "first_cycle"])
+def test_illumination_functions_are_the_same(simulated, cellprofiler_environment, tmp_path, when):
     results, _ = simulated
     (load_data,) = results.glob("workspace/load_data_csv/*/*/load_data.csv")
     pipeline = results / "workspace/pipelines/illumination.cppipe"
+    if when == "first_cycle":
+        given, pipeline = pipeline, tmp_path / "first_cycle.cppipe"
+        python = cellprofiler_environment / "bin" / "python"
+        script = TESTS / "plugins_pipeline.py"
+        subprocess.run([python, script, when, SCRIPTS, given, pipeline], check=True, capture_output=True)
     stock, fast = both_ways(cellprofiler_environment, pipeline, load_data, tmp_path, (1, 6))
     files = sorted(path.name for path in stock.glob("*.npy"))
     assert files == ["IllumAGP.npy", "IllumDNA.npy", "IllumRNA.npy"]
@@ -106,7 +112,7 @@ def users(simulated, cellprofiler_environment, tmp_path_factory):
     analysis = results / "workspace/pipelines/analysis.cppipe"
     python = cellprofiler_environment / "bin" / "python"
     script = TESTS / "plugins_pipeline.py"
-    subprocess.run([python, script, SCRIPTS, analysis, pipeline], check=True, capture_output=True)
+    subprocess.run([python, script, "users", SCRIPTS, analysis, pipeline], check=True, capture_output=True)
     (load_data,) = results.glob("workspace/load_data_csv/*/*/load_data_with_illum.csv")
     return both_ways(cellprofiler_environment, pipeline, load_data, folder, (1, 2))
 

@@ -35,42 +35,27 @@ _digests = {}
 
 
 class PlainImage(FileImage):
-    """An image file that is read once, without Java if it is plain."""
+    """An image file that is read once a site, for pixels and digest, without Java if it is plain."""
 
-    #: The file's own numbers and the value to scale by; None if Bio-Formats has to read the file.
-    _plane = None
     _digest = None
-    _is_read = False
 
     def _path(self):
         return Path(self.get_pathname(), self.get_filename())
 
-    def _read(self, path):
-        """Read a file as a whole, for its pixels and for its digest."""
-        self._is_read = True
-        if self.series or self.rescale not in (True, False) or not may_be_plain(path):
-            return
-        data = path.read_bytes()
-        self._plane = read_plane(path, self.index, data)
-        if self._plane is not None:
-            self._digest = hashlib.md5(data).hexdigest()
-
     def provide_image(self, image_set):
-        """The image, scaled as Bio-Formats scales it; a new copy each time, as CellProfiler's own."""
+        """The image, scaled as Bio-Formats scales it."""
         path = self._path()
-        if not self._is_read and path.is_file():
-            self._read(path)
-        if self._plane is None:
+        plane = None
+        if may_be_plain(path) and path.is_file() and not self.series and self.rescale in (True, False):
+            data = path.read_bytes()
+            plane = read_plane(path, self.index, data)
+        if plane is None:
             return super().provide_image(image_set)
-        pixels, self.scale = self._plane
-        pixels = pixels.astype(numpy.float32) / float(self.scale) if self.rescale else pixels.copy()
+        self._digest = hashlib.md5(data).hexdigest()
+        pixels, self.scale = plane
+        if self.rescale:
+            pixels = pixels.astype(numpy.float32) / float(self.scale)
         return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=self.scale)
-
-    def release_memory(self):
-        """Forget what was read."""
-        self._plane = self._digest = None
-        self._is_read = False
-        super().release_memory()
 
     def get_md5_hash(self, measurements):
         """The file's MD5 digest; a file that many sites share is read once for it."""
@@ -80,11 +65,11 @@ class PlainImage(FileImage):
         if not path.is_file():
             return super().get_md5_hash(measurements)
         state = path.stat()
-        state = path, state.st_mtime_ns, state.st_size
-        if state not in _digests:
+        key = (path, state.st_mtime_ns, state.st_size)
+        if key not in _digests:
             digest = hashlib.md5()
             with path.open("rb") as file:
                 for block in iter(lambda: file.read(1 << 20), b""):
                     digest.update(block)
-            _digests[state] = digest.hexdigest()
-        return _digests[state]
+            _digests[key] = digest.hexdigest()
+        return _digests[key]

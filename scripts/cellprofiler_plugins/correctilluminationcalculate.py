@@ -1,0 +1,54 @@
+"""CorrectIlluminationCalculate, with CellProfiler's settings and functions, in one pass for all channels.
+
+A function that is calculated before the first cycle ("All: First cycle") has the built-in module load
+all images of the group, of all channels, and once for each module. Here one pass serves all modules.
+"""
+
+import cellprofiler.modules.correctilluminationcalculate as builtin
+
+
+class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
+    """CellProfiler's CorrectIlluminationCalculate that shares the reading of images."""
+
+    #: The image sets that another module's pass has already averaged for this one.
+    _averaged = None
+
+    def prepare_group(self, workspace, grouping, image_numbers):
+        """Average the group's images before its first cycle, if the module is set to."""
+        if self.each_or_all != builtin.EA_ALL_FIRST or len(image_numbers) == 0:
+            return super().prepare_group(workspace, grouping, image_numbers)
+        averaged, self._averaged = self._averaged, None
+        if averaged == list(image_numbers):
+            return True
+        modules = list(workspace.pipeline.modules())
+        together = [
+            module
+            for module in modules
+            if isinstance(module, CorrectIlluminationCalculate)
+            and module.each_or_all == builtin.EA_ALL_FIRST
+            and module.module_num >= self.module_num
+        ]
+        stop = max(modules.index(module._source(workspace.pipeline)) for module in together) + 1
+        providers = [
+            builtin.CorrectIlluminationImageProvider(module.illumination_image_name.value, module)
+            for module in together
+        ]
+        title = f"#{self.module_num}: CorrectIlluminationCalculate for {len(together)} images"
+        message = f"CorrectIlluminationCalculate is averaging {len(image_numbers)} images"
+        for cycle in workspace.pipeline.run_group_with_yield(
+            workspace, grouping, image_numbers, modules[stop], title, message
+        ):
+            for module, provider in zip(together, providers):
+                provider.add_image(cycle.image_set.get_image(module.image_name.value, cache=False))
+            cycle.image_set.clear_cache()
+        for module, provider in zip(together, providers):
+            kept = module.get_dictionary(workspace.image_set_list)[builtin.OUTPUT_IMAGE] = {}
+            provider.serialize(kept)
+            if module is not self:
+                module._averaged = list(image_numbers)
+        return True
+
+    def _source(self, pipeline):
+        """The module that provides the image."""
+        providers = pipeline.get_provider_dictionary(self.image_name.group, self)
+        return providers[self.image_name.value][-1][0]
