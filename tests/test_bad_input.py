@@ -272,6 +272,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["P1.parquet", "log.txt"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not CAN_MOUNT, reason="this system lets no user mount a small disk")
 def test_a_run_on_a_full_disk_is_resumed_when_there_is_space(tmp_path):
     config = write_experiment(tmp_path / "experiment")
@@ -500,6 +501,17 @@ def test_nothing_in_the_project_evaluates_or_unpickles():
         if forbidden.search(line) and not any(word in line for word in allowed)
     ]
     assert found == []
+
+
+def test_markup_is_text_in_the_report(tmp_path):
+    markup = "<script>alert(1)</script>"
+    for name in ("map.txt", "tables"):
+        (tmp_path / name).touch()
+    config = experiment(tmp_path, [[*ROW, markup]], [*HEADER, "density"], report={"title": markup})
+    snakemake("draft_report", "--configfile", config)
+    page = (tmp_path / "results/report/draft.html").read_text()
+    assert "&lt;script&gt;alert(1)" in page
+    assert markup not in page
 
 
 # --- the table ----------------------------------------------------------------------------------
