@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import embeddings
 from conftest import PROJECT, planned, snakemake
 from lib.config import complete_config
-from lib.crops import PlateImages, Settings, crops, read_cells, square
+from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
 from lib.errors import InputError
 from lib.experiment import feature_set_levels, levels_of, plates_with
 from lib.tables import feature_columns, read_profiles, read_provenance
@@ -237,6 +238,28 @@ def test_stacked_channels_and_boxes(python, results, tmp_path):
     cells = pq.read_metadata(results / "workspace/backend/simulated/COMPOUND1/COMPOUND1.parquet").num_rows
     assert found.shape == (cells, 1280)
     assert pq.read_schema(tmp_path / "s.parquet").names[-1] == "Embedding_Stacked_1280"
+
+
+def test_cells_are_written_a_row_group_at_a_time(monkeypatch, tmp_path):
+    """Eight cells of two sites, three a row group: no more than three are ever kept."""
+    monkeypatch.setattr(embeddings, "ROWS", 3)
+    names = embeddings.feature_names(["DNA", "ER"], False, 2)
+    assert names == ["Embedding_DNA_0001", "Embedding_DNA_0002", "Embedding_ER_0001", "Embedding_ER_0002"]
+    writer = embeddings.Writer(tmp_path / "e.parquet", "P", names, "float32", {"made": "here"})
+    assert writer.values.shape == (4, 3)
+    values = np.arange(32, dtype=np.float32).reshape(8, 4)
+    for number, (well, rows) in enumerate({"A01": range(5), "B02": range(5, 8)}.items()):
+        none = np.zeros(len(rows), int)
+        cells = Cells(well, "1", number + 1, np.array(rows) + 10, none, none, none, np.zeros((len(rows), 2)))
+        writer.add(cells, range(len(rows)), values[list(rows)])
+    writer.close()
+    file = pq.ParquetFile(tmp_path / "e.parquet")
+    assert [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)] == [3, 3, 2]
+    table = file.read().to_pandas()
+    np.testing.assert_array_equal(table[names], values)
+    assert table["Metadata_Well"].tolist() == ["A01"] * 5 + ["B02"] * 3
+    assert table["Metadata_ObjectNumber"].tolist() == list(range(10, 18))
+    assert read_provenance(tmp_path / "e.parquet") == {"made": "here"}
 
 
 # --- its answers ------------------------------------------------------------------------------------
