@@ -549,7 +549,7 @@ def without_measurements(modules, pipeline):
     kept = [
         module
         for module in modules
-        if module.enabled.value
+        if module.enabled
         and not module.module_name.startswith(("Export", "Display"))
         and module.module_name not in written
     ]

@@ -1,10 +1,17 @@
 """A simulated plate with a planted fault of each kind, through CellProfiler: each is flagged, no other."""
 
+import json
+import re
+import subprocess
+
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 from conftest import PROJECT, planned, snakemake
+from lib.cellprofiler import cellprofiler_environment as running_environment
+from lib.config import complete_config
 from lib.tables import read_profiles, read_provenance
 
 CONFIG = PROJECT / "tests" / "configs" / "planted_faults" / "config.yaml"
@@ -115,6 +122,46 @@ def test_the_segmentation_check(results):
     counted = pd.read_csv(results / "sites.csv").astype({"Metadata_Site": int})
     both = objects.merge(counted, on=["Metadata_Well", "Metadata_Site"])
     assert (both["Count_Cells"] == both["cells"] + both["unpaired_objects"] // 2).sum() >= 7
+
+
+OWN = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import cellprofiler_core.preferences
+cellprofiler_core.preferences.set_headless()
+import pipelines
+assay, folder = json.loads(sys.argv[2]), Path(sys.argv[3])
+own = pipelines.analysis_pipeline(assay)
+own.add("FilterObjects", [("Select the objects to filter", "Nuclei"), ("Name the output objects", "Large"),
+    ("Select the filtering mode", "Measurements"), ("Select the filtering method", "Limits"),
+    ("Select the measurement to filter by", "AreaShape_Area")])
+own.write(folder / "own.cppipe")
+pipelines.main("segmentation", assay, folder / "segmentation.cppipe", folder / "own.cppipe")
+"""
+
+
+def test_the_check_of_a_pipeline_of_ones_own_measures_only_what_it_decides_by(
+    cellprofiler_environment, tmp_path
+):
+    config = complete_config(yaml.safe_load(CONFIG.read_text()), CONFIG)
+    subprocess.run(
+        [
+            cellprofiler_environment / "bin/python",
+            "-c",
+            OWN,
+            PROJECT / "scripts",
+            json.dumps(config["assay"]),
+            tmp_path,
+        ],
+        env=running_environment(1),
+        check=True,
+        capture_output=True,
+    )
+    modules = re.findall(r"^(\w+):\[module_num", (tmp_path / "segmentation.cppipe").read_text(), re.M)
+    assert [name for name in modules if name.startswith("Measure")] == ["MeasureObjectSizeShape"]
+    assert modules[-6:] == ["FilterObjects", *2 * ["OverlayOutlines", "SaveImages"], "ExportToSpreadsheet"]
+    assert modules.count("ExportToSpreadsheet") == 1
 
 
 def test_the_gate_waits_for_a_persons_yes():
