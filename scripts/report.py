@@ -282,16 +282,16 @@ def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> str
 
 def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """A row a plate."""
-    columns = ["plate", "batch", "perturbation", "cell line", "hours", "starts with", "state", "wells"]
-    columns += ["wells without cells", "cells", "sites", "sites dropped", "flags", "features"]
+    columns = ["plate", "batch", "perturbation", "cell line", "hours", "state", "flags", "wells"]
+    columns += ["without cells", "cells", "sites", "sites dropped", "features", "starts with"]
     rows = []
     for entry in entries:
         plate, counted = entry["plate"], entry["counts"]
         row = [cell(plate["plate"], f"#{entry['id']}"), cell(plate["batch"]), cell(plate["perturbation"])]
-        row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"])), cell(source(plate))]
-        row += [cell(entry["state"])]
+        row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"]))]
+        row += [cell(entry["state"]), cell(entry["flags"])]
         row += [cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]
-        row += [cell(entry["dropped_sites"]), cell(entry["flags"]), cell(counted["features"])]
+        row += [cell(entry["dropped_sites"]), cell(counted["features"]), cell(source(plate))]
         rows.append(row)
     return Table("plates-table", "Plates", columns, rows, len(rows))
 
