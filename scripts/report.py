@@ -70,6 +70,13 @@ SCORES = (
 )
 PUBLISHED = {"percent_replicating": "percent_replicating", "percent_matching": "percent_matching_right"}
 HISTORY = Path("report/history")
+FOLDERS = {
+    "scores and figures": "benchmark",
+    "profiles": "workspace/profiles",
+    "quality control": "workspace/quality_control",
+    "logs": "logs",
+    "run times": "benchmarks",
+}
 
 
 @dataclass(frozen=True)
@@ -614,6 +621,9 @@ def main(options: Mapping[str, Any], page: str, digests: str) -> None:
         ),
         "inputs": table_of(from_outside(inputs), "inputs", "What went in", link_to(digests)),
         "config": yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
+        "folders": [
+            (words, link_to(f"{folder}/")) for words, folder in FOLDERS.items() if Path(folder).is_dir()
+        ],
         "style": (PAGE / "page.css").read_text(),
         "script": (PAGE / "page.js").read_text(),
         "most_rows": MOST_ROWS,
