@@ -47,7 +47,7 @@ def picture(name, caption=None):
         caption=f"captions/{caption or name}.rst",
         category="Plates",
         subcategory="{batch} {plate}",
-        labels={"plate": "{plate}", "picture": name.rpartition("/")[2].replace("_", " ")},
+        labels={"plate": "{plate}", "picture": Path(name).name.replace("_", " ")},
     )
 
 
