@@ -70,6 +70,13 @@ SCORES = (
 )
 PUBLISHED = {"percent_replicating": "percent_replicating", "percent_matching": "percent_matching_right"}
 HISTORY = Path("report/history")
+FOLDERS = {
+    "scores and figures": "benchmark",
+    "profiles": "workspace/profiles",
+    "quality control": "workspace/quality_control",
+    "logs": "logs",
+    "run times": "benchmarks",
+}
 
 
 @dataclass(frozen=True)
@@ -282,16 +289,16 @@ def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> str
 
 def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """A row a plate."""
-    columns = ["plate", "batch", "perturbation", "cell line", "hours", "starts with", "state", "wells"]
-    columns += ["wells without cells", "cells", "sites", "sites dropped", "flags", "features"]
+    columns = ["plate", "batch", "perturbation", "cell line", "hours", "state", "flags", "wells"]
+    columns += ["without cells", "cells", "sites", "sites dropped", "features", "starts with"]
     rows = []
     for entry in entries:
         plate, counted = entry["plate"], entry["counts"]
         row = [cell(plate["plate"], f"#{entry['id']}"), cell(plate["batch"]), cell(plate["perturbation"])]
-        row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"])), cell(source(plate))]
-        row += [cell(entry["state"])]
+        row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"]))]
+        row += [cell(entry["state"]), cell(entry["flags"])]
         row += [cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]
-        row += [cell(entry["dropped_sites"]), cell(entry["flags"]), cell(counted["features"])]
+        row += [cell(entry["dropped_sites"]), cell(counted["features"]), cell(source(plate))]
         rows.append(row)
     return Table("plates-table", "Plates", columns, rows, len(rows))
 
@@ -614,6 +621,9 @@ def main(options: Mapping[str, Any], page: str, digests: str) -> None:
         ),
         "inputs": table_of(from_outside(inputs), "inputs", "What went in", link_to(digests)),
         "config": yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
+        "folders": [
+            (words, link_to(f"{folder}/")) for words, folder in FOLDERS.items() if Path(folder).is_dir()
+        ],
         "style": (PAGE / "page.css").read_text(),
         "script": (PAGE / "page.js").read_text(),
         "most_rows": MOST_ROWS,

@@ -82,8 +82,7 @@ def written(tmp_path_factory) -> set[str]:
     return (
         outputs()
         | outputs("--configfile", file)
-        | outputs("--configfile", images)
-        | outputs("segmentation_check", "--configfile", images)
+        | outputs("all", "segmentation_check", "--configfile", images)
     )
 
 

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 import report
-from conftest import PROJECT, snakemake
+from conftest import PROJECT, planned, snakemake
 from lib.tables import read_provenance
 from pages import CHROMIUM, Page, shown
 from report_page.methods import methods, value_of
 from report_page.pictures import BYTES_OF_CONDITIONS, BYTES_OF_PLATES, allowance, caption_of, shrunk
 from report_page.runs import run_times
+from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
 
 PLATES = 51
@@ -57,7 +58,7 @@ def test_the_page_of_the_default_experiment_is_sound_and_whole(page, default_res
     for plate in pd.read_csv(PROJECT / "config" / "plates.tsv", sep="\t")["plate"]:
         assert f"<h3>{plate}</h3>" in text
     assert "6 of 6" in text
-    assert text.count("%") > 10
+    assert text.count("Percent Replicating") > 3
 
 
 def test_its_links_lead_to_files(page):
@@ -223,6 +224,24 @@ def test_flags_are_counted_and_left_out_sites_named(tmp_path):
     text = " ".join(write_report(tmp_path, options).read_text().split())
     assert "debris 2, saturated 1" in text
     assert "1 flagged sites were left out of the profiles" in text
+
+
+# --- its rules -----------------------------------------------------------------------------------
+
+
+def test_the_report_follows_all_plates_and_no_single_one(tmp_path):
+    (tmp_path / "small").mkdir()
+    config = write_experiment(tmp_path / "small")
+    jobs = planned("--configfile", config)
+    assert jobs["report"] == jobs["dropped_figure"] == 1
+    for rule in ("replicate_figures", "profile_maps", "position_effects", "changed_features"):
+        assert jobs[rule] == 1, rule
+    assert "report" not in planned("--configfile", config, "--config", "only=P1")
+    snakemake("draft_report", "--configfile", config)
+    draft = tmp_path / "small" / "results" / "report" / "draft.html"
+    checked(draft)
+    assert "0 of 3" in draft.read_text()
+    assert "A draft" in draft.read_text()
 
 
 # --- its parts -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
     python tests/benchmarks/benchmark_report.py [PLATES]      51 plates: about five minutes
 
 The results are drawn (`tests/synthetic_report.py`): profiles with their provenance, 40 flags and nine
-pictures of 1800 x 1200 pixels a plate, grainy, so that they are no smaller than real ones, and 12 conditions.
+pictures of 900 x 700 pixels a plate, grainy, so that they pack no better than real ones, and 12 conditions.
 Opening is measured by the page itself, in headless Chromium: the time from the start of its loading to the
 end of its load event, when every picture has arrived and the tables can be sorted.
 """
@@ -47,7 +47,7 @@ def opened(page: Path) -> float:
 def main(plates: int) -> None:
     """Write the report of so many plates; print its size and its times."""
     with tempfile.TemporaryDirectory() as folder:
-        options = write_results(Path(folder), plates, pixels=(1800, 1200))
+        options = write_results(Path(folder), plates, pixels=(900, 700))
         wall, cpu = time.perf_counter(), time.process_time()
         page = write_report(Path(folder), options)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
