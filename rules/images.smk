@@ -28,6 +28,7 @@ rule load_data:
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
         illumination="images/{batch}/illum/{plate}",
+        fetch=fetch_is_on,
         code=code_digest("load_data.py"),
     message:
         "{wildcards.plate}: listing and checking images"
