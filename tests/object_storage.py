@@ -43,7 +43,7 @@ def s3(address: str) -> Any:
 
 
 def put_folder(client: Any, folder: Path, address: str) -> int:
-    """Copy a folder's files to an s3:// address, whose bucket is made, for all to read; gives their number."""
+    """Copy a folder's files to an s3:// address, whose bucket is made, for all to read; gives how many."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     client.create_bucket(Bucket=bucket)
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]

@@ -259,7 +259,7 @@ def test_published_tables_and_files_come_from_storage(client, server, tmp_path, 
 
 
 def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """The files that are not the same bytes; of profiles, whose metadata holds the sample sheet's row: tables."""
+    """The files that differ in their bytes; profiles, whose metadata holds the sheet's row, in their tables."""
 
     def same(name: str) -> bool:
         if name.startswith("workspace/profiles/") and name.endswith(".parquet"):

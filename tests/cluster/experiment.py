@@ -1,7 +1,7 @@
 """Write the experiment that tests/cluster/run runs, into a folder of its own.
 
     python tests/cluster/experiment.py small FOLDER      three plates that start with CellProfiler's tables
-    python tests/cluster/experiment.py short FOLDER      two plates of the default experiment, from their images
+    python tests/cluster/experiment.py short FOLDER      two plates of the default experiment, from images
     python tests/cluster/experiment.py default FOLDER    the default experiment
 
 The plates that start with images are divided into two chunks, so that there is more than one job of
@@ -15,10 +15,6 @@ from pathlib import Path
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tests"))
-
-from small_experiment import write_experiment
-
 SHORT = ("COMPOUND1", "COMPOUND2")
 CHUNKS = 2
 
@@ -41,6 +37,9 @@ def write_default(folder: Path, plates: tuple[str, ...] | None) -> Path:
 if __name__ == "__main__":
     name, target = sys.argv[1], Path(sys.argv[2])
     if name == "small":
+        sys.path.insert(0, str(PROJECT / "tests"))
+        from small_experiment import write_experiment
+
         print(write_experiment(target))
     else:
         print(write_default(target, SHORT if name == "short" else None))
