@@ -259,7 +259,7 @@ def test_published_tables_and_files_come_from_storage(client, server, tmp_path, 
 
 
 def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """The files that differ in their bytes; profiles, whose metadata holds the sheet's row, in their tables."""
+    """The files whose bytes differ; of profiles, whose metadata holds the sheet's row, whose tables differ."""
 
     def same(name: str) -> bool:
         if name.startswith("workspace/profiles/") and name.endswith(".parquet"):
@@ -273,13 +273,13 @@ def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
 PLATE_OF_TEST = "COMPOUND1"
 
 
-def test_the_default_experiments_plate_from_storage_to_storage(
-    client, server, default_results, tmp_path, monkeypatch
-):
+def test_the_default_experiments_plate_from_storage_to_storage(client, server, tmp_path, monkeypatch):
     """Images, plate map and annotation come from S3, all results go there; a transfer breaks once midway.
 
     The bytes are those of the local run; then an image disappears, and the job says which.
     """
+    snakemake("--config", f"only={PLATE_OF_TEST}")
+    default_results = PROJECT / "results" / "default"
     config = stored_experiment(client, default_results, tmp_path)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
