@@ -19,9 +19,7 @@ rule load_data:
         mem_mb=memory(1000),
         runtime=minutes(60),
     params:
-        plate=lambda wildcards: {
-            name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")
-        },
+        plate=image_source,
         channels={
             channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])
         },

@@ -334,9 +334,9 @@ def load_data(
 def main() -> None:
     """Write the image table, with and without illumination functions, and the dropped sites."""
     images = snakemake.params.plate["images"]
-    if snakemake.input.images:
+    if not is_address(images) or images.endswith(".csv"):
         images = Path(snakemake.input.images)
-    else:
+    elif not snakemake.input.images:
         fetching_is_allowed(snakemake.params.fetch, images)
     table, faults = load_data(
         images,

@@ -259,7 +259,7 @@ def test_published_tables_and_files_come_from_storage(client, server, tmp_path, 
 
 
 def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """The files whose bytes differ; of profiles, whose metadata holds the sheet's row, whose tables differ."""
+    """The files whose bytes differ; of profiles, whose metadata holds the sheet's row, whose tables do."""
 
     def same(name: str) -> bool:
         if name.startswith("workspace/profiles/") and name.endswith(".parquet"):
