@@ -51,24 +51,14 @@ def checked(check, *arguments):
 CONFIG_FILE = Path(os.path.abspath(workflow.configfiles[0]))
 checked(refuse_templates, workflow.configfiles)
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
-RESULTS_ON_DISK = os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 # Results that go to a storage (--default-storage-provider) leave the working directory where it is.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
-RESULTS = os.getcwd() if IN_STORAGE else RESULTS_ON_DISK
+RESULTS = os.getcwd() if IN_STORAGE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 
 
 def located(location):
     """A path of the experiment, as the rules see it from the results folder; an address as it is."""
-    if is_address(location):
-        return location
-    path = os.path.normpath(CONFIG_FILE.parent / location)
-    return result(path) or from_results(path)
-
-
-def result(path):
-    """A path on disk that is one of the results, as the rules name it; nothing for another."""
-    inside = Path(path).is_relative_to(RESULTS_ON_DISK)
-    return os.path.relpath(path, RESULTS_ON_DISK) if inside else None
+    return location if is_address(location) else from_results(CONFIG_FILE.parent / location)
 
 
 def of_workflow(path):

@@ -120,16 +120,17 @@ def fetch_is_on(wildcards, output):
 def image_source(wildcards):
     """What the sample sheet says of a plate's images; simulated ones are addressed in the results' storage."""
     plate = {name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")}
-    simulated = IN_STORAGE and result(os.path.normpath(CONFIG_FILE.parent / plate["images"]))
-    if simulated:
+    if IN_STORAGE and "simulate" in CONFIG:
         prefix = workflow.storage_settings.default_storage_prefix.rstrip("/")
-        plate["images"] = f"{prefix}/{simulated}"
+        plate["images"] = f"{prefix}/{images_of(wildcards)}"
     return plate
 
 
 def images_of(wildcards):
     """The folder of a plate's images, or its load_data.csv; nothing where images lie in object storage."""
     location = plate_of(wildcards)["images"]
+    if IN_STORAGE and "simulate" in CONFIG:
+        return f"images/{wildcards.batch}/images/{wildcards.plate}"
     return [] if is_address(location) and not location.endswith(".csv") else place_of(location)
 
 
