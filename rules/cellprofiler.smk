@@ -157,8 +157,8 @@ rule illumination:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+        mem_mb=of_images(40),
+        runtime=minutes_of_illumination(),
     params:
         folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
         channels=CHANNELS,
@@ -196,8 +196,8 @@ rule features:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+        mem_mb=of_images(60),
+        runtime=minutes_of_sites(SITES_PER_CHUNK),
     params:
         functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
         objects=OBJECTS,
@@ -235,7 +235,7 @@ rule compare_cellprofiler:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=of_images(60),
         runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
     params:
         folder=lambda wildcards, output: str(Path(output.times).parent),

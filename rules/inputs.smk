@@ -6,16 +6,6 @@ def plate_of(wildcards):
     return BY_NAME[wildcards.batch, wildcards.plate]
 
 
-def memory(megabytes):
-    """Memory that grows with each attempt of a job."""
-    return lambda wildcards, attempt: megabytes * attempt
-
-
-def minutes(number):
-    """Run time that grows with each attempt of a job."""
-    return lambda wildcards, attempt: number * attempt
-
-
 def plate_map(wildcards):
     """The plate map of a job's plate, or where it is fetched to."""
     return place_of(plate_of(wildcards)["plate_map"])
