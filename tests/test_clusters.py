@@ -1,6 +1,7 @@
 """The profiles of clusters and clouds, as far as they go without one, and what jobs ask for."""
 
 import importlib.util
+import io
 import os
 import stat
 import subprocess
@@ -10,11 +11,13 @@ import types
 from pathlib import Path
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 
 import resources_report
 from conftest import PROJECT
-from object_storage import KEYS, s3_server
+from object_storage import KEYS, objects, s3, s3_server
+from small_experiment import write_experiment
 
 GRID = PROJECT / "profiles" / "grid" / "bin"
 PLUGINS = ("slurm", "cluster_generic", "aws_batch", "kubernetes")
@@ -226,3 +229,65 @@ def test_what_jobs_took_stands_against_what_they_ask_for(tmp_path):
     assert (second["memory"], second["time"]) == ("too much", "too little")
     assert (third["max_rss_mb"], third["memory"], third["time"]) == (None, "", "")
     assert (other["requested_mb"], other["memory"]) == (None, "")
+
+
+# --- a machine without a shared disk ------------------------------------------------------------
+
+ELSEWHERE = """#!/bin/bash
+# Runs a job script in an empty folder, as a cloud's machine would; prints its process group.
+folder=$(mktemp -d {state}/machine.XXXX)
+cd "$folder"
+setsid bash -c 'bash "$0"; echo $? >"$1/status.$$"' "$1" {state} >"$folder.log" 2>&1 &
+echo $!
+"""
+ELSEWHERE_STATUS = """#!/bin/bash
+if [ ! -s {state}/status.$1 ]; then echo running
+elif [ "$(cat {state}/status.$1)" = 0 ]; then echo success
+else echo failed; fi
+"""
+
+
+def test_a_job_on_a_machine_without_a_shared_disk(cluster_python, tmp_path):
+    """What the clouds' executors do: sources and inputs come from S3, the output goes there."""
+    project, state = tmp_path / "project", tmp_path / "state"
+    subprocess.run(["git", "clone", "--quiet", PROJECT, project], check=True)
+    write_experiment(project / "experiment")
+    subprocess.run(["git", "add", "experiment"], cwd=project, check=True)
+    state.mkdir()
+    for name, text in (("elsewhere", ELSEWHERE), ("elsewhere-status", ELSEWHERE_STATUS)):
+        (tmp_path / name).write_text(text.replace("{state}", str(state)))
+        (tmp_path / name).chmod(0o755)
+    profiles = "workspace/profiles/B/P1/P1.parquet"
+    with s3_server() as server:
+        path = f"{tmp_path}:{cluster_python.parent}:{os.environ['PATH']}"
+        command = [
+            cluster_python,
+            "-m",
+            "snakemake",
+            profiles,
+            "--executor",
+            "cluster-generic",
+            "--jobs",
+            "2",
+        ]
+        command += ["--cluster-generic-submit-cmd", "elsewhere"]
+        command += ["--cluster-generic-status-cmd", "elsewhere-status"]
+        command += ["--shared-fs-usage", "none", "--job-deploy-sources", "--default-storage-provider", "s3"]
+        command += ["--default-storage-prefix", "s3://results/run", "--configfile", "experiment/config.yaml"]
+        done = subprocess.run(
+            command,
+            cwd=project,
+            env={**os.environ, **KEYS, "AWS_ENDPOINT_URL": server, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+        )
+        logs = "\n".join(log.read_text() for log in state.glob("*.log"))
+        assert done.returncode == 0, done.stdout + logs
+        found = objects(s3(server), "s3://results/run")
+    # Joining the tables, which lie on this disk, ran here; the next job ran elsewhere.
+    assert done.stdout.count("Submitted job") == 1
+    table = pq.read_table(io.BytesIO(found[profiles]))
+    assert table.num_rows == 16
+    assert not (project / "workspace").exists()
