@@ -17,7 +17,8 @@ CELLPROFILER = in_shell(
 RUN = shlex.quote(of_workflow(SCRIPTS))
 # The published container lacks numba, which the accelerated modules are compiled with.
 ACCELERATED = CONFIG["cellprofiler"]["accelerate"] and ENVIRONMENT != "container"
-PLUGINS = f"--plugins {RUN}/cellprofiler_plugins" if ACCELERATED else ""
+# Both folders have a LoadData that reads images in object storage; the second has no other module.
+PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if ACCELERATED else 'fetching'}"
 PLUGIN_FILES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py")) if ACCELERATED else []
 # The container lacks pyarrow, too; a CellProfiler of the user's own is looked at when a job starts.
 ENGINE = "stock" if ENVIRONMENT == "container" else CONFIG["cellprofiler"]["engine"]
@@ -45,7 +46,7 @@ localrules:
 
 rule cellprofiler_environment:
     output:
-        ready=f"{ENVIRONMENT_FOLDER}/complete.json",
+        ready=local(f"{ENVIRONMENT_FOLDER}/complete.json"),
     log:
         f"{ENVIRONMENT_FOLDER}.log",
     conda:
@@ -156,8 +157,8 @@ rule illumination:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+        mem_mb=of_images(40),
+        runtime=minutes_of_illumination(),
     params:
         folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
         channels=CHANNELS,
@@ -195,9 +196,10 @@ rule features:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+        mem_mb=of_images(60),
+        runtime=minutes_of_sites(SITES_PER_CHUNK),
     params:
+        functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
         objects=OBJECTS,
         chunks=CONFIG["cellprofiler"]["chunks"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
@@ -210,7 +212,8 @@ rule features:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects:q}"
+        " --load-data {input.load_data:q} --functions {params.functions:q} --plate {wildcards.plate}"
+        " --objects {params.objects:q}"
         " --chunk {wildcards.chunk} --chunks {params.chunks} --engine {params.engine} {params.plugins}"
         " --timeout {params.timeout} --threads {threads} --log {log:q} --output {output.tables:q}"
 
@@ -232,10 +235,11 @@ rule compare_cellprofiler:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=of_images(60),
         runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
     params:
         folder=lambda wildcards, output: str(Path(output.times).parent),
+        functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
         sites=CONFIG["cellprofiler"]["compare_sites"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         engine=ENGINE,
@@ -244,5 +248,6 @@ rule compare_cellprofiler:
         "Comparing CellProfiler as it is with the runner and the accelerated modules on {params.sites} sites"
     shell:
         f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        f" --load-data {{input.load_data:q}} --plugins {RUN}/cellprofiler_plugins --engine {{params.engine}}"
+        " --load-data {input.load_data:q} --functions {params.functions:q}"
+        f" --plugins {RUN}/cellprofiler_plugins --engine {{params.engine}}"
         " --sites {params.sites} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"

@@ -19,7 +19,7 @@ rule single_cells:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(240),
+        runtime=minutes_of_cells(),
     params:
         batch="{batch}",
         plate="{plate}",

@@ -51,7 +51,9 @@ def checked(check, *arguments):
 CONFIG_FILE = Path(os.path.abspath(workflow.configfiles[0]))
 checked(refuse_templates, workflow.configfiles)
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
-RESULTS = os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
+# Results that go to a storage (--default-storage-provider) leave the working directory where it is.
+IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
+RESULTS = os.getcwd() if IN_STORAGE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 
 
 def located(location):
@@ -68,11 +70,11 @@ def of_workflow(path):
 
 
 def from_results(path):
-    """A path relative to the results folder; braces would be wildcards to Snakemake."""
+    """A path on disk relative to the results folder; braces would be wildcards to Snakemake."""
     relative = os.path.relpath(path, RESULTS)
     if "{" in relative or "}" in relative:
         raise WorkflowError(f"{path}: rename it, since Snakemake reads {{ and }} in a path as a wildcard.")
-    return relative
+    return local(relative)
 
 
 def as_written(value):
@@ -110,11 +112,11 @@ wildcard_constraints:
 
 
 onsuccess:
-    print(plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
+    print("" if IN_STORAGE else plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
     if WAITING:
         print(approval_needed())
 
 
 onerror:
-    print(plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
+    print("" if IN_STORAGE else plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
     print(failure_summary(log[0] if isinstance(log, list) else log))

@@ -1,64 +1,19 @@
-# What the sample sheet or the config names by address (s3://, https://), brought into the results by
-# Snakemake's storage plugins. Nothing is contacted unless the config says `fetch: true`.
+# What the sample sheet or the config names by address (s3://, https://). Nothing is contacted before a job
+# runs, and no job fetches unless the config says `fetch: true`. A plate's images are not fetched here: each
+# job of CellProfiler fetches those of its own sites.
 
 FETCHED = {
     location.split("://", 1)[1]: location
     for location in (
         *(plate.get(column, "") for plate in PLATES for column in ("plate_map", "profiles")),
+        *(plate["images"] for plate in STARTS_WITH_IMAGES if plate["images"].endswith(".csv")),
         *(described["table"] for described in CONFIG["annotation"].values()),
     )
     if is_address(location)
 }
 
 
-if CONFIG["fetch"]:
-    from botocore import UNSIGNED
-    from lib.addresses import resolved_address
-
-    # The Gallery's buckets are public: no credentials are sent.
-    storage s3:
-        provider="s3",
-        signature_version=UNSIGNED,
-
-    storage http:
-        provider="http",
-
-
-# Hard links where possible: Snakemake drops its own copy afterwards, and a plate is 60 GB.
-COPY = (
-    "(cp -rlT {input.stored:q} {output.fetched:q} || cp -rT {input.stored:q} {output.fetched:q}) > {log:q} 2>&1"
-    if CONFIG["fetch"]
-    else "echo {params.address:q} is not fetched: set fetch: true in the config, or add --config fetch=true."
-    " | tee {log:q} >&2; exit 1"
-)
-
-
-rule fetch_images:
-    input:
-        stored=lambda wildcards: stored(plate_of(wildcards)["images"]),
-    output:
-        fetched=directory("images/{batch}/images/{plate}"),
-    log:
-        "logs/fetch_images/{batch}/{plate}.log",
-    wildcard_constraints:
-        plate="|".join(re.escape(p["plate"]) for p in STARTS_WITH_IMAGES if is_address(p["images"])) or "(?!)",
-    conda:
-        "../envs/platewise.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(600),
-    params:
-        address=lambda wildcards: plate_of(wildcards)["images"],
-    message:
-        "{wildcards.plate}: fetching images from {params.address}"
-    shell:
-        COPY
-
-
 rule fetch_file:
-    input:
-        stored=lambda wildcards: stored(FETCHED[wildcards.name]),
     output:
         fetched="workspace/fetched/{name}",
     log:
@@ -73,7 +28,34 @@ rule fetch_file:
         runtime=minutes(60),
     params:
         address=lambda wildcards: FETCHED[wildcards.name],
+        fetch=fetch_is_on,
+        code=code_digest("fetch_file.py"),
     message:
         "Fetching {params.address}"
-    shell:
-        COPY
+    script:
+        "../scripts/fetch_file.py"
+
+
+rule fetch_tables:
+    output:
+        tables=temp(directory("workspace/fetched_tables/{batch}/{plate}")),
+    log:
+        "logs/fetch_tables/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/fetch_tables/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(600),
+    params:
+        address=lambda wildcards: plate_of(wildcards)["cellprofiler"],
+        compartments=lambda wildcards: COMPARTMENTS,
+        connections=8,
+        fetch=fetch_is_on,
+        code=code_digest("fetch_tables.py"),
+    message:
+        "{wildcards.plate}: fetching CellProfiler's tables from {params.address}"
+    script:
+        "../scripts/fetch_tables.py"

@@ -19,15 +19,14 @@ rule load_data:
         mem_mb=memory(1000),
         runtime=minutes(60),
     params:
-        plate=lambda wildcards: {
-            name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")
-        },
+        plate=image_source,
         channels={
             channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])
         },
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
         illumination="images/{batch}/illum/{plate}",
+        fetch=fetch_is_on,
         code=code_digest("load_data.py"),
     message:
         "{wildcards.plate}: listing and checking images"

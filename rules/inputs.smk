@@ -6,16 +6,6 @@ def plate_of(wildcards):
     return BY_NAME[wildcards.batch, wildcards.plate]
 
 
-def memory(megabytes):
-    """Memory that grows with each attempt of a job."""
-    return lambda wildcards, attempt: megabytes * attempt
-
-
-def minutes(number):
-    """Run time that grows with each attempt of a job."""
-    return lambda wildcards, attempt: number * attempt
-
-
 def plate_map(wildcards):
     """The plate map of a job's plate, or where it is fetched to."""
     return place_of(plate_of(wildcards)["plate_map"])
@@ -112,28 +102,35 @@ def place_of(location):
     return f"workspace/fetched/{location.split('://', 1)[1]}" if is_address(location) else located(location)
 
 
-def stored(address):
-    """The storage object of an address; none unless the config says `fetch: true`."""
-    if not CONFIG["fetch"]:
-        return []
-    if address.startswith("s3://"):
-        return ancient(storage.s3(checked(resolved_address, address)))
-    return ancient(storage.http(address))
+def fetch_is_on(wildcards, output):
+    """Whether the config says `fetch: true`; asking for `output` keeps it out of what reruns a job."""
+    return CONFIG["fetch"]
+
+
+def image_source(wildcards):
+    """What the sample sheet says of a plate's images; simulated ones are addressed in the results' storage."""
+    plate = {name: plate_of(wildcards).get(name, "") for name in ("batch", "plate", "images")}
+    if IN_STORAGE and "simulate" in CONFIG:
+        prefix = workflow.storage_settings.default_storage_prefix.rstrip("/")
+        plate["images"] = f"{prefix}/{images_of(wildcards)}"
+    return plate
 
 
 def images_of(wildcards):
-    """The folder of a plate's images (or its load_data.csv), or where it is fetched to."""
+    """The folder of a plate's images, or its load_data.csv; nothing where images lie in object storage."""
     location = plate_of(wildcards)["images"]
-    if is_address(location):
+    if IN_STORAGE and "simulate" in CONFIG:
         return f"images/{wildcards.batch}/images/{wildcards.plate}"
-    return located(location)
+    return [] if is_address(location) and not location.endswith(".csv") else place_of(location)
 
 
 def tables_of(wildcards):
     """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
     plate = plate_of(wildcards)
     if source(plate) == "cellprofiler":
-        return located(plate["cellprofiler"])
+        location = plate["cellprofiler"]
+        fetched = f"workspace/fetched_tables/{wildcards.batch}/{wildcards.plate}"
+        return fetched if is_address(location) else located(location)
     folder = f"workspace/analysis/{wildcards.batch}/{wildcards.plate}/analysis"
     return [f"{folder}/chunk_{chunk}" for chunk in range(CONFIG["cellprofiler"]["chunks"])]
 
@@ -151,7 +148,7 @@ def flags_heeded(wildcards):
 
 def environment_ready(wildcards):
     """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
-    return ancient(f"{ENVIRONMENT_FOLDER}/complete.json") if ENVIRONMENT == "built" else []
+    return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
 
 
 def pipeline(name):

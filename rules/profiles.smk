@@ -114,7 +114,7 @@ rule dropped_features:
         "../envs/platewise.yaml"
     threads: 2
     resources:
-        mem_mb=memory(4000),
+        mem_mb=of_correlations(),
         runtime=minutes(20),
     params:
         settings=CONFIG["feature_select"],
@@ -144,7 +144,9 @@ rule dropped_features_of_batch:
         "../envs/platewise.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, input, attempt: (2000 + 200 * len(input.profiles)) * attempt,
+        mem_mb=lambda wildcards, threads, attempt: of_correlations(len(BATCHES[wildcards.batch]))(
+            wildcards, threads, attempt
+        ),
         runtime=minutes(60),
     params:
         settings=CONFIG["feature_select"],

@@ -20,7 +20,7 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler
+from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler, with_functions
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 
@@ -29,6 +29,8 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-9
 # What tells of the run and not of the images.
 NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_")
 STARTING = "start-up and export"
+# The built-in LoadData and the reading of images in object storage, which it lacks.
+FETCHING = Path(__file__).resolve().with_name("cellprofiler_fetching")
 
 
 def evenly(number, of):
@@ -211,7 +213,8 @@ def main(arguments, log):
     shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir(parents=True)
     sample = runs / "load_data.csv"
-    number = write_sample(arguments.load_data, arguments.sites, sample)
+    with with_functions(arguments.load_data, arguments.functions) as load_data:
+        number = write_sample(load_data, arguments.sites, sample)
     plugins = Path(arguments.plugins).resolve()
 
     def run(name, rows, engine, modules):
@@ -224,7 +227,7 @@ def main(arguments, log):
 
     try:
         run("first", 1, arguments.engine, plugins)
-        stock = run("builtin", number, "stock", None)
+        stock = run("builtin", number, "stock", FETCHING if "s3://" in sample.read_text() else None)
         fast = run("accelerated", number, arguments.engine, plugins)
         differences = compare(runs / "builtin", runs / "accelerated")
     finally:
@@ -245,6 +248,7 @@ def command_line():
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
     parser.add_argument("--pipeline", required=True, help="a .cppipe that starts with LoadData")
     parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
     parser.add_argument("--plugins", required=True, help="the folder of the accelerated modules")
     parser.add_argument("--engine", choices=ENGINES, default="platewise", help="for the accelerated run")
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")

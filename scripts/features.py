@@ -16,7 +16,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler
+from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler, with_functions
 from lib.chunk_tables import image_rows, object_counts, table_of
 from lib.errors import InputError, listed
 
@@ -146,20 +146,21 @@ def main(arguments, log):
                 f"{rows[0]}-{rows[1]}, {mine[0]['well']} site {mine[0]['site']} to "
                 f"{mine[-1]['well']} site {mine[-1]['site']})"
             )
-            run_cellprofiler(
-                arguments.cellprofiler,
-                Path(arguments.pipeline).resolve(),
-                Path(arguments.load_data).resolve(),
-                part,
-                log,
-                about,
-                rows=rows,
-                engine=arguments.engine,
-                plugins=arguments.plugins,
-                progress=Path(arguments.log).with_suffix(".progress.json").resolve(),
-                timeout=arguments.timeout,
-                threads=arguments.threads,
-            )
+            with with_functions(arguments.load_data, arguments.functions) as load_data:
+                run_cellprofiler(
+                    arguments.cellprofiler,
+                    Path(arguments.pipeline).resolve(),
+                    load_data,
+                    part,
+                    log,
+                    about,
+                    rows=rows,
+                    engine=arguments.engine,
+                    plugins=arguments.plugins,
+                    progress=Path(arguments.log).with_suffix(".progress.json").resolve(),
+                    timeout=arguments.timeout,
+                    threads=arguments.threads,
+                )
             images = check_images(table_of(part, "Image"), mine, arguments.plate)
             for name in arguments.objects:
                 objects[name] = check_objects(table_of(part, name), images, arguments.plate)
@@ -185,6 +186,7 @@ def command_line():
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
     parser.add_argument("--pipeline", required=True, help="analysis.cppipe")
     parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
     parser.add_argument("--plate", required=True)
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
     parser.add_argument("--chunk", required=True, type=int, help="from 0")

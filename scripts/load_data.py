@@ -4,6 +4,9 @@ This is CellProfiler's `load_data.csv` in the Cell Painting Gallery's layout. Ev
 channel of the assay, and every image opens: what is missing, double, unreadable, truncated or of
 another size or type than the plate's other images is reported all at once, or, where the config says
 so, its site is left out and listed.
+
+Images in object storage (s3://) are listed, not fetched: a job of CellProfiler fetches those of its own
+sites. Their sizes are checked here, and their headers when they are fetched.
 """
 
 import logging
@@ -13,15 +16,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import pandas as pd
-import tifffile
-from PIL import Image
 
 from lib.errors import InputError, listed
+from lib.image_files import properties
 from lib.logs import logged
-from lib.plates import read_table
+from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
+from lib.plates import is_address, read_table
 from lib.tables import whole
 from lib.wells import row_name, well_name, well_order
 
@@ -38,9 +42,22 @@ LAYOUTS = {
     "opera": (r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.tiff?$"),
 }
 ONLY_SITE = "1"
-TIFF = {".tif", ".tiff"}
+
+# An object this many times larger or smaller than most of its channel holds no image like theirs.
+FAR_OFF = 10
 
 SiteKey = tuple[str, str]
+
+
+class StoredImage(NamedTuple):
+    """An image in object storage: its folder (s3://bucket/folder), its name, and its bytes there, if any."""
+
+    folder: str
+    name: str
+    size: int | None
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.name}"
 
 
 class Found(NamedTuple):
@@ -49,7 +66,7 @@ class Found(NamedTuple):
     well: str
     site: str
     channel: str
-    path: Path
+    path: Path | StoredImage
 
 
 class Fault(NamedTuple):
@@ -78,7 +95,9 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return expression
 
 
-def parsed(path: Path, expression: re.Pattern[str], channels: Mapping[str, str]) -> Found | None:
+def parsed(
+    path: Path | StoredImage, expression: re.Pattern[str], channels: Mapping[str, str]
+) -> Found | None:
     """What a file's name says; None when it is no image of the assay's channels."""
     match = expression.search(path.name)
     if not match:
@@ -98,25 +117,36 @@ def parsed(path: Path, expression: re.Pattern[str], channels: Mapping[str, str])
     return Found(well, str(int(site)) if site.isdigit() else site, channel, path)
 
 
-def find_images(folder: Path, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
+def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
+    """The files of a folder or of an s3:// address, and of the folders below it, in their paths' order."""
+    if isinstance(folder, str):
+        address = resolved_address(folder).rstrip("/")
+        found = [(f"{address}/{path}".rpartition("/"), size) for path, size in objects_below(address).items()]
+        if not found:
+            raise InputError(f"Plate {plate}: there is no object below {address}/.")
+        return [StoredImage(parent, name, size) for (parent, _, name), size in found]
+    if not folder.is_dir():
+        raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
+    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names)
+
+
+def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
     """Every image of the assay's channels in `folder`.
 
     Args:
-        folder: the plate's images; sub-folders are searched too.
+        folder: the plate's images, or their s3:// address; sub-folders are searched too.
         pattern: a layout's name or a regular expression with named groups.
         channels: channel name by what stands for it in the file name.
         plate: for messages.
     """
-    if not folder.is_dir():
-        raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
     expression = compiled(pattern)
-    files = [Path(root, name) for root, _, names in os.walk(folder) for name in sorted(names)]
-    found = [image for path in sorted(files) if (image := parsed(path, expression, channels))]
+    files = files_in(folder, plate)
+    found = [image for path in files if (image := parsed(path, expression, channels))]
     if not found:
         raise InputError(
             f"Plate {plate}: none of the {len(files)} files in {folder} is named as the pattern "
             f"`{pattern}` says for the channels {listed(channels)}. "
-            f"Files there: {listed([path.name for path in sorted(files)], 3) or 'none'}. "
+            f"Files there: {listed([path.name for path in files], 3) or 'none'}. "
             "Set images.pattern, or channels[].image, in the config."
         )
     logging.info("%s: %d images of %d files", folder, len(found), len(files))
@@ -135,12 +165,20 @@ def read_load_data(path: Path, channels: Iterable[str], plate: str) -> list[Foun
         rows = [row for row in rows if row["Metadata_Plate"] == plate]
     if not rows:
         raise InputError(f"{path} has no row of plate {plate}.")
+    folders = {row[f"PathName_Orig{channel}"] for row in rows for channel in channels}
+    sizes = {folder: objects_below(folder) for folder in sorted(folders) if is_address(folder)}
+
+    def image(folder: str, name: str) -> Path | StoredImage:
+        if folder in sizes:
+            return StoredImage(folder.rstrip("/"), name, sizes[folder].get(name))
+        return path.parent / folder / name
+
     return [
         Found(
             well_name(row["Metadata_Well"]),
             row["Metadata_Site"],
             channel,
-            path.parent / row[f"PathName_Orig{channel}"] / row[f"FileName_Orig{channel}"],
+            image(row[f"PathName_Orig{channel}"], row[f"FileName_Orig{channel}"]),
         )
         for row in rows
         for channel in channels
@@ -148,33 +186,9 @@ def read_load_data(path: Path, channels: Iterable[str], plate: str) -> list[Foun
     ]
 
 
-def properties(path: Path) -> tuple[tuple[int, ...], str] | str:
-    """Shape and type of an image, from its header; or what is wrong with the file.
-
-    A TIFF is truncated when its header points beyond the end of the file.
-    """
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            return "is empty (0 bytes)"
-        if path.suffix.lower() not in TIFF:
-            with Image.open(path) as image:
-                image.load()
-                return (image.height, image.width), image.mode
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=True)]
-            if not ends or max(ends) > size:
-                return f"is truncated ({size} bytes of at least {max(ends, default=0)})"
-            return tuple(page.shape), str(page.dtype)
-    except FileNotFoundError:
-        return "does not exist"
-    except Exception as error:
-        return f"cannot be read ({type(error).__name__}: {error})"
-
-
 def image_faults(found: list[Found], threads: int) -> list[Fault]:
     """Images that do not open, or whose size or type is not that of most of the plate's images."""
+    found = [image for image in found if isinstance(image.path, Path)]
     with ThreadPoolExecutor(threads) as pool:
         read = list(pool.map(properties, [image.path for image in found]))
     usual = Counter(value for value in read if not isinstance(value, str)).most_common(1)
@@ -195,9 +209,31 @@ def image_faults(found: list[Found], threads: int) -> list[Fault]:
     return faults
 
 
+def stored_faults(found: list[Found]) -> list[Fault]:
+    """Images in object storage that are not there, are empty, or are far larger or smaller than most."""
+    stored = [image for image in found if isinstance(image.path, StoredImage)]
+    sizes = defaultdict(list)
+    for image in stored:
+        sizes[image.channel].append(image.path.size or 0)
+    usual = {channel: median(every) for channel, every in sizes.items()}
+    faults = []
+    for image in stored:
+        size, most = image.path.size, usual[image.channel]
+        if size is None:
+            what = "does not exist"
+        elif size == 0:
+            what = "is empty (0 bytes)"
+        elif not most / FAR_OFF <= size <= most * FAR_OFF:
+            what = f"has {size} bytes; half of the plate's images of {image.channel} have {most:.0f} or more"
+        else:
+            continue
+        faults.append(Fault(image.well, image.site, f"{image.path} {what}"))
+    return faults
+
+
 def site_faults(found: list[Found], channels: Iterable[str]) -> list[Fault]:
     """Sites that lack a channel or have two images of one."""
-    by_site: dict[SiteKey, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    by_site: dict[SiteKey, dict[str, list[Path | StoredImage]]] = defaultdict(lambda: defaultdict(list))
     for image in found:
         by_site[image.well, image.site][image.channel].append(image.path)
     faults = []
@@ -230,9 +266,11 @@ def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: 
             "Metadata_Site": site,
         }
         for channel in channels:
-            path = files[well, site, channel].resolve()
+            path = files[well, site, channel]
             row[f"FileName_Orig{channel}"] = path.name
-            row[f"PathName_Orig{channel}"] = str(path.parent)
+            row[f"PathName_Orig{channel}"] = (
+                path.folder if isinstance(path, StoredImage) else str(path.resolve().parent)
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -248,7 +286,7 @@ def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path
 
 
 def load_data(
-    images: Path,
+    images: Path | str,
     plate: Mapping[str, str],
     channels: Mapping[str, str],
     pattern: str,
@@ -258,7 +296,7 @@ def load_data(
     """A plate's image table, and the sites that were left out of it.
 
     Args:
-        images: folder of images, or the user's own load_data.csv.
+        images: folder of images, its s3:// address, or the user's own load_data.csv.
         plate: the sample sheet's row.
         channels: channel name by what stands for it in the file name.
         pattern: how file names are read.
@@ -269,12 +307,12 @@ def load_data(
         InputError: with every faulty site, when `bad_sites` is `error`; or when no site is left.
     """
     names = list(channels.values())
-    if images.suffix == ".csv":
+    if isinstance(images, Path) and images.suffix == ".csv":
         found = read_load_data(images, names, plate["plate"])
     else:
         found = find_images(images, pattern, channels, plate["plate"])
     faults = sorted(
-        site_faults(found, names) + image_faults(found, threads),
+        site_faults(found, names) + image_faults(found, threads) + stored_faults(found),
         key=lambda fault: site_order((fault.well, fault.site)),
     )
     said = [f"well {fault.well}, site {fault.site}: {fault.what}" for fault in faults]
@@ -295,8 +333,13 @@ def load_data(
 
 def main() -> None:
     """Write the image table, with and without illumination functions, and the dropped sites."""
+    images = snakemake.params.plate["images"]
+    if not is_address(images) or images.endswith(".csv"):
+        images = Path(snakemake.input.images)
+    elif not snakemake.input.images:
+        fetching_is_allowed(snakemake.params.fetch, images)
     table, faults = load_data(
-        Path(snakemake.input.images),
+        images,
         snakemake.params.plate,
         snakemake.params.channels,
         snakemake.params.pattern,

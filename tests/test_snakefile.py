@@ -28,7 +28,8 @@ def test_whole_cpjump1_is_planned_quickly():
     jobs = planned("--configfile", "config/cpjump1/config.yaml")
     assert time.monotonic() - start < 60, "15 s on an idle machine"
     assert jobs["load_data"] == 51
-    assert jobs["fetch_images"] == 51
+    assert jobs["fetch_file"] == 6
+    assert jobs["illumination"] == 51
     assert jobs["percent_replicating"] == 12
     assert jobs["percent_matching"] == 16
     assert jobs.total() < 10_000

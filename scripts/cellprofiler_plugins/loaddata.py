@@ -1,7 +1,7 @@
 """LoadData, with CellProfiler's settings and pixel values, without Java where that is safe.
 
 Plain 8- and 16-bit TIFF and PNG files are read by `platewise_kernels.image_files`; everything else
-by Bio-Formats, as ever.
+by Bio-Formats, as ever. Images in object storage are fetched when their site is measured.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import cellprofiler_core.modules.loaddata as builtin
 import numpy
 from cellprofiler_core.image import FileImage, Image
 
+from platewise_kernels.fetched_image import FetchedImage, address_of
 from platewise_kernels.image_files import may_be_plain, read_plane
 
 
@@ -20,6 +21,9 @@ class LoadData(builtin.LoadData):
     def fetch_provider(self, name, measurements, is_image_name=True):
         """What gives the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
+        address = address_of(provider.get_pathname())
+        if address:
+            return FetchedImage(provider, address, PlainImage)
         return PlainImage(
             name,
             provider.get_pathname(),

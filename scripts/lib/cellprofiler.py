@@ -3,6 +3,7 @@
 Standard library only, Python 3.8: the scripts that use it also run in CellProfiler's container.
 """
 
+import csv
 import os
 import shlex
 import shutil
@@ -189,6 +190,31 @@ def engine_here(command, engine, log):
         )
         return "stock"
     return engine
+
+
+@contextmanager
+def with_functions(load_data, folder):
+    """The image table with the illumination functions of `folder`: itself, or a copy that names them there.
+
+    Results that were moved, or that lie in object storage, are not where they were when the table was
+    written. `folder` None leaves the table as it is.
+    """
+    load_data = Path(load_data).resolve()
+    with load_data.open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    places = [at for at, name in enumerate(header) if name.startswith("PathName_Illum")]
+    here = folder and str(Path(folder).resolve())
+    if not folder or all(row[at] == here for row in rows for at in places):
+        yield load_data
+        return
+    with tempfile.TemporaryDirectory(prefix="cellprofiler-") as temporary:
+        copy = Path(temporary, load_data.name)
+        with copy.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            for row in rows:
+                writer.writerow([here if at in places else value for at, value in enumerate(row)])
+        yield copy
 
 
 def run_cellprofiler(

@@ -138,6 +138,11 @@ def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list
             f"exactly one of {', '.join(SOURCES)} says where the plate's data starts; "
             f"here {' and '.join(given) if given else 'none'} is given"
         )
+    if given == ["images"] and re.match(r"(?!s3:)\w+://(?!.*\.csv$)", row["images"]):
+        found.append(
+            f"images `{row['images']}` cannot be listed: give a folder, an s3:// address, or the address "
+            "of a load_data.csv"
+        )
     if row["timepoint"] and not re.fullmatch(r"\d+(\.\d+)?", row["timepoint"]):
         found.append(f"timepoint `{row['timepoint']}` is not a number of hours")
     if given == ["profiles"]:

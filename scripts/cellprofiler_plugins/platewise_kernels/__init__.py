@@ -2,5 +2,5 @@
 
 CellProfiler takes every `*.py` file of a plugins folder for a module, but does not look into its
 sub-folders: what the modules share lies here. Python 3.8 and the packages of CellProfiler's own
-environment plus numba; nothing here imports the rest of the workflow.
+environment plus numba; only `fetched_image` imports the rest of the workflow.
 """

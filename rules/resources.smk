@@ -1,0 +1,103 @@
+# What a job asks for: memory and run time as functions of the plate's size, growing with each attempt.
+#
+# The constants were fitted to the `benchmark:` files of CPJUMP1's fields and of the simulated plates, and
+# stand for about twice what was measured; `snakemake resources_report` compares them with your own.
+# Nothing is read for them but the config: a dry run of 2,000 plates opens no image and no table.
+
+import math
+from glob import glob
+
+SIZE = CONFIG["plate_size"]
+CHANNELS_PER_SITE = max(1, len(CONFIG.get("assay", {}).get("channels", [])))
+MEGAPIXELS = CHANNELS_PER_SITE * SIZE["image_size"] ** 2 / 1e6
+SITES = SIZE["wells"] * SIZE["sites"]
+SITES_PER_CHUNK = math.ceil(SITES / CONFIG["cellprofiler"]["chunks"])
+# About 5,800 features of 8 channels and three compartments, 3,000 of 5.
+FEATURES = 3 * (60 + 150 * CHANNELS_PER_SITE + 12 * CHANNELS_PER_SITE**2)
+PROFILES_MB = SIZE["wells"] * FEATURES * 8 / 1e6
+# CellProfiler's built-in modules take about this many times the time of the accelerated ones.
+BUILTIN = (
+    1 if CONFIG["cellprofiler"]["accelerate"] and CONFIG["cellprofiler"]["environment"] != "container" else 12
+)
+
+
+def memory(megabytes):
+    """Memory that grows with each attempt of a job: whole GiB, at least two a core, as clouds sell it."""
+    return lambda wildcards, threads, attempt: 1024 * max(2 * threads, math.ceil(megabytes * attempt / 1024))
+
+
+def minutes(number):
+    """Run time that grows with each attempt of a job."""
+    return lambda wildcards, attempt: math.ceil(number) * attempt
+
+
+def of_images(megabytes):
+    """Memory of CellProfiler: itself, and the images of one site in the copies that its modules hold."""
+    return memory(1.5 * (500 + megabytes * MEGAPIXELS))
+
+
+def of_correlations(plates=1):
+    """Memory for selecting features: the profiles, and a few matrices of all features by all features."""
+    return memory(1.5 * (400 + 4 * plates * PROFILES_MB + 3.5 * FEATURES**2 * 8 / 1e6))
+
+
+def minutes_of_sites(sites):
+    """Run time of segmenting and measuring: start-up, pixels and cells, and four times that; see `timeout`."""
+    seconds = 15 + sites * BUILTIN * (0.4 * MEGAPIXELS + 0.0025 * CHANNELS_PER_SITE * SIZE["cells"])
+    return minutes(min(CONFIG["cellprofiler"]["timeout"], 10 + 4 * seconds / 60))
+
+
+def minutes_of_illumination():
+    """Run time of averaging all images of a plate: reading and shrinking them, and four times that."""
+    seconds = 15 + SITES * 0.3 * MEGAPIXELS
+    return minutes(min(CONFIG["cellprofiler"]["timeout"], 10 + 4 * seconds / 60))
+
+
+def minutes_of_cells():
+    """Run time of joining a plate's cells: 2 ms a cell of 5,800 features, and four times that."""
+    return minutes(20 + 4 * SITES * SIZE["cells"] * FEATURES / 5800 * 0.002 / 60)
+
+
+def requested(rule):
+    """Memory (MB) and run time (s) of a job's first attempt; nothing where its inputs decide."""
+    found = {}
+    for name, unit in (("mem_mb", 1), ("runtime", 60)):
+        try:
+            asked = rule.resources[name]
+            if asked.is_evaluable():
+                asked = asked.evaluate(None, threads=rule.resources["_cores"].value, attempt=1)
+            found[name] = unit * asked.value
+        except (AttributeError, KeyError, TypeError):
+            found[name] = None
+    return found
+
+
+def benchmark_files():
+    """What Snakemake measured of each job so far, in the files' order."""
+    return sorted(glob("benchmarks/*/**/*.tsv", recursive=True))
+
+
+localrules:
+    resources_report,
+
+
+rule resources_report:
+    output:
+        table="benchmarks/resources.csv",
+    log:
+        "logs/resources_report/resources_report.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        # As an input, a benchmark file would ask for the job that writes it.
+        measured=lambda wildcards: {path: os.path.getmtime(path) for path in benchmark_files()},
+        requested=lambda wildcards: {rule.name: requested(rule) for rule in workflow.rules},
+        code=code_digest("resources_report.py"),
+    message:
+        "Memory and time that jobs took, against what they ask for"
+    script:
+        "../scripts/resources_report.py"

@@ -1,0 +1,24 @@
+"""CellProfiler's own LoadData, with images in object storage fetched when their site is measured.
+
+In a folder of its own, for runs of CellProfiler's built-in modules.
+"""
+
+import sys
+from pathlib import Path
+
+import cellprofiler_core.modules.loaddata as builtin
+from cellprofiler_core.image import FileImage
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "cellprofiler_plugins"))
+
+from platewise_kernels.fetched_image import FetchedImage, address_of
+
+
+class LoadData(builtin.LoadData):
+    """CellProfiler's LoadData that also reads s3:// folders."""
+
+    def fetch_provider(self, name, measurements, is_image_name=True):
+        """What gives the image `name` of the current site."""
+        provider = super().fetch_provider(name, measurements, is_image_name)
+        address = address_of(provider.get_pathname())
+        return FetchedImage(provider, address, FileImage) if address else provider

@@ -1,0 +1,39 @@
+"""Fetch a plate's published CellProfiler output: the tables that its single cells are joined from."""
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from lib.cellprofiler_output import ENDINGS
+from lib.errors import InputError
+from lib.logs import logged
+from lib.object_storage import fetch_folder, fetching_is_allowed, resolved_address
+
+
+def is_table(path: str, names: set[str]) -> bool:
+    """Whether an object is one of the named tables, by the last part of its path."""
+    last = PurePosixPath(path).name
+    return any(last == f"{name}{ending}" for name in names for ending in ENDINGS)
+
+
+def main() -> None:
+    """Copy the tables into a folder beside the output; it takes the output's name when all are there."""
+    address, plate = snakemake.params.address, snakemake.wildcards.plate
+    fetching_is_allowed(snakemake.params.fetch, address)
+    names = {"Image", *snakemake.params.compartments}
+    output = Path(snakemake.output.tables)
+    part = output.with_name(f".{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        address = resolved_address(address)
+        number = fetch_folder(address, part, lambda path: is_table(path, names), snakemake.params.connections)
+    except InputError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise InputError(f"Plate {plate}: {error}") from error
+    logger.info("%s: %d tables", address, number)
+    shutil.rmtree(output, ignore_errors=True)
+    part.replace(output)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]) as logger:
+        main()

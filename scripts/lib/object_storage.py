@@ -1,0 +1,232 @@
+"""Read objects of S3 storage whole: listed, fetched, checked, and tried again when a connection breaks.
+
+The Cell Painting Gallery is public and read without credentials; any other bucket with the credentials
+that the environment holds (boto3's usual places), or without when it holds none. `AWS_ENDPOINT_URL` names
+another server than Amazon's.
+
+Standard library and boto3, which CellProfiler brings too, Python 3.8: CellProfiler's LoadData uses it.
+"""
+
+import hashlib
+import http.client
+import logging
+import re
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+from lib.errors import InputError, listed
+
+#: Buckets whose owners let everybody read; credentials that belong elsewhere would be refused there.
+PUBLIC = {"cellpainting-gallery"}
+ATTEMPTS = 5
+#: Seconds before the second attempt; doubled before each further one.
+PAUSE = 1.0
+#: Seconds without a byte after which a connection counts as broken.
+SILENCE = 60
+ADDRESS = re.compile(r"s3:/+(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
+MD5 = re.compile(r"[0-9a-f]{32}")
+GONE = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
+REFUSED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
+REFUSED |= {"InvalidToken", "AllAccessDisabled"}
+
+
+class BrokenTransferError(Exception):
+    """An object arrived other than the server described it."""
+
+
+def fetching_is_allowed(fetch, address):
+    """Stops with a message unless the config says `fetch: true`."""
+    if not fetch:
+        raise InputError(
+            f"{address} is not fetched: set fetch: true in the config, or add --config fetch=true."
+        )
+
+
+def bucket_and_key(address):
+    """The bucket and the key of an s3:// address."""
+    match = ADDRESS.fullmatch(address)
+    if not match:
+        raise InputError(f"{address} is no address of S3 storage (s3://bucket/path).")
+    return match["bucket"], match["key"]
+
+
+@lru_cache(maxsize=32)
+def client(bucket):
+    """The connection to a bucket's server; threads share it."""
+    import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    session = boto3.session.Session()
+    signed = bucket not in PUBLIC and session.get_credentials() is not None
+    return session.client(
+        "s3",
+        region_name=session.region_name or "us-east-1",
+        config=Config(
+            signature_version=None if signed else UNSIGNED,
+            # Attempts are counted here, since a transfer that breaks midway is none of botocore's.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            connect_timeout=SILENCE,
+            read_timeout=SILENCE,
+            max_pool_connections=32,
+        ),
+    )
+
+
+def persistently(ask, address):
+    """What `ask()` gives, asked up to ATTEMPTS times while connections break or the server is busy.
+
+    Raises:
+        InputError: at once when there is no such object or it may not be read, else after the last
+            attempt; it names the address.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return ask()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in GONE:
+                raise InputError(
+                    f"{address} does not exist (any more). Correct the address, or put the object back; an "
+                    "image that is listed in the plate's load_data.csv and was taken away is left out after "
+                    "`--forcerun load_data`."
+                ) from error
+            if code in REFUSED:
+                raise InputError(
+                    f"{address} may not be read ({code}). Give credentials for it (AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)."
+                ) from error
+            said = error
+        except (BrokenTransferError, BotoCoreError, HTTPError, http.client.HTTPException, OSError) as error:
+            said = error
+        logging.getLogger("platewise").warning(
+            "%s, attempt %d of %d: %s: %s", address, attempt, ATTEMPTS, type(said).__name__, said
+        )
+        if attempt < ATTEMPTS:
+            time.sleep(PAUSE * 2 ** (attempt - 1))
+    raise InputError(
+        f"{address} could not be fetched in {ATTEMPTS} attempts; the last one: "
+        f"{type(said).__name__}: {said}. Start again when the server answers; what is finished stays."
+    ) from said
+
+
+def content(address):
+    """An object's bytes, of the length and, where the server tells it, the MD5 digest that it has there."""
+    bucket, key = bucket_and_key(address)
+
+    def once():
+        answer = client(bucket).get_object(Bucket=bucket, Key=key)
+        with answer["Body"] as body:
+            found = body.read()
+        if len(found) != answer["ContentLength"]:
+            raise BrokenTransferError(f"{len(found)} of {answer['ContentLength']} bytes arrived")
+        # An object that was put in parts, or encrypted with a key of its own, has another kind of tag.
+        tag = answer.get("ETag", "").strip('"')
+        plain = (
+            answer.get("ServerSideEncryption") in (None, "AES256") and "SSECustomerAlgorithm" not in answer
+        )
+        if plain and MD5.fullmatch(tag) and hashlib.md5(found).hexdigest() != tag:
+            raise BrokenTransferError(f"the bytes that arrived have not the MD5 digest {tag}")
+        return found
+
+    return persistently(once, address)
+
+
+def objects_below(address):
+    """The objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
+    bucket, key = bucket_and_key(address)
+    prefix = key.rstrip("/") + "/" if key else ""
+
+    def once():
+        pages = client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = {
+            entry["Key"][len(prefix) :]: entry["Size"] for page in pages for entry in page.get("Contents", [])
+        }
+        # Consoles mark folders with an empty object.
+        return {name: found[name] for name in sorted(found) if name and not name.endswith("/")}
+
+    return persistently(once, address)
+
+
+def resolved_address(address):
+    """An s3:// address whose `*` (the instrument's time stamp in a folder's name) is filled in.
+
+    Raises:
+        InputError: when no folder, or more than one, fits.
+    """
+    bucket, key = bucket_and_key(address)
+    head, star, tail = key.partition("*")
+    if not star:
+        return address
+
+    def once():
+        pages = (
+            client(bucket)
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=bucket, Prefix=head, Delimiter="/")
+        )
+        return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+
+    fitting = persistently(once, address)
+    if len(fitting) != 1:
+        raise InputError(
+            f"{address} fits {len(fitting)} folders ({listed(fitting, 5) or 'none'}); write the full "
+            "address of one in the sample sheet."
+        )
+    return f"s3://{bucket}/{fitting[0].rstrip('/')}{tail}"
+
+
+def fetch_folder(address, folder, wanted, threads):
+    """Copy the objects below an address whose path `wanted(path)` accepts into a folder; gives their number.
+
+    Raises:
+        InputError: when there is none, or a path would lead out of the folder.
+    """
+    folder = Path(folder).resolve()
+    names = [name for name in objects_below(address) if wanted(name)]
+    if not names:
+        raise InputError(f"{address} holds no object that is looked for; is the address right?")
+    outside = [name for name in names if folder not in (folder / name).resolve().parents]
+    if outside:
+        raise InputError(f"{address}: {listed(outside, 3)} would be written outside its folder.")
+
+    def copy(name):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content(f"{address.rstrip('/')}/{name}"))
+
+    with ThreadPoolExecutor(threads) as pool:
+        copies = [pool.submit(copy, name) for name in names]
+        try:
+            for done in copies:
+                done.result()
+        except BaseException:
+            for waiting in copies:
+                waiting.cancel()
+            raise
+    return len(names)
+
+
+def web_content(address):
+    """What an http(s):// address holds, whole."""
+
+    def once():
+        try:
+            with urllib.request.urlopen(address, timeout=SILENCE) as answer:
+                found, length = answer.read(), answer.headers["Content-Length"]
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403, 404, 410):
+                raise InputError(f"{address} cannot be read: {error}. Correct the address.") from error
+            raise
+        if length is not None and len(found) != int(length):
+            raise BrokenTransferError(f"{len(found)} of {length} bytes arrived")
+        return found
+
+    return persistently(once, address)

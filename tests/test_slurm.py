@@ -1,0 +1,27 @@
+"""A real Slurm of this machine runs two plates of the default experiment; `tests/cluster/run` says how."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import PROJECT
+
+
+def test_slurm_runs_what_a_workstation_runs(tmp_path):
+    """From images to figures, chunks as array jobs; one is cancelled, one killed, and slurmd with another."""
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    needed = ("slurmctld", "slurmd", "sbatch", "munged")
+    missing = [name for name in needed if not shutil.which(name, path=path)]
+    if missing:
+        pytest.skip(f"Slurm is not installed ({', '.join(missing)}): apt-get install slurm-wlm munge")
+    done = subprocess.run(
+        [PROJECT / "tests" / "cluster" / "run", "short"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "are the same bytes as those of the local run" in done.stdout
