@@ -177,7 +177,7 @@ def site_flags(sites: pd.DataFrame, samples: pd.Series, limits: Mapping[str, Any
     usual = sites["Count_Cells"].median()
     for at in sites.index[empty]:
         number = sites.at[at, "Count_Cells"]
-        reason = f"{number} cells; the plate's sites have {usual:g} (median)"
+        reason = f"{number} cell{'' if number == 1 else 's'}; the plate's sites have {usual:g} (median)"
         flag(at, "empty", "Count_Cells", number, limits["empty_cells"], reason)
 
     bright = saturated(sites, limits, flag)

