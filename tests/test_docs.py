@@ -183,16 +183,17 @@ def test_the_normalization_of_the_example_takes_the_place_of_the_workflows(exten
 
 def test_the_feature_extractor_of_the_example_needs_no_cellprofiler(extended, tmp_path):
     file = small_images.write_experiment(tmp_path / "images")
-    target = f"workspace/profiles/B/{small_images.PLATE}/{small_images.PLATE}_normalized_negcon.parquet"
+    plate = small_images.PLATE
+    target = f"workspace/profiles/B/{plate}/{plate}_normalized_negcon.parquet"
     output = snakemake(target, "--configfile", file, project=extended).stdout
     assert "statistics of its images" in output
     assert "illumination" not in output
     results = tmp_path / "images" / "results"
-    profiles = pd.read_parquet(results / "workspace/profiles/B/I1/I1.parquet")
+    profiles = pd.read_parquet(results / f"workspace/profiles/B/{plate}/{plate}.parquet")
     assert list(profiles["Metadata_Well"]) == list(small_images.WELLS)
     features = feature_columns(profiles)
     assert len(features) == 5 * len(small_images.CHANNELS)
-    images = pd.read_csv(results / "workspace/load_data_csv/B/I1/load_data.csv")
+    images = pd.read_csv(results / f"workspace/load_data_csv/B/{plate}/load_data.csv")
     first = Path(images["PathName_OrigDNA"][0]) / images["FileName_OrigDNA"][0]
     import tifffile
 

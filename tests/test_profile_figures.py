@@ -201,6 +201,7 @@ def test_every_condition_has_its_figures_whatever_it_lacks(tmp_path, kind):
     options = {
         "title": "a $condition$",
         "group": "Metadata_broad_sample",
+        "controls": {"column": "control_type", "negcon": "negcon"},
         "positive_controls": True,
         "seed": 1,
     }

@@ -12,6 +12,7 @@ from PIL import Image
 
 import report
 from conftest import PROJECT, planned, snakemake
+from lib.experiment import LEVELS
 from lib.tables import read_provenance
 from pages import CHROMIUM, Page, shown
 from report_page.methods import methods, value_of
@@ -262,6 +263,15 @@ def test_methods_say_no_more_than_was_done(tmp_path):
     text = " ".join(found)
     assert "Profiles of 3 plates were given" in text
     assert not re.search("CellProfiler|normalized|Percent", text)
+
+
+def test_files_that_say_little_of_themselves_break_nothing():
+    """Profiles that a step of one's own wrote, with no parameter that is known here."""
+    levels = {name: [{}, {"parameters": {"mine": 1}}] for name in ("single_cells", "network", *LEVELS)}
+    metrics = {name: [{}] for name in ("percent_replicating", "percent_matching", "mean_average_precision")}
+    text = " ".join(methods({}, {"cellprofiler": 1}, "", levels, metrics, []))
+    assert "tables of 1 plate were given" in text
+    assert "1.4826" not in text
 
 
 def test_run_times_are_added_up_by_stage(tmp_path):

@@ -175,7 +175,8 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
                 " of each cell were joined to one row.",
             )
         )
-    if made := levels.get("aggregated"):
+    made = levels.get("aggregated", [])
+    if value_of(made, "operation"):
         sentences.append(
             joined(
                 "A well's profile is the ",
@@ -183,7 +184,7 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
                 " of its cells.",
             )
         )
-    left_out = sum(len(each["parameters"].get("excluded_sites", [])) for each in levels.get("aggregated", []))
+    left_out = sum(len(each.get("parameters", {}).get("excluded_sites", [])) for each in made)
     if left_out:
         sentences.append(
             joined(
@@ -228,7 +229,7 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
     alike: dict[str, list[Mapping[str, Any]]] = {}
     for level, some in levels.items():
         for each in some if "_feature_select" in level else []:
-            settings = json.dumps(each["parameters"].get("feature_select"), sort_keys=True)
+            settings = json.dumps(each.get("parameters", {}).get("feature_select"), sort_keys=True)
             alike.setdefault(settings, []).append(each)
     sentences += [selection(made) for made in alike.values()]
     if made := [*levels.get("spherized", []), *levels.get("embeddings_spherized", [])]:
@@ -247,9 +248,12 @@ def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
 
 
 def wells_of(made: Provenances) -> str:
-    """How many reference wells the plates have: `64`, or `9 to 10`."""
-    wells = sorted(int(each["parameters"]["reference_wells"]) for each in made)
-    return f"{wells[0]}" if wells[0] == wells[-1] else f"{wells[0]} to {wells[-1]}"
+    """How many reference wells the plates have, in brackets: ` (64 wells)`, ` (9 to 10 wells)`."""
+    told = [each.get("parameters", {}).get("reference_wells") for each in made]
+    wells = sorted(int(number) for number in told if number is not None)
+    if not wells:
+        return ""
+    return f" ({wells[0]} wells)" if wells[0] == wells[-1] else f" ({wells[0]} to {wells[-1]} wells)"
 
 
 def selection(made: Provenances) -> Markup:
