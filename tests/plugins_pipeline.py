@@ -80,6 +80,8 @@ def users(assembly):
             ("Enter single file name", "Tiled"),
             ("Saved file format", "npy"),
             ("Output file location", "Default Output Folder|"),
+            # A site is a group of its own, and each has a last cycle.
+            ("Overwrite existing files without warning?", True),
             ("When to save", "Last cycle"),
         ],
     )

@@ -6,19 +6,19 @@ all images of the group, of all channels, and once for each module. Here one pas
 
 import cellprofiler.modules.correctilluminationcalculate as builtin
 
+#: Key, in a module's dictionary of the run, of the image sets that another module's pass has averaged for it.
+AVERAGED = "averaged"
+
 
 class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
     """CellProfiler's CorrectIlluminationCalculate that shares the reading of images."""
-
-    #: The image sets that another module's pass has already averaged for this one.
-    _averaged = None
 
     def prepare_group(self, workspace, grouping, image_numbers):
         """Average the group's images before its first cycle, if the module is set to."""
         if self.each_or_all != builtin.EA_ALL_FIRST or len(image_numbers) == 0:
             return super().prepare_group(workspace, grouping, image_numbers)
-        averaged, self._averaged = self._averaged, None
-        if averaged == list(image_numbers):
+        numbers = [int(number) for number in image_numbers]
+        if self.get_dictionary(workspace.image_set_list).pop(AVERAGED, None) == numbers:
             return True
         modules = list(workspace.pipeline.modules())
         together = [
@@ -42,10 +42,11 @@ class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
                 provider.add_image(cycle.image_set.get_image(module.image_name.value, cache=False))
             cycle.image_set.clear_cache()
         for module, provider in zip(together, providers):
-            kept = module.get_dictionary(workspace.image_set_list)[builtin.OUTPUT_IMAGE] = {}
-            provider.serialize(kept)
+            of_run = module.get_dictionary(workspace.image_set_list)
+            of_run[builtin.OUTPUT_IMAGE] = {}
+            provider.serialize(of_run[builtin.OUTPUT_IMAGE])
             if module is not self:
-                module._averaged = list(image_numbers)
+                of_run[AVERAGED] = numbers
         return True
 
     def _source(self, pipeline):
