@@ -451,6 +451,12 @@ def test_braces_of_a_regular_expression_are_no_wildcards(tmp_path):
     assert not [name for name in profiles.columns if name.endswith("F0")]
 
 
+def test_an_annotation_is_fetched_into_the_results_only():
+    annotation = {"compound": {"table": "s3://bucket/../../x.tsv"}}
+    with pytest.raises(InputError, match=r"annotation\.compound\.table: the address has a folder `\.\.`"):
+        complete_config({"results": "r", "plates": "plates.tsv", "annotation": annotation}, "config.yaml")
+
+
 def test_a_wrong_regular_expression_is_answered():
     with pytest.raises(InputError, match=r"aggregate\.exclude_features: `\(` is no regular expression"):
         complete_config(

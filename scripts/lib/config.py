@@ -101,6 +101,13 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: `{pattern}` is no regular expression: {error}."
 
 
+def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Addresses whose file would be fetched to outside the results, as sentences."""
+    for name, described in config["annotation"].items():
+        if "://" in described["table"] and ".." in described["table"].split("/"):
+            yield f"annotation.{name}.table: the address has a folder `..`; write it without."
+
+
 def refuse_templates(files: Iterable[str | Path]) -> None:
     """Refuse a config file that Snakemake runs as a template: a config is data.
 
@@ -158,7 +165,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         complete = with_defaults(config, schema())
         found = list(problems(complete))
     if not found:
-        found = list(expression_problems(complete))
+        found = [*expression_problems(complete), *address_problems(complete)]
     if not found and "assay" in complete:
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:
