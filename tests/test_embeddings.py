@@ -358,6 +358,8 @@ def test_masks_come_from_the_generated_pipeline(default_results, tmp_path):
     columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "images"]
     row = ["B", "COMPOUND1", "map.txt", "compound", "SIM", "48", "load_data.csv"]
     (tmp_path / "plates.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+    wells = [f"{well}\tDMSO\n" for well in table["Metadata_Well"].head(2)]
+    (tmp_path / "map.txt").write_text("well_position\tbroad_sample\n" + "".join(wells))
     snakemake("--configfile", tmp_path / "config.yaml", "--until", "embeddings")
     results = tmp_path / "results"
     settings = Settings(channels=["DNA", "RNA"], mask=True)
@@ -448,14 +450,11 @@ def test_published_embeddings_stand_beside_published_profiles(tmp_path):
     for batch, level, features, seed in (("C", CELLPROFILER, 12, 1), ("D", "embeddings_augmented", 20, 2)):
         for name, table in plates(12, 3, effect=3, controls=8, features=features, seed=seed).items():
             table["Metadata_Well"] = [f"A{int(well[1:]) + 1:02d}" for well in table["Metadata_Well"]]
-            table = (
-                table.rename(columns=lambda c: c.replace("Cells_F", "Embedding_DNA_"))
-                if batch == "D"
-                else table
-            )
+            if batch == "D":
+                table.columns = [column.replace("Cells_F", "Embedding_DNA_") for column in table]
             plate = name.split(".")[0]
             table.to_csv(tmp_path / f"{batch}_{plate}.csv", index=False)
-            rows.append([batch, table["Metadata_Plate"].iloc[0], "m.txt", "compound", "U2OS", "48"])
+            rows.append([batch, table["Metadata_Plate"].iloc[0], "", "compound", "U2OS", "48"])
             rows[-1] += [f"{batch}_{plate}.csv", level]
     (tmp_path / "plates.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     config = {"results": "results", "plates": "plates.tsv"}
