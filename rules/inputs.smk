@@ -308,7 +308,9 @@ def unselected_profiles(wildcards):
         level = selected_from(level)
     elif level == "spherized":
         level = spherized_from(CONFIG)
-    plates = CONDITIONS[wildcards.condition]
+    elif is_embedding(level):
+        level = f"embeddings_{selected_from(plate_level(CONFIG))}"
+    plates = plates_with(wildcards.feature_set, CONDITIONS[wildcards.condition])
     made = all(level in levels_of(plate, CONFIG) for plate in plates)
     return [file_of(plate, level if made else wildcards.feature_set) for plate in plates]
 
