@@ -200,12 +200,14 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
             )
             digits = column.digits if column.digits > 1 or not kind else 0
             words.append(f"{brackets[0]}{low:.{digits}f}–{high:.{digits}f}{brackets[1]}")
-    axes.plot([point, point], [height - 0.37, height + 0.37], color=colour, linewidth=1.8, zorder=3)
+    axes.plot(
+        [point, point], [height - 0.37, height + 0.37], color=colour, linewidth=1.8, clip_on=False, zorder=3
+    )
     aware = f"position_aware_{value}"
     if aware in score and pd.notna(score[aware]):
         ends = [score[f"{aware}_low"], score[f"{aware}_high"]]
         axes.plot(ends, [height + 0.16] * 2, color=colour, linewidth=0.9, linestyle=":", zorder=4)
-        mark = {"markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": colour}
+        mark = {"markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": colour, "clip_on": False}
         axes.plot(score[aware], height + 0.16, "D", zorder=4, **mark)
     if column.published:
         axes.plot(score["published"], height, "x", color="black", markersize=5.5, zorder=5)

@@ -8,6 +8,7 @@ the figure, every well in a second one.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,18 @@ def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataF
     """
     found: dict[Any, list[pd.DataFrame]] = {}
     for plate, wells in parts:
-        content = tuple(wells.sort_values("Metadata_Well").astype("str").itertuples(index=False, name=None))
+        known = wells.sort_values("Metadata_Well").astype("str").fillna("")
+        content = tuple(known.itertuples(index=False, name=None))
         found.setdefault(plate["plate_map"] or content, []).append(wells)
     tables = []
+    stems = Counter(Path(key).stem for key in found if isinstance(key, str))
     for number, (key, of_key) in enumerate(found.items(), start=1):
+        name = f"layout {number}"
+        if isinstance(key, str):
+            name = Path(key).stem if stems[Path(key).stem] == 1 else key
         wells = pd.concat(of_key).drop_duplicates("Metadata_Well")
         wells = wells.sort_values("Metadata_Well", key=lambda column: column.map(well_order))
-        wells.insert(0, "plate_map", Path(key).stem if isinstance(key, str) else f"layout {number}")
+        wells.insert(0, "plate_map", name)
         wells.insert(1, "plates", len(of_key))
         tables.append(wells)
     return pd.concat(tables, ignore_index=True)
@@ -116,8 +122,7 @@ def told_apart(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
 def phases(
     parts: Sequence[tuple[Mapping[str, str], pd.DataFrame, pd.DataFrame]], column: str, negcon: str
 ) -> pd.DataFrame:
-    """How many perturbations of each type are in each clinical phase: perturbation_type,
-    clinical_phase, perturbations.
+    """How many perturbations are in each clinical phase, a row a perturbation type and phase.
 
     Only types whose metadata have `column`; negative controls are left out, a perturbation without a
     phase is `not annotated`. `parts` holds plate, wells and metadata of each plate.

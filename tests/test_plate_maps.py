@@ -76,6 +76,12 @@ def test_plates_of_one_map_share_a_panel_and_no_well_is_lost():
     assert wells["Metadata_Well"].tolist() == ["A01", "A02", "A03", "B01", "B02", "B03", "C10", "H12"]
 
 
+def test_two_plate_maps_of_one_file_name_are_two_panels():
+    other = {**COMPOUND, "plate_map": "other/compound.txt"}
+    wells = layouts([of_plate(SMALL)[:2], of_plate(SMALL[:3], other)[:2]])
+    assert wells.groupby("plate_map").size().to_dict() == {"maps/compound.txt": 7, "other/compound.txt": 3}
+
+
 def test_without_a_plate_map_equal_layouts_share_a_panel():
     nameless = {"plate_map": "", "perturbation": "orf"}
     parts = [of_plate(rows, nameless)[:2] for rows in (SMALL, SMALL[::-1], SMALL[:4])]
