@@ -13,7 +13,7 @@ import yaml
 
 import load_data
 from conftest import PROJECT, planned, snakemake
-from lib import object_storage
+from lib import crops, object_storage, pictures
 from lib.errors import InputError
 from lib.plates import read_plates
 from object_storage import KEYS, Broken, breaking_proxy, objects, put_folder, s3, s3_server
@@ -217,6 +217,17 @@ def test_a_web_address_is_no_folder_of_images(write_table):
         read_plates(write_table("plates.tsv", [columns, row]), [])
     row[-1] = "https://example.org/plate/load_data.csv"
     assert len(read_plates(write_table("plates.tsv", [columns, row]), [])) == 1
+
+
+def test_pictures_and_crops_read_images_in_storage(client, tmp_path):
+    folder = write_images(tmp_path / "images")
+    put_folder(client, folder, "s3://pictures/P1")
+    name = "r02c10f02p01-ch5sk1fk1fl1.tiff"
+    for module in (pictures, crops):
+        there = module.read_image(Path("s3://pictures/P1", name))
+        assert np.array_equal(there, module.read_image(folder / name))
+        with pytest.raises(InputError, match=r"s3://pictures/P1/none.tiff does not exist"):
+            module.read_image(Path("s3://pictures/P1", "none.tiff"))
 
 
 # --- the workflow -------------------------------------------------------------------------------
