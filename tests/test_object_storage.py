@@ -284,6 +284,7 @@ def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
 PLATE_OF_TEST = "COMPOUND1"
 
 
+@pytest.mark.long
 def test_the_default_experiments_plate_from_storage_to_storage(client, server, tmp_path, monkeypatch):
     """Images, plate map and annotation come from S3, all results go there; a transfer breaks once midway.
 
