@@ -233,6 +233,7 @@ def test_pictures_and_crops_read_images_in_storage(client, tmp_path):
 # --- the workflow -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_published_tables_and_files_come_from_storage(client, server, tmp_path, monkeypatch):
     """The tables of a plate are fetched, joined and dropped; nothing without `fetch: true`."""
     here = write_experiment(tmp_path / "here")
