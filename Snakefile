@@ -36,6 +36,7 @@ include: "rules/consensus.smk"
 include: "rules/splits.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/resources_report.smk"
 
 
 localrules:

@@ -13,7 +13,7 @@ import yaml
 
 import load_data
 from conftest import PROJECT, planned, snakemake
-from lib import object_storage
+from lib import crops, object_storage, pictures
 from lib.errors import InputError
 from lib.plates import read_plates
 from object_storage import KEYS, Broken, breaking_proxy, objects, put_folder, s3, s3_server
@@ -219,9 +219,21 @@ def test_a_web_address_is_no_folder_of_images(write_table):
     assert len(read_plates(write_table("plates.tsv", [columns, row]), [])) == 1
 
 
+def test_pictures_and_crops_read_images_in_storage(client, tmp_path):
+    folder = write_images(tmp_path / "images")
+    put_folder(client, folder, "s3://pictures/P1")
+    name = "r02c10f02p01-ch5sk1fk1fl1.tiff"
+    for module in (pictures, crops):
+        there = module.read_image(Path("s3://pictures/P1", name))
+        assert np.array_equal(there, module.read_image(folder / name))
+        with pytest.raises(InputError, match=r"s3://pictures/P1/none.tiff does not exist"):
+            module.read_image(Path("s3://pictures/P1", "none.tiff"))
+
+
 # --- the workflow -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_published_tables_and_files_come_from_storage(client, server, tmp_path, monkeypatch):
     """The tables of a plate are fetched, joined and dropped; nothing without `fetch: true`."""
     here = write_experiment(tmp_path / "here")
@@ -273,6 +285,7 @@ def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
 PLATE_OF_TEST = "COMPOUND1"
 
 
+@pytest.mark.long
 def test_the_default_experiments_plate_from_storage_to_storage(client, server, tmp_path, monkeypatch):
     """Images, plate map and annotation come from S3, all results go there; a transfer breaks once midway.
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import PROJECT
 
 
+@pytest.mark.long
 def test_slurm_runs_what_a_workstation_runs(tmp_path):
     """From images to figures, chunks as array jobs; one is cancelled, one killed, and slurmd with another."""
     path = f"{os.environ['PATH']}:/usr/sbin"

@@ -19,6 +19,7 @@ from PIL import Image
 
 from lib.cells import KEYS
 from lib.errors import InputError, listed
+from lib.object_storage import at_hand
 from lib.plates import read_table
 
 CELL = "cell"  # the box that follows each cell's own size
@@ -159,11 +160,12 @@ def read_image(path: str | Path) -> np.ndarray:
         InputError: naming the file, when it cannot be read or is not one plane.
     """
     path = Path(path)
+    source = at_hand(path)
     try:
         if path.suffix.lower() in TIFF:
-            pixels = tifffile.imread(path, key=0)
+            pixels = tifffile.imread(source, key=0)
         else:
-            with Image.open(path) as image:
+            with Image.open(source) as image:
                 pixels = np.asarray(image)
     except Exception as error:
         raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error

@@ -9,6 +9,7 @@ Standard library and boto3, which CellProfiler brings too, Python 3.8: CellProfi
 
 import hashlib
 import http.client
+import io
 import logging
 import re
 import time
@@ -137,6 +138,12 @@ def content(address):
         return found
 
     return persistently(once, address)
+
+
+def at_hand(path):
+    """What opens an image file: its path; or its bytes as a file, where the path is an address (s3:/...)."""
+    match = ADDRESS.fullmatch(str(path))
+    return io.BytesIO(content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
 
 
 def objects_below(address):

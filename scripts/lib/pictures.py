@@ -18,6 +18,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from skimage.transform import resize
 
 from lib.errors import InputError
+from lib.object_storage import at_hand
 from lib.tables import whole
 
 TIFF = (".tif", ".tiff", ".stk", ".lsm", ".flex")
@@ -47,11 +48,12 @@ def read_image(path: str | Path) -> np.ndarray:
         InputError: when the file cannot be read as one plane.
     """
     path = Path(path)
+    source = at_hand(path)
     try:
         if path.suffix.lower() in TIFF:
-            image = tifffile.imread(path, key=0)
+            image = tifffile.imread(source, key=0)
         else:
-            with Image.open(path) as opened:
+            with Image.open(source) as opened:
                 image = np.asarray(opened)
     except Exception as error:
         raise InputError(f"{path} cannot be read as an image: {error}.") from error
