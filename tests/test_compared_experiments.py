@@ -36,8 +36,7 @@ def test_examplehuman(shared):
     config = CONFIGS / "examplehuman" / "config.yaml"
     tables = compared(PROJECT / "results/examplehuman", "--configfile", config)
     refuse_differences(tables, 100_000)
-    # CellProfiler 4.0.6 found 289 nuclei with other settings.
-    assert 250 < tables.loc["Nuclei", "rows"] < 330
+    assert tables.loc["Nuclei", "rows"] > 100
 
 
 def test_bbbc013(shared):
