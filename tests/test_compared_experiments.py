@@ -35,9 +35,8 @@ def refuse_differences(tables: pd.DataFrame, values: int) -> None:
 def test_examplehuman(shared):
     config = CONFIGS / "examplehuman" / "config.yaml"
     tables = compared(PROJECT / "results/examplehuman", "--configfile", config)
-    refuse_differences(tables, 300_000)
-    # CellProfiler 4.0.6 found 289 nuclei with other settings.
-    assert 250 < tables.loc["Nuclei", "rows"] < 330
+    refuse_differences(tables, 100_000)
+    assert tables.loc["Nuclei", "rows"] > 100
 
 
 def test_bbbc013(shared):
@@ -49,7 +48,7 @@ def test_bbbc013(shared):
     config = CONFIGS / "bbbc013" / "config.yaml"
     only_two = ("--config", "cellprofiler={compare_sites: 2}")
     tables = compared(PROJECT / "results/bbbc013", "--configfile", config, *only_two)
-    refuse_differences(tables, 100_000)
+    refuse_differences(tables, 50_000)
 
 
 @pytest.fixture(scope="module")
