@@ -51,8 +51,8 @@ rule segmentation_objects:
         IN_CONTAINER
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(CONFIG["cellprofiler"]["timeout"]),
+        mem_mb=of_images(60),
+        runtime=minutes_of_sites(len(CONFIG["segmentation"]["named"]) or CONFIG["segmentation"]["wells"]),
     params:
         objects=CHECKED_OBJECTS,
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
@@ -65,7 +65,7 @@ rule segmentation_objects:
         "{wildcards.plate}: finding nuclei and cells for the segmentation check"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects}"
+        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects:q}"
         " --chunk 0 --chunks 1 --engine {params.engine} {params.plugins} --timeout {params.timeout}"
         " --threads {threads} --log {log:q} --output {output.tables:q}"
 
