@@ -66,6 +66,15 @@ def test_true_and_false_may_be_words_of_the_command_line():
     assert "fetch: 'maybe' is not of type 'boolean'" in message({**SMALL, "fetch": "maybe"})
 
 
+def test_numbers_may_be_words_of_the_command_line():
+    words = {"cellprofiler": {"compare_sites": "2"}, "benchmark": {"percentile": "97.5"}, "only": "0012"}
+    config = complete_config({**SMALL, **words}, "config.yaml")
+    assert config["cellprofiler"]["compare_sites"] == 2
+    assert config["benchmark"]["percentile"] == 97.5
+    assert config["only"] == "0012"
+    assert "'few' is not of type 'integer'" in message({**SMALL, "cellprofiler": {"compare_sites": "few"}})
+
+
 def test_all_problems_are_told_at_once():
     said = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
     assert "asay" in said

@@ -55,12 +55,26 @@ def with_defaults(values: Any, described: Mapping[str, Any]) -> Any:
 
 
 def words_read(values: Any, described: Mapping[str, Any]) -> Any:
-    """`values` with the words true and false, as `--config fetch=true` gives them, where a boolean is due."""
+    """`values` with words read as the booleans and numbers that are due.
+
+    `--config fetch=true` and `--config "images={pixel_size: 0.6}"` give words; a key that may be text keeps them.
+    """
     if isinstance(values, Mapping):
         keys = described.get("properties", {})
         return {key: words_read(value, keys.get(key, {})) for key, value in values.items()}
-    if described.get("type") == "boolean" and isinstance(values, str):
-        return {"true": True, "false": False}.get(values.lower(), values)
+    if isinstance(values, list):
+        return [words_read(value, described.get("items", {})) for value in values]
+    if not isinstance(values, str):
+        return values
+    types = {described.get("type")} if isinstance(described.get("type"), str) else {*described.get("type", ())}
+    if "boolean" in types and values.lower() in ("true", "false"):
+        return values.lower() == "true"
+    if types & {"integer", "number"} and "string" not in types:
+        for kind in (int, float):
+            try:
+                return kind(values)
+            except ValueError:
+                continue
     return values
 
 
