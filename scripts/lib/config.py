@@ -57,7 +57,8 @@ def with_defaults(values: Any, described: Mapping[str, Any]) -> Any:
 def words_read(values: Any, described: Mapping[str, Any]) -> Any:
     """`values` with words read as the booleans and numbers that are due.
 
-    `--config fetch=true` and `--config "images={pixel_size: 0.6}"` give words; a key that may be text keeps them.
+    `--config fetch=true` and `--config "images={pixel_size: 0.6}"` give words; a key that may be text keeps
+    them.
     """
     if isinstance(values, Mapping):
         keys = described.get("properties", {})
@@ -66,7 +67,8 @@ def words_read(values: Any, described: Mapping[str, Any]) -> Any:
         return [words_read(value, described.get("items", {})) for value in values]
     if not isinstance(values, str):
         return values
-    types = {described.get("type")} if isinstance(described.get("type"), str) else {*described.get("type", ())}
+    types = described.get("type", ())
+    types = {types} if isinstance(types, str) else set(types)
     if "boolean" in types and values.lower() in ("true", "false"):
         return values.lower() == "true"
     if types & {"integer", "number"} and "string" not in types:
