@@ -317,6 +317,7 @@ def test_the_default_experiments_plate_from_storage_to_storage(client, server, t
         and name.startswith(("workspace/profiles", "workspace/backend", "workspace/quality", "images/"))
     ]
     assert len(compared) > 14, compared
+    assert not [name for name in compared if not found[name]]
     assert not apart(found, {name: (default_results / name).read_bytes() for name in compared})
 
     table = found[f"workspace/load_data_csv/simulated/{PLATE_OF_TEST}/load_data.csv"].decode().splitlines()

@@ -174,7 +174,10 @@ def test_modules_that_look_back_find_all_sites(run):
     left, right = experiment(stock), experiment(found)
     statistics = [name for name in left if name.startswith(("Zfactor", "Vfactor", "EC50", "Threshold"))]
     assert len(statistics) > 50
-    assert [name for name in statistics if left[name] != right.get(name)] == []
+    # Of image quality's measurements, whose last digits the accelerated module adds up in another order.
+    expected = {name: float(left[name]) for name in statistics}
+    found = {name: float(right[name]) for name in statistics}
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True)
 
 
 def test_tables_with_other_names_are_written_as_the_command_line_does(run, everything):
