@@ -88,6 +88,8 @@ def breaking_proxy(server: str, broken: Broken) -> Iterator[str]:
         def relay(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            # Without a type urllib calls a body a form, and the server stores nothing of it.
+            headers = {"Content-Type": "application/octet-stream", **headers}
             request = urllib.request.Request(server + self.path, body or None, headers, method=self.command)
             try:
                 answer = urllib.request.urlopen(request)
