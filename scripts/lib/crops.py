@@ -19,11 +19,10 @@ from PIL import Image
 
 from lib.cells import KEYS
 from lib.errors import InputError, listed
-from lib.object_storage import at_hand
+from lib.image_files import as_parts, read_pixels
 from lib.plates import read_table
 
 CELL = "cell"  # the box that follows each cell's own size
-TIFF = {".tif", ".tiff"}
 LABELS = re.compile(r"^(?P<well>[A-Z]{1,2}\d{2})_s(?P<site>.+)--labels\.tiff$")
 
 SiteKey = tuple[str, str]
@@ -159,20 +158,10 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         InputError: naming the file, when it cannot be read or is not one plane.
     """
-    path = Path(path)
-    source = at_hand(path)
-    try:
-        if path.suffix.lower() in TIFF:
-            pixels = tifffile.imread(source, key=0)
-        else:
-            with Image.open(source) as image:
-                pixels = np.asarray(image)
-    except Exception as error:
-        raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
+    pixels = read_pixels(path)
     if pixels.ndim != 2:
         raise InputError(f"{path} is not one plane of one channel: its shape is {pixels.shape}.")
-    largest = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
-    return pixels.astype(np.float32) / np.float32(largest)
+    return as_parts(pixels)
 
 
 def rescaled(image: np.ndarray, settings: Settings) -> np.ndarray:

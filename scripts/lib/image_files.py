@@ -1,14 +1,20 @@
-"""What the header of an image file says, and whether the file is whole.
+"""What the header of an image file says, whether the file is whole, and its pixels.
 
 tifffile and Pillow, which CellProfiler brings too, Python 3.8: CellProfiler's LoadData uses it.
 """
 
 from operator import add
+from pathlib import Path
 
+import numpy as np
 import tifffile
 from PIL import Image
 
+from lib.errors import InputError
+from lib.object_storage import at_hand
+
 TIFF = {".tif", ".tiff"}
+KINDS_OF_TIFF = {".stk", ".lsm", ".flex"}
 
 
 def properties(path):
@@ -34,3 +40,25 @@ def properties(path):
         return "does not exist"
     except Exception as error:
         return f"cannot be read ({type(error).__name__}: {error})"
+
+
+def read_pixels(path):
+    """The first plane of an image file (or of an image in object storage) as it is stored.
+
+    Raises InputError, naming the file, when it cannot be read.
+    """
+    path = Path(path)
+    source = at_hand(path)
+    try:
+        if path.suffix.lower() in TIFF | KINDS_OF_TIFF:
+            return tifffile.imread(source, key=0)
+        with Image.open(source) as image:
+            return np.asarray(image)
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as an image ({type(error).__name__}: {error}).") from error
+
+
+def as_parts(pixels):
+    """Pixels as float32, integers in parts of their type's largest value, as CellProfiler reads them."""
+    largest = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
+    return pixels.astype(np.float32) / np.float32(largest)

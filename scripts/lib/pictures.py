@@ -13,15 +13,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-import tifffile
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from skimage.transform import resize
 
 from lib.errors import InputError
-from lib.object_storage import at_hand
+from lib.image_files import as_parts, read_pixels
 from lib.tables import whole
 
-TIFF = (".tif", ".tiff", ".stk", ".lsm", ".flex")
 # Stains of Cell Painting in colours as far apart as five can be, for colour-blind eyes too; others take
 # what is left. Brightness tells AGP, RNA and ER apart where hues do not.
 STAINS = {
@@ -47,22 +45,12 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         InputError: when the file cannot be read as one plane.
     """
-    path = Path(path)
-    source = at_hand(path)
-    try:
-        if path.suffix.lower() in TIFF:
-            image = tifffile.imread(source, key=0)
-        else:
-            with Image.open(source) as opened:
-                image = np.asarray(opened)
-    except Exception as error:
-        raise InputError(f"{path} cannot be read as an image: {error}.") from error
+    image = read_pixels(path)
     if image.ndim == 3 and image.shape[-1] in (3, 4):
         image = image[..., :3].mean(axis=-1).astype(image.dtype)
     if image.ndim != 2:
         raise InputError(f"{path} is no single plane: its shape is {image.shape}.")
-    scale = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
-    return image.astype(np.float32) / np.float32(scale)
+    return as_parts(image)
 
 
 def read_function(path: str | Path) -> np.ndarray:
