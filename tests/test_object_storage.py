@@ -271,10 +271,10 @@ def test_published_tables_and_files_come_from_storage(client, server, tmp_path, 
 
 
 def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """The files whose bytes differ; of profiles, whose metadata holds the sheet's row, whose tables do."""
+    """The files whose bytes differ; of profiles and scores, whose metadata name inputs, whose tables do."""
 
     def same(name: str) -> bool:
-        if name.startswith("workspace/profiles/") and name.endswith(".parquet"):
+        if name.startswith(("workspace/profiles/", "benchmark/")) and name.endswith(".parquet"):
             mine, other = (pq.read_table(io.BytesIO(held[name])) for held in (found, expected))
             return mine.equals(other)
         return found[name] == expected[name]
@@ -282,21 +282,18 @@ def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     return [name for name in expected if name not in found or not same(name)]
 
 
-PLATE_OF_TEST = "COMPOUND1"
-
-
 @pytest.mark.long
-def test_the_default_experiments_plate_from_storage_to_storage(client, server, tmp_path, monkeypatch):
-    """Images, plate map and annotation come from S3, all results go there; a transfer breaks once midway.
+def test_the_default_experiment_from_storage_to_storage(
+    default_results, client, server, tmp_path, monkeypatch
+):
+    """Images, plate maps and annotation come from S3, all results go there; a transfer breaks once midway.
 
     The bytes are those of the local run; then an image disappears, and the job says which.
     """
-    snakemake("--config", f"only={PLATE_OF_TEST}")
-    default_results = PROJECT / "results" / "default"
     config = stored_experiment(client, default_results, tmp_path)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    arguments = ["--configfile", config, "--config", f"only={PLATE_OF_TEST}", "fetch=true"]
+    arguments = ["--configfile", config, "--config", "fetch=true"]
     arguments += ["--default-storage-provider", "s3", "--default-storage-prefix", "s3://results/default"]
     arguments += ["--local-storage-prefix", tmp_path / "local"]
     broken = Broken("ch5sk1fk1fl1.tiff", 1, "cut")
@@ -314,27 +311,29 @@ def test_the_default_experiments_plate_from_storage_to_storage(client, server, t
         for name in found
         if name.endswith((".parquet", ".csv", ".npy"))
         and "/load_data" not in name
-        and name.startswith(("workspace/profiles", "workspace/backend", "workspace/quality", "images/"))
+        and name.startswith(
+            ("workspace/profiles", "workspace/backend", "workspace/quality", "images/", "benchmark/")
+        )
     ]
-    assert len(compared) > 14, compared
+    assert len(compared) > 100, compared
+    assert {"benchmark/percent_replicating.csv", "benchmark/percent_matching.csv"} <= set(compared)
     assert not [name for name in compared if not found[name]]
     assert not apart(found, {name: (default_results / name).read_bytes() for name in compared})
 
-    table = found[f"workspace/load_data_csv/simulated/{PLATE_OF_TEST}/load_data.csv"].decode().splitlines()
+    plate = "COMPOUND1"
+    table = found[f"workspace/load_data_csv/simulated/{plate}/load_data.csv"].decode().splitlines()
     gone = list(csv.DictReader(table))[3]["FileName_OrigRNA"]
-    client.delete_object(Bucket="images", Key=f"{PLATE_OF_TEST}/{gone}")
-    failed = snakemake(*arguments, "--forcerun", "features", "--retries", "0", check=False)
+    client.delete_object(Bucket="images", Key=f"{plate}/{gone}")
+    again = ["--config", "fetch=true", f"only={plate}", "--forcerun", "features", "--retries", "0"]
+    failed = snakemake(*arguments, *again, check=False)
     assert failed.returncode
-    assert f"s3://images/{PLATE_OF_TEST}/{gone} does not exist (any more)" in failed.stdout
+    assert f"s3://images/{plate}/{gone} does not exist (any more)" in failed.stdout
 
 
 def stored_experiment(client, default_results: Path, folder: Path) -> Path:
-    """The default experiment with the images of one plate, its plate map and annotation in storage."""
-    put_folder(
-        client,
-        default_results / "images" / "simulated" / "images" / PLATE_OF_TEST,
-        f"s3://images/{PLATE_OF_TEST}",
-    )
+    """The default experiment with its images, plate maps and annotation in storage."""
+    for plate in sorted((default_results / "images" / "simulated" / "images").iterdir()):
+        put_folder(client, plate, f"s3://images/{plate.name}")
     put_folder(client, PROJECT / "metadata", "s3://metadata/simulated")
     config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
     del config["simulate"]
