@@ -7,7 +7,6 @@ environment is whole.
 
 import json
 import sys
-from pathlib import Path
 
 from lib.cellprofiler import output_of
 from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, make_way, step
