@@ -249,5 +249,4 @@ rule compare_cellprofiler:
     shell:
         f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --functions {params.functions:q}"
-        f" --plugins {RUN}/cellprofiler_plugins --engine {{params.engine}}"
-        " --sites {params.sites} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"
+        " --engine {params.engine} --sites {params.sites} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"

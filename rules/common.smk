@@ -9,7 +9,7 @@ import sys
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lib.cellprofiler import compartments
+from lib.assay import compartments
 from lib.code import code_digest, digest_of
 from lib.config import complete_config, refuse_templates, writable
 from lib.errors import InputError

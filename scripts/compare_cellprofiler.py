@@ -10,7 +10,6 @@ Standard library only, Python 3.8, where the runner has not what it needs: it al
 container, and then compares the modules only.
 """
 
-import argparse
 import csv
 import math
 import re
@@ -18,9 +17,10 @@ import resource
 import shutil
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler, with_functions
+from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_functions
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 
@@ -29,6 +29,7 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-9
 # What tells of the run and not of the images.
 NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_")
 STARTING = "start-up and export"
+PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
 # The built-in LoadData and the reading of images in object storage, which it lacks.
 FETCHING = Path(__file__).resolve().with_name("cellprofiler_fetching")
 
@@ -51,25 +52,13 @@ def write_sample(load_data, number, output):
     return len(chosen)
 
 
-def timed_run(cellprofiler, pipeline, load_data, output, rows, engine, plugins, timeout, threads):
+def timed_run(cellprofiler, load_data, output, rows):
     """One CellProfiler run over the first `rows` rows: seconds of the processor by module, and GiB."""
     output = Path(output)
     output.mkdir()
     said = output.with_suffix(".log")
     with said.open("w", buffering=1) as log:
-        run_cellprofiler(
-            cellprofiler,
-            pipeline,
-            load_data,
-            output,
-            log,
-            f"The comparison's {output.name} run",
-            rows=(1, rows),
-            engine=engine,
-            plugins=plugins,
-            timeout=timeout,
-            threads=threads,
-        )
+        cellprofiler.run(load_data, output, log, f"The comparison's {output.name} run", (1, rows))
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     modules = defaultdict(float)
     for module, seconds in MODULE_TIME.findall(said.read_text(errors="replace")):
@@ -215,20 +204,19 @@ def main(arguments, log):
     sample = runs / "load_data.csv"
     with with_functions(arguments.load_data, arguments.functions) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
-    plugins = Path(arguments.plugins).resolve()
+    accelerated = CellProfiler.of(arguments)
+    builtin = replace(
+        accelerated, engine="stock", plugins=FETCHING if "s3://" in sample.read_text() else None
+    )
 
-    def run(name, rows, engine, modules):
+    def run(name, cellprofiler, rows):
         log.write(f"{name}: {rows} sites\n")
-        pipeline = Path(arguments.pipeline).resolve()
-        limits = arguments.timeout, arguments.threads
-        return in_a_process(
-            arguments.cellprofiler, pipeline, sample, runs / name, rows, engine, modules, *limits
-        )
+        return in_a_process(cellprofiler, sample, runs / name, rows)
 
     try:
-        run("first", 1, arguments.engine, plugins)
-        stock = run("builtin", number, "stock", FETCHING if "s3://" in sample.read_text() else None)
-        fast = run("accelerated", number, arguments.engine, plugins)
+        run("first", accelerated, 1)
+        stock = run("builtin", builtin, number)
+        fast = run("accelerated", accelerated, number)
         differences = compare(runs / "builtin", runs / "accelerated")
     finally:
         for folder in runs.iterdir():
@@ -244,19 +232,11 @@ def main(arguments, log):
 
 def command_line():
     """The script's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
-    parser.add_argument("--pipeline", required=True, help="a .cppipe that starts with LoadData")
-    parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser = options_of_a_run(__doc__)
     parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
-    parser.add_argument("--plugins", required=True, help="the folder of the accelerated modules")
-    parser.add_argument("--engine", choices=ENGINES, default="platewise", help="for the accelerated run")
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")
-    parser.add_argument("--timeout", type=float, help="seconds, for each of the runs")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep the tables of both runs")
-    parser.add_argument("--log", required=True)
-    parser.add_argument("--output", required=True, help="the folder of the two tables")
+    parser.set_defaults(engine="platewise", plugins=PLUGINS)
     return parser
 
 

@@ -5,13 +5,11 @@ for, apart from the workflow's own packages. The file complete.json is written l
 environment is whole.
 """
 
-import argparse
 import json
 import sys
-from pathlib import Path
 
-from lib.cellprofiler import logged_to, output_of
-from lib.environments import LOCKS, MARKER, clean_variables, make_way, step
+from lib.cellprofiler import output_of
+from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, make_way, step
 from lib.errors import InputError
 
 ABOUT = "The environment of the deep networks"
@@ -33,16 +31,5 @@ def build(folder, log):
     (folder / MARKER).write_text(json.dumps(json.loads(told.splitlines()[-1]), indent=1) + "\n")
 
 
-def command_line():
-    """The script's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--log", required=True)
-    parser.add_argument("--output", required=True, help="the environment's folder")
-    return parser
-
-
 if __name__ == "__main__":
-    options = command_line().parse_args()
-    with logged_to(options.log) as log_file:
-        # Not resolve(): an environment lies where its user sees it.
-        build(Path(options.output).absolute(), log_file)
+    build_as_script(__doc__, build)

@@ -9,16 +9,15 @@ holds the objects that the Image table counted.
 Standard library only, Python 3.8, with the command line: it also runs in CellProfiler's container.
 """
 
-import argparse
 import csv
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
-from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler, with_functions
+from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_functions
 from lib.chunk_tables import image_rows, object_counts, table_of
 from lib.errors import InputError, listed
+from lib.folders import whole_folder
 
 MANIFEST = "sites.json"
 
@@ -119,27 +118,21 @@ def check_objects(table, images, plate):
     return sum(objects.values())
 
 
-def put_in_place(part, output):
-    """Rename a finished folder to the output, over an empty folder or an older chunk."""
-    if output.exists() and any(output.iterdir()):
-        if not (output / MANIFEST).exists():
-            raise InputError(f"{output} is not a chunk of this workflow; move it away.")
-        shutil.rmtree(output)
-    part.replace(output)
+def replaceable(output):
+    """Make sure that a chunk's folder can be written: there is none, an empty one, or an older chunk."""
+    if output.exists() and any(output.iterdir()) and not (output / MANIFEST).exists():
+        raise InputError(f"{output} is not a chunk of this workflow; move it away.")
 
 
 def main(arguments, log):
     """Run one chunk in a folder beside the output, check its tables, put it in place."""
     output = Path(arguments.output).resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(f".{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
+    replaceable(output)
     sites = read_sites(arguments.load_data)
     rows = chunk_rows(len(sites), arguments.chunk, arguments.chunks)
     mine = sites[rows[0] - 1 : rows[1]] if rows else []
     objects = dict.fromkeys(arguments.objects, 0)
-    try:
+    with whole_folder(output) as part:
         if rows:
             about = (
                 f"Plate {arguments.plate}, chunk {arguments.chunk} of {arguments.chunks} (rows "
@@ -147,20 +140,7 @@ def main(arguments, log):
                 f"{mine[-1]['well']} site {mine[-1]['site']})"
             )
             with with_functions(arguments.load_data, arguments.functions) as load_data:
-                run_cellprofiler(
-                    arguments.cellprofiler,
-                    Path(arguments.pipeline).resolve(),
-                    load_data,
-                    part,
-                    log,
-                    about,
-                    rows=rows,
-                    engine=arguments.engine,
-                    plugins=arguments.plugins,
-                    progress=Path(arguments.log).with_suffix(".progress.json").resolve(),
-                    timeout=arguments.timeout,
-                    threads=arguments.threads,
-                )
+                CellProfiler.of(arguments).run(load_data, part, log, about, rows)
             images = check_images(table_of(part, "Image"), mine, arguments.plate)
             for name in arguments.objects:
                 objects[name] = check_objects(table_of(part, name), images, arguments.plate)
@@ -175,28 +155,16 @@ def main(arguments, log):
             "sites": mine,
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        put_in_place(part, output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def command_line():
     """The script's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
-    parser.add_argument("--pipeline", required=True, help="analysis.cppipe")
-    parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser = options_of_a_run(__doc__)
     parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
     parser.add_argument("--plate", required=True)
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
     parser.add_argument("--chunk", required=True, type=int, help="from 0")
     parser.add_argument("--chunks", required=True, type=int)
-    parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
-    parser.add_argument("--plugins", help="a folder of CellProfiler modules")
-    parser.add_argument("--timeout", type=float, help="seconds")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--log", required=True)
-    parser.add_argument("--output", required=True, help="the chunk's folder")
     return parser
 
 

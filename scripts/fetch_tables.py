@@ -1,10 +1,10 @@
 """Fetch a plate's published CellProfiler output: the tables that its single cells are joined from."""
 
-import shutil
 from pathlib import Path, PurePosixPath
 
 from lib.cellprofiler_output import ENDINGS
 from lib.errors import InputError
+from lib.folders import whole_folder
 from lib.logs import logged
 from lib.object_storage import fetch_folder, fetching_is_allowed, resolved_address
 
@@ -20,18 +20,15 @@ def main() -> None:
     address, plate = snakemake.params.address, snakemake.wildcards.plate
     fetching_is_allowed(snakemake.params.fetch, address)
     names = {"Image", *snakemake.params.compartments}
-    output = Path(snakemake.output.tables)
-    part = output.with_name(f".{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        address = resolved_address(address)
-        number = fetch_folder(address, part, lambda path: is_table(path, names), snakemake.params.connections)
-    except InputError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise InputError(f"Plate {plate}: {error}") from error
-    logger.info("%s: %d tables", address, number)
-    shutil.rmtree(output, ignore_errors=True)
-    part.replace(output)
+    with whole_folder(Path(snakemake.output.tables)) as part:
+        try:
+            address = resolved_address(address)
+            number = fetch_folder(
+                address, part, lambda path: is_table(path, names), snakemake.params.connections
+            )
+        except InputError as error:
+            raise InputError(f"Plate {plate}: {error}") from error
+        logger.info("%s: %d tables", address, number)
 
 
 if __name__ == "__main__":

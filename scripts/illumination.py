@@ -6,17 +6,16 @@ The pipeline (illumination.cppipe) runs over all images of the plate. As publish
 Standard library only, Python 3.8: it also runs in CellProfiler's container.
 """
 
-import argparse
 import array
 import ast
 import math
 import re
-import shutil
 import sys
 from pathlib import Path
 
-from lib.cellprofiler import ENGINES, logged_to, run_cellprofiler
+from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run
 from lib.errors import InputError, listed
+from lib.folders import fresh_folder
 
 NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
 
@@ -84,48 +83,17 @@ def checked_functions(channels, folder, plate):
 def main(arguments, log):
     """Run the pipeline beside the output and move the functions there, all or none."""
     output = Path(arguments.output).resolve()
-    output.mkdir(parents=True, exist_ok=True)
-    part = output / ".part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    try:
-        run_cellprofiler(
-            arguments.cellprofiler,
-            Path(arguments.pipeline).resolve(),
-            Path(arguments.load_data).resolve(),
-            part,
-            log,
-            f"Plate {arguments.plate}, illumination",
-            engine=arguments.engine,
-            plugins=arguments.plugins,
-            progress=Path(arguments.log).with_suffix(".progress.json").resolve(),
-            timeout=arguments.timeout,
-            threads=arguments.threads,
-        )
+    with fresh_folder(output / ".part") as part:
+        about = f"Plate {arguments.plate}, illumination"
+        CellProfiler.of(arguments).run(arguments.load_data, part, log, about)
         for channel, path in checked_functions(arguments.channels, part, arguments.plate).items():
             path.replace(output / f"{arguments.plate}_Illum{channel}.npy")
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def command_line():
-    """The script's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
-    parser.add_argument("--pipeline", required=True, help="illumination.cppipe")
-    parser.add_argument("--load-data", required=True, help="the plate's load_data.csv")
-    parser.add_argument("--plate", required=True)
-    parser.add_argument("--channels", required=True, nargs="+")
-    parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
-    parser.add_argument("--plugins", help="a folder of CellProfiler modules")
-    parser.add_argument("--timeout", type=float, help="seconds")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--log", required=True)
-    parser.add_argument("--output", required=True, help="the folder that gets {plate}_Illum*.npy")
-    return parser
 
 
 if __name__ == "__main__":
-    options = command_line().parse_args()
+    parser = options_of_a_run(__doc__)
+    parser.add_argument("--plate", required=True)
+    parser.add_argument("--channels", required=True, nargs="+")
+    options = parser.parse_args()
     with logged_to(options.log) as log_file:
         main(options, log_file)

@@ -23,6 +23,7 @@ import numpy as np
 
 from lib.crops import resized
 from lib.errors import InputError, listed
+from lib.folders import whole_folder
 from lib.logs import logged
 from lib.networks import ABOUT, ONNX, WEIGHTS, OnnxNetwork, TorchNetwork, planes, timm_model
 from lib.tables import digest
@@ -280,11 +281,7 @@ def normalisation(
 
 def main(options: argparse.Namespace) -> None:
     """Prepare the network in a folder beside the output, and put it in place."""
-    output = Path(options.output)
-    part = output.with_name(f".{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with whole_folder(Path(options.output)) as part:
         about = prepare(
             options.model,
             options.weights,
@@ -302,10 +299,6 @@ def main(options: argparse.Namespace) -> None:
         text = json.dumps(about, indent=1)
         (part / ABOUT).write_text(text + "\n")
         logger.info("%s", text)
-        shutil.rmtree(output, ignore_errors=True)
-        part.replace(output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def command_line() -> argparse.ArgumentParser:

@@ -93,7 +93,7 @@ def main(kind, scripts, given, output):
     """Write the pipeline."""
     sys.path.insert(0, scripts)
     fill_modules()
-    from lib.cellprofiler_assembly import Assembly
+    from cellprofiler_pipelines.assembly import Assembly
 
     assembly = Assembly()
     assembly.pipeline.load(given)

@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import cellprofiler_core.preferences
 
-from lib.cellprofiler_assembly import Assembly
-from pipelines import load_data
+from cellprofiler_pipelines.assembly import Assembly
+from cellprofiler_pipelines.images import load_data
 
 
 def segment_and_measure(assembly):

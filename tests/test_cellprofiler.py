@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 import cellprofiler_environment
 import features
 import illumination
-from lib.cellprofiler import assay_problems, compartments, java_home, last_words, python_of
+from lib.assay import assay_problems, compartments
+from lib.cellprofiler import java_home, last_words, python_of
 from lib.config import schema as config_schema
 from lib.config import with_defaults
 from lib.errors import InputError

@@ -11,7 +11,7 @@ import pytest
 import compare_cellprofiler
 import small_images
 from conftest import PROJECT, snakemake
-from lib.cellprofiler import run_cellprofiler
+from lib.cellprofiler import CellProfiler
 
 TESTS = Path(__file__).parent
 CONFIGS = TESTS / "configs"
@@ -71,17 +71,8 @@ def both_ways(environment: Path, pipeline: Path, load_data: Path, folder: Path, 
         output = folder / engine
         output.mkdir()
         with (folder / f"{engine}.log").open("w") as log:
-            run_cellprofiler(
-                str(environment / "bin" / "cellprofiler"),
-                pipeline,
-                load_data,
-                output,
-                log,
-                engine,
-                rows=rows,
-                engine=engine,
-                plugins=plugins,
-            )
+            cellprofiler = CellProfiler(str(environment / "bin/cellprofiler"), pipeline, engine, plugins)
+            cellprofiler.run(load_data, output, log, engine, rows)
     return folder / "stock", folder / "platewise"
 
 

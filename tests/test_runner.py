@@ -18,8 +18,8 @@ from polars.testing import assert_frame_equal
 import compare_cellprofiler
 import features
 import single_cells
+from lib.cellprofiler import CellProfiler
 from lib.cellprofiler import cellprofiler_environment as environment_variables
-from lib.cellprofiler import run_cellprofiler
 from lib.cellprofiler_output import chunk_folders
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
@@ -78,19 +78,13 @@ def run(plate, cellprofiler_environment):
         output = plate / (folder or f"{pipeline}_{engine}")
         output.mkdir()
         with (plate / f"{output.name}.log").open("w") as log:
-            run_cellprofiler(
+            CellProfiler(
                 str(cellprofiler_environment / "bin" / "cellprofiler"),
                 plate / f"{pipeline}.cppipe",
-                load_data or plate / "load_data.csv",
-                output,
-                log,
-                "Plate P1",
-                rows=rows,
                 engine=engine,
                 plugins=None if engine == "stock" else PLUGINS,
-                progress=plate / f"{output.name}.json",
                 timeout=100,
-            )
+            ).run(load_data or plate / "load_data.csv", output, log, "Plate P1", rows)
         return output
 
     return run
@@ -156,7 +150,7 @@ def test_the_log_and_a_file_say_where_it_is(everything, plate):
     log = (plate / "everything_platewise.log").read_text()
     assert "Done: plate P1, well B02, site 1 (ImageNumber 4, 3 of 3)" in log
     assert "Starting Java" not in log
-    told = json.loads((plate / "everything_platewise.json").read_text())
+    told = json.loads((plate / "everything_platewise.progress.json").read_text())
     assert (told["state"], told["number"], told["of"], told["well"]) == ("complete", 3, 3, "B02")
 
 
@@ -200,7 +194,7 @@ def test_a_module_that_fails_is_named_with_its_site(run, plate):
     assert "failed at plate P1, well B01, site 1 (ImageNumber 3, 2 of 3)" in message
     assert "LoadData (module 1)" in message
     assert "missing.tif" in message
-    assert json.loads((plate / "broken.json").read_text())["state"] == "failed"
+    assert json.loads((plate / "broken.progress.json").read_text())["state"] == "failed"
 
 
 def test_a_module_that_there_is_not(run, plate):

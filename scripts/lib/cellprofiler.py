@@ -3,6 +3,9 @@
 Standard library only, Python 3.8: the scripts that use it also run in CellProfiler's container.
 """
 
+from __future__ import annotations
+
+import argparse
 import csv
 import os
 import shlex
@@ -12,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, listed, storage_problem
+from lib.errors import InputError, storage_problem
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -31,61 +35,6 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-
-
-def compartments(assay):
-    """The objects that an assay measures, in CellProfiler's names; one table each."""
-    if "cells" not in assay:
-        return ["Nuclei"]
-    return ["Nuclei", "Cells"] + (["Cytoplasm"] if assay["cytoplasm"] else [])
-
-
-def assay_problems(assay):
-    """What a schema cannot see in an assay description whose defaults are filled in, as sentences."""
-    names = [channel["name"] for channel in assay["channels"]]
-    images = [channel["image"] for channel in assay["channels"]]
-    problems = [
-        f"assay: channels: the {key} {value} is there twice."
-        for key, values in (("name", names), ("image", images))
-        for value in sorted({value for value in values if values.count(value) > 1})
-    ]
-    if not any(channel["measure"] for channel in assay["channels"]):
-        problems.append("assay: channels: at least one channel must have `measure: true`.")
-    known = f"the channels are {listed(names)}."
-    if assay["nuclei"]["channel"] not in names:
-        problems.append(f"assay: nuclei: channel {assay['nuclei']['channel']} is unknown; {known}")
-    cells = assay.get("cells")
-    if cells is not None and "channel" in cells and cells["channel"] not in names:
-        problems.append(f"assay: cells: channel {cells['channel']} is unknown; {known}")
-    if cells is not None and "channel" not in cells and cells["method"] != "Distance - N":
-        problems.append(
-            f"assay: cells: the method {cells['method']} needs `channel`, the image that shows "
-            "whole cells; only Distance - N does without."
-        )
-    for name in ("nuclei", "cells"):
-        if name in assay:
-            problems += threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
-    smallest, largest = assay["nuclei"]["diameter"]
-    if smallest >= largest:
-        problems.append(
-            f"assay: nuclei: diameter: [{smallest}, {largest}] is no range; write the smallest "
-            "diameter first."
-        )
-    return problems
-
-
-def threshold_problems(where, threshold):
-    """What is wrong with one threshold of an assay description, as sentences."""
-    problems = []
-    if threshold["method"] == "Sauvola" and threshold["strategy"] != "Adaptive":
-        problems.append(f"{where} the method Sauvola needs `strategy: Adaptive`.")
-    if threshold["method"] == "Manual" and threshold["strategy"] != "Global":
-        problems.append(f"{where} the method Manual needs `strategy: Global`.")
-    if threshold["bounds"][0] > threshold["bounds"][1]:
-        problems.append(f"{where} bounds {threshold['bounds']}: write the lower one first.")
-    if threshold["lower_outliers"] + threshold["upper_outliers"] >= 1:
-        problems.append(f"{where} lower_outliers and upper_outliers leave no pixel.")
-    return problems
 
 
 def java_home(environment=None):
@@ -217,76 +166,109 @@ def with_functions(load_data, folder):
         yield copy
 
 
-def run_cellprofiler(
-    command,
-    pipeline,
-    data_file,
-    output,
-    log,
-    about,
-    rows=None,
-    engine="stock",
-    plugins=None,
-    progress=None,
-    timeout=None,
-    threads=1,
-):
-    """Run a pipeline over the rows of an image table and make sure that it ran to its end.
+@dataclass(frozen=True)
+class CellProfiler:
+    """How a pipeline is run.
 
-    `command`: CellProfiler's command line; `rows`: first and last row, from 1 (all rows if None);
-    `engine`: `stock` (that command line) or `platewise` (run_cellprofiler.py in the same Python);
-    `log`: an open text file that takes what CellProfiler says; `about`: the plate and sites, for
-    messages; `progress`: the file that says which site the runner is at; `timeout`: seconds. Raises
-    InputError with CellProfiler's last words unless its done-file says `Complete`: the exit status of
-    its command line alone is 0 after a failure, too.
+    `command`: CellProfiler's command line; `engine`: `stock` (that command line) or `platewise`
+    (run_cellprofiler.py in the same Python); `plugins`: a folder of modules; `timeout`: seconds.
     """
-    # Inside the output, so that what a killed run leaves is taken away with it when the job is run again.
-    with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(output)) as temporary:
-        done = Path(temporary) / "done"
-        if engine_here(command, engine, log) == "stock":
-            arguments = words_of(command)
-            arguments += ["-c", "-r", "-p", str(pipeline), "--data-file", str(data_file)]
-            arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
-            if rows is not None:
-                arguments += ["-f", str(rows[0]), "-l", str(rows[1])]
-            if plugins:
-                arguments += ["--plugins-directory", str(plugins)]
-        else:
-            arguments = [*python_of(command), str(RUNNER)]
-            arguments += ["--pipeline", str(pipeline), "--data-file", str(data_file)]
-            arguments += ["--output", str(output), "--done", str(done), "--temporary", temporary]
-            if rows is not None:
-                arguments += ["--first", str(rows[0]), "--last", str(rows[1])]
-            if plugins:
-                arguments += ["--plugins", str(plugins)]
-            if progress:
-                arguments += ["--progress", str(progress)]
-        log.write(" ".join(shlex.quote(argument) for argument in arguments) + "\n")
-        log.flush()
-        try:
-            status = subprocess.run(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=cellprofiler_environment(threads),
-                timeout=timeout,
-                check=False,
-            ).returncode
-        except OSError as error:
-            raise InputError(f"{about}: {arguments[0]} does not run: {error}.") from error
-        except subprocess.TimeoutExpired as error:
-            raise InputError(
-                f"{about}: CellProfiler was stopped after {timeout} s. Its last words in {log.name}:\n"
-                f"{last_words(log.name)}\nGive it more time in the config (cellprofiler.timeout), or more "
-                "chunks."
-            ) from error
-        said = done.read_text().strip() if done.exists() else "nothing"
-    if status != 0 or said != "Complete":
-        raise InputError(
-            f"{about}: CellProfiler did not finish (exit status {status}, done-file: {said}). "
-            f"Its last words in {log.name}:\n{last_words(log.name)}"
+
+    command: str
+    pipeline: str
+    engine: str = "stock"
+    plugins: str | None = None
+    timeout: float | None = None
+    threads: int = 1
+
+    @classmethod
+    def of(cls, options):
+        """As the options of `options_of_a_run` say."""
+        return cls(
+            options.cellprofiler,
+            options.pipeline,
+            options.engine,
+            options.plugins,
+            options.timeout,
+            options.threads,
         )
+
+    def arguments(self, engine, load_data, output, done, temporary, progress, rows):
+        """The command and its arguments for one run, as `run` describes it."""
+        pipeline = str(Path(self.pipeline).resolve())
+        if engine == "stock":
+            arguments = [*words_of(self.command), "-c", "-r", "-p", pipeline, "--data-file", str(load_data)]
+            arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
+            first, last, plugins = "-f", "-l", "--plugins-directory"
+        else:
+            arguments = [*python_of(self.command), str(RUNNER), "--pipeline", pipeline]
+            arguments += ["--data-file", str(load_data), "--output", str(output), "--done", str(done)]
+            arguments += ["--temporary", temporary, "--progress", str(progress)]
+            first, last, plugins = "--first", "--last", "--plugins"
+        if rows is not None:
+            arguments += [first, str(rows[0]), last, str(rows[1])]
+        if self.plugins:
+            arguments += [plugins, str(self.plugins)]
+        return arguments
+
+    def run(self, load_data, output, log, about, rows=None):
+        """Run over the rows of an image table and make sure that it ran to its end.
+
+        `rows`: first and last row, from 1 (all rows if None); `log`: an open text file that takes what
+        CellProfiler says, and beside which `.progress.json` says which site the runner is at; `about`:
+        the plate and sites, for messages. Raises InputError with CellProfiler's last words unless its
+        done-file says `Complete`: the exit status of its command line alone is 0 after a failure, too.
+        """
+        load_data, progress = (
+            Path(load_data).resolve(),
+            Path(log.name).with_suffix(".progress.json").resolve(),
+        )
+        # Inside the output, so that what a killed run leaves is taken away with it when the job is run again.
+        with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(output)) as temporary:
+            done = Path(temporary) / "done"
+            engine = engine_here(self.command, self.engine, log)
+            arguments = self.arguments(engine, load_data, output, done, temporary, progress, rows)
+            log.write(" ".join(shlex.quote(argument) for argument in arguments) + "\n")
+            log.flush()
+            try:
+                status = subprocess.run(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=cellprofiler_environment(self.threads),
+                    timeout=self.timeout,
+                    check=False,
+                ).returncode
+            except OSError as error:
+                raise InputError(f"{about}: {arguments[0]} does not run: {error}.") from error
+            except subprocess.TimeoutExpired as error:
+                raise InputError(
+                    f"{about}: CellProfiler was stopped after {self.timeout} s. Its last words in "
+                    f"{log.name}:\n{last_words(log.name)}\nGive it more time in the config "
+                    "(cellprofiler.timeout), or more chunks."
+                ) from error
+            said = done.read_text().strip() if done.exists() else "nothing"
+        if status != 0 or said != "Complete":
+            raise InputError(
+                f"{about}: CellProfiler did not finish (exit status {status}, done-file: {said}). "
+                f"Its last words in {log.name}:\n{last_words(log.name)}"
+            )
+
+
+def options_of_a_run(description):
+    """The options of a script that runs CellProfiler over a plate's image table; it adds its own."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
+    parser.add_argument("--pipeline", required=True, help="a .cppipe that starts with LoadData")
+    parser.add_argument("--load-data", required=True, help="the plate's image table")
+    parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
+    parser.add_argument("--plugins", help="a folder of CellProfiler modules")
+    parser.add_argument("--timeout", type=float, help="seconds")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the folder that gets the results")
+    return parser
 
 
 def last_words(path, lines=20):

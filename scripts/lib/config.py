@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from lib.cellprofiler import assay_problems
+from lib.assay import assay_problems
 from lib.errors import InputError, listed
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "config" / "schema"

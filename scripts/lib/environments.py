@@ -1,12 +1,14 @@
 """Build a Python environment of its own for a stage: its steps, each with its last words in the log."""
 
+import argparse
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from lib.cellprofiler import logged_to
 from lib.errors import InputError
 
 MARKER = "complete.json"  # written last: it says that an environment is whole
@@ -41,3 +43,14 @@ def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log
             f"{about} cannot be built: `{' '.join(arguments)}` failed. Its last words in {log.name}:\n"
             + "\n".join(said)
         )
+
+
+def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) -> None:
+    """Run a script that does no more than `build(folder, log)`, with its options --output and --log."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the environment's folder")
+    options = parser.parse_args()
+    with logged_to(options.log) as log:
+        # Not resolve(): an environment lies where its user sees it.
+        build(Path(options.output).absolute(), log)

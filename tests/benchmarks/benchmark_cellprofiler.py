@@ -22,9 +22,8 @@ from lib.cellprofiler import logged_to  # noqa: E402
 def main() -> None:
     """Read the options, stay on one core, run, print."""
     parser = compare_cellprofiler.command_line()
-    parser.set_defaults(plugins=SCRIPTS / "cellprofiler_plugins")
     for action in parser._actions:
-        action.required = action.required and action.dest not in ("plugins", "log")
+        action.required = action.required and action.dest != "log"
     parser.add_argument("--core", type=int, default=0, help="the core to run on")
     options = parser.parse_args()
     os.sched_setaffinity(0, {options.core})

@@ -25,7 +25,7 @@ import numpy as np
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lib.cellprofiler import run_cellprofiler  # noqa: E402
+from lib.cellprofiler import CellProfiler  # noqa: E402
 
 MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
 
@@ -56,16 +56,8 @@ def timed_run(
     said = output.with_suffix(".log")
     start = time.perf_counter()
     with said.open("w", buffering=1) as log:
-        run_cellprofiler(
-            options.cellprofiler,
-            options.pipeline,
-            load_data,
-            output,
-            log,
-            output.name,
-            engine=engine,
-            plugins=plugins,
-        )
+        cellprofiler = CellProfiler(options.cellprofiler, options.pipeline, engine, plugins)
+        cellprofiler.run(load_data, output, log, output.name)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     modules: dict[str, float] = defaultdict(float)
     for module, seconds in MODULE_TIME.findall(said.read_text(errors="replace")):

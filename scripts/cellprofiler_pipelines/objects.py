@@ -1,0 +1,104 @@
+"""Objects: nuclei, cells and cytoplasm."""
+
+from cellprofiler_pipelines.images import subtract_background
+
+OTSU_CLASSES = {2: "Two classes", 3: "Three classes"}
+
+
+def threshold_settings(threshold):
+    """The threshold settings that the modules that find objects share."""
+    adaptive = threshold["strategy"] == "Adaptive"
+    method = threshold["method"]
+    return [
+        ("Threshold strategy", threshold["strategy"]),
+        # The first is the global method, the second the adaptive one; only one of them counts.
+        ("Thresholding method", "Minimum Cross-Entropy" if adaptive else method),
+        ("Thresholding method", method if adaptive else "Otsu"),
+        ("Threshold smoothing scale", threshold["smoothing"]),
+        ("Threshold correction factor", threshold["correction"]),
+        ("Lower and upper bounds on threshold", threshold["bounds"]),
+        ("Manual threshold", threshold["manual"]),
+        ("Two-class or three-class thresholding?", OTSU_CLASSES[threshold["classes"]]),
+        ("Log transform before thresholding?", threshold["log_transform"]),
+        (
+            "Assign pixels in the middle intensity class to the foreground or the background?",
+            threshold["middle"],
+        ),
+        ("Size of adaptive window", threshold["window"]),
+        ("Lower outlier fraction", threshold["lower_outliers"]),
+        ("Upper outlier fraction", threshold["upper_outliers"]),
+        ("Averaging method", threshold["average"]),
+        ("Variance method", threshold["variance"]),
+        ("# of deviations", threshold["deviations"]),
+    ]
+
+
+def find_nuclei(assembly, nuclei):
+    """IdentifyPrimaryObjects: Nuclei."""
+    image = nuclei["channel"]
+    if nuclei["background"] is not None:
+        image = subtract_background(assembly, image, nuclei["background"])
+    declump = nuclei["declump"]
+    smoothing, distance = declump["smoothing"], declump["minimum_distance"]
+    assembly.add(
+        "IdentifyPrimaryObjects",
+        [
+            ("Select the input image", image),
+            ("Name the primary objects to be identified", "Nuclei"),
+            ("Typical diameter of objects, in pixel units (Min,Max)", nuclei["diameter"]),
+            ("Discard objects outside the diameter range?", nuclei["discard_outside_diameter"]),
+            ("Discard objects touching the border of the image?", nuclei["discard_border"]),
+            ("Method to distinguish clumped objects", declump["method"]),
+            ("Method to draw dividing lines between clumped objects", declump["dividing_lines"]),
+            ("Automatically calculate size of smoothing filter for declumping?", smoothing is None),
+            ("Size of smoothing filter", 10 if smoothing is None else smoothing),
+            (
+                "Automatically calculate minimum allowed distance between local maxima?",
+                distance is None,
+            ),
+            (
+                "Suppress local maxima that are closer than this minimum allowed distance",
+                7 if distance is None else distance,
+            ),
+            (
+                "Speed up by using lower-resolution image to find local maxima?",
+                declump["speed_up"],
+            ),
+            ("Fill holes in identified objects?", nuclei["fill_holes"]),
+            ("Use advanced settings?", True),
+            *threshold_settings(nuclei["threshold"]),
+        ],
+    )
+
+
+def find_cells(assembly, cells, nuclei_channel):
+    """IdentifySecondaryObjects: Cells, one around each nucleus."""
+    # Distance - N looks at no image, but CellProfiler asks for one all the same.
+    image = cells.get("channel", nuclei_channel)
+    assembly.add(
+        "IdentifySecondaryObjects",
+        [
+            ("Select the input objects", "Nuclei"),
+            ("Name the objects to be identified", "Cells"),
+            ("Select the method to identify the secondary objects", cells["method"]),
+            ("Select the input image", image),
+            ("Number of pixels by which to expand the primary objects", cells["distance"]),
+            ("Regularization factor", cells["regularization"]),
+            ("Discard secondary objects touching the border of the image?", cells["discard_border"]),
+            ("Fill holes in identified objects?", cells["fill_holes"]),
+            *threshold_settings(cells["threshold"]),
+        ],
+    )
+
+
+def find_cytoplasm(assembly):
+    """IdentifyTertiaryObjects: Cytoplasm, the cell less its nucleus shrunk by one pixel."""
+    assembly.add(
+        "IdentifyTertiaryObjects",
+        [
+            ("Select the larger identified objects", "Cells"),
+            ("Select the smaller identified objects", "Nuclei"),
+            ("Name the tertiary objects to be identified", "Cytoplasm"),
+            ("Shrink smaller object prior to subtraction?", True),
+        ],
+    )

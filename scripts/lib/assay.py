@@ -1,0 +1,61 @@
+"""What an assay description measures, and what can be wrong with it.
+
+Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
+"""
+
+from lib.errors import listed
+
+
+def compartments(assay):
+    """The objects that an assay measures, in CellProfiler's names; one table each."""
+    if "cells" not in assay:
+        return ["Nuclei"]
+    return ["Nuclei", "Cells"] + (["Cytoplasm"] if assay["cytoplasm"] else [])
+
+
+def assay_problems(assay):
+    """What a schema cannot see in an assay description whose defaults are filled in, as sentences."""
+    names = [channel["name"] for channel in assay["channels"]]
+    images = [channel["image"] for channel in assay["channels"]]
+    problems = [
+        f"assay: channels: the {key} {value} is there twice."
+        for key, values in (("name", names), ("image", images))
+        for value in sorted({value for value in values if values.count(value) > 1})
+    ]
+    if not any(channel["measure"] for channel in assay["channels"]):
+        problems.append("assay: channels: at least one channel must have `measure: true`.")
+    known = f"the channels are {listed(names)}."
+    if assay["nuclei"]["channel"] not in names:
+        problems.append(f"assay: nuclei: channel {assay['nuclei']['channel']} is unknown; {known}")
+    cells = assay.get("cells")
+    if cells is not None and "channel" in cells and cells["channel"] not in names:
+        problems.append(f"assay: cells: channel {cells['channel']} is unknown; {known}")
+    if cells is not None and "channel" not in cells and cells["method"] != "Distance - N":
+        problems.append(
+            f"assay: cells: the method {cells['method']} needs `channel`, the image that shows "
+            "whole cells; only Distance - N does without."
+        )
+    for name in ("nuclei", "cells"):
+        if name in assay:
+            problems += threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
+    smallest, largest = assay["nuclei"]["diameter"]
+    if smallest >= largest:
+        problems.append(
+            f"assay: nuclei: diameter: [{smallest}, {largest}] is no range; write the smallest "
+            "diameter first."
+        )
+    return problems
+
+
+def threshold_problems(where, threshold):
+    """What is wrong with one threshold of an assay description, as sentences."""
+    problems = []
+    if threshold["method"] == "Sauvola" and threshold["strategy"] != "Adaptive":
+        problems.append(f"{where} the method Sauvola needs `strategy: Adaptive`.")
+    if threshold["method"] == "Manual" and threshold["strategy"] != "Global":
+        problems.append(f"{where} the method Manual needs `strategy: Global`.")
+    if threshold["bounds"][0] > threshold["bounds"][1]:
+        problems.append(f"{where} bounds {threshold['bounds']}: write the lower one first.")
+    if threshold["lower_outliers"] + threshold["upper_outliers"] >= 1:
+        problems.append(f"{where} lower_outliers and upper_outliers leave no pixel.")
+    return problems
