@@ -23,6 +23,7 @@ from lib.assay import assay_problems, compartments
 from lib.cellprofiler import java_home, last_words, python_of
 from lib.config import schema as config_schema
 from lib.config import with_defaults
+from lib.environments import build_as_script
 from lib.errors import InputError
 
 SCRIPTS = Path(features.__file__).parent
@@ -296,6 +297,16 @@ def test_python_of_a_command(tmp_path):
     assert python_of(str(command)) == ["/usr/bin/env", "python3"]
     with pytest.raises(InputError, match="no command 'nowhere -x'"):
         python_of("nowhere -x")
+
+
+def test_an_environment_does_not_depend_on_the_results_folder(tmp_path, monkeypatch):
+    """Its commands begin with its path, which must lead there when the experiment's results are deleted."""
+    folders = []
+    asked = ["build", "--log", str(tmp_path / "log"), "--output", "results/../.environments/made"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", asked)
+    build_as_script("Builds.", lambda folder, log: folders.append(folder))
+    assert folders == [tmp_path / ".environments" / "made"]
 
 
 def test_locks_have_hashes_and_no_address():

@@ -52,5 +52,6 @@ def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) ->
     parser.add_argument("--output", required=True, help="the environment's folder")
     options = parser.parse_args()
     with logged_to(options.log) as log:
-        # Not resolve(): an environment lies where its user sees it.
-        build(Path(options.output).absolute(), log)
+        # Not resolve(): an environment lies where its user sees it. Without `..`: the results folder that a
+        # relative path begins in would stand in the first line of each of its commands, and may be deleted.
+        build(Path(os.path.normpath(Path(options.output).absolute())), log)
