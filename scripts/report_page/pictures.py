@@ -20,6 +20,23 @@ BYTES_OF_PLATES = 10_000_000
 BYTES_OF_CONDITIONS = 7_000_000
 MOST_BYTES = 160_000
 QUALITY = 80
+# Pictures in the order in which they are read; others that are there follow.
+ORDER = (
+    "plate_maps",
+    "percent_replicating",
+    "percent_matching",
+    "mean_average_precision",
+    "mean_average_precision_matching",
+    "dropped_features",
+    "replicate_null",
+    "replicate_correlations",
+    "profile_maps",
+    "changed_features",
+    "position_effects",
+    "heatmaps",
+    "illumination",
+    "montage_composite",
+)
 # A montage of a 1,536-well plate is a large picture, not an attack.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -104,3 +121,9 @@ def heading_of(name: str) -> str:
 def existing(files: Sequence[str]) -> list[str]:
     """Those of the files that are there."""
     return [file for file in files if Path(file).is_file()]
+
+
+def ordered(files: Sequence[str]) -> list[str]:
+    """Pictures in reading order."""
+    place = {name: number for number, name in enumerate(ORDER)}
+    return sorted(files, key=lambda file: (place.get(Path(file).stem, len(ORDER)), file))
