@@ -30,7 +30,6 @@ from report_page.pictures import (
     Picture,
     allowance,
     caption_of,
-    heading_of,
     link_to,
     ordered,
     picture,
@@ -75,10 +74,7 @@ def figures_and_conditions(options: Mapping[str, Any]) -> tuple[list[Picture], l
     pairs = [(feature_set, name) for feature_set in options["feature_sets"] for name in conditions]
     number = len(files) + sum(len(condition_pictures(*pair)) for pair in pairs)
     allowed = allowance(number, BYTES_OF_CONDITIONS)
-    figures = [
-        picture(file, heading_of(Path(file).stem), caption_of(captions, Path(file).stem, {}), allowed)
-        for file in files
-    ]
+    figures = [picture(file, caption_of(captions, Path(file).stem, {}), allowed) for file in files]
     entries = [
         condition_entry(i, feature_set, name, conditions[name], captions, allowed)
         for i, (feature_set, name) in enumerate(pairs, start=1)

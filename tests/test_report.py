@@ -286,9 +286,11 @@ def test_run_times_are_added_up_by_stage(tmp_path):
 @pytest.mark.parametrize("file", sorted((PROJECT / "rules" / "captions").glob("*.rst")), ids=lambda f: f.stem)
 def test_every_caption_can_be_told(file):
     wildcards = dict.fromkeys(("condition", "feature_set", "batch", "plate", "channel"), "X")
-    words = caption_of(file.parent, file.stem, wildcards)
-    assert words.endswith(".")
-    assert "{" not in words
+    title, text = caption_of(file.parent, file.stem, wildcards)
+    assert not title.endswith(".")
+    assert text.endswith(".")
+    assert not text.startswith(title)
+    assert "{" not in title + text
 
 
 def test_cells_sort_by_value_and_read_as_words():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from report_page.pictures import caption_of, heading_of, link_to, ordered, picture
+from report_page.pictures import caption_of, link_to, ordered, picture
 from report_page.tables import table_of
 
 
@@ -14,7 +14,7 @@ def condition_entry(
     number: int, feature_set: str, name: str, described: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
     """What the page says of one condition in one feature set."""
-    wildcards = {"condition": name, "feature_set": feature_set}
+    wildcards = {"condition": described["label"], "feature_set": feature_set}
     identifier = f"condition-{number}"
     table = None
     file = f"benchmark/percent_replicating/{feature_set}/{name}_perturbations.parquet"
@@ -32,12 +32,7 @@ def condition_entry(
         "feature_set": feature_set,
         "plates": described["plates"],
         "pictures": [
-            picture(
-                file,
-                f"{described['label']}: {heading_of(Path(file).stem)}",
-                caption_of(captions, Path(file).stem, wildcards),
-                bytes_allowed,
-            )
+            picture(file, caption_of(captions, Path(file).stem, wildcards), bytes_allowed)
             for file in condition_pictures(feature_set, name)
         ],
         "table": table,

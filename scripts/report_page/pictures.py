@@ -89,11 +89,12 @@ def allowance(number: int, budget: int) -> int:
     return min(MOST_BYTES, budget // max(number, 1))
 
 
-def picture(file: str, title: str, caption: str, bytes_allowed: int) -> Picture:
-    """A figure of the page from a picture in the results folder (the current one)."""
+def picture(file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
+    """A figure of the page from a picture in the results folder (the current one), with title and caption."""
     content, width, height = shrunk(file, bytes_allowed)
     data = "data:image/webp;base64," + base64.b64encode(content).decode()
-    return Picture(file, title, alt_text(title, caption), caption, link_to(file), data, width, height)
+    title, text = caption
+    return Picture(file, title, alt_text(title, text), text, link_to(file), data, width, height)
 
 
 def alt_text(title: str, caption: str) -> str:
@@ -102,20 +103,22 @@ def alt_text(title: str, caption: str) -> str:
     return f"{title}. {first}" if first else title
 
 
-def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> str:
-    """The caption of a figure in words: that of `snakemake --report`, or nothing where there is none."""
+def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+    """A figure's title and text: the paragraphs of its caption in `snakemake --report`.
+
+    Without a caption the file's name is the title: `replicate_null` is `Replicate null`.
+    """
     file = Path(folder) / f"{name}.rst"
     if not file.exists():
-        return ""
-    template = Environment(undefined=ChainableUndefined, autoescape=False).from_string(file.read_text())
-    words = template.render(snakemake={"wildcards": dict(wildcards)})
-    return " ".join(words.replace("``", "").split())
-
-
-def heading_of(name: str) -> str:
-    """A file's name as a title: `replicate_null` is `Replicate null`."""
-    words = re.sub(r"[_\s]+", " ", name).strip()
-    return words[:1].upper() + words[1:]
+        words = re.sub(r"[_\s]+", " ", name).strip()
+        return words[:1].upper() + words[1:], ""
+    title, text = (
+        Environment(undefined=ChainableUndefined, autoescape=False)
+        .from_string(paragraph)
+        .render(snakemake={"wildcards": dict(wildcards)})
+        for paragraph in file.read_text().split("\n\n", 1)
+    )
+    return " ".join(title.split()), " ".join(text.replace("``", "").split())
 
 
 def existing(files: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from lib.experiment import file_of, levels_of
 from lib.plates import source
 from lib.summary import reached
-from report_page.pictures import caption_of, heading_of, link_to, ordered, picture
+from report_page.pictures import caption_of, link_to, ordered, picture
 from report_page.tables import Table, cell, number_or_text, rows_of, table_of_file, text_columns
 
 
@@ -42,12 +42,7 @@ def plate_entry(
         "excluded": excluded(flags),
         "dropped_sites": rows_of(f"{folder}/dropped_sites.csv"),
         "pictures": [
-            picture(
-                file,
-                f"{plate['plate']}: {picture_title(file)}",
-                plate_caption(captions, file, wildcards),
-                bytes_allowed,
-            )
+            picture(file, plate_caption(captions, file, wildcards), bytes_allowed)
             for file in plate_pictures(plate)
         ],
         "tables": [table for table in tables if table],
@@ -68,14 +63,8 @@ def plate_pictures(plate: Mapping[str, str]) -> list[str]:
     return ordered([str(file) for file in found])
 
 
-def picture_title(file: str) -> str:
-    """What a picture is called in the page."""
-    path = Path(file)
-    return "Segmentation check" if path.parent.name == "segmentation" else heading_of(path.stem)
-
-
-def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> str:
-    """The caption of a plate's picture; those of single channels share one."""
+def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+    """Title and caption of a plate's picture; those of single channels share one."""
     path = Path(file)
     name = "segmentation_montage" if path.parent.name == "segmentation" else path.stem
     channel = name.removeprefix("montage_")
