@@ -14,9 +14,10 @@ from conftest import PROJECT, planned, snakemake
 from lib.experiment import LEVELS
 from lib.tables import read_provenance
 from pages import CHROMIUM, Page, shown
-from report_page.methods import methods, value_of
+from report_page.methods import methods
 from report_page.pictures import BYTES_OF_CONDITIONS, BYTES_OF_PLATES, allowance, caption_of, shrunk
 from report_page.runs import run_times
+from report_page.sentences import value_of
 from report_page.tables import cell
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
@@ -272,6 +273,13 @@ def test_files_that_say_little_of_themselves_break_nothing():
     text = " ".join(methods({}, {"cellprofiler": 1}, "", levels, metrics, []))
     assert "tables of 1 plate were given" in text
     assert "1.4826" not in text
+
+
+def test_reference_wells_are_counted_once_and_braces_are_text():
+    made = [{"parameters": {"to": "negcon", "reference_wells": number}} for number in (9, 64)]
+    told = " ".join(methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
+    assert "negative controls</data> (9 to 64 wells) of the" in told
+    assert "Software: {over} 1, run" in told
 
 
 def test_run_times_are_added_up_by_stage(tmp_path):
