@@ -20,7 +20,6 @@ Nature Methods 2024) taken with the Opera Phenix. The sizes are about half of th
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from string import ascii_letters
 
 import numpy as np
 import pandas as pd
@@ -40,6 +39,7 @@ from lib.simulated_cells import (
     spots,
 )
 from lib.tables import whole
+from lib.wells import well_place
 
 EFFECTS = ("none", "weak", "strong")
 
@@ -252,7 +252,7 @@ def faults_of(
         if place not in fault:
             raise InputError(f"simulate.faults: plate {plate}, {kind}: name its `{place}`.")
         sites = [int(fault["site"])] if "site" in fault else list(range(1, fields + 1))
-        hit = [w for w in wells if (w if place == "well" else int(w.lstrip(ascii_letters))) == fault[place]]
+        hit = [w for w in wells if (w if place == "well" else well_place(w)[1]) == fault[place]]
         if not hit or max(sites) > fields:
             raise InputError(
                 f"simulate.faults: plate {plate} has no {place} {fault[place]}, site {max(sites)}."
@@ -265,7 +265,7 @@ def faults_of(
 
 def file_name(well: str, site: int, channel: str) -> str:
     """The Opera Phenix's name of an image: `B03`, site 1, DNA is r02c03f01p01-ch5sk1fk1fl1.tiff."""
-    row, column = ord(well[0]) - ord("A") + 1, int(well[1:])
+    row, column = well_place(well)
     return f"r{row:02d}c{column:02d}f{site:02d}p01-ch{CHANNELS[channel]}sk1fk1fl1.tiff"
 
 

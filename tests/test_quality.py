@@ -8,7 +8,7 @@ import pytest
 import aggregate
 from heatmaps import colour_range, heat_maps
 from lib.errors import InputError
-from lib.wells import plate_format, row_name, well_place
+from lib.wells import row_name, well_place
 from plate_quality.measures import image_measures, robust_z, site_measures
 from plate_quality.regions import regions
 from quality import quality
@@ -76,12 +76,8 @@ def flagged(tables: dict[str, pd.DataFrame], kind: str) -> set:
     return set(zip(rows["Metadata_Well"], rows["Metadata_Site"], strict=True))
 
 
-def test_wells_and_formats():
+def test_wells_and_regions():
     assert [well_place(well) for well in ("A01", "P24", "AF48")] == [(1, 1), (16, 24), (32, 48)]
-    assert plate_format(["B02", "G11"]) == (8, 12)
-    assert plate_format(["A01", "D06"]) == (4, 6)
-    assert plate_format(["P01"]) == (16, 24)
-    assert plate_format(["AA01"]) == (32, 48)
     wells = ["A01", "B02", "B03", "D06"]
     assert regions(wells)["edge"] == ("edge_effect", ["A01", "D06"])
     assert regions(wells)["row B"] == ("shifted_row", ["B02", "B03"])
