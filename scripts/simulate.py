@@ -56,7 +56,6 @@ DEFOCUS = 4.0  # pixels: how far a blurred field's light is spread
 OVEREXPOSURE = 25.0  # a saturated field's exposure, in normal exposures
 UNDERSTAINED = 0.6  # stain in a shifted column, of the normal
 DEBRIS_LIGHT = 25000.0  # camera counts of a fluorescent fibre in every channel
-IN_A_WELL = ("blurred", "saturated", "empty", "debris")
 IN_A_COLUMN = ("shifted",)
 
 
