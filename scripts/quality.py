@@ -31,9 +31,9 @@ from typing import Any
 
 import pandas as pd
 
-from annotate import known_wells, read_annotation, read_plate_map
 from lib.cells import use_threads
 from lib.logs import logged
+from lib.plate_contents import read_known_wells
 from lib.tables import provenance, whole, write_profiles
 from plate_quality.measures import KEYS, measures_of, robust_z, site_measures, well_measures
 from plate_quality.regions import LEAST_WELLS, region_flags, regions
@@ -92,7 +92,7 @@ def quality(
 
     Args:
         sites: from `site_measures`.
-        known: what is in each well, from `annotate.known_wells`, with the controls' column `control_type`.
+        known: what is in each well, from `plate_contents.known_wells`, with the controls' column `control_type`.
         negcon: the value of that column that marks negative controls.
         limits: what is flagged (the config's `quality.limits`).
         exclude: whether sites whose image is at fault are left out of the profiles.
@@ -130,8 +130,7 @@ def quality(
 def main() -> None:
     """Write the plate's tables of sites, wells and flags, and its summary."""
     params, inputs = snakemake.params, snakemake.input
-    annotation = read_annotation(inputs.annotation, params.gene) if inputs.annotation else None
-    known = known_wells(read_plate_map(inputs.plate_map), annotation)
+    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene)
     if params.column in known:
         known["control_type"] = known[params.column]
     sites = site_measures(inputs.image, inputs.cells)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from lib.experiment import file_of, levels_of
 from lib.plates import source
 from lib.summary import reached
+from lib.tables import features_in
 from report_page.pictures import caption_of, link_to, ordered, picture
 from report_page.tables import Table, cell, number_or_text, rows_of, table_of_file, text_columns
 
@@ -91,8 +92,7 @@ def counts(plate: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, flo
         found["without_cells"] = int((cells == 0).sum())
     if "Metadata_Count_Sites" in table:
         found["sites"] = int(pd.to_numeric(table["Metadata_Count_Sites"]).sum())
-    last = pq.read_schema(list(files.values())[-1]).names
-    found["features"] = sum(not name.startswith("Metadata_") for name in last)
+    found["features"] = len(features_in(list(files.values())[-1]))
     return found
 
 
