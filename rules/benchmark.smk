@@ -74,10 +74,7 @@ rule percent_matching:
         mem_mb=memory(3000),
         runtime=minutes(20),
     params:
-        condition=lambda wildcards: {
-            **described(COMPARISONS[wildcards.comparison][0], "_a"),
-            **described(COMPARISONS[wildcards.comparison][1], "_b"),
-        },
+        condition=sides_described,
         feature_set="{feature_set}",
         options=lambda wildcards: {
             **NULL,
@@ -137,10 +134,7 @@ rule mean_average_precision_matching:
         mem_mb=memory(3000),
         runtime=minutes(20),
     params:
-        condition=lambda wildcards: {
-            **described(COMPARISONS[wildcards.comparison][0], "_a"),
-            **described(COMPARISONS[wildcards.comparison][1], "_b"),
-        },
+        condition=sides_described,
         feature_set="{feature_set}",
         options=lambda wildcards: {
             **DRAWN,

@@ -1,12 +1,13 @@
 # CellProfiler: its environment, the pipelines that the assay description makes, and its two runs.
 
+OWN_PYTHON = shlex.quote(of_workflow(sys.executable))
 ENVIRONMENT = CONFIG["cellprofiler"]["environment"]
 LOCKS = [Path(workflow.basedir) / "envs" / name for name in ("cellprofiler-build.txt", "cellprofiler.txt")]
 ENVIRONMENT_FOLDER = of_workflow(f"{workflow.basedir}/.environments/cellprofiler-{digest_of(LOCKS)}")
 CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
 IN_CONTAINER = CONTAINER_IMAGE if ENVIRONMENT == "container" else None
 # The scripts around CellProfiler need a Python, but no package: in conda and in the container, theirs.
-PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else shlex.quote(of_workflow(sys.executable))
+PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else OWN_PYTHON
 CELLPROFILER = in_shell(
     {
         "built": f"{ENVIRONMENT_FOLDER}/bin/cellprofiler",
@@ -24,7 +25,6 @@ PLUGIN_FILES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py")) if ACCEL
 ENGINE = "stock" if ENVIRONMENT == "container" else CONFIG["cellprofiler"]["engine"]
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
 ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
-ASSAY = CONFIG.get("assay", {})
 # What a stain is called, or an image file, changes no pipeline.
 IN_PIPELINE = {
     **ASSAY,
@@ -32,8 +32,6 @@ IN_PIPELINE = {
 }
 if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
-CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
-OBJECTS = compartments(ASSAY) if ASSAY else []
 OWN_ANALYSIS = CONFIG["cellprofiler"]["analysis_pipeline"]
 
 
@@ -60,7 +58,7 @@ rule cellprofiler_environment:
     message:
         "Building the CellProfiler environment (once)"
     shell:
-        f"{shlex.quote(of_workflow(sys.executable))} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
+        f"{OWN_PYTHON} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
 
 
 rule illumination_pipeline:

@@ -87,6 +87,10 @@ PLATES = checked(read_plates, CONFIG_FILE.parent / CONFIG["plates"], LEVELS)
 BY_NAME = {(plate["batch"], plate["plate"]): plate for plate in PLATES}
 ONLY = None if CONFIG["only"] is None else str(CONFIG["only"]).split(",")
 CHOSEN = checked(chosen_plates, PLATES, ONLY)
+# An experiment of profiles alone describes no assay.
+ASSAY = CONFIG.get("assay", {})
+CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
+OBJECTS = compartments(ASSAY) if ASSAY else []
 EXPORTED = checked(exported_levels, CONFIG)
 BATCHES = {}
 for plate in PLATES:
@@ -95,7 +99,7 @@ for plate in PLATES:
 if workflow.is_main_process and not workflow.storage_settings.default_storage_provider:
     checked(refuse_missing, CHOSEN, CONFIG, CONFIG_FILE, RESULTS)
 STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]
-if STARTS_WITH_IMAGES and "assay" not in CONFIG:
+if STARTS_WITH_IMAGES and not ASSAY:
     raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")
 # A person is to look at the segmentation before cells are measured.
 WAITING = (

@@ -38,8 +38,7 @@ if EMBEDDINGS:
         message:
             "Building the environment of the deep networks (once; about 6 GB)"
         shell:
-            f"{shlex.quote(of_workflow(sys.executable))} {RUN}/embeddings_environment.py --output {{params.folder:q}}"
-            " --log {log:q}"
+            f"{OWN_PYTHON} {RUN}/embeddings_environment.py --output {{params.folder:q}} --log {{log:q}}"
 
     rule network:
         input:

@@ -20,9 +20,7 @@ rule load_data:
         runtime=minutes(60),
     params:
         plate=image_source,
-        channels={
-            channel["image"]: channel["name"] for channel in CONFIG.get("assay", {}).get("channels", [])
-        },
+        channels={channel["image"]: channel["name"] for channel in ASSAY.get("channels", [])},
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
         illumination="images/{batch}/illum/{plate}",

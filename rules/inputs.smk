@@ -17,6 +17,11 @@ def annotation(wildcards):
     return place_of(described["table"]) if described else []
 
 
+def gene_column(wildcards):
+    """The column of that table that holds the gene; None when the config names none."""
+    return CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene")
+
+
 def plate_results(plate):
     """The files of one plate that stand on that plate alone; while it waits, its segmentation check."""
     if WAITING and source(plate) == "images":
@@ -238,6 +243,12 @@ def profiles_of(condition, feature_set):
 def described(condition, suffix=""):
     """A condition's columns, for its row of a table."""
     return {f"{column}{suffix}": CONDITIONS[condition][0][column] for column in BENCHMARK["condition"]}
+
+
+def sides_described(wildcards):
+    """The columns of both conditions of a comparison."""
+    a, b = COMPARISONS[wildcards.comparison]
+    return {**described(a, "_a"), **described(b, "_b")}
 
 
 def genes_of(comparison):

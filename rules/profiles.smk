@@ -57,7 +57,7 @@ rule annotate:
         runtime=minutes(10),
     params:
         plate=plate_of,
-        gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
+        gene=gene_column,
         code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"

@@ -29,7 +29,7 @@ rule quality:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
+        gene=gene_column,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         limits=CONFIG["quality"]["limits"],

@@ -8,7 +8,7 @@ import math
 from glob import glob
 
 SIZE = CONFIG["plate_size"]
-CHANNELS_PER_SITE = max(1, len(CONFIG.get("assay", {}).get("channels", [])))
+CHANNELS_PER_SITE = max(1, len(CHANNELS))
 MEGAPIXELS = CHANNELS_PER_SITE * SIZE["image_size"] ** 2 / 1e6
 SITES = SIZE["wells"] * SIZE["sites"]
 SITES_PER_CHUNK = math.ceil(SITES / CONFIG["cellprofiler"]["chunks"])

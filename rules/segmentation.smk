@@ -22,7 +22,7 @@ rule segmentation_sites:
         runtime=minutes(10),
     params:
         plate="{plate}",
-        gene=lambda wildcards: CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene"),
+        gene=gene_column,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         options={name: CONFIG["segmentation"][name] for name in ("wells", "named", "seed")},

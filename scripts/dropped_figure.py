@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 from lib.drawing import nothing_to_draw, save_png, use_style
 from lib.logs import logged
-from lib.tables import whole
+from lib.tables import features_in, whole
 
 KEPT = "kept"
 # Each operation with its words and its colour: Okabe and Ito's, from dark to light.
@@ -79,8 +78,7 @@ def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
     use_style()
     rows = []
     for bar in bars:
-        names = pq.read_schema(bar["profiles"]).names
-        kept = sum(not name.startswith("Metadata_") for name in names)
+        kept = len(features_in(bar["profiles"]))
         normalized = pd.read_csv(bar["normalized"]) if bar["normalized"] else None
         for operation, number in reasons(normalized, pd.read_csv(bar["dropped"]), kept).items():
             rows.append((bar["plate"], bar["selection"], operation, number))

@@ -30,8 +30,8 @@ from copairs.map.normalization import normalize_ap
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells
+from lib.scores import BOUNDARY, write_score
 from lib.sides import identities, mark_sides, read_sides, shared_genes, side
-from lib.tables import provenance, whole, write_profiles
 
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
@@ -225,18 +225,10 @@ def main(
     row, table = summarise(precision[:0] if fitted else precision, **drawn)
     if fitted:
         row["message"] = SPHERED
-    head = {**condition, "feature_set": feature_set}
-    about = {f"Metadata_{name}": value for name, value in head.items()}
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}
-    with whole(outputs["score"]) as part:
-        pd.DataFrame([{**head, **counts, **row}]).to_csv(part, index=False)
     files = [path for paths in profiles.values() for path in paths]
-    made_by = provenance({**head, **options}, files)
-    write_profiles(
-        table.assign(**about),
-        outputs["perturbations"],
-        made_by,
-    )
+    head = {**condition, BOUNDARY: feature_set}
+    write_score({**counts, **row}, {"perturbations": table}, outputs, head, options, files)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
 from lib.replicates import Wells, correlate, medians_between
+from lib.scores import BOUNDARY, write_score
 from lib.sides import Side, identities, mark_sides, read_sides, shared_genes, side
-from lib.tables import provenance, whole, write_profiles
 
 CANDIDATES = 1_000_000  # pairs of different genes that a null is drawn from, at most
 
@@ -304,13 +304,10 @@ def main(
     choice = dict(options)
     wells, of_a, within = read_sides(*profiles, choice.pop("controls", None))
     row, table, null = percent_matching(wells, of_a, within=within, **choice)
-    head = {**condition, "feature_set": feature_set}
-    about = {f"Metadata_{name}": value for name, value in head.items()}
-    with whole(outputs["score"]) as part:
-        pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
-    made_by = provenance({**head, **options}, [*profiles[0], *profiles[1]])
-    write_profiles(table.assign(**about), outputs["pairs"], made_by)
-    write_profiles(null.assign(**about), outputs["null"], made_by)
+    tables = {"pairs": table, "null": null}
+    write_score(
+        row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, [*profiles[0], *profiles[1]]
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from lib.nulls import (
     score,
 )
 from lib.replicates import Wells, correlate, medians_within, members, read_wells, split_wells
-from lib.tables import provenance, whole, write_profiles
+from lib.scores import BOUNDARY, write_score
 
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
@@ -130,7 +130,7 @@ def percent_replicating(
         "perturbations": len(groups),
         "perturbations_with_replicates": int(enough.sum()),
         "replicates": float(np.median(sizes)) if len(sizes) else np.nan,
-        "replicates_min": int(sizes.min(initial=0)) if not len(sizes) else int(sizes.min()),
+        "replicates_min": int(sizes.min()) if len(sizes) else 0,
         "replicates_max": int(sizes.max(initial=0)),
         "percent_replicating": result.percent,
         "percent_replicating_low": result.low,
@@ -294,17 +294,8 @@ def main(
     choice = dict(options)
     wells = read_wells(profiles, choice.pop("controls", None))
     row, table, null = percent_replicating(wells, controls_in_null=usable, **choice)
-    head = {**condition, "feature_set": feature_set}
-    about = {f"Metadata_{name}": value for name, value in head.items()}
-    with whole(outputs["score"]) as part:
-        pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
-    made_by = provenance({**head, **options}, profiles)
-    write_profiles(
-        table.assign(**about),
-        outputs["perturbations"],
-        made_by,
-    )
-    write_profiles(null.assign(**about), outputs["null"], made_by)
+    tables = {"perturbations": table, "null": null}
+    write_score(row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, profiles)
 
 
 if __name__ == "__main__":

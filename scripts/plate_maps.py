@@ -22,11 +22,9 @@ from lib.drawing import BLUES, REDS, save, use_style
 from lib.logs import logged
 from lib.replicates import labels
 from lib.tables import read_metadata, whole
-from lib.wells import row_name, row_number, well_order
+from lib.wells import plate_format, row_name, well_order, well_place
 
 TREATMENT, EMPTY = "treatment", "empty"
-# Rows and columns of the plates that are sold, from 6 wells to 1,536.
-FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
 ACROSS = {True: 2, False: 3}  # so many of them in a row
 # Colour and shape of a kind of well; further control types take the rest.
@@ -178,19 +176,11 @@ def looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
     return found | dict(zip(others, CONTROLS, strict=False))
 
 
-def plate_size(wells: Sequence[str]) -> tuple[int, int]:
-    """Rows and columns of the smallest plate sold that has all `wells`, else just as many as they need."""
-    rows = max(row_number(well.rstrip("0123456789")) for well in wells)
-    columns = max(well_order(well)[2] for well in wells)
-    fitting = [size for size in FORMATS if size[0] >= rows and size[1] >= columns]
-    return fitting[0] if fitting else (rows, columns)
-
-
 def draw_plate(
     axes: Axes, wells: pd.DataFrame, table: pd.DataFrame, look: Mapping[str, Any], width: float
 ) -> None:
     """One plate map: wells at their place, rows lettered, columns numbered, counts in the legend."""
-    rows, columns = plate_size(wells["Metadata_Well"].tolist())
+    rows, columns = plate_format(wells["Metadata_Well"])
     cell = min(72 * width / columns, 24)
     for row in table.itertuples():
         colour, shape = look[row.control_type]
@@ -199,8 +189,8 @@ def draw_plate(
         if row.control_type == TREATMENT or row.perturbations > 1:
             said += f", {row.perturbations} perturbations"
         axes.scatter(
-            [well_order(well)[2] for well in of_kind],
-            [row_number(well.rstrip("0123456789")) for well in of_kind],
+            [well_place(well)[1] for well in of_kind],
+            [well_place(well)[0] for well in of_kind],
             s=(0.62 * cell) ** 2,
             marker=shape,
             color=colour,
@@ -260,7 +250,7 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
     look = looks(kinds(wells["control_type"], negcon), negcon)
     maps = [part for _, part in wells.groupby("plate_map", sort=False)]
     bars = [part for _, part in clinical.groupby("perturbation_type", sort=False)]
-    sizes = [plate_size(part["Metadata_Well"].tolist()) for part in maps]
+    sizes = [plate_format(part["Metadata_Well"]) for part in maps]
     large = max(columns for _, columns in sizes) > 12
     width, across = WIDTH[large], min(ACROSS[large], len(maps))
     heights = []

@@ -7,7 +7,7 @@ were there no position effect, negative controls of two plates would correlate a
 as at two.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,19 +19,12 @@ from lib.drawing import COLOURS, nothing_to_draw, save_png, use_style
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, Wells, correlate, read_wells, split_wells
 from lib.tables import whole
-from lib.wells import row_name, well_order
+from lib.wells import row_name, row_number, well_place
 
 
-def row_number(letters: str) -> int:
-    """The number of a row: A is 1, Z is 26, AA is 27."""
-    return 26 * (len(letters) - 1) + ord(letters[-1]) - 64
-
-
-def places(wells: Sequence[str]) -> pd.DataFrame:
+def places(wells: Iterable[str]) -> pd.DataFrame:
     """Row and column, counted from 1, of each well."""
-    found = [well_order(well) for well in wells]
-    rows = [row_number(letters) for _, letters, _ in found]
-    return pd.DataFrame({"row": rows, "column": [column for *_, column in found]})
+    return pd.DataFrame([well_place(well) for well in wells], columns=["row", "column"])
 
 
 def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:

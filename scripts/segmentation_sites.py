@@ -9,9 +9,9 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from annotate import known_wells, read_annotation, read_plate_map
 from lib.logs import logged
 from lib.pictures import chosen_wells, name_of
+from lib.plate_contents import read_known_wells
 from lib.tables import whole
 from lib.wells import well_name
 
@@ -35,8 +35,8 @@ def main() -> None:
     """Write the images and the names of the chosen wells."""
     params, inputs = snakemake.params, snakemake.input
     images = pd.read_csv(inputs.load_data, dtype=str)
-    annotation = read_annotation(inputs.annotation, params.gene) if inputs.annotation else None
-    wells = candidates(images, known_wells(read_plate_map(inputs.plate_map), annotation), params.column)
+    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene)
+    wells = candidates(images, known, params.column)
     number = params.options["wells"]
     rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])
     named = [well_name(well) for well in params.options["named"]]

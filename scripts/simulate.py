@@ -20,7 +20,6 @@ Nature Methods 2024) taken with the Opera Phenix. The sizes are about half of th
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from string import ascii_letters
 
 import numpy as np
 import pandas as pd
@@ -40,6 +39,7 @@ from lib.simulated_cells import (
     spots,
 )
 from lib.tables import whole
+from lib.wells import well_place
 
 EFFECTS = ("none", "weak", "strong")
 
@@ -56,7 +56,6 @@ DEFOCUS = 4.0  # pixels: how far a blurred field's light is spread
 OVEREXPOSURE = 25.0  # a saturated field's exposure, in normal exposures
 UNDERSTAINED = 0.6  # stain in a shifted column, of the normal
 DEBRIS_LIGHT = 25000.0  # camera counts of a fluorescent fibre in every channel
-IN_A_WELL = ("blurred", "saturated", "empty", "debris")
 IN_A_COLUMN = ("shifted",)
 
 
@@ -252,7 +251,7 @@ def faults_of(
         if place not in fault:
             raise InputError(f"simulate.faults: plate {plate}, {kind}: name its `{place}`.")
         sites = [int(fault["site"])] if "site" in fault else list(range(1, fields + 1))
-        hit = [w for w in wells if (w if place == "well" else int(w.lstrip(ascii_letters))) == fault[place]]
+        hit = [w for w in wells if (w if place == "well" else well_place(w)[1]) == fault[place]]
         if not hit or max(sites) > fields:
             raise InputError(
                 f"simulate.faults: plate {plate} has no {place} {fault[place]}, site {max(sites)}."
@@ -265,7 +264,7 @@ def faults_of(
 
 def file_name(well: str, site: int, channel: str) -> str:
     """The Opera Phenix's name of an image: `B03`, site 1, DNA is r02c03f01p01-ch5sk1fk1fl1.tiff."""
-    row, column = ord(well[0]) - ord("A") + 1, int(well[1:])
+    row, column = well_place(well)
     return f"r{row:02d}c{column:02d}f{site:02d}p01-ch{CHANNELS[channel]}sk1fk1fl1.tiff"
 
 

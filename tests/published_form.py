@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from annotate import read_annotation, read_plate_map
+from lib.plate_contents import read_annotation, read_plate_map
 from lib.tables import feature_columns, read_profiles
 
 SELECTED = "normalized_feature_select_negcon_batch"

@@ -22,12 +22,12 @@ import pytest
 import yaml
 
 from aggregate import aggregate
-from annotate import read_plate_map
 from conftest import PROJECT, snakemake
 from dropped_features import stacked
 from lib.config import complete_config, refuse_templates
 from lib.errors import InputError, storage_problem
 from lib.experiment import LEVELS, chosen_plates, conditions, refuse_missing
+from lib.plate_contents import read_plate_map
 from lib.plates import read_plates
 from lib.tables import feature_columns, read_profiles
 from normalize import normalize

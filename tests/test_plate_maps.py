@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.tables import write_profiles
-from lib.wells import row_name, row_number
+from lib.wells import plate_format, row_name, row_number
 from plate_maps import (
     counts,
     draw,
@@ -14,7 +14,6 @@ from plate_maps import (
     looks,
     main,
     phases,
-    plate_size,
     told_apart,
     wells_of_plate,
 )
@@ -119,7 +118,7 @@ def test_every_kind_of_control_has_its_own_look():
     ],
 )
 def test_the_plate_is_the_smallest_that_has_the_wells(last, size):
-    assert plate_size(["A01", last]) == size
+    assert plate_format(["A01", last]) == size
 
 
 def test_rows_by_letter():

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate import read_annotation, read_plate_map
 from lib.errors import InputError
 from lib.experiment import LEVELS
+from lib.plate_contents import read_annotation, read_plate_map
 from lib.plates import read_plates, read_table
 from lib.wells import row_name, well_name, well_order
 

@@ -8,8 +8,10 @@ import pytest
 import aggregate
 from heatmaps import colour_range, heat_maps
 from lib.errors import InputError
-from lib.wells import plate_format, row_name, well_place
-from quality import image_measures, quality, robust_z, site_measures, wells_of_region
+from lib.wells import row_name, well_place
+from plate_quality.measures import image_measures, robust_z, site_measures
+from plate_quality.regions import regions
+from quality import quality
 from simulate import faults_of
 
 LIMITS = {
@@ -74,16 +76,12 @@ def flagged(tables: dict[str, pd.DataFrame], kind: str) -> set:
     return set(zip(rows["Metadata_Well"], rows["Metadata_Site"], strict=True))
 
 
-def test_wells_and_formats():
+def test_wells_and_regions():
     assert [well_place(well) for well in ("A01", "P24", "AF48")] == [(1, 1), (16, 24), (32, 48)]
-    assert plate_format(["B02", "G11"]) == (8, 12)
-    assert plate_format(["A01", "D06"]) == (4, 6)
-    assert plate_format(["P01"]) == (16, 24)
-    assert plate_format(["AA01"]) == (32, 48)
     wells = ["A01", "B02", "B03", "D06"]
-    assert wells_of_region("edge", wells) == ["A01", "D06"]
-    assert wells_of_region("row B", wells) == ["B02", "B03"]
-    assert wells_of_region("column 3", wells) == ["B03"]
+    assert regions(wells)["edge"] == ("edge_effect", ["A01", "D06"])
+    assert regions(wells)["row B"] == ("shifted_row", ["B02", "B03"])
+    assert regions(wells)["column 3"] == ("shifted_column", ["B03"])
 
 
 def test_images_as_they_were_taken_count():
@@ -213,7 +211,7 @@ def shifted(sites: pd.DataFrame, wells: list[str], factor: float) -> pd.DataFram
 )
 def test_a_shifted_region_is_flagged(region, kind):
     known = layout(8, 12)
-    sites = shifted(plate(known), wells_of_region(region, known["well"]), 0.6)
+    sites = shifted(plate(known), regions(known["well"])[region][1], 0.6)
     tables = judged(sites, known)
     assert flagged(tables, kind) == {region}
     reasons = tables["flags"].loc[tables["flags"]["flag"] == kind, "reason"]
@@ -229,7 +227,7 @@ def test_a_column_of_controls_or_of_one_perturbation_is_no_shifted_column():
     known.loc[columns == 9, ["broad_sample", "control_type"]] = ["ALONE", ""]
     sites = plate(known)
     for column in (3, 9):
-        sites = shifted(sites, wells_of_region(f"column {column}", known["well"]), 3)
+        sites = shifted(sites, regions(known["well"])[f"column {column}"][1], 3)
     assert flagged(judged(sites, known), "shifted_column") == set()
 
 

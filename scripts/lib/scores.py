@@ -1,6 +1,11 @@
-"""The layout of the benchmark's score tables."""
+"""The benchmark's score tables: their layout, and how a score is written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
+
+from lib.tables import provenance, whole, write_profiles
 
 BOUNDARY = "feature_set"  # the last of the columns that say which condition a score belongs to
 
@@ -8,3 +13,29 @@ BOUNDARY = "feature_set"  # the last of the columns that say which condition a s
 def condition_columns(table: pd.DataFrame) -> list[str]:
     """The columns that name a condition or comparison: those up to `feature_set`."""
     return list(table.columns[: table.columns.get_loc(BOUNDARY) + 1])
+
+
+def write_score(
+    row: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    outputs: Mapping[str, str],
+    head: Mapping[str, Any],
+    options: Mapping[str, Any],
+    profiles: Sequence[str],
+) -> None:
+    """Write a score and the tables that it comes from.
+
+    Args:
+        row: the score's row, without the columns that say what it is of.
+        tables: its tables by their name among `outputs`; what it is of stands in them as metadata.
+        outputs: the file of the `score` (CSV) and of each table (Parquet).
+        head: the columns of the condition or comparison, the feature set last.
+        options: how it was computed, for the tables' provenance.
+        profiles: the files that it was computed from.
+    """
+    with whole(outputs["score"]) as part:
+        pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
+    about = {f"Metadata_{name}": value for name, value in head.items()}
+    made_by = provenance({**head, **options}, profiles)
+    for name, table in tables.items():
+        write_profiles(table.assign(**about), outputs[name], made_by)

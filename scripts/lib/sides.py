@@ -55,8 +55,8 @@ def mark_sides(
     positive_controls: bool,
 ) -> tuple[Wells, Wells, Wells]:
     """The wells that are scored: all of them, those of the first side, those of the second."""
-    marked = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
-    scored, _ = split_wells(marked, group, positive_controls)
+    with_sides = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
+    scored, _ = split_wells(with_sides, group, positive_controls)
     first = scored.metadata["of_a"].to_numpy(dtype=bool)
     return scored, scored.where(first), scored.where(first if within else ~first)
 

@@ -137,6 +137,11 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     return pq.read_table(path, columns=names).to_pandas()
 
 
+def features_in(path: str | Path) -> list[str]:
+    """The features of a Parquet file of profiles, of which only the schema is read."""
+    return [name for name in pq.read_schema(path).names if not name.startswith("Metadata_")]
+
+
 def is_text(name: str) -> bool:
     """Whether a profile's column is read as text: metadata, except for counts and flags."""
     name = name.removeprefix("Image_")

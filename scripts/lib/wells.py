@@ -7,6 +7,8 @@ from lib.errors import InputError
 
 WELL = re.compile(r"^\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*$")
 ROWS_OF_1536 = 32
+# Rows and columns of the plates that are sold.
+FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 
 
 def row_name(number: int) -> str:
@@ -39,19 +41,14 @@ def well_order(well: str) -> tuple[int, str, int]:
     return len(letters), letters, int(well[len(letters) :])
 
 
-# Rows and columns of the plates that are sold.
-FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
-
-
 def well_place(well: str) -> tuple[int, int]:
     """Row and column of a well, counted from 1: B03 is (2, 3), AA01 is (27, 1)."""
-    letters = well.rstrip("0123456789")
-    row = ord(letters[-1]) - 64 + 26 * (len(letters) - 1)
-    return row, int(well[len(letters) :])
+    _, letters, column = well_order(well)
+    return row_number(letters), column
 
 
 def plate_format(wells: Iterable[str]) -> tuple[int, int]:
-    """Rows and columns of the smallest plate that has all these wells."""
+    """Rows and columns of the smallest plate sold that has all these wells, else as many as they need."""
     places = [well_place(well) for well in wells]
     rows, columns = (max(numbers, default=1) for numbers in zip(*places, strict=True))
     return next(((r, c) for r, c in FORMATS if r >= rows and c >= columns), (rows, columns))

@@ -20,6 +20,23 @@ BYTES_OF_PLATES = 10_000_000
 BYTES_OF_CONDITIONS = 7_000_000
 MOST_BYTES = 160_000
 QUALITY = 80
+# Pictures in the order in which they are read; others that are there follow.
+ORDER = (
+    "plate_maps",
+    "percent_replicating",
+    "percent_matching",
+    "mean_average_precision",
+    "mean_average_precision_matching",
+    "dropped_features",
+    "replicate_null",
+    "replicate_correlations",
+    "profile_maps",
+    "changed_features",
+    "position_effects",
+    "heatmaps",
+    "illumination",
+    "montage_composite",
+)
 # A montage of a 1,536-well plate is a large picture, not an attack.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -72,11 +89,12 @@ def allowance(number: int, budget: int) -> int:
     return min(MOST_BYTES, budget // max(number, 1))
 
 
-def picture(file: str, title: str, caption: str, bytes_allowed: int) -> Picture:
-    """A figure of the page from a picture in the results folder (the current one)."""
+def picture(file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
+    """A figure of the page from a picture in the results folder (the current one), with title and caption."""
     content, width, height = shrunk(file, bytes_allowed)
     data = "data:image/webp;base64," + base64.b64encode(content).decode()
-    return Picture(file, title, alt_text(title, caption), caption, link_to(file), data, width, height)
+    title, text = caption
+    return Picture(file, title, alt_text(title, text), text, link_to(file), data, width, height)
 
 
 def alt_text(title: str, caption: str) -> str:
@@ -85,22 +103,30 @@ def alt_text(title: str, caption: str) -> str:
     return f"{title}. {first}" if first else title
 
 
-def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> str:
-    """The caption of a figure in words: that of `snakemake --report`, or nothing where there is none."""
+def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+    """A figure's title and text: the paragraphs of its caption in `snakemake --report`.
+
+    Without a caption the file's name is the title: `replicate_null` is `Replicate null`.
+    """
     file = Path(folder) / f"{name}.rst"
     if not file.exists():
-        return ""
-    template = Environment(undefined=ChainableUndefined, autoescape=False).from_string(file.read_text())
-    words = template.render(snakemake={"wildcards": dict(wildcards)})
-    return " ".join(words.replace("``", "").split())
-
-
-def heading_of(name: str) -> str:
-    """A file's name as a title: `replicate_null` is `Replicate null`."""
-    words = re.sub(r"[_\s]+", " ", name).strip()
-    return words[:1].upper() + words[1:]
+        words = re.sub(r"[_\s]+", " ", name).strip()
+        return words[:1].upper() + words[1:], ""
+    title, text = (
+        Environment(undefined=ChainableUndefined, autoescape=False)
+        .from_string(paragraph)
+        .render(snakemake={"wildcards": dict(wildcards)})
+        for paragraph in file.read_text().split("\n\n", 1)
+    )
+    return " ".join(title.split()), " ".join(text.replace("``", "").split())
 
 
 def existing(files: Sequence[str]) -> list[str]:
     """Those of the files that are there."""
     return [file for file in files if Path(file).is_file()]
+
+
+def ordered(files: Sequence[str]) -> list[str]:
+    """Pictures in reading order."""
+    place = {name: number for number, name in enumerate(ORDER)}
+    return sorted(files, key=lambda file: (place.get(Path(file).stem, len(ORDER)), file))

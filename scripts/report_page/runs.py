@@ -1,5 +1,6 @@
 """What made the results: versions, digests of what went in, and the time that each stage took."""
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lib.tables import PROVENANCE_KEY
+from lib.experiment import LEVELS, file_of, levels_of
+from lib.tables import PROVENANCE_KEY, digest
+from report_page.pictures import existing
 
 
 def provenance_of(file: str | Path) -> dict[str, Any]:
@@ -18,6 +21,53 @@ def provenance_of(file: str | Path) -> dict[str, Any]:
         return {}
     metadata = pq.read_schema(file).metadata or {}
     return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+
+
+def made_of(plates: Sequence[Mapping[str, str]], config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The provenance of every file of every plate, by path."""
+    files = []
+    for plate in plates:
+        batch, name = plate["batch"], plate["plate"]
+        files += [f"workspace/{part}/{batch}/{name}/{name}.parquet" for part in ("backend", "embeddings")]
+        files += [file_of(plate, level) for level in levels_of(plate, config)]
+    return {file: made_by for file in existing(files) if (made_by := provenance_of(file))}
+
+
+def levels_made(
+    plates: Sequence[Mapping[str, str]], config: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Provenances by level, of the levels that were made here and not given as published profiles."""
+    of_cells = {"single_cells": "backend", "network": "embeddings"}
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in (*of_cells, *LEVELS)}
+    for plate in plates:
+        batch, name = plate["batch"], plate["plate"]
+        for what, part in of_cells.items():
+            cells = f"workspace/{part}/{batch}/{name}/{name}.parquet"
+            if cells in made:
+                found[what].append(made[cells])
+        for level in levels_of(plate, config):
+            file = file_of(plate, level)
+            if file in made and plate.get("level") != level:
+                found[level].append(made[file])
+    return found
+
+
+def metrics_made(feature_sets: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """Provenances of the benchmark's tables by metric."""
+    kinds = {
+        "percent_replicating": "perturbations",
+        "percent_matching": "pairs",
+        "mean_average_precision": "perturbations",
+    }
+    return {
+        metric: [
+            made_by
+            for feature_set in feature_sets
+            for file in sorted(Path(f"benchmark/{metric}/{feature_set}").glob(f"*_{kind}.parquet"))
+            if (made_by := provenance_of(file))
+        ]
+        for metric, kind in kinds.items()
+    }
 
 
 def versions(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -41,25 +91,53 @@ def input_digests(files: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str
     ]
 
 
-def run_times(folder: str | Path = "benchmarks") -> list[dict[str, Any]]:
-    """Jobs, seconds, CPU seconds and largest memory (MB) of each stage, from its jobs' benchmark files."""
+def digest_rows(
+    made: Mapping[str, Mapping[str, Any]],
+    plates: Sequence[Mapping[str, str]],
+    config: Mapping[str, Any],
+    sheet: str,
+) -> pd.DataFrame:
+    """What went in: a row a file and input, with the input's SHA-256."""
+    rows = [("config", "the complete config", config_digest(config))]
+    if Path(sheet).is_file():
+        rows.append(("sample sheet", Path(sheet).name, digest(sheet)))
+    images = [f"workspace/load_data_csv/{p['batch']}/{p['plate']}/load_data.csv" for p in plates]
+    rows += [(file, "names of its images", digest(file)) for file in existing(images)]
+    return pd.DataFrame([*rows, *input_digests(made)], columns=["file", "input", "sha256"])
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of the complete config as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def from_outside(rows: pd.DataFrame) -> pd.DataFrame:
+    """The inputs that no job of the workflow wrote, each once."""
+    written = {Path(file).name for file in rows["file"]}
+    own = rows["input"].isin(written) | rows["input"].str.endswith(("_dropped.csv", "_Image.parquet"))
+    return rows[~own].drop_duplicates(["input", "sha256"])
+
+
+def run_times(folder: str | Path = "benchmarks") -> pd.DataFrame:
+    """A row a stage, from its jobs' benchmark files: jobs, seconds, CPU seconds, largest memory."""
     rows = []
     for stage in sorted(path for path in Path(folder).glob("*") if path.is_dir() and path.name != "report"):
         tables = [read_benchmark(file) for file in sorted(stage.rglob("*.tsv"))]
         table = pd.concat(tables) if tables else pd.DataFrame()
-        if table.empty:
-            continue
-        rows.append(
-            {
-                "stage": stage.name,
-                "jobs": len(table),
-                "seconds": table["s"].sum(),
-                "longest": table["s"].max(),
-                "cpu": table["cpu_time"].sum(),
-                "memory": table["max_rss"].max(),
-            }
-        )
-    return rows
+        if not table.empty:
+            seconds = table["s"]
+            rows.append(
+                (
+                    stage.name,
+                    len(table),
+                    seconds.sum(),
+                    seconds.max(),
+                    table["cpu_time"].sum(),
+                    table["max_rss"].max(),
+                )
+            )
+    columns = ["stage", "jobs", "seconds", "longest job (s)", "CPU seconds", "largest memory (MB)"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def read_benchmark(file: Path) -> pd.DataFrame:

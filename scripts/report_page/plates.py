@@ -1,0 +1,172 @@
+"""What the page says of each plate, and of all of them together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from lib.experiment import file_of, levels_of
+from lib.plates import source
+from lib.summary import reached
+from lib.tables import features_in
+from report_page.pictures import caption_of, link_to, ordered, picture
+from report_page.tables import Table, cell, number_or_text, rows_of, table_of_file, text_columns
+
+
+def plate_entry(
+    number: int, plate: Mapping[str, str], config: Mapping[str, Any], captions: str, bytes_allowed: int
+) -> dict[str, Any]:
+    """What the page says of one plate."""
+    folder = quality_folder(plate)
+    flags = flags_of(plate)
+    wildcards = {"batch": plate["batch"], "plate": plate["plate"]}
+    name = f"plate-{number}"
+    tables = [
+        table_of_file(f"{folder}/summary.csv", f"{name}-summary", "Quality control in numbers"),
+        table_of_file(f"{folder}/flags.csv", f"{name}-flags", "Flags"),
+        table_of_file(f"{folder}/dropped_sites.csv", f"{name}-dropped", "Sites that were left out"),
+        table_of_file(
+            f"workspace/profiles/{plate['batch']}/{plate['plate']}/{plate['plate']}_unmatched_wells.csv",
+            f"{name}-unmatched",
+            "Wells without plate map, or without images",
+        ),
+    ]
+    return {
+        "id": name,
+        "plate": plate,
+        "state": reached(plate, config),
+        "counts": counts(plate, config),
+        "flags": None if flags is None else len(flags),
+        "flag_kinds": {} if flags is None or "flag" not in flags else flags["flag"].value_counts().to_dict(),
+        "excluded": excluded(flags),
+        "dropped_sites": rows_of(f"{folder}/dropped_sites.csv"),
+        "pictures": [
+            picture(file, plate_caption(captions, file, wildcards), bytes_allowed)
+            for file in plate_pictures(plate)
+        ],
+        "tables": [table for table in tables if table],
+        "files": files_of(plate, config),
+        "logs": logs_of(plate),
+    }
+
+
+def quality_folder(plate: Mapping[str, str]) -> str:
+    """Where quality control's files of a plate are."""
+    return f"workspace/quality_control/{plate['batch']}/{plate['plate']}"
+
+
+def plate_pictures(plate: Mapping[str, str]) -> list[str]:
+    """The pictures of a plate that are there."""
+    folder = Path(quality_folder(plate))
+    found = [*folder.glob("*.png"), *folder.glob("pictures/*.png"), *folder.glob("pictures/*/montage.png")]
+    return ordered([str(file) for file in found])
+
+
+def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+    """Title and caption of a plate's picture; those of single channels share one."""
+    path = Path(file)
+    name = "segmentation_montage" if path.parent.name == "segmentation" else path.stem
+    channel = name.removeprefix("montage_")
+    if name.startswith("montage_") and channel != "composite":
+        return caption_of(captions, "montage_channel", {**wildcards, "channel": channel})
+    return caption_of(captions, name, wildcards)
+
+
+def counts(plate: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, float | None]:
+    """Wells, wells without cells, cells and sites of a plate, and its numbers of features."""
+    levels = levels_of(plate, config)
+    files = {level: file_of(plate, level) for level in levels if Path(file_of(plate, level)).is_file()}
+    found: dict[str, float | None] = dict.fromkeys(("wells", "without_cells", "cells", "sites", "features"))
+    if not files:
+        return found
+    first = next(iter(files.values()))
+    names = pq.read_schema(first).names
+    wanted = [n for n in ("Metadata_Well", "Metadata_Count_Cells", "Metadata_Count_Sites") if n in names]
+    table = pq.read_table(first, columns=wanted).to_pandas()
+    found["wells"] = len(table)
+    if "Metadata_Count_Cells" in table:
+        cells = pd.to_numeric(table["Metadata_Count_Cells"])
+        found["cells"] = int(cells.sum())
+        found["without_cells"] = int((cells == 0).sum())
+    if "Metadata_Count_Sites" in table:
+        found["sites"] = int(pd.to_numeric(table["Metadata_Count_Sites"]).sum())
+    found["features"] = len(features_in(list(files.values())[-1]))
+    return found
+
+
+def flags_of(plate: Mapping[str, str]) -> pd.DataFrame | None:
+    """Quality control's flags of a plate; None where it was not made."""
+    file = f"{quality_folder(plate)}/flags.csv"
+    return pd.read_csv(file, dtype=dict.fromkeys(text_columns(file), str)) if Path(file).is_file() else None
+
+
+def excluded(flags: pd.DataFrame | None) -> int:
+    """How many sites were left out of the profiles because of a flag."""
+    if flags is None or "excluded" not in flags:
+        return 0
+    out = flags[flags["excluded"].astype(str).str.lower() == "true"]
+    return len(out[[name for name in out if name.startswith("Metadata_")]].drop_duplicates())
+
+
+def logs_of(plate: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The logs of a plate: stage and link; of CellProfiler's jobs the folder."""
+    found = []
+    for stage in sorted(path for path in Path("logs").glob("*") if path.is_dir()):
+        folder, name = stage / plate["batch"], plate["plate"]
+        files = [folder / f"{name}.log", *sorted(folder.glob(f"{name}_*.log")), folder / name]
+        found += [(f"{stage.name}", link_to(str(file))) for file in files if file.exists()]
+    return found
+
+
+def files_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The files of a plate: what each is, and its link."""
+    batch, name = plate["batch"], plate["plate"]
+    files = {
+        "image table": f"workspace/load_data_csv/{batch}/{name}/load_data.csv",
+        "single cells": f"workspace/backend/{batch}/{name}/{name}.parquet",
+        **{level.replace("_", " "): file_of(plate, level) for level in levels_of(plate, config)},
+    }
+    return [(words, link_to(file)) for words, file in files.items() if Path(file).exists()]
+
+
+def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a plate."""
+    columns = ["plate", "batch", "perturbation", "cell line", "hours", "state", "flags", "wells"]
+    columns += ["without cells", "cells", "sites", "sites dropped", "features", "starts with"]
+    rows = []
+    for entry in entries:
+        plate, counted = entry["plate"], entry["counts"]
+        row = [cell(plate["plate"], f"#{entry['id']}"), cell(plate["batch"]), cell(plate["perturbation"])]
+        row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"]))]
+        row += [cell(entry["state"]), cell(entry["flags"])]
+        row += [cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]
+        row += [cell(entry["dropped_sites"]), cell(counted["features"]), cell(source(plate))]
+        rows.append(row)
+    return Table("plates-table", "Plates", columns, rows, len(rows))
+
+
+def numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The summary's numbers over all plates."""
+
+    def total(name: str) -> int:
+        return int(sum(entry["counts"][name] or 0 for entry in entries))
+
+    kinds: dict[str, int] = {}
+    for entry in entries:
+        for kind, count in entry["flag_kinds"].items():
+            kinds[str(kind)] = kinds.get(str(kind), 0) + int(count)
+    return {
+        "plates": len(entries),
+        "complete": sum(entry["state"] == "complete" for entry in entries),
+        "wells": total("wells"),
+        "without_cells": total("without_cells"),
+        "cells": total("cells"),
+        "checked": sum(entry["flags"] is not None for entry in entries),
+        "flags": sum(entry["flags"] or 0 for entry in entries),
+        "flagged_plates": sum(bool(entry["flags"]) for entry in entries),
+        "kinds": dict(sorted(kinds.items())),
+        "excluded": sum(entry["excluded"] for entry in entries),
+        "dropped_sites": sum(entry["dropped_sites"] or 0 for entry in entries),
+    }

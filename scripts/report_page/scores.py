@@ -1,0 +1,123 @@
+"""The scores of the summary, with what was published and what they were in the last report."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lib.scores import BOUNDARY, condition_columns
+from lib.tables import whole
+from report_page.pictures import link_to
+from report_page.tables import Table, table_of
+
+# The scores of the summary: table, the column that is told, its name, and its unit.
+SCORES = (
+    ("percent_replicating", "percent_replicating", "Percent Replicating", "%"),
+    ("percent_matching", "percent_matching_right", "Percent Matching, alike", "%"),
+    ("percent_matching", "percent_matching_left", "Percent Matching, opposite", "%"),
+    ("mean_average_precision", "mean_average_precision", "Mean average precision", ""),
+    ("mean_average_precision_matching", "mean_average_precision", "Mean average precision, matching", ""),
+)
+METRICS = tuple(dict.fromkeys(metric for metric, *_ in SCORES))
+PUBLISHED = {"percent_replicating": "percent_replicating", "percent_matching": "percent_matching_right"}
+HISTORY = Path("report/history")
+
+
+def score_tables() -> list[Table]:
+    """The summary's table of each score."""
+    found = []
+    for metric, value, title, unit in SCORES:
+        rows = score_rows(metric, value)
+        if rows.empty:
+            continue
+        for name in rows.select_dtypes("number"):
+            rows[name] = rows[name].round(1 if unit else 3)
+        notes = score_notes(metric) if value in (metric, PUBLISHED.get(metric)) else []
+        heading = f"{title} ({unit})" if unit else title
+        link = link_to(f"benchmark/{metric}.csv")
+        found.append(replace(table_of(rows, f"score-{metric}-{value}", heading, link), notes=notes))
+    return found
+
+
+def score_rows(metric: str, value: str) -> pd.DataFrame:
+    """A metric's scores: condition, score, interval, position-aware, published, previous; or nothing."""
+    file = Path(f"benchmark/{metric}.csv")
+    if not file.is_file():
+        return pd.DataFrame()
+    names = condition_columns(pd.read_csv(file, nrows=0))
+    table = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=True)
+    if value not in table:
+        return pd.DataFrame()
+    rows = pd.DataFrame({"condition": [condition_label(row, names) for _, row in table.iterrows()]})
+    if table[BOUNDARY].nunique() > 1:
+        rows["feature set"] = table[BOUNDARY]
+    rows["score"] = table[value]
+    ends = {"": "", "_sampling": "sampling "}
+    named = {
+        f"{value}{kind}_{end}": f"{words}{end}" for kind, words in ends.items() for end in ("low", "high")
+    }
+    for column, name in named.items():
+        if column in table:
+            rows[name] = table[column]
+    if f"position_aware_{value}" in table:
+        rows["position-aware null"] = table[f"position_aware_{value}"]
+    beside = Path(f"benchmark/figures/{metric}.csv")
+    if PUBLISHED.get(metric) == value and beside.is_file():
+        drawn = pd.read_csv(beside)
+        if "published" in drawn and len(drawn) == len(rows) and drawn["published"].notna().any():
+            rows["published"] = drawn["published"].to_numpy()
+            rows["difference"] = rows["score"] - rows["published"]
+    former = HISTORY / "previous" / file.name
+    if former.is_file():
+        old = pd.read_csv(former, dtype=dict.fromkeys(names, str))
+        if set(names) <= set(old) and value in old:
+            kept = old.drop_duplicates(names)[[*names, value]].rename(columns={value: "previous"})
+            rows["previous"] = table[names].merge(kept, on=names, how="left")["previous"].to_numpy()
+            rows["change"] = rows["score"] - rows["previous"]
+    return rows
+
+
+def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """A condition in words; of a comparison, both sides."""
+
+    def text(chosen: Sequence[str]) -> str:
+        return " ".join(f"{row[n]} h" if n.startswith("timepoint") else str(row[n]) for n in chosen)
+
+    first = [name for name in names if name.endswith("_a")]
+    second = [name for name in names if name.endswith("_b")]
+    rest = [name for name in names if name not in (*first, *second, BOUNDARY)]
+    return " × ".join(part for part in (text(first), text(second), text(rest)) if part)
+
+
+def score_notes(metric: str) -> list[str]:
+    """What a reader of a metric's scores must know: each message with its conditions."""
+    file = Path(f"benchmark/{metric}.csv")
+    names = condition_columns(pd.read_csv(file, nrows=0))
+    table = pd.read_csv(file, dtype={**dict.fromkeys(names, str), "message": str})
+    if "message" not in table:
+        return []
+    said = table.dropna(subset=["message"])
+    labels = pd.Series(
+        [condition_label(row, names) for _, row in said.iterrows()], index=said.index, dtype=str
+    )
+    by_message = labels.groupby(said["message"], sort=False)
+    return [f"{', '.join(dict.fromkeys(of_message))}: {message}." for message, of_message in by_message]
+
+
+def remember_scores() -> None:
+    """Keep a copy of the score tables; what they were before they changed becomes the previous ones."""
+    latest, previous = HISTORY / "latest", HISTORY / "previous"
+    tables = [Path(f"benchmark/{metric}.csv") for metric in METRICS]
+    now = {table.name: table.read_bytes() for table in tables if table.is_file()}
+    before = {file.name: file.read_bytes() for file in latest.glob("*.csv")} if latest.is_dir() else {}
+    if now == before:
+        return
+    if before:
+        shutil.rmtree(previous, ignore_errors=True)
+        latest.rename(previous)
+    for name, content in now.items():
+        with whole(latest / name) as part:
+            part.write_bytes(content)

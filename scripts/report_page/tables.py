@@ -1,0 +1,91 @@
+"""Tables in the page: what is read in a cell, and what its column is sorted by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from report_page.pictures import link_to
+
+MOST_ROWS = 300  # of a table in the page; the file beside has them all
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of a table: what is read, and what it is sorted by."""
+
+    text: str
+    sort: str
+    number: bool
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page; `total` counts the rows of its file, of which the page may have fewer."""
+
+    id: str
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    total: int
+    link: str = ""
+    notes: Sequence[str] = ()
+
+    def numeric(self, column: int) -> bool:
+        """Whether a column holds numbers, and is read from the right."""
+        cells = [row[column] for row in self.rows if row[column].text]
+        return bool(cells) and all(each.number for each in cells)
+
+
+def cell(value: Any, link: str = "", digits: int = 4) -> Cell:
+    """A value as it is read and sorted; a missing one is empty and sorts last."""
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return Cell("yes" if value else "no", "yes" if value else "no", False, link)
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return Cell("", "", False, link)
+    if isinstance(value, float):
+        text = f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:,.{digits}g}"
+        return Cell(text, repr(float(value)), True, link)
+    if isinstance(value, int) or hasattr(value, "__index__"):
+        return Cell(f"{int(value):,}", str(int(value)), True, link)
+    return Cell(str(value), str(value), False, link)
+
+
+def number_or_text(text: str) -> float | str:
+    """A number where the text is one, so that it is sorted as one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def table_of(
+    frame: pd.DataFrame, identifier: str, title: str, link: str = "", most: int = MOST_ROWS
+) -> Table:
+    """A data frame as a table of the page."""
+    columns = [str(name).removeprefix("Metadata_").replace("_", " ") for name in frame]
+    rows = [[cell(value) for value in row] for row in frame.head(most).itertuples(index=False)]
+    return Table(identifier, title, columns, rows, len(frame), link)
+
+
+def table_of_file(file: str, identifier: str, title: str) -> Table | None:
+    """A CSV file of the results as a table; None where it is missing or has no row."""
+    if not Path(file).is_file():
+        return None
+    frame = pd.read_csv(file, dtype=dict.fromkeys(text_columns(file), str))
+    return table_of(frame, identifier, title, link_to(file)) if len(frame) else None
+
+
+def text_columns(file: str) -> list[str]:
+    """The columns of a CSV file that are names, though they may look like numbers."""
+    return [
+        name for name in pd.read_csv(file, nrows=0) if name.startswith("Metadata_") and "Count" not in name
+    ]
+
+
+def rows_of(file: str) -> int | None:
+    """How many rows a CSV file has; None where there is none."""
+    return len(pd.read_csv(file)) if Path(file).is_file() else None
