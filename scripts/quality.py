@@ -92,7 +92,7 @@ def quality(
 
     Args:
         sites: from `site_measures`.
-        known: what is in each well, from `plate_contents.known_wells`, with the controls' column `control_type`.
+        known: what is in each well, from `known_wells`, with the controls' column `control_type`.
         negcon: the value of that column that marks negative controls.
         limits: what is flagged (the config's `quality.limits`).
         exclude: whether sites whose image is at fault are left out of the profiles.
