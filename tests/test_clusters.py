@@ -33,6 +33,8 @@ def cluster_python(tmp_path_factory) -> Path:
         return Path(sys.executable)
     folder = tmp_path_factory.mktemp("cluster") / "venv"
     command = [sys.executable, "-m", "uv", "sync", "--frozen", "--quiet", "--no-dev", "--group", "cluster"]
+    # A few dry runs take less time than compiling all of it.
+    command.append("--no-compile-bytecode")
     made = subprocess.run(
         command,
         cwd=PROJECT,
