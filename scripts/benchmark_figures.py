@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 from lib.drawing import BLUES, REDS, save, use_style
 from lib.errors import InputError
 from lib.logs import logged
-from lib.scores import BOUNDARY, condition_columns
+from lib.scores import BOUNDARY, condition_columns, condition_label
 from lib.tables import whole
 
 UNCOLOURED = "0.4"  # where the colours are used up, and for what has no score
@@ -141,27 +141,6 @@ def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(name), part) for name, part in scores.groupby("cell_line", sort=True)]
 
 
-def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    """A label from a condition's columns `names`, without the cell line, which a panel's title says.
-
-    For a comparison the columns ending in `_a` stand before the ones ending in `_b`.
-    """
-
-    def text(chosen: Sequence[str]) -> str:
-        parts = [
-            f"{row[name]} h" if name.startswith("timepoint") else str(row[name])
-            for name in chosen
-            if name != "cell_line" and pd.notna(row[name])
-        ]
-        return " ".join(parts)
-
-    first = [name for name in names if name.endswith("_a")]
-    second = [name for name in names if name.endswith("_b")]
-    sides = [part for part in (text(first), text(second)) if part]
-    rest = text([name for name in names if name not in (*first, *second)])
-    return " ".join(part for part in (" × ".join(sides), rest) if part)
-
-
 def colours(feature_sets: Sequence[str]) -> dict[str, str]:
     """A colour for each feature set: a blue or green for CellProfiler's, a red or orange for a network's."""
     left = {True: list(REDS), False: list(BLUES)}
@@ -265,7 +244,9 @@ def draw(metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = ()) ->
     figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     for panel, (line, rows) in zip(grid, parts, strict=True):
         centres = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
-        panel[0].set_yticks(centres, [condition_label(part.iloc[0], names) for _, part in rows])
+        # The cell line stands in the panel's title.
+        told = [name for name in names if name != "cell_line"]
+        panel[0].set_yticks(centres, [condition_label(part.iloc[0], told) for _, part in rows])
         panel[0].set_ylim(step * len(rows) - GAP - 0.3, -0.7)
         for axes, column in zip(panel, columns, strict=True):
             axes.set_title(

@@ -8,7 +8,6 @@ import pytest
 from benchmark_figures import (
     add_published,
     colours,
-    condition_label,
     draw,
     main,
     panels,
@@ -178,9 +177,10 @@ def test_the_cell_line_of_both_sides_becomes_one_column(matching):
     assert "cell_line" in table
     assert "cell_line_a" not in table
     assert [name for name, _ in panels(table)] == ["A549", "U2OS"]
-    names = list(table.columns[: table.columns.get_loc("feature_set")])
-    labels = [condition_label(row, names) for row in table.to_dict("records")]
+    figure = draw("percent_matching", table.assign(published=np.nan))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["compound 24 h × crispr 96 h", "compound 24 h × orf 96 h"]
+    matplotlib.pyplot.close(figure)
 
 
 def test_published_values_are_found_by_condition(replicating, tmp_path):

@@ -15,6 +15,20 @@ def condition_columns(table: pd.DataFrame) -> list[str]:
     return list(table.columns[: table.columns.get_loc(BOUNDARY) + 1])
 
 
+def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """A condition in words, from its columns `names`; of a comparison, both sides: those in `_a`, in `_b`."""
+
+    def text(chosen: Sequence[str]) -> str:
+        known = [name for name in chosen if name != BOUNDARY and pd.notna(row[name])]
+        return " ".join(f"{row[n]} h" if n.startswith("timepoint") else str(row[n]) for n in known)
+
+    first = [name for name in names if name.endswith("_a")]
+    second = [name for name in names if name.endswith("_b")]
+    sides = " × ".join(side for side in (text(first), text(second)) if side)
+    rest = text([name for name in names if name not in (*first, *second)])
+    return " ".join(part for part in (sides, rest) if part)
+
+
 def write_score(
     row: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],

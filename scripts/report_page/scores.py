@@ -1,14 +1,12 @@
 """The scores of the summary, with what was published and what they were in the last report."""
 
 import shutil
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from lib.scores import BOUNDARY, condition_columns
+from lib.scores import BOUNDARY, condition_columns, condition_label
 from lib.tables import whole
 from report_page.pictures import link_to
 from report_page.tables import Table, table_of
@@ -78,18 +76,6 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
             rows["previous"] = table[names].merge(kept, on=names, how="left")["previous"].to_numpy()
             rows["change"] = rows["score"] - rows["previous"]
     return rows
-
-
-def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    """A condition in words; of a comparison, both sides."""
-
-    def text(chosen: Sequence[str]) -> str:
-        return " ".join(f"{row[n]} h" if n.startswith("timepoint") else str(row[n]) for n in chosen)
-
-    first = [name for name in names if name.endswith("_a")]
-    second = [name for name in names if name.endswith("_b")]
-    rest = [name for name in names if name not in (*first, *second, BOUNDARY)]
-    return " × ".join(part for part in (text(first), text(second), text(rest)) if part)
 
 
 def score_notes(metric: str) -> list[str]:
