@@ -1,9 +1,11 @@
 """What was measured of each site and well: cells, the size of nuclei, and each channel's images."""
 
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
@@ -119,3 +121,22 @@ def robust_z(values: pd.Series) -> pd.Series:
     away = values - values.median()
     mad = 1.4826 * away.abs().median()
     return away / mad if mad > 0 else away.where(away == 0)
+
+
+def median_of_like(values: pd.DataFrame, samples: pd.Series, apart: pd.Series) -> pd.DataFrame:
+    """For each row of `values`, the median of what the others with its sample have; missing without any.
+
+    `apart`: a row does not count among its like when it has the same value here (the same well, say).
+    """
+    content, of_sample, of_part = values.to_numpy(float), samples.to_numpy(str), apart.to_numpy()
+    found = np.full(content.shape, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that none of them has
+        for name in np.unique(of_sample[of_sample != ""]):
+            rows = np.flatnonzero(of_sample == name)
+            parts = of_part[rows]
+            for part in pd.unique(parts):
+                others = content[rows[parts != part]]
+                if len(others):
+                    found[rows[parts == part]] = np.nanmedian(others, axis=0)
+    return pd.DataFrame(found, index=values.index, columns=values.columns)

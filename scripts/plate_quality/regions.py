@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.wells import plate_format, row_name, well_place
-from plate_quality.measures import channels_of, measures_of
+from plate_quality.measures import channels_of, measures_of, median_of_like
 
 # Of a region of the plate, and the fewest wells that such a region is judged by.
 LEAST_WELLS = {"edge_effect": 8, "shifted_row": 4, "shifted_column": 4}
@@ -66,10 +66,9 @@ def expected_elsewhere(table: pd.DataFrame, contents: pd.DataFrame) -> pd.DataFr
     """What each well would be going by the other wells: the median of its perturbation's other wells,
     or, where it is alone, of the treated wells (of the negative controls)."""
     expected = table.groupby(contents["kind"]).transform("median")
-    for _, wells in contents[contents["sample"] != ""].groupby("sample").groups.items():
-        for well in wells if len(wells) > 1 else []:
-            expected.loc[well] = table.loc[wells.drop(well)].median()
-    return expected
+    sample = contents["sample"]
+    like = median_of_like(table, sample, pd.Series(table.index, index=table.index))
+    return expected.mask((sample != "") & sample.duplicated(keep=False), like)
 
 
 def expected_outside(table: pd.DataFrame, contents: pd.DataFrame, region: np.ndarray) -> pd.DataFrame:

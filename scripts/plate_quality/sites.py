@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from plate_quality.measures import KEYS, channels_of
+from plate_quality.measures import KEYS, channels_of, median_of_like
 
 SITE_FLAGS = ("empty", "out_of_focus", "saturated", "debris")
 
@@ -156,21 +156,6 @@ def out_of_focus(
 
     hit = judged & in_half(over)
     return in_channels(sites, hit, "out_of_focus", "PowerLogLogSlope", over, z, -z, limit, reason)
-
-
-def median_of_like(values: pd.DataFrame, samples: pd.Series, apart: pd.Series) -> pd.DataFrame:
-    """For each row of `values`, the median of the others with its sample; missing where there are none.
-
-    `apart`: a row does not count among its like when it has the same value here (the same well, say).
-    """
-    found = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
-    for _, rows in samples[samples != ""].groupby(samples).groups.items():
-        own, among = apart[rows].to_numpy(), values.loc[rows].to_numpy()
-        for row, value in zip(rows, own, strict=True):
-            others = among[own != value]
-            if len(others):
-                found.loc[row] = np.median(others, axis=0)
-    return found
 
 
 def spread(values: pd.Series) -> float:
