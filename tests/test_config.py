@@ -1,5 +1,6 @@
 """The configuration: strict, all problems at once, every key described."""
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 
 import config_keys
 from conftest import PROJECT
-from lib.code import code_digest
+from lib.code import SCRIPTS, code_digest, helpers
 from lib.config import complete_config, schema
 from lib.errors import InputError
 from lib.experiment import comparisons, conditions
@@ -172,3 +173,17 @@ def test_a_helper_is_part_of_a_scripts_code(monkeypatch, tmp_path):
     assert digest() == before
     (tmp_path / "lib" / "deeper.py").write_text("x = 2\n")
     assert digest() != before
+
+
+def test_the_imports_that_are_read_are_those_that_python_finds():
+    modules = {
+        ".".join(file.relative_to(SCRIPTS).with_suffix("").parts): file for file in SCRIPTS.rglob("*.py")
+    }
+    for file in modules.values():
+        named = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        assert {modules[name] for name in named & set(modules)} <= helpers(file), file

@@ -4,8 +4,8 @@ Snakemake reruns a step when its script changed, but does not see a helper that 
 the digest below, passed to each rule as a parameter, makes it see both.
 """
 
-import ast
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -13,17 +13,17 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[1]
 
 
+# Reading the lines alone, not what Python makes of them: each job of a run reads all scripts anew.
+IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(\([^)]*\)|[^\n]+)", re.MULTILINE)
+
+
 @cache
 def helpers(script: Path) -> frozenset[Path]:
     """The files below scripts/ that `script` imports, directly or through another helper."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(script.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
+    for module, imported in IMPORT.findall(script.read_text()):
+        names = re.findall(r"[\w.]+", imported)
+        for name in [module, *(f"{module}.{name}" for name in names)] if module else names:
             file = SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
             if file.is_file() and file not in found:
                 found |= {file} | helpers(file)
