@@ -23,6 +23,7 @@ from pathlib import Path
 from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_functions
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
+from lib.files import whole
 
 MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
@@ -187,12 +188,10 @@ def times(stock, fast):
 
 def write_table(rows, path):
     """Write rows as CSV, whole or not at all."""
-    part = Path(path).with_suffix(".part")
-    with part.open("w", newline="") as file:
+    with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)
 
 
 def main(arguments, log):

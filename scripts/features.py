@@ -17,7 +17,7 @@ from pathlib import Path
 from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_functions
 from lib.chunk_tables import image_rows, object_counts, table_of
 from lib.errors import InputError, listed
-from lib.folders import whole_folder
+from lib.files import whole_folder
 
 MANIFEST = "sites.json"
 

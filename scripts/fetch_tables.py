@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from lib.cellprofiler_output import ENDINGS
 from lib.errors import InputError
-from lib.folders import whole_folder
+from lib.files import whole_folder
 from lib.logs import logged
 from lib.object_storage import fetch_folder, fetching_is_allowed, resolved_address
 

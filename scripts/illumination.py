@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run
 from lib.errors import InputError, listed
-from lib.folders import fresh_folder
+from lib.files import fresh_folder
 
 NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
 

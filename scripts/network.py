@@ -23,7 +23,7 @@ import numpy as np
 
 from lib.crops import resized
 from lib.errors import InputError, listed
-from lib.folders import whole_folder
+from lib.files import whole_folder
 from lib.logs import logged
 from lib.networks import ABOUT, ONNX, WEIGHTS, OnnxNetwork, TorchNetwork, planes, timm_model
 from lib.tables import digest

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import sys
-from pathlib import Path
 
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import (
@@ -126,8 +125,6 @@ def main(name, assay, output, own=None):
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()
-    output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     if name == "segmentation":
         segmentation_pipeline(assay, own).write(output)
     else:

@@ -2,6 +2,8 @@
 
 import importlib
 
+from lib.files import whole
+
 
 class Assembly:
     """A CellProfiler pipeline in the making."""
@@ -45,10 +47,8 @@ class Assembly:
 
     def write(self, path):
         """Write the pipeline, whole or not at all."""
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w") as file:
+        with whole(path) as part, part.open("w") as file:
             self.pipeline.dump(file)
-        part.replace(path)
 
 
 def as_text(value):

@@ -5,8 +5,7 @@ import importlib.metadata
 import json
 import logging
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
+from lib.files import whole
 
 PROVENANCE_KEY = b"platewise"
 LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "pycytominer", "snakemake")
@@ -32,19 +32,6 @@ def unreadable(path: str | Path, error: Exception) -> InputError:
         f"{path} cannot be read ({error}). Delete it so that the workflow makes it again, or, if it is your "
         "own, replace it."
     )
-
-
-@contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that is renamed to `path` when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def digest(path: str | Path) -> str:

@@ -1,14 +1,31 @@
-"""Folders that appear whole or not at all.
+"""Files and folders that appear whole or not at all.
 
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
 
+from __future__ import annotations
+
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
-def fresh_folder(path):
+def whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that is renamed to `path` when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
     """Make an empty folder at `path`, over what is there; what is left of it at the end is removed."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
@@ -19,7 +36,7 @@ def fresh_folder(path):
 
 
 @contextmanager
-def whole_folder(path):
+def whole_folder(path: Path) -> Iterator[Path]:
     """Give a fresh folder beside `path` that takes its place when the block succeeds."""
     with fresh_folder(path.with_name(f".{path.name}.part")) as part:
         yield part
