@@ -38,6 +38,20 @@ def snakemake(
     return result
 
 
+def copy_of_project(folder: Path, results: Path | None = None) -> Path:
+    """The project copied to a folder that is made, with finished results; times of files kept."""
+    folder.mkdir()
+    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
+        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
+    for name in (".venv", ".environments"):
+        if (PROJECT / name).exists():
+            (folder / name).symlink_to(PROJECT / name)
+    if results:
+        (folder / "results").mkdir()
+        subprocess.run(["cp", "-a", results, folder / "results" / results.name], check=True)
+    return folder
+
+
 def planned(*arguments: str | Path, project: Path = PROJECT) -> Counter[str]:
     """How many jobs of each rule a dry run plans."""
     output = snakemake("--dry-run", *arguments, project=project).stdout

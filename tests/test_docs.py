@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import small_images
-from conftest import PROJECT, snakemake
+from conftest import PROJECT, copy_of_project, snakemake
 from lib.config import complete_config
 from lib.plates import read_table
 from lib.tables import feature_columns, read_profiles, read_provenance
@@ -141,13 +141,7 @@ def test_messages_in_troubleshooting_are_those_of_the_workflow():
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory) -> Path:
     """A copy of the project with the examples of extending.md."""
-    folder = tmp_path_factory.mktemp("extended") / "platewise"
-    folder.mkdir()
-    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
-        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
-    for name in (".venv", ".environments"):
-        if (PROJECT / name).exists():
-            (folder / name).symlink_to(PROJECT / name)
+    folder = copy_of_project(tmp_path_factory.mktemp("extended") / "platewise")
     files = dict(EXAMPLE.findall((PROJECT / "docs" / "extending.md").read_text()))
     assert {Path(name).suffix for name in files} == {".smk", ".py"}
     for name, text in files.items():

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 import embeddings
-from conftest import PROJECT, planned, snakemake
+from conftest import PROJECT, copy_of_project, planned, snakemake
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
 from lib.errors import InputError
@@ -43,15 +43,8 @@ PLATES = ("COMPOUND1", "COMPOUND2", "CRISPR1", "CRISPR2", "ORF1", "ORF2")
 @pytest.fixture(scope="module")
 def copy(default_results, tmp_path_factory) -> Path:
     """A copy of the project with its finished default experiment, then run with embeddings."""
-    folder = tmp_path_factory.mktemp("copy") / "platewise"
-    folder.mkdir()
-    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
-        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
     (PROJECT / ".environments").mkdir(exist_ok=True)
-    for name in (".venv", ".environments"):
-        (folder / name).symlink_to(PROJECT / name)
-    (folder / "results").mkdir()
-    subprocess.run(["cp", "-a", default_results, folder / "results" / "default"], check=True)
+    folder = copy_of_project(tmp_path_factory.mktemp("copy") / "platewise", default_results)
     snakemake(*SWITCHED_ON, *TARGETS, project=folder)
     return folder
 

@@ -5,13 +5,12 @@ The experiment and its results are copied together, so that nothing here touches
 
 import os
 import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT, planned, snakemake
+from conftest import copy_of_project, planned, snakemake
 
 # What a plate's change in the profiles leads to for others: the batch's selection and the benchmark.
 SHARED_JOBS = {
@@ -42,15 +41,7 @@ OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "heatmaps": 1, "ill
 @pytest.fixture(scope="module")
 def copy(default_results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with its finished default experiment, times of files kept."""
-    folder = tmp_path_factory.mktemp("copy") / "platewise"
-    folder.mkdir()
-    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
-        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
-    for name in (".venv", ".environments"):
-        (folder / name).symlink_to(PROJECT / name)
-    (folder / "results").mkdir()
-    subprocess.run(["cp", "-a", default_results, folder / "results" / "default"], check=True)
-    return folder
+    return copy_of_project(tmp_path_factory.mktemp("copy") / "platewise", default_results)
 
 
 def jobs(copy: Path, *arguments: str) -> Counter[str]:
