@@ -12,11 +12,8 @@ CPU seconds, seconds of the clock and peak memory, the CPU seconds of each modul
 import argparse
 import csv
 import os
-import re
-import resource
 import sys
 import time
-from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -25,9 +22,8 @@ import numpy as np
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from compare_cellprofiler import timed_run  # noqa: E402
 from lib.cellprofiler import CellProfiler  # noqa: E402
-
-MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
 
 
 def write_sites(load_data: Path, number: int, output: Path) -> None:
@@ -48,26 +44,10 @@ def write_sites(load_data: Path, number: int, output: Path) -> None:
         csv.writer(file, lineterminator="\n").writerows([header, *sites])
 
 
-def timed_run(
-    options: argparse.Namespace, load_data: Path, output: Path, engine: str, plugins: Path | None
-) -> dict:
-    """One run: CPU seconds in all and by module, seconds of the clock, peak memory in GiB."""
-    output.mkdir(parents=True)
-    said = output.with_suffix(".log")
+def timed(cellprofiler: CellProfiler, load_data: Path, output: Path, rows: int) -> dict:
+    """One run: CPU seconds by module and peak memory in GiB (`timed_run`), and seconds of the clock."""
     start = time.perf_counter()
-    with said.open("w", buffering=1) as log:
-        cellprofiler = CellProfiler(options.cellprofiler, options.pipeline, engine, plugins)
-        cellprofiler.run(load_data, output, log, output.name)
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    modules: dict[str, float] = defaultdict(float)
-    for module, seconds in MODULE_TIME.findall(said.read_text(errors="replace")):
-        modules[module] += float(seconds)
-    return {
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "clock": time.perf_counter() - start,
-        "GiB": usage.ru_maxrss / 2**20,
-        "modules": dict(modules),
-    }
+    return {**timed_run(cellprofiler, load_data, output, rows), "clock": time.perf_counter() - start}
 
 
 def largest_difference(expected: Path, found: Path) -> tuple[int, float]:
@@ -102,12 +82,14 @@ def main() -> None:
         write_sites(options.load_data, number, load_data)
         for kind, how in kinds.items():
             if options.only in (None, kind):
+                cellprofiler = CellProfiler(options.cellprofiler, options.pipeline, *how)
                 with ProcessPoolExecutor(max_workers=1) as pool:
-                    result = pool.submit(timed_run, options, load_data, folder / kind, *how).result()
-                modules = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result["modules"].items())
+                    result = pool.submit(timed, cellprofiler, load_data, folder / kind, number).result()
+                seconds = sum(result["modules"].values())
+                modules = ", ".join(f"{name} {each:.2f}" for name, each in result["modules"].items())
                 print(
-                    f"{number} sites, {kind}: {result['cpu']:.1f} CPU s, {result['clock']:.1f} s, "
-                    f"{result['GiB']:.2f} GiB ({modules})",
+                    f"{number} sites, {kind}: {seconds:.1f} CPU s, {result['clock']:.1f} s, "
+                    f"{result['peak_gib']:.2f} GiB ({modules})",
                     flush=True,
                 )
         if options.only is None:
