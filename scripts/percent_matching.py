@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.errors import number_of
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
@@ -268,7 +269,7 @@ def message(
         lacking = sum(found[key] is None for key in keys)
         if lacking:
             said.append(
-                f"{kind} null not available for {lacking} pairs: fewer than {FEWEST} pairs of "
+                f"{kind} null not available for {number_of(lacking, 'pair')}: fewer than {FEWEST} pairs of "
                 "different genes have their number of replicates and of shared positions"
             )
     return "; ".join(said)

@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, listed, number_of
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import (
+    FEWEST,
     REDRAWN_PAIRS,
     TAILS,
     Null,
@@ -261,8 +262,8 @@ def message(
     if lacking:
         number = sum(pattern in lacking for pattern in patterns)
         said.append(
-            f"position-aware null not available for {number} perturbations: fewer than 20 positions "
-            "hold enough different perturbations or negative controls"
+            f"position-aware null not available for {number_of(number, 'perturbation')}: fewer than "
+            f"{FEWEST} positions hold enough different perturbations or negative controls"
         )
     return "; ".join(said)
 

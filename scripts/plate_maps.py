@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.drawing import BLUES, REDS, save, use_style
+from lib.errors import number_of
 from lib.logs import logged
 from lib.replicates import labels
 from lib.tables import read_metadata, whole
@@ -211,7 +212,7 @@ def draw_plate(
         spine.set_color("0.7")
     number = int(wells["plates"].iloc[0])
     kind = wells["perturbation_type"].iloc[0]
-    title = f"{wells['plate_map'].iloc[0]} ({kind}, {number} plate{'s' if number > 1 else ''})"
+    title = f"{wells['plate_map'].iloc[0]} ({kind}, {number_of(number, 'plate')})"
     axes.set_title(title, loc="left", fontsize=9.5)
     axes.legend(
         loc="upper left",

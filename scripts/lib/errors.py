@@ -18,6 +18,11 @@ def listed(items, limit=20):
     return ", ".join(items[:limit]) + more
 
 
+def number_of(count, thing):
+    """`1 plate`, `2 plates`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 # Why the disk refuses, by error number.
 REFUSED = {
     errno.ENOSPC: "the disk is full. Free space",

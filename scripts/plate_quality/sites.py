@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.errors import number_of
 from plate_quality.measures import KEYS, channels_of, median_of_like
 
 SITE_FLAGS = ("empty", "out_of_focus", "saturated", "debris")
@@ -26,7 +27,7 @@ def empty(sites: pd.DataFrame, hit: pd.Series, limits: Mapping[str, Any]) -> lis
     rows = []
     for at in sites.index[hit]:
         number = sites.at[at, "Count_Cells"]
-        reason = f"{number} cell{'' if number == 1 else 's'}; the plate's sites have {usual:g} (median)"
+        reason = f"{number_of(number, 'cell')}; the plate's sites have {usual:g} (median)"
         rows.append(
             {
                 **sites.loc[at, KEYS],

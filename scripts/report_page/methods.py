@@ -13,12 +13,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.errors import number_of
 from report_page.sentences import (
     Provenances,
     at,
     in_range,
     in_words,
-    number_of,
     parameter,
     sentence,
     value_of,

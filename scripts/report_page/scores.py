@@ -60,8 +60,9 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
     for column, name in named.items():
         if column in table:
             rows[name] = table[column]
-    if f"position_aware_{value}" in table:
-        rows["position-aware null"] = table[f"position_aware_{value}"]
+    aware = table.get(f"position_aware_{value}")
+    if aware is not None and aware.notna().any():
+        rows["position-aware null"] = aware
     beside = Path(f"benchmark/figures/{metric}.csv")
     if PUBLISHED.get(metric) == value and beside.is_file():
         drawn = pd.read_csv(beside)

@@ -92,8 +92,3 @@ def sentence(
     return Markup("").join(
         filled(part) if number % 2 else part for number, part in enumerate(plain_and_fields)
     )
-
-
-def number_of(count: int, thing: str) -> str:
-    """`1 plate`, `2 plates`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
