@@ -97,21 +97,24 @@ class Writer:
 
     def add(self, cells: Cells, chosen: range, embeddings: np.ndarray) -> None:
         """Take the embeddings of some cells of a site."""
-        for at, values in zip(chosen, embeddings, strict=True):
-            self.values[:, self.rows] = values
-            self.keys.append((self.plate, cells.well, cells.site, cells.image_number, int(cells.numbers[at])))
-            self.rows += 1
+        for number in cells.numbers[chosen]:
+            self.keys.append((self.plate, cells.well, cells.site, cells.image_number, int(number)))
+        while len(embeddings):
+            fitting, embeddings = np.split(embeddings, [ROWS - self.rows])
+            # All cells of a feature at once: one cell at a time, 6,400 places far apart are written.
+            self.values[:, self.rows : self.rows + len(fitting)] = fitting.T
+            self.rows += len(fitting)
             if self.rows == ROWS:
                 self.flush()
 
     def flush(self) -> None:
         """Write the cells that were taken."""
         if self.rows:
-            keys = [list(column) for column in zip(*self.keys, strict=True)]
+            keys = [list(column) for column in zip(*self.keys[: self.rows], strict=True)]
             columns = [pa.array(v, f.type) for v, f in zip(keys, self.schema, strict=False)]
             columns += [pa.array(values[: self.rows]) for values in self.values]
             self.file.write_table(pa.Table.from_arrays(columns, schema=self.schema))
-            self.keys, self.rows = [], 0
+            self.keys, self.rows = self.keys[self.rows :], 0
 
     def close(self) -> None:
         """Write the rest and end the file."""

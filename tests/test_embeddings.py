@@ -247,6 +247,12 @@ def test_one_thread_at_a_time_is_in_the_network(mixed):
     assert mixed["threaded"] < 1e-4
 
 
+def test_the_time_that_a_gpu_works_is_summed(mixed):
+    """Three batches from three threads, each 20 ms by stand-ins of a GPU's events."""
+    assert mixed["worked"] == pytest.approx(0.06)
+    assert mixed["as_on_gpu"] < 1e-4
+
+
 def test_what_does_not_fit_into_the_memory_is_halved(mixed):
     """Five cells of five channels, where the memory takes two cells, then less than one."""
     assert mixed["halves"] == [25, 10, 10, 5]
