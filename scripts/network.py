@@ -248,7 +248,7 @@ def prepare(
     if found.ndim != 2 or not np.isfinite(found).all():
         raise InputError(f"{model} with the weights {about['weights']} gives features that are no numbers.")
     if (folder / WEIGHTS).exists():
-        by_torch = TorchNetwork(folder, about, "cpu")(crops)
+        by_torch = TorchNetwork(folder, about, "cpu", mixed=False)(crops)
         apart = float(np.abs(found - by_torch).max() / np.abs(by_torch).max())
         logger.info("ONNX and torch differ by %.1e of the largest feature", apart)
         if apart > AGREEMENT:

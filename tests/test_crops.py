@@ -135,6 +135,17 @@ def test_a_crop_by_hand(plate):
     assert crops(image, None, wide, [0], 8).shape == (1, 2, 8, 8)
 
 
+def test_a_channel_that_is_the_same_everywhere_is_black(plate):
+    """Not the illumination function at full contrast; with fixed intensities it is as bright as it is."""
+    tifffile.imwrite(plate / "A01DNA.tiff", np.full((12, 10), 65535 // 5, dtype=np.uint16))
+    np.save(plate / "DNA.npy", np.linspace(1, 2, 120).reshape(12, 10))
+    by_percentiles, _ = images(plate, Settings(channels=["DNA", "ER"])).site(one_cell(4, 4))
+    assert (by_percentiles[0] == 0).all()
+    assert by_percentiles[1].max() == 1
+    fixed, _ = images(plate).site(one_cell(4, 4))
+    np.testing.assert_allclose(fixed[0], 0.2 / np.load(plate / "DNA.npy"), rtol=1e-6)
+
+
 def test_a_mask_leaves_the_cell_alone(plate):
     labels = np.zeros((12, 10), dtype=np.int32)
     labels[4:7, 3:6], labels[7, 3:6] = 7, 8

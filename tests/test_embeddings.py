@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import yaml
 
 import embeddings
 from conftest import PROJECT, copy_of_project, planned, snakemake
+from lib import networks
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
 from lib.errors import InputError
@@ -26,6 +28,7 @@ from lib.tables import feature_columns, read_profiles, read_provenance
 
 SCRIPTS = PROJECT / "scripts"
 REFERENCE = Path(__file__).parent / "embeddings_reference.py"
+MIXED = Path(__file__).parent / "embeddings_mixed.py"
 CHANNELS = ["Mito", "AGP", "RNA", "ER", "DNA"]
 SPHERIZED, NORMALIZED = "embeddings_spherized", "embeddings_normalized_negcon"
 CELLPROFILER = "normalized_feature_select_negcon_plate"
@@ -61,9 +64,9 @@ def python(copy) -> Path:
     return ready.parent / "bin" / "python"
 
 
-def run(python, *arguments, check=True):
+def run(python, *arguments, check=True, **more):
     """Run a script in the environment of the deep networks, with no network."""
-    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **more}
     words = [str(argument) for argument in (python, *arguments)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=variables)
     if check and done.returncode:
@@ -80,13 +83,13 @@ def plate_options(results, plate="COMPOUND1", channels=CHANNELS, batch="simulate
     return [*options, "--load-data", load_data, "--channels", *channels, "--functions", *functions]
 
 
-def embed(python, results, output, *more, plate="COMPOUND1", network=None):
+def embed(python, results, output, *more, plate="COMPOUND1", network=None, **variables):
     """Embed a plate by the script alone; its features, cells x features."""
     options = plate_options(results, plate)
     if network is not None:
         options[1] = network
     script = [SCRIPTS / "embeddings.py", *options, "--plate", plate, "--output", output]
-    run(python, *script, "--log", output.with_suffix(".log"), *more)
+    run(python, *script, "--log", output.with_suffix(".log"), *more, **variables)
     return cells_of(output)
 
 
@@ -180,8 +183,13 @@ def whole_plate(python, results, tmp_path_factory):
     return path, embed(python, results, path, "--threads", "2")
 
 
-def test_same_bytes_with_any_number_of_threads(python, results, whole_plate, tmp_path):
-    embed(python, results, tmp_path / "one.parquet", "--threads", "1")
+def test_same_bytes_with_any_number_of_threads_and_without_torch(python, results, whole_plate, tmp_path):
+    """On a CPU a plate's job does not import torch, which would take longer than small plates do."""
+    for name in ("torch", "timm"):
+        (tmp_path / "trap" / name).mkdir(parents=True)
+        (tmp_path / "trap" / name / "__init__.py").write_text("raise AssertionError('imported')\n")
+    hidden = {"PYTHONPATH": str(tmp_path / "trap"), "CUDA_VISIBLE_DEVICES": ""}
+    embed(python, results, tmp_path / "one.parquet", "--threads", "1", "--batch", "3", **hidden)
     workflow = results / "workspace/embeddings/simulated/COMPOUND1/COMPOUND1.parquet"
     assert (tmp_path / "one.parquet").read_bytes() == whole_plate[0].read_bytes() == workflow.read_bytes()
 
@@ -213,6 +221,93 @@ def test_an_onnx_file_and_weights_from_a_file_equal_the_model(python, results, w
         assert about["weights"] == weights
     assert "libraries" in about
     assert not (tmp_path / "network" / "weights.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def mixed(python, results):
+    """What the code that a GPU runs gives on the CPU, in float16 by torch."""
+    return json.loads(run(python, MIXED, results / "workspace/network").stdout)
+
+
+def test_mixed_precision_gives_float32_near_the_exact_features(mixed):
+    assert mixed["type"] == "float32"
+    assert 0 < mixed["apart"] < 0.05
+    assert mixed["same"]
+
+
+def test_one_thread_at_a_time_is_in_the_network(mixed):
+    assert (mixed["at_once"], mixed["tried"]) == (1, 10)
+    assert mixed["threaded"] < 1e-4
+
+
+def test_the_time_that_a_gpu_works_is_summed(mixed):
+    """Three batches from three threads, each 20 ms by stand-ins of a GPU's events."""
+    assert mixed["worked"] == pytest.approx(0.06)
+    assert mixed["as_on_gpu"] < 1e-4
+
+
+def test_what_does_not_fit_into_the_memory_is_halved(mixed):
+    """Five cells of five channels, where the memory takes two cells, then less than one."""
+    assert mixed["halves"] == [25, 10, 10, 5]
+    assert mixed["halved"] < 1e-4
+    assert "memory is too small for efficientnet_b0 on one cell" in mixed["too_small"]
+
+
+def test_what_overflows_float16_is_computed_in_float32(mixed):
+    assert mixed["overflows"]
+    assert mixed["then_finite"]
+
+
+def test_a_gpu_is_seen_by_its_driver(monkeypatch):
+    """No driver, a driver that fails, one that shows no GPU, one that shows two."""
+
+    class Driver:
+        def __init__(self, status, count):
+            self.status, self.count = status, count
+
+        def cuInit(self, flags):  # noqa: N802
+            return self.status
+
+        def cuDeviceGetCount(self, count):  # noqa: N802
+            count._obj.value = self.count
+            return 0
+
+    def found(driver):
+        def load(name):
+            assert name == "libcuda.so.1"
+            if driver is None:
+                raise OSError
+            return driver
+
+        monkeypatch.setattr(networks.ctypes, "CDLL", load)
+        return networks.driver_finds_gpu()
+
+    assert found(None) == Path("/dev/kfd").exists()
+    assert not found(Driver(100, 0))
+    assert not found(Driver(0, 0))
+    assert found(Driver(0, 2))
+
+
+def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
+    def refuse():
+        raise RuntimeError("The NVIDIA driver on your system is too old")
+
+    cuda = types.SimpleNamespace(is_available=lambda: False, init=refuse)
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda, __version__="2.14.1"))
+    monkeypatch.setattr(networks, "driver_finds_gpu", lambda: True)
+    assert not networks.has_gpu()
+    assert (
+        "torch 2.14.1 cannot use it: The NVIDIA driver on your system is too old" in capsys.readouterr().err
+    )
+
+
+def test_progress_tells_the_share_of_time_that_a_gpu_works(monkeypatch, capsys):
+    times = iter([100.0, 104.0])
+    monkeypatch.setattr(embeddings.time, "monotonic", lambda: next(times))
+    progress = embeddings.Progress("P", 9, types.SimpleNamespace(worked=3.0))
+    progress.cells = 50
+    progress.say("done")
+    assert capsys.readouterr().err == "P: done, 50 cells, 12.5 cells/s, the GPU worked 75% of the time\n"
 
 
 def test_stacked_channels_and_boxes(python, results, tmp_path):

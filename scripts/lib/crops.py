@@ -214,6 +214,9 @@ class PlateImages:
             raise InputError(
                 f"{path} has {image.shape} pixels, the illumination function of {name} {function.shape}."
             )
+        if not self.settings.fixed and image.min() == image.max():
+            # Corrected, it would show the illumination function at full contrast.
+            return np.zeros_like(image)
         return rescaled(image / function.astype(np.float32), self.settings)
 
     def site(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:

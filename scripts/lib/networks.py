@@ -3,15 +3,23 @@
 A network's folder holds `network.json` (what it is), `network.onnx`, and, unless the user brought an
 ONNX file, `weights.safetensors` for timm. On a CPU the ONNX file is run (onnxruntime is twice as fast as
 torch there, and each thread runs batches of its own, so that the number of threads changes no value); on
-a GPU timm's model is, in mixed precision. torch is imported only where it is needed.
+a GPU timm's model is, in mixed precision. torch is imported only where there is a GPU.
 """
 
+import ctypes
 import json
+import logging
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from lib.errors import InputError
+
+logger = logging.getLogger("platewise")
 
 ABOUT = "network.json"
 ONNX = "network.onnx"
@@ -48,6 +56,7 @@ class OnnxNetwork:
 
     device = "cpu"
     precision = "float32"
+    worked = None
 
     def __init__(self, folder: str | Path, about: Mapping[str, Any]):
         import onnxruntime
@@ -68,38 +77,107 @@ class OnnxNetwork:
 
 
 class TorchNetwork:
-    """The network by torch, on a GPU in mixed precision (float16), or on a CPU in float32."""
+    """The network by torch, called from several threads: on a GPU in mixed precision, on a CPU to check ONNX.
 
-    def __init__(self, folder: str | Path, about: Mapping[str, Any], device: str):
+    One thread at a time hands its work to the device, so that no more than one batch's activations lie in a
+    GPU's memory; the others meanwhile cut crops, copy them or wait for their features. What does not fit
+    into the memory is tried again in halves.
+
+    Args:
+        folder: the network's folder.
+        about: what it says.
+        device: `cuda` or `cpu`.
+        mixed: whether convolutions and products are computed in float16.
+    """
+
+    def __init__(self, folder: str | Path, about: Mapping[str, Any], device: str, mixed: bool):
         import torch
-
-        self.torch, self.about, self.device = torch, about, device
-        self.precision = "float16 (mixed)" if device == "cuda" else "float32"
-        model = timm_model(about)
         from safetensors.torch import load_file
 
+        self.torch, self.about, self.device, self.mixed = torch, about, device, mixed
+        self.on_gpu = device == "cuda"
+        self.precision = "float16 (mixed)" if mixed else "float32"
+        model = timm_model(about)
         model.load_state_dict(load_file(Path(folder, WEIGHTS)))
         self.model = model.eval().to(device, memory_format=torch.channels_last)
         shape = (1, -1, 1, 1)
         std = torch.tensor(about["std"], dtype=torch.float32, device=device).reshape(shape)
         mean = torch.tensor(about["mean"], dtype=torch.float32, device=device).reshape(shape)
         self.scale, self.shift = 1 / std, -mean / std
-        if device == "cuda":
+        self.lock = threading.Lock()
+        self.most = sys.maxsize
+        self.worked = 0.0 if self.on_gpu else None
+        if self.on_gpu:
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Features of crops: cells x (channels x features), float32."""
+        """Features of crops: cells x (channels x features), float32.
+
+        Raises:
+            InputError: when not even one cell fits into the memory.
+        """
+        found, at = [], 0
+        while at < len(crops):
+            part = crops[at : at + self.most]
+            features = self.features_if_they_fit(part, self.mixed)
+            if features is not None and self.mixed and not np.isfinite(features).all():
+                logger.warning("%d cells overflow float16 and are computed in float32", len(part))
+                features = self.features_if_they_fit(part, False)
+            if features is None:
+                self.take_fewer(len(part))
+            else:
+                found.append(features)
+                at += len(part)
+        return np.concatenate(found)
+
+    def features_if_they_fit(self, crops: np.ndarray, mixed: bool) -> np.ndarray | None:
+        """Features of crops; None where the memory is too small for them."""
+        try:
+            return self.features(crops, mixed)
+        except self.torch.OutOfMemoryError:
+            return None
+
+    def take_fewer(self, cells: int) -> None:
+        """From now on no more than half of `cells` at a time."""
+        if cells == 1:
+            raise InputError(
+                f"The GPU's memory is too small for {self.about['model']} on one cell, or full. "
+                "Hide the GPU (CUDA_VISIBLE_DEVICES=) to run on the CPU, or take a smaller network."
+            )
+        self.most = min(self.most, cells // 2)
+        logger.warning("the GPU's memory is too small for %d cells: %d at a time", cells, self.most)
+        if self.on_gpu:
+            self.torch.cuda.empty_cache()
+
+    def features(self, crops: np.ndarray, mixed: bool) -> np.ndarray:
+        """Features of crops, all at once."""
         torch = self.torch
         batch = torch.from_numpy(crops)
-        if self.device == "cuda":
-            batch = batch.pin_memory().to(self.device, non_blocking=True)
         if not self.about["stacked"]:
             batch = batch.reshape(-1, 1, *batch.shape[2:])
-        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=self.device == "cuda"):
-            batch = (batch * self.scale + self.shift).contiguous(memory_format=torch.channels_last)
-            found = self.model(batch)
-        return found.float().cpu().numpy().reshape(len(crops), -1)
+        if self.on_gpu:
+            batch = batch.pin_memory()
+        with self.lock, torch.inference_mode(), torch.autocast(self.device, torch.float16, enabled=mixed):
+            started = self.event()
+            batch = batch.to(self.device, non_blocking=True) * self.scale + self.shift
+            found = self.model(batch.contiguous(memory_format=torch.channels_last))
+            # Of a GPU, the numbers are there when `ended` is reached; nothing waits for it in here.
+            found = found.float().to("cpu", non_blocking=True)
+            ended = self.event()
+        if self.on_gpu:
+            ended.synchronize()
+            with self.lock:
+                self.worked += started.elapsed_time(ended) / 1000
+        return found.numpy().reshape(len(crops), -1)
+
+    def event(self) -> Any:
+        """A mark in the GPU's work, with its time; None on a CPU."""
+        if not self.on_gpu:
+            return None
+        mark = self.torch.cuda.Event(enable_timing=True)
+        mark.record()
+        return mark
 
 
 def timm_model(about: Mapping[str, Any], **options: Any):
@@ -116,12 +194,36 @@ def load_network(folder: str | Path) -> tuple[OnnxNetwork | TorchNetwork, int]:
     """
     about = read_about(folder)
     if Path(folder, WEIGHTS).exists() and has_gpu():
-        return TorchNetwork(folder, about, "cuda"), ON_GPU
+        return TorchNetwork(folder, about, "cuda", mixed=True), ON_GPU
     return OnnxNetwork(folder, about), ON_CPU
 
 
 def has_gpu() -> bool:
-    """Whether torch finds a GPU."""
+    """Whether torch can use a GPU; a warning says why not where there is one.
+
+    torch takes seconds to import, so it is asked only where a driver knows of a GPU.
+    """
+    if not driver_finds_gpu():
+        return False
     import torch
 
-    return torch.cuda.is_available()
+    if torch.cuda.is_available():
+        return True
+    try:
+        torch.cuda.init()
+        reason = "it does not say why"
+    except Exception as error:
+        reason = str(error)
+    logger.warning("There is a GPU, but torch %s cannot use it: %s", torch.__version__, reason)
+    print(f"There is a GPU, but torch {torch.__version__} cannot use it: {reason}", file=sys.stderr)
+    return False
+
+
+def driver_finds_gpu() -> bool:
+    """Whether NVIDIA's driver shows a GPU (CUDA_VISIBLE_DEVICES may hide it), or AMD's driver is there."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    count = ctypes.c_int()
+    return not driver.cuInit(0) and not driver.cuDeviceGetCount(ctypes.byref(count)) and count.value > 0
