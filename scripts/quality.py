@@ -32,6 +32,7 @@ from typing import Any
 import pandas as pd
 
 from lib.cells import use_threads
+from lib.controls import control_kinds
 from lib.logs import logged
 from lib.plate_contents import read_known_wells
 from lib.tables import provenance, whole, write_profiles
@@ -130,9 +131,9 @@ def quality(
 def main() -> None:
     """Write the plate's tables of sites, wells and flags, and its summary."""
     params, inputs = snakemake.params, snakemake.input
-    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene)
+    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene, snakemake.wildcards.plate)
     if params.column in known:
-        known["control_type"] = known[params.column]
+        known["control_type"] = control_kinds(known[params.column], params.negcon)
     sites = site_measures(inputs.image, inputs.cells)
     tables = quality(sites, known, params.negcon, params.limits, params.exclude_flagged)
     for row in tables["flags"].itertuples():
