@@ -30,10 +30,10 @@ class Side:
 def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     """Collect the perturbations with a gene in `column` (several genes separated by `|`)."""
     if column not in metadata:
+        known = listed(name for name in metadata if name.startswith("Metadata_"))
         raise InputError(
-            f"The profiles have no column {column} with the genes that perturbations are matched by. Name theirs "
-            f"in benchmark.gene ({listed(name for name in metadata if name.startswith('Metadata_'))}), annotate "
-            "the plates, or set benchmark.matching to []."
+            f"The profiles have no column {column}, which holds the genes that perturbations are matched by. "
+            f"Name theirs in benchmark.gene ({known}), annotate the plates, or set benchmark.matching to []."
         )
     gene = labels(metadata, column)
     kept: list[tuple[str, frozenset[str], np.ndarray]] = []
