@@ -260,5 +260,5 @@ def test_main_writes_the_three_tables(tmp_path):
 
 def test_a_gene_column_that_the_profiles_lack_is_named():
     metadata = pd.DataFrame({"Metadata_Well": ["A01"], "Metadata_target": ["TP53"], "perturbation": ["x"]})
-    with pytest.raises(InputError, match=r"no column Metadata_gene .* benchmark\.gene .*Metadata_target"):
+    with pytest.raises(InputError, match=r"no column Metadata_gene.* benchmark\.gene .*Metadata_target"):
         side(metadata, "Metadata_gene", 2)
