@@ -10,7 +10,7 @@ from typing import Any
 
 from lib.errors import InputError, listed
 from lib.plate_contents import known_wells, read_annotation, read_plate_map
-from lib.plates import Plate, is_address, source
+from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -73,6 +73,7 @@ def problems_of_map(plates: list[Plate], paths: list[Path], config: Mapping[str,
             )
     group = config["benchmark"]["group"]
     wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
-    there = {*known.columns, *plates[0], "Batch", "Plate", "Well"}
+    of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
+    there = {*known.columns, *of_sheet, "Batch", "Plate", "Well"}
     if lacking := [name for name in wanted if name not in there]:
         yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
