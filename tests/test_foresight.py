@@ -23,7 +23,7 @@ def said(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
 
 def test_nothing_is_said_of_what_is_right(tmp_path):
     assert said(tmp_path) == []
-    assert said(tmp_path, benchmark={"group": ["broad_sample", "Metadata_batch"]}) == []
+    assert said(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_nothing_is_said_of_what_is_right(tmp_path):
         ),
         ({"known": KNOWN.replace("control_type", "role")}, "no column control_type in map.csv, known.csv"),
         ({"normalize": {"minimum_wells": 4}}, "3 negative controls .*normalizing needs 4"),
+        ({"benchmark": {"group": ["broad_sample", "batch"]}}, "no column batch in map.csv"),
         (
             {"benchmark": {"group": "compound"}},
             "no column compound in map.csv, known.csv, which benchmark.group",
