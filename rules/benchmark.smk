@@ -36,7 +36,7 @@ rule percent_replicating:
         "../envs/platewise.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=of_condition,
         runtime=minutes(20),
     params:
         condition=lambda wildcards: described(wildcards.condition),
@@ -71,7 +71,7 @@ rule percent_matching:
         "../envs/platewise.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=of_comparison,
         runtime=minutes(20),
     params:
         condition=sides_described,
@@ -103,7 +103,7 @@ rule mean_average_precision:
         "../envs/platewise.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=of_condition,
         runtime=minutes(20),
     params:
         condition=lambda wildcards: described(wildcards.condition),
@@ -131,7 +131,7 @@ rule mean_average_precision_matching:
         "../envs/platewise.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=of_comparison,
         runtime=minutes(20),
     params:
         condition=sides_described,

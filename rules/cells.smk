@@ -1,6 +1,8 @@
 # From CellProfiler's tables to the plate's cells and its wells.
 
-COMPARTMENTS = CONFIG["single_cells"]["compartments"] or OBJECTS or ["Cells", "Cytoplasm", "Nuclei"]
+# Of published output nobody has described, what there is of the usual compartments is joined.
+DESCRIBED = CONFIG["single_cells"]["compartments"] or OBJECTS
+COMPARTMENTS = DESCRIBED or ["Cells", "Cytoplasm", "Nuclei"]
 
 
 rule single_cells:
@@ -25,6 +27,7 @@ rule single_cells:
         plate="{plate}",
         published=lambda wildcards: source(plate_of(wildcards)) == "cellprofiler",
         compartments=COMPARTMENTS,
+        usual=not DESCRIBED,
         image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
         bad_sites=CONFIG["single_cells"]["bad_sites"],
         code=code_digest("single_cells.py"),

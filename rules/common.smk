@@ -35,7 +35,7 @@ from lib.experiment import (
     plates_with,
     spherized_from,
 )
-from lib.plates import is_address, read_plates, source
+from lib.plates import is_address, is_image_table, read_plates, source
 from lib.summary import failure_summary, plate_summary
 from snakemake.exceptions import WorkflowError
 
@@ -53,7 +53,9 @@ checked(refuse_templates, workflow.configfiles)
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
 # Results that go to a storage (--default-storage-provider) leave the working directory where it is.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
-RESULTS = os.getcwd() if IN_STORAGE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
+# --directory goes before the config.
+IN_PLACE = IN_STORAGE or workflow.overwrite_workdir is not None
+RESULTS = os.getcwd() if IN_PLACE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 
 
 def located(location):
@@ -98,6 +100,11 @@ for plate in PLATES:
 # Only the process that plans sees what lies where: a job's machine may have other disks.
 if workflow.is_main_process and not workflow.storage_settings.default_storage_provider:
     checked(refuse_missing, CHOSEN, CONFIG, CONFIG_FILE, RESULTS)
+    # Imported here: it takes a second, which the jobs of a cluster are spared.
+    from lib.foresight import foreseen
+
+    for problem in foreseen(CHOSEN, CONFIG, CONFIG_FILE.parent):
+        logger.warning(f"Foreseen: {problem}")
 STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]
 if STARTS_WITH_IMAGES and not ASSAY:
     raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")

@@ -139,6 +139,7 @@ if EMBEDDINGS:
             channels=EMBEDDED,
             crops={**CROPS, "mask": EMBEDDINGS["mask"]},
             column=as_written(CONFIG["controls"]["column"]),
+            negcon=as_written(CONFIG["controls"]["negcon"]),
             code=code_digest("contact_sheet.py"),
         message:
             "{wildcards.plate}: contact sheet of crops"

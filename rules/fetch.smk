@@ -6,7 +6,7 @@ FETCHED = {
     location.split("://", 1)[1]: location
     for location in (
         *(plate.get(column, "") for plate in PLATES for column in ("plate_map", "profiles")),
-        *(plate["images"] for plate in STARTS_WITH_IMAGES if plate["images"].endswith(".csv")),
+        *(plate["images"] for plate in STARTS_WITH_IMAGES if is_image_table(plate["images"])),
         *(described["table"] for described in CONFIG["annotation"].values()),
     )
     if is_address(location)

@@ -126,7 +126,7 @@ def images_of(wildcards):
     location = plate_of(wildcards)["images"]
     if IN_STORAGE and "simulate" in CONFIG:
         return f"images/{wildcards.batch}/images/{wildcards.plate}"
-    return [] if is_address(location) and not location.endswith(".csv") else place_of(location)
+    return [] if is_address(location) and not is_image_table(location) else place_of(location)
 
 
 def tables_of(wildcards):
@@ -240,6 +240,17 @@ def profiles_of(condition, feature_set):
     return [file_of(plate, feature_set) for plate in plates_with(feature_set, CONDITIONS[condition])]
 
 
+def of_condition(wildcards, threads, attempt):
+    """Memory for scoring a condition."""
+    return memory(of_wells(len(CONDITIONS[wildcards.condition])))(wildcards, threads, attempt)
+
+
+def of_comparison(wildcards, threads, attempt):
+    """Memory for scoring a comparison of two conditions."""
+    plates = sum(len(CONDITIONS[side]) for side in COMPARISONS[wildcards.comparison])
+    return memory(of_wells(plates))(wildcards, threads, attempt)
+
+
 def described(condition, suffix=""):
     """A condition's columns, for its row of a table."""
     return {f"{column}{suffix}": CONDITIONS[condition][0][column] for column in BENCHMARK["condition"]}
@@ -303,7 +314,8 @@ def shown(picture):
 
 def words_of(columns):
     """A condition in words, from its columns: compound U2OS 48 h."""
-    return " ".join(f"{value} h" if column == "timepoint" else value for column, value in columns.items())
+    written = {column: value for column, value in columns.items() if value}
+    return " ".join(f"{value} h" if column == "timepoint" else value for column, value in written.items())
 
 
 def title_of(wildcards):

@@ -41,6 +41,11 @@ def of_correlations(plates=1):
     return memory(1.5 * (400 + 4 * plates * PROFILES_MB + 3.5 * FEATURES**2 * 8 / 1e6))
 
 
+def of_wells(plates):
+    """Memory for correlating all wells of some plates with each other: that matrix, half a copy, and a base."""
+    return 3000 + 1.5 * 8 * (plates * SIZE["wells"]) ** 2 / 1e6
+
+
 def minutes_of_sites(sites):
     """Run time of segmenting and measuring: start-up, pixels and cells, and four times that; see `timeout`."""
     seconds = 15 + sites * BUILTIN * (0.4 * MEGAPIXELS + 0.0025 * CHANNELS_PER_SITE * SIZE["cells"])

@@ -61,7 +61,8 @@ def annotate(
     constant |= {
         f"Metadata_{name}": value or pd.NA
         for name, value in plate.items()
-        if name not in KNOWN or name in ("plate_map", "perturbation", "cell_line", "timepoint")
+        if (name not in KNOWN or name in ("plate_map", "perturbation", "cell_line", "timepoint"))
+        and (value or f"Metadata_{name}" not in known)
     }
     constant["Metadata_plate_map"] = Path(plate["plate_map"]).name
     metadata = [name for name in joined.columns if name not in (*features, *COUNTS, *constant)]
@@ -79,7 +80,7 @@ def main() -> None:
     """Write the annotated profiles and the table of wells that did not match."""
     plate = snakemake.params.plate
     profiles = read_profiles(snakemake.input.profiles)
-    plate_map = read_plate_map(snakemake.input.plate_map)
+    plate_map = read_plate_map(snakemake.input.plate_map, plate["plate"])
     annotation = None
     if snakemake.input.annotation:
         annotation = read_annotation(snakemake.input.annotation, snakemake.params.gene)

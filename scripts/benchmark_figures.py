@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 from lib.drawing import BLUES, REDS, save, use_style
 from lib.errors import InputError
 from lib.logs import logged
-from lib.scores import BOUNDARY, condition_columns, condition_label
+from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 
 UNCOLOURED = "0.4"  # where the colours are used up, and for what has no score
@@ -97,13 +97,12 @@ FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
 BEYOND = {"right": "above", "left": "below", "both": "outside"}
 
 
-def read_scores(path: str | Path) -> pd.DataFrame:
-    """Read a benchmark table: the condition's columns as text, the rest as they are.
+def read_compared(path: str | Path) -> pd.DataFrame:
+    """Read a score table.
 
     Where both sides of every comparison have the same cell line, it becomes one column.
     """
-    names = condition_columns(pd.read_csv(path, nrows=0))
-    scores = pd.read_csv(path, dtype={**dict.fromkeys(names, str), "message": str})
+    scores = read_scores(path)
     sides = ("cell_line_a", "cell_line_b")
     if set(sides) <= set(scores) and scores[sides[0]].equals(scores[sides[1]]):
         scores = scores.drop(columns=sides[1]).rename(columns={sides[0]: "cell_line"})
@@ -316,7 +315,7 @@ def main(
     use_style()
     for metric, table in tables.items():
         value = FIGURES[metric][1][0].value
-        scores = add_published(read_scores(table), published.get(metric), value)
+        scores = add_published(read_compared(table), published.get(metric), value)
         mine = [Path(path) for path in outputs if Path(path).stem == metric]
         save(draw(metric, scores, feature_sets), [path for path in mine if path.suffix != ".csv"])
         for path in mine:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lib.controls import control_kinds
 from lib.crops import Cells, PlateImages, Settings, crops, read_cells
 from lib.errors import InputError
 from lib.logs import logged
@@ -30,12 +31,12 @@ STYLE = {"font.family": "DejaVu Sans", "font.size": 7}
 Drawn = tuple[Cells, int, np.ndarray]
 
 
-def types_of_wells(profiles: pd.DataFrame, column: str) -> dict[str, str]:
+def types_of_wells(profiles: pd.DataFrame, column: str, negcon: str) -> dict[str, str]:
     """The type of control in each well; `treatment` where it is none."""
     name = f"Metadata_{column}"
     if name not in profiles:
         return dict.fromkeys(profiles["Metadata_Well"], TREATMENT)
-    types = profiles[name].replace("", pd.NA).fillna(TREATMENT)
+    types = control_kinds(profiles[name], negcon).replace("", TREATMENT)
     return dict(zip(profiles["Metadata_Well"], types, strict=True))
 
 
@@ -91,7 +92,8 @@ def main(
     images = PlateImages(load_data, dict(zip(settings.channels, functions, strict=True)), settings, labels)
     annotated = read_profiles(profiles)
     plate = annotated["Metadata_Plate"].iloc[0]
-    chosen = drawn_cells(list(read_cells(cells, settings)), types_of_wells(annotated, parameters["column"]))
+    types = types_of_wells(annotated, parameters["column"], parameters["negcon"])
+    chosen = drawn_cells(list(read_cells(cells, settings)), types)
     if not chosen:
         raise InputError(f"Plate {plate} has no cell: there is nothing to draw a contact sheet of.")
     drawn = {
@@ -113,5 +115,5 @@ if __name__ == "__main__":
             list(snakemake.input.functions),
             list(snakemake.input.get("labels", [])),
             snakemake.output.sheet,
-            {name: snakemake.params[name] for name in ("channels", "crops", "column")},
+            {name: snakemake.params[name] for name in ("channels", "crops", "column", "negcon")},
         )

@@ -10,9 +10,10 @@ from lib.object_storage import fetch_folder, fetching_is_allowed, resolved_addre
 
 
 def is_table(path: str, names: set[str]) -> bool:
-    """Whether an object is one of the named tables, by the last part of its path."""
+    """Whether an object is one of the named tables, with or without a prefix."""
     last = PurePosixPath(path).name
-    return any(last == f"{name}{ending}" for name in names for ending in ENDINGS)
+    wanted = [f"{name}{ending}" for name in names for ending in ENDINGS]
+    return any(last == file or last.endswith((f"_{file}", f"-{file}")) for file in wanted)
 
 
 def main() -> None:

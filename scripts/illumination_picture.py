@@ -6,15 +6,18 @@ the whole field's mean. What is left in the corrected one is where cells happen 
 images there are), and what the function missed.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.drawing import COLOURS, save_png, use_style
+from lib.drawing import COLOURS, REDS, save_png, use_style
+from lib.errors import listed
 from lib.logs import logged
 from lib.pictures import corrected, image_path, read_function, read_image
 from lib.tables import whole
@@ -23,6 +26,8 @@ PIXELS = 48e6  # of a channel that are read, in at least and at most so many sit
 SITES = 48, 192
 PARTS = 10  # of the field in which the shading is told
 BEFORE, AFTER = COLOURS[1], COLOURS[0]
+# No microscope's light differs so many times over the field; where single cells lie, a function may.
+CELLS_SHOW = 3
 DIRECTIONS = {"across": 0, "down": 1}
 ENDS = {"across": ["left", "", "right"], "down": ["top", "", "bottom"]}
 
@@ -73,13 +78,33 @@ def shading(
     return pd.concat(found, ignore_index=True)
 
 
-def draw(plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, sites: int) -> Figure:
-    """A column a channel: the function with its range, and the shading across and down the field."""
+def showing_cells(functions: Mapping[str, np.ndarray]) -> list[str]:
+    """The channels whose function differs over the field as only cells do: their plate has few images."""
+    return [name for name, function in functions.items() if function.max() > CELLS_SHOW * function.min() > 0]
+
+
+def remedy(channels: Sequence[str], images: int) -> str:
+    """What to do about functions that show cells, on a plate of so many images."""
+    return (
+        f"{listed(channels)}: the function differs more than {CELLS_SHOW} times over the field, which shows "
+        f"single cells, not the light. The plate has {images} images, perhaps too few. Set "
+        "assay.illumination.smoothing to `Fit Polynomial`, or apply to `None`."
+    )
+
+
+def draw(
+    plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, sites: int, images: int
+) -> Figure:
+    """A column a channel: the function with its range, and the shading across and down the field.
+
+    `sites`: so many were read for the shading; `images`: of so many of the plate.
+    """
     figure, grid = plt.subplots(
         3, len(functions), figsize=(max(5.0, 2.3 * len(functions)), 6.2), squeeze=False, layout="constrained"
     )
+    line = ", and\n" if len(functions) < 3 else ", and "
     figure.suptitle(
-        f"Plate {plate}: illumination functions, and the shading of the mean of {sites} images",
+        f"Plate {plate}: illumination functions{line}the shading of the mean of {sites} images",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -110,6 +135,14 @@ def draw(plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, s
             else:
                 axes.set_yticklabels([])
     grid[1, 0].legend(fontsize=7)
+    if strange := showing_cells(functions):
+        figure.supxlabel(
+            fill(remedy(strange, images), 60 + 35 * (len(functions) > 2)),
+            color=REDS[0],
+            fontsize=8,
+            x=0.01,
+            ha="left",
+        )
     return figure
 
 
@@ -129,7 +162,9 @@ def main(
     with whole(outputs["shading"]) as part:
         table.to_csv(part, index=False)
     plate = images["Metadata_Plate"].iloc[0]
-    save_png(draw(plate, functions, table, sites), outputs["picture"])
+    if strange := showing_cells(functions):
+        logging.warning("plate %s: %s", plate, remedy(strange, len(images)))
+    save_png(draw(plate, functions, table, sites, len(images)), outputs["picture"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Bring a plate's published profiles into the results, at the level where they enter the chain.
 
 A file may hold several plates; the rows of this plate are taken. CellProfiler's own prefix
-`Image_Metadata_` is read as `Metadata_`, wells become `A01`.
+`Image_Metadata_` is read as `Metadata_`, wells become `A01`, and a barcode of digits is found where the file
+holds it as a number.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import InputError, listed
+from lib.experiment import same_number
 from lib.logs import logged
 from lib.plates import KNOWN
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
@@ -25,10 +27,14 @@ def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFra
     profiles = read_profiles(path)
     name = plate["plate"]
     if "Metadata_Plate" in profiles:
-        listed_plates = profiles["Metadata_Plate"].dropna().unique()
-        profiles = profiles[profiles["Metadata_Plate"] == name].reset_index(drop=True)
-        if profiles.empty:
-            raise InputError(f"{path} has no well of plate {name}; it has {listed(listed_plates, 5)}.")
+        listed_plates = profiles["Metadata_Plate"].dropna().unique().tolist()
+        meant = [name] if name in listed_plates else same_number(name, listed_plates)
+        if len(meant) != 1:
+            raise InputError(
+                f"{path} has no well of plate {name}; it has {listed(listed_plates, 5)}. The sample sheet's "
+                "`plate` is the file's Metadata_Plate."
+            )
+        profiles = profiles[profiles["Metadata_Plate"] == meant[0]].reset_index(drop=True)
     features = feature_columns(profiles)
     if not features:
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
@@ -43,7 +49,8 @@ def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFra
     constant |= {
         f"Metadata_{column}": value or pd.NA
         for column, value in plate.items()
-        if column not in KNOWN or column in ("perturbation", "cell_line", "timepoint")
+        if (column not in KNOWN or column in ("perturbation", "cell_line", "timepoint"))
+        and (value or f"Metadata_{column}" not in profiles)
     }
     of_plate = pd.DataFrame(constant, index=profiles.index, dtype="str")
     rest = profiles.drop(columns=[column for column in of_plate if column in profiles])

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -22,25 +22,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from lib.errors import InputError, listed
+from lib.experiment import same_number
 from lib.image_files import properties
+from lib.image_names import compiled
 from lib.logs import logged
 from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
-from lib.plates import is_address, read_table
-from lib.tables import whole
-from lib.wells import row_name, well_name, well_order
+from lib.plates import is_address, is_image_table, read_table
+from lib.tables import UNREADABLE, whole
+from lib.wells import well_at, well_name, well_order
 
-# File names as the instruments' software exports them.
-LAYOUTS = {
-    "phenix": (
-        r"^r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d{2,})p\d{2}"
-        r"-ch(?P<channel>\d+)sk\d+fk\d+fl\d+\.tiff?$"
-    ),
-    "imagexpress": (
-        r"(^|_)(?P<well>[A-Z]{1,2}\d{2})(_s(?P<site>\d+))?_w(?P<channel>\d)"
-        r"([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?\.tiff?$"
-    ),
-    "opera": (r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.tiff?$"),
-}
 ONLY_SITE = "1"
 
 # An object this many times larger or smaller than most of its channel holds no image like theirs.
@@ -77,44 +67,39 @@ class Fault(NamedTuple):
     what: str
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a named layout, or of the user's own pattern, checked."""
-    try:
-        expression = re.compile(LAYOUTS.get(pattern, pattern))
-    except re.error as error:
-        raise InputError(
-            f"images.pattern `{pattern}` is neither a layout ({listed(LAYOUTS)}) nor a regular "
-            f"expression: {error}."
-        ) from error
-    groups = set(expression.groupindex)
-    if "channel" not in groups or not ("well" in groups or {"row", "column"} <= groups):
-        raise InputError(
-            f"images.pattern `{pattern}` must have the named groups `channel` and `well` (or `row` "
-            f"and `column`); it has {listed(sorted(groups)) or 'none'}."
-        )
-    return expression
-
-
 def parsed(
-    path: Path | StoredImage, expression: re.Pattern[str], channels: Mapping[str, str]
+    path: Path | StoredImage,
+    expression: re.Pattern[str],
+    channels: Mapping[str, str],
+    root: Path | str = "",
 ) -> Found | None:
-    """What a file's name says; None when it is no image of the assay's channels."""
-    match = expression.search(path.name)
-    if not match:
+    """What a file's name says; None when it is no image of the assay's channels.
+
+    A pattern with a slash is looked for in the path below `root`, the plate's folder.
+    """
+    below = str(path).removeprefix(str(root)).lstrip("/")
+    match = expression.search(below if "/" in expression.pattern else path.name)
+    if not match or path.name.startswith("."):
         return None
     groups = match.groupdict()
-    image = groups["channel"]
-    channel = channels.get(image) or channels.get(image.lstrip("0"))
+    image = groups.get("channel")
+    if image is None:
+        channel = next(iter(channels.values())) if len(channels) == 1 else None
+    else:
+        channel = channels.get(image) or channels.get(image.lstrip("0"))
     if channel is None:
         return None
-    if groups.get("well"):
-        well = well_name(groups["well"])
-    else:
-        row = groups["row"]
-        letter = row_name(int(row)) if row.isdigit() else row
-        well = well_name(f"{letter}{int(groups['column'])}")
-    site = groups.get("site") or ONLY_SITE
-    return Found(well, str(int(site)) if site.isdigit() else site, channel, path)
+    try:
+        well = well_name(groups["well"]) if groups.get("well") else well_at(groups["row"], groups["column"])
+    except InputError as error:
+        raise InputError(f"{path}: {error} So says images.pattern.") from error
+    return Found(well, site_name(groups.get("site")), channel, path)
+
+
+def site_name(text: str | None) -> str:
+    """A site without leading zeros; the only one of a well where nothing names it."""
+    text = text or ONLY_SITE
+    return str(int(text)) if text.isdigit() else text
 
 
 def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
@@ -127,7 +112,19 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
         return [StoredImage(parent, name, size) for (parent, _, name), size in found]
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
-    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
+
+
+def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """A folder and those below it, also behind links, each once, with the names of their files."""
+    seen = set()
+    for root, below, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        yield root, names
 
 
 def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
@@ -139,9 +136,10 @@ def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], p
         channels: channel name by what stands for it in the file name.
         plate: for messages.
     """
-    expression = compiled(pattern)
+    expression = compiled(pattern, len(set(channels.values())))
     files = files_in(folder, plate)
-    found = [image for path in files if (image := parsed(path, expression, channels))]
+    root = resolved_address(folder) if isinstance(folder, str) else folder
+    found = [image for path in files if (image := parsed(path, expression, channels, root))]
     if not found:
         raise InputError(
             f"Plate {plate}: none of the {len(files)} files in {folder} is named as the pattern "
@@ -153,19 +151,56 @@ def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], p
     return found
 
 
-def read_load_data(path: Path, channels: Iterable[str], plate: str) -> list[Found]:
-    """The images that the user's own load_data.csv lists."""
-    columns, rows = read_table(path)
-    needed = ["Metadata_Well", "Metadata_Site"]
-    needed += [f"{kind}_Orig{name}" for name in channels for kind in ("FileName", "PathName")]
+def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and rows of an image table: csv, csv.gz, or the Gallery's Parquet; all as text."""
+    if path.suffix == ".csv":
+        columns, rows = read_table(path)
+    else:
+        try:
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
+        except UNREADABLE as error:
+            raise InputError(f"{path} cannot be read as an image table: {error}.") from error
+        columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
+    # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
+    return [name.removeprefix("Image_") for name in columns], [
+        {name.removeprefix("Image_"): value for name, value in row.items()} for row in rows
+    ]
+
+
+def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
+    """The columns of a channel's file name and, where there is one, of its folder."""
+    for name in (f"Orig{channel}", channel, image):
+        if f"FileName_{name}" in columns:
+            return f"FileName_{name}", f"PathName_{name}" if f"PathName_{name}" in columns else None
+    return f"FileName_Orig{channel}", None
+
+
+def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[Found]:
+    """The images that the user's own load_data.csv lists.
+
+    A channel's file is `FileName_Orig` and its name, or `FileName_` and its name, or what `image` says; its
+    folder `PathName_` of the same, without which it is the table's own. Where `Metadata_Well` is missing,
+    `Metadata_Row` and `Metadata_Column` count; without `Metadata_Site` a well has one site.
+    """
+    columns, rows = read_image_table(path)
+    where = {channel: image_columns(columns, image, channel) for image, channel in channels.items()}
+    placed = {"Metadata_Row", "Metadata_Column"} <= set(columns)
+    needed = [*([] if placed else ["Metadata_Well"]), *(file for file, _ in where.values())]
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise InputError(f"{path} (plate {plate}) lacks the column {listed(missing)}.")
+        raise InputError(
+            f"{path} (plate {plate}) lacks the column {listed(missing)}; it has {listed(columns)}. A "
+            "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
+        )
     if "Metadata_Plate" in columns:
-        rows = [row for row in rows if row["Metadata_Plate"] == plate]
+        of_plates = {row["Metadata_Plate"] for row in rows}
+        meant = {plate} if plate in of_plates else set(same_number(plate, of_plates))
+        rows = [row for row in rows if row["Metadata_Plate"] in meant]
+        if not rows:
+            raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(of_plates), 5)}.")
     if not rows:
-        raise InputError(f"{path} has no row of plate {plate}.")
-    folders = {row[f"PathName_Orig{channel}"] for row in rows for channel in channels}
+        raise InputError(f"{path} has no row.")
+    folders = {row[folder] for row in rows for _, folder in where.values() if folder}
     sizes = {folder: objects_below(folder) for folder in sorted(folders) if is_address(folder)}
 
     def image(folder: str, name: str) -> Path | StoredImage:
@@ -173,16 +208,21 @@ def read_load_data(path: Path, channels: Iterable[str], plate: str) -> list[Foun
             return StoredImage(folder.rstrip("/"), name, sizes[folder].get(name))
         return path.parent / folder / name
 
+    def well(row: Mapping[str, str]) -> str:
+        if row.get("Metadata_Well"):
+            return well_name(row["Metadata_Well"])
+        return well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
+
     return [
         Found(
-            well_name(row["Metadata_Well"]),
-            row["Metadata_Site"],
+            well(row),
+            site_name(row.get("Metadata_Site")),
             channel,
-            image(row[f"PathName_Orig{channel}"], row[f"FileName_Orig{channel}"]),
+            image(row[folder] if folder else "", row[file]),
         )
         for row in rows
-        for channel in channels
-        if row[f"FileName_Orig{channel}"]
+        for channel, (file, folder) in where.items()
+        if row[file]
     ]
 
 
@@ -243,9 +283,23 @@ def site_faults(found: list[Found], channels: Iterable[str]) -> list[Fault]:
             if not paths:
                 faults.append(Fault(well, site, f"has no image of channel {channel}"))
             elif len(paths) > 1:
-                names = listed([path.name for path in paths], 4)
-                faults.append(Fault(well, site, f"has {len(paths)} images of {channel}: {names}"))
+                names = [path.name for path in paths]
+                names = names if len(set(names)) == len(names) else paths
+                faults.append(Fault(well, site, f"has {len(paths)} images of {channel}: {listed(names, 4)}"))
     return faults
+
+
+def planes_hint(found: list[Found]) -> str:
+    """What to do where half of the sites and more have several images of a channel."""
+    images = Counter((image.well, image.site, image.channel) for image in found)
+    several = {(well, site) for (well, site, _), number in images.items() if number > 1}
+    if 2 * len(several) < len({(image.well, image.site) for image in found}):
+        return ""
+    return (
+        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
+        "group `site` of images.pattern does not tell apart. Project a stack, or write a pattern of your own "
+        "that one plane and time point fits; config/README.md shows how."
+    )
 
 
 def site_order(key: SiteKey) -> tuple:
@@ -269,7 +323,7 @@ def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: 
             path = files[well, site, channel]
             row[f"FileName_Orig{channel}"] = path.name
             row[f"PathName_Orig{channel}"] = (
-                path.folder if isinstance(path, StoredImage) else str(path.resolve().parent)
+                path.folder if isinstance(path, StoredImage) else str(path.parent.resolve())
             )
         rows.append(row)
     return pd.DataFrame(rows)
@@ -307,8 +361,8 @@ def load_data(
         InputError: with every faulty site, when `bad_sites` is `error`; or when no site is left.
     """
     names = list(channels.values())
-    if isinstance(images, Path) and images.suffix == ".csv":
-        found = read_load_data(images, names, plate["plate"])
+    if isinstance(images, Path) and is_image_table(images.name):
+        found = read_load_data(images, channels, plate["plate"])
     else:
         found = find_images(images, pattern, channels, plate["plate"])
     faults = sorted(
@@ -320,7 +374,10 @@ def load_data(
         raise InputError(
             f"Plate {plate['plate']}: {len(faults)} faults in its images:\n  "
             + "\n  ".join(said)
-            + "\nReplace these images, or set images.bad_sites to drop to leave their sites out."
+            + (
+                planes_hint(found)
+                or "\nReplace these images, or set images.bad_sites to drop to leave their sites out."
+            )
         )
     for line in said:
         logging.warning("left out: %s", line)
@@ -334,7 +391,7 @@ def load_data(
 def main() -> None:
     """Write the image table, with and without illumination functions, and the dropped sites."""
     images = snakemake.params.plate["images"]
-    if not is_address(images) or images.endswith(".csv"):
+    if not is_address(images) or is_image_table(images):
         images = Path(snakemake.input.images)
     elif not snakemake.input.images:
         fetching_is_allowed(snakemake.params.fetch, images)

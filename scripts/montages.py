@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from lib.controls import control_kinds
 from lib.logs import logged
 from lib.pictures import (
     Montage,
@@ -36,6 +37,7 @@ from lib.pictures import (
     stretched,
 )
 from lib.tables import feature_columns, read_profiles, whole
+from lib.wells import well_name
 
 logger = logging.getLogger("platewise")
 
@@ -52,17 +54,17 @@ def strengths(profiles: pd.DataFrame) -> pd.Series:
 
 
 def candidates(
-    profiles: pd.DataFrame, images: pd.DataFrame, flags: pd.DataFrame, column: str
+    profiles: pd.DataFrame, images: pd.DataFrame, flags: pd.DataFrame, column: str, negcon: str
 ) -> pd.DataFrame:
     """The wells that have images and cells: `well`, `kind`, `sample`, `rank`, `name`, `strength`.
 
     A well with a flagged site has the last rank: a fault changes a profile, too.
     """
-    kind = profiles.get(f"Metadata_{column}", pd.Series("", index=profiles.index)).astype("str")
+    kind = profiles.get(f"Metadata_{column}", pd.Series("", index=profiles.index))
     table = pd.DataFrame(
         {
             "well": profiles["Metadata_Well"],
-            "kind": kind.fillna("").replace("nan", ""),
+            "kind": control_kinds(kind, negcon),
             "sample": profiles.get("Metadata_broad_sample", pd.Series("", index=profiles.index)),
             "strength": strengths(profiles),
             "name": [name_of(row) for row in profiles.to_dict("records")],
@@ -161,11 +163,11 @@ if __name__ == "__main__":
         params, inputs = snakemake.params, snakemake.input
         table = pd.read_csv(inputs.load_data, dtype=str)
         flags = pd.read_csv(inputs.flags, dtype=str)
-        known = candidates(read_profiles(inputs.profiles), table, flags, params.column)
+        known = candidates(read_profiles(inputs.profiles), table, flags, params.column, params.negcon)
         seed = [params.montages["seed"], crc32(params.plate.encode())]
         choice = chosen_wells(
             known,
-            params.montages["wells"],
+            [well_name(well) for well in params.montages["wells"]],
             params.montages["controls"],
             params.montages["treated"],
             params.negcon,

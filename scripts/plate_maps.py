@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.controls import control_kinds
 from lib.drawing import BLUES, REDS, save, use_style
 from lib.errors import number_of
 from lib.logs import logged
@@ -66,8 +67,8 @@ def wells_of_plate(
     """
     perturbation = labels(metadata, group)
     column = f"Metadata_{controls['column']}"
-    control = metadata[column] if column in metadata else pd.Series(pd.NA, index=metadata.index)
-    control = control.astype("str").mask(control.isna() | (control == ""))
+    control = metadata[column] if column in metadata else pd.Series("", index=metadata.index)
+    control = control_kinds(control, controls["negcon"]).replace("", pd.NA)
     kind = perturbation.notna().map({True: TREATMENT, False: EMPTY})
     return pd.DataFrame(
         {
@@ -186,7 +187,7 @@ def draw_plate(
     for row in table.itertuples():
         colour, shape = look[row.control_type]
         of_kind = wells.loc[wells["control_type"] == row.control_type, "Metadata_Well"]
-        said = f"{row.control_type}: {row.wells} wells"
+        said = f"{row.control_type}: {row.wells} well{'s' if row.wells > 1 else ''}"
         if row.control_type == TREATMENT or row.perturbations > 1:
             said += f", {row.perturbations} perturbations"
         axes.scatter(
@@ -257,8 +258,13 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
     heights = []
     for start in range(0, len(maps), across):
         tallest = max(width * rows / columns for rows, columns in sizes[start : start + across])
-        entries = max(len(set(part["control_type"])) for part in maps[start : start + across])
-        heights.append(tallest + 0.75 + 0.17 * math.ceil(entries / (2 if large else 1)))
+        lines = max(
+            math.ceil(len(set(part["control_type"])) / (2 if columns > 12 else 1))
+            for part, (_, columns) in zip(
+                maps[start : start + across], sizes[start : start + across], strict=True
+            )
+        )
+        heights.append(tallest + 0.75 + 0.17 * lines)
     below = [0.9 + 0.24 * max(len(part) for part in bars)] if bars else []
     figure = plt.figure(
         figsize=((width + 0.5) * across, 0.3 + sum(heights) + sum(below)), layout="constrained"

@@ -26,18 +26,21 @@ Published CellProfiler tables without image measurements are judged by their cel
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from lib.cells import use_threads
+from lib.controls import control_kinds
 from lib.logs import logged
 from lib.plate_contents import read_known_wells
 from lib.tables import provenance, whole, write_profiles
 from plate_quality.measures import KEYS, measures_of, robust_z, site_measures, well_measures
 from plate_quality.regions import LEAST_WELLS, region_flags, regions
 from plate_quality.sites import SITE_FLAGS, site_flags
+from plate_quality.thresholds import threshold_flags, thresholds_in
 
 logger = logging.getLogger("platewise")
 
@@ -86,7 +89,12 @@ def summarise(sites: pd.DataFrame, wells: pd.DataFrame, flags: pd.DataFrame) -> 
 
 
 def quality(
-    sites: pd.DataFrame, known: pd.DataFrame, negcon: str, limits: Mapping[str, Any], exclude: bool
+    sites: pd.DataFrame,
+    known: pd.DataFrame,
+    negcon: str,
+    limits: Mapping[str, Any],
+    exclude: bool,
+    of_plate: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, pd.DataFrame]:
     """Judge a plate.
 
@@ -96,6 +104,7 @@ def quality(
         negcon: the value of that column that marks negative controls.
         limits: what is flagged (the config's `quality.limits`).
         exclude: whether sites whose image is at fault are left out of the profiles.
+        of_plate: flags of the plate as a whole, from `threshold_flags`.
 
     Returns:
         `sites` with robust z-scores and flags, `wells`, `flags` and `summary`.
@@ -110,13 +119,14 @@ def quality(
     sites = sites.assign(flags=[" ".join(of_site.get(key, [])) for key in keys])
     z = pd.DataFrame({f"RobustZ_{name}": robust_z(sites[name].astype(float)) for name in measures_of(sites)})
     wells = well_measures(sites, known)
-    found += low_counts(wells, limits) + region_flags(sites, wells, negcon, limits)
+    found += low_counts(wells, limits) + region_flags(sites, wells, negcon, limits) + list(of_plate)
     flags = pd.DataFrame(found, columns=FLAG_COLUMNS)
     flags["excluded"] = flags["flag"].isin(OF_THE_IMAGE) & exclude
     of_well: dict[str, list[str]] = {}
     of_region = {name: members for name, (_, members) in regions(wells["Metadata_Well"]).items()}
     for row in flags.itertuples():
-        for well in [row.Metadata_Well] if pd.isna(row.region) else of_region[row.region]:
+        # A flag of the whole plate marks no well.
+        for well in [row.Metadata_Well] if pd.isna(row.region) else of_region.get(row.region, []):
             of_well.setdefault(well, []).append(row.flag)
     wells["flags"] = [" ".join(dict.fromkeys(of_well.get(well, []))) for well in wells["Metadata_Well"]]
     return {
@@ -130,11 +140,13 @@ def quality(
 def main() -> None:
     """Write the plate's tables of sites, wells and flags, and its summary."""
     params, inputs = snakemake.params, snakemake.input
-    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene)
+    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene, snakemake.wildcards.plate)
     if params.column in known:
-        known["control_type"] = known[params.column]
+        known["control_type"] = control_kinds(known[params.column], params.negcon)
     sites = site_measures(inputs.image, inputs.cells)
-    tables = quality(sites, known, params.negcon, params.limits, params.exclude_flagged)
+    image = pq.read_table(inputs.image, columns=thresholds_in(pq.read_schema(inputs.image).names)).to_pandas()
+    of_plate = threshold_flags(image, snakemake.wildcards.plate)
+    tables = quality(sites, known, params.negcon, params.limits, params.exclude_flagged, of_plate)
     for row in tables["flags"].itertuples():
         where = row.region if pd.notna(row.region) else f"{row.Metadata_Well} site {row.Metadata_Site}"
         logger.warning("plate %s, %s: %s: %s", row.Metadata_Plate, where, row.flag, row.reason)

@@ -5,6 +5,7 @@ the brighter of the nuclei's and the cells' channel, each corrected for illumina
 contrast for all wells.
 """
 
+import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ from lib.pictures import (
     stretched,
 )
 from lib.tables import whole
+from plate_quality.thresholds import threshold_flags
 
 COLUMNS = 4
 SIDE = 540  # of a tile of the montage
@@ -131,8 +133,11 @@ def main(
         save_picture(draw_montage(whole_field), target / f"{well}_s{site}.png")
     shown = " and ".join(dict.fromkeys(channels.values()))
     note = f"outlines over {shown}, one contrast for all wells"
+    problems = [f"{flag['reason']}." for flag in threshold_flags(counted.reset_index(), plate)]
+    for problem in problems:
+        logging.warning("plate %s: %s", plate, problem)
     heading = f"Plate {plate}: segmentation check"
-    montage = Montage(heading, tiles, COLUMNS, options["pixel_size"], key=key, note=note)
+    montage = Montage(heading, tiles, COLUMNS, options["pixel_size"], key, note, " ".join(problems))
     save_picture(draw_montage(montage), outputs["montage"])
     with whole(outputs["objects"]) as part:
         pd.DataFrame(objects).to_csv(part, index=False)

@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from lib.controls import control_kinds
 from lib.logs import logged
 from lib.pictures import chosen_wells, name_of
 from lib.plate_contents import read_known_wells
@@ -16,14 +17,15 @@ from lib.tables import whole
 from lib.wells import well_name
 
 
-def candidates(images: pd.DataFrame, known: pd.DataFrame, column: str) -> pd.DataFrame:
+def candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negcon: str) -> pd.DataFrame:
     """The wells with images: `well`, `kind` (control type, or ""), `sample`, `rank`, `name`."""
     about = known.set_index("well").reindex(images["Metadata_Well"].unique())
-    texts = {name: about[name].fillna("") if name in about else "" for name in (column, "broad_sample")}
+    nothing = pd.Series("", index=about.index)
+    texts = {name: about.get(name, nothing).fillna("") for name in (column, "broad_sample")}
     return pd.DataFrame(
         {
             "well": about.index,
-            "kind": texts[column],
+            "kind": control_kinds(texts[column], negcon),
             "sample": texts["broad_sample"],
             "rank": 0,
             "name": [name_of(row) for row in about.to_dict("records")],
@@ -35,8 +37,8 @@ def main() -> None:
     """Write the images and the names of the chosen wells."""
     params, inputs = snakemake.params, snakemake.input
     images = pd.read_csv(inputs.load_data, dtype=str)
-    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene)
-    wells = candidates(images, known, params.column)
+    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene, params.plate)
+    wells = candidates(images, known, params.column, params.negcon)
     number = params.options["wells"]
     rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])
     named = [well_name(well) for well in params.options["named"]]

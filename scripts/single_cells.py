@@ -35,6 +35,7 @@ from lib.cellprofiler_output import (
     SiteError,
     Table,
     chunk_folders,
+    compartments_at_hand,
     is_identifier,
     published_folders,
     read_sites,
@@ -439,10 +440,13 @@ if __name__ == "__main__":
         use_threads(snakemake.threads)
         names = snakemake.params.compartments
         tables = snakemake.input.tables
+        if snakemake.params.published:
+            folders = published_folders(tables, names)
+            names = compartments_at_hand(folders, names) if snakemake.params.usual else names
+        else:
+            folders = chunk_folders([tables] if isinstance(tables, str) else tables, names)
         main(
-            published_folders(tables, names)
-            if snakemake.params.published
-            else chunk_folders([tables] if isinstance(tables, str) else tables, names),
+            folders,
             {name: snakemake.output[name] for name in ("cells", "image", "sites")},
             {
                 "batch": snakemake.params.batch,

@@ -11,12 +11,13 @@ from benchmark_figures import (
     draw,
     main,
     panels,
-    read_scores,
+    read_compared,
 )
 from benchmark_table import gather
 from benchmark_table import main as make_table
 from lib.drawing import BLUES, REDS
 from lib.errors import InputError
+from lib.scores import condition_label
 
 PREFIXES = ("", "position_aware_")
 
@@ -102,7 +103,7 @@ def test_both_figures_and_their_numbers_are_written(replicating, matching, tmp_p
 
 
 def test_every_score_is_drawn_with_its_interval(replicating, matching):
-    table = read_scores(replicating).assign(published=[1.5, np.nan, 2.5, np.nan])
+    table = read_compared(replicating).assign(published=[1.5, np.nan, 2.5, np.nan])
     figure = draw("percent_replicating", table)
     texts, points = drawn(figure)
     assert [f"{x:.1f}  ({x - 1:.1f}–{x + 2:.1f})  [{x - 3}–{x + 4}]" for x in (10, 11, 12, 13)] == texts
@@ -111,7 +112,7 @@ def test_every_score_is_drawn_with_its_interval(replicating, matching):
     for low, high in ((9, 12), (7, 14), (12, 15)):
         assert (low, high) in ends, "null drawn anew, other perturbations, position-aware null"
     assert [bar.get_width() for axes in figure.axes for bar in axes.patches] == [10, 11, 12, 13]
-    table = read_scores(matching).assign(published=np.nan)
+    table = read_compared(matching).assign(published=np.nan)
     figure = draw("percent_matching", table)
     texts, points = drawn(figure)
     assert len(texts) == 8
@@ -128,7 +129,7 @@ def test_precision_and_the_fraction_retrieved_stand_side_by_side(precision, tmp_
     numbers = pd.read_csv(outputs[2])
     assert list(numbers.columns[:3]) == ["perturbation", "cell_line", "feature_set"]
     assert numbers["percent_retrieved"].tolist() == [71.5, 0.0]
-    figure = draw("mean_average_precision", read_scores(precision).assign(published=np.nan))
+    figure = draw("mean_average_precision", read_compared(precision).assign(published=np.nan))
     assert drawn(figure)[0] == [
         "0.123  [0.113–0.133]",
         "−0.050  [−0.060–−0.040]",
@@ -143,7 +144,7 @@ def test_precision_and_the_fraction_retrieved_stand_side_by_side(precision, tmp_
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_feature_sets_stand_side_by_side_in_their_own_colours(replicating, number):
     sets = ["normalized_feature_select_negcon_plate", "embeddings_spherized", "spherized"][:number]
-    one = read_scores(replicating).assign(published=np.nan)
+    one = read_compared(replicating).assign(published=np.nan)
     table = pd.concat([one.assign(feature_set=name) for name in sorted(sets)], ignore_index=True)
     figure = draw("percent_replicating", table, sets)
     assert len(figure.axes) == 2, "a panel a cell line, not one a feature set"
@@ -164,7 +165,7 @@ def test_a_network_is_red_and_cellprofiler_blue():
 
 
 def test_a_condition_without_a_score_says_so(replicating):
-    table = read_scores(replicating).assign(published=np.nan)
+    table = read_compared(replicating).assign(published=np.nan)
     table.loc[1, [name for name in table if "percent_replicating" in name]] = np.nan
     texts, _ = drawn(draw("percent_replicating", table))
     assert texts[1] == "no score"
@@ -173,7 +174,7 @@ def test_a_condition_without_a_score_says_so(replicating):
 
 
 def test_the_cell_line_of_both_sides_becomes_one_column(matching):
-    table = read_scores(matching)
+    table = read_compared(matching)
     assert "cell_line" in table
     assert "cell_line_a" not in table
     assert [name for name, _ in panels(table)] == ["A549", "U2OS"]
@@ -183,18 +184,28 @@ def test_the_cell_line_of_both_sides_becomes_one_column(matching):
     matplotlib.pyplot.close(figure)
 
 
+def test_a_condition_may_have_no_time_point_and_a_cell_line_called_na(tmp_path):
+    path = tmp_path / "percent_replicating.csv"
+    path.write_text("perturbation,cell_line,timepoint,feature_set,percent_replicating\ncompound,NA,,f,50\n")
+    scores = read_compared(path)
+    ((title, panel),) = panels(scores)
+    assert title == "NA"
+    names = ["perturbation", "cell_line", "timepoint"]
+    assert [condition_label(row, names) for row in panel.to_dict("records")] == ["compound NA"]
+
+
 def test_published_values_are_found_by_condition(replicating, tmp_path):
     published = tmp_path / "published.csv"
     published.write_text(
         "perturbation,cell_line,timepoint,feature_set,percent_replicating\n"
         "Compound,U2OS,24,selected,77.8\ncompound,A549,24,other,1\n"
     )
-    found = add_published(read_scores(replicating), published, "percent_replicating")["published"]
+    found = add_published(read_compared(replicating), published, "percent_replicating")["published"]
     assert found.isna().tolist() == [True, True, False, True]
     assert found[2] == 77.8
     published.write_text("dose,value\n1,2\n")
     with pytest.raises(InputError, match="needs a column percent_replicating"):
-        add_published(read_scores(replicating), published, "percent_replicating")
+        add_published(read_compared(replicating), published, "percent_replicating")
 
 
 def test_the_table_is_gathered_sorted_and_unchanged(tmp_path):

@@ -49,6 +49,7 @@ def test_defaults_do_not_leak_between_experiments():
         ({**SMALL, "normalize": {"to": ["dmso"]}}, "normalize.to.0: 'dmso' is not one of"),
         ({**SMALL, "cellprofiler": {"chunks": 0}}, "cellprofiler.chunks: 0 is less than the minimum"),
         ({"plates": "p.tsv"}, "'results' is a required property"),
+        ({**SMALL, "images": {"pattern": "harmony"}}, "it has none. Layouts with a name are phenix"),
         (
             {**SMALL, "assay": {**ASSAY, "nuclei": {"channel": "DAPI"}}},
             "nuclei: channel DAPI is unknown; the channels are DNA, RNA",
@@ -74,6 +75,26 @@ def test_numbers_may_be_words_of_the_command_line():
     assert config["benchmark"]["percentile"] == 97.5
     assert config["only"] == "0012"
     assert "'few' is not of type 'integer'" in message({**SMALL, "cellprofiler": {"compare_sites": "few"}})
+
+
+def test_numbers_of_the_file_may_be_names():
+    channels = [{"name": "DNA", "image": 5}, {"name": "RNA", "image": "3"}]
+    words = {"assay": {**ASSAY, "channels": channels}, "controls": {"negcon": -1}}
+    config = complete_config({**SMALL, **words, "benchmark": {"where": {"timepoint": 48}}}, "config.yaml")
+    assert config["assay"]["channels"][0]["image"] == "5"
+    assert config["controls"]["negcon"] == "-1"
+    assert config["benchmark"]["where"] == {"timepoint": "48"}
+
+
+def test_columns_of_profiles_are_named_with_and_without_their_prefix():
+    words = {"group": ["JCP2022", "Metadata_dose"], "gene": {"compound": "target"}, "different": "pert_iname"}
+    config = complete_config(
+        {**SMALL, "benchmark": words, "controls": {"column": "Metadata_pert_type"}}, "config.yaml"
+    )
+    assert config["benchmark"]["group"] == ["Metadata_JCP2022", "Metadata_dose"]
+    assert config["benchmark"]["gene"] == {"compound": "Metadata_target"}
+    assert config["benchmark"]["different"] == "Metadata_pert_iname"
+    assert config["controls"]["column"] == "pert_type"
 
 
 def test_all_problems_are_told_at_once():

@@ -217,7 +217,7 @@ def test_cells_of_a_contact_sheet_are_drawn_from_each_type():
     profiles = pd.DataFrame(
         {"Metadata_Well": ["A01", "A02", "A03"], "Metadata_control_type": ["negcon", "poscon", None]}
     )
-    types = types_of_wells(profiles, "control_type")
+    types = types_of_wells(profiles, "control_type", "negcon")
     assert types == {"A01": "negcon", "A02": "poscon", "A03": "treatment"}
     cells = [
         Cells(well, "1", at, np.arange(1, n + 1), *[np.zeros(n, int)] * 3, np.zeros((n, 2)))

@@ -98,6 +98,15 @@ def test_every_documented_file_is_an_output(written):
     assert idle == []
 
 
+def test_no_command_gives_its_target_to_an_option():
+    """`--configfile` takes every word up to the next option for a config file."""
+    documents = [PROJECT / "README.md", *PROJECT.glob("*/README.md"), *(PROJECT / "docs").glob("*.md")]
+    lines = [line for file in documents for line in file.read_text().splitlines()]
+    commands = [line for line in lines if line.startswith("    snakemake") and "--configfile" in line]
+    assert len(commands) >= 10
+    assert [line for line in commands if re.search(r"--configfile \S+ +[^- ]", line)] == []
+
+
 # --- first_plate.md and troubleshooting.md -------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -33,8 +34,10 @@ def read(folder: Path, bad_sites="error"):
         ("phenix", "r01c02f03p01-ch5sk1fk1fl1.tiff", "A02", "3", "DNA"),
         ("phenix", "r16c24f09p01-ch1sk1fk1fl1.tif", "P24", "9", "Mito"),
         ("imagexpress", "BR1_B03_s2_w5E3A0F1A2-0B1C-4D2E-8F00-0123456789AB.tif", "B03", "2", "DNA"),
-        ("imagexpress", "Plate_C11_w1.TIF".replace("TIF", "tif"), "C11", "1", "Mito"),
+        ("imagexpress", "Plate_C11_w1.TIF", "C11", "1", "Mito"),
         ("opera", "002010-4-001001005.tif", "B10", "4", "DNA"),
+        ("operetta", "r02c03f01p01-ch5sk1fk1fl1.TIFF", "B03", "1", "DNA"),
+        ("cellvoyager", "AssayPlate_Greiner_#655090_C07_T0001F004L01A05Z01C05.tif", "C07", "4", "DNA"),
         (
             r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d+)\.tif",
             "Channel1-13-B-01.tif",
@@ -47,6 +50,77 @@ def read(folder: Path, bad_sites="error"):
 def test_layouts(pattern, name, well, site, channel):
     image = parsed(Path(name), compiled(pattern), CHANNELS)
     assert (image.well, image.site, image.channel) == (well, site, channel)
+
+
+def test_incell_names_its_channels_in_words():
+    channels = {"UV - DAPI": "DNA"}
+    image = parsed(Path("B - 02(fld 03 wv UV - DAPI).tif"), compiled("incell"), channels)
+    assert (image.well, image.site, image.channel) == ("B02", "3", "DNA")
+
+
+def test_one_channel_needs_no_name_in_the_file_names():
+    one = {"1": "DNA"}
+    name = Path("Plate_B03_s2E3A0F1A2-0B1C-4D2E-8F00-0123456789AB.tif")
+    assert parsed(name, compiled("imagexpress", 1), one).channel == "DNA"
+    assert parsed(name, compiled("imagexpress"), CHANNELS) is None
+    pattern = r"(?P<well>[A-H]\d+)_(?P<site>\d)\.png"
+    assert parsed(Path("A12_0.png"), compiled(pattern, 1), one).well == "A12"
+    with pytest.raises(InputError, match=r"named groups `channel`.*phenix, operetta, imagexpress"):
+        compiled(pattern)
+
+
+def test_a_folder_a_well(tmp_path):
+    """A pattern with a slash reads the path below the plate's folder; links lead to images, too."""
+    for well in ("A1", "B02"):
+        (tmp_path / "elsewhere" / well).mkdir(parents=True)
+        for channel in CHANNELS:
+            tifffile.imwrite(
+                tmp_path / "elsewhere" / well / f"s0_c{channel}.tif", np.zeros((8, 6), np.uint16)
+            )
+            (tmp_path / "elsewhere" / well / f"._s0_c{channel}.tif").write_bytes(b"of a Macintosh")
+    (tmp_path / "plate").mkdir()
+    (tmp_path / "plate" / "wells").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "plate" / "wells" / "round").symlink_to(tmp_path / "plate")
+    pattern = r"(?P<well>[A-P]\d+)/s(?P<site>\d)_c(?P<channel>\d)\.tif$"
+    table, faults = load_data(tmp_path / "plate", PLATE, CHANNELS, pattern, "error", threads=1)
+    assert faults == []
+    assert table["Metadata_Well"].tolist() == ["A01", "B02"]
+    assert table["Metadata_Site"].tolist() == ["0", "0"]
+    assert (Path(table["PathName_OrigDNA"][1]) / table["FileName_OrigDNA"][1]).is_file()
+
+
+def test_a_file_that_is_a_link_keeps_its_name(tmp_path):
+    """As in repositories whose large files lie in a store under their digest."""
+    folder = write_images(tmp_path / "images")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.rename(tmp_path / f"{number}.object")
+        path.symlink_to(tmp_path / f"{number}.object")
+    table, _ = read(folder)
+    assert all(
+        (Path(row["PathName_OrigDNA"]) / row["FileName_OrigDNA"]).is_file()
+        for row in table.to_dict("records")
+    )
+
+
+def test_planes_of_a_stack_are_told_as_what_they_are(tmp_path):
+    folder = write_images(tmp_path / "images")
+    for path in list(folder.iterdir()):
+        path.with_name(path.name.replace("p01", "p02")).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="Most sites have several images of a channel: planes of a stack"):
+        read(folder)
+
+
+@pytest.mark.parametrize("how", ["pages", "imagej", "colour"])
+def test_a_stack_or_a_colour_image_is_a_fault(tmp_path, how):
+    folder = write_images(tmp_path / "images")
+    stack = np.zeros((3, 8, 6), np.uint16)
+    for path in folder.iterdir():
+        if how == "colour":
+            tifffile.imwrite(path, np.arange(8 * 6 * 3, dtype=np.uint8).reshape(8, 6, 3), photometric="rgb")
+        else:
+            tifffile.imwrite(path, stack, imagej=how == "imagej", photometric="minisblack")
+    with pytest.raises(InputError, match="is in colour" if how == "colour" else "holds several planes"):
+        read(folder)
 
 
 def test_thumbnails_and_other_channels_are_no_images():
@@ -142,6 +216,29 @@ def test_own_load_data_csv_is_read_back(tmp_path):
     table.to_csv(tmp_path / "load_data.csv", index=False)
     again, _ = read(tmp_path / "load_data.csv")
     assert again.equals(table)
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_own_image_tables_of_other_pipelines(tmp_path, ending):
+    """Columns as a pipeline of one's own names them, files beside the table, a row and a column a well."""
+    folder = write_images(tmp_path / "images", fields=("01",))
+    rows = [
+        {
+            "Image_FileName_DNA": f"r{row:02d}c{column:02d}f01p01-ch5sk1fk1fl1.tiff",
+            "FileName_1": f"r{row:02d}c{column:02d}f01p01-ch1sk1fk1fl1.tiff",
+            "Metadata_Plate": 7,
+            "Metadata_Row": row,
+            "Metadata_Column": column,
+        }
+        for row, column in ((1, 1), (2, 10))
+    ]
+    path = folder / f"load_data.{ending}"
+    table = pd.DataFrame(rows)
+    table.to_parquet(path) if ending == "parquet" else table.to_csv(path, index=False)
+    found, _ = load_data(path, {**PLATE, "plate": "007"}, CHANNELS, "phenix", "error", 1)
+    assert found["Metadata_Well"].tolist() == ["A01", "B10"]
+    assert found["Metadata_Plate"].tolist() == ["007", "007"]
+    assert found["FileName_OrigMito"][1] == "r02c10f01p01-ch1sk1fk1fl1.tiff"
 
 
 def test_own_load_data_csv_without_a_channel(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.errors import InputError
 from lib.replicates import correlate, join_plates, medians_between
-from lib.sides import read_sides
+from lib.sides import read_sides, side
 from lib.tables import write_profiles
 from percent_matching import main, percent_matching
 from simulated_profiles import plates
@@ -256,3 +256,9 @@ def test_main_writes_the_three_tables(tmp_path):
     assert row["percent_matching_right"] == pytest.approx(100 * pairs["matches_right"].mean())
     assert row["pairs"] == len(pairs) == 40
     assert set(pd.read_parquet(outputs["null"])["null"]) == {"standard", "position_aware"}
+
+
+def test_a_gene_column_that_the_profiles_lack_is_named():
+    metadata = pd.DataFrame({"Metadata_Well": ["A01"], "Metadata_target": ["TP53"], "perturbation": ["x"]})
+    with pytest.raises(InputError, match=r"no column Metadata_gene.* benchmark\.gene .*Metadata_target"):
+        side(metadata, "Metadata_gene", 2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lib.errors import InputError
 from lib.nulls import Null, draw_different, p_values, q_values, score
-from lib.replicates import correlate, join_plates, medians_within, members, split_wells
+from lib.replicates import correlate, join_plates, marked, medians_within, members, split_wells
 from lib.tables import read_provenance, write_profiles
 from percent_replicating import main, percent_replicating
 from simulated_profiles import plates
@@ -218,6 +218,21 @@ def test_controls_and_empty_wells_are_left_out():
     assert row["wells_without_perturbation"] == 6
     assert "P0002" in set(table["perturbation"])
     assert percent_replicating(wells, positive_controls=False, **QUICK)[0]["perturbations"] == 27
+
+
+def test_more_wells_than_memory_holds_are_refused():
+    with pytest.raises(InputError, match=r"condition of 90000 wells: .* take 65 GB"):
+        correlate(np.zeros((90_000, 1)))
+
+
+def test_controls_as_other_projects_mark_them():
+    """`trt` is a treatment, and a column of names marks the negative controls alone."""
+    controls = {"column": "pert_type", "negcon": "DMSO"}
+    table = pd.DataFrame({"Metadata_pert_type": ["DMSO", "trt", "poscon", "", None]})
+    found = marked(table, controls)["Metadata_control_type"].fillna("").tolist()
+    assert found == ["negcon", "", "poscon", "", ""]
+    names = pd.DataFrame({"Metadata_pert_type": ["DMSO", *(f"compound {n}" for n in range(9))]})
+    assert marked(names, controls)["Metadata_control_type"].fillna("").tolist() == ["negcon", *[""] * 9]
 
 
 def test_missing_values_are_dropped_and_counted():

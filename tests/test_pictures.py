@@ -9,7 +9,7 @@ from PIL import Image
 import montages
 import segmentation_montage
 import segmentation_sites
-from illumination_picture import profile, shading
+from illumination_picture import profile, remedy, shading, showing_cells
 from lib.errors import InputError
 from lib.pictures import (
     Montage,
@@ -113,7 +113,7 @@ def test_the_segmentation_check_names_what_is_in_its_wells():
             "pert_iname": ["DMSO", "aspirin", "b"],
         }
     )
-    wells = segmentation_sites.candidates(images, known, "control_type")
+    wells = segmentation_sites.candidates(images, known, "control_type", "negcon")
     assert wells["well"].tolist() == ["A01", "A02", "C03"]
     assert wells["kind"].tolist() == ["negcon", "", ""]
     assert wells["name"].tolist() == ["DMSO", "aspirin", ""]
@@ -181,7 +181,7 @@ def test_treated_wells_are_ranked_by_their_profiles_and_faulty_ones_come_last():
     )
     images = pd.DataFrame({"Metadata_Well": ["A01", "A02", "A03", "A04"]})
     flags = pd.DataFrame({"Metadata_Well": ["A03"], "Metadata_Site": ["1"]})
-    wells = montages.candidates(profiles, images, flags, "control_type").set_index("well")
+    wells = montages.candidates(profiles, images, flags, "control_type", "negcon").set_index("well")
     assert wells["strength"].to_dict() == {"A01": 1, "A02": 5, "A03": 8}
     assert wells["rank"].sort_values().index.tolist() == ["A02", "A01", "A03"]
 
@@ -218,3 +218,9 @@ def test_a_montage_has_a_label_above_and_a_scale_bar_in_each_tile():
     in_first_tile = (picture[:, 8:408] == 255).all(axis=-1).sum(axis=1)
     assert (in_first_tile == 100).sum() == 4
     assert (picture == (0x33, 0x66, 0xFF)).all(axis=-1).sum() > 100
+
+
+def test_a_function_that_shows_cells_is_told():
+    light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
+    assert showing_cells({"DNA": light, "RNA": cells}) == ["RNA"]
+    assert "RNA: the function differs more than 3 times" in remedy(["RNA"], 12)

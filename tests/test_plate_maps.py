@@ -61,7 +61,12 @@ def test_another_column_and_word_for_controls():
 
 def test_a_column_of_names_marks_the_negative_controls_alone():
     names = [("A01", "DMSO", "DMSO"), *((f"B{i:02d}", f"compound {i}", f"c{i}") for i in range(1, 9))]
-    wells = layouts([of_plate(names)[:2]])
+    of_names = {"column": "control_type", "negcon": "DMSO"}
+    one = wells_of_plate(of_plate(names)[2], COMPOUND, of_names, GROUP)
+    assert one["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
+    # On no plate more than there are looks, but on two plates together.
+    other = {**COMPOUND, "plate_map": "other.txt"}
+    wells = layouts([of_plate(names[:5])[:2], (other, of_plate(names[5:])[1])])
     assert told_apart(wells, "DMSO")["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
     few = layouts([of_plate(names[:5])[:2]])
     assert told_apart(few, "DMSO")["control_type"].tolist() == few["control_type"].tolist()

@@ -11,6 +11,7 @@ from lib.errors import InputError
 from lib.wells import row_name, well_place
 from plate_quality.measures import image_measures, robust_z, site_measures
 from plate_quality.regions import regions
+from plate_quality.thresholds import threshold_flags
 from quality import quality
 from simulate import faults_of
 
@@ -327,3 +328,26 @@ def test_one_odd_well_takes_no_colour_from_the_others():
     assert (low, ends) == (1.0, "max")
     assert high == pytest.approx(3 + 4 * 1.4826)
     assert colour_range(np.array([[2.0, 2.0]])) == (1.5, 2.5, "neither")
+
+
+def test_a_threshold_that_is_another_assays_bound_is_flagged():
+    """Of 10 sites: 0.07 calculated and 0.014 used; calculated and used alike; at the bound on half only."""
+    image = pd.DataFrame(
+        {
+            "Threshold_OrigThreshold_Cells": [0.07] * 10,
+            "Threshold_FinalThreshold_Cells": [0.014] * 10,
+            "Threshold_OrigThreshold_Nuclei": np.linspace(0.02, 0.03, 10),
+            "Threshold_FinalThreshold_Nuclei": np.linspace(0.025, 0.0375, 10),
+            "Threshold_OrigThreshold_Dim": [0.001] * 10,
+            "Threshold_FinalThreshold_Dim": [0.014] * 5 + [0.02] * 5,
+        }
+    )
+    (flag,) = threshold_flags(image, "P")
+    assert (flag["measure"], flag["value"], flag["limit"]) == ("Threshold_FinalThreshold_Cells", 0.07, 0.014)
+    assert "assay.cells.threshold.bounds" in flag["reason"]
+    assert "takes in background" in flag["reason"]
+    assert threshold_flags(image.head(2), "P") == []
+    known = layout(8, 12)
+    tables = quality(plate(known), known, "negcon", LIMITS, exclude=False, of_plate=[flag])
+    assert tables["flags"]["flag"].tolist().count("threshold_at_bound") == 1
+    assert not tables["wells"]["flags"].str.contains("threshold").any()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import single_cells
 from lib import cellprofiler_output
 from lib.cell_pairs import pair_objects
-from lib.cellprofiler_output import SiteError, chunk_folders, published_folders
+from lib.cellprofiler_output import SiteError, chunk_folders, compartments_at_hand, published_folders
 from lib.errors import InputError
 from lib.tables import read_provenance
 
@@ -256,6 +256,41 @@ def test_the_site_is_read_from_the_folder_or_the_file_names(tmp_path):
     assert cells.select("Metadata_Well", "Metadata_Site").rows() == [("D01", "9"), ("D02", "9")]
     with pytest.raises(InputError, match="finds neither a file name"):
         join(folders, tmp_path, site_pattern=r"(?P<well>Q\d\d)f(?P<site>\d\d)")
+
+
+def test_tables_with_a_prefix(tmp_path):
+    """CellProfiler's own default, MyExpt_, and one a site, all in one folder."""
+    for number, well in enumerate(("A01", "A02"), start=1):
+        site(tmp_path / "own", number, 2, well=well)
+        for file in sorted((tmp_path / "own").iterdir()):
+            file.rename(tmp_path / f"MyExpt_{well}-1_{file.name}")
+    (tmp_path / "MyExpt_A01-1_Experiment.csv").write_text("Key,Value\n")
+    cells, sites = join(tmp_path, tmp_path)
+    assert sites["Metadata_Well"].to_list() == ["A01", "A02"]
+    assert cells["Nuclei_AreaShape_Area"].to_list() == [1201, 1202, 2201, 2202]
+
+
+def test_wells_by_row_and_column_and_without_a_site(tmp_path):
+    columns = ("ImageNumber", "Metadata_Row", "Metadata_Column")
+    image(tmp_path, [(1, "C", "07"), (2, "3", "8")], columns)
+    rows = [(1, 1, 5.0), (2, 1, 6.0)]
+    write(tmp_path / "Nuclei.csv", ("ImageNumber", "ObjectNumber", "AreaShape_Area"), rows)
+    cells, sites = join(tmp_path, tmp_path, compartments=["Nuclei"])
+    assert cells["Metadata_Well"].to_list() == ["C07", "C08"]
+    assert sites["Metadata_Site"].to_list() == [1, 1]
+
+
+def test_of_the_usual_compartments_those_that_there_are(tmp_path, caplog):
+    site(tmp_path / "P-A01-1", 1, 1)
+    site(tmp_path / "P-A02-1", 2, 1, well="A02")
+    for path in tmp_path.rglob("Cytoplasm.csv"):
+        path.unlink()
+    folders = published_folders(tmp_path, ALL)
+    assert compartments_at_hand(folders, ALL) == ["Cells", "Nuclei"]
+    assert "no table of Cytoplasm anywhere" in caplog.text
+    # What one site alone lacks is not left out of all.
+    (tmp_path / "P-A02-1" / "Nuclei.csv").unlink()
+    assert compartments_at_hand(published_folders(tmp_path, ALL), ALL) == ["Cells", "Nuclei"]
 
 
 def test_another_plate_is_an_error(tmp_path):

@@ -47,5 +47,18 @@ def test_the_sample_sheet_is_checked_before_anything_runs(tmp_path):
     (tmp_path / "plates.tsv").write_text("batch\tplate\nB\tP\n")
     with pytest.raises(AssertionError) as error:
         planned("--configfile", tmp_path / "config.yaml")
-    assert "lacks the column plate_map, perturbation, cell_line, timepoint" in str(error.value)
+    assert "lacks the column plate_map, perturbation; it has batch, plate" in str(error.value)
     assert "Traceback" not in str(error.value)
+
+
+def test_results_go_where_the_command_line_says(tmp_path):
+    """`--directory` goes before the config's `results`, and paths of the experiment stay right."""
+    (tmp_path / "config.yaml").write_text("results: my results\nplates: plates.tsv\n")
+    columns = ("batch", "plate", "plate_map", "perturbation", "profiles", "level")
+    row = ("B", "P", "", "compound", "p.csv", "normalized_negcon")
+    (tmp_path / "plates.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+    (tmp_path / "p.csv").write_text("Metadata_Well,Cells_X\nA01,1\n")
+    jobs = planned("--configfile", tmp_path / "config.yaml", "--directory", tmp_path / "far" / "away")
+    assert jobs["import_profiles"] == 1
+    assert (tmp_path / "far" / "away").is_dir()
+    assert not (tmp_path / "my results").exists()

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
-from lib.wells import well_name, well_order
+from lib.wells import well_at, well_name, well_order
 
 logger = logging.getLogger("platewise")
 
@@ -33,6 +33,7 @@ COLUMNAR = (".arrow", ".parquet")
 PART = 1024
 # Image metadata that ExportToSpreadsheet can repeat in the object tables.
 REPEATED = ("Metadata_", "FileName_", "PathName_", "URL_")
+PREFIXED = r"(?P<prefix>.+[_-])Image\.(arrow|parquet|csv|csv\.gz)"
 FOLDER_NAME = re.compile(r"^(?:(?P<plate>.+)-)?(?P<well>[A-Za-z]{1,2}\d{1,3})-(?P<site>\d+)$")
 # Columns of the Image table that tell of the run (when, where), not of the images.
 OF_THE_RUN = ("ExecutionTime_", "PathName_", "URL_", "ModuleError_", "ProcessingStatus")
@@ -85,20 +86,23 @@ class Site:
 
 
 def table_file(folder: Path, name: str) -> Path | None:
-    """The file of table `name` in `folder`; an error when it is there in two formats."""
+    """The file of table `name` (with its prefix) in `folder`; an error when it is there in two formats."""
     found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
     if len(found) > 1:
         raise InputError(f"{listed(found)} are the same table twice: keep one of them.")
     return found[0] if found else None
 
 
-def read_folder(path: Path, compartments: Sequence[str]) -> Folder | None:
-    """What CellProfiler wrote into one folder; nothing when no table lies there."""
-    image = table_file(path, "Image")
-    tables = {name: file for name in compartments if (file := table_file(path, name))}
+def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Folder | None:
+    """What CellProfiler wrote into one folder; nothing when no table lies there.
+
+    Tables with a prefix (`MyExpt_Image.csv`) are a folder of that name by themselves.
+    """
+    image = table_file(path, f"{prefix}Image")
+    tables = {name: file for name in compartments if (file := table_file(path, f"{prefix}{name}"))}
     if not image and not tables:
         return None
-    folder = Folder(path, image, tables)
+    folder = Folder(path / prefix.rstrip("_-") if prefix else path, image, tables)
     for name, file in tables.items():
         folder.headers[name] = header(file)
         twice = [column for column, times in Counter(folder.headers[name]).items() if times > 1]
@@ -119,10 +123,27 @@ def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Fol
         raise InputError(f"{root} is no folder: the column `cellprofiler` names a folder of tables.")
     paths = [root, *sorted(path for path in root.rglob("*") if path.is_dir())]
     folders = chunk_folders(paths, compartments)
+    for path in paths:
+        named = (re.fullmatch(PREFIXED, file.name) for file in sorted(path.glob("*Image.*")))
+        prefixes = dict.fromkeys(match["prefix"] for match in named if match)
+        folders += [read_folder(path, compartments, prefix) for prefix in prefixes]
     if not folders:
         names = listed(f"{name}.csv" for name in ("Image", *compartments))
-        raise InputError(f"{root} holds no CellProfiler table ({names}, or .csv.gz, .parquet).")
+        raise InputError(
+            f"{root} holds no CellProfiler table ({names}, with or without a prefix, or .csv.gz, .parquet)."
+        )
     return folders
+
+
+def compartments_at_hand(folders: Sequence[Folder], compartments: Sequence[str]) -> list[str]:
+    """Those of the usual compartments that published tables hold: an assay need not have all of them.
+
+    Nothing is left out that one site alone lacks.
+    """
+    found = [name for name in compartments if any(name in folder.tables for folder in folders)]
+    if lacking := [name for name in compartments if name not in found]:
+        logger.warning("no table of %s anywhere: %s are joined", listed(lacking), listed(found))
+    return found or list(compartments)
 
 
 # --- sites --------------------------------------------------------------------------------------
@@ -194,7 +215,8 @@ def place(
     """Well (`A01`) and site (without leading zeros) of an image set.
 
     The pattern, where there is one, is searched in the file names and the folder's name; otherwise
-    Metadata_Well and Metadata_Site count, then a folder name such as `BR00121431-A01-1` or `A01-1`.
+    Metadata_Well (or _Row and _Column) and Metadata_Site (or _Field) count, then a folder name such as
+    `BR00121431-A01-1` or `A01-1`, then a well alone.
 
     Raises:
         InputError: when nothing tells the well and the site, or the plate is another one.
@@ -212,10 +234,13 @@ def place(
                 f"name ({listed(names, 4) or 'none given'}) nor the folder {folder.path.name}."
             )
         found = match.groupdict()
-    elif row.get("Metadata_Well") and row.get("Metadata_Site"):
-        found = {name: row.get(f"Metadata_{name.title()}") for name in ("plate", "well", "site")}
+    elif (well := well_of_row(row)) and (site := row.get("Metadata_Site") or row.get("Metadata_Field")):
+        found = {"plate": row.get("Metadata_Plate"), "well": well, "site": site}
     elif match := FOLDER_NAME.match(folder.path.name):
         found = match.groupdict()
+    elif well:
+        # One site a well; two would be there twice.
+        found = {"well": well, "site": "1"}
     if not found.get("well") or not found.get("site"):
         raise InputError(
             f"{where}, ImageNumber {number}, of plate {plate}: nothing says which well and site it is. "
@@ -233,6 +258,14 @@ def place(
         return well_name(found["well"]), site_name(found["site"])
     except InputError as error:
         raise InputError(f"{where}, ImageNumber {number}: {error}") from error
+
+
+def well_of_row(row: Mapping[str, str | float]) -> str:
+    """The well that an image set's metadata name, by itself or by row and column; "" when they do not."""
+    if row.get("Metadata_Well"):
+        return str(row["Metadata_Well"])
+    column = row.get("Metadata_Column") or row.get("Metadata_Col")
+    return well_at(str(row["Metadata_Row"]), str(column)) if row.get("Metadata_Row") and column else ""
 
 
 def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None) -> Site:

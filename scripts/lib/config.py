@@ -15,6 +15,7 @@ from jsonschema.exceptions import ValidationError
 
 from lib.assay import assay_problems
 from lib.errors import InputError, listed
+from lib.image_names import compiled
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "config" / "schema"
 
@@ -55,20 +56,23 @@ def with_defaults(values: Any, described: Mapping[str, Any]) -> Any:
 
 
 def words_read(values: Any, described: Mapping[str, Any]) -> Any:
-    """`values` with words read as the booleans and numbers that are due.
+    """`values` with words read as the booleans and numbers that are due, and numbers as the text.
 
     `--config fetch=true` and `--config "images={pixel_size: 0.6}"` give words; a key that may be text keeps
-    them.
+    them. YAML reads `image: 5` as a number where a name is due.
     """
     if isinstance(values, Mapping):
-        keys = described.get("properties", {})
-        return {key: words_read(value, keys.get(key, {})) for key, value in values.items()}
+        keys, more = described.get("properties", {}), described.get("additionalProperties")
+        more = more if isinstance(more, Mapping) else {}
+        return {key: words_read(value, keys.get(key, more)) for key, value in values.items()}
     if isinstance(values, list):
         return [words_read(value, described.get("items", {})) for value in values]
-    if not isinstance(values, str):
-        return values
     types = described.get("type", ())
     types = {types} if isinstance(types, str) else set(types)
+    if isinstance(values, int | float) and not isinstance(values, bool):
+        return str(values) if "string" in types and not types & {"integer", "number"} else values
+    if not isinstance(values, str):
+        return values
     if "boolean" in types and values.lower() in ("true", "false"):
         return values.lower() == "true"
     if types & {"integer", "number"} and "string" not in types:
@@ -115,6 +119,10 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
             re.compile(pattern or "")
         except re.error as error:
             yield f"{key}: `{pattern}` is no regular expression: {error}."
+    try:
+        compiled(config["images"]["pattern"], len(config.get("assay", {}).get("channels", [])))
+    except InputError as error:
+        yield str(error)
 
 
 def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -168,6 +176,25 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A complete config whose columns of profiles have `Metadata_`, and `controls.column` has not.
+
+    Both ways of writing them are understood.
+    """
+
+    def full(name: Any) -> Any:
+        if isinstance(name, Mapping):
+            return {key: full(value) for key, value in name.items()}
+        if isinstance(name, list):
+            return [full(part) for part in name]
+        return name if name is None or name.startswith("Metadata_") else f"Metadata_{name}"
+
+    benchmark, controls = config["benchmark"], config["controls"]
+    named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
+    column = controls["column"].removeprefix("Metadata_")
+    return {**config, "benchmark": {**benchmark, **named}, "controls": {**controls, "column": column}}
+
+
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
     """`config` checked against the schema and completed with its defaults.
 
@@ -186,4 +213,4 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:
         raise InputError(f"{file} is not right:\n  " + "\n  ".join(dict.fromkeys(found)))
-    return complete
+    return columns_named(complete)

@@ -243,18 +243,25 @@ def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list
         f"{column} `{plate[column]}` of plate {plate['plate']}"
         for column in columns
         for plate in plates
-        if judged(plate, config) and not SAFE.fullmatch(plate[column])
+        if judged(plate, config) and plate[column] and not SAFE.fullmatch(plate[column])
     ]
     if unsafe:
         raise InputError(
             "benchmark.condition: what names a condition is part of file names, so it may hold only letters, "
             f"digits, dot, dash and underscore; correct {listed(unsafe, 5)} in the sample sheet."
         )
-    grouped: dict[str, list[Plate]] = {}
+    grouped: dict[tuple[str, ...], list[Plate]] = {}
     for plate in plates:
         if judged(plate, config):
-            grouped.setdefault("_".join(plate[column] for column in columns), []).append(plate)
-    return dict(sorted(grouped.items()))
+            grouped.setdefault(tuple(plate[column] for column in columns), []).append(plate)
+    named = {"_".join(filter(None, values)) or "all": found for values, found in grouped.items()}
+    if len(named) < len(grouped):
+        raise InputError(
+            f"benchmark.condition: the values of {listed(columns)} give two conditions the same name "
+            f"({listed(' '.join(value or '(empty)' for value in values) for values in grouped)}): write "
+            "something where one of them is empty."
+        )
+    return dict(sorted(named.items()))
 
 
 def comparisons(grouped: Mapping[str, list[Plate]], config: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -34,6 +34,7 @@ FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 BOLD = FONT.with_name("DejaVuSans-Bold.ttf")
 GAP = 8
 INK = (20, 20, 20)
+RED = (190, 60, 0)
 
 
 # --- images -------------------------------------------------------------------------------------
@@ -204,7 +205,8 @@ class Tile:
 
 @dataclass
 class Montage:
-    """Tiles side by side under a heading; `key`: words in their colours, below the heading."""
+    """Tiles side by side under a heading; `key`: words in their colours, below the heading; then the lines of
+    `note`, and of `warning` in red."""
 
     heading: str
     tiles: Sequence[Tile]
@@ -212,6 +214,7 @@ class Montage:
     pixel_size: float | None
     key: Sequence[tuple[str, str]] = field(default_factory=list)
     note: str = ""
+    warning: str = ""
 
 
 def nice_length(about: float) -> float:
@@ -243,6 +246,18 @@ def fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: float) -> str
     return text + "…"
 
 
+def wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """The lines of a text, none wider than `width` unless a word is."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1:] = [longer]
+    return lines
+
+
 def draw_montage(montage: Montage) -> Image.Image:
     """A montage as a picture."""
     words, bold, large = (ImageFont.truetype(f, s) for f, s in ((FONT, 14), (BOLD, 14), (BOLD, 18)))
@@ -251,9 +266,11 @@ def draw_montage(montage: Montage) -> Image.Image:
     rows = -(-len(tiles) // columns)
     side = [max(tile.picture.shape[axis] for tile in tiles) for axis in (0, 1)]
     label = 19 * max(len(tile.label) for tile in tiles) + 4
-    top = 38 + (26 if montage.key else 0) + (24 if montage.note else 0)
-    width = columns * (side[1] + GAP) + GAP
-    canvas = Image.new("RGB", (max(width, 700), top + rows * (side[0] + label + GAP) + GAP), "white")
+    width = max(columns * (side[1] + GAP) + GAP, 700)
+    lines = [(montage.note, INK)] if montage.note else []
+    lines += [(line, RED) for line in wrapped(montage.warning, words, width - 2 * GAP)]
+    top = 38 + (26 if montage.key else 0) + 24 * len(lines)
+    canvas = Image.new("RGB", (width, top + rows * (side[0] + label + GAP) + GAP), "white")
     draw = ImageDraw.Draw(canvas)
     draw.text((GAP, 10), fitted(draw, montage.heading, large, canvas.width - 2 * GAP), fill=INK, font=large)
     x, y = GAP, 38
@@ -261,9 +278,9 @@ def draw_montage(montage: Montage) -> Image.Image:
         draw.rectangle((x, y + 1, x + 14, y + 15), fill=colour, outline=INK)
         draw.text((x + 20, y), word, fill=INK, font=words)
         x += 20 + int(draw.textlength(word, font=words)) + 18
-    if montage.note:
-        at = y + (26 if montage.key else 0)
-        draw.text((GAP, at), fitted(draw, montage.note, words, canvas.width - 2 * GAP), fill=INK, font=words)
+    y += 26 if montage.key else 0
+    for at, (line, colour) in enumerate(lines):
+        draw.text((GAP, y + 24 * at), fitted(draw, line, words, width - 2 * GAP), fill=colour, font=words)
     for number, tile in enumerate(tiles):
         x = GAP + (number % columns) * (side[1] + GAP)
         y = top + (number // columns) * (side[0] + label + GAP)

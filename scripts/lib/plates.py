@@ -2,8 +2,10 @@
 
 import csv
 import difflib
+import gzip
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,39 +13,46 @@ from typing import Any
 
 from lib.errors import InputError, listed
 
-REQUIRED = ("batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint")
+REQUIRED = ("batch", "plate", "plate_map", "perturbation")
+# What an assay may not have: cells that are no line, an end point without a time.
+MAY_BE_EMPTY = ("cell_line", "timepoint")
 SOURCES = ("images", "cellprofiler", "profiles")
-KNOWN = (*REQUIRED, *SOURCES, "level")
+KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
 # What stands in file names and shell lines may hold nothing that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-IN_FILE_NAMES = ("batch", "plate", "perturbation", "cell_line", "timepoint")
+IN_FILE_NAMES = ("batch", "plate", "perturbation", *MAY_BE_EMPTY)
 
 Plate = dict[str, str]
 
 
 def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a tab- or comma-separated text table as strings: its columns and rows.
+    """Read a text table (or .gz), separated by tabs, commas or semicolons, as strings: columns and rows.
 
-    A byte-order mark, Windows line ends and blanks around values are taken away; empty lines skipped.
+    A byte-order mark, Windows line ends and blanks around values are taken away; empty lines, and the empty
+    columns that a spreadsheet writes at the end, skipped.
 
     Raises:
-        InputError: when the file is missing, is not UTF-8 text, has a column twice, a row with more
-            values than columns, or a quotation mark that is not closed.
+        InputError: when the file is missing, is not UTF-8 text, has a column twice or without a name, a row
+            with more values than columns, or a quotation mark that is not closed.
     """
     path = Path(path)
     try:
         # Lines end at line ends only: names may hold what Unicode counts as one.
-        lines = list(io.StringIO(path.read_text(encoding="utf-8-sig")))
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        lines = list(io.StringIO(content.decode("utf-8-sig"), newline=None))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read as UTF-8 text: {error}. Save a spreadsheet as `CSV UTF-8`, or as "
+            "tab-separated text in UTF-8."
+        ) from error
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
-    delimiter = "\t" if "\t" in lines[0] else ","
+    delimiter = "\t" if "\t" in lines[0] else max(",;", key=lines[0].count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        cells = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        cells = [(reader.line_num, without_empty_end([cell.strip() for cell in row])) for row in reader]
     except csv.Error as error:
         # Read leniently, a mark that nothing closes would swallow the rows after it.
         raise InputError(
@@ -53,7 +62,13 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     columns = cells[0][1]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
-        raise InputError(f"{path}: column {listed(twice)} stands there twice.")
+        raise InputError(
+            f"{path}: column {listed(name or '(without a name)' for name in twice)} stands there twice."
+        )
+    if "" in columns:
+        raise InputError(
+            f"{path}: column {columns.index('') + 1} has no name; its neighbours are {listed(columns)}."
+        )
     rows = []
     for number, row in cells[1:]:
         if not any(row):
@@ -67,9 +82,19 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
+def without_empty_end(row: list[str]) -> list[str]:
+    """A row up to its last value."""
+    return row[: max((at for at, cell in enumerate(row, start=1) if cell), default=0)]
+
+
 def is_address(location: str) -> bool:
     """Whether `location` is an address (s3://, https://) rather than a path."""
     return "://" in location
+
+
+def is_image_table(location: str) -> bool:
+    """Whether `location` is an image table of one's own (a load_data.csv) rather than a folder of images."""
+    return location.endswith((".csv", ".csv.gz", ".parquet"))
 
 
 def source(plate: Mapping[str, str]) -> str:
@@ -98,9 +123,10 @@ def read_plates(path: str | Path, levels: Mapping[str, Any] | list[str]) -> list
             for name in missing
             for close in [difflib.get_close_matches(name, set(columns) - set(KNOWN), 1)]
         ]
-        raise InputError(f"{path} lacks the column {listed(near)}.")
+        raise InputError(f"{path} lacks the column {listed(near)}; it has {listed(columns)}.")
     if not rows:
         raise InputError(f"{path} lists no plate.")
+    rows = [dict.fromkeys(MAY_BE_EMPTY, "") | row for row in rows]
     found = [
         f"plate {plate} of batch {batch} is listed {count} times"
         for (batch, plate), count in Counter((row["batch"], row["plate"]) for row in rows).items()
@@ -138,13 +164,14 @@ def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list
             f"exactly one of {', '.join(SOURCES)} says where the plate's data starts; "
             f"here {' and '.join(given) if given else 'none'} is given"
         )
-    if given == ["images"] and re.match(r"(?!s3:)\w+://(?!.*\.csv$)", row["images"]):
+    images = row.get("images", "")
+    if given == ["images"] and re.match(r"(?!s3:)\w+://", images) and not is_image_table(images):
         found.append(
             f"images `{row['images']}` cannot be listed: give a folder, an s3:// address, or the address "
             "of a load_data.csv"
         )
     if row["timepoint"] and not re.fullmatch(r"\d+(\.\d+)?", row["timepoint"]):
-        found.append(f"timepoint `{row['timepoint']}` is not a number of hours")
+        found.append(f"timepoint `{row['timepoint']}` is not a number of hours (it may be empty)")
     if given == ["profiles"]:
         if row.get("level") not in levels:
             found.append(f"level `{row.get('level', '')}` is none of {', '.join(levels)}")

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.controls import control_kinds
 from lib.errors import InputError, listed
 from lib.tables import feature_columns, read_profiles
 
 NEGATIVE_CONTROL = "negcon"
-POSITIVE_CONTROL = "poscon"
 EMPTY = ("", "empty")
+MOST_WELLS = 80_000  # correlated with each other: 51 GB
 GATHERED = 2_000_000  # correlations gathered at once: 16 MB, so that they stay in the cache
 
 
@@ -51,13 +52,14 @@ def marked(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.Dat
     """`profiles` with `Metadata_control_type` as the benchmark reads it.
 
     `controls` is the config's: its `column` (without `Metadata_`) says what a well is a control of, where
-    its value `negcon` marks a negative control. None leaves the profiles as they are.
+    its value `negcon` marks a negative control (see `control_kinds`). None leaves the profiles as they are.
     """
     column = f"Metadata_{controls['column']}" if controls else None
     if column not in profiles:
         return profiles
-    values = profiles[column]
-    return profiles.assign(Metadata_control_type=values.mask(values == controls["negcon"], NEGATIVE_CONTROL))
+    kinds = control_kinds(profiles[column], controls["negcon"])
+    kinds = kinds.replace({"": pd.NA, controls["negcon"]: NEGATIVE_CONTROL})
+    return profiles.assign(Metadata_control_type=kinds)
 
 
 def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:
@@ -140,7 +142,7 @@ def split_wells(
     blank = ~finite.any(axis=1)
     scored = perturbation.notna().to_numpy() & ~negative & ~blank
     if not positive_controls:
-        scored &= ~control.str.startswith(POSITIVE_CONTROL).to_numpy()
+        scored &= (control == "").to_numpy()
     complete = finite[scored].all(axis=0)
     features = [name for name, whole in zip(wells.features, complete, strict=True) if whole]
     values = wells.values[:, complete]
@@ -165,7 +167,18 @@ def standardise(values: np.ndarray) -> np.ndarray:
 
 
 def correlate(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-    """Pearson r of every row of `a` with every row of `b` (of `a` itself without `b`)."""
+    """Pearson r of every row of `a` with every row of `b` (of `a` itself without `b`).
+
+    Raises:
+        InputError: for more wells than any machine has the memory for.
+    """
+    pairs = len(a) * len(a if b is None else b)
+    if pairs > MOST_WELLS**2:
+        raise InputError(
+            f"A condition of {len(a)} wells: their correlations take {8 * pairs / 1e9:.0f} GB of memory. "
+            "Score fewer plates together: name more columns in benchmark.condition (batch, for instance), or "
+            "choose plates with benchmark.where."
+        )
     rows = standardise(a)
     return rows @ (rows if b is None else standardise(b)).T
 

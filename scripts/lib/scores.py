@@ -1,6 +1,7 @@
 """The benchmark's score tables: their layout, and how a score is written."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,7 @@ def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
     """A condition in words, from its columns `names`; of a comparison, both sides: those in `_a`, in `_b`."""
 
     def text(chosen: Sequence[str]) -> str:
-        known = [name for name in chosen if name != BOUNDARY and pd.notna(row[name])]
+        known = [name for name in chosen if name != BOUNDARY and row[name]]
         return " ".join(f"{row[n]} h" if n.startswith("timepoint") else str(row[n]) for n in known)
 
     first = [name for name in names if name.endswith("_a")]
@@ -27,6 +28,17 @@ def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
     sides = " × ".join(side for side in (text(first), text(second)) if side)
     rest = text([name for name in names if name not in (*first, *second)])
     return " ".join(part for part in (sides, rest) if part)
+
+
+def read_scores(path: str | Path) -> pd.DataFrame:
+    """Read a score table: the condition's columns as the text that they are, the rest as numbers.
+
+    A cell line may be called NA, or be left empty.
+    """
+    table = pd.read_csv(path, dtype={"message": str})
+    names = condition_columns(table)
+    written = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=names)
+    return table.assign(**{name: written[name] for name in names})
 
 
 def write_score(

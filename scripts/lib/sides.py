@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError
+from lib.errors import InputError, listed
 from lib.replicates import Wells, join_plates, labels, marked, members, split_wells
 from lib.tables import read_profiles
 
@@ -29,6 +29,12 @@ class Side:
 
 def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     """Collect the perturbations with a gene in `column` (several genes separated by `|`)."""
+    if column not in metadata:
+        known = listed(name for name in metadata if name.startswith("Metadata_"))
+        raise InputError(
+            f"The profiles have no column {column}, which holds the genes that perturbations are matched by. "
+            f"Name theirs in benchmark.gene ({known}), annotate the plates, or set benchmark.matching to []."
+        )
     gene = labels(metadata, column)
     kept: list[tuple[str, frozenset[str], np.ndarray]] = []
     without = 0

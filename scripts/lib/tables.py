@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "pycytominer", "snakemake")
 WORKFLOW = Path(__file__).resolve().parents[2]
 
 
+# What pandas calls a column without a name, and an index without one.
+NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__")
 # What a table that is no table, or a cut off one, raises on being read.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
 
@@ -81,10 +84,11 @@ def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[st
 
 
 def read_profiles(path: str | Path) -> pd.DataFrame:
-    """Read well-level profiles from Parquet or csv(.gz): `Metadata_*` are strings, the rest float64.
+    """Read well-level profiles from Parquet, csv or tsv (.gz): `Metadata_*` are strings, the rest float64.
 
     Columns named `Metadata_Count_*` stay numbers; `Image_Metadata_*`, CellProfiler's own names, become
-    `Metadata_*`; infinite features become missing.
+    `Metadata_*`; infinite features become missing. The row numbers that pandas writes as a column without a
+    name are no feature.
 
     Raises:
         InputError: naming the file, and the feature column when it holds text.
@@ -93,15 +97,25 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             profiles = pq.read_table(path).to_pandas()
+            if any(profiles.index.names):
+                profiles = profiles.reset_index()
         else:
-            header = pd.read_csv(path, nrows=0).columns
+            separator = "\t" if path.name.endswith((".tsv", ".txt", ".tsv.gz", ".txt.gz")) else ","
+            header = pd.read_csv(path, nrows=0, sep=separator).columns
             text = {name: str for name in header if is_text(name)}
-            profiles = pd.read_csv(path, dtype=text)
+            profiles = pd.read_csv(path, dtype=text, sep=separator)
     except UNREADABLE as error:
         raise unreadable(path, error) from error
-    profiles = profiles.rename(columns=lambda name: name.removeprefix("Image_"))
+    profiles = profiles.drop(columns=[name for name in profiles if NUMBERED.fullmatch(name)])
+    profiles = profiles.rename(columns=without_image)
     if "Metadata_Well" not in profiles:
-        raise InputError(f"{path} has no column Metadata_Well: a profile has one row a well.")
+        raise InputError(
+            f"{path} has no column Metadata_Well: a profile has one row a well. Its columns are "
+            f"{listed(profiles.columns, 8)}."
+        )
+    twice = profiles.columns[profiles.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{path} has the column {listed(twice)} twice.")
     for name in profiles.columns:
         if is_text(name):
             profiles[name] = profiles[name].astype("str")
@@ -109,7 +123,10 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
             try:
                 profiles[name] = pd.to_numeric(profiles[name]).astype(float)
             except (ValueError, TypeError) as error:
-                raise InputError(f"{path}: column {name} holds text: {error}.") from error
+                raise InputError(
+                    f"{path}: column {name} holds text: {error}. Every column is a feature, unless its name "
+                    "starts with Metadata_: rename it, or take it out."
+                ) from error
             infinite = np.isinf(profiles[name].to_numpy())
             if infinite.any():
                 wells = listed(profiles.loc[infinite, "Metadata_Well"], 5)
@@ -124,6 +141,11 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     return pq.read_table(path, columns=names).to_pandas()
 
 
+def without_image(name: str) -> str:
+    """`Image_Metadata_Well` as `Metadata_Well`; a measurement of whole images keeps its name."""
+    return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
+
+
 def features_in(path: str | Path) -> list[str]:
     """The features of a Parquet file of profiles, of which only the schema is read."""
     return [name for name in pq.read_schema(path).names if not name.startswith("Metadata_")]
@@ -131,7 +153,7 @@ def features_in(path: str | Path) -> list[str]:
 
 def is_text(name: str) -> bool:
     """Whether a profile's column is read as text: metadata, except for counts and flags."""
-    name = name.removeprefix("Image_")
+    name = without_image(name)
     return name.startswith("Metadata_") and not name.startswith("Metadata_Count_")
 
 

@@ -35,6 +35,11 @@ def well_name(text: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}"
 
 
+def well_at(row: str, column: str) -> str:
+    """The well in a row, by its letter or its number, and a column."""
+    return well_name(f"{row_name(int(row)) if row.strip().isdigit() else row}{column}")
+
+
 def well_order(well: str) -> tuple[int, str, int]:
     """Sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
     letters = well.rstrip("0123456789")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.scores import BOUNDARY, condition_columns, condition_label
+from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 from report_page.pictures import link_to
 from report_page.tables import Table, table_of
@@ -45,8 +45,8 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
     file = Path(f"benchmark/{metric}.csv")
     if not file.is_file():
         return pd.DataFrame()
-    names = condition_columns(pd.read_csv(file, nrows=0))
-    table = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=True)
+    table = read_scores(file)
+    names = condition_columns(table)
     if value not in table:
         return pd.DataFrame()
     rows = pd.DataFrame({"condition": [condition_label(row, names) for _, row in table.iterrows()]})
@@ -71,7 +71,7 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
             rows["difference"] = rows["score"] - rows["published"]
     former = HISTORY / "previous" / file.name
     if former.is_file():
-        old = pd.read_csv(former, dtype=dict.fromkeys(names, str))
+        old = read_scores(former)
         if set(names) <= set(old) and value in old:
             kept = old.drop_duplicates(names)[[*names, value]].rename(columns={value: "previous"})
             rows["previous"] = table[names].merge(kept, on=names, how="left")["previous"].to_numpy()
@@ -82,8 +82,8 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
 def score_notes(metric: str) -> list[str]:
     """What a reader of a metric's scores must know: each message with its conditions."""
     file = Path(f"benchmark/{metric}.csv")
-    names = condition_columns(pd.read_csv(file, nrows=0))
-    table = pd.read_csv(file, dtype={**dict.fromkeys(names, str), "message": str})
+    table = read_scores(file)
+    names = condition_columns(table)
     if "message" not in table:
         return []
     said = table.dropna(subset=["message"])

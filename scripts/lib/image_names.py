@@ -1,0 +1,50 @@
+"""How the file names of images are read: named layouts, or a regular expression of the user's."""
+
+import re
+
+from lib.errors import InputError, listed
+
+# File names as the instruments' software exports them.
+PHENIX = (
+    r"^r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d{2,})p\d{2}"
+    r"-ch(?P<channel>\d+)sk\d+fk\d+fl\d+\.(?i:tiff?)$"
+)
+LAYOUTS = {
+    "phenix": PHENIX,
+    "operetta": PHENIX,
+    "imagexpress": (
+        r"(^|_)(?P<well>[A-Z]{1,2}\d{2})(_s(?P<site>\d+))?(_w(?P<channel>\d))?"
+        r"([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?\.(?i:tiff?)$"
+    ),
+    "opera": (r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.(?i:tiff?)$"),
+    "cellvoyager": (
+        r"_(?P<well>[A-Z]{1,2}\d{2})_T\d{4}F(?P<site>\d{3})L\d{2}A\d{2}Z\d{2}C(?P<channel>\d{2})"
+        r"\.(?i:tiff?|png)$"
+    ),
+    "incell": (
+        r"^(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\(fld (?P<site>\d+) wv (?P<channel>[^()]+)\)\.(?i:tiff?)$"
+    ),
+}
+
+
+def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
+    """The regular expression of a named layout, or of the user's own pattern, checked.
+
+    The names of an assay with one of `channels` need not say which.
+    """
+    try:
+        expression = re.compile(LAYOUTS.get(pattern, pattern))
+    except re.error as error:
+        raise InputError(
+            f"images.pattern `{pattern}` is neither a layout ({listed(LAYOUTS)}) nor a regular "
+            f"expression: {error}."
+        ) from error
+    groups = set(expression.groupindex)
+    told = "channel" in groups or channels == 1
+    if not told or not ("well" in groups or {"row", "column"} <= groups):
+        raise InputError(
+            f"images.pattern `{pattern}` must have the named groups `channel` and `well` (or `row` "
+            f"and `column`); it has {listed(sorted(groups)) or 'none'}. Layouts with a name are "
+            f"{listed(LAYOUTS)}."
+        )
+    return expression

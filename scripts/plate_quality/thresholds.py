@@ -1,0 +1,60 @@
+"""Whether objects were found with the threshold that was calculated, or with a bound of the settings.
+
+CellProfiler keeps a calculated threshold between two bounds (`assay.cells.threshold.bounds`; by default
+CPJUMP1's). A bound that decides on nearly all sites is another assay's: with one below the background, cells
+fill the field; with one above the stain, objects are lost.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+CALCULATED, USED = "Threshold_OrigThreshold_", "Threshold_FinalThreshold_"
+FLAG = "threshold_at_bound"
+# On so large a share of the sites one value is used, so many times smaller or larger than the calculated.
+SHARE, TIMES = 0.9, 1.5
+LEAST_SITES = 3
+
+
+def thresholds_in(columns: Iterable[str]) -> list[str]:
+    """The columns of an Image table that hold thresholds."""
+    return [name for name in columns if name.startswith((CALCULATED, USED))]
+
+
+def threshold_flags(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
+    """Flags of the plate, a row an object whose threshold is a bound, from the Image table's thresholds."""
+    found = []
+    for name in [column.removeprefix(USED) for column in image if column.startswith(USED)]:
+        if f"{CALCULATED}{name}" not in image:
+            continue
+        both = image[[f"{CALCULATED}{name}", f"{USED}{name}"]].astype(float).dropna()
+        if len(both) < LEAST_SITES:
+            continue
+        calculated, used = both.iloc[:, 0], both.iloc[:, 1]
+        bound = float(used.median())
+        at_bound = ((used - bound).abs() <= 1e-6 * bound).mean()
+        middle = float(calculated.median())
+        if at_bound >= SHARE and not bound / TIMES <= middle <= bound * TIMES:
+            found.append(
+                {
+                    "Metadata_Plate": plate,
+                    "region": "plate",
+                    "flag": FLAG,
+                    "measure": f"{USED}{name}",
+                    "value": middle,
+                    "limit": bound,
+                    "reason": reason(name, middle, bound, at_bound),
+                }
+            )
+    return found
+
+
+def reason(name: str, calculated: float, bound: float, share: float) -> str:
+    """What is wrong with the threshold of an object, and what to set."""
+    effect = "takes in background" if calculated > bound else "loses dim ones"
+    return (
+        f"{name} are found with the threshold {bound:.3g} on {share:.0%} of the sites, a bound of the "
+        f"settings; calculated is {calculated:.3g} (median). That {effect}: see "
+        f"assay.{name.lower()}.threshold.bounds"
+    )
