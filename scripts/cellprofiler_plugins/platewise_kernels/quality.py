@@ -1,4 +1,4 @@
-"""Image quality: medians, focus of tiles, co-occurrence of neighbours, power by radius, Otsu's scores.
+"""Image quality: focus of tiles, co-occurrence of neighbours, power by radius, Otsu's scores.
 
 The definitions are those of CellProfiler's MeasureImageQuality and of centrosome (haralick,
 radial_power_spectrum, otsu); sums are added up in their order and type.
@@ -10,56 +10,10 @@ from centrosome.threshold import inverse_log_transform, log_transform
 
 from .compiled import compiled
 from .ranking import value_order
+from .selection import median
 
 #: Grey levels that centrosome.haralick reduces an image to.
 LEVELS = 8
-
-
-@compiled
-def middle_values(values, center, deviation):
-    """The two middle ones of float32 `values` (or of their distances from `center`) in order.
-
-    The bit patterns of floats that are not negative sort like the floats: one count of the upper
-    16 bits, one of the lower. None of what is counted may be negative.
-    """
-    counts = numpy.zeros(1 << 16, numpy.int64)
-    pair = numpy.zeros(1, numpy.float32)
-    bits = pair.view(numpy.uint32)
-    rank = values.size // 2
-    upper = 0
-    for lower in range(2):
-        counts[:] = 0
-        for k in range(values.size):
-            pair[0] = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
-            if lower == 0:
-                counts[bits[0] >> 16] += 1
-            elif bits[0] >> 16 == upper:
-                counts[bits[0] & 0xFFFF] += 1
-        place = 0
-        while rank >= counts[place]:
-            rank -= counts[place]
-            place += 1
-        if lower == 0:
-            upper = place
-    bits[0] = (upper << 16) | place
-    high = pair[0]
-    low = high
-    if rank == 0:  # the first of its value: the one before it is the largest below
-        low = -numpy.float32(numpy.inf)
-        for k in range(values.size):
-            value = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
-            if value < high:
-                low = max(low, value)
-    return low, high
-
-
-def median(pixels, center=None):
-    """numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
-    if pixels.dtype != numpy.float32 or (center is None and pixels.min() < 0):
-        return numpy.median(pixels if center is None else numpy.abs(pixels - center))
-    deviation = center is not None
-    low, high = middle_values(pixels.ravel(), numpy.float32(center if deviation else 0), deviation)
-    return numpy.mean(numpy.array([high] if pixels.size % 2 else [low, high], numpy.float32))
 
 
 @compiled
