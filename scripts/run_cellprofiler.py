@@ -65,7 +65,6 @@ def run(pipeline, first, last, output, progress):
         PrepareRunException,
         RunException,
     )
-
     from platewise_kernels.measurement_store import HeldMeasurements
 
     from cellprofiler_runner.tables import Tables, early

@@ -90,6 +90,76 @@ def center_of_mass(values, labels=None, index=None):
 
 
 @compiled
+def sizes(labels, count):
+    """Number of pixels of labels 0..`count`."""
+    found = numpy.zeros(count + 1, numpy.int64)
+    for k in range(labels.size):
+        found[labels[k]] += 1
+    return found
+
+
+def total(values, labels=None, index=None):
+    """scipy.ndimage.sum, of ones."""
+    plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
+    if not plain or numpy.shape(values) != labels.shape or not (values == 1).all():
+        return scipy.ndimage.sum(values, labels, index)
+    index = numpy.asarray(index)
+    if index.min() < 0:
+        return scipy.ndimage.sum(values, labels, index)
+    count = max(int(labels.max()), int(index.max()))
+    return sizes(numpy.ascontiguousarray(labels).ravel(), count)[index].astype(float)
+
+
+@compiled
+def dilated(image, reach):
+    """Dilation by a mask that is symmetric, each of its rows one run around the middle.
+
+    `reach`: how far the mask's row extends to both sides; -1 for a row without a pixel. Whether a pixel lies
+    that near in a row of the image is looked up in the row's running count.
+    """
+    height, width = image.shape
+    tall = reach.size // 2
+    out = numpy.zeros((height, width), numpy.bool_)
+    count = numpy.zeros(width + 1, numpy.int32)
+    for i in range(height):
+        for j in range(width):
+            count[j + 1] = count[j] + image[i, j]
+        if count[width] == 0:
+            continue
+        for row in range(reach.size):
+            to = i + row - tall
+            side = reach[row]
+            if side < 0 or not 0 <= to < height:
+                continue
+            line = out[to]
+            for j in range(width):
+                line[j] |= count[min(width, j + side + 1)] > count[max(0, j - side)]
+    return out
+
+
+def rows_reach(mask):
+    """`reach` of `dilated` for a mask, or None if its rows are not runs around the middle."""
+    if mask.ndim != 2 or min(mask.shape) == 0 or mask.shape[0] % 2 == 0 or mask.shape[1] % 2 == 0:
+        return None
+    mask = mask != 0
+    if (mask != mask[::-1, ::-1]).any() or (mask != mask[:, ::-1]).any():
+        return None
+    width = mask.sum(1)
+    reach = numpy.where(width > 0, width // 2, -1)
+    offsets = abs(numpy.arange(mask.shape[1]) - mask.shape[1] // 2)
+    return reach if (mask == (offsets <= reach[:, None])).all() else None
+
+
+def binary_dilation(image, structure=None, *arguments, **options):
+    """scipy.ndimage.binary_dilation by a disk and the like."""
+    plain = not arguments and not options and structure is not None and image.ndim == 2
+    reach = rows_reach(structure) if plain and image.dtype == bool and image.size > 0 else None
+    if reach is None:
+        return scipy.ndimage.binary_dilation(image, structure, *arguments, **options)
+    return dilated(image, reach)
+
+
+@compiled
 def overlaps(first, second, first_count, second_count):
     """Number of pixels of each pair of labels, 0 left out: (`first_count` + 1) x (`second_count` + 1)."""
     counts = numpy.zeros((first_count + 1, second_count + 1))

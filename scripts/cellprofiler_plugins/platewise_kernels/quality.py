@@ -17,23 +17,32 @@ LEVELS = 8
 
 
 @compiled
-def tile_sums(image, row_tiles, column_tiles, rows, columns):
-    """Mean and sum of squared distances from it, in each of `rows` x `columns` tiles, and pixel counts.
+def tile_sums(image, row_tiles, column_starts, rows):
+    """Mean and sum of squared distances from it, in each of `rows` x columns tiles, and pixel counts.
 
-    `row_tiles`, `column_tiles`: tile number of each row and column of the image.
+    `row_tiles`: tile number of each row of the image; `column_starts`: where each column of tiles starts, and
+    the image's width.
     """
+    columns = column_starts.size - 1
     means = numpy.zeros((rows, columns))
     squares = numpy.zeros((rows, columns))
     counts = numpy.zeros((rows, columns))
     for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            means[row_tiles[i], column_tiles[j]] += image[i, j]
-            counts[row_tiles[i], column_tiles[j]] += 1.0
+        for tile in range(columns):
+            total = 0.0
+            for j in range(column_starts[tile], column_starts[tile + 1]):
+                total += image[i, j]
+            means[row_tiles[i], tile] += total
+            counts[row_tiles[i], tile] += column_starts[tile + 1] - column_starts[tile]
     means /= counts
     for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            away = image[i, j] - means[row_tiles[i], column_tiles[j]]
-            squares[row_tiles[i], column_tiles[j]] += away * away
+        for tile in range(columns):
+            mean = means[row_tiles[i], tile]
+            total = 0.0
+            for j in range(column_starts[tile], column_starts[tile + 1]):
+                away = image[i, j] - mean
+                total += away * away
+            squares[row_tiles[i], tile] += total
     return means.ravel(), squares.ravel(), counts.ravel()
 
 
@@ -44,7 +53,8 @@ def local_focus_score(image, scale):
         (numpy.arange(length).astype(float) * float(number) / float(length)).astype(int)
         for length, number in zip(image.shape, tiles)
     ]
-    means, squares, counts = tile_sums(image, *numbers, *tiles)
+    column_starts = numpy.searchsorted(numbers[1], numpy.arange(tiles[1] + 1))
+    means, squares, counts = tile_sums(image, numbers[0], column_starts, tiles[0])
     lit = (means != 0) & ~numpy.isnan(means)
     if not lit.any():
         return 0
@@ -69,11 +79,18 @@ def grey_levels(image, low, width):
 @compiled
 def level_pairs(levels, distance):
     """How often each grey level (row) has each other (column) `distance` pixels to its right."""
-    pairs = numpy.zeros((LEVELS, LEVELS))
+    # Two tables that take turns: to raise the same count again is to wait for the last time.
+    pairs = numpy.zeros((2, LEVELS * LEVELS), numpy.int64)
+    half = (levels.shape[1] - distance) // 2
     for i in range(levels.shape[0]):
-        for j in range(levels.shape[1] - distance):
-            pairs[levels[i, j], levels[i, j + distance]] += 1.0
-    return pairs
+        line = levels[i]
+        for j in range(half):
+            pairs[0, numpy.int64(line[j]) * LEVELS + line[j + distance]] += 1
+            k = j + half
+            pairs[1, numpy.int64(line[k]) * LEVELS + line[k + distance]] += 1
+        for j in range(2 * half, levels.shape[1] - distance):
+            pairs[0, numpy.int64(line[j]) * LEVELS + line[j + distance]] += 1
+    return (pairs[0] + pairs[1]).astype(numpy.float64).reshape((LEVELS, LEVELS))
 
 
 def correlation(levels, distance):

@@ -6,7 +6,6 @@ symmetric object hangs on its last bit.
 """
 
 import numpy
-
 import skimage.measure
 from skimage.measure._regionprops_utils import EULER_COEFS2D_8
 

@@ -97,6 +97,8 @@ _ndimage = Instead(
     gaussian_filter=gaussian_filter,
     center_of_mass=labels.center_of_mass,
     distance_transform_edt=labels.distance_transform_edt,
+    binary_dilation=labels.binary_dilation,
+    sum=labels.total,
 )
 _scipy = Instead(scipy, ndimage=_ndimage)
 _numpy = Instead(numpy, unique=labels.unique)
