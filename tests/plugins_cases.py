@@ -118,6 +118,11 @@ def all_cases():
 CASES = tuple(all_cases())
 #: Modules and the variants of their settings that are compared.
 VARIANTS = {
+    "CorrectIlluminationCalculate": ("background", "regular"),
+    "IdentifyPrimaryObjects": ("published", "intensity", "basic"),
+    "IdentifySecondaryObjects": ("published", "border", "distance", "propagation"),
+    "IdentifyTertiaryObjects": ("published", "not shrunk"),
+    "MeasureImageIntensity": ("published", "objects"),
     "MeasureImageQuality": ("published", "all thresholds"),
     "MeasureGranularity": ("published", "full size", "coarse"),
     "MeasureTexture": ("published", "16 levels"),

@@ -6,12 +6,11 @@ overlapping objects and a shown window are left to the built-in module.
 """
 
 import cellprofiler.modules.measureobjectintensitydistribution as builtin
-import centrosome.cpmorphology
 import numpy
 
 from platewise_kernels import radial
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import bounding_boxes
+from platewise_kernels.pixels import bounding_boxes, last_places
 
 
 class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribution):
@@ -128,7 +127,8 @@ def _distances(objects, shape, bin_count_settings):
     to_edge = radial.distance_to_edge(labels, bounds, False)
     if not numpy.isfinite(to_edge).all():
         return None
-    centers = centrosome.cpmorphology.maximum_position_of_labels(to_edge, labels, objects.indices)
+    places = last_places(numpy.argsort(to_edge, axis=None), labels.ravel(), int(labels.max()))
+    centers = numpy.array(numpy.divmod(places, shape[1]))
     from_center = radial.distance_from_seeds(labels, bounds, centers)
     good = from_center >= 0
     if bin_count_settings.wants_scaled.value:

@@ -9,7 +9,8 @@ import io
 import re
 
 import numpy
-import PIL.Image
+import PIL.PngImagePlugin
+import PIL.TiffImagePlugin
 import tifffile
 
 #: Tags that leave the pixels alone: TIFF's own, Photoshop's, the notes of Harmony and Flex.
@@ -58,7 +59,7 @@ def _read_tiff(data, plane):
         scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
         dtype = numpy.dtype(page.dtype).newbyteorder("=")
         shape = page.shape
-    with PIL.Image.open(io.BytesIO(data)) as image:
+    with PIL.TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
         image.seek(int(plane or 0))
         pixels = numpy.array(image)
     if pixels.shape != shape or pixels.dtype.newbyteorder("=") != dtype:
@@ -103,8 +104,8 @@ def _is_special(tiff, page):
 
 
 def _read_png(data):
-    with PIL.Image.open(io.BytesIO(data)) as image:
-        if image.format != "PNG" or "transparency" in image.info or getattr(image, "n_frames", 1) > 1:
+    with PIL.PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
+        if "transparency" in image.info or getattr(image, "n_frames", 1) > 1:
             return None
         if image.mode not in ("L", "I", "I;16"):
             return None
