@@ -109,6 +109,7 @@ def all_cases():
         "whole image": (images(), dict.fromkeys(same, np.ones(SIZE, int))),
         "odd size": (images((61, 83)), compartments(disks((61, 83)))),
         "masked": (images(), compartments(touching_cells()), {"RNA": mask}),
+        "all masked": (images(), compartments(disks()), {"DNA": mask, "RNA": mask}),
         "larger objects": (images((80, 90)), compartments(touching_cells())),
         "NaN": (not_finite, compartments(touching_cells())),
     }
