@@ -103,7 +103,7 @@ def main(plugins):
     sys.path.insert(0, plugins)
     np.seterr(all="ignore")
     random = np.random.RandomState(0)
-    for _ in range(80):
+    for _ in range(30):
         labels = random_labels(random)
         compare_labels(labels, random)
         compare_shapes(labels)
