@@ -81,14 +81,14 @@ class MeasurementStore(HDF5Dict):
         """
         if object_name == EXPERIMENT or feature_name in (IMAGE_NUMBER, OBJECT_NUMBER):
             return False
-        if object_name == IMAGE:
-            if type(data) not in (int, float) and not isinstance(data, (numpy.integer, numpy.floating)):
-                return False
+        if object_name != IMAGE:
+            vector = data
+        elif type(data) in (int, float) or isinstance(data, (numpy.integer, numpy.floating)):
             vector = numpy.array([data])
         else:
-            if type(data) is not numpy.ndarray or data.ndim != 1 or data.dtype.kind not in "iuf":
-                return False
-            vector = data.copy()
+            return False
+        if type(vector) is not numpy.ndarray or vector.ndim != 1 or vector.dtype.kind not in "iuf":
+            return False
         if not numpy.isscalar(number) or number not in self.get_indices(IMAGE, IMAGE_NUMBER):
             return False
         if object_name != IMAGE:
@@ -97,7 +97,7 @@ class MeasurementStore(HDF5Dict):
                 return False
         if not self._takes((object_name, feature_name)):
             return False
-        self._hold((object_name, feature_name), int(number), vector)
+        self._hold((object_name, feature_name), int(number), vector.copy())
         return True
 
     def _takes(self, name):

@@ -86,7 +86,7 @@ def gaussian(image, sigma):
     return filtered(image, gaussian_weights(float(sigma)))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def gaussian_of_ones(shape, sigma):
     """What the filter gives for an image of ones: how much of it lies inside, at each pixel."""
     return gaussian(numpy.ones(shape), sigma)
