@@ -20,7 +20,8 @@ RUN = shlex.quote(of_workflow(SCRIPTS))
 ACCELERATED = CONFIG["cellprofiler"]["accelerate"] and ENVIRONMENT != "container"
 # Both folders have a LoadData that reads images in object storage; the second has no other module.
 PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if ACCELERATED else 'fetching'}"
-PLUGIN_FILES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py")) if ACCELERATED else []
+FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
+PLUGIN_FILES = FASTER_MODULES if ACCELERATED else []
 # The container lacks pyarrow, too; a CellProfiler of the user's own is looked at when a job starts.
 ENGINE = "stock" if ENVIRONMENT == "container" else CONFIG["cellprofiler"]["engine"]
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
@@ -240,7 +241,9 @@ rule compare_cellprofiler:
         functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
         sites=CONFIG["cellprofiler"]["compare_sites"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
+        plugins_code=digest_of(FASTER_MODULES),
         engine=ENGINE,
+        engine_code=ENGINE_CODE,
         code=code_digest("compare_cellprofiler.py"),
     message:
         "Comparing CellProfiler as it is with the runner and the accelerated modules on {params.sites} sites"

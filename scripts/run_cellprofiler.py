@@ -59,13 +59,13 @@ def run(pipeline, first, last, output, progress):
     """
     from cellprofiler_core.constants.measurement import EXPERIMENT
     from cellprofiler_core.constants.pipeline import EXIT_STATUS
-    from cellprofiler_core.measurement import Measurements
     from cellprofiler_core.pipeline import (
         PostRunException,
         PrepareRunError,
         PrepareRunException,
         RunException,
     )
+    from platewise_kernels.measurement_store import HeldMeasurements
 
     from cellprofiler_runner.tables import Tables, early
 
@@ -74,7 +74,7 @@ def run(pipeline, first, last, output, progress):
         logging.info("%s: the tables are written as CSV at the end.", tables.obstacle)
     objects_go, images_go = early(pipeline) if tables.modules and not tables.obstacle else (False, False)
 
-    class SiteMeasurements(Measurements):
+    class SiteMeasurements(HeldMeasurements):
         """CellProfiler's measurements, of which a site's go to the tables when the next one starts."""
 
         at = None

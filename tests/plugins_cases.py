@@ -109,6 +109,7 @@ def all_cases():
         "whole image": (images(), dict.fromkeys(same, np.ones(SIZE, int))),
         "odd size": (images((61, 83)), compartments(disks((61, 83)))),
         "masked": (images(), compartments(touching_cells()), {"RNA": mask}),
+        "all masked": (images(), compartments(disks()), {"DNA": mask, "RNA": mask}),
         "larger objects": (images((80, 90)), compartments(touching_cells())),
         "NaN": (not_finite, compartments(touching_cells())),
     }
@@ -118,6 +119,11 @@ def all_cases():
 CASES = tuple(all_cases())
 #: Modules and the variants of their settings that are compared.
 VARIANTS = {
+    "CorrectIlluminationCalculate": ("background", "regular"),
+    "IdentifyPrimaryObjects": ("published", "intensity", "basic"),
+    "IdentifySecondaryObjects": ("published", "border", "distance", "propagation"),
+    "IdentifyTertiaryObjects": ("published", "not shrunk"),
+    "MeasureImageIntensity": ("published", "objects"),
     "MeasureImageQuality": ("published", "all thresholds"),
     "MeasureGranularity": ("published", "full size", "coarse"),
     "MeasureTexture": ("published", "16 levels"),

@@ -28,6 +28,8 @@ OBJECTS = ("Nuclei", "Cytoplasm", "Cells")
 def configure(module, variant, channels):
     """Give a module the settings of a variant; "published" are those of CPJUMP1."""
     name = module.module_name
+    if name.startswith(("Identify", "Correct")):
+        configure_making(module, variant)
     if hasattr(module, "images_list"):
         module.images_list.value = ", ".join(channels)
     if hasattr(module, "objects_list"):
@@ -37,6 +39,11 @@ def configure(module, variant, channels):
         sizes = {"published": (0.5, 0.5, 10), "full size": (1, 1, 4), "coarse": (0.25, 0.5, 3)}[variant]
         module.subsample_size.value, module.image_sample_size.value, module.element_size.value = sizes
         module.granular_spectrum_length.value = 16
+    elif name == "MeasureImageIntensity":
+        module.wants_objects.value = variant == "objects"
+        module.objects_list.value = "Cells"
+        module.wants_percentiles.value = True
+        module.percentiles.value = "0,5,50,99,100"
     elif name == "MeasureImageQuality":
         group = module.image_groups[0]
         module.images_choice.value = "Select..."
@@ -84,8 +91,45 @@ def configure(module, variant, channels):
         module.distance.value = 5
 
 
+def configure_making(module, variant):
+    """Give a module that makes objects or an image the settings of a variant; what it makes is `Found`."""
+    name = module.module_name
+    if name == "CorrectIlluminationCalculate":
+        module.image_name.value, module.illumination_image_name.value = "DNA", "Found"
+        module.intensity_choice.value = "Background" if variant == "background" else "Regular"
+        module.block_size.value = 7
+        module.each_or_all.value = "Each"
+        module.rescale_option.value = "No"
+        module.smoothing_method.value = "Gaussian Filter"
+        module.automatic_object_width.value = "Manually"
+        module.size_of_smoothing_filter.value = 9
+    elif name == "IdentifyPrimaryObjects":
+        module.x_name.value, module.y_name.value = "DNA", "Found"
+        module.size_range.value = (12, 40) if variant == "intensity" else (4, 40)
+        module.use_advanced.value = variant != "basic"
+        module.unclump_method.value = "Intensity" if variant == "intensity" else "Shape"
+        module.watershed_method.value = "Propagate" if variant == "intensity" else "Shape"
+        module.fill_holes.value = (
+            "Never" if variant == "published" else "After both thresholding and declumping"
+        )
+        module.threshold.threshold_smoothing_scale.value = 3
+    elif name == "IdentifySecondaryObjects":
+        module.x_name.value, module.y_name.value, module.image_name.value = "Nuclei", "Found", "RNA"
+        methods = {"distance": "Distance - N", "propagation": "Propagation"}
+        module.method.value = methods.get(variant, "Watershed - Image")
+        module.wants_discard_edge.value = module.wants_discard_primary.value = variant == "border"
+        module.threshold.threshold_smoothing_scale.value = 0 if variant == "published" else 1.3
+    elif name == "IdentifyTertiaryObjects":
+        module.secondary_objects_name.value, module.primary_objects_name.value = "Cells", "Nuclei"
+        module.subregion_objects_name.value = "Found"
+        module.shrink_primary.value = variant == "published"
+
+
 def measured(module, case):
-    """The module's measurements on a case in the order in which it makes them, or its error."""
+    """The module's measurements on a case in the order in which it makes them, or its error.
+
+    And the objects and images that are there afterwards: label matrices and pixels are values like others.
+    """
     images, objects, masks = case
     image_sets = ImageSetList()
     image_set = image_sets.get_image_set(0)
@@ -111,6 +155,14 @@ def measured(module, case):
         module.run(Workspace(pipeline, module, image_set, object_set, measurements, image_sets))
     except Exception as error:
         return type(error).__name__
+    if module.module_name.startswith("Measure"):
+        return record
+    for name in object_set.object_names:
+        found = object_set.get_objects(name)
+        for kind in ("segmented", "unedited_segmented", "small_removed_segmented"):
+            add(name, kind, getattr(found, kind).ravel())
+    for name in set(image_set.names) - set(images):
+        add("Image", name, image_set.get_image(name).pixel_data.ravel())
     return record
 
 

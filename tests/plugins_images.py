@@ -4,7 +4,9 @@ It runs in CellProfiler's Python with Java: `python plugins_images.py PLUGINS FO
 prints one JSON object a file: whether it was read without Java and whether the images are the same.
 """
 
+import io
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -19,6 +21,35 @@ import PIL.Image  # noqa: E402
 import tifffile  # noqa: E402
 from cellprofiler_core.image import FileImage  # noqa: E402
 from cellprofiler_core.utilities.java import start_java, stop_java  # noqa: E402
+
+
+def strips(data):
+    """Where the strips of a TIFF file's first page begin, and how long they are."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        return tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts
+
+
+def write_big_endian_lzw(path, pixels):
+    """Write a big-endian file whose one strip is packed with LZW."""
+    packed = io.BytesIO()
+    swapped = pixels.byteswap()
+    PIL.Image.fromarray(swapped).save(packed, "TIFF", compression="tiff_lzw", tiffinfo={278: len(pixels)})
+    ((offset,), (length,)) = strips(packed.getvalue())
+    bits = 8 * pixels.itemsize
+    first = 8 + 2 + 9 * 12 + 4  # behind the header and the directory
+    height, width = pixels.shape
+    tags = {256: width, 257: height, 258: bits, 259: 5, 262: 1, 273: first, 277: 1, 278: height, 279: length}
+    directory = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items())
+    header = struct.pack(">2sHIH", b"MM", 42, 8, len(tags))
+    strip = packed.getvalue()[offset : offset + length]
+    Path(path).write_bytes(header + directory + struct.pack(">I", 0) + strip)
+
+
+def broken(data):
+    """A TIFF file whose second strip is overwritten from its middle on."""
+    offsets, lengths = strips(data)
+    middle = offsets[1] + lengths[1] // 2
+    return data[:middle] + b"\xff" * (offsets[1] + lengths[1] - middle) + data[offsets[1] + lengths[1] :]
 
 
 def write_files(folder):
@@ -38,6 +69,14 @@ def write_files(folder):
             image.save(path(f"{compression}_#.tif"), compression=compression)
         for compression in ("tiff_lzw", "tiff_adobe_deflate"):  # differences along each row
             image.save(path(f"{compression}_predictor_#.tif"), compression=compression, tiffinfo={317: 2})
+        # Several strips; long runs, and more different pairs than LZW's table holds.
+        large = np.vstack([np.tile(pixels, (5, 4)), np.full((40, 212), pixels[0, 0])])
+        image = PIL.Image.fromarray(large)
+        image.save(path("lzw_large_#.tif"), compression="tiff_lzw", tiffinfo={278: 48})
+        image.save(path("lzw_large_predictor_#.tif"), compression="tiff_lzw", tiffinfo={278: 48, 317: 2})
+        write_big_endian_lzw(path("lzw_big_endian_#.tif"), pixels)
+        whole = Path(files[-3][0]).read_bytes()
+        Path(path("lzw_broken_#.tif")).write_bytes(broken(whole))
         tifffile.imwrite(path("big_endian_#.tif"), pixels, byteorder=">", metadata=None)
         tifffile.imwrite(path("little_endian_#.tif"), pixels, byteorder="<", metadata=None)
         tifffile.imwrite(path("tiled_#.tif"), np.tile(pixels, (3, 3)), tile=(16, 16), metadata=None)

@@ -66,17 +66,19 @@ def main(plugins, limit):
     measurement_store.LIMIT = int(limit)
     for seed in range(20):
         texts = []
-        for store in (original, measurement_store.MeasurementStore):
+        held = measurement_store.MeasurementStore, measurement_store.HeldMeasurements
+        for store, kind in ((original, Measurements), (held[0], Measurements), held):
             module.HDF5Dict = store
-            measurements = Measurements()
+            measurements = kind()
             fill(measurements, seed)
             copy = Measurements(copy=measurements)
             texts.append((contents(measurements), contents(copy)))
             assert texts[-1][0] == contents(measurements)
             copy.close()
             measurements.close()
-        one, other = texts
-        assert one == other, [value for value in other[0] if value not in one[0]]
+        one, *others = texts
+        for other in others:
+            assert one == other, [value for value in other[0] if value not in one[0]]
     print("same")
 
 

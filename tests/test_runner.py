@@ -350,3 +350,39 @@ print(*[module.__module__ for module in all_modules.values() if "." not in modul
     )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) >= {path.stem for path in PLUGINS.glob("*.py")}
+
+
+def test_what_is_imported_later_is_there_when_it_is_used(cellprofiler_environment):
+    code = f"""
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+from cellprofiler_runner import starting
+sys.meta_path[:0] = [starting.Later()]
+import boto3, inflect, numpy, skimage.measure, skimage.restoration, skimage.segmentation, matplotlib.pyplot
+import boto3, inflect, matplotlib.pyplot  # another module's import does not wake them
+print(all(type(sys.modules[name]) is starting.Waiting for name in ("boto3", "inflect", "matplotlib.pyplot")))
+print(skimage.measure.shannon_entropy(numpy.arange(16) % 4), skimage.measure.shannon_entropy(numpy.arange(2)))
+print(skimage.segmentation.slic(numpy.eye(8)[..., None] * numpy.ones(3), n_segments=2, start_label=1).shape)
+print(skimage.restoration.wiener(numpy.eye(5), numpy.ones((3, 3)) / 9, 1).shape)
+print(inflect.engine().plural("cell"), boto3.client.__name__, callable(matplotlib.pyplot.figure))
+from matplotlib.pyplot import colormaps
+starting.name_colour_maps()
+from cellprofiler_core.setting.choice import Colormap
+print(Colormap("").choices == ["Default", *sorted(colormaps())])
+"""
+    done = subprocess.run(
+        [cellprofiler_environment / "bin" / "python", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "True",
+        "2.0 1.0",
+        "(8, 8)",
+        "(5, 5)",
+        "cells client True",
+        "True",
+    ]

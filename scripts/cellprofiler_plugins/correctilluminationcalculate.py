@@ -2,16 +2,39 @@
 
 A function that is calculated before the first cycle ("All: First cycle") has the built-in module load
 all images of the group, of all channels, and once for each module. Here one pass serves all modules.
+The background's blocks and the Gaussian filter are those of `platewise_kernels.smoothing`. Volumes,
+colours and masked images are left to the built-in module.
 """
 
 import cellprofiler.modules.correctilluminationcalculate as builtin
+from cellprofiler_core.image import Image
+
+from platewise_kernels import smoothing
+from platewise_kernels.inputs import plain_pixels
 
 #: Key, in a module's dictionary of the run, of the image sets that another module's pass has averaged for it.
 AVERAGED = "averaged"
 
 
 class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
-    """CellProfiler's CorrectIlluminationCalculate that shares the reading of images."""
+    """CellProfiler's CorrectIlluminationCalculate that shares the reading of images, and smooths faster."""
+
+    def preprocess_image_for_averaging(self, orig_image):
+        """The image itself, or the least pixel of each block of it."""
+        as_it_is = self.intensity_choice == builtin.IC_REGULAR or self.smoothing_method == builtin.SM_SPLINES
+        pixels = None if as_it_is else plain_pixels(orig_image)
+        if pixels is None:
+            return super().preprocess_image_for_averaging(orig_image)
+        blocks = smoothing.background(pixels, [self.block_size.value] * 2)
+        return Image(blocks, parent_image=orig_image)
+
+    def smooth_plane(self, pixel_data, mask):
+        """Smooth one plane of an image."""
+        gaussian = self.smoothing_method == builtin.SM_GAUSSIAN_FILTER
+        if not gaussian or not smoothing.is_plain(pixel_data) or mask.shape != pixel_data.shape:
+            return super().smooth_plane(pixel_data, mask)
+        sigma = self.smoothing_filter_size(pixel_data.shape) / 2.35
+        return smoothing.gaussian_inside(pixel_data, mask, sigma)
 
     def prepare_group(self, workspace, grouping, image_numbers):
         """Average the group's images before its first cycle, if the module is set to."""

@@ -87,20 +87,34 @@ class MeasureGranularity(builtin.MeasureGranularity):
             for length, source in zip(shape, source_shape)
         ]
 
-    def _share(self, name, labels, pixels):
-        """An object set's weights on the subsampled pixels, the same for all images of a size."""
-        key = ("share", name, labels.shape, pixels.shape)
+    def _shares_of(self, labels, shape):
+        """The objects' weights on the subsampled pixels, the same for all images of a size.
+
+        Gives each set's number of objects and `granularity.by_pixel` of all sets, one after the other.
+        """
+        full = next(iter(labels.values())).shape if labels else ()
+        key = ("shares", full, shape)
         if key not in self._shares:
-            small_shape = numpy.array(labels.shape)
+            self._shares[key] = self._weights(labels, shape)
+        return self._shares[key]
+
+    def _weights(self, labels, shape):
+        counts = {name: int(matrix.max()) for name, matrix in labels.items()}
+        parts = []
+        first = 0
+        for name, matrix in labels.items():
+            small_shape = numpy.array(matrix.shape)
             if self.subsample_size.value < 1:
                 small_shape = small_shape * self.subsample_size.value
-            rows, columns = self._stretched(labels.shape, small_shape)
-            count = int(labels.max())
-            self._shares[key] = (
-                count,
-                granularity.upsampling_weights(labels, count, rows, columns, *pixels.shape),
+            rows, columns = self._stretched(matrix.shape, small_shape)
+            positions, weights, starts = granularity.upsampling_weights(
+                matrix, counts[name], rows, columns, *shape
             )
-        return self._shares[key]
+            owners = numpy.repeat(numpy.arange(first, first + counts[name]), numpy.diff(starts))
+            parts.append((positions, owners, weights))
+            first += counts[name]
+        positions, owners, weights = (numpy.concatenate(part) for part in zip(*parts))
+        return counts, granularity.by_pixel(positions, owners, weights, shape[0] * shape[1])
 
     def _measure(self, workspace, image_name, original, pixels, labels):
         measurements = workspace.measurements
@@ -109,17 +123,18 @@ class MeasureGranularity(builtin.MeasureGranularity):
         rank = ranking.inverse_order(order)
         values = pixels.ravel()[order].astype(float)
         fits, jump = granularity.spectrum_nodes(order, rank.reshape(pixels.shape), scales)
-
-        def sums(positions, weights, starts):
-            nodes = rank[positions]
-            return granularity.spectrum_sums(values, fits, jump, scales, nodes, weights, starts)
-
-        whole = (numpy.arange(pixels.size), numpy.ones(pixels.size), numpy.array([0, pixels.size]))
         mean = numpy.mean(pixels.ravel())
-        spectrum = _spectrum(mean, max(mean, numpy.finfo(float).eps), (sums(*whole) / pixels.size)[0])
+        means = granularity.image_sums(values, fits, jump, scales) / pixels.size
+        spectrum = _spectrum(mean, max(mean, numpy.finfo(float).eps), means)
         object_spectra = {}
+        if labels:
+            counts, (used, *share) = self._shares_of(labels, pixels.shape)
+            sums = granularity.object_sums(
+                values, fits, jump, scales, rank[used], *share, sum(counts.values())
+            )
+        first = 0
         for name, matrix in labels.items():
-            count, share = self._share(name, matrix, pixels)
+            count = counts[name]
             if count == 0:
                 object_spectra[name] = numpy.zeros((scales, 0))
                 continue
@@ -127,7 +142,9 @@ class MeasureGranularity(builtin.MeasureGranularity):
                 sizes, totals = granularity.label_sums(original, matrix, count)
                 means = totals / sizes
                 start = numpy.maximum(means, numpy.finfo(float).eps)
-                object_spectra[name] = _spectrum(means, start, (sums(*share) / sizes[:, None]).T)
+                of_set = sums[first : first + count]
+                object_spectra[name] = _spectrum(means, start, (of_set / sizes[:, None]).T)
+            first += count
         statistics = [image_name]
         for scale in range(1, scales + 1):
             feature = self.granularity_feature(scale, image_name)

@@ -11,7 +11,7 @@ import centrosome.threshold
 import numpy
 import scipy.linalg
 
-from platewise_kernels import quality
+from platewise_kernels import quality, selection
 from platewise_kernels.inputs import plain_pixels
 
 PREFIX = builtin.C_IMAGE_QUALITY
@@ -104,14 +104,14 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
             return super().run_intensity_measurement(image_name, workspace)
         pixels = workspace.image_set.get_image(image_name, must_be_grayscale=True).pixel_data
         total = numpy.sum(pixels)
-        median = quality.median(pixels)
+        median = selection.median(pixels)
         for feature, value in (
             (builtin.F_TOTAL_AREA, pixels.size),
             (builtin.F_TOTAL_INTENSITY, total),
             (builtin.F_MEAN_INTENSITY, total / float(pixels.size)),
             (builtin.F_MEDIAN_INTENSITY, median),
             (builtin.F_STD_INTENSITY, numpy.std(pixels)),
-            (builtin.F_MAD_INTENSITY, quality.median(pixels, median)),
+            (builtin.F_MAD_INTENSITY, selection.median(pixels, median)),
             (builtin.F_MAX_INTENSITY, numpy.max(pixels)),
             (builtin.F_MIN_INTENSITY, numpy.min(pixels)),
         ):

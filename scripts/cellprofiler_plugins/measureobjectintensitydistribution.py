@@ -6,12 +6,11 @@ overlapping objects and a shown window are left to the built-in module.
 """
 
 import cellprofiler.modules.measureobjectintensitydistribution as builtin
-import centrosome.cpmorphology
 import numpy
 
 from platewise_kernels import radial
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import bounding_boxes
+from platewise_kernels.pixels import bounding_boxes, last_places
 
 
 class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribution):
@@ -86,13 +85,13 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
 class Layout:
     """Which ring and which wedge of which object each pixel belongs to."""
 
-    def __init__(self, labels, normalized, centers, good, bin_count):
+    def __init__(self, labels, positions, normalized, centers, bin_count):
         self.count = int(labels.max())
         self.ring_count = bin_count + 1
-        i, j = numpy.nonzero(good)
-        self.positions = i * labels.shape[1] + j
-        self.owners = labels[i, j].astype(numpy.int32) - 1
-        rings = (normalized[i, j] * bin_count).astype(int)
+        self.positions = positions
+        i, j = numpy.divmod(positions, labels.shape[1])
+        self.owners = labels.ravel()[positions].astype(numpy.int32) - 1
+        rings = (normalized * bin_count).astype(int)
         self.rings = numpy.minimum(rings, bin_count).astype(numpy.int32)
         di = i - centers[0][self.owners]
         dj = j - centers[1][self.owners]
@@ -120,7 +119,7 @@ class Layout:
 
 
 def _distances(objects, shape, bin_count_settings):
-    """Labels, normalized distance from the centre, centres, and the pixels a centre reaches."""
+    """Labels, the pixels that a centre reaches, their normalized distances from it, and the centres."""
     labels = plain_labels(objects, shape)
     if labels is None or labels.max() == 0:
         return None
@@ -128,11 +127,13 @@ def _distances(objects, shape, bin_count_settings):
     to_edge = radial.distance_to_edge(labels, bounds, False)
     if not numpy.isfinite(to_edge).all():
         return None
-    centers = centrosome.cpmorphology.maximum_position_of_labels(to_edge, labels, objects.indices)
-    from_center = radial.distance_from_seeds(labels, bounds, centers)
-    good = from_center >= 0
+    places = last_places(numpy.argsort(to_edge, axis=None), labels.ravel(), int(labels.max()))
+    centers = numpy.array(numpy.divmod(places, shape[1]))
+    from_center = radial.distance_from_seeds(labels, bounds, centers).ravel()
+    positions = numpy.flatnonzero(from_center >= 0)
+    from_center, to_edge = from_center[positions], to_edge.ravel()[positions]
     if bin_count_settings.wants_scaled.value:
         normalized = from_center / (from_center + to_edge + 0.001)
     else:
         normalized = from_center / bin_count_settings.maximum_radius.value
-    return labels, normalized, centers, good
+    return labels, positions, normalized, centers

@@ -1,22 +1,21 @@
-"""MeasureObjectNeighbors, with CellProfiler's settings and numbers, with faster boxes and centres.
+"""MeasureObjectNeighbors, with CellProfiler's settings and numbers, with faster steps on the way.
 
-The built-in module runs as it is. Only where it asks for the centres and the boxes of all objects,
-which it does by sorting and summing arrays of the image's size, one pass over the labels answers
-(`platewise_kernels.pixels`): both are sums and extremes of whole numbers, so nothing is rounded.
+The built-in module runs as it is. Only where it asks for all objects' centres, boxes, sizes and outlines,
+which it does by sorting and summing arrays of the image's size, and where it dilates an object, one pass
+over the labels answers (`platewise_kernels.stand_ins`): all are counts, sums and extremes of whole
+numbers, so nothing is rounded.
 """
-
-from contextlib import contextmanager
 
 import cellprofiler.modules.measureobjectneighbors as builtin
 import numpy
 import scipy.ndimage
-import scipy.signal
 
+from platewise_kernels import labels, stand_ins
 from platewise_kernels.pixels import bounding_boxes, coordinate_sums
 
 
 class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
-    """CellProfiler's MeasureObjectNeighbors with faster boxes and centres."""
+    """CellProfiler's MeasureObjectNeighbors with faster steps."""
 
     def run(self, workspace):
         """Measure the neighbours of an object set."""
@@ -24,19 +23,16 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
         if len(objects.shape) != 2:
             super().run(workspace)
             return
-        with faster_helpers():
+        ndimage = stand_ins.Instead(
+            scipy.ndimage, extrema=extrema, sum=labels.total, binary_dilation=labels.binary_dilation
+        )
+        with stand_ins.standing_in(
+            *stand_ins.OBJECTS,
+            (builtin, "scipy", stand_ins.Instead(scipy, ndimage=ndimage)),
+            (builtin, "centers_of_labels", centers_of_labels),
+            (builtin, "outline", labels.outline),
+        ):
             super().run(workspace)
-
-
-@contextmanager
-def faster_helpers():
-    """Let the built-in module call `centers_of_labels` and `Ndimage.extrema` while the block runs."""
-    originals = builtin.centers_of_labels, builtin.scipy
-    builtin.centers_of_labels, builtin.scipy = centers_of_labels, Scipy
-    try:
-        yield
-    finally:
-        builtin.centers_of_labels, builtin.scipy = originals
 
 
 def centers_of_labels(labels):
@@ -49,27 +45,17 @@ def centers_of_labels(labels):
         return numpy.array([sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]])
 
 
-class Ndimage:
-    """scipy.ndimage with an `extrema` that knows pixel coordinates when it sees them."""
+def extrema(values, labels, index):
+    """scipy.ndimage.extrema, of pixel coordinates without the places.
 
-    def __getattr__(self, name):
-        return getattr(scipy.ndimage, name)
-
-    def extrema(self, values, labels, index):
-        """Least and greatest value of each object (and their places, for other than coordinates)."""
-        axis = _coordinate_axis(values)
-        if axis is None or labels.shape != values.shape:
-            return scipy.ndimage.extrema(values, labels, index)
-        bounds = bounding_boxes(numpy.ascontiguousarray(labels, numpy.int32), int(labels.max()))
-        bounds = numpy.where(bounds[:, 2:3] < 0, 0, bounds)[numpy.asarray(index)]
-        return bounds[:, axis], bounds[:, axis + 2], None, None
-
-
-class Scipy:
-    """The parts of scipy that the built-in module uses."""
-
-    ndimage = Ndimage()
-    signal = scipy.signal
+    Least and greatest value of each object (and their places, for other than coordinates).
+    """
+    axis = _coordinate_axis(values)
+    if axis is None or labels.shape != values.shape:
+        return scipy.ndimage.extrema(values, labels, index)
+    bounds = bounding_boxes(numpy.ascontiguousarray(labels, numpy.int32), int(labels.max()))
+    bounds = numpy.where(bounds[:, 2:3] < 0, 0, bounds)[numpy.asarray(index)]
+    return bounds[:, axis], bounds[:, axis + 2], None, None
 
 
 def _coordinate_axis(values):

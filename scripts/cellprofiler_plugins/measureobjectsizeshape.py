@@ -1,7 +1,10 @@
-"""MeasureObjectSizeShape, with CellProfiler's settings and numbers, with faster Zernike moments.
+"""MeasureObjectSizeShape, with CellProfiler's settings and numbers, object by object in compiled passes.
 
-The Zernike polynomials are summed in one pass over the objects' pixels
-(`platewise_kernels.shape`) instead of one array of the image's size for each polynomial.
+What skimage's regionprops asks of each object in turn (perimeter, Euler number, convex hull, distances) is
+counted in one pass (`platewise_kernels.shape`), and so are the Zernike polynomials, which the built-in
+module sums over an array of the image's size for each; an object set's hulls are found once. Volumes,
+overlapping objects, missing labels and the advanced features are left to the built-in module, but for
+the Zernikes.
 """
 
 import cellprofiler.modules.measureobjectsizeshape as builtin
@@ -9,38 +12,104 @@ import centrosome.cpmorphology
 import centrosome.zernike
 import numpy
 
-from platewise_kernels import shape
+from platewise_kernels import labels as kernels
+from platewise_kernels import shape, stand_ins
 from platewise_kernels.inputs import plain_labels
 from platewise_kernels.pixels import ObjectPixels
 
 
 class MeasureObjectSizeShape(builtin.MeasureObjectSizeShape):
-    """CellProfiler's MeasureObjectSizeShape with faster Zernike moments."""
+    """CellProfiler's MeasureObjectSizeShape with faster measurements."""
+
+    def run(self, workspace):
+        """Measure all object sets."""
+        with stand_ins.standing_in(*stand_ins.OBJECTS):
+            super().run(workspace)
 
     def analyze_objects(self, objects, desired_properties):
         """All shape features of an object set by name, in the built-in module's order."""
         labels = plain_labels(objects, objects.segmented.shape)
-        if labels is None or not self.calculate_zernikes.value:
+        if labels is None:
             return super().analyze_objects(objects, desired_properties)
-        self.calculate_zernikes.value = False
-        try:
-            features = super().analyze_objects(objects, desired_properties)
-        finally:
-            self.calculate_zernikes.value = True
-        numbers = self.get_zernike_numbers()
-        for number, values in zip(numbers, zernikes(numbers, labels, objects.indices).T):
-            features[self.get_zernike_name(number)] = values
+        count = len(objects.indices)
+        pixels = ObjectPixels(labels)
+        complete = count > 0 and (numpy.diff(pixels.starts) > 0).all()
+        if complete and not self.calculate_advanced.value:
+            hull = convex_hull(labels, objects.indices)
+            features = plain_features(labels, hull, objects.indices)
+        else:
+            hull = None
+            features = self._features_without_zernikes(objects, desired_properties)
+        if self.calculate_zernikes.value:
+            numbers = self.get_zernike_numbers()
+            values = zernikes(numbers, labels, pixels, hull, objects.indices)
+            features.update(zip(map(self.get_zernike_name, numbers), values.T))
         return features
 
+    def _features_without_zernikes(self, objects, desired_properties):
+        wanted = self.calculate_zernikes.value
+        self.calculate_zernikes.value = False
+        try:
+            return super().analyze_objects(objects, desired_properties)
+        finally:
+            self.calculate_zernikes.value = wanted
 
-def zernikes(numbers, labels, indices):
+
+def convex_hull(labels, indices):
+    """centrosome's convex hull of each object, of the pixels of its outline."""
+    outline = kernels.outlined(labels)
+    rows, columns = numpy.nonzero(outline)
+    points = numpy.column_stack([rows, columns, outline[rows, columns]])
+    return centrosome.cpmorphology.convex_hull_ijv(points, indices)
+
+
+def plain_features(labels, hull, indices):
+    """The features without Zernikes and advanced ones, in the built-in module's order."""
+    found = shape.properties(labels)
+    area, perimeter = found["area"], found["perimeter"]
+    greatest, mean, median = shape.radii(labels, shape.bounding_boxes(labels, area.size))
+    least_feret, greatest_feret = centrosome.cpmorphology.feret_diameter(*hull, indices)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        form_factor = 4.0 * numpy.pi * area / perimeter**2
+        compactness = perimeter**2 / numpy.maximum(4.0 * numpy.pi * area, 1)
+    return {
+        builtin.F_AREA: area,
+        builtin.F_PERIMETER: perimeter,
+        builtin.F_MAJOR_AXIS_LENGTH: found["major_axis_length"],
+        builtin.F_MINOR_AXIS_LENGTH: found["minor_axis_length"],
+        builtin.F_ECCENTRICITY: found["eccentricity"],
+        builtin.F_ORIENTATION: found["orientation"] * (180 / numpy.pi),
+        builtin.F_CENTER_X: found["centroid-1"],
+        builtin.F_CENTER_Y: found["centroid-0"],
+        builtin.F_BBOX_AREA: found["bbox_area"],
+        builtin.F_MIN_X: found["bbox-1"],
+        builtin.F_MAX_X: found["bbox-3"],
+        builtin.F_MIN_Y: found["bbox-0"],
+        builtin.F_MAX_Y: found["bbox-2"],
+        builtin.F_FORM_FACTOR: form_factor,
+        builtin.F_EXTENT: found["extent"],
+        builtin.F_SOLIDITY: found["solidity"],
+        builtin.F_COMPACTNESS: compactness,
+        builtin.F_EULER_NUMBER: found["euler_number"],
+        builtin.F_MAXIMUM_RADIUS: greatest,
+        builtin.F_MEAN_RADIUS: mean,
+        builtin.F_MEDIAN_RADIUS: median,
+        builtin.F_CONVEX_AREA: found["convex_area"],
+        builtin.F_MIN_FERET_DIAMETER: least_feret,
+        builtin.F_MAX_FERET_DIAMETER: greatest_feret,
+        builtin.F_EQUIVALENT_DIAMETER: found["equivalent_diameter"],
+    }
+
+
+def zernikes(numbers, labels, pixels, hull, indices):
     """Magnitude of each Zernike moment by the circle's area: objects x polynomials.
 
-    The same as centrosome.zernike.zernike, of which this is the definition.
+    The same as centrosome.zernike.zernike, of which this is the definition. `hull`: None to work it out.
     """
     numbers = numpy.array(numbers)
-    centers, radii = centrosome.cpmorphology.minimum_enclosing_circle(labels, indices)
-    pixels = ObjectPixels(labels)
+    centers, radii = centrosome.cpmorphology.minimum_enclosing_circle(
+        labels, indices, hull_and_point_count=hull
+    )
     real, imaginary = shape.zernike_sums(
         (pixels.positions // labels.shape[1]).astype(float),
         (pixels.positions % labels.shape[1]).astype(float),

@@ -70,20 +70,19 @@ class MeasureTexture(builtin.MeasureTexture):
 
     def _record(self, workspace, image_name, whole, objects):
         levels = f"{int(self.gray_levels.value):d}"
+        measurements = workspace.measurements
+        features = {
+            name: numpy.where(numpy.isfinite(found), found, 0)
+            for name, found in [("Image", whole), *objects.items()]
+            if found is not None
+        }
         for index, distance in enumerate(self._distances()):
-            for name, features in [("Image", whole), *objects.items()]:
-                if features is None:
-                    continue
-                for direction, of_direction in enumerate(features[index]):
-                    scale = f"{distance:d}_{direction:02d}"
+            for name, found in features.items():
+                for direction, of_direction in enumerate(found[index]):
+                    place = f"{image_name}_{distance:d}_{direction:02d}_{levels}"
                     for feature, value in zip(builtin.F_HARALICK, of_direction):
-                        column = "_".join([builtin.TEXTURE, feature, image_name, scale, levels])
-                        if name == "Image":
-                            value = value if numpy.isfinite(value) else 0
-                            workspace.measurements.add_image_measurement(column, value)
-                        else:
-                            value = numpy.where(numpy.isfinite(value), value, 0)
-                            workspace.add_measurement(name, column, value)
+                        column = f"{builtin.TEXTURE}_{feature}_{place}"
+                        measurements.add_measurement(name, column, value)
 
 
 def _regions(workspace, object_name, shape):

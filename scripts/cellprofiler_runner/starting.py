@@ -10,24 +10,90 @@ import importlib.machinery
 import importlib.util
 import logging
 import sys
+import types
 from pathlib import Path
 
 #: Imported by CellProfiler at its start, and used by few pipelines or none.
-RARELY_USED = {"boto3", "inflect", "matplotlib.pyplot", "pkg_resources", "scipy.io", "scipy.signal"}
+RARELY_USED = {
+    "boto3",
+    "docutils.core",
+    "imageio",
+    "inflect",
+    "matplotlib.pyplot",
+    "pkg_resources",
+    "scipy.io",
+    "scipy.optimize",
+    "scipy.signal",
+}
+#: Modules that skimage imports for the sake of the functions named, which few pipelines call.
+RARELY_CALLED = {
+    "skimage.measure.entropy": ("shannon_entropy",),
+    "skimage.restoration.deconvolution": ("wiener", "unsupervised_wiener", "richardson_lucy"),
+    "skimage.segmentation.slic_superpixels": ("slic",),
+}
 #: skimage.io's way to show images, for which it imports a plot library.
 SHOWING = "skimage.io._plugins.matplotlib_plugin"
 
 
-class OnUse(importlib.abc.MetaPathFinder):
-    """Finds the packages of `RARELY_USED`; their code runs at the first use of anything in them."""
+class Waiting(types.ModuleType):
+    """A module whose code runs when something in it is asked for that an import does not set."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self.__class__ = types.ModuleType
+        self.__spec__.loader.whole.exec_module(self)
+        return getattr(self, name)
+
+
+class OnUse(importlib.abc.Loader):
+    """Loads a module so that it waits (unlike importlib's LazyLoader, also through a second import)."""
+
+    def __init__(self, whole):
+        self.whole = whole
+
+    def create_module(self, spec):
+        """The module, as its own loader makes it."""
+        return self.whole.create_module(spec)
+
+    def exec_module(self, module):
+        """Let it wait."""
+        module.__class__ = Waiting
+
+
+class OnCall(OnUse):
+    """Loads a module that has some functions in it, and becomes whole when one is called."""
+
+    def __init__(self, whole, names):
+        super().__init__(whole)
+        self.names = names
+
+    def exec_module(self, module):
+        """Give it the functions."""
+
+        def calling(name):
+            def called(*arguments, **options):
+                if getattr(module, name) is called:
+                    self.whole.exec_module(module)
+                return getattr(module, name)(*arguments, **options)
+
+            return called
+
+        for name in self.names:
+            setattr(module, name, calling(name))
+
+
+class Later(importlib.abc.MetaPathFinder):
+    """Finds the modules of `RARELY_USED` and `RARELY_CALLED`."""
 
     def find_spec(self, name, path, target=None):
-        """The package's specification with a loader that waits."""
-        if name not in RARELY_USED:
+        """The module's specification with a loader that waits."""
+        if name not in RARELY_USED and name not in RARELY_CALLED:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
-            spec.loader = importlib.util.LazyLoader(spec.loader)
+            names = RARELY_CALLED.get(name)
+            spec.loader = OnCall(spec.loader, names) if names else OnUse(spec.loader)
         return spec
 
 
@@ -111,7 +177,7 @@ def command_lines_import():
 def start(plugins, temporary, output, data_file):
     """Set CellProfiler up as its command line does (-c -r --plugins-directory -t -o --data-file)."""
     global command_lines_import
-    sys.meta_path[:0] = [OnUse(), NothingToShow()]
+    sys.meta_path[:0] = [Later(), NothingToShow()]
     import numpy
 
     numpy.seterr(all="ignore")
@@ -133,7 +199,17 @@ def start(plugins, temporary, output, data_file):
 
     command_lines_import = modules.fill_modules
     modules.fill_modules = lambda: None
+    name_colour_maps()
     java_on_demand()
+
+
+def name_colour_maps():
+    """Name the colour maps to CellProfiler's settings without the plot library that it asks for them."""
+    import matplotlib.cm
+    from cellprofiler_core.setting.choice import _colormap
+
+    pyplot = types.SimpleNamespace(colormaps=lambda: sorted(matplotlib.colormaps))
+    _colormap.matplotlib = types.SimpleNamespace(pyplot=pyplot)
 
 
 def java_on_demand():

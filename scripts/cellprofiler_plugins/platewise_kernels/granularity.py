@@ -115,40 +115,37 @@ def find_root(zpar, node):
 
 
 @compiled
-def component_tree(order, rank):
+def component_tree(order, height, width):
     """Parent of each pixel in the max-tree; pixels are named by their rank, the root is 0.
 
-    `order`: flat pixel positions by increasing grey value; `rank`: the inverse, as an image.
+    `order`: flat pixel positions by increasing grey value, of an image of `height` x `width`. The
+    smaller of two components joins the larger one (union by size); the component's lowest pixel,
+    which is its node in the tree, is kept beside.
     """
-    height, width = rank.shape
-    size = order.size
-    parent = numpy.zeros(size, numpy.int32)
-    zpar = numpy.arange(size).astype(numpy.int32)
-    for node in range(size - 1, -1, -1):
-        i = order[node] // width
-        j = order[node] - i * width
-        for side in range(4):
-            if side == 0:
-                if i == 0:
-                    continue
-                other = rank[i - 1, j]
-            elif side == 1:
-                if j == 0:
-                    continue
-                other = rank[i, j - 1]
-            elif side == 2:
-                if j == width - 1:
-                    continue
-                other = rank[i, j + 1]
-            else:
-                if i == height - 1:
-                    continue
-                other = rank[i + 1, j]
-            if other > node:
-                root = find_root(zpar, other)
-                if root != node:
-                    parent[root] = node
-                    zpar[root] = node
+    stride = width + 2  # a border of pixels that belong to no component
+    forest = numpy.full((height + 2) * stride, -1, numpy.int32)
+    lowest = numpy.empty((height + 2) * stride, numpy.int32)
+    pixels = numpy.empty((height + 2) * stride, numpy.int32)
+    parent = numpy.zeros(order.size, numpy.int32)
+    for node in range(order.size - 1, -1, -1):
+        place = order[node] + 2 * (order[node] // width) + stride + 1
+        forest[place] = place
+        lowest[place] = node
+        pixels[place] = 1
+        root = place
+        for neighbour in (place - stride, place - 1, place + 1, place + stride):
+            if forest[neighbour] < 0:
+                continue
+            other = find_root(forest, neighbour)
+            if other == root:
+                continue
+            if lowest[other] != node:
+                parent[lowest[other]] = node
+            if pixels[other] > pixels[root]:
+                root, other = other, root
+            forest[other] = root
+            pixels[root] += pixels[other]
+            lowest[root] = node
     return parent
 
 
@@ -159,12 +156,12 @@ def spectrum_nodes(order, rank, scales):
     Returns `fits` (the largest diamond radius, up to `scales`, that fits into the node's component)
     and `jump` (the nearest enclosing node with a larger `fits`).
     """
-    parent = component_tree(order, rank)
+    height, width = rank.shape
+    parent = component_tree(order, height, width)
     size = order.size
     fits = numpy.zeros(size, numpy.int16)
     eroded = rank.copy()
     scratch = rank.copy()
-    height, width = rank.shape
     for scale in range(1, scales + 1):
         diamond_erosion(eroded, scratch)
         for i in range(height):
@@ -183,29 +180,75 @@ def spectrum_nodes(order, rank, scales):
 
 
 @compiled
-def spectrum_sums(values, fits, jump, scales, nodes, weights, starts):
-    """Weighted sums of all reconstructions over groups of pixels.
+def image_sums(values, fits, jump, scales):
+    """Sum of each reconstruction over the image. `values`: grey value by rank.
 
-    `values`: grey value by rank; `nodes`, `weights`: a group's pixels (by rank) and their weights,
-    group g from `starts[g]` to `starts[g + 1]`. Returns sums, groups x `scales`.
+    Every pixel has the value of the first node around it into which the scale's diamond fits. A
+    node's pixels, its own and those that jumped to it, go on to the next one together.
     """
-    groups = starts.size - 1
-    sums = numpy.zeros((groups, scales))
-    for group in range(groups):
-        for k in range(starts[group], starts[group + 1]):
-            node = nodes[k]
-            weight = weights[k]
-            scale = 0
-            while True:
-                last = fits[node]
-                add = weight * values[node]
-                while scale < last:
-                    sums[group, scale] += add
-                    scale += 1
-                if scale == scales:
-                    break
-                node = jump[node]
+    sums = numpy.zeros(scales)
+    pixels = numpy.ones(values.size)
+    for node in range(values.size - 1, -1, -1):
+        for scale in range(fits[node]):
+            sums[scale] += values[node]
+        if node > 0:
+            above = jump[node]
+            pixels[above] += pixels[node]
+            for scale in range(fits[node], fits[above]):
+                sums[scale] += pixels[node] * values[above]
     return sums
+
+
+@compiled
+def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, count):
+    """Weighted sums of all reconstructions over `count` objects, objects x `scales`.
+
+    `nodes`: the pixels (by rank) that count for any object; pixel k has the weights `starts[k]` to
+    `starts[k + 1]`, each for the object `owners` at the same place.
+    """
+    sums = numpy.zeros((count, scales))
+    value = numpy.empty(scales)
+    for k in range(nodes.size):
+        node = nodes[k]
+        scale = 0
+        while True:
+            while scale < fits[node]:
+                value[scale] = values[node]
+                scale += 1
+            if scale == scales:
+                break
+            node = jump[node]
+        for entry in range(starts[k], starts[k + 1]):
+            weight = weights[entry]
+            owner = owners[entry]
+            for scale in range(scales):
+                sums[owner, scale] += weight * value[scale]
+    return sums
+
+
+@compiled
+def by_pixel(positions, owners, weights, size):
+    """Weights of objects in the order of the pixels: the pixels that have any, starts, owners, weights.
+
+    `positions`: the flat pixel of each weight, out of `size` pixels.
+    """
+    ends = numpy.zeros(size + 1, numpy.int64)
+    for k in range(positions.size):
+        ends[positions[k] + 1] += 1
+    for pixel in range(size):
+        ends[pixel + 1] += ends[pixel]
+    used = numpy.flatnonzero(ends[1:] > ends[:-1]).astype(numpy.int32)
+    starts = numpy.empty(used.size + 1, numpy.int64)
+    starts[:-1] = ends[used]
+    starts[-1] = positions.size
+    sorted_owners = numpy.empty(positions.size, numpy.int32)
+    sorted_weights = numpy.empty(positions.size)
+    for k in range(positions.size):
+        place = ends[positions[k]]
+        ends[positions[k]] += 1
+        sorted_owners[place] = owners[k]
+        sorted_weights[place] = weights[k]
+    return used, starts, sorted_owners, sorted_weights
 
 
 @compiled

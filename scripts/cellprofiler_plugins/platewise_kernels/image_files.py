@@ -9,8 +9,11 @@ import io
 import re
 
 import numpy
-import PIL.Image
+import PIL.PngImagePlugin
+import PIL.TiffImagePlugin
 import tifffile
+
+from . import lzw
 
 #: Tags that leave the pixels alone: TIFF's own, Photoshop's, the notes of Harmony and Flex.
 PLAIN_TAGS = {
@@ -58,14 +61,42 @@ def _read_tiff(data, plane):
         scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
         dtype = numpy.dtype(page.dtype).newbyteorder("=")
         shape = page.shape
-    with PIL.Image.open(io.BytesIO(data)) as image:
-        image.seek(int(plane or 0))
-        pixels = numpy.array(image)
+        pixels = _decode_lzw(data, page)
+    if pixels is None:
+        with PIL.TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
+            image.seek(int(plane or 0))
+            pixels = numpy.array(image)
     if pixels.shape != shape or pixels.dtype.newbyteorder("=") != dtype:
         return None
     if scale is None:
         scale = numpy.iinfo(dtype).max
     return pixels, int(scale)
+
+
+def _decode_lzw(data, page):
+    """The pixels of a TIFF page in strips of LZW; None where it is no such page or a strip is not whole."""
+    if int(page.compression) != 5 or page.is_tiled or page.predictor not in (1, 2):
+        return None
+    height = page.shape[0]
+    rows = min(page.rowsperstrip or height, height)
+    dtype = numpy.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+    if len(page.dataoffsets) != -(-height // rows):
+        return None
+    everything = numpy.frombuffer(data, numpy.uint8)
+    pixels = numpy.empty(page.shape, dtype.newbyteorder("="))
+    for strip, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts)):
+        part = pixels[strip * rows : (strip + 1) * rows]
+        packed = everything[offset : offset + length]
+        # A strip begins with the code that clears the table; those of the old, reversed kind do not.
+        if packed.size < 2 or packed[0] != 0x80:
+            return None
+        decoded = numpy.empty(part.nbytes + lzw.SPARE, numpy.uint8)
+        if lzw.decode(packed, decoded) != part.nbytes:
+            return None
+        part[:] = decoded[: part.nbytes].view(dtype).reshape(part.shape)
+    if page.predictor == 2:
+        numpy.cumsum(pixels, axis=1, dtype=pixels.dtype, out=pixels)
+    return pixels
 
 
 def _is_plain(page):
@@ -103,8 +134,8 @@ def _is_special(tiff, page):
 
 
 def _read_png(data):
-    with PIL.Image.open(io.BytesIO(data)) as image:
-        if image.format != "PNG" or "transparency" in image.info or getattr(image, "n_frames", 1) > 1:
+    with PIL.PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
+        if "transparency" in image.info or getattr(image, "n_frames", 1) > 1:
             return None
         if image.mode not in ("L", "I", "I;16"):
             return None

@@ -12,6 +12,7 @@ import weakref
 
 import cellprofiler_core.measurement._measurements as measurements
 import numpy
+from cellprofiler_core.constants.measurement import EXPERIMENT, IMAGE, IMAGE_NUMBER, OBJECT_NUMBER
 from cellprofiler_core.utilities.hdf5_dict import HDF5Dict
 
 #: Bytes of numbers held before they are written out; keeps memory flat over a chunk's sites.
@@ -25,10 +26,26 @@ def install():
     measurements.HDF5Dict = MeasurementStore
 
 
+class HeldMeasurements(measurements.Measurements):
+    """CellProfiler's measurements with a short way into the store for the numbers of one site."""
+
+    def add_measurement(self, object_name, feature_name, data, image_set_number=None, data_type=None):
+        """Add the measurement of a site (or of several)."""
+        number = self.image_set_number if image_set_number is None else image_set_number
+        store = self.hdf5_dict
+        if (
+            data_type is not None
+            or not isinstance(store, MeasurementStore)
+            or not store.hold_numbers(object_name, feature_name, number, data)
+        ):
+            super().add_measurement(object_name, feature_name, data, image_set_number, data_type)
+
+
 class MeasurementStore(HDF5Dict):
     """CellProfiler's measurement file with a memory in front of it."""
 
     def __init__(self, hdf5_filename, *arguments, copy=None, **options):
+        self.features_in_file = {}
         self.held = {}
         self.held_bytes = 0
         self.types = {}
@@ -52,8 +69,36 @@ class MeasurementStore(HDF5Dict):
             self.write_feature(object_name, feature_name)
             self._forget(object_name, feature_name)
             super().__setitem__(key, values)
+            self.features_in_file.pop(object_name, None)
             return
         self._hold((object_name, feature_name), number, vector)
+
+    def hold_numbers(self, object_name, feature_name, number, data):
+        """Hold a number of an image or the numbers of its objects, if that is all there is to do.
+
+        That is where the site and its objects are known, which their first measurements see to. Gives
+        whether it was done; if not, CellProfiler's own way does it.
+        """
+        if object_name == EXPERIMENT or feature_name in (IMAGE_NUMBER, OBJECT_NUMBER):
+            return False
+        if object_name != IMAGE:
+            vector = data
+        elif type(data) in (int, float) or isinstance(data, (numpy.integer, numpy.floating)):
+            vector = numpy.array([data])
+        else:
+            return False
+        if type(vector) is not numpy.ndarray or vector.ndim != 1 or vector.dtype.kind not in "iuf":
+            return False
+        if not numpy.isscalar(number) or number not in self.get_indices(IMAGE, IMAGE_NUMBER):
+            return False
+        if object_name != IMAGE:
+            objects = self.held.get((object_name, OBJECT_NUMBER), {}).get(number)
+            if objects is None or objects.size != vector.size:
+                return False
+        if not self._takes((object_name, feature_name)):
+            return False
+        self._hold((object_name, feature_name), int(number), vector.copy())
+        return True
 
     def _takes(self, name):
         """Whether a feature's numbers are held here: it is new, or was held before."""
@@ -62,9 +107,12 @@ class MeasurementStore(HDF5Dict):
     def _in_file(self, object_name, feature_name):
         if (object_name, feature_name) in self.types:
             return (object_name, feature_name) in self.written
-        return (object_name, feature_name) in self.indices or (
-            object_name in self.top_group and feature_name in self.top_group[object_name]
-        )
+        if (object_name, feature_name) in self.indices:
+            return True
+        if object_name not in self.features_in_file:
+            known = super().second_level_names(object_name) if object_name in self.top_group else []
+            self.features_in_file[object_name] = set(known)
+        return feature_name in self.features_in_file[object_name]
 
     def _hold(self, name, number, vector):
         kind = self.types.get(name)
@@ -72,7 +120,7 @@ class MeasurementStore(HDF5Dict):
             # As in the file: the first numbers decide on the type, whole numbers give way to others.
             if kind is None or (kind.kind in "iu" and vector.dtype.kind == "f"):
                 kind = self.types[name] = vector.dtype
-            vector = vector.astype(kind)
+            vector = vector.astype(kind, copy=False)
         else:
             self.types.setdefault(name, None)
         sites = self.held.setdefault(name, {})
@@ -104,6 +152,7 @@ class MeasurementStore(HDF5Dict):
         if len(key) == 2:
             self._forget(*key)
         super().__delitem__(key)
+        self.features_in_file.pop(key[0], None)
 
     def _forget(self, object_name, feature_name):
         self.types.pop((object_name, feature_name), None)
@@ -118,6 +167,7 @@ class MeasurementStore(HDF5Dict):
         numbers = numpy.array(list(sites))
         super().__setitem__((object_name, feature_name, numbers), list(sites.values()))
         self.written.add((object_name, feature_name))
+        self.features_in_file.pop(object_name, None)
 
     def write_out(self):
         """Write all numbers to the file."""
@@ -136,11 +186,13 @@ class MeasurementStore(HDF5Dict):
         self.write_feature(object_name, feature_name)
         self._forget(object_name, feature_name)
         super().add_all(object_name, feature_name, *arguments, **options)
+        self.features_in_file.pop(object_name, None)
 
     def add_feature(self, object_name, feature_name):
         """Announce a feature without numbers."""
         if (object_name, feature_name) not in self.held:
             super().add_feature(object_name, feature_name)
+            self.features_in_file.pop(object_name, None)
 
     def has_object(self, object_name):
         """Whether an object has features."""
@@ -185,6 +237,7 @@ class MeasurementStore(HDF5Dict):
         """Renumber the sites of a feature."""
         self.write_feature(object_name, feature_name)
         super().reorder(object_name, feature_name, image_numbers)
+        self.features_in_file.pop(object_name, None)
 
     def clear(self):
         """Forget all measurements."""
@@ -193,6 +246,7 @@ class MeasurementStore(HDF5Dict):
         self.written.clear()
         self.held_bytes = 0
         super().clear()
+        self.features_in_file.clear()
 
     def flush(self):
         """Bring the file up to date, unless it is a temporary one that nobody reads."""

@@ -57,6 +57,27 @@ def sorted_by_object(values, order, owners, starts):
 
 
 @compiled
+def last_places(order, labels, count):
+    """The last pixel of each label 1..`count` in an order of all pixels; pixel 0 for a label that is absent.
+
+    Of the pixels that share an object's maximum SciPy's maximum_position takes the one that comes last when
+    NumPy sorts the whole image, so which one depends on all pixels.
+    """
+    places = numpy.zeros(count, numpy.int64)
+    missing = count
+    found = numpy.zeros(count, numpy.bool_)
+    for k in range(order.size - 1, -1, -1):
+        label = labels[order[k]]
+        if label > 0 and not found[label - 1]:
+            found[label - 1] = True
+            places[label - 1] = order[k]
+            missing -= 1
+            if missing == 0:
+                break
+    return places
+
+
+@compiled
 def bounding_boxes(labels, count):
     """First row, first column, last row, last column of labels 0..`count` (last -1 if absent)."""
     bounds = numpy.empty((count + 1, 4), numpy.int64)

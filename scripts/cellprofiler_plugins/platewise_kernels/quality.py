@@ -1,4 +1,4 @@
-"""Image quality: medians, focus of tiles, co-occurrence of neighbours, power by radius, Otsu's scores.
+"""Image quality: focus of tiles, co-occurrence of neighbours, power by radius, Otsu's scores.
 
 The definitions are those of CellProfiler's MeasureImageQuality and of centrosome (haralick,
 radial_power_spectrum, otsu); sums are added up in their order and type.
@@ -10,76 +10,39 @@ from centrosome.threshold import inverse_log_transform, log_transform
 
 from .compiled import compiled
 from .ranking import value_order
+from .selection import median
 
 #: Grey levels that centrosome.haralick reduces an image to.
 LEVELS = 8
 
 
 @compiled
-def middle_values(values, center, deviation):
-    """The two middle ones of float32 `values` (or of their distances from `center`) in order.
+def tile_sums(image, row_tiles, column_starts, rows):
+    """Mean and sum of squared distances from it, in each of `rows` x columns tiles, and pixel counts.
 
-    The bit patterns of floats that are not negative sort like the floats: one count of the upper
-    16 bits, one of the lower. None of what is counted may be negative.
+    `row_tiles`: tile number of each row of the image; `column_starts`: where each column of tiles starts, and
+    the image's width.
     """
-    counts = numpy.zeros(1 << 16, numpy.int64)
-    pair = numpy.zeros(1, numpy.float32)
-    bits = pair.view(numpy.uint32)
-    rank = values.size // 2
-    upper = 0
-    for lower in range(2):
-        counts[:] = 0
-        for k in range(values.size):
-            pair[0] = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
-            if lower == 0:
-                counts[bits[0] >> 16] += 1
-            elif bits[0] >> 16 == upper:
-                counts[bits[0] & 0xFFFF] += 1
-        place = 0
-        while rank >= counts[place]:
-            rank -= counts[place]
-            place += 1
-        if lower == 0:
-            upper = place
-    bits[0] = (upper << 16) | place
-    high = pair[0]
-    low = high
-    if rank == 0:  # the first of its value: the one before it is the largest below
-        low = -numpy.float32(numpy.inf)
-        for k in range(values.size):
-            value = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
-            if value < high:
-                low = max(low, value)
-    return low, high
-
-
-def median(pixels, center=None):
-    """numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
-    if pixels.dtype != numpy.float32 or (center is None and pixels.min() < 0):
-        return numpy.median(pixels if center is None else numpy.abs(pixels - center))
-    deviation = center is not None
-    low, high = middle_values(pixels.ravel(), numpy.float32(center if deviation else 0), deviation)
-    return numpy.mean(numpy.array([high] if pixels.size % 2 else [low, high], numpy.float32))
-
-
-@compiled
-def tile_sums(image, row_tiles, column_tiles, rows, columns):
-    """Mean and sum of squared distances from it, in each of `rows` x `columns` tiles, and pixel counts.
-
-    `row_tiles`, `column_tiles`: tile number of each row and column of the image.
-    """
+    columns = column_starts.size - 1
     means = numpy.zeros((rows, columns))
     squares = numpy.zeros((rows, columns))
     counts = numpy.zeros((rows, columns))
     for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            means[row_tiles[i], column_tiles[j]] += image[i, j]
-            counts[row_tiles[i], column_tiles[j]] += 1.0
+        for tile in range(columns):
+            total = 0.0
+            for j in range(column_starts[tile], column_starts[tile + 1]):
+                total += image[i, j]
+            means[row_tiles[i], tile] += total
+            counts[row_tiles[i], tile] += column_starts[tile + 1] - column_starts[tile]
     means /= counts
     for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            away = image[i, j] - means[row_tiles[i], column_tiles[j]]
-            squares[row_tiles[i], column_tiles[j]] += away * away
+        for tile in range(columns):
+            mean = means[row_tiles[i], tile]
+            total = 0.0
+            for j in range(column_starts[tile], column_starts[tile + 1]):
+                away = image[i, j] - mean
+                total += away * away
+            squares[row_tiles[i], tile] += total
     return means.ravel(), squares.ravel(), counts.ravel()
 
 
@@ -90,7 +53,8 @@ def local_focus_score(image, scale):
         (numpy.arange(length).astype(float) * float(number) / float(length)).astype(int)
         for length, number in zip(image.shape, tiles)
     ]
-    means, squares, counts = tile_sums(image, *numbers, *tiles)
+    column_starts = numpy.searchsorted(numbers[1], numpy.arange(tiles[1] + 1))
+    means, squares, counts = tile_sums(image, numbers[0], column_starts, tiles[0])
     lit = (means != 0) & ~numpy.isnan(means)
     if not lit.any():
         return 0
@@ -115,11 +79,18 @@ def grey_levels(image, low, width):
 @compiled
 def level_pairs(levels, distance):
     """How often each grey level (row) has each other (column) `distance` pixels to its right."""
-    pairs = numpy.zeros((LEVELS, LEVELS))
+    # Two tables that take turns: to raise the same count again is to wait for the last time.
+    pairs = numpy.zeros((2, LEVELS * LEVELS), numpy.int64)
+    half = (levels.shape[1] - distance) // 2
     for i in range(levels.shape[0]):
-        for j in range(levels.shape[1] - distance):
-            pairs[levels[i, j], levels[i, j + distance]] += 1.0
-    return pairs
+        line = levels[i]
+        for j in range(half):
+            pairs[0, numpy.int64(line[j]) * LEVELS + line[j + distance]] += 1
+            k = j + half
+            pairs[1, numpy.int64(line[k]) * LEVELS + line[k + distance]] += 1
+        for j in range(2 * half, levels.shape[1] - distance):
+            pairs[0, numpy.int64(line[j]) * LEVELS + line[j + distance]] += 1
+    return (pairs[0] + pairs[1]).astype(numpy.float64).reshape((LEVELS, LEVELS))
 
 
 def correlation(levels, distance):

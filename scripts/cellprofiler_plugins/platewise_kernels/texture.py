@@ -189,20 +189,49 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
 
 
 @compiled
+def count_pairs(image, dy, dx, levels, one, two, three, four):
+    """Count the pairs of grey levels (`dy`, `dx`) apart in an image, into four tables that are to be summed.
+
+    Four stretches of each row take turns, each with a table of its own: to raise the same count again is
+    to wait for the last time. Unsigned numbers spare a look whether a place is counted from the end.
+    """
+    height, width = image.shape
+    first = max(0, -dx)
+    size = min(width, width - dx) - first
+    quarter = size // 4
+    wide = numpy.uint64(levels)
+    for i in range(height - dy):
+        left = image[i, first:]
+        right = image[i + dy, first + dx :]
+        for j in range(quarter):
+            one[numpy.uint64(left[j]) * wide + numpy.uint64(right[j])] += 1
+            k = j + quarter
+            two[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
+            k += quarter
+            three[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
+            k += quarter
+            four[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
+        for j in range(4 * quarter, size):
+            one[numpy.uint64(left[j]) * wide + numpy.uint64(right[j])] += 1
+
+
+@compiled
 def image_textures(image, distances, directions, logs):
     """Features of a whole uint8 image: distances x directions x 13; NaN without a pair."""
     out = numpy.empty((distances.size, directions.shape[0], 13))
-    height, width = image.shape
     levels = int(image.max()) + 1
+    tables = numpy.zeros((4, levels * levels), numpy.int32)
     counts = numpy.zeros(levels * levels, numpy.int32)
     touched = numpy.empty(levels * levels, numpy.int32)
     for d in range(distances.size):
         for direction in range(directions.shape[0]):
             dy = directions[direction, 0] * distances[d]
             dx = directions[direction, 1] * distances[d]
-            for i in range(height - dy):
-                for j in range(max(0, -dx), min(width, width - dx)):
-                    counts[numpy.int64(image[i, j]) * levels + image[i + dy, j + dx]] += 1
+            count_pairs(image, dy, dx, levels, tables[0], tables[1], tables[2], tables[3])
+            for entry in range(levels * levels):
+                for table in range(4):
+                    counts[entry] += tables[table, entry]
+                    tables[table, entry] = 0
             used = 0
             for low in range(levels):
                 for high in range(low, levels):

@@ -1,0 +1,258 @@
+"""Label matrices in one pass: which labels occur, where they touch, overlap, have their edges and centres.
+
+Everything here is counted in whole numbers, so nothing is rounded. Each function stands for one of NumPy,
+SciPy, centrosome or CellProfiler (`platewise_kernels.stand_ins` puts it in its place) and asks that one for
+whatever is not a plain 2-D matrix of whole numbers.
+"""
+
+import centrosome.cpmorphology
+import centrosome.outline
+import numpy
+import scipy.ndimage
+from centrosome._cpmorphology2 import fill_labeled_holes_loop
+
+from .compiled import compiled
+from .pixels import coordinate_sums
+from .radial import distance_to_edge
+
+#: Labels above this are not looked up in a table.
+HIGHEST = 1 << 22
+
+
+def is_plain(labels):
+    """Whether `labels` is a 2-D matrix of whole numbers from 0 on that are not too large."""
+    return (
+        labels.ndim == 2
+        and labels.size > 0
+        and labels.dtype.kind in "iu"
+        and labels.min() >= 0
+        and labels.max() < HIGHEST
+    )
+
+
+@compiled
+def occurring(labels, count):
+    """Whether each of 0..`count` occurs."""
+    found = numpy.zeros(count + 1, numpy.bool_)
+    for k in range(labels.size):
+        found[labels[k]] = True
+    return found
+
+
+def unique(values, *arguments, **options):
+    """numpy.unique of a label matrix (of any number of axes)."""
+    plain = not arguments and not options and isinstance(values, numpy.ndarray) and values.size > 0
+    if not plain or values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= HIGHEST:
+        return numpy.unique(values, *arguments, **options)
+    found = occurring(numpy.ascontiguousarray(values).ravel(), int(values.max()))
+    return numpy.flatnonzero(found).astype(values.dtype)
+
+
+@compiled
+def outlined(labels):
+    """The labels at pixels with a neighbour (of eight) of another label, or at the border; else 0."""
+    height, width = labels.shape
+    out = numpy.zeros((height, width), labels.dtype)
+    for i in range(height):
+        for j in range(width):
+            label = labels[i, j]
+            if label == 0:
+                continue
+            if i == 0 or j == 0 or i == height - 1 or j == width - 1:
+                out[i, j] = label
+                continue
+            for k in range(j - 1, j + 2):
+                if labels[i - 1, k] != label or labels[i, k] != label or labels[i + 1, k] != label:
+                    out[i, j] = label
+                    break
+    return out
+
+
+def outline(labels):
+    """centrosome.outline.outline."""
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        return centrosome.outline.outline(labels)
+    return outlined(numpy.ascontiguousarray(labels))
+
+
+def center_of_mass(values, labels=None, index=None):
+    """scipy.ndimage.center_of_mass, of objects that weigh the same everywhere."""
+    plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
+    if not plain or values.shape != labels.shape or not (values == 1).all():
+        return scipy.ndimage.center_of_mass(values, labels, index)
+    index = numpy.asarray(index)
+    highest = int(labels.max())
+    if index.min() < 1 or index.max() > highest:
+        return scipy.ndimage.center_of_mass(values, labels, index)
+    sums = coordinate_sums(numpy.ascontiguousarray(labels), highest)[index].astype(float)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        return list(zip(sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]))
+
+
+@compiled
+def sizes(labels, count):
+    """Number of pixels of labels 0..`count`."""
+    found = numpy.zeros(count + 1, numpy.int64)
+    for k in range(labels.size):
+        found[labels[k]] += 1
+    return found
+
+
+def total(values, labels=None, index=None):
+    """scipy.ndimage.sum, of ones."""
+    plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
+    if not plain or numpy.shape(values) != labels.shape or not (values == 1).all():
+        return scipy.ndimage.sum(values, labels, index)
+    index = numpy.asarray(index)
+    if index.min() < 0:
+        return scipy.ndimage.sum(values, labels, index)
+    count = max(int(labels.max()), int(index.max()))
+    return sizes(numpy.ascontiguousarray(labels).ravel(), count)[index].astype(float)
+
+
+@compiled
+def dilated(image, reach):
+    """Dilation by a mask that is symmetric, each of its rows one run around the middle.
+
+    `reach`: how far the mask's row extends to both sides; -1 for a row without a pixel. Whether a pixel lies
+    that near in a row of the image is looked up in the row's running count.
+    """
+    height, width = image.shape
+    tall = reach.size // 2
+    out = numpy.zeros((height, width), numpy.bool_)
+    count = numpy.zeros(width + 1, numpy.int32)
+    for i in range(height):
+        for j in range(width):
+            count[j + 1] = count[j] + image[i, j]
+        if count[width] == 0:
+            continue
+        for row in range(reach.size):
+            to = i + row - tall
+            side = reach[row]
+            if side < 0 or not 0 <= to < height:
+                continue
+            line = out[to]
+            for j in range(width):
+                line[j] |= count[min(width, j + side + 1)] > count[max(0, j - side)]
+    return out
+
+
+def rows_reach(mask):
+    """`reach` of `dilated` for a mask, or None if its rows are not runs around the middle."""
+    if mask.ndim != 2 or min(mask.shape) == 0 or mask.shape[0] % 2 == 0 or mask.shape[1] % 2 == 0:
+        return None
+    mask = mask != 0
+    if (mask != mask[::-1, ::-1]).any() or (mask != mask[:, ::-1]).any():
+        return None
+    width = mask.sum(1)
+    reach = numpy.where(width > 0, width // 2, -1)
+    offsets = abs(numpy.arange(mask.shape[1]) - mask.shape[1] // 2)
+    return reach if (mask == (offsets <= reach[:, None])).all() else None
+
+
+def binary_dilation(image, structure=None, *arguments, **options):
+    """scipy.ndimage.binary_dilation by a disk and the like."""
+    plain = not arguments and not options and structure is not None and image.ndim == 2
+    reach = rows_reach(structure) if plain and image.dtype == bool and image.size > 0 else None
+    if reach is None:
+        return scipy.ndimage.binary_dilation(image, structure, *arguments, **options)
+    return dilated(image, reach)
+
+
+@compiled
+def overlaps(first, second, first_count, second_count):
+    """Number of pixels of each pair of labels, 0 left out: (`first_count` + 1) x (`second_count` + 1)."""
+    counts = numpy.zeros((first_count + 1, second_count + 1))
+    for k in range(first.size):
+        if first[k] > 0 and second[k] > 0:
+            counts[first[k], second[k]] += 1.0
+    return counts
+
+
+@compiled
+def touching(labels, count):
+    """Pairs of labels that lie side by side or one above the other, lower label * (`count` + 1) + higher.
+
+    A pair that was met just before is left out; others may be there several times.
+    """
+    height, width = labels.shape
+    size = 1024
+    pairs = numpy.empty(size, numpy.int64)
+    used = 0
+    last = numpy.full(2, -1, numpy.int64)
+    for i in range(height):
+        for j in range(width):
+            for side in range(2):
+                if side == 0 and j + 1 < width:
+                    other = labels[i, j + 1]
+                elif side == 1 and i + 1 < height:
+                    other = labels[i + 1, j]
+                else:
+                    continue
+                label = labels[i, j]
+                if label == other:
+                    continue
+                pair = min(label, other) * (count + 1) + max(label, other)
+                if pair == last[side]:
+                    continue
+                last[side] = pair
+                if used == size:
+                    longer = numpy.empty(2 * size, numpy.int64)
+                    longer[:size] = pairs
+                    pairs = longer
+                    size *= 2
+                pairs[used] = pair
+                used += 1
+    return pairs[:used]
+
+
+def fill_labeled_holes(labels, mask=None, size_fn=None):
+    """centrosome.cpmorphology.fill_labeled_holes.
+
+    A hole is a region, of background or of objects, all of whose ways to the border lead through one and
+    the same object. The regions that touch are found in one pass; how the holes follow from them is
+    centrosome's own loop.
+    """
+    plain = labels.ndim == 2 and labels.size > 0 and labels.dtype.kind in "biu"
+    if not plain or size_fn is not None or (labels.dtype.kind != "b" and not is_plain(labels)):
+        return centrosome.cpmorphology.fill_labeled_holes(labels, mask=mask, size_fn=size_fn)
+    regions = labels.astype(numpy.int64)
+    background, background_count = scipy.ndimage.label(
+        (labels == 0) if mask is None else (labels == 0) & mask
+    )
+    count = int(regions.max())
+    last = count + background_count + 1
+    inside = background > 0
+    regions[inside] = background[inside] + (count + 1)
+    open_regions = unique(numpy.concatenate([regions[0], regions[:, 0], regions[-1], regions[:, -1]])[None])
+    open_regions = open_regions[open_regions != 0]
+    is_open = numpy.zeros(last + 1, numpy.uint8)
+    is_open[open_regions] = 1
+    around = numpy.zeros(last + 1, numpy.uint32)
+    pairs = numpy.unique(touching(regions, last))
+    if pairs.size:
+        low, high = numpy.divmod(pairs, last + 1)
+        ends = numpy.concatenate([low, high]), numpy.concatenate([high, low])
+        order = numpy.lexsort(ends[::-1])
+        one, other = (end[order].astype(numpy.uint32) for end in ends)
+        counts = numpy.bincount(one, minlength=last + 1).astype(numpy.uint32)
+        starts = (numpy.cumsum(counts) - counts).astype(numpy.uint32)
+        to_do = numpy.zeros(last + 1, numpy.uint32)
+        to_do[: open_regions.size] = open_regions
+        fill_labeled_holes_loop(one, other, starts, counts, is_open, around, to_do, count, open_regions.size)
+    names = numpy.arange(last + 1).astype(numpy.uint32)
+    names[count + 1 :] = 0
+    names[is_open == 0] = around[is_open == 0]
+    filled = names[regions]
+    if mask is not None:
+        filled = numpy.where(mask, filled, regions)
+    return filled.astype(labels.dtype)
+
+
+def distance_transform_edt(values, *arguments, **options):
+    """scipy.ndimage.distance_transform_edt of an image of which a good part is 0."""
+    plain = not arguments and not options and values.ndim == 2 and values.size > 0
+    if not plain or 2 * numpy.count_nonzero(values) > values.size:
+        return scipy.ndimage.distance_transform_edt(values, *arguments, **options)
+    bounds = numpy.array([[0, 0, -1, -1], [0, 0, values.shape[0] - 1, values.shape[1] - 1]])
+    return distance_to_edge(numpy.ascontiguousarray(values != 0, numpy.int32), bounds, False)

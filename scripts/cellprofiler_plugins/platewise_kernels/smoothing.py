@@ -1,0 +1,132 @@
+"""Gaussian smoothing with zeros beyond the border, to the last bit as SciPy's.
+
+scipy.ndimage.correlate1d adds, for a symmetric filter, the pairs of pixels that lie as far to both
+sides, from the outermost pair inwards. Here a whole row takes part in each step, which a processor
+does several pixels at a time; each pixel's own sum is the same.
+"""
+
+from functools import lru_cache
+
+import numpy
+
+from .compiled import compiled
+
+
+@compiled
+def along_columns(image, weights):
+    """Filter along the columns; `weights`: from the outermost to the middle one of a symmetric filter."""
+    height, width = image.shape
+    radius = weights.size - 1
+    out = numpy.empty((height, width), image.dtype)
+    line = numpy.empty(width)
+    none = numpy.zeros(width, image.dtype)
+    for i in range(height):
+        center = image[i]
+        for j in range(width):
+            line[j] = numpy.float64(center[j]) * weights[radius]
+        for k in range(radius):
+            away = radius - k
+            if i - away < 0 and i + away >= height:
+                continue
+            above = image[i - away] if i - away >= 0 else none
+            below = image[i + away] if i + away < height else none
+            weight = weights[k]
+            for j in range(width):
+                line[j] += (numpy.float64(above[j]) + numpy.float64(below[j])) * weight
+        for j in range(width):
+            out[i, j] = line[j]
+    return out
+
+
+@compiled
+def along_rows(image, weights):
+    """As `along_columns`, along the rows."""
+    height, width = image.shape
+    radius = weights.size - 1
+    out = numpy.empty((height, width), image.dtype)
+    line = numpy.empty(width)
+    padded = numpy.zeros(width + 2 * radius)
+    for i in range(height):
+        for j in range(width):
+            padded[radius + j] = image[i, j]
+        for j in range(width):
+            line[j] = padded[radius + j] * weights[radius]
+        for k in range(radius):
+            left = padded[k : k + width]
+            right = padded[2 * radius - k : 2 * radius - k + width]
+            weight = weights[k]
+            for j in range(width):
+                line[j] += (left[j] + right[j]) * weight
+        for j in range(width):
+            out[i, j] = line[j]
+    return out
+
+
+def is_plain(image):
+    """Whether this way applies to an image."""
+    return image.ndim == 2 and image.dtype in (numpy.float32, numpy.float64) and image.size > 0
+
+
+def filtered(image, weights):
+    """A symmetric filter along the columns, then along the rows; `weights`: all of them."""
+    half = numpy.ascontiguousarray(weights[: weights.size // 2 + 1], float)
+    return along_rows(along_columns(numpy.ascontiguousarray(image), half), half)
+
+
+@lru_cache(maxsize=8)
+def gaussian_weights(sigma):
+    """The weights of scipy.ndimage.gaussian_filter, up to four times `sigma` to each side."""
+    radius = int(4.0 * sigma + 0.5)
+    weights = numpy.exp(-0.5 / (sigma * sigma) * numpy.arange(-radius, radius + 1) ** 2)
+    return weights / weights.sum()
+
+
+def gaussian(image, sigma):
+    """scipy.ndimage.gaussian_filter(image, sigma, mode="constant", cval=0) of a plain image."""
+    return filtered(image, gaussian_weights(float(sigma)))
+
+
+@lru_cache(maxsize=2)
+def gaussian_of_ones(shape, sigma):
+    """What the filter gives for an image of ones: how much of it lies inside, at each pixel."""
+    return gaussian(numpy.ones(shape), sigma)
+
+
+def gaussian_inside(image, mask, sigma):
+    """The smoothed image less the effect of its border: centrosome.smooth.smooth_with_function_and_mask.
+
+    `mask`: the pixels that count; of all pixels where it is true everywhere.
+    """
+    if mask.all():
+        inside, image = gaussian_of_ones(mask.shape, float(sigma)), image
+    else:
+        inside, image = gaussian(mask.astype(float), sigma), numpy.where(mask, image, image.dtype.type(0))
+    return gaussian(image, sigma) / (inside + numpy.finfo(float).eps)
+
+
+@compiled
+def block_minima(image, row_blocks, column_blocks, rows, columns):
+    """Least pixel of each of `rows` x `columns` blocks, at all of the block's pixels, as float64.
+
+    `row_blocks`, `column_blocks`: block number of each row and column of the image.
+    """
+    least = numpy.full((rows, columns), numpy.inf)
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            block = column_blocks[j]
+            least[row_blocks[i], block] = min(least[row_blocks[i], block], image[i, j])
+    out = numpy.empty(image.shape)
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            out[i, j] = least[row_blocks[i], column_blocks[j]]
+    return out
+
+
+def background(image, block_shape):
+    """The least pixel around each pixel, in blocks as centrosome.cpmorphology.block lays them out."""
+    blocks = [max(1, int(float(length) / float(size))) for length, size in zip(image.shape, block_shape)]
+    numbers = [
+        (numpy.arange(length) * (float(number) / float(length))).astype(int)
+        for length, number in zip(image.shape, blocks)
+    ]
+    return block_minima(image, *numbers, *blocks)

@@ -1,0 +1,136 @@
+"""Let a built-in module run as it is with faster functions in the place of some that it calls.
+
+A stand-in is put under the name by which CellProfiler's code knows the function, while a module of its
+own runs, and taken away again: nothing else sees it. Each gives what the function gives.
+"""
+
+from contextlib import contextmanager
+from functools import lru_cache
+
+import cellprofiler.modules.threshold
+import cellprofiler_core.object._objects
+import cellprofiler_core.object._segmentation
+import cellprofiler_core.utilities.core.module.identify
+import centrosome.threshold
+import numpy
+import scipy.ndimage
+
+from . import labels, smoothing
+
+
+class Instead:
+    """A module of Python's, with some of what is in it replaced."""
+
+    def __init__(self, module, **replaced):
+        self._module = module
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+
+@contextmanager
+def standing_in(*places):
+    """Replace, while the block runs, each (module or class, name) of `places` by its third."""
+    before = [(owner, name, owner.__dict__[name]) for owner, name, _ in places]
+    try:
+        for owner, name, stand_in in places:
+            setattr(owner, name, stand_in)
+        yield
+    finally:
+        for owner, name, original in before:
+            setattr(owner, name, original)
+
+
+def gaussian_filter(image, sigma, *arguments, **options):
+    """scipy.ndimage.gaussian_filter with zeros beyond the border."""
+    plain = not arguments and options == {"mode": "constant", "cval": 0} and numpy.isscalar(sigma)
+    if not plain or sigma <= 0 or not smoothing.is_plain(image):
+        return scipy.ndimage.gaussian_filter(image, sigma, *arguments, **options)
+    if image.dtype == numpy.float64 and (image == 1).all():
+        return smoothing.gaussian_of_ones(image.shape, float(sigma))
+    return smoothing.gaussian(image, sigma)
+
+
+@lru_cache(maxsize=1)
+def _noise(shape):
+    """The random numbers that centrosome.smooth.smooth_with_noise draws anew for each image."""
+    return numpy.random.RandomState(0).normal(size=shape)
+
+
+def smooth_with_noise(image, bits):
+    """centrosome.smooth.smooth_with_noise."""
+    noise = _noise(image.shape)
+    delta = pow(2.0, -bits)
+    clipped = numpy.clip(image, delta, 1)
+    logs = numpy.log2(clipped + delta) * noise + (1 - noise) * numpy.log2(clipped)
+    return numpy.clip(numpy.exp2(logs), 0, 1)
+
+
+def relate_children(self, children):
+    """Objects.relate_children: children of each parent, and the parent of each child."""
+    plain = not self.volumetric and not self.overlapping() and not children.overlapping()
+    if not plain or self.shape != children.shape or len(self.shape) != 2:
+        return _relate_children(self, children)
+    matrices = [objects.segmented for objects in (self, children)]
+    if not all(labels.is_plain(matrix) for matrix in matrices):
+        return _relate_children(self, children)
+    counts = [int(matrix.max()) for matrix in matrices]
+    flat = [numpy.ascontiguousarray(matrix).ravel() for matrix in matrices]
+    return self.relate_histogram(labels.overlaps(*flat, *counts))
+
+
+def indices(self):
+    """Objects.indices: 1 to the highest label."""
+    if self.overlapping():
+        return _indices.fget(self)
+    ((_, found),) = self.get_labels()
+    return numpy.arange(found[-1] if len(found) else 0).astype(numpy.int32) + 1
+
+
+_Objects = cellprofiler_core.object._objects.Objects
+_relate_children = _Objects.relate_children
+_indices = _Objects.indices
+
+_ndimage = Instead(
+    scipy.ndimage,
+    gaussian_filter=gaussian_filter,
+    center_of_mass=labels.center_of_mass,
+    distance_transform_edt=labels.distance_transform_edt,
+    binary_dilation=labels.binary_dilation,
+    sum=labels.total,
+)
+_scipy = Instead(scipy, ndimage=_ndimage)
+_numpy = Instead(numpy, unique=labels.unique)
+
+#: What CellProfiler's objects do whenever they are made, counted or related.
+OBJECTS = (
+    (cellprofiler_core.object._segmentation, "numpy", _numpy),
+    (cellprofiler_core.object._objects, "numpy", _numpy),
+    (cellprofiler_core.object._objects, "scipy", _scipy),
+    (cellprofiler_core.utilities.core.module.identify, "scipy", _scipy),
+    (_Objects, "relate_children", relate_children),
+    (_Objects, "indices", property(indices)),
+)
+#: What a threshold smooths and measures.
+THRESHOLD = (
+    (cellprofiler.modules.threshold, "scipy", _scipy),
+    (centrosome.threshold, "smooth_with_noise", smooth_with_noise),
+)
+
+
+def of_module(module):
+    """What an Identify module calls by way of the packages `scipy` and `centrosome`."""
+    import centrosome
+
+    places = []
+    if "scipy" in vars(module):
+        places.append((module, "scipy", _scipy))
+    if "centrosome" in vars(module):
+        morphology = Instead(centrosome.cpmorphology, fill_labeled_holes=labels.fill_labeled_holes)
+        outlines = Instead(centrosome.outline, outline=labels.outline)
+        stand_in = Instead(centrosome, cpmorphology=morphology, outline=outlines)
+        places.append((module, "centrosome", stand_in))
+    if "outline" in vars(module):
+        places.append((module, "outline", labels.outline))
+    return tuple(places)
