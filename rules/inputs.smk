@@ -22,17 +22,29 @@ def gene_column(wildcards):
     return CONFIG["annotation"].get(plate_of(wildcards)["perturbation"], {}).get("gene")
 
 
-def plate_results(plate):
-    """The files of one plate that stand on that plate alone; while it waits, its segmentation check."""
+def cells_results(plate):
+    """The single cells of one plate."""
+    batch, name = plate["batch"], plate["plate"]
+    parts = [] if source(plate) == "profiles" else ["backend"]
+    if source(plate) == "images" and EMBEDDINGS:
+        parts.append("embeddings")
+    return [f"workspace/{part}/{batch}/{name}/{name}.parquet" for part in parts]
+
+
+def wells_results(plate):
+    """The files of one plate beside its single cells; while it waits, its segmentation check."""
     if WAITING and source(plate) == "images":
         return segmentation_montages([plate])
-    batch, name = plate["batch"], plate["plate"]
-    cells = [] if source(plate) == "profiles" else [f"workspace/backend/{batch}/{name}/{name}.parquet"]
+    sheet = f"workspace/quality_control/{plate['batch']}/{plate['plate']}/contact_sheet.png"
+    sheets = [sheet] if source(plate) == "images" and EMBEDDINGS else []
     levels = [level for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
-    if source(plate) == "images" and EMBEDDINGS:
-        cells.append(f"workspace/embeddings/{batch}/{name}/{name}.parquet")
-        cells.append(f"workspace/quality_control/{batch}/{name}/contact_sheet.png")
-    return cells + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
+    return sheets + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
+
+
+def plate_results(plate):
+    """The files of one plate that stand on that plate alone; while it waits, its segmentation check."""
+    waits = WAITING and source(plate) == "images"
+    return wells_results(plate) + ([] if waits else cells_results(plate))
 
 
 def picture(name, caption=None):

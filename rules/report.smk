@@ -25,7 +25,8 @@ REPORTED = {
 
 rule report:
     input:
-        plates=[file for plate in PLATES for file in plate_results(plate)],
+        # Not the single cells, which results in a storage would have to be fetched from for one line of text.
+        plates=[file for plate in PLATES for file in wells_results(plate)],
         batches=batch_results(),
         benchmark=benchmark_results(),
         figures=figure_results(),

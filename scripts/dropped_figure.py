@@ -6,6 +6,7 @@ add up to the features that were measured.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -74,13 +75,17 @@ def dropped_figure(table: pd.DataFrame) -> Figure:
 
 
 def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
-    """Draw the figure of all plates; `bars`: plate, selection, profiles, dropped, normalized."""
+    """Draw the figure of all plates; `bars`: plate, selection, profiles, dropped, normalized.
+
+    The files of `bars` lie in the results: the working directory, or the local copy of a storage.
+    """
     use_style()
+    results = Path(outputs["figure"]).parents[2]
     rows = []
     for bar in bars:
-        kept = len(features_in(bar["profiles"]))
-        normalized = pd.read_csv(bar["normalized"]) if bar["normalized"] else None
-        for operation, number in reasons(normalized, pd.read_csv(bar["dropped"]), kept).items():
+        kept = len(features_in(results / bar["profiles"]))
+        normalized = pd.read_csv(results / bar["normalized"]) if bar["normalized"] else None
+        for operation, number in reasons(normalized, pd.read_csv(results / bar["dropped"]), kept).items():
             rows.append((bar["plate"], bar["selection"], operation, number))
     table = pd.DataFrame(rows, columns=["plate", "selection", "operation", "features"])
     save_png(dropped_figure(table), outputs["figure"])

@@ -9,6 +9,7 @@ The score tables that it shows are kept in `report/history/`, so that the next r
 
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -126,7 +127,14 @@ def content(options: Mapping[str, Any], digests: str) -> tuple[dict[str, Any], p
 
 
 def main(options: Mapping[str, Any], page: str, digests: str) -> None:
-    """Gather what is there and write the page; `options` are the rule's parameters."""
+    """Gather what is there and write the page; `options` are the rule's parameters.
+
+    The results lie around the page: in the working directory, or in the local copy of a storage.
+    """
+    results = Path(page).parents[1]
+    page, digests = (str(Path(file).relative_to(results)) for file in (page, digests))
+    options = {**options, **{name: str(Path(options[name]).resolve()) for name in ("sheet", "captions")}}
+    os.chdir(results)
     remember_scores()
     shown, inputs = content(options, digests)
     text = render(shown)
