@@ -37,10 +37,10 @@ from lib.controls import control_kinds
 from lib.logs import logged
 from lib.plate_contents import read_known_wells
 from lib.tables import provenance, whole, write_profiles
+from lib.thresholds import threshold_flags, thresholds_in
 from plate_quality.measures import KEYS, measures_of, robust_z, site_measures, well_measures
 from plate_quality.regions import LEAST_WELLS, region_flags, regions
 from plate_quality.sites import SITE_FLAGS, site_flags
-from plate_quality.thresholds import threshold_flags, thresholds_in
 
 logger = logging.getLogger("platewise")
 

@@ -34,7 +34,7 @@ from lib.pictures import (
     stretched,
 )
 from lib.tables import whole
-from plate_quality.thresholds import threshold_flags
+from lib.thresholds import threshold_flags
 
 COLUMNS = 4
 SIDE = 540  # of a tile of the montage

@@ -8,10 +8,10 @@ import pytest
 import aggregate
 from heatmaps import colour_range, heat_maps
 from lib.errors import InputError
+from lib.thresholds import threshold_flags
 from lib.wells import row_name, well_place
 from plate_quality.measures import image_measures, robust_z, site_measures
 from plate_quality.regions import regions
-from plate_quality.thresholds import threshold_flags
 from quality import quality
 from simulate import faults_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
-from lib.plate_contents import known_wells, read_annotation, read_plate_map
+from lib.plate_contents import read_known_wells
 from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -46,11 +46,10 @@ def foreseen(plates: Iterable[Plate], config: Mapping[str, Any], folder: Path) -
 def problems_of_map(plates: list[Plate], paths: list[Path], config: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with a plate map and its annotation (`paths`), for the plates that have them."""
     perturbation = plates[0]["perturbation"]
+    annotation = paths[1] if len(paths) > 1 else None
+    gene = config["annotation"][perturbation]["gene"] if annotation else None
     try:
-        annotation = None
-        if len(paths) > 1:
-            annotation = read_annotation(paths[1], config["annotation"][perturbation]["gene"])
-        known = known_wells(read_plate_map(paths[0], plates[0]["plate"]), annotation)
+        known = read_known_wells(paths[0], annotation, gene, plates[0]["plate"])
     except InputError as error:
         yield str(error)
         return
