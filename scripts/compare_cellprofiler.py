@@ -229,6 +229,18 @@ def main(arguments, log):
     return differences, seconds
 
 
+def in_words(differences, seconds):
+    """The outcome of a comparison as two sentences."""
+    values, different = (sum(row[name] for row in differences) for name in ("values", "different"))
+    total = next(row for row in seconds if row["module"] == "total")
+    builtin, accelerated = total["builtin_cpu_s"], total["accelerated_cpu_s"]
+    return (
+        f"{different or 'None'} of {values:,} values differ by more than {RELATIVE:g} relative and "
+        f"{ABSOLUTE:g} absolute. CellProfiler as it is took {builtin:.1f} CPU seconds, the workflow's way "
+        f"{accelerated:.1f}: {builtin / max(accelerated, 0.01):.1f} times less."
+    )
+
+
 def command_line():
     """The script's options."""
     parser = options_of_a_run(__doc__)
@@ -242,4 +254,8 @@ def command_line():
 if __name__ == "__main__":
     options = command_line().parse_args()
     with logged_to(options.log) as log_file:
-        main(options, log_file)
+        told = in_words(*main(options, log_file))
+        log_file.write(f"{told}\n")
+        print(
+            f"{told}\nBy table and by module: differences.csv and times.csv in {options.output}", flush=True
+        )

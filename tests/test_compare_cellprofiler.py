@@ -127,3 +127,15 @@ def test_the_target_plans_one_plates_illumination_and_no_features():
 def test_an_experiment_without_images_is_told_so():
     with pytest.raises(AssertionError, match="needs a plate that starts with images"):
         planned("compare_cellprofiler", "--configfile", "config/cpjump1/profiles_only/config.yaml")
+
+
+@pytest.mark.parametrize(("different", "word"), [(0, "None"), (7, "7")])
+def test_the_outcome_in_words(different, word):
+    differences = [{"values": 1200, "different": different}, {"values": 300, "different": 0}]
+    seconds = [
+        {"module": "total", "builtin_cpu_s": 30.0, "accelerated_cpu_s": 2.0},
+        {"module": "peak memory"},
+    ]
+    told = comparison.in_words(differences, seconds)
+    assert told.startswith(f"{word} of 1,500 values differ by more than 1e-06 relative and 1e-09 absolute.")
+    assert told.endswith("took 30.0 CPU seconds, the workflow's way 2.0: 15.0 times less.")
