@@ -35,6 +35,7 @@ from lib.experiment import (
     plates_with,
     spherized_from,
 )
+from lib.foresight import foreseen
 from lib.plates import is_address, is_image_table, read_plates, source
 from lib.summary import failure_summary, plate_summary
 from snakemake.exceptions import WorkflowError
@@ -100,9 +101,6 @@ for plate in PLATES:
 # Only the process that plans sees what lies where: a job's machine may have other disks.
 if workflow.is_main_process and not workflow.storage_settings.default_storage_provider:
     checked(refuse_missing, CHOSEN, CONFIG, CONFIG_FILE, RESULTS)
-    # Imported here: it takes a second, which the jobs of a cluster are spared.
-    from lib.foresight import foreseen
-
     for problem in foreseen(CHOSEN, CONFIG, CONFIG_FILE.parent):
         logger.warning(f"Foreseen: {problem}")
 STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]

@@ -125,3 +125,10 @@ def test_an_unknown_operation(tmp_path):
 def test_patterns_look_at_the_name_without_its_compartment():
     names = ["Metadata_Well", "Cells_Location_X", "Location_Parent_X", "Nuclei_Number_Object_Number"]
     assert feature_names(names, ["^Location_"]) == ["Location_Parent_X"]
+
+
+def test_an_object_with_an_underscore_in_its_name():
+    columns = ["Number_Object_Number", "Location_Center_X", "AreaShape_Area"]
+    names = [f"Filtered_Nuclei_{name}" for name in columns] + [f"Cells_{name}" for name in columns]
+    found = feature_names(names, ["^Location_"])
+    assert found == ["Filtered_Nuclei_AreaShape_Area", "Cells_AreaShape_Area"]

@@ -16,6 +16,7 @@ KEYS = (
 
 # A column that numbers the objects of an image; never a feature, whatever the config says.
 OBJECT_NUMBER = r"^Number_Object_Number$"
+NUMBER = "_Number_Object_Number"
 
 
 def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
@@ -26,12 +27,20 @@ def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
         exclude: regular expressions over the name without its compartment; a column that one of them
             finds is no feature.
     """
+    columns = list(columns)
     left_out = [re.compile(pattern) for pattern in (OBJECT_NUMBER, *exclude)]
+    # An object may be called Filtered_Nuclei; CellProfiler numbers the objects of each compartment.
+    numbered = [name.removesuffix(NUMBER) for name in columns if name.endswith(NUMBER)]
+    compartments = sorted((name for name in numbered if "_" in name), key=len, reverse=True)
+
+    def measurement(name: str) -> str:
+        compartment = next((c for c in compartments if name.startswith(f"{c}_")), name.partition("_")[0])
+        return name[len(compartment) + 1 :]
+
     return [
         name
         for name in columns
-        if not name.startswith("Metadata_")
-        and not any(rule.search(name.partition("_")[2]) for rule in left_out)
+        if not name.startswith("Metadata_") and not any(rule.search(measurement(name)) for rule in left_out)
     ]
 
 

@@ -1,6 +1,7 @@
 """Build a Python environment of its own for a stage: its steps, each with its last words in the log."""
 
 import argparse
+import fcntl
 import os
 import shutil
 import subprocess
@@ -45,6 +46,21 @@ def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log
         )
 
 
+def build_once(folder: Path, build: Callable[[Path, IO[str]], None], log: IO[str]) -> None:
+    """Build an environment, unless another run that started at the same time has built it meanwhile.
+
+    Two experiments share the environments of their checkout, each run in a results folder and under a lock of
+    its own.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / MARKER).exists():
+            log.write(f"{folder} was built by another run\n")
+        else:
+            build(folder, log)
+
+
 def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) -> None:
     """Run a script that does no more than `build(folder, log)`, with its options --output and --log."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
@@ -54,4 +70,4 @@ def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) ->
     with logged_to(options.log) as log:
         # Not resolve(): an environment lies where its user sees it. Without `..`: the results folder that a
         # relative path begins in would stand in the first line of each of its commands, and may be deleted.
-        build(Path(os.path.normpath(Path(options.output).absolute())), log)
+        build_once(Path(os.path.normpath(Path(options.output).absolute())), build, log)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
-from lib.plate_contents import read_known_wells
+from lib.layouts import annotation_rows, plate_map_rows
 from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -46,33 +46,47 @@ def foreseen(plates: Iterable[Plate], config: Mapping[str, Any], folder: Path) -
 def problems_of_map(plates: list[Plate], paths: list[Path], config: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with a plate map and its annotation (`paths`), for the plates that have them."""
     perturbation = plates[0]["perturbation"]
-    annotation = paths[1] if len(paths) > 1 else None
-    gene = config["annotation"][perturbation]["gene"] if annotation else None
     try:
-        known = read_known_wells(paths[0], annotation, gene, plates[0]["plate"])
+        columns, wells = plate_map_rows(paths[0], plates[0]["plate"])
+        known, reagents = [], []
+        if len(paths) > 1:
+            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"])
     except InputError as error:
         yield str(error)
         return
     controls, tables = config["controls"], listed(path.name for path in paths)
+    column, there = controls["column"], list(dict.fromkeys([*columns, *known]))
+    of_sample = {row["broad_sample"]: row for row in reagents}
     if "negcon" in config["normalize"]["to"]:
-        if controls["column"] not in known:
+        marks = [marked(well, column, of_sample) for well in wells]
+        number, needed = marks.count(controls["negcon"]), config["normalize"]["minimum_wells"]
+        if column not in there:
             yield (
-                f"no column {controls['column']} in {tables}, by which negative controls are found; it has "
-                f"{listed(known.columns)}. Name theirs in controls.column, or set normalize.to to [all] and "
+                f"no column {column} in {tables}, by which negative controls are found; it has "
+                f"{listed(there)}. Name theirs in controls.column, or set normalize.to to [all] and "
                 "feature_select.reference to all."
             )
-        elif (number := int((known[controls["column"]] == controls["negcon"]).sum())) < config["normalize"][
-            "minimum_wells"
-        ]:
-            values = sorted({value for value in known[controls["column"]].dropna() if value})
+        elif number < needed:
+            values = listed(sorted(set(marks) - {""}), 5) or "no value"
             yield (
-                f"{number} negative controls ({controls['column']} = {controls['negcon']}) in {tables}; "
-                f"normalizing needs {config['normalize']['minimum_wells']}. The column has "
-                f"{listed(values, 5) or 'no value'}; see controls.negcon."
+                f"{number} negative controls ({column} = {controls['negcon']}) in {tables}; normalizing "
+                f"needs {needed}. The column has {values}; see controls.negcon."
             )
     group = config["benchmark"]["group"]
     wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
     of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
-    there = {*known.columns, *of_sheet, "Batch", "Plate", "Well"}
+    there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
         yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+
+
+def marked(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:
+    """What a column says of a well, in the plate map or of its reagent, as `known_wells` joins them.
+
+    Where `broad_sample` is empty, the solvent is the reagent.
+    """
+    sample = well["broad_sample"] or well.get("solvent", "")
+    if column == "broad_sample":
+        return sample
+    reagent = of_sample.get(well["broad_sample"]) or of_sample.get(sample) or {}
+    return well[column] if column in well else reagent.get(column, "")
