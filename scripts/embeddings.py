@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 from lib.cells import KEYS
 from lib.crops import CELL, Cells, PlateImages, Settings, ahead, crops, read_cells
 from lib.errors import InputError
+from lib.files import whole
 from lib.logs import logged
 from lib.networks import load_network, read_about
-from lib.tables import provenance, provenance_metadata, whole
+from lib.provenance import provenance, provenance_metadata
 
 logger = logging.getLogger("platewise")
 
@@ -86,7 +87,7 @@ class Writer:
         value = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
         self.schema = pa.schema([*fields, *(pa.field(name, value) for name in names)])
         self.plate, self.keys, self.rows = plate, [], 0
-        self.values = np.empty((len(names), ROWS), dtype=dtype)
+        self.values = np.empty((ROWS, len(names)), dtype=dtype)
         self.file = pq.ParquetWriter(
             path,
             self.schema.with_metadata(provenance_metadata(made_by)),
@@ -101,8 +102,7 @@ class Writer:
             self.keys.append((self.plate, cells.well, cells.site, cells.image_number, int(number)))
         while len(embeddings):
             fitting, embeddings = np.split(embeddings, [ROWS - self.rows])
-            # All cells of a feature at once: one cell at a time, 6,400 places far apart are written.
-            self.values[:, self.rows : self.rows + len(fitting)] = fitting.T
+            self.values[self.rows : self.rows + len(fitting)] = fitting
             self.rows += len(fitting)
             if self.rows == ROWS:
                 self.flush()
@@ -110,9 +110,11 @@ class Writer:
     def flush(self) -> None:
         """Write the cells that were taken."""
         if self.rows:
-            keys = [list(column) for column in zip(*self.keys[: self.rows], strict=True)]
+            keys = [np.array(column) for column in zip(*self.keys[: self.rows], strict=True)]
             columns = [pa.array(v, f.type) for v, f in zip(keys, self.schema, strict=False)]
-            columns += [pa.array(values[: self.rows]) for values in self.values]
+            for start in range(0, self.values.shape[1], 64):
+                some = np.ascontiguousarray(self.values[: self.rows, start : start + 64].T)
+                columns += [pa.array(values) for values in some]
             self.file.write_table(pa.Table.from_arrays(columns, schema=self.schema))
             self.keys, self.rows = self.keys[self.rows :], 0
 

@@ -26,7 +26,7 @@ from lib.errors import InputError, listed
 from lib.files import whole_folder
 from lib.logs import logged
 from lib.networks import ABOUT, ONNX, WEIGHTS, OnnxNetwork, TorchNetwork, planes, timm_model
-from lib.tables import digest
+from lib.provenance import digest
 
 logger = logging.getLogger("platewise")
 

@@ -196,7 +196,9 @@ class PlateImages:
             raise InputError(f"{load_data} has no channel {listed(lacking)}; it has {listed(known)}.")
         self.load_data, self.settings = load_data, settings
         self.rows = {(row["Metadata_Well"], row["Metadata_Site"]): row for row in rows}
-        self.functions = {name: np.load(path, allow_pickle=False) for name, path in functions.items()}
+        self.functions = {
+            name: np.load(path, allow_pickle=False).astype(np.float32) for name, path in functions.items()
+        }
         self.labels: dict[SiteKey, Path] = {}
         for folder in labels:
             for path in Path(folder, "labels").glob("*.tiff"):
@@ -217,7 +219,7 @@ class PlateImages:
         if not self.settings.fixed and image.min() == image.max():
             # Corrected, it would show the illumination function at full contrast.
             return np.zeros_like(image)
-        return rescaled(image / function.astype(np.float32), self.settings)
+        return rescaled(image / function, self.settings)
 
     def site(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
         """Channels x height x width of the site of `cells`, and its label image if there is a mask.

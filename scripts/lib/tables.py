@@ -1,12 +1,8 @@
 """Read and write the workflow's tables: whole or not at all, with what made them written inside."""
 
-import hashlib
-import importlib.metadata
-import json
 import logging
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +13,10 @@ import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
 from lib.files import whole
-
-PROVENANCE_KEY = b"platewise"
-LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "pycytominer", "snakemake")
-WORKFLOW = Path(__file__).resolve().parents[2]
+from lib.provenance import digest as digest
+from lib.provenance import provenance as provenance
+from lib.provenance import provenance_metadata
+from lib.provenance import read_provenance as read_provenance
 
 
 # What pandas calls a column without a name, and an index without one.
@@ -35,44 +31,6 @@ def unreadable(path: str | Path, error: Exception) -> InputError:
         f"{path} cannot be read ({error}). Delete it so that the workflow makes it again, or, if it is your "
         "own, replace it."
     )
-
-
-def digest(path: str | Path) -> str:
-    """SHA-256 of a file's bytes; of a folder: of its files' names and sizes (images are not re-read)."""
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = "\n".join(f"{file.relative_to(path)}\t{file.stat().st_size}" for file in files)
-        return hashlib.sha256(listing.encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def provenance(
-    parameters: Mapping[str, Any], inputs: Iterable[str | Path], libraries: Iterable[str] = LIBRARIES
-) -> dict[str, Any]:
-    """What makes a table: workflow version, the step's parameters, library versions, input digests.
-
-    Inputs are named by their file name only, so that the same inputs give the same bytes wherever
-    the experiment lies.
-    """
-    project = tomllib.loads((WORKFLOW / "pyproject.toml").read_text())["project"]
-    return {
-        "workflow": f"{project['name']} {project['version']}",
-        "parameters": dict(parameters),
-        "libraries": {name: importlib.metadata.version(name) for name in libraries},
-        "inputs": {Path(path).name: digest(path) for path in inputs},
-    }
-
-
-def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """`provenance(...)` as key-value metadata of a Parquet schema."""
-    return {PROVENANCE_KEY: json.dumps(made_by, sort_keys=True, default=str).encode()}
-
-
-def read_provenance(path: str | Path) -> dict[str, Any]:
-    """The provenance written into a Parquet file of the workflow."""
-    return json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])
 
 
 def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lib.experiment import LEVELS, file_of, levels_of
-from lib.tables import PROVENANCE_KEY, digest
+from lib.provenance import PROVENANCE_KEY, digest
 from report_page.pictures import existing
 
 

@@ -33,9 +33,11 @@ np.save({output!r}, found)
 """
 LOOK = """
 import sys, pyarrow.parquet as pq
-cells, embedded, first = sys.argv[1:]
+cells, embedded, first, chosen, number = sys.argv[1:]
 table = pq.read_table(cells)
+table = table.slice(0, int(number) or table.num_rows)
 pq.write_table(table.slice(0, 1), first)
+pq.write_table(table, chosen)
 print(table.num_rows)
 print(pq.read_schema(embedded).metadata[b"platewise"].decode())
 """
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--batch", required=True)
     parser.add_argument("--plate", required=True)
+    parser.add_argument("--cells", type=int, default=0, help="only the first so many (all)")
     parser.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1), help="the rule's: 4")
     options = parser.parse_args()
     results, batch, plate = options.results.resolve(), options.batch, options.plate
@@ -98,7 +101,8 @@ def main() -> None:
     load_data = str(results / f"workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv")
     embedded = str(results / f"workspace/embeddings/{batch}/{plate}/{plate}.parquet")
     with tempfile.TemporaryDirectory() as folder:
-        look = [python, "-c", LOOK, cells, embedded, f"{folder}/first.parquet"]
+        first, chosen = f"{folder}/first.parquet", f"{folder}/chosen.parquet"
+        look = [python, "-c", LOOK, cells, embedded, first, chosen, str(options.cells)]
         told = subprocess.check_output(look, text=True).splitlines()
         total, channels = int(told[0]), json.loads(told[1])["parameters"]["crops"]["channels"]
         functions = [str(results / f"images/{batch}/illum/{plate}/{plate}_Illum{n}.npy") for n in channels]
@@ -122,7 +126,7 @@ def main() -> None:
             return command
 
         def ours(number: int, threads: int) -> list[str]:
-            table = cells if number == total else f"{folder}/first.parquet"
+            table = chosen if number == total else first
             command = [python, str(PROJECT / "scripts" / "embeddings.py"), "--network", network]
             command += ["--plate", plate, "--cells", table, "--load-data", load_data]
             command += ["--channels", *channels, "--functions", *functions, "--threads", str(threads)]

@@ -1,0 +1,56 @@
+"""What made a file: workflow version, parameters, library versions, digests of the inputs.
+
+Without pandas, which takes longer to import than a small plate's embeddings to be read.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+PROVENANCE_KEY = b"platewise"
+LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "pycytominer", "snakemake")
+WORKFLOW = Path(__file__).resolve().parents[2]
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes; of a folder: of its files' names and sizes (images are not re-read)."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = "\n".join(f"{file.relative_to(path)}\t{file.stat().st_size}" for file in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def provenance(
+    parameters: Mapping[str, Any], inputs: Iterable[str | Path], libraries: Iterable[str] = LIBRARIES
+) -> dict[str, Any]:
+    """What makes a table: workflow version, the step's parameters, library versions, input digests.
+
+    Inputs are named by their file name only, so that the same inputs give the same bytes wherever
+    the experiment lies.
+    """
+    project = tomllib.loads((WORKFLOW / "pyproject.toml").read_text())["project"]
+    return {
+        "workflow": f"{project['name']} {project['version']}",
+        "parameters": dict(parameters),
+        "libraries": {name: importlib.metadata.version(name) for name in libraries},
+        "inputs": {Path(path).name: digest(path) for path in inputs},
+    }
+
+
+def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """`provenance(...)` as key-value metadata of a Parquet schema."""
+    return {PROVENANCE_KEY: json.dumps(made_by, sort_keys=True, default=str).encode()}
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance written into a Parquet file of the workflow."""
+    return json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])
