@@ -78,6 +78,17 @@ def embed(
         yield site, chosen, found
 
 
+def arrow(values: np.ndarray | Sequence[str]) -> pa.Array:
+    """Numbers or texts as a column of Arrow, as `pa.array` gives it, which would import pandas."""
+    if isinstance(values, np.ndarray):
+        return pa.Array.from_buffers(
+            pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)]
+        )
+    texts = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
+
+
 class Writer:
     """Writes embeddings to Parquet, `ROWS` cells at a time; no more are kept."""
 
@@ -110,11 +121,12 @@ class Writer:
     def flush(self) -> None:
         """Write the cells that were taken."""
         if self.rows:
-            keys = [np.array(column) for column in zip(*self.keys[: self.rows], strict=True)]
-            columns = [pa.array(v, f.type) for v, f in zip(keys, self.schema, strict=False)]
+            plates, wells, sites, *numbers = zip(*self.keys[: self.rows], strict=True)
+            columns = [arrow(texts) for texts in (plates, wells, sites)]
+            columns += [arrow(np.array(number, dtype=np.int64)) for number in numbers]
             for start in range(0, self.values.shape[1], 64):
                 some = np.ascontiguousarray(self.values[: self.rows, start : start + 64].T)
-                columns += [pa.array(values) for values in some]
+                columns += [arrow(values) for values in some]
             self.file.write_table(pa.Table.from_arrays(columns, schema=self.schema))
             self.keys, self.rows = self.keys[self.rows :], 0
 

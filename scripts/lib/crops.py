@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tifffile
 from PIL import Image
@@ -106,7 +107,7 @@ def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
         columns = location_columns(file.schema_arrow.names, settings, path)
         waiting: dict[str, np.ndarray] = {}
         for batch in file.iter_batches(batch_size=8192, columns=[*KEYS, *columns.values()]):
-            part = {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
+            part = {name: as_numpy(batch[name]) for name in batch.schema.names}
             if waiting:
                 part = {name: np.concatenate([waiting[name], values]) for name, values in part.items()}
             starts = np.flatnonzero(np.diff(part["Metadata_ImageNumber"], prepend=-1))
@@ -116,6 +117,14 @@ def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
             waiting = {name: values[last:] for name, values in part.items()}
         if waiting and len(waiting["Metadata_Well"]):
             yield site_cells(waiting, columns, settings, path)
+
+
+def as_numpy(column: pa.Array) -> np.ndarray:
+    """A column's texts or numbers, missing ones as NaN; pyarrow's own way would import pandas."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return np.array(column.to_pylist(), dtype=object)
+    whole = pa.types.is_integer(column.type) and not column.null_count
+    return np.array(column.to_pylist(), dtype=int if whole else float)
 
 
 def site_cells(
