@@ -18,7 +18,6 @@ from lib.provenance import provenance as provenance
 from lib.provenance import provenance_metadata
 from lib.provenance import read_provenance as read_provenance
 
-
 # What pandas calls a column without a name, and an index without one.
 NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__")
 # What a table that is no table, or a cut off one, raises on being read.
