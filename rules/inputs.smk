@@ -38,7 +38,9 @@ def wells_results(plate):
     sheet = f"workspace/quality_control/{plate['batch']}/{plate['plate']}/contact_sheet.png"
     sheets = [sheet] if source(plate) == "images" and EMBEDDINGS else []
     levels = [level for level in levels_of(plate, CONFIG) if level in PLATE_LEVELS]
-    return sheets + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
+    return (
+        sheets + quality_results(plate) + [file for level in levels for file in profile_files(plate, level)]
+    )
 
 
 def plate_results(plate):
