@@ -319,6 +319,9 @@ def test_the_default_experiment_from_storage_to_storage(
     assert {"benchmark/percent_replicating.csv", "benchmark/percent_matching.csv"} <= set(compared)
     assert not [name for name in compared if not found[name]]
     assert not apart(found, {name: (default_results / name).read_bytes() for name in compared})
+    page, local = found["report/report.html"].decode(), (default_results / "report/report.html").read_text()
+    assert page.count("<img") == local.count("<img") > 50
+    assert page.count("<tr") > local.count("<tr") / 2, "it lacks run times and what was made of single cells"
 
     plate = "COMPOUND1"
     table = found[f"workspace/load_data_csv/simulated/{plate}/load_data.csv"].decode().splitlines()
