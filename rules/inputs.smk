@@ -91,11 +91,17 @@ def quality_results(plate):
     """Quality control's tables and pictures of a plate; nothing where it starts with profiles."""
     if source(plate) == "profiles":
         return []
-    folder = f"workspace/quality_control/{plate['batch']}/{plate['plate']}"
-    pictures = ["heatmaps"]
+    batch, name = plate["batch"], plate["plate"]
+    folder = f"workspace/quality_control/{batch}/{name}"
+    tables, pictures = ["flags", "summary"], ["heatmaps"]
     if source(plate) == "images":
-        pictures += ["illumination", "montage_composite"]
-    return [f"{folder}/flags.csv"] + [f"{folder}/pictures/{name}.png" for name in pictures]
+        tables.append("dropped_sites")
+        pictures += ["illumination", *(f"montage_{shown}" for shown in ("composite", *CHANNELS))]
+    return [
+        *(f"{folder}/{table}.csv" for table in tables),
+        f"workspace/profiles/{batch}/{name}/{name}_unmatched_wells.csv",
+        *(f"{folder}/pictures/{picture}.png" for picture in pictures),
+    ]
 
 
 def batch_results():
