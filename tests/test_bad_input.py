@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -336,8 +337,13 @@ def test_two_processes_on_one_plate_are_refused_and_on_two_plates_agree(tmp_path
     )
     while not list(results.glob(".snakemake/locks/*")) and first.poll() is None:
         time.sleep(0.05)
-    same = snakemake(target.format("P1"), "--configfile", config, check=False)
-    other = snakemake(target.format("P2"), "--configfile", config, check=False)
+    # Halted while it holds its lock: on a quick machine it would be done before the others have planned.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        same = snakemake(target.format("P1"), "--configfile", config, check=False)
+        other = snakemake(target.format("P2"), "--configfile", config, check=False)
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert first.wait() == 0
     assert same.returncode
     assert "Directory cannot be locked" in same.stdout
