@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from glob import escape, glob
 from pathlib import Path
 
 from lib.cellprofiler import JDK_HELP, java_home, output_of
@@ -60,9 +61,8 @@ def find_python(environment):
         str(Path(environment.get("HOME", "~")).expanduser() / ".pyenv"),
     ]
     for root in dict.fromkeys(root for root in roots if root):
-        candidates += sorted(
-            str(path) for path in Path(root, "versions").glob(f"{PYTHON}*/bin/python{PYTHON}")
-        )
+        # Unlike pathlib's, this glob passes over what may not be read, as another user's home.
+        candidates += sorted(glob(f"{escape(root)}/versions/{PYTHON}*/bin/python{PYTHON}"))  # noqa: PTH207
     for candidate in candidates:
         if candidate and runs_as(candidate, environment):
             return candidate

@@ -1,11 +1,33 @@
 """Environments that two experiments share."""
 
 import io
+import os
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
+import cellprofiler_environment
 from lib.environments import MARKER, build_once
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """A folder that may not be read, by root neither: the test runs as somebody else."""
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0)
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    yield str(folder)
+    os.seteuid(user)
+
+
+def test_pythons_that_may_not_be_read_are_passed_over(closed, monkeypatch):
+    with pytest.raises(PermissionError):
+        list(Path(closed).iterdir())
+    monkeypatch.setattr(cellprofiler_environment, "output_of", lambda command, environment: None)
+    assert cellprofiler_environment.find_python({"PYENV_ROOT": closed, "PATH": "", "HOME": closed}) == "3.9"
 
 
 def test_two_runs_build_one_environment(tmp_path):
