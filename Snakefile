@@ -47,10 +47,12 @@ localrules:
 rule all:
     default_target: True
     input:
-        plates=[file for plate in CHOSEN for file in plate_results(plate)],
-        batches=[] if ONLY or WAITING else batch_results(),
-        benchmark=[] if ONLY or WAITING else benchmark_results(),
-        figures=[] if ONLY or WAITING else figure_results(),
+        # Functions, so that Snakemake lists the files once, when it plans: a job's process need not, and Snakemake
+        # compares each file of a list with the whole of it.
+        plates=lambda wildcards: [file for plate in CHOSEN for file in plate_results(plate)],
+        batches=lambda wildcards: [] if ONLY or WAITING else batch_results(),
+        benchmark=lambda wildcards: [] if ONLY or WAITING else benchmark_results(),
+        figures=lambda wildcards: [] if ONLY or WAITING else figure_results(),
         report=[] if ONLY or WAITING else rules.report.output,
 
 

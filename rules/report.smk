@@ -26,10 +26,10 @@ REPORTED = {
 rule report:
     input:
         # Not the single cells, which results in a storage would have to be fetched from for one line of text.
-        plates=[file for plate in PLATES for file in wells_results(plate)],
-        batches=batch_results(),
-        benchmark=benchmark_results(),
-        figures=figure_results(),
+        plates=lambda wildcards: [file for plate in PLATES for file in wells_results(plate)],
+        batches=lambda wildcards: batch_results(),
+        benchmark=lambda wildcards: benchmark_results(),
+        figures=lambda wildcards: figure_results(),
     output:
         page="report/report.html",
         digests="report/input_digests.csv",
