@@ -28,21 +28,17 @@ import pyarrow.parquet as pq
 
 from lib.cell_pairs import Objects, linking_compartment, pair_objects, refuse_lost_children
 from lib.cellprofiler_output import (
-    REPEATED,
-    Block,
     Folder,
     Site,
-    SiteError,
-    Table,
     chunk_folders,
     compartments_at_hand,
-    is_identifier,
     published_folders,
     read_sites,
 )
 from lib.cells import KEYS, use_threads
 from lib.errors import InputError, listed
 from lib.logs import logged
+from lib.object_tables import REPEATED, Block, SiteError, Table, is_identifier
 from lib.tables import provenance, provenance_metadata, whole
 
 logger = logging.getLogger("platewise")

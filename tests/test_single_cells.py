@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import single_cells
-from lib import cellprofiler_output
+from lib import object_tables
 from lib.cell_pairs import pair_objects
-from lib.cellprofiler_output import SiteError, chunk_folders, compartments_at_hand, published_folders
+from lib.cellprofiler_output import chunk_folders, compartments_at_hand, published_folders
 from lib.errors import InputError
+from lib.object_tables import SiteError
 from lib.tables import read_provenance
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -372,7 +373,7 @@ def chunked(root, sizes, cells, columnar):
 def test_the_bytes_do_not_depend_on_the_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(single_cells, "ROWS", 7)
     # Of columnar tables, few rows at a time: an image set may be cut by a record batch.
-    monkeypatch.setattr(cellprofiler_output, "PART", 3)
+    monkeypatch.setattr(object_tables, "PART", 3)
     cells = [5, 0, 12, 3, 1, 9]
     digests = set()
     for name, sizes, columnar in (

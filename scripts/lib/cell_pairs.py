@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.cellprofiler_output import SiteError
 from lib.errors import InputError, listed
+from lib.object_tables import SiteError
 
 
 def linking_compartment(headers: Mapping[str, Sequence[str]]) -> str:
