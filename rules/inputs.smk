@@ -244,10 +244,27 @@ def dropped_by_selection(wildcards):
 
 
 def replicate_set(wildcards):
-    """The profiles that are sphered together with a plate's: those of the plates of its condition."""
-    level = spherized_from(CONFIG, level_named(wildcards.kind, "spherized"))
-    plates = CONDITIONS[CONDITION_OF[wildcards.batch, wildcards.plate]]
+    """The profiles that are sphered together: those of the plates of a condition."""
+    level = spherized_from(CONFIG, wildcards.level)
+    plates = CONDITIONS[wildcards.condition]
     return [file_of(plate, level) for plate in plates if level in levels_of(plate, CONFIG)]
+
+
+def of_replicate_set(wildcards, threads, attempt):
+    """Memory for fitting the sphering of a condition: its plates' profiles, in a few copies."""
+    plates = len(CONDITIONS[wildcards.condition])
+    return memory(3000 + 4 * plates * PROFILES_MB)(wildcards, threads, attempt)
+
+
+def unsphered_profiles(wildcards):
+    """The profiles of a plate that become `spherized`, or `embeddings_spherized`."""
+    return file_of(plate_of(wildcards), spherized_from(CONFIG, level_named(wildcards.kind, "spherized")))
+
+
+def sphering_of_plate(wildcards):
+    """The sphering that was fitted on the plates of a plate's condition."""
+    condition = CONDITION_OF[wildcards.batch, wildcards.plate]
+    return f"benchmark/sphering/{level_named(wildcards.kind, 'spherized')}/{condition}.npz"
 
 
 def published_profiles(wildcards):

@@ -2,6 +2,8 @@
 
 PROFILES = "workspace/profiles/{batch}/{plate}/{plate}"
 IMPORTED = [Path(file_of(plate, plate["level"])).stem for plate in PLATES if source(plate) == "profiles"]
+SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
+SPHERING["controls"] = CONFIG["controls"]
 
 
 ruleorder: import_profiles > aggregate
@@ -184,9 +186,36 @@ rule feature_select:
         "../scripts/feature_select.py"
 
 
-rule spherize:
+rule sphering:
     input:
         profiles=replicate_set,
+    output:
+        sphering="benchmark/sphering/{level}/{condition}.npz",
+    log:
+        "logs/sphering/{level}/{condition}.log",
+    benchmark:
+        "benchmarks/sphering/{level}/{condition}.tsv"
+    wildcard_constraints:
+        level="(embeddings_)?spherized",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=of_replicate_set,
+        runtime=minutes(60),
+    params:
+        options=SPHERING,
+        code=code_digest("sphering.py"),
+    message:
+        "{wildcards.condition}: sphering by its negative controls ({wildcards.level})"
+    script:
+        "../scripts/sphering.py"
+
+
+rule spherize:
+    input:
+        profiles=unsphered_profiles,
+        sphering=sphering_of_plate,
     output:
         profiles=f"{PROFILES}{{kind}}_spherized.parquet",
     log:
@@ -199,17 +228,13 @@ rule spherize:
         "../envs/platewise.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(20),
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
-        plate="{plate}",
-        options={
-            **{name: CONFIG["spherize"][name] for name in ("method", "epsilon")},
-            "controls": CONFIG["controls"],
-        },
+        options=SPHERING,
         code=code_digest("spherize.py"),
     message:
-        "{wildcards.plate}: sphering by the negative controls of its condition"
+        "{wildcards.plate}: sphering"
     script:
         "../scripts/spherize.py"
 

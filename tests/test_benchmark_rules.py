@@ -104,6 +104,7 @@ def test_everything_asked_for_is_planned(experiment):
     assert jobs["mean_average_precision_matching"] == 2
     assert jobs["benchmark_table"] == 4
     assert jobs["spherize"] == PLATES
+    assert jobs["sphering"] == 2
     assert jobs["consensus"] == 2 * 2 * 2
     assert jobs["splits"] == 3
     assert jobs["export"] == 2 * 4 * PLATES, "normalized, selected on the plate and over the batch, sphered"
@@ -118,7 +119,7 @@ def test_only_precision_is_made_unasked(experiment, tmp_path):
     write_experiment(tmp_path, rows, {})
     jobs = planned("--configfile", tmp_path / "config.yaml")
     assert jobs["mean_average_precision"] == 2
-    assert not {"spherize", "consensus", "splits", "export"} & set(jobs)
+    assert not {"sphering", "spherize", "consensus", "splits", "export"} & set(jobs)
     write_experiment(tmp_path, rows, {"benchmark": {"mean_average_precision": False}})
     assert "mean_average_precision" not in planned("--configfile", tmp_path / "config.yaml")
 
@@ -127,7 +128,7 @@ def test_one_plate_alone_waits_for_no_other(experiment):
     jobs = planned("--configfile", experiment / "config.yaml", "--config", "only=Cplate0")
     assert jobs["import_profiles"] == 1
     assert jobs["export"] == 2 * 2
-    assert not {"spherize", "consensus", "splits", "mean_average_precision"} & set(jobs)
+    assert not {"sphering", "spherize", "consensus", "splits", "mean_average_precision"} & set(jobs)
 
 
 def test_strong_effects_are_retrieved(results):
@@ -161,7 +162,7 @@ def test_the_controls_of_a_condition_are_white(results):
     controls = together.loc[together["Metadata_control_type"] == "negcon", feature_columns(together)]
     np.testing.assert_allclose(np.cov(controls.T), np.eye(FEATURES), atol=1e-4)
     made_by = read_provenance(folder / "Cplate0/Cplate0_spherized.parquet")
-    assert set(made_by["inputs"]) == {f"Cplate{i}_normalized_negcon.parquet" for i in range(2)}
+    assert set(made_by["inputs"]) == {"Cplate0_normalized_negcon.parquet", f"{CONDITIONS[0]}.npz"}
 
 
 def test_a_consensus_has_a_row_a_perturbation(results):

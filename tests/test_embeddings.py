@@ -429,7 +429,7 @@ def test_nothing_more_to_do_and_another_network_runs_what_stands_on_it(copy):
     other = [SWITCHED_ON[0], "embeddings={weights: random, seed: 2}", *SWITCHED_ON[2:]]
     jobs = planned(*other, *TARGETS, project=copy)
     assert (jobs["network"], jobs["embeddings"]) == (1, 6)
-    assert (jobs["aggregate"], jobs["annotate"], jobs["spherize"]) == (6, 6, 6)
+    assert (jobs["aggregate"], jobs["annotate"], jobs["sphering"], jobs["spherize"]) == (6, 6, 3, 6)
     assert not {"features", "single_cells", "feature_select", "embeddings_environment"} & set(jobs)
 
 

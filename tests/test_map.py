@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.replicates import join_plates
+from lib.sphering import fitted
 from lib.tables import write_profiles
 from mean_average_precision import average_precision, main, matching, replicability, summarise
 from simulated_profiles import plates
-from spherize import spherize
 
 
 def test_average_precision_by_hand():
@@ -70,7 +70,7 @@ def test_noise_is_random_and_effects_are_retrieved():
 
 def test_sphered_replicates_get_no_score_since_noise_would_be_retrieved(tmp_path):
     wells = join_plates(plates(60, 4, controls=40, features=300, seed=5))
-    sphered, _ = spherize(wells)
+    sphered = fitted(wells).of(wells)
     precision, _ = replicability(join_plates({"sphered": sphered}))
     assert summarise(precision, draws=1000)[0]["percent_retrieved"] > 30, "why no score is given"
     write_profiles(sphered, tmp_path / "sphered.parquet", {})

@@ -1,15 +1,19 @@
 """Sphering: whitens the negative controls, all plates by one transform, with clear answers."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from pycytominer.operations import Spherize
 
+import sphering
+import spherize
 from lib.errors import InputError
 from lib.replicates import join_plates
+from lib.sphering import fitted, of_controls
 from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
 from simulated_profiles import plates
-from spherize import main, spherize, whitened
 
 
 def correlated(**options):
@@ -25,8 +29,9 @@ def correlated(**options):
 
 def test_controls_become_white_and_keep_their_features():
     wells = join_plates(correlated())
-    table, reasons = spherize(wells)
-    assert reasons == {}
+    fit = fitted(wells)
+    table = fit.of(wells)
+    assert fit.left_out == {}
     assert list(table.columns) == [*wells.metadata.columns, *wells.features]
     controls = table.loc[table["Metadata_control_type"] == "negcon", wells.features]
     np.testing.assert_allclose(controls.mean(), 0, atol=1e-10)
@@ -36,7 +41,7 @@ def test_controls_become_white_and_keep_their_features():
 def test_zca_cor_keeps_each_feature_closest_to_itself():
     # the symmetric square root of the correlation matrix: a hand-made ZCA-cor
     wells = join_plates(correlated())
-    table, _ = spherize(wells)
+    table = fitted(wells).of(wells)
     controls = wells.values[(wells.metadata["Metadata_control_type"] == "negcon").to_numpy()]
     values, vectors = np.linalg.eigh(np.corrcoef(controls.T))
     root = vectors @ np.diag(values**-0.5) @ vectors.T
@@ -46,7 +51,7 @@ def test_zca_cor_keeps_each_feature_closest_to_itself():
 
 def test_more_features_than_controls():
     wells = join_plates(plates(10, 2, features=50, controls=8))
-    table, _ = spherize(wells)
+    table = fitted(wells).of(wells)
     assert np.isfinite(table[wells.features].to_numpy()).all()
 
 
@@ -58,7 +63,8 @@ def test_the_transform_is_pycytominers(method, features, controls):
     reference, values = (rng.normal(size=(n, features)) @ mixing + 3 for n in (controls, 20))
     transform = Spherize(epsilon=1e-6, method=method, return_numpy=True).fit(pd.DataFrame(reference))
     expected = transform.transform(pd.DataFrame(values))
-    np.testing.assert_allclose(whitened(values, reference, method, 1e-6), expected, rtol=1e-8, atol=1e-8)
+    fit = of_controls(reference, [f"F{number}" for number in range(features)], method, 1e-6, {})
+    np.testing.assert_allclose(fit.whitened(values), expected, rtol=1e-8, atol=1e-8)
 
 
 def test_constant_and_missing_features_are_left_out_with_their_reason():
@@ -67,8 +73,10 @@ def test_constant_and_missing_features_are_left_out_with_their_reason():
         plate["Cells_F0"] = plate["Cells_F0"].where(plate["Metadata_control_type"] != "negcon", 3.0)
         plate.loc[plate.index[-1], "Cells_F1"] = np.nan
         plate.loc[0, "Cells_F2"] = np.nan
-    table, reasons = spherize(join_plates(given_plates))
-    assert reasons == {
+    wells = join_plates(given_plates)
+    fit = fitted(wells)
+    table = fit.of(wells)
+    assert fit.left_out == {
         "Cells_F0": "constant in the negative controls",
         "Cells_F1": "missing in a negative control",
     }
@@ -79,28 +87,38 @@ def test_constant_and_missing_features_are_left_out_with_their_reason():
 
 def test_too_few_controls_and_dependent_features_are_answered():
     with pytest.raises(InputError, match="Pplate0, Pplate1 have 2 negative controls"):
-        spherize(join_plates(plates(5, 2, controls=1)))
+        fitted(join_plates(plates(5, 2, controls=1)))
     given_plates = correlated()
     for plate in given_plates.values():
         plate["Cells_F5"] = plate["Cells_F0"] + plate["Cells_F1"]
     with pytest.raises(InputError, match="depend linearly on others"):
-        spherize(join_plates(given_plates))
+        fitted(join_plates(given_plates))
 
 
-def test_main_writes_one_profile_a_plate_sphered_together(tmp_path):
-    sources, targets = [], []
-    for name, plate in correlated().items():
-        sources.append(str(tmp_path / name))
-        targets.append(str(tmp_path / name.replace(".parquet", "_spherized.parquet")))
-        write_profiles(plate, sources[-1], {})
-    options = {"method": "ZCA-cor", "epsilon": 1e-6}
-    for plate, target in zip(("Pplate0", "Pplate1"), targets, strict=True):
-        main(sources, plate, target, options)
-    together = pd.concat([read_profiles(target) for target in targets], ignore_index=True)
-    expected, _ = spherize(join_plates(correlated()))
+def test_the_plates_of_a_condition_are_sphered_by_one_fit(tmp_path):
+    given_plates = correlated()
+    sources = [str(tmp_path / name) for name in given_plates]
+    for source, plate in zip(sources, given_plates.values(), strict=True):
+        write_profiles(plate, source, {})
+    options = {"method": "ZCA-cor", "epsilon": 1e-6, "controls": None}
+    fit, target = str(tmp_path / "fit.npz"), str(tmp_path / "sphered.parquet")
+    sphering.main(sources, fit, options)
+    spherize.main(sources[1], fit, target, options)
+    sphered = read_profiles(target)
+    wells = join_plates(given_plates)
+    expected = fitted(wells).of(wells)
+    expected = expected[expected["Metadata_Plate"] == "Pplate1"].reset_index(drop=True)
+    assert list(sphered.columns) == list(expected.columns)
     names = feature_columns(expected)
-    np.testing.assert_allclose(together[names], expected[names])
-    assert read_profiles(targets[1])["Metadata_Plate"].unique().tolist() == ["Pplate1"]
-    assert read_provenance(targets[0])["parameters"]["method"] == "ZCA-cor"
-    with pytest.raises(InputError, match="has a well of plate P9"):
-        main(sources, "P9", targets[0], options)
+    np.testing.assert_allclose(sphered[names], expected[names], rtol=1e-12)
+    assert sphered["Metadata_Well"].tolist() == expected["Metadata_Well"].tolist()
+    made_by = read_provenance(target)
+    assert made_by["parameters"]["method"] == "ZCA-cor"
+    assert set(made_by["inputs"]) == {Path(sources[1]).name, "fit.npz"}
+
+
+def test_a_fit_is_the_same_bytes_each_time(tmp_path):
+    fit = fitted(join_plates(correlated()))
+    for name in ("a.npz", "b.npz"):
+        fit.write(tmp_path / name, {"parameters": {}})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

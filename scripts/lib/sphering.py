@@ -1,0 +1,145 @@
+"""The sphering of profiles by negative controls: ZCA-cor whitening.
+
+Kessy, Lewin and Strimmer 2018, Optimal Whitening and Decorrelation, The American Statistician. The transform
+is that of pycytominer's `Spherize`, which makes a square matrix of the features; here only the directions
+that the controls span are multiplied out, since a deep network's profile has 6,400 features.
+
+pycytominer refuses features that are constant in the controls; they are left out here. Features that
+depend linearly on others while there are more controls than features it lets through (its check
+never fires) and blows rounding errors up to variance 1; here they are answered with a message.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError, listed
+from lib.files import whole
+from lib.replicates import NEGATIVE_CONTROL, Wells, control_type
+
+FEWEST = 3  # controls that a covariance can be estimated from at all
+
+
+@dataclass(frozen=True)
+class Sphering:
+    """A whitening of `features`, fitted on `number` controls.
+
+    With X = U S V' the centred (ZCA-cor: standardised) controls, the transform is
+    V (S + epsilon)^-1 V' sqrt(number - 1); a direction that X does not span gets the smallest S that it does.
+
+    Attributes:
+        centre, scale: (features,), what a profile is centred and standardised by.
+        directions: (rank, features), the rows of V' that the controls span.
+        spread: (rank,), S + epsilon.
+        left_out: the reason of each feature that the sphering does without.
+    """
+
+    features: list[str]
+    number: int
+    centre: np.ndarray
+    scale: np.ndarray
+    directions: np.ndarray
+    spread: np.ndarray
+    left_out: Mapping[str, str]
+
+    def of(self, wells: Wells) -> pd.DataFrame:
+        """The sphered profiles of wells: their metadata, then `features`.
+
+        A well with a missing value in one of the features is sphered to missing values.
+        """
+        at = {name: position for position, name in enumerate(wells.features)}
+        values = wells.values[:, [at[name] for name in self.features]]
+        sphered = self.whitened(np.where(np.isfinite(values), values, np.nan))
+        profiles = pd.DataFrame(sphered, columns=self.features, index=wells.metadata.index)
+        return pd.concat([wells.metadata, profiles], axis=1)
+
+    def whitened(self, values: np.ndarray) -> np.ndarray:
+        """`values` (wells, features) whitened."""
+        values = (values - self.centre) / self.scale
+        rest = 1 / self.spread[-1] if len(self.directions) < len(self.features) else 0.0
+        # whatever lies outside of the span: `values` itself, less its part in the span
+        turned = (values @ self.directions.T) * (1 / self.spread - rest) @ self.directions + rest * values
+        return turned * np.sqrt(self.number - 1)
+
+    def write(self, path: str | Path, made_by: Mapping[str, Any]) -> None:
+        """Write the sphering and its provenance to an .npz file, texts as JSON."""
+        about = json.dumps(
+            {"number": self.number, "left_out": self.left_out, "platewise": made_by}, sort_keys=True
+        )
+        with whole(path) as part, part.open("wb") as file:
+            np.savez(
+                file,
+                about=about,
+                features=json.dumps(self.features),
+                centre=self.centre,
+                scale=self.scale,
+                directions=self.directions,
+                spread=self.spread,
+            )
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Sphering":
+        """Read what `write` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            arrays = {name: stored[name] for name in ("centre", "scale", "directions", "spread")}
+            features = json.loads(str(stored["features"]))
+        return cls(features=features, number=about["number"], left_out=about["left_out"], **arrays)
+
+
+def fitted(wells: Wells, method: str = "ZCA-cor", epsilon: float = 1e-6) -> Sphering:
+    """The sphering by the negative controls among `wells`.
+
+    A feature that is missing or infinite in a control, or constant in them, is left out.
+
+    Raises:
+        InputError: with fewer than three controls, no feature that varies, or features that depend on others.
+    """
+    negative = (control_type(wells.metadata) == NEGATIVE_CONTROL).to_numpy()
+    plates = listed(wells.metadata["Metadata_Plate"].unique())
+    # a control without any value is an empty well: it says nothing about the features
+    control = negative & np.isfinite(wells.values).any(axis=1)
+    if control.sum() < FEWEST:
+        raise InputError(
+            f"The plates {plates} have {control.sum()} negative controls with values; sphering is "
+            f"fitted on them and needs at least {FEWEST}. Mark them as `negcon` in "
+            "Metadata_control_type (column control_type of the annotation)."
+        )
+    reference = wells.values[control]
+    complete = np.isfinite(reference).all(axis=0)
+    varies = complete & (np.ptp(np.where(complete, reference, 0), axis=0) > 0)
+    names = np.array(wells.features)
+    if not varies.any():
+        raise InputError(
+            f"No feature of the plates {plates} varies among their negative controls: nothing to sphere."
+        )
+    kept = reference[:, varies]
+    rank = np.linalg.matrix_rank((kept - kept.mean(axis=0)) / kept.std(axis=0))
+    if rank < min(len(kept) - 1, kept.shape[1]):
+        raise InputError(
+            f"The features of the plates {plates} cannot be sphered: in the {len(kept)} negative controls "
+            f"the {kept.shape[1]} features depend linearly on others (rank {rank}). Sphere "
+            "feature-selected profiles, or use a lower correlation threshold in the selection."
+        )
+    left_out = dict.fromkeys(names[~complete], "missing in a negative control")
+    left_out |= dict.fromkeys(names[complete & ~varies], "constant in the negative controls")
+    return of_controls(kept, names[varies].tolist(), method, epsilon, left_out)
+
+
+def of_controls(
+    reference: np.ndarray, features: list[str], method: str, epsilon: float, left_out: Mapping[str, str]
+) -> Sphering:
+    """The sphering by `reference` (controls, features), complete values; method ZCA-cor or ZCA."""
+    centre = reference.mean(axis=0)
+    scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
+    standard = (reference - centre) / scale
+    rank = np.linalg.matrix_rank(standard)
+    _, spread, directions = np.linalg.svd(standard, full_matrices=False)
+    return Sphering(
+        features, len(reference), centre, scale, directions[:rank], spread[:rank] + epsilon, left_out
+    )

@@ -1,0 +1,24 @@
+"""Fit the sphering of a set of replicate plates on the negative controls of all of them together.
+
+The set is the plates of a condition, as for the deep features of CPJUMP1. `spherize.py` applies it to each.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.logs import logged
+from lib.replicates import read_wells
+from lib.sphering import fitted
+from lib.tables import provenance
+
+
+def main(profiles: Sequence[str], output: str, options: Mapping[str, Any]) -> None:
+    """Fit the sphering of these plates and write it."""
+    choice = dict(options)
+    sphering = fitted(read_wells(profiles, choice.pop("controls", None)), **choice)
+    sphering.write(output, provenance(options, profiles))
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(list(snakemake.input.profiles), snakemake.output.sphering, dict(snakemake.params.options))
