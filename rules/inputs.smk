@@ -225,6 +225,11 @@ def population(wildcards):
     return [file_of(plate, level) for plate in plates_with(level, plates)]
 
 
+def of_batch(wildcards, threads, attempt):
+    """Memory for the profiles of a batch, in a few copies."""
+    return memory(2000 + 4 * len(BATCHES[wildcards.batch]) * PROFILES_MB)(wildcards, threads, attempt)
+
+
 def selected_profiles(wildcards):
     """The profiles of a plate that a feature selection starts from.
 

@@ -85,7 +85,7 @@ rule normalize:
         "../envs/platewise.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=of_batch if CONFIG["normalize"]["over"] == "batch" else memory(2000),
         runtime=minutes(10),
     params:
         reference=lambda wildcards: "negcon" if wildcards.infix else "all",
