@@ -41,7 +41,7 @@ from lib.experiment import (
     spherized_from,
 )
 from lib.foresight import foreseen
-from lib.plates import is_address, is_image_table, read_plates, source
+from lib.plates import UNANNOTATED, is_address, is_image_table, read_plates, source
 from lib.summary import failure_summary, plate_summary
 from snakemake.exceptions import WorkflowError
 

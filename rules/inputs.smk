@@ -277,6 +277,11 @@ def published_profiles(wildcards):
     return place_of(plate_of(wildcards)["profiles"])
 
 
+def annotation_of_published(wildcards):
+    """The annotation table for published profiles that are past the level where wells are annotated."""
+    return [] if plate_of(wildcards)["level"] in UNANNOTATED else annotation(wildcards)
+
+
 def profiles_of(condition, feature_set):
     """The profiles of a condition's plates, those that have such profiles."""
     return [file_of(plate, feature_set) for plate in plates_with(feature_set, CONDITIONS[condition])]

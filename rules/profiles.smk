@@ -16,6 +16,7 @@ ruleorder: import_profiles > spherize
 rule import_profiles:
     input:
         profiles=published_profiles,
+        annotation=annotation_of_published,
     output:
         profiles="workspace/profiles/{batch}/{plate}/{imported}.parquet",
     log:
@@ -30,6 +31,7 @@ rule import_profiles:
         runtime=minutes(10),
     params:
         plate=plate_of,
+        gene=gene_column,
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"

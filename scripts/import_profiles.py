@@ -2,9 +2,11 @@
 
 A file may hold several plates; the rows of this plate are taken. CellProfiler's own prefix
 `Image_Metadata_` is read as `Metadata_`, wells become `A01`, and a barcode of digits is found where the file
-holds it as a number.
+holds it as a number. What the profiles do not say of their reagents (genes, targets, controls) comes from the
+annotation table of the perturbation type, where the config names one.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.experiment import same_number
+from lib.layouts import SAMPLE_COLUMNS
 from lib.logs import logged
+from lib.plate_contents import read_annotation
 from lib.plates import KNOWN
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from lib.wells import well_name
@@ -57,12 +61,35 @@ def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFra
     return pd.concat([of_plate, rest], axis=1)
 
 
+def described(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
+    """`profiles` with the annotation's columns that they lack, joined by `broad_sample` (JUMP: JCP2022)."""
+    name = next((name for name in SAMPLE_COLUMNS if f"Metadata_{name}" in profiles), None)
+    if name is None:
+        logging.warning(
+            "the profiles have no column %s: nothing of the annotation is joined to them",
+            listed(f"Metadata_{name}" for name in SAMPLE_COLUMNS),
+        )
+        return profiles
+    samples = profiles[f"Metadata_{name}"].fillna("")
+    profiles = profiles.assign(Metadata_broad_sample=profiles[f"Metadata_{name}"])
+    if unknown := sorted(set(samples) - set(annotation["broad_sample"]) - {""}):
+        logging.warning("the annotation does not know %d broad_sample: %s", len(unknown), listed(unknown, 20))
+    known = annotation.set_index("broad_sample").replace("", pd.NA).add_prefix("Metadata_")
+    lacking = [column for column in known if column not in profiles]
+    joined = known[lacking].reindex(samples).set_axis(profiles.index)
+    features = feature_columns(profiles)
+    return pd.concat([profiles.drop(columns=features), joined, profiles[features]], axis=1)
+
+
 def main() -> None:
     """Write the plate's profiles as Parquet."""
-    plate = snakemake.params.plate
+    plate, gene = snakemake.params.plate, snakemake.params.gene
     profiles = published_profiles(snakemake.input.profiles, plate)
-    made_by = provenance({"plate": plate}, [snakemake.input.profiles])
-    write_profiles(profiles, snakemake.output.profiles, made_by)
+    inputs = [snakemake.input.profiles]
+    if snakemake.input.annotation:
+        profiles = described(profiles, read_annotation(snakemake.input.annotation, gene))
+        inputs.append(snakemake.input.annotation)
+    write_profiles(profiles, snakemake.output.profiles, provenance({"plate": plate, "gene": gene}, inputs))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pycytominer.operations import correlation_threshold
 
 from annotate import annotate, unmatched_wells
 from dropped_features import stacked
-from import_profiles import published_profiles
+from import_profiles import described, published_profiles
 from lib.errors import InputError
+from lib.plate_contents import read_annotation
 from lib.selection import correlated_features, dropped_features, pairwise_correlation
 from lib.tables import feature_columns, provenance, read_profiles, read_provenance, write_profiles
 from normalize import mad_robustize, normalize, reference_wells
@@ -258,6 +259,33 @@ def test_published_profiles_of_one_plate_of_many(tmp_path):
     assert profiles["Metadata_cell_line"].tolist() == ["U2OS"]
     with pytest.raises(InputError, match="has no well of plate P9; it has P1, P2"):
         published_profiles(path, {**PLATE, "plate": "P9"})
+
+
+def test_published_profiles_get_what_they_lack_from_the_annotation(tmp_path):
+    path = tmp_path / "annotation.tsv"
+    path.write_text("broad_sample\ttarget\tcontrol_type\tmoa\nX\tEGFR|ERBB2\t\tinhibitor\n\t\tnegcon\t\n")
+    annotation = read_annotation(path, "target")
+    profiles = pd.DataFrame(
+        {
+            "Metadata_Well": ["A01", "A02", "A03"],
+            "Metadata_broad_sample": ["X", None, "Y"],
+            "Metadata_moa": ["of the file"] * 3,
+            "Cells_X": [1.0, 2.0, 3.0],
+        }
+    )
+    found = described(profiles, annotation)
+    assert feature_columns(found) == list(found)[-1:] == ["Cells_X"]
+    assert found["Cells_X"].tolist() == [1.0, 2.0, 3.0]
+    assert found["Metadata_gene"].fillna("").tolist() == ["EGFR|ERBB2", "", ""]
+    assert found["Metadata_control_type"].fillna("").tolist() == ["", "negcon", ""]
+    assert found["Metadata_moa"].tolist() == ["of the file"] * 3
+    assert found["Metadata_broad_sample"].fillna("").tolist() == ["X", "", "Y"]
+    jump = profiles.rename(columns={"Metadata_broad_sample": "Metadata_JCP2022"})
+    of_jump = described(jump, annotation)
+    assert of_jump["Metadata_broad_sample"].fillna("").tolist() == ["X", "", "Y"]
+    assert of_jump["Metadata_gene"].fillna("").tolist() == ["EGFR|ERBB2", "", ""]
+    without = profiles.drop(columns="Metadata_broad_sample")
+    pd.testing.assert_frame_equal(described(without, annotation), without)
 
 
 def test_bbbc021_normalized_as_expected(shared):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
-from lib.plates import SAFE, Plate, is_address, source
+from lib.plates import SAFE, UNANNOTATED, Plate, is_address, source
 
 # The levels of profiles in the order of the chain, and what each adds to the file name.
 LEVELS = {
@@ -207,18 +207,18 @@ def starting_points(plate: Plate, config: Mapping[str, Any]) -> Iterator[tuple[s
     """The local files that a plate starts from: (where they are named, path, what is made of them)."""
     batch, name = plate["batch"], plate["plate"]
     start = source(plate)
-    annotated = file_of(plate, "augmented")
     made = {
         "images": f"workspace/load_data_csv/{batch}/{name}/load_data.csv",
         "cellprofiler": f"workspace/backend/{batch}/{name}/{name}.parquet",
         "profiles": file_of(plate, plate.get("level") or "aggregated") if start == "profiles" else "",
     }
     points = [(start, plate[start], made[start])]
-    if start != "profiles" or plate["level"] == "aggregated":
+    annotated = file_of(plate, annotated_level(plate, config))
+    if start != "profiles" or plate["level"] in UNANNOTATED:
         points.append(("plate_map", plate["plate_map"], annotated))
-        described = config["annotation"].get(plate["perturbation"])
-        if described:
-            points.append((f"annotation.{plate['perturbation']}.table", described["table"], annotated))
+    described = config["annotation"].get(plate["perturbation"])
+    if described:
+        points.append((f"annotation.{plate['perturbation']}.table", described["table"], annotated))
     if start == "images":
         for key in ("illumination_pipeline", "analysis_pipeline"):
             if config["cellprofiler"][key]:
@@ -296,7 +296,7 @@ def plates_of_split(name: str, plates: list[Plate], config: Mapping[str, Any]) -
 
 def annotated_level(plate: Mapping[str, str], config: Mapping[str, Any]) -> str:
     """The first level of a plate's profiles that says what is in its wells."""
-    return next(level for level in levels_of(plate, config) if level not in ("aggregated", EMBEDDINGS))
+    return next(level for level in levels_of(plate, config) if level not in UNANNOTATED)
 
 
 def plates_with(feature_set: str, plates: Iterable[Plate]) -> list[Plate]:

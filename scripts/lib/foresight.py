@@ -10,7 +10,7 @@ from typing import Any
 
 from lib.errors import InputError, listed
 from lib.layouts import annotation_rows, plate_map_rows
-from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
+from lib.plates import KNOWN, MAY_BE_EMPTY, UNANNOTATED, Plate, is_address, source
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -33,7 +33,7 @@ def foreseen(plates: Iterable[Plate], config: Mapping[str, Any], folder: Path) -
         )
     seen: dict[tuple[str, str], list[Plate]] = {}
     for plate in plates:
-        if source(plate) != "profiles" or plate["level"] in ("aggregated", "embeddings"):
+        if source(plate) != "profiles" or plate["level"] in UNANNOTATED:
             seen.setdefault((plate["plate_map"], plate["perturbation"]), []).append(plate)
     for (plate_map, perturbation), alike in list(seen.items())[:MOST_MAPS]:
         table = config["annotation"].get(perturbation, {}).get("table", "")

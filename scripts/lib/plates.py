@@ -18,6 +18,8 @@ REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 MAY_BE_EMPTY = ("cell_line", "timepoint")
 SOURCES = ("images", "cellprofiler", "profiles")
 KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
+# The levels of profiles that do not yet say what is in their wells.
+UNANNOTATED = ("aggregated", "embeddings")
 # What stands in file names and shell lines may hold nothing that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 IN_FILE_NAMES = ("batch", "plate", "perturbation", *MAY_BE_EMPTY)
@@ -175,8 +177,8 @@ def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list
     if given == ["profiles"]:
         if row.get("level") not in levels:
             found.append(f"level `{row.get('level', '')}` is none of {', '.join(levels)}")
-        elif not row["plate_map"] and row["level"] == "aggregated":
-            found.append("plate_map is empty, and profiles of level aggregated need one")
+        elif not row["plate_map"] and row["level"] in UNANNOTATED:
+            found.append(f"plate_map is empty, and profiles of level {row['level']} need one")
     elif not row["plate_map"]:
         found.append("plate_map is empty")
     return found
