@@ -54,6 +54,12 @@ def checked(check, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+if re.search(r"[^\w@%+=:,./-]", sys.executable):
+    # Snakemake writes it unquoted into a shell line for each `script:`.
+    raise WorkflowError(
+        f"{sys.executable} has a blank, or a character that a shell reads, in its path, from which Snakemake runs "
+        "no script: move Platewise's checkout and set it up there anew (an experiment may stay in such a folder)."
+    )
 CONFIG_FILE = Path(os.path.abspath(workflow.configfiles[0]))
 checked(refuse_templates, workflow.configfiles)
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)

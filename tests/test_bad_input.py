@@ -380,6 +380,17 @@ def test_a_column_that_names_conditions_may_hold_no_path(tmp_path):
         conditions(plates, config)
 
 
+def test_a_checkout_in_a_path_with_a_blank_is_refused(tmp_path):
+    """Snakemake would answer each script with `No such file or directory`."""
+    (tmp_path / "a b").symlink_to(PROJECT)
+    result = snakemake("--dry-run", project=tmp_path / "a b", check=False)
+    assert result.returncode
+    assert "has a blank, or a character that a shell reads, in its path" in result.stdout
+    assert "move Platewise's checkout" in result.stdout
+    (tmp_path / "\u00e4b").symlink_to(PROJECT)
+    snakemake("--dry-run", project=tmp_path / "\u00e4b")
+
+
 def test_a_path_with_shell_characters_is_a_path(tmp_path):
     """Folders and files named like commands are read, and nothing of them is executed."""
     write_experiment(tmp_path / "plain")
