@@ -36,6 +36,7 @@ from lib.experiment import (
     plate_level,
     plates_of_split,
     refuse_missing,
+    refuse_own_pipelines,
     selected_from,
     plates_with,
     spherized_from,
@@ -112,6 +113,7 @@ for plate in PLATES:
 # Only the process that plans sees what lies where: a job's machine may have other disks.
 if workflow.is_main_process and not workflow.storage_settings.default_storage_provider:
     checked(refuse_missing, CHOSEN, CONFIG, CONFIG_FILE, RESULTS)
+    checked(refuse_own_pipelines, CONFIG, CONFIG_FILE)
     for problem in foreseen(CHOSEN, CONFIG, CONFIG_FILE.parent):
         logger.warning(f"Foreseen: {problem}")
 STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]

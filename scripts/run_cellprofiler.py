@@ -121,6 +121,12 @@ def run(pipeline, first, last, output, progress):
                 when = "after the last site"
             problems.append(f"{name} failed {when}: {type(event.error).__name__}: {event.error}")
 
+    def begin(module, _, __, sites):
+        # Pipelines are saved with their windows open. A job has none: no module gathers what to show there.
+        # (The pipeline's text, which is among the measurements, says so still.)
+        module.show_window = False
+        progress.in_module(module.module_name, sites)
+
     pipeline.add_listener(listen)
     measurements = SiteMeasurements(image_set_start=first)
     measurements.is_first_image = True
@@ -128,7 +134,7 @@ def run(pipeline, first, last, output, progress):
         image_set_start=first,
         image_set_end=last,
         run_in_background=False,
-        status_callback=lambda module, _, __, sites: progress.in_module(module.module_name, sites),
+        status_callback=begin,
         initial_measurements=measurements,
     )
     for _ in steps:

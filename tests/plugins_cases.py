@@ -89,6 +89,7 @@ def all_cases():
     many = disks((300, 300), 13, 5)
     mask = np.ones(SIZE, bool)
     mask[:, :30] = False
+    beyond = {name: 3 * image for name, image in images().items()}
     not_finite = images()
     not_finite["RNA"][40, 40] = np.nan
     cases = {
@@ -102,6 +103,7 @@ def all_cases():
         "saturated": (bright, compartments(touching_cells())),
         "few levels": (images(levels=7), compartments(touching_cells())),
         "no objects": (images(), dict.fromkeys(same, np.zeros(SIZE, int))),
+        "no objects, above 1": (beyond, dict.fromkeys(same, np.zeros(SIZE, int))),
         "many": (images((300, 300)), compartments(many)),
         "hole": (images(), compartments(ring)),
         "missing labels": (images(), compartments(missing)),
@@ -126,7 +128,7 @@ VARIANTS = {
     "MeasureImageIntensity": ("published", "objects"),
     "MeasureImageQuality": ("published", "all thresholds"),
     "MeasureGranularity": ("published", "full size", "coarse"),
-    "MeasureTexture": ("published", "16 levels"),
+    "MeasureTexture": ("published", "16 levels", "objects"),
     "MeasureColocalization": ("published", "all metrics"),
     "MeasureObjectIntensity": ("published",),
     "MeasureObjectIntensityDistribution": ("published", "unscaled", "centers", "Zernikes"),

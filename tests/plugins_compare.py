@@ -54,7 +54,7 @@ def configure(module, variant, channels):
         group.calculate_threshold.value = True
         group.use_all_threshold_methods.value = variant == "all thresholds"
     elif name == "MeasureTexture":
-        module.images_or_objects.value = "Both"
+        module.images_or_objects.value = "Objects" if variant == "objects" else "Both"
         module.gray_levels.value = 16 if variant == "16 levels" else 256
         for _ in range(2):
             module.add_scale()

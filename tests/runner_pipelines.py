@@ -4,6 +4,9 @@ everything   modules of which some are not replaced, SaveImages, all measurement
              metadata and means
 kept         the same with modules that look back at all sites at the end of the run
 named        the same with a table of another name
+database     the same with a measurement that is made twice, also exported to a database
+
+They are saved as CellProfiler's window saves them, each module's window open.
 """
 
 import sys
@@ -59,6 +62,27 @@ def segment_and_measure(assembly):
     )
 
 
+def export_database(assembly):
+    """The intensities of nuclei once more, and ExportToDatabase, to a SQLite file."""
+    assembly.add(
+        "MeasureObjectIntensity",
+        [("Select images to measure", "DNA"), ("Select objects to measure", "Nuclei")],
+    )
+    assembly.add(
+        "ExportToDatabase",
+        [
+            ("Table prefix", "My_"),
+            ("Output file location", "Default Output Folder|"),
+            ("Name the SQLite database file", "own.db"),
+            ("Overwrite without warning?", "Data and schema"),
+            (
+                "Create one table per object, a single object table or a single object view?",
+                "One table per object type",
+            ),
+        ],
+    )
+
+
 def export_everything(assembly):
     """ExportToSpreadsheet with all measurement types, metadata in the object tables, and means."""
     assembly.add(
@@ -97,7 +121,7 @@ def export_named(assembly):
 def main(folder):
     """Write the pipelines."""
     cellprofiler_core.preferences.set_headless()
-    for name in ("everything", "kept", "named"):
+    for name in ("everything", "kept", "named", "database"):
         assembly = Assembly()
         segment_and_measure(assembly)
         if name == "kept":
@@ -112,7 +136,11 @@ def main(folder):
                     ("Select the image measurement describing the treatment dose", "Metadata_Dose"),
                 ],
             )
+        if name == "database":
+            export_database(assembly)
         (export_named if name == "named" else export_everything)(assembly)
+        for module in assembly.pipeline.modules():
+            module.show_window = True
         assembly.write(Path(folder) / f"{name}.cppipe")
 
 

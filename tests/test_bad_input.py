@@ -27,7 +27,7 @@ from conftest import PROJECT, snakemake
 from dropped_features import stacked
 from lib.config import complete_config, refuse_templates
 from lib.errors import InputError, storage_problem
-from lib.experiment import LEVELS, chosen_plates, conditions, refuse_missing
+from lib.experiment import LEVELS, chosen_plates, conditions, refuse_missing, refuse_own_pipelines
 from lib.plate_contents import read_plate_map
 from lib.plates import read_plates
 from lib.tables import feature_columns, read_profiles
@@ -132,6 +132,18 @@ def test_inputs_of_finished_plates_may_be_gone(tmp_path):
         file.parent.mkdir(parents=True)
         file.touch()
     refuse_missing(plates, config, path, tmp_path / "results")
+
+
+def test_a_pipeline_without_load_data_is_refused(tmp_path):
+    path = experiment(tmp_path, [ROW])
+    own = tmp_path / "own.cppipe"
+    given = {"results": "r", "plates": "plates.tsv", "cellprofiler": {"analysis_pipeline": own.name}}
+    config = complete_config(given, path)
+    own.write_text("Version:5\n\nLoadData:[module_num:1]\n    Name of the file:x\n")
+    refuse_own_pipelines(config, path)
+    own.write_text("Version:5\n\nImages:[module_num:1]\n    Filter images?:LoadData:\n")
+    with pytest.raises(InputError, match=r"analysis_pipeline: .*own\.cppipe has no module LoadData"):
+        refuse_own_pipelines(config, path)
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,15 @@ def test_missing_and_surplus_rows_and_columns_count(tmp_path):
     assert (row["values"], row["different"], row["columns_of_one_only"]) == (2, 2, 2)
 
 
+def test_when_a_run_took_place_is_no_difference(tmp_path):
+    for name, day in (("a", 1), ("b", 2)):
+        (tmp_path / f"{name}.csv").write_text(
+            f"Key,Value\nCellProfiler_Version,4.2.8\nRun_Timestamp,2026-01-0{day}\nModification_Timestamp,{day}\n"
+        )
+    row = comparison.compare_table(tmp_path / "a.csv", tmp_path / "b.csv")
+    assert (row["rows"], row["values"], row["different"]) == (1, 2, 0)
+
+
 def test_a_table_of_one_run_only(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

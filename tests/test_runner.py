@@ -4,9 +4,11 @@ import csv
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +76,7 @@ def plate(tmp_path_factory, cellprofiler_environment):
 def run(plate, cellprofiler_environment):
     """Run one of the pipelines over the middle rows; its folder of tables."""
 
-    def run(pipeline, engine, folder=None, rows=ROWS, load_data=None):
+    def run(pipeline, engine, folder=None, rows=ROWS, load_data=None, plugins=PLUGINS):
         output = plate / (folder or f"{pipeline}_{engine}")
         output.mkdir()
         with (plate / f"{output.name}.log").open("w") as log:
@@ -82,7 +84,7 @@ def run(plate, cellprofiler_environment):
                 str(cellprofiler_environment / "bin" / "cellprofiler"),
                 plate / f"{pipeline}.cppipe",
                 engine=engine,
-                plugins=None if engine == "stock" else PLUGINS,
+                plugins=None if engine == "stock" else plugins,
                 timeout=100,
             ).run(load_data or plate / "load_data.csv", output, log, "Plate P1", rows)
         return output
@@ -104,8 +106,7 @@ def differences(stock, found):
 def test_the_tables_are_those_of_the_command_line(everything):
     tables = differences(everything["stock"], everything["platewise"])
     assert set(tables) == {"Experiment", "Image", "Nuclei", "Rings"}
-    for name in ("Image", "Nuclei", "Rings"):
-        row = tables[name]
+    for row in tables.values():
         assert row["different"] == row["columns_of_one_only"] == 0, row
     assert tables["Nuclei"]["rows"] == 8
     assert tables["Image"]["rows"] == 3
@@ -157,8 +158,7 @@ def test_the_log_and_a_file_say_where_it_is(everything, plate):
 def test_modules_that_look_back_find_all_sites(run):
     stock, found = (run("kept", engine) for engine in ("stock", "platewise"))
     tables = differences(stock, found)
-    for name in ("Image", "Nuclei", "Rings"):
-        row = tables[name]
+    for row in tables.values():
         assert row["different"] == row["columns_of_one_only"] == 0, row
 
     def experiment(folder):
@@ -195,6 +195,39 @@ def test_a_module_that_fails_is_named_with_its_site(run, plate):
     assert "LoadData (module 1)" in message
     assert "missing.tif" in message
     assert json.loads((plate / "broken.progress.json").read_text())["state"] == "failed"
+
+
+def test_a_database_is_written_and_a_feature_measured_twice_is_one_column(run):
+    """Also where MySQL's client, which the built-in module imports together with SQLite, is not installed."""
+    folder = run("database", "platewise")
+    nuclei = read_arrow(folder / "Nuclei.arrow")
+    assert len(set(nuclei.column_names)) == len(nuclei.column_names)
+    with closing(sqlite3.connect(folder / "own.db")) as database:
+        feature = "Nuclei_Intensity_MeanIntensity_DNA"
+        order = "ImageNumber, Nuclei_Number_Object_Number"
+        rows = database.execute(
+            f"select ImageNumber, {feature} from My_Per_Nuclei order by {order}"
+        ).fetchall()
+        assert [number for (number,) in database.execute("select ImageNumber from My_Per_Image")] == [2, 3, 4]
+    assert [number for number, _ in rows] == nuclei["ImageNumber"].to_pylist() == [2] * 5 + [4] * 3
+    assert [mean for _, mean in rows] == pytest.approx(nuclei["Intensity_MeanIntensity_DNA"].to_pylist())
+
+
+def test_no_module_gathers_what_its_window_would_show(run, plate, tmp_path):
+    (tmp_path / "measureimageintensity.py").write_text(
+        "import cellprofiler.modules.measureimageintensity as builtin\n\n\n"
+        "class MeasureImageIntensity(builtin.MeasureImageIntensity):\n"
+        "    def run(self, workspace):\n"
+        "        super().run(workspace)\n"
+        "        print('window', self.show_window, flush=True)\n"
+    )
+    assert "MeasureImageIntensity:[" in (plate / "everything.cppipe").read_text()
+    run("everything", "platewise", "shown", plugins=tmp_path)
+    said = (plate / "shown.log").read_text().split("\n")
+    assert [line for line in said if line.startswith("window")] == ["window False"] * 3
+    experiment = (plate / "shown" / "Experiment.csv").read_text()
+    assert "show_window:True" in experiment
+    assert "show_window:False" not in experiment
 
 
 def test_a_module_that_there_is_not(run, plate):

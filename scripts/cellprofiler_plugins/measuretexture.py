@@ -26,20 +26,26 @@ class MeasureTexture(builtin.MeasureTexture):
         if self.show_window or not self._is_plain(workspace, image_names, object_names):
             super().run(workspace)
             return
-        shapes = {}
+        shared = {}
         for image_name in image_names:
-            grey = self._grey_levels(workspace, image_name)
-            whole = None
-            if self.wants_image_measurements():
-                whole = texture.image_textures(grey, self._distances(), texture.DIRECTIONS, texture.LOGS)
-            objects = {}
+            image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
+            regions = {}
             for name in object_names:
-                if (name, grey.shape) not in shapes:
-                    shapes[name, grey.shape] = _regions(workspace, name, grey.shape)
-                objects[name] = texture.object_textures(
-                    grey, *shapes[name, grey.shape], self._distances(), texture.DIRECTIONS, texture.LOGS
-                )
-            self._record(workspace, image_name, whole, objects)
+                key = name, image.pixel_data.shape
+                if key not in shared:
+                    shared[key] = _regions(workspace, *key)
+                regions[name] = shared[key]
+            whole = self.wants_image_measurements()
+            # As in the built-in module, values beyond -1 and 1 are an error only where something is measured.
+            if whole or any(present.size for _, _, present in regions.values()):
+                grey = self._grey_levels(image)
+            else:
+                grey = numpy.zeros(image.pixel_data.shape, numpy.uint8)
+            how = self._distances(), texture.DIRECTIONS, texture.LOGS
+            found = {"Image": texture.image_textures(grey, *how)} if whole else {}
+            for name, region in regions.items():
+                found[name] = texture.object_textures(grey, *region, *how)
+            self._record(workspace, image_name, found)
 
     def _is_plain(self, workspace, image_names, object_names):
         for image_name in image_names:
@@ -57,9 +63,8 @@ class MeasureTexture(builtin.MeasureTexture):
     def _distances(self):
         return numpy.array([group.scale.value for group in self.scale_groups])
 
-    def _grey_levels(self, workspace, image_name):
+    def _grey_levels(self, image):
         """The image in the grey levels asked for, as the built-in module makes them."""
-        image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
         grey = skimage.util.img_as_ubyte(image.pixel_data)
         levels = int(self.gray_levels.value)
         if levels != 256:
@@ -68,17 +73,13 @@ class MeasureTexture(builtin.MeasureTexture):
             ).astype(numpy.uint8)
         return numpy.ascontiguousarray(grey)
 
-    def _record(self, workspace, image_name, whole, objects):
+    def _record(self, workspace, image_name, found):
         levels = f"{int(self.gray_levels.value):d}"
         measurements = workspace.measurements
-        features = {
-            name: numpy.where(numpy.isfinite(found), found, 0)
-            for name, found in [("Image", whole), *objects.items()]
-            if found is not None
-        }
+        features = {name: numpy.where(numpy.isfinite(values), values, 0) for name, values in found.items()}
         for index, distance in enumerate(self._distances()):
-            for name, found in features.items():
-                for direction, of_direction in enumerate(found[index]):
+            for name, values in features.items():
+                for direction, of_direction in enumerate(values[index]):
                     place = f"{image_name}_{distance:d}_{direction:02d}_{levels}"
                     for feature, value in zip(builtin.F_HARALICK, of_direction):
                         column = f"{builtin.TEXTURE}_{feature}_{place}"

@@ -186,7 +186,6 @@ def start(plugins, temporary, output, data_file):
     preferences.set_awt_headless(True)
     preferences.set_headless()
     preferences.set_temporary_directory(str(temporary), globally=False)
-    preferences.set_allow_schema_write(False)
     preferences.set_default_output_directory(str(output))
     preferences.set_data_file(str(data_file))
     if plugins is not None:

@@ -117,8 +117,9 @@ class ObjectTable:
             for feature in of_image
             if wanted and feature.startswith(start)
         ]
+        # Each once: a feature that two modules measure stands twice among the columns.
         self.features = sorted(
-            module.filter_columns([feature for owner, feature in columns if owner == name], name)
+            set(module.filter_columns([feature for owner, feature in columns if owner == name], name))
         )
         self.infinite_is_missing = module.nan_representation.value == "Null"
         self.writer = None

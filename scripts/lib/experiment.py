@@ -1,6 +1,7 @@
 """The levels of profiles, and which plates of an experiment make which files."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import product
@@ -201,6 +202,23 @@ def refuse_missing(
             f"in {config_file.parent / config['plates']} or {config_file}; paths are relative to the "
             "config's folder."
         )
+
+
+def refuse_own_pipelines(config: Mapping[str, Any], config_file: Path) -> None:
+    """Make sure that a pipeline of the user's own takes its images from the workflow's image table.
+
+    Raises:
+        InputError: naming a pipeline without LoadData, such as CellProfiler's window begins one.
+    """
+    for key in ("illumination_pipeline", "analysis_pipeline"):
+        path = config_file.parent / (config["cellprofiler"][key] or "")
+        if path.is_file() and not re.search("^LoadData:", path.read_text(errors="replace"), re.MULTILINE):
+            raise InputError(
+                f"cellprofiler.{key}: {path} has no module LoadData, which is how the workflow hands a "
+                "pipeline its images. In CellProfiler, put LoadData in the place of Images, Metadata, "
+                "NamesAndTypes and Groups, with the image names OrigDNA and IllumDNA for a channel DNA, and "
+                "export a .cppipe."
+            )
 
 
 def starting_points(plate: Plate, config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
