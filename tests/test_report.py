@@ -132,6 +132,19 @@ def test_a_browser_shows_it_without_an_error_or_a_request(page, width, tmp_path)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_figure_is_enlarged_in_a_page_that_was_sent_alone(tmp_path):
+    file = write_report(tmp_path, write_results(tmp_path, 1, conditions=1, pixels=(60, 40)))
+    click = '<script>document.querySelector("figure a").click()</script></body>'
+    (tmp_path / "alone.html").write_text(file.read_text().replace("</body>", click))
+    elements, console = shown(tmp_path / "alone.html")
+    assert console == ""
+    (enlarged,) = re.findall(r"<dialog[^>]* open.*?</dialog>", elements, re.S)
+    figure = re.search(r'<figure>\s*<a href="([^"]+)"><img src="([^"]+)"', file.read_text())
+    assert figure[1] in enlarged
+    assert figure[2] in enlarged
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_request_would_be_seen(tmp_path, page):
     text = page.read_text().replace("</main>", '<img src="https://example.org/a.png" alt="a"></main>')
     (tmp_path / "page.html").write_text(text)
@@ -211,6 +224,17 @@ def test_what_changed_since_the_last_report_is_told(tmp_path):
     assert write_report(tmp_path, options).read_text() == second, "making it again forgets nothing"
 
 
+def test_logs_of_one_stage_are_told_apart(tmp_path):
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    for name in ("normalize/B/BR00000", "normalize/B/BR00000_negcon", "features/B/BR00000/chunk_1"):
+        file = tmp_path / f"logs/{name}.log"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    text = write_report(tmp_path, options).read_text()
+    links = re.findall(r'<a href="../logs/(\S+)">(.*?)</a>', text)
+    assert [words for _, words in links if words != "logs"] == ["features", "normalize", "normalize (negcon)"]
+
+
 def test_flags_are_counted_and_left_out_sites_named(tmp_path):
     options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
     flags = pd.DataFrame(
@@ -273,6 +297,31 @@ def test_files_that_say_little_of_themselves_break_nothing():
     text = " ".join(methods({}, {"cellprofiler": 1}, "", levels, metrics, []))
     assert "tables of 1 plate were given" in text
     assert "1.4826" not in text
+
+
+def test_what_the_network_saw_is_told():
+    def told(**changed):
+        crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
+        made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}
+        text = " ".join(methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
+        return re.sub("<.*?>", "", text)
+
+    assert (
+        "channel by channel (96 x 96 pixels around the centre of Nuclei, resized to 224 x 224 pixels; the "
+        "percentiles 0.1 and 99.9 of each illumination-corrected image became 0 and 1); a well" in told()
+    )
+    assert "(224 x 224 pixels around the centre of Cells; " in told(box=224, center="Cells")
+    assert "bounding box, resized to 224 x 224 pixels, 0 outside of the cell; " in told(box="cell", mask=True)
+    assert "the intensities 0 and 0.5 of each image became" in told(fixed=[0, 0.5])
+    stacked = {"network": {"model": "net", "weights": "w", "stacked": True}}
+    levels = {"network": [{"parameters": stacked}]}
+    assert "all channels at once; a well" in " ".join(methods({}, {}, "", levels, {}, []))
+
+
+def test_one_column_of_genes_for_both_sides_is_named_once():
+    made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
+    text = " ".join(methods({}, {}, "", {}, {"percent_matching": made}, []))
+    assert ">Metadata_gene</data>) whose median" in text
 
 
 def test_reference_wells_are_counted_once_and_braces_are_text():

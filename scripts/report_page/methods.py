@@ -172,12 +172,33 @@ def embedding(levels: Mapping[str, Provenances]) -> Markup:
     operation = value_of(levels.get("embeddings", []), "operation")
     return sentence(
         "Beside these features, crops around each cell were embedded by the deep network {network.model} "
-        "(weights: {network.weights}), channel by channel; a well's embedding is the {operation} of its "
-        "cells.",
+        "(weights: {network.weights}), {planes}{crops}; a well's embedding is the {operation} of its cells.",
         "network",
         made,
+        planes="all channels at once" if value_of(made, "network.stacked") is True else "channel by channel",
+        crops=crops(made),
         operation=parameter("aggregate", "operation", operation),
     )
+
+
+def crops(made: Provenances) -> Markup:
+    """What the deep network saw of a cell."""
+    if not (size := value_of(made, "crops.size")):
+        return NOTHING
+    box = value_of(made, "crops.box")
+    square = (
+        "the square around the cell's bounding box"
+        if box == "cell"
+        else "{crops.box} x {crops.box} pixels around the centre of {crops.center}"
+    )
+    resized = "" if box == size else ", resized to {crops.size} x {crops.size} pixels"
+    scale = (
+        "the intensities {crops.fixed} of each image"
+        if value_of(made, "crops.fixed")
+        else "the percentiles {crops.percentiles} of each illumination-corrected image"
+    )
+    masked = ", 0 outside of the cell" if value_of(made, "crops.mask") is True else ""
+    return sentence(f" ({square}{resized}{masked}; {scale} became 0 and 1)", "network", made)
 
 
 def normalization(levels: Mapping[str, Provenances]) -> Markup:

@@ -1,5 +1,6 @@
 "use strict";
-// Tables that are sorted by their headings and searched by words; a plate that is linked to is opened.
+// Tables that are sorted by their headings and searched by words; a plate that is linked to is opened; figures
+// are enlarged.
 
 function valueOf(row, column) {
   const cell = row.cells[column];
@@ -63,6 +64,34 @@ for (const [name, open] of [["open", true], ["close", false]]) {
       for (const part of document.querySelectorAll(`details.${button.dataset[name]}`)) part.open = open;
     });
   }
+}
+
+// A figure is enlarged in the page itself, which may have been sent without the files that it links to.
+const viewer = document.createElement("dialog");
+viewer.setAttribute("aria-label", "Enlarged figure");
+document.body.append(viewer);
+viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
+
+function enlarge(link) {
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "Close";
+  close.addEventListener("click", () => viewer.close());
+  const file = document.createElement("a");
+  file.href = link.getAttribute("href");
+  file.textContent = "The whole picture, in the results folder";
+  const head = document.createElement("p");
+  head.append(close, " ", file);
+  viewer.replaceChildren(head, link.querySelector("img").cloneNode());
+  viewer.showModal();
+}
+
+for (const link of document.querySelectorAll("figure a")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    enlarge(link);
+  });
 }
 
 // What is folded is printed, too.

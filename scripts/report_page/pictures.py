@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import ChainableUndefined, Environment
 from PIL import Image
 
-WIDEST, NARROWEST = 1100, 160
+WIDEST, NARROWEST = 1600, 160  # shown at half a page, enlarged by a click
 TYPICAL_BYTES = 0.12  # of a pixel of a figure, as WebP
 # Of the page's 30 MB: base64 adds a third, and tables need room, too.
 BYTES_OF_PLATES = 10_000_000

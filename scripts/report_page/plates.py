@@ -111,12 +111,16 @@ def excluded(flags: pd.DataFrame | None) -> int:
 
 
 def logs_of(plate: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The logs of a plate: stage and link; of CellProfiler's jobs the folder."""
+    """The logs of a plate: stage (and what of it, where it has several) and link; of CellProfiler's jobs the
+    folder."""
     found = []
     for stage in sorted(path for path in Path("logs").glob("*") if path.is_dir()):
         folder, name = stage / plate["batch"], plate["plate"]
         files = [folder / f"{name}.log", *sorted(folder.glob(f"{name}_*.log")), folder / name]
-        found += [(f"{stage.name}", link_to(str(file))) for file in files if file.exists()]
+        for file in files:
+            if file.exists():
+                which = file.name.removesuffix(".log").removeprefix(name).strip("_").replace("_", " ")
+                found.append((f"{stage.name} ({which})" if which else stage.name, link_to(str(file))))
     return found
 
 

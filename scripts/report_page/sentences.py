@@ -48,9 +48,9 @@ def parameter(step: str, key: str, value: Any, words: str | None = None) -> Mark
 
 
 def in_words(value: Any) -> str:
-    """A value as a paper would write it."""
+    """A value as a paper would write it; what stands in a list twice is written once."""
     if isinstance(value, list):
-        words = [in_words(part) for part in value]
+        words = list(dict.fromkeys(in_words(part) for part in value))
         return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
