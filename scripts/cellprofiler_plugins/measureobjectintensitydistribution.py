@@ -1,16 +1,18 @@
 """MeasureObjectIntensityDistribution, with CellProfiler's settings and numbers, distances once.
 
 Rings and wedges of an object set are laid out once and each channel costs one pass
-(`platewise_kernels.radial`). Centres taken from other objects, heat maps, Zernikes, volumes,
-overlapping objects and a shown window are left to the built-in module.
+(`platewise_kernels.radial`); Zernike polynomials are summed over all channels in one pass
+(`platewise_kernels.zernikes`). Centres taken from other objects, heat maps, volumes, overlapping
+objects and a shown window are left to the built-in module.
 """
 
 import cellprofiler.modules.measureobjectintensitydistribution as builtin
+import centrosome.zernike
 import numpy
 
-from platewise_kernels import radial
+from platewise_kernels import radial, shape, zernikes
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import bounding_boxes, last_places
+from platewise_kernels.pixels import ObjectPixels, bounding_boxes, last_places
 
 
 class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribution):
@@ -46,6 +48,36 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
             )
         self._measure(workspace, image_name, object_name, pixels, layout, bin_count_settings)
         return []
+
+    def calculate_zernikes(self, workspace):
+        """Measure the Zernike moments of all images in all object sets."""
+        image_set, object_set = workspace.image_set, workspace.object_set
+        names = [group.object_name.value for group in self.objects]
+        images = [
+            plain_pixels(image_set.get_image(name, must_be_grayscale=True)) for name in self.images_list.value
+        ]
+        shapes = {None if image is None else image.shape for image in images}
+        sets = [None]
+        if len(shapes) == 1 and images[0] is not None:
+            sets = [plain_labels(object_set.get_objects(name), images[0].shape) for name in names]
+        if any(labels is None for labels in sets):
+            super().calculate_zernikes(workspace)
+            return
+        for name, labels in zip(names, sets):
+            self._measure_zernikes(workspace, name, labels, images)
+
+    def _measure_zernikes(self, workspace, object_name, labels, images):
+        numbers = centrosome.zernike.get_zernike_indexes(self.zernike_degree.value + 1)
+        magnitudes = phases = numpy.zeros((len(images), len(numbers), 0))
+        if labels.max() > 0:
+            magnitudes, phases = zernike_moments(numbers, labels, images)
+        for image_name, magnitude, phase in zip(self.images_list.value, magnitudes, phases):
+            for index, (n, m) in enumerate(numbers):
+                feature = self.get_zernike_magnitude_name(image_name, n, m)
+                workspace.measurements.add_measurement(object_name, feature, magnitude[index])
+                if self.wants_zernikes.value == builtin.Z_MAGNITUDES_AND_PHASE:
+                    feature = self.get_zernike_phase_name(image_name, n, m)
+                    workspace.measurements.add_measurement(object_name, feature, phase[index])
 
     @staticmethod
     def _once(dd, key, function, *arguments):
@@ -137,3 +169,16 @@ def _distances(objects, shape, bin_count_settings):
     else:
         normalized = from_center / bin_count_settings.maximum_radius.value
     return labels, positions, normalized, centers
+
+
+def zernike_moments(numbers, labels, images):
+    """Magnitude by the object's area, and phase, of each moment: images x polynomials x objects."""
+    pixels = ObjectPixels(labels)
+    indices = numpy.arange(1, pixels.count + 1, dtype=numpy.int32)
+    areas = numpy.diff(pixels.starts)
+    hull = shape.convex_hull(labels, indices) if areas.all() else None
+    weights = numpy.stack([pixels.values(image) for image in images])
+    real, imaginary, _ = zernikes.moments(numbers, pixels, weights, hull, indices)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        magnitudes = numpy.sqrt(real**2 + imaginary**2) / areas[:, None]
+    return magnitudes.swapaxes(1, 2), numpy.arctan2(real, imaginary).swapaxes(1, 2)

@@ -1,19 +1,17 @@
 """MeasureObjectSizeShape, with CellProfiler's settings and numbers, object by object in compiled passes.
 
 What skimage's regionprops asks of each object in turn (perimeter, Euler number, convex hull, distances) is
-counted in one pass (`platewise_kernels.shape`), and so are the Zernike polynomials, which the built-in
-module sums over an array of the image's size for each; an object set's hulls are found once. Volumes,
-overlapping objects, missing labels and the advanced features are left to the built-in module, but for
-the Zernikes.
+counted in one pass (`platewise_kernels.shape`), and so are the Zernike polynomials
+(`platewise_kernels.zernikes`), which the built-in module sums over an array of the image's size for each;
+an object set's hulls are found once. Volumes, overlapping objects, missing labels and the advanced features
+are left to the built-in module, but for the Zernikes.
 """
 
 import cellprofiler.modules.measureobjectsizeshape as builtin
 import centrosome.cpmorphology
-import centrosome.zernike
 import numpy
 
-from platewise_kernels import labels as kernels
-from platewise_kernels import shape, stand_ins
+from platewise_kernels import shape, stand_ins, zernikes
 from platewise_kernels.inputs import plain_labels
 from platewise_kernels.pixels import ObjectPixels
 
@@ -35,14 +33,14 @@ class MeasureObjectSizeShape(builtin.MeasureObjectSizeShape):
         pixels = ObjectPixels(labels)
         complete = count > 0 and (numpy.diff(pixels.starts) > 0).all()
         if complete and not self.calculate_advanced.value:
-            hull = convex_hull(labels, objects.indices)
+            hull = shape.convex_hull(labels, objects.indices)
             features = plain_features(labels, hull, objects.indices)
         else:
             hull = None
             features = self._features_without_zernikes(objects, desired_properties)
         if self.calculate_zernikes.value:
             numbers = self.get_zernike_numbers()
-            values = zernikes(numbers, labels, pixels, hull, objects.indices)
+            values = magnitudes(numbers, pixels, hull, objects.indices)
             features.update(zip(map(self.get_zernike_name, numbers), values.T))
         return features
 
@@ -53,14 +51,6 @@ class MeasureObjectSizeShape(builtin.MeasureObjectSizeShape):
             return super().analyze_objects(objects, desired_properties)
         finally:
             self.calculate_zernikes.value = wanted
-
-
-def convex_hull(labels, indices):
-    """centrosome's convex hull of each object, of the pixels of its outline."""
-    outline = kernels.outlined(labels)
-    rows, columns = numpy.nonzero(outline)
-    points = numpy.column_stack([rows, columns, outline[rows, columns]])
-    return centrosome.cpmorphology.convex_hull_ijv(points, indices)
 
 
 def plain_features(labels, hull, indices):
@@ -101,24 +91,12 @@ def plain_features(labels, hull, indices):
     }
 
 
-def zernikes(numbers, labels, pixels, hull, indices):
+def magnitudes(numbers, pixels, hull, indices):
     """Magnitude of each Zernike moment by the circle's area: objects x polynomials.
 
     The same as centrosome.zernike.zernike, of which this is the definition. `hull`: None to work it out.
     """
-    numbers = numpy.array(numbers)
-    centers, radii = centrosome.cpmorphology.minimum_enclosing_circle(
-        labels, indices, hull_and_point_count=hull
-    )
-    real, imaginary = shape.zernike_sums(
-        (pixels.positions // labels.shape[1]).astype(float),
-        (pixels.positions % labels.shape[1]).astype(float),
-        pixels.starts,
-        centers,
-        radii,
-        numbers[:, 0],
-        numbers[:, 1],
-        centrosome.zernike.construct_zernike_lookuptable(numbers),
-    )
+    ones = numpy.ones((1, len(pixels.positions)))
+    (real,), (imaginary,), radii = zernikes.moments(numbers, pixels, ones, hull, indices)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         return numpy.sqrt(real**2 + imaginary**2) / (numpy.pi * radii[:, None] ** 2)

@@ -1,15 +1,17 @@
-"""Shapes of objects, one at a time in their bounding boxes: what is counted, distances, Zernike moments.
+"""Shapes of objects, one at a time in their bounding boxes: hulls, what is counted, distances.
 
 Definitions are those of skimage.measure.regionprops and of centrosome. What is counted is counted in whole
 numbers; second moments are left to skimage's own function, since an orientation or an eccentricity of a
 symmetric object hangs on its last bit.
 """
 
+import centrosome.cpmorphology
 import numpy
 import skimage.measure
 from skimage.measure._regionprops_utils import EULER_COEFS2D_8
 
 from .compiled import compiled
+from .labels import outlined
 from .pixels import bounding_boxes, coordinate_sums
 from .radial import distance_to_edge
 
@@ -21,40 +23,12 @@ PERIMETER[[21, 33]] = numpy.sqrt(2)
 PERIMETER[[13, 23]] = (1 + numpy.sqrt(2)) / 2
 
 
-@compiled
-def zernike_sums(rows, columns, starts, centers, radii, degrees, orders, table):
-    """Real and imaginary sums of the Zernike polynomials over each object: objects x polynomials.
-
-    `rows`, `columns`: pixels, object after object; `centers`, `radii`: of the smallest circle
-    around each object; `degrees`, `orders`: n and m of each polynomial; `table`: its radial
-    coefficients (centrosome.zernike.construct_zernike_lookuptable).
-    """
-    count = starts.size - 1
-    real = numpy.zeros((count, degrees.size))
-    imaginary = numpy.zeros((count, degrees.size))
-    highest = orders.max()
-    power_real = numpy.ones(highest + 1)
-    power_imaginary = numpy.zeros(highest + 1)
-    for owner in range(count):
-        for k in range(starts[owner], starts[owner + 1]):
-            y = (rows[k] - centers[owner, 0]) / radii[owner]
-            x = (columns[k] - centers[owner, 1]) / radii[owner]
-            square = x * x + y * y
-            if square > 1:
-                continue
-            for order in range(1, highest + 1):
-                a = power_real[order - 1]
-                b = power_imaginary[order - 1]
-                power_real[order] = a * y - b * x
-                power_imaginary[order] = a * x + b * y
-            for index in range(degrees.size):
-                order = orders[index]
-                radial = 0.0
-                for term in range((degrees[index] - order) // 2 + 1):
-                    radial = radial * square + table[index, term]
-                real[owner, index] += radial * power_real[order]
-                imaginary[owner, index] += radial * power_imaginary[order]
-    return real, imaginary
+def convex_hull(labels, indices):
+    """centrosome's convex hull of each object, of the pixels of its outline."""
+    outline = outlined(labels)
+    rows, columns = numpy.nonzero(outline)
+    points = numpy.column_stack([rows, columns, outline[rows, columns]])
+    return centrosome.cpmorphology.convex_hull_ijv(points, indices)
 
 
 @compiled
