@@ -270,6 +270,17 @@ def test_debris_in_a_well_of_a_dim_perturbation():
     assert flagged(judged(sites, known), "debris") == {("C04", "2")}
 
 
+def test_of_two_channels_a_treatment_alone_may_change_one():
+    """Three times as bright in RNA alone: an effect that no other well can tell; in both channels: debris."""
+    known, sites = unreplicated()
+    sites = sites[[name for name in sites if not name.endswith(("_ER", "_AGP", "_Mito"))]].copy()
+    at = sites["Metadata_Well"] == "C05"
+    sites.loc[at, ["MaxIntensity_RNA", "StdIntensity_RNA"]] *= 3
+    assert flagged(judged(sites, known), "debris") == set()
+    sites.loc[at, ["MaxIntensity_DNA", "StdIntensity_DNA"]] *= 1.8
+    assert flagged(judged(sites, known), "debris") == {("C05", "1")}
+
+
 def test_cells_alone_are_judged_where_images_were_not_measured():
     known = layout(4, 6)
     sites = plate(known)

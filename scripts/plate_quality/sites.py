@@ -127,7 +127,9 @@ def debris(
     known = samples.map(samples.value_counts()) > LEAST_LIKE
     usual = like.clip(lower=1).where(~known, like.clip(lower=1 / limit)).fillna(1)
     over = ratio > limit * usual
-    hit = judged & in_half(over)
+    # One of two channels is half of them; a perturbation that is alone may change one, dirt shines in both.
+    bright = (ratio > np.sqrt(limit)).sum(axis=1) >= min(len(channels), 2)
+    hit = judged & in_half(over) & (bright | like.notna().any(axis=1))
 
     def reason(at: Any, channel: str, named: list[str]) -> str:
         return (
