@@ -45,6 +45,19 @@ def checked_model(name: str) -> None:
         raise InputError(f"embeddings.model: timm has no model `{name}`; near are {listed(near) or 'none'}.")
 
 
+def checked_size(name: str, size: int) -> None:
+    """Raises InputError when a model takes crops of one size alone, and it is another."""
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size and config.input_size[-1] != size:
+        only = config.input_size[-1]
+        raise InputError(
+            f"embeddings.size: {name} takes crops of {only} x {only} pixels alone, not of {size} x {size}. "
+            f"Set embeddings.size: {only}; crops are resized to it from embeddings.box."
+        )
+
+
 def pretrained(about: Mapping[str, Any]):
     """The model with its pretrained weights from the hub, and where they are from."""
     import timm
@@ -115,7 +128,7 @@ def existing(path: Path) -> None:
         )
 
 
-def random(about: Mapping[str, Any], seed: int):
+def random(about: Mapping[str, Any], size: int, seed: int):
     """The model with a seeded random initialisation, and what to call its weights.
 
     Batch normalisation gets its statistics from seeded noise that is as dark and as coarse as images of
@@ -126,7 +139,7 @@ def random(about: Mapping[str, Any], seed: int):
     torch.manual_seed(seed)
     model = timm_model(about)
     channels = planes(about) if about["stacked"] else 1
-    noise = noise_crops(16, channels, 224, seed).repeat(planes(about) // channels, axis=1)
+    noise = noise_crops(16, channels, size, seed).repeat(planes(about) // channels, axis=1)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # the statistics of this batch alone
@@ -185,16 +198,16 @@ def describe_onnx(path: Path, about: dict[str, Any], size: int) -> None:
         ) from error
     inputs = session.get_inputs()
     shape = inputs[0].shape
-    wanted = [None, planes(about), size, size]
-    fits = len(inputs) == 1 and len(shape) == 4 and not isinstance(shape[0], int)
+    wanted = [1, planes(about), size, size]
+    fits = len(inputs) == 1 and len(shape) == 4
     fits = fits and all(
-        not isinstance(given, int) or given == want for given, want in zip(shape[1:], wanted[1:], strict=True)
+        not isinstance(given, int) or given == want for given, want in zip(shape, wanted, strict=True)
     )
     if not fits:
         raise InputError(
             f"{path} takes {listed(f'{part.name} {part.shape}' for part in inputs)}; needed is one input, "
-            f"crops of any number x {planes(about)} planes x {size} x {size}. Export it with a free first "
-            "dimension, or set embeddings.stacked, channels or size to what it was made for."
+            f"crops of 1 or any number x {planes(about)} planes x {size} x {size}. Export it with a free "
+            "first dimension, or set embeddings.stacked, channels or size to what it was made for."
         )
 
 
@@ -230,10 +243,11 @@ def prepare(
         about |= {"weights": file.name, "digest": digest(file)}
     else:
         checked_model(model)
+        checked_size(model, size)
         if weights == PRETRAINED:
             network, about["weights"] = pretrained(about)
         elif weights == RANDOM:
-            network, about["weights"] = random(about, seed)
+            network, about["weights"] = random(about, size, seed)
         else:
             network, about["weights"] = from_file(about, file)
         network = network.eval()

@@ -5,6 +5,7 @@ on the features that all plates of the condition have. The perturbations' median
 and the threshold are read from its tables, not computed anew.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -177,7 +178,8 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
     strip.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_ylabel("density")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.set_title(f"{title}: replicates against {size} wells of different perturbations")
+    told = f"{title}: replicates against {size} wells of different perturbations"
+    figure.suptitle(textwrap.fill(told, 80), fontsize=11, x=0.01, ha="left")
     return figure
 
 

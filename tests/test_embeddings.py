@@ -223,6 +223,29 @@ def test_an_onnx_file_and_weights_from_a_file_equal_the_model(python, results, w
     assert not (tmp_path / "network" / "weights.safetensors").exists()
 
 
+ONE_CROP = """
+import sys, onnx
+from onnx import TensorProto, helper
+crops, mean, features = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in
+    (("crops", [1, 3, 224, 224]), ("mean", None), ("features", [1, 3])))
+nodes = [helper.make_node("GlobalAveragePool", ["crops"], ["mean"]),
+    helper.make_node("Flatten", ["mean"], ["features"])]
+graph = helper.make_graph(nodes, "means", [crops], [features])
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), sys.argv[1])
+"""
+
+
+def test_an_onnx_file_that_takes_one_crop_alone(python, results, tmp_path):
+    """Its features are the means of its three planes: one channel, divided by each of the three `std`."""
+    run(python, "-c", ONE_CROP, tmp_path / "means.onnx")
+    scale = ("--mean", "0", "--std", "1", "0.5", "0.25")
+    prepare(python, tmp_path / "net", "--model", "means", "--weights", tmp_path / "means.onnx", *scale)
+    found = embed(python, results, tmp_path / "means.parquet", "--batch", "3", network=tmp_path / "net")
+    of_planes = found.reshape(len(found), len(CHANNELS), 3)
+    assert of_planes.min() > 0
+    np.testing.assert_allclose(of_planes[:, :, 1:], of_planes[:, :, :1] * [2, 4], rtol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def mixed(python, results):
     """What the code that a GPU runs gives on the CPU, in float16 by torch."""
@@ -382,6 +405,9 @@ def test_weights_that_are_not_there_or_not_right_are_answered(python, results, t
     assert "with 5 input planes: it conv_stem.weight is (32, 3, 3, 3) instead of (32, 5, 3, 3)" in planes
     onnx = answer("mine", results / "workspace/network/network.onnx", "--stacked")
     assert "x 5 planes x 224 x 224" in onnx
+    small = answer("vit_tiny_patch16_224", "random", "--size", 96)
+    assert "vit_tiny_patch16_224 takes crops of 224 x 224 pixels alone, not of 96 x 96" in small
+    assert "Set embeddings.size: 224" in small
     (tmp_path / "broken.pt").write_bytes(b"no weights")
     assert "broken.pt cannot be read as weights" in answer("efficientnet_b0", tmp_path / "broken.pt")
     assert not (tmp_path / "none").exists()

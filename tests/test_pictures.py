@@ -20,6 +20,7 @@ from lib.pictures import (
     corrected,
     draw_montage,
     limits,
+    name_of,
     nice_length,
     read_image,
     sized,
@@ -224,3 +225,14 @@ def test_a_function_that_shows_cells_is_told():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
     assert showing_cells({"DNA": light, "RNA": cells}) == ["RNA"]
     assert "RNA: the function differs more than 3 times" in remedy(["RNA"], 12)
+
+
+def test_a_well_without_a_name_is_called_by_its_identifier_and_gene():
+    assert (
+        name_of({"Metadata_pert_iname": "aloxistatin", "gene": "CTSB", "broad_sample": "BRD-1"})
+        == "aloxistatin"
+    )
+    assert name_of({"pert_iname": np.nan, "gene": "CTSB", "broad_sample": "BRD-1"}) == "BRD-1, CTSB"
+    assert name_of({"Metadata_broad_sample": "DMSO", "Metadata_gene": "nan"}) == "DMSO"
+    assert name_of({"Metadata_broad_sample": "PTEN", "Metadata_gene": "PTEN"}) == "PTEN"
+    assert name_of({}) == ""

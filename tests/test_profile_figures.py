@@ -237,3 +237,20 @@ def test_umap_is_the_same_with_the_same_seed():
     first, second = (profile_maps.umap_of(values, 15, 0.1, seed=1) for _ in range(2))
     assert first.shape == (40, 2)
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_long_title_stays_within_the_figure_of_the_null():
+    table = pd.DataFrame(
+        {"median_correlation": [0.1, 0.6], "replicates": 4, "positions": "4", "replicating": [False, True]}
+    )
+    null = pd.DataFrame({"null": "standard", "wells": "4", "median_correlation": [0.0, 0.2, 0.3]})
+    title = "compound U2OS 48 h, normalized_feature_select_negcon_batch"
+    figure = replicate_figures.null_figure(table, null, {}, title)
+    figure.canvas.draw()
+    box = figure._suptitle.get_window_extent()
+    assert 0 < box.x0 < box.x1 < figure.bbox.width
+    assert (
+        figure._suptitle.get_text()
+        .replace("\n", " ")
+        .endswith("replicates against 4 wells of different perturbations")
+    )

@@ -232,6 +232,55 @@ def test_a_column_of_controls_or_of_one_perturbation_is_no_shifted_column():
     assert flagged(judged(sites, known), "shifted_column") == set()
 
 
+def unreplicated() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A plate with each treatment in one well, controls in two columns; a strong effect on Mito in a well of
+    ten, but in half of column 4, whose other wells are a little brighter, too."""
+    known = layout(8, 12)
+    rows, columns = zip(*map(well_place, known["well"]), strict=True)
+    control = np.isin(columns, (1, 12))
+    known["control_type"] = np.where(control, "negcon", "")
+    known["broad_sample"] = np.where(control, "DMSO", "T-" + known["well"])
+    strong = np.array(
+        [(r + 3 * c) % 10 == 0 if c != 4 else r % 2 == 0 for r, c in zip(rows, columns, strict=True)]
+    )
+    sites = plate(known.assign(broad_sample="DMSO"), sites=1)
+    sites.loc[np.array(columns) == 4, "CellIntensity_Mito"] = 0.05 * 1.06
+    sites.loc[strong & ~control, "CellIntensity_Mito"] *= 1.9
+    return known, sites
+
+
+def test_strong_treatments_that_lie_together_are_no_shifted_column():
+    """The median of column 4 is far off, since half of its wells are; a fault moves all wells."""
+    known, sites = unreplicated()
+    assert flagged(judged(sites, known), "shifted_column") == set()
+    faulty = shifted(sites, regions(known["well"])["column 4"][1], 0.6)
+    assert flagged(judged(faulty, known), "shifted_column") == {"column 4"}
+
+
+def test_debris_in_a_well_of_a_dim_perturbation():
+    """Half as bright as the plate, a site of four is 2.4 times as bright as the others: debris."""
+    known = layout(8, 12)
+    known.loc[known["well"].isin(["C04", "E09"]), ["broad_sample", "control_type"]] = ["DIM", ""]
+    sites = plate(known.assign(broad_sample="DMSO"))
+    light = [f"{kind}Intensity_{channel}" for kind in ("Max", "Std") for channel in CHANNELS]
+    dim = sites["Metadata_Well"].isin(["C04", "E09"])
+    sites.loc[dim, light] *= 0.5
+    assert flagged(judged(sites, known), "debris") == set()
+    sites.loc[dim & (sites["Metadata_Well"] == "C04") & (sites["Metadata_Site"] == "2"), light] *= 2.8
+    assert flagged(judged(sites, known), "debris") == {("C04", "2")}
+
+
+def test_of_two_channels_a_treatment_alone_may_change_one():
+    """Three times as bright in RNA alone: an effect that no other well can tell; in both channels: debris."""
+    known, sites = unreplicated()
+    sites = sites[[name for name in sites if not name.endswith(("_ER", "_AGP", "_Mito"))]].copy()
+    at = sites["Metadata_Well"] == "C05"
+    sites.loc[at, ["MaxIntensity_RNA", "StdIntensity_RNA"]] *= 3
+    assert flagged(judged(sites, known), "debris") == set()
+    sites.loc[at, ["MaxIntensity_DNA", "StdIntensity_DNA"]] *= 1.8
+    assert flagged(judged(sites, known), "debris") == {("C05", "1")}
+
+
 def test_cells_alone_are_judged_where_images_were_not_measured():
     known = layout(4, 6)
     sites = plate(known)

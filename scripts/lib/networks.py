@@ -24,7 +24,7 @@ logger = logging.getLogger("platewise")
 ABOUT = "network.json"
 ONNX = "network.onnx"
 WEIGHTS = "weights.safetensors"
-# Cells in a batch: the crops of one stay in a CPU's cache, those of many keep a GPU busy.
+# Cells in a batch: on a CPU a network takes one crop at a time, whatever the batch; many keep a GPU busy.
 ON_CPU, ON_GPU = 1, 64
 
 
@@ -71,9 +71,13 @@ class OnnxNetwork:
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Features of crops: cells x (channels x features), float32."""
-        found = self.session.run(None, {self.input: normalized(crops, self.about)})[0]
-        return found.reshape(len(crops), -1)
+        """Features of crops: cells x (channels x features), float32.
+
+        One crop at a time: what a layer passes to the next stays in the CPU's cache.
+        """
+        inputs = normalized(crops, self.about)
+        found = [self.session.run(None, {self.input: one[None]})[0] for one in inputs]
+        return np.concatenate(found).reshape(len(crops), -1)
 
 
 class TorchNetwork:

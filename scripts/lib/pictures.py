@@ -151,13 +151,13 @@ def composite(images: Mapping[str, np.ndarray], colour_of: Mapping[str, str]) ->
 
 
 def name_of(well: Mapping[str, Any]) -> str:
-    """What is in a well, in the shortest words that its columns have."""
-    for column in ("pert_iname", "gene", "broad_sample"):
-        for name in (column, f"Metadata_{column}"):
-            value = well.get(name)
-            if isinstance(value, str) and value not in ("", "nan"):
-                return value
-    return ""
+    """What is in a well: its perturbation's name, or else its identifier and its gene, if there is one."""
+    found = {}
+    for column in ("pert_iname", "broad_sample", "gene"):
+        values = [well.get(column), well.get(f"Metadata_{column}")]
+        found[column] = next((v for v in values if isinstance(v, str) and v not in ("", "nan")), "")
+    named = [found["broad_sample"], found["gene"]]
+    return found["pert_iname"] or ", ".join(dict.fromkeys(filter(None, named)))
 
 
 def chosen_wells(

@@ -14,7 +14,7 @@ from plate_quality.measures import channels_of, measures_of, median_of_like
 LEAST_WELLS = {"edge_effect": 8, "shifted_row": 4, "shifted_column": 4}
 LEAST_OUTSIDE = 16
 # Draws of wells that tell how far the median of a region differs by chance.
-DRAWS = 400
+DRAWS = 2000
 
 
 def region_flags(sites: pd.DataFrame, wells: pd.DataFrame, negcon: str, limits: Mapping[str, Any]) -> list:
@@ -84,7 +84,7 @@ def expected_outside(table: pd.DataFrame, contents: pd.DataFrame, region: np.nda
 
 
 def by_chance(usual: pd.DataFrame, alone: pd.Series, region: np.ndarray, members: pd.Index) -> np.ndarray:
-    """Medians of as many wells drawn outside a region as it has, (draws, measures): what chance gives.
+    """As many wells drawn outside a region as it has, (draws, wells, measures): what chance gives.
 
     A well whose perturbation is nowhere else on the plate differs by that perturbation's effect, and
     is drawn from its like.
@@ -96,9 +96,7 @@ def by_chance(usual: pd.DataFrame, alone: pd.Series, region: np.ndarray, members
         pool = usual[~region & (alone == single)]
         pool = (pool if len(pool) >= 4 else usual[~region]).to_numpy()
         drawn.append(pool[generator.integers(len(pool), size=(DRAWS, number))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that no well has
-        return np.nanmedian(np.concatenate(drawn, axis=1), axis=1)
+    return np.concatenate(drawn, axis=1)
 
 
 def compared(
@@ -114,8 +112,10 @@ def compared(
     A well's difference is that from its perturbation's wells outside the region, or, where there are
     none, from the treated wells (the negative controls) there. The median of the differences must be
     more than chance (`region_z`, in standard deviations of what as many wells from outside give), enough
-    to matter (`region_shift`), and on the same side in four wells of five. A perturbation with all its
-    several wells in the region says nothing about the region.
+    to matter (`region_shift`), and on the same side in four wells of five; and the quarter of the wells that
+    moved least must have moved, too (`all_moved`): strong treatments that lie together by chance move the
+    median, a fault of the region moves all wells. A perturbation with all its several wells in the region
+    says nothing about the region.
 
     Returns:
         A row of the table of flags for each measure that differs; none when fewer than `least` wells are
@@ -130,7 +130,10 @@ def compared(
     if len(members) < least or (~region).sum() < LEAST_OUTSIDE:
         return []
     away = table.loc[members] - expected_outside(table, contents, region).loc[members]
-    chance = by_chance(usual, ~replicated, region, members)
+    drawn = by_chance(usual, ~replicated, region, members)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that no well has
+        chance = np.nanmedian(drawn, axis=1)
     found = []
     for at, measure in enumerate(table):
         differences = away[measure].dropna()
@@ -143,6 +146,9 @@ def compared(
         size = shift if focus else np.expm1(shift)
         limit = limits["focus_shift"] if focus else limits["region_shift"]
         if abs(z) > limits["region_z"] and abs(size) > limit and same_side >= 0.8:
+            least_moved = limit if focus else np.log1p(limit)
+            if not all_moved(differences, drawn[:, :, at], np.sign(shift), least_moved):
+                continue
             told = f"{size:+.2f}" if focus else f"{100 * size:+.0f} %"
             reason = (
                 f"{measure} differs from the rest of the plate by {told} (median of {len(differences)} "
@@ -150,3 +156,11 @@ def compared(
             )
             found.append({"measure": measure, "value": size, "limit": limit, "reason": reason})
     return found
+
+
+def all_moved(differences: pd.Series, drawn: np.ndarray, side: float, least: float) -> bool:
+    """Whether even the quarter of a region's wells that moved least to this `side` (1 or -1) moved by `least`
+    and further than in any draw of wells from outside (draws x wells)."""
+    part = 0.25 if side > 0 else 0.75
+    by_chance = side * np.nanquantile(drawn, part, axis=1)
+    return bool(side * differences.quantile(part) > max(least, np.nanmax(by_chance)))

@@ -9,6 +9,8 @@ import pandas as pd
 from lib.errors import number_of
 from plate_quality.measures import KEYS, channels_of, median_of_like
 
+# So many other sites with a perturbation tell how dim it is.
+LEAST_LIKE = 3
 SITE_FLAGS = ("empty", "out_of_focus", "saturated", "debris")
 
 
@@ -109,7 +111,11 @@ def debris(
     sites: pd.DataFrame, samples: pd.Series, judged: pd.Series, limits: Mapping[str, Any]
 ) -> tuple[pd.Series, list[dict[str, Any]]]:
     """Sites that are far brighter and richer in contrast than the plate's in half of the channels, and than
-    the other sites with the same perturbation: which, flags."""
+    the other sites with the same perturbation: which, flags.
+
+    A site of a perturbation that is dim (`LEAST_LIKE` other sites say so) is judged by these others; it still
+    must be brighter than half of the plate's sites.
+    """
     channels = [c for c in channels_of(sites, "StdIntensity") if f"MaxIntensity_{c}" in sites]
     if not channels:
         return pd.Series(False, index=sites.index), []
@@ -118,8 +124,12 @@ def debris(
     ratio = np.minimum(brightest / brightest.median(), contrast / contrast.median())
     like = median_of_like(ratio, samples, pd.Series(sites.index, index=sites.index))
     limit = limits["debris_ratio"]
-    over = ratio > limit * like.fillna(1).clip(lower=1)
-    hit = judged & in_half(over)
+    known = samples.map(samples.value_counts()) > LEAST_LIKE
+    usual = like.clip(lower=1).where(~known, like.clip(lower=1 / limit)).fillna(1)
+    over = ratio > limit * usual
+    # One of two channels is half of them; a perturbation that is alone may change one, dirt shines in both.
+    bright = (ratio > np.sqrt(limit)).sum(axis=1) >= min(len(channels), 2)
+    hit = judged & in_half(over) & (bright | like.notna().any(axis=1))
 
     def reason(at: Any, channel: str, named: list[str]) -> str:
         return (
