@@ -226,8 +226,8 @@ def population(wildcards):
 
 
 def of_batch(wildcards, threads, attempt):
-    """Memory for the profiles of a batch, in a few copies."""
-    return memory(2000 + 4 * len(BATCHES[wildcards.batch]) * PROFILES_MB)(wildcards, threads, attempt)
+    """Memory for the profiles of a batch."""
+    return of_profiles(len(BATCHES[wildcards.batch]))(wildcards, threads, attempt)
 
 
 def selected_profiles(wildcards):
@@ -256,9 +256,8 @@ def replicate_set(wildcards):
 
 
 def of_replicate_set(wildcards, threads, attempt):
-    """Memory for fitting the sphering of a condition: its plates' profiles, in a few copies."""
-    plates = len(CONDITIONS[wildcards.condition])
-    return memory(3000 + 4 * plates * PROFILES_MB)(wildcards, threads, attempt)
+    """Memory for the profiles of a condition."""
+    return of_profiles(len(CONDITIONS[wildcards.condition]))(wildcards, threads, attempt)
 
 
 def unsphered_profiles(wildcards):

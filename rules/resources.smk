@@ -36,6 +36,11 @@ def of_images(megabytes):
     return memory(1.5 * (500 + megabytes * MEGAPIXELS))
 
 
+def of_profiles(plates):
+    """Memory for the profiles of some plates, in a few copies."""
+    return memory(2000 + 4 * plates * PROFILES_MB)
+
+
 def of_correlations(plates=1):
     """Memory for selecting features: the profiles, and a few matrices of all features by all features."""
     return memory(1.5 * (400 + 4 * plates * PROFILES_MB + 3.5 * FEATURES**2 * 8 / 1e6))

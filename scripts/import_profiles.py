@@ -16,7 +16,7 @@ from lib.errors import InputError, listed
 from lib.experiment import same_number
 from lib.layouts import SAMPLE_COLUMNS
 from lib.logs import logged
-from lib.plate_contents import read_annotation
+from lib.plate_contents import known_wells, read_annotation
 from lib.plates import KNOWN
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from lib.wells import well_name
@@ -70,14 +70,13 @@ def described(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
             listed(f"Metadata_{name}" for name in SAMPLE_COLUMNS),
         )
         return profiles
-    samples = profiles[f"Metadata_{name}"].fillna("")
-    profiles = profiles.assign(Metadata_broad_sample=profiles[f"Metadata_{name}"])
-    if unknown := sorted(set(samples) - set(annotation["broad_sample"]) - {""}):
-        logging.warning("the annotation does not know %d broad_sample: %s", len(unknown), listed(unknown, 20))
-    known = annotation.set_index("broad_sample").replace("", pd.NA).add_prefix("Metadata_")
-    lacking = [column for column in known if column not in profiles]
-    joined = known[lacking].reindex(samples).set_axis(profiles.index)
     features = feature_columns(profiles)
+    of_wells = profiles.drop(columns=features).rename(columns=lambda column: column.removeprefix("Metadata_"))
+    of_wells = of_wells.assign(broad_sample=of_wells[name].fillna(""))
+    if unknown := sorted(set(of_wells["broad_sample"]) - set(annotation["broad_sample"]) - {""}):
+        logging.warning("the annotation does not know %d broad_sample: %s", len(unknown), listed(unknown, 20))
+    known = known_wells(of_wells, annotation).replace("", pd.NA).add_prefix("Metadata_")
+    joined = known[[column for column in known if column not in profiles]].set_axis(profiles.index)
     return pd.concat([profiles.drop(columns=features), joined, profiles[features]], axis=1)
 
 

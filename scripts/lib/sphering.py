@@ -118,17 +118,17 @@ def fitted(wells: Wells, method: str = "ZCA-cor", epsilon: float = 1e-6) -> Sphe
         raise InputError(
             f"No feature of the plates {plates} varies among their negative controls: nothing to sphere."
         )
-    kept = reference[:, varies]
-    rank = np.linalg.matrix_rank((kept - kept.mean(axis=0)) / kept.std(axis=0))
-    if rank < min(len(kept) - 1, kept.shape[1]):
-        raise InputError(
-            f"The features of the plates {plates} cannot be sphered: in the {len(kept)} negative controls "
-            f"the {kept.shape[1]} features depend linearly on others (rank {rank}). Sphere "
-            "feature-selected profiles, or use a lower correlation threshold in the selection."
-        )
     left_out = dict.fromkeys(names[~complete], "missing in a negative control")
     left_out |= dict.fromkeys(names[complete & ~varies], "constant in the negative controls")
-    return of_controls(kept, names[varies].tolist(), method, epsilon, left_out)
+    sphering = of_controls(reference[:, varies], names[varies].tolist(), method, epsilon, left_out)
+    rank, features = sphering.directions.shape
+    if rank < min(sphering.number - 1, features):
+        raise InputError(
+            f"The features of the plates {plates} cannot be sphered: in the {sphering.number} negative "
+            f"controls the {features} features depend linearly on others (rank {rank}). Sphere "
+            "feature-selected profiles, or use a lower correlation threshold in the selection."
+        )
+    return sphering
 
 
 def of_controls(
@@ -138,8 +138,9 @@ def of_controls(
     centre = reference.mean(axis=0)
     scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
     standard = (reference - centre) / scale
-    rank = np.linalg.matrix_rank(standard)
     _, spread, directions = np.linalg.svd(standard, full_matrices=False)
+    # as numpy's matrix_rank, which would decompose the matrix once more
+    rank = np.count_nonzero(spread > spread.max() * max(standard.shape) * np.finfo(float).eps)
     return Sphering(
         features, len(reference), centre, scale, directions[:rank], spread[:rank] + epsilon, left_out
     )
