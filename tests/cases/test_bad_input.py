@@ -1,9 +1,8 @@
 """What is wrong with an experiment is said with file, plate, well and remedy; nothing is lost or executed.
 
-The table in docs/bad_input.md names a test for each kind of bad input; many are in the modules of the steps.
+The page docs/bad_input.md names a test for each kind of bad input, see tests/cases/case.py.
 """
 
-import ast
 import os
 import re
 import resource
@@ -568,17 +567,3 @@ def test_markup_is_text_in_the_report(tmp_path):
     page = (tmp_path / "results/report/draft.html").read_text()
     assert "&lt;script&gt;alert(1)" in page
     assert markup not in page
-
-
-# --- the table ----------------------------------------------------------------------------------
-
-
-def test_every_test_that_the_table_names_exists():
-    text = (PROJECT / "docs" / "bad_input.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| ") and "test_" in line]
-    assert len(rows) >= 30
-    for name, test in re.findall(r"`(test_\w+)\.py::(test_\w+)`", text):
-        (file,) = (PROJECT / "tests").rglob(f"{name}.py")
-        tree = ast.parse(file.read_text())
-        assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, (name, test)
-    assert all(re.search(r"`test_\w+\.py::test_\w+`", row) for row in rows)
