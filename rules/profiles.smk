@@ -32,6 +32,7 @@ rule import_profiles:
     params:
         plate=plate_of,
         gene=gene_column,
+        missing=MISSING_VALUES,
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
@@ -62,6 +63,7 @@ rule annotate:
     params:
         plate=plate_of,
         gene=gene_column,
+        missing=MISSING_VALUES,
         code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"

@@ -48,7 +48,7 @@ def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFra
         raise InputError(f"{path}, plate {name}: {error}") from error
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}, plate {name}: well {listed(twice)} stands there more than once.")
+        raise InputError(f"{path}, plate {name}: well {listed(twice)} is there more than once.")
     constant = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
     constant |= {
         f"Metadata_{column}": value or pd.NA

@@ -10,6 +10,7 @@ import logging
 import numpy as np
 import pandas as pd
 
+from lib.controls import control_kinds
 from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
@@ -52,7 +53,7 @@ def reference_wells(
             "the column in controls.column, add it to the plate map or the annotation table, or set "
             "normalize.to to [all]."
         )
-    marked = profiles[name] == negcon
+    marked = control_kinds(profiles[name], negcon) == negcon
     chosen = marked & measured
     if chosen.sum() < minimum:
         empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()

@@ -9,7 +9,7 @@ from pycytominer import feature_select as pycytominer_feature_select
 from pycytominer import normalize as pycytominer_normalize
 from pycytominer.operations import correlation_threshold
 
-from annotate import annotate, unmatched_wells
+from annotate import annotate, find_unmatched_wells
 from dropped_features import stacked
 from import_profiles import described, published_profiles
 from lib.errors import InputError
@@ -81,7 +81,7 @@ def test_every_well_is_there_after_annotation():
 
 def test_wells_that_only_one_side_knows_are_named():
     plate_map = pd.DataFrame({"well": ["A01", "A03"], "broad_sample": ["x", "y"]})
-    assert unmatched_wells(profiles_of(["A01", "A02"]), plate_map) == [
+    assert find_unmatched_wells(profiles_of(["A01", "A02"]), plate_map) == [
         ("A02", "not in the plate map"),
         ("A03", "on the plate map, but without a site"),
     ]

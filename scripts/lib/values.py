@@ -1,8 +1,8 @@
 """Values as people write them: words for nothing, and numbers.
 
-Every table that comes from outside (plate maps, annotation, published profiles, the sample sheet) goes through
-`MissingValues.clean`, column by column, so that all that follows compares values that are written in one way.
-Standard library only, since whoever plans a run reads tables, too.
+Every table that comes from outside (plate maps, annotation, published profiles, the sample sheet) goes
+through `MissingValues.clean`, column by column, so that all that follows compares values that are written
+in one way. Standard library only, since whoever plans a run reads tables, too.
 """
 
 import re
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-# What programs and people write where there is nothing, in any case and with blanks around it. `untreated` and
-# JUMP's two identifiers are wells that got no perturbation.
+# What programs and people write where there is nothing, in any case and with blanks around it. `untreated`
+# and JUMP's two identifiers are wells that got no perturbation.
 WORDS_FOR_NOTHING = (
     "NA",
     "N/A",
@@ -52,8 +52,8 @@ def is_nothing(text: str) -> bool:
 class MissingValues:
     """What counts as nothing in an experiment's tables.
 
-    `words` are the config's own words, beside `WORDS_FOR_NOTHING`. `names` are words that are names in a column
-    (a gene that is called NAN), by column; the column is written without `Metadata_`.
+    `words` are the config's own words, beside `WORDS_FOR_NOTHING`. `names` are words that are names in a
+    column (a gene that is called NAN), by column; the column is written without `Metadata_`.
     """
 
     words: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class MissingValues:
         return text if found == [part.strip() for part in text.split(SEVERAL)] else SEVERAL.join(found)
 
     def words_found(self, values: Iterable[str], column: str = "") -> Counter[str]:
-        """The words for nothing (not empty cells) that `clean` takes out of a column, and how often each is."""
+        """Count the words for nothing (not empty cells) that `clean` takes out of a column."""
         values = [value.strip() for value in values]
         cleaned = self.clean(values, column)
         return Counter(
@@ -110,10 +110,10 @@ class MissingValues:
 def one_spelling(values: Sequence[str]) -> list[str]:
     """The values of a column, each number written in one way: 1 for 1.0 and 1e0, 0.1 for .10.
 
-    A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers, and stay as they
-    are. `15.0` is always 15, since programs write whole numbers so. Exponents, decimal fractions and decimal commas
-    are read as numbers only where all values of the column that begin as a number are numbers: beside a clone 2F7,
-    1E5 is a clone, too.
+    A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers, and stay
+    as they are. `15.0` is always 15, since programs write whole numbers so. Exponents, decimal fractions
+    and decimal commas are read as numbers only where all values of the column that begin as a number are
+    numbers: beside a clone 2F7, 1E5 is a clone, too.
     """
     begin = [value for value in values if BEGINS_AS_NUMBER.match(value)]
     if not begin:
