@@ -33,6 +33,7 @@ rule import_profiles:
         plate=plate_of,
         gene=gene_column,
         missing=MISSING_VALUES,
+        sharing=plates_of_profiles,
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"

@@ -35,6 +35,8 @@ WORDS_FOR_NOTHING = (
     "JCP2022_999999",
     "JCP2022_UNKNOWN",
 )
+# Words that whoever wrote them meant as an empty well: they need not be told.
+MEANT = ("empty", "jcp2022_999999", "jcp2022_unknown")
 SEVERAL = "|"  # stands between the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
@@ -97,13 +99,13 @@ class MissingValues:
         return text if found == [part.strip() for part in text.split(SEVERAL)] else SEVERAL.join(found)
 
     def words_found(self, values: Iterable[str], column: str = "") -> Counter[str]:
-        """Count the words for nothing (not empty cells) that `clean` takes out of a column."""
+        """Count the words for nothing (not empty cells, not `MEANT`) that `clean` takes out of a column."""
         values = [value.strip() for value in values]
         cleaned = self.clean(values, column)
         return Counter(
             value
             for value, left in zip(values, cleaned, strict=True)
-            if value and not left and value.casefold() != "empty"
+            if value and not left and value.casefold() not in MEANT
         )
 
 
