@@ -30,7 +30,7 @@ from copairs.map.normalization import normalize_ap
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
 from lib.replicates import Wells, members, read_wells, split_wells
-from lib.scores import BOUNDARY, write_score
+from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, read_sides, shared_genes, side
 
 NOTHING = (
@@ -225,6 +225,7 @@ def main(
     row, table = summarise(precision[:0] if fitted else precision, **drawn)
     if fitted:
         row["message"] = SPHERED
+    row["message"] = add_notes(row["message"], scored.notes)
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}
     files = [path for paths in profiles.values() for path in paths]
     head = {**condition, BOUNDARY: feature_set}
