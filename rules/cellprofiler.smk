@@ -146,6 +146,8 @@ rule segmentation_pipeline:
 rule illumination:
     input:
         environment=environment_ready,
+        # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
+        checked=ancient(pipeline("analysis")) if own_pipeline("analysis") else [],
         pipeline=pipeline("illumination"),
         load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
     output:

@@ -2,7 +2,7 @@
 
 They are put together through CellProfiler's own API from the assay description, so that they open
 in CellProfiler. With CPJUMP1's description they hold the settings that CPJUMP1 was published with
-(Chandrasekaran et al., Nature Methods 2024). A pipeline of the user's own is loaded, and thereby brought up to
+(Chandrasekaran et al., Nature Methods 2024). A user's own pipeline is loaded, and thereby brought up to
 CellProfiler's version, here and nowhere else: all jobs run the file that this script writes.
 
 It runs in CellProfiler's Python (3.8 or newer) and goes there by itself when started in another.
@@ -24,8 +24,8 @@ from cellprofiler_pipelines.images import (
 )
 from cellprofiler_pipelines.measurements import measure
 from cellprofiler_pipelines.objects import find_cells, find_cytoplasm, find_nuclei
-from cellprofiler_pipelines.own import own_pipeline
 from cellprofiler_pipelines.outputs import export, save_image, save_labels, save_outlines
+from cellprofiler_pipelines.own import own_pipeline
 from cellprofiler_runner.loading import load
 from lib.assay import compartments
 from lib.cellprofiler import HASH_SEED, cellprofiler_environment, logged_to, python_of

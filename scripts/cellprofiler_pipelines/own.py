@@ -176,9 +176,9 @@ def aliases_of(needed, images, path):
                 f"{module.module_name} (module {module.module_num}) takes the image {name}"
                 for name, module in strange.items()
             )
-            + f". No module before it makes that image, and the image table has {listed(images, 60)}. Name the "
-            "channels in the config (assay.channels) as the pipeline does: its images are the channel's name, or "
-            "Orig and the name, and Illum and the name for the illumination function."
+            + f". No module before it makes that image, and the image table has {listed(images, 60)}. Name "
+            "the channels in the config (assay.channels) as the pipeline does: an image is called as the "
+            "channel, or Orig and the channel, and an illumination function Illum and the channel."
         )
     return {name: known[plain(name)] for name in missing}
 
@@ -265,7 +265,7 @@ def check_objects(pipeline, objects, path):
     missing = [name for name in objects if name not in found]
     if missing:
         raise InputError(
-            f"{path} makes no objects {listed(missing)}; it makes {listed(found) or 'none'}. The workflow reads "
-            f"the tables of {listed(objects)}. Name the pipeline's objects so, or leave out what it does not "
-            "find (`assay.cells: null` for nuclei alone)."
+            f"{path} makes no objects {listed(missing)}; it makes {listed(found) or 'none'}. The workflow "
+            f"reads the tables of {listed(objects)}. Give the objects these names, or leave out of "
+            "`assay` in the config what the pipeline does not find (`cells`; or `cytoplasm: false`)."
         )

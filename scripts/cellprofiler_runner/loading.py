@@ -23,9 +23,9 @@ def load(path):
         if isinstance(event, LoadException):
             name = event.module_name or getattr(event.module, "module_name", "a module")
             raise InputError(
-                f"the module {name} cannot be loaded: {event.error}. A module that is not CellProfiler's own, or "
-                "that this version lacks, does not run here: take it out of the pipeline, or use a module of "
-                "CellProfiler 4.2 in its place."
+                f"the module {name} cannot be loaded: {event.error}. A module that is not CellProfiler's, "
+                "or that this version lacks, does not run here. Take it out of the pipeline, or use a module "
+                "of CellProfiler 4.2 in its place."
             )
 
     pipeline.add_listener(listen)

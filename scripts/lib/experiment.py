@@ -1,7 +1,6 @@
 """The levels of profiles, and which plates of an experiment make which files."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import product

@@ -92,7 +92,9 @@ def read_module(path, number, lines):
     """The module of some lines, of which the first is line `number` of the file."""
     name, colon, attributes = lines[0].partition(":") if lines else ("", "", "")
     if not colon or not re.fullmatch(r"[A-Za-z]\w*", name.strip()) or not re.fullmatch(r"\[.*\]", attributes):
-        raise InputError(f"{path}, line {number}: this is not the first line of a module: {cut(''.join(lines[:1]))}")
+        raise InputError(
+            f"{path}, line {number}: this is not the first line of a module: {cut(''.join(lines[:1]))}"
+        )
     settings = []
     for at, line in enumerate(lines[1:], start=number + 1):
         text, colon, value = line.partition(":")
@@ -121,7 +123,9 @@ def read_attribute(path, number, module, text):
     try:
         text = text.encode("utf-8").decode("unicode_escape") if text.isascii() else text.replace("\\", "")
     except UnicodeDecodeError:
-        raise InputError(f"{path}, line {number}: {module} has an attribute that cannot be read: {cut(text)}")
+        raise InputError(
+            f"{path}, line {number}: {module} has an attribute that cannot be read: {cut(text)}"
+        ) from None
     name, _, value = text.partition(":")
     value = value.strip()
     try:
@@ -129,19 +133,19 @@ def read_attribute(path, number, module, text):
             return name, None
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        # CellProfiler takes notes that are not valid Python as text. What is valid differs between versions of
-        # Python, but without a call nothing runs.
+        # CellProfiler takes notes that are not valid Python as text. What is valid differs between versions
+        # of Python, but without a call nothing runs.
         if name == "notes" and "(" not in value and not parses(value):
             return name, [value]
         raise InputError(
             f"{path}, line {number}: the attribute {name} of {module} is not a literal but {cut(value)}. "
-            "CellProfiler would run it as a program, so the pipeline is refused. Open it in CellProfiler only "
-            "if you trust it, delete the module's notes, and export the pipeline again."
+            "CellProfiler would run it as a program, so the pipeline is refused. If you trust it, open it in "
+            "CellProfiler, delete the module's notes, and export the pipeline again."
         ) from None
 
 
 def is_array(text):
-    """Whether a text is `array(literal, dtype=...)`: what CellProfiler saves of the batch that it ran last."""
+    """Whether a text is `array(literal, dtype=...)`: what CellProfiler saves of its last batch."""
     call = ast.parse(text, mode="eval").body
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "array":
         return False
@@ -168,7 +172,7 @@ def cut(text, length=80):
 
 
 def write_pipeline(modules, path):
-    """Write modules as a .cppipe file that CellProfiler reads; notes, windows and lists of files are left out."""
+    """Write modules as a .cppipe file, without notes, windows and lists of files."""
     lines = [
         FIRST_LINE,
         "Version:5",

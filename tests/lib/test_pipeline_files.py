@@ -10,10 +10,14 @@ from lib.pipeline_files import attribute_texts, read_pipeline, write_pipeline
 pytestmark = pytest.mark.unit
 
 HEADER = "CellProfiler Pipeline: http://www.cellprofiler.org\nVersion:5\nDateRevision:424\nGitHash:\nModuleCount:{}\n\n"
-ATTRIBUTES = "module_num:1|svn_version:'Unknown'|variable_revision_number:6|show_window:True|notes:{}|enabled:{}"
+ATTRIBUTES = (
+    "module_num:1|svn_version:'Unknown'|variable_revision_number:6|show_window:True|notes:{}|enabled:{}"
+)
 
 
-def pipeline(path: Path, notes: str = "[]", enabled: str = "True", setting: str = "Name of the file:x.csv") -> Path:
+def pipeline(
+    path: Path, notes: str = "[]", enabled: str = "True", setting: str = "Name of the file:x.csv"
+) -> Path:
     """A pipeline of one module."""
     attributes = ATTRIBUTES.format(notes, enabled)
     path.write_text(f"{HEADER.format(1)}LoadData:[{attributes}]\n    {setting}\n")
@@ -41,7 +45,7 @@ def test_modules_settings_and_attributes(tmp_path):
         # The character codes that CellProfiler decodes before it evaluates.
         r"\x5B__import__(\'os\').system(\'touch ran\')\x5D",
         # What follows a text that looks like the end of the notes is an attribute of its own to CellProfiler.
-        "['x]|enabled:__import__(\"os\").system(\"touch ran\")|y']",
+        '[\'x]|enabled:__import__("os").system("touch ran")|y\']',
         " [open('ran','w')]",
         "[it's] + open('ran', 'w')",
         "array(open('ran','w'))",
@@ -50,12 +54,16 @@ def test_modules_settings_and_attributes(tmp_path):
 )
 def test_an_attribute_that_is_not_a_literal_is_refused(tmp_path, monkeypatch, notes):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"own\.cppipe, line 7: the attribute \w+ of LoadData is not a literal"):
+    with pytest.raises(
+        InputError, match=r"own\.cppipe, line 7: the attribute \w+ of LoadData is not a literal"
+    ):
         read_pipeline(pipeline(tmp_path / "own.cppipe", notes=notes))
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("notes", ["[]", "['it''s']", "[it's plain text]", "array([], dtype=uint8)", "array(b'', dtype='S1')"])
+@pytest.mark.parametrize(
+    "notes", ["[]", "['it''s']", "[it's plain text]", "array([], dtype=uint8)", "array(b'', dtype='S1')"]
+)
 def test_what_cellprofiler_itself_writes_is_read(tmp_path, notes):
     assert len(read_pipeline(pipeline(tmp_path / "own.cppipe", notes=notes))) == 1
 
