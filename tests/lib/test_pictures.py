@@ -75,7 +75,7 @@ def test_colours_of_channels():
     assert list(chosen) == ["DNA", "ER", "RNA", "AGP", "Mito"]
     assert len(set(chosen.values())) == 5
     assert list(colours([channel("Phase", "phase contrast")])) == ["Phase"]
-    own = colours([channel("DNA"), channel("GFP", colour="#00FF00"), channel("Dead", colour="none")])
+    own = colours([channel("DNA"), channel("GFP", color="#00FF00"), channel("Dead", color="none")])
     assert own == {"DNA": "#3366FF", "GFP": "#00FF00"}
     assert len(set(colours([channel("DNA"), channel("GFP"), channel("Cy5")]).values())) == 3
 
