@@ -75,9 +75,9 @@ def test_its_links_lead_to_files(page):
 
 
 @pytest.mark.run
-def test_the_same_results_give_the_same_page(page, default_results):
+def test_the_same_results_give_the_same_page(page, default_project):
     before = page.read_bytes()
-    snakemake("--forcerun", "report", "--until", "report")
+    snakemake("--forcerun", "report", "--until", "report", project=default_project)
     assert page.read_bytes() == before
 
 
