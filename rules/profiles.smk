@@ -33,6 +33,7 @@ rule import_profiles:
     params:
         plate=plate_of,
         gene=gene_column,
+        unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"

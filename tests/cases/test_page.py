@@ -5,6 +5,8 @@ import pytest
 from cases.case import AREAS, case, declared_cases, is_told, names_of_tests
 from cases.write_page import PAGE, page, rows_of_page
 
+pytestmark = pytest.mark.unit
+
 
 def test_the_page_is_up_to_date():
     assert PAGE.read_text() == page(rows_of_page()), "run `python tests/cases/write_page.py`"
