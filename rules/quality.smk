@@ -2,7 +2,7 @@
 
 QUALITY = "workspace/quality_control/{batch}/{plate}"
 SHOWN_CHANNELS = [
-    {key: channel[key] or "" for key in ("name", "stain", "colour")} for channel in ASSAY.get("channels", [])
+    {key: channel[key] or "" for key in ("name", "stain", "color")} for channel in ASSAY.get("channels", [])
 ]
 APPLIED = ASSAY["illumination"]["apply"] if ASSAY else "None"
 

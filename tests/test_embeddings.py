@@ -18,17 +18,19 @@ import pytest
 import yaml
 
 import embeddings
-from conftest import PROJECT, copy_of_project, planned, snakemake
 from lib import networks
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
 from lib.errors import InputError
 from lib.experiment import feature_set_levels, levels_of, plates_with
 from lib.tables import feature_columns, read_profiles, read_provenance
+from workflow import PROJECT, SUPPORT, copy_of_project, planned, snakemake
+
+pytestmark = pytest.mark.oracle
 
 SCRIPTS = PROJECT / "scripts"
-REFERENCE = Path(__file__).parent / "embeddings_reference.py"
-MIXED = Path(__file__).parent / "embeddings_mixed.py"
+REFERENCE = SUPPORT / "embeddings_reference.py"
+MIXED = SUPPORT / "embeddings_mixed.py"
 CHANNELS = ["Mito", "AGP", "RNA", "ER", "DNA"]
 SPHERIZED, NORMALIZED = "embeddings_spherized", "embeddings_normalized_negcon"
 CELLPROFILER = "normalized_feature_select_negcon_plate"
@@ -281,6 +283,7 @@ def test_what_overflows_float16_is_computed_in_float32(mixed):
     assert mixed["then_finite"]
 
 
+@pytest.mark.unit
 def test_a_gpu_is_seen_by_its_driver(monkeypatch):
     """No driver, a driver that fails, one that shows no GPU, one that shows two."""
 
@@ -311,6 +314,7 @@ def test_a_gpu_is_seen_by_its_driver(monkeypatch):
     assert found(Driver(0, 2))
 
 
+@pytest.mark.unit
 def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
     def refuse():
         raise RuntimeError("The NVIDIA driver on your system is too old")
@@ -324,6 +328,7 @@ def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
     )
 
 
+@pytest.mark.unit
 def test_progress_tells_the_share_of_time_that_a_gpu_works(monkeypatch, capsys):
     times = iter([100.0, 104.0])
     monkeypatch.setattr(embeddings.time, "monotonic", lambda: next(times))
@@ -352,6 +357,7 @@ def test_stacked_channels_and_boxes(python, results, tmp_path):
     assert pq.read_schema(tmp_path / "s.parquet").names[-1] == "Embedding_Stacked_1280"
 
 
+@pytest.mark.unit
 def test_cells_are_written_a_row_group_at_a_time(monkeypatch, tmp_path):
     """Eight cells of two sites, three a row group: no more than three are ever kept."""
     monkeypatch.setattr(embeddings, "ROWS", 3)
@@ -499,10 +505,12 @@ def test_masks_come_from_the_generated_pipeline(default_results, tmp_path):
     ]["mask"]
 
 
+@pytest.mark.plan
 def test_without_the_block_nothing_is_planned():
     assert not {"network", "embeddings", "contact_sheet"} & set(planned("--forceall"))
 
 
+@pytest.mark.plan
 @pytest.mark.parametrize(
     ("block", "message"),
     [
@@ -519,6 +527,7 @@ def test_a_wrong_block_is_answered_before_anything_runs(block, message):
     assert "Traceback" not in str(error.value)
 
 
+@pytest.mark.unit
 def test_a_range_of_intensities_is_checked():
     assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
     config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": {"percentiles": [99, 1]}}
@@ -528,6 +537,7 @@ def test_a_range_of_intensities_is_checked():
         complete_config(config, "config.yaml")
 
 
+@pytest.mark.unit
 def test_levels_of_published_embeddings():
     config = complete_config(
         {"results": "r", "plates": "p.tsv", "benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}},
@@ -584,6 +594,7 @@ def test_published_embeddings_stand_beside_published_profiles(tmp_path):
     assert set(figure["feature_set"]) == {CELLPROFILER, SPHERIZED}
 
 
+@pytest.mark.unit
 def test_the_lock_has_hashes_and_no_address():
     text = (PROJECT / "envs" / "embeddings.txt").read_text()
     pinned = [line for line in text.splitlines() if "==" in line and not line.startswith(" ")]

@@ -15,6 +15,8 @@ from lib.feature_names import channels_of
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
 
+pytestmark = pytest.mark.unit
+
 MADE_BY = {"workflow": "platewise 0", "parameters": {"freq_cut": 0.05, "only": None}, "inputs": {"a": "0f"}}
 
 
@@ -107,6 +109,7 @@ def test_an_anndata_can_be_subset_and_written_again(profile, tmp_path):
     assert anndata.read_h5ad(tmp_path / "treated.h5ad").shape == (6, 4)
 
 
+@pytest.mark.data
 def test_the_published_profiles_of_a_plate(shared, tmp_path):
     file = shared / "cpjump1/profiles/BR00117010_normalized_feature_select_negcon_batch.csv.gz"
     table = read_profiles(file)
