@@ -1,10 +1,11 @@
 """Find and measure the cells of a chunk of a plate's sites with CellProfiler.
 
-CellProfiler numbers the sites of the plate's image table, in the order of its groups, and -f/-l choose a chunk's
-numbers, so that the ImageNumbers of two chunks never collide. So does the runner (run_cellprofiler.py), which does
-the same without CellProfiler's command line and writes Arrow tables instead of CSV. A chunk appears whole or not at
-all: the done-file says `Complete`, the Image table holds each of its ImageNumbers once, under a site of the plate
-that has no other, and each object table holds the objects that the Image table counted.
+CellProfiler numbers the sites of the plate's image table, in the order of its groups, and -f/-l choose a
+chunk's numbers, so that the ImageNumbers of two chunks never collide. So does the runner
+(run_cellprofiler.py), which does the same without CellProfiler's command line and writes Arrow tables instead
+of CSV. A chunk appears whole or not at all: the done-file says `Complete`, the Image table holds each of its
+ImageNumbers once, under a site of the plate that has no other, and each object table holds the objects that
+the Image table counted.
 
 Standard library only, Python 3.8, with the command line: it also runs in CellProfiler's container.
 """
@@ -48,10 +49,11 @@ def read_sites(load_data):
 def check_images(table, rows, sites, plate):
     """The rows of a chunk's Image table by ImageNumber, after a check that the table is whole.
 
-    The ImageNumbers must be `rows` (first and last), each once. CellProfiler numbers the sites in the order of its
-    groups, which is the order of the TEXT of their metadata (site 10 before 2, row AA before B): which sites are the
-    chunk's is CellProfiler's choice, and the Image table says it. Each must be a site of the plate, and stand there
-    once. All chunks of a plate see the same table and the same groups, so that together they hold each site once.
+    The ImageNumbers must be `rows` (first and last), each once. CellProfiler numbers the sites in the order
+    of its groups, which is the order of the TEXT of their metadata (site 10 before 2, row AA before B): which
+    sites are the chunk's is CellProfiler's choice, and the Image table says it. Each must be a site of the
+    plate, and stand there once. All chunks of a plate see the same table and the same groups, so that
+    together they hold each site once.
     """
     if not table.exists():
         raise InputError(f"Plate {plate}: the analysis pipeline wrote no {table.name}.")
@@ -59,11 +61,12 @@ def check_images(table, rows, sites, plate):
     lacking = [name for name in ("Metadata_Well", "Metadata_Site") if any(name not in row for row in images)]
     if lacking:
         raise InputError(
-            f"Plate {plate}: {table.name} has no column {listed(lacking)}. ExportToSpreadsheet must export the "
-            "metadata of the images."
+            f"Plate {plate}: {table.name} has no column {listed(lacking)}. ExportToSpreadsheet must export "
+            "the metadata of the images."
         )
     found = {int(row["ImageNumber"]): row for row in images}
     place = {number: place_of(row) for number, row in found.items()}
+    known = set(sites)
     expected = range(rows[0], rows[1] + 1)
     in_order = all(number <= len(sites) and sites[number - 1] == place[number] for number in place)
 
@@ -80,7 +83,7 @@ def check_images(table, rows, sites, plate):
             ("missing", [named(number) for number in expected if number not in found]),
             ("more than once", [named(number) for number, count in numbers.items() if count > 1]),
             ("ImageNumber of another chunk", [number for number in found if number not in expected]),
-            ("sites that the image table lacks", [named(n) for n in found if place[n] not in set(sites)]),
+            ("sites that the image table lacks", [named(n) for n in found if place[n] not in known]),
             (
                 "sites with several ImageNumbers",
                 [f"{well} site {site}" for (well, site), count in times.items() if count > 1],
@@ -151,10 +154,8 @@ def main(arguments, log):
             with with_functions(arguments.load_data, arguments.functions) as load_data:
                 CellProfiler.of(arguments).run(load_data, part, log, about, rows)
             images = check_images(table_of(part, "Image"), rows, sites, arguments.plate)
-            measured = [
-                dict(zip(("image_number", "well", "site"), (number, *place_of(images[number]))))
-                for number in sorted(images)
-            ]
+            places = [(number, *place_of(images[number])) for number in sorted(images)]
+            measured = [{"image_number": number, "well": well, "site": site} for number, well, site in places]
             for name in arguments.objects:
                 objects[name] = check_objects(table_of(part, name), images, arguments.plate)
         else:

@@ -1,7 +1,8 @@
 """Sites (fields of view) are named alike everywhere after reading.
 
-CellProfiler's LoadData reads a column of sites as numbers where every value is one: `01` becomes 1, `1_2` becomes 12,
-and `2` becomes 2.0 beside a `1.5`. The names that are written here come back from it as they were.
+CellProfiler's LoadData reads a column of sites as numbers where every value is one: `01` becomes 1, `1_2`
+becomes 12, and `2` becomes 2.0 beside a `1.5`. The names that are written here come back from it as they
+were.
 
 Standard library only, Python 3.8: the scripts that run CellProfiler use it in CellProfiler's container too.
 """
@@ -12,10 +13,10 @@ ONLY_SITE = "1"
 
 
 def site_name(text):
-    """The name of a site: numbers without leading zeros or a decimal part of zero; `1` where nothing names it.
+    """The name of a site: a number without leading zeros, or a name; `1` where nothing names the site.
 
-    `01` and `1.0` are `1`, `1.50` is `1.5`. A name stays as it is, except that `/` and the underscores of what
-    CellProfiler would take for a number (`1_2`) become dashes.
+    `01` and `1.0` are `1`, `1.50` is `1.5`. A name stays as it is, except that `/` and the underscores of
+    what CellProfiler would take for a number (`1_2`) become dashes.
     """
     name = str(text or "").strip().replace("/", "-")
     if not name:

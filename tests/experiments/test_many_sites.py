@@ -1,10 +1,11 @@
 """Plates with ten or more sites per well, sites with names, and rows AA to AF are measured site by site.
 
-CellProfiler numbers the sites in the order of the text of their metadata (site 10 before 2, row AA before B). Each
-image of these plates shows its own number of nuclei, so that a site that is taken for another is found out.
+CellProfiler numbers the sites in the order of the text of their metadata (site 10 before 2, row AA before B).
+Neighboring sites of these plates show different numbers of nuclei: a site that is taken for another is found.
 """
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -95,13 +96,18 @@ def pipelines(tmp_path_factory, cellprofiler_environment):
     ("plate", "engine", "grouping", "chunks"),
     [
         ("numbers", "platewise", "Plate,Well,Site", 3),
-        ("numbers", "platewise", "site", 2),
-        ("numbers", "platewise", "none", 2),
         ("names", "platewise", "Plate,Well,Site", 2),
         ("rows", "platewise", "Plate,Well,Site", 2),
-        ("decimals", "platewise", "Plate,Well,Site", 2),
-        ("numbers", "stock", "Plate,Well,Site", 2),
-        ("rows", "stock", "site", 1),
+        *(
+            pytest.param(*case, marks=pytest.mark.oracle)
+            for case in (
+                ("numbers", "platewise", "site", 2),
+                ("numbers", "platewise", "none", 2),
+                ("decimals", "platewise", "Plate,Well,Site", 2),
+                ("numbers", "stock", "Plate,Well,Site", 2),
+                ("rows", "stock", "site", 1),
+            )
+        ),
     ],
 )
 def test_each_site_keeps_its_cells(
@@ -129,10 +135,14 @@ def test_each_site_keeps_its_cells(
     assert found == {place: nuclei_of(position) for position, place in enumerate(sites)}
     numbers = pl.read_parquet(tmp_path / "image")["Metadata_ImageNumber"].to_list()
     assert numbers == list(range(1, len(sites) + 1))
-    held = [pd.read_json(tmp_path / f"chunk_{chunk}" / "sites.json") for chunk in range(chunks)]
-    assert sum(len(table) for table in held) == len(sites)
+    manifests = [
+        json.loads((tmp_path / f"chunk_{chunk}" / "sites.json").read_text()) for chunk in range(chunks)
+    ]
+    held = [(site["well"], site["site"]) for manifest in manifests for site in manifest["sites"]]
+    assert sorted(held) == sorted(sites)
 
 
+@pytest.mark.oracle
 def test_both_ways_to_run_cellprofiler_are_compared_on_many_sites(
     tmp_path, pipelines, cellprofiler_environment
 ):
