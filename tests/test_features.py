@@ -29,6 +29,7 @@ from lib.errors import InputError
 pytestmark = pytest.mark.unit
 
 SCRIPTS = Path(features.__file__).parent
+PIPELINE = "CellProfiler Pipeline: http://www.cellprofiler.org\nModuleCount:0\n"
 SITES = [("A01", "1"), ("A01", "2"), ("B02", "1"), ("B02", "2"), ("C03", "01")]
 
 # Stands in for CellProfiler: writes what the real one would for rows -f to -l, unless told to fail.
@@ -74,6 +75,7 @@ def plate(tmp_path):
         writer = csv.writer(file)
         writer.writerow(["Metadata_Plate", "Metadata_Well", "Metadata_Site"])
         writer.writerows(["P1", well, site] for well, site in SITES)
+    (tmp_path / "analysis.cppipe").write_text(PIPELINE)
     settings = tmp_path / "how.json"
     command = tmp_path / "with space" / "cellprofiler"
     command.parent.mkdir()
@@ -83,7 +85,7 @@ def plate(tmp_path):
 
     def run(chunk=0, chunks=1, timeout="60", engine="stock", **how):
         settings.write_text(json.dumps(how))
-        arguments = ["--cellprofiler", str(command), "--pipeline", "analysis.cppipe"]
+        arguments = ["--cellprofiler", str(command), "--pipeline", tmp_path / "analysis.cppipe"]
         arguments += ["--load-data", str(load_data), "--plate", "P1", "--objects", "Nuclei"]
         arguments += ["--chunk", str(chunk), "--chunks", str(chunks), "--timeout", timeout]
         arguments += ["--engine", engine, "--log", str(tmp_path / "log"), "--output", str(output)]
