@@ -49,7 +49,8 @@ def get_rounding(reference: np.ndarray) -> np.ndarray:
     is_half = (half == known).all(axis=0)
     of_half = np.spacing(typical.astype(np.float16)).astype(float)
     unit = np.maximum(unit, np.where(is_half & np.isfinite(of_half), of_half, 0))
-    return np.where(whole, bound, np.maximum(bound, unit / 2))
+    # a little more, since a difference of two decimals is off by its representation in binary
+    return np.where(whole, bound, np.maximum(bound, 0.501 * unit))
 
 
 def get_decimal_unit(values: np.ndarray) -> np.ndarray:
