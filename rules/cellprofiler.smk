@@ -33,7 +33,6 @@ IN_PIPELINE = {
 }
 if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
-OWN_ANALYSIS = CONFIG["cellprofiler"]["analysis_pipeline"]
 
 
 localrules:
@@ -65,6 +64,7 @@ rule cellprofiler_environment:
 rule illumination_pipeline:
     input:
         environment=environment_ready,
+        own=own_pipeline("illumination"),
     output:
         pipeline="workspace/pipelines/illumination.cppipe",
     log:
@@ -79,17 +79,19 @@ rule illumination_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
+        own=own_option("illumination"),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's illumination pipeline"
     shell:
         f"{PYTHON} {RUN}/pipelines.py illumination --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " --output {output.pipeline:q} --log {log:q}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
 
 
 rule analysis_pipeline:
     input:
         environment=environment_ready,
+        own=own_pipeline("analysis"),
     output:
         pipeline="workspace/pipelines/analysis.cppipe",
     log:
@@ -104,18 +106,20 @@ rule analysis_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps(IN_PIPELINE),
+        own=own_option("analysis"),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's analysis pipeline"
     shell:
         f"{PYTHON} {RUN}/pipelines.py analysis --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " --output {output.pipeline:q} --log {log:q}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
 
 
 rule segmentation_pipeline:
     input:
         environment=environment_ready,
-        own=located(OWN_ANALYSIS) if OWN_ANALYSIS else [],
+        # The copy of a user's own pipeline says how cells are found.
+        own=pipeline("analysis") if own_pipeline("analysis") else [],
     output:
         pipeline="workspace/pipelines/segmentation.cppipe",
     log:
@@ -130,7 +134,7 @@ rule segmentation_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps({key: value for key, value in IN_PIPELINE.items() if key != "measurements"}),
-        own=f"--own {shlex.quote(located(OWN_ANALYSIS))}" if OWN_ANALYSIS else "",
+        own=lambda wildcards, input: f"--own {shlex.quote(input.own)}" if input.own else "",
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's pipeline for the segmentation check"
@@ -142,6 +146,8 @@ rule segmentation_pipeline:
 rule illumination:
     input:
         environment=environment_ready,
+        # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
+        checked=ancient(pipeline("analysis")) if own_pipeline("analysis") else [],
         pipeline=pipeline("illumination"),
         load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
     output:

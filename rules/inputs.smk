@@ -177,9 +177,20 @@ def environment_ready(wildcards):
 
 
 def pipeline(name):
-    """The user's own pipeline, or the generated one."""
+    """The pipeline that all jobs run: the generated one, or the user's own as CellProfiler loaded it once."""
+    return f"workspace/pipelines/{name}.cppipe"
+
+
+def own_pipeline(name):
+    """The user's own pipeline, or nothing."""
     own = CONFIG["cellprofiler"][f"{name}_pipeline"]
-    return located(own) if own else f"workspace/pipelines/{name}.cppipe"
+    return located(own) if own else []
+
+
+def own_option(name):
+    """The option of pipelines.py for the user's own pipeline."""
+    own = own_pipeline(name)
+    return f"--own {shlex.quote(own)}" if own else ""
 
 
 def compared_plate():

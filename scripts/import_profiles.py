@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import InputError, listed
+from lib.feature_names import keep_wanted
 from lib.layouts import SAMPLE_COLUMNS, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, near_samples, read_annotation
@@ -157,14 +158,17 @@ def main() -> None:
     params, path = snakemake.params, snakemake.input.profiles
     plate, gene, missing = params.plate, params.gene, MissingValues.of_config(params.missing)
     profiles = read_plate_profiles(path, plate, params.sharing, missing)
+    features = feature_columns(profiles)
+    wanted = set(keep_wanted(features, params.unwanted))
+    profiles = profiles.drop(columns=[name for name in features if name not in wanted])
     inputs = [path]
     if snakemake.input.annotation:
         if words := words_in_rows(snakemake.input.annotation, missing):
             logging.warning("%s: taken as empty: %s", snakemake.input.annotation, listed(words))
         profiles = add_annotation(profiles, read_annotation(snakemake.input.annotation, gene, missing))
         inputs.append(snakemake.input.annotation)
-    made_by = provenance({"plate": plate, "gene": gene, **params.missing}, inputs)
-    write_profiles(profiles, snakemake.output.profiles, made_by)
+    parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
+    write_profiles(profiles, snakemake.output.profiles, provenance(parameters, inputs))
 
 
 if __name__ == "__main__":

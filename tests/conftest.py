@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow import PROJECT, SHARED, copy_of_project, planned, snakemake
-
-__all__ = ["PROJECT", "SHARED", "copy_of_project", "planned", "snakemake"]
+from workflow import PROJECT, SHARED, copy_of_project, made_once, snakemake
 
 LAYERS = ("unit", "plan", "run", "oracle", "data", "cluster", "long")
 STARTS_A_PROCESS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"}
@@ -85,18 +83,29 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cellprofiler_environment() -> Path:
+def cellprofiler_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
-    snakemake("--until", "cellprofiler_environment")
+    folder = tmp_path_factory.mktemp("environment")
+    snakemake("--until", "cellprofiler_environment", "--directory", folder)
     (ready,) = (PROJECT / ".environments").glob("cellprofiler-*/complete.json")
     return ready.parent
 
 
 @pytest.fixture(scope="session")
-def default_results() -> Path:
-    """The results of the default experiment: run now, or already there when nothing is to be done."""
-    snakemake()
-    return PROJECT / "results" / "default"
+def default_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the default experiment was run, once in a session; read it only."""
+
+    def make(folder: Path) -> None:
+        (PROJECT / ".environments").mkdir(exist_ok=True)
+        snakemake(project=copy_of_project(folder))
+
+    return made_once(tmp_path_factory, "platewise", make)
+
+
+@pytest.fixture(scope="session")
+def default_results(default_project: Path) -> Path:
+    """The results of the default experiment; read them only."""
+    return default_project / "results" / "default"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The levels of profiles, and which plates of an experiment make which files."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import product
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
+from lib.pipeline_files import read_pipeline
 from lib.plates import SAFE, UNANNOTATED, Plate, is_address, source
 
 # The levels of profiles in the order of the chain, and what each adds to the file name.
@@ -205,20 +205,18 @@ def refuse_missing(
 
 
 def refuse_own_pipelines(config: Mapping[str, Any], config_file: Path) -> None:
-    """Make sure that a pipeline of the user's own takes its images from the workflow's image table.
+    """Make sure that a pipeline of the user's own can be read and runs nothing as it is read.
 
     Raises:
-        InputError: naming a pipeline without LoadData, such as CellProfiler's window begins one.
+        InputError: naming the pipeline, the line and what is wrong there.
     """
     for key in ("illumination_pipeline", "analysis_pipeline"):
         path = config_file.parent / (config["cellprofiler"][key] or "")
-        if path.is_file() and not re.search("^LoadData:", path.read_text(errors="replace"), re.MULTILINE):
-            raise InputError(
-                f"cellprofiler.{key}: {path} has no module LoadData, which is how the workflow hands a "
-                "pipeline its images. In CellProfiler, put LoadData in the place of Images, Metadata, "
-                "NamesAndTypes and Groups, with the image names OrigDNA and IllumDNA for a channel DNA, and "
-                "export a .cppipe."
-            )
+        if path.is_file():
+            try:
+                read_pipeline(path)
+            except InputError as error:
+                raise InputError(f"cellprofiler.{key}: {error}") from None
 
 
 def starting_points(plate: Plate, config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

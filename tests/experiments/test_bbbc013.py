@@ -7,23 +7,26 @@ import pandas as pd
 import pytest
 
 from lib.tables import feature_columns, read_profiles
-from workflow import PROJECT, snakemake
+from workflow import copy_of_config, snakemake
 
 pytestmark = pytest.mark.data
 
-RESULTS = PROJECT / "results" / "bbbc013"
-CONFIG = PROJECT / "tests" / "configs" / "bbbc013" / "config.yaml"
+
+@pytest.fixture(scope="module")
+def results(shared, tmp_path_factory):
+    """The results of the plate's 48 wells."""
+    config = copy_of_config("bbbc013", tmp_path_factory.mktemp("bbbc013") / "experiment")
+    images = config.parent / "results/images/BBBC013/images/1049"
+    images.mkdir(parents=True)
+    with tarfile.open(shared / "bbbc013_plate" / "images.tar.xz") as archive:
+        archive.extractall(images, filter="data")
+    snakemake("--configfile", config)
+    return config.parent / "results"
 
 
 @pytest.fixture(scope="module")
-def profiles(shared):
-    images = RESULTS / "images/BBBC013/images/1049"
-    if not images.exists():
-        images.mkdir(parents=True)
-        with tarfile.open(shared / "bbbc013_plate" / "images.tar.xz") as archive:
-            archive.extractall(images, filter="data")
-    snakemake("--configfile", CONFIG)
-    folder = RESULTS / "workspace/profiles/BBBC013/1049"
+def profiles(results):
+    folder = results / "workspace/profiles/BBBC013/1049"
     names = ("augmented", "normalized_negcon", "normalized_feature_select_negcon_plate")
     return {name: read_profiles(folder / f"1049_{name}.parquet") for name in names}
 
@@ -60,9 +63,9 @@ def test_selected_profiles_separate_the_controls(profiles):
     assert np.median(across) < 0.2
 
 
-def test_high_doses_replicate(profiles):
+def test_high_doses_replicate(results):
     """All high doses look alike, so the null of other doses is high, and the highest falls below it."""
-    folder = RESULTS / "benchmark/percent_replicating/normalized_feature_select_negcon_plate"
+    folder = results / "benchmark/percent_replicating/normalized_feature_select_negcon_plate"
     table = pd.read_parquet(folder / "compound_U2OS_1_perturbations.parquet").set_index("perturbation")
     assert (table["replicates"] == 4).all()
     assert table.loc[["dose_6", "dose_7", "dose_8", "dose_9"], "replicating"].all()

@@ -11,11 +11,10 @@ import pytest
 import compare_cellprofiler
 import small_images
 from lib.cellprofiler import CellProfiler
-from workflow import PROJECT, SUPPORT, TESTS, snakemake
+from workflow import PROJECT, SUPPORT, copy_of_config, snakemake
 
 pytestmark = pytest.mark.oracle
 
-CONFIGS = TESTS / "configs"
 SCRIPTS = PROJECT / "scripts"
 
 
@@ -34,23 +33,22 @@ def refuse_differences(tables: pd.DataFrame, values: int) -> None:
 
 
 @pytest.mark.data
-def test_examplehuman(shared):
-    config = CONFIGS / "examplehuman" / "config.yaml"
-    tables = compared(PROJECT / "results/examplehuman", "--configfile", config)
+def test_examplehuman(shared, tmp_path):
+    config = copy_of_config("examplehuman", tmp_path / "experiment")
+    tables = compared(config.parent / "results", "--configfile", config)
     refuse_differences(tables, 100_000)
     assert tables.loc["Nuclei", "rows"] > 100
 
 
 @pytest.mark.data
-def test_bbbc013(shared):
-    images = PROJECT / "results/bbbc013/images/BBBC013/images/1049"
-    if not images.exists():
-        images.mkdir(parents=True)
-        with tarfile.open(shared / "bbbc013_plate" / "images.tar.xz") as archive:
-            archive.extractall(images, filter="data")
-    config = CONFIGS / "bbbc013" / "config.yaml"
+def test_bbbc013(shared, tmp_path):
+    config = copy_of_config("bbbc013", tmp_path / "experiment")
+    images = config.parent / "results/images/BBBC013/images/1049"
+    images.mkdir(parents=True)
+    with tarfile.open(shared / "bbbc013_plate" / "images.tar.xz") as archive:
+        archive.extractall(images, filter="data")
     only_two = ("--config", "cellprofiler={compare_sites: 2}")
-    tables = compared(PROJECT / "results/bbbc013", "--configfile", config, *only_two)
+    tables = compared(config.parent / "results", "--configfile", config, *only_two)
     refuse_differences(tables, 50_000)
 
 

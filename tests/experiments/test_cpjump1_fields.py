@@ -10,11 +10,10 @@ import pytest
 
 from lib.chunk_tables import read_arrow
 from lib.tables import read_profiles
-from workflow import PROJECT, SUPPORT, TESTS, snakemake
+from workflow import PROJECT, SUPPORT, copy_of_config, snakemake
 
 pytestmark = pytest.mark.data
 
-FOLDER = TESTS / "configs" / "cpjump1_fields"
 BATCH = "2020_11_04_CPJUMP1"
 CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito", "Brightfield", "LowZBF", "HighZBF")
 FLUORESCENT = ["DNA", "ER", "RNA", "AGP", "Mito"]
@@ -36,10 +35,11 @@ UNUSED = {
 
 
 @pytest.fixture(scope="module")
-def results(shared):
+def results(shared, tmp_path_factory):
     """The results of the workflow on the four fields, with the runner and the accelerated modules."""
-    snakemake("--configfile", FOLDER / "config.yaml")
-    return PROJECT / "results" / "cpjump1_fields"
+    config = copy_of_config("cpjump1_fields", tmp_path_factory.mktemp("cpjump1_fields") / "experiment")
+    snakemake("--configfile", config)
+    return config.parent / "results"
 
 
 @pytest.fixture(scope="module")

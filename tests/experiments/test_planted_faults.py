@@ -12,22 +12,27 @@ from PIL import Image
 from lib.cellprofiler import cellprofiler_environment as running_environment
 from lib.config import complete_config
 from lib.tables import read_profiles, read_provenance
-from workflow import PROJECT, planned, snakemake
+from workflow import PROJECT, copy_of_config, planned, snakemake
 
 pytestmark = pytest.mark.run
 
 CONFIG = PROJECT / "tests" / "configs" / "planted_faults" / "config.yaml"
-RESULTS = PROJECT / "results" / "planted_faults"
-QUALITY = RESULTS / "workspace" / "quality_control" / "simulated" / "FAULTY"
-PROFILES = RESULTS / "workspace" / "profiles" / "simulated" / "FAULTY"
 IMAGE_FLAGS = ("out_of_focus", "saturated", "debris")
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
 
 
 @pytest.fixture(scope="module")
-def results():
-    snakemake("--configfile", CONFIG, "--config", "only=FAULTY")
-    return QUALITY
+def config(tmp_path_factory):
+    """The experiment, run to the end."""
+    config = copy_of_config("planted_faults", tmp_path_factory.mktemp("planted_faults") / "experiment")
+    snakemake("--configfile", config, "--config", "only=FAULTY")
+    return config
+
+
+@pytest.fixture(scope="module")
+def results(config):
+    """The plate's folder of quality control."""
+    return config.parent / "results/workspace/quality_control/simulated/FAULTY"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +41,8 @@ def flags(results):
 
 
 @pytest.fixture(scope="module")
-def truth(results):
-    return pd.read_csv(RESULTS / "images/simulated/truth/FAULTY.csv").set_index("well")
+def truth(config):
+    return pd.read_csv(config.parent / "results/images/simulated/truth/FAULTY.csv").set_index("well")
 
 
 def flagged(flags: pd.DataFrame, kind: str) -> set[tuple[str, str]]:
@@ -113,8 +118,8 @@ def test_pictures(results):
     assert "TOXIC" in set(shown["sample"])
 
 
-def test_the_segmentation_check(results):
-    snakemake("segmentation_check", "--configfile", CONFIG)
+def test_the_segmentation_check(config, results):
+    snakemake("segmentation_check", "--configfile", config)
     folder = results / "pictures" / "segmentation"
     objects = pd.read_csv(folder / "objects.csv")
     assert len(objects) == 8
@@ -188,22 +193,23 @@ def test_the_gate_waits_for_a_persons_yes():
     assert "pictures/segmentation/montage.png" in told.stdout
 
 
-def test_flagged_sites_are_left_out_where_the_config_says_so(results):
+def test_flagged_sites_are_left_out_where_the_config_says_so(config, results):
     """Wells keep their row; how many sites are missing is told in the profiles and in their provenance."""
-    with_all = read_profiles(PROFILES / "FAULTY.parquet").set_index("Metadata_Well")
-    arguments = ("--configfile", CONFIG, "--config", "only=FAULTY")
+    profiles = config.parent / "results/workspace/profiles/simulated/FAULTY"
+    with_all = read_profiles(profiles / "FAULTY.parquet").set_index("Metadata_Well")
+    arguments = ("--configfile", config, "--config", "only=FAULTY")
     try:
         snakemake("--until", "annotate", *arguments, "quality={exclude_flagged: true}")
-        table = read_profiles(PROFILES / "FAULTY_augmented.parquet").set_index("Metadata_Well")
+        table = read_profiles(profiles / "FAULTY_augmented.parquet").set_index("Metadata_Well")
         out = table["Metadata_Count_Sites_Excluded"]
         assert out[out > 0].to_dict() == {"B03": 1, "C05": 1, "E06": 1, "F04": 1}
         assert (table["Metadata_Count_Sites"] + out == with_all["Metadata_Count_Sites"]).all()
         assert len(table) == 48
-        made_by = read_provenance(PROFILES / "FAULTY.parquet")
+        made_by = read_provenance(profiles / "FAULTY.parquet")
         expected = ["B03 site 1", "C05 site 1", "E06 site 2", "F04 site 2"]
         assert made_by["parameters"]["excluded_sites"] == expected
-        excluded = pd.read_csv(QUALITY / "flags.csv").query("excluded")
+        excluded = pd.read_csv(results / "flags.csv").query("excluded")
         assert set(excluded["flag"]) == set(IMAGE_FLAGS)
     finally:
         snakemake("--until", "annotate", *arguments, "quality={exclude_flagged: false}")
-    assert "excluded_sites" not in read_provenance(PROFILES / "FAULTY.parquet")["parameters"]
+    assert "excluded_sites" not in read_provenance(profiles / "FAULTY.parquet")["parameters"]

@@ -60,10 +60,13 @@ def cluster_python(tmp_path_factory) -> Path:
         ("kubernetes", CLOUD),
     ],
 )
-def test_a_profile_is_understood_and_plans_the_default_experiment(cluster_python, profile, arguments):
+def test_a_profile_is_understood_and_plans_the_default_experiment(
+    cluster_python, profile, arguments, tmp_path
+):
+    command = [cluster_python, "-m", "snakemake", "--profile", f"profiles/{profile}"]
     with s3_server() as server:
         done = subprocess.run(
-            [cluster_python, "-m", "snakemake", "--profile", f"profiles/{profile}", *arguments, *DRY_RUN],
+            [*command, "--directory", tmp_path, *arguments, *DRY_RUN],
             cwd=PROJECT,
             env={**os.environ, **KEYS, "AWS_ENDPOINT_URL": server},
             stdout=subprocess.PIPE,
