@@ -105,7 +105,7 @@ def content(options: Mapping[str, Any], digests: str) -> tuple[dict[str, Any], p
         "score_tables": score_tables(),
         "figures": figures,
         "conditions": conditions,
-        "methods": methods.methods(
+        "methods": methods.write_methods(
             config,
             Counter(source(plate) for plate in plates),
             options["cellprofiler"],
