@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.experiment import same_number
+from lib.feature_names import keep_wanted
 from lib.layouts import SAMPLE_COLUMNS
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation
@@ -82,13 +83,20 @@ def described(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Write the plate's profiles as Parquet."""
-    plate, gene = snakemake.params.plate, snakemake.params.gene
+    plate, gene, unwanted = snakemake.params.plate, snakemake.params.gene, snakemake.params.unwanted
     profiles = published_profiles(snakemake.input.profiles, plate)
+    features = feature_columns(profiles)
+    wanted = set(keep_wanted(features, unwanted))
+    profiles = profiles.drop(columns=[name for name in features if name not in wanted])
     inputs = [snakemake.input.profiles]
     if snakemake.input.annotation:
         profiles = described(profiles, read_annotation(snakemake.input.annotation, gene))
         inputs.append(snakemake.input.annotation)
-    write_profiles(profiles, snakemake.output.profiles, provenance({"plate": plate, "gene": gene}, inputs))
+    write_profiles(
+        profiles,
+        snakemake.output.profiles,
+        provenance({"plate": plate, "gene": gene, "unwanted": unwanted}, inputs),
+    )
 
 
 if __name__ == "__main__":
