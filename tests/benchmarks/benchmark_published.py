@@ -3,9 +3,10 @@
     python tests/benchmarks/benchmark_published.py --cellprofiler ENVIRONMENT/bin/cellprofiler \\
         --images FOLDER --output FOLDER PIPELINE.cppipe [PIPELINE.cppipe ...]
 
-`--images`: fields named as an Opera Phenix names them (r01c21f05p01-ch1sk1fk1fl1.tiff). Each pipeline is copied as the
-workflow copies a user's own, and the copy runs twice on the same sites, one core, start-up included. The output folder
-gets a folder for each pipeline, with the tables of differences and of times, and `pipelines.tsv`, a row a pipeline.
+`--images`: fields named as an Opera Phenix names them (r01c21f05p01-ch1sk1fk1fl1.tiff). Each pipeline is
+copied as the workflow copies a user's own, and the copy runs twice on the same sites, one core, start-up
+included. The output folder gets a folder for each pipeline, with the tables of differences and of times, and
+`pipelines.tsv`, one row per pipeline.
 """
 
 import argparse
@@ -22,6 +23,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 import compare_cellprofiler  # noqa: E402
 from lib.cellprofiler import logged_to  # noqa: E402
+from lib.pipeline_files import read_pipeline  # noqa: E402
 
 # The camera's channel for what published pipelines call their images.
 CHANNELS = {
@@ -47,8 +49,13 @@ ILLUMINATION = {
 
 
 def names_in(pipeline: Path) -> list[str]:
-    """The channels that a pipeline's text names."""
-    text = pipeline.read_text(errors="replace").replace("_", "")
+    """The channels that a pipeline's settings name."""
+    values = [value for module in read_pipeline(pipeline) for _, value in module.settings]
+    # Older files have each character's code in its place, in two bytes.
+    text = "\n".join(
+        value.encode().decode("unicode_escape").replace("\0", "") if "\\x" in value else value
+        for value in values
+    ).replace("_", "")
     return [name for name in CHANNELS if re.search(rf"\b(Orig|Illum)?{name}\b", text)]
 
 

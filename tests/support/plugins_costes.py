@@ -1,6 +1,7 @@
-"""Compare Costes' thresholds with the built-in module's, over random images: `python plugins_costes.py PLUGINS [N]`.
+"""Compare Costes' thresholds with the built-in module's, over random images.
 
-Runs in CellProfiler's Python; prints JSON: how many thresholds were compared, and each that differs.
+`python plugins_costes.py PLUGINS [N]` in CellProfiler's Python prints JSON: how many thresholds were
+compared, and each that differs.
 """
 
 import json
