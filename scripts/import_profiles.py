@@ -13,11 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
 from lib.layouts import SAMPLE_COLUMNS
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation
-from lib.plates import KNOWN
+from lib.plates import KNOWN, same_number
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from lib.wells import well_name
 

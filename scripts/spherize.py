@@ -14,11 +14,17 @@ from lib.sphering import Sphering
 from lib.tables import provenance, write_profiles
 
 
-def main(profiles: str, sphering: str, output: str, options: Mapping[str, Any]) -> None:
+def main(
+    profiles: str,
+    sphering: str,
+    output: str,
+    options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
+) -> None:
     """Sphere the profiles of a plate and write them."""
     fitted = Sphering.read(sphering)
     made_by = provenance({**options, "features_left_out": fitted.left_out}, [profiles, sphering])
-    write_profiles(fitted.of(read_wells([profiles], options["controls"])), output, made_by)
+    write_profiles(fitted.of(read_wells([profiles], controls)), output, made_by)
 
 
 if __name__ == "__main__":
@@ -28,4 +34,5 @@ if __name__ == "__main__":
             snakemake.input.sphering,
             snakemake.output.profiles,
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

@@ -136,17 +136,16 @@ def main(
     output: str,
     split: Mapping[str, Any],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
 ) -> None:
     """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order."""
-    choice = dict(options)
-    controls = choice.pop("controls", None)
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
         part = marked(read_profiles(path), controls)
         metadata = part[[name for name in part if name.startswith("Metadata_")]]
         sheet = {f"Metadata_{name}": value for name, value in plate.items() if name != "plate"}
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
-    table = split_wells(pd.concat(parts, ignore_index=True), split, **choice)
+    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
     with whole(output) as part:
         table.to_csv(part, index=False)
 
@@ -159,4 +158,5 @@ if __name__ == "__main__":
             snakemake.output.split,
             dict(snakemake.params.split),
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

@@ -4,8 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
-from lib.plates import read_table
+from lib.plates import read_table, same_number
 from lib.wells import well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.errors import number_of
+from lib.levels import CELLPROFILER, LEVELS, Level
 from report_page.sentences import (
     Provenances,
     at,
@@ -25,16 +26,16 @@ from report_page.sentences import (
 )
 
 NOTHING = Markup("")
-NORMALIZED = {"normalized_negcon": "the negative controls", "normalized": "all wells"}
+WELLS = {"negcon": "the negative controls", "all": "all wells"}
 
 
 # --- images: from the config ------------------------------------------------------------------------
 
 
-def imaging(config: Mapping[str, Any], plates: int, cellprofiler: str) -> list[Markup]:
+def imaging(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> list[Markup]:
     """What CellProfiler did with the images."""
     assay, own = config["assay"], config["cellprofiler"]
-    first = [processing(config, plates, cellprofiler)]
+    first = [processing(config, plates, cellprofiler, accelerated)]
     if own["illumination_pipeline"]:
         first.append(sentence("Illumination functions came from a pipeline of our own."))
     else:
@@ -44,7 +45,7 @@ def imaging(config: Mapping[str, Any], plates: int, cellprofiler: str) -> list[M
     return [*first, nuclei(assay), cells(assay), measurements(assay)]
 
 
-def processing(config: Mapping[str, Any], plates: int, cellprofiler: str) -> Markup:
+def processing(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> Markup:
     """Which images, and what processed them."""
     stains = [
         f"{channel['name']}" + (f" ({channel['stain']})" if channel["stain"] else "")
@@ -59,7 +60,7 @@ def processing(config: Mapping[str, Any], plates: int, cellprofiler: str) -> Mar
         plates=number_of(plates, "plate"),
         stains=in_words(stains),
         cellprofiler=cellprofiler,
-        faster=faster if config["cellprofiler"]["accelerate"] else "",
+        faster=faster if accelerated else "",
     )
 
 
@@ -121,6 +122,13 @@ def measurements(assay: Mapping[str, Any]) -> Markup:
 
 
 # --- profiles: from the metadata of each level -------------------------------------------------------
+
+
+def of_step(levels: Mapping[str, Provenances], step: str) -> dict[Level, Provenances]:
+    """The provenances of the levels that a step made, by level."""
+    return {
+        LEVELS[name]: some for name, some in levels.items() if name in LEVELS and LEVELS[name].step == step
+    }
 
 
 def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
@@ -203,7 +211,11 @@ def crops(made: Provenances) -> Markup:
 
 def normalization(levels: Mapping[str, Provenances]) -> Markup:
     """How features were normalized, and to which wells."""
-    reached = {words: some for level, words in NORMALIZED.items() if (some := levels.get(level))}
+    reached = {
+        WELLS[level.reference]: some
+        for level, some in of_step(levels, "normalize").items()
+        if level.features == CELLPROFILER
+    }
     if not reached:
         return NOTHING
     made = [each for some in reached.values() for each in some]
@@ -233,8 +245,8 @@ def wells_of(made: Provenances) -> str:
 def selections(levels: Mapping[str, Provenances]) -> list[Markup]:
     """How features were selected: a sentence for each way."""
     alike: dict[str, list[Mapping[str, Any]]] = {}
-    for level, some in levels.items():
-        for each in some if "_feature_select" in level else []:
+    for some in of_step(levels, "feature_select").values():
+        for each in some:
             settings = json.dumps(at(each, "parameters.feature_select"), sort_keys=True)
             alike.setdefault(settings, []).append(each)
     return [selection(made) for made in alike.values()]
@@ -259,7 +271,7 @@ def selection(made: Provenances) -> Markup:
 
 def sphering(levels: Mapping[str, Provenances]) -> Markup:
     """How profiles were sphered."""
-    if not (made := [*levels.get("spherized", []), *levels.get("embeddings_spherized", [])]):
+    if not (made := [each for some in of_step(levels, "spherize").values() for each in some]):
         return NOTHING
     return sentence(
         "Profiles were sphered ({method}, epsilon {epsilon}) with the negative controls of all plates of a "
@@ -302,6 +314,7 @@ def methods(
     levels: Mapping[str, Provenances],
     metrics: Mapping[str, Provenances],
     versions: Sequence[tuple[str, str]],
+    accelerated: bool = False,
 ) -> list[Markup]:
     """The Methods section, a paragraph an entry.
 
@@ -313,8 +326,10 @@ def methods(
             made here.
         metrics: provenance of the benchmark's tables by metric.
         versions: software and version.
+        accelerated: whether CellProfiler's slow modules were replaced by faster ones.
     """
-    first = imaging(config, sources["images"], cellprofiler) if sources.get("images") else []
+    images = sources.get("images", 0)
+    first = imaging(config, images, cellprofiler, accelerated) if images else []
     for source, text in (
         ("cellprofiler", "CellProfiler's tables of {plates} were given."),
         ("profiles", "Profiles of {plates} were given and not made anew."),
