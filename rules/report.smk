@@ -70,7 +70,6 @@ rule draft_report:
     output:
         page=PLACES["draft"],
         digests=PLACES["draft_digests"],
-        history=update(directory(PLACES["draft_history"])),
     log:
         "logs/report/draft.log",
     conda:

@@ -20,6 +20,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.logs import logged
+from lib.places import place
 from lib.plates import source
 from lib.tables import whole
 from report_page import methods, runs
@@ -39,6 +40,7 @@ from report_page.results import Results
 from report_page.scores import remember_scores, score_tables
 from report_page.tables import table_of
 
+HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
 FOLDERS = {
     "scores and figures": "benchmark",
@@ -144,11 +146,12 @@ def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> N
         The page, and the table of all that went in. The results lie around the page: in the working directory,
         or in the local copy of a storage.
     history : str
-        The folder that keeps the score tables for the next report.
+        The folder that keeps the score tables for the next report; a draft changes nothing there.
     """
     results = Results(Path(page).parents[1])
     digests, history = (str(Path(file).relative_to(results.folder)) for file in (digests, history))
-    remember_scores(results, options["manifest"]["scores"], history)
+    if not options["draft"]:
+        remember_scores(results, options["manifest"]["scores"], history)
     shown, inputs = content(results, options, digests, history)
     text = render(shown)
     with whole(results.path(digests)) as part:
@@ -165,5 +168,5 @@ if __name__ == "__main__":
             dict(snakemake.params.options),
             snakemake.output.page,
             snakemake.output.digests,
-            snakemake.output.history,
+            snakemake.output.get("history", HISTORY),
         )

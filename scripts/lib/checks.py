@@ -1,8 +1,8 @@
 """What is checked before anything runs.
 
-Each function `check_...` refuses what cannot work, with an InputError. `find_problems` refuses nothing: a plate
-whose tables have errors stops alone, when its cells have been measured; whoever reads what is foreseen may
-spare the hours until then.
+Each function `check_...` refuses what cannot work, with an InputError. `find_problems` refuses nothing: a
+plate whose tables have errors stops alone, when its cells have been measured; whoever reads what is foreseen
+may spare the hours until then.
 """
 
 import os

@@ -1,8 +1,8 @@
 """The experiment: what its config and its sample sheet say, read once.
 
-The rules, the checks, the report and the summary at the end ask this object: which plates and conditions there
-are, which levels of profiles each plate has, where each result lies, and what is made in the end. Nothing here
-knows of Snakemake, and no method opens a file.
+The rules, the checks, the report and the summary at the end ask this object: which plates and conditions
+there are, which levels of profiles each plate has, and where each result lies. Nothing here knows of Snakemake,
+and no method opens a file.
 """
 
 from __future__ import annotations
@@ -156,10 +156,12 @@ class Experiment:
                 # Made from cells: those that CellProfiler measured, and those whose images a network sees.
                 if not start and (level.features != NETWORK or self.get_cells(plate, NETWORK)):
                     found[name] = level
-            elif level.asked and level.made_from in found:
-                if level.scope != "condition" or is_judged(plate, self.config):
-                    found[name] = level
+            elif level.asked and level.made_from in found and self._has_scope(plate, level):
+                found[name] = level
         return {start: found[start], **found} if start else found
+
+    def _has_scope(self, plate: Mapping[str, str], level: Level) -> bool:
+        return level.scope != "condition" or is_judged(plate, self.config)
 
     def get_source_level(self, plate: Mapping[str, str], level: Level) -> Level:
         """The level of a plate's profiles that another one is made from."""

@@ -71,7 +71,6 @@ PLACES = {
     "report_history": "report/history",
     "draft": "report/draft.html",
     "draft_digests": "report/draft_input_digests.csv",
-    "draft_history": "report/draft_history",
 }
 
 
