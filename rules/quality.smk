@@ -1,7 +1,7 @@
 # Quality control of each plate: tables of what looks wrong, and pictures to look at.
 
 SHOWN_CHANNELS = [
-    {key: channel[key] or "" for key in ("name", "stain", "colour")}
+    {key: channel[key] or "" for key in ("name", "stain", "color")}
     for channel in EXPERIMENT.assay.get("channels", [])
 ]
 APPLIED = EXPERIMENT.assay.get("illumination", {}).get("apply", "None")

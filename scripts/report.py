@@ -1,8 +1,8 @@
 """Write the report: one HTML page of the whole experiment, which needs no other file and no network.
 
 It shows the files that its manifest names, as far as they are there: a summary, each plate, each condition,
-the Methods paragraph, and what made it all. Pictures are in the page as small copies and link to the whole ones beside it; a piece that
-an experiment does not have is a piece less. The same results give the same page, byte for byte.
+the Methods paragraph, and what made it all. Pictures are in the page as small copies and link to the whole
+ones beside it; a piece that an experiment does not have is a piece less. The same results give the same page, byte for byte.
 
 The score tables that it shows are kept in `report/history/`, so that the next report can say what changed.
 """
@@ -143,8 +143,8 @@ def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> N
     options : mapping
         The rule's parameters; its `manifest` names the files that are shown, relative to the results folder.
     page, digests : str
-        The page, and the table of all that went in. The results lie around the page: in the working directory,
-        or in the local copy of a storage.
+        The page, and the table of all that went in. The results lie around the page: in the working
+        directory, or in the local copy of a storage.
     history : str
         The folder that keeps the score tables for the next report; a draft changes nothing there.
     """

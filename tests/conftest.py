@@ -1,15 +1,77 @@
-"""What the tests share: where the project and the real data are, and how Snakemake is run."""
+"""Fixtures that many tests share, and the layers of the tests (CONTRIBUTING.md).
 
-import subprocess
+Each test belongs to one layer: the mark on the test, or else the `pytestmark` of its module. Helpers that
+are not fixtures are in `tests/support/`.
+"""
+
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
-SHARED = PROJECT.parent / "shared" / "data"
+from workflow import PROJECT, SHARED, copy_of_project, made_once, snakemake
+
+LAYERS = ("unit", "plan", "run", "oracle", "data", "cluster", "long")
+STARTS_A_PROCESS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"}
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+def layer_of(item: pytest.Item) -> str:
+    """Find the layer of a test: the mark nearest to it."""
+    for node in reversed(item.listchain()):
+        found = {mark.name for mark in node.own_markers if mark.name in LAYERS}
+        if len(found) > 1:
+            raise pytest.UsageError(f"{item.nodeid} belongs to several layers: {', '.join(sorted(found))}")
+        if found:
+            return found.pop()
+    raise pytest.UsageError(
+        f"{item.nodeid} belongs to no layer. Write `pytestmark = pytest.mark.unit` (or another of"
+        f" {', '.join(LAYERS)}) into its module."
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test exactly one layer, before `-m` selects: the mark of a test replaces its module's."""
+    layers = [layer_of(item) for item in items]
+    for item, layer in zip(items, layers, strict=True):
+        for node in item.listchain():
+            node.own_markers[:] = [mark for mark in node.own_markers if mark.name not in LAYERS]
+        item.add_marker(layer)
+
+
+class Watch:
+    """The unit test that runs at the moment, if any: it may not start a process."""
+
+    unit_test: str | None = None
+
+
+def refuse_processes(event: str, arguments: tuple) -> None:
+    """Stop a unit test that starts a process (an audit hook: it sees those of libraries, too)."""
+    if Watch.unit_test and event in STARTS_A_PROCESS:
+        test, Watch.unit_test = Watch.unit_test, None
+        raise RuntimeError(
+            f"{test} is marked `unit` and starts a process ({event}: {arguments[0]}): mark it `run`"
+        )
+
+
+sys.addaudithook(refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Watch a unit test from its first fixture to its last."""
+    Watch.unit_test = item.nodeid if item.get_closest_marker("unit") else None
+    try:
+        return (yield)
+    finally:
+        Watch.unit_test = None
+
+
+# --- fixtures -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -20,67 +82,30 @@ def shared() -> Path:
     return SHARED
 
 
-def snakemake(
-    *arguments: str | Path, project: Path = PROJECT, check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in `project` as a user would; its output is stdout and stderr together."""
-    python = project / ".venv" / "bin" / "python"
-    command = [python if python.exists() else sys.executable, "-m", "snakemake", "--cores", "2"]
-    result = subprocess.run(
-        [*command, *arguments],
-        cwd=project,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    if check and result.returncode:
-        raise AssertionError(result.stdout)
-    return result
-
-
-def copy_of_project(folder: Path, results: Path | None = None) -> Path:
-    """The project copied to a folder that is made, with finished results; times of files kept."""
-    folder.mkdir()
-    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
-        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
-    for name in (".venv", ".environments"):
-        if (PROJECT / name).exists():
-            (folder / name).symlink_to(PROJECT / name)
-    if results:
-        (folder / "results").mkdir()
-        subprocess.run(["cp", "-a", results, folder / "results" / results.name], check=True)
-    return folder
-
-
-def planned(*arguments: str | Path, project: Path = PROJECT) -> Counter[str]:
-    """How many jobs of each rule a dry run plans."""
-    output = snakemake("--dry-run", *arguments, project=project).stdout
-    if "Nothing to be done" in output:
-        return Counter()
-    table = output.split("Job stats:")[1].splitlines()
-    jobs: Counter[str] = Counter()
-    for line in table[3:]:
-        words = line.split()
-        if len(words) != 2 or words[0] == "total":
-            break
-        jobs[words[0]] = int(words[1])
-    assert jobs, output
-    return jobs
-
-
 @pytest.fixture(scope="session")
-def cellprofiler_environment() -> Path:
+def cellprofiler_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
-    snakemake("--until", "cellprofiler_environment")
+    folder = tmp_path_factory.mktemp("environment")
+    snakemake("--until", "cellprofiler_environment", "--directory", folder)
     (ready,) = (PROJECT / ".environments").glob("cellprofiler-*/complete.json")
     return ready.parent
 
 
 @pytest.fixture(scope="session")
-def default_results() -> Path:
-    """The results of the default experiment: run now, or already there when nothing is to be done."""
-    snakemake()
-    return PROJECT / "results" / "default"
+def default_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the default experiment was run, once in a session; read it only."""
+
+    def make(folder: Path) -> None:
+        (PROJECT / ".environments").mkdir(exist_ok=True)
+        snakemake(project=copy_of_project(folder))
+
+    return made_once(tmp_path_factory, "platewise", make)
+
+
+@pytest.fixture(scope="session")
+def default_results(default_project: Path) -> Path:
+    """The results of the default experiment; read them only."""
+    return default_project / "results" / "default"
 
 
 @pytest.fixture

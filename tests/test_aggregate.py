@@ -16,6 +16,8 @@ from lib.cells import feature_names
 from lib.errors import InputError
 from lib.tables import read_profiles
 
+pytestmark = pytest.mark.unit
+
 SCRIPTS = Path(aggregate.__file__).parent
 
 
@@ -84,6 +86,7 @@ def test_as_pycytominer(tmp_path, operation, monkeypatch):
     np.testing.assert_allclose(table[features], expected[features], rtol=1e-12)
 
 
+@pytest.mark.run
 def test_the_bytes_do_not_depend_on_the_threads(tmp_path):
     cells, image = random_plate(tmp_path, cells=400)
     written = []

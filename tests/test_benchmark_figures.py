@@ -19,6 +19,8 @@ from lib.drawing import BLUES, REDS
 from lib.errors import InputError
 from lib.scores import condition_label
 
+pytestmark = pytest.mark.unit
+
 PREFIXES = ("", "position_aware_")
 
 

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import compare_cellprofiler as comparison
-from conftest import planned
 from lib.errors import InputError
+from workflow import planned
+
+pytestmark = pytest.mark.unit
 
 # Writes one object a site; with the plugins, `{shift}` more than without.
 FAKE = """#!{python}
@@ -127,12 +129,14 @@ def test_sampled_sites_are_spread_evenly(number, of):
     assert not steps or max(steps) - min(steps) <= 1
 
 
+@pytest.mark.plan
 def test_the_target_plans_one_plates_illumination_and_no_features():
     jobs = planned("compare_cellprofiler", "--forceall")
     assert jobs["compare_cellprofiler"] == jobs["illumination"] == 1
     assert jobs["features"] == 0
 
 
+@pytest.mark.plan
 def test_an_experiment_without_images_is_told_so():
     with pytest.raises(AssertionError, match="needs a plate that starts with images"):
         planned("compare_cellprofiler", "--configfile", "config/cpjump1/profiles_only/config.yaml")

@@ -10,6 +10,8 @@ from lib.replicates import join_plates
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
 
+pytestmark = pytest.mark.unit
+
 
 def small():
     return join_plates(

@@ -18,47 +18,62 @@ import pytest
 import yaml
 
 import embeddings
-from conftest import PROJECT, copy_of_project, planned, snakemake
 from lib import networks
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
 from lib.errors import InputError
-from lib.experiment import feature_set_levels, levels_of, plates_with
 from lib.tables import feature_columns, read_profiles, read_provenance
+from planned_experiment import build_experiment
+from workflow import PROJECT, SUPPORT, planned, snakemake
+
+pytestmark = pytest.mark.oracle
 
 SCRIPTS = PROJECT / "scripts"
-REFERENCE = Path(__file__).parent / "embeddings_reference.py"
-MIXED = Path(__file__).parent / "embeddings_mixed.py"
+REFERENCE = SUPPORT / "embeddings_reference.py"
+MIXED = SUPPORT / "embeddings_mixed.py"
 CHANNELS = ["Mito", "AGP", "RNA", "ER", "DNA"]
 SPHERIZED, NORMALIZED = "embeddings_spherized", "embeddings_normalized_negcon"
 CELLPROFILER = "normalized_feature_select_negcon_plate"
-SWITCHED_ON = [
-    "--config",
-    "embeddings={weights: random}",
-    f"benchmark={{feature_sets: [{CELLPROFILER}, {SPHERIZED}]}}",
-]
 # What is looked at below; the figures of profiles, say, would take longer than all of it.
 SHEET = "workspace/quality_control/simulated/COMPOUND1/contact_sheet.png"
 TARGETS = ["--", "benchmark/figures/percent_replicating.csv", SHEET]
-PLATES = ("COMPOUND1", "COMPOUND2", "CRISPR1", "CRISPR2", "ORF1", "ORF2")
+PLATES = ("COMPOUND1", "COMPOUND2")
+# Four negative controls, the positive control, three compounds that act and three that do not.
+WELLS = ("A01", "A04", "A06", "B02", "B04", "B06", "C01", "E01", "A02", "C05", "A05")
 
 
 @pytest.fixture(scope="module")
-def copy(default_results, tmp_path_factory) -> Path:
-    """A copy of the project with its finished default experiment, then run with embeddings."""
+def config(tmp_path_factory) -> Path:
+    """Eleven wells of two plates of the default experiment, with embeddings, run to the figure."""
     (PROJECT / ".environments").mkdir(exist_ok=True)
-    folder = copy_of_project(tmp_path_factory.mktemp("copy") / "platewise", default_results)
-    snakemake(*SWITCHED_ON, *TARGETS, project=folder)
-    return folder
+    folder = tmp_path_factory.mktemp("embeddings") / "experiment"
+    folder.mkdir()
+    layout = pd.read_csv(PROJECT / "metadata/platemaps/compound_platemap.txt", sep="\t")
+    layout[layout["well_position"].isin(WELLS)].to_csv(folder / "map.txt", sep="\t", index=False)
+    columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "images"]
+    rows = [
+        ["simulated", plate, "map.txt", "compound", "SIM", "48", f"results/images/simulated/images/{plate}"]
+        for plate in PLATES
+    ]
+    (folder / "plates.tsv").write_text("".join("\t".join(row) + "\n" for row in [columns, *rows]))
+    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+    config |= {"results": "results", "plates": "plates.tsv", "embeddings": {"weights": "random"}}
+    config["simulate"]["effects"] = str(PROJECT / "metadata/simulated_effects.tsv")
+    compounds = {"table": str(PROJECT / "metadata/compound_metadata.tsv"), "gene": "target"}
+    config["annotation"] = {"compound": compounds}
+    config["benchmark"] |= {"feature_sets": [CELLPROFILER, SPHERIZED], "matching": []}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    snakemake("--configfile", folder / "config.yaml", *TARGETS)
+    return folder / "config.yaml"
 
 
 @pytest.fixture(scope="module")
-def results(copy) -> Path:
-    return copy / "results" / "default"
+def results(config) -> Path:
+    return config.parent / "results"
 
 
 @pytest.fixture(scope="module")
-def python(copy) -> Path:
+def python(results) -> Path:
     """Python of the environment of the deep networks, which the run has built."""
     (ready,) = (PROJECT / ".environments").glob("embeddings-*/complete.json")
     return ready.parent / "bin" / "python"
@@ -104,7 +119,7 @@ def prepare(python, folder, *more, channels=5, check=True):
     return run(python, *script, *more, check=check)
 
 
-# --- the default experiment ------------------------------------------------------------------------
+# --- the plates --------------------------------------------------------------------------
 
 
 def test_one_row_a_cell_with_6400_named_features(results):
@@ -127,7 +142,7 @@ def test_one_row_a_cell_with_6400_named_features(results):
 
 
 def test_the_table_says_which_network_made_it(results):
-    made_by = read_provenance(results / "workspace/embeddings/simulated/ORF1/ORF1.parquet")
+    made_by = read_provenance(results / "workspace/embeddings/simulated/COMPOUND2/COMPOUND2.parquet")
     network = made_by["parameters"]["network"]
     assert network["model"] == "efficientnet_b0"
     assert network["weights"] == "random initialisation, seed 1 (not trained on anything)"
@@ -137,12 +152,12 @@ def test_the_table_says_which_network_made_it(results):
 
 
 def test_wells_are_means_of_their_cells(results):
-    cells = pq.read_table(results / "workspace/embeddings/simulated/CRISPR1/CRISPR1.parquet").to_pandas()
-    wells = read_profiles(results / "workspace/profiles/simulated/CRISPR1/CRISPR1_embeddings.parquet")
+    cells = pq.read_table(results / "workspace/embeddings/simulated/COMPOUND2/COMPOUND2.parquet").to_pandas()
+    wells = read_profiles(results / "workspace/profiles/simulated/COMPOUND2/COMPOUND2_embeddings.parquet")
     names = feature_columns(wells)
     means = cells.groupby("Metadata_Well")[names].mean().reindex(wells["Metadata_Well"])
     np.testing.assert_allclose(wells[names].to_numpy(), means.to_numpy(), rtol=1e-5)
-    augmented = "workspace/profiles/simulated/CRISPR1/CRISPR1{}_augmented.parquet"
+    augmented = "workspace/profiles/simulated/COMPOUND2/COMPOUND2{}_augmented.parquet"
     ours = read_profiles(results / augmented.format("_embeddings"))
     theirs = read_profiles(results / augmented.format(""))
     metadata = [name for name in theirs if name.startswith("Metadata_")]
@@ -152,10 +167,8 @@ def test_wells_are_means_of_their_cells(results):
 def test_figure_2_has_both_feature_sets(results):
     table = pd.read_csv(results / "benchmark/figures/percent_replicating.csv")
     counted = table.groupby("feature_set").size().to_dict()
-    assert counted == {CELLPROFILER: 3, SPHERIZED: 3}
+    assert counted == {CELLPROFILER: 1, SPHERIZED: 1}
     assert table["percent_replicating"].between(0, 100).all()
-    matching = pd.read_csv(results / "benchmark/percent_matching.csv")
-    assert set(matching["feature_set"]) == {CELLPROFILER, SPHERIZED}
 
 
 def test_random_weights_tell_strong_effects_from_none(results):
@@ -281,6 +294,7 @@ def test_what_overflows_float16_is_computed_in_float32(mixed):
     assert mixed["then_finite"]
 
 
+@pytest.mark.unit
 def test_a_gpu_is_seen_by_its_driver(monkeypatch):
     """No driver, a driver that fails, one that shows no GPU, one that shows two."""
 
@@ -311,6 +325,7 @@ def test_a_gpu_is_seen_by_its_driver(monkeypatch):
     assert found(Driver(0, 2))
 
 
+@pytest.mark.unit
 def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
     def refuse():
         raise RuntimeError("The NVIDIA driver on your system is too old")
@@ -324,6 +339,7 @@ def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
     )
 
 
+@pytest.mark.unit
 def test_progress_tells_the_share_of_time_that_a_gpu_works(monkeypatch, capsys):
     times = iter([100.0, 104.0])
     monkeypatch.setattr(embeddings.time, "monotonic", lambda: next(times))
@@ -352,6 +368,7 @@ def test_stacked_channels_and_boxes(python, results, tmp_path):
     assert pq.read_schema(tmp_path / "s.parquet").names[-1] == "Embedding_Stacked_1280"
 
 
+@pytest.mark.unit
 def test_cells_are_written_a_row_group_at_a_time(monkeypatch, tmp_path):
     """Eight cells of two sites, three a row group: no more than three are ever kept."""
     monkeypatch.setattr(embeddings, "ROWS", 3)
@@ -450,20 +467,17 @@ def test_a_cell_outside_of_the_image_stops_the_plate(python, results, tmp_path):
 # --- in the workflow --------------------------------------------------------------------------------
 
 
-def test_nothing_more_to_do_and_another_network_runs_what_stands_on_it(copy):
-    assert not planned(*SWITCHED_ON, *TARGETS, project=copy)
-    other = [SWITCHED_ON[0], "embeddings={weights: random, seed: 2}", *SWITCHED_ON[2:]]
-    jobs = planned(*other, *TARGETS, project=copy)
-    assert (jobs["network"], jobs["embeddings"]) == (1, 6)
-    assert (jobs["aggregate"], jobs["annotate"], jobs["sphering"], jobs["spherize"]) == (6, 6, 3, 6)
+def test_nothing_more_to_do_and_another_network_runs_what_stands_on_it(config):
+    assert not planned("--configfile", config, *TARGETS)
+    jobs = planned("--configfile", config, "--config", "embeddings={seed: 2}", *TARGETS)
+    assert (jobs["network"], jobs["embeddings"]) == (1, 2)
+    assert (jobs["aggregate"], jobs["annotate"], jobs["sphering"], jobs["spherize"]) == (2, 2, 1, 2)
     assert not {"features", "single_cells", "feature_select", "embeddings_environment"} & set(jobs)
 
 
-def test_masks_come_from_the_generated_pipeline(default_results, tmp_path):
+def test_masks_come_from_the_generated_pipeline(results, tmp_path):
     """Two sites with label images; what lies outside of a cell is black in its crop."""
-    table = pd.read_csv(
-        default_results / "workspace/load_data_csv/simulated/COMPOUND1/load_data.csv", dtype=str
-    )
+    table = pd.read_csv(results / "workspace/load_data_csv/simulated/COMPOUND1/load_data.csv", dtype=str)
     table.head(2).to_csv(tmp_path / "load_data.csv", index=False)
     config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
     config = {"results": "results", "plates": "plates.tsv", "assay": config["assay"]}
@@ -499,10 +513,12 @@ def test_masks_come_from_the_generated_pipeline(default_results, tmp_path):
     ]["mask"]
 
 
+@pytest.mark.plan
 def test_without_the_block_nothing_is_planned():
     assert not {"network", "embeddings", "contact_sheet"} & set(planned("--forceall"))
 
 
+@pytest.mark.plan
 @pytest.mark.parametrize(
     ("block", "message"),
     [
@@ -519,6 +535,7 @@ def test_a_wrong_block_is_answered_before_anything_runs(block, message):
     assert "Traceback" not in str(error.value)
 
 
+@pytest.mark.unit
 def test_a_range_of_intensities_is_checked():
     assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
     config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": {"percentiles": [99, 1]}}
@@ -528,33 +545,32 @@ def test_a_range_of_intensities_is_checked():
         complete_config(config, "config.yaml")
 
 
+@pytest.mark.unit
 def test_levels_of_published_embeddings():
-    config = complete_config(
-        {"results": "r", "plates": "p.tsv", "benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}},
-        "config.yaml",
-    )
-    plate = {"batch": "B", "plate": "P", "perturbation": "compound"}
-    ours = {**plate, "profiles": "a.csv", "level": CELLPROFILER}
-    deep = {**plate, "batch": "D", "profiles": "b.csv", "level": "embeddings"}
-    assert levels_of(deep, config) == [
+    judged = {"benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}}
+    ours = {"profiles": "a.csv", "level": CELLPROFILER}
+    deep = {"batch": "D", "profiles": "b.csv", "level": "embeddings"}
+    sphered = {"batch": "E", "profiles": "b.csv", "level": SPHERIZED}
+    experiment = build_experiment([ours, deep, sphered], **judged)
+    ours, deep, sphered = experiment.plates
+    assert list(experiment.get_levels(deep)) == [
         "embeddings",
         "embeddings_augmented",
         NORMALIZED,
         "embeddings_normalized",
         SPHERIZED,
     ]
-    assert levels_of({**deep, "level": SPHERIZED}, config) == [SPHERIZED]
+    assert list(experiment.get_levels(sphered)) == [SPHERIZED]
     # two rows of one plate: each is judged on the feature sets of its own kind
-    assert plates_with(SPHERIZED, [ours, deep]) == [deep]
-    assert plates_with(CELLPROFILER, [ours, deep]) == [ours]
-    assert feature_set_levels([ours, deep], config) == [CELLPROFILER, SPHERIZED]
+    assert experiment.get_plates_with(SPHERIZED, [ours, deep]) == [deep]
+    assert experiment.get_plates_with(CELLPROFILER, [ours, deep]) == [ours]
+    assert build_experiment([ours, deep], **judged).feature_sets == [CELLPROFILER, SPHERIZED]
     with pytest.raises(
         InputError, match=r"embeddings_spherized is not made for plate P; .* block `embeddings`"
     ):
-        feature_set_levels([ours], config)
-    images = {**plate, "images": "i"}
+        _ = build_experiment([ours], **judged).feature_sets
     with pytest.raises(InputError, match="embeddings_spherized is not made for plate P"):
-        feature_set_levels([images, deep], config)
+        _ = build_experiment([{"images": "i"}, deep], **judged).feature_sets
 
 
 def test_published_embeddings_stand_beside_published_profiles(tmp_path):
@@ -584,6 +600,7 @@ def test_published_embeddings_stand_beside_published_profiles(tmp_path):
     assert set(figure["feature_set"]) == {CELLPROFILER, SPHERIZED}
 
 
+@pytest.mark.unit
 def test_the_lock_has_hashes_and_no_address():
     text = (PROJECT / "envs" / "embeddings.txt").read_text()
     pinned = [line for line in text.splitlines() if "==" in line and not line.startswith(" ")]

@@ -10,10 +10,12 @@ import pytest
 
 from export import described_features, main, plain, to_anndata
 from lib.errors import InputError
-from lib.experiment import LEVELS, exported_levels
 from lib.feature_names import channels_of
+from lib.levels import LEVELS, get_exported_levels
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
+
+pytestmark = pytest.mark.unit
 
 MADE_BY = {"workflow": "platewise 0", "parameters": {"freq_cut": 0.05, "only": None}, "inputs": {"a": "0f"}}
 
@@ -107,6 +109,7 @@ def test_an_anndata_can_be_subset_and_written_again(profile, tmp_path):
     assert anndata.read_h5ad(tmp_path / "treated.h5ad").shape == (6, 4)
 
 
+@pytest.mark.data
 def test_the_published_profiles_of_a_plate(shared, tmp_path):
     file = shared / "cpjump1/profiles/BR00117010_normalized_feature_select_negcon_batch.csv.gz"
     table = read_profiles(file)
@@ -122,10 +125,12 @@ def test_the_published_profiles_of_a_plate(shared, tmp_path):
 
 
 def test_every_level_is_exported_unless_some_are_named():
-    assert exported_levels({"export_levels": None}) == list(LEVELS)
-    assert exported_levels({"export_levels": ["augmented"]}) == ["augmented"]
-    with pytest.raises(InputError, match="export_levels: selected is none of aggregated, augmented"):
-        exported_levels({"export_levels": ["selected"]})
+    assert get_exported_levels({"export_levels": None}, LEVELS) == list(LEVELS)
+    assert get_exported_levels({"export_levels": ["augmented"]}, LEVELS) == ["augmented"]
+    with pytest.raises(
+        InputError, match="export_levels: there is no level selected; the levels are aggregated, augmented"
+    ):
+        get_exported_levels({"export_levels": ["selected"]}, LEVELS)
 
 
 def test_the_recipe_names_its_files_so():
@@ -139,4 +144,4 @@ def test_the_recipe_names_its_files_so():
         "normalized_feature_select_batch": "_normalized_feature_select_batch",
         "normalized_feature_select_negcon_batch": "_normalized_feature_select_negcon_batch",
     }
-    assert {level: LEVELS[level] for level in recipe} == recipe
+    assert {level: LEVELS[level].suffix for level in recipe} == recipe

@@ -10,6 +10,8 @@ import tifffile
 from lib.errors import InputError
 from load_data import compiled, find_images, load_data, parsed, with_illumination
 
+pytestmark = pytest.mark.unit
+
 CHANNELS = {"1": "Mito", "5": "DNA"}
 PLATE = {"batch": "B1", "plate": "P1"}
 
@@ -248,6 +250,7 @@ def test_own_load_data_csv_without_a_channel(tmp_path):
         read(tmp_path / "load_data.csv")
 
 
+@pytest.mark.data
 def test_lzw_palette_and_big_endian_images_open(tmp_path, shared):
     """The four real fields are LZW; their header says more than the file's name."""
     folder = shared / "cpjump1" / "images"

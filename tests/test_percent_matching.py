@@ -15,6 +15,8 @@ from lib.tables import write_profiles
 from percent_matching import main, percent_matching
 from simulated_profiles import plates
 
+pytestmark = pytest.mark.unit
+
 QUICK = {"draws": 1000, "repeats": 10}
 
 

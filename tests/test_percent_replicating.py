@@ -13,6 +13,8 @@ from lib.tables import read_provenance, write_profiles
 from percent_replicating import main, percent_replicating
 from simulated_profiles import plates
 
+pytestmark = pytest.mark.unit
+
 QUICK = {"draws": 1000, "repeats": 10}
 
 

@@ -18,6 +18,8 @@ from plate_maps import (
     wells_of_plate,
 )
 
+pytestmark = pytest.mark.unit
+
 CONTROLS = {"column": "control_type", "negcon": "negcon"}
 GROUP = "Metadata_broad_sample"
 

@@ -15,6 +15,8 @@ from plate_quality.regions import regions
 from quality import quality
 from simulate import faults_of
 
+pytestmark = pytest.mark.unit
+
 LIMITS = {
     "empty_cells": 1,
     "low_cell_count": 0.25,

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conftest import PROJECT, planned, snakemake
-from lib.experiment import LEVELS
+from lib.levels import LEVELS
 from lib.tables import read_provenance
 from pages import CHROMIUM, Page, shown
 from report_page.methods import methods
@@ -21,6 +20,9 @@ from report_page.sentences import value_of
 from report_page.tables import cell
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
+from workflow import PROJECT, planned, snakemake
+
+pytestmark = pytest.mark.unit
 
 PLATES = 51
 SELECTED = "normalized_feature_select_negcon_plate"
@@ -49,6 +51,7 @@ def checked(file: Path) -> Page:
 # --- the default experiment ----------------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_the_page_of_the_default_experiment_is_sound_and_whole(page, default_results):
     found = checked(page)
     pictures = [*default_results.glob("benchmark/figures/*.png")]
@@ -63,18 +66,21 @@ def test_the_page_of_the_default_experiment_is_sound_and_whole(page, default_res
     assert text.count("Percent Replicating") > 3
 
 
+@pytest.mark.run
 def test_its_links_lead_to_files(page):
     addresses = [address for _, address in Page(page.read_text()).addresses if address.startswith("../")]
     assert len(addresses) > 50
     assert [a for a in addresses if not (page.parent / a).exists()] == []
 
 
-def test_the_same_results_give_the_same_page(page, default_results):
+@pytest.mark.run
+def test_the_same_results_give_the_same_page(page, default_project):
     before = page.read_bytes()
-    snakemake("--forcerun", "report", "--until", "report")
+    snakemake("--forcerun", "report", "--until", "report", project=default_project)
     assert page.read_bytes() == before
 
 
+@pytest.mark.run
 def test_the_methods_paragraph_agrees_with_the_metadata(page, default_results):
     """Each parameter of the text against the files that it speaks of: every plate, every condition."""
     folder = default_results / "workspace/profiles"
@@ -118,6 +124,7 @@ def test_the_methods_paragraph_agrees_with_the_metadata(page, default_results):
     assert {("percent_replicating", key) for key in ("draws", "percentile", "seed", "null_size")} <= told_keys
 
 
+@pytest.mark.run
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was checked statically only")
 @pytest.mark.parametrize("width", [1400, 420])
 def test_a_browser_shows_it_without_an_error_or_a_request(page, width, tmp_path):
@@ -144,6 +151,7 @@ def test_a_figure_is_enlarged_in_a_page_that_was_sent_alone(tmp_path):
     assert figure[2] in enlarged
 
 
+@pytest.mark.run
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_request_would_be_seen(tmp_path, page):
     text = page.read_text().replace("</main>", '<img src="https://example.org/a.png" alt="a"></main>')
@@ -199,7 +207,7 @@ def test_hostile_names_are_text(tmp_path):
     evil = "</title><script>alert(1)</script>\"'&{{ 7*7 }}"
     options["title"] = evil
     options["config"]["assay"]["channels"][0]["stain"] = evil
-    options["plates"][0]["cell_line"] = evil
+    options["manifest"]["plates"][0]["plate"]["cell_line"] = evil
     flags = tmp_path / "workspace/quality_control/B/BR00000/flags.csv"
     pd.DataFrame({"Metadata_Well": ["A01"], "reason": [evil]}).to_csv(flags, index=False)
     file = write_report(tmp_path, options)
@@ -255,6 +263,7 @@ def test_flags_are_counted_and_left_out_sites_named(tmp_path):
 # --- its rules -----------------------------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_the_report_follows_all_plates_and_no_single_one(tmp_path):
     (tmp_path / "small").mkdir()
     config = write_experiment(tmp_path / "small")

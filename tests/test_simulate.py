@@ -15,6 +15,8 @@ import simulate
 from lib import simulated_cells
 from lib.errors import InputError
 
+pytestmark = pytest.mark.unit
+
 METADATA = Path(__file__).parents[1] / "metadata"
 EFFECTS = METADATA / "simulated_effects.tsv"
 UNTREATED = dict.fromkeys(simulate.PARAMETERS, 1.0)

@@ -4,7 +4,6 @@ import csv
 import gzip
 import hashlib
 import io
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,8 +20,11 @@ from lib.cellprofiler_output import chunk_folders, compartments_at_hand, publish
 from lib.errors import InputError
 from lib.object_tables import SiteError
 from lib.tables import read_provenance
+from workflow import SHARED
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+pytestmark = pytest.mark.unit
+
+DATA = SHARED
 ALL = ("Cells", "Cytoplasm", "Nuclei")
 HUMAN_NAMES = r"_(?P<well>[A-P]\d\d)f(?P<site>\d\d)d"
 
@@ -466,6 +468,7 @@ def test_pairing_refuses_what_is_not_one_to_one(named, cells):
 # --- published tables ---------------------------------------------------------------------------
 
 
+@pytest.mark.data
 @real
 def test_examplehuman(tmp_path):
     folder = DATA / "examplehuman"
@@ -482,6 +485,7 @@ def test_examplehuman(tmp_path):
         )
 
 
+@pytest.mark.data
 @real
 def test_jump_single_cells(tmp_path):
     folder, plate = DATA / "jump_single_cells", "BR00121431"
@@ -504,6 +508,7 @@ def test_jump_single_cells(tmp_path):
     }
 
 
+@pytest.mark.data
 @real
 def test_edge_cases(tmp_path):
     folder, plate = DATA / "single_cell_edge_cases", "SQ00015116"
@@ -524,6 +529,7 @@ def test_edge_cases(tmp_path):
     }
 
 
+@pytest.mark.data
 @real
 def test_stock_output_as_a_columnar_chunk(tmp_path):
     folder = DATA / "cpjump1" / "stock_output"

@@ -15,6 +15,8 @@ from lib.sphering import fitted, of_controls
 from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
 from simulated_profiles import plates
 
+pytestmark = pytest.mark.unit
+
 
 def correlated(**options):
     """Plates whose features are mixed, on scales from 0.1 to 10 and far from 0."""

@@ -11,6 +11,8 @@ from lib.tables import write_profiles
 from simulated_profiles import plates
 from splits import FRACTIONS, main, split_wells
 
+pytestmark = pytest.mark.unit
+
 
 def library(compounds=60, genes=40, plates_of_each=3, seed=0):
     """Wells of compounds, two guides a gene, and controls; three compounds have two identifiers."""
@@ -136,6 +138,7 @@ def cpjump1(shared):
     return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=["NA"])
 
 
+@pytest.mark.data
 def test_cpjump1_is_split_without_a_leak(cpjump1):
     split = split_wells(cpjump1, {}, seed=1)
     for column in ("broad_sample", "gene", "target", "pert_iname", "InChIKey"):
@@ -149,6 +152,7 @@ def test_cpjump1_is_split_without_a_leak(cpjump1):
     assert by_guide.groupby("Metadata_gene")["Metadata_broad_sample"].nunique().max() == 2
 
 
+@pytest.mark.data
 def test_compounds_with_two_identifiers_stay_together_by_their_name(cpjump1):
     names = cpjump1.groupby("Metadata_pert_iname")["Metadata_broad_sample"].nunique()
     twice = names.index[names == 2].drop("DMSO", errors="ignore")
@@ -164,6 +168,7 @@ def test_compounds_with_two_identifiers_stay_together_by_their_name(cpjump1):
         assert by_identifier[own].nunique() == 2, "each has an InChIKey of its own"
 
 
+@pytest.mark.data
 def test_the_published_split_of_genes_follows_the_same_rule(shared):
     path = shared / "cpjump1/published/datasplits/gene_compound_split_example_1.csv"
     published = pd.read_csv(path, dtype=str)

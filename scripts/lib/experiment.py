@@ -1,8 +1,8 @@
 """The experiment: what its config and its sample sheet say, read once.
 
 The rules, the checks, the report and the summary at the end ask this object: which plates and conditions
-there are, which levels of profiles each plate has, and where each result lies. Nothing here knows of Snakemake,
-and no method opens a file.
+there are, which levels of profiles each plate has, and where each result lies. Nothing here knows of
+Snakemake, and no method opens a file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The levels of profiles: one row of a table per level.
 
 A level is what one step of a chain makes of a plate's profiles. Everything that the workflow needs to know
-about a level is an attribute of its row; nobody takes its name apart. The table holds the chain of the CPJUMP1
-paper, and the same steps for the features of a deep network; a config adds levels of its own in `get_levels`.
+about a level is an attribute of its row; nobody takes its name apart. The table holds the chain of the
+CPJUMP1 paper, and the same steps for the features of a deep network; `get_levels` is where a config adds its
+own.
 """
 
 from collections.abc import Mapping

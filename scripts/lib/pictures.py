@@ -119,12 +119,12 @@ def sized_lines(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def colours(channels: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The colour of each channel in a composite, as #RRGGBB; channels without a stain have none.
 
-    A channel's own `colour` counts first (`none` leaves it out), then Cell Painting's stains by name.
+    A channel's own `color` counts first (`none` leaves it out), then Cell Painting's stains by name.
     """
     chosen = {
-        c["name"]: c.get("colour") or STAINS.get(c["name"])
+        c["name"]: c.get("color") or STAINS.get(c["name"])
         for c in channels
-        if c.get("colour") or not (NO_STAIN.search(c["name"]) or NO_STAIN.search(c.get("stain", "")))
+        if c.get("color") or not (NO_STAIN.search(c["name"]) or NO_STAIN.search(c.get("stain", "")))
     }
     if not chosen:
         chosen = {c["name"]: None for c in channels}

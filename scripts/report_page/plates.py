@@ -70,7 +70,7 @@ def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tup
 
 
 def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | None]:
-    """Wells, wells without cells, cells and sites of a plate, and its number of features at its last level."""
+    """Wells, wells without cells, cells and sites of a plate; its number of features at its last level."""
     files = [results.path(file) for file in results.existing(profiles.values())]
     found: dict[str, float | None] = dict.fromkeys(("wells", "without_cells", "cells", "sites", "features"))
     if not files:

@@ -110,7 +110,7 @@ def main() -> None:
         def plain(keep: bool) -> Callable[[int, int], list[str]]:
             def command(number: int, threads: int) -> list[str]:
                 code = PLAIN.format(
-                    tests=str(PROJECT / "tests"),
+                    tests=str(PROJECT / "tests" / "support"),
                     threads=threads,
                     network=network,
                     cells=cells,

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import PIL.Image  # noqa: E402
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "scripts" / "cellprofiler_plugins")]
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "support")]
 
 from plugins_compare import measured  # noqa: E402
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/benchmark_report.py [PLATES]      51 plates: about five minutes
 
-The results are drawn (`tests/synthetic_report.py`): profiles with their provenance, 40 flags and nine
+The results are drawn (`tests/support/synthetic_report.py`): profiles with their provenance, 40 flags and nine
 pictures of 900 x 700 pixels a plate, grainy, so that they pack no better than real ones, and 12 conditions.
 Opening is measured by the page itself, in headless Chromium: the time from the start of its loading to the
 end of its load event, when every picture has arrived and the tables can be sorted.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from pages import CHROMIUM, FLAGS, Page
 from synthetic_report import write_report, write_results

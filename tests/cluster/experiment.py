@@ -37,7 +37,7 @@ def write_default(folder: Path, plates: tuple[str, ...] | None) -> Path:
 if __name__ == "__main__":
     name, target = sys.argv[1], Path(sys.argv[2])
     if name == "small":
-        sys.path.insert(0, str(PROJECT / "tests"))
+        sys.path.insert(0, str(PROJECT / "tests" / "support"))
         from small_experiment import write_experiment
 
         print(write_experiment(target))

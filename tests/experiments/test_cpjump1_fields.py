@@ -1,0 +1,219 @@
+"""Four real CPJUMP1 fields: the generated pipelines give the published pipelines' values."""
+
+import csv
+import re
+import subprocess
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lib.chunk_tables import read_arrow
+from lib.tables import read_profiles
+from workflow import PROJECT, SUPPORT, copy_of_config, snakemake
+
+pytestmark = pytest.mark.data
+
+BATCH = "2020_11_04_CPJUMP1"
+CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito", "Brightfield", "LowZBF", "HighZBF")
+FLUORESCENT = ["DNA", "ER", "RNA", "AGP", "Mito"]
+FIELDS = ["A21", "D08", "D14", "F10"]
+TABLES = ("Cells", "Cytoplasm", "Nuclei")
+
+# The listing's own names of images that are only steps on the way, here told by the channel; and
+# Resize by a factor where the generated pipeline asks for the image's own size, which is the same
+# for a size that is a multiple of the factor and right for the others.
+RENAMED = {"CorrBlue": "NucleiSubtracted", "IllumBlue": "NucleiBackground"}
+# Settings that CellProfiler 4.2.8 no longer has, or that these values do not use.
+UNUSED = {
+    "Display accepted local maxima?",
+    "Select maxima color",
+    "Threshold setting version",
+    "Select colormap",
+    "Resizing factor",
+}
+
+
+@pytest.fixture(scope="module")
+def results(shared, tmp_path_factory):
+    """The results of the workflow on the four fields, with the runner and the accelerated modules."""
+    config = copy_of_config("cpjump1_fields", tmp_path_factory.mktemp("cpjump1_fields") / "experiment")
+    snakemake("--configfile", config)
+    return config.parent / "results"
+
+
+@pytest.fixture(scope="module")
+def tables(results):
+    """The fields' tables by name, of both chunks."""
+    folder = results / "workspace/analysis" / BATCH / "FIELDS/analysis"
+    return {
+        name: pl.concat(
+            [pl.from_arrow(read_arrow(folder / f"chunk_{k}" / f"{name}.arrow")) for k in range(2)],
+            how="vertical_relaxed",
+        )
+        for name in (*TABLES, "Image")
+    }
+
+
+def read_cppipe(path):
+    """A pipeline's modules as (name, [(setting, value), ...])."""
+    modules = []
+    for line in path.read_text().splitlines():
+        if re.match(r"\w+:\[module_num:", line):
+            modules.append((line.split(":")[0], []))
+        elif line.startswith("    "):
+            text, _, value = line.strip().partition(":")
+            modules[-1][1].append((text, value))
+    return modules
+
+
+def published_modules(path, pipeline):
+    """The listed modules of a published pipeline as (name, [(setting, value), ...])."""
+    modules = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["pipeline"] == pipeline:
+                _, settings = modules.setdefault(int(row["module_number"]), (row["module"], []))
+                settings.append((row["setting"], row["value"]))
+    return [modules[number] for number in sorted(modules)]
+
+
+def canonical(name, settings):
+    """The settings that count, in one spelling: a sorted list of (setting, value)."""
+    given = dict(settings)
+    kept = []
+    methods = 0
+    for text, value in settings:
+        if text in UNUSED or "averaged image" in text or "dilated image" in text:
+            continue
+        if text == "Thresholding method":
+            methods += 1
+            if methods == (1 if given["Threshold strategy"] == "Adaptive" else 2):
+                continue
+        value = RENAMED.get(value, value)
+        value = re.sub("L(ow)?zBF|LzBF", "LowZBF", value, flags=re.I)
+        value = re.sub("H(igh)?zBF|HzBF", "HighZBF", value, flags=re.I)
+        value = re.sub("^Pre", "", value) if text == "Name the output image" else value
+        if re.fullmatch(r"[\d.]+", value):
+            value = str(float(value))
+        elif re.fullmatch(r"[\d.]+,[\d.]+", value):
+            value = str([float(part) for part in value.split(",")])
+        elif ", " in value:
+            value = ", ".join(sorted(value.split(", ")))
+        kept.append((text, value))
+    return name, sorted(kept)
+
+
+def comparable(modules, shrinking):
+    """The modules that the listing holds, in the form `canonical` gives them."""
+    left_out = {"LoadData", "SaveImages", "ExportToSpreadsheet", "OverlayOutlines"}
+    # Quality control's; the published pipeline has none.
+    left_out |= {"MeasureImageQuality", "MeasureImageIntensity"}
+    found = []
+    for name, settings in modules:
+        given = dict(settings)
+        if name in left_out:
+            continue
+        if name == "Resize":
+            factor = given.get("Resizing factor", given.get("X Resizing factor"))
+            shrinks = given["Select the input image"].startswith("Orig")
+            assert not shrinks or float(factor) == shrinking
+            settings = [
+                (text, given[text])
+                for text in ("Select the input image", "Name the output image", "Interpolation method")
+            ]
+        found.append(canonical(name, settings))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("pipeline", ["illumination", "analysis"])
+def test_every_published_setting_comes_out(results, shared, pipeline):
+    listing = shared / "cpjump1" / "published_settings.tsv"
+    published = comparable(published_modules(listing, pipeline), 0.2)
+    generated = comparable(read_cppipe(results / f"workspace/pipelines/{pipeline}.cppipe"), 0.2)
+    assert [name for name, _ in generated] == [name for name, _ in published]
+    for (name, ours), (_, theirs) in zip(generated, published, strict=True):
+        missing = [setting for setting in theirs if setting not in ours]
+        assert not missing, (name, missing)
+
+
+def test_illumination_functions(results, shared):
+    for channel in CHANNELS:
+        name = f"FIELDS_Illum{channel}"
+        ours = np.load(results / f"images/{BATCH}/illum/FIELDS/{name}.npy", allow_pickle=False)
+        theirs = np.load(shared / "cpjump1" / "stock_output" / f"{name}_every10th.npy")
+        assert ours.shape == (1080, 1080)
+        np.testing.assert_allclose(ours[::10, ::10], theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(tables, shared, name):
+    keys = ["ImageNumber", "ObjectNumber"]
+    theirs = pl.read_parquet(shared / "cpjump1" / "stock_output" / f"{name}.parquet").sort(keys)
+    ours = tables[name].sort(keys)
+    assert ours.height == 310
+    assert set(ours.columns) == set(theirs.columns)
+    for column in theirs.columns:
+        np.testing.assert_allclose(
+            ours[column].cast(pl.Float64).to_numpy(),
+            theirs[column].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
+            rtol=1e-6,
+            # A texture correlation of 0 is 6e-13 on another machine.
+            atol=1e-12,
+            err_msg=column,
+        )
+
+
+def test_features_and_images(tables, shared):
+    assert sum(len(tables[name].columns) - 2 for name in TABLES) == 5795
+    images = tables["Image"].sort("ImageNumber")
+    assert images["Metadata_Well"].to_list() == FIELDS
+    theirs = pl.read_parquet(shared / "cpjump1" / "stock_output" / "Image.parquet")
+    # The reference kept outlines; the generated pipeline does so when asked.
+    outlines = {"FileName_CellOutlines", "FileName_NucleiOutlines"}
+    assert set(theirs.columns) - set(images.columns) == outlines
+    for column in ("Count_Cells", "Group_Number", "Threshold_FinalThreshold_Nuclei", "MD5Digest_OrigDNA"):
+        assert images[column].to_list() == theirs.sort("ImageNumber")[column].to_list(), column
+
+
+def test_the_chain_goes_on_to_profiles(results):
+    profiles = results / "workspace/profiles" / BATCH / "FIELDS" / "FIELDS_normalized.parquet"
+    table = read_profiles(profiles)
+    assert table["Metadata_Well"].nunique() == 384
+    assert (table["Metadata_Count_Sites"] > 0).sum() == 4
+    assert table["Metadata_Count_Cells"].sum() == 310
+    drugs = table.set_index("Metadata_Well")["Metadata_pert_iname"]
+    assert drugs[FIELDS].tolist() == ["dexamethasone", "FK-866", "DMSO", "quinidine"]
+
+
+def test_one_embedding_a_cell_border_cells_too(results):
+    ours = pl.read_parquet(results / f"workspace/embeddings/{BATCH}/FIELDS/FIELDS.parquet")
+    theirs = pl.read_parquet(results / f"workspace/backend/{BATCH}/FIELDS/FIELDS.parquet")
+    keys = [name for name in theirs.columns if name.startswith("Metadata_")]
+    assert ours.height == 310
+    assert ours.select(keys).equals(theirs.select(keys))
+    assert len(ours.columns) - len(keys) == 6400
+    # crops of 224 pixels that reach over the border of 1080
+    centre = theirs.select("Nuclei_Location_Center_X", "Nuclei_Location_Center_Y").to_numpy()
+    border = ((centre < 112) | (centre > 1080 - 112)).any(axis=1)
+    assert border.sum() > 50
+    assert np.isfinite(ours.drop(keys).to_numpy()).all()
+
+
+def test_embeddings_equal_one_cell_at_a_time(results, tmp_path):
+    embedded = pl.read_parquet(results / f"workspace/embeddings/{BATCH}/FIELDS/FIELDS.parquet")
+    (ready,) = (PROJECT / ".environments").glob("embeddings-*/complete.json")
+    python = ready.parent / "bin" / "python"
+    functions = [results / f"images/{BATCH}/illum/FIELDS/FIELDS_Illum{name}.npy" for name in FLUORESCENT]
+    tables = f"workspace/{{}}/{BATCH}/FIELDS/{{}}"
+    rows = range(0, embedded.height, 6)
+    command = [python, SUPPORT / "embeddings_reference.py"]
+    command += ["--network", results / "workspace/network"]
+    command += ["--cells", results / tables.format("backend", "FIELDS.parquet")]
+    command += ["--load-data", results / tables.format("load_data_csv", "load_data_with_illum.csv")]
+    command += ["--channels", *FLUORESCENT, "--functions", *functions, "--rows", *map(str, rows)]
+    subprocess.run([*command, "--output", tmp_path / "plain.npz"], check=True)
+    plain = np.load(tmp_path / "plain.npz")["features"]
+    assert plain.shape == (52, 6400)
+    ours = embedded[list(rows)].select(pl.col("^Embedding_.*$")).to_numpy()
+    np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-5)

@@ -1,0 +1,57 @@
+"""What is told before anything runs about plate maps, annotation and controls."""
+
+import re
+
+import pytest
+
+from lib.checks import find_problems
+from planned_experiment import build_experiment
+
+pytestmark = pytest.mark.unit
+
+MAP = "well_position,broad_sample\nA1,D\nA2,D\nA3,D\nB1,X\n"
+KNOWN = "broad_sample,control_type\nD,negcon\nX,\n"
+
+
+def said(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
+    (folder / "map.csv").write_text(plate_map)
+    (folder / "known.csv").write_text(known)
+    annotation = {"annotation": {"compound": {"table": "known.csv"}}}
+    plates = [{"plate": name, "images": "i"} for name in ("P1", "P2")]
+    return list(find_problems(build_experiment(plates, folder, **{**annotation, **config})))
+
+
+def test_nothing_is_said_of_what_is_right(tmp_path):
+    assert said(tmp_path) == []
+    assert said(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 stands there more than once"),
+        (
+            {"known": KNOWN.replace("negcon", "neg")},
+            r"0 negative controls \(control_type = negcon\).*has neg;",
+        ),
+        ({"known": KNOWN.replace("control_type", "role")}, "no column control_type in map.csv, known.csv"),
+        ({"normalize": {"minimum_wells": 4}}, "3 negative controls .*normalizing needs 4"),
+        ({"benchmark": {"group": ["broad_sample", "batch"]}}, "no column batch in map.csv"),
+        (
+            {"benchmark": {"group": "compound"}},
+            "no column compound in map.csv, known.csv, which benchmark.group",
+        ),
+        (
+            {"annotation": {"compounds": {"table": "known.csv"}}},
+            "no plate has the perturbation type compounds",
+        ),
+    ],
+)
+def test_what_will_stop_a_plate_is_foreseen(tmp_path, config, words):
+    assert re.search(words, "\n".join(said(tmp_path, **config)))
+
+
+def test_what_cannot_be_looked_at_is_passed_over(tmp_path):
+    address = {"images": "i", "plate_map": "s3://bucket/map.csv"}
+    gone = {"plate": "Q", "images": "i", "plate_map": "archived.csv"}
+    assert list(find_problems(build_experiment([address, gone], tmp_path))) == []

@@ -1,0 +1,206 @@
+"""The configuration: strict, all problems at once, every key described."""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+import config_keys
+from lib.code import SCRIPTS, code_digest, helpers
+from lib.conditions import get_comparisons, get_conditions
+from lib.config import complete_config, schema
+from lib.errors import InputError
+from small_config import ASSAY, SMALL
+from workflow import PROJECT
+
+pytestmark = pytest.mark.unit
+
+
+def message(config: dict[str, Any]) -> str:
+    with pytest.raises(InputError) as error:
+        complete_config(config, "config.yaml")
+    return str(error.value)
+
+
+def test_defaults_are_filled_in_at_every_depth():
+    config = complete_config(SMALL, "config.yaml")
+    assert config["feature_select"]["correlation"] == 0.9
+    assert config["assay"]["nuclei"]["diameter"] == [10, 75]
+    assert config["assay"]["channels"][0]["measure"] is True
+    assert config["assay"]["measurements"]["texture"]["scales"] == [3, 5, 10]
+
+
+def test_defaults_do_not_leak_between_experiments():
+    complete_config(SMALL, "a")["aggregate"]["exclude_features"].clear()
+    assert complete_config(SMALL, "b")["aggregate"]["exclude_features"]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({**SMALL, "asay": {}}, "unknown key `asay`; did you mean `assay`?"),
+        ({**SMALL, "normalize": {"two": ["all"]}}, "normalize: unknown key `two`; did you mean `to`?"),
+        ({**SMALL, "normalize": {"to": ["dmso"]}}, "normalize.to.0: 'dmso' is not one of"),
+        ({**SMALL, "cellprofiler": {"chunks": 0}}, "cellprofiler.chunks: 0 is less than the minimum"),
+        ({"plates": "p.tsv"}, "'results' is a required property"),
+        ({**SMALL, "images": {"pattern": "harmony"}}, "it has none. Layouts with a name are phenix"),
+        (
+            {**SMALL, "assay": {**ASSAY, "nuclei": {"channel": "DAPI"}}},
+            "nuclei: channel DAPI is unknown; the channels are DNA, RNA",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_answered(config, expected):
+    assert expected in message(config)
+
+
+def test_true_and_false_may_be_words_of_the_command_line():
+    words = {**SMALL, "fetch": "true", "cellprofiler": {"accelerate": "false"}}
+    config = complete_config(words, "config.yaml")
+    assert config["fetch"] is True
+    assert config["cellprofiler"]["accelerate"] is False
+    assert "fetch: 'maybe' is not of type 'boolean'" in message({**SMALL, "fetch": "maybe"})
+
+
+def test_numbers_may_be_words_of_the_command_line():
+    words = {"cellprofiler": {"compare_sites": "2"}, "benchmark": {"percentile": "97.5"}, "only": "0012"}
+    config = complete_config({**SMALL, **words}, "config.yaml")
+    assert config["cellprofiler"]["compare_sites"] == 2
+    assert config["benchmark"]["percentile"] == 97.5
+    assert config["only"] == "0012"
+    assert "'few' is not of type 'integer'" in message({**SMALL, "cellprofiler": {"compare_sites": "few"}})
+
+
+def test_numbers_of_the_file_may_be_names():
+    channels = [{"name": "DNA", "image": 5}, {"name": "RNA", "image": "3"}]
+    words = {"assay": {**ASSAY, "channels": channels}, "controls": {"negcon": -1}}
+    config = complete_config({**SMALL, **words, "benchmark": {"where": {"timepoint": 48}}}, "config.yaml")
+    assert config["assay"]["channels"][0]["image"] == "5"
+    assert config["controls"]["negcon"] == "-1"
+    assert config["benchmark"]["where"] == {"timepoint": "48"}
+
+
+def test_columns_of_profiles_are_named_with_and_without_their_prefix():
+    words = {"group": ["JCP2022", "Metadata_dose"], "gene": {"compound": "target"}, "different": "pert_iname"}
+    config = complete_config(
+        {**SMALL, "benchmark": words, "controls": {"column": "Metadata_pert_type"}}, "config.yaml"
+    )
+    assert config["benchmark"]["group"] == ["Metadata_JCP2022", "Metadata_dose"]
+    assert config["benchmark"]["gene"] == {"compound": "Metadata_target"}
+    assert config["benchmark"]["different"] == "Metadata_pert_iname"
+    assert config["controls"]["column"] == "pert_type"
+
+
+def test_all_problems_are_told_at_once():
+    said = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
+    assert "asay" in said
+    assert "images.bad_sites" in said
+    assert "config.yaml is not right" in said
+
+
+def keys(described: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for alternative in [described, *described.get("oneOf", []), *described.get("anyOf", [])]:
+        for key, value in alternative.get("properties", {}).items():
+            yield f"{prefix}{key}", value
+            yield from keys(value, f"{prefix}{key}.")
+        for nested in (alternative.get("items"), alternative.get("additionalProperties")):
+            if isinstance(nested, dict):
+                yield from keys(nested, f"{prefix}[].")
+
+
+def test_every_key_has_a_description():
+    assert [key for key, value in keys(schema()) if not value.get("description")] == []
+
+
+def test_the_readme_lists_every_key():
+    text = config_keys.README.read_text()
+    assert config_keys.with_table(text) == text, "run: python tests/support/config_keys.py"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*PROJECT.glob("config/**/config.yaml"), *PROJECT.glob("tests/configs/*/config.yaml")]),
+    ids=str,
+)
+def test_configs_of_the_project_are_right(path):
+    assert complete_config(yaml.safe_load(path.read_text()), path)
+
+
+def plate(name, perturbation, cell_line, timepoint, **more):
+    return {
+        "batch": "B",
+        "plate": name,
+        "perturbation": perturbation,
+        "cell_line": cell_line,
+        "timepoint": timepoint,
+        **more,
+    }
+
+
+PLATES = [
+    plate("1", "compound", "A549", "24", benchmark="yes"),
+    plate("2", "compound", "A549", "24", benchmark="yes"),
+    plate("3", "compound", "U2OS", "24", benchmark="yes"),
+    plate("4", "crispr", "A549", "96", benchmark="yes"),
+    plate("5", "crispr", "A549", "96", benchmark="no"),
+    plate("6", "orf", "U2OS", "48", benchmark="yes"),
+]
+
+
+def test_conditions_and_comparisons():
+    config = complete_config({**SMALL, "benchmark": {"where": {"benchmark": "yes"}}}, "c")
+    grouped = get_conditions(PLATES, config)
+    assert {name: [p["plate"] for p in plates] for name, plates in grouped.items()} == {
+        "compound_A549_24": ["1", "2"],
+        "compound_U2OS_24": ["3"],
+        "crispr_A549_96": ["4"],
+        "orf_U2OS_48": ["6"],
+    }
+    assert set(get_comparisons(grouped, config).values()) == {
+        ("compound_A549_24", "crispr_A549_96"),
+        ("compound_U2OS_24", "orf_U2OS_48"),
+    }
+
+
+def test_a_condition_column_that_the_sheet_lacks():
+    config = complete_config({**SMALL, "benchmark": {"condition": ["density"]}}, "c")
+    with pytest.raises(InputError, match="the sample sheet has no column density"):
+        get_conditions(PLATES, config)
+
+
+def test_a_helper_is_part_of_a_scripts_code(monkeypatch, tmp_path):
+    import lib.code
+
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "step.py").write_text("from lib.helper import f\n")
+    (tmp_path / "lib" / "helper.py").write_text("import lib.deeper\nf = 1\n")
+    (tmp_path / "lib" / "deeper.py").write_text("x = 1\n")
+    (tmp_path / "lib" / "other.py").write_text("x = 1\n")
+    monkeypatch.setattr(lib.code, "SCRIPTS", tmp_path)
+
+    def digest():
+        lib.code.helpers.cache_clear()
+        code_digest.cache_clear()
+        return code_digest("step.py")
+
+    before = digest()
+    (tmp_path / "lib" / "other.py").write_text("x = 2\n")
+    assert digest() == before
+    (tmp_path / "lib" / "deeper.py").write_text("x = 2\n")
+    assert digest() != before
+
+
+def test_the_imports_that_are_read_are_those_that_python_finds():
+    modules = {
+        ".".join(file.relative_to(SCRIPTS).with_suffix("").parts): file for file in SCRIPTS.rglob("*.py")
+    }
+    for file in modules.values():
+        named = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        assert {modules[name] for name in named & set(modules)} <= helpers(file), file

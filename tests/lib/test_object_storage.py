@@ -1,0 +1,357 @@
+"""Object storage: images, tables and files read from a real S3 server on loopback, results written to it."""
+
+import csv
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tifffile
+import yaml
+
+import load_data
+from lib import crops, object_storage, pictures
+from lib.errors import InputError
+from lib.plates import read_plates
+from object_storage import KEYS, Broken, breaking_proxy, objects, put_folder, s3, s3_server
+from small_experiment import results, write_experiment
+from workflow import PROJECT, planned, snakemake
+
+pytestmark = pytest.mark.unit
+
+CHANNELS = {"1": "Mito", "5": "DNA"}
+PLATE = {"batch": "B1", "plate": "P1"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def client(server, monkeypatch):
+    """A writing client; what is under test reads without credentials and without waiting."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(object_storage, "PAUSE", 0.01)
+    object_storage.client.cache_clear()
+    yield s3(server)
+    object_storage.client.cache_clear()
+
+
+def put(client, address: str, content: bytes = b"content", access: str = "public-read") -> str:
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=key, Body=content, ACL=access)
+    return address
+
+
+def through(proxy: str, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
+    object_storage.client.cache_clear()
+
+
+def test_an_object_is_read_whole(client):
+    assert object_storage.content(put(client, "s3://one/a folder/ü+%.bin", b"12345")) == b"12345"
+
+
+def test_one_that_is_not_there_is_named(client):
+    put(client, "s3://one/here")
+    with pytest.raises(InputError, match=r"s3://one/gone.tiff does not exist \(any more\)"):
+        object_storage.content("s3://one/gone.tiff")
+    with pytest.raises(InputError, match="s3://nowhere/x does not exist"):
+        object_storage.content("s3://nowhere/x")
+    with pytest.raises(InputError, match="is no address of S3 storage"):
+        object_storage.content("https://one/x")
+
+
+def test_one_that_may_not_be_read_is_named(client):
+    address = put(client, "s3://one/secret", access="private")
+    with pytest.raises(InputError, match=r"s3://one/secret may not be read \(403\). Give credentials"):
+        object_storage.content(address)
+
+
+@pytest.mark.parametrize("how", ["cut", "change", "busy"])
+def test_a_transfer_that_breaks_once_is_tried_again(client, server, monkeypatch, how):
+    content = bytes(range(256)) * 4000
+    address = put(client, "s3://one/image.tiff", content)
+    broken = Broken(".tiff", 1, how)
+    with breaking_proxy(server, broken) as proxy:
+        through(proxy, monkeypatch)
+        assert object_storage.content(address) == content
+    assert broken.done == 1
+
+
+@pytest.mark.parametrize("how", ["cut", "change", "busy"])
+def test_one_that_always_breaks_is_reported(client, server, monkeypatch, how):
+    address = put(client, "s3://one/image.tiff", bytes(1000))
+    broken = Broken(".tiff", 1000, how)
+    with breaking_proxy(server, broken) as proxy:
+        through(proxy, monkeypatch)
+        with pytest.raises(InputError, match=r"s3://one/image.tiff could not be fetched in 5 attempts"):
+            object_storage.content(address)
+    assert broken.done == object_storage.ATTEMPTS
+
+
+def test_no_server_is_reported(client, monkeypatch):
+    through("http://127.0.0.1:9", monkeypatch)
+    with pytest.raises(InputError, match=r"5 attempts; the last one: EndpointConnectionError"):
+        object_storage.objects_below("s3://one/folder")
+
+
+def test_the_gallery_is_read_without_credentials_and_others_with_them(client, monkeypatch):
+    from botocore import UNSIGNED
+
+    assert object_storage.client("mine").meta.config.signature_version is UNSIGNED
+    object_storage.client.cache_clear()
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    assert object_storage.client("mine").meta.config.signature_version != UNSIGNED
+    assert object_storage.client("cellpainting-gallery").meta.config.signature_version is UNSIGNED
+
+
+def test_the_time_stamp_in_a_folders_name_is_looked_up(client):
+    put(client, "s3://stamps/images/P1__2020-11-08T18/Images/a.tiff")
+    put(client, "s3://stamps/images/P10__2020-11-08T19/Images/a.tiff")
+    found = object_storage.resolved_address("s3://stamps/images/P1__*/Images/")
+    assert found == "s3://stamps/images/P1__2020-11-08T18/Images/"
+    assert object_storage.resolved_address("s3://stamps/as it is") == "s3://stamps/as it is"
+    put(client, "s3://stamps/images/P1__2020-11-09T18/Images/a.tiff")
+    with pytest.raises(InputError, match="fits 2 folders"):
+        object_storage.resolved_address("s3://stamps/images/P1__*/Images/")
+    with pytest.raises(InputError, match=r"fits 0 folders \(none\)"):
+        object_storage.resolved_address("s3://stamps/images/P3__*/Images/")
+
+
+def test_a_folder_is_fetched_as_far_as_it_is_wanted(client, tmp_path):
+    for name in ("a/Cells.csv", "a/outlines.png", "b/Cells.csv", "b/"):
+        put(client, f"s3://tables/plate/{name}", name.encode())
+    put(client, "s3://tables/plate2/Cells.csv")
+    taken = object_storage.fetch_folder("s3://tables/plate", tmp_path, lambda name: name.endswith(".csv"), 2)
+    assert taken == 2
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
+        "a/Cells.csv",
+        "b/Cells.csv",
+    ]
+    with pytest.raises(InputError, match="holds no object that is looked for"):
+        object_storage.fetch_folder("s3://tables/plate", tmp_path, lambda name: False, 2)
+
+
+def test_no_object_is_written_outside_the_folder(client, tmp_path):
+    put(client, "s3://evil/plate/../../Cells.csv")
+    with pytest.raises(InputError, match="would be written outside its folder"):
+        object_storage.fetch_folder("s3://evil/plate", tmp_path / "in" / "here", lambda name: True, 1)
+    assert not list(tmp_path.rglob("Cells.csv"))
+
+
+# --- a plate's images ---------------------------------------------------------------------------
+
+
+def write_images(folder: Path) -> Path:
+    """Two wells of two sites and two channels."""
+    folder.mkdir(parents=True)
+    for number, well in enumerate(("r01c01", "r02c10")):
+        for field in ("01", "02"):
+            for channel in CHANNELS:
+                image = np.full((64, 48), number, np.uint16)
+                tifffile.imwrite(folder / f"{well}f{field}p01-ch{channel}sk1fk1fl1.tiff", image)
+    return folder
+
+
+def read(images, bad_sites="error"):
+    return load_data.load_data(images, PLATE, CHANNELS, "phenix", bad_sites, threads=2)
+
+
+def test_images_in_storage_are_listed_as_a_folders_are(client, tmp_path):
+    folder = write_images(tmp_path / "images")
+    put_folder(client, folder, "s3://images/P1__stamp/Images")
+    here, _ = read(folder)
+    there, faults = read("s3://images/P1__*/Images/")
+    assert faults == []
+    assert set(there["PathName_OrigDNA"]) == {"s3://images/P1__stamp/Images"}
+    paths = [name for name in here if name.startswith("PathName_")]
+    assert len(paths) == 2
+    assert here.drop(columns=paths).equals(there.drop(columns=paths))
+
+
+def test_what_a_listing_shows_to_be_wrong_is_said(client, tmp_path):
+    folder = write_images(tmp_path / "images")
+    (folder / "r01c01f01p01-ch1sk1fk1fl1.tiff").unlink()
+    (folder / "r01c01f02p01-ch5sk1fk1fl1.tiff").write_bytes(b"")
+    (folder / "r02c10f02p01-ch5sk1fk1fl1.tiff").write_bytes(b"x" * 100)
+    put_folder(client, folder, "s3://faulty/P1")
+    with pytest.raises(InputError) as error:
+        read("s3://faulty/P1")
+    said = str(error.value)
+    assert "Plate P1: 3 faults" in said
+    assert "well A01, site 1: has no image of channel Mito" in said
+    assert "well A01, site 2: s3://faulty/P1/r01c01f02p01-ch5sk1fk1fl1.tiff is empty (0 bytes)" in said
+    assert "ch5sk1fk1fl1.tiff has 100 bytes; half of the plate's images of DNA have" in said
+    table, faults = read("s3://faulty/P1", "drop")
+    assert table["Metadata_Well"].tolist() == ["B10"]
+    assert len(faults) == 3
+    with pytest.raises(InputError, match="there is no object below s3://faulty/P2/"):
+        read("s3://faulty/P2/")
+
+
+def test_a_load_data_csv_may_name_objects(client, tmp_path):
+    put_folder(client, write_images(tmp_path / "images"), "s3://listed/P1")
+    table, _ = read("s3://listed/P1")
+    table.to_csv(tmp_path / "load_data.csv", index=False)
+    again, faults = read(tmp_path / "load_data.csv")
+    assert faults == []
+    assert again.equals(table)
+    gone = table["FileName_OrigDNA"][0]
+    client.delete_object(Bucket="listed", Key=f"P1/{gone}")
+    with pytest.raises(InputError, match=f"s3://listed/P1/{gone} does not exist"):
+        read(tmp_path / "load_data.csv")
+
+
+def test_a_web_address_is_no_folder_of_images(write_table):
+    columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "images"]
+    row = ["B", "P", "map.txt", "compound", "U2OS", "48", "https://example.org/plate/"]
+    with pytest.raises(InputError, match="cannot be listed: give a folder, an s3:// address, or"):
+        read_plates(write_table("plates.tsv", [columns, row]), [])
+    row[-1] = "https://example.org/plate/load_data.csv"
+    assert len(read_plates(write_table("plates.tsv", [columns, row]), [])) == 1
+
+
+def test_pictures_and_crops_read_images_in_storage(client, tmp_path):
+    folder = write_images(tmp_path / "images")
+    put_folder(client, folder, "s3://pictures/P1")
+    name = "r02c10f02p01-ch5sk1fk1fl1.tiff"
+    for module in (pictures, crops):
+        there = module.read_image(Path("s3://pictures/P1", name))
+        assert np.array_equal(there, module.read_image(folder / name))
+        with pytest.raises(InputError, match=r"s3://pictures/P1/none.tiff does not exist"):
+            module.read_image(Path("s3://pictures/P1", "none.tiff"))
+
+
+# --- the workflow -------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_published_tables_and_files_come_from_storage(client, server, tmp_path, monkeypatch):
+    """The tables of a plate are fetched, joined and dropped; nothing without `fetch: true`."""
+    here = write_experiment(tmp_path / "here")
+    there = write_experiment(tmp_path / "there")
+    (there.parent / "tables" / "P1" / "A01-1" / "outlines.png").write_bytes(b"no table")
+    put_folder(client, there.parent / "tables", "s3://published/tables")
+    for name in ("plate_map.txt", "reagents.tsv"):
+        put(client, f"s3://published/{name}", (there.parent / name).read_bytes())
+        (there.parent / name).unlink()
+    shutil.rmtree(there.parent / "tables")
+    config = yaml.safe_load(there.read_text())
+    config["annotation"]["compound"]["table"] = "s3://published/reagents.tsv"
+    there.write_text(yaml.safe_dump(config))
+    sheet = there.parent / "plates.tsv"
+    text = sheet.read_text().replace("plate_map.txt", "s3://published/plate_map.txt")
+    sheet.write_text(text.replace("tables/", "s3://published/tables/"))
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    jobs = planned("--configfile", there)  # no server is asked
+    assert jobs["fetch_tables"] == 3
+    assert jobs["fetch_file"] == 2
+    refused = snakemake("--configfile", there, "--config", "only=P1", check=False)
+    assert refused.returncode
+    assert "is not fetched: set fetch: true in the config, or add --config fetch=true" in refused.stdout
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    snakemake("--configfile", there, "--config", "only=P1", "fetch=true")
+    snakemake("--configfile", here, "--config", "only=P1")
+    found, expected = results(there.parent), results(here.parent)
+    assert len(expected) > 8
+    assert not apart(found, expected)
+    assert not list((there.parent / "results" / "workspace").glob("fetched_tables/*/*"))
+    # What was fetched stays when the key is gone again.
+    assert not planned("--configfile", there, "--config", "only=P1")
+
+
+def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
+    """The files whose bytes differ; of profiles and scores, whose metadata name inputs, whose tables do."""
+
+    def same(name: str) -> bool:
+        if name.startswith(("workspace/profiles/", "benchmark/")) and name.endswith(".parquet"):
+            mine, other = (pq.read_table(io.BytesIO(held[name])) for held in (found, expected))
+            return mine.equals(other)
+        return found[name] == expected[name]
+
+    return [name for name in expected if name not in found or not same(name)]
+
+
+@pytest.mark.long
+def test_the_default_experiment_from_storage_to_storage(
+    default_results, client, server, tmp_path, monkeypatch
+):
+    """Images, plate maps and annotation come from S3, all results go there; a transfer breaks once midway.
+
+    The bytes are those of the local run; then an image disappears, and the job says which.
+    """
+    config = stored_experiment(client, default_results, tmp_path)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    arguments = ["--configfile", config, "--config", "fetch=true"]
+    arguments += ["--default-storage-provider", "s3", "--default-storage-prefix", "s3://results/default"]
+    arguments += ["--local-storage-prefix", tmp_path / "local"]
+    broken = Broken("ch5sk1fk1fl1.tiff", 1, "cut")
+    with breaking_proxy(server, broken) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
+        said = snakemake(*arguments).stdout
+    assert broken.done == 1, said
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    assert not planned(*arguments)
+    assert not list((tmp_path / "local").rglob("*.tiff"))
+
+    found = objects(client, "s3://results/default")
+    compared = [
+        name
+        for name in found
+        if name.endswith((".parquet", ".csv", ".npy"))
+        and "/load_data" not in name
+        and name.startswith(
+            ("workspace/profiles", "workspace/backend", "workspace/quality", "images/", "benchmark/")
+        )
+    ]
+    assert len(compared) > 100, compared
+    assert {"benchmark/percent_replicating.csv", "benchmark/percent_matching.csv"} <= set(compared)
+    assert not [name for name in compared if not found[name]]
+    assert not apart(found, {name: (default_results / name).read_bytes() for name in compared})
+    page, local = found["report/report.html"].decode(), (default_results / "report/report.html").read_text()
+    assert page.count("<img") == local.count("<img") > 50
+    assert page.count("<tr") > local.count("<tr") / 2, "it lacks run times and what was made of single cells"
+
+    plate = "COMPOUND1"
+    table = found[f"workspace/load_data_csv/simulated/{plate}/load_data.csv"].decode().splitlines()
+    gone = list(csv.DictReader(table))[3]["FileName_OrigRNA"]
+    client.delete_object(Bucket="images", Key=f"{plate}/{gone}")
+    again = ["--config", "fetch=true", f"only={plate}", "--forcerun", "features", "--retries", "0"]
+    failed = snakemake(*arguments, *again, check=False)
+    assert failed.returncode
+    assert f"s3://images/{plate}/{gone} does not exist (any more)" in failed.stdout
+
+
+def stored_experiment(client, default_results: Path, folder: Path) -> Path:
+    """The default experiment with its images, plate maps and annotation in storage."""
+    for plate in sorted((default_results / "images" / "simulated" / "images").iterdir()):
+        put_folder(client, plate, f"s3://images/{plate.name}")
+    put_folder(client, PROJECT / "metadata", "s3://metadata/simulated")
+    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+    del config["simulate"]
+    for described in config["annotation"].values():
+        described["table"] = described["table"].replace("../metadata", "s3://metadata/simulated")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with (PROJECT / "config" / "plates.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    for row in rows:
+        row["plate_map"] = row["plate_map"].replace("../metadata", "s3://metadata/simulated")
+        row["images"] = f"s3://images/{row['plate']}/"
+    with (folder / "plates.tsv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "config.yaml"

@@ -1,0 +1,30 @@
+"""A real Slurm of this machine runs two plates of the default experiment; `tests/cluster/run` says how."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from workflow import PROJECT
+
+pytestmark = pytest.mark.cluster
+
+
+def test_slurm_runs_what_a_workstation_runs():
+    """From images to figures, chunks as array jobs; one is cancelled, one killed, and slurmd with another."""
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    needed = ("slurmctld", "slurmd", "sbatch", "munged")
+    missing = [name for name in needed if not shutil.which(name, path=path)]
+    if missing:
+        pytest.skip(f"Slurm is not installed ({', '.join(missing)}): apt-get install slurm-wlm munge")
+    # Not in pytest's temporary folder: the paths of Slurm's sockets must be short.
+    done = subprocess.run(
+        [PROJECT / "tests" / "cluster" / "run", "short"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": "/tmp"},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "are the same bytes as those of the local run" in done.stdout

@@ -1,0 +1,67 @@
+"""The workflow's rules: a log on each, no `run:` block, and a dry run of the paper's whole experiment."""
+
+import re
+import time
+
+import pytest
+
+from workflow import PROJECT, planned
+
+pytestmark = pytest.mark.plan
+
+RULES = {
+    match[1]: match[2]
+    for file in sorted((PROJECT / "rules").glob("*.smk"))
+    for match in re.finditer(r"^ *rule (\w+):\n(.*?)(?=^\S|^ *rule |\Z)", file.read_text(), re.M | re.S)
+}
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_has_a_log_and_resources_and_no_run_block(rule):
+    body = RULES[rule]
+    for directive in ("output:", "log:", "threads:", "resources:", "message:"):
+        assert directive in body, f"{rule} has no {directive}"
+    assert not re.search(r"^\s+run:", body, re.M)
+    assert re.search(r"^\s+(script|shell):", body, re.M)
+
+
+def test_whole_cpjump1_is_planned_quickly():
+    start = time.monotonic()
+    jobs = planned("--configfile", "config/cpjump1/config.yaml")
+    assert time.monotonic() - start < 60, "15 s on an idle machine"
+    assert jobs["load_data"] == 51
+    assert jobs["fetch_file"] == 6
+    assert jobs["illumination"] == 51
+    assert jobs["percent_replicating"] == 12
+    assert jobs["percent_matching"] == 16
+    assert jobs.total() < 10_000
+
+
+def test_the_published_benchmark_needs_no_image():
+    jobs = planned("--configfile", "config/cpjump1/profiles_only/config.yaml")
+    assert jobs["import_profiles"] == 40
+    assert jobs["percent_replicating"] == 24
+    assert "features" not in jobs
+
+
+def test_the_sample_sheet_is_checked_before_anything_runs(tmp_path):
+    (tmp_path / "config.yaml").write_text("results: results\nplates: plates.tsv\n")
+    (tmp_path / "plates.tsv").write_text("batch\tplate\nB\tP\n")
+    with pytest.raises(AssertionError) as error:
+        planned("--configfile", tmp_path / "config.yaml")
+    assert "lacks the column plate_map, perturbation; it has batch, plate" in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_results_go_where_the_command_line_says(tmp_path):
+    """`--directory` goes before the config's `results`, and paths of the experiment stay right."""
+    (tmp_path / "config.yaml").write_text("results: my results\nplates: plates.tsv\n")
+    columns = ("batch", "plate", "plate_map", "perturbation", "profiles", "level")
+    row = ("B", "P", "", "compound", "p.csv", "normalized_negcon")
+    (tmp_path / "plates.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+    (tmp_path / "p.csv").write_text("Metadata_Well,Cells_X\nA01,1\n")
+    jobs = planned("--configfile", tmp_path / "config.yaml", "--directory", tmp_path / "far" / "away")
+    assert jobs["import_profiles"] == 1
+    assert (tmp_path / "far" / "away").is_dir()
+    assert not (tmp_path / "my results").exists()

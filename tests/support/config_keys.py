@@ -1,0 +1,46 @@
+"""Write the tables of config/README.md from the schemas: `python tests/support/config_keys.py`."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "scripts"))
+
+from lib.config import schema  # noqa: E402
+
+README = PROJECT / "config" / "README.md"
+START, END = "<!-- keys -->\n", "<!-- /keys -->"
+
+
+def rows(described: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each key with its default and its description, those of nested blocks after their block."""
+    for alternative in described.get("oneOf", described.get("anyOf", [described])):
+        items = alternative.get("items")
+        if isinstance(items, Mapping):
+            yield from rows(items, f"{prefix.removesuffix('.')}[].")
+        for key, value in alternative.get("properties", {}).items():
+            default = f"`{value['default']}`" if value.get("default") not in (None, {}, []) else ""
+            about = " ".join(value.get("description", "").split()).replace("|", "\\|")
+            yield f"`{prefix}{key}`", default.replace("|", "\\|"), about
+            yield from rows(value, f"{prefix}{key}.")
+        extra = alternative.get("additionalProperties")
+        if isinstance(extra, Mapping):
+            yield from rows(extra, f"{prefix}*.")
+
+
+def table() -> str:
+    """The table of all keys, in Markdown."""
+    lines = ["| key | default | |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in dict.fromkeys(rows(schema()))]
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
+def with_table(text: str) -> str:
+    """The README's text with its table made anew."""
+    return text[: text.index(START) + len(START)] + table() + text[text.index(END) :]
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))

@@ -1,0 +1,136 @@
+"""An S3 server of this machine for tests, and a proxy before it whose connections break.
+
+python tests/support/object_storage.py FOLDER ADDRESS    copies it to s3:// (AWS_ENDPOINT_URL)
+"""
+
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+# What the server is told; it lets everybody in, but a writer must call itself something.
+KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
+# Of a response's headers, those that say how it is sent; the proxy sends it its own way.
+OF_THE_TRANSFER = {"connection", "transfer-encoding", "date", "server"}
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """An empty S3 server (moto's) on a free port; gives its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        address = f"http://{host}:{port}"
+        urllib.request.urlopen(urllib.request.Request(f"{address}/moto-api/reset", method="POST")).close()
+        yield address
+    finally:
+        server.stop()
+
+
+def s3(address: str) -> Any:
+    """A client of the server that may write."""
+    keys = {name.lower(): value for name, value in KEYS.items()}
+    return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
+
+
+def put_folder(client: Any, folder: Path, address: str) -> int:
+    """Copy a folder's files to an s3:// address, whose bucket is made, for all to read; gives how many."""
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    client.create_bucket(Bucket=bucket)
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    for file in files:
+        key = "/".join(filter(None, (prefix.strip("/"), str(file.relative_to(folder)))))
+        client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes(), ACL="public-read")
+    return len(files)
+
+
+def objects(client: Any, address: str) -> dict[str, bytes]:
+    """Every object below an s3:// address by its path below it."""
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return {
+        key.removeprefix(f"{prefix}/"): client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        for key in keys
+    }
+
+
+class Broken:
+    """How often the proxy still fails for objects whose name ends so, and how often it has failed."""
+
+    def __init__(self, ending: str, times: float, how: str):
+        self.ending, self.times, self.how, self.done = ending, times, how, 0
+
+    def now(self, path: str) -> bool:
+        """Whether this transfer is to fail."""
+        if not path.partition("?")[0].endswith(self.ending) or self.done >= self.times:
+            return False
+        self.done += 1
+        return True
+
+
+@contextmanager
+def breaking_proxy(server: str, broken: Broken) -> Iterator[str]:
+    """A proxy before an S3 server that fails as told: `cut` midway, `change` a byte, or say it is `busy`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def relay(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            # Without a type urllib calls a body a form, and the server stores nothing of it.
+            headers = {"Content-Type": "application/octet-stream", **headers}
+            request = urllib.request.Request(server + self.path, body or None, headers, method=self.command)
+            try:
+                answer = urllib.request.urlopen(request)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
+                content, status, told = answer.read(), answer.status, answer.headers
+            fails = self.command == "GET" and broken.now(self.path)
+            if fails and broken.how == "busy":
+                status, content = 503, b"<Error><Code>SlowDown</Code><Message>busy</Message></Error>"
+            if fails and broken.how == "change":
+                content = bytes([content[0] ^ 1]) + content[1:]
+            self.send_response(status)
+            for name, value in told.items() if status != 503 else ():
+                if name.lower() not in OF_THE_TRANSFER | {"content-length"}:
+                    self.send_header(name, value)
+            length = told["Content-Length"] if self.command == "HEAD" else len(content)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            if fails and broken.how == "cut":
+                self.wfile.write(content[: len(content) // 2])
+                self.close_connection = True
+            else:
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = relay  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{proxy.server_port}"
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
+if __name__ == "__main__":
+    import os
+
+    source, target = sys.argv[1:]
+    print(put_folder(s3(os.environ["AWS_ENDPOINT_URL"]), Path(source), target), "objects at", target)

@@ -1,0 +1,131 @@
+"""Where the project and the real data are, and how Snakemake is run: what most tests share."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+PROJECT = TESTS.parent
+SUPPORT = TESTS / "support"
+SHARED = PROJECT.parent / "shared" / "data"
+READS_ONLY = {"--dry-run", "--summary"}
+
+
+def snakemake(
+    *arguments: str | Path, project: Path = PROJECT, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in `project` as a user would; its output is stdout and stderr together.
+
+    Nothing is written below the user's checkout: what only reads is run in a temporary folder, and an
+    experiment whose results belong to the checkout must be run in a copy of the project.
+    """
+    python = project / ".venv" / "bin" / "python"
+    command = [python if python.exists() else sys.executable, "-m", "snakemake", "--cores", "2"]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        if project == PROJECT and belongs_to_checkout(arguments):
+            assert READS_ONLY & set(arguments), f"write below a temporary folder: snakemake {arguments}"
+            command += ["--directory", elsewhere]
+        result = subprocess.run(
+            [*command, *arguments],
+            cwd=project,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    if check and result.returncode:
+        raise AssertionError(result.stdout)
+    return result
+
+
+def belongs_to_checkout(arguments: Sequence[str | Path]) -> bool:
+    """Whether the results of these arguments would lie below the checkout."""
+    if "--directory" in arguments:
+        return False
+    if "--configfile" not in arguments:
+        return True
+    config = PROJECT / arguments[arguments.index("--configfile") + 1]
+    return config.resolve().is_relative_to(PROJECT)
+
+
+def copy_of_project(folder: Path, results: Path | None = None) -> Path:
+    """Copy the project, and finished results if there are any, to a new folder; file times are kept."""
+    folder.mkdir()
+    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
+        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
+    for name in (".venv", ".environments"):
+        if (PROJECT / name).exists():
+            (folder / name).symlink_to(PROJECT / name)
+    if results:
+        (folder / "results").mkdir()
+        subprocess.run(["cp", "-a", results, folder / "results" / results.name], check=True)
+    return folder
+
+
+def copy_of_config(name: str, folder: Path) -> Path:
+    """Copy an experiment of `tests/configs` to a folder, into which its results will go.
+
+    Returns
+    -------
+    Path
+        The copied config.
+    """
+    shutil.copytree(TESTS / "configs" / name, folder)
+    for file in (folder / "config.yaml", folder / "plates.tsv"):
+        text = file.read_text().replace(f"../../../results/{name}", "results")
+        file.write_text(text.replace("../../../../shared/data", str(SHARED)))
+    return folder / "config.yaml"
+
+
+def made_once(sessions: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Make a folder once in a session of tests, whichever of its worker processes needs it first.
+
+    Parameters
+    ----------
+    sessions
+        pytest's `tmp_path_factory`.
+    name
+        The name of the folder.
+    make
+        Makes it. Where it fails, the other workers fail at once.
+    """
+    base = sessions.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, state = base / name, base / f"{name}.state"
+    with state.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        before = file.read()
+        if not before:
+            try:
+                make(folder)
+            except BaseException as error:
+                file.write(str(error) or repr(error))
+                raise
+            file.write("made")
+        assert before in ("", "made"), before
+    return folder
+
+
+def planned(*arguments: str | Path, project: Path = PROJECT) -> Counter[str]:
+    """Count the jobs of each rule that a dry run plans."""
+    output = snakemake("--dry-run", *arguments, project=project).stdout
+    if "Nothing to be done" in output:
+        return Counter()
+    table = output.split("Job stats:")[1].splitlines()
+    jobs: Counter[str] = Counter()
+    for line in table[3:]:
+        words = line.split()
+        if len(words) != 2 or words[0] == "total":
+            break
+        jobs[words[0]] = int(words[1])
+    assert jobs, output
+    return jobs
