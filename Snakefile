@@ -59,8 +59,13 @@ rule all:
         benchmark=partial(get_files_of_all_plates, get_benchmark_targets),
         figures=partial(get_files_of_all_plates, get_figure_targets),
         report=[PLACES["report"], PLACES["report_digests"]] if ALL_PLATES else [],
+    # In the place of the names of all these files.
+    message:
+        "Everything is made"
 
 
 rule segmentation_check:
     input:
         montages=get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen),
+    message:
+        "The segmentation check is made"

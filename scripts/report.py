@@ -2,7 +2,8 @@
 
 It shows the files that its manifest names, as far as they are there: a summary, each plate, each condition,
 the Methods paragraph, and what made it all. Pictures are in the page as small copies and link to the whole
-ones beside it; a piece that an experiment does not have is a piece less. The same results give the same page, byte for byte.
+ones beside it; a piece that an experiment does not have is a piece less. The same results give the same page,
+byte for byte.
 
 The score tables that it shows are kept in `report/history/`, so that the next report can say what changed.
 """
