@@ -33,7 +33,6 @@ IN_PIPELINE = {
 }
 if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
-OWN_ANALYSIS = CONFIG["cellprofiler"]["analysis_pipeline"]
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 
 
@@ -42,10 +41,16 @@ def get_environment(wildcards):
     return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
 
 
-def get_pipeline(name):
-    """The user's own pipeline, or the generated one."""
+def get_own_pipeline(name):
+    """The user's own pipeline, or nothing."""
     own = CONFIG["cellprofiler"][f"{name}_pipeline"]
-    return located(own) if own else place("pipeline", pipeline=name)
+    return located(own) if own else []
+
+
+def get_own_option(name):
+    """The option of pipelines.py for the user's own pipeline."""
+    own = get_own_pipeline(name)
+    return f"--own {shlex.quote(own)}" if own else ""
 
 
 def get_approval_request():
@@ -125,6 +130,7 @@ rule cellprofiler_environment:
 rule illumination_pipeline:
     input:
         environment=get_environment,
+        own=get_own_pipeline("illumination"),
     output:
         pipeline=place("pipeline", pipeline="illumination"),
     log:
@@ -139,17 +145,19 @@ rule illumination_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
+        own=get_own_option("illumination"),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's illumination pipeline"
     shell:
         f"{PYTHON} {RUN}/pipelines.py illumination --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " --output {output.pipeline:q} --log {log:q}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
 
 
 rule analysis_pipeline:
     input:
         environment=get_environment,
+        own=get_own_pipeline("analysis"),
     output:
         pipeline=place("pipeline", pipeline="analysis"),
     log:
@@ -164,18 +172,20 @@ rule analysis_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps(IN_PIPELINE),
+        own=get_own_option("analysis"),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's analysis pipeline"
     shell:
         f"{PYTHON} {RUN}/pipelines.py analysis --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " --output {output.pipeline:q} --log {log:q}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
 
 
 rule segmentation_pipeline:
     input:
         environment=get_environment,
-        own=located(OWN_ANALYSIS) if OWN_ANALYSIS else [],
+        # The copy of a user's own pipeline says how cells are found.
+        own=place("pipeline", pipeline="analysis") if get_own_pipeline("analysis") else [],
     output:
         pipeline=place("pipeline", pipeline="segmentation"),
     log:
@@ -190,7 +200,7 @@ rule segmentation_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps({key: value for key, value in IN_PIPELINE.items() if key != "measurements"}),
-        own=f"--own {shlex.quote(located(OWN_ANALYSIS))}" if OWN_ANALYSIS else "",
+        own=lambda wildcards, input: f"--own {shlex.quote(input.own)}" if input.own else "",
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's pipeline for the segmentation check"
@@ -202,7 +212,9 @@ rule segmentation_pipeline:
 rule illumination:
     input:
         environment=get_environment,
-        pipeline=get_pipeline("illumination"),
+        # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
+        checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
+        pipeline=place("pipeline", pipeline="illumination"),
         load_data=PLACES["load_data"],
     output:
         functions=FUNCTIONS,
@@ -240,7 +252,7 @@ rule features:
     input:
         environment=get_environment,
         approval=require_approval,
-        pipeline=get_pipeline("analysis"),
+        pipeline=place("pipeline", pipeline="analysis"),
         functions=FUNCTIONS,
         load_data=PLACES["load_data_with_illum"],
     output:
@@ -280,7 +292,7 @@ rule features:
 rule compare_cellprofiler:
     input:
         environment=get_environment,
-        pipeline=get_pipeline("analysis"),
+        pipeline=place("pipeline", pipeline="analysis"),
         functions=get_functions_to_compare,
         load_data=get_load_data_to_compare,
     output:

@@ -43,6 +43,8 @@ STAYS_HERE = IN_STORAGE or IS_MODULE or workflow.overwrite_workdir is not None
 RESULTS = os.getcwd() if STAYS_HERE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 checked(check_results_folder, RESULTS)
 EXPERIMENT = checked(Experiment.read, CONFIG, CONFIG_FILE)
+# What the readers of tables take for nothing; a value that marks a control is not nothing.
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
 # Only the process that plans sees what lies where: a job's machine may have other disks.
 if workflow.is_main_process and not IN_STORAGE:
     checked(check_experiment, EXPERIMENT, RESULTS)

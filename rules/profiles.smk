@@ -5,7 +5,12 @@ IMPORTED = [
     for plate in EXPERIMENT.plates
     if source(plate) == "profiles"
 ]
+# The plates that the sample sheet takes from each file of published profiles.
+PLATES_OF_FILES = {}
+for plate in EXPERIMENT.plates:
+    PLATES_OF_FILES.setdefault(plate.get("profiles"), []).append(plate["plate"])
 SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
+SPHERING["outlier_cutoff"] = CONFIG["normalize"]["outlier_cutoff"]
 
 
 ruleorder: import_profiles > aggregate
@@ -45,6 +50,9 @@ rule import_profiles:
     params:
         plate=get_plate,
         gene=get_gene_column,
+        missing=MISSING_VALUES,
+        sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
+        unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
@@ -75,6 +83,7 @@ rule annotate:
     params:
         plate=get_plate,
         gene=get_gene_column,
+        missing=MISSING_VALUES,
         code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"
@@ -103,6 +112,7 @@ rule normalize:
     output:
         profiles=PLACES["profiles"],
         dropped=PLACES["dropped"],
+        incomplete=PLACES["incomplete_wells"],
     log:
         "logs/normalize/{batch}/{plate}{suffix}.log",
     benchmark:
@@ -121,6 +131,7 @@ rule normalize:
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         minimum=CONFIG["normalize"]["minimum_wells"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("normalize.py"),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"
@@ -147,6 +158,7 @@ rule dropped_features:
         runtime=minutes(20),
     params:
         settings=CONFIG["feature_select"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
         "{wildcards.plate}: selecting features"
@@ -180,6 +192,7 @@ rule dropped_features_of_batch:
         runtime=minutes(60),
     params:
         settings=CONFIG["feature_select"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
         "{wildcards.batch}: selecting features over the batch"
@@ -267,6 +280,8 @@ rule spherize:
         sphering=get_sphering,
     output:
         profiles=PLACES["profiles"],
+        dropped=PLACES["dropped"],
+        incomplete=PLACES["incomplete_wells"],
     log:
         "logs/spherize/{batch}/{plate}{suffix}.log",
     benchmark:

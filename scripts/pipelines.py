@@ -2,7 +2,8 @@
 
 They are put together through CellProfiler's own API from the assay description, so that they open
 in CellProfiler. With CPJUMP1's description they hold the settings that CPJUMP1 was published with
-(Chandrasekaran et al., Nature Methods 2024).
+(Chandrasekaran et al., Nature Methods 2024). A user's own pipeline is loaded, and thereby brought up to
+CellProfiler's version, here and nowhere else: all jobs run the file that this script writes.
 
 It runs in CellProfiler's Python (3.8 or newer) and goes there by itself when started in another.
 """
@@ -24,8 +25,10 @@ from cellprofiler_pipelines.images import (
 from cellprofiler_pipelines.measurements import measure
 from cellprofiler_pipelines.objects import find_cells, find_cytoplasm, find_nuclei
 from cellprofiler_pipelines.outputs import export, save_image, save_labels, save_outlines
+from cellprofiler_pipelines.own import own_pipeline
+from cellprofiler_runner.loading import load
 from lib.assay import compartments
-from lib.cellprofiler import cellprofiler_environment, logged_to, python_of
+from lib.cellprofiler import HASH_SEED, cellprofiler_environment, logged_to, python_of
 from lib.errors import InputError
 
 HERE_FOR = "PLATEWISE_PIPELINES_FOR"
@@ -80,7 +83,8 @@ def segmentation_pipeline(assay, own=None):
         if "Cells" in objects:
             find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
     else:
-        assembly.take(own, without_measurements)
+        pipeline = load(own)
+        assembly.append(without_measurements(pipeline.modules(), pipeline))
     objects = [name for name in objects if name != "Cytoplasm"]
     save_outlines(assembly, objects)
     export(assembly, objects)
@@ -117,26 +121,38 @@ def without_measurements(modules, pipeline):
     ]
 
 
-def main(name, assay, output, own=None):
-    """Write the pipeline `name` (illumination, analysis or segmentation) of an assay to a file.
+def main(name, assay, output, own, log):
+    """Write a pipeline to a file.
 
-    `own`: for segmentation, the user's own analysis pipeline.
+    Parameters
+    ----------
+    name : illumination, analysis or segmentation
+    assay : the assay's description
+    output : the .cppipe to write
+    own : the user's own pipeline, or None. It takes the generated one's place; for segmentation it is the
+        analysis pipeline, which says how cells are found.
+    log : open text file
     """
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()
     if name == "segmentation":
-        segmentation_pipeline(assay, own).write(output)
+        assembly = segmentation_pipeline(assay, own)
+    elif own is not None:
+        channels = [channel["name"] for channel in assay["channels"]]
+        objects = compartments(assay) if name == "analysis" else []
+        assembly = own_pipeline(own, name, channels, objects, log)
     else:
         make = {"illumination": illumination_pipeline, "analysis": analysis_pipeline}[name]
-        make(assay).write(output)
+        assembly = make(assay)
+    assembly.write(output)
 
 
 def command_line():
     """The script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=["illumination", "analysis", "segmentation"])
-    parser.add_argument("--own", help="for segmentation: a .cppipe that says how cells are found")
+    parser.add_argument("--own", help="the user's own .cppipe")
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
     parser.add_argument("--assay", required=True, help="the assay description, as JSON")
     parser.add_argument("--log", required=True)
@@ -156,8 +172,9 @@ def go_to_cellprofilers_python(command):
 if __name__ == "__main__":
     options = command_line().parse_args()
     with logged_to(options.log) as log_file:
-        if importlib.util.find_spec("cellprofiler") is None:
+        elsewhere = importlib.util.find_spec("cellprofiler") is None
+        if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
             go_to_cellprofilers_python(options.cellprofiler)
         # What CellProfiler misses when it is imported (a database client) is of no concern here.
         logging.basicConfig(stream=log_file)
-        main(options.name, json.loads(options.assay), options.output, options.own)
+        main(options.name, json.loads(options.assay), options.output, options.own, log_file)

@@ -112,7 +112,7 @@ def content(
         "score_tables": score_tables(results, scores, history),
         "figures": figures,
         "conditions": conditions,
-        "methods": methods.methods(
+        "methods": methods.write_methods(
             config,
             Counter(source(plate["plate"]) for plate in plates),
             options["cellprofiler"],

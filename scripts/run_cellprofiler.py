@@ -8,7 +8,8 @@ What CellProfiler's command line does, with the same modules, settings and numbe
 * it says which site it is at (`cellprofiler_runner.progress`),
 * and an error in a module or in the pipeline ends it, named with the module, plate, well and site.
 
-ImageNumber is the row of the image table. The done-file says `Complete` only at the end of a run without
+ImageNumber is the row of the image table or, where the pipeline groups images by their metadata, the place
+in the order of the groups (the order of text). The done-file says `Complete` only at the end of a run without
 an error. It runs in CellProfiler's Python (3.9), with pyarrow beside it.
 """
 
@@ -20,7 +21,9 @@ import traceback
 from pathlib import Path
 
 from cellprofiler_runner import starting
+from cellprofiler_runner.loading import load
 from cellprofiler_runner.progress import Progress
+from lib.errors import InputError
 
 HERE = Path(__file__).resolve().parent
 REMEDY = "With `engine: stock` in the config's `cellprofiler` block, CellProfiler's command line runs it."
@@ -28,27 +31,6 @@ REMEDY = "With `engine: stock` in the config's `cellprofiler` block, CellProfile
 
 class RunError(Exception):
     """Why the run ended before its end."""
-
-
-def load(path):
-    """The pipeline of a file; unlike the command line, never one with fewer modules than it has.
-
-    Raises:
-        RunError: naming the module that cannot be loaded.
-    """
-    from cellprofiler_core.pipeline import LoadException, Pipeline
-
-    pipeline = Pipeline()
-
-    def listen(_, event):
-        if isinstance(event, LoadException):
-            name = event.module_name or getattr(event.module, "module_name", "a module")
-            raise RunError(f"The pipeline's module {name} cannot be loaded: {event.error}. {REMEDY}")
-
-    pipeline.add_listener(listen)
-    pipeline.load(str(path))
-    pipeline.remove_listener(listen)
-    return pipeline
 
 
 def run(pipeline, first, last, output, progress):
@@ -177,7 +159,7 @@ def main(arguments):
         pipeline = load(arguments.pipeline)
         run(pipeline, arguments.first, arguments.last, arguments.output, progress)
         said = "Complete"
-    except RunError as error:
+    except (RunError, InputError) as error:
         said = str(error)
     except Exception as error:  # whatever it is, it goes to the done-file, too
         traceback.print_exc(file=sys.stdout)

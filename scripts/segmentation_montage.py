@@ -33,6 +33,7 @@ from lib.pictures import (
     sized_lines,
     stretched,
 )
+from lib.sites import site_name
 from lib.tables import whole
 from lib.thresholds import threshold_flags
 
@@ -49,7 +50,7 @@ def outline_files(folder: Path) -> dict[tuple[str, str, str], Path]:
     found = {}
     for path in sorted(folder.glob("*.png")):
         if match := NAME.match(path.name):
-            found[match["well"], match["site"].lstrip("0") or "0", match["kind"]] = path
+            found[match["well"], site_name(match["site"]), match["kind"]] = path
     return found
 
 
@@ -107,7 +108,7 @@ def main(
     key += [("cells", OUTLINES["cell"])] if any(kind == "cell" for *_, kind in files) else []
     tiles, objects = [], []
     for row, grey in zip(rows, backgrounds(rows, channels, functions, options["apply"]), strict=True):
-        well, site = row["Metadata_Well"], row["Metadata_Site"].lstrip("0") or "0"
+        well, site = row["Metadata_Well"], site_name(row["Metadata_Site"])
         lines = {
             kind: read_image(files[well, site, kind]) > 0 for kind in OUTLINES if (well, site, kind) in files
         }

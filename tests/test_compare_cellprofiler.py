@@ -38,7 +38,15 @@ def run(folder: Path, shift: float) -> dict[str, list[dict[str, str]]]:
     command.write_text(FAKE.format(python=sys.executable, shift=shift))
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     (folder / "load_data.csv").write_text("Metadata_Well\n" + "".join(f"A{n:02d}\n" for n in range(1, 9)))
-    arguments = ["--cellprofiler", command, "--pipeline", "p", "--load-data", folder / "load_data.csv"]
+    (folder / "p").write_text("CellProfiler Pipeline: http://www.cellprofiler.org\nModuleCount:0\n")
+    arguments = [
+        "--cellprofiler",
+        command,
+        "--pipeline",
+        folder / "p",
+        "--load-data",
+        folder / "load_data.csv",
+    ]
     arguments += ["--plugins", folder, "--log", folder / "log", "--output", folder / "out"]
     with (folder / "log").open("w") as log:
         comparison.main(comparison.command_line().parse_args([str(word) for word in arguments]), log)

@@ -34,13 +34,9 @@ class Assembly:
         module.show_window = False
         self.pipeline.add_module(module)
 
-    def take(self, path, choose):
-        """Append the modules of the pipeline at `path` that `choose(modules, pipeline)` gives."""
-        from cellprofiler_core.pipeline import Pipeline
-
-        own = Pipeline()
-        own.load(str(path))
-        for module in choose(own.modules(), own):
+    def append(self, modules):
+        """Append modules that another pipeline was loaded with."""
+        for module in modules:
             module.set_module_num(len(self.pipeline.modules()) + 1)
             module.show_window = False
             self.pipeline.add_module(module)

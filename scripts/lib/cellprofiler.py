@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import InputError, storage_problem
+from lib.pipeline_files import read_pipeline
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -27,6 +28,9 @@ JDK_HELP = (
 )
 ENGINES = ("platewise", "stock")
 RUNNER = Path(__file__).resolve().parents[1] / "run_cellprofiler.py"
+# CellProfiler puts names through Python sets when it upgrades older modules. Python orders a set of names
+# by a hash that differs from process to process unless this seed is set, and with it the columns' names.
+HASH_SEED = {"PYTHONHASHSEED": "0"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -112,11 +116,15 @@ def python_of(command):
 
 
 def cellprofiler_environment(threads):
-    """The environment variables CellProfiler runs with: its Java, no display, `threads` threads."""
+    """The environment variables of each CellProfiler process: its Java, no display, `threads` threads.
+
+    The hash seed is among them, since Python reads it once, when it starts.
+    """
     environment = dict(os.environ)
     home = java_home(environment)
     if home is not None:
         environment["JAVA_HOME"] = home
+    environment.update(HASH_SEED)
     environment["MPLBACKEND"] = "Agg"
     environment.update({name: str(threads) for name in THREAD_VARIABLES})
     # The workflow's own Python must not leak into CellProfiler's.
@@ -219,6 +227,8 @@ class CellProfiler:
         the plate and sites, for messages. Raises InputError with CellProfiler's last words unless its
         done-file says `Complete`: the exit status of its command line alone is 0 after a failure, too.
         """
+        # A pipeline is code to CellProfiler: this one has to be read as text first.
+        read_pipeline(self.pipeline)
         load_data, progress = (
             Path(load_data).resolve(),
             Path(log.name).with_suffix(".progress.json").resolve(),

@@ -14,8 +14,10 @@ from typing import Any
 
 from lib.errors import InputError, listed
 from lib.experiment import Experiment
-from lib.layouts import annotation_rows, plate_map_rows
+from lib.layouts import SAMPLE_COLUMNS, annotation_rows, plate_map_rows
+from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
+from lib.values import MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -110,20 +112,18 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
 
 
 def check_pipelines(experiment: Experiment) -> None:
-    """Make sure that a pipeline of the user's own takes its images from the workflow's image table.
+    """Make sure that a pipeline of the user's own can be read and runs nothing as it is read.
 
     Raises:
-        InputError: naming a pipeline without LoadData, such as CellProfiler's window begins one.
+        InputError: naming the pipeline, the line and what is wrong there.
     """
     for key in ("illumination_pipeline", "analysis_pipeline"):
         path = experiment.config_file.parent / (experiment.config["cellprofiler"][key] or "")
-        if path.is_file() and not re.search("^LoadData:", path.read_text(errors="replace"), re.MULTILINE):
-            raise InputError(
-                f"cellprofiler.{key}: {path} has no module LoadData, which is how the workflow hands a "
-                "pipeline its images. In CellProfiler, put LoadData in the place of Images, Metadata, "
-                "NamesAndTypes and Groups, with the image names OrigDNA and IllumDNA for a channel DNA, and "
-                "export a .cppipe."
-            )
+        if path.is_file():
+            try:
+                read_pipeline(path)
+            except InputError as error:
+                raise InputError(f"cellprofiler.{key}: {error}") from None
 
 
 def check_weights(experiment: Experiment) -> None:
@@ -174,10 +174,17 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
     """What is wrong with a plate map and its annotation (`paths`), for the plates that have them."""
     perturbation = plates[0]["perturbation"]
     try:
-        columns, wells = plate_map_rows(paths[0], plates[0]["plate"])
+        missing = MissingValues.of_config(config)
         known, reagents = [], []
         if len(paths) > 1:
-            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"])
+            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"], missing)
+        samples = {row["broad_sample"] for row in reagents}
+        columns, wells = plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
+        # A column that the plate map leaves empty is the annotation's.
+        empty = [name for name in columns if name in known and not any(row[name] for row in wells)]
+        if hidden := set(empty) - set(SAMPLE_COLUMNS):
+            columns = [name for name in columns if name not in hidden]
+            wells = [{name: row[name] for name in columns} for row in wells]
     except InputError as error:
         yield str(error)
         return
@@ -186,7 +193,8 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
     of_sample = {row["broad_sample"]: row for row in reagents}
     if "negcon" in config["normalize"]["to"]:
         marks = [get_mark(well, column, of_sample) for well in wells]
-        number, needed = marks.count(controls["negcon"]), config["normalize"]["minimum_wells"]
+        number = sum(same_value(mark, controls["negcon"]) for mark in marks)
+        needed = config["normalize"]["minimum_wells"]
         if column not in there:
             yield (
                 f"no column {column} in {tables}, by which negative controls are found; it has "

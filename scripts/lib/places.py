@@ -53,6 +53,7 @@ PLACES = {
     "exported": f"{PROFILES}{{suffix}}.{{kind}}",
     "dropped": f"{PROFILES}{{suffix}}_dropped.csv",
     "dropped_of_batch": "workspace/profiles/{batch}/{batch}{suffix}_dropped.csv",
+    "incomplete_wells": f"{PROFILES}{{suffix}}_incomplete_wells.csv",
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",

@@ -139,15 +139,18 @@ def test_inputs_of_finished_plates_may_be_gone(tmp_path):
     check_files(read, tmp_path / "results")
 
 
-def test_a_pipeline_without_load_data_is_refused(tmp_path):
+def test_a_pipeline_that_would_run_as_a_program_is_refused(tmp_path):
     path = experiment(tmp_path, [ROW])
     own = tmp_path / "own.cppipe"
     given = {"results": "r", "plates": "plates.tsv", "cellprofiler": {"analysis_pipeline": own.name}}
     read = Experiment.read(complete_config(given, path), path)
-    own.write_text("Version:5\n\nLoadData:[module_num:1]\n    Name of the file:x\n")
+    text = (
+        "CellProfiler Pipeline: http://www.cellprofiler.org\nModuleCount:1\n\nLoadData:[notes:{}]\n    a:b\n"
+    )
+    own.write_text(text.format("['a note']"))
     check_pipelines(read)
-    own.write_text("Version:5\n\nImages:[module_num:1]\n    Filter images?:LoadData:\n")
-    with pytest.raises(InputError, match=r"analysis_pipeline: .*own\.cppipe has no module LoadData"):
+    own.write_text(text.format("[__import__('os').system('touch ran')]"))
+    with pytest.raises(InputError, match=r"analysis_pipeline: .*own\.cppipe, line 4: .* is not a literal"):
         check_pipelines(read)
 
 

@@ -235,8 +235,9 @@ def test_no_module_gathers_what_its_window_would_show(run, plate, tmp_path):
 def test_a_module_that_there_is_not(run, plate):
     text = (plate / "everything.cppipe").read_text().replace("MeasureImageIntensity:", "MeasureNothing:")
     (plate / "unknown.cppipe").write_text(text)
-    with pytest.raises(InputError, match=r"MeasureNothing cannot be loaded: .*engine: stock"):
+    with pytest.raises(InputError, match="the module MeasureNothing cannot be loaded") as raised:
         run("unknown", "platewise")
+    assert "engine: stock" not in str(raised.value)
 
 
 def chunk(plate, command, pipeline="everything"):
@@ -294,10 +295,8 @@ def test_a_table_that_is_not_whole(everything, tmp_path, cut, message):
 
     images = features.check_images(
         everything["platewise"] / "Image.arrow",
-        [
-            {"image_number": number, "well": SITES[number - 1][0], "site": "1"}
-            for number in range(ROWS[0], ROWS[1] + 1)
-        ],
+        ROWS,
+        [(well, "1") for well, _ in SITES],
         "P1",
     )
     source = everything["platewise"] / "Nuclei.arrow"

@@ -1,0 +1,271 @@
+"""A user's own pipeline, made ready for the workflow: loaded once, checked, and given the workflow's images.
+
+A published pipeline runs as it is. The copy that runs differs from it in what depends on where it runs: the
+modules that find images are replaced by LoadData, files are written to the run's output folder, and what
+serves CellProfiler's window or a cluster is left out. Each difference is one line of the log.
+"""
+
+import csv
+import re
+import tempfile
+from pathlib import Path
+
+from cellprofiler_pipelines.assembly import Assembly
+from cellprofiler_pipelines.images import load_data
+from cellprofiler_pipelines.outputs import export
+from cellprofiler_runner.loading import load
+from lib.errors import InputError, listed
+from lib.pipeline_files import read_pipeline, write_pipeline
+
+INPUT_MODULES = ("Images", "Metadata", "NamesAndTypes", "Groups", "LoadImages", "LoadSingleImage")
+LEFT_OUT = ("CreateBatchFiles", "DisplayDataOnImage", "DisplayDensityPlot", "DisplayHistogram")
+LEFT_OUT += ("DisplayPlatemap", "DisplayScatterPlot")
+METADATA = ("Plate", "Well", "Site")
+# SQLite's limit of columns is 2,000; ExportToDatabase adds some of its own.
+WIDEST_DATABASE = 1900
+TABLE = "load_data.csv"
+
+
+def own_pipeline(path, kind, channels, objects, log):
+    """The assembly of a user's pipeline.
+
+    Parameters
+    ----------
+    path : path of the .cppipe file
+    kind : `analysis` or `illumination`
+    channels : names of the assay's channels; the image table has an image `Orig{name}` for each and, for
+        `analysis`, its illumination function `Illum{name}`
+    objects : names of the objects whose tables the workflow reads
+    log : open text file; what the copy does differently
+
+    Raises
+    ------
+    InputError
+        For what cannot run, before anything is measured: an attribute that is not a literal, a module that
+        cannot be loaded, an image that the image table does not have, objects that nothing finds.
+    """
+    from cellprofiler_core import preferences
+
+    written = read_pipeline(path)
+    kept = [module for module in written if module.enabled and module.name not in INPUT_MODULES + LEFT_OUT]
+    for module in written:
+        if module not in kept:
+            note(log, path, module.name, "is switched off" if not module.enabled else instead(module.name))
+    own_load_data = [module for module in kept if module.name == "LoadData"]
+    if len(own_load_data) > 1:
+        raise InputError(f"{path} has {len(own_load_data)} modules LoadData. Leave one of them.")
+    images = [f"Orig{name}" for name in channels]
+    if kind == "analysis":
+        images += [f"Illum{name}" for name in channels]
+    assembly = Assembly()
+    with tempfile.TemporaryDirectory() as folder:
+        # What LoadData looks into when it is asked for its images: the columns of the image table.
+        write_header(images, Path(folder, TABLE))
+        preferences.set_data_file(str(Path(folder, TABLE)))
+        write_pipeline(kept, Path(folder, "own.cppipe"))
+        try:
+            loaded = load(Path(folder, "own.cppipe"))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        grouping = ",".join(METADATA) if kind == "analysis" else METADATA[0]
+        if not own_load_data:
+            load_data(assembly, TABLE, grouping)
+        for module in loaded.modules():
+            if module.module_name == "LoadData":
+                keep_to_the_image_table(module, grouping, path, log)
+        missing = images_needed(loaded)
+        aliases = aliases_of(missing, images, path)
+        modules = loaded.modules()
+        first = 1 if own_load_data else 0
+        assembly.append(modules[:first])
+        for image, source in aliases.items():
+            note(log, path, "LoadData", f"gives the image {source} also under the name {image}")
+            copy_image(assembly, source, image)
+        for module in modules[first:]:
+            if keep_to_the_output(module, loaded, aliases, path, log):
+                assembly.append([module])
+        if kind == "analysis":
+            check_objects(assembly.pipeline, objects, path)
+            if not any(module.module_name == "ExportToSpreadsheet" for module in modules):
+                note(log, path, "ExportToSpreadsheet", "is added")
+                export(assembly, objects)
+    return assembly
+
+
+def note(log, path, module, what):
+    """Write to the log in what the copy differs from the user's file."""
+    log.write(f"{path}: {module} {what}.\n")
+
+
+def instead(name):
+    """What becomes of a module that is left out."""
+    return "is replaced by LoadData" if name in INPUT_MODULES else "is left out"
+
+
+def write_header(images, path):
+    """Write an image table without rows' worth of images: its columns and one row."""
+    names = [f"{what}_{image}" for image in images for what in ("FileName", "PathName")]
+    columns = [*names, *(f"Metadata_{name}" for name in METADATA)]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, ["1"] * len(columns)])
+
+
+def keep_to_the_image_table(module, grouping, path, log):
+    """Let a LoadData read all rows of the workflow's image table, and the images where that says."""
+    wanted = {"wants_images": "Yes", "wants_rows": "No"}
+    for name, value in wanted.items():
+        setting = getattr(module, name)
+        if setting.value_text != value:
+            note(log, path, "LoadData", f"takes `{setting.text}` as {value}, not {setting.value_text}")
+            setting.value = value
+    module.csv_directory.value = "Default Input Folder|"
+    module.image_directory.value = "None|"
+    tags = [tag for tag in module.metadata_fields.value.split(",") if tag]
+    if module.wants_image_groupings.value and not set(tags) <= set(METADATA):
+        note(log, path, "LoadData", f"groups images by {grouping}, not by {','.join(tags)}")
+        module.metadata_fields.value = grouping
+
+
+def images_needed(pipeline):
+    """The images that modules take and no module before them makes, in order, each with the first module."""
+    from cellprofiler_core.setting.subscriber import ImageListSubscriber, ImageSubscriber
+    from cellprofiler_core.setting.text import ImageName
+
+    made, needed = set(), {}
+    for module in pipeline.modules():
+        if module.module_name == "LoadData":
+            continue
+        settings = module.visible_settings()
+        for setting in settings:
+            if isinstance(setting, ImageListSubscriber):
+                names = setting.value
+            elif isinstance(setting, ImageSubscriber) and not setting.is_blank:
+                names = [setting.value]
+            else:
+                continue
+            for name in names:
+                if name not in made and name not in ("None", "Leave blank", "Do not use", ""):
+                    needed.setdefault(name, module)
+        made |= {setting.value for setting in settings if isinstance(setting, ImageName)}
+    return needed
+
+
+def plain(name):
+    """A name without what people write differently: capitals, underscores, dashes and blanks."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+def aliases_of(needed, images, path):
+    """The image of the table that each name that the table lacks stands for.
+
+    `DNA` or `orig_DNA` stand for OrigDNA where nothing in the pipeline makes an image of that name. Raises
+    InputError for a name that is none of the images'.
+    """
+    known = {}
+    for image in images:
+        known.setdefault(plain(image), image)
+    for image in images:
+        if image.startswith("Orig"):
+            known.setdefault(plain(image[len("Orig") :]), image)
+    missing = {name: module for name, module in needed.items() if name not in images}
+    strange = {name: module for name, module in missing.items() if plain(name) not in known}
+    if strange:
+        raise InputError(
+            f"{path}: "
+            + "; ".join(
+                f"{module.module_name} (module {module.module_num}) takes the image {name}"
+                for name, module in strange.items()
+            )
+            + f". No module before it makes that image, and the image table has {listed(images, 60)}. Name "
+            "the channels in the config (assay.channels) as the pipeline does: an image is called as the "
+            "channel, or Orig and the channel, and an illumination function Illum and the channel."
+        )
+    return {name: known[plain(name)] for name in missing}
+
+
+def copy_image(assembly, source, name):
+    """ImageMath that gives an image a second name."""
+    assembly.add(
+        "ImageMath",
+        [
+            ("Operation", "None"),
+            ("Set values less than 0 equal to 0?", False),
+            ("Set values greater than 1 equal to 1?", False),
+            ("Name the output image", name),
+            ("Select the image", source),
+        ],
+    )
+
+
+def keep_to_the_output(module, pipeline, aliases, path, log):
+    """Let a module write to the run's output folder; whether the module stays."""
+    name = module.module_name
+
+    def differs(what):
+        note(log, path, f"{name} (module {module.module_num})", what)
+
+    if name == "ExportToSpreadsheet":
+        for setting, value in (
+            (module.delimiter, 'Comma (",")'),
+            (module.directory, "Default Output Folder|"),
+            (module.wants_prefix, "No"),
+            (module.wants_genepattern_file, "No"),
+            (module.wants_overwrite_without_warning, "Yes"),
+        ):
+            change(setting, value, differs)
+    elif name == "ExportToDatabase":
+        widest = widest_table(pipeline)
+        if module.db_type.value != "SQLite":
+            differs("is left out: it writes to a database server")
+            return False
+        if widest > WIDEST_DATABASE:
+            differs(f"is left out: SQLite cannot hold a table of {widest} columns")
+            return False
+        change(module.directory, "Default Output Folder|", differs)
+        change(module.allow_overwrite, "Data and schema", differs)
+        for setting in (module.save_cpa_properties, module.create_workspace_file):
+            change(setting, "No", differs)
+    elif name == "SaveImages":
+        if module.file_format.value == "mat":
+            differs("saves .npy: CellProfiler 4 writes no .mat files")
+            module.file_format.value = "npy"
+        if module.file_image_name.value in aliases:
+            module.file_image_name.value = aliases[module.file_image_name.value]
+        if not module.pathname.dir_choice.startswith("Default Output Folder"):
+            change(module.pathname, "Default Output Folder sub-folder|pictures", differs)
+        change(module.overwrite, "Yes", differs)
+    return True
+
+
+def change(setting, value, differs):
+    """Give a setting another value, and say so."""
+    if setting.value_text != value:
+        differs(f"takes `{setting.text}` as {value}, not {setting.value_text}")
+        setting.value = value
+
+
+def widest_table(pipeline):
+    """The greatest number of measurements of an object or of the images."""
+    counts = {}
+    for owner, *_ in pipeline.get_measurement_columns():
+        counts[owner] = counts.get(owner, 0) + 1
+    return max(counts.values(), default=0)
+
+
+def check_objects(pipeline, objects, path):
+    """InputError unless the pipeline makes each of the objects."""
+    from cellprofiler_core.setting.text import LabelName
+
+    found = [
+        setting.value
+        for module in pipeline.modules()
+        for setting in module.visible_settings()
+        if isinstance(setting, LabelName)
+    ]
+    missing = [name for name in objects if name not in found]
+    if missing:
+        raise InputError(
+            f"{path} makes no objects {listed(missing)}; it makes {listed(found) or 'none'}. The workflow "
+            f"reads the tables of {listed(objects)}. Give the objects these names, or leave out of "
+            "`assay` in the config what the pipeline does not find (`cells`; or `cytoplasm: false`)."
+        )

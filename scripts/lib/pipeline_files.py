@@ -1,0 +1,189 @@
+"""Read a CellProfiler pipeline (.cppipe) as text, so that nothing in it is run as Python.
+
+CellProfiler evaluates each attribute of a module's line, `notes:[...]` among them, as a Python expression:
+a pipeline from a stranger is a program. Here an attribute has to be a literal (a text, a number, True,
+False, None, or a list of these). The text is cut into attributes exactly as CellProfiler cuts it.
+
+Standard library only, Python 3.8: it also runs in CellProfiler's environment and container.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import InputError
+
+FIRST_LINE = "CellProfiler Pipeline: http://www.cellprofiler.org"
+KEPT = ("module_num", "svn_version", "variable_revision_number", "enabled")
+
+
+@dataclass(frozen=True)
+class PipelineModule:
+    """A module as the file has it.
+
+    `line`: number of its first line; `attributes`: what stands in brackets there; `settings`: (text, value)
+    of each setting, as written.
+    """
+
+    name: str
+    line: int
+    attributes: dict
+    settings: tuple
+
+    @property
+    def enabled(self):
+        """Whether the module runs."""
+        return bool(self.attributes.get("enabled", True))
+
+
+def read_pipeline(path):
+    """The modules of a .cppipe file, those that are switched off among them.
+
+    Raises InputError, with file and line, for what is not a pipeline and for an attribute that is not a
+    literal.
+    """
+    lines = read_lines(path)
+    if not lines or not lines[0].startswith(FIRST_LINE):
+        raise InputError(
+            f"{path}: its first line is not that of a CellProfiler pipeline. In CellProfiler, choose File, "
+            "Export, Pipeline, and save a .cppipe file (not a project, .cpproj)."
+        )
+    count = None
+    at = 1
+    while at < len(lines) and lines[at]:
+        name, _, value = lines[at].partition(":")
+        if name == "ModuleCount" and value.strip().isdigit():
+            count = int(value)
+        at += 1
+    modules = []
+    at += 1
+    while at < len(lines) and (count is None or len(modules) < count):
+        first = at
+        while at < len(lines) and lines[at]:
+            at += 1
+        modules.append(read_module(path, first + 1, lines[first:at]))
+        at += 1
+    if count is None or len(modules) < count:
+        raise InputError(
+            f"{path} is cut off: it announces {'no number of' if count is None else count} modules and has "
+            f"{len(modules)}. Save the pipeline again."
+        )
+    return modules
+
+
+def read_lines(path):
+    """The stripped lines of a file, in the encoding in which CellProfiler reads it."""
+    data = Path(path).read_bytes()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("unicode_escape", errors="replace")
+    # Not splitlines(): that also breaks a line at characters that CellProfiler leaves alone.
+    lines = [line.strip() for line in re.split("\r\n|\r|\n", text)]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def read_module(path, number, lines):
+    """The module of some lines, of which the first is line `number` of the file."""
+    name, colon, attributes = lines[0].partition(":") if lines else ("", "", "")
+    if not colon or not re.fullmatch(r"[A-Za-z]\w*", name.strip()) or not re.fullmatch(r"\[.*\]", attributes):
+        raise InputError(
+            f"{path}, line {number}: this is not the first line of a module: {cut(''.join(lines[:1]))}"
+        )
+    settings = []
+    for at, line in enumerate(lines[1:], start=number + 1):
+        text, colon, value = line.partition(":")
+        if not colon:
+            raise InputError(f"{path}, line {at}: this is not a setting (`name:value`): {cut(line)}")
+        settings.append((text, value))
+    found = {}
+    for attribute in attribute_texts(attributes):
+        key, value = read_attribute(path, number, name, attribute)
+        found[key] = value
+    return PipelineModule(name.strip(), number, found, tuple(settings))
+
+
+def attribute_texts(text):
+    """The attributes between a module line's brackets, cut as CellProfiler's setup_module cuts them."""
+    text = text.replace("dtype='|S", "dtype='S")
+    around_notes = re.split(r"(?P<note>\|notes:\[.*?\]\|)", text)
+    if len(around_notes) == 3:
+        before, notes, after = around_notes
+        return [*before[1:].split("|"), notes[1:-1], *after[:-1].split("|")]
+    return text[1:-1].split("|")
+
+
+def read_attribute(path, number, module, text):
+    """Name and value of an attribute; InputError unless the value is a literal."""
+    try:
+        text = text.encode("utf-8").decode("unicode_escape") if text.isascii() else text.replace("\\", "")
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}, line {number}: {module} has an attribute that cannot be read: {cut(text)}"
+        ) from None
+    name, _, value = text.partition(":")
+    value = value.strip()
+    try:
+        if is_array(value):
+            return name, None
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        # CellProfiler takes notes that are not valid Python as text. What is valid differs between versions
+        # of Python, but without a call nothing runs.
+        if name == "notes" and "(" not in value and not parses(value):
+            return name, [value]
+        raise InputError(
+            f"{path}, line {number}: the attribute {name} of {module} is not a literal but {cut(value)}. "
+            "CellProfiler would run it as a program, so the pipeline is refused. If you trust it, open it in "
+            "CellProfiler, delete the module's notes, and export the pipeline again."
+        ) from None
+
+
+def is_array(text):
+    """Whether a text is `array(literal, dtype=...)`: what CellProfiler saves of its last batch."""
+    call = ast.parse(text, mode="eval").body
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "array":
+        return False
+    for value in [*call.args, *(keyword.value for keyword in call.keywords)]:
+        if not isinstance(value, ast.Name):
+            ast.literal_eval(value)
+    return True
+
+
+def parses(text):
+    """Whether a text is valid Python (an expression)."""
+    try:
+        compile(text, "attribute", "eval", flags=ast.PyCF_ONLY_AST)
+    except SyntaxError:
+        return False
+    except (ValueError, MemoryError, RecursionError):
+        return True
+    return True
+
+
+def cut(text, length=80):
+    """A text for a message, at most `length` characters of it."""
+    return repr(text if len(text) <= length else text[:length] + "...")
+
+
+def write_pipeline(modules, path):
+    """Write modules as a .cppipe file, without notes, windows and lists of files."""
+    lines = [
+        FIRST_LINE,
+        "Version:5",
+        "DateRevision:428",
+        "GitHash:",
+        f"ModuleCount:{len(modules)}",
+        "HasImagePlaneDetails:False",
+    ]
+    for number, module in enumerate(modules, start=1):
+        attributes = {**module.attributes, "module_num": number}
+        kept = [f"{name}:{attributes[name]!r}" for name in KEPT if name in attributes]
+        lines += ["", f"{module.name}:[{'|'.join(kept)}|show_window:False|notes:[]]"]
+        lines += [f"    {text}:{value}" for text, value in module.settings]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,156 @@
+"""A user's own pipeline: the copy that runs, and what is said before anything is measured."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.cellprofiler import cellprofiler_environment as environment_variables
+from lib.pipeline_files import read_pipeline
+from workflow import PROJECT
+
+pytestmark = pytest.mark.run
+
+SUPPORT = Path(__file__).parent / "support"
+ASSAY = {"channels": [{"name": name, "measure": True} for name in ("DNA", "RNA", "ER", "AGP", "Mito")]}
+HEADER = "CellProfiler Pipeline: http://www.cellprofiler.org\nVersion:5\nDateRevision:300\nGitHash:\n"
+OLD = """MeasureColocalization:[module_num:1|svn_version:'Unknown'|variable_revision_number:3|notes:[]]
+    Hidden:5
+    Hidden:1
+    Select an image to measure:DNA
+    Select an image to measure:RNA
+    Select an image to measure:ER
+    Select an image to measure:AGP
+    Select an image to measure:Mito
+    Set threshold as percentage of maximum intensity for the images:15.0
+    Select where to measure correlation:Within objects
+    Select an object to measure:Nuclei
+    Run all metrics?:Yes
+    Calculate correlation and slope metrics?:Yes
+    Calculate the Manders coefficients?:Yes
+    Calculate the Rank Weighted Colocalization coefficients?:Yes
+    Calculate the Overlap coefficients?:Yes
+    Calculate the Manders coefficients using Costes auto threshold?:Yes
+"""
+WINDOW_INPUT = """Images:[module_num:1|svn_version:'Unknown'|variable_revision_number:2|notes:[]|enabled:True]
+    :
+    Filter images?:Images only
+    Select the rule criteria:and (extension does isimage)
+
+Metadata:[module_num:2|svn_version:'Unknown'|variable_revision_number:6|notes:[]|enabled:True]
+    Extract metadata?:No
+
+NamesAndTypes:[module_num:3|svn_version:'Unknown'|variable_revision_number:8|notes:[]|enabled:True]
+    Assign a name to:All images
+    Match metadata:().__class__.__base__.__subclasses__()
+
+Groups:[module_num:4|svn_version:'Unknown'|variable_revision_number:2|notes:[]|enabled:True]
+    Do you want to group your images?:No
+"""
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory, cellprofiler_environment) -> dict[str, str]:
+    """The modules of a small pipeline of the tests' by name, as text."""
+    folder = tmp_path_factory.mktemp("pipelines")
+    python = cellprofiler_environment / "bin" / "python"
+    subprocess.run([python, SUPPORT / "runner_pipelines.py", folder], check=True, capture_output=True)
+    blocks = (folder / "database.cppipe").read_text().split("\n\n")[1:]
+    return {block.split(":")[0]: block.strip() + "\n" for block in blocks}
+
+
+@pytest.fixture
+def written(tmp_path, cellprofiler_environment):
+    """Write a pipeline of some modules' text, have the copy made, and give its modules; or what is said."""
+
+    def write(*blocks: str, seed: str = "1", objects: dict | None = None) -> tuple[list, str]:
+        own, copy, log = tmp_path / "own.cppipe", tmp_path / f"copy_{seed}.cppipe", tmp_path / "log"
+        count = sum("variable_revision_number" in line for block in blocks for line in block.splitlines())
+        own.write_text(f"{HEADER}ModuleCount:{count}\nHasImagePlaneDetails:False\n\n" + "\n".join(blocks))
+        copy.unlink(missing_ok=True)
+        command = [sys.executable, PROJECT / "scripts/pipelines.py", "analysis", "--own", own, "--log", log]
+        command += ["--cellprofiler", cellprofiler_environment / "bin" / "cellprofiler"]
+        command += ["--assay", json.dumps({**ASSAY, **(objects or {})}), "--output", copy]
+        result = subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False
+        )
+        assert copy.exists() == (result.returncode == 0), result.stderr
+        return read_pipeline(copy) if copy.exists() else [], log.read_text() + result.stderr
+
+    return write
+
+
+def settings(modules: list, name: str) -> dict[str, str]:
+    """The settings of the first module of a name."""
+    return dict(next(module for module in modules if module.name == name).settings)
+
+
+def test_every_cellprofiler_process_has_the_same_hash_seed(monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    assert environment_variables(1)["PYTHONHASHSEED"] == "0"
+
+
+def test_an_old_pipeline_is_brought_up_to_date_once_and_alike(modules, written):
+    start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
+    copies = [
+        written(*start, OLD, modules["ExportToSpreadsheet"], seed=seed)[0] for seed in ("1", "2", "random")
+    ]
+    images = [settings(copy, "MeasureColocalization")["Select images to measure"] for copy in copies]
+    assert len(set(images)) == 1
+    assert sorted(images[0].split(", ")) == ["AGP", "DNA", "ER", "Mito", "RNA"]
+    revision = next(module for module in copies[0] if module.name == "MeasureColocalization").attributes
+    assert revision["variable_revision_number"] > 3
+    assert [module.settings for module in copies[0]] == [module.settings for module in copies[1]]
+
+
+def test_the_windows_modules_of_images_are_replaced_by_load_data(modules, written):
+    copy, log = written(
+        WINDOW_INPUT,
+        modules["IdentifyPrimaryObjects"],
+        modules["MeasureImageIntensity"],
+        modules["ExportToSpreadsheet"],
+    )
+    names = [module.name for module in copy]
+    assert names == [
+        "LoadData",
+        "ImageMath",
+        "IdentifyPrimaryObjects",
+        "MeasureImageIntensity",
+        "ExportToSpreadsheet",
+    ]
+    assert settings(copy, "LoadData")["Select metadata tags for grouping"] == "Plate,Well,Site"
+    assert settings(copy, "ImageMath")["Name the output image"] == "DNA"
+    assert "OrigDNA" in settings(copy, "ImageMath").values()
+    assert "NamesAndTypes is replaced by LoadData" in log
+
+
+def test_tables_are_exported_where_the_workflow_looks_for_them(modules, written):
+    elsewhere = modules["ExportToSpreadsheet"].replace(
+        "Default Output Folder|", "Elsewhere...|/nobodys/folder"
+    )
+    start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
+    copy, log = written(*start, elsewhere)
+    assert settings(copy, "ExportToSpreadsheet")["Output file location"] == "Default Output Folder|"
+    assert "as Default Output Folder|, not Elsewhere...|/nobodys/folder" in log
+    copy, log = written(*start, modules["ExportToDatabase"])
+    assert [module.name for module in copy][-2:] == ["ExportToDatabase", "ExportToSpreadsheet"]
+    assert "ExportToSpreadsheet is added" in log
+
+
+def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):
+    start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
+    _, said = written(modules["LoadData"], start[1].replace("image:DNA", "image:Tubulin"))
+    assert "IdentifyPrimaryObjects (module 2) takes the image Tubulin" in said
+    assert "OrigRNA" in said
+    assert "assay.channels" in said
+    _, said = written(*start, OLD.replace("MeasureColocalization:", "RunCellpose:"))
+    assert "the module RunCellpose cannot be loaded" in said
+    assert "engine: stock" not in said
+    _, said = written(*start, objects={"cells": {}, "cytoplasm": False})
+    assert "makes no objects Cells; it makes Nuclei" in said
+    _, said = written(*start, OLD.replace("notes:[]", "notes:[print('it ran')]"))
+    assert "the attribute notes of MeasureColocalization is not a literal" in said
+    assert "it ran\n" not in said
