@@ -7,6 +7,7 @@ an open diamond is the same score against the position-aware null, a cross the p
 dashed line what chance gives. Every number drawn stands in the table beside the figure.
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,8 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     """Add a column `published` from a table with the same condition columns and a column `value`.
 
     Conditions are compared as text without regard to case; one that the table does not have gets no
-    published value.
+    published value. The published Percent Replicating is against a null of sets of four wells: a score
+    against another null is not comparable, and gets none.
     """
     if published is None:
         return scores.assign(published=float("nan"))
@@ -130,7 +132,24 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     }
     rows = scores[key].itertuples(index=False)
     found = [values.get(tuple(str(part).lower() for part in row), float("nan")) for row in rows]
-    return scores.assign(published=found)
+    comparable = draws_sets_of_four(scores)
+    if not comparable.all():
+        logging.warning(
+            "%d of %d conditions are not compared with published values, which are against a null of sets of "
+            "four wells: set benchmark.null_size to 4",
+            (~comparable).sum(),
+            len(scores),
+        )
+    return scores.assign(published=pd.Series(found, index=scores.index).where(comparable))
+
+
+def draws_sets_of_four(scores: pd.DataFrame) -> pd.Series:
+    """Whether the null of each score draws sets of four wells, or the score has no such null (matching)."""
+    if "null_size" not in scores:
+        return pd.Series(True, index=scores.index)
+    size = scores["null_size"].astype(str)
+    four = (scores["replicates_min"] == 4) & (scores["replicates_max"] == 4)
+    return (size == "4") | ((size == "matched") & four)
 
 
 def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
