@@ -21,6 +21,7 @@ KEPT = "kept"
 OPERATIONS = {
     KEPT: ("kept", "#0072B2"),
     "normalize": ("no spread in the reference wells, or not measured on all plates", "#000000"),
+    "drop_outliers": ("exploded", "#F0E442"),
     "frequency_threshold": ("few different values", "#D55E00"),
     "correlation_threshold": ("correlated with another feature", "#E69F00"),
     "drop_na_columns": ("missing values", "#CC79A7"),
@@ -38,16 +39,28 @@ def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) 
         kept: number of features of the selected profiles.
     """
     first = selected.drop_duplicates("feature")["operation"].value_counts()
-    counts = {KEPT: kept, "normalize": 0 if normalized is None else normalized["feature"].nunique()}
-    return counts | {str(operation): int(number) for operation, number in first.items()}
+    before = pd.DataFrame(columns=["feature", "reason"], dtype="str") if normalized is None else normalized
+    exploding = int(before["reason"].str.startswith("exploded").sum())
+    counts = {KEPT: kept, "normalize": before["feature"].nunique() - exploding}
+    counts |= {str(operation): int(number) for operation, number in first.items()}
+    if exploding:
+        counts["drop_outliers"] = counts.get("drop_outliers", 0) + exploding
+    return counts
 
 
 def dropped_figure(table: pd.DataFrame) -> Figure:
-    """A bar a plate and selection, its parts the operations."""
+    """Draw one bar per plate and selection, whose parts are the operations.
+
+    A barcode that several batches have is drawn once for each.
+    """
     if table.empty:
         return nothing_to_draw("No plate's features were selected here.")
     wide = table.pivot_table(
-        index=["selection", "plate"], columns="operation", values="features", sort=False, fill_value=0
+        index=["selection", "batch", "plate"],
+        columns="operation",
+        values="features",
+        sort=False,
+        fill_value=0,
     )
     height = 1.6 + 0.17 * len(wide)
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
@@ -64,9 +77,12 @@ def dropped_figure(table: pd.DataFrame) -> Figure:
             linewidth=0.5,
         )
         left += wide[operation]
-    axes.set_yticks(
-        range(len(wide)), [f"{plate} ({selection})" for selection, plate in wide.index], fontsize=7
-    )
+    batches = table.groupby("plate")["batch"].nunique()
+    names = [
+        f"{batch} {plate} ({selection})" if batches[plate] > 1 else f"{plate} ({selection})"
+        for selection, batch, plate in wide.index
+    ]
+    axes.set_yticks(range(len(wide)), names, fontsize=7)
     axes.set_ylim(len(wide) - 0.4, -0.6)
     axes.set_xlabel("features")
     axes.set_title("Features that each plate keeps, and why others were dropped")
@@ -84,10 +100,11 @@ def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
     rows = []
     for bar in bars:
         kept = len(features_in(results / bar["profiles"]))
+        batch = Path(bar["profiles"]).parts[2]  # workspace/profiles/{batch}/...
         normalized = pd.read_csv(results / bar["normalized"]) if bar["normalized"] else None
         for operation, number in reasons(normalized, pd.read_csv(results / bar["dropped"]), kept).items():
-            rows.append((bar["plate"], bar["selection"], operation, number))
-    table = pd.DataFrame(rows, columns=["plate", "selection", "operation", "features"])
+            rows.append((batch, bar["plate"], bar["selection"], operation, number))
+    table = pd.DataFrame(rows, columns=["batch", "plate", "selection", "operation", "features"])
     save_png(dropped_figure(table), outputs["figure"])
     with whole(outputs["numbers"]) as part:
         table.to_csv(part, index=False)

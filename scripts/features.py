@@ -1,10 +1,11 @@
 """Find and measure the cells of a chunk of a plate's sites with CellProfiler.
 
-The plate's image table is cut into chunks of rows; CellProfiler's -f/-l keep the row as ImageNumber,
-so that chunks of a plate never collide. So does the runner (run_cellprofiler.py), which does the same
-without CellProfiler's command line and writes Arrow tables instead of CSV. A chunk appears whole or not
-at all: the done-file says `Complete`, the Image table holds each of its sites once, and each object table
-holds the objects that the Image table counted.
+CellProfiler numbers the sites of the plate's image table, in the order of its groups, and -f/-l choose a
+chunk's numbers, so that the ImageNumbers of two chunks never collide. So does the runner
+(run_cellprofiler.py), which does the same without CellProfiler's command line and writes Arrow tables instead
+of CSV. A chunk appears whole or not at all: the done-file says `Complete`, the Image table holds each of its
+ImageNumbers once, under a site of the plate that has no other, and each object table holds the objects that
+the Image table counted.
 
 Standard library only, Python 3.8, with the command line: it also runs in CellProfiler's container.
 """
@@ -18,6 +19,7 @@ from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_fun
 from lib.chunk_tables import image_rows, object_counts, table_of
 from lib.errors import InputError, listed
 from lib.files import whole_folder
+from lib.sites import site_name
 
 MANIFEST = "sites.json"
 
@@ -35,57 +37,68 @@ def chunk_rows(rows, chunk, chunks):
 
 
 def read_sites(load_data):
-    """The sites of a plate's image table in its order, as {image_number, well, site}."""
+    """The sites of a plate's image table, in its order, as (well, site)."""
     with Path(load_data).open(newline="") as file:
         table = csv.DictReader(file)
         missing = {"Metadata_Well", "Metadata_Site"} - set(table.fieldnames or [])
         if missing:
             raise InputError(f"{load_data} has no column {listed(sorted(missing))}.")
-        return [
-            {"image_number": number, "well": row["Metadata_Well"], "site": row["Metadata_Site"]}
-            for number, row in enumerate(table, start=1)
-        ]
+        return [(row["Metadata_Well"], site_name(row["Metadata_Site"])) for row in table]
 
 
-def same_site(left, right):
-    """Whether two site names are one: CellProfiler writes `01` as `1`."""
-    return left == right or (left.isdigit() and right.isdigit() and int(left) == int(right))
+def check_images(table, rows, sites, plate):
+    """The rows of a chunk's Image table by ImageNumber, after a check that the table is whole.
 
-
-def check_images(table, sites, plate):
-    """The rows of the Image table by ImageNumber, after making sure that it holds each site once."""
+    The ImageNumbers must be `rows` (first and last), each once. CellProfiler numbers the sites in the order
+    of its groups, which is the order of the TEXT of their metadata (site 10 before 2, row AA before B): which
+    sites are the chunk's is CellProfiler's choice, and the Image table says it. Each must be a site of the
+    plate, and stand there once. All chunks of a plate see the same table and the same groups, so that
+    together they hold each site once.
+    """
     if not table.exists():
         raise InputError(f"Plate {plate}: the analysis pipeline wrote no {table.name}.")
-    rows = image_rows(table)
-    numbers = Counter(row["ImageNumber"] for row in rows)
-    found = {int(row["ImageNumber"]): row for row in rows}
-    expected = {site["image_number"]: site for site in sites}
-    named = {number: f"{site['well']} site {site['site']}" for number, site in expected.items()}
-    missing = [named[number] for number in expected if number not in found]
-    twice = [named.get(int(number), number) for number, times in numbers.items() if times > 1]
-    foreign = [number for number in found if number not in expected]
-    wrong = [
-        named[number]
-        for number, row in found.items()
-        if number in expected
-        and not (
-            row["Metadata_Well"] == expected[number]["well"]
-            and same_site(row["Metadata_Site"], expected[number]["site"])
+    images = image_rows(table)
+    lacking = [name for name in ("Metadata_Well", "Metadata_Site") if any(name not in row for row in images)]
+    if lacking:
+        raise InputError(
+            f"Plate {plate}: {table.name} has no column {listed(lacking)}. ExportToSpreadsheet must export "
+            "the metadata of the images."
         )
-    ]
+    found = {int(row["ImageNumber"]): row for row in images}
+    place = {number: place_of(row) for number, row in found.items()}
+    known = set(sites)
+    expected = range(rows[0], rows[1] + 1)
+    in_order = all(number <= len(sites) and sites[number - 1] == place[number] for number in place)
+
+    def named(number):
+        of_table = sites[number - 1] if in_order and 0 < number <= len(sites) else None
+        well, site = place.get(number) or of_table or (None, None)
+        return f"{well} site {site}" if well else f"ImageNumber {number}"
+
+    numbers = Counter(int(row["ImageNumber"]) for row in images)
+    times = Counter(place[number] for number in found)
     problems = [
         f"{what}: {listed(which)}"
         for what, which in (
-            ("missing", missing),
-            ("more than once", twice),
-            ("ImageNumber of no site of this chunk", foreign),
-            ("another well or site under its ImageNumber", wrong),
+            ("missing", [named(number) for number in expected if number not in found]),
+            ("more than once", [named(number) for number, count in numbers.items() if count > 1]),
+            ("ImageNumber of another chunk", [number for number in found if number not in expected]),
+            ("sites that the image table lacks", [named(n) for n in found if place[n] not in known]),
+            (
+                "sites with several ImageNumbers",
+                [f"{well} site {site}" for (well, site), count in times.items() if count > 1],
+            ),
         )
         if which
     ]
     if problems:
         raise InputError(f"Plate {plate}: {table.name} is not whole; {'; '.join(problems)}.")
     return found
+
+
+def place_of(row):
+    """Well and site of a row of the Image table."""
+    return row["Metadata_Well"], site_name(row["Metadata_Site"])
 
 
 def check_objects(table, images, plate):
@@ -130,18 +143,19 @@ def main(arguments, log):
     replaceable(output)
     sites = read_sites(arguments.load_data)
     rows = chunk_rows(len(sites), arguments.chunk, arguments.chunks)
-    mine = sites[rows[0] - 1 : rows[1]] if rows else []
     objects = dict.fromkeys(arguments.objects, 0)
+    measured = []
     with whole_folder(output) as part:
         if rows:
             about = (
-                f"Plate {arguments.plate}, chunk {arguments.chunk} of {arguments.chunks} (rows "
-                f"{rows[0]}-{rows[1]}, {mine[0]['well']} site {mine[0]['site']} to "
-                f"{mine[-1]['well']} site {mine[-1]['site']})"
+                f"Plate {arguments.plate}, chunk {arguments.chunk} of {arguments.chunks} (ImageNumber "
+                f"{rows[0]} to {rows[1]} of {len(sites)} sites)"
             )
             with with_functions(arguments.load_data, arguments.functions) as load_data:
                 CellProfiler.of(arguments).run(load_data, part, log, about, rows)
-            images = check_images(table_of(part, "Image"), mine, arguments.plate)
+            images = check_images(table_of(part, "Image"), rows, sites, arguments.plate)
+            places = [(number, *place_of(images[number])) for number in sorted(images)]
+            measured = [{"image_number": number, "well": well, "site": site} for number, well, site in places]
             for name in arguments.objects:
                 objects[name] = check_objects(table_of(part, name), images, arguments.plate)
         else:
@@ -152,7 +166,7 @@ def main(arguments, log):
             "chunks": arguments.chunks,
             "rows": rows,
             "objects": objects,
-            "sites": mine,
+            "sites": measured,
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 

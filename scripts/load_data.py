@@ -22,16 +22,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
 from lib.image_files import properties
 from lib.image_names import compiled
 from lib.logs import logged
 from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
-from lib.plates import is_address, is_image_table, read_table
+from lib.plates import is_address, is_image_table, read_table, same_number
+from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.wells import well_at, well_name, well_order
-
-ONLY_SITE = "1"
 
 # An object this many times larger or smaller than most of its channel holds no image like theirs.
 FAR_OFF = 10
@@ -94,12 +92,6 @@ def parsed(
     except InputError as error:
         raise InputError(f"{path}: {error} So says images.pattern.") from error
     return Found(well, site_name(groups.get("site")), channel, path)
-
-
-def site_name(text: str | None) -> str:
-    """A site without leading zeros; the only one of a well where nothing names it."""
-    text = text or ONLY_SITE
-    return str(int(text)) if text.isdigit() else text
 
 
 def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
@@ -302,17 +294,17 @@ def planes_hint(found: list[Found]) -> str:
     )
 
 
-def site_order(key: SiteKey) -> tuple:
-    """Plate order of wells, then number order of sites."""
+def plate_order(key: SiteKey) -> tuple:
+    """Sort key of a well and its site: wells in plate order, sites in the order of their numbers or names."""
     well, site = key
-    return (*well_order(well), int(site) if site.isdigit() else 0, site)
+    return (*well_order(well), *site_order(site))
 
 
 def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
     """One row a site in plate order, with file name and folder of each channel."""
     files = {(image.well, image.site, image.channel): image.path for image in found}
     rows = []
-    for well, site in sorted({(image.well, image.site) for image in found}, key=site_order):
+    for well, site in sorted({(image.well, image.site) for image in found}, key=plate_order):
         row = {
             "Metadata_Batch": batch,
             "Metadata_Plate": plate,
@@ -367,7 +359,7 @@ def load_data(
         found = find_images(images, pattern, channels, plate["plate"])
     faults = sorted(
         site_faults(found, names) + image_faults(found, threads) + stored_faults(found),
-        key=lambda fault: site_order((fault.well, fault.site)),
+        key=lambda fault: plate_order((fault.well, fault.site)),
     )
     said = [f"well {fault.well}, site {fault.site}: {fault.what}" for fault in faults]
     if faults and bad_sites == "error":

@@ -30,7 +30,7 @@ from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
 from lib.replicates import Wells, correlate, medians_between
-from lib.scores import BOUNDARY, write_score
+from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import Side, identities, mark_sides, read_sides, shared_genes, side
 
 CANDIDATES = 1_000_000  # pairs of different genes that a null is drawn from, at most
@@ -161,7 +161,7 @@ def percent_matching(
         "minimum_replicates": minimum_replicates,
         "positive_controls": positive_controls,
         "seed": seed,
-        "message": message(a, b, pairs, shapes, nulls, places, aware),
+        "message": add_notes(message(a, b, pairs, shapes, nulls, places, aware), scored.notes),
     }
     return row, table, null_table(nulls, aware)
 
@@ -300,11 +300,11 @@ def main(
     feature_set: str,
     outputs: Mapping[str, str],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
 ) -> None:
     """Read the plates of both sides, score the comparison, write the three tables."""
-    choice = dict(options)
-    wells, of_a, within = read_sides(*profiles, choice.pop("controls", None))
-    row, table, null = percent_matching(wells, of_a, within=within, **choice)
+    wells, of_a, within = read_sides(*profiles, controls)
+    row, table, null = percent_matching(wells, of_a, within=within, **options)
     tables = {"pairs": table, "null": null}
     write_score(
         row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, [*profiles[0], *profiles[1]]
@@ -319,4 +319,5 @@ if __name__ == "__main__":
             snakemake.params.feature_set,
             {name: snakemake.output[name] for name in ("score", "pairs", "null")},
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

@@ -8,7 +8,8 @@ What CellProfiler's command line does, with the same modules, settings and numbe
 * it says which site it is at (`cellprofiler_runner.progress`),
 * and an error in a module or in the pipeline ends it, named with the module, plate, well and site.
 
-ImageNumber is the row of the image table. The done-file says `Complete` only at the end of a run without
+ImageNumber is the row of the image table or, where the pipeline groups images by their metadata, the place
+in the order of the groups (the order of text). The done-file says `Complete` only at the end of a run without
 an error. It runs in CellProfiler's Python (3.9), with pyarrow beside it.
 """
 

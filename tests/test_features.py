@@ -50,7 +50,11 @@ kept = [n for n in numbers if n not in how.get("without", [])] + how.get("again"
 with open(out + "/Image.csv", "w") as file:
     print("ImageNumber,Metadata_Well,Metadata_Site,Count_Nuclei", file=file)
     for n in kept:
-        row = rows[how.get("shift", 0) + n - 1]
+        row = rows[how.get("order", list(range(1, 6)))[n - 1] - 1]
+        if n == how.get("strange"):
+            row["Metadata_Site"] = "99"
+        if n == how.get("same"):
+            row = rows[0]
         print(n, row["Metadata_Well"], int(row["Metadata_Site"]), n % 3, sep=",", file=file)
 for name in how.get("tables", ["Nuclei"]):
     with open(out + "/" + name + ".csv", "w") as file:
@@ -137,9 +141,22 @@ def test_chunk_is_put_in_place_with_its_sites(plate):
     assert [(s["image_number"], s["well"], s["site"]) for s in manifest["sites"]] == [
         (3, "B02", "1"),
         (4, "B02", "2"),
-        (5, "C03", "01"),
+        (5, "C03", "1"),
     ]
     assert [path.name for path in plate.output.parent.iterdir()] == ["chunk_0"]
+
+
+@pytest.mark.run
+def test_the_image_table_says_which_sites_a_chunk_holds(plate):
+    """CellProfiler numbers sites in the order of its groups, which need not be the order of the table."""
+    held = []
+    for chunk in range(2):
+        done = plate.run(chunk=chunk, chunks=2, order=[3, 1, 5, 2, 4])
+        assert done.returncode == 0, done.stderr
+        manifest = json.loads((plate.output / "sites.json").read_text())
+        held.append([(s["image_number"], s["well"], s["site"]) for s in manifest["sites"]])
+    assert held[0] == [(1, "B02", "1"), (2, "A01", "1")]
+    assert held[1] == [(3, "C03", "1"), (4, "A01", "2"), (5, "B02", "2")]
 
 
 @pytest.mark.run
@@ -178,7 +195,8 @@ def test_chunk_without_sites_says_so(plate):
         ({"without": [4]}, "missing: B02 site 2"),
         ({"again": [2]}, "more than once: A01 site 2"),
         ({"again": [2], "without": [1]}, "missing: A01 site 1; more than once: A01 site 2"),
-        ({"shift": -1}, "another well or site under its ImageNumber"),
+        ({"strange": 2}, "sites that the image table lacks: A01 site 99"),
+        ({"same": 2}, "sites with several ImageNumbers: A01 site 1"),
         ({"tables": []}, "wrote no Nuclei.csv"),
         ({"lines": 4}, "C03 site 1 (0 of 2)"),
         ({"bytes": 44}, "Nuclei.csv is not whole"),
@@ -197,7 +215,7 @@ def test_incomplete_runs_are_refused(plate, how, message):
 @pytest.mark.run
 def test_failure_names_the_sites_and_the_log(plate):
     said = plate.run(chunk=1, chunks=2, done="Failure").stderr
-    assert "Plate P1, chunk 1 of 2 (rows 3-5, B02 site 1 to C03 site 01)" in said
+    assert "Plate P1, chunk 1 of 2 (ImageNumber 3 to 5 of 5 sites)" in said
     assert str(plate.output.parents[1] / "log") in said
 
 

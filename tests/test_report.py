@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib.experiment import LEVELS
+from lib.levels import LEVELS
 from lib.tables import read_provenance
 from pages import CHROMIUM, Page, shown
-from report_page.methods import methods
+from report_page.methods import write_methods
 from report_page.pictures import BYTES_OF_CONDITIONS, BYTES_OF_PLATES, allowance, caption_of, shrunk
 from report_page.runs import run_times
-from report_page.sentences import value_of
+from report_page.sentences import at, in_order, value_of
 from report_page.tables import cell
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
@@ -138,6 +139,7 @@ def test_a_browser_shows_it_without_an_error_or_a_request(page, width, tmp_path)
     assert len(colours) > 100
 
 
+@pytest.mark.run
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_figure_is_enlarged_in_a_page_that_was_sent_alone(tmp_path):
     file = write_report(tmp_path, write_results(tmp_path, 1, conditions=1, pixels=(60, 40)))
@@ -199,7 +201,7 @@ def test_missing_pieces_are_pieces_less(tmp_path, monkeypatch):
     assert found.images == 0
     text = (tmp_path / "none/report/report.html").read_text()
     assert "0 of 2" in text
-    assert "Quality control was not made" in text
+    assert "Quality control was not run" in text
 
 
 def test_hostile_names_are_text(tmp_path):
@@ -207,7 +209,7 @@ def test_hostile_names_are_text(tmp_path):
     evil = "</title><script>alert(1)</script>\"'&{{ 7*7 }}"
     options["title"] = evil
     options["config"]["assay"]["channels"][0]["stain"] = evil
-    options["plates"][0]["cell_line"] = evil
+    options["manifest"]["plates"][0]["plate"]["cell_line"] = evil
     flags = tmp_path / "workspace/quality_control/B/BR00000/flags.csv"
     pd.DataFrame({"Metadata_Well": ["A01"], "reason": [evil]}).to_csv(flags, index=False)
     file = write_report(tmp_path, options)
@@ -257,7 +259,7 @@ def test_flags_are_counted_and_left_out_sites_named(tmp_path):
     flags.to_csv(tmp_path / "workspace/quality_control/B/BR00000/flags.csv", index=False)
     text = " ".join(write_report(tmp_path, options).read_text().split())
     assert "debris 2, saturated 1" in text
-    assert "1 flagged sites were left out of the profiles" in text
+    assert "1 flagged site excluded from the profiles" in text
 
 
 # --- its rules -----------------------------------------------------------------------------------
@@ -276,7 +278,7 @@ def test_the_report_follows_all_plates_and_no_single_one(tmp_path):
     draft = tmp_path / "small" / "results" / "report" / "draft.html"
     checked(draft)
     assert "0 of 3" in draft.read_text()
-    assert "A draft" in draft.read_text()
+    assert "Draft: results may be incomplete" in draft.read_text()
 
 
 # --- its parts -----------------------------------------------------------------------------------
@@ -293,9 +295,9 @@ def test_parameters_that_differ_are_all_told():
 
 def test_methods_say_no_more_than_was_done(tmp_path):
     options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
-    found = methods(options["config"], {"profiles": 3}, "", {}, {}, [("platewise", "1")])
+    found = write_methods(options["config"], {"profiles": 3}, "", {}, {}, [("platewise", "1")])
     text = " ".join(found)
-    assert "Profiles of 3 plates were given" in text
+    assert "The analysis of 3 plates started from existing profiles" in text
     assert not re.search("CellProfiler|normalized|Percent", text)
 
 
@@ -303,41 +305,100 @@ def test_files_that_say_little_of_themselves_break_nothing():
     """Profiles that a step of one's own wrote, with no parameter that is known here."""
     levels = {name: [{}, {"parameters": {"mine": 1}}] for name in ("single_cells", "network", *LEVELS)}
     metrics = {name: [{}] for name in ("percent_replicating", "percent_matching", "mean_average_precision")}
-    text = " ".join(methods({}, {"cellprofiler": 1}, "", levels, metrics, []))
-    assert "tables of 1 plate were given" in text
+    text = " ".join(write_methods({}, {"cellprofiler": 1}, "", levels, metrics, []))
+    assert "The analysis of 1 plate started from existing CellProfiler tables" in text
     assert "1.4826" not in text
+
+
+def test_the_methods_read_as_in_a_paper(tmp_path):
+    """Each parameter of the assay and of the profiles, in the words of the field."""
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    config = options["config"]
+    select = {"freq_cut": 0.05, "unique_cut": 0.1, "na_cutoff": 0.05, "correlation": 0.9}
+    select |= {"blocklist": True, "reference": "negcon"}
+    levels = {
+        "aggregated": [{"parameters": {"operation": "mean", "excluded_sites": ["A01-1"]}}],
+        "normalized_negcon": [{"parameters": {"method": "mad_robustize", "over": "plate", "to": "negcon"}}],
+        "normalized_feature_select_negcon_plate": [
+            {"parameters": {"feature_select": select, "over": "plate"}}
+        ],
+        "spherized": [{"parameters": {"method": "ZCA-cor", "epsilon": 1e-6}}],
+    }
+    replicating = {"group": "Metadata_broad_sample", "percentile": 92, "tail": "right", "draws": 10_000}
+    replicating |= {"null_size": "matched", "seed": 1, "minimum_replicates": 2}
+    metrics = {"percent_replicating": [{"parameters": replicating}]}
+    found = write_methods(
+        config, {"images": 1}, "CellProfiler 4.2.8.1", levels, metrics, [("platewise", "1")]
+    )
+    for each in Page("".join(found)).data:
+        value = json.loads(each["value"])
+        if each["data-step"] == "assay":
+            assert value == at(config["assay"], each["data-key"]), each
+        if each["data-step"] == "feature_select" and each["data-key"] != "over":
+            assert value == select[each["data-key"]], each
+        if each["data-step"] == "percent_replicating":
+            assert value == replicating[each["data-key"]], each
+    text = unescape(re.sub("<.*?>", "", " ".join(found)))
+    assert "each image was divided by it. Nuclei were identified in the channel DNA" in text
+    assert "1 site flagged by quality control was excluded. Single-cell features were aggregated" in text
+    assert "normalized on each plate with MAD robust z-scores (mad_robustize; (x − median) / (1.4826" in text
+    assert (
+        "Features were selected on each plate from the profiles normalized to the negative controls, with a "
+        "variance and frequency filter (freq_cut = 0.05, unique_cut = 0.1), a missing-value filter (at most "
+        "a fraction of 0.05 of the wells), a correlation threshold (Pearson's r = 0.9) and the blocklist"
+    ) in text
+    assert "exceeded the 92nd percentile (right tail) of a null distribution" in text
+    assert "(wells per set: as many as the perturbation has replicates; seed 1)" in text
+    select["blocklist"] = False
+    text = " ".join(write_methods(config, {}, "", levels, {}, []))
+    assert "blocklist" not in text
+    assert "of the wells), and a correlation threshold" in re.sub("<.*?>", "", text)
+    config["assay"]["nuclei"]["threshold"] |= {"method": "Manual", "manual": 0.02}
+    text = " ".join(write_methods(config, {"images": 1}, "CellProfiler 4.2.8.1", {}, {}, []))
+    assert "manual threshold of 0.02; touching" in re.sub("<.*?>", "", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(95, "95th"), (91, "91st"), (92, "92nd"), (93, "93rd"), (97.5, "97.5th"), ([90, 95], "90th and 95th")],
+)
+def test_percentiles_are_ordinals(value, words):
+    assert in_order(value) == words
 
 
 def test_what_the_network_saw_is_told():
     def told(**changed):
         crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
         made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}
-        text = " ".join(methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
+        text = " ".join(write_methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
         return re.sub("<.*?>", "", text)
 
     assert (
-        "channel by channel (96 x 96 pixels around the centre of Nuclei, resized to 224 x 224 pixels; the "
-        "percentiles 0.1 and 99.9 of each illumination-corrected image became 0 and 1); a well" in told()
+        "(96 x 96 pixels around the center of Nuclei, resized to 224 x 224 pixels; the percentiles 0.1 and "
+        "99.9 of each illumination-corrected image were rescaled to 0 and 1) with net (weights: w), channel "
+        "by channel." in told()
     )
-    assert "(224 x 224 pixels around the centre of Cells; " in told(box=224, center="Cells")
-    assert "bounding box, resized to 224 x 224 pixels, 0 outside of the cell; " in told(box="cell", mask=True)
-    assert "the intensities 0 and 0.5 of each image became" in told(fixed=[0, 0.5])
+    assert "(224 x 224 pixels around the center of Cells; " in told(box=224, center="Cells")
+    assert "box, resized to 224 x 224 pixels, with pixels outside of the cell set to 0; " in told(
+        box="cell", mask=True
+    )
+    assert "the intensities 0 and 0.5 of each image were rescaled" in told(fixed=[0, 0.5])
     stacked = {"network": {"model": "net", "weights": "w", "stacked": True}}
     levels = {"network": [{"parameters": stacked}]}
-    assert "all channels at once; a well" in " ".join(methods({}, {}, "", levels, {}, []))
+    assert "with all channels as its input planes." in " ".join(write_methods({}, {}, "", levels, {}, []))
 
 
 def test_one_column_of_genes_for_both_sides_is_named_once():
     made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
-    text = " ".join(methods({}, {}, "", {}, {"percent_matching": made}, []))
+    text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
     assert ">Metadata_gene</data>) whose median" in text
 
 
 def test_reference_wells_are_counted_once_and_braces_are_text():
     made = [{"parameters": {"to": "negcon", "reference_wells": number}} for number in (9, 64)]
-    told = " ".join(methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
-    assert "negative controls</data> (9 to 64 wells) of the" in told
-    assert "Software: {over} 1, run" in told
+    told = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
+    assert "negative controls</data> (9 to 64 wells); features" in told
+    assert "with {over} 1." in told
 
 
 def test_run_times_are_added_up_by_stage(tmp_path):

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
 from lib.object_tables import COLUMNAR, UNREADABLE, SiteError, header, open_text
+from lib.sites import site_name, site_order
 from lib.wells import well_at, well_name, well_order
 
 logger = logging.getLogger("platewise")
@@ -186,11 +187,6 @@ def number(text: str | float) -> float | None:
         return None
 
 
-def site_name(text: str) -> str:
-    """A site without leading zeros."""
-    return text.strip().lstrip("0") or "0"
-
-
 def same_name(written: str, plate: str) -> bool:
     """Whether a table names this plate: CellProfiler's LoadData writes the barcode 007 as 7."""
     return written == plate or (number(written) is not None and number(written) == number(plate))
@@ -305,7 +301,7 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
             f"Plate {plate} has these sites twice: {listed(f'{w} site {s}' for w, s in twice)}; "
             f"the first in {listed(where)}. Keep one of them."
         )
-    sites.sort(key=lambda site: (well_order(site.well), len(site.site), site.site))
+    sites.sort(key=lambda site: (well_order(site.well), site_order(site.site)))
     numbers = [site.own_number for site in sites if site.own_number is not None]
     unique = len(set(numbers)) == len(numbers)
     if not unique:

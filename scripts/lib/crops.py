@@ -22,6 +22,7 @@ from lib.cells import KEYS
 from lib.errors import InputError, listed
 from lib.image_files import as_parts, read_pixels
 from lib.plates import read_table
+from lib.sites import site_name
 
 CELL = "cell"  # the box that follows each cell's own size
 LABELS = re.compile(r"^(?P<well>[A-Z]{1,2}\d{2})_s(?P<site>.+)--labels\.tiff$")
@@ -212,7 +213,7 @@ class PlateImages:
         for folder in labels:
             for path in Path(folder, "labels").glob("*.tiff"):
                 if match := LABELS.match(path.name):
-                    self.labels[match["well"], match["site"]] = path
+                    self.labels[match["well"], site_name(match["site"])] = path
 
     def __len__(self) -> int:
         return len(self.rows)

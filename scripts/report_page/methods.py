@@ -1,10 +1,10 @@
-"""The Methods paragraph: what was done, with the parameters that the results themselves carry.
+"""Write the Methods section: what was done, with the parameters recorded in the results.
 
-What happened after CellProfiler is read from the Parquet files' metadata, not from the config: a file that
-was made with another parameter says so. What CellProfiler did is the config's assay, which its pipelines
-are generated from.
+The steps after CellProfiler are read from the metadata of the Parquet files, not from the config, so that
+the text is right for files that were made with other parameters. What CellProfiler did is read from the
+config's assay, from which its pipelines are generated.
 
-A function gives one sentence, or an empty one where there is nothing to say.
+Each function returns one sentence, or an empty one if there is nothing to report.
 """
 
 import json
@@ -14,99 +14,123 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.errors import number_of
+from lib.levels import CELLPROFILER, LEVELS, Level
 from report_page.sentences import (
     Provenances,
     at,
+    in_order,
     in_range,
     in_words,
-    parameter,
-    sentence,
+    mark_parameter,
     value_of,
+    write_sentence,
 )
 
 NOTHING = Markup("")
-NORMALIZED = {"normalized_negcon": "the negative controls", "normalized": "all wells"}
+REFERENCES = {"negcon": "the negative controls", "all": "all wells"}
+WITHIN = {"plate": "on each plate", "batch": "within each batch"}
+CORRECTION = {"Divide": "divided by it", "Subtract": "corrected by subtracting it"}
+# Measurements of objects, as a paper would name them.
+MEASUREMENTS = {
+    "size_shape": "size and shape",
+    "intensity": "intensity",
+    "radial_distribution": "radial distribution of intensity",
+    "granularity": "granularity",
+    "texture": "texture",
+    "colocalization": "colocalization",
+    "neighbors": "neighbors",
+}
 
 
 # --- images: from the config ------------------------------------------------------------------------
 
 
-def imaging(config: Mapping[str, Any], plates: int, cellprofiler: str) -> list[Markup]:
-    """What CellProfiler did with the images."""
+def describe_imaging(
+    config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool
+) -> list[Markup]:
+    """Describe what CellProfiler did with the images."""
     assay, own = config["assay"], config["cellprofiler"]
-    first = [processing(config, plates, cellprofiler)]
+    sentences = [describe_images(config, plates, cellprofiler, accelerated)]
     if own["illumination_pipeline"]:
-        first.append(sentence("Illumination functions came from a pipeline of our own."))
+        sentences.append(write_sentence("Illumination functions were calculated with a custom pipeline."))
     else:
-        first.append(illumination(assay))
+        sentences.append(describe_illumination(assay))
     if own["analysis_pipeline"]:
-        return [*first, sentence("Objects were found and measured with a pipeline of our own.")]
-    return [*first, nuclei(assay), cells(assay), measurements(assay)]
+        custom = "Objects were segmented and measured with a custom pipeline."
+        return [*sentences, write_sentence(custom)]
+    return [*sentences, describe_nuclei(assay), describe_cells(assay), describe_measurements(assay)]
 
 
-def processing(config: Mapping[str, Any], plates: int, cellprofiler: str) -> Markup:
-    """Which images, and what processed them."""
-    stains = [
+def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> Markup:
+    """Name the images and the software that processed them."""
+    channels = [
         f"{channel['name']}" + (f" ({channel['stain']})" if channel["stain"] else "")
         for channel in config["assay"]["channels"]
     ]
     faster = (
-        "; its slow measuring modules were replaced by faster ones of the same names, settings and values"
+        ", in which the slowest measurement modules were replaced by faster implementations with the same "
+        "names, settings and values"
     )
-    return sentence(
-        "Images of {plates} with the channels {stains} were processed with {cellprofiler} "
+    return write_sentence(
+        "Images of {plates} with the channels {channels} were processed with {cellprofiler} "
         "{@cellprofiler}{faster}.",
         plates=number_of(plates, "plate"),
-        stains=in_words(stains),
+        channels=in_words(channels),
         cellprofiler=cellprofiler,
-        faster=faster if config["cellprofiler"]["accelerate"] else "",
+        faster=faster if accelerated else "",
     )
 
 
-def illumination(assay: Mapping[str, Any]) -> Markup:
-    """How illumination was corrected."""
-    if assay["illumination"]["apply"] == "None":
-        return sentence("Illumination was not corrected.")
-    return sentence(
-        "For each plate and channel an illumination function was calculated from all images "
-        "({illumination.calculate}, images shrunk by a factor of {illumination.downsample}, "
-        "{illumination.smoothing} of size {illumination.filter_size}, rescaled to {illumination.rescale}) "
-        "and applied to each image ({illumination.apply}).",
+def describe_illumination(assay: Mapping[str, Any]) -> Markup:
+    """Describe the illumination correction."""
+    apply = assay["illumination"]["apply"]
+    if apply == "None":
+        return write_sentence("Illumination was not corrected.")
+    return write_sentence(
+        "For each plate and channel, an illumination function was calculated from all images "
+        "(CorrectIlluminationCalculate; {illumination.calculate}, images downsampled by a factor of "
+        "{illumination.downsample}, {illumination.smoothing} of size {illumination.filter_size} pixels, "
+        "rescaled to {illumination.rescale}), and each image was {illumination.apply}.",
         "assay",
         lambda key: at(assay, key),
+        {"illumination.apply": CORRECTION[apply]},
     )
 
 
-def nuclei(assay: Mapping[str, Any]) -> Markup:
-    """How nuclei were found."""
-    return sentence(
-        "Nuclei were identified in the channel {nuclei.channel} (diameter {nuclei.diameter} pixels; "
-        "{threshold}; clumps divided by {nuclei.declump.method}).",
+def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
+    """Describe the segmentation of nuclei."""
+    return write_sentence(
+        "Nuclei were identified in the channel {nuclei.channel} (IdentifyPrimaryObjects; diameter "
+        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}).",
         "assay",
         lambda key: at(assay, key),
         {"nuclei.diameter": in_range(assay["nuclei"]["diameter"])},
-        threshold=threshold(assay, "nuclei"),
+        threshold=describe_threshold(assay, "nuclei"),
     )
 
 
-def cells(assay: Mapping[str, Any]) -> Markup:
-    """How cells were found."""
+def describe_cells(assay: Mapping[str, Any]) -> Markup:
+    """Describe the segmentation of cells."""
     if not assay.get("cells"):
         return NOTHING
     where = " in the channel {cells.channel}" if assay["cells"].get("channel") else ""
-    return sentence(
-        f"Cells were grown from the nuclei ({{cells.method}}{where}; {{threshold}}).",
+    cytoplasm = "; the cytoplasm was defined as the cell without its nucleus" if assay["cytoplasm"] else ""
+    return write_sentence(
+        "Cells were identified with the nuclei as seeds (IdentifySecondaryObjects; {cells.method}"
+        f"{where}; {{threshold}}){cytoplasm}.",
         "assay",
         lambda key: at(assay, key),
-        threshold=threshold(assay, "cells"),
+        threshold=describe_threshold(assay, "cells"),
     )
 
 
-def threshold(assay: Mapping[str, Any], objects: str) -> Markup:
-    """How objects were separated from the background: part of a sentence."""
-    text = "{strategy} threshold, {method}, correction {correction}, bounds {bounds}"
+def describe_threshold(assay: Mapping[str, Any], objects: str) -> Markup:
+    """Describe how objects were separated from the background, as part of a sentence."""
+    text = "{strategy} {method} threshold with a correction factor of {correction} and bounds {bounds}"
+    if assay[objects]["threshold"]["method"] == "Manual":
+        text = "manual threshold of {manual}"
     bounds = in_range(assay[objects]["threshold"]["bounds"])
-    return sentence(
+    return write_sentence(
         text.replace("{", f"{{{objects}.threshold."),
         "assay",
         lambda key: at(assay, key),
@@ -114,82 +138,101 @@ def threshold(assay: Mapping[str, Any], objects: str) -> Markup:
     )
 
 
-def measurements(assay: Mapping[str, Any]) -> Markup:
-    """What was measured."""
-    measured = [name.replace("_", " ") for name, asked in assay["measurements"].items() if asked]
-    return sentence("Measured were {measured} of each object.", measured=in_words(measured))
+def describe_measurements(assay: Mapping[str, Any]) -> Markup:
+    """List the measurements of each object."""
+    measurements = [words for name, words in MEASUREMENTS.items() if assay["measurements"].get(name)]
+    if not measurements:
+        return NOTHING
+    text = "We measured {measurements} of each object."
+    return write_sentence(text, measurements=in_words(measurements))
 
 
 # --- profiles: from the metadata of each level -------------------------------------------------------
 
 
-def profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
-    """From cells to selected features."""
+def get_levels_of_step(levels: Mapping[str, Provenances], step: str) -> dict[Level, Provenances]:
+    """The provenances of the levels that a step made, by level."""
+    return {
+        LEVELS[name]: some for name, some in levels.items() if name in LEVELS and LEVELS[name].step == step
+    }
+
+
+def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
+    """Describe the processing from single cells to selected features."""
     sentences = [
-        joining(levels),
-        aggregation(levels),
-        left_out(levels),
-        embedding(levels),
-        normalization(levels),
-        *selections(levels),
-        sphering(levels),
+        describe_joining(levels),
+        describe_excluded_sites(levels),
+        describe_aggregation(levels),
+        *describe_embedding(levels),
+        describe_normalization(levels),
+        *describe_selections(levels),
+        describe_sphering(levels),
     ]
     if any(sentences):
-        sentences.append(sentence("The definitions are those of pycytominer {@pycytominer}."))
+        sentences.append(write_sentence("These steps follow the definitions of pycytominer {@pycytominer}."))
     return sentences
 
 
-def joining(levels: Mapping[str, Provenances]) -> Markup:
-    """How objects became cells."""
+def describe_joining(levels: Mapping[str, Provenances]) -> Markup:
+    """Describe how the compartments of a cell were joined."""
     if not (made := levels.get("single_cells")):
         return NOTHING
-    return sentence("The objects {compartments} of each cell were joined to one row.", "single_cells", made)
+    return write_sentence(
+        "The features of the compartments {compartments} of each cell were joined.", "single_cells", made
+    )
 
 
-def aggregation(levels: Mapping[str, Provenances]) -> Markup:
-    """How cells became wells."""
-    made = levels.get("aggregated", [])
-    if not value_of(made, "operation"):
-        return NOTHING
-    return sentence("A well's profile is the {operation} of its cells.", "aggregate", made)
-
-
-def left_out(levels: Mapping[str, Provenances]) -> Markup:
-    """How many sites quality control kept out."""
+def describe_excluded_sites(levels: Mapping[str, Provenances]) -> Markup:
+    """Report how many sites quality control excluded."""
     made = levels.get("aggregated", [])
     number = sum(len(each.get("parameters", {}).get("excluded_sites", [])) for each in made)
     if not number:
         return NOTHING
-    return sentence(
-        "{sites} that quality control flagged took no part in the profiles.", sites=number_of(number, "site")
+    were = "was" if number == 1 else "were"
+    return write_sentence(
+        "{sites} flagged by quality control {were} excluded.", sites=number_of(number, "site"), were=were
     )
 
 
-def embedding(levels: Mapping[str, Provenances]) -> Markup:
-    """How the deep network's features were made."""
-    if not (made := levels.get("network")):
+def describe_aggregation(levels: Mapping[str, Provenances]) -> Markup:
+    """Describe how cells were aggregated to wells."""
+    made = levels.get("aggregated", [])
+    if not value_of(made, "operation"):
         return NOTHING
-    operation = value_of(levels.get("embeddings", []), "operation")
-    return sentence(
-        "Beside these features, crops around each cell were embedded by the deep network {network.model} "
-        "(weights: {network.weights}), {planes}{crops}; a well's embedding is the {operation} of its cells.",
+    text = "Single-cell features were aggregated to well-level profiles by their {operation}."
+    return write_sentence(text, "aggregate", made)
+
+
+def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
+    """Describe how deep-network features were extracted and aggregated."""
+    if not (made := levels.get("network")):
+        return []
+    stacked = value_of(made, "network.stacked") is True
+    extraction = write_sentence(
+        "In addition, deep-network features were extracted from a crop around each cell{crops} with "
+        "{network.model} (weights: {network.weights}), {planes}.",
         "network",
         made,
-        planes="all channels at once" if value_of(made, "network.stacked") is True else "channel by channel",
-        crops=crops(made),
-        operation=parameter("aggregate", "operation", operation),
+        planes="with all channels as its input planes" if stacked else "channel by channel",
+        crops=describe_crops(made),
     )
+    operation = value_of(levels.get("embeddings", []), "operation")
+    aggregation = write_sentence(
+        "These features were aggregated to well-level profiles by their {operation}.",
+        operation=mark_parameter("aggregate", "operation", operation),
+    )
+    return [extraction, aggregation if operation else NOTHING]
 
 
-def crops(made: Provenances) -> Markup:
-    """What the deep network saw of a cell."""
+def describe_crops(made: Provenances) -> Markup:
+    """Describe the crops that the deep network received, as part of a sentence."""
     if not (size := value_of(made, "crops.size")):
         return NOTHING
     box = value_of(made, "crops.box")
     square = (
         "the square around the cell's bounding box"
         if box == "cell"
-        else "{crops.box} x {crops.box} pixels around the centre of {crops.center}"
+        else "{crops.box} x {crops.box} pixels around the center of {crops.center}"
     )
     resized = "" if box == size else ", resized to {crops.size} x {crops.size} pixels"
     scale = (
@@ -197,73 +240,90 @@ def crops(made: Provenances) -> Markup:
         if value_of(made, "crops.fixed")
         else "the percentiles {crops.percentiles} of each illumination-corrected image"
     )
-    masked = ", 0 outside of the cell" if value_of(made, "crops.mask") is True else ""
-    return sentence(f" ({square}{resized}{masked}; {scale} became 0 and 1)", "network", made)
+    masked = ", with pixels outside of the cell set to 0" if value_of(made, "crops.mask") is True else ""
+    return write_sentence(f" ({square}{resized}{masked}; {scale} were rescaled to 0 and 1)", "network", made)
 
 
-def normalization(levels: Mapping[str, Provenances]) -> Markup:
-    """How features were normalized, and to which wells."""
-    reached = {words: some for level, words in NORMALIZED.items() if (some := levels.get(level))}
+def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
+    """Describe how features were normalized, and to which wells."""
+    reached = {
+        REFERENCES[level.reference]: some
+        for level, some in get_levels_of_step(levels, "normalize").items()
+        if level.features == CELLPROFILER and some
+    }
     if not reached:
         return NOTHING
     made = [each for some in reached.values() for each in some]
-    robust = ": less the median, divided by 1.4826 times the median absolute deviation"
-    return sentence(
-        "Features were normalized ({method}{definition}) to {wells} of the {over}; features without spread "
-        "there were dropped.",
+    robust = "MAD robust z-scores ({method}; (x − median) / (1.4826 × MAD))"
+    over = value_of(made, "over")
+    return write_sentence(
+        "Features were normalized {over} with "
+        + (robust if value_of(made, "method") == "mad_robustize" else "{method}")
+        + ", relative to {wells}; features without variation in these wells were dropped.",
         "normalize",
         made,
-        definition=robust if value_of(made, "method") == "mad_robustize" else "",
+        {"over": name_scope(over)},
         wells=Markup(" and, separately, to ").join(
-            sentence("{to}{wells}", "normalize", some, {"to": words}, wells=wells_of(some))
+            write_sentence("{to}{wells}", "normalize", some, {"to": words}, wells=count_reference_wells(some))
             for words, some in reached.items()
         ),
     )
 
 
-def wells_of(made: Provenances) -> str:
-    """How many reference wells the plates have, in brackets: ` (64 wells)`, ` (9 to 10 wells)`."""
-    told = [at(each, "parameters.reference_wells") for each in made]
-    wells = sorted(int(number) for number in told if number is not None)
+def name_scope(over: Any) -> str:
+    """Name the plates that were processed together: `on each plate`."""
+    scopes = over if isinstance(over, list) else [over]
+    return " and, separately, ".join(WITHIN.get(scope, str(scope)) for scope in scopes)
+
+
+def count_reference_wells(made: Provenances) -> str:
+    """Return the range of reference wells in brackets: ` (64 wells)`, ` (9 to 10 wells)`."""
+    numbers = [at(each, "parameters.reference_wells") for each in made]
+    wells = sorted(int(number) for number in numbers if number is not None)
     if not wells:
         return ""
     return f" ({wells[0]} wells)" if wells[0] == wells[-1] else f" ({wells[0]} to {wells[-1]} wells)"
 
 
-def selections(levels: Mapping[str, Provenances]) -> list[Markup]:
-    """How features were selected: a sentence for each way."""
-    alike: dict[str, list[Mapping[str, Any]]] = {}
-    for level, some in levels.items():
-        for each in some if "_feature_select" in level else []:
+def describe_selections(levels: Mapping[str, Provenances]) -> list[Markup]:
+    """Describe feature selection, with one sentence for each set of parameters."""
+    by_settings: dict[str, list[Mapping[str, Any]]] = {}
+    for some in get_levels_of_step(levels, "feature_select").values():
+        for each in some:
             settings = json.dumps(at(each, "parameters.feature_select"), sort_keys=True)
-            alike.setdefault(settings, []).append(each)
-    return [selection(made) for made in alike.values()]
+            by_settings.setdefault(settings, []).append(each)
+    return [describe_selection(made) for made in by_settings.values()]
 
 
-def selection(made: Provenances) -> Markup:
-    """How features were selected in one way."""
+def describe_selection(made: Provenances) -> Markup:
+    """Describe feature selection with one set of parameters."""
     over = value_of(made, "over")
-    scope = f"{over}'s" if isinstance(over, str) else " and, separately, on the ".join(f"{s}'s" for s in over)
-    blocked = value_of(made, "feature_select.blocklist") is True
-    return sentence(
-        "Features were selected on the {over} profiles normalized to {reference}: dropped were those whose "
-        "second most common value is rarer than {freq_cut} of the most common one, with fewer different "
-        "values than {unique_cut} of the wells, missing in more than {na_cutoff} of them, or correlated "
-        "with another feature above {correlation}{blocklist}.",
+    blocklist = value_of(made, "feature_select.blocklist") is True
+    reference = value_of(made, "feature_select.reference")
+    return write_sentence(
+        "Features were selected {over} from the profiles normalized to {reference}, with a variance and "
+        "frequency filter (freq_cut = {freq_cut}, unique_cut = {unique_cut}), a missing-value filter (at "
+        "most a fraction of {na_cutoff} of the wells), "
+        + ("" if blocklist else "and ")
+        + "a correlation threshold (Pearson's r = {correlation})"
+        + (" and the blocklist of features known to be unreliable." if blocklist else "."),
         "feature_select",
         lambda key: over if key == "over" else value_of(made, f"feature_select.{key}"),
-        {"over": scope},
-        blocklist=", and those of the field's blocklist" if blocked else "",
+        {
+            "over": name_scope(over),
+            "reference": REFERENCES.get(reference) if isinstance(reference, str) else in_words(reference),
+        },
     )
 
 
-def sphering(levels: Mapping[str, Provenances]) -> Markup:
-    """How profiles were sphered."""
-    if not (made := [*levels.get("spherized", []), *levels.get("embeddings_spherized", [])]):
+def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
+    """Describe how profiles were sphered."""
+    made = [each for some in get_levels_of_step(levels, "spherize").values() for each in some]
+    if not made:
         return NOTHING
-    return sentence(
-        "Profiles were sphered ({method}, epsilon {epsilon}) with the negative controls of all plates of a "
-        "condition.",
+    return write_sentence(
+        "Profiles were sphered ({method}, ε = {epsilon}) with a transformation fitted on the negative "
+        "controls of all plates of a condition.",
         "spherize",
         made,
     )
@@ -272,54 +332,85 @@ def sphering(levels: Mapping[str, Provenances]) -> Markup:
 # --- scores: from the metadata of their tables --------------------------------------------------------
 
 SCORES = {
-    "percent_replicating": "Percent Replicating {@cpjump1} is the percentage of perturbations ({group}) "
-    "whose median replicate correlation (Pearson) exceeds percentile {percentile} (tail: {tail}) of a null "
-    "of {draws} draws of wells of different perturbations (number of wells: {null_size}; seed {seed}); "
-    "perturbations with fewer than {minimum_replicates} replicates count as not replicating.",
-    "percent_matching": "Percent Matching is the percentage of pairs of perturbations of one gene ({gene}) "
-    "whose median correlation lies beyond percentile {percentile} of a null of {draws} pairs of different "
-    "genes.",
-    "mean_average_precision": "Mean average precision {@map} ranks the replicates of each perturbation "
-    "among the negative controls by cosine similarity, with p-values from {draws} permutations.",
+    "percent_replicating": "Percent Replicating {@cpjump1} was calculated as the percentage of perturbations "
+    "(grouped by {group}) whose median pairwise Pearson correlation between replicates exceeded the "
+    "{percentile} percentile ({tail} tail) of a null distribution, which consisted of the medians of {draws} "
+    "random sets of wells of different perturbations (wells per set: {null_size}; seed {seed}); "
+    "perturbations with fewer than {minimum_replicates} replicates counted as not replicating.",
+    "percent_matching": "Percent Matching {@cpjump1} was calculated as the percentage of pairs of "
+    "perturbations of the same gene ({gene}) whose median pairwise Pearson correlation lay beyond the "
+    "{percentile} percentile of a null distribution of {draws} pairs of perturbations of different genes.",
+    "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
+    "each perturbation against the negative controls by cosine similarity, with p-values from {draws} random "
+    "rankings.",
 }
 
 
-def scoring(metrics: Mapping[str, Provenances]) -> list[Markup]:
-    """The benchmark's scores."""
-    return [sentence(text, metric, metrics[metric]) for metric, text in SCORES.items() if metrics.get(metric)]
+MATCHED = {"null_size": "as many as the perturbation has replicates"}
 
 
-def software(versions: Iterable[tuple[str, str]]) -> Markup:
-    """The sentence that names the software."""
-    named = in_words([f"{name} {version}" for name, version in versions])
-    return sentence("Software: {named}, run as a Snakemake workflow {@snakemake}.", named=named)
+def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
+    """Describe the benchmark's scores."""
+    return [
+        write_sentence(
+            text,
+            metric,
+            made,
+            {"percentile": in_order(value_of(made, "percentile"))}
+            | (MATCHED if value_of(made, "null_size") == "matched" else {}),
+        )
+        for metric, text in SCORES.items()
+        if (made := metrics.get(metric))
+    ]
 
 
-def methods(
+def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
+    """Name the software with its versions."""
+    software = in_words([f"{name} {version}" for name, version in versions])
+    return write_sentence(
+        "All analyses were run as a Snakemake workflow {@snakemake} with {software}.", software=software
+    )
+
+
+def write_methods(
     config: Mapping[str, Any],
     sources: Mapping[str, int],
     cellprofiler: str,
     levels: Mapping[str, Provenances],
     metrics: Mapping[str, Provenances],
     versions: Sequence[tuple[str, str]],
+    accelerated: bool = False,
 ) -> list[Markup]:
-    """The Methods section, a paragraph an entry.
+    """Write the Methods section.
 
-    Args:
-        config: the complete config.
-        sources: how many plates start with images, cellprofiler, profiles.
-        cellprofiler: CellProfiler's name and version.
-        levels: provenance of the plates' files by level (and `single_cells`, `network`); those
-            made here.
-        metrics: provenance of the benchmark's tables by metric.
-        versions: software and version.
+    Parameters
+    ----------
+    config
+        The complete config.
+    sources
+        Number of plates by where they start: `images`, `cellprofiler`, `profiles`.
+    cellprofiler
+        Name and version of CellProfiler.
+    levels
+        Provenance of the files that the workflow made, by level, `single_cells` or `network`.
+    metrics
+        Provenance of the benchmark's tables, by metric.
+    versions
+        Names and versions of the software.
+    accelerated
+        Whether CellProfiler's slow modules were replaced by faster ones.
+
+    Returns
+    -------
+    The paragraphs.
     """
-    first = imaging(config, sources["images"], cellprofiler) if sources.get("images") else []
+    images = sources.get("images", 0)
+    first = describe_imaging(config, images, cellprofiler, accelerated) if images else []
     for source, text in (
-        ("cellprofiler", "CellProfiler's tables of {plates} were given."),
-        ("profiles", "Profiles of {plates} were given and not made anew."),
+        ("cellprofiler", "The analysis of {plates} started from existing CellProfiler tables."),
+        ("profiles", "The analysis of {plates} started from existing profiles."),
     ):
         if number := sources.get(source):
-            first.append(sentence(text, plates=number_of(number, "plate")))
-    paragraphs = [first, profiling(levels), scoring(metrics), [software(versions)]]
+            first.append(write_sentence(text, plates=number_of(number, "plate")))
+    paragraphs = [first, describe_profiling(levels), describe_scores(metrics), [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]

@@ -1,6 +1,5 @@
 "use strict";
-// Tables that are sorted by their headings and searched by words; a plate that is linked to is opened; figures
-// are enlarged.
+// Sort tables by their headings, search them, open the plate that a link points to, and enlarge figures.
 
 function valueOf(row, column) {
   const cell = row.cells[column];
@@ -66,7 +65,7 @@ for (const [name, open] of [["open", true], ["close", false]]) {
   }
 }
 
-// A figure is enlarged in the page itself, which may have been sent without the files that it links to.
+// Figures are enlarged in the page itself, which may have been sent without the files that it links to.
 const viewer = document.createElement("dialog");
 viewer.setAttribute("aria-label", "Enlarged figure");
 document.body.append(viewer);
@@ -79,7 +78,7 @@ function enlarge(link) {
   close.addEventListener("click", () => viewer.close());
   const file = document.createElement("a");
   file.href = link.getAttribute("href");
-  file.textContent = "The whole picture, in the results folder";
+  file.textContent = "Full picture in the results folder";
   const head = document.createElement("p");
   head.append(close, " ", file);
   viewer.replaceChildren(head, link.querySelector("img").cloneNode());
@@ -94,7 +93,7 @@ for (const link of document.querySelectorAll("figure a")) {
   });
 }
 
-// What is folded is printed, too.
+// Print collapsed parts as well.
 const folded = [];
 window.addEventListener("beforeprint", () => {
   for (const part of document.querySelectorAll("details:not([open])")) { folded.push(part); part.open = true; }

@@ -1,6 +1,6 @@
-"""Sentences of the Methods, with the parameters in them marked up.
+"""Build the sentences of the Methods section, with their parameters marked up.
 
-Each parameter stands in a `<data>` element that names its step and key, so that a test, or a reader, can
+Each parameter is in a `<data>` element with its step, key and exact value, so that a test or a reader can
 compare it with its source.
 """
 
@@ -12,7 +12,6 @@ from typing import Any
 from markupsafe import Markup
 
 REFERENCES = {
-    "cellpainting": ("Bray et al., Nature Protocols 2016", "10.1038/nprot.2016.105"),
     "cellprofiler": ("Stirling et al., BMC Bioinformatics 2021", "10.1186/s12859-021-04344-9"),
     "pycytominer": ("Serrano et al., Nature Methods 2025", "10.1038/s41592-025-02611-8"),
     "cpjump1": ("Chandrasekaran et al., Nature Methods 2024", "10.1038/s41592-024-02241-6"),
@@ -23,32 +22,32 @@ Provenances = Sequence[Mapping[str, Any]]
 
 
 def at(mapping: Any, key: str) -> Any:
-    """The value of a dotted key (`nuclei.channel`) in nested mappings; None where there is none."""
+    """Return the value of a dotted key (`nuclei.channel`) in nested mappings, or None if it is missing."""
     for part in key.split("."):
         mapping = mapping.get(part) if isinstance(mapping, Mapping) else None
     return mapping
 
 
 def value_of(provenances: Provenances, key: str) -> Any:
-    """The value of a parameter (`feature_select.correlation` for a nested one); a list where they differ."""
-    found = []
-    for made_by in provenances:
-        value = at(made_by.get("parameters", {}), key)
-        if value is not None and value not in found:
-            found.append(value)
-    return found[0] if len(found) == 1 else found
+    """Return a parameter's value (nested as in `feature_select.correlation`), or a list if values differ."""
+    values = []
+    for provenance in provenances:
+        value = at(provenance.get("parameters", {}), key)
+        if value is not None and value not in values:
+            values.append(value)
+    return values[0] if len(values) == 1 else values
 
 
-def parameter(step: str, key: str, value: Any, words: str | None = None) -> Markup:
-    """A parameter in the text, with its step, key and exact value beside the words for it."""
-    shown = words if words is not None else in_words(value)
+def mark_parameter(step: str, key: str, value: Any, words: str | None = None) -> Markup:
+    """Return a parameter as text, marked up with its step, key and exact value."""
+    text = words if words is not None else in_words(value)
     return Markup('<data data-step="{}" data-key="{}" value="{}">{}</data>').format(
-        step, key, json.dumps(value, ensure_ascii=False), shown
+        step, key, json.dumps(value, ensure_ascii=False), text
     )
 
 
 def in_words(value: Any) -> str:
-    """A value as a paper would write it; what stands in a list twice is written once."""
+    """Return a value as a paper would print it; duplicates in a list are printed once."""
     if isinstance(value, list):
         words = list(dict.fromkeys(in_words(part) for part in value))
         return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
@@ -56,39 +55,61 @@ def in_words(value: Any) -> str:
 
 
 def in_range(ends: Sequence[float]) -> str:
-    """Two ends as a range."""
+    """Return two numbers as a range."""
     return "–".join(map(str, ends))
 
 
-def reference(name: str) -> Markup:
-    """A reference, linked by its DOI."""
+def in_order(value: Any) -> str:
+    """Return a number as an ordinal, or several numbers joined by `and`: `95th`, `90th and 97.5th`."""
+    if isinstance(value, list):
+        return " and ".join(map(in_order, value))
+    ending = "th"
+    if isinstance(value, int) and value % 100 not in (11, 12, 13):
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{ending}"
+
+
+def cite(name: str) -> Markup:
+    """Return a reference as a link to its DOI."""
     words, doi = REFERENCES[name]
     return Markup('(<a href="https://doi.org/{0}">{1}</a>)').format(doi, words)
 
 
-def sentence(
+def write_sentence(
     text: str,
     step: str = "",
     values: Callable[[str], Any] | Provenances = (),
     words: Mapping[str, str] | None = None,
     **given: str | Markup,
 ) -> Markup:
-    """A sentence of the text; what stands in braces is filled in.
+    """Fill in the fields in braces of a sentence.
 
-    `{@cpjump1}` is a reference; `{name}` of `given` is that text, escaped unless it is markup; any other
-    `{key}` is a parameter of `step`, its value from `values` (a function, or provenances), written as
-    `words` say or as a paper would.
+    Parameters
+    ----------
+    text
+        The sentence. `{@cpjump1}` is a reference, `{name}` is the text `given` under that name, and any other
+        `{key}` is a parameter.
+    step
+        The step to which the parameters belong.
+    values
+        Where to look up parameters: a function of the key, or provenances.
+    words
+        How to print a parameter, by key; by default as `in_words` does.
+    **given
+        Texts for fields; escaped unless they are markup.
+
+    Returns
+    -------
+    The sentence as markup.
     """
     look_up = values if callable(values) else lambda key: value_of(values, key)
 
-    def filled(field: str) -> str | Markup:
+    def fill(field: str) -> str | Markup:
         if field.startswith("@"):
-            return reference(field[1:])
+            return cite(field[1:])
         if field in given:
             return given[field]
-        return parameter(step, field, look_up(field), (words or {}).get(field))
+        return mark_parameter(step, field, look_up(field), (words or {}).get(field))
 
-    plain_and_fields = re.split(r"\{([^{}]+)\}", text)
-    return Markup("").join(
-        filled(part) if number % 2 else part for number, part in enumerate(plain_and_fields)
-    )
+    texts_and_fields = re.split(r"\{([^{}]+)\}", text)
+    return Markup("").join(fill(part) if number % 2 else part for number, part in enumerate(texts_and_fields))

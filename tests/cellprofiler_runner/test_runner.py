@@ -295,10 +295,8 @@ def test_a_table_that_is_not_whole(everything, tmp_path, cut, message):
 
     images = features.check_images(
         everything["platewise"] / "Image.arrow",
-        [
-            {"image_number": number, "well": SITES[number - 1][0], "site": "1"}
-            for number in range(ROWS[0], ROWS[1] + 1)
-        ],
+        ROWS,
+        [(well, "1") for well, _ in SITES],
         "P1",
     )
     source = everything["platewise"] / "Nuclei.arrow"

@@ -1,0 +1,55 @@
+"""The names of sites, which CellProfiler gives back as they were written, and their order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.sites import site_name, site_order
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("1", "1"),
+        ("01", "1"),
+        ("0", "0"),
+        ("00", "0"),
+        ("10.0", "10"),
+        ("1.50", "1.5"),
+        (" 7 ", "7"),
+        ("", "1"),
+        (None, "1"),
+        ("0a", "0a"),
+        ("top left", "top left"),
+        ("2_3", "2-3"),
+        ("a_b", "a_b"),
+        ("a/b", "a-b"),
+        ("nan", "nan"),
+    ],
+)
+def test_the_name_of_a_site(written, name):
+    assert site_name(written) == name
+
+
+def test_sites_are_in_the_order_of_numbers_and_then_of_names():
+    mixed = ["b", "10", "2", "a", "1.5", "1", "11"]
+    assert sorted(mixed, key=site_order) == ["1", "1.5", "2", "10", "11", "a", "b"]
+
+
+def as_cellprofiler(names):
+    """A column of the image table as CellProfiler's LoadData reads and writes it."""
+    for kind in (int, float):
+        try:
+            return [str(kind(name)) for name in names]
+        except ValueError:
+            continue
+    return names
+
+
+@given(st.lists(st.text("0123456789._ab-+", min_size=1, max_size=6), min_size=1, max_size=8))
+def test_cellprofiler_gives_the_names_back(written):
+    names = [site_name(text) for text in written]
+    assert [site_name(name) for name in names] == names
+    assert [site_name(text) for text in as_cellprofiler(names)] == names
