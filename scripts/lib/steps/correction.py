@@ -40,9 +40,9 @@ def correct_well_position(
     if len(few) > 0.5 * len(different):
         raise InputError(
             f"well_position: {len(few)} of {len(different)} positions hold fewer than {fewest} different "
-            f"perturbations ({listed(few.index, 5)}): there, the mean over the plates is the perturbation's own "
-            "profile, and subtracting it takes the signal away. Leave the step out, or take plates of several "
-            "layouts together."
+            f"perturbations ({listed(few.index, 5)}): there, the mean over the plates is the profile of the "
+            "perturbation, and subtracting it takes the signal away. Leave the step out, or take plates of "
+            "several layouts together."
         )
     features = feature_columns(profiles)
     values = profiles[features]

@@ -96,8 +96,9 @@ def normalize(
     for name, rows in profiles.groupby(columns, sort=False, dropna=False).indices.items():
         chosen = rows[reference[rows]]
         if len(chosen) < minimum:
+            plates = name if isinstance(name, str) else " ".join(map(str, name))
             raise InputError(
-                f"normalize: {' '.join(map(str, name))} has {len(chosen)} reference wells and needs {minimum} "
+                f"normalize: {plates} has {len(chosen)} reference wells and needs {minimum} "
                 "(normalize.minimum_wells). Choose reference: all, or correct controls.negcon."
             )
         center, spread = get_center_and_spread(values[chosen], method, scaled)
