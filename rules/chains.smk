@@ -30,6 +30,7 @@ def get_chain_params(level):
         "chain": level.chain,
         "step": level.action,
         "options": dict(level.options),
+        "precision": CONFIG["chains"][level.chain]["precision"],
         "first": level.made_from == CONFIG["chains"][level.chain]["start"],
         "condition": CONFIG["benchmark"]["condition"],
         "group": CONFIG["benchmark"]["group"],

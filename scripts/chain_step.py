@@ -92,7 +92,7 @@ class Step:
             normalize(
                 self.profiles,
                 self.reference(options),
-                PLATE,
+                [],
                 minimum=options["minimum_wells"],
                 **{name: options[name] for name in names},
             )
@@ -143,8 +143,8 @@ def run_step(
     Parameters
     ----------
     profiles : the wells of all plates that the chain takes together here.
-    settings : `step`, `options`, `first` (whether it is the chain's first step), `condition` (the columns of
-        a condition) and `group` (the column or columns of the perturbation).
+    settings : `step`, `options`, `precision`, `first` (whether it is the first step), `condition` (the
+        columns of a condition) and `group` (the column or columns of the perturbation).
 
     Returns
     -------
@@ -173,7 +173,7 @@ def run_step(
     parts, dropped, found = [], {}, {}
     grouped = wells.groupby(columns, sort=False, dropna=False).indices.values() if columns else [slice(None)]
     for rows in grouped:
-        part = wells.iloc[rows].reset_index(drop=True)
+        part = with_precision(wells.iloc[rows].reset_index(drop=True), settings["precision"])
         step = Step(part, (control_type(part) == NEGATIVE_CONTROL).to_numpy(), name)
         done = step.run(settings["step"], settings["options"])
         parts.append(done.set_index(ROW))
@@ -188,8 +188,14 @@ def run_step(
     features = feature_columns(together)
     if not features:
         raise InputError(f"{settings['step']}: no feature is left; dropped were {len(dropped)}.")
+    together = with_precision(together, settings["precision"])
     metadata = profiles.drop(columns=feature_columns(profiles))
     return pd.concat([metadata, together[features].reindex(metadata.index)], axis=1), dropped, found
+
+
+def with_precision(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
+    """The profiles with features in a precision, such as the float32 of the JUMP recipe's files."""
+    return profiles.astype(dict.fromkeys(feature_columns(profiles), precision))
 
 
 def main() -> None:

@@ -89,6 +89,26 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "threshold": -3,
     },
 }
+# The words that an option takes.
+CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "variance": {"reference": ("negcon", "all")},
+    "normalize": {
+        "method": ("mad_robustize", "robustize", "standardize"),
+        "reference": ("negcon", "all"),
+    },
+    "feature_select": {"corr_method": ("pearson", "spearman", "kendall")},
+    "sphere": {"method": ("ZCA-cor", "ZCA", "PCA-cor", "PCA")},
+}
+OPERATIONS = (
+    "variance_threshold",
+    "frequency_threshold",
+    "correlation_threshold",
+    "drop_na_columns",
+    "blocklist",
+    "drop_outliers",
+    "noise_removal",
+    "image_features",
+)
 FITTED_ON_CONTROLS = ("sphere", "tvn")
 # Steps whose features have no names of measurements.
 COMPONENTS = ("harmony", "tvn", "pca")
@@ -105,7 +125,7 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
 
     Returns
     -------
-    `over`, `start`, and `steps`: pairs of a step's name and its options.
+    `over`, `start`, `precision`, and `steps`: pairs of a step's name and its options.
 
     Raises
     ------
@@ -133,6 +153,7 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
         if unknown := sorted(set(options) - set(known)):
             raise InputError(f"chains.{name}.{step}: `{listed(unknown)}` is not one of {listed(known)}.")
         steps.append((step, {**deepcopy(known), **options}))
+        check_choices(f"chains.{name}.{step}", *steps[-1])
     if unknown := sorted(set(changed) - {step for step, _ in steps}):
         raise InputError(f"chains.{name}.options: the chain has no step {listed(unknown)}.")
     taken = {options["over"] for _, options in steps}
@@ -141,7 +162,37 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             f"chains.{name}: one step takes a batch together, another one a condition, which may share only "
             "some of their plates. Let both be taken over the same, or over the experiment."
         )
-    return {"over": over, "start": given.get("start", "augmented"), "steps": steps}
+    precision = given.get("precision", "float64" if preset is None else "float32")
+    return {"over": over, "start": given.get("start", "augmented"), "precision": precision, "steps": steps}
+
+
+def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
+    """Make sure that the options of a step have values that it knows.
+
+    Raises
+    ------
+    InputError
+        Naming the option and the values that it takes.
+    """
+    for key, choices in {"over": SCOPES, **CHOICES.get(step, {})}.items():
+        if options[key] not in choices:
+            raise InputError(f"{where}.{key}: `{options[key]}` is not one of {listed(choices)}.")
+    if step == "feature_select" and (unknown := [o for o in options["operations"] if o not in OPERATIONS]):
+        raise InputError(f"{where}.operations: `{listed(unknown)}` is not one of {listed(OPERATIONS)}.")
+    if step == "sphere" and not is_epsilon(options["epsilon"]):
+        raise InputError(
+            f"{where}.epsilon: `{options['epsilon']}` is not a number above 0, `shrink` or {{draws: 25}}."
+        )
+    if step == "harmony" and options["over"] == "plate":
+        raise InputError(f"{where}.over: Harmony aligns several plates; name batch, condition or experiment.")
+
+
+def is_epsilon(value: Any) -> bool:
+    """Whether the step `sphere` can take a value as its epsilon."""
+    if isinstance(value, Mapping):
+        return set(value) == {"draws"} and isinstance(value["draws"], int) and value["draws"] > 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value == "shrink" or (is_number and value > 0)
 
 
 def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:

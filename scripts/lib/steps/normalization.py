@@ -70,7 +70,7 @@ def normalize(
     ----------
     profiles : one row per well, of one or more plates.
     reference : one boolean per well.
-    over : the column or columns whose equal values are normalized together.
+    over : the column or columns whose equal values are normalized together; none takes all wells.
     method, scaled : as in `get_center_and_spread`.
     epsilon : added to the spread (pycytominer's for mad_robustize; the recipe of JUMP adds nothing).
     floor : a spread below this share of the median spread of all features is raised to it; None raises
@@ -93,13 +93,15 @@ def normalize(
     flat = np.zeros(len(features), dtype=bool)
     added = epsilon if method == "mad_robustize" else 0.0
     columns = [over] if isinstance(over, str) else list(over)
-    for name, rows in profiles.groupby(columns, sort=False, dropna=False).indices.items():
+    together = {(): np.arange(len(profiles))}
+    groups = profiles.groupby(columns, sort=False, dropna=False).indices if columns else together
+    for name, rows in groups.items():
         chosen = rows[reference[rows]]
         if len(chosen) < minimum:
-            plates = name if isinstance(name, str) else " ".join(map(str, name))
+            plates = name if isinstance(name, str) else " ".join(map(str, name)) or "the table"
             raise InputError(
                 f"normalize: {plates} has {len(chosen)} reference wells and needs {minimum} "
-                "(normalize.minimum_wells). Choose reference: all, or correct controls.negcon."
+                "(minimum_wells). Choose reference: all, or correct controls.negcon."
             )
         center, spread = get_center_and_spread(values[chosen], method, scaled)
         if floor is not None and (spread > 0).any():
