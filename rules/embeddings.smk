@@ -1,5 +1,7 @@
 # Deep-network features beside CellProfiler's: the network once, then the cells of each plate.
 
+PROVIDED_WEIGHTS = ("pretrained", "packaged", "random")
+
 EMBEDDINGS = CONFIG.get("embeddings") if STARTS_WITH_IMAGES else None
 NETWORK_LOCK = Path(workflow.basedir) / "envs" / "embeddings.txt"
 NETWORK_ENVIRONMENT = of_workflow(f"{workflow.basedir}/.environments/embeddings-{digest_of([NETWORK_LOCK])}")
@@ -15,7 +17,7 @@ if EMBEDDINGS:
     CROPS = {name: EMBEDDINGS[name] for name in ("size", "box", "center", "percentiles", "fixed")}
     # Of a weights file the rules see the path, of the other ways to get weights the word.
     WEIGHTS_FILE = (
-        [] if EMBEDDINGS["weights"] in ("pretrained", "random") else checked(weights_file, EMBEDDINGS)
+        [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else checked(weights_file, EMBEDDINGS)
     )
 
     localrules:
