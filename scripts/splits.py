@@ -147,10 +147,9 @@ def main(
     output: str,
     split: Mapping[str, Any],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
 ) -> None:
     """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order."""
-    choice = dict(options)
-    controls = choice.pop("controls", None)
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
         part = marked(read_profiles(path), controls)
@@ -162,7 +161,7 @@ def main(
             if name != "plate" and (value or f"Metadata_{name}" not in metadata)
         }
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
-    table = split_wells(pd.concat(parts, ignore_index=True), split, **choice)
+    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
     with whole(output) as part:
         table.to_csv(part, index=False)
 
@@ -175,4 +174,5 @@ if __name__ == "__main__":
             snakemake.output.split,
             dict(snakemake.params.split),
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )
