@@ -5,7 +5,6 @@ row for each stage, place and reason: how many went, why, since which stage, the
 has all of them.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -31,9 +30,10 @@ STAGES = (
     "spherize",
     "benchmark",
 )
-MOST_NAMES = (
-    50  # in a row: all wells and sites that a person would look at; of features the table has the rest
-)
+# What differs between reasons that are alike: numbers, and names of files.
+VARIES = re.compile(r"\S*[/\\]\S+|\w\S*\.[A-Za-z]\w*|-?\d+([.,]\d+)?(e[+-]?\d+)?")
+# In a row: all wells that a person would look at. Of features, the stage's table has the rest.
+MOST_NAMES = 50
 # Columns of the scores that count what a condition does without, what they count, and why it went.
 OF_SCORES = {
     "wells_without_perturbation": ("well", "no perturbation: empty, or not known to the plate map"),
@@ -67,10 +67,10 @@ class LeftOut:
 
 
 def by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """The names that have one reason in common, whatever numbers the reason mentions."""
+    """The names that have one reason in common, whatever numbers and files the reason mentions."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, reason in zip(names, reasons, strict=True):
-        key = re.sub(r"-?\d+([.,]\d+)?(e[+-]?\d+)?", "...", str(reason))
+        key = VARIES.sub("...", str(reason))
         groups.setdefault(key, []).append((str(name), str(reason)))
     for key, members in groups.items():
         written = {reason for _, reason in members}
@@ -175,29 +175,12 @@ def gather(
     return table.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
 
 
-def get_totals(table: pd.DataFrame) -> list[str]:
-    """What was left out, in sentences for a summary: one per kind of thing and stage."""
-    told = []
-    for (stage, what), rows in table.groupby(["stage", "what"], sort=False):
-        total, places = (
-            int(rows["number"].sum()),
-            rows[["batch", "plate", "condition", "level"]].drop_duplicates(),
-        )
-        plural = "" if total == 1 else "s"
-        where = "" if what == "plate" else f" in {len(places)} {'table' if len(places) == 1 else 'tables'}"
-        told.append(f"{stage}: {total:,} {what}{plural}{where}")
-    return told
-
-
 def main(
     tables: Sequence[str], scores: Sequence[str], not_scored: Sequence[Mapping[str, str]], output: str
 ) -> None:
-    """Write the table, and say its totals in the log."""
-    table = gather(tables, scores, not_scored)
-    for sentence in get_totals(table):
-        logging.info("left out: %s", sentence)
+    """Write the table."""
     with whole(output) as part:
-        table.to_csv(part, index=False)
+        gather(tables, scores, not_scored).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
