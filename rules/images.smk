@@ -23,6 +23,8 @@ rule load_data:
         channels={channel["image"]: channel["name"] for channel in ASSAY.get("channels", [])},
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
+        maximum=CONFIG["images"]["maximum"],
+        decode=CONFIG["images"]["decode"],
         illumination="images/{batch}/illum/{plate}",
         fetch=fetch_is_on,
         code=code_digest("load_data.py"),

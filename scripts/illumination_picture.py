@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from lib.drawing import COLOURS, REDS, save_png, use_style
 from lib.errors import listed
 from lib.logs import logged
-from lib.pictures import corrected, image_path, read_function, read_image
+from lib.pictures import corrected, read_channel, read_function
 from lib.tables import whole
 
 PIXELS = 48e6  # of a channel that are read, in at least and at most so many sites, evenly over the plate
@@ -45,7 +45,7 @@ def mean_images(
     """The mean of a channel's images, as they are and corrected; one image is in memory at a time."""
     before, after = np.zeros(function.shape), np.zeros(function.shape)
     for row in rows:
-        image = read_image(image_path(row, channel))
+        image = read_channel(row, channel)
         changed = corrected(image, function, apply)
         before += image / max(image.mean(), 1e-9)
         after += changed / max(changed.mean(), 1e-9)

@@ -26,12 +26,11 @@ from lib.pictures import (
     composite,
     corrected,
     draw_montage,
-    image_path,
     limits,
     middle,
     name_of,
+    read_channel,
     read_function,
-    read_image,
     save_picture,
     sized,
     stretched,
@@ -129,7 +128,7 @@ def main(
         function = None if options["apply"] == "None" else read_function(functions[name])
         fields = []
         for row in shown:
-            field = middle(corrected(read_image(image_path(row, name)), function, options["apply"]), FIELD)
+            field = middle(corrected(read_channel(row, name), function, options["apply"]), FIELD)
             fields.append(sized(field, SIDE))
             zoom = max(field.shape) / max(fields[-1].shape)
         ranges[name] = limits(fields)

@@ -24,8 +24,8 @@ from lib.pictures import (
     Tile,
     corrected,
     draw_montage,
-    image_path,
     limits,
+    read_channel,
     read_function,
     read_image,
     save_picture,
@@ -70,7 +70,7 @@ def backgrounds(
     parts = []
     for role, channel in channels.items():
         function = None if apply == "None" else read_function(functions[channel])
-        images = [corrected(read_image(image_path(row, channel)), function, apply) for row in rows]
+        images = [corrected(read_channel(row, channel), function, apply) for row in rows]
         contrast = limits(images)
         parts.append([SHARE[role] * stretched(image, contrast) for image in images])
     return [np.maximum.reduce(images) for images in zip(*parts, strict=True)]

@@ -17,7 +17,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from skimage.transform import resize
 
 from lib.errors import InputError
-from lib.image_files import as_parts, read_pixels
+from lib.image_files import MAXIMUM, read_intensities
 from lib.tables import whole
 
 # Stains of Cell Painting in colours as far apart as five can be, for colour-blind eyes too; others take
@@ -40,18 +40,25 @@ RED = (190, 60, 0)
 # --- images -------------------------------------------------------------------------------------
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """(rows, columns) of float32; integers from 0 to 1 as CellProfiler reads them, colours averaged.
+def read_image(path: str | Path, maximum: str | float | None = None) -> np.ndarray:
+    """(rows, columns) of float32; integers from 0 to 1 as CellProfiler reads them, colors averaged.
+
+    `maximum`: the pixel value that stands for 1, if not the largest of the file's type.
 
     Raises:
         InputError: when the file cannot be read as one plane.
     """
-    image = read_pixels(path)
+    image = read_intensities(path, maximum)
     if image.ndim == 3 and image.shape[-1] in (3, 4):
-        image = image[..., :3].mean(axis=-1).astype(image.dtype)
+        image = image[..., :3].mean(axis=-1)
     if image.ndim != 2:
-        raise InputError(f"{path} is no single plane: its shape is {image.shape}.")
-    return as_parts(image)
+        raise InputError(f"{path} is not a single plane: its shape is {image.shape}.")
+    return image
+
+
+def read_channel(row: Mapping[str, str], channel: str) -> np.ndarray:
+    """The image of a channel that a row of load_data.csv names."""
+    return read_image(image_path(row, channel), row.get(MAXIMUM))
 
 
 def read_function(path: str | Path) -> np.ndarray:
