@@ -62,6 +62,7 @@ rule aggregate:
         operation=CONFIG["aggregate"]["operation"],
         # A function, since braces in patterns would be read as wildcards.
         exclude_features=lambda wildcards: [] if wildcards.kind else CONFIG["aggregate"]["exclude_features"],
+        unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("aggregate.py"),
     message:
         "{wildcards.plate}: cells to wells"

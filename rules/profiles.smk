@@ -4,6 +4,7 @@ PROFILES = "workspace/profiles/{batch}/{plate}/{plate}"
 IMPORTED = [Path(file_of(plate, plate["level"])).stem for plate in PLATES if source(plate) == "profiles"]
 SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
 SPHERING["controls"] = CONFIG["controls"]
+SPHERING["outlier_cutoff"] = CONFIG["normalize"]["outlier_cutoff"]
 
 
 ruleorder: import_profiles > aggregate
@@ -32,6 +33,9 @@ rule import_profiles:
     params:
         plate=plate_of,
         gene=gene_column,
+        missing=MISSING_VALUES,
+        sharing=plates_of_profiles,
+        unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
@@ -62,6 +66,7 @@ rule annotate:
     params:
         plate=plate_of,
         gene=gene_column,
+        missing=MISSING_VALUES,
         code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"
@@ -76,6 +81,7 @@ rule normalize:
     output:
         profiles=f"{PROFILES}{{kind}}_normalized{{infix}}.parquet",
         dropped=f"{PROFILES}{{kind}}_normalized{{infix}}_dropped.csv",
+        incomplete=f"{PROFILES}{{kind}}_normalized{{infix}}_incomplete_wells.csv",
     log:
         "logs/normalize/{batch}/{plate}{kind}{infix}.log",
     benchmark:
@@ -95,6 +101,7 @@ rule normalize:
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         minimum=CONFIG["normalize"]["minimum_wells"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("normalize.py"),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"
@@ -122,6 +129,7 @@ rule dropped_features:
         runtime=minutes(20),
     params:
         settings=CONFIG["feature_select"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
         "{wildcards.plate}: selecting features"
@@ -154,6 +162,7 @@ rule dropped_features_of_batch:
         runtime=minutes(60),
     params:
         settings=CONFIG["feature_select"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
         "{wildcards.batch}: selecting features over the batch"
@@ -220,6 +229,8 @@ rule spherize:
         sphering=sphering_of_plate,
     output:
         profiles=f"{PROFILES}{{kind}}_spherized.parquet",
+        dropped=f"{PROFILES}{{kind}}_spherized_dropped.csv",
+        incomplete=f"{PROFILES}{{kind}}_spherized_incomplete_wells.csv",
     log:
         "logs/spherize/{batch}/{plate}{kind}.log",
     benchmark:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from lib.cells import feature_names, use_threads
 from lib.errors import InputError, listed
+from lib.feature_names import keep_wanted
 from lib.logs import logged
 from lib.tables import UNREADABLE, feature_columns, provenance, unreadable, write_profiles
 from lib.wells import well_order
@@ -115,6 +116,7 @@ def aggregate(
     operation: str,
     exclude: Sequence[str],
     excluded: Collection[tuple[str, str]] | None = None,
+    unwanted: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The profiles of one plate: a row a well, in plate order.
 
@@ -124,6 +126,7 @@ def aggregate(
         operation: `mean` or `median`.
         exclude: regular expressions of columns that are no features, see `feature_names`.
         excluded: wells and sites that are left out; None where nothing is to be, and nothing is said.
+        unwanted: names or patterns of features that every level does without (`exclude_features`).
 
     Raises:
         InputError: for another operation, or cells in wells that have no site.
@@ -145,6 +148,7 @@ def aggregate(
     counted = sites.groupby("Metadata_Well").size().reindex(wells) - left_out
     with pq.ParquetFile(cells) as file:
         features = feature_names(file.schema_arrow.names, exclude)
+        features = keep_wanted(features, unwanted)
         number, summary = summarise_wells(file, wells, features, operation, excluded or ())
     keys = pd.DataFrame(
         {
@@ -172,7 +176,14 @@ def main(
     the sites that it marks are to be left out.
     """
     excluded = excluded_sites(flags) if flags else None
-    table = aggregate(cells, image, parameters["operation"], parameters["exclude_features"], excluded)
+    table = aggregate(
+        cells,
+        image,
+        parameters["operation"],
+        parameters["exclude_features"],
+        excluded,
+        parameters["unwanted"],
+    )
     empty = table.loc[table["Metadata_Count_Cells"] == 0, "Metadata_Well"]
     logger.info(
         "plate %s: %d wells, %d cells, %d features; wells without a cell: %s",
@@ -204,6 +215,7 @@ if __name__ == "__main__":
                 "plate": snakemake.params.plate,
                 "operation": snakemake.params.operation,
                 "exclude_features": list(snakemake.params.exclude_features),
+                "unwanted": list(snakemake.params.unwanted),
             },
             snakemake.input.flags or None,
         )

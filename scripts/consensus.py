@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pycytominer
 
+from lib.gaps import fill_gaps, find_gappy_features, find_incomplete_wells
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells
 from lib.tables import provenance, write_profiles
@@ -25,18 +26,19 @@ def consensus(
 ) -> pd.DataFrame:
     """One row a perturbation, sorted: metadata, number of replicates, consensus features.
 
-    `operation` is `median` or `modz` (Spearman weights, at least 0.01). Metadata that differ between
-    the wells of a perturbation become missing. Features with a missing value in a used well are
-    left out, as are wells without any value.
+    `operation` is `median` or `modz` (Spearman weights, at least 0.01). Metadata that differ between the
+    wells of a perturbation become missing. Wells without any value and incomplete wells are left out, as are
+    the features that the other wells lack (the rule of `lib.gaps`).
     """
     negative = control_type(wells.metadata) == NEGATIVE_CONTROL
     perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
     used = perturbation.notna().to_numpy() & np.isfinite(wells.values).any(axis=1)
+    used[used] = ~find_incomplete_wells(wells.values[used])
     metadata = wells.metadata[used].reset_index(drop=True)
     metadata["Metadata_perturbation"] = perturbation[used].to_numpy()
-    complete = np.isfinite(wells.values[used]).all(axis=0)
-    features = [name for name, kept in zip(wells.features, complete, strict=True) if kept]
-    values = pd.DataFrame(wells.values[used][:, complete], columns=features)
+    gappy = find_gappy_features(wells.values[used])
+    features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
+    values = pd.DataFrame(fill_gaps(wells.values[used][:, ~gappy]), columns=features)
     table = pycytominer.consensus(
         pd.concat([metadata["Metadata_perturbation"], values], axis=1),
         replicate_columns=["Metadata_perturbation"],

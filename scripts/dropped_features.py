@@ -21,7 +21,7 @@ def stacked(profiles: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
 def main() -> None:
     """Write the table of dropped features: feature, operation, reason."""
     together, partial = stacked([read_profiles(path) for path in snakemake.input.profiles])
-    dropped = dropped_features(together, snakemake.params.settings)
+    dropped = dropped_features(together, snakemake.params.settings, snakemake.params.outlier_cutoff)
     missing = pd.DataFrame({"feature": partial})
     missing = missing.assign(operation="common_features", reason="not measured on every plate")
     kept = set(feature_columns(together)) - set(dropped["feature"])

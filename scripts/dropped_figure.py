@@ -21,6 +21,7 @@ KEPT = "kept"
 OPERATIONS = {
     KEPT: ("kept", "#0072B2"),
     "normalize": ("no spread in the reference wells, or not measured on all plates", "#000000"),
+    "drop_outliers": ("exploded", "#F0E442"),
     "frequency_threshold": ("few different values", "#D55E00"),
     "correlation_threshold": ("correlated with another feature", "#E69F00"),
     "drop_na_columns": ("missing values", "#CC79A7"),
@@ -38,8 +39,13 @@ def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) 
         kept: number of features of the selected profiles.
     """
     first = selected.drop_duplicates("feature")["operation"].value_counts()
-    counts = {KEPT: kept, "normalize": 0 if normalized is None else normalized["feature"].nunique()}
-    return counts | {str(operation): int(number) for operation, number in first.items()}
+    before = pd.DataFrame(columns=["feature", "reason"], dtype="str") if normalized is None else normalized
+    exploding = int(before["reason"].str.startswith("exploded").sum())
+    counts = {KEPT: kept, "normalize": before["feature"].nunique() - exploding}
+    counts |= {str(operation): int(number) for operation, number in first.items()}
+    if exploding:
+        counts["drop_outliers"] = counts.get("drop_outliers", 0) + exploding
+    return counts
 
 
 def dropped_figure(table: pd.DataFrame) -> Figure:

@@ -3,10 +3,9 @@
 Replicability (one condition): each well of a perturbation ranks its other replicates among all
 negative-control wells of the condition by cosine similarity. Matching (two conditions, or one with
 itself): the median profile of each perturbation ranks the perturbations of the other side, those
-that share a gene among all others. Average precision, its p-value against random rankings and the
-Benjamini-Hochberg correction are copairs' (Kalinin et al. 2025, Nature Communications); only the
-similarities come from one matrix product instead of pair by pair, which gives the same values in a
-fraction of the time and memory.
+that share a gene among all others. Average precision is copairs' (Kalinin et al. 2025, Nature
+Communications), and so is the Benjamini-Hochberg correction; the p-values are not, because copairs
+takes the queries of a perturbation as independent: see `lib/precision_nulls.py`.
 
 The published replicability of CPJUMP1 is average precision less the random baseline, positives / all
 of the condition's commonest ranking, averaged over the wells of a perturbation and then over
@@ -17,25 +16,35 @@ where 0 is random and 1 is perfect whatever the number of replicates.
 bootstrap over perturbations for the mean, Wilson's interval for the percentage retrieved.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from copairs import compute
-from copairs.map import mean_average_precision as copairs_map
 from copairs.map.normalization import normalize_ap
 
+from lib.average_precision import TIE, count_above, precision_from_counts, unit_rows
+from lib.errors import number_of
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
+from lib.nulls import q_values
+from lib.precision_nulls import Controls, LabelTest, one_ranking, replicate_p_value
 from lib.replicates import Wells, members, read_wells, split_wells
-from lib.scores import BOUNDARY, write_score
+from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, read_sides, shared_genes, side
 
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
     "negative controls (`negcon` in control_type), matching needs other genes"
+)
+COLUMNS = (
+    "perturbation",
+    "average_precision",
+    "n_pos_pairs",
+    "n_total_pairs",
+    "p_value",
+    "smallest_p_value",
+    "null_draws",
 )
 SPHERED = (
     "no score: sphering made the negative controls that it was fitted on uncorrelated, so that "
@@ -43,21 +52,13 @@ SPHERED = (
 )
 
 
-def unit_rows(values: np.ndarray) -> np.ndarray:
-    """Scale each row to length 1: the product of two rows is their cosine similarity."""
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
-
-
 def average_precision(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """Average precision of each query from its similarities: positive (queries, m), negative (queries, n).
 
     The best is 1. Of equal similarities a positive ranks first, as in copairs.
     """
-    similarity = np.hstack([positive, negative])
-    order = np.argsort(1 - similarity, axis=1, kind="stable")
-    labels = (order < positive.shape[1]).astype(np.uint32)
-    counts = np.full(len(labels), labels.shape[1], dtype=np.uint32)
-    return compute.ap_contiguous(labels.ravel(), counts)[0]
+    above = np.array([(negative > limit[:, None] + TIE).sum(axis=1) for limit in positive.T]).T
+    return precision_from_counts(above)
 
 
 def replicability(
@@ -65,32 +66,57 @@ def replicability(
     group: str | Sequence[str] = "Metadata_broad_sample",
     positive_controls: bool = True,
     minimum_replicates: int = 2,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> tuple[pd.DataFrame, Wells]:
-    """Average precision of every well against the negative controls, and the wells that were scored.
+    """Rank the replicates of every well among the negative controls.
 
-    Columns: perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs. Without
-    negative controls there is nothing to rank replicates among: no rows.
+    Parameters
+    ----------
+    wells
+        The wells of one condition.
+    group
+        The column, or columns, whose equal values make replicates.
+    positive_controls
+        Whether positive controls are scored.
+    minimum_replicates
+        Perturbations with fewer wells are left out.
+    draws, seed
+        For the p-values: the most sets of wells that are ranked, and the seed of their choice.
+
+    Returns
+    -------
+    tuple[pandas.DataFrame, Wells]
+        One row per well (perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs, and the
+        perturbation's p_value, smallest_p_value and null_draws), and the wells that were scored. Without
+        negative controls there is nothing to rank replicates among: no rows.
     """
     scored, controls = split_wells(wells, group, positive_controls)
     if not len(controls):
         return joined([]), scored
-    rows, against = unit_rows(scored.values), unit_rows(controls.values)
+    plates = scored.metadata["Metadata_Plate"].to_numpy()
+    of_controls = Controls.of(controls.values, controls.metadata["Metadata_Plate"].to_numpy(), seed)
+    test = LabelTest(of_controls, draws, seed)
     parts = []
     for name, wells_of in members(scored.metadata["perturbation"]).items():
         size = len(wells_of)
         if size < max(2, minimum_replicates):
             continue
-        own = rows[wells_of]
+        own = unit_rows(scored.values[wells_of])
         others = (own @ own.T)[~np.eye(size, dtype=bool)].reshape(size, size - 1)
+        p, smallest, drawn = replicate_p_value(own, plates[wells_of], test, len(controls))
         parts.append(
             pd.DataFrame(
                 {
                     "perturbation": name,
-                    "plate": scored.metadata["Metadata_Plate"].to_numpy()[wells_of],
+                    "plate": plates[wells_of],
                     "well": scored.metadata["Metadata_Well"].to_numpy()[wells_of],
-                    "average_precision": average_precision(others, own @ against.T),
+                    "average_precision": precision_from_counts(count_above(own, controls.values, others)),
                     "n_pos_pairs": size - 1,
                     "n_total_pairs": size - 1 + len(controls),
+                    "p_value": p,
+                    "smallest_p_value": smallest,
+                    "null_draws": drawn,
                 }
             )
         )
@@ -106,12 +132,37 @@ def matching(
     different: str | Sequence[str] | None = None,
     positive_controls: bool = True,
     minimum_replicates: int = 1,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> tuple[pd.DataFrame, Wells]:
-    """Average precision of each perturbation of the first side for those of its gene on the other.
+    """Rank, for each perturbation of the first side, those of its gene among all of the other side.
 
-    `different`: columns in which two perturbations must differ to be compared; by default their name.
+    Parameters
+    ----------
+    wells
+        The wells of both sides.
+    of_a
+        Which wells are of the first side, (wells,).
+    within
+        Whether both sides are the same condition.
+    gene
+        The column that holds the genes, or one column for each side.
+    group
+        The column, or columns, whose equal values make replicates.
+    different
+        Columns in which two perturbations must differ to be compared; by default their name.
+    positive_controls
+        Whether positive controls are scored.
+    minimum_replicates
+        Perturbations with fewer wells are left out.
+    draws, seed
+        For the p-values: the orders that are drawn where not all are counted, and the seed of the choice.
 
-    Columns as `replicability` without plate and well. Perturbations without a partner are left out.
+    Returns
+    -------
+    tuple[pandas.DataFrame, Wells]
+        One row per perturbation with a partner, with the columns of `replicability` but for plate and well;
+        and the wells that were scored.
     """
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
@@ -128,13 +179,18 @@ def matching(
             positive = similarity[i, partner[i] & other[i]]
             negative = similarity[i, ~partner[i] & other[i]]
             if len(positive) and len(negative):
+                precision = average_precision(positive[None], negative[None])[0]
+                null = one_ranking(len(positive), len(negative), draws, seed)
                 parts.append(
                     pd.DataFrame(
                         {
-                            "perturbation": name,
-                            "average_precision": average_precision(positive[None], negative[None]),
+                            "perturbation": [name],
+                            "average_precision": precision,
                             "n_pos_pairs": len(positive),
                             "n_total_pairs": len(positive) + len(negative),
+                            "p_value": null.p_value(precision),
+                            "smallest_p_value": null.smallest,
+                            "null_draws": null.sampled,
                         }
                     )
                 )
@@ -143,18 +199,21 @@ def matching(
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The parts under one another; an empty table with the needed columns if there is none."""
-    columns = ["perturbation", "average_precision", "n_pos_pairs", "n_total_pairs"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def summarise(
     precision: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.05
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """From average precisions to the score's row and a row a perturbation with p- and q-values."""
+    """From average precisions to the score's row and a table with one row per perturbation.
+
+    `draws` and `seed` are those that the p-values were computed with. `percent_retrieved` is missing where
+    no perturbation could have reached a q-value below `level`.
+    """
     if not len(precision):
         row = dict.fromkeys(("mean_average_precision", "percent_retrieved"), np.nan)
-        empty = pd.DataFrame(columns=["perturbation", "mean_average_precision", "p_value", "q_value"])
-        return {**row, "perturbations": 0, "message": NOTHING}, empty
+        names = ["perturbation", "mean_average_precision", "p_value", "q_value"]
+        return {**row, "perturbations": 0, "message": NOTHING}, pd.DataFrame(columns=names)
     positives, total = precision["n_pos_pairs"].astype(int), precision["n_total_pairs"].astype(int)
     common = positives.mode()[0] / total[positives == positives.mode()[0]].mode()[0]
     precision = precision.assign(
@@ -165,26 +224,25 @@ def summarise(
             (total - positives).to_numpy(),
         ),
     )
-    with tempfile.TemporaryDirectory() as cache:
-        scores = copairs_map(
-            precision,
-            ["perturbation"],
-            draws,
-            level,
-            seed,
-            progress_bar=False,
-            max_workers=1,
-            cache_dir=cache,
+    table = (
+        precision.groupby("perturbation")
+        .agg(
+            queries=("average_precision", "size"),
+            positives=("n_pos_pairs", "first"),
+            average_precision=("average_precision", "mean"),
+            average_precision_above_random=("average_precision_above_random", "mean"),
+            normalized_average_precision=("normalized_average_precision", "mean"),
+            p_value=("p_value", "first"),
+            smallest_p_value=("smallest_p_value", "first"),
+            null_draws=("null_draws", "first"),
         )
-    means = precision.groupby("perturbation").agg(
-        queries=("average_precision", "size"),
-        positives=("n_pos_pairs", "first"),
-        average_precision=("average_precision", "mean"),
-        average_precision_above_random=("average_precision_above_random", "mean"),
-        normalized_average_precision=("normalized_average_precision", "mean"),
+        .reset_index()
     )
-    tested = scores.set_index("perturbation")[["p_value", "corrected_p_value"]]
-    table = means.join(tested).rename(columns={"corrected_p_value": "q_value"}).reset_index()
+    table["q_value"] = q_values(table["p_value"].to_numpy(float))
+    # the q-value if every perturbation had the best ranking that there is
+    table["smallest_q_value"] = q_values(table["smallest_p_value"].to_numpy(float))
+    testable = table["smallest_q_value"] < level
+    retrieved = table["q_value"] < level
     row = {
         "perturbations": len(table),
         "mean_average_precision": table["average_precision_above_random"].mean(),
@@ -192,14 +250,29 @@ def summarise(
         "mean_average_precision_raw": table["average_precision"].mean(),
         "mean_average_precision_normalized": table["normalized_average_precision"].mean(),
         "random_baseline": common,
-        "percent_retrieved": 100 * (table["q_value"] < level).mean(),
-        **sampling("percent_retrieved", proportion_interval(table["q_value"] < level)),
+        "percent_retrieved": 100 * retrieved.mean() if testable.any() else np.nan,
+        **sampling(
+            "percent_retrieved", proportion_interval(retrieved) if testable.any() else (np.nan, np.nan)
+        ),
+        "perturbations_testable": int(testable.sum()),
         "level": level,
         "draws": draws,
         "seed": seed,
-        "message": "",
+        "message": untestable(table, level),
     }
     return row, table
+
+
+def untestable(table: pd.DataFrame, level: float) -> str:
+    """Which perturbations have too few replicates or others to be retrieved at all; '' if none."""
+    lacking = table[table["smallest_q_value"] >= level]
+    if not len(lacking):
+        return ""
+    return (
+        f"too few replicates or controls for q < {level:g} in {len(lacking)} of "
+        f"{number_of(len(table), 'perturbation')}: the smallest p-value that they allow is "
+        f"{lacking['smallest_p_value'].min():.2g}"
+    )
 
 
 def main(
@@ -215,7 +288,7 @@ def main(
     perturbations without effect would be retrieved); matching needs no controls and gets its own.
     """
     choice = dict(options)
-    drawn = {name: choice.pop(name) for name in ("draws", "seed") if name in choice}
+    drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
     controls = choice.pop("controls", None)
     if "a" in profiles:
         precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ()), controls), **choice)
@@ -225,6 +298,7 @@ def main(
     row, table = summarise(precision[:0] if fitted else precision, **drawn)
     if fitted:
         row["message"] = SPHERED
+    row["message"] = add_notes(row["message"], scored.notes)
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}
     files = [path for paths in profiles.values() for path in paths]
     head = {**condition, BOUNDARY: feature_set}

@@ -1,22 +1,32 @@
 """Normalize a plate's profiles by mad_robustize: (x - median) / (1.4826 MAD).
 
-Median and MAD come from the plate's negative controls, or from all its wells. The formula and its
-constant are `pycytominer.normalize(method="mad_robustize")`'s; a feature whose MAD is 0 there becomes
-values up to 1e18, here it is dropped and listed. Wells without cells neither give nor get values.
+Median and MAD come from the plate's negative controls, or from all its wells. The formula and its constant
+are `pycytominer.normalize(method="mad_robustize")`'s; a feature whose MAD is 0 there becomes values up to
+1e18. Here it is dropped and listed, as are features whose MAD is only the rounding of their values
+(`lib.spread`) and features that explode. Wells without cells neither give nor get values; incomplete wells
+(`lib.gaps`) keep their values, and give none.
 """
 
 import logging
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from lib.controls import control_kinds
 from lib.errors import InputError, listed
+from lib.gaps import find_incomplete_wells, get_incomplete_wells
 from lib.logs import logged
+from lib.provenance import with_left_out
+from lib.spread import describe_exploding, get_rounding
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
 
 # pycytominer's constant for making the MAD of a normal distribution its standard deviation.
 MAD_SCALE = 1.4826
 EPSILON = 1e-18
+FLAT = "MAD is 0 in the reference wells"
+FEW_VALUES = "measured in too few reference wells"
+ROUNDING = "the spread in the reference wells is rounding"
 
 
 def with_cells(profiles: pd.DataFrame) -> pd.Series:
@@ -29,22 +39,30 @@ def reference_wells(
 ) -> pd.Series:
     """Which wells give median and MAD.
 
-    Args:
-        profiles: annotated profiles of one plate or batch.
-        reference: `negcon` or `all`.
-        column: metadata column that marks controls, without its `Metadata_`.
-        negcon: its value for negative controls.
-        minimum: the fewest reference wells with cells that are accepted.
-        plate: for messages.
+    Parameters
+    ----------
+    profiles : annotated profiles of one plate or batch.
+    reference : `negcon` or `all`.
+    column : metadata column that marks controls, without its `Metadata_`.
+    negcon : its value for negative controls.
+    minimum : the fewest reference wells that are accepted.
+    plate : for messages.
 
-    Raises:
-        InputError: when the plate has too few of them.
+    Returns
+    -------
+    One boolean per well; True for no well that is empty or incomplete.
+
+    Raises
+    ------
+    InputError
+        When the plate has too few of them.
     """
     measured = with_cells(profiles)
+    complete = ~find_incomplete_wells(profiles[feature_columns(profiles)].to_numpy(float))
     if reference == "all":
-        if measured.sum() < minimum:
-            raise InputError(f"Plate {plate}: only {measured.sum()} wells have cells.")
-        return measured
+        if (measured & complete).sum() < minimum:
+            raise InputError(f"Plate {plate}: only {(measured & complete).sum()} wells have cells.")
+        return measured & complete
     name = f"Metadata_{column}"
     if name not in profiles:
         raise InputError(
@@ -52,13 +70,15 @@ def reference_wells(
             "the column in controls.column, add it to the plate map or the annotation table, or set "
             "normalize.to to [all]."
         )
-    marked = profiles[name] == negcon
-    chosen = marked & measured
+    marked = control_kinds(profiles[name], negcon) == negcon
+    chosen = marked & measured & complete
     if chosen.sum() < minimum:
         empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()
+        lacking = profiles.loc[marked & measured & ~complete, "Metadata_Well"].tolist()
         raise InputError(
             f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells"
             + (f" and {listed(empty)} have none" if empty else "")
+            + (f"; {listed(lacking)} lack more than a tenth of the features" if lacking else "")
             + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "
             "table and controls.negcon; or set normalize.to to [all] and feature_select.reference to all; or "
             "take the plate out of the sample sheet, since its batch and the benchmark wait for it."
@@ -69,41 +89,88 @@ def reference_wells(
 def mad_robustize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre and scale each feature by median and MAD of the reference wells.
 
-    Args:
-        values: wells x features; NaN is missing, infinite counts as missing.
-        reference: reference wells x features.
+    Parameters
+    ----------
+    values : (wells, features); NaN is missing, infinite counts as missing.
+    reference : (reference wells, features).
 
-    Returns:
-        The normalized values, and which features have no spread in the reference wells. A MAD within
-        rounding of 0 (means of equal values differ in their last digits) counts as 0.
+    Returns
+    -------
+    The normalized values, and the MAD of each feature in the reference wells (NaN where none has a value).
     """
     values = np.where(np.isfinite(values), values, np.nan)
     reference = np.where(np.isfinite(reference), reference, np.nan)
     missing = np.isnan(reference).all(axis=0)
     reference[:, missing] = 0
     median = np.nanmedian(reference, axis=0)
-    mad = MAD_SCALE * np.nanmedian(np.abs(reference - median), axis=0)
-    rounding = 8 * np.finfo(float).eps * np.nanmax(np.abs(reference), axis=0)
-    return (values - median) / (mad + EPSILON), missing | (mad <= rounding)
+    mad = np.nanmedian(np.abs(reference - median), axis=0)
+    return (values - median) / (MAD_SCALE * mad + EPSILON), np.where(missing, np.nan, mad)
 
 
-def normalize(profiles: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A plate's normalized profiles, and the features dropped because their MAD is 0.
+def find_flat(names: list[str], mad: np.ndarray, reference: np.ndarray, minimum: int = 1) -> dict[str, str]:
+    """The features that cannot be normalized, with the reason.
 
-    Args:
-        profiles: annotated profiles of one plate.
-        reference: profiles of the reference wells (of the plate, or of its batch).
+    Parameters
+    ----------
+    names : the features.
+    mad : (features,) their MAD in the reference wells, not scaled.
+    reference : (reference wells, features).
+    minimum : the fewest reference wells that must have a value.
+
+    Returns
+    -------
+    Feature: reason. A MAD within rounding of 0 in double precision (means of equal values
+    differ in their last digits) counts as 0.
+    """
+    reference = np.where(np.isfinite(reference), reference, np.nan)
+    size = np.nanmax(np.abs(np.nan_to_num(reference)), axis=0)
+    number = np.isfinite(reference).sum(axis=0)
+    zero = np.isnan(mad) | (MAD_SCALE * mad <= 8 * np.finfo(float).eps * size)
+    rounding = get_rounding(reference)
+    found = {}
+    for position, name in enumerate(names):
+        if zero[position]:
+            found[name] = FLAT
+        elif number[position] < minimum:
+            found[name] = f"{FEW_VALUES} ({number[position]})"
+        elif mad[position] <= rounding[position]:
+            found[name] = f"{ROUNDING}: MAD {mad[position]:.1e}, rounding {rounding[position]:.1e}"
+    return found
+
+
+def normalize(
+    profiles: pd.DataFrame, reference: pd.DataFrame, limit: float | None = None, minimum: int = 1
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A plate's normalized profiles, and the features that are dropped with the reason.
+
+    Parameters
+    ----------
+    profiles : annotated profiles of one plate.
+    reference : profiles of the reference wells (of the plate, or of its batch).
+    limit : what a feature explodes beyond (`lib.spread.find_exploding`); None keeps such features.
+    minimum : the fewest reference wells that must have a value of a feature.
     """
     features = feature_columns(profiles)
-    values, constant = mad_robustize(profiles[features].to_numpy(float), reference[features].to_numpy(float))
-    dropped = [name for name, flat in zip(features, constant, strict=True) if flat]
-    kept = [name for name in features if name not in set(dropped)]
-    table = pd.DataFrame(values[:, ~constant], columns=kept, index=profiles.index)
-    return pd.concat([profiles.drop(columns=features), table], axis=1), dropped
+    of_reference = reference[features].to_numpy(float)
+    measured = profiles[features].to_numpy(float)
+    values, mad = mad_robustize(measured, of_reference)
+    dropped = find_flat(features, mad, of_reference, minimum)
+    kept = np.array([name not in dropped for name in features], dtype=bool)
+    names = [name for name in features if name not in dropped]
+    values = values[:, kept]
+    counted = np.isfinite(measured).any(axis=1) & ~find_incomplete_wells(measured)
+    exploding = describe_exploding(names, values[counted], limit)
+    table = pd.DataFrame(values, columns=names, index=profiles.index).drop(columns=list(exploding))
+    return pd.concat([profiles.drop(columns=features), table], axis=1), {**dropped, **exploding}
+
+
+def get_notable(dropped: Mapping[str, str]) -> dict[str, str]:
+    """The dropped features that a reader of a score should know of: all but those without any spread."""
+    return {name: why for name, why in dropped.items() if why.startswith((ROUNDING, "exploded"))}
 
 
 def main() -> None:
-    """Write the normalized profiles and the list of dropped features."""
+    """Write the normalized profiles, the dropped features and the incomplete wells."""
     params = snakemake.params
     profiles = read_profiles(snakemake.input.profiles)
     plate = profiles["Metadata_Plate"].iloc[0]
@@ -113,26 +180,36 @@ def main() -> None:
     )
     shared = set(population.columns)
     only_here = [name for name in feature_columns(profiles) if name not in shared]
-    normalized, dropped = normalize(profiles.drop(columns=only_here), population[chosen])
-    logging.info("%d reference wells; %d features with MAD 0", chosen.sum(), len(dropped))
+    profiles = profiles.drop(columns=only_here)
+    normalized, dropped = normalize(profiles, population[chosen], params.outlier_cutoff, params.minimum)
+    incomplete = get_incomplete_wells(profiles, profiles[feature_columns(profiles)].to_numpy(float))
+    logging.info("%d reference wells; %d features dropped", chosen.sum(), len(dropped))
+    for name, why in get_notable(dropped).items():
+        logging.warning("plate %s, %s: %s", plate, name, why)
+    for _, well, why in incomplete.itertuples(index=False):
+        logging.warning("plate %s, well %s %s", plate, well, why)
     if not feature_columns(normalized):
         raise InputError(
             f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells, so none can "
             "be normalized. Give it more of them (plate map, controls.negcon), or set normalize.to to [all]."
         )
     with whole(snakemake.output.dropped) as part:
-        reasons = dict.fromkeys(dropped, "MAD is 0 in the reference wells")
-        reasons |= dict.fromkeys(only_here, "not measured on every plate of the batch")
+        reasons = dropped | dict.fromkeys(only_here, "not measured on every plate of the batch")
         pd.DataFrame(reasons.items(), columns=["feature", "reason"]).to_csv(part, index=False)
+    with whole(snakemake.output.incomplete) as part:
+        incomplete.to_csv(part, index=False)
     made_by = provenance(
         {
             "method": "mad_robustize",
             "to": params.reference,
             "over": params.over,
             "reference_wells": int(chosen.sum()),
+            "outlier_cutoff": params.outlier_cutoff,
         },
         [snakemake.input.profiles, *snakemake.input.population],
     )
+    wells = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
+    made_by = with_left_out(made_by, snakemake.input.profiles, get_notable(dropped), wells)
     write_profiles(normalized, snakemake.output.profiles, made_by)
 
 

@@ -30,7 +30,7 @@ from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
 from lib.replicates import Wells, correlate, medians_between
-from lib.scores import BOUNDARY, write_score
+from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import Side, identities, mark_sides, read_sides, shared_genes, side
 
 CANDIDATES = 1_000_000  # pairs of different genes that a null is drawn from, at most
@@ -161,7 +161,7 @@ def percent_matching(
         "minimum_replicates": minimum_replicates,
         "positive_controls": positive_controls,
         "seed": seed,
-        "message": message(a, b, pairs, shapes, nulls, places, aware),
+        "message": add_notes(message(a, b, pairs, shapes, nulls, places, aware), scored.notes),
     }
     return row, table, null_table(nulls, aware)
 

@@ -43,7 +43,7 @@ from lib.nulls import (
     score,
 )
 from lib.replicates import Wells, correlate, medians_within, members, read_wells, split_wells
-from lib.scores import BOUNDARY, write_score
+from lib.scores import BOUNDARY, add_notes, write_score
 
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
@@ -158,7 +158,7 @@ def percent_replicating(
         "minimum_replicates": minimum_replicates,
         "positive_controls": positive_controls,
         "seed": seed,
-        "message": message(enough, nulls, aware, patterns, minimum_replicates),
+        "message": add_notes(message(enough, nulls, aware, patterns, minimum_replicates), scored.notes),
     }
     return row, table, null_table(nulls, aware)
 

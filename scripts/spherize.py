@@ -5,20 +5,37 @@ and positions do to every well weighs less in the similarity of profiles. The co
 by construction, whatever their position: they can no longer stand for wells without effect in a null.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
+from lib.files import whole
+from lib.gaps import get_incomplete_wells
 from lib.logs import logged
+from lib.provenance import with_left_out
 from lib.replicates import read_wells
 from lib.sphering import Sphering
 from lib.tables import provenance, write_profiles
 
 
-def main(profiles: str, sphering: str, output: str, options: Mapping[str, Any]) -> None:
-    """Sphere the profiles of a plate and write them."""
+def main(profiles: str, sphering: str, outputs: Mapping[str, str], options: Mapping[str, Any]) -> None:
+    """Sphere the profiles of a plate; write them, the features that are left out and the incomplete wells."""
     fitted = Sphering.read(sphering)
+    wells = read_wells([profiles], options["controls"])
+    incomplete = get_incomplete_wells(wells.metadata, wells.values)
+    for _, well, why in incomplete.itertuples(index=False):
+        logging.warning("well %s %s", well, why)
+    with whole(outputs["dropped"]) as part:
+        pd.DataFrame(fitted.left_out.items(), columns=["feature", "reason"]).to_csv(part, index=False)
+    with whole(outputs["incomplete"]) as part:
+        incomplete.to_csv(part, index=False)
     made_by = provenance({**options, "features_left_out": fitted.left_out}, [profiles, sphering])
-    write_profiles(fitted.of(read_wells([profiles], options["controls"])), output, made_by)
+    exploding = {name: why for name, why in fitted.left_out.items() if why.startswith("exploded")}
+    named = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
+    made_by = with_left_out(made_by, profiles, exploding, named)
+    write_profiles(fitted.of(wells), outputs["profiles"], made_by)
 
 
 if __name__ == "__main__":
@@ -26,6 +43,6 @@ if __name__ == "__main__":
         main(
             snakemake.input.profiles,
             snakemake.input.sphering,
-            snakemake.output.profiles,
+            {name: snakemake.output[name] for name in ("profiles", "dropped", "incomplete")},
             dict(snakemake.params.options),
         )

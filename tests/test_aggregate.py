@@ -97,7 +97,7 @@ def test_the_bytes_do_not_depend_on_the_threads(tmp_path):
             f"from lib.cells import use_threads; use_threads({threads})\n"
             "import aggregate, polars\n"
             f"assert polars.thread_pool_size() == {threads}\n"
-            "parameters = {'plate': 'P', 'operation': 'mean', 'exclude_features': []}\n"
+            "parameters = {'plate': 'P', 'operation': 'mean', 'exclude_features': [], 'unwanted': []}\n"
             f"aggregate.main({str(cells)!r}, {str(image)!r}, {str(out)!r}, parameters)\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True)

@@ -336,7 +336,7 @@ def test_excluded_sites_are_left_out_and_told(tmp_path):
         assert table["Metadata_Count_Cells"].tolist() == [2, 0]
         assert table.at["A01", "Cells_F"] == middle
         assert np.isnan(table.at["A02", "Cells_F"])
-    parameters = {"batch": "B", "plate": "P", "operation": "mean", "exclude_features": []}
+    parameters = {"batch": "B", "plate": "P", "operation": "mean", "exclude_features": [], "unwanted": []}
     aggregate.main(paths[0], paths[1], paths[3], parameters, paths[2])
     assert (
         b'"excluded_sites": ["A01 site 1", "A02 site 1"]' in pq.read_schema(paths[3]).metadata[b"platewise"]

@@ -1,6 +1,9 @@
-"""What the names of CellProfiler's features say."""
+"""What the names of CellProfiler's features say, and which features a config takes out."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from lib.errors import InputError, listed
 
 
 def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
@@ -8,3 +11,19 @@ def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
     parts = [name.split("_") for name in features]
     named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]
     return list(dict.fromkeys([*described, *named]))
+
+
+def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """The features that none of `patterns` names: full names, or shell patterns with * and ?.
+
+    Raises
+    ------
+    InputError
+        When the patterns leave no feature.
+    """
+    kept = [name for name in features if not any(fnmatchcase(name, pattern) for pattern in patterns)]
+    if features and not kept:
+        raise InputError(
+            f"exclude_features leaves none of the {len(features)} features: {listed(patterns)}. Name fewer."
+        )
+    return kept

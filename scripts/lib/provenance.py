@@ -46,6 +46,41 @@ def provenance(
     }
 
 
+def with_left_out(
+    made_by: Mapping[str, Any],
+    source: str | Path,
+    features: Mapping[str, str] | None = None,
+    wells: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """`made_by` with what was left out of the profiles for their values, for every later step to tell.
+
+    Parameters
+    ----------
+    made_by : the provenance of the profiles.
+    source : the profiles that they were made from, whose own record is carried on.
+    features, wells : what this step leaves out, with the reason.
+
+    Returns
+    -------
+    `made_by` itself where neither this step nor one before left anything out.
+    """
+    before = get_left_out(source)
+    found = {
+        "features": {**before.get("features", {}), **(features or {})},
+        "wells": {**before.get("wells", {}), **(wells or {})},
+    }
+    found = {kind: names for kind, names in found.items() if names}
+    return {**made_by, **({"left_out": found} if found else {})}
+
+
+def get_left_out(path: str | Path) -> dict[str, dict[str, str]]:
+    """What `with_left_out` wrote into a file of profiles (feature or well: reason)."""
+    if not str(path).endswith(".parquet"):
+        return {}
+    metadata = pq.read_schema(path).metadata or {}
+    return json.loads(metadata.get(PROVENANCE_KEY, b"{}")).get("left_out", {})
+
+
 def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
     """`provenance(...)` as key-value metadata of a Parquet schema."""
     return {PROVENANCE_KEY: json.dumps(made_by, sort_keys=True, default=str).encode()}

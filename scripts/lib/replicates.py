@@ -14,10 +14,18 @@ import pandas as pd
 
 from lib.controls import control_kinds
 from lib.errors import InputError, listed
+from lib.gaps import (
+    describe_filled,
+    describe_incomplete,
+    fill_gaps,
+    find_gappy_features,
+    find_incomplete_wells,
+)
 from lib.tables import feature_columns, read_profiles
+from lib.values import MissingValues
 
 NEGATIVE_CONTROL = "negcon"
-EMPTY = ("", "empty")
+MISSING = MissingValues()
 MOST_WELLS = 80_000  # correlated with each other: 51 GB
 GATHERED = 2_000_000  # correlations gathered at once: 16 MB, so that they stay in the cache
 
@@ -26,14 +34,15 @@ GATHERED = 2_000_000  # correlations gathered at once: 16 MB, so that they stay 
 class Wells:
     """Wells of several plates on their common features.
 
-    `metadata` has one row a well, `values` (wells, features) holds the profiles, `dropped` counts
-    what was left out on the way here.
+    `metadata` has one row per well, `values` (wells, features) holds the profiles, `dropped` counts
+    what was left out on the way here, `notes` says what a reader of a score should know of it.
     """
 
     metadata: pd.DataFrame
     values: np.ndarray
     features: list[str]
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.metadata)
@@ -112,8 +121,10 @@ def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
             f"The profiles have no column {listed(absent)} to group replicates by. Name one of "
             f"theirs ({known}), or annotate the plates."
         )
-    parts = metadata[columns].astype("str")
-    missing = parts.isna() | parts.apply(lambda part: part.str.strip().str.lower().isin(EMPTY))
+    # Words for nothing and spellings of numbers, over all plates together.
+    parts = metadata[columns].astype("str").fillna("")
+    parts = parts.apply(lambda part: MISSING.clean(part.tolist(), part.name), result_type="broadcast")
+    missing = parts == ""
     joined = parts[columns[0]].str.cat([parts[column] for column in columns[1:]], sep="|")
     return joined.mask(missing.any(axis=1))
 
@@ -130,34 +141,41 @@ def split_wells(
 ) -> tuple[Wells, Wells]:
     """The wells whose perturbations are scored, and the negative controls, on complete features.
 
-    Left out and counted in `dropped`: wells without a perturbation (empty, not annotated), wells
-    without any value, features that are missing or infinite in one of the scored wells, wells whose
-    features are all equal (they have no correlation), negative controls with a missing value. The
-    scored wells carry their perturbation in a column `perturbation`.
+    Left out and counted in `dropped`: wells without a perturbation (empty, not annotated), wells without any
+    value, incomplete wells and the features that other wells lack (the rule of `lib.gaps`), wells whose
+    features are all equal (they have no correlation). The scored wells carry their perturbation in a column
+    `perturbation`.
     """
     control = control_type(wells.metadata)
     negative = (control == NEGATIVE_CONTROL).to_numpy()
     perturbation = labels(wells.metadata, group)
-    finite = np.isfinite(wells.values)
-    blank = ~finite.any(axis=1)
-    scored = perturbation.notna().to_numpy() & ~negative & ~blank
+    blank = ~np.isfinite(wells.values).any(axis=1)
+    counted = (perturbation.notna().to_numpy() | negative) & ~blank
+    incomplete = counted.copy()
+    incomplete[counted] = find_incomplete_wells(wells.values[counted])
+    scored = perturbation.notna().to_numpy() & ~negative & ~blank & ~incomplete
     if not positive_controls:
         scored &= (control == "").to_numpy()
-    complete = finite[scored].all(axis=0)
-    features = [name for name, whole in zip(wells.features, complete, strict=True) if whole]
-    values = wells.values[:, complete]
+    controls = negative & ~blank & ~incomplete
+    used = scored | controls
+    gappy = find_gappy_features(wells.values[used])
+    features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
+    values = wells.values[:, ~gappy]
+    notes = [*describe_incomplete(wells.metadata, incomplete), *describe_filled(values[used])]
+    values[used] = fill_gaps(values[used])
     with np.errstate(invalid="ignore"):
         flat = (values == values[:, :1]).all(axis=1) & ~blank
-    controls = negative & np.isfinite(values).all(axis=1) & ~flat
     dropped = {
         **wells.dropped,
-        "features_missing": int((~complete).sum()),
+        "features_missing": int(gappy.sum()),
         "wells_without_perturbation": int((perturbation.isna().to_numpy() & ~negative).sum()),
         "wells_without_values": int(blank.sum()),
+        "wells_incomplete": int(incomplete.sum()),
         "wells_constant": int((flat & scored).sum()),
     }
-    kept = Wells(wells.metadata.assign(perturbation=perturbation), values, features, dropped)
-    return kept.where(scored & ~flat), kept.where(controls)
+    metadata = wells.metadata.assign(perturbation=perturbation)
+    kept = Wells(metadata, values, features, dropped, (*wells.notes, *notes))
+    return kept.where(scored & ~flat), kept.where(controls & ~flat)
 
 
 def standardise(values: np.ndarray) -> np.ndarray:

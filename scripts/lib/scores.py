@@ -1,11 +1,13 @@
 """The benchmark's score tables: their layout, and how a score is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from lib.errors import listed, number_of
+from lib.provenance import get_left_out
 from lib.tables import provenance, whole, write_profiles
 
 BOUNDARY = "feature_set"  # the last of the columns that say which condition a score belongs to
@@ -41,6 +43,27 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     return table.assign(**{name: written[name] for name in names})
 
 
+def add_notes(message: str, notes: Iterable[str]) -> str:
+    """A score's `message` with further sentences."""
+    return "; ".join(filter(None, [message, *notes]))
+
+
+def describe_left_out(profiles: Sequence[str]) -> list[str]:
+    """Sentences on the features that the steps before left out for their values, one per kind of reason."""
+    plates: dict[str, dict[str, None]] = {}
+    features: dict[str, dict[str, str]] = {}
+    for path in profiles:
+        for name, why in get_left_out(path).get("features", {}).items():
+            kind = why.split(":")[0]
+            plates.setdefault(kind, {})[Path(path).parent.name] = None
+            features.setdefault(kind, {}).setdefault(name, f"{name} ({why})")
+    return [
+        f"{number_of(len(named), 'feature')} left out on plate {listed(plates[kind], 5)}: "
+        f"{listed(named.values(), 3)}"
+        for kind, named in features.items()
+    ]
+
+
 def write_score(
     row: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
@@ -59,6 +82,7 @@ def write_score(
         options: how it was computed, for the tables' provenance.
         profiles: the files that it was computed from.
     """
+    row = {**row, "message": add_notes(row["message"], describe_left_out(profiles))}
     with whole(outputs["score"]) as part:
         pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
     about = {f"Metadata_{name}": value for name, value in head.items()}

@@ -13,7 +13,12 @@ import pandas as pd
 from pycytominer.cyto_utils.blocklist import Blocklist
 from pycytominer.operations import frequency_threshold, get_na_columns
 
+from lib.gaps import find_incomplete_wells
+from lib.spread import describe_exploding
 from lib.tables import feature_columns
+
+# pycytominer's name for the operation that drops features with extreme values.
+OUTLIERS = "drop_outliers"
 
 
 def pairwise_correlation(values: np.ndarray) -> np.ndarray:
@@ -71,19 +76,26 @@ def correlated_features(values: pd.DataFrame, threshold: float) -> dict[str, str
     return dropped
 
 
-def dropped_features(profiles: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def dropped_features(
+    profiles: pd.DataFrame, settings: Mapping[str, Any], limit: float | None = None
+) -> pd.DataFrame:
     """Every feature that an operation drops: a row for each operation that finds it.
 
-    Args:
-        profiles: normalized profiles of a plate or of a batch.
-        settings: the config's `feature_select`.
+    Parameters
+    ----------
+    profiles : normalized profiles of a plate or of a batch.
+    settings : the config's `feature_select`.
+    limit : the config's `normalize.outlier_cutoff`, for profiles that came normalized.
 
-    Returns:
-        Columns feature, operation, reason; in the order of the operations.
+    Returns
+    -------
+    Columns feature, operation, reason; in the order of the operations. Empty and incomplete
+    wells take part in nothing.
     """
     features = feature_columns(profiles)
     values = profiles[features]
     values = values[values.notna().any(axis=1)]
+    values = values[~find_incomplete_wells(values.to_numpy(float))]
     rows: list[tuple[str, str, str]] = []
     rare = frequency_threshold(
         values, features, freq_cut=settings["freq_cut"], unique_cut=settings["unique_cut"]
@@ -96,6 +108,8 @@ def dropped_features(profiles: pd.DataFrame, settings: Mapping[str, Any]) -> pd.
         )
         for name in rare
     ]
+    exploding = describe_exploding(features, values.to_numpy(float), limit)
+    rows += [(name, OUTLIERS, why) for name, why in exploding.items()]
     complete = values.loc[:, values.notna().any(axis=0)]
     correlated = correlated_features(complete, settings["correlation"])
     rows += [(name, "correlation_threshold", why) for name, why in correlated.items()]

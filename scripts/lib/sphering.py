@@ -20,7 +20,9 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.files import whole
+from lib.gaps import fill_gaps, find_gappy_features, find_incomplete_wells
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type
+from lib.spread import describe_exploding, get_rounding
 
 FEWEST = 3  # controls that a covariance can be estimated from at all
 
@@ -29,8 +31,9 @@ FEWEST = 3  # controls that a covariance can be estimated from at all
 class Sphering:
     """A whitening of `features`, fitted on `number` controls.
 
-    With X = U S V' the centred (ZCA-cor: standardised) controls, the transform is
-    V (S + epsilon)^-1 V' sqrt(number - 1); a direction that X does not span gets the smallest S that it does.
+    With X = U S V' the centred (ZCA-cor: standardised) controls, the transform is V (S + epsilon)^-1 V'
+    sqrt(number - 1), so that epsilon is added to singular values; a direction that X does not span gets the
+    smallest S that it does.
 
     Attributes:
         centre, scale: (features,), what a profile is centred and standardised by.
@@ -50,11 +53,14 @@ class Sphering:
     def of(self, wells: Wells) -> pd.DataFrame:
         """The sphered profiles of wells: their metadata, then `features`.
 
-        A well with a missing value in one of the features is sphered to missing values.
+        A gap is filled with the controls' mean for the others' sake, and stays a gap; an incomplete well is
+        sphered to missing values.
         """
         at = {name: position for position, name in enumerate(wells.features)}
         values = wells.values[:, [at[name] for name in self.features]]
-        sphered = self.whitened(np.where(np.isfinite(values), values, np.nan))
+        incomplete = find_incomplete_wells(wells.values) | ~np.isfinite(values).any(axis=1)
+        sphered = self.whitened(fill_gaps(values, self.centre))
+        sphered[~np.isfinite(values) | incomplete[:, None]] = np.nan
         profiles = pd.DataFrame(sphered, columns=self.features, index=wells.metadata.index)
         return pd.concat([wells.metadata, profiles], axis=1)
 
@@ -92,35 +98,58 @@ class Sphering:
         return cls(features=features, number=about["number"], left_out=about["left_out"], **arrays)
 
 
-def fitted(wells: Wells, method: str = "ZCA-cor", epsilon: float = 1e-6) -> Sphering:
+def fitted(
+    wells: Wells, method: str = "ZCA-cor", epsilon: float = 1e-6, outlier_cutoff: float | None = None
+) -> Sphering:
     """The sphering by the negative controls among `wells`.
 
-    A feature that is missing or infinite in a control, or constant in them, is left out.
+    Parameters
+    ----------
+    wells : the wells of all plates that are sphered together.
+    method : ZCA-cor or ZCA.
+    epsilon : added to the singular values of the controls.
+    outlier_cutoff : what a feature explodes beyond, in standard deviations of the controls.
 
-    Raises:
-        InputError: with fewer than three controls, no feature that varies, or features that depend on others.
+    Returns
+    -------
+    The sphering. Features that wells lack (the rule of `lib.gaps`), that do not vary in the
+    controls by more than rounding, or that explode are left out; empty and incomplete wells take no part.
+
+    Raises
+    ------
+    InputError
+        With fewer than three controls, no feature that varies, or features that depend on others.
     """
     negative = (control_type(wells.metadata) == NEGATIVE_CONTROL).to_numpy()
     plates = listed(wells.metadata["Metadata_Plate"].unique())
-    # a control without any value is an empty well: it says nothing about the features
-    control = negative & np.isfinite(wells.values).any(axis=1)
+    # a well without any value says nothing about the features
+    counted = np.isfinite(wells.values).any(axis=1) & ~find_incomplete_wells(wells.values)
+    control = negative & counted
     if control.sum() < FEWEST:
         raise InputError(
             f"The plates {plates} have {control.sum()} negative controls with values; sphering is "
             f"fitted on them and needs at least {FEWEST}. Mark them as `negcon` in "
             "Metadata_control_type (column control_type of the annotation)."
         )
-    reference = wells.values[control]
-    complete = np.isfinite(reference).all(axis=0)
-    varies = complete & (np.ptp(np.where(complete, reference, 0), axis=0) > 0)
+    gappy = find_gappy_features(wells.values[counted])
+    values = wells.values[counted]
+    reference = fill_gaps(wells.values[control])
+    unknown = np.isnan(reference).any(axis=0)
+    gappy |= unknown
+    reference = np.where(gappy, 0, reference)
+    spread = reference.std(axis=0)
+    varies = ~gappy & (np.ptp(reference, axis=0) > 0) & (spread > get_rounding(reference))
     names = np.array(wells.features)
     if not varies.any():
         raise InputError(
             f"No feature of the plates {plates} varies among their negative controls: nothing to sphere."
         )
-    left_out = dict.fromkeys(names[~complete], "missing in a negative control")
-    left_out |= dict.fromkeys(names[complete & ~varies], "constant in the negative controls")
-    sphering = of_controls(reference[:, varies], names[varies].tolist(), method, epsilon, left_out)
+    left_out = dict.fromkeys(names[gappy], "missing in a well")
+    left_out |= dict.fromkeys(names[~gappy & ~varies], "constant in the negative controls")
+    standard = (values[:, varies] - reference[:, varies].mean(axis=0)) / spread[varies]
+    left_out |= describe_exploding(names[varies].tolist(), standard, outlier_cutoff)
+    kept = np.array([name not in left_out for name in wells.features], dtype=bool)
+    sphering = of_controls(reference[:, kept], names[kept].tolist(), method, epsilon, left_out)
     rank, features = sphering.directions.shape
     if rank < min(sphering.number - 1, features):
         raise InputError(

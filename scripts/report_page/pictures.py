@@ -54,6 +54,11 @@ class Picture:
     width: int
     height: int
 
+    @property
+    def name(self) -> str:
+        """The file's name without its folder and suffix: `percent_replicating`."""
+        return Path(self.file).stem
+
 
 def link_to(file: str) -> str:
     """The address of a file of the results folder, seen from the page in `report/`."""

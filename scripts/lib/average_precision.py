@@ -1,0 +1,115 @@
+"""Average precision of wells that rank their positives among many negatives, without a list of all pairs.
+
+Average precision needs no ranking of everything: a positive that has k positives and n negatives above it
+adds k / (k + n) (itself counted among the k). So only the negatives above each positive are counted, block
+by block. The similarities of a block are computed in single precision, and those that come so near to a
+positive's that rounding might decide are computed again in double precision: the counts are those of double
+precision, at the speed and memory of single precision.
+"""
+
+import numpy as np
+
+BLOCK = 8_000_000  # similarities that are held at once
+TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
+COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
+
+
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """Scale each row to length 1, in double precision: the product of two rows is their cosine similarity."""
+    rows = np.asarray(values, dtype=float)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Count, for each query and threshold, the candidates whose similarity to the query is larger.
+
+    Parameters
+    ----------
+    queries
+        Profiles, (queries, features).
+    candidates
+        Profiles, (candidates, features).
+    thresholds
+        Cosine similarities, (queries, thresholds).
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts, (queries, thresholds). Similarities that differ by rounding only count as equal.
+    """
+    counts = np.zeros(thresholds.shape, dtype=np.int64)
+    if not thresholds.size or not len(candidates):
+        return counts
+    sort = thresholds.shape[1] > COUNTED
+    columns = as_columns(candidates, float if sort else np.float32)
+    step = max(1, BLOCK // len(candidates))
+    for start in range(0, len(queries), step):
+        rows = slice(start, start + step)
+        unit = unit_rows(queries[rows])
+        if sort:
+            counts[rows] = count_sorted(unit @ columns, thresholds[rows])
+        else:
+            counts[rows] = count_compared(unit, columns, candidates, thresholds[rows])
+    return counts
+
+
+def as_columns(values: np.ndarray, precision: type) -> np.ndarray:
+    """Profiles of length 1 as the columns of a matrix, made block by block: (features, profiles)."""
+    columns = np.empty((values.shape[1], len(values)), dtype=precision, order="F")
+    for start in range(0, len(values), 4096):
+        columns[:, start : start + 4096] = unit_rows(values[start : start + 4096]).T
+    return columns
+
+
+def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """The number of values above each threshold of the same row."""
+    similarity.sort(axis=1)
+    return np.array(
+        [
+            similarity.shape[1] - np.searchsorted(row, limits + TIE, side="right")
+            for row, limits in zip(similarity, thresholds, strict=True)
+        ]
+    )
+
+
+def count_compared(
+    unit: np.ndarray, columns: np.ndarray, candidates: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
+    """`count_above` for a block of queries of length 1; `columns` are the candidates in single precision."""
+    similarity = unit.astype(np.float32) @ columns
+    # more than the rounding of a sum of so many products in single precision, whatever its order
+    band = np.float32(2.0**-24 * (unit.shape[1] / 4 + 16))
+    counts = np.empty(thresholds.shape, dtype=np.int64)
+    for column, limits in enumerate(thresholds.T):
+        nearest = limits[:, None].astype(np.float32)
+        surely = np.count_nonzero(similarity > nearest + band, axis=1)
+        perhaps = np.count_nonzero(similarity > nearest - band, axis=1)
+        unsure = np.flatnonzero(perhaps > surely)
+        counts[:, column] = surely
+        if len(unsure):
+            part, at = similarity[unsure], nearest[unsure]
+            rows, near = np.nonzero((part > at - band) & (part <= at + band))
+            rows = unsure[rows]
+            exact = products(unit, rows, candidates, near)
+            above = exact > limits[rows] + TIE
+            counts[:, column] += np.bincount(rows[above], minlength=len(counts))
+    return counts
+
+
+def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The cosine similarity of each pair (row of `unit`, row of `candidates`), in double precision."""
+    found = np.empty(len(rows))
+    step = max(1, BLOCK // (4 * unit.shape[1]))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        found[part] = np.einsum("ij,ij->i", unit[rows[part]], unit_rows(candidates[others[part]]))
+    return found
+
+
+def precision_from_counts(above: np.ndarray) -> np.ndarray:
+    """Average precision from the number of negatives above each positive: (queries, positives) to (queries,).
+
+    Of equal similarities a positive ranks first, as in copairs.
+    """
+    rank = np.arange(1, above.shape[1] + 1)
+    return (rank / (rank + np.sort(above, axis=1))).mean(axis=1)

@@ -1,0 +1,111 @@
+"""Missing values: which wells and which features go, by one rule for every step.
+
+The rule, as normalization, feature selection, consensus, sphering and the scores follow it:
+
+1. A well that lacks more than a tenth of the features, and at least two, is *incomplete*. It stays in every
+   table, steers nothing (no median, no selection, no sphering) and is in no score. Features that more than
+   half of the wells lack do not count here: they are the features' fault.
+2. A feature that one of the other wells lacks is left out where complete profiles are needed (consensus,
+   sphering, scores). Where this would take more than a quarter of the features, only those go that more than
+   5 % of the wells lack, and a gap that remains takes the median of its feature.
+
+A well without any value (no cells) is not incomplete but empty, and is counted as such.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import listed, number_of
+
+MOST_OF_WELL = 0.1
+FEWEST_OF_WELL = 2
+MOST_FEATURES = 0.25
+MOST_OF_FEATURE = 0.05
+
+
+def find_incomplete_wells(values: np.ndarray) -> np.ndarray:
+    """Find the wells that lack too many features to count.
+
+    Parameters
+    ----------
+    values : (wells, features); a value that is not finite is missing.
+
+    Returns
+    -------
+    One boolean per well; False for a well without any value.
+    """
+    missing = ~np.isfinite(values)
+    measured = ~missing.all(axis=1)
+    if not measured.any():
+        return np.zeros(len(values), dtype=bool)
+    missing = missing[:, missing[measured].mean(axis=0) <= 0.5]
+    number = missing.sum(axis=1)
+    return measured & (number >= FEWEST_OF_WELL) & (number > MOST_OF_WELL * missing.shape[1])
+
+
+def find_gappy_features(values: np.ndarray) -> np.ndarray:
+    """Find the features that go because wells lack them.
+
+    Parameters
+    ----------
+    values : (wells, features) of the wells that count: neither empty nor incomplete.
+
+    Returns
+    -------
+    One boolean per feature. Gaps may remain in the others; `fill_gaps` fills them.
+    """
+    missing = ~np.isfinite(values)
+    gappy = missing.any(axis=0)
+    if gappy.sum() > MOST_FEATURES * values.shape[1]:
+        gappy = missing.mean(axis=0) > MOST_OF_FEATURE
+    return gappy
+
+
+def fill_gaps(values: np.ndarray, typical: np.ndarray | None = None) -> np.ndarray:
+    """`values` with each missing one replaced by `typical` (one per feature; by default the median)."""
+    missing = ~np.isfinite(values)
+    if not missing.any():
+        return values
+    if typical is None:
+        typical = np.nanmedian(np.where(missing, np.nan, values), axis=0)
+    return np.where(missing, typical, values)
+
+
+def get_missing_share(values: np.ndarray) -> np.ndarray:
+    """The share of the features that each well lacks, among those that at least half of the wells have."""
+    missing = ~np.isfinite(values)
+    measured = ~missing.all(axis=1)
+    counted = missing[measured].mean(axis=0) <= 0.5 if measured.any() else slice(None)
+    return missing[:, counted].mean(axis=1)
+
+
+def get_incomplete_wells(metadata: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
+    """The table of incomplete wells: plate, well, reason."""
+    incomplete = find_incomplete_wells(values)
+    share = get_missing_share(values)[incomplete]
+    return pd.DataFrame(
+        {
+            "Metadata_Plate": metadata.loc[incomplete, "Metadata_Plate"].to_numpy(),
+            "Metadata_Well": metadata.loc[incomplete, "Metadata_Well"].to_numpy(),
+            "reason": [
+                f"lacks {100 * part:.0f} % of the features: it steers nothing and is not scored"
+                for part in share
+            ],
+        },
+        dtype="str",
+    )
+
+
+def describe_incomplete(metadata: pd.DataFrame, incomplete: np.ndarray) -> list[str]:
+    """The sentence that names the incomplete wells; none where there is none."""
+    if not incomplete.any():
+        return []
+    named = metadata.loc[incomplete, "Metadata_Plate"] + " " + metadata.loc[incomplete, "Metadata_Well"]
+    wells = number_of(int(incomplete.sum()), "well")
+    return [f"{wells} left out, without more than a tenth of the features: {listed(named, 5)}"]
+
+
+def describe_filled(values: np.ndarray) -> list[str]:
+    """The sentence that counts the gaps that are filled in `values`; none where there is none."""
+    filled = int((~np.isfinite(values)).sum())
+    return [f"{number_of(filled, 'missing value')} replaced by the median of the feature"] if filled else []

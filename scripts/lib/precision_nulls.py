@@ -1,0 +1,338 @@
+"""How often average precision is as high by chance: exact where the possible outcomes can be counted.
+
+Matching: one query ranks n positives among N others. Without an effect each of the C(N, n) orders is as
+likely as any other.
+
+Replicability: each well of a perturbation is a query, and the queries are not independent: two replicates
+have one similarity to each other, which both of them rank, and all of them rank the same controls. The
+product of independent rankings (copairs' null) therefore makes noise significant: with two replicates and
+N controls, both rank first with a chance of 1 / (2N + 1), not 1 / (N + 1)^2. Two nulls respect that, and the
+p-value is the larger of theirs:
+
+* labels: without an effect the perturbation's wells are like controls. Sets of as many wells are taken from
+  the wells of the perturbation and the controls, on each plate as many as the perturbation has there, and
+  ranked in the same way. All sets where they are few, otherwise a sample. This is a permutation test: it
+  holds whatever the similarities are like.
+* rankings: without an effect all similarities, between replicates and to controls, come in any order. This
+  null depends on the numbers of replicates and controls alone, and says which p-values they allow at all.
+
+Ties count as at least as high. A sampled p-value is (1 + as high) / (1 + sampled).
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from math import comb, prod
+
+import numpy as np
+from scipy.special import betaln, gammaln
+
+from lib.average_precision import TIE, count_above, precision_from_counts, unit_rows
+
+ENUMERATED = 200_000  # orders of one ranking that are counted one by one; more are sampled
+EXACT_STATES = 1_000_000  # pairs of ranks of two replicates whose chances are computed
+LARGEST = 16  # of more replicates, as many are drawn for the test
+MOST_CONTROLS = 4_000  # all of which are compared with each other; of more, whole plates are drawn
+CHUNK = 2_000_000  # ranks gathered at once
+ROUNDING = 1e-9  # average precisions that differ by less are equal
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The distribution of a score without an effect: `values` ascending, `tail` the chance to reach each.
+
+    `sampled`: the number of outcomes that were drawn; 0 where all possible ones were counted.
+    """
+
+    values: np.ndarray
+    tail: np.ndarray
+    sampled: int
+
+    @classmethod
+    def of_outcomes(cls, values: np.ndarray, chances: np.ndarray | None = None) -> "Distribution":
+        """From all possible outcomes, which are equally likely unless `chances` are given."""
+        order = np.argsort(values)
+        weight = np.full(len(values), 1 / len(values)) if chances is None else chances[order]
+        return cls(values[order], np.cumsum(weight[::-1])[::-1], 0)
+
+    @classmethod
+    def of_sample(cls, values: np.ndarray) -> "Distribution":
+        """From outcomes that were drawn."""
+        number = len(values)
+        return cls(np.sort(values), np.arange(number, 0, -1) / number, number)
+
+    def p_value(self, score: float) -> float:
+        """The chance of a score at least as high."""
+        at = np.searchsorted(self.values, score - ROUNDING)
+        reached = self.tail[at] if at < len(self.tail) else 0.0
+        if self.sampled:
+            return float((1 + self.sampled * reached) / (1 + self.sampled))
+        return float(min(1.0, reached))
+
+    @property
+    def smallest(self) -> float:
+        """The smallest p-value that there can be: that of a perfect ranking."""
+        return self.p_value(1.0)
+
+
+@cache
+def one_ranking(positives: int, negatives: int, draws: int, seed: int) -> Distribution:
+    """The distribution of the average precision of one query in random order."""
+    total = positives + negatives
+    if positives == 1:
+        return Distribution.of_outcomes(1 / np.arange(1, total + 1))
+    number = comb(total, positives)
+    if number <= ENUMERATED:
+        flat = (rank for chosen in combinations(range(total), positives) for rank in chosen)
+        ranks = np.fromiter(flat, dtype=np.int64, count=number * positives).reshape(number, positives)
+    else:
+        rng = np.random.default_rng([seed, 5, positives, negatives])
+        ranks = np.sort(choose(total, positives, draws, rng), axis=1)
+    precision = precision_from_counts(ranks - np.arange(positives))
+    return Distribution.of_outcomes(precision) if number <= ENUMERATED else Distribution.of_sample(precision)
+
+
+@cache
+def replicate_rankings(replicates: int, controls: int, draws: int, seed: int) -> Distribution:
+    """The distribution of the mean average precision when all similarities come in random order.
+
+    For two replicates exact: with a similarity at the quantile u, the numbers of controls above it are two
+    independent binomials of chance 1 - u, which is integrated over u.
+    """
+    if replicates == 2 and (controls + 1) ** 2 <= EXACT_STATES:
+        k = np.arange(controls + 1)
+        orders = gammaln(controls + 1) - gammaln(k + 1) - gammaln(controls - k + 1)
+        above = k[:, None] + k[None, :]
+        chances = np.exp(orders[:, None] + orders[None, :] + betaln(2 * controls - above + 1, above + 1))
+        scores = (1 / (1 + k[:, None]) + 1 / (1 + k[None, :])) / 2
+        return Distribution.of_outcomes(scores.ravel(), chances.ravel())
+    rng = np.random.default_rng([seed, 6, replicates, controls])
+    first, second = np.triu_indices(replicates, 1)
+    similarity = np.empty((draws, replicates, replicates))
+    similarity[:, first, second] = similarity[:, second, first] = rng.random((draws, len(first)))
+    similarity[:, np.arange(replicates), np.arange(replicates)] = -1
+    ranked = -np.sort(-similarity, axis=2)[:, :, :-1]
+    above = np.zeros(ranked.shape, dtype=np.int64)
+    left, beyond = np.full(ranked.shape[:2], controls), np.ones(ranked.shape[:2])
+    for column in range(replicates - 1):
+        # of the controls that are not above the last positive, those that are above this one
+        share = np.clip(1 - ranked[:, :, column] / beyond, 0, 1)
+        between = rng.binomial(left, share)
+        above[:, :, column] = controls - left + between
+        left, beyond = left - between, ranked[:, :, column]
+    precision = precision_from_counts(above.reshape(-1, replicates - 1))
+    return Distribution.of_sample(precision.reshape(draws, replicates).mean(axis=1))
+
+
+def choose(number: int, size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `draws` times `size` different numbers below `number`: (draws, size)."""
+    if size * size > number:
+        step = max(1, CHUNK // number)
+        parts = [
+            np.argpartition(rng.random((min(step, draws - start), number)), size - 1, axis=1)[:, :size]
+            for start in range(0, draws, step)
+        ]
+        return np.vstack(parts)
+    chosen = rng.integers(number, size=(draws, size))
+    again = np.arange(draws)
+    while len(again):
+        again = again[(np.diff(np.sort(chosen[again], axis=1), axis=1) == 0).any(axis=1)]
+        chosen[again] = rng.integers(number, size=(len(again), size))
+    return chosen
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The controls that replicates are compared with, and how they rank each other.
+
+    `rows` (controls, features) are of length 1, `similarity` (controls, controls) is their product, `above`
+    counts for each of its values the controls that are more similar to the row's control. `stand_for`: all
+    controls, where these are too many to be compared with each other; None if these are all.
+    """
+
+    rows: np.ndarray
+    plates: np.ndarray
+    similarity: np.ndarray
+    above: np.ndarray
+    stand_for: np.ndarray | None
+
+    @classmethod
+    def of(cls, values: np.ndarray, plates: np.ndarray, seed: int) -> "Controls":
+        """Compare the controls with each other; of more than 4,000, those of plates drawn at random."""
+        every = len(values) <= MOST_CONTROLS
+        chosen = np.arange(len(values))
+        if not every:
+            names, codes = np.unique(plates, return_inverse=True)
+            order = np.random.default_rng([seed, 7]).permutation(len(names))
+            ends = np.cumsum(np.bincount(codes)[order])
+            number = max(1, int(np.searchsorted(ends, MOST_CONTROLS, side="right")))
+            chosen = np.flatnonzero(np.isin(codes, order[:number]))[:MOST_CONTROLS]
+        rows = unit_rows(values[chosen])
+        similarity = rows @ rows.T
+        above = count_above(rows, values, similarity)
+        # each control is most similar to itself, and no candidate of its own
+        above -= similarity < 1 - TIE
+        np.fill_diagonal(similarity, -np.inf)
+        return cls(rows, plates[chosen], similarity, above.astype(np.int32), None if every else values)
+
+
+class LabelTest:
+    """The null of labels for the perturbations of one condition; see the head of this module."""
+
+    def __init__(self, controls: Controls, draws: int, seed: int) -> None:
+        self.controls, self.draws, self.seed = controls, draws, seed
+        self.sets: dict[Hashable, tuple[np.ndarray, int]] = {}
+        self.of_controls: dict[tuple[int, ...], Distribution | None] = {}
+
+    def null(self, rows: np.ndarray, plates: np.ndarray) -> tuple[Distribution | None, float]:
+        """The distribution for a perturbation (None if none can be drawn), and the perturbation's own score.
+
+        Parameters
+        ----------
+        rows
+            Profiles of the replicates, of length 1, (replicates, features).
+        plates
+            The plate of each replicate.
+        """
+        names, counts = np.unique(plates, return_counts=True)
+        if self.controls.stand_for is not None:
+            pattern = tuple(sorted(counts.tolist(), reverse=True))
+            if pattern not in self.of_controls:
+                self.of_controls[pattern] = self.from_controls(pattern)
+            within = (rows @ rows.T)[~np.eye(len(rows), dtype=bool)].reshape(len(rows), -1)
+            precision = precision_from_counts(count_above(rows, self.controls.stand_for, within))
+            return self.of_controls[pattern], float(precision.mean())
+        own = [np.flatnonzero(plates == name) for name in names]
+        others = [np.flatnonzero(self.controls.plates == name) for name in names]
+        if not all(len(part) for part in others):
+            own, others = [np.arange(len(plates))], [np.arange(len(self.controls.rows))]
+        used = np.sort(np.concatenate(others))
+        above = self.ranks(rows, used)
+        place = len(rows) + np.searchsorted(used, np.arange(len(self.controls.rows)))
+        strata = [np.concatenate([a, place[b]]) for a, b in zip(own, others, strict=True)]
+        sets, number = self.subsets(tuple((len(s), len(o)) for s, o in zip(strata, own, strict=True)))
+        starts = np.cumsum([0, *(len(part) for part in strata)])[:-1]
+        columns = [len(part) for part in own]
+        offset = np.repeat(starts, columns)
+        chosen = np.concatenate(strata)[sets + offset]
+        found = scores_of(above, chosen)
+        score = scores_of(above, np.arange(len(rows))[None])[0]
+        return (Distribution.of_sample if number else Distribution.of_outcomes)(found), score
+
+    def ranks(self, rows: np.ndarray, used: np.ndarray) -> np.ndarray:
+        """For each pair of wells, how many wells are more similar to the first than the second is.
+
+        The pairs are those of the perturbation's wells and the controls `used`; counted are all controls and
+        the perturbation's wells.
+        """
+        within, across = rows @ rows.T, rows @ self.controls.rows.T
+        size = len(rows)
+        np.fill_diagonal(within, -np.inf)
+        limits = np.hstack([within, across[:, used]])
+        above = np.empty((size + len(used), size + len(used)), dtype=np.int32)
+        for row in range(size):
+            every = np.sort(np.concatenate([within[row], across[row]]))
+            above[row] = len(every) - np.searchsorted(every, limits[row] + TIE, side="right")
+        own = across[:, used].T
+        above[size:, size:] = self.controls.above[np.ix_(used, used)]
+        thresholds = self.controls.similarity[np.ix_(used, used)] + TIE
+        for column in range(size):
+            above[size:, size:] += own[:, column, None] > thresholds
+        for column in range(size):
+            limit = own[:, column, None] + TIE
+            above[size:, column] = (self.controls.similarity[used] > limit).sum(axis=1)
+            above[size:, column] += (own > limit).sum(axis=1)
+        return above
+
+    def subsets(self, strata: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, int]:
+        """Sets with so many (second number) of each stratum's wells (first number), and how many were drawn.
+
+        0 drawn: these are all.
+        """
+        if strata not in self.sets:
+            number = prod(comb(total, size) for total, size in strata)
+            if number <= self.draws:
+                parts = [np.array(list(combinations(range(total), size))) for total, size in strata]
+                grid = np.meshgrid(*(np.arange(len(part)) for part in parts), indexing="ij")
+                chosen = [part[index.ravel()] for part, index in zip(parts, grid, strict=True)]
+                self.sets[strata] = np.hstack(chosen), 0
+            else:
+                rng = np.random.default_rng([self.seed, 8, *np.ravel(strata).tolist()])
+                chosen = [choose(total, size, self.draws, rng) for total, size in strata]
+                self.sets[strata] = np.hstack(chosen), self.draws
+        return self.sets[strata]
+
+    def from_controls(self, pattern: tuple[int, ...]) -> Distribution | None:
+        """The distribution for sets of controls, so many of them on each plate; None if none can be drawn."""
+        rng = np.random.default_rng([self.seed, 9, *pattern])
+        _, codes, sizes = np.unique(self.controls.plates, return_inverse=True, return_counts=True)
+        order, starts = np.argsort(codes, kind="stable"), np.cumsum(sizes) - sizes
+        fitting = np.flatnonzero(sizes >= max(pattern))
+        if len(fitting) < len(pattern):
+            return None
+        plates = fitting[choose(len(fitting), len(pattern), self.draws, rng)]
+        parts = []
+        for column, count in enumerate(pattern):
+            # the same share of each plate's wells, whatever their number
+            picks = choose(int(sizes[fitting].min()), count, self.draws, rng)
+            shift = rng.integers(sizes[plates[:, column]])
+            parts.append(
+                order[
+                    starts[plates[:, column], None]
+                    + (picks + shift[:, None]) % sizes[plates[:, column], None]
+                ]
+            )
+        return Distribution.of_sample(scores_of(self.controls.above, np.hstack(parts)))
+
+
+def scores_of(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """The mean average precision of each set of wells (sets, m) from the ranks `above` (wells, wells)."""
+    size = sets.shape[1]
+    rank = np.arange(1, size)
+    scores = np.empty(len(sets))
+    step = max(1, CHUNK // size**2)
+    for start in range(0, len(sets), step):
+        part = sets[start : start + step]
+        ranks = above[part[:, :, None], part[:, None, :]].astype(float)
+        ranks[:, np.arange(size), np.arange(size)] = np.inf
+        ranks = np.sort(ranks, axis=2)[:, :, :-1]
+        scores[start : start + step] = (rank / (1 + ranks)).mean(axis=(1, 2))
+    return scores
+
+
+def replicate_p_value(
+    rows: np.ndarray, plates: Sequence[str], test: LabelTest, number_of_controls: int
+) -> tuple[float, float, int]:
+    """The p-value of a perturbation's mean average precision.
+
+    Parameters
+    ----------
+    rows
+        Profiles of its replicates, of length 1, (replicates, features).
+    plates
+        The plate of each replicate.
+    test
+        The test by labels of its condition.
+    number_of_controls
+        The controls that each replicate ranks.
+
+    Returns
+    -------
+    tuple[float, float, int]
+        The p-value, the smallest that there can be, and the number of sets that were drawn (0: all sets
+        were ranked). Of more than 16 replicates, 16 drawn at random are tested.
+    """
+    plates = np.asarray(plates)
+    if len(rows) > LARGEST:
+        rng = np.random.default_rng([test.seed, 10, len(rows)])
+        chosen = rng.permutation(len(rows))[:LARGEST]
+        rows, plates = rows[chosen], plates[chosen]
+    null, score = test.null(rows, plates)
+    by_order = replicate_rankings(len(rows), number_of_controls, test.draws, test.seed)
+    if null is None:
+        return by_order.p_value(score), by_order.smallest, by_order.sampled
+    p = max(null.p_value(score), by_order.p_value(score))
+    # of equally likely sets at least the perturbation's own reaches its score
+    least = 1 / (1 + null.sampled) if null.sampled else 1 / len(null.values)
+    return p, max(least, by_order.smallest), null.sampled

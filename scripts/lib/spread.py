@@ -1,0 +1,95 @@
+"""When a spread is only rounding, and when a feature explodes.
+
+A feature that is the same in all reference wells but for rounding has a tiny spread, and dividing by it makes
+values of millions, which then are all that a correlation of profiles sees.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+# CellProfiler computes from images in single precision; a mean over cells or sites of such values can be some
+# units in the last place off.
+SINGLE = 8 * 2.0**-23
+DOUBLE = 8 * 2.0**-52
+MOST_DECIMALS = 7
+# A feature explodes when it is beyond the limit in more than this share of the wells, and in at least two: a
+# single strange well does not take a feature from its plate.
+EXPLODING_SHARE = 0.01
+EXPLODING_WELLS = 2
+
+
+def get_rounding(reference: np.ndarray) -> np.ndarray:
+    """The largest median absolute deviation that rounding alone explains.
+
+    Half a unit of the last decimal that all values of a feature share (as in a text file), half a unit of
+    half precision where all values are such numbers, and eight units of single precision in any case. Whole
+    numbers are counts, and are not rounded.
+
+    Parameters
+    ----------
+    reference : (wells, features), NaN where missing.
+
+    Returns
+    -------
+    One bound per feature, in the feature's units.
+    """
+    known = np.where(np.isfinite(reference), reference, 0.0)
+    size = np.abs(known)
+    present = np.where(np.isfinite(reference), size, np.nan)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")
+        typical = np.nan_to_num(np.nanmedian(present, axis=0))
+    bound = np.maximum(SINGLE * typical, DOUBLE * size.max(axis=0, initial=0))
+    whole = (known == np.rint(known)).all(axis=0)
+    unit = get_decimal_unit(known)
+    with np.errstate(over="ignore"):
+        half = known.astype(np.float16)
+    is_half = (half == known).all(axis=0)
+    of_half = np.spacing(typical.astype(np.float16)).astype(float)
+    unit = np.maximum(unit, np.where(is_half & np.isfinite(of_half), of_half, 0))
+    # a little more, since a difference of two decimals is off by its representation in binary
+    return np.where(whole, bound, np.maximum(bound, 0.501 * unit))
+
+
+def get_decimal_unit(values: np.ndarray) -> np.ndarray:
+    """The unit of the last decimal that all values of a feature share, 0 where they have too many."""
+    unit = np.zeros(values.shape[1])
+    for decimals in range(MOST_DECIMALS, 0, -1):
+        scaled = values * 10.0**decimals
+        # a number with a few decimals is off by its representation in binary
+        exact = np.abs(scaled - np.rint(scaled)) <= 4 * 2.0**-52 * np.abs(scaled)
+        unit[exact.all(axis=0)] = 10.0**-decimals
+    return unit
+
+
+def find_exploding(values: np.ndarray, limit: float | None) -> np.ndarray:
+    """Find the features that are beyond `limit` in more than 1 % of the wells and in at least two.
+
+    Parameters
+    ----------
+    values : (wells, features), in units of the reference wells' spread.
+    limit : None finds nothing.
+
+    Returns
+    -------
+    One boolean per feature.
+    """
+    if limit is None or not len(values):
+        return np.zeros(values.shape[1], dtype=bool)
+    beyond = (np.abs(np.nan_to_num(values)) > limit).sum(axis=0)
+    return (beyond >= EXPLODING_WELLS) & (beyond > EXPLODING_SHARE * len(values))
+
+
+def describe_exploding(names: Sequence[str], values: np.ndarray, limit: float | None) -> dict[str, str]:
+    """The exploding features, each with the number of wells beyond the limit and its largest value."""
+    found = {}
+    for position in np.flatnonzero(find_exploding(values, limit)):
+        column = np.nan_to_num(values[:, position])
+        beyond = int((np.abs(column) > limit).sum())
+        largest = column[np.abs(column).argmax()]
+        found[names[position]] = (
+            f"exploded: beyond {limit:,g} in {beyond} of {len(column)} wells, to {largest:,.0f}"
+        )
+    return found

@@ -1,0 +1,181 @@
+"""Values that would make a wrong score: gaps, spreads that are rounding, features that explode."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cases.case import case
+from consensus import consensus
+from lib.errors import InputError
+from lib.feature_names import keep_wanted
+from lib.provenance import with_left_out
+from lib.replicates import join_plates
+from lib.scores import read_scores
+from lib.selection import OUTLIERS, dropped_features
+from lib.sphering import fitted
+from lib.tables import feature_columns, write_profiles
+from normalize import get_notable, normalize
+from percent_replicating import main as score
+from simulated_profiles import plates
+
+pytestmark = pytest.mark.unit
+SELECTION = {"freq_cut": 0.05, "unique_cut": 0.1, "correlation": 0.9, "na_cutoff": 0.05, "blocklist": True}
+LIMIT = 1000
+
+
+def experiment() -> dict[str, pd.DataFrame]:
+    """Two plates of 40 perturbations and 24 controls."""
+    return plates(40, 2, effect=0.6, controls=24, features=42)
+
+
+def scored(raw: dict[str, pd.DataFrame], folder: Path) -> pd.Series:
+    """The row of Percent Replicating after normalization to the controls and selection on each plate."""
+    files = []
+    for name, profiles in raw.items():
+        controls = profiles[profiles["Metadata_control_type"] == "negcon"]
+        normalized, dropped = normalize(profiles, controls, LIMIT, 3)
+        selected = dropped_features(normalized, SELECTION, LIMIT)
+        made_by = with_left_out({}, "", get_notable(dropped))
+        files.append(str(folder / Path(name).stem / name))
+        write_profiles(normalized.drop(columns=set(selected["feature"])), files[-1], made_by)
+    outputs = {name: str(folder / f"{name}.csv") for name in ("score", "perturbations", "null")}
+    score(files, {"cell_line": "U2OS"}, "normalized", outputs, {"draws": 500, "repeats": 3})
+    return read_scores(outputs["score"]).iloc[0]
+
+
+@case(
+    "scores",
+    kind="a well that lacks most features",
+    comes_from="CytoTable, pycytominer: a single cell that could not be measured is the mean of its well",
+    says="1 well left out, without more than a tenth of the features: Pplate0 W00003",
+    happens="the well stays in every table and is in no score; the features stay",
+)
+def test_one_poor_well_takes_no_feature_from_its_condition(tmp_path):
+    sound = scored(experiment(), tmp_path / "sound")
+    raw = experiment()
+    first = raw["Pplate0.parquet"]
+    first.loc[3, feature_columns(first)[4:]] = np.nan
+    poor = scored(raw, tmp_path / "poor")
+    assert (poor["features"], poor["wells"]) == (sound["features"], sound["wells"] - 1)
+    assert poor["wells_incomplete"] == 1
+    assert abs(poor["percent_replicating"] - sound["percent_replicating"]) <= 5
+    assert sound["message"] is np.nan or "left out" not in str(sound["message"])
+    return poor["message"]
+
+
+@case(
+    "scores",
+    kind="a missing value in every feature, each in another well",
+    comes_from="own trial: 23 of 30 features were gone",
+    says="... missing values replaced by the median of the feature",
+    happens="the features stay, and a gap takes the median of its feature",
+)
+def test_gaps_everywhere_take_no_feature(tmp_path):
+    sound = scored(experiment(), tmp_path / "sound")
+    raw = experiment()
+    first = raw["Pplate0.parquet"]
+    for number, name in enumerate(feature_columns(first)):
+        first.loc[number, name] = np.nan
+    row = scored(raw, tmp_path / "gaps")
+    assert (row["features"], row["wells"]) == (sound["features"], sound["wells"])
+    assert abs(row["percent_replicating"] - sound["percent_replicating"]) <= 5
+    return row["message"]
+
+
+@case(
+    "scores",
+    kind="a feature that cannot be measured under one compound, in sphered profiles and in consensus",
+    comes_from="lincs-cell-painting: the compound lost all its wells",
+    happens="the feature is left out (`..._spherized_dropped.csv` names it), no well is lost",
+)
+def test_a_gap_under_one_compound_loses_no_well():
+    raw = experiment()
+    for profiles in raw.values():
+        profiles.loc[profiles["Metadata_broad_sample"] == "P0003", "Cells_F7"] = np.nan
+    wells = join_plates(raw)
+    fit = fitted(wells)
+    assert fit.left_out == {"Cells_F7": "missing in a well"}
+    assert fit.of(wells)[fit.features].notna().all(axis=None)
+    table = consensus(wells)
+    assert "Cells_F7" not in table
+    assert "P0003" in set(table["Metadata_perturbation"])
+
+
+@case(
+    "scores",
+    kind="a feature whose spread in the controls is the rounding of single precision",
+    comes_from="lincs-cell-painting, pycytominer: Manders coefficients that are 1 in every control",
+    says="1 feature left out on plate Pplate0, Pplate1: Cells_Flat (the spread in the reference wells is "
+    "rounding: MAD ..., rounding ...)",
+    happens="the feature is dropped, `..._dropped.csv` names it, and the message of each score tells it",
+)
+def test_a_spread_that_is_rounding(tmp_path):
+    without = scored(experiment(), tmp_path / "without")
+    raw = experiment()
+    for seed, profiles in enumerate(raw.values()):
+        rng = np.random.default_rng(seed)
+        value = 1 + rng.integers(-2, 3, len(profiles)) * 2.0**-24
+        low = (rng.random(len(profiles)) < 0.3) & (profiles["Metadata_control_type"] != "negcon")
+        profiles["Cells_Flat"] = value - 0.01 * low
+    row = scored(raw, tmp_path / "with")
+    assert row["percent_replicating"] == without["percent_replicating"]
+    assert row["features"] == without["features"]
+    return row["message"]
+
+
+@case(
+    "scores",
+    kind="a feature that explodes",
+    comes_from="published CRISPR plates: Costes features up to 10,789 were all that the correlations saw",
+    says="1 feature left out on plate Pplate0, Pplate1: Cells_Wild (exploded: beyond 1,000 in ... of 64 "
+    "wells, to ...)",
+    happens="the feature is dropped (normalize.outlier_cutoff) and told in the message of each score",
+)
+def test_a_feature_that_explodes(tmp_path):
+    without = scored(experiment(), tmp_path / "without")
+    raw = experiment()
+    for seed, profiles in enumerate(raw.values()):
+        rng = np.random.default_rng(seed)
+        wild = (rng.random(len(profiles)) < 0.3) & (profiles["Metadata_control_type"] != "negcon")
+        profiles["Cells_Wild"] = rng.normal(size=len(profiles)) + wild * 8000
+    row = scored(raw, tmp_path / "with")
+    assert row["percent_replicating"] == without["percent_replicating"]
+    return row["message"]
+
+
+def test_published_profiles_with_a_feature_that_explodes_lose_it_at_selection():
+    profiles = next(iter(experiment().values()))
+    profiles.loc[:3, "Cells_F0"] = -50_000.0
+    dropped = dropped_features(profiles, SELECTION, LIMIT)
+    assert dropped.set_index("feature").loc["Cells_F0", "operation"] == OUTLIERS
+    assert OUTLIERS not in set(dropped_features(profiles, SELECTION, None)["operation"])
+
+
+def test_what_is_left_out_travels_with_the_profiles(tmp_path):
+    write_profiles(pd.DataFrame({"Metadata_Well": ["A01"]}), tmp_path / "a.parquet", {"left_out": {}})
+    assert with_left_out({"x": 1}, tmp_path / "a.parquet") == {"x": 1}
+    made_by = with_left_out({}, tmp_path / "a.parquet", {"F": "exploded"}, {"A01": "lacks"})
+    write_profiles(pd.DataFrame({"Metadata_Well": ["A01"]}), tmp_path / "b.parquet", made_by)
+    assert with_left_out({}, tmp_path / "b.parquet", {"G": "rounding"})["left_out"] == {
+        "features": {"F": "exploded", "G": "rounding"},
+        "wells": {"A01": "lacks"},
+    }
+
+
+@case(
+    "profiles",
+    kind="features that nobody wants (`Image_*`, Costes)",
+    comes_from="own trial: no key took them out of published profiles",
+    says="exclude_features leaves none of the 2 features: ... Name fewer.",
+    happens="`exclude_features` takes them out at every level, by name or pattern",
+)
+def test_features_are_taken_out_by_name_or_pattern():
+    names = ["Image_Granularity_1_DNA", "Cells_Correlation_Costes_DNA_ER", "Cells_AreaShape_Area"]
+    assert keep_wanted(names, []) == names
+    assert keep_wanted(names, ["Image_*", "*_Costes_*"]) == names[2:]
+    assert keep_wanted(names, ["Cells_AreaShape_Area", "cells_*"]) == names[:2]
+    with pytest.raises(InputError) as error:
+        keep_wanted(names[:2], ["*"])
+    return str(error.value)

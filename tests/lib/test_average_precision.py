@@ -1,0 +1,56 @@
+"""Average precision from counts: by hand, against a ranking of everything, with ties, at every block size."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib import average_precision
+from lib.average_precision import count_above, precision_from_counts, unit_rows
+
+pytestmark = pytest.mark.unit
+
+
+def test_precision_by_hand():
+    # negatives above the positives 0 and 1: ranks 1 and 3, so (1/1 + 2/3) / 2; the order of positives is free
+    np.testing.assert_allclose(
+        precision_from_counts(np.array([[0, 1], [1, 0], [2, 2]])), [5 / 6, 5 / 6, 5 / 12]
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    queries=st.integers(1, 9),
+    candidates=st.integers(1, 40),
+    features=st.integers(2, 60),
+    thresholds=st.integers(1, 40),
+    block=st.sampled_from([1, 50, 8_000_000]),
+    seed=st.integers(0, 10_000),
+)
+def test_counts_are_those_of_double_precision(queries, candidates, features, thresholds, block, seed):
+    rng = np.random.default_rng(seed)
+    q, c = rng.normal(size=(queries, features)), rng.normal(size=(candidates, features)).astype(np.float32)
+    similarity = unit_rows(q) @ unit_rows(c).T
+    # thresholds in the gaps between similarities, hardly above and below them
+    near = similarity[:, rng.integers(candidates, size=thresholds)]
+    limits = near + rng.choice([-1e-9, 1e-9], near.shape)
+    expected = (similarity[:, None, :] > limits[:, :, None]).sum(axis=2)
+    whole, average_precision.BLOCK = average_precision.BLOCK, block
+    try:
+        assert (count_above(q, c, limits) == expected).all()
+    finally:
+        average_precision.BLOCK = whole
+
+
+@pytest.mark.parametrize("thresholds", [1, 50])
+def test_a_tie_is_not_above(thresholds):
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(1, 300))
+    candidates = np.vstack([one * 3, one, -one, rng.normal(size=(20, 300))])
+    # the query's own copy, and a positive that is as similar: rounding does not put the copies above it
+    assert (count_above(one, candidates, np.ones((1, thresholds))) == 0).all()
+    assert (count_above(one, candidates, np.full((1, thresholds), 0.9)) == 2).all()
+
+
+def test_without_candidates_nothing_is_above():
+    assert count_above(np.ones((2, 3)), np.empty((0, 3)), np.zeros((2, 4))).tolist() == [[0] * 4] * 2

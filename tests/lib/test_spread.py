@@ -1,0 +1,71 @@
+"""Spreads that are rounding, and features that explode, by hand."""
+
+import numpy as np
+import pytest
+
+from lib.spread import describe_exploding, find_exploding, get_rounding
+
+pytestmark = pytest.mark.unit
+RNG = np.random.default_rng(3)
+
+
+def mad(values: np.ndarray) -> np.ndarray:
+    return np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 250.0])
+def test_single_precision_noise_is_rounding(scale):
+    noise = scale * (1 + RNG.integers(-2, 3, (24, 1)) * 2.0**-24)
+    assert mad(noise) > 0
+    assert mad(noise) <= get_rounding(noise)
+
+
+def test_means_over_cells_of_single_precision_noise_are_rounding():
+    cells = np.where(RNG.random((24, 50, 1)) < 0.5, 1.0, 0.99999994)
+    assert 0 < mad(cells.mean(axis=1)) <= get_rounding(cells.mean(axis=1))
+
+
+@pytest.mark.parametrize("spread", [1e-5, 1e-3, 1.0])
+def test_a_real_spread_is_none(spread):
+    values = 1 + spread * RNG.normal(size=(24, 1))
+    assert mad(values) > get_rounding(values)
+
+
+def test_half_a_unit_of_the_last_decimal():
+    values = np.array([[0.71], [0.72], [0.71], [0.72]])
+    assert get_rounding(values) == pytest.approx(0.005, rel=0.01)
+    assert mad(values) <= get_rounding(values)
+    more = np.array([[0.71], [0.73], [0.75], [0.78]])
+    assert mad(more) > get_rounding(more)
+
+
+def test_counts_are_not_rounded():
+    counts = np.array([[4.0], [5.0], [4.0], [5.0], [6.0], [5.0]])
+    assert get_rounding(counts) < 1e-4
+
+
+def test_half_precision():
+    values = np.array([[0.1], [0.2], [0.3], [0.1]]).astype(np.float16).astype(float)
+    assert get_rounding(values) == pytest.approx(float(np.spacing(np.float16(0.15))) / 2, rel=0.01)
+
+
+def test_missing_values_and_features_without_any():
+    values = np.array([[1.0, np.nan], [np.nan, np.nan], [1.0 + 2.0**-24, np.nan]])
+    bound = get_rounding(values)
+    assert bound[0] == pytest.approx(8 * 2.0**-23, rel=1e-3)
+    assert bound[1] == 0
+
+
+def test_one_strange_well_does_not_take_the_feature():
+    values = np.zeros((100, 3))
+    values[0, 0] = 1e6
+    values[:2, 1] = -2000, 1500
+    assert find_exploding(values, 1000).tolist() == [False, True, False]
+    assert find_exploding(np.vstack([values] * 2 + [np.zeros((100, 3))]), 1000).tolist() == [
+        False,
+        True,
+        False,
+    ]
+    assert not find_exploding(values, None).any()
+    found = describe_exploding(["A", "B", "C"], values, 1000)
+    assert found == {"B": "exploded: beyond 1,000 in 2 of 100 wells, to -2,000"}
