@@ -56,9 +56,10 @@ def function_of(channel, folder):
 
 
 def checked_functions(channels, folder, plate, apply):
-    """The file of each channel, all of one shape, each number finite and, to divide by, above 0; else InputError.
+    """The file of each channel, after a check of its shape and numbers; else InputError.
 
-    `apply`: how the functions are applied, `Divide` or another word of CellProfiler's.
+    `apply`: how the functions are applied, `Divide` or another word of CellProfiler's; `own` where a
+    pipeline of the user's own does it, of which is known only that a function of zeros serves no purpose.
     """
     files = {channel: function_of(channel, folder) for channel in channels}
     shapes = {}
@@ -78,14 +79,14 @@ def checked_functions(channels, folder, plate, apply):
                 f"Plate {plate}: the function of channel {channel} holds numbers that are not finite. "
                 "Are all its images black?"
             )
-        zeros = sum(1 for value in values if value <= 0) if apply == "Divide" else 0
-        if zeros:
+        zeros = sum(1 for value in values if value <= 0)
+        if (zeros and apply == "Divide") or (zeros == len(values) and apply == "own"):
             raise InputError(
                 f"Plate {plate}: {zeros:,} of {len(values):,} pixels of the illumination function of channel "
-                f"{channel} are 0 or less, and images are divided by it. A pixel that is black in every image "
-                "(a channel without light, a dead row of the camera, a black frame around the image) does that. "
-                "Replace the images of this channel, or take it out of assay.channels in the config; or set "
-                "assay.illumination.apply to None (or Subtract, with calculate: Background)."
+                f"{channel} are 0 or less, and images are divided by it. Pixels that are black in every "
+                "image (a channel without light, a black frame around the image) do that. Replace the images of "
+                "this channel, or take it out of assay.channels in the config; or set assay.illumination.apply to "
+                "None."
             )
     if len(set(shapes.values())) > 1:
         raise InputError(f"Plate {plate}: the functions differ in shape: {shapes}.")

@@ -340,7 +340,8 @@ def test_black_images_are_not_taken_for_copies(tmp_path):
     kind="a channel that is black on the whole plate",
     comes_from="a lamp that was off, a filter that was closed",
     says="Plate 0012: nothing can be measured in images without contrast, ... channel AGP: all 4 images are "
-    "black (0 everywhere); ...B02_1.tif for one Replace these images; or take the channel out of assay.channels",
+    "black (0 everywhere); ...B02_1.tif for one Replace these images; or take the channel out of "
+    "assay.channels",
     happens="the plate stops before its illumination functions are calculated",
 )
 def test_a_black_channel(tmp_path):
@@ -358,8 +359,8 @@ def test_a_plate_of_one_value(tmp_path):
     "images",
     kind="many images without contrast",
     comes_from="a lamp that failed during the run",
-    says="plate 0012: 3 of 4 images of channel AGP hold one value only (black, or without contrast), in wells "
-    "B03, C02, C03",
+    says="plate 0012: 3 of 4 images of channel AGP hold one value only (black, or without contrast), in "
+    "wells B03, C02, C03",
     happens="the log of load_data says it, the plate goes on",
 )
 def test_many_black_images(tmp_path, caplog):
@@ -379,7 +380,8 @@ def test_many_black_images(tmp_path, caplog):
     kind="an image table with the folders of another machine",
     comes_from="cellpainting-gallery#69: paths of the machine that wrote the table",
     says="Plate 0012: none of its 10,368 images exists. ...load_data.csv names the folder "
-    "/home/ubuntu/screen (10,368 images), which is not on this machine, or not under this name. Correct the columns PathName_...",
+    "/home/ubuntu/screen (10,368 images), which is not on this machine, or not under this name. "
+    "Correct the columns PathName_...",
     happens="the plate stops, with one sentence",
 )
 def test_a_table_of_another_machine(tmp_path):
