@@ -167,7 +167,7 @@ rule illumination:
     params:
         folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
         channels=CHANNELS,
-        apply="own" if OWN_ANALYSIS else ASSAY.get("illumination", {}).get("apply", "None"),
+        apply="own" if own_pipeline("analysis") else ASSAY.get("illumination", {}).get("apply", "None"),
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),

@@ -84,9 +84,9 @@ def checked_functions(channels, folder, plate, apply):
             raise InputError(
                 f"Plate {plate}: {zeros:,} of {len(values):,} pixels of the illumination function of channel "
                 f"{channel} are 0 or less, and images are divided by it. Pixels that are black in every "
-                "image (a channel without light, a black frame around the image) do that. Replace the images of "
-                "this channel, or take it out of assay.channels in the config; or set assay.illumination.apply to "
-                "None."
+                "image (a channel without light, a black frame around the image) do that. Replace the images "
+                "of this channel, or take it out of assay.channels in the config; or set "
+                "assay.illumination.apply to None."
             )
     if len(set(shapes.values())) > 1:
         raise InputError(f"Plate {plate}: the functions differ in shape: {shapes}.")

@@ -182,7 +182,7 @@ def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     for image in found:
         by_file[str(image.path)].append(image)
     faults = [
-        fault_of(image, f"is also the image of {place(next(other for other in same if other != image))}")
+        fault_of(image, f"is also the image of {place(next(o for o in same if o != image), image)}")
         for same in by_file.values()
         if len(set(same)) > 1
         for image in dict.fromkeys(same)
@@ -198,13 +198,17 @@ def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
         for image in group:
             other = next(o for o in group if (o.well, o.channel) != (image.well, image.channel))
             faults.append(
-                fault_of(image, f"has the same bytes as {other.path.name}, the image of {place(other)}")
+                fault_of(
+                    image, f"has the same bytes as {other.path.name}, the image of {place(other, image)}"
+                )
             )
     return faults
 
 
-def place(image: Found) -> str:
-    """Where an image belongs, in words."""
+def place(image: Found, seen_from: Found) -> str:
+    """Where an image belongs, in words, as seen from another image."""
+    if (image.well, image.site) == (seen_from.well, seen_from.site):
+        return f"channel {image.channel} of the same site"
     return f"well {image.well}, site {image.site}, channel {image.channel}"
 
 
@@ -316,9 +320,8 @@ def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found],
 
     `source`: where the sample sheet says that the plate's images are.
     """
-    missing = [fault for fault in faults if fault.what == "does not exist"]
-    if missing and len(missing) == len(found):
-        return none_exists(plate, missing, source)
+    if all_are_missing(faults, found):
+        return none_exists(plate, faults, source)
     per_channel = Counter(image.channel for image in found)
     kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
@@ -352,8 +355,14 @@ def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
     return list(joined.values())
 
 
+def all_are_missing(faults: Sequence[Fault], found: Sequence[Found]) -> bool:
+    """Whether not one image of a plate is where its table says."""
+    return sum(fault.what == "does not exist" for fault in faults) == len(found)
+
+
 def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
     """What is said where not one image of a plate is where its table says."""
+    missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
     where = listed((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
     return (
@@ -366,7 +375,7 @@ def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
 def remedy_of(faults: Sequence[Fault], found: Sequence[Found], hint: str) -> str:
     """What to do about the faults of a plate's images."""
     sites = {(image.well, image.site) for image in found}
-    if hint:
+    if hint or all_are_missing(faults, found):
         return hint
     kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for fault in faults:

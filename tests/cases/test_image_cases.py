@@ -295,7 +295,8 @@ def test_a_corrupt_strip(tmp_path):
     "images",
     kind="two channels that name one file",
     comes_from="jump-cellpainting/datasets#33: a mistake in a load_data.csv",
-    says="well B02, site 1: ...B02_2.tif is also the image of well B02, site 1, channel ...",
+    says="every image of channel AGP (4) is also the image of channel RNA of the same site "
+    "(B02_2.tif for one)",
     happens="the plate stops",
 )
 def test_two_channels_that_name_one_file(tmp_path):
