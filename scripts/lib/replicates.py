@@ -22,9 +22,10 @@ from lib.gaps import (
     find_incomplete_wells,
 )
 from lib.tables import feature_columns, read_profiles
+from lib.values import MissingValues
 
 NEGATIVE_CONTROL = "negcon"
-EMPTY = ("", "empty")
+MISSING = MissingValues()
 MOST_WELLS = 80_000  # correlated with each other: 51 GB
 GATHERED = 2_000_000  # correlations gathered at once: 16 MB, so that they stay in the cache
 
@@ -120,8 +121,10 @@ def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
             f"The profiles have no column {listed(absent)} to group replicates by. Name one of "
             f"theirs ({known}), or annotate the plates."
         )
-    parts = metadata[columns].astype("str")
-    missing = parts.isna() | parts.apply(lambda part: part.str.strip().str.lower().isin(EMPTY))
+    # Words for nothing and spellings of numbers, over all plates together.
+    parts = metadata[columns].astype("str").fillna("")
+    parts = parts.apply(lambda part: MISSING.clean(part.tolist(), part.name), result_type="broadcast")
+    missing = parts == ""
     joined = parts[columns[0]].str.cat([parts[column] for column in columns[1:]], sep="|")
     return joined.mask(missing.any(axis=1))
 
