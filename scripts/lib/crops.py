@@ -20,7 +20,7 @@ from PIL import Image
 
 from lib.cells import KEYS
 from lib.errors import InputError, listed
-from lib.image_files import as_parts, read_pixels
+from lib.image_files import MAXIMUM, read_intensities
 from lib.plates import read_table
 from lib.sites import site_name
 
@@ -162,16 +162,16 @@ def site_cells(
 # --- a site's images ------------------------------------------------------------------------------
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """One plane as float32, in parts of the file type's largest value (as CellProfiler reads it).
+def read_image(path: str | Path, maximum: str | float | None = None) -> np.ndarray:
+    """One plane as float32, in parts of the value that stands for 1 (as CellProfiler reads it).
 
     Raises:
         InputError: naming the file, when it cannot be read or is not one plane.
     """
-    pixels = read_pixels(path)
+    pixels = read_intensities(path, maximum)
     if pixels.ndim != 2:
         raise InputError(f"{path} is not one plane of one channel: its shape is {pixels.shape}.")
-    return as_parts(pixels)
+    return pixels
 
 
 def rescaled(image: np.ndarray, settings: Settings) -> np.ndarray:
@@ -221,7 +221,7 @@ class PlateImages:
     def channel(self, row: Mapping[str, str], name: str) -> np.ndarray:
         """One channel of a site."""
         path = Path(row[f"PathName_Orig{name}"], row[f"FileName_Orig{name}"])
-        image, function = read_image(path), self.functions[name]
+        image, function = read_image(path, row.get(MAXIMUM)), self.functions[name]
         if image.shape != function.shape:
             raise InputError(
                 f"{path} has {image.shape} pixels, the illumination function of {name} {function.shape}."
