@@ -21,7 +21,7 @@ from PIL import Image
 
 from lib.cells import KEYS
 from lib.errors import InputError, listed
-from lib.image_files import as_parts, read_pixels
+from lib.image_files import MAXIMUM, read_intensities
 from lib.plates import read_table
 from lib.sites import site_name
 
@@ -181,18 +181,18 @@ def make_site_cells(
 # --- images of a site ------------------------------------------------------------------------------
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Read one plane as float32, scaled by the largest value of the file's type as in CellProfiler.
+def read_image(path: str | Path, maximum: str | float | None = None) -> np.ndarray:
+    """Read one plane as float32, relative to the value that stands for 1 (as CellProfiler reads it).
 
     Raises
     ------
     InputError
         If the file cannot be read or is not one plane.
     """
-    pixels = read_pixels(path)
+    pixels = read_intensities(path, maximum)
     if pixels.ndim != 2:
         raise InputError(f"{path} is not one plane of one channel: its shape is {pixels.shape}.")
-    return as_parts(pixels)
+    return pixels
 
 
 def rescale(image: np.ndarray, settings: Settings) -> np.ndarray:
@@ -247,7 +247,7 @@ class PlateImages:
     def channel(self, row: Mapping[str, str], name: str) -> np.ndarray:
         """Read one channel of a site, corrected and rescaled."""
         path = Path(row[f"PathName_Orig{name}"], row[f"FileName_Orig{name}"])
-        image, function = read_image(path), self.functions[name]
+        image, function = read_image(path, row.get(MAXIMUM)), self.functions[name]
         if image.shape != function.shape:
             raise InputError(
                 f"{path} has {image.shape} pixels, the illumination function of {name} {function.shape}."
