@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError, listed
 from lib.experiment import Experiment
 from lib.layouts import SAMPLE_COLUMNS, annotation_rows, find_clashes, plate_map_rows, words_in_rows
@@ -132,7 +133,7 @@ def check_weights(experiment: Experiment) -> None:
     Raises:
         InputError: naming the file, and how to get one.
     """
-    if not experiment.embeddings or experiment.embeddings["weights"] in ("pretrained", "random"):
+    if not experiment.embeddings or experiment.embeddings["weights"] in PROVIDED_WEIGHTS:
         return
     path = experiment.config_file.parent / experiment.embeddings["weights"]
     if not path.is_file():
