@@ -275,6 +275,7 @@ def test_illumination_functions_are_checked(tmp_path):
         illumination.checked_functions(["DNA"], tmp_path, "P1", "Divide")
 
 
+@pytest.mark.run
 def test_missing_jdk_and_compiler_name_the_package(tmp_path):
     nothing = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     with pytest.raises(InputError, match=r"JDK.*default-jdk-headless"):
@@ -299,6 +300,7 @@ def test_java_without_headers_is_no_jdk(tmp_path):
         cellprofiler_environment.find_jdk(environment)
 
 
+@pytest.mark.run
 def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
     executable(tmp_path / "jdk" / "bin" / "java", "exit 0")
     executable(tmp_path / "jdk" / "bin" / "javac", "echo javac 17")
@@ -311,6 +313,7 @@ def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
     assert java_home(environment) is None
 
 
+@pytest.mark.run
 def test_broken_python_shim_is_passed_over(tmp_path):
     shim = executable(tmp_path / "shims" / "python3.9", "echo command not found; exit 127")
     real = tmp_path / ".pyenv" / "versions" / "3.9.18" / "bin" / "python3.9"
