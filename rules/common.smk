@@ -16,6 +16,7 @@ from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
 from lib.places import PLACES, place
@@ -31,6 +32,10 @@ def checked(check, *arguments):
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
+
+# The screen has one line for each finished job; the log file has everything.
+if workflow.is_main_process and not IS_MODULE and not workflow.dryrun:
+    show_one_line_per_job(logger)
 
 checked(check_python, sys.executable)
 checked(check_config_files, workflow.configfiles)
