@@ -129,7 +129,7 @@ VARIANTS = {
     "MeasureImageQuality": ("published", "all thresholds"),
     "MeasureGranularity": ("published", "full size", "coarse"),
     "MeasureTexture": ("published", "16 levels", "objects"),
-    "MeasureColocalization": ("published", "all metrics"),
+    "MeasureColocalization": ("published", "all metrics", "all metrics fast", "all metrics accurate"),
     "MeasureObjectIntensity": ("published",),
     "MeasureObjectIntensityDistribution": (
         "published",

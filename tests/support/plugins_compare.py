@@ -62,10 +62,12 @@ def configure(module, variant, channels):
         for k, scale in enumerate((3, 5, 10)):
             module.scale_groups[k].scale.value = scale
     elif name == "MeasureColocalization":
-        everything = variant == "all metrics"
+        everything = variant.startswith("all metrics")
         module.images_or_objects.value = "Both" if everything else "Within objects"
         module.do_all.value = everything
         module.do_costes.value = everything
+        if everything:
+            module.fast_costes.value = {"fast": "Fast", "accurate": "Accurate"}.get(variant.split()[-1], "Faster")
     elif name == "MeasureObjectIntensityDistribution":
         for _ in OBJECTS[1:]:
             module.add_object()
