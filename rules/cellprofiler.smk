@@ -233,6 +233,11 @@ rule illumination:
     params:
         folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
         channels=EXPERIMENT.channels,
+        apply=(
+            "own"
+            if get_own_pipeline("analysis")
+            else EXPERIMENT.assay.get("illumination", {}).get("apply", "None")
+        ),
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
@@ -244,6 +249,7 @@ rule illumination:
     shell:
         f"{PYTHON} {RUN}/illumination.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --plate {wildcards.plate} --channels {params.channels:q}"
+        " --apply {params.apply}"
         " --engine {params.engine} {params.plugins} --timeout {params.timeout} --threads {threads}"
         " --log {log:q} --output {params.folder:q}"
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
-from lib.config import complete_config
+from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.levels import NETWORK

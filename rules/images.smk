@@ -40,6 +40,8 @@ rule load_data:
         channels={channel["image"]: channel["name"] for channel in EXPERIMENT.assay.get("channels", [])},
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
+        maximum=CONFIG["images"]["maximum"],
+        decode=CONFIG["images"]["decode"],
         illumination=PLACES["illumination_folder"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),

@@ -1,6 +1,6 @@
 # The report: one page of the whole experiment. `draft_report` shows what is there of an unfinished one.
 
-from lib.targets import get_manifest, get_well_targets
+from lib.targets import get_left_out_tables, get_manifest, get_well_targets
 
 REPORT_FILES = sorted(
     file for file in (SCRIPTS / "report_page").rglob("*") if file.suffix in (".j2", ".css", ".js")
@@ -33,6 +33,33 @@ def get_report_options(is_draft, wildcards):
 def get_wells_of_plates(wildcards):
     """The files of all plates without their single cells, which a storage would have to be asked for."""
     return [file for plate in EXPERIMENT.plates for file in get_well_targets(EXPERIMENT, plate)]
+
+
+rule left_out:
+    input:
+        tables=lambda wildcards: get_left_out_tables(EXPERIMENT),
+        scores=lambda wildcards: [place("score_table", metric=metric) for metric in EXPERIMENT.scores],
+    output:
+        table=PLACES["left_out"],
+    log:
+        "logs/left_out.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        not_scored=[
+            {name: plate[name] for name in ("batch", "plate")}
+            for plate in EXPERIMENT.plates
+            if (plate["batch"], plate["plate"]) not in EXPERIMENT.condition_of
+        ],
+        code=code_digest("left_out.py"),
+    message:
+        "What was left out, and why"
+    script:
+        "../scripts/left_out.py"
 
 
 rule report:

@@ -26,6 +26,7 @@ from lib.plates import source
 from lib.tables import whole
 from report_page import methods, runs
 from report_page.conditions import condition_entry, condition_pictures
+from report_page.left_out import get_totals
 from report_page.pictures import (
     BYTES_OF_CONDITIONS,
     BYTES_OF_PLATES,
@@ -109,6 +110,8 @@ def content(
         "numbers": numbers(entries),
         "plates_table": plates_table(entries),
         "plates": entries,
+        "left_out": get_totals(results, manifest["left_out"]),
+        "left_out_table": link_to(manifest["left_out"]),
         "score_tables": score_tables(results, scores, history),
         "figures": figures,
         "conditions": conditions,

@@ -251,23 +251,28 @@ def test_npy_is_read_as_numpy_wrote_it(tmp_path, dtype):
 def test_illumination_functions_are_checked(tmp_path):
     np.save(tmp_path / "P_1_IllumDNA.npy", np.ones((4, 5), "<f4"))
     np.save(tmp_path / "IllumRNA.npy", np.ones((4, 5), "<f4"))
-    found = illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1")
+    found = illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
     assert [path.name for path in found.values()] == ["P_1_IllumDNA.npy", "IllumRNA.npy"]
     with pytest.raises(InputError, match=r"wrote 0 files IllumNA\.npy"):
-        illumination.checked_functions(["NA"], tmp_path, "P1")
+        illumination.checked_functions(["NA"], tmp_path, "P1", "Divide")
     for wrong, message in (
         (np.full((4, 5), np.nan, "<f4"), "P1: .* RNA holds numbers that are not finite"),
         (np.ones((5, 4), "<f4"), "differ in shape"),
         (np.ones((4, 5, 3), "<f4"), "not gray"),
         (np.array([{}]), "instead of numbers"),
+        (np.zeros((4, 5), "<f4"), "P1: 20 of 20 pixels of the illumination function of channel RNA are 0"),
+        (np.eye(4, 5, dtype="<f4"), "16 of 20 pixels .* and images are divided by it"),
     ):
         np.save(tmp_path / "IllumRNA.npy", wrong, allow_pickle=True)
         with pytest.raises(InputError, match=message):
-            illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1")
+            illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
+    np.save(tmp_path / "IllumRNA.npy", np.eye(4, 5, dtype="<f4"))
+    for how in ("Subtract", "None", "own"):
+        assert illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", how)
     whole = (tmp_path / "P_1_IllumDNA.npy").read_bytes()
     (tmp_path / "P_1_IllumDNA.npy").write_bytes(whole[:-8])
     with pytest.raises(InputError, match="cut off"):
-        illumination.checked_functions(["DNA"], tmp_path, "P1")
+        illumination.checked_functions(["DNA"], tmp_path, "P1", "Divide")
 
 
 def test_missing_jdk_and_compiler_name_the_package(tmp_path):

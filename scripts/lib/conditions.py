@@ -6,11 +6,13 @@ from typing import Any
 
 from lib.errors import InputError, listed
 from lib.plates import SAFE, Plate
+from lib.values import same_value
 
 
 def is_judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Whether a plate belongs to a condition of the benchmark."""
-    return all(plate.get(column) == value for column, value in config["benchmark"]["where"].items())
+    where = config["benchmark"]["where"]
+    return all(same_value(plate.get(column, ""), value) for column, value in where.items())
 
 
 def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
@@ -75,7 +77,9 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
     where = config["splits"][name]["where"]
     if unknown := sorted(set(where) - set(plates[0])):
         raise InputError(f"splits.{name}.where: the sample sheet has no column {listed(unknown)}.")
-    found = [plate for plate in plates if all(plate[column] == value for column, value in where.items())]
+    found = [
+        plate for plate in plates if all(same_value(plate[column], value) for column, value in where.items())
+    ]
     if not found:
         raise InputError(f"splits.{name}.where: no plate of the sample sheet has {where}.")
     return found

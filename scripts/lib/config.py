@@ -131,6 +131,20 @@ def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
 
 
+# Weights that do not come from a file, and the networks of weights if embeddings.model does not name one.
+PROVIDED_WEIGHTS = ("pretrained", "packaged", "random")
+NETWORKS = {"packaged": "tf_efficientnet_lite0"}
+USUAL_NETWORK = "efficientnet_b0"
+
+
+def name_network(config: dict[str, Any]) -> None:
+    """Set `embeddings.model`, if the config does not name a network, to the one of its weights."""
+    if "embeddings" in config:
+        settings = config["embeddings"]
+        usual = NETWORKS.get(settings["weights"], USUAL_NETWORK)
+        config["embeddings"] = {**settings, "model": settings["model"] or usual}
+
+
 def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     """What a schema cannot see in the block `embeddings`, as sentences."""
     if "embeddings" not in config:
@@ -141,7 +155,13 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     for key in ("percentiles", "fixed"):
         ends = config["embeddings"][key]
         if ends and ends[0] >= ends[1]:
-            found.append(f"embeddings: {key}: {ends} is no range; write the lower end first.")
+            found.append(f"embeddings: {key}: {ends} is not a range; write the lower end first.")
+    weights, model = config["embeddings"]["weights"], config["embeddings"]["model"]
+    if model != NETWORKS.get(weights, model):
+        found.append(
+            f"embeddings: model: {model} has no {weights} weights; leave out embeddings.model, or choose "
+            "other weights."
+        )
     return found
 
 
@@ -175,6 +195,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     complete: dict[str, Any] = {}
     if not found:
         complete = with_defaults(config, schema())
+        name_network(complete)
         found = list(problems(complete))
     if not found:
         found = [*expression_problems(complete), *address_problems(complete)]

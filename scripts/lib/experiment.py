@@ -19,6 +19,7 @@ from lib.errors import InputError, listed
 from lib.levels import NETWORK, Level, get_exported_levels, get_levels
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
+from lib.values import MissingValues
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Experiment:
         Raises:
             InputError: naming the file and what is wrong in it.
         """
-        plates = read_plates(config_file.parent / config["plates"], get_levels(config))
+        sheet = config_file.parent / config["plates"]
+        plates = read_plates(sheet, get_levels(config), MissingValues.of_config(config))
         only = None if config["only"] is None else str(config["only"]).split(",")
         experiment = cls(config, config_file, tuple(plates), tuple(get_chosen_plates(plates, only)))
         if experiment.plates_with_images and not experiment.assay:

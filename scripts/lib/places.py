@@ -58,6 +58,7 @@ PLACES = {
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",
     "consensus": "benchmark/consensus/{feature_set}/{condition}_{operation}.parquet",
+    "left_out": "benchmark/left_out.csv",
     "split": "benchmark/splits/{split}.csv",
     "score": "benchmark/{metric}/{feature_set}/{name}_score.csv",
     "score_table": "benchmark/{metric}.csv",

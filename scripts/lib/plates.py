@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
+from lib.values import MissingValues
 
 REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 # What an assay may not have: cells that are no line, an end point without a time.
@@ -102,12 +103,15 @@ def source(plate: Mapping[str, str]) -> str:
     return next(name for name in SOURCES if plate.get(name))
 
 
-def read_plates(path: str | Path, levels: Mapping[str, Any]) -> list[Plate]:
+def read_plates(
+    path: str | Path, levels: Mapping[str, Any], missing: MissingValues | None = None
+) -> list[Plate]:
     """Read and check the sample sheet.
 
     Args:
         path: `plates.tsv`.
         levels: the levels of profiles (`lib.levels.Level`) by name, at which a `profiles` row may enter.
+        missing: what counts as nothing in columns that describe a plate (cell line, time point, others).
 
     Returns:
         One dictionary a plate, in the sheet's order; values are strings.
@@ -127,6 +131,9 @@ def read_plates(path: str | Path, levels: Mapping[str, Any]) -> list[Plate]:
     if not rows:
         raise InputError(f"{path} lists no plate.")
     rows = [dict.fromkeys(MAY_BE_EMPTY, "") | row for row in rows]
+    for column in set(rows[0]) - set(KNOWN) | set(MAY_BE_EMPTY):
+        cleaned = (missing or MissingValues()).clean([row[column] for row in rows], column)
+        rows = [{**row, column: value} for row, value in zip(rows, cleaned, strict=True)]
     found = [
         f"plate {plate} of batch {batch} is listed {count} times"
         for (batch, plate), count in Counter((row["batch"], row["plate"]) for row in rows).items()

@@ -115,7 +115,35 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for condition in experiment.conditions
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    return [*tables, *figures, wells, *consensus, *(place("split", split=name) for name in experiment.splits)]
+    splits = [place("split", split=name) for name in experiment.splits]
+    return [*tables, *figures, wells, *consensus, *splits, place("left_out")]
+
+
+def get_left_out_tables(experiment: Experiment) -> list[str]:
+    """The tables of all stages that list sites, wells and features which go no further.
+
+    The first level of a plate's profiles is among them: it says which wells have no cells.
+    """
+    found: list[str] = []
+    for plate in experiment.plates:
+        start = source(plate)
+        if start != "profiles":
+            tables = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            found += [experiment.get_place(plate, table) for table in tables]
+            found.append(experiment.get_profiles(plate, next(iter(experiment.get_levels(plate)))))
+        for level in experiment.get_levels(plate).values():
+            if start == "profiles" and plate["level"] == level.name:
+                continue
+            if level.step == "annotate":
+                suffix = experiment.levels[level.made_from].suffix
+                found.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
+            if level.step in ("normalize", "feature_select", "spherize"):
+                of_batch = level.step == "feature_select" and level.scope == "batch"
+                table = "dropped_of_batch" if of_batch else "dropped"
+                found.append(experiment.get_place(plate, table, suffix=level.suffix))
+            if level.step in ("normalize", "spherize"):
+                found.append(experiment.get_place(plate, "incomplete_wells", suffix=level.suffix))
+    return list(dict.fromkeys(found))
 
 
 def get_condition_figures(feature_set: str, condition: str) -> list[str]:
@@ -200,6 +228,7 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
             place("figure", figure=figure, kind="png")
             for figure in ["plate_maps", *experiment.metrics, "dropped_features"]
         ],
+        "left_out": place("left_out"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
     }

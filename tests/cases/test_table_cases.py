@@ -11,7 +11,8 @@ from cases.case import case
 from import_profiles import add_annotation, read_plate_profiles
 from lib.config import schema
 from lib.controls import control_kinds
-from lib.plate_contents import known_wells, near_samples, read_annotation, read_known_wells, read_plate_map
+from lib.layouts import near_samples
+from lib.plate_contents import known_wells, read_annotation, read_known_wells, read_plate_map
 from lib.replicates import labels
 from lib.sides import side
 from lib.tables import read_profiles
