@@ -68,7 +68,9 @@ def configure(module, variant, channels):
         module.do_all.value = everything
         module.do_costes.value = everything
         if everything:
-            module.fast_costes.value = {"fast": "Fast", "accurate": "Accurate"}.get(variant.split()[-1], "Faster")
+            module.fast_costes.value = {"fast": "Fast", "accurate": "Accurate"}.get(
+                variant.split()[-1], "Faster"
+            )
     elif name == "MeasureObjectIntensityDistribution":
         for _ in OBJECTS[1:]:
             module.add_object()

@@ -1,8 +1,8 @@
 """Flood an image from markers (watershed) as scikit-image does, in the same order.
 
-The method (Vincent and Soille 1991, with a queue of pixels by value and then by age): the lowest pixel of the queue
-hands its label to its neighbors that have none, and these join the queue. Pixels of the same value and age,
-as markers are, come in the order in which scikit-image's heap lets them go, so that is the heap here.
+The method (Vincent and Soille 1991, with a queue of pixels by value and then by age): the lowest pixel of the
+queue hands its label to its neighbors that have none, and these join the queue. Pixels of the same value and
+age, as markers are, come in the order in which scikit-image's heap lets them go, so that is the heap here.
 """
 
 import numpy
