@@ -21,10 +21,10 @@ import features
 import illumination
 from lib.assay import assay_problems, compartments
 from lib.cellprofiler import java_home, last_words, python_of
-from lib.config import schema as config_schema
-from lib.config import with_defaults
 from lib.environments import build_as_script
 from lib.errors import InputError
+from lib.schema import read_values
+from lib.schema import schema as config_schema
 
 pytestmark = pytest.mark.unit
 
@@ -365,6 +365,10 @@ ASSAY = {
 }
 
 
+def complete(values, schema):
+    return read_values(values, schema, defaults=True)
+
+
 def test_schema_is_strict_and_explained():
     def walk(schema, where):
         if "object" in np.atleast_1d(schema.get("type", "")):
@@ -381,14 +385,17 @@ def test_schema_is_strict_and_explained():
     schema = config_schema()["properties"]["assay"]
     Draft202012Validator.check_schema(schema)
     walk(schema, "assay")
-    Draft202012Validator(schema).validate(with_defaults(ASSAY, schema))
+    Draft202012Validator(schema).validate(complete(ASSAY, schema))
 
 
 def test_compartments():
     schema = config_schema()["properties"]["assay"]
-    assert compartments(with_defaults(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
-    assert compartments(with_defaults({**ASSAY, "cytoplasm": False}, schema)) == ["Nuclei", "Cells"]
-    assert compartments(with_defaults({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
+    assert compartments(complete(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
+    assert compartments(complete({**ASSAY, "cytoplasm": False}, schema)) == [
+        "Nuclei",
+        "Cells",
+    ]
+    assert compartments(complete({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
 
 
 @pytest.mark.parametrize(
@@ -412,9 +419,9 @@ def test_compartments():
 )
 def test_assay_problems(change, message):
     schema = config_schema()["properties"]["assay"]
-    assert assay_problems(with_defaults(ASSAY, schema)) == []
-    assert assay_problems(with_defaults({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
-    assert message in "\n".join(assay_problems(with_defaults({**ASSAY, **change}, schema)))
+    assert assay_problems(complete(ASSAY, schema)) == []
+    assert assay_problems(complete({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
+    assert message in "\n".join(assay_problems(complete({**ASSAY, **change}, schema)))
 
 
 @pytest.mark.run
