@@ -35,7 +35,7 @@ rule segmentation_sites:
 
 rule segmentation_objects:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         pipeline=rules.segmentation_pipeline.output.pipeline,
         functions=FUNCTIONS,
         load_data=rules.segmentation_sites.output.load_data,
@@ -60,6 +60,7 @@ rule segmentation_objects:
         plugins_code=digest_of(PLUGIN_FILES),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
+        contents=get_image_contents,
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: finding nuclei and cells for the segmentation check"
