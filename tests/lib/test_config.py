@@ -199,7 +199,6 @@ def test_a_condition_column_that_the_sheet_lacks():
             "where: {batch: 2020_11_04}",
             "YAML reads 2020_11_04 without quotes as 20201104: quote it, as in batch",
         ),
-        ("where: {batch: 1.0e+5}", "YAML reads 1.0e+5 without quotes as"),
         ("where: {batch: 0012}", 'quote it, as in batch: "0012"'),
         ("where: {batch: other}", "The sheet's values of batch are 2020_11_04, 1.0e+5, 0012."),
     ],
@@ -214,3 +213,9 @@ def test_a_where_that_fits_no_plate_is_answered(where, expected):
     ) as error:
         get_conditions(plates, config)
     assert expected in str(error.value)
+
+
+def test_a_where_finds_a_number_however_it_is_written():
+    plates = [plate("1", "compound", "A549", "24") | {"batch": "1.0e+5"}]
+    config = complete_config({**SMALL, "benchmark": yaml.safe_load("where: {batch: 1.0e+5}")}, "c")
+    assert list(get_conditions(plates, config).values()) == [plates]
