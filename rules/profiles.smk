@@ -51,6 +51,7 @@ rule import_profiles:
         missing=MISSING_VALUES,
         sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
         unwanted=as_written(CONFIG["exclude_features"]),
+        minimum_cells=CONFIG["minimum_cells"],
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
@@ -82,6 +83,7 @@ rule annotate:
         plate=get_plate,
         gene=get_gene_column,
         missing=MISSING_VALUES,
+        minimum_cells=CONFIG["minimum_cells"],
         code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"

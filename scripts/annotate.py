@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import listed
+from lib.gaps import mark_few_cells
 from lib.layouts import find_clashes, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation, read_plate_map
@@ -130,6 +131,7 @@ def main() -> None:
     for well, why in unmatched:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)
+    annotated = mark_few_cells(annotated, snakemake.params.minimum_cells)
     with whole(snakemake.output.unmatched) as part:
         pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
     paths = [inputs.profiles, inputs.plate_map, *([inputs.annotation] if inputs.annotation else [])]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError
-from lib.gaps import find_incomplete_wells
+from lib.gaps import find_few_cells, find_incomplete_wells
 from lib.logs import logged
 from lib.provenance import read_provenance
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
@@ -130,6 +130,7 @@ def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool
     counted = np.isfinite(values).any(axis=1)
     if first:
         negative = control_type(profiles) == NEGATIVE_CONTROL
+        counted &= ~find_few_cells(profiles)
         counted &= (labels(profiles, group).notna() | negative).to_numpy()
         counted[counted] = ~find_incomplete_wells(values[counted])
     return counted

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pycytominer
 
-from lib.gaps import fill_gaps, find_gappy_features, find_incomplete_wells
+from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells
 from lib.tables import provenance, write_profiles
@@ -33,6 +33,7 @@ def consensus(
     negative = control_type(wells.metadata) == NEGATIVE_CONTROL
     perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
     used = perturbation.notna().to_numpy() & np.isfinite(wells.values).any(axis=1)
+    used &= ~find_few_cells(wells.metadata)
     used[used] = ~find_incomplete_wells(wells.values[used])
     metadata = wells.metadata[used].reset_index(drop=True)
     metadata["Metadata_perturbation"] = perturbation[used].to_numpy()

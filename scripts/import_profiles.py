@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.feature_names import keep_wanted
+from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation
@@ -167,6 +168,7 @@ def main() -> None:
             logging.warning("%s: taken as empty: %s", snakemake.input.annotation, listed(words))
         profiles = add_annotation(profiles, read_annotation(snakemake.input.annotation, gene, missing))
         inputs.append(snakemake.input.annotation)
+    profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
     write_profiles(profiles, snakemake.output.profiles, provenance(parameters, inputs))
 

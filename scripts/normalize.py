@@ -19,7 +19,7 @@ import pandas as pd
 
 from lib.controls import control_kinds
 from lib.errors import InputError, listed
-from lib.gaps import find_incomplete_wells, get_incomplete_wells
+from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
 from lib.logs import logged
 from lib.provenance import with_left_out
 from lib.spread import describe_exploding, get_rounding
@@ -65,6 +65,7 @@ def reference_wells(
     """
     measured = with_cells(profiles)
     complete = ~find_incomplete_wells(profiles[feature_columns(profiles)].to_numpy(float))
+    complete &= ~find_few_cells(profiles)
     if reference == "all":
         if (measured & complete).sum() < minimum:
             raise InputError(
@@ -88,7 +89,7 @@ def reference_wells(
         raise InputError(
             f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells"
             + (f" and {listed(empty)} have none" if empty else "")
-            + (f"; {listed(lacking)} lack more than a tenth of the features" if lacking else "")
+            + (f"; {listed(lacking)} have too few cells or features" if lacking else "")
             + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "
             "table and controls.negcon; or set normalize.to to [all] and feature_select.reference to all; or "
             "take the plate out of the sample sheet, since its batch and the benchmark wait for it."
@@ -202,6 +203,7 @@ def normalize(
     names = [name for name in features if name not in dropped]
     values = values[:, kept]
     counted = np.isfinite(measured).any(axis=1) & ~find_incomplete_wells(measured)
+    counted &= ~find_few_cells(profiles)
     exploding = describe_exploding(names, values[counted], limit)
     table = pd.DataFrame(values, columns=names, index=profiles.index).drop(columns=list(exploding))
     return pd.concat([profiles.drop(columns=features), table], axis=1), {**dropped, **exploding}

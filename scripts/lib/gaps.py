@@ -9,7 +9,8 @@ The rule, as normalization, feature selection, consensus, sphering and the score
    sphering, scores). Where this would take more than a quarter of the features, only those go that more than
    5 % of the wells lack, and a gap that remains takes the median of its feature.
 
-A well without any value (no cells) is not incomplete but empty, and is counted as such.
+A well with fewer cells than the config's `minimum_cells` is marked when it is annotated, and counts as little as
+an incomplete one. A well without any value (no cells) is not incomplete but empty, and is counted as such.
 """
 
 import numpy as np
@@ -17,6 +18,8 @@ import pandas as pd
 
 from lib.errors import listed, number_of
 
+CELLS = "Metadata_Count_Cells"
+FEW_CELLS = "Metadata_few_cells"
 MOST_OF_WELL = 0.1
 FEWEST_OF_WELL = 2
 MOST_FEATURES = 0.25
@@ -41,6 +44,29 @@ def find_incomplete_wells(values: np.ndarray) -> np.ndarray:
     missing = missing[:, missing[measured].mean(axis=0) <= 0.5]
     number = missing.sum(axis=1)
     return measured & (number >= FEWEST_OF_WELL) & (number > MOST_OF_WELL * missing.shape[1])
+
+
+def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
+    """The profiles with a column that marks the wells with fewer cells than `minimum`.
+
+    Every later step and score leaves the marked wells out as it does incomplete ones. A minimum of 1 marks
+    nothing and adds no column; where no counts are known, no well is marked.
+    """
+    if minimum <= 1:
+        return profiles
+    count = profiles[CELLS] if CELLS in profiles else pd.Series(minimum, index=profiles.index)
+    few = pd.to_numeric(count, errors="coerce") < minimum
+    marks = few.map({True: "True", False: pd.NA}).astype("str")
+    metadata = [name for name in profiles if name.startswith("Metadata_")]
+    features = profiles.drop(columns=metadata)
+    return pd.concat([profiles[metadata].assign(**{FEW_CELLS: marks}), features], axis=1)
+
+
+def find_few_cells(metadata: pd.DataFrame) -> np.ndarray:
+    """The wells that `mark_few_cells` marked."""
+    if FEW_CELLS not in metadata:
+        return np.zeros(len(metadata), dtype=bool)
+    return (metadata[FEW_CELLS] == "True").to_numpy()
 
 
 def find_gappy_features(values: np.ndarray) -> np.ndarray:

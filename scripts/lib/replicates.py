@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from lib.controls import control_kinds
-from lib.errors import InputError, listed
+from lib.errors import InputError, listed, number_of
 from lib.gaps import (
     describe_filled,
     describe_incomplete,
     fill_gaps,
+    find_few_cells,
     find_gappy_features,
     find_incomplete_wells,
 )
@@ -142,26 +143,29 @@ def split_wells(
     """The wells whose perturbations are scored, and the negative controls, on complete features.
 
     Left out and counted in `dropped`: wells without a perturbation (empty, not annotated), wells without any
-    value, incomplete wells and the features that other wells lack (the rule of `lib.gaps`), wells whose
-    features are all equal (they have no correlation). The scored wells carry their perturbation in a column
-    `perturbation`.
+    value, wells with too few cells, incomplete wells and the features that other wells lack (the rule of
+    `lib.gaps`), wells whose features are all equal (they have no correlation). The scored wells carry their
+    perturbation in a column `perturbation`.
     """
     control = control_type(wells.metadata)
     negative = (control == NEGATIVE_CONTROL).to_numpy()
     perturbation = labels(wells.metadata, group)
     blank = ~np.isfinite(wells.values).any(axis=1)
     counted = (perturbation.notna().to_numpy() | negative) & ~blank
+    few = counted & find_few_cells(wells.metadata)
+    counted &= ~few
     incomplete = counted.copy()
     incomplete[counted] = find_incomplete_wells(wells.values[counted])
-    scored = perturbation.notna().to_numpy() & ~negative & ~blank & ~incomplete
+    scored = perturbation.notna().to_numpy() & ~negative & ~blank & ~incomplete & ~few
     if not positive_controls:
         scored &= (control == "").to_numpy()
-    controls = negative & ~blank & ~incomplete
+    controls = negative & ~blank & ~incomplete & ~few
     used = scored | controls
     gappy = find_gappy_features(wells.values[used])
     features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
     values = wells.values[:, ~gappy]
     notes = [*describe_incomplete(wells.metadata, incomplete), *describe_filled(values[used])]
+    notes += [f"{number_of(int(few.sum()), 'well')} left out, with too few cells"] if few.any() else []
     values[used] = fill_gaps(values[used])
     with np.errstate(invalid="ignore"):
         flat = (values == values[:, :1]).all(axis=1) & ~blank

@@ -13,7 +13,7 @@ import pandas as pd
 from pycytominer.cyto_utils.blocklist import Blocklist
 from pycytominer.operations import frequency_threshold, get_na_columns
 
-from lib.gaps import find_incomplete_wells
+from lib.gaps import find_few_cells, find_incomplete_wells
 from lib.spread import describe_exploding
 from lib.tables import feature_columns
 
@@ -93,7 +93,7 @@ def dropped_features(
     wells take part in nothing.
     """
     features = feature_columns(profiles)
-    values = profiles[features]
+    values = profiles.loc[~find_few_cells(profiles), features]
     values = values[values.notna().any(axis=1)]
     values = values[~find_incomplete_wells(values.to_numpy(float))]
     rows: list[tuple[str, str, str]] = []

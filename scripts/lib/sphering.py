@@ -24,7 +24,7 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.files import whole
-from lib.gaps import fill_gaps, find_gappy_features, find_incomplete_wells
+from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type
 from lib.spread import describe_exploding, get_rounding
 
@@ -137,6 +137,7 @@ def fitted(
     plates = listed(wells.metadata["Metadata_Plate"].unique())
     # a well without any value says nothing about the features
     counted = np.isfinite(wells.values).any(axis=1) & ~find_incomplete_wells(wells.values)
+    counted &= ~find_few_cells(wells.metadata)
     control = negative & counted
     if control.sum() < FEWEST:
         raise InputError(

@@ -10,6 +10,7 @@ from cases.case import case
 from consensus import consensus
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
+from lib.gaps import find_few_cells, mark_few_cells
 from lib.provenance import with_left_out
 from lib.replicates import join_plates
 from lib.scores import read_scores
@@ -34,7 +35,8 @@ def scored(raw: dict[str, pd.DataFrame], folder: Path) -> pd.Series:
     """The row of Percent Replicating after normalization to the controls and selection on each plate."""
     files = []
     for name, profiles in raw.items():
-        controls = profiles[profiles["Metadata_control_type"] == "negcon"]
+        chosen = (profiles["Metadata_control_type"] == "negcon") & ~find_few_cells(profiles)
+        controls = profiles[chosen]
         normalized, dropped = normalize(profiles, controls, LIMIT, 3)
         selected = dropped_features(normalized, SELECTION, LIMIT)
         made_by = with_left_out({}, "", get_notable(dropped))
@@ -142,6 +144,33 @@ def test_a_feature_that_explodes(tmp_path):
         profiles["Cells_Wild"] = rng.normal(size=len(profiles)) + wild * 8000
     row = scored(raw, tmp_path / "with")
     assert row["percent_replicating"] == without["percent_replicating"]
+    return row["message"]
+
+
+@case(
+    "scores",
+    kind="a well with a handful of cells",
+    comes_from="toxic compounds: the mean of three cells is noise",
+    says="2 wells left out, with too few cells",
+    happens="with `minimum_cells`, the well stays in every table, marked; it steers nothing and is in no score",
+)
+def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
+    sound, raw = experiment(), experiment()
+    first = raw["Pplate0.parquet"]
+    features = feature_columns(first)
+    for profiles in (*sound.values(), *raw.values()):
+        profiles.insert(0, "Metadata_Count_Cells", 100)
+    control = int(np.flatnonzero(first["Metadata_control_type"] == "negcon")[0])
+    first.loc[[3, control], "Metadata_Count_Cells"] = 3
+    first.loc[[3, control], features] *= 1e4
+    marked = {name: mark_few_cells(profiles, 10) for name, profiles in raw.items()}
+    row = scored(marked, tmp_path / "few")
+    expected = {
+        name: profiles.drop(index=[3, control] if "0" in name else []) for name, profiles in sound.items()
+    }
+    without = scored(expected, tmp_path / "without")
+    assert row["percent_replicating"] == without["percent_replicating"]
+    assert (row["wells"], row["features"]) == (without["wells"], without["features"])
     return row["message"]
 
 

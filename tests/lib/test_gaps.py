@@ -8,9 +8,11 @@ from lib.gaps import (
     describe_filled,
     describe_incomplete,
     fill_gaps,
+    find_few_cells,
     find_gappy_features,
     find_incomplete_wells,
     get_incomplete_wells,
+    mark_few_cells,
 )
 
 pytestmark = pytest.mark.unit
@@ -62,6 +64,18 @@ def test_gaps_take_the_median_or_what_is_typical():
     np.testing.assert_array_equal(fill_gaps(values, np.array([0.0, 9.0]))[3], [4, 9])
     assert describe_filled(values) == ["2 missing values replaced by the median of the feature"]
     assert describe_filled(complete()) == []
+
+
+def test_wells_with_few_cells_are_marked_and_others_are_not():
+    profiles = pd.DataFrame(
+        {"Metadata_Well": ["A01", "A02", "A03"], "Metadata_Count_Cells": [0, 9, 10], "Cells_X": 1.0}
+    )
+    assert mark_few_cells(profiles, 1) is profiles
+    marked = mark_few_cells(profiles, 10)
+    assert list(marked) == ["Metadata_Well", "Metadata_Count_Cells", "Metadata_few_cells", "Cells_X"]
+    assert find_few_cells(marked).tolist() == [True, True, False]
+    assert not find_few_cells(profiles).any()
+    assert not find_few_cells(mark_few_cells(profiles.drop(columns="Metadata_Count_Cells"), 10)).any()
 
 
 def test_incomplete_wells_are_named():
