@@ -173,3 +173,31 @@ def read_record(record: Path) -> dict[str, str]:
             return {row["image"]: row["digest"] for row in csv.DictReader(table)}
     except OSError:
         return {}
+
+
+def find_former_folder(load_data: Path, images: Path, pattern: str) -> str | None:
+    """The folder that an image table of earlier names, where the plate's images are not (any more) there.
+
+    Results that were copied or moved keep the paths of the images that they were made of.
+
+    Parameters
+    ----------
+    load_data
+        The plate's image table, if there is one.
+    images
+        The plate's folder of images; a user's own table names its folders itself.
+    pattern
+        How file names are read.
+    """
+    try:
+        with load_data.open(newline="") as table:
+            row = next(csv.DictReader(table), {})
+    except OSError:
+        return None
+    named = next((value for name, value in row.items() if name.startswith("PathName_Orig")), "")
+    if not named or "://" in named or is_image_table(images.name):
+        return None
+    if images.resolve() in (Path(named), *Path(named).parents):
+        return None
+    folders = {path.parent for path in list_images(images, pattern).values()}
+    return None if Path(named) in {folder.resolve() for folder in folders} else named
