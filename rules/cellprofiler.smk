@@ -243,6 +243,7 @@ rule illumination:
         plugins_code=digest_of(PLUGIN_FILES),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
+        contents=get_image_contents,
         code=code_digest("illumination.py"),
     message:
         "{wildcards.plate}: illumination functions"
@@ -284,6 +285,7 @@ rule features:
         plugins_code=digest_of(PLUGIN_FILES),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
+        contents=get_image_contents,
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"

@@ -16,6 +16,7 @@ from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.image_changes import get_contents
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
@@ -131,6 +132,22 @@ def get_gene_column(wildcards):
 def may_fetch(wildcards, output):
     """Whether the config says `fetch: true`; asking for `output` keeps it out of what reruns a job."""
     return CONFIG["fetch"]
+
+
+CONTENTS = {}
+
+
+def get_image_contents(wildcards):
+    """A word that changes with the content of a plate's images; none for images in storage or simulated ones."""
+    location = get_plate(wildcards)["images"]
+    of_others = IN_STORAGE or "simulate" in CONFIG or is_address(location)
+    if of_others or not workflow.is_main_process:
+        return ""
+    key = (wildcards.batch, wildcards.plate)
+    if key not in CONTENTS:
+        files = [Path(place(name, batch=key[0], plate=key[1])) for name in ("image_digests", "images_seen")]
+        CONTENTS[key] = get_contents(Path(get_images(wildcards)), CONFIG["images"]["pattern"], *files)
+    return CONTENTS[key]
 
 
 wildcard_constraints:

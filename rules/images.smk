@@ -25,6 +25,7 @@ rule load_data:
         load_data=PLACES["load_data"],
         with_illum=PLACES["load_data_with_illum"],
         dropped=PLACES["dropped_sites"],
+        digests=PLACES["image_digests"],
     log:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
@@ -42,6 +43,7 @@ rule load_data:
         bad_sites=CONFIG["images"]["bad_sites"],
         maximum=CONFIG["images"]["maximum"],
         decode=CONFIG["images"]["decode"],
+        contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),

@@ -10,15 +10,15 @@ sites. Their sizes are checked here, and their headers when they are fetched.
 """
 
 import logging
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from lib.errors import InputError, listed
+from lib.image_changes import folders_below, write_digests
 from lib.image_checks import (
     Fault,
     Found,
@@ -83,18 +83,6 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
     return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
-
-
-def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A folder and those below it, also behind links, each once, with the names of their files."""
-    seen = set()
-    for root, below, names in os.walk(folder, followlinks=True):
-        place = os.path.realpath(root)
-        if place in seen:
-            below.clear()
-            continue
-        seen.add(place)
-        yield root, names
 
 
 def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
@@ -346,6 +334,10 @@ def main() -> None:
     ):
         with whole(output) as part:
             content.to_csv(part, index=False)
+    if isinstance(images, Path):
+        write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
+    else:
+        Path(snakemake.output.digests).write_text("image,digest\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ images of a channel share is said once.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections import Counter, defaultdict
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib.errors import InputError, listed, number_of
+from lib.image_changes import digest_of_file
 from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
 
 # An object this many times larger or smaller than most of its channel holds no image like theirs.
@@ -27,7 +27,6 @@ FAR_OFF = 10
 SAMPLE = 8
 # Faults of one kind that a message names; the log has all.
 NAMED = 20
-BLOCK = 1 << 20
 
 
 class StoredImage(NamedTuple):
@@ -240,18 +239,6 @@ def ends_of(path: Path) -> bytes | None:
             return middle + file.read(4096)
     except OSError:
         return None
-
-
-def digest_of_file(path: Path) -> str | None:
-    """The digest of a file's bytes; None where it cannot be read."""
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-    except OSError:
-        return None
-    return digest.hexdigest()
 
 
 # --- channels without contrast --------------------------------------------------------------------

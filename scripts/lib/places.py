@@ -17,6 +17,8 @@ PLACES = {
     "simulated_truth": "images/{batch}/truth/{plate}.csv",
     "load_data": "workspace/load_data_csv/{batch}/{plate}/load_data.csv",
     "load_data_with_illum": "workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+    "image_digests": "workspace/load_data_csv/{batch}/{plate}/image_digests.csv",
+    "images_seen": "workspace/load_data_csv/{batch}/{plate}/.images_seen.json",
     "dropped_sites": f"{QUALITY}/dropped_sites.csv",
     "illumination_folder": "images/{batch}/illum/{plate}",
     "illumination": "images/{batch}/illum/{plate}/{plate}_Illum{channel}.npy",

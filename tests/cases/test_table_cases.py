@@ -104,6 +104,7 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
 
 def test_several_genes_of_which_some_are_nothing():
     assert MissingValues().clean(["A|NA|B", "NA|nan", "NA|B"]) == ["A|B", "", "B"]
+    assert MissingValues().clean(["672.0|675", "675.0 | 672"]) == ["672|675", "675|672"]
 
 
 @case(

@@ -197,7 +197,7 @@ def test_images_are_read_in_parts_of_their_type(tmp_path):
     Image.fromarray(np.full((2, 3), 51, dtype=np.uint8)).save(tmp_path / "b.png")
     for name in ("a.tif", "b.png"):
         np.testing.assert_allclose(read_image(tmp_path / name), 0.2, rtol=1e-6)
-    Image.fromarray(np.zeros((2, 3, 3), dtype=np.uint8)).save(tmp_path / "c.png")
+    Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3)).save(tmp_path / "c.png")
     with pytest.raises(InputError, match=r"c.png is not one plane of one channel: its shape is \(2, 3, 3\)"):
         read_image(tmp_path / "c.png")
 
