@@ -9,8 +9,6 @@ IMPORTED = [
 PLATES_OF_FILES = {}
 for plate in EXPERIMENT.plates:
     PLATES_OF_FILES.setdefault(plate.get("profiles"), []).append(plate["plate"])
-SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
-SPHERING["outlier_cutoff"] = CONFIG["normalize"]["outlier_cutoff"]
 
 
 ruleorder: import_profiles > aggregate
@@ -29,6 +27,11 @@ def get_annotation_of_published(wildcards):
     """The annotation table for published profiles that are past the level where wells are annotated."""
     is_annotated = EXPERIMENT.levels[get_plate(wildcards)["level"]].annotated
     return get_annotation(wildcards) if is_annotated else []
+
+
+def get_digests_of_published(wildcards):
+    """The digests of a plate's published profiles and of the annotation table that they are joined with."""
+    return [get_digest(get_plate(wildcards)["profiles"]), *get_digests(wildcards)]
 
 
 rule import_profiles:
@@ -50,6 +53,7 @@ rule import_profiles:
     params:
         plate=get_plate,
         gene=get_gene_column,
+        digests=get_digests_of_published,
         missing=MISSING_VALUES,
         sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
         unwanted=as_written(CONFIG["exclude_features"]),
@@ -83,6 +87,7 @@ rule annotate:
     params:
         plate=get_plate,
         gene=get_gene_column,
+        digests=get_digests,
         missing=MISSING_VALUES,
         code=code_digest("annotate.py"),
     message:
@@ -231,77 +236,6 @@ rule feature_select:
         "{wildcards.plate}: profiles with selected features ({params.over})"
     script:
         "../scripts/feature_select.py"
-
-
-def get_replicate_set(wildcards):
-    """The profiles that are sphered together: those of the plates of a condition."""
-    source_level = EXPERIMENT.levels[EXPERIMENT.levels[wildcards.level].made_from]
-    plates = EXPERIMENT.conditions[wildcards.condition]
-    having = [plate for plate in plates if source_level.name in EXPERIMENT.get_levels(plate)]
-    return [EXPERIMENT.get_profiles(plate, source_level) for plate in having]
-
-
-rule sphering:
-    input:
-        profiles=get_replicate_set,
-    output:
-        sphering=PLACES["sphering"],
-    log:
-        "logs/sphering/{level}/{condition}.log",
-    benchmark:
-        "benchmarks/sphering/{level}/{condition}.tsv"
-    wildcard_constraints:
-        level="|".join(level.name for level in EXPERIMENT.levels.values() if level.step == "spherize"),
-    conda:
-        "../envs/platewise.yaml"
-    threads: 1
-    resources:
-        mem_mb=of_replicate_set,
-        runtime=minutes(60),
-    params:
-        options=SPHERING,
-        controls=CONFIG["controls"],
-        code=code_digest("sphering.py"),
-    message:
-        "{wildcards.condition}: sphering by its negative controls ({wildcards.level})"
-    script:
-        "../scripts/sphering.py"
-
-
-def get_sphering(wildcards):
-    """The sphering that was fitted on the plates of a plate's condition."""
-    condition = EXPERIMENT.condition_of[wildcards.batch, wildcards.plate]
-    return place("sphering", level=get_level(wildcards).name, condition=condition)
-
-
-rule spherize:
-    input:
-        profiles=get_source_profiles,
-        sphering=get_sphering,
-    output:
-        profiles=PLACES["profiles"],
-        dropped=PLACES["dropped"],
-        incomplete=PLACES["incomplete_wells"],
-    log:
-        "logs/spherize/{batch}/{plate}{suffix}.log",
-    benchmark:
-        "benchmarks/spherize/{batch}/{plate}{suffix}.tsv"
-    wildcard_constraints:
-        suffix=get_suffixes("spherize"),
-    conda:
-        "../envs/platewise.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(10),
-    params:
-        options=SPHERING,
-        controls=CONFIG["controls"],
-        code=code_digest("spherize.py"),
-    message:
-        "{wildcards.plate}: sphering"
-    script:
-        "../scripts/spherize.py"
 
 
 rule export:
