@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from lib.assay import assay_problems
+from lib.chains import complete_chains
 from lib.errors import InputError, listed
 from lib.image_names import compiled
 from lib.schema import get_types, read_values, schema
@@ -146,4 +147,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:
         raise InputError(f"{file} is not right:\n  " + "\n  ".join(dict.fromkeys(found)))
-    return columns_named(complete)
+    try:
+        return complete_chains(columns_named(complete))
+    except InputError as error:
+        raise InputError(f"{file} is not right:\n  {error}") from error

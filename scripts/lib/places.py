@@ -56,6 +56,8 @@ PLACES = {
     "dropped": f"{PROFILES}{{suffix}}_dropped.csv",
     "dropped_of_batch": "workspace/profiles/{batch}/{batch}{suffix}_dropped.csv",
     "incomplete_wells": f"{PROFILES}{{suffix}}_incomplete_wells.csv",
+    "chain_wells": "workspace/profiles/chains/{level}/{group}.parquet",
+    "chain_dropped": "workspace/profiles/chains/{level}/{group}_dropped.csv",
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",

@@ -44,7 +44,7 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
     profiles = [
         file
         for level in experiment.get_levels(plate).values()
-        if level.scope == "plate"
+        if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
     return [*get_plate_pictures(experiment, plate), *get_plate_tables(experiment, plate).values(), *profiles]
@@ -95,7 +95,7 @@ def get_batch_targets(experiment: Experiment) -> list[str]:
         file
         for plate in experiment.plates
         for level in experiment.get_levels(plate).values()
-        if level.scope != "plate"
+        if level.scope != "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
 
@@ -257,6 +257,7 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
         "profiles": {
             name: experiment.get_profiles(plate, level)
             for name, level in experiment.get_levels(plate).items()
+            if level.is_last
         },
     }
 
