@@ -51,7 +51,7 @@ def get_load_data_to_compare(wildcards):
 
 rule illumination:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
         checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
@@ -97,7 +97,7 @@ rule illumination:
 
 rule features:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         approval=require_approval,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=FUNCTIONS,
@@ -139,7 +139,7 @@ rule features:
 
 rule compare_cellprofiler:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=get_functions_to_compare,
         load_data=get_load_data_to_compare,

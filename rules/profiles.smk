@@ -110,6 +110,12 @@ def get_population(wildcards):
     return [EXPERIMENT.get_profiles(plate, level) for plate in EXPERIMENT.get_plates_with(level.name, plates)]
 
 
+def get_normalization(wildcards):
+    """Return the method by which a level is normalized."""
+    is_network = get_level(wildcards).features == NETWORK
+    return CONFIG["normalize"]["embeddings"] if is_network else "mad_robustize"
+
+
 rule normalize:
     input:
         profiles=get_source_profiles,
@@ -137,6 +143,7 @@ rule normalize:
         negcon=as_written(CONFIG["controls"]["negcon"]),
         minimum=CONFIG["normalize"]["minimum_wells"],
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
+        method=get_normalization,
         code=code_digest("normalize.py"),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"

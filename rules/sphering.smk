@@ -1,8 +1,5 @@
 # Sphered profiles: the sphering is fitted once per condition, then each plate is sphered by it.
 
-SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
-SPHERING["outlier_cutoff"] = CONFIG["normalize"]["outlier_cutoff"]
-
 
 def get_replicate_set(wildcards):
     """The profiles that are sphered together: those of the plates of a condition."""
@@ -10,6 +7,18 @@ def get_replicate_set(wildcards):
     plates = EXPERIMENT.conditions[wildcards.condition]
     having = [plate for plate in plates if source_level.name in EXPERIMENT.get_levels(plate)]
     return [EXPERIMENT.get_profiles(plate, source_level) for plate in having]
+
+
+def get_sphering_settings(level):
+    """Return how the profiles of a level are sphered."""
+    settings = CONFIG["spherize"]
+    is_network = level.features == NETWORK
+    return {
+        "method": settings["embeddings_method" if is_network else "method"],
+        "epsilon": settings["epsilon"],
+        "shrink": is_network and settings["embeddings_shrinkage"],
+        "outlier_cutoff": CONFIG["normalize"]["outlier_cutoff"],
+    }
 
 
 rule sphering:
@@ -30,7 +39,7 @@ rule sphering:
         mem_mb=of_replicate_set,
         runtime=minutes(60),
     params:
-        options=SPHERING,
+        options=lambda wildcards: get_sphering_settings(EXPERIMENT.levels[wildcards.level]),
         controls=CONFIG["controls"],
         code=code_digest("sphering.py"),
     message:
@@ -66,7 +75,7 @@ rule spherize:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        options=SPHERING,
+        options=lambda wildcards: get_sphering_settings(get_level(wildcards)),
         controls=CONFIG["controls"],
         code=code_digest("spherize.py"),
     message:

@@ -22,7 +22,7 @@ from lib.sides import side
 from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
 from normalize import reference_wells
-from splits import split_wells, units
+from splits import find_units, split_wells
 from workflow import PROJECT
 
 pytestmark = pytest.mark.unit
@@ -99,7 +99,7 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
         {"Metadata_gene": [word, "G"], "perturbation": ["a", "b"], "Metadata_Well": ["A01", "A02"]}
     )
     assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
-    assert units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+    assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
 
 
 def test_several_genes_of_which_some_are_nothing():
@@ -216,7 +216,7 @@ def test_a_number_is_one_value_in_every_column_that_groups(write, tmp_path, numb
         perturbation=list("abcdefg")[: len(written)]
     )
     assert set(side(wells, "Metadata_gene", 1).genes) == {frozenset([number])}
-    assert units(wells, wells["perturbation"], ["Metadata_gene"]).nunique() == 1
+    assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).nunique() == 1
     # A plate map with one spelling finds the annotation with another.
     for at, text in enumerate(written):
         plate_map = write(f"map{at}.txt", ("well_position", "broad_sample"), ("A01", text))
