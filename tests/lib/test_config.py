@@ -211,3 +211,9 @@ def test_a_where_that_fits_no_plate_is_answered(where, expected):
     ) as error:
         get_conditions(plates, config)
     assert expected in str(error.value)
+
+
+def test_a_where_finds_a_number_however_it_is_written():
+    plates = [plate("1", "compound", "A549", "24") | {"batch": "1.0e+5"}]
+    config = complete_config({**SMALL, "benchmark": yaml.safe_load("where: {batch: 1.0e+5}")}, "c")
+    assert list(get_conditions(plates, config).values()) == [plates]
