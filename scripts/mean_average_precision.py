@@ -31,8 +31,9 @@ from lib.nulls import q_values
 from lib.precision_nulls import Controls, LabelTest, one_ranking, replicate_p_value
 from lib.replicates import Wells, members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
-from lib.sides import identities, mark_sides, read_sides, shared_genes, side
+from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
 
+NO_ROWS = np.empty(0, dtype=int)
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
     "negative controls (`negcon` in control_type), matching needs other genes"
@@ -170,31 +171,79 @@ def matching(
     b = side(part_b.metadata, gene_b, minimum_replicates)
     profiles_a = [np.median(part_a.values[rows], axis=0) for rows in a.wells]
     profiles_b = [np.median(part_b.values[rows], axis=0) for rows in b.wells]
+    related = pairs_of_genes(a, b)
+    identity_a, identity_b = identities(part_a, a, different), identities(part_b, b, different)
+    excluded_of = rows_by_value(identity_b)
+    queries: list[int] = []
+    positives: list[np.ndarray] = []
+    aside: list[np.ndarray] = []
+    for pairs in np.split(related, np.flatnonzero(np.diff(related[:, 0])) + 1) if len(related) else []:
+        row, partners = int(pairs[0, 0]), pairs[:, 1]
+        excluded = excluded_of.get(identity_a[row], NO_ROWS)
+        chosen, others = np.setdiff1d(partners, excluded), np.union1d(partners, excluded)
+        if len(chosen) and len(others) < len(b.names):
+            queries.append(row)
+            positives.append(chosen)
+            aside.append(others)
+    precision = ranked(np.array(profiles_a), np.array(profiles_b), queries, positives, aside)
     parts = []
-    if profiles_a and profiles_b:
-        similarity = unit_rows(np.array(profiles_a)) @ unit_rows(np.array(profiles_b)).T
-        partner = shared_genes(a, b)
-        other = identities(part_a, a, different)[:, None] != identities(part_b, b, different)[None, :]
-        for i, name in enumerate(a.names):
-            positive = similarity[i, partner[i] & other[i]]
-            negative = similarity[i, ~partner[i] & other[i]]
-            if len(positive) and len(negative):
-                precision = average_precision(positive[None], negative[None])[0]
-                null = one_ranking(len(positive), len(negative), draws, seed)
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "perturbation": [name],
-                            "average_precision": precision,
-                            "n_pos_pairs": len(positive),
-                            "n_total_pairs": len(positive) + len(negative),
-                            "p_value": null.p_value(precision),
-                            "smallest_p_value": null.smallest,
-                            "null_draws": null.sampled,
-                        }
-                    )
-                )
-    return joined(parts), scored
+    for row, found, chosen, others in zip(queries, precision, positives, aside, strict=True):
+        negatives = len(b.names) - len(others)
+        null = one_ranking(len(chosen), negatives, draws, seed)
+        parts.append(
+            (a.names[row], found, len(chosen), len(chosen) + negatives)
+            + (null.p_value(found), null.smallest, null.sampled)
+        )
+    return pd.DataFrame(parts, columns=COLUMNS), scored
+
+
+def rows_by_value(values: np.ndarray) -> dict[Any, np.ndarray]:
+    """The rows at which each value stands."""
+    return {value: np.array(rows) for value, rows in pd.Series(values).groupby(values).indices.items()}
+
+
+def ranked(
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    rows: Sequence[int],
+    positives: Sequence[np.ndarray],
+    aside: Sequence[np.ndarray],
+) -> np.ndarray:
+    """The average precision of some queries, each with positives of its own.
+
+    Parameters
+    ----------
+    queries, candidates
+        Profiles, (queries, features) and (candidates, features).
+    rows
+        The queries that rank.
+    positives
+        For each of them, its positives among the candidates.
+    aside
+        For each of them, the candidates that are no negatives: its positives, and what is left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Average precision of each of `rows`.
+    """
+    found = np.empty(len(rows))
+    width = np.array([len(part) for part in positives], dtype=int)
+    # queries with about as many positives are ranked together; a threshold of 2 has nothing above it
+    classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
+    for each in np.unique(classes):
+        chosen = np.flatnonzero(classes == each)
+        unit = unit_rows(queries[[rows[i] for i in chosen]])
+        limits = np.full((len(chosen), width[chosen].max()), 2.0)
+        no_negatives = np.zeros(limits.shape, dtype=int)
+        for line, i in enumerate(chosen):
+            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit[line]
+            others = np.sort(unit_rows(candidates[aside[i]]) @ unit[line])
+            no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
+        above = count_above(unit, candidates, limits) - no_negatives
+        for line, i in enumerate(chosen):
+            found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
+    return found
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
