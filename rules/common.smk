@@ -107,6 +107,8 @@ ASSAY = CONFIG.get("assay", {})
 CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
 OBJECTS = compartments(ASSAY) if ASSAY else []
 EXPORTED = checked(exported_levels, CONFIG)
+# What the readers of tables take for nothing; a value that marks a control is not nothing.
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
 BATCHES = {}
 for plate in PLATES:
     BATCHES.setdefault(plate["batch"], []).append(plate)

@@ -287,6 +287,12 @@ def published_profiles(wildcards):
     return place_of(plate_of(wildcards)["profiles"])
 
 
+def plates_of_profiles(wildcards):
+    """The plates that the sample sheet takes from the file of a job's published profiles."""
+    file = plate_of(wildcards)["profiles"]
+    return [plate["plate"] for plate in PLATES if plate.get("profiles") == file]
+
+
 def annotation_of_published(wildcards):
     """The annotation table for published profiles that are past the level where wells are annotated."""
     return [] if plate_of(wildcards)["level"] in UNANNOTATED else annotation(wildcards)

@@ -33,6 +33,8 @@ rule import_profiles:
     params:
         plate=plate_of,
         gene=gene_column,
+        missing=MISSING_VALUES,
+        sharing=plates_of_profiles,
         unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("import_profiles.py"),
     message:
@@ -64,6 +66,7 @@ rule annotate:
     params:
         plate=plate_of,
         gene=gene_column,
+        missing=MISSING_VALUES,
         code=code_digest("annotate.py"),
     message:
         "{wildcards.plate}: annotating wells"

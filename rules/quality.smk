@@ -30,6 +30,7 @@ rule quality:
         runtime=minutes(20),
     params:
         gene=gene_column,
+        missing=MISSING_VALUES,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         limits=CONFIG["quality"]["limits"],

@@ -23,6 +23,7 @@ rule segmentation_sites:
     params:
         plate="{plate}",
         gene=gene_column,
+        missing=MISSING_VALUES,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         options={name: CONFIG["segmentation"][name] for name in ("wells", "named", "seed")},

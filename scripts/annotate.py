@@ -1,8 +1,8 @@
 """Annotate a plate's profiles with its plate map, its reagents and its row of the sample sheet.
 
-Every well of the plate map and every well of the profiles is there afterwards: a well that only one
-of the two knows is kept and named in a table. (`pycytominer.annotate` joins by an inner join, which
-loses such wells without a word.)
+Every well of the plate map and every well of the profiles is there afterwards: a well that only one of the
+two knows is kept and named in a table. (`pycytominer.annotate` joins by an inner join, which loses such
+wells without a word.) Words for nothing, and numbers in several spellings, are read as `lib.values` says.
 """
 
 import logging
@@ -12,22 +12,46 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import listed
+from lib.layouts import words_in_rows
 from lib.logs import logged
-from lib.plate_contents import known_wells, read_annotation, read_plate_map
+from lib.plate_contents import (
+    clashes,
+    known_wells,
+    near_samples,
+    read_annotation,
+    read_plate_map,
+    shared_columns,
+)
 from lib.plates import KNOWN
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+from lib.values import MissingValues
 from lib.wells import well_order
 
 KEYS = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 COUNTS = ["Metadata_Count_Cells", "Metadata_Count_Sites", "Metadata_Count_Sites_Excluded"]
+OF_SHEET = ("plate_map", "perturbation", "cell_line", "timepoint")
 
 
-def unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
-    """The wells that only the plate map or only the profiles know, with which of the two."""
+def find_unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
+    """Find the wells that only the plate map or only the profiles know, and say which of the two."""
     measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
     return [(well, "not in the plate map") for well in sorted(measured - mapped, key=well_order)] + [
         (well, "on the plate map, but without a site") for well in sorted(mapped - measured, key=well_order)
     ]
+
+
+def get_metadata_of_plate(plate: Mapping[str, str], there: set[str]) -> dict[str, object]:
+    """The metadata that a plate's row of the sample sheet gives each well.
+
+    An empty cell of the sheet gives nothing where the wells themselves have that column (`there`).
+    """
+    constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": plate["plate"]}
+    constant |= {
+        f"Metadata_{name}": value or pd.NA
+        for name, value in plate.items()
+        if (name not in KNOWN or name in OF_SHEET) and (value or f"Metadata_{name}" not in there)
+    }
+    return constant
 
 
 def annotate(
@@ -38,17 +62,40 @@ def annotate(
 ) -> pd.DataFrame:
     """Join profiles, plate map, reagents and the plate's row; one row for each well of either.
 
-    Args:
-        profiles: aggregated profiles of the plate.
-        plate_map: from `read_plate_map`.
-        annotation: from `read_annotation`; None when the plate map alone says what is in the wells.
-        plate: the sample sheet's row; its columns become metadata too.
+    Columns whose names clash are named in the log, with which of them wins.
 
-    Returns:
-        The profiles in plate order: metadata (strings; missing where nothing is known), counts (0
-        cells, 0 sites for a well without images), then the features.
+    Parameters
+    ----------
+    profiles
+        Aggregated profiles of the plate.
+    plate_map
+        From `read_plate_map`.
+    annotation
+        From `read_annotation`; None when the plate map alone says what is in the wells.
+    plate
+        The sample sheet's row; its columns become metadata too.
+
+    Returns
+    -------
+    the profiles in plate order: metadata (strings; missing where nothing is known), counts (0 cells, 0
+    sites for a well without images), then the features.
     """
     known = known_wells(plate_map, annotation)
+    constant = get_metadata_of_plate(plate, {f"Metadata_{name.removeprefix('Metadata_')}" for name in known})
+    constant["Metadata_plate_map"] = Path(plate["plate_map"]).name
+    # A column that says the same as the sheet is no clash.
+    alike = [
+        name
+        for name in known
+        if f"Metadata_{name}" in constant and set(known[name]) <= {constant[f"Metadata_{name}"]}
+    ]
+    own = {name.removeprefix("Metadata_") for name in (*constant, *COUNTS)} - set(alike)
+    of_annotation = [] if annotation is None else list(annotation)
+    empty = [] if annotation is None else shared_columns(plate_map, annotation)[1]
+    renamed, told = clashes(plate_map, of_annotation, own, empty)
+    for sentence in told:
+        logging.warning("plate %s: %s", plate["plate"], sentence)
+    known = known.drop(columns=alike).rename(columns=renamed)
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
     features = feature_columns(profiles)
@@ -57,14 +104,6 @@ def annotate(
     for name in COUNTS:
         if name in joined:
             joined[name] = joined[name].fillna(0).astype(int)
-    constant = {"Metadata_Batch": plate["batch"], "Metadata_Plate": plate["plate"]}
-    constant |= {
-        f"Metadata_{name}": value or pd.NA
-        for name, value in plate.items()
-        if (name not in KNOWN or name in ("plate_map", "perturbation", "cell_line", "timepoint"))
-        and (value or f"Metadata_{name}" not in known)
-    }
-    constant["Metadata_plate_map"] = Path(plate["plate_map"]).name
     metadata = [name for name in joined.columns if name not in (*features, *COUNTS, *constant)]
     of_plate = pd.DataFrame(constant, index=joined.index, dtype="str")
     order = [*KEYS, *(name for name in constant if name not in KEYS)]
@@ -78,30 +117,35 @@ def annotate(
 
 def main() -> None:
     """Write the annotated profiles and the table of wells that did not match."""
-    plate = snakemake.params.plate
-    profiles = read_profiles(snakemake.input.profiles)
-    plate_map = read_plate_map(snakemake.input.plate_map, plate["plate"])
-    annotation = None
-    if snakemake.input.annotation:
-        annotation = read_annotation(snakemake.input.annotation, snakemake.params.gene)
-        unknown = set(plate_map["broad_sample"]) - set(annotation["broad_sample"]) - {""}
+    plate, inputs = snakemake.params.plate, snakemake.input
+    missing = MissingValues.of_config(snakemake.params.missing)
+    profiles = read_profiles(inputs.profiles)
+    annotation, samples = None, ()
+    if inputs.annotation:
+        annotation = read_annotation(inputs.annotation, snakemake.params.gene, missing)
+        samples = annotation["broad_sample"]
+    plate_map = read_plate_map(inputs.plate_map, plate["plate"], missing, samples)
+    for path in filter(None, (inputs.plate_map, inputs.annotation)):
+        if words := words_in_rows(path, missing):
+            logging.warning("%s: taken as empty: %s", path, listed(words))
+    if annotation is not None:
+        unknown = set(plate_map["broad_sample"]) - set(samples) - {""}
         if unknown:
             logging.warning(
                 "%s does not know %d broad_sample of %s: %s",
-                snakemake.input.annotation,
+                inputs.annotation,
                 len(unknown),
-                snakemake.input.plate_map,
-                listed(sorted(unknown)),
+                inputs.plate_map,
+                listed(near_samples(unknown, samples)),
             )
-    unmatched = unmatched_wells(profiles, plate_map)
+    unmatched = find_unmatched_wells(profiles, plate_map)
     for well, why in unmatched:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)
     with whole(snakemake.output.unmatched) as part:
         pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
-    inputs = [snakemake.input.profiles, snakemake.input.plate_map]
-    inputs += [snakemake.input.annotation] if snakemake.input.annotation else []
-    made_by = provenance({"plate": plate, "gene": snakemake.params.gene}, inputs)
+    paths = [inputs.profiles, inputs.plate_map, *([inputs.annotation] if inputs.annotation else [])]
+    made_by = provenance({"plate": plate, "gene": snakemake.params.gene}, paths)
     write_profiles(annotated, snakemake.output.profiles, made_by)
 
 

@@ -1,69 +1,132 @@
 """Bring a plate's published profiles into the results, at the level where they enter the chain.
 
-A file may hold several plates; the rows of this plate are taken. CellProfiler's own prefix
-`Image_Metadata_` is read as `Metadata_`, wells become `A01`, and a barcode of digits is found where the file
-holds it as a number. What the profiles do not say of their reagents (genes, targets, controls) comes from the
-annotation table of the perturbation type, where the config names one.
+A file may hold several plates; the rows of this plate are taken, and a barcode of digits is found where the
+file holds it as a number. Formats, names of columns, wells and numbers are read as `lib.published_profiles`
+says. What the profiles do not say of their reagents (genes, targets, controls) comes from the annotation
+table of the perturbation type, where the config names one.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
 from lib.feature_names import keep_wanted
-from lib.layouts import SAMPLE_COLUMNS
+from lib.layouts import SAMPLE_COLUMNS, words_in_rows
 from lib.logs import logged
-from lib.plate_contents import known_wells, read_annotation
+from lib.plate_contents import known_wells, near_samples, read_annotation
 from lib.plates import KNOWN
+from lib.published_profiles import find_plate_column, same_plate
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
-from lib.wells import well_name
+from lib.values import MissingValues
+
+KEYS = ("Metadata_Batch", "Metadata_Plate")
+OF_SHEET = ("perturbation", "cell_line", "timepoint")
 
 
-def published_profiles(path: str | Path, plate: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of `plate` in a published profile, with the sample sheet's columns as metadata.
+def get_rows_of_plate(
+    profiles: pd.DataFrame, path: str | Path, plate: str, sharing: Sequence[str]
+) -> pd.DataFrame:
+    """The wells of one plate in a table of profiles.
+
+    Parameters
+    ----------
+    profiles
+        The whole table.
+    path
+        Its file, for messages.
+    plate
+        The plate's name in the sample sheet.
+    sharing
+        All plates that the sample sheet takes from this file.
+
+    Raises
+    ------
+    InputError
+        When the table has no well of the plate, or does not say of which plate its wells are.
+    """
+    if profiles.empty:
+        raise InputError(f"{path} has a header and no rows: it holds no profile.")
+    column = find_plate_column(profiles, plate)
+    if column is None:
+        if len(sharing) > 1:
+            named = [
+                name for name in profiles if name.startswith("Metadata_") and (profiles[name] == plate).any()
+            ]
+            hint = f" Is it {listed(named)}? Call that column so." if named else ""
+            raise InputError(
+                f"{path} has no column Metadata_Plate, and the sample sheet takes {len(sharing)} plates from "
+                f"it ({listed(sharing, 5)}): which wells are whose is not known.{hint} Add the column, or "
+                "write one file per plate."
+            )
+        return profiles
+    if column != "Metadata_Plate":
+        logging.warning("%s: the plates are read from %s", path, column)
+    there = profiles[column].dropna().unique().tolist()
+    meant = same_plate(plate, there)
+    if len(meant) != 1:
+        raise InputError(
+            f"{path} has no well of plate {plate}; it has {listed(there, 5) or 'no plate'} in {column}. The "
+            "sample sheet's `plate` is the file's."
+        )
+    return profiles[profiles[column] == meant[0]].reset_index(drop=True)
+
+
+def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str]) -> pd.DataFrame:
+    """The profiles of one plate with the sample sheet's columns as metadata.
+
+    The sheet's value wins over the profiles' own column, unless it is empty; a column of the profiles that
+    says otherwise is kept as `Metadata_profiles_{name}`, and named in the log.
 
     Raises:
-        InputError: when the file has no well of the plate, a well twice, or no feature.
+        InputError: when a well is there twice, or there is no feature.
     """
-    profiles = read_profiles(path)
-    name = plate["plate"]
-    if "Metadata_Plate" in profiles:
-        listed_plates = profiles["Metadata_Plate"].dropna().unique().tolist()
-        meant = [name] if name in listed_plates else same_number(name, listed_plates)
-        if len(meant) != 1:
-            raise InputError(
-                f"{path} has no well of plate {name}; it has {listed(listed_plates, 5)}. The sample sheet's "
-                "`plate` is the file's Metadata_Plate."
-            )
-        profiles = profiles[profiles["Metadata_Plate"] == meant[0]].reset_index(drop=True)
-    features = feature_columns(profiles)
+    name, features = plate["plate"], feature_columns(profiles)
     if not features:
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
-    try:
-        profiles["Metadata_Well"] = [well_name(well) for well in profiles["Metadata_Well"]]
-    except InputError as error:
-        raise InputError(f"{path}, plate {name}: {error}") from error
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}, plate {name}: well {listed(twice)} stands there more than once.")
-    constant = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
+        raise InputError(f"{path}, plate {name}: well {listed(twice)} is there more than once.")
+    constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
     constant |= {
         f"Metadata_{column}": value or pd.NA
         for column, value in plate.items()
-        if (column not in KNOWN or column in ("perturbation", "cell_line", "timepoint"))
-        and (value or f"Metadata_{column}" not in profiles)
+        if (column not in KNOWN or column in OF_SHEET) and (value or f"Metadata_{column}" not in profiles)
     }
+    differing = [
+        column
+        for column, value in constant.items()
+        if column in profiles and column not in KEYS and set(profiles[column].dropna()) - {value}
+    ]
+    renamed = {column: column.replace("Metadata_", "Metadata_profiles_", 1) for column in differing}
+    for column, kept in renamed.items():
+        logging.warning(
+            "plate %s: the sample sheet says %s for %s, and %s says otherwise (%s): the sheet's is taken, "
+            "and the profiles' is kept as %s",
+            *(name, constant[column], column, Path(path).name),
+            *(listed(profiles[column].dropna().unique(), 3), kept),
+        )
+    profiles = profiles.rename(columns=renamed)
     of_plate = pd.DataFrame(constant, index=profiles.index, dtype="str")
     rest = profiles.drop(columns=[column for column in of_plate if column in profiles])
     return pd.concat([of_plate, rest], axis=1)
 
 
-def described(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
-    """`profiles` with the annotation's columns that they lack, joined by `broad_sample` (JUMP: JCP2022)."""
+def read_plate_profiles(
+    path: str | Path,
+    plate: Mapping[str, str],
+    sharing: Sequence[str] = (),
+    missing: MissingValues | None = None,
+) -> pd.DataFrame:
+    """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`."""
+    profiles = get_rows_of_plate(read_profiles(path, missing), path, plate["plate"], sharing)
+    return take_plate(profiles, path, plate)
+
+
+def add_annotation(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
+    """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`."""
     name = next((name for name in SAMPLE_COLUMNS if f"Metadata_{name}" in profiles), None)
     if name is None:
         logging.warning(
@@ -71,11 +134,20 @@ def described(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
             listed(f"Metadata_{name}" for name in SAMPLE_COLUMNS),
         )
         return profiles
+    empty = [
+        column
+        for column in profiles
+        if column.removeprefix("Metadata_") in annotation and profiles[column].isna().all()
+    ]
+    if empty:
+        logging.warning("%s is empty in the profiles: the annotation's is taken", listed(empty))
+    profiles = profiles.drop(columns=empty)
     features = feature_columns(profiles)
     of_wells = profiles.drop(columns=features).rename(columns=lambda column: column.removeprefix("Metadata_"))
     of_wells = of_wells.assign(broad_sample=of_wells[name].fillna(""))
     if unknown := sorted(set(of_wells["broad_sample"]) - set(annotation["broad_sample"]) - {""}):
-        logging.warning("the annotation does not know %d broad_sample: %s", len(unknown), listed(unknown, 20))
+        near = near_samples(unknown, annotation["broad_sample"])
+        logging.warning("the annotation does not know %d broad_sample: %s", len(unknown), listed(near, 20))
     known = known_wells(of_wells, annotation).replace("", pd.NA).add_prefix("Metadata_")
     joined = known[[column for column in known if column not in profiles]].set_axis(profiles.index)
     return pd.concat([profiles.drop(columns=features), joined, profiles[features]], axis=1)
@@ -83,20 +155,20 @@ def described(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Write the plate's profiles as Parquet."""
-    plate, gene, unwanted = snakemake.params.plate, snakemake.params.gene, snakemake.params.unwanted
-    profiles = published_profiles(snakemake.input.profiles, plate)
+    params, path = snakemake.params, snakemake.input.profiles
+    plate, gene, missing = params.plate, params.gene, MissingValues.of_config(params.missing)
+    profiles = read_plate_profiles(path, plate, params.sharing, missing)
     features = feature_columns(profiles)
-    wanted = set(keep_wanted(features, unwanted))
+    wanted = set(keep_wanted(features, params.unwanted))
     profiles = profiles.drop(columns=[name for name in features if name not in wanted])
-    inputs = [snakemake.input.profiles]
+    inputs = [path]
     if snakemake.input.annotation:
-        profiles = described(profiles, read_annotation(snakemake.input.annotation, gene))
+        if words := words_in_rows(snakemake.input.annotation, missing):
+            logging.warning("%s: taken as empty: %s", snakemake.input.annotation, listed(words))
+        profiles = add_annotation(profiles, read_annotation(snakemake.input.annotation, gene, missing))
         inputs.append(snakemake.input.annotation)
-    write_profiles(
-        profiles,
-        snakemake.output.profiles,
-        provenance({"plate": plate, "gene": gene, "unwanted": unwanted}, inputs),
-    )
+    parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
+    write_profiles(profiles, snakemake.output.profiles, provenance(parameters, inputs))
 
 
 if __name__ == "__main__":

@@ -191,8 +191,15 @@ def matching(
         negatives = len(b.names) - len(others)
         null = one_ranking(len(chosen), negatives, draws, seed)
         parts.append(
-            (a.names[row], found, len(chosen), len(chosen) + negatives)
-            + (null.p_value(found), null.smallest, null.sampled)
+            (
+                a.names[row],
+                found,
+                len(chosen),
+                len(chosen) + negatives,
+                null.p_value(found),
+                null.smallest,
+                null.sampled,
+            )
         )
     return pd.DataFrame(parts, columns=COLUMNS), scored
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from lib.controls import control_kinds
 from lib.errors import InputError, listed
 from lib.gaps import find_incomplete_wells, get_incomplete_wells
 from lib.logs import logged
@@ -69,7 +70,7 @@ def reference_wells(
             "the column in controls.column, add it to the plate map or the annotation table, or set "
             "normalize.to to [all]."
         )
-    marked = profiles[name] == negcon
+    marked = control_kinds(profiles[name], negcon) == negcon
     chosen = marked & measured & complete
     if chosen.sum() < minimum:
         empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()

@@ -38,6 +38,7 @@ from lib.logs import logged
 from lib.plate_contents import read_known_wells
 from lib.tables import provenance, whole, write_profiles
 from lib.thresholds import threshold_flags, thresholds_in
+from lib.values import MissingValues
 from plate_quality.measures import KEYS, measures_of, robust_z, site_measures, well_measures
 from plate_quality.regions import LEAST_WELLS, region_flags, regions
 from plate_quality.sites import SITE_FLAGS, site_flags
@@ -140,7 +141,13 @@ def quality(
 def main() -> None:
     """Write the plate's tables of sites, wells and flags, and its summary."""
     params, inputs = snakemake.params, snakemake.input
-    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene, snakemake.wildcards.plate)
+    known = read_known_wells(
+        inputs.plate_map,
+        inputs.annotation,
+        params.gene,
+        snakemake.wildcards.plate,
+        MissingValues.of_config(params.missing),
+    )
     if params.column in known:
         known["control_type"] = control_kinds(known[params.column], params.negcon)
     sites = site_measures(inputs.image, inputs.cells)

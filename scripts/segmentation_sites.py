@@ -14,6 +14,7 @@ from lib.logs import logged
 from lib.pictures import chosen_wells, name_of
 from lib.plate_contents import read_known_wells
 from lib.tables import whole
+from lib.values import MissingValues
 from lib.wells import well_name
 
 
@@ -37,7 +38,13 @@ def main() -> None:
     """Write the images and the names of the chosen wells."""
     params, inputs = snakemake.params, snakemake.input
     images = pd.read_csv(inputs.load_data, dtype=str)
-    known = read_known_wells(inputs.plate_map, inputs.annotation, params.gene, params.plate)
+    known = read_known_wells(
+        inputs.plate_map,
+        inputs.annotation,
+        params.gene,
+        params.plate,
+        MissingValues.of_config(params.missing),
+    )
     wells = candidates(images, known, params.column, params.negcon)
     number = params.options["wells"]
     rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])

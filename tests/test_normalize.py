@@ -9,9 +9,9 @@ from pycytominer import feature_select as pycytominer_feature_select
 from pycytominer import normalize as pycytominer_normalize
 from pycytominer.operations import correlation_threshold
 
-from annotate import annotate, unmatched_wells
+from annotate import annotate, find_unmatched_wells
 from dropped_features import stacked
-from import_profiles import described, published_profiles
+from import_profiles import add_annotation, read_plate_profiles
 from lib.errors import InputError
 from lib.plate_contents import read_annotation
 from lib.selection import correlated_features, dropped_features, pairwise_correlation
@@ -81,7 +81,7 @@ def test_every_well_is_there_after_annotation():
 
 def test_wells_that_only_one_side_knows_are_named():
     plate_map = pd.DataFrame({"well": ["A01", "A03"], "broad_sample": ["x", "y"]})
-    assert unmatched_wells(profiles_of(["A01", "A02"]), plate_map) == [
+    assert find_unmatched_wells(profiles_of(["A01", "A02"]), plate_map) == [
         ("A02", "not in the plate map"),
         ("A03", "on the plate map, but without a site"),
     ]
@@ -239,7 +239,7 @@ def test_published_profiles_in_other_hands_formats(tmp_path):
     table.set_index(["Metadata_Plate", "Metadata_Well"]).to_parquet(tmp_path / "index.parquet")
     table.astype({"Metadata_Plate": float}).to_parquet(tmp_path / "float.parquet")
     for name in ("p.tsv.gz", "p.csv", "index.parquet", "float.parquet"):
-        profiles = published_profiles(tmp_path / name, {**PLATE, "plate": "0012"})
+        profiles = read_plate_profiles(tmp_path / name, {**PLATE, "plate": "0012"})
         assert profiles["Metadata_Plate"].tolist() == ["0012"] * 2, name
         assert profiles["Metadata_Well"].tolist() == ["A01", "B02"], name
         assert feature_columns(profiles) == ["Image_Granularity_1_DNA"], name
@@ -248,19 +248,19 @@ def test_published_profiles_in_other_hands_formats(tmp_path):
 def test_an_empty_value_of_the_sheet_hides_none_of_the_file(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("Metadata_Well,Metadata_cell_line,Cells_X\nA01,A549,1\n")
-    profiles = published_profiles(path, {**PLATE, "cell_line": ""})
+    profiles = read_plate_profiles(path, {**PLATE, "cell_line": ""})
     assert profiles["Metadata_cell_line"].tolist() == ["A549"]
 
 
 def test_published_profiles_of_one_plate_of_many(tmp_path):
     path = tmp_path / "all.csv"
     path.write_text("Image_Metadata_Plate,Image_Metadata_Well,Cells_X\nP1,a1,1\nP2,A01,2\n")
-    profiles = published_profiles(path, PLATE)
+    profiles = read_plate_profiles(path, PLATE)
     assert profiles["Metadata_Well"].tolist() == ["A01"]
     assert profiles["Cells_X"].tolist() == [1.0]
     assert profiles["Metadata_cell_line"].tolist() == ["U2OS"]
     with pytest.raises(InputError, match="has no well of plate P9; it has P1, P2"):
-        published_profiles(path, {**PLATE, "plate": "P9"})
+        read_plate_profiles(path, {**PLATE, "plate": "P9"})
 
 
 def test_published_profiles_get_what_they_lack_from_the_annotation(tmp_path):
@@ -275,7 +275,7 @@ def test_published_profiles_get_what_they_lack_from_the_annotation(tmp_path):
             "Cells_X": [1.0, 2.0, 3.0],
         }
     )
-    found = described(profiles, annotation)
+    found = add_annotation(profiles, annotation)
     assert feature_columns(found) == list(found)[-1:] == ["Cells_X"]
     assert found["Cells_X"].tolist() == [1.0, 2.0, 3.0]
     assert found["Metadata_gene"].fillna("").tolist() == ["EGFR|ERBB2", "", ""]
@@ -283,11 +283,11 @@ def test_published_profiles_get_what_they_lack_from_the_annotation(tmp_path):
     assert found["Metadata_moa"].tolist() == ["of the file"] * 3
     assert found["Metadata_broad_sample"].fillna("").tolist() == ["X", "", "Y"]
     jump = profiles.rename(columns={"Metadata_broad_sample": "Metadata_JCP2022"})
-    of_jump = described(jump, annotation)
+    of_jump = add_annotation(jump, annotation)
     assert of_jump["Metadata_broad_sample"].fillna("").tolist() == ["X", "", "Y"]
     assert of_jump["Metadata_gene"].fillna("").tolist() == ["EGFR|ERBB2", "", ""]
     without = profiles.drop(columns="Metadata_broad_sample")
-    pd.testing.assert_frame_equal(described(without, annotation), without)
+    pd.testing.assert_frame_equal(add_annotation(without, annotation), without)
 
 
 @pytest.mark.data

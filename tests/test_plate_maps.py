@@ -68,7 +68,10 @@ def test_a_column_of_names_marks_the_negative_controls_alone():
     assert one["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
     # On no plate more than there are looks, but on two plates together.
     other = {**COMPOUND, "plate_map": "other.txt"}
-    wells = layouts([of_plate(names[:5])[:2], (other, of_plate(names[5:])[1])])
+    parts = [(COMPOUND, names[:5]), (other, names[5:])]
+    wells = layouts(
+        [(plate, wells_of_plate(of_plate(rows)[2], plate, of_names, GROUP)) for plate, rows in parts]
+    )
     assert told_apart(wells, "DMSO")["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
     few = layouts([of_plate(names[:5])[:2]])
     assert told_apart(few, "DMSO")["control_type"].tolist() == few["control_type"].tolist()

@@ -1,21 +1,41 @@
 """Which wells are controls, and of what kind."""
 
+import re
+
 import pandas as pd
+
+from lib.layouts import SAMPLE_COLUMNS
+from lib.values import MissingValues, same_value
 
 # What columns of controls say of a treated well (`pert_type`, `broad_sample_type`).
 TREATED = ("trt", "treated", "treatment")
 # A column with more kinds of controls than this names compounds, of which one is the negative control.
 MOST_KINDS = 6
+NAME_OF_CONTROL = re.compile(r"con\b|con_|control|ctrl|pos|neg", re.IGNORECASE)
 
 
 def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
-    """What each well is a control of, "" for treated and empty wells.
+    """Find what each well is a control of: "" for treated and empty wells, `negcon` for negative controls.
+
+    A column may mark controls, or name the compound in each well (then only `negcon` is a control). It names
+    compounds when it is called so, when it has more than six values beside `negcon`, or when more wells
+    have another value than have none, unless these values are called controls.
 
     Args:
         values: the column that marks controls (`controls.column`).
         negcon: its value for negative controls.
     """
-    text = values.astype("str").fillna("")
-    kinds = text.mask(text.str.lower().isin(TREATED) & (text != negcon), "")
-    others = set(kinds) - {"", negcon}
-    return kinds if len(others) <= MOST_KINDS else kinds.where(kinds == negcon, "")
+    column = str(values.name or "").removeprefix("Metadata_")
+    missing = MissingValues(control=(column, negcon))
+    text = pd.Series(
+        missing.clean(values.astype("str").fillna("").tolist(), column), values.index, dtype="str"
+    )
+    kinds = text.mask(text.map(lambda value: same_value(value, negcon)), negcon)
+    kinds = kinds.mask(kinds.str.lower().isin(TREATED) & (kinds != negcon), "")
+    other = ~kinds.isin(["", negcon])
+    others = set(kinds[other])
+    called_controls = all(NAME_OF_CONTROL.search(kind) for kind in others)
+    marks = len(others) <= MOST_KINDS and column not in SAMPLE_COLUMNS
+    if marks and (called_controls or other.sum() <= (kinds == "").sum()):
+        return kinds
+    return kinds.mask(other, "")

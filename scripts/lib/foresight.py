@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
-from lib.layouts import annotation_rows, plate_map_rows
+from lib.layouts import SAMPLE_COLUMNS, annotation_rows, plate_map_rows
 from lib.plates import KNOWN, MAY_BE_EMPTY, UNANNOTATED, Plate, is_address, source
+from lib.values import MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -47,10 +48,17 @@ def problems_of_map(plates: list[Plate], paths: list[Path], config: Mapping[str,
     """What is wrong with a plate map and its annotation (`paths`), for the plates that have them."""
     perturbation = plates[0]["perturbation"]
     try:
-        columns, wells = plate_map_rows(paths[0], plates[0]["plate"])
+        missing = MissingValues.of_config(config)
         known, reagents = [], []
         if len(paths) > 1:
-            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"])
+            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"], missing)
+        samples = {row["broad_sample"] for row in reagents}
+        columns, wells = plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
+        # A column that the plate map leaves empty is the annotation's.
+        empty = [name for name in columns if name in known and not any(row[name] for row in wells)]
+        if hidden := set(empty) - set(SAMPLE_COLUMNS):
+            columns = [name for name in columns if name not in hidden]
+            wells = [{name: row[name] for name in columns} for row in wells]
     except InputError as error:
         yield str(error)
         return
@@ -59,7 +67,10 @@ def problems_of_map(plates: list[Plate], paths: list[Path], config: Mapping[str,
     of_sample = {row["broad_sample"]: row for row in reagents}
     if "negcon" in config["normalize"]["to"]:
         marks = [marked(well, column, of_sample) for well in wells]
-        number, needed = marks.count(controls["negcon"]), config["normalize"]["minimum_wells"]
+        number, needed = (
+            sum(same_value(mark, controls["negcon"]) for mark in marks),
+            config["normalize"]["minimum_wells"],
+        )
         if column not in there:
             yield (
                 f"no column {column} in {tables}, by which negative controls are found; it has "

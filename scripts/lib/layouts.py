@@ -1,25 +1,37 @@
 """Plate maps and tables of reagents as rows of text; without pandas, since whoever plans a run reads them."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError, listed
 from lib.experiment import same_number
 from lib.plates import read_table
+from lib.values import MissingValues
 from lib.wells import well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")
 # JUMP calls its reagents by another name.
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
+# Text that names a thing and is compared as it is written.
+NAMED = (*WELL_COLUMNS, "Plate")
+
+Rows = list[dict[str, str]]
+DEFAULT = MissingValues()
 
 
-def read_described(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a table of wells or reagents; `Metadata_` before a name is not part of it."""
+def read_columns(path: str | Path) -> tuple[list[str], Rows]:
+    """Read a table of wells or reagents as it is written; `Metadata_` before a name is not part of it.
+
+    Raises:
+        InputError: naming a column that is there with and without `Metadata_`.
+    """
     columns, rows = read_table(path)
     names = [column.removeprefix("Metadata_") for column in columns]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"{path}: column {listed(twice)} stands there twice, with and without Metadata_.")
+        raise InputError(f"{path} has the column {listed(twice)} twice, with and without Metadata_.")
     rows = [dict(zip(names, row.values(), strict=True)) for row in rows]
     name = next((column for column in SAMPLE_COLUMNS if column in names), None)
     if name in (None, "broad_sample"):
@@ -27,17 +39,67 @@ def read_described(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     return [*names, "broad_sample"], [{**row, "broad_sample": row[name]} for row in rows]
 
 
-def plate_map_rows(path: str | Path, plate: str | None = None) -> tuple[list[str], list[dict[str, str]]]:
-    """A plate map's columns and rows, one a well (`well`), with `broad_sample` and any others.
+def clean_rows(
+    columns: Iterable[str], rows: Rows, missing: MissingValues, known_samples: Iterable[str] = ()
+) -> Rows:
+    """Clean the values of all columns (see `MissingValues.clean`), except the names of wells and plates.
 
-    An empty `broad_sample` beside a `solvent` is that solvent (the negative controls of CPJUMP1's
-    compound plates); without one it is an empty well. Of a table that lists the wells of many plates, as
-    JUMP's, the rows are taken whose `Metadata_Plate` is `plate`.
-
-    Raises:
-        InputError: naming the file and the wells that stand there twice or are no wells.
+    A `broad_sample` among `known_samples` is a name: an annotation may say that `untreated` wells are
+    negative controls.
     """
-    columns, rows = read_described(path)
+    known = set(known_samples)
+    cleaned = {}
+    for column in columns:
+        values = [row[column] for row in rows]
+        cleaned[column] = values if column in NAMED else missing.clean(values, column)
+        if column in SAMPLE_COLUMNS:
+            cleaned[column] = [
+                value if value in known else clean
+                for value, clean in zip(values, cleaned[column], strict=True)
+            ]
+    return [{column: values[at] for column, values in cleaned.items()} for at in range(len(rows))]
+
+
+def words_in_rows(path: str | Path, missing: MissingValues) -> list[str]:
+    """Say which words for nothing a table of wells or reagents has: `NA in 12 rows of broad_sample`."""
+    columns, rows = read_columns(path)
+    return [
+        f"{word} in {count} rows of {column}"
+        for column in columns
+        if column not in NAMED
+        for word, count in missing.words_found((row[column] for row in rows), column).items()
+    ]
+
+
+def plate_map_rows(
+    path: str | Path,
+    plate: str | None = None,
+    missing: MissingValues = DEFAULT,
+    known_samples: Iterable[str] = (),
+) -> tuple[list[str], Rows]:
+    """Read a plate map: its columns and rows, one row per well (`well`), with `broad_sample` and any others.
+
+    An empty `broad_sample` beside a `solvent` is that solvent (the negative controls of CPJUMP1's compound
+    plates); without one it is an empty well. Of a table that lists the wells of many plates, as JUMP's, the
+    rows are taken whose `Metadata_Plate` is `plate`.
+
+    Parameters
+    ----------
+    path
+        The plate map's file.
+    plate
+        The plate whose rows are taken; None for a table of one plate.
+    missing
+        What counts as nothing.
+    known_samples
+        The annotation's `broad_sample`s, which are names even where they read as nothing.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the wells that are there twice or are not valid wells.
+    """
+    columns, rows = read_columns(path)
     name = next((column for column in WELL_COLUMNS if column in columns), None)
     if name is None or "broad_sample" not in columns:
         raise InputError(
@@ -58,28 +120,45 @@ def plate_map_rows(path: str | Path, plate: str | None = None) -> tuple[list[str
     twice = [well for well, count in Counter(wells).items() if count > 1]
     if twice:
         raise InputError(
-            f"{path}: well {listed(twice)} stands there more than once. A plate map is one plate's; one of "
+            f"{path}: well {listed(twice)} is there more than once. A plate map is one plate's; one of "
             "many plates has a column Metadata_Plate."
         )
     left_out = {*WELL_COLUMNS[1:], name, "Plate"}
-    columns = ["well", *(column for column in columns if column not in left_out)]
-    rows = [{**row, "well": well} for row, well in zip(rows, wells, strict=True)]
-    return columns, [{column: row[column] for column in columns} for row in rows]
+    kept = [column for column in columns if column not in left_out]
+    rows = clean_rows(kept, rows, missing, known_samples)
+    return ["well", *kept], [{"well": well, **row} for well, row in zip(wells, rows, strict=True)]
 
 
-def annotation_rows(path: str | Path, gene: str | None) -> tuple[list[str], list[dict[str, str]]]:
-    """Read what is known of the reagents, one row a `broad_sample`; column `gene` becomes `gene`."""
-    columns, rows = read_described(path)
+def annotation_rows(
+    path: str | Path, gene: str | None, missing: MissingValues = DEFAULT
+) -> tuple[list[str], Rows]:
+    """Read what is known of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`.
+
+    A row whose `broad_sample` is a word for nothing says something only where another of its columns does.
+    """
+    columns, rows = read_columns(path)
     if "broad_sample" not in columns:
         raise InputError(f"{path} lacks the column broad_sample; it has {listed(columns)}.")
-    twice = [name for name, n in Counter(row["broad_sample"] for row in rows).items() if n > 1]
+    if gene is not None and gene != "gene":
+        # What is a name among the genes may be told by either name of the column.
+        told = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))
+        missing = replace(missing, names={**missing.names, gene: told})
+    cleaned = clean_rows(columns, rows, missing)
+    for row, clean in zip(rows, cleaned, strict=True):
+        says = any(value for column, value in clean.items() if column not in SAMPLE_COLUMNS)
+        if not clean["broad_sample"] and says:
+            clean["broad_sample"] = row["broad_sample"]
+    if gene is not None and gene != "gene":
+        if gene not in columns:
+            raise InputError(f"{path} has no column `{gene}` for the gene; set annotation.*.gene.")
+        columns = list(dict.fromkeys([*columns, "gene"]))
+        cleaned = [{**row, "gene": row[gene]} for row in cleaned]
+    empty = [row for row in cleaned if not any(row[name] for name in columns)]
+    cleaned = [row for row in cleaned if row not in empty] if empty else cleaned
+    twice = [name for name, n in Counter(row["broad_sample"] for row in cleaned).items() if n > 1]
     if twice:
         raise InputError(
-            f"{path}: broad_sample {listed(name or '(empty)' for name in twice)} stands there more "
+            f"{path}: broad_sample {listed(name or '(empty)' for name in twice)} is there more "
             "than once; keep one row for each."
         )
-    if gene is None or gene == "gene":
-        return columns, rows
-    if gene not in columns:
-        raise InputError(f"{path} has no column `{gene}` for the gene; set annotation.*.gene.")
-    return list(dict.fromkeys([*columns, "gene"])), [{**row, "gene": row[gene]} for row in rows]
+    return columns, cleaned

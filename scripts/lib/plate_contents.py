@@ -1,28 +1,48 @@
 """What is in each well of a plate: its plate map, and what is known of the reagents on it."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from lib.layouts import annotation_rows, plate_map_rows
+from lib.layouts import DEFAULT, SAMPLE_COLUMNS, annotation_rows, plate_map_rows
+from lib.values import MissingValues
 
 
-def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
-    """A plate map, see `plate_map_rows`: one row a well, with `well`, `broad_sample` and any others."""
-    columns, rows = plate_map_rows(path, plate)
+def read_plate_map(
+    path: str | Path,
+    plate: str | None = None,
+    missing: MissingValues = DEFAULT,
+    known_samples: Iterable[str] = (),
+) -> pd.DataFrame:
+    """Read a plate map (`plate_map_rows`): one row per well, with `well`, `broad_sample` and any others."""
+    columns, rows = plate_map_rows(path, plate, missing, known_samples)
     return pd.DataFrame(rows, columns=columns, dtype=str)
 
 
-def read_annotation(path: str | Path, gene: str | None) -> pd.DataFrame:
-    """Read what is known of the reagents, one row a `broad_sample`; column `gene` becomes `gene`."""
-    columns, rows = annotation_rows(path, gene)
+def read_annotation(path: str | Path, gene: str | None, missing: MissingValues = DEFAULT) -> pd.DataFrame:
+    """Read what is known of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`."""
+    columns, rows = annotation_rows(path, gene, missing)
     return pd.DataFrame(rows, columns=columns, dtype=str)
+
+
+def shared_columns(wells: pd.DataFrame, annotation: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Find the columns of both tables: those that the wells' table decides, those that it leaves empty."""
+    both = [name for name in annotation if name in wells and name not in (*SAMPLE_COLUMNS, "well")]
+    empty = [name for name in both if (wells[name].fillna("") == "").all()]
+    return [name for name in both if name not in empty], empty
 
 
 def known_wells(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
-    """What is in each well of the plate map: its columns and those of the reagents, one row a well."""
+    """Join the wells of a plate map with what is known of their reagents, one row per well.
+
+    A column that both tables have is the plate map's, unless that is empty in every well.
+    """
     known = plate_map
     if annotation is not None:
+        _, empty = shared_columns(plate_map, annotation)
+        known = plate_map = plate_map.drop(columns=empty)
         columns = [name for name in annotation.columns if name not in plate_map or name == "broad_sample"]
         # The annotation may know a solvent by its name, or (CPJUMP1's) by the empty broad_sample.
         named = set(annotation["broad_sample"])
@@ -38,9 +58,67 @@ def known_wells(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.
     return known
 
 
+def clashes(
+    plate_map: Iterable[str],
+    annotation: Iterable[str],
+    own: Iterable[str],
+    empty: Iterable[str] = (),
+) -> tuple[dict[str, str], list[str]]:
+    """Find columns of a plate map and an annotation whose names are taken, and say which column wins.
+
+    Parameters
+    ----------
+    plate_map, annotation
+        Names of their columns, without `Metadata_`.
+    own
+        Names that the workflow gives: the sample sheet's columns and the counts.
+    empty
+        Columns of the plate map that are empty, so that the annotation's are taken.
+
+    Returns
+    -------
+    new names of the plate map's and the annotation's columns that would be lost, by the old ones; sentences.
+    """
+    own, plate_map = set(own), list(plate_map)
+    annotation = [name for name in annotation if name not in SAMPLE_COLUMNS]
+    renamed: dict[str, str] = {}
+    told = []
+    for table, columns in (("plate map", plate_map), ("annotation", annotation)):
+        for name in columns:
+            if name in own and name not in renamed:
+                renamed[name] = f"{table.replace(' ', '_')}_{name}"
+                told.append(
+                    f"the {table} has a column {name}, and so has the workflow or its sample sheet: theirs "
+                    f"is Metadata_{name}, and the {table}'s is kept as Metadata_{renamed[name]}"
+                )
+    for name in annotation:
+        if name in plate_map and name in empty:
+            told.append(f"the plate map's column {name} is empty: the annotation's is taken")
+        elif name in plate_map:
+            told.append(f"plate map and annotation have a column {name}: the plate map's is taken")
+    every = dict.fromkeys([*plate_map, *annotation])
+    for name in every:
+        other = next((other for other in every if other != name and other.lower() == name.lower()), None)
+        if other is not None and name < other:
+            told.append(f"{name} and {other} are two columns, which differ in capitals only")
+    return renamed, told
+
+
+def near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Name each unknown `broad_sample`, and the known one that differs in capitals, dashes or blanks only."""
+    plain = {re.sub(r"[\W_]+", "", name).casefold(): name for name in known}
+    near = {name: plain.get(re.sub(r"[\W_]+", "", name).casefold()) for name in unknown}
+    return [f"{name} (is it {other}?)" if other else name for name, other in sorted(near.items())]
+
+
 def read_known_wells(
-    plate_map: str | Path, annotation: str | Path | None, gene: str | None, plate: str
+    plate_map: str | Path,
+    annotation: str | Path | None,
+    gene: str | None,
+    plate: str,
+    missing: MissingValues = DEFAULT,
 ) -> pd.DataFrame:
-    """`known_wells` of a plate map's file and, where there is one, that of the reagents."""
-    known = read_annotation(annotation, gene) if annotation else None
-    return known_wells(read_plate_map(plate_map, plate), known)
+    """Read a plate map and, where there is one, the table of the reagents, and join them (`known_wells`)."""
+    known = read_annotation(annotation, gene, missing) if annotation else None
+    samples = () if known is None else known["broad_sample"]
+    return known_wells(read_plate_map(plate_map, plate, missing, samples), known)

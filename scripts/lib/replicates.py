@@ -16,10 +16,18 @@ import pyarrow.parquet as pq
 
 from lib.controls import control_kinds
 from lib.errors import InputError, listed
-from lib.tables import feature_columns, features_in, read_profiles
+from lib.gaps import (
+    describe_filled,
+    describe_incomplete,
+    fill_gaps,
+    find_gappy_features,
+    find_incomplete_wells,
+)
+from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
+from lib.values import MissingValues
 
 NEGATIVE_CONTROL = "negcon"
-EMPTY = ("", "empty")
+MISSING = MissingValues()
 MOST_CORRELATIONS = 64_000_000  # held at once: 512 MB
 MOST_DOUBLES = 134_000_000  # values kept in double precision: 1 GB
 GATHERED = 2_000_000  # values gathered at once: 16 MB, so that they stay in the cache
@@ -54,11 +62,10 @@ class Wells:
 def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None = None) -> Wells:
     """Read the profiles of several plates and join them, see `join_plates` and `marked`.
 
-    Of Parquet files only the features that all plates have are read, a plate at a time. Values are kept in
-    double precision; in single precision when the files are, or when they are over a gigabyte.
+    Of the workflow's own files only the features that all plates have are read, a plate at a time. Values are
+    kept in double precision; in single precision when the files are, or when they are over a gigabyte.
     """
-    parquet = [str(path).endswith(".parquet") for path in paths]
-    if len(paths) < 2 or not all(parquet):
+    if len(paths) < 2 or not all(is_of_workflow(path) for path in paths):
         return join_plates({str(path): marked(read_profiles(path), controls) for path in paths})
     every = {str(path): features_in(path) for path in paths}
     features = common_features(every)
@@ -66,7 +73,7 @@ def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None =
     values = np.empty((number, len(features)), dtype=precision_of(paths, features, number))
     metadata, end = [], 0
     for path in paths:
-        plate = read_profiles(path, features)
+        plate = read_profiles(path, features=features)
         rows = slice(end, end + len(plate))
         values[rows] = plate[features].to_numpy()
         end = rows.stop
@@ -164,8 +171,10 @@ def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
             f"The profiles have no column {listed(absent)} to group replicates by. Name one of "
             f"theirs ({known}), or annotate the plates."
         )
-    parts = metadata[columns].astype("str")
-    missing = parts.isna() | parts.apply(lambda part: part.str.strip().str.lower().isin(EMPTY))
+    # Words for nothing and spellings of numbers, over all plates together.
+    parts = metadata[columns].astype("str").fillna("")
+    parts = parts.apply(lambda part: MISSING.clean(part.tolist(), part.name), result_type="broadcast")
+    missing = parts == ""
     joined = parts[columns[0]].str.cat([parts[column] for column in columns[1:]], sep="|")
     return joined.mask(missing.any(axis=1))
 
@@ -201,41 +210,44 @@ def wells_to_score(
     negative = (control == NEGATIVE_CONTROL).to_numpy()
     perturbation = labels(wells.metadata, group)
     blank = by_rows(wells.values, lambda part: ~np.isfinite(part).any(axis=1))
-    scored = perturbation.notna().to_numpy() & ~negative & ~blank
+    whole = by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
+    counted = (perturbation.notna().to_numpy() | negative) & ~blank
+    incomplete = np.zeros(len(wells), dtype=bool)
+    if not whole[counted].all():
+        incomplete[counted] = find_incomplete_wells(wells.values[counted])
+    scored = perturbation.notna().to_numpy() & ~negative & ~blank & ~incomplete
     if not positive_controls:
         scored &= (control == "").to_numpy()
-    complete = np.ones(len(wells.features), dtype=bool)
-    for start in range(0, len(wells), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        complete &= np.isfinite(wells.values[rows])[scored[rows]].all(axis=0)
-    features = [name for name, whole in zip(wells.features, complete, strict=True) if whole]
-    flat = by_rows(wells.values, lambda part: constant(part[:, complete])) & ~blank
-    controls = (
-        negative & by_rows(wells.values, lambda part: np.isfinite(part[:, complete]).all(axis=1)) & ~flat
-    )
+    rows = np.concatenate([np.flatnonzero(scored), np.flatnonzero(negative & ~blank & ~incomplete)])
+    values = np.take(wells.values, rows, axis=0)
+    gappy = np.zeros(len(wells.features), dtype=bool)
+    notes = describe_incomplete(wells.metadata, incomplete)
+    if not whole[rows].all():
+        gappy = find_gappy_features(values)
+        values = values[:, ~gappy]
+        notes += describe_filled(values)
+        values = fill_gaps(values)
+    flat = by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {
         **wells.dropped,
-        "features_missing": int((~complete).sum()),
+        "features_missing": int(gappy.sum()),
         "wells_without_perturbation": int((perturbation.isna().to_numpy() & ~negative).sum()),
         "wells_without_values": int(blank.sum()),
-        "wells_constant": int((flat & scored).sum()),
+        "wells_incomplete": int(incomplete.sum()),
+        "wells_constant": int(flat[: scored.sum()].sum()),
     }
-    rows = np.concatenate([np.flatnonzero(scored & ~flat), np.flatnonzero(controls)])
+    number = int(scored.sum() - flat[: scored.sum()].sum())
+    if flat.any():
+        rows, values = rows[~flat], values[~flat]
     metadata = wells.metadata.assign(perturbation=perturbation).iloc[rows].reset_index(drop=True)
-    values = np.take(wells.values, rows, axis=0) if complete.all() else wells.values[np.ix_(rows, complete)]
-    return Wells(metadata, values, features, dropped), int((scored & ~flat).sum())
+    features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
+    return Wells(metadata, values, features, dropped, (*wells.notes, *notes)), number
 
 
 def by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Apply `test`, which gives a boolean per row, block by block: a large table has no second copy."""
     parts = [test(values[start : start + BLOCK_ROWS]) for start in range(0, len(values), BLOCK_ROWS)]
     return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
-
-
-def constant(values: np.ndarray) -> np.ndarray:
-    """For each row, whether all of its values are equal."""
-    with np.errstate(invalid="ignore"):
-        return (values == values[:, :1]).all(axis=1)
 
 
 def standardise(values: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Read and write the workflow's tables: whole or not at all, with what made them written inside."""
 
 import logging
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,12 @@ import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
 from lib.files import whole
+from lib.provenance import PROVENANCE_KEY, provenance_metadata
 from lib.provenance import digest as digest
 from lib.provenance import provenance as provenance
-from lib.provenance import provenance_metadata
 from lib.provenance import read_provenance as read_provenance
-
-# What pandas calls a column without a name, and an index without one.
-NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__")
-# What a table that is no table, or a cut off one, raises on being read.
-UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
+from lib.published_profiles import UNREADABLE, is_text, read_published
+from lib.values import MissingValues
 
 
 def unreadable(path: str | Path, error: Exception) -> InputError:
@@ -40,56 +36,55 @@ def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[st
         pq.write_table(table.replace_schema_metadata(metadata), part)
 
 
-def read_profiles(path: str | Path) -> pd.DataFrame:
-    """Read well-level profiles from Parquet, csv or tsv (.gz): `Metadata_*` are strings, the rest float64.
+def read_profiles(
+    path: str | Path, missing: MissingValues | None = None, features: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read well-level profiles: `Metadata_*` are text, `Metadata_Count_*` and features are numbers.
 
-    Columns named `Metadata_Count_*` stay numbers; `Image_Metadata_*`, CellProfiler's own names, become
-    `Metadata_*`; infinite features become missing. The row numbers that pandas writes as a column without a
-    name are no feature.
+    Profiles that the workflow wrote are read as they are; others as `lib.published_profiles` says, with
+    `missing` for what counts as nothing. Of a file of the workflow, `features` alone are read if they are
+    given, and the metadata.
 
     Raises:
-        InputError: naming the file, and the feature column when it holds text.
+        InputError: naming the file, and what of it cannot be read.
     """
-    path = Path(path)
+    if not is_of_workflow(path):
+        return read_published(path, missing)
     try:
-        if path.suffix == ".parquet":
-            profiles = pq.read_table(path).to_pandas()
-            if any(profiles.index.names):
-                profiles = profiles.reset_index()
-        else:
-            separator = "\t" if path.name.endswith((".tsv", ".txt", ".tsv.gz", ".txt.gz")) else ","
-            header = pd.read_csv(path, nrows=0, sep=separator).columns
-            text = {name: str for name in header if is_text(name)}
-            profiles = pd.read_csv(path, dtype=text, sep=separator)
+        columns = None
+        if features is not None:
+            names = pq.read_schema(path).names
+            columns = [*(name for name in names if name.startswith("Metadata_")), *features]
+        profiles = pq.read_table(path, columns=columns).to_pandas()
     except UNREADABLE as error:
         raise unreadable(path, error) from error
-    profiles = profiles.drop(columns=[name for name in profiles if NUMBERED.fullmatch(name)])
-    profiles = profiles.rename(columns=without_image)
-    if "Metadata_Well" not in profiles:
-        raise InputError(
-            f"{path} has no column Metadata_Well: a profile has one row a well. Its columns are "
-            f"{listed(profiles.columns, 8)}."
-        )
-    twice = profiles.columns[profiles.columns.duplicated()]
-    if len(twice):
-        raise InputError(f"{path} has the column {listed(twice)} twice.")
     for name in profiles.columns:
         if is_text(name):
             profiles[name] = profiles[name].astype("str")
         elif not name.startswith("Metadata_"):
-            try:
-                profiles[name] = pd.to_numeric(profiles[name]).astype(float)
-            except (ValueError, TypeError) as error:
-                raise InputError(
-                    f"{path}: column {name} holds text: {error}. Every column is a feature, unless its name "
-                    "starts with Metadata_: rename it, or take it out."
-                ) from error
-            infinite = np.isinf(profiles[name].to_numpy())
+            values = profiles[name].to_numpy(float)
+            infinite = np.isinf(values)
             if infinite.any():
                 wells = listed(profiles.loc[infinite, "Metadata_Well"], 5)
                 logging.warning("%s: %s is infinite in well %s: taken as missing", path, name, wells)
-                profiles[name] = profiles[name].mask(infinite)
+            profiles[name] = np.where(infinite, np.nan, values) if infinite.any() else values
     return profiles
+
+
+def is_of_workflow(path: str | Path) -> bool:
+    """Whether a file is Parquet that the workflow wrote, with its provenance.
+
+    Raises:
+        InputError: for a Parquet file that is not whole.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"PAR1":
+                return False
+        return PROVENANCE_KEY in (pq.read_schema(path).metadata or {})
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
 
 
 def read_metadata(path: str | Path) -> pd.DataFrame:
@@ -98,20 +93,9 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     return pq.read_table(path, columns=names).to_pandas()
 
 
-def without_image(name: str) -> str:
-    """`Image_Metadata_Well` as `Metadata_Well`; a measurement of whole images keeps its name."""
-    return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
-
-
 def features_in(path: str | Path) -> list[str]:
     """The features of a Parquet file of profiles, of which only the schema is read."""
     return [name for name in pq.read_schema(path).names if not name.startswith("Metadata_")]
-
-
-def is_text(name: str) -> bool:
-    """Whether a profile's column is read as text: metadata, except for counts and flags."""
-    name = without_image(name)
-    return name.startswith("Metadata_") and not name.startswith("Metadata_Count_")
 
 
 def feature_columns(profiles: pd.DataFrame) -> list[str]:

@@ -1,11 +1,13 @@
-"""Wells are `A01` everywhere after reading."""
+"""The names of wells: `A01` everywhere after reading."""
 
 import re
 from collections.abc import Iterable
 
 from lib.errors import InputError
 
-WELL = re.compile(r"^\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*$")
+WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*")
+# As the Opera's files name wells: r01c02.
+ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
 ROWS_OF_1536 = 32
 # Rows and columns of the plates that are sold.
 FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
@@ -14,7 +16,7 @@ FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 def row_name(number: int) -> str:
     """The letter of a row counted from 1: 1 is A, 26 is Z, 27 is AA (1536-well plates end at AF)."""
     if not 1 <= number <= ROWS_OF_1536:
-        raise InputError(f"Row {number} is no row of a plate (1 to {ROWS_OF_1536}).")
+        raise InputError(f"Row {number} is not a row of a plate (1 to {ROWS_OF_1536}).")
     return chr(64 + number) if number <= 26 else "A" + chr(64 + number - 26)
 
 
@@ -24,20 +26,24 @@ def row_number(name: str) -> int:
 
 
 def well_name(text: str) -> str:
-    """`a1`, `A1`, `A001` and `A01 ` as `A01`.
+    """Read `a1`, `A1`, `A001`, `r01c01` and `A01 ` as `A01`.
 
     Raises:
-        InputError: when `text` is no well name.
+        InputError: when `text` is not a valid well.
     """
-    match = WELL.match(text)
+    placed = ROW_AND_COLUMN.fullmatch(text)
+    if placed and int(placed[1]):
+        text = f"{row_name(int(placed[1]))}{placed[2]}"
+    match = WELL.fullmatch(text)
     if not match or int(match[2]) == 0:
-        raise InputError(f"`{text}` is no well: write a row letter and a column number, as in A01.")
+        raise InputError(f"`{text}` is not a valid well: write a row letter and a column number, as in A01.")
     return f"{match[1].upper()}{int(match[2]):02d}"
 
 
 def well_at(row: str, column: str) -> str:
     """The well in a row, by its letter or its number, and a column."""
-    return well_name(f"{row_name(int(row)) if row.strip().isdigit() else row}{column}")
+    row, column = row.strip().removesuffix(".0"), column.strip().removesuffix(".0")
+    return well_name(f"{row_name(int(row)) if row.isdigit() else row}{column}")
 
 
 def well_order(well: str) -> tuple[int, str, int]:

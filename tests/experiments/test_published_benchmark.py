@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pycytominer import feature_select
 
-from import_profiles import published_profiles
+from import_profiles import read_plate_profiles
 from lib.replicates import Wells, correlate, join_plates, members, read_wells, split_wells
 from lib.sides import read_sides
 from lib.tables import feature_columns, read_profiles, write_profiles
@@ -192,7 +192,7 @@ def three_types(tmp_path_factory) -> dict[str, list[str]]:
                 "timepoint": "48",
             }
             imported.setdefault(kind, []).append(str(folder / f"{name}.parquet"))
-            write_profiles(published_profiles(path, sheet), imported[kind][-1], {})
+            write_profiles(read_plate_profiles(path, sheet), imported[kind][-1], {})
     return imported
 
 

@@ -31,7 +31,7 @@ def test_nothing_is_said_of_what_is_right(tmp_path):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 stands there more than once"),
+        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 is there more than once"),
         (
             {"known": KNOWN.replace("negcon", "neg")},
             r"0 negative controls \(control_type = negcon\).*has neg;",

@@ -235,7 +235,7 @@ def test_pictures_and_crops_read_images_in_storage(client, tmp_path):
 # --- the workflow -------------------------------------------------------------------------------
 
 
-@pytest.mark.long
+@pytest.mark.cluster
 def test_published_tables_and_files_come_from_storage(client, server, tmp_path, monkeypatch):
     """The tables of a plate are fetched, joined and dropped; nothing without `fetch: true`."""
     here = write_experiment(tmp_path / "here")
@@ -284,7 +284,7 @@ def apart(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     return [name for name in expected if name not in found or not same(name)]
 
 
-@pytest.mark.long
+@pytest.mark.cluster
 def test_the_default_experiment_from_storage_to_storage(
     default_results, client, server, tmp_path, monkeypatch
 ):

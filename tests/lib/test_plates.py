@@ -136,7 +136,7 @@ def test_wells_of_a_plate_map_become_a01(write_table):
 
 def test_a_well_twice_on_a_plate_map_is_refused(write_table):
     rows = [["well_position", "broad_sample"], ["A1", "x"], ["A01", "y"]]
-    with pytest.raises(InputError, match="well A01 stands there more than once"):
+    with pytest.raises(InputError, match="well A01 is there more than once"):
         read_plate_map(write_table("map.txt", rows))
 
 
@@ -167,7 +167,7 @@ def test_a_solvent_is_annotated_by_its_name(tmp_path):
 
 def test_a_broad_sample_twice_in_an_annotation_is_refused(write_table):
     rows = [["broad_sample", "gene"], ["x", "G1"], ["x", "G2"]]
-    with pytest.raises(InputError, match="broad_sample x stands there more than once"):
+    with pytest.raises(InputError, match="broad_sample x is there more than once"):
         read_annotation(write_table("a.tsv", rows), "gene")
 
 
@@ -192,5 +192,5 @@ def test_plate_order():
 
 @pytest.mark.parametrize("text", ["", "A", "1A", "A00", "A-1", "ABC1"])
 def test_what_is_no_well_is_refused(text):
-    with pytest.raises(InputError, match="is no well"):
+    with pytest.raises(InputError, match="is not a valid well"):
         well_name(text)

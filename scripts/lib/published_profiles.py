@@ -1,0 +1,352 @@
+"""Read well-level profiles as other people write them.
+
+A file of profiles may be text (commas, tabs or semicolons, with decimal points or commas, plain or
+gzipped), Parquet, Feather or AnnData; its name does not matter. One table gives the same profiles from each
+of these formats. Columns are `Metadata_*` or features, as in the profiling recipe's files; wells may be
+called otherwise, as in plate maps. What is read in another way than it is written is told in the log.
+"""
+
+import csv
+import gzip
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+
+from lib.errors import InputError, listed
+from lib.experiment import same_number
+from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing
+from lib.wells import well_at, well_name
+
+# What pandas calls a column without a name, and an index without one.
+NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
+# What a file that is not a table, or was cut off, raises on being read.
+UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
+# The first bytes of formats.
+PARQUET, FEATHER, GZIP, HDF5 = b"PAR1", b"ARROW1", b"\x1f\x8b", b"\x89HDF"
+OTHER_FORMATS = {
+    b"PK\x03\x04": "an Excel workbook or another zip file",
+    b"SQLite format": "an SQLite database",
+}
+READ = "comma-, tab- or semicolon-separated text, Parquet, Feather and AnnData (h5ad)"
+WELL_NAMES = (
+    *("Metadata_Well", "Metadata_well", "Metadata_well_position", "Metadata_Well_Position"),
+    *("Well", "well", "well_position"),
+)
+ROW_NAMES = (("Metadata_Row", "Metadata_Column"), ("Metadata_Row", "Metadata_Col"), ("Row", "Column"))
+PLATE_NAMES = (
+    *("Metadata_Plate", "Metadata_plate", "Metadata_Assay_Plate_Barcode", "Metadata_Plate_Barcode"),
+    *("Metadata_Barcode", "Metadata_barcode", "Metadata_PlateID", "Metadata_Plate_ID"),
+    *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
+)
+# Names of CellProfiler's features: compartment, family, and what is measured.
+FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
+FEATURE = re.compile(rf"[A-Za-z0-9]+_({FAMILIES})_")
+# Plain columns that say where or what a well is, in tables whose features have no form.
+NOT_FEATURES = (
+    *("index", "row", "column", "col", "site", "batch", "id"),
+    *("concentration", "dose", "timepoint"),
+)
+COUNT = "Metadata_Count_"
+THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
+ONE_DECIMAL_COMMA = re.compile(r"-?\d+,\d+([eE][+-]?\d+)?")
+ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
+LOOKED_AT = 50  # rows that say how numbers are written
+
+
+def without_image(name: str) -> str:
+    """`Image_Metadata_Well` as `Metadata_Well`; a measurement of whole images keeps its name."""
+    return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
+
+
+def is_text(name: str) -> bool:
+    """Whether a profile's column is read as text: metadata, except for counts."""
+    name = without_image(name)
+    return name.startswith("Metadata_") and not name.startswith(COUNT)
+
+
+def read_published(path: str | Path, missing: MissingValues | None = None) -> pd.DataFrame:
+    """Read profiles, one row per well: `Metadata_*` are text, `Metadata_Count_*` and features are numbers.
+
+    Parameters
+    ----------
+    path
+        The file.
+    missing
+        What counts as nothing.
+
+    Returns ------- the table: `Metadata_Well` as A01; text without blanks around it, missing where there is
+    nothing; features in float64, missing where they are infinite.
+
+    Raises
+    ------
+    InputError
+        Naming the file, and the column or row that cannot be read.
+    """
+    path, missing = Path(path), missing or MissingValues()
+    table = read_any_format(path)
+    table.columns = [without_image(str(name).strip()) for name in table.columns]
+    table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
+    twice = [name for name, count in Counter(table.columns).items() if count > 1]
+    if twice:
+        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
+    table = with_wells(table, path)
+    words = []
+    for name in list(table.columns):
+        if is_text(name):
+            values = as_text(table[name])
+            cleaned = missing.clean(values, name)
+            found = missing.words_found(values, name)
+            words += [f"{word} in {count} rows of {name}" for word, count in found.items()]
+            table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
+    if words:
+        logging.warning("%s: taken as empty: %s", path, listed(words))
+    table = rename_what_is_no_feature(table, path)
+    for name in list(table.columns):
+        if name.startswith(COUNT):
+            table[name] = read_counts(table[name], table["Metadata_Well"], path)
+        elif not name.startswith("Metadata_"):
+            table[name] = read_feature(table[name], table["Metadata_Well"], path)
+    return table
+
+
+def read_any_format(path: Path) -> pd.DataFrame:
+    """Read a table in whatever format it is: text columns as they are written, numbers as numbers."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+        other = next((what for magic, what in OTHER_FORMATS.items() if start.startswith(magic)), None)
+        if other:
+            raise InputError(f"{path} is {other}, which is not read. Save the table as CSV; {READ} are read.")
+        if start.startswith(PARQUET):
+            refuse_twice(pq.read_schema(path).names, path)
+            table = pq.read_table(path).to_pandas()
+        elif start.startswith(FEATHER):
+            arrow = pyarrow.feather.read_table(path)
+            refuse_twice(arrow.column_names, path)
+            table = arrow.to_pandas()
+        elif start.startswith(HDF5):
+            return read_anndata(path)
+        else:
+            return read_text(path, gzipped=start.startswith(GZIP))
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path} cannot be read as a table of profiles ({error}). {READ} are read. If it was cut off, "
+            "replace it; if the workflow made it, delete it so that it is made again."
+        ) from error
+    return table.reset_index() if any(table.index.names) else table
+
+
+def refuse_twice(names: Sequence[str], path: Path) -> None:
+    """Refuse a table that has a column twice.
+
+    Raises:
+        InputError: naming the column.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1 and not NUMBERED.fullmatch(name)]
+    if twice:
+        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
+
+
+def read_anndata(path: Path) -> pd.DataFrame:
+    """Read an AnnData file: the columns of `obs` are metadata, those of X features."""
+    import anndata
+
+    data = anndata.read_h5ad(path)
+    values = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
+    obs = data.obs.rename(
+        columns=lambda name: name if str(name).startswith("Metadata_") else f"Metadata_{name}"
+    )
+    return pd.concat([obs.reset_index(drop=True), pd.DataFrame(values, columns=list(data.var_names))], axis=1)
+
+
+def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
+    """Read separated text; metadata stay as they are written."""
+    header, separator, first_rows = read_start(path, gzipped)
+    refuse_twice([name.strip() for name in header], path)
+    metadata = {name for name in header if is_text(name.strip()) or name.strip().startswith(COUNT)}
+    measured = [at for at, name in enumerate(header) if name not in metadata]
+    seen = [row[at].strip() for row in first_rows for at in measured if at < len(row)]
+    commas = separator != "," and any(map(ONE_DECIMAL_COMMA.fullmatch, seen))
+    if commas and any(map(ONE_DECIMAL_POINT.fullmatch, seen)):
+        raise InputError(f"{path} has numbers with decimal commas and numbers with decimal points.")
+    return pd.read_csv(
+        path,
+        sep=separator,
+        decimal="," if commas else ".",
+        dtype=dict.fromkeys(metadata, str),
+        keep_default_na=False,
+        na_values={name: ["", *NOTHING_IN_NUMBERS] for name in header if name not in metadata},
+        compression="gzip" if gzipped else None,
+        encoding="utf-8-sig",
+        skipinitialspace=True,
+        index_col=False,
+    )
+
+
+def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str]]]:
+    """The header of separated text, its separator, and the first rows.
+
+    Raises:
+        InputError: for an empty file, or one that is not text.
+    """
+    with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
+        try:
+            lines = [line for _, line in zip(range(LOOKED_AT + 1), file, strict=False)]
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path} is not UTF-8 text ({error}). {READ} are read; save a spreadsheet as `CSV UTF-8`."
+            ) from error
+    if not lines or not lines[0].strip():
+        raise InputError(f"{path} is empty: its first line must name the columns.")
+    if "\0" in lines[0]:
+        raise InputError(f"{path} is of a format that is not known: {READ} are read.")
+    separator = max("\t;,", key=lines[0].count)
+    header, *rows = csv.reader(lines, delimiter=separator)
+    return header, separator, rows
+
+
+NOTHING_IN_NUMBERS = sorted(
+    {case for word in WORDS_FOR_NOTHING for case in (word, word.lower(), word.upper())}
+)
+
+
+def as_text(column: pd.Series) -> list[str]:
+    """A column of any type as text, "" where it is missing; a number in its shortest spelling."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    return ["" if pd.isna(value) else str(value) for value in column]
+
+
+def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Find the wells of a table, under whatever name: `Metadata_Well`, as A01.
+
+    Raises:
+        InputError: naming the rows without a valid well, or the columns where no column names wells.
+    """
+    name = next((name for name in WELL_NAMES if name in table), None)
+    at = 0 if name is None else list(table).index(name)
+    if name is not None:
+        wells = as_text(table[name])
+        table = table.drop(columns=[name])
+    else:
+        places = next((names for names in ROW_NAMES if set(names) <= set(table)), None)
+        if places is None:
+            raise InputError(
+                f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column): a profile has "
+                f"one row per well. Its columns are {listed(table.columns, 8)}."
+            )
+        rows, columns = (as_text(table[place]) for place in places)
+        wells = [f"{row}\t{column}" for row, column in zip(rows, columns, strict=True)]
+        name = " and ".join(places)
+    if name != "Metadata_Well":
+        logging.warning("%s: the wells are read from %s", path, name)
+    without = [at for at, well in enumerate(wells, start=2) if is_nothing(well.replace("\t", ""))]
+    if without:
+        raise InputError(
+            f"{path} has rows without a well: {listed(without, 5)} (the header is row 1). Write the well "
+            f"into {name}, or take the rows out."
+        )
+    try:
+        names = [well_at(*well.split("\t")) if "\t" in well else well_name(well) for well in wells]
+    except (InputError, ValueError) as error:
+        raise InputError(f"{path}, column {name}: {error}") from error
+    table.insert(at, "Metadata_Well", pd.Series(names, index=table.index, dtype="str"))
+    return table
+
+
+def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Make metadata of plain columns that are not features: row numbers, places, doses.
+
+    In a table with CellProfiler's features, a column without an underscore in its name is not a feature; in
+    any table, neither is a column that counts the rows, or one that is called as a place or a dose is.
+    """
+    plain = [name for name in table if not name.startswith("Metadata_")]
+    of_cellprofiler = any(FEATURE.match(name) for name in plain)
+    renamed = {}
+    for name in plain:
+        if (
+            name.lower() in NOT_FEATURES
+            or name in PLATE_NAMES
+            or (of_cellprofiler and "_" not in name)
+            or counts_rows(table[name])
+        ):
+            renamed[name] = f"Metadata_{name}"
+    if not renamed:
+        return table
+    logging.warning("%s: not features, and kept as metadata: %s", path, listed(renamed))
+    taken = [name for name, new in renamed.items() if new in table]
+    table = table.drop(columns=taken).rename(columns=renamed)
+    for name in set(renamed.values()) & set(table):
+        cleaned = MissingValues().clean(as_text(table[name]), name)
+        table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
+    return table
+
+
+def counts_rows(column: pd.Series) -> bool:
+    """Whether a column numbers the rows of its table, from 0 or from 1."""
+    if len(column) < 3 or not pd.api.types.is_integer_dtype(column):
+        return False
+    first = column.iloc[0]
+    return first in (0, 1) and bool((column.to_numpy() == np.arange(first, first + len(column))).all())
+
+
+def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
+    """Read the numbers of cells or sites: `1,234` is 1234; what is not a number is missing, and told."""
+    texts = pd.Series(as_text(column), index=column.index, dtype="str").str.strip()
+    texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
+    numbers = pd.to_numeric(texts, errors="coerce")
+    wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
+    if wrong.any():
+        logging.warning(
+            "%s: %s is not a number in well %s (%s): taken as missing",
+            path, column.name, listed(wells[wrong], 5), listed(column[wrong].unique(), 5),
+        )  # fmt: skip
+    whole = numbers.notna().all() and (numbers % 1 == 0).all()
+    return numbers.astype(int if whole else float)
+
+
+def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
+    """Read a feature as float64; infinite values are missing, and told.
+
+    Raises:
+        InputError: naming the column, and the wells in which it holds text.
+    """
+    if not pd.api.types.is_numeric_dtype(column):
+        texts = pd.Series(as_text(column), index=column.index).str.strip()
+        numbers = pd.to_numeric(texts, errors="coerce")
+        wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
+        if wrong.any():
+            raise InputError(
+                f"{path}: column {column.name} holds text: `{texts[wrong].iloc[0]}` in well "
+                f"{listed(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
+                "Metadata_: rename it, or take it out."
+            )
+        column = numbers
+    values = column.astype(float)
+    infinite = np.isinf(values.to_numpy())
+    if infinite.any():
+        where = listed(wells[infinite], 5)
+        logging.warning("%s: %s is infinite in well %s: taken as missing", path, column.name, where)
+        values = values.mask(infinite)
+    return values
+
+
+def find_plate_column(table: pd.DataFrame, plate: str) -> str | None:
+    """Find the column that names the plate of each well: the first that has `plate`, else the first."""
+    there = [name for name in (*PLATE_NAMES, *(f"Metadata_{name}" for name in PLATE_NAMES)) if name in table]
+    having = [name for name in there if same_plate(plate, table[name].dropna().unique())]
+    return next(iter(having or there), None)
+
+
+def same_plate(plate: str, names: Iterable[str]) -> list[str]:
+    """The spellings of a plate's name in a table: itself, else what is the same number (0012 and 12)."""
+    names = [str(name) for name in names]
+    return [plate] if plate in names else same_number(plate, names)

@@ -1,0 +1,164 @@
+"""Values as people write them: words for nothing, and numbers.
+
+Every table that comes from outside (plate maps, annotation, published profiles, the sample sheet) goes
+through `MissingValues.clean`, column by column, so that all that follows compares values that are written
+in one way. Standard library only, since whoever plans a run reads tables, too.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+# What programs and people write where there is nothing, in any case and with blanks around it. `untreated`
+# and JUMP's two identifiers are wells that got no perturbation.
+WORDS_FOR_NOTHING = (
+    "NA",
+    "N/A",
+    "#N/A",
+    "#NA",
+    "<NA>",
+    "n.a.",
+    "nan",
+    "-nan",
+    "NaT",
+    "None",
+    "null",
+    "-",
+    "--",
+    "empty",
+    "missing",
+    "unknown",
+    "untreated",
+    "JCP2022_999999",
+    "JCP2022_UNKNOWN",
+)
+# Words that whoever wrote them meant as an empty well: they need not be told.
+MEANT = ("empty", "jcp2022_999999", "jcp2022_unknown")
+SEVERAL = "|"  # stands between the genes of a compound
+NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
+BEGINS_AS_NUMBER = re.compile(r"[+-]?\.?[0-9]")
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+MOST_DIGITS = 15  # that a float holds: a longer number is an identifier
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a value is empty or one of the words for nothing."""
+    return MissingValues().is_nothing(text)
+
+
+@dataclass(frozen=True)
+class MissingValues:
+    """What counts as nothing in an experiment's tables.
+
+    `words` are the config's own words, beside `WORDS_FOR_NOTHING`. `names` are words that are names in a
+    column (a gene that is called NAN), by column; the column is written without `Metadata_`.
+    """
+
+    words: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # A control's value, which is compared as it is: column and value.
+    control: tuple[str, str] | None = None
+
+    @staticmethod
+    def of_config(config: Mapping[str, Any]) -> "MissingValues":
+        """What the blocks `missing_values` and `controls` of a complete config say."""
+        asked, controls = config["missing_values"], config["controls"]
+        names = {column.removeprefix("Metadata_"): tuple(values) for column, values in asked["names"].items()}
+        return MissingValues(tuple(asked["words"]), names, (controls["column"], controls["negcon"]))
+
+    def is_nothing(self, text: str) -> bool:
+        """Whether a value is empty or a word for nothing."""
+        folded = text.strip().casefold()
+        return not folded or folded in {word.casefold() for word in (*WORDS_FOR_NOTHING, *self.words)}
+
+    def clean(self, values: Sequence[str], column: str = "") -> list[str]:
+        """A column's values: "" where there is nothing, no blanks around them, each number in one spelling.
+
+        A word for nothing that the config says is a name in this column is written `NAN (name)`, so that no
+        program that reads the tables later takes it for nothing.
+        """
+        column = column.removeprefix("Metadata_")
+        told = set(self.names.get(column, ()))
+        kept = {self.control[1]} if self.control and self.control[0] == column else set()
+        known = {value: self._clean_value(value.strip(), told, kept) for value in dict.fromkeys(values)}
+        cleaned = one_spelling(list(known.values()))
+        written = dict(zip(known, cleaned, strict=True))
+        return [written[value] for value in values]
+
+    def _clean_value(self, text: str, told: set[str], kept: set[str]) -> str:
+        if text in kept:
+            return text
+        parts = [part.strip() for part in text.split(SEVERAL)]
+        if text in told or told.intersection(parts):
+            parts = [f"{part} (name)" if part in told and self.is_nothing(part) else part for part in parts]
+        found = [part for part in parts if not self.is_nothing(part)]
+        return text if found == [part.strip() for part in text.split(SEVERAL)] else SEVERAL.join(found)
+
+    def words_found(self, values: Iterable[str], column: str = "") -> Counter[str]:
+        """Count the words for nothing (not empty cells, not `MEANT`) that `clean` takes out of a column."""
+        values = [value.strip() for value in values]
+        cleaned = self.clean(values, column)
+        return Counter(
+            value
+            for value, left in zip(values, cleaned, strict=True)
+            if value and not left and value.casefold() not in MEANT
+        )
+
+
+def one_spelling(values: Sequence[str]) -> list[str]:
+    """The values of a column, each number written in one way: 1 for 1.0 and 1e0, 0.1 for .10.
+
+    A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers, and stay
+    as they are. `15.0` is always 15, since programs write whole numbers so. Exponents, decimal fractions
+    and decimal commas are read as numbers only where all values of the column that begin as a number are
+    numbers: beside a clone 2F7, 1E5 is a clone, too.
+    """
+    begin = [value for value in values if BEGINS_AS_NUMBER.match(value)]
+    if not begin:
+        return list(values)
+    # 1,234 may be a thousand or two genes: a comma is a decimal comma where one value begins with `0,`.
+    commas = [value for value in begin if "," in value]
+    with_comma = (
+        any(re.match(r"[+-]?0,", value) for value in commas)
+        and all(DECIMAL_COMMA.fullmatch(value) for value in commas)
+        and not any("." in value for value in begin)
+    )
+
+    def point(value: str) -> str:
+        return value.replace(",", ".") if with_comma and DECIMAL_COMMA.fullmatch(value) else value
+
+    numbers = all(number_in_one_spelling(point(value)) is not None for value in begin)
+    found = []
+    for value in values:
+        spelled = None
+        if numbers or WHOLE.fullmatch(value):
+            spelled = number_in_one_spelling(point(value))
+        found.append(value if spelled is None else spelled)
+    return found
+
+
+def number_in_one_spelling(text: str) -> str | None:
+    """`text` as a number in the shortest spelling, None where it is not a number (see `one_spelling`)."""
+    if not NUMBER.fullmatch(text) or not re.search(r"[0-9]", text.lower().partition("e")[0]):
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not number:
+        return "0"
+    digits = len(number.normalize().as_tuple().digits)
+    if abs(number.adjusted()) > 300 or (digits > MOST_DIGITS and number == number.to_integral_value()):
+        return text.removesuffix(".0") if WHOLE.fullmatch(text) else None
+    if number == number.to_integral_value() and number.adjusted() < MOST_DIGITS:
+        return str(int(number))
+    return format(float(number), f".{MOST_DIGITS}g")
+
+
+def same_value(a: str, b: str) -> bool:
+    """Whether two values are alike, or are one number in two spellings."""
+    return a == b or (number_in_one_spelling(a) or a) == (number_in_one_spelling(b) or b)
