@@ -28,7 +28,7 @@ from lib.errors import number_of
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import q_values
-from lib.precision_nulls import Controls, LabelTest, one_ranking, replicate_p_value
+from lib.precision_nulls import MOST_SETS, Controls, LabelTest, one_ranking, replicate_p_value
 from lib.replicates import Wells, members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
@@ -97,7 +97,7 @@ def replicability(
         return joined([]), scored
     plates = scored.metadata["Metadata_Plate"].to_numpy()
     of_controls = Controls.of(controls.values, controls.metadata["Metadata_Plate"].to_numpy(), seed)
-    test = LabelTest(of_controls, draws, seed)
+    test = LabelTest(of_controls, min(draws, MOST_SETS), seed)
     parts = []
     for name, wells_of in members(scored.metadata["perturbation"]).items():
         size = len(wells_of)

@@ -33,6 +33,7 @@ from lib.replicates import Correlations, Wells, correlate, medians_between
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import Side, identities, mark_sides, pairs_of_genes, read_sides, side
 
+CUTS = 20  # random choices of replicates, where a pair has more than the block of the null
 CANDIDATES = 1_000_000  # pairs of different genes in a null, at most
 
 
@@ -51,10 +52,14 @@ def shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np
 
 @dataclass(frozen=True)
 class Pool:
-    """The pairs of different genes whose blocks have one shape: medians and shared positions."""
+    """The pairs of different genes whose blocks have one shape: medians and shared positions.
+
+    `cuts`: how often each pair is there, each time with other replicates.
+    """
 
     medians: np.ndarray
     shared: np.ndarray
+    cuts: int = 1
 
 
 @dataclass(frozen=True)
@@ -102,33 +107,40 @@ def null_pool(
 ) -> Pool:
     """The pairs that the null of a block of `shape` consists of.
 
-    Their perturbations have at least `shape` replicates; of more replicates a random choice of that many is
-    taken.
+    Their perturbations have at least `shape` replicates; of more replicates as many are taken at random, up
+    to twenty times.
     """
     rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
     first, second = unlike.pairs(rows, columns, rng)
     if not len(first):
         return Pool(np.empty(0), np.empty(0, dtype=int))
-    wells_a, wells_b = np.zeros((len(a.names), shape[0]), int), np.zeros((len(b.names), shape[1]), int)
-    for row in rows:
-        wells_a[row] = rng.permutation(a.wells[row])[: shape[0]]
-    for column in columns:
-        wells_b[column] = rng.permutation(b.wells[column])[: shape[1]]
-    medians = medians_between(correlations, wells_a[first], wells_b[second])
-    return Pool(medians, shared_positions(a.position[wells_a], b.position[wells_b], first, second))
+    cut = (a.sizes[rows] > shape[0]).any() or (b.sizes[columns] > shape[1]).any()
+    cuts = max(1, min(CUTS, CANDIDATES // len(first))) if cut else 1
+    medians, shared = [], []
+    for _ in range(cuts):
+        wells_a, wells_b = np.zeros((len(a.names), shape[0]), int), np.zeros((len(b.names), shape[1]), int)
+        for row in rows:
+            wells_a[row] = rng.permutation(a.wells[row])[: shape[0]]
+        for column in columns:
+            wells_b[column] = rng.permutation(b.wells[column])[: shape[1]]
+        medians.append(medians_between(correlations, wells_a[first], wells_b[second]))
+        shared.append(shared_positions(a.position[wells_a], b.position[wells_b], first, second))
+    return Pool(np.concatenate(medians), np.concatenate(shared), cuts)
 
 
-def draw(medians: np.ndarray, draws: int, resampled: bool, rng: np.random.Generator) -> Null | None:
+def draw(
+    medians: np.ndarray, cuts: int, draws: int, resampled: bool, rng: np.random.Generator
+) -> Null | None:
     """The null of a pool's medians: all of them, or `draws` of more; None of fewer than 20.
 
     `resampled`: whether the score's interval is that of other pools like it, for pools whose size limits how
     well the threshold is known. Otherwise a pool that is taken whole has no other draw.
     """
-    size = len(medians)
+    size = len(medians) // cuts
     if size < FEWEST:
         return None
     if size > draws:
-        return Null(medians[rng.integers(size, size=draws)])
+        return Null(medians[rng.integers(len(medians), size=draws)])
     return Null(medians, size, drawn=resampled)
 
 
@@ -242,11 +254,11 @@ def both_nulls(
     for shape in sorted({place[:2] for place in places}):
         rng = np.random.default_rng([seed, 2, *shape])
         pool = null_pool(correlations, a, b, unlike, shape, rng)
-        nulls[shape] = draw(pool.medians, draws, False, rng)
+        nulls[shape] = draw(pool.medians, pool.cuts, draws, False, rng)
         for shared in sorted(place[2] for place in places if place[:2] == shape):
             alike = pool.medians[pool.shared == shared]
             rng = np.random.default_rng([seed, 3, *shape, shared])
-            aware[(*shape, shared)] = draw(alike, draws, True, rng)
+            aware[(*shape, shared)] = draw(alike, pool.cuts, draws, True, rng)
     return nulls, aware
 
 

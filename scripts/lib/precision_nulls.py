@@ -34,6 +34,7 @@ ENUMERATED = 200_000  # orders of one ranking that are counted one by one; more 
 EXACT_STATES = 1_000_000  # pairs of ranks of two replicates whose chances are computed
 LARGEST = 16  # of more replicates, as many are drawn for the test
 MOST_CONTROLS = 4_000  # all of which are compared with each other; of more, whole plates are drawn
+MOST_SETS = 10_000  # sets that are drawn for a perturbation
 CHUNK = 2_000_000  # ranks gathered at once
 ROUNDING = 1e-9  # average precisions that differ by less are equal
 
