@@ -9,19 +9,25 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-if not workflow.overwrite_configfiles:
+# Where Platewise lies, also when another workflow uses it as a module.
+PLATEWISE = Path(str(workflow.current_basedir))
+IS_MODULE = not workflow.modifier.is_main_snakefile()
 
-    configfile: str(Path(workflow.basedir) / "config" / "config.yaml")
+if IS_MODULE or not workflow.overwrite_configfiles:
+
+    configfile: str(PLATEWISE / "config" / "config.yaml")
 
 
 include: "rules/common.smk"
 include: "rules/resources.smk"
-include: "rules/inputs.smk"
 
 
-workdir: RESULTS
+if not IS_MODULE:
+
+    workdir: RESULTS
 
 
+include: "rules/targets.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
 include: "rules/cellprofiler.smk"
@@ -45,17 +51,21 @@ localrules:
 
 
 rule all:
-    default_target: True
     input:
         # Functions, so that Snakemake lists the files once, when it plans: a job's process need not, and Snakemake
         # compares each file of a list with the whole of it.
-        plates=lambda wildcards: [file for plate in CHOSEN for file in plate_results(plate)],
-        batches=lambda wildcards: [] if ONLY or WAITING else batch_results(),
-        benchmark=lambda wildcards: [] if ONLY or WAITING else benchmark_results(),
-        figures=lambda wildcards: [] if ONLY or WAITING else figure_results(),
-        report=[] if ONLY or WAITING else rules.report.output,
+        plates=get_files_of_plates,
+        batches=partial(get_files_of_all_plates, get_batch_targets),
+        benchmark=partial(get_files_of_all_plates, get_benchmark_targets),
+        figures=partial(get_files_of_all_plates, get_figure_targets),
+        report=[PLACES["report"], PLACES["report_digests"]] if ALL_PLATES else [],
+    # In the place of the names of all these files.
+    message:
+        "Everything is made"
 
 
 rule segmentation_check:
     input:
-        montages=segmentation_montages(CHOSEN),
+        montages=get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen),
+    message:
+        "The segmentation check is made"

@@ -1,33 +1,71 @@
 # The two benchmark figures: one job a condition (or pair of conditions) and feature set.
 
-CONDITIONS = checked(conditions, PLATES, CONFIG)
-CONDITION_OF = {
-    (plate["batch"], plate["plate"]): name for name, plates in CONDITIONS.items() for plate in plates
-}
-COMPARISONS = comparisons(CONDITIONS, CONFIG)
-FEATURE_SETS = checked(
-    feature_set_levels, [plate for plates in CONDITIONS.values() for plate in plates], CONFIG
-)
 BENCHMARK = CONFIG["benchmark"]
 NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "positive_controls", "seed")}
-NULL["controls"] = CONFIG["controls"]
-SCORED = ["percent_replicating"] + (["percent_matching"] if COMPARISONS else [])
-PRECISION = ["mean_average_precision"] + (["mean_average_precision_matching"] if COMPARISONS else [])
-PRECISION = PRECISION if BENCHMARK["mean_average_precision"] else []
 DRAWN = {name: BENCHMARK[name] for name in ("group", "positive_controls", "draws", "seed")}
-DRAWN["controls"] = CONFIG["controls"]
 
-# A figure in two formats, and the numbers that it shows.
-FIGURE_FILES = ("png", "svg", "csv")
+
+def get_condition_profiles(wildcards):
+    """The profiles of a condition's plates in a feature set."""
+    return EXPERIMENT.get_condition_profiles(wildcards.condition, wildcards.feature_set)
+
+
+def get_side_profiles(side, wildcards):
+    """The profiles of the first (0) or second (1) condition of a comparison."""
+    condition = EXPERIMENT.comparisons[wildcards.comparison][side]
+    return EXPERIMENT.get_condition_profiles(condition, wildcards.feature_set)
+
+
+def get_condition_columns(wildcards):
+    """A condition's columns, for its row of a table."""
+    return EXPERIMENT.get_condition_columns(wildcards.condition)
+
+
+def get_comparison_columns(wildcards):
+    """The columns of both conditions of a comparison, for its row of a table."""
+    a, b = EXPERIMENT.comparisons[wildcards.comparison]
+    return {**EXPERIMENT.get_condition_columns(a, "_a"), **EXPERIMENT.get_condition_columns(b, "_b")}
+
+
+def is_fitted_on_controls(wildcards):
+    """Whether a feature set was fitted on the negative controls, which then serve in no null."""
+    return EXPERIMENT.levels[wildcards.feature_set].controls_fitted
+
+
+def get_scores(wildcards):
+    """The scores of every condition (or comparison) in every feature set."""
+    is_matching = wildcards.metric.endswith("_matching")
+    return [
+        place("score", metric=wildcards.metric, feature_set=feature_set, name=name)
+        for feature_set in EXPERIMENT.feature_sets
+        for name in (EXPERIMENT.comparisons if is_matching else EXPERIMENT.conditions)
+    ]
+
+
+def get_figure(figure):
+    """A figure with its caption, for `snakemake --report`."""
+    name = Path(figure).stem
+    of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in figure else {}
+    return report(
+        figure,
+        caption=f"captions/{name}.rst",
+        category="Conditions" if of_condition else "Experiment",
+        labels={**of_condition, "figure": name.replace("_", " ")},
+    )
+
+
+def of_metric(result, metric, name):
+    """Where the tables of a metric lie; `name` is the wildcard of its conditions or comparisons."""
+    return place(result, metric=metric, name=f"{{{name}}}")
 
 
 rule percent_replicating:
     input:
-        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+        profiles=get_condition_profiles,
     output:
-        score="benchmark/percent_replicating/{feature_set}/{condition}_score.csv",
-        perturbations="benchmark/percent_replicating/{feature_set}/{condition}_perturbations.parquet",
-        null="benchmark/percent_replicating/{feature_set}/{condition}_null.parquet",
+        score=of_metric("score", "percent_replicating", "condition"),
+        perturbations=of_metric("perturbations", "percent_replicating", "condition"),
+        null=of_metric("null", "percent_replicating", "condition"),
     log:
         "logs/percent_replicating/{feature_set}/{condition}.log",
     benchmark:
@@ -39,7 +77,7 @@ rule percent_replicating:
         mem_mb=of_condition,
         runtime=minutes(20),
     params:
-        condition=lambda wildcards: described(wildcards.condition),
+        condition=get_condition_columns,
         feature_set="{feature_set}",
         options={
             **NULL,
@@ -48,6 +86,8 @@ rule percent_replicating:
             "tail": BENCHMARK["tail"],
             "minimum_replicates": BENCHMARK["minimum_replicates"],
         },
+        controls=CONFIG["controls"],
+        controls_fitted=is_fitted_on_controls,
         code=code_digest("percent_replicating.py"),
     message:
         "{wildcards.condition}: Percent Replicating ({wildcards.feature_set})"
@@ -57,12 +97,12 @@ rule percent_replicating:
 
 rule percent_matching:
     input:
-        a=lambda wildcards: profiles_of(COMPARISONS[wildcards.comparison][0], wildcards.feature_set),
-        b=lambda wildcards: profiles_of(COMPARISONS[wildcards.comparison][1], wildcards.feature_set),
+        a=partial(get_side_profiles, 0),
+        b=partial(get_side_profiles, 1),
     output:
-        score="benchmark/percent_matching/{feature_set}/{comparison}_score.csv",
-        pairs="benchmark/percent_matching/{feature_set}/{comparison}_pairs.parquet",
-        null="benchmark/percent_matching/{feature_set}/{comparison}_null.parquet",
+        score=of_metric("score", "percent_matching", "comparison"),
+        pairs=of_metric("pairs", "percent_matching", "comparison"),
+        null=of_metric("null", "percent_matching", "comparison"),
     log:
         "logs/percent_matching/{feature_set}/{comparison}.log",
     benchmark:
@@ -74,14 +114,15 @@ rule percent_matching:
         mem_mb=of_comparison,
         runtime=minutes(20),
     params:
-        condition=sides_described,
+        condition=get_comparison_columns,
         feature_set="{feature_set}",
         options=lambda wildcards: {
             **NULL,
             "group": BENCHMARK["group"],
-            "gene": genes_of(wildcards.comparison),
+            "gene": EXPERIMENT.get_gene_columns(wildcards.comparison),
             "different": BENCHMARK["different"],
         },
+        controls=CONFIG["controls"],
         code=code_digest("percent_matching.py"),
     message:
         "{wildcards.comparison}: Percent Matching ({wildcards.feature_set})"
@@ -91,10 +132,10 @@ rule percent_matching:
 
 rule mean_average_precision:
     input:
-        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+        profiles=get_condition_profiles,
     output:
-        score="benchmark/mean_average_precision/{feature_set}/{condition}_score.csv",
-        perturbations="benchmark/mean_average_precision/{feature_set}/{condition}_perturbations.parquet",
+        score=of_metric("score", "mean_average_precision", "condition"),
+        perturbations=of_metric("perturbations", "mean_average_precision", "condition"),
     log:
         "logs/mean_average_precision/{feature_set}/{condition}.log",
     benchmark:
@@ -106,9 +147,11 @@ rule mean_average_precision:
         mem_mb=of_condition,
         runtime=minutes(20),
     params:
-        condition=lambda wildcards: described(wildcards.condition),
+        condition=get_condition_columns,
         feature_set="{feature_set}",
         options={**DRAWN, "minimum_replicates": BENCHMARK["minimum_replicates"]},
+        controls=CONFIG["controls"],
+        controls_fitted=is_fitted_on_controls,
         code=code_digest("mean_average_precision.py"),
     message:
         "{wildcards.condition}: mean average precision ({wildcards.feature_set})"
@@ -118,11 +161,11 @@ rule mean_average_precision:
 
 rule mean_average_precision_matching:
     input:
-        a=lambda wildcards: profiles_of(COMPARISONS[wildcards.comparison][0], wildcards.feature_set),
-        b=lambda wildcards: profiles_of(COMPARISONS[wildcards.comparison][1], wildcards.feature_set),
+        a=partial(get_side_profiles, 0),
+        b=partial(get_side_profiles, 1),
     output:
-        score="benchmark/mean_average_precision_matching/{feature_set}/{comparison}_score.csv",
-        perturbations="benchmark/mean_average_precision_matching/{feature_set}/{comparison}_perturbations.parquet",
+        score=of_metric("score", "mean_average_precision_matching", "comparison"),
+        perturbations=of_metric("perturbations", "mean_average_precision_matching", "comparison"),
     log:
         "logs/mean_average_precision_matching/{feature_set}/{comparison}.log",
     benchmark:
@@ -134,13 +177,15 @@ rule mean_average_precision_matching:
         mem_mb=of_comparison,
         runtime=minutes(20),
     params:
-        condition=sides_described,
+        condition=get_comparison_columns,
         feature_set="{feature_set}",
         options=lambda wildcards: {
             **DRAWN,
-            "gene": genes_of(wildcards.comparison),
+            "gene": EXPERIMENT.get_gene_columns(wildcards.comparison),
             "different": BENCHMARK["different"],
         },
+        controls=CONFIG["controls"],
+        controls_fitted=is_fitted_on_controls,
         code=code_digest("mean_average_precision.py"),
     message:
         "{wildcards.comparison}: mean average precision of matching ({wildcards.feature_set})"
@@ -150,13 +195,13 @@ rule mean_average_precision_matching:
 
 rule benchmark_table:
     input:
-        scores=scores,
+        scores=get_scores,
     output:
-        table="benchmark/{metric}.csv",
+        table=PLACES["score_table"],
     log:
         "logs/benchmark_table/{metric}.log",
     wildcard_constraints:
-        metric="|".join(SCORED + PRECISION),
+        metric="|".join(EXPERIMENT.metrics),
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -173,12 +218,15 @@ rule benchmark_table:
 
 rule plate_maps:
     input:
-        profiles=[file_of(plate, annotated_level(plate, CONFIG)) for plate in PLATES],
+        profiles=[
+            EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
+            for plate in EXPERIMENT.plates
+        ],
     output:
-        png=shown("benchmark/figures/plate_maps.png"),
-        svg="benchmark/figures/plate_maps.svg",
-        csv="benchmark/figures/plate_maps.csv",
-        wells="benchmark/figures/plate_maps_wells.csv",
+        png=get_figure(place("figure", figure="plate_maps", kind="png")),
+        svg=place("figure", figure="plate_maps", kind="svg"),
+        csv=place("figure", figure="plate_maps", kind="csv"),
+        wells=place("figure", figure="plate_maps_wells", kind="csv"),
     log:
         "logs/plate_maps.log",
     conda:
@@ -188,7 +236,7 @@ rule plate_maps:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        plates=[{name: plate[name] for name in ("plate_map", "perturbation")} for plate in PLATES],
+        plates=[{name: plate[name] for name in ("plate_map", "perturbation")} for plate in EXPERIMENT.plates],
         controls=CONFIG["controls"],
         group=BENCHMARK["group"],
         clinical_phase=BENCHMARK["clinical_phase"],
@@ -201,11 +249,13 @@ rule plate_maps:
 
 rule benchmark_figures:
     input:
-        **{metric: f"benchmark/{metric}.csv" for metric in SCORED + PRECISION},
+        **{metric: place("score_table", metric=metric) for metric in EXPERIMENT.metrics},
     output:
-        figures=[shown(f"benchmark/figures/{metric}.png") for metric in SCORED + PRECISION],
+        figures=[get_figure(place("figure", figure=metric, kind="png")) for metric in EXPERIMENT.metrics],
         others=[
-            f"benchmark/figures/{metric}.{kind}" for metric in SCORED + PRECISION for kind in ("svg", "csv")
+            place("figure", figure=metric, kind=kind)
+            for metric in EXPERIMENT.metrics
+            for kind in ("svg", "csv")
         ],
     log:
         "logs/benchmark_figures.log",
@@ -217,11 +267,12 @@ rule benchmark_figures:
         runtime=minutes(10),
     params:
         published={
-            metric: of_workflow(f"{workflow.basedir}/config/cpjump1/published_{metric}.csv")
-            for metric in SCORED
+            metric: from_results(PLATEWISE / f"config/cpjump1/published_{metric}.csv")
+            for metric in EXPERIMENT.scores
             if BENCHMARK["published"]
         },
-        feature_sets=FEATURE_SETS,
+        feature_sets=EXPERIMENT.feature_sets,
+        networks=[name for name in EXPERIMENT.feature_sets if EXPERIMENT.levels[name].features == NETWORK],
         code=code_digest("benchmark_figures.py"),
     message:
         "Benchmark figures"

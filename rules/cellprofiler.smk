@@ -1,11 +1,11 @@
 # CellProfiler: its environment, the pipelines that the assay description makes, and its two runs.
 
-OWN_PYTHON = shlex.quote(of_workflow(sys.executable))
+OWN_PYTHON = shlex.quote(from_results(sys.executable))
 ENVIRONMENT = CONFIG["cellprofiler"]["environment"]
-LOCKS = [Path(workflow.basedir) / "envs" / name for name in ("cellprofiler-build.txt", "cellprofiler.txt")]
-ENVIRONMENT_FOLDER = of_workflow(f"{workflow.basedir}/.environments/cellprofiler-{digest_of(LOCKS)}")
+LOCKS = [PLATEWISE / "envs" / name for name in ("cellprofiler-build.txt", "cellprofiler.txt")]
+ENVIRONMENT_FOLDER = from_results(PLATEWISE / f".environments/cellprofiler-{digest_of(LOCKS)}")
 CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
-IN_CONTAINER = CONTAINER_IMAGE if ENVIRONMENT == "container" else None
+IN_CONTAINER = CONTAINER_IMAGE if EXPERIMENT.in_container else None
 # The scripts around CellProfiler need a Python, but no package: in conda and in the container, theirs.
 PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else OWN_PYTHON
 CELLPROFILER = in_shell(
@@ -15,24 +15,90 @@ CELLPROFILER = in_shell(
         "container": "cellprofiler",
     }.get(ENVIRONMENT, located(ENVIRONMENT) if "/" in ENVIRONMENT else ENVIRONMENT)
 )
-RUN = shlex.quote(of_workflow(SCRIPTS))
-# The published container lacks numba, which the accelerated modules are compiled with.
-ACCELERATED = CONFIG["cellprofiler"]["accelerate"] and ENVIRONMENT != "container"
+RUN = shlex.quote(from_results(SCRIPTS))
 # Both folders have a LoadData that reads images in object storage; the second has no other module.
-PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if ACCELERATED else 'fetching'}"
+PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if EXPERIMENT.accelerated else 'fetching'}"
 FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
-PLUGIN_FILES = FASTER_MODULES if ACCELERATED else []
-# The container lacks pyarrow, too; a CellProfiler of the user's own is looked at when a job starts.
-ENGINE = "stock" if ENVIRONMENT == "container" else CONFIG["cellprofiler"]["engine"]
+PLUGIN_FILES = FASTER_MODULES if EXPERIMENT.accelerated else []
+# A CellProfiler of the user's own is looked at when a job starts.
+ENGINE = EXPERIMENT.engine
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
 ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
 # What a stain is called, or an image file, changes no pipeline.
 IN_PIPELINE = {
-    **ASSAY,
-    "channels": [{key: channel[key] for key in ("name", "measure")} for channel in ASSAY.get("channels", [])],
+    **EXPERIMENT.assay,
+    "channels": [
+        {key: channel[key] for key in ("name", "measure")} for channel in EXPERIMENT.assay.get("channels", [])
+    ],
 }
 if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
+FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
+
+
+def get_environment(wildcards):
+    """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
+    return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
+
+
+def get_own_pipeline(name):
+    """The user's own pipeline, or nothing."""
+    own = CONFIG["cellprofiler"][f"{name}_pipeline"]
+    return located(own) if own else []
+
+
+def get_own_option(name):
+    """The option of pipelines.py for the user's own pipeline."""
+    own = get_own_pipeline(name)
+    return f"--own {shlex.quote(own)}" if own else ""
+
+
+def get_approval_request():
+    """What to look at, and what to set, for the workflow to go on after the segmentation check."""
+    montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
+    pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
+    return (
+        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
+        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
+        "  segmentation: {wait_for_approval: true, approved: true}\n"
+        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
+    )
+
+
+def require_approval(wildcards):
+    """Nothing, once a person has approved of the segmentation, where the config asks for it; else an error."""
+    if EXPERIMENT.waiting:
+        raise WorkflowError(get_approval_request())
+    return []
+
+
+def get_tables(wildcards):
+    """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
+    plate = get_plate(wildcards)
+    if source(plate) == "cellprofiler":
+        location = plate["cellprofiler"]
+        fetched = EXPERIMENT.get_place(plate, "fetched_tables")
+        return fetched if is_address(location) else located(location)
+    chunks = range(CONFIG["cellprofiler"]["chunks"])
+    return [EXPERIMENT.get_place(plate, "chunk", chunk=chunk) for chunk in chunks]
+
+
+def get_plate_to_compare():
+    """The first plate that starts with images."""
+    if not EXPERIMENT.plates_with_images:
+        raise WorkflowError("compare_cellprofiler needs a plate that starts with images.")
+    return EXPERIMENT.plates_with_images[0]
+
+
+def get_functions_to_compare(wildcards):
+    """The illumination functions of the plate whose sites are compared."""
+    plate = get_plate_to_compare()
+    return [EXPERIMENT.get_place(plate, "illumination", channel=name) for name in EXPERIMENT.channels]
+
+
+def get_load_data_to_compare(wildcards):
+    """The table of images of the plate whose sites are compared."""
+    return EXPERIMENT.get_place(get_plate_to_compare(), "load_data_with_illum")
 
 
 localrules:
@@ -63,10 +129,10 @@ rule cellprofiler_environment:
 
 rule illumination_pipeline:
     input:
-        environment=environment_ready,
-        own=own_pipeline("illumination"),
+        environment=get_environment,
+        own=get_own_pipeline("illumination"),
     output:
-        pipeline="workspace/pipelines/illumination.cppipe",
+        pipeline=place("pipeline", pipeline="illumination"),
     log:
         "logs/pipelines/illumination.log",
     conda:
@@ -79,7 +145,7 @@ rule illumination_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
-        own=own_option("illumination"),
+        own=get_own_option("illumination"),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's illumination pipeline"
@@ -90,10 +156,10 @@ rule illumination_pipeline:
 
 rule analysis_pipeline:
     input:
-        environment=environment_ready,
-        own=own_pipeline("analysis"),
+        environment=get_environment,
+        own=get_own_pipeline("analysis"),
     output:
-        pipeline="workspace/pipelines/analysis.cppipe",
+        pipeline=place("pipeline", pipeline="analysis"),
     log:
         "logs/pipelines/analysis.log",
     conda:
@@ -106,7 +172,7 @@ rule analysis_pipeline:
         runtime=minutes(10),
     params:
         assay=json.dumps(IN_PIPELINE),
-        own=own_option("analysis"),
+        own=get_own_option("analysis"),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's analysis pipeline"
@@ -117,11 +183,11 @@ rule analysis_pipeline:
 
 rule segmentation_pipeline:
     input:
-        environment=environment_ready,
+        environment=get_environment,
         # The copy of a user's own pipeline says how cells are found.
-        own=pipeline("analysis") if own_pipeline("analysis") else [],
+        own=place("pipeline", pipeline="analysis") if get_own_pipeline("analysis") else [],
     output:
-        pipeline="workspace/pipelines/segmentation.cppipe",
+        pipeline=place("pipeline", pipeline="segmentation"),
     log:
         "logs/pipelines/segmentation.log",
     conda:
@@ -145,13 +211,13 @@ rule segmentation_pipeline:
 
 rule illumination:
     input:
-        environment=environment_ready,
+        environment=get_environment,
         # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
-        checked=ancient(pipeline("analysis")) if own_pipeline("analysis") else [],
-        pipeline=pipeline("illumination"),
-        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+        checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
+        pipeline=place("pipeline", pipeline="illumination"),
+        load_data=PLACES["load_data"],
     output:
-        functions=[f"images/{{batch}}/illum/{{plate}}/{{plate}}_Illum{name}.npy" for name in CHANNELS],
+        functions=FUNCTIONS,
     log:
         "logs/illumination/{batch}/{plate}.log",
     benchmark:
@@ -166,7 +232,7 @@ rule illumination:
         runtime=minutes_of_illumination(),
     params:
         folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
-        channels=CHANNELS,
+        channels=EXPERIMENT.channels,
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
@@ -184,13 +250,13 @@ rule illumination:
 
 rule features:
     input:
-        environment=environment_ready,
-        approval=lambda wildcards: segmentation_approved(),
-        pipeline=pipeline("analysis"),
-        functions=rules.illumination.output.functions,
-        load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+        environment=get_environment,
+        approval=require_approval,
+        pipeline=place("pipeline", pipeline="analysis"),
+        functions=FUNCTIONS,
+        load_data=PLACES["load_data_with_illum"],
     output:
-        tables=directory("workspace/analysis/{batch}/{plate}/analysis/chunk_{chunk}"),
+        tables=directory(PLACES["chunk"]),
     log:
         "logs/features/{batch}/{plate}/chunk_{chunk}.log",
     benchmark:
@@ -205,7 +271,7 @@ rule features:
         runtime=minutes_of_sites(SITES_PER_CHUNK),
     params:
         functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
-        objects=OBJECTS,
+        objects=EXPERIMENT.objects,
         chunks=CONFIG["cellprofiler"]["chunks"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
@@ -225,13 +291,13 @@ rule features:
 
 rule compare_cellprofiler:
     input:
-        environment=environment_ready,
-        pipeline=pipeline("analysis"),
-        functions=lambda wildcards: functions_compared(),
-        load_data=lambda wildcards: f"workspace/load_data_csv/{compared_plate()}/load_data_with_illum.csv",
+        environment=get_environment,
+        pipeline=place("pipeline", pipeline="analysis"),
+        functions=get_functions_to_compare,
+        load_data=get_load_data_to_compare,
     output:
-        differences="workspace/quality_control/cellprofiler_comparison/differences.csv",
-        times="workspace/quality_control/cellprofiler_comparison/times.csv",
+        differences=PLACES["cellprofiler_differences"],
+        times=PLACES["cellprofiler_times"],
     log:
         "logs/compare_cellprofiler/compare_cellprofiler.log",
     conda:

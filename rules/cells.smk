@@ -1,17 +1,33 @@
 # From CellProfiler's tables to the plate's cells and its wells.
 
 # Of published output nobody has described, what there is of the usual compartments is joined.
-DESCRIBED = CONFIG["single_cells"]["compartments"] or OBJECTS
+DESCRIBED = CONFIG["single_cells"]["compartments"] or EXPERIMENT.objects
 COMPARTMENTS = DESCRIBED or ["Cells", "Cytoplasm", "Nuclei"]
+
+
+def get_flags_to_heed(wildcards):
+    """Quality control's table of flags, where flagged sites are left out of the profiles."""
+    return EXPERIMENT.get_place(get_plate(wildcards), "flags") if CONFIG["quality"]["exclude_flagged"] else []
+
+
+def get_cells_to_aggregate(wildcards):
+    """The table of a plate's cells that a level is aggregated from: CellProfiler's, or their embeddings."""
+    return EXPERIMENT.get_cells(get_plate(wildcards), get_level(wildcards).features)
+
+
+def get_excluded_features(wildcards):
+    """The patterns of CellProfiler's features that are left out of the profiles."""
+    is_network = get_level(wildcards).features == NETWORK
+    return [] if is_network else CONFIG["aggregate"]["exclude_features"]
 
 
 rule single_cells:
     input:
-        tables=tables_of,
+        tables=get_tables,
     output:
-        cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
-        image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
-        sites="workspace/quality_control/{batch}/{plate}/sites.csv",
+        cells=PLACES["single_cells"],
+        image=PLACES["image_table"],
+        sites=PLACES["sites"],
     log:
         "logs/single_cells/{batch}/{plate}.log",
     benchmark:
@@ -25,7 +41,7 @@ rule single_cells:
     params:
         batch="{batch}",
         plate="{plate}",
-        published=lambda wildcards: source(plate_of(wildcards)) == "cellprofiler",
+        published=lambda wildcards: source(get_plate(wildcards)) == "cellprofiler",
         compartments=COMPARTMENTS,
         usual=not DESCRIBED,
         image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
@@ -39,17 +55,17 @@ rule single_cells:
 
 rule aggregate:
     input:
-        cells=cells_of,
-        image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
-        flags=flags_heeded,
+        cells=get_cells_to_aggregate,
+        image=PLACES["image_table"],
+        flags=get_flags_to_heed,
     output:
-        profiles="workspace/profiles/{batch}/{plate}/{plate}{kind}.parquet",
+        profiles=PLACES["profiles"],
     log:
-        "logs/aggregate/{batch}/{plate}{kind}.log",
+        "logs/aggregate/{batch}/{plate}{suffix}.log",
     benchmark:
-        "benchmarks/aggregate/{batch}/{plate}{kind}.tsv"
+        "benchmarks/aggregate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
-        kind="(_embeddings)?",
+        suffix=get_suffixes("aggregate"),
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -61,7 +77,7 @@ rule aggregate:
         plate="{plate}",
         operation=CONFIG["aggregate"]["operation"],
         # A function, since braces in patterns would be read as wildcards.
-        exclude_features=lambda wildcards: [] if wildcards.kind else CONFIG["aggregate"]["exclude_features"],
+        exclude_features=get_excluded_features,
         unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("aggregate.py"),
     message:

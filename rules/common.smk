@@ -1,74 +1,53 @@
-# The experiment: its configuration, its plates, and where each plate starts.
+# The experiment: its configuration, its plates, and what the rules ask about them.
 
-import gc
 import json
 import os
 import re
 import shlex
 import sys
+from functools import partial
 
-# What a plan consists of stays until the end. Python's garbage collector would look through all of it, again and
-# again while it grows: a tenth of the time for 500 plates.
-gc.set_threshold(50_000, 50, 10_000)
-
-SCRIPTS = Path(workflow.basedir) / "scripts"
+SCRIPTS = PLATEWISE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lib.assay import compartments
+from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
-from lib.config import complete_config, refuse_templates, writable
+from lib.config import complete_config
 from lib.errors import InputError
-from lib.experiment import (
-    INFIX,
-    LEVELS,
-    PLATE_LEVELS,
-    annotated_level,
-    batch_level,
-    chosen_plates,
-    comparisons,
-    conditions,
-    exported_levels,
-    embedded_channels,
-    feature_set_levels,
-    file_of,
-    is_embedding,
-    levels_of,
-    plate_level,
-    plates_of_split,
-    refuse_missing,
-    refuse_own_pipelines,
-    selected_from,
-    plates_with,
-    spherized_from,
-)
-from lib.foresight import foreseen
-from lib.plates import UNANNOTATED, is_address, is_image_table, read_plates, source
+from lib.experiment import Experiment
+from lib.levels import NETWORK
+from lib.places import PLACES, place
+from lib.plates import is_address, is_image_table, source
 from lib.summary import failure_summary, plate_summary
 from snakemake.exceptions import WorkflowError
 
 
 def checked(check, *arguments):
-    """What `check` returns; what it finds wrong is said without a traceback."""
+    """What `check` returns; an error in what the user wrote is shown without a traceback."""
     try:
         return check(*arguments)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-if re.search(r"[^\w@%+=:,./-]", sys.executable):
-    # Snakemake writes it unquoted into a shell line for each `script:`.
-    raise WorkflowError(
-        f"{sys.executable} has a blank, or a character that a shell reads, in its path, from which Snakemake runs "
-        "no script: move Platewise's checkout and set it up there anew (an experiment may stay in such a folder)."
-    )
-CONFIG_FILE = Path(os.path.abspath(workflow.configfiles[0]))
-checked(refuse_templates, workflow.configfiles)
+checked(check_python, sys.executable)
+checked(check_config_files, workflow.configfiles)
+# The paths in a config are relative to its folder. A workflow that uses this one as a module may write the config
+# into its own Snakefile: they are relative to the working directory then.
+CONFIG_FILE = Path(os.path.abspath((workflow.configfiles or ["Snakefile"])[-1 if IS_MODULE else 0]))
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
 # Results that go to a storage (--default-storage-provider) leave the working directory where it is.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
-# --directory goes before the config.
-IN_PLACE = IN_STORAGE or workflow.overwrite_workdir is not None
-RESULTS = os.getcwd() if IN_PLACE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
+# `--directory` goes before the config, and so does the working directory of a workflow that uses this one.
+STAYS_HERE = IN_STORAGE or IS_MODULE or workflow.overwrite_workdir is not None
+RESULTS = os.getcwd() if STAYS_HERE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
+checked(check_results_folder, RESULTS)
+EXPERIMENT = checked(Experiment.read, CONFIG, CONFIG_FILE)
+# What the readers of tables take for nothing; a value that marks a control is not nothing.
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
+# Only the process that plans sees what lies where: a job's machine may have other disks.
+if workflow.is_main_process and not IN_STORAGE:
+    checked(check_experiment, EXPERIMENT, RESULTS)
 
 
 def located(location):
@@ -76,20 +55,20 @@ def located(location):
     return location if is_address(location) else from_results(CONFIG_FILE.parent / location)
 
 
-def of_workflow(path):
-    """A path of the workflow, as the rules see it from the results folder.
+def from_results(path):
+    """A path on disk relative to the results folder; braces would be wildcards to Snakemake.
 
     Relative, so that a project that is moved together with its results is not run again.
     """
-    return from_results(path)
-
-
-def from_results(path):
-    """A path on disk relative to the results folder; braces would be wildcards to Snakemake."""
     relative = os.path.relpath(path, RESULTS)
     if "{" in relative or "}" in relative:
         raise WorkflowError(f"{path}: rename it, since Snakemake reads {{ and }} in a path as a wildcard.")
     return local(relative)
+
+
+def get_location(location):
+    """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
+    return place("fetched", name=location.split("://", 1)[1]) if is_address(location) else located(location)
 
 
 def as_written(value):
@@ -97,36 +76,50 @@ def as_written(value):
     return lambda wildcards: value
 
 
-checked(writable, RESULTS)
-PLATES = checked(read_plates, CONFIG_FILE.parent / CONFIG["plates"], LEVELS)
-BY_NAME = {(plate["batch"], plate["plate"]): plate for plate in PLATES}
-ONLY = None if CONFIG["only"] is None else str(CONFIG["only"]).split(",")
-CHOSEN = checked(chosen_plates, PLATES, ONLY)
-# An experiment of profiles alone describes no assay.
-ASSAY = CONFIG.get("assay", {})
-CHANNELS = [channel["name"] for channel in ASSAY.get("channels", [])]
-OBJECTS = compartments(ASSAY) if ASSAY else []
-EXPORTED = checked(exported_levels, CONFIG)
-# What the readers of tables take for nothing; a value that marks a control is not nothing.
-MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
-BATCHES = {}
-for plate in PLATES:
-    BATCHES.setdefault(plate["batch"], []).append(plate)
-# Only the process that plans sees what lies where: a job's machine may have other disks.
-if workflow.is_main_process and not workflow.storage_settings.default_storage_provider:
-    checked(refuse_missing, CHOSEN, CONFIG, CONFIG_FILE, RESULTS)
-    checked(refuse_own_pipelines, CONFIG, CONFIG_FILE)
-    for problem in foreseen(CHOSEN, CONFIG, CONFIG_FILE.parent):
-        logger.warning(f"Foreseen: {problem}")
-STARTS_WITH_IMAGES = [plate for plate in PLATES if source(plate) == "images"]
-if STARTS_WITH_IMAGES and not ASSAY:
-    raise WorkflowError(f"{CONFIG_FILE} has no `assay`: plates that start with images need one.")
-# A person is to look at the segmentation before cells are measured.
-WAITING = (
-    bool(STARTS_WITH_IMAGES)
-    and CONFIG["segmentation"]["wait_for_approval"]
-    and not CONFIG["segmentation"]["approved"]
-)
+def in_shell(word):
+    """A word of the config as one word of a rule's shell line, its braces no placeholders."""
+    return shlex.quote(word).replace("{", "{{").replace("}", "}}")
+
+
+def get_plate(wildcards):
+    """The sample sheet's row of a job's plate."""
+    return EXPERIMENT.by_name[wildcards.batch, wildcards.plate]
+
+
+def get_level(wildcards):
+    """The level of profiles that a job makes."""
+    return EXPERIMENT.by_suffix[wildcards.suffix]
+
+
+def get_suffixes(step, **also):
+    """The expression of what the levels of a step add to the names of their files."""
+    suffixes = [
+        level.suffix
+        for level in EXPERIMENT.levels.values()
+        if level.step == step and all(getattr(level, name) == value for name, value in also.items())
+    ]
+    return "|".join(map(re.escape, suffixes)) or "(?!)"
+
+
+def get_plate_map(wildcards):
+    """The plate map of a job's plate, or where it is fetched to."""
+    return get_location(get_plate(wildcards)["plate_map"])
+
+
+def get_annotation(wildcards):
+    """The annotation table of a job's perturbation type; none when the config names none."""
+    annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
+    return get_location(annotation["table"]) if annotation else []
+
+
+def get_gene_column(wildcards):
+    """The column of that table that holds the gene; None when the config names none."""
+    return CONFIG["annotation"].get(get_plate(wildcards)["perturbation"], {}).get("gene")
+
+
+def may_fetch(wildcards, output):
+    """Whether the config says `fetch: true`; asking for `output` keeps it out of what reruns a job."""
+    return CONFIG["fetch"]
 
 
 wildcard_constraints:
@@ -135,12 +128,23 @@ wildcard_constraints:
     chunk=r"\d+",
 
 
+def print_summary():
+    """How far each plate is."""
+    if not IN_STORAGE:
+        print(plate_summary(EXPERIMENT))
+
+
+onstart:
+    for problem in find_problems(EXPERIMENT):
+        logger.warning(f"Foreseen: {problem}")
+
+
 onsuccess:
-    print("" if IN_STORAGE else plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
-    if WAITING:
-        print(approval_needed())
+    print_summary()
+    if EXPERIMENT.waiting:
+        print(get_approval_request())
 
 
 onerror:
-    print("" if IN_STORAGE else plate_summary(PLATES if not ONLY else CHOSEN, CONFIG))
+    print_summary()
     print(failure_summary(log[0] if isinstance(log, list) else log))

@@ -3,9 +3,9 @@
 
 rule consensus:
     input:
-        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+        profiles=get_condition_profiles,
     output:
-        profiles="benchmark/consensus/{feature_set}/{condition}_{operation}.parquet",
+        profiles=PLACES["consensus"],
     log:
         "logs/consensus/{feature_set}/{condition}_{operation}.log",
     benchmark:
@@ -19,12 +19,12 @@ rule consensus:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        condition=lambda wildcards: described(wildcards.condition),
+        condition=get_condition_columns,
         options=lambda wildcards: {
-            "group": BENCHMARK["group"],
+            "group": CONFIG["benchmark"]["group"],
             "operation": wildcards.operation,
-            "controls": CONFIG["controls"],
         },
+        controls=CONFIG["controls"],
         code=code_digest("consensus.py"),
     message:
         "{wildcards.condition}: consensus profiles ({wildcards.operation}, {wildcards.feature_set})"

@@ -1,22 +1,24 @@
 # Deep-network features beside CellProfiler's: the network once, then the cells of each plate.
 
-EMBEDDINGS = CONFIG.get("embeddings") if STARTS_WITH_IMAGES else None
-NETWORK_LOCK = Path(workflow.basedir) / "envs" / "embeddings.txt"
-NETWORK_ENVIRONMENT = of_workflow(f"{workflow.basedir}/.environments/embeddings-{digest_of([NETWORK_LOCK])}")
+EMBEDDINGS = EXPERIMENT.embeddings
+
+
+def get_weights_file():
+    """The file of the network's weights; nothing where they come from timm or are random."""
+    return [] if EMBEDDINGS["weights"] in ("pretrained", "random") else located(EMBEDDINGS["weights"])
+
 
 if EMBEDDINGS:
+    NETWORK_LOCK = PLATEWISE / "envs" / "embeddings.txt"
+    NETWORK_ENVIRONMENT = from_results(PLATEWISE / f".environments/embeddings-{digest_of([NETWORK_LOCK])}")
     NETWORK_BUILT = EMBEDDINGS["environment"] == "built"
     NETWORK_PYTHON = in_shell(
         {"built": f"{NETWORK_ENVIRONMENT}/bin/python", "conda": "python"}.get(
             EMBEDDINGS["environment"], located(EMBEDDINGS["environment"])
         )
     )
-    EMBEDDED = embedded_channels(CONFIG)
     CROPS = {name: EMBEDDINGS[name] for name in ("size", "box", "center", "percentiles", "fixed")}
-    # Of a weights file the rules see the path, of the other ways to get weights the word.
-    WEIGHTS_FILE = (
-        [] if EMBEDDINGS["weights"] in ("pretrained", "random") else checked(weights_file, EMBEDDINGS)
-    )
+    EMBEDDED_FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.embedded_channels]
 
     localrules:
         embeddings_environment,
@@ -43,9 +45,9 @@ if EMBEDDINGS:
     rule network:
         input:
             environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
-            weights=WEIGHTS_FILE,
+            weights=get_weights_file(),
         output:
-            network=directory("workspace/network"),
+            network=directory(PLACES["network"]),
         log:
             "logs/network.log",
         conda:
@@ -56,9 +58,16 @@ if EMBEDDINGS:
             runtime=minutes(30),
         params:
             model=EMBEDDINGS["model"],
-            weights=WEIGHTS_FILE or EMBEDDINGS["weights"],
+            weights=get_weights_file() or EMBEDDINGS["weights"],
             options=[
-                *("--seed", EMBEDDINGS["seed"], "--channels", len(EMBEDDED), "--size", EMBEDDINGS["size"]),
+                *(
+                    "--seed",
+                    EMBEDDINGS["seed"],
+                    "--channels",
+                    len(EXPERIMENT.embedded_channels),
+                    "--size",
+                    EMBEDDINGS["size"],
+                ),
                 *(["--stacked"] if EMBEDDINGS["stacked"] else []),
                 *(["--mean", *EMBEDDINGS["mean"]] if EMBEDDINGS["mean"] else []),
                 *(["--std", *EMBEDDINGS["std"]] if EMBEDDINGS["std"] else []),
@@ -74,12 +83,12 @@ if EMBEDDINGS:
         input:
             environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
             network=rules.network.output.network,
-            cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
-            load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
-            functions=[f"images/{{batch}}/illum/{{plate}}/{{plate}}_Illum{name}.npy" for name in EMBEDDED],
-            labels=tables_of if EMBEDDINGS["mask"] else [],
+            cells=PLACES["single_cells"],
+            load_data=PLACES["load_data_with_illum"],
+            functions=EMBEDDED_FUNCTIONS,
+            labels=get_tables if EMBEDDINGS["mask"] else [],
         output:
-            cells="workspace/embeddings/{batch}/{plate}/{plate}.parquet",
+            cells=PLACES["embedded_cells"],
         log:
             "logs/embeddings/{batch}/{plate}.log",
         benchmark:
@@ -93,7 +102,7 @@ if EMBEDDINGS:
             # A machine's own matter: `--set-resources embeddings:gpu=1`, or a profile.
             gpu=0,
         params:
-            channels=EMBEDDED,
+            channels=EXPERIMENT.embedded_channels,
             options=[
                 *(
                     "--size",
@@ -120,13 +129,13 @@ if EMBEDDINGS:
 
     rule contact_sheet:
         input:
-            profiles="workspace/profiles/{batch}/{plate}/{plate}_embeddings_augmented.parquet",
-            cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
-            load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
-            functions=rules.embeddings.input.functions,
-            labels=tables_of if EMBEDDINGS["mask"] else [],
+            profiles=place("profiles", suffix=EXPERIMENT.levels["embeddings_augmented"].suffix),
+            cells=PLACES["single_cells"],
+            load_data=PLACES["load_data_with_illum"],
+            functions=EMBEDDED_FUNCTIONS,
+            labels=get_tables if EMBEDDINGS["mask"] else [],
         output:
-            sheet="workspace/quality_control/{batch}/{plate}/contact_sheet.png",
+            sheet=PLACES["contact_sheet"],
         log:
             "logs/contact_sheet/{batch}/{plate}.log",
         conda:
@@ -136,7 +145,7 @@ if EMBEDDINGS:
             mem_mb=memory(2000),
             runtime=minutes(20),
         params:
-            channels=EMBEDDED,
+            channels=EXPERIMENT.embedded_channels,
             crops={**CROPS, "mask": EMBEDDINGS["mask"]},
             column=as_written(CONFIG["controls"]["column"]),
             negcon=as_written(CONFIG["controls"]["negcon"]),

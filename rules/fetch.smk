@@ -5,9 +5,9 @@
 FETCHED = {
     location.split("://", 1)[1]: location
     for location in (
-        *(plate.get(column, "") for plate in PLATES for column in ("plate_map", "profiles")),
-        *(plate["images"] for plate in STARTS_WITH_IMAGES if is_image_table(plate["images"])),
-        *(described["table"] for described in CONFIG["annotation"].values()),
+        *(plate.get(column, "") for plate in EXPERIMENT.plates for column in ("plate_map", "profiles")),
+        *(plate["images"] for plate in EXPERIMENT.plates_with_images if is_image_table(plate["images"])),
+        *(annotation["table"] for annotation in CONFIG["annotation"].values()),
     )
     if is_address(location)
 }
@@ -15,7 +15,7 @@ FETCHED = {
 
 rule fetch_file:
     output:
-        fetched="workspace/fetched/{name}",
+        fetched=PLACES["fetched"],
     log:
         "logs/fetch_file/{name}.log",
     wildcard_constraints:
@@ -28,7 +28,7 @@ rule fetch_file:
         runtime=minutes(60),
     params:
         address=lambda wildcards: FETCHED[wildcards.name],
-        fetch=fetch_is_on,
+        fetch=may_fetch,
         code=code_digest("fetch_file.py"),
     message:
         "Fetching {params.address}"
@@ -38,7 +38,7 @@ rule fetch_file:
 
 rule fetch_tables:
     output:
-        tables=temp(directory("workspace/fetched_tables/{batch}/{plate}")),
+        tables=temp(directory(PLACES["fetched_tables"])),
     log:
         "logs/fetch_tables/{batch}/{plate}.log",
     benchmark:
@@ -50,10 +50,10 @@ rule fetch_tables:
         mem_mb=memory(1000),
         runtime=minutes(600),
     params:
-        address=lambda wildcards: plate_of(wildcards)["cellprofiler"],
+        address=lambda wildcards: get_plate(wildcards)["cellprofiler"],
         compartments=lambda wildcards: COMPARTMENTS,
         connections=8,
-        fetch=fetch_is_on,
+        fetch=may_fetch,
         code=code_digest("fetch_tables.py"),
     message:
         "{wildcards.plate}: fetching CellProfiler's tables from {params.address}"

@@ -1,20 +1,51 @@
-# Figures of profiles: one job a condition and feature set for each, and the numbers beside each figure.
+# Figures of profiles: one job per condition and feature set for each, and the numbers beside each figure.
+
+from lib.targets import get_selections
 
 REPORT = CONFIG["report"]
-FIGURES = "benchmark/figures/{feature_set}/{condition}"
+
+
+def get_condition_figure(figure):
+    """A figure of a condition, with its caption."""
+    return get_figure(place("condition_figure", figure=figure, kind="png"))
+
+
+def get_title(wildcards):
+    """What the figures of a condition are headed with."""
+    label = EXPERIMENT.get_condition_label(wildcards.condition)
+    return label if len(EXPERIMENT.feature_sets) == 1 else f"{label}, {wildcards.feature_set}"
+
+
+def get_unselected_profiles(wildcards):
+    """The normalized profiles, all features, that a feature set was selected from; or the feature set."""
+    feature_set = EXPERIMENT.levels[wildcards.feature_set]
+    plates = EXPERIMENT.get_plates_with(feature_set.name, EXPERIMENT.conditions[wildcards.condition])
+    made = all(feature_set.all_features in EXPERIMENT.get_levels(plate) for plate in plates)
+    level = feature_set.all_features if made else feature_set.name
+    return [EXPERIMENT.get_profiles(plate, level) for plate in plates]
+
+
+def get_selection_files():
+    """The tables that the figure of dropped features is drawn from."""
+    return [
+        selection[name]
+        for selection in get_selections(EXPERIMENT)
+        for name in ("profiles", "dropped", "normalized")
+        if selection[name]
+    ]
 
 
 rule replicate_figures:
     input:
-        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+        profiles=get_condition_profiles,
         score=rules.percent_replicating.output.score,
         perturbations=rules.percent_replicating.output.perturbations,
         null=rules.percent_replicating.output.null,
     output:
-        correlations=shown(f"{FIGURES}/replicate_correlations.png"),
-        matrix=f"{FIGURES}/replicate_correlations.parquet",
-        null=shown(f"{FIGURES}/replicate_null.png"),
-        medians=f"{FIGURES}/replicate_null.csv",
+        correlations=get_condition_figure("replicate_correlations"),
+        matrix=place("condition_figure", figure="replicate_correlations", kind="parquet"),
+        null=get_condition_figure("replicate_null"),
+        medians=place("condition_figure", figure="replicate_null", kind="csv"),
     log:
         "logs/replicate_figures/{feature_set}/{condition}.log",
     benchmark:
@@ -27,10 +58,10 @@ rule replicate_figures:
         runtime=minutes(20),
     params:
         parameters=lambda wildcards: {
-            "title": title_of(wildcards),
-            "group": BENCHMARK["group"],
+            "title": get_title(wildcards),
+            "group": CONFIG["benchmark"]["group"],
             "controls": CONFIG["controls"],
-            "positive_controls": BENCHMARK["positive_controls"],
+            "positive_controls": CONFIG["benchmark"]["positive_controls"],
         },
         code=code_digest("replicate_figures.py"),
     message:
@@ -41,11 +72,11 @@ rule replicate_figures:
 
 rule profile_maps:
     input:
-        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+        profiles=get_condition_profiles,
         perturbations=rules.percent_replicating.output.perturbations,
     output:
-        maps=shown(f"{FIGURES}/profile_maps.png"),
-        coordinates=f"{FIGURES}/profile_maps.csv",
+        maps=get_condition_figure("profile_maps"),
+        coordinates=place("condition_figure", figure="profile_maps", kind="csv"),
     log:
         "logs/profile_maps/{feature_set}/{condition}.log",
     benchmark:
@@ -58,8 +89,8 @@ rule profile_maps:
         runtime=minutes(60),
     params:
         options=lambda wildcards: {
-            "title": title_of(wildcards),
-            "group": BENCHMARK["group"],
+            "title": get_title(wildcards),
+            "group": CONFIG["benchmark"]["group"],
             "controls": CONFIG["controls"],
             **{name: REPORT[name] for name in ("umap", "neighbors", "minimum_distance", "seed")},
         },
@@ -72,11 +103,11 @@ rule profile_maps:
 
 rule position_effects:
     input:
-        profiles=lambda wildcards: profiles_of(wildcards.condition, wildcards.feature_set),
+        profiles=get_condition_profiles,
         coordinates=rules.profile_maps.output.coordinates,
     output:
-        figure=shown(f"{FIGURES}/position_effects.png"),
-        numbers=f"{FIGURES}/position_effects.csv",
+        figure=get_condition_figure("position_effects"),
+        numbers=place("condition_figure", figure="position_effects", kind="csv"),
     log:
         "logs/position_effects/{feature_set}/{condition}.log",
     conda:
@@ -87,8 +118,8 @@ rule position_effects:
         runtime=minutes(20),
     params:
         options=lambda wildcards: {
-            "title": title_of(wildcards),
-            "group": BENCHMARK["group"],
+            "title": get_title(wildcards),
+            "group": CONFIG["benchmark"]["group"],
             "controls": CONFIG["controls"],
         },
         code=code_digest("position_effects.py"),
@@ -100,10 +131,10 @@ rule position_effects:
 
 rule changed_features:
     input:
-        profiles=unselected_profiles,
+        profiles=get_unselected_profiles,
     output:
-        figure=shown(f"{FIGURES}/changed_features.png"),
-        numbers=f"{FIGURES}/changed_features.csv",
+        figure=get_condition_figure("changed_features"),
+        numbers=place("condition_figure", figure="changed_features", kind="csv"),
     log:
         "logs/changed_features/{feature_set}/{condition}.log",
     benchmark:
@@ -116,10 +147,10 @@ rule changed_features:
         runtime=minutes(20),
     params:
         options=lambda wildcards: {
-            "title": title_of(wildcards),
-            "group": BENCHMARK["group"],
+            "title": get_title(wildcards),
+            "group": CONFIG["benchmark"]["group"],
             "controls": CONFIG["controls"],
-            "channels": CHANNELS,
+            "channels": EXPERIMENT.channels,
             "perturbations": REPORT["perturbations"],
             "seed": REPORT["seed"],
         },
@@ -132,12 +163,10 @@ rule changed_features:
 
 rule dropped_figure:
     input:
-        files=[
-            bar[name] for bar in selections() for name in ("profiles", "dropped", "normalized") if bar[name]
-        ],
+        files=get_selection_files(),
     output:
-        figure=shown("benchmark/figures/dropped_features.png"),
-        numbers="benchmark/figures/dropped_features.csv",
+        figure=get_figure(place("figure", figure="dropped_features", kind="png")),
+        numbers=place("figure", figure="dropped_features", kind="csv"),
     log:
         "logs/dropped_figure.log",
     conda:
@@ -147,7 +176,7 @@ rule dropped_figure:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        bars=selections(),
+        bars=get_selections(EXPERIMENT),
         code=code_digest("dropped_figure.py"),
     message:
         "Figure of dropped features"

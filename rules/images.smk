@@ -1,13 +1,30 @@
-# From a plate's images to CellProfiler's tables.
+# From a plate's images to the table of images that CellProfiler reads.
+
+
+def get_image_source(wildcards):
+    """What the sample sheet says of a plate's images; simulated ones are addressed in the results' storage."""
+    plate = {name: get_plate(wildcards).get(name, "") for name in ("batch", "plate", "images")}
+    if IN_STORAGE and "simulate" in CONFIG:
+        prefix = workflow.storage_settings.default_storage_prefix.rstrip("/")
+        plate["images"] = f"{prefix}/{get_images(wildcards)}"
+    return plate
+
+
+def get_images(wildcards):
+    """The folder of a plate's images, or its load_data.csv; nothing where images lie in object storage."""
+    location = get_plate(wildcards)["images"]
+    if IN_STORAGE and "simulate" in CONFIG:
+        return place("images", batch=wildcards.batch, plate=wildcards.plate)
+    return [] if is_address(location) and not is_image_table(location) else get_location(location)
 
 
 rule load_data:
     input:
-        images=images_of,
+        images=get_images,
     output:
-        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
-        with_illum="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
-        dropped="workspace/quality_control/{batch}/{plate}/dropped_sites.csv",
+        load_data=PLACES["load_data"],
+        with_illum=PLACES["load_data_with_illum"],
+        dropped=PLACES["dropped_sites"],
     log:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
@@ -19,12 +36,12 @@ rule load_data:
         mem_mb=memory(1000),
         runtime=minutes(60),
     params:
-        plate=image_source,
-        channels={channel["image"]: channel["name"] for channel in ASSAY.get("channels", [])},
+        plate=get_image_source,
+        channels={channel["image"]: channel["name"] for channel in EXPERIMENT.assay.get("channels", [])},
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
-        illumination="images/{batch}/illum/{plate}",
-        fetch=fetch_is_on,
+        illumination=PLACES["illumination_folder"],
+        fetch=may_fetch,
         code=code_digest("load_data.py"),
     message:
         "{wildcards.plate}: listing and checking images"

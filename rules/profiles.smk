@@ -1,9 +1,15 @@
-# From annotated wells to selected features: each rule is one level of a plate's profiles.
+# From annotated wells to selected features: a rule per step, which makes every level of that step.
 
-PROFILES = "workspace/profiles/{batch}/{plate}/{plate}"
-IMPORTED = [Path(file_of(plate, plate["level"])).stem for plate in PLATES if source(plate) == "profiles"]
+IMPORTED = [
+    Path(EXPERIMENT.get_profiles(plate, plate["level"])).stem
+    for plate in EXPERIMENT.plates
+    if source(plate) == "profiles"
+]
+# The plates that the sample sheet takes from each file of published profiles.
+PLATES_OF_FILES = {}
+for plate in EXPERIMENT.plates:
+    PLATES_OF_FILES.setdefault(plate.get("profiles"), []).append(plate["plate"])
 SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
-SPHERING["controls"] = CONFIG["controls"]
 SPHERING["outlier_cutoff"] = CONFIG["normalize"]["outlier_cutoff"]
 
 
@@ -14,10 +20,21 @@ ruleorder: import_profiles > feature_select
 ruleorder: import_profiles > spherize
 
 
+def get_published_profiles(wildcards):
+    """The file of a plate's published profiles, or where it is fetched to."""
+    return get_location(get_plate(wildcards)["profiles"])
+
+
+def get_annotation_of_published(wildcards):
+    """The annotation table for published profiles that are past the level where wells are annotated."""
+    is_annotated = EXPERIMENT.levels[get_plate(wildcards)["level"]].annotated
+    return get_annotation(wildcards) if is_annotated else []
+
+
 rule import_profiles:
     input:
-        profiles=published_profiles,
-        annotation=annotation_of_published,
+        profiles=get_published_profiles,
+        annotation=get_annotation_of_published,
     output:
         profiles="workspace/profiles/{batch}/{plate}/{imported}.parquet",
     log:
@@ -31,10 +48,10 @@ rule import_profiles:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        plate=plate_of,
-        gene=gene_column,
+        plate=get_plate,
+        gene=get_gene_column,
         missing=MISSING_VALUES,
-        sharing=plates_of_profiles,
+        sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
         unwanted=as_written(CONFIG["exclude_features"]),
         code=code_digest("import_profiles.py"),
     message:
@@ -45,18 +62,18 @@ rule import_profiles:
 
 rule annotate:
     input:
-        profiles=f"{PROFILES}{{kind}}.parquet",
-        plate_map=plate_map,
-        annotation=annotation,
+        profiles=PLACES["profiles"],
+        plate_map=get_plate_map,
+        annotation=get_annotation,
     output:
-        profiles=f"{PROFILES}{{kind}}_augmented.parquet",
-        unmatched=f"{PROFILES}{{kind}}_unmatched_wells.csv",
+        profiles=place("profiles", suffix="{suffix}_augmented"),
+        unmatched=PLACES["unmatched_wells"],
     log:
-        "logs/annotate/{batch}/{plate}{kind}.log",
+        "logs/annotate/{batch}/{plate}{suffix}.log",
     benchmark:
-        "benchmarks/annotate/{batch}/{plate}{kind}.tsv"
+        "benchmarks/annotate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
-        kind="(_embeddings)?",
+        suffix=get_suffixes("aggregate"),
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -64,8 +81,8 @@ rule annotate:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        plate=plate_of,
-        gene=gene_column,
+        plate=get_plate,
+        gene=get_gene_column,
         missing=MISSING_VALUES,
         code=code_digest("annotate.py"),
     message:
@@ -74,21 +91,34 @@ rule annotate:
         "../scripts/annotate.py"
 
 
+def get_source_profiles(wildcards):
+    """The profiles of a plate that the level of a job is made from."""
+    plate = get_plate(wildcards)
+    return EXPERIMENT.get_profiles(plate, EXPERIMENT.get_source_level(plate, get_level(wildcards)))
+
+
+def get_population(wildcards):
+    """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
+    level = EXPERIMENT.levels[get_level(wildcards).made_from]
+    over_batch = CONFIG["normalize"]["over"] == "batch"
+    plates = EXPERIMENT.batches[wildcards.batch] if over_batch else [get_plate(wildcards)]
+    return [EXPERIMENT.get_profiles(plate, level) for plate in EXPERIMENT.get_plates_with(level.name, plates)]
+
+
 rule normalize:
     input:
-        profiles=f"{PROFILES}{{kind}}_augmented.parquet",
-        population=population,
+        profiles=get_source_profiles,
+        population=get_population,
     output:
-        profiles=f"{PROFILES}{{kind}}_normalized{{infix}}.parquet",
-        dropped=f"{PROFILES}{{kind}}_normalized{{infix}}_dropped.csv",
-        incomplete=f"{PROFILES}{{kind}}_normalized{{infix}}_incomplete_wells.csv",
+        profiles=PLACES["profiles"],
+        dropped=PLACES["dropped"],
+        incomplete=PLACES["incomplete_wells"],
     log:
-        "logs/normalize/{batch}/{plate}{kind}{infix}.log",
+        "logs/normalize/{batch}/{plate}{suffix}.log",
     benchmark:
-        "benchmarks/normalize/{batch}/{plate}{kind}{infix}.tsv"
+        "benchmarks/normalize/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
-        infix="(_negcon)?",
-        kind="(_embeddings)?",
+        suffix=get_suffixes("normalize"),
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -96,7 +126,7 @@ rule normalize:
         mem_mb=of_batch if CONFIG["normalize"]["over"] == "batch" else memory(2000),
         runtime=minutes(10),
     params:
-        reference=lambda wildcards: "negcon" if wildcards.infix else "all",
+        reference=lambda wildcards: get_level(wildcards).reference,
         over=CONFIG["normalize"]["over"],
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
@@ -111,16 +141,15 @@ rule normalize:
 
 rule dropped_features:
     input:
-        profiles=lambda wildcards: [selected_profiles(wildcards)],
+        profiles=lambda wildcards: [get_source_profiles(wildcards)],
     output:
-        dropped=f"{PROFILES}_normalized_feature_select{{infix}}_{{scope}}_dropped.csv",
+        dropped=PLACES["dropped"],
     log:
-        "logs/dropped_features/{batch}/{plate}{infix}_{scope}.log",
+        "logs/dropped_features/{batch}/{plate}{suffix}.log",
     benchmark:
-        "benchmarks/dropped_features/{batch}/{plate}{infix}_{scope}.tsv"
+        "benchmarks/dropped_features/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
-        infix="(_negcon)?",
-        scope="plate",
+        suffix=get_suffixes("feature_select", scope="plate"),
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -137,28 +166,29 @@ rule dropped_features:
         "../scripts/dropped_features.py"
 
 
+def get_batch_profiles(wildcards):
+    """The profiles of a batch's plates that features are selected on together."""
+    level = EXPERIMENT.levels[get_level(wildcards).made_from]
+    plates = [p for p in EXPERIMENT.batches[wildcards.batch] if level.name in EXPERIMENT.get_levels(p)]
+    return [EXPERIMENT.get_profiles(plate, level) for plate in plates]
+
+
 rule dropped_features_of_batch:
     input:
-        profiles=lambda wildcards: [
-            file_of(plate, f"normalized{wildcards.infix}")
-            for plate in BATCHES[wildcards.batch]
-            if f"normalized{wildcards.infix}" in levels_of(plate, CONFIG)
-        ],
+        profiles=get_batch_profiles,
     output:
-        dropped="workspace/profiles/{batch}/{batch}_normalized_feature_select{infix}_batch_dropped.csv",
+        dropped=PLACES["dropped_of_batch"],
     log:
-        "logs/dropped_features/{batch}{infix}_batch.log",
+        "logs/dropped_features/{batch}{suffix}.log",
     benchmark:
-        "benchmarks/dropped_features/{batch}{infix}_batch.tsv"
+        "benchmarks/dropped_features/{batch}{suffix}.tsv"
     wildcard_constraints:
-        infix="(_negcon)?",
+        suffix=get_suffixes("feature_select", scope="batch"),
     conda:
         "../envs/platewise.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, threads, attempt: of_correlations(len(BATCHES[wildcards.batch]))(
-            wildcards, threads, attempt
-        ),
+        mem_mb=of_batch_correlations,
         runtime=minutes(60),
     params:
         settings=CONFIG["feature_select"],
@@ -170,17 +200,23 @@ rule dropped_features_of_batch:
         "../scripts/dropped_features.py"
 
 
+def get_dropped_features(wildcards):
+    """The table of the features that a selection on the plate, or over its batch, drops."""
+    level = get_level(wildcards)
+    result = "dropped" if level.scope == "plate" else "dropped_of_batch"
+    return EXPERIMENT.get_place(get_plate(wildcards), result, suffix=level.suffix)
+
+
 rule feature_select:
     input:
-        profiles=selected_profiles,
-        dropped=dropped_by_selection,
+        profiles=get_source_profiles,
+        dropped=get_dropped_features,
     output:
-        profiles=f"{PROFILES}_normalized_feature_select{{infix}}_{{scope}}.parquet",
+        profiles=PLACES["profiles"],
     log:
-        "logs/feature_select/{batch}/{plate}{infix}_{scope}.log",
+        "logs/feature_select/{batch}/{plate}{suffix}.log",
     wildcard_constraints:
-        infix="(_negcon)?",
-        scope="plate|batch",
+        suffix=get_suffixes("feature_select"),
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -189,25 +225,33 @@ rule feature_select:
         runtime=minutes(10),
     params:
         settings=CONFIG["feature_select"],
-        over=lambda wildcards: wildcards.scope,
+        over=lambda wildcards: get_level(wildcards).scope,
         code=code_digest("feature_select.py"),
     message:
-        "{wildcards.plate}: profiles with selected features ({wildcards.scope})"
+        "{wildcards.plate}: profiles with selected features ({params.over})"
     script:
         "../scripts/feature_select.py"
 
 
+def get_replicate_set(wildcards):
+    """The profiles that are sphered together: those of the plates of a condition."""
+    source_level = EXPERIMENT.levels[EXPERIMENT.levels[wildcards.level].made_from]
+    plates = EXPERIMENT.conditions[wildcards.condition]
+    having = [plate for plate in plates if source_level.name in EXPERIMENT.get_levels(plate)]
+    return [EXPERIMENT.get_profiles(plate, source_level) for plate in having]
+
+
 rule sphering:
     input:
-        profiles=replicate_set,
+        profiles=get_replicate_set,
     output:
-        sphering="benchmark/sphering/{level}/{condition}.npz",
+        sphering=PLACES["sphering"],
     log:
         "logs/sphering/{level}/{condition}.log",
     benchmark:
         "benchmarks/sphering/{level}/{condition}.tsv"
     wildcard_constraints:
-        level="(embeddings_)?spherized",
+        level="|".join(level.name for level in EXPERIMENT.levels.values() if level.step == "spherize"),
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -216,6 +260,7 @@ rule sphering:
         runtime=minutes(60),
     params:
         options=SPHERING,
+        controls=CONFIG["controls"],
         code=code_digest("sphering.py"),
     message:
         "{wildcards.condition}: sphering by its negative controls ({wildcards.level})"
@@ -223,20 +268,26 @@ rule sphering:
         "../scripts/sphering.py"
 
 
+def get_sphering(wildcards):
+    """The sphering that was fitted on the plates of a plate's condition."""
+    condition = EXPERIMENT.condition_of[wildcards.batch, wildcards.plate]
+    return place("sphering", level=get_level(wildcards).name, condition=condition)
+
+
 rule spherize:
     input:
-        profiles=unsphered_profiles,
-        sphering=sphering_of_plate,
+        profiles=get_source_profiles,
+        sphering=get_sphering,
     output:
-        profiles=f"{PROFILES}{{kind}}_spherized.parquet",
-        dropped=f"{PROFILES}{{kind}}_spherized_dropped.csv",
-        incomplete=f"{PROFILES}{{kind}}_spherized_incomplete_wells.csv",
+        profiles=PLACES["profiles"],
+        dropped=PLACES["dropped"],
+        incomplete=PLACES["incomplete_wells"],
     log:
-        "logs/spherize/{batch}/{plate}{kind}.log",
+        "logs/spherize/{batch}/{plate}{suffix}.log",
     benchmark:
-        "benchmarks/spherize/{batch}/{plate}{kind}.tsv"
+        "benchmarks/spherize/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
-        kind="(_embeddings)?",
+        suffix=get_suffixes("spherize"),
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -245,6 +296,7 @@ rule spherize:
         runtime=minutes(10),
     params:
         options=SPHERING,
+        controls=CONFIG["controls"],
         code=code_digest("spherize.py"),
     message:
         "{wildcards.plate}: sphering"
@@ -254,13 +306,13 @@ rule spherize:
 
 rule export:
     input:
-        profiles=f"{PROFILES}{{suffix}}.parquet",
+        profiles=PLACES["profiles"],
     output:
-        exported=f"{PROFILES}{{suffix}}.{{kind}}",
+        exported=PLACES["exported"],
     log:
         "logs/export/{batch}/{plate}{suffix}.{kind}.log",
     wildcard_constraints:
-        suffix="|".join(map(re.escape, LEVELS.values())),
+        suffix="|".join(map(re.escape, EXPERIMENT.by_suffix)),
         kind=r"csv\.gz|h5ad",
     conda:
         "../envs/platewise.yaml"
@@ -269,8 +321,8 @@ rule export:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        level=lambda wildcards: next(level for level, added in LEVELS.items() if added == wildcards.suffix),
-        channels=CHANNELS,
+        level=lambda wildcards: get_level(wildcards).name,
+        channels=EXPERIMENT.channels,
         code=code_digest("export.py"),
     message:
         "{wildcards.plate}: exporting {params.level} as {wildcards.kind}"

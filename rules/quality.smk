@@ -1,23 +1,45 @@
 # Quality control of each plate: tables of what looks wrong, and pictures to look at.
 
-QUALITY = "workspace/quality_control/{batch}/{plate}"
 SHOWN_CHANNELS = [
-    {key: channel[key] or "" for key in ("name", "stain", "color")} for channel in ASSAY.get("channels", [])
+    {key: channel[key] or "" for key in ("name", "stain", "color")}
+    for channel in EXPERIMENT.assay.get("channels", [])
 ]
-APPLIED = ASSAY["illumination"]["apply"] if ASSAY else "None"
+APPLIED = EXPERIMENT.assay.get("illumination", {}).get("apply", "None")
+
+
+def get_picture(name, caption=None):
+    """A plate's picture with its caption, for `snakemake --report`."""
+    return report(
+        place("picture", picture=name),
+        caption=f"captions/{caption or name}.rst",
+        category="Plates",
+        subcategory="{batch} {plate}",
+        labels={"plate": "{plate}", "picture": Path(name).name.replace("_", " ")},
+    )
+
+
+def get_profiles_for_montages(wildcards):
+    """The normalized profiles that montages choose their wells by: the first of `normalize.to`."""
+    reference = CONFIG["normalize"]["to"][0]
+    level = next(
+        level
+        for level in EXPERIMENT.levels.values()
+        if level.step == "normalize" and level.features != NETWORK and level.reference == reference
+    )
+    return EXPERIMENT.get_profiles(get_plate(wildcards), level)
 
 
 rule quality:
     input:
-        cells="workspace/backend/{batch}/{plate}/{plate}.parquet",
-        image="workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
-        plate_map=plate_map,
-        annotation=annotation,
+        cells=PLACES["single_cells"],
+        image=PLACES["image_table"],
+        plate_map=get_plate_map,
+        annotation=get_annotation,
     output:
-        sites=f"{QUALITY}/site_quality.parquet",
-        wells=f"{QUALITY}/well_quality.csv",
-        flags=f"{QUALITY}/flags.csv",
-        summary=f"{QUALITY}/summary.csv",
+        sites=PLACES["site_quality"],
+        wells=PLACES["well_quality"],
+        flags=PLACES["flags"],
+        summary=PLACES["quality_summary"],
     log:
         "logs/quality/{batch}/{plate}.log",
     benchmark:
@@ -29,7 +51,7 @@ rule quality:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        gene=gene_column,
+        gene=get_gene_column,
         missing=MISSING_VALUES,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
@@ -46,7 +68,7 @@ rule heatmaps:
     input:
         wells=rules.quality.output.wells,
     output:
-        heatmaps=picture("heatmaps"),
+        heatmaps=get_picture("heatmaps"),
     log:
         "logs/heatmaps/{batch}/{plate}.log",
     benchmark:
@@ -67,11 +89,11 @@ rule heatmaps:
 
 rule illumination_picture:
     input:
-        functions=rules.illumination.output.functions,
-        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+        functions=FUNCTIONS,
+        load_data=PLACES["load_data"],
     output:
-        picture=picture("illumination"),
-        shading=f"{QUALITY}/illumination_shading.csv",
+        picture=get_picture("illumination"),
+        shading=PLACES["illumination_shading"],
     log:
         "logs/illumination_picture/{batch}/{plate}.log",
     benchmark:
@@ -83,7 +105,7 @@ rule illumination_picture:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        channels=CHANNELS,
+        channels=EXPERIMENT.channels,
         apply=APPLIED,
         code=code_digest("illumination_picture.py"),
     message:
@@ -94,16 +116,14 @@ rule illumination_picture:
 
 rule montages:
     input:
-        profiles=lambda wildcards: file_of(
-            plate_of(wildcards), f"normalized{INFIX[CONFIG['normalize']['to'][0]]}"
-        ),
+        profiles=get_profiles_for_montages,
         flags=rules.quality.output.flags,
-        functions=rules.illumination.output.functions,
-        load_data="workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+        functions=FUNCTIONS,
+        load_data=PLACES["load_data"],
     output:
-        composite=picture("montage_composite"),
-        channels=[picture(f"montage_{name}", "montage_channel") for name in CHANNELS],
-        wells=f"{QUALITY}/montage_wells.csv",
+        composite=get_picture("montage_composite"),
+        channels=[get_picture(f"montage_{name}", "montage_channel") for name in EXPERIMENT.channels],
+        wells=PLACES["montage_wells"],
     log:
         "logs/montages/{batch}/{plate}.log",
     benchmark:

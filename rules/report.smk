@@ -1,38 +1,78 @@
 # The report: one page of the whole experiment. `draft_report` shows what is there of an unfinished one.
 
+from lib.targets import get_left_out_tables, get_manifest, get_well_targets
+
 REPORT_FILES = sorted(
     file for file in (SCRIPTS / "report_page").rglob("*") if file.suffix in (".j2", ".css", ".js")
 )
-CAPTIONS = Path(workflow.basedir) / "rules" / "captions"
-REPORTED = {
-    "title": REPORT["title"] or CONFIG_FILE.parent.name,
-    "config": {name: value for name, value in CONFIG.items() if name not in ("only", "fetch")},
-    "plates": PLATES,
-    "conditions": {
-        name: {
-            "label": words_of(described(name)),
-            "columns": described(name),
-            "plates": [plate["plate"] for plate in plates],
-        }
-        for name, plates in CONDITIONS.items()
-    },
-    "feature_sets": FEATURE_SETS,
-    "sheet": located(CONFIG["plates"]),
-    "captions": of_workflow(CAPTIONS),
-    "cellprofiler": cellprofiler_version(),
-}
+CAPTIONS = PLATEWISE / "rules" / "captions"
+
+
+def get_cellprofiler_version():
+    """What the Methods paragraph calls CellProfiler: its version where the workflow brings it."""
+    if CONFIG["cellprofiler"]["environment"] not in ("built", "conda", "container"):
+        return "CellProfiler (an installation of our own)"
+    lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
+    return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
+
+
+def get_report_options(is_draft, wildcards):
+    """What the report is told: the experiment, and which files show it."""
+    return {
+        "title": CONFIG["report"]["title"] or CONFIG_FILE.parent.name,
+        "config": {name: value for name, value in CONFIG.items() if name not in ("only", "fetch")},
+        "manifest": get_manifest(EXPERIMENT),
+        "sheet": located(CONFIG["plates"]),
+        "captions": from_results(CAPTIONS),
+        "cellprofiler": get_cellprofiler_version(),
+        "accelerated": EXPERIMENT.accelerated,
+        "draft": is_draft,
+    }
+
+
+def get_wells_of_plates(wildcards):
+    """The files of all plates without their single cells, which a storage would have to be asked for."""
+    return [file for plate in EXPERIMENT.plates for file in get_well_targets(EXPERIMENT, plate)]
+
+
+rule left_out:
+    input:
+        tables=lambda wildcards: get_left_out_tables(EXPERIMENT),
+        scores=lambda wildcards: [place("score_table", metric=metric) for metric in EXPERIMENT.scores],
+    output:
+        table=PLACES["left_out"],
+    log:
+        "logs/left_out.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        not_scored=[
+            {name: plate[name] for name in ("batch", "plate")}
+            for plate in EXPERIMENT.plates
+            if (plate["batch"], plate["plate"]) not in EXPERIMENT.condition_of
+        ],
+        code=code_digest("left_out.py"),
+    message:
+        "What was left out, and why"
+    script:
+        "../scripts/left_out.py"
 
 
 rule report:
     input:
-        # Not the single cells, which results in a storage would have to be fetched from for one line of text.
-        plates=lambda wildcards: [file for plate in PLATES for file in wells_results(plate)],
-        batches=lambda wildcards: batch_results(),
-        benchmark=lambda wildcards: benchmark_results(),
-        figures=lambda wildcards: figure_results(),
+        plates=get_wells_of_plates,
+        batches=lambda wildcards: get_batch_targets(EXPERIMENT),
+        benchmark=lambda wildcards: get_benchmark_targets(EXPERIMENT),
+        figures=lambda wildcards: get_figure_targets(EXPERIMENT),
     output:
-        page="report/report.html",
-        digests="report/input_digests.csv",
+        page=PLACES["report"],
+        digests=PLACES["report_digests"],
+        # What the last report said, which the next one compares itself with: changed in place.
+        history=update(directory(PLACES["report_history"])),
     log:
         "logs/report/report.log",
     benchmark:
@@ -44,7 +84,7 @@ rule report:
         mem_mb=memory(3000),
         runtime=minutes(30),
     params:
-        options={**REPORTED, "draft": False},
+        options=partial(get_report_options, False),
         looks=digest_of([*REPORT_FILES, *sorted(CAPTIONS.glob("*.rst"))]),
         code=code_digest("report.py"),
     message:
@@ -55,8 +95,8 @@ rule report:
 
 rule draft_report:
     output:
-        page="report/draft.html",
-        digests="report/draft_input_digests.csv",
+        page=PLACES["draft"],
+        digests=PLACES["draft_digests"],
     log:
         "logs/report/draft.log",
     conda:
@@ -66,7 +106,7 @@ rule draft_report:
         mem_mb=memory(3000),
         runtime=minutes(30),
     params:
-        options={**REPORTED, "draft": True},
+        options=partial(get_report_options, True),
     message:
         "Report of what is there"
     script:

@@ -8,7 +8,7 @@ import math
 from glob import glob
 
 SIZE = CONFIG["plate_size"]
-CHANNELS_PER_SITE = max(1, len(CHANNELS))
+CHANNELS_PER_SITE = max(1, len(EXPERIMENT.channels))
 MEGAPIXELS = CHANNELS_PER_SITE * SIZE["image_size"] ** 2 / 1e6
 SITES = SIZE["wells"] * SIZE["sites"]
 SITES_PER_CHUNK = math.ceil(SITES / CONFIG["cellprofiler"]["chunks"])
@@ -16,9 +16,7 @@ SITES_PER_CHUNK = math.ceil(SITES / CONFIG["cellprofiler"]["chunks"])
 FEATURES = 3 * (60 + 150 * CHANNELS_PER_SITE + 12 * CHANNELS_PER_SITE**2)
 PROFILES_MB = SIZE["wells"] * FEATURES * 8 / 1e6
 # CellProfiler's built-in modules take about this many times the time of the accelerated ones.
-BUILTIN = (
-    1 if CONFIG["cellprofiler"]["accelerate"] and CONFIG["cellprofiler"]["environment"] != "container" else 12
-)
+BUILTIN = 1 if EXPERIMENT.accelerated else 12
 
 
 def memory(megabytes):
@@ -49,6 +47,32 @@ def of_correlations(plates=1):
 def of_wells(plates):
     """Memory for correlating all wells of some plates with each other: that matrix, half a copy, and a base."""
     return 3000 + 1.5 * 8 * (plates * SIZE["wells"]) ** 2 / 1e6
+
+
+def of_batch(wildcards, threads, attempt):
+    """Memory for the profiles of a batch."""
+    return of_profiles(len(EXPERIMENT.batches[wildcards.batch]))(wildcards, threads, attempt)
+
+
+def of_batch_correlations(wildcards, threads, attempt):
+    """Memory for selecting features over a batch."""
+    return of_correlations(len(EXPERIMENT.batches[wildcards.batch]))(wildcards, threads, attempt)
+
+
+def of_replicate_set(wildcards, threads, attempt):
+    """Memory for the profiles of a condition."""
+    return of_profiles(len(EXPERIMENT.conditions[wildcards.condition]))(wildcards, threads, attempt)
+
+
+def of_condition(wildcards, threads, attempt):
+    """Memory for scoring a condition."""
+    return memory(of_wells(len(EXPERIMENT.conditions[wildcards.condition])))(wildcards, threads, attempt)
+
+
+def of_comparison(wildcards, threads, attempt):
+    """Memory for scoring a comparison of two conditions."""
+    plates = sum(len(EXPERIMENT.conditions[side]) for side in EXPERIMENT.comparisons[wildcards.comparison])
+    return memory(of_wells(plates))(wildcards, threads, attempt)
 
 
 def minutes_of_sites(sites):

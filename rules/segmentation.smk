@@ -1,17 +1,16 @@
 # The segmentation check: nuclei and cells of a few wells, with their outlines, before anything is measured.
 
-CHECK = "workspace/segmentation_check/{batch}/{plate}"
-CHECKED_OBJECTS = [name for name in OBJECTS if name != "Cytoplasm"]
+CHECKED_OBJECTS = [name for name in EXPERIMENT.objects if name != "Cytoplasm"]
 
 
 rule segmentation_sites:
     input:
-        load_data="workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
-        plate_map=plate_map,
-        annotation=annotation,
+        load_data=PLACES["load_data_with_illum"],
+        plate_map=get_plate_map,
+        annotation=get_annotation,
     output:
-        load_data=f"{CHECK}/load_data_with_illum.csv",
-        wells=f"{CHECK}/wells.csv",
+        load_data=PLACES["segmentation_load_data"],
+        wells=PLACES["segmentation_wells"],
     log:
         "logs/segmentation_sites/{batch}/{plate}.log",
     conda:
@@ -22,7 +21,7 @@ rule segmentation_sites:
         runtime=minutes(10),
     params:
         plate="{plate}",
-        gene=gene_column,
+        gene=get_gene_column,
         missing=MISSING_VALUES,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
@@ -36,12 +35,12 @@ rule segmentation_sites:
 
 rule segmentation_objects:
     input:
-        environment=environment_ready,
+        environment=get_environment,
         pipeline=rules.segmentation_pipeline.output.pipeline,
-        functions=rules.illumination.output.functions,
+        functions=FUNCTIONS,
         load_data=rules.segmentation_sites.output.load_data,
     output:
-        tables=directory(f"{CHECK}/objects"),
+        tables=directory(PLACES["segmentation_objects"]),
     log:
         "logs/segmentation_objects/{batch}/{plate}.log",
     benchmark:
@@ -76,11 +75,11 @@ rule segmentation_montage:
         tables=rules.segmentation_objects.output.tables,
         load_data=rules.segmentation_sites.output.load_data,
         wells=rules.segmentation_sites.output.wells,
-        functions=rules.illumination.output.functions,
+        functions=FUNCTIONS,
     output:
-        montage=picture("segmentation/montage", "segmentation_montage"),
-        wells=directory(f"{QUALITY}/pictures/segmentation/wells"),
-        objects=f"{QUALITY}/pictures/segmentation/objects.csv",
+        montage=get_picture("segmentation/montage", "segmentation_montage"),
+        wells=directory(PLACES["segmentation_pictures"]),
+        objects=PLACES["segmentation_counts"],
     log:
         "logs/segmentation_montage/{batch}/{plate}.log",
     conda:
@@ -90,9 +89,9 @@ rule segmentation_montage:
         mem_mb=memory(1500),
         runtime=minutes(20),
     params:
-        channels=CHANNELS,
-        nuclei=ASSAY["nuclei"]["channel"] if ASSAY else "",
-        cells=ASSAY.get("cells", {}).get("channel") if ASSAY else None,
+        channels=EXPERIMENT.channels,
+        nuclei=EXPERIMENT.assay.get("nuclei", {}).get("channel", ""),
+        cells=EXPERIMENT.assay.get("cells", {}).get("channel"),
         apply=APPLIED,
         pixel_size=CONFIG["images"]["pixel_size"],
         code=code_digest("segmentation_montage.py"),

@@ -5,12 +5,12 @@ if "simulate" in CONFIG:
 
     rule simulate:
         input:
-            plate_map=plate_map,
-            annotation=annotation,
+            plate_map=get_plate_map,
+            annotation=get_annotation,
             effects=located(CONFIG["simulate"]["effects"]),
         output:
-            images=directory("images/{batch}/images/{plate}"),
-            truth="images/{batch}/truth/{plate}.csv",
+            images=directory(PLACES["images"]),
+            truth=PLACES["simulated_truth"],
         log:
             "logs/simulate/{batch}/{plate}.log",
         benchmark:
@@ -23,7 +23,7 @@ if "simulate" in CONFIG:
             runtime=minutes(20),
         params:
             plate=lambda wildcards: {
-                name: plate_of(wildcards)[name] for name in ("batch", "plate", "perturbation")
+                name: get_plate(wildcards)[name] for name in ("batch", "plate", "perturbation")
             },
             seed=CONFIG["simulate"]["seed"],
             size=CONFIG["simulate"]["image_size"],

@@ -1,15 +1,26 @@
 # Recommended splits of all wells into train, validate and test, one file a split.
 
-SPLITS = {name: checked(plates_of_split, name, PLATES, CONFIG) for name in CONFIG["splits"]}
+
+def get_profiles_to_split(wildcards):
+    """The profiles that say what is in the wells of a split's plates."""
+    return [
+        EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
+        for plate in EXPERIMENT.splits[wildcards.split]
+    ]
+
+
+def get_split_rule(wildcards):
+    """What a recommended split goes by: the values of a column, or random units and their fractions."""
+    split = CONFIG["splits"][wildcards.split]
+    keys = ("column", "train", "validate", "test") if "column" in split else ("fractions", "together")
+    return {key: split[key] for key in keys if key in split}
 
 
 rule splits:
     input:
-        profiles=lambda wildcards: [
-            file_of(plate, annotated_level(plate, CONFIG)) for plate in SPLITS[wildcards.split]
-        ],
+        profiles=get_profiles_to_split,
     output:
-        split="benchmark/splits/{split}.csv",
+        split=PLACES["split"],
     log:
         "logs/splits/{split}.log",
     benchmark:
@@ -21,13 +32,13 @@ rule splits:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        plates=lambda wildcards: SPLITS[wildcards.split],
-        split=split_rule,
+        plates=lambda wildcards: EXPERIMENT.splits[wildcards.split],
+        split=get_split_rule,
         options=lambda wildcards: {
-            "group": BENCHMARK["group"],
+            "group": CONFIG["benchmark"]["group"],
             "seed": CONFIG["splits"][wildcards.split]["seed"],
-            "controls": CONFIG["controls"],
         },
+        controls=CONFIG["controls"],
         code=code_digest("splits.py"),
     message:
         "Recommended split {wildcards.split}"

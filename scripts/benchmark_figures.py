@@ -7,7 +7,8 @@ an open diamond is the same score against the position-aware null, a cross the p
 dashed line what chance gives. Every number drawn stands in the table beside the figure.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     """Add a column `published` from a table with the same condition columns and a column `value`.
 
     Conditions are compared as text without regard to case; one that the table does not have gets no
-    published value.
+    published value. The published Percent Replicating is against a null of sets of four wells: a score
+    against another null is not comparable, and gets none.
     """
     if published is None:
         return scores.assign(published=float("nan"))
@@ -130,7 +132,24 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     }
     rows = scores[key].itertuples(index=False)
     found = [values.get(tuple(str(part).lower() for part in row), float("nan")) for row in rows]
-    return scores.assign(published=found)
+    comparable = draws_sets_of_four(scores)
+    if not comparable.all():
+        logging.warning(
+            "%d of %d conditions are not compared with published values, which are against a null of sets of "
+            "four wells: set benchmark.null_size to 4",
+            (~comparable).sum(),
+            len(scores),
+        )
+    return scores.assign(published=pd.Series(found, index=scores.index).where(comparable))
+
+
+def draws_sets_of_four(scores: pd.DataFrame) -> pd.Series:
+    """Whether the null of each score draws sets of four wells, or the score has no such null (matching)."""
+    if "null_size" not in scores:
+        return pd.Series(True, index=scores.index)
+    size = scores["null_size"].astype(str)
+    four = (scores["replicates_min"] == 4) & (scores["replicates_max"] == 4)
+    return (size == "4") | ((size == "matched") & four)
 
 
 def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -140,19 +159,19 @@ def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(name), part) for name, part in scores.groupby("cell_line", sort=True)]
 
 
-def colours(feature_sets: Sequence[str]) -> dict[str, str]:
+def colours(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
     """A colour for each feature set: a blue or green for CellProfiler's, a red or orange for a network's."""
     left = {True: list(REDS), False: list(BLUES)}
     found = {}
     for name in feature_sets:
-        kind = left[name.startswith("embeddings")]
+        kind = left[name in networks]
         found[name] = kind.pop(0) if kind else UNCOLOURED
     return found
 
 
-def feature_set_label(name: str) -> str:
+def feature_set_label(name: str, networks: Collection[str] = ()) -> str:
     """A feature set in the legend: what measured it, and its level of profiles."""
-    return f"{'deep network' if name.startswith('embeddings') else 'CellProfiler'}: {name}"
+    return f"{'deep network' if name in networks else 'CellProfiler'}: {name}"
 
 
 def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, colour: str) -> None:
@@ -217,15 +236,18 @@ def chance_level(scores: pd.DataFrame) -> float:
     return 2 * chance if both else chance
 
 
-def draw(metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = ()) -> Figure:
+def draw(
+    metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = (), networks: Collection[str] = ()
+) -> Figure:
     """The figure of one benchmark table: panels of conditions, feature sets side by side in each row.
 
-    `feature_sets` says their order from top to bottom; by default that of the table.
+    `feature_sets` says their order from top to bottom; by default that of the table. Those of a deep network
+    are in `networks`.
     """
     title, columns = FIGURES[metric]
     sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
     sets = sets or list(dict.fromkeys(scores[BOUNDARY]))
-    colour = colours(sets)
+    colour = colours(sets, networks)
     names = [name for name in condition_columns(scores) if name != BOUNDARY]
     parts = [(line, list(part.groupby(names, sort=False, dropna=False))) for line, part in panels(scores)]
     step = len(sets) + GAP
@@ -265,7 +287,7 @@ def draw(metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = ()) ->
         tail = str(scores["tail"].iloc[0]) if "tail" in scores else "right"
         level = float(scores["level"].max()) if "level" in scores else float("nan")
         axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level))
-    entries = legend(scores, columns, colour)
+    entries = legend(scores, columns, colour, networks)
     figure.legend(
         handles=entries, loc="outside lower left", ncols=len(columns) + 1, frameon=False, fontsize=8
     )
@@ -273,12 +295,16 @@ def draw(metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = ()) ->
 
 
 def legend(
-    scores: pd.DataFrame, columns: Sequence[Column], colour: Mapping[str, str]
+    scores: pd.DataFrame,
+    columns: Sequence[Column],
+    colour: Mapping[str, str],
+    networks: Collection[str] = (),
 ) -> list[Patch | Line2D]:
     """What the colours, lines and marks of a figure mean: those that it has."""
     value = columns[0].value
     entries: list[Patch | Line2D] = [
-        Patch(color=shade, alpha=0.6, label=feature_set_label(name)) for name, shade in colour.items()
+        Patch(color=shade, alpha=0.6, label=feature_set_label(name, networks))
+        for name, shade in colour.items()
     ]
     if f"{value}_low" in scores:
         entries.append(Line2D([], [], color="0.25", linewidth=2.6, label="( ) null drawn anew, 95 %"))
@@ -307,6 +333,7 @@ def main(
     published: Mapping[str, str],
     feature_sets: Sequence[str],
     outputs: Sequence[str | Path],
+    networks: Collection[str] = (),
 ) -> None:
     """Draw each of the benchmark's tables (metric: table).
 
@@ -317,7 +344,7 @@ def main(
         value = FIGURES[metric][1][0].value
         scores = add_published(read_compared(table), published.get(metric), value)
         mine = [Path(path) for path in outputs if Path(path).stem == metric]
-        save(draw(metric, scores, feature_sets), [path for path in mine if path.suffix != ".csv"])
+        save(draw(metric, scores, feature_sets, networks), [path for path in mine if path.suffix != ".csv"])
         for path in mine:
             if path.suffix == ".csv":
                 with whole(path) as part:
@@ -331,4 +358,5 @@ if __name__ == "__main__":
             dict(snakemake.params.published),
             list(snakemake.params.feature_sets),
             list(snakemake.output),
+            list(snakemake.params.networks),
         )

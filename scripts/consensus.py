@@ -59,11 +59,14 @@ def only_value(column: pd.Series) -> Any:
 
 
 def main(
-    profiles: Sequence[str], output: str, condition: Mapping[str, Any], options: Mapping[str, Any]
+    profiles: Sequence[str],
+    output: str,
+    condition: Mapping[str, Any],
+    options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
 ) -> None:
     """Write the consensus of a condition's plates."""
-    choice = dict(options)
-    table = consensus(read_wells(profiles, choice.pop("controls", None)), **choice)
+    table = consensus(read_wells(profiles, controls), **options)
     write_profiles(table, output, provenance({**condition, **options}, profiles))
 
 
@@ -74,4 +77,5 @@ if __name__ == "__main__":
             snakemake.output.profiles,
             dict(snakemake.params.condition),
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

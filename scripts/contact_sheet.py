@@ -1,7 +1,7 @@
-"""A contact sheet of a plate's crops, as the network sees them: cells drawn from each type of control.
+"""Plot a contact sheet of a plate's crops, as the network sees them, for each type of control.
 
-A row is a cell, a column a channel; a block is a type of control (and the wells that are none). Cells are
-drawn with a fixed seed, so that the same plate gives the same sheet.
+Each row is a cell, each column a channel, and each block a type of control (or treated wells). Cells are
+chosen at random with a fixed seed, so that the same plate gives the same sheet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,17 @@ from lib.errors import InputError
 from lib.logs import logged
 from lib.tables import read_profiles, whole
 
-CELLS = 6  # of each type
+CELLS = 6  # per type
 SEED = 1
 TREATMENT = "treatment"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 7}
 
-Drawn = tuple[Cells, int, np.ndarray]
+# The cells of a site, the position of one of them, and its crop.
+Crop = tuple[Cells, int, np.ndarray]
 
 
-def types_of_wells(profiles: pd.DataFrame, column: str, negcon: str) -> dict[str, str]:
-    """The type of control in each well; `treatment` where it is none."""
+def get_well_types(profiles: pd.DataFrame, column: str, negcon: str) -> dict[str, str]:
+    """Return the control type of each well, or `treatment`."""
     name = f"Metadata_{column}"
     if name not in profiles:
         return dict.fromkeys(profiles["Metadata_Well"], TREATMENT)
@@ -40,27 +41,31 @@ def types_of_wells(profiles: pd.DataFrame, column: str, negcon: str) -> dict[str
     return dict(zip(profiles["Metadata_Well"], types, strict=True))
 
 
-def drawn_cells(sites: Sequence[Cells], types: Mapping[str, str]) -> dict[str, list[tuple[Cells, int]]]:
-    """Some cells of each type, controls first: (the cells of a site, the position of one of them)."""
+def choose_cells(sites: Sequence[Cells], types: Mapping[str, str]) -> dict[str, list[tuple[Cells, int]]]:
+    """Choose some cells of each type, controls first: (the cells of a site, the position of one of them)."""
     generator = np.random.default_rng(SEED)
-    every: dict[str, list[tuple[Cells, int]]] = {}
+    cells_by_type: dict[str, list[tuple[Cells, int]]] = {}
     for site in sites:
-        every.setdefault(types.get(site.well, TREATMENT), []).extend((site, at) for at in range(len(site)))
-    order = sorted(every, key=lambda kind: (kind == TREATMENT, kind))
+        cells_by_type.setdefault(types.get(site.well, TREATMENT), []).extend(
+            (site, at) for at in range(len(site))
+        )
+    order = sorted(cells_by_type, key=lambda kind: (kind == TREATMENT, kind))
     return {
-        kind: [every[kind][at] for at in sorted(generator.permutation(len(every[kind]))[:CELLS])]
+        kind: [
+            cells_by_type[kind][at] for at in sorted(generator.permutation(len(cells_by_type[kind]))[:CELLS])
+        ]
         for kind in order
     }
 
 
-def sheet(drawn: Mapping[str, list[Drawn]], channels: Sequence[str], title: str) -> Figure:
-    """The figure: blocks of rows of crops (channels x size x size), grey values from 0 to 1."""
-    rows = max(map(len, drawn.values()))
+def plot_sheet(crops_by_type: Mapping[str, list[Crop]], channels: Sequence[str], title: str) -> Figure:
+    """Plot blocks of rows of crops (channels x size x size, gray values from 0 to 1)."""
+    rows = max(map(len, crops_by_type.values()))
     width, height = 0.95 * len(channels) + 0.55, 0.98 * rows + 0.75
-    figure = plt.figure(figsize=(width * len(drawn), height), layout="constrained")
+    figure = plt.figure(figsize=(width * len(crops_by_type), height), layout="constrained")
     figure.suptitle(title, fontsize=9, fontweight="bold", x=0.01, ha="left")
     for block, (kind, cells) in zip(
-        np.atleast_1d(figure.subfigures(1, len(drawn))), drawn.items(), strict=True
+        np.atleast_1d(figure.subfigures(1, len(crops_by_type))), crops_by_type.items(), strict=True
     ):
         block.suptitle(kind, fontsize=9)
         grid = block.subplots(rows, len(channels), squeeze=False)
@@ -87,23 +92,41 @@ def main(
     output: str | Path,
     parameters: Mapping[str, Any],
 ) -> None:
-    """Write the sheet of one plate; `parameters`: channels, crops, column."""
+    """Write the contact sheet of one plate.
+
+    Parameters
+    ----------
+    profiles
+        The plate's annotated profiles.
+    cells
+        The plate's single-cell table.
+    load_data
+        The plate's image table with illumination functions.
+    functions
+        The illumination function's file of each channel.
+    labels
+        CellProfiler's folders with label images, if crops are masked.
+    output
+        Where to write the sheet.
+    parameters
+        The `channels`, the settings of the `crops`, and how controls are marked (`column`, `negcon`).
+    """
     settings = Settings(channels=parameters["channels"], **parameters["crops"])
     images = PlateImages(load_data, dict(zip(settings.channels, functions, strict=True)), settings, labels)
     annotated = read_profiles(profiles)
     plate = annotated["Metadata_Plate"].iloc[0]
-    types = types_of_wells(annotated, parameters["column"], parameters["negcon"])
-    chosen = drawn_cells(list(read_cells(cells, settings)), types)
+    types = get_well_types(annotated, parameters["column"], parameters["negcon"])
+    chosen = choose_cells(list(read_cells(cells, settings)), types)
     if not chosen:
-        raise InputError(f"Plate {plate} has no cell: there is nothing to draw a contact sheet of.")
-    drawn = {
-        kind: [(site, at, crops(*images.site(site), site, [at], settings.size)[0]) for site, at in found]
-        for kind, found in chosen.items()
+        raise InputError(f"Plate {plate} has no cells, so a contact sheet cannot be drawn.")
+    crops_by_type = {
+        kind: [(site, at, crops(*images.site(site), site, [at], settings.size)[0]) for site, at in some]
+        for kind, some in chosen.items()
     }
     box = settings.box if isinstance(settings.box, str) else f"{settings.box} pixels"
     title = f"{plate}: crops as the network sees them (box {box}, {settings.size} x {settings.size})"
     with plt.rc_context(STYLE), whole(output) as part:
-        sheet(drawn, settings.channels, title).savefig(part, format="png", dpi=150)
+        plot_sheet(crops_by_type, settings.channels, title).savefig(part, format="png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -49,11 +49,18 @@ def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) 
 
 
 def dropped_figure(table: pd.DataFrame) -> Figure:
-    """A bar a plate and selection, its parts the operations."""
+    """Draw one bar per plate and selection, whose parts are the operations.
+
+    A barcode that several batches have is drawn once for each.
+    """
     if table.empty:
         return nothing_to_draw("No plate's features were selected here.")
     wide = table.pivot_table(
-        index=["selection", "plate"], columns="operation", values="features", sort=False, fill_value=0
+        index=["selection", "batch", "plate"],
+        columns="operation",
+        values="features",
+        sort=False,
+        fill_value=0,
     )
     height = 1.6 + 0.17 * len(wide)
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
@@ -70,9 +77,12 @@ def dropped_figure(table: pd.DataFrame) -> Figure:
             linewidth=0.5,
         )
         left += wide[operation]
-    axes.set_yticks(
-        range(len(wide)), [f"{plate} ({selection})" for selection, plate in wide.index], fontsize=7
-    )
+    batches = table.groupby("plate")["batch"].nunique()
+    names = [
+        f"{batch} {plate} ({selection})" if batches[plate] > 1 else f"{plate} ({selection})"
+        for selection, batch, plate in wide.index
+    ]
+    axes.set_yticks(range(len(wide)), names, fontsize=7)
     axes.set_ylim(len(wide) - 0.4, -0.6)
     axes.set_xlabel("features")
     axes.set_title("Features that each plate keeps, and why others were dropped")
@@ -90,10 +100,11 @@ def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
     rows = []
     for bar in bars:
         kept = len(features_in(results / bar["profiles"]))
+        batch = Path(bar["profiles"]).parts[2]  # workspace/profiles/{batch}/...
         normalized = pd.read_csv(results / bar["normalized"]) if bar["normalized"] else None
         for operation, number in reasons(normalized, pd.read_csv(results / bar["dropped"]), kept).items():
-            rows.append((bar["plate"], bar["selection"], operation, number))
-    table = pd.DataFrame(rows, columns=["plate", "selection", "operation", "features"])
+            rows.append((batch, bar["plate"], bar["selection"], operation, number))
+    table = pd.DataFrame(rows, columns=["batch", "plate", "selection", "operation", "features"])
     save_png(dropped_figure(table), outputs["figure"])
     with whole(outputs["numbers"]) as part:
         table.to_csv(part, index=False)

@@ -1,5 +1,5 @@
 """Draw a plate's heat maps: cells, sites, nuclear size and flags; each channel's intensity, focus,
-saturation and background. A well lies where it lies on the plate; the numbers are `well_quality.csv`.
+saturation and background, in the shape of the plate. The numbers are in `well_quality.csv`.
 """
 
 import math
@@ -25,8 +25,8 @@ MAPS = {
     "PercentMaximal": "saturation (% of pixels)",
     "Background": "background intensity",
 }
-# Where images were not measured, the cells were.
-OF_CELLS = {"CellIntensity": "mean intensity of cells"}
+# For plates without image measurements.
+CELL_MAPS = {"CellIntensity": "mean intensity of cells"}
 FLAGS = {
     "empty": COLOURS[6],
     "out_of_focus": COLOURS[0],
@@ -41,17 +41,17 @@ NO_WELL = "0.93"
 WIDTH = 2.6  # of one map, inches
 
 
-def on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[int, int]) -> np.ndarray:
-    """Values at their wells' places, (rows, columns) of a plate; missing elsewhere."""
-    found = np.full(size, np.nan)
+def arrange_on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[int, int]) -> np.ndarray:
+    """Arrange the values of wells as an array (rows, columns) of the plate; missing elsewhere."""
+    array = np.full(size, np.nan)
     for well, value in zip(wells, values, strict=True):
         row, column = well_place(well)
-        found[row - 1, column - 1] = value
-    return found
+        array[row - 1, column - 1] = value
+    return array
 
 
 def label_wells(axes: Axes, size: tuple[int, int]) -> None:
-    """Row letters and column numbers, as many as can be read."""
+    """Label rows with letters and columns with numbers, as many as are legible."""
     rows, columns = size
     every = max(1, math.ceil(rows / 8)), max(1, math.ceil(columns / 12))
     axes.set_yticks(range(0, rows, every[0]), [row_name(n + 1) for n in range(0, rows, every[0])])
@@ -61,11 +61,11 @@ def label_wells(axes: Axes, size: tuple[int, int]) -> None:
         side.set_visible(False)
 
 
-def colour_range(values: np.ndarray) -> tuple[float, float, str]:
-    """Lowest and highest value of the colours, and which ends of the scale go on.
+def find_color_range(values: np.ndarray) -> tuple[float, float, str]:
+    """Return the lowest and highest value of the color scale, and which of its ends are open.
 
-    Four robust deviations about the median, no more than there is: one odd well takes no colour away
-    from the others.
+    The range is the median plus or minus four robust standard deviations, within the range of the data, so
+    that a single outlier does not use up the color scale.
     """
     known = values[np.isfinite(values)]
     if len(known) == 0:
@@ -79,12 +79,12 @@ def colour_range(values: np.ndarray) -> tuple[float, float, str]:
     return low, high, ends[bool(low > least), bool(high < most)]
 
 
-def draw_map(axes: Axes, title: str, values: np.ndarray, marked: np.ndarray) -> None:
-    """One heat map; a dot marks a flagged well."""
-    low, high, ends = colour_range(values)
+def draw_map(axes: Axes, title: str, values: np.ndarray, flagged: np.ndarray) -> None:
+    """Draw one heat map of `values` (rows, columns), with a dot in each flagged well."""
+    low, high, ends = find_color_range(values)
     axes.set_facecolor(NO_WELL)
     image = axes.imshow(values, cmap="viridis", norm=Normalize(low, high), aspect="equal")
-    rows, columns = np.nonzero(marked)
+    rows, columns = np.nonzero(flagged)
     size = 45 / values.shape[1]
     axes.plot(columns, rows, "o", markersize=size, markerfacecolor="white", markeredgecolor="black", mew=0.5)
     bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.02, 0, 0.03, 1)), extend=ends)
@@ -97,10 +97,10 @@ def draw_map(axes: Axes, title: str, values: np.ndarray, marked: np.ndarray) -> 
 
 
 def draw_flags(axes: Axes, wells: pd.DataFrame, size: tuple[int, int]) -> None:
-    """The plate's flags: each well in the colours of its flags, a stripe for each of several."""
+    """Draw the plate's flags: each well in the color of its flag, in stripes if it has several."""
     axes.set_facecolor(NO_WELL)
     axes.imshow(np.full(size, np.nan), aspect="equal")
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for well, imaged, flags in zip(
         wells["Metadata_Well"], wells["Count_Sites"] > 0, wells["flags"], strict=True
     ):
@@ -110,29 +110,28 @@ def draw_flags(axes: Axes, wells: pd.DataFrame, size: tuple[int, int]) -> None:
             axes.add_patch(Rectangle(*box, facecolor="white", edgecolor="0.8", lw=0.3))
         kinds = flags.split()
         for at, kind in enumerate(kinds):
-            found[kind] = found.get(kind, 0) + 1
+            counts[kind] = counts.get(kind, 0) + 1
             place = (column - 1.46 + 0.92 * at / len(kinds), row - 1.46)
             axes.add_patch(Rectangle(place, 0.92 / len(kinds), 0.92, facecolor=FLAGS[kind], lw=0))
-    axes.set_title("flags" if found else "flags: none", fontsize=8.5)
+    axes.set_title("flags" if counts else "flags: none", fontsize=8.5)
     entries = [
-        Patch(color=FLAGS[kind], label=f"{kind.replace('_', ' ')} ({found[kind]})")
+        Patch(color=FLAGS[kind], label=f"{kind.replace('_', ' ')} ({counts[kind]})")
         for kind in FLAGS
-        if kind in found
+        if kind in counts
     ]
     if entries:
         axes.legend(handles=entries, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6.5, handlelength=1)
     label_wells(axes, size)
 
 
-def heat_maps(wells: pd.DataFrame) -> Figure:
-    """All heat maps of a plate: four in the first row, then a row a channel.
+def plot_heat_maps(wells: pd.DataFrame) -> Figure:
+    """Plot the heat maps of a plate: four in the first row, then one row per channel.
 
-    Args:
-        wells: quality control's table of wells; missing flags are "".
+    `wells` is quality control's table of wells, with "" for wells without flags.
     """
     size = plate_format(wells["Metadata_Well"])
     maps = {name: title for name, title in MAPS.items() if any(c.startswith(f"{name}_") for c in wells)}
-    maps = maps or OF_CELLS
+    maps = maps or CELL_MAPS
     channels = list(
         dict.fromkeys(c.removeprefix(f"{name}_") for name in maps for c in wells if c.startswith(f"{name}_"))
     )
@@ -156,11 +155,11 @@ def heat_maps(wells: pd.DataFrame) -> Figure:
         x=0.01,
         ha="left",
     )
-    marked = on_plate(wells["Metadata_Well"], wells["flags"] != "", size) == 1
+    flagged = arrange_on_plate(wells["Metadata_Well"], wells["flags"] != "", size) == 1
     per_plate = {"Count_Cells": "cells", "Count_Sites": "sites", "Nuclei_Area": "nuclear area (pixels)"}
     for axes, (name, title) in zip(grid[0], per_plate.items(), strict=False):
         if name in wells:
-            draw_map(axes, title, on_plate(wells["Metadata_Well"], wells[name], size), marked)
+            draw_map(axes, title, arrange_on_plate(wells["Metadata_Well"], wells[name], size), flagged)
         else:
             axes.set_axis_off()
     draw_flags(grid[0, 3], wells, size)
@@ -169,21 +168,21 @@ def heat_maps(wells: pd.DataFrame) -> Figure:
             axes.set_axis_off()
         for axes, (name, title) in zip(row, maps.items(), strict=False):
             if f"{name}_{channel}" in wells:
-                values = on_plate(wells["Metadata_Well"], wells[f"{name}_{channel}"], size)
-                draw_map(axes, f"{channel}: {title}", values, marked)
+                values = arrange_on_plate(wells["Metadata_Well"], wells[f"{name}_{channel}"], size)
+                draw_map(axes, f"{channel}: {title}", values, flagged)
             else:
                 axes.set_axis_off()
     return figure
 
 
 def main(table: str | Path, picture: str | Path) -> None:
-    """Draw the table of wells."""
+    """Plot the heat maps of a table of wells."""
     wells = pd.read_csv(table, dtype={"Metadata_Plate": str, "Metadata_Well": str})
     if wells.empty:
-        raise InputError(f"{table} lists no well; delete it so that it is made again.")
+        raise InputError(f"{table} does not list any wells; delete it, and the next run will write it again.")
     wells["flags"] = wells["flags"].fillna("")
     use_style()
-    save_png(heat_maps(wells), picture)
+    save_png(plot_heat_maps(wells), picture)
 
 
 if __name__ == "__main__":

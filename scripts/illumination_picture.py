@@ -1,9 +1,9 @@
-"""Draw a plate's illumination functions, and the shading across the field that they remove.
+"""Plot a plate's illumination functions and the shading across the field that they remove.
 
-The shading is that of the mean of a sample of the plate's images, each divided by its own mean, before and
-after they are corrected: the mean of each part of the field across (columns) and down (rows), as a share of
-the whole field's mean. What is left in the corrected one is where cells happen to lie (the less, the more
-images there are), and what the function missed.
+The shading is computed from the mean of a sample of the plate's images, each divided by its own mean, before
+and after correction: the mean of strips across (columns) and down (rows) the field, relative to the mean of
+the field. What remains after correction reflects where cells happen to lie (less so with more images) and
+what the function missed.
 """
 
 import logging
@@ -19,52 +19,53 @@ from matplotlib.figure import Figure
 from lib.drawing import COLOURS, REDS, save_png, use_style
 from lib.errors import listed
 from lib.logs import logged
-from lib.pictures import corrected, image_path, read_function, read_image
+from lib.pictures import correct, get_image_path, read_function, read_image
 from lib.tables import whole
 
-PIXELS = 48e6  # of a channel that are read, in at least and at most so many sites, evenly over the plate
+# Number of pixels that are read per channel, and minimum and maximum number of sites, evenly over the plate.
+PIXELS = 48e6
 SITES = 48, 192
-PARTS = 10  # of the field in which the shading is told
+STRIPS = 10  # of the field, for the shading
 BEFORE, AFTER = COLOURS[1], COLOURS[0]
-# No microscope's light differs so many times over the field; where single cells lie, a function may.
-CELLS_SHOW = 3
+# No microscope's illumination varies by such a factor over the field, but a function that shows cells may.
+CELL_FACTOR = 3
 DIRECTIONS = {"across": 0, "down": 1}
 ENDS = {"across": ["left", "", "right"], "down": ["top", "", "bottom"]}
 
 
-def profile(image: np.ndarray, direction: str) -> np.ndarray:
-    """Mean of each of `PARTS` strips of a field, as a share of the field's mean."""
+def average_strips(image: np.ndarray, direction: str) -> np.ndarray:
+    """Average each of `STRIPS` strips of a field, relative to the mean of the field."""
     line = image.mean(axis=DIRECTIONS[direction])
-    parts = np.array([part.mean() for part in np.array_split(line, min(PARTS, len(line)))])
-    return parts / parts.mean() if parts.mean() else parts
+    strips = np.array([strip.mean() for strip in np.array_split(line, min(STRIPS, len(line)))])
+    return strips / strips.mean() if strips.mean() else strips
 
 
-def mean_images(
+def average_images(
     rows: Sequence[Mapping[str, str]], channel: str, function: np.ndarray, apply: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of a channel's images, as they are and corrected; one image is in memory at a time."""
+    """Average a channel's images before and after correction, with one image in memory at a time."""
     before, after = np.zeros(function.shape), np.zeros(function.shape)
     for row in rows:
-        image = read_image(image_path(row, channel))
-        changed = corrected(image, function, apply)
+        image = read_image(get_image_path(row, channel))
+        corrected = correct(image, function, apply)
         before += image / max(image.mean(), 1e-9)
-        after += changed / max(changed.mean(), 1e-9)
+        after += corrected / max(corrected.mean(), 1e-9)
     return before / len(rows), after / len(rows)
 
 
-def shading(
+def measure_shading(
     images: pd.DataFrame, functions: Mapping[str, np.ndarray], apply: str, sites: int = SITES
 ) -> pd.DataFrame:
-    """The shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`."""
+    """Measure the shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`."""
     rows = images.iloc[np.unique(np.linspace(0, len(images) - 1, sites).round().astype(int))].to_dict(
         "records"
     )
-    found = []
+    tables = []
     for channel, function in functions.items():
-        before, after = mean_images(rows, channel, function, apply)
+        before, after = average_images(rows, channel, function, apply)
         for direction in DIRECTIONS:
-            values = profile(before, direction), profile(after, direction)
-            found.append(
+            values = average_strips(before, direction), average_strips(after, direction)
+            tables.append(
                 pd.DataFrame(
                     {
                         "channel": channel,
@@ -75,29 +76,44 @@ def shading(
                     }
                 )
             )
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
 
 
-def showing_cells(functions: Mapping[str, np.ndarray]) -> list[str]:
-    """The channels whose function differs over the field as only cells do: their plate has few images."""
-    return [name for name, function in functions.items() if function.max() > CELLS_SHOW * function.min() > 0]
+def find_cells_in_functions(functions: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the channels whose function shows single cells, which happens with few images."""
+    return [name for name, function in functions.items() if function.max() > CELL_FACTOR * function.min() > 0]
 
 
-def remedy(channels: Sequence[str], images: int) -> str:
-    """What to do about functions that show cells, on a plate of so many images."""
+def suggest_remedy(channels: Sequence[str], images: int) -> str:
+    """Suggest what to do about functions that show cells, given the number of images of the plate."""
     return (
-        f"{listed(channels)}: the function differs more than {CELLS_SHOW} times over the field, which shows "
-        f"single cells, not the light. The plate has {images} images, perhaps too few. Set "
-        "assay.illumination.smoothing to `Fit Polynomial`, or apply to `None`."
+        f"{listed(channels)}: the function varies by a factor of more than {CELL_FACTOR} over the field, so "
+        f"it shows single cells instead of the illumination. The plate has {images} images, perhaps too few. "
+        "Set assay.illumination.smoothing to `Fit Polynomial`, or assay.illumination.apply to `None`."
     )
 
 
-def draw(
+def plot_functions(
     plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, sites: int, images: int
 ) -> Figure:
-    """A column a channel: the function with its range, and the shading across and down the field.
+    """Plot the functions with their range, and the shading across and down the field, one channel per column.
 
-    `sites`: so many were read for the shading; `images`: of so many of the plate.
+    Parameters
+    ----------
+    plate
+        The plate's name.
+    functions
+        The illumination function of each channel: (rows, columns).
+    table
+        The shading, from `measure_shading`.
+    sites
+        Number of sites from which the shading was measured.
+    images
+        Number of images of the plate.
+
+    Returns
+    -------
+    The figure.
     """
     figure, grid = plt.subplots(
         3, len(functions), figsize=(max(5.0, 2.3 * len(functions)), 6.2), squeeze=False, layout="constrained"
@@ -123,21 +139,21 @@ def draw(
         for axes, direction in zip(grid[1:, column], DIRECTIONS, strict=True):
             part = table[(table["channel"] == channel) & (table["direction"] == direction)]
             axes.axhline(0, color="0.7", linewidth=0.7)
-            for name, colour, dashes in (("before", BEFORE, "--"), ("after", AFTER, "-")):
-                axes.plot(part["position"], 100 * (part[name] - 1), dashes, color=colour, label=name)
+            for name, color, dashes in (("before", BEFORE, "--"), ("after", AFTER, "-")):
+                axes.plot(part["position"], 100 * (part[name] - 1), dashes, color=color, label=name)
             axes.set_ylim(-100 * limit, 100 * limit)
             axes.set_xticks([0, 0.5, 1], ENDS[direction])
             axes.tick_params(labelsize=7)
             left = [f"{part[name].max() / part[name].min() - 1:.0%}" for name in ("before", "after")]
             axes.set_title(f"{direction}: {left[0]} → {left[1]}", fontsize=8)
             if column == 0:
-                axes.set_ylabel("from the field's mean (%)", fontsize=7.5)
+                axes.set_ylabel("difference from the mean (%)", fontsize=7.5)
             else:
                 axes.set_yticklabels([])
     grid[1, 0].legend(fontsize=7)
-    if strange := showing_cells(functions):
+    if affected := find_cells_in_functions(functions):
         figure.supxlabel(
-            fill(remedy(strange, images), 60 + 35 * (len(functions) > 2)),
+            fill(suggest_remedy(affected, images), 60 + 35 * (len(functions) > 2)),
             color=REDS[0],
             fontsize=8,
             x=0.01,
@@ -153,18 +169,30 @@ def main(
     apply: str,
     outputs: Mapping[str, str | Path],
 ) -> None:
-    """Draw the `picture` and write the table of `shading`."""
+    """Plot the functions of a plate and write the table of its shading.
+
+    Parameters
+    ----------
+    images
+        The plate's image table.
+    channels, files
+        The channels, and the illumination function's file of each.
+    apply
+        How illumination is corrected: `Divide`, `Subtract` or `None`.
+    outputs
+        The files `picture` and `shading`.
+    """
     use_style()
     functions = {name: read_function(file) for name, file in zip(channels, files, strict=True)}
     pixels = next(iter(functions.values())).size
     sites = min(len(images), int(np.clip(PIXELS / pixels, *SITES)))
-    table = shading(images, functions, apply, sites)
+    table = measure_shading(images, functions, apply, sites)
     with whole(outputs["shading"]) as part:
         table.to_csv(part, index=False)
     plate = images["Metadata_Plate"].iloc[0]
-    if strange := showing_cells(functions):
-        logging.warning("plate %s: %s", plate, remedy(strange, len(images)))
-    save_png(draw(plate, functions, table, sites, len(images)), outputs["picture"])
+    if affected := find_cells_in_functions(functions):
+        logging.warning("plate %s: %s", plate, suggest_remedy(affected, len(images)))
+    save_png(plot_functions(plate, functions, table, sites, len(images)), outputs["picture"])
 
 
 if __name__ == "__main__":

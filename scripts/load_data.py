@@ -22,12 +22,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
 from lib.image_files import properties
 from lib.image_names import compiled
 from lib.logs import logged
 from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
-from lib.plates import is_address, is_image_table, read_table
+from lib.plates import is_address, is_image_table, read_table, same_number
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.wells import well_at, well_name, well_order

@@ -337,6 +337,8 @@ def main(
     feature_set: str,
     outputs: Mapping[str, str],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
+    controls_fitted: bool = False,
 ) -> None:
     """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
 
@@ -345,12 +347,11 @@ def main(
     """
     choice = dict(options)
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
-    controls = choice.pop("controls", None)
     if "a" in profiles:
         precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ()), controls), **choice)
     else:
         precision, scored = replicability(read_wells(profiles["profiles"], controls), **choice)
-    fitted = "a" not in profiles and feature_set.endswith("spherized")
+    fitted = "a" not in profiles and controls_fitted
     row, table = summarise(precision[:0] if fitted else precision, **drawn)
     if fitted:
         row["message"] = SPHERED
@@ -370,4 +371,6 @@ if __name__ == "__main__":
             snakemake.params.feature_set,
             {name: snakemake.output[name] for name in ("score", "perturbations")},
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
+            snakemake.params.controls_fitted,
         )

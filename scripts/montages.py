@@ -1,10 +1,10 @@
-"""Show control and treated wells of a plate side by side: all stains in colours, and each channel alone.
+"""Plot control and treated wells of a plate side by side: all stains in color, and each channel alone.
 
-Each well is shown by one site, one without a flag where there is one, corrected for illumination as
-CellProfiler corrects it. A channel has one contrast for all wells that are shown (percentiles of all their
-pixels together), so that brighter is brighter. The wells are some of each control type and the treated ones
-that differ most from the wells that profiles are normalized to (mean absolute z-score of all features, each
-no more than 10); or those that the config names. Only the images that are shown are read.
+Each well is represented by one site, without a flag if possible, corrected for illumination as in
+CellProfiler. A channel has the same contrast in all wells (percentiles of their pixels together), so that
+brightness can be compared. The wells are some of each control type and the treated wells with the strongest
+profiles (mean absolute z-score over all features, each limited to 10), or those that the config names. Only
+the images in the montages are read.
 """
 
 import logging
@@ -21,20 +21,20 @@ from lib.logs import logged
 from lib.pictures import (
     Montage,
     Tile,
-    chosen_wells,
-    colours,
-    composite,
-    corrected,
+    choose_colors,
+    choose_wells,
+    compose,
+    correct,
+    crop_center,
     draw_montage,
-    image_path,
-    limits,
-    middle,
-    name_of,
+    find_contrast,
+    get_image_path,
+    name_content,
     read_function,
     read_image,
+    resize_to_tile,
     save_picture,
-    sized,
-    stretched,
+    stretch,
 )
 from lib.tables import feature_columns, read_profiles, whole
 from lib.wells import well_name
@@ -42,23 +42,23 @@ from lib.wells import well_name
 logger = logging.getLogger("platewise")
 
 COLUMNS = 4
-FIELD = 720  # pixels of an image that are shown, from its middle
-SIDE = 480  # of a tile
+FIELD = 720  # side length of the central part of an image that is drawn, in pixels
+SIDE = 480  # side length of a tile, in pixels
 LARGEST_Z = 10
 
 
-def strengths(profiles: pd.DataFrame) -> pd.Series:
-    """How much each well of normalized profiles differs: mean |z| over the features, each at most 10."""
+def measure_strengths(profiles: pd.DataFrame) -> pd.Series:
+    """Return the strength of each normalized profile: mean |z| over the features, each limited to 10."""
     values = profiles[feature_columns(profiles)].abs().clip(upper=LARGEST_Z)
     return values.mean(axis=1).fillna(0)
 
 
-def candidates(
+def find_candidates(
     profiles: pd.DataFrame, images: pd.DataFrame, flags: pd.DataFrame, column: str, negcon: str
 ) -> pd.DataFrame:
-    """The wells that have images and cells: `well`, `kind`, `sample`, `rank`, `name`, `strength`.
+    """Find the wells with images and cells: `well`, `kind`, `sample`, `rank`, `name`, `strength`.
 
-    A well with a flagged site has the last rank: a fault changes a profile, too.
+    Wells with a flagged site are ranked last, because a fault changes a profile as well.
     """
     kind = profiles.get(f"Metadata_{column}", pd.Series("", index=profiles.index))
     table = pd.DataFrame(
@@ -66,8 +66,8 @@ def candidates(
             "well": profiles["Metadata_Well"],
             "kind": control_kinds(kind, negcon),
             "sample": profiles.get("Metadata_broad_sample", pd.Series("", index=profiles.index)),
-            "strength": strengths(profiles),
-            "name": [name_of(row) for row in profiles.to_dict("records")],
+            "strength": measure_strengths(profiles),
+            "name": [name_content(row) for row in profiles.to_dict("records")],
             "cells": profiles["Metadata_Count_Cells"],
         }
     )
@@ -76,51 +76,59 @@ def candidates(
     return table[table["well"].isin(images["Metadata_Well"]) & (table["cells"] > 0)]
 
 
-def sites_to_show(images: pd.DataFrame, flags: pd.DataFrame, wells: Sequence[str]) -> list[dict[str, str]]:
-    """One row of the image table a well: its first site without a flag, or its first."""
+def choose_sites(images: pd.DataFrame, flags: pd.DataFrame, wells: Sequence[str]) -> list[dict[str, str]]:
+    """Choose one row of the image table per well: its first site without a flag, or its first site."""
     flagged = set(zip(flags["Metadata_Well"], flags["Metadata_Site"], strict=True))
-    found = []
+    sites = []
     for well in wells:
         rows = images[images["Metadata_Well"] == well].to_dict("records")
         clean = [row for row in rows if (well, row["Metadata_Site"]) not in flagged]
-        found.append((clean or rows)[0])
-    return found
+        sites.append((clean or rows)[0])
+    return sites
 
 
-def labels(shown: Sequence[Mapping[str, str]], wells: pd.DataFrame) -> list[list[str]]:
-    """Two lines a tile: where it is, and what is in it."""
+def write_labels(sites: Sequence[Mapping[str, str]], wells: pd.DataFrame) -> list[list[str]]:
+    """Write two lines per tile: its position and its content."""
     about = wells.set_index("well")
-    found = []
-    for row in shown:
+    labels = []
+    for row in sites:
         well = about.loc[row["Metadata_Well"]]
         kind = f" ({well['kind']})" if well["kind"] else ""
         where = f"{row['Metadata_Well']} site {row['Metadata_Site']}"
-        found.append([where, f"{well['name']}{kind}"])
-    return found
+        labels.append([where, f"{well['name']}{kind}"])
+    return labels
 
 
 def main(
     images: pd.DataFrame,
     wells: pd.DataFrame,
-    shown: Sequence[Mapping[str, str]],
+    sites: Sequence[Mapping[str, str]],
     channels: Sequence[Mapping[str, Any]],
     functions: Mapping[str, str | Path],
     outputs: Mapping[str, str | Path],
     options: Mapping[str, Any],
 ) -> None:
-    """Draw the montages.
+    """Plot the montages.
 
-    Args:
-        images: the plate's load_data.csv.
-        wells: from `candidates`.
-        shown: from `sites_to_show`.
-        channels: of the assay.
-        functions: the illumination function's file of each channel.
-        outputs: where the picture of each channel goes, and of the `composite`.
-        options: `apply` (of the illumination), `pixel_size`.
+    Parameters
+    ----------
+    images
+        The plate's image table.
+    wells
+        The wells that may be drawn, from `find_candidates`.
+    sites
+        The sites to draw, from `choose_sites`.
+    channels
+        The channels of the assay.
+    functions
+        The illumination function's file of each channel.
+    outputs
+        The picture's file of each channel and of the `composite`.
+    options
+        `apply` (how illumination is corrected) and `pixel_size` (micrometers, or None).
     """
     plate = images["Metadata_Plate"].iloc[0]
-    said = labels(shown, wells)
+    labels = write_labels(sites, wells)
     tiles: dict[str, list[np.ndarray]] = {}
     ranges = {}
     zoom = 1.0
@@ -128,34 +136,34 @@ def main(
         name = channel["name"]
         function = None if options["apply"] == "None" else read_function(functions[name])
         fields = []
-        for row in shown:
-            field = middle(corrected(read_image(image_path(row, name)), function, options["apply"]), FIELD)
-            fields.append(sized(field, SIDE))
+        for row in sites:
+            field = crop_center(
+                correct(read_image(get_image_path(row, name)), function, options["apply"]), FIELD
+            )
+            fields.append(resize_to_tile(field, SIDE))
             zoom = max(field.shape) / max(fields[-1].shape)
-        ranges[name] = limits(fields)
-        tiles[name] = [stretched(field, ranges[name]) for field in fields]
+        ranges[name] = find_contrast(fields)
+        tiles[name] = [stretch(field, ranges[name]) for field in fields]
 
     def montage(heading: str, pictures: Sequence[np.ndarray], note: str, **more: Any) -> Montage:
-        pieces = [Tile(picture, label, zoom) for picture, label in zip(pictures, said, strict=True)]
+        pieces = [Tile(picture, label, zoom) for picture, label in zip(pictures, labels, strict=True)]
         return Montage(heading, pieces, COLUMNS, options["pixel_size"], note=note, **more)
 
     for channel in channels:
         name, stain = channel["name"], channel["stain"]
         black, white = ranges[name]
-        note = f"one contrast for all wells: black {black:.4f}, white {white:.4f} of full scale"
+        note = f"same contrast in all wells: black {black:.4f}, white {white:.4f} of full scale"
         heading = f"Plate {plate}: {name}" + (f" ({stain})" if stain else "")
         save_picture(draw_montage(montage(heading, tiles[name], note)), outputs[name])
-    colour_of = colours(channels)
+    colors = choose_colors(channels)
     key = [
-        (f"{c['name']} ({c['stain']})" if c["stain"] else c["name"], colour_of[c["name"]])
+        (f"{c['name']} ({c['stain']})" if c["stain"] else c["name"], colors[c["name"]])
         for c in channels
-        if c["name"] in colour_of
+        if c["name"] in colors
     ]
-    together = [
-        composite({name: tiles[name][at] for name in colour_of}, colour_of) for at in range(len(shown))
-    ]
-    note = "one contrast of each channel for all wells"
-    save_picture(draw_montage(montage(f"Plate {plate}", together, note, key=key)), outputs["composite"])
+    composites = [compose({name: tiles[name][at] for name in colors}, colors) for at in range(len(sites))]
+    note = "each channel with the same contrast in all wells"
+    save_picture(draw_montage(montage(f"Plate {plate}", composites, note, key=key)), outputs["composite"])
 
 
 if __name__ == "__main__":
@@ -163,9 +171,9 @@ if __name__ == "__main__":
         params, inputs = snakemake.params, snakemake.input
         table = pd.read_csv(inputs.load_data, dtype=str)
         flags = pd.read_csv(inputs.flags, dtype=str)
-        known = candidates(read_profiles(inputs.profiles), table, flags, params.column, params.negcon)
+        known = find_candidates(read_profiles(inputs.profiles), table, flags, params.column, params.negcon)
         seed = [params.montages["seed"], crc32(params.plate.encode())]
-        choice = chosen_wells(
+        choice = choose_wells(
             known,
             [well_name(well) for well in params.montages["wells"]],
             params.montages["controls"],
@@ -173,7 +181,7 @@ if __name__ == "__main__":
             params.negcon,
             np.random.default_rng(seed),
         )
-        rows = sites_to_show(table, flags, choice)
+        rows = choose_sites(table, flags, choice)
         names = [channel["name"] for channel in params.channels]
         main(
             table,

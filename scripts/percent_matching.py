@@ -349,11 +349,11 @@ def main(
     feature_set: str,
     outputs: Mapping[str, str],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
 ) -> None:
     """Read the plates of both sides, score the comparison, write the three tables."""
-    choice = dict(options)
-    wells, of_a, within = read_sides(*profiles, choice.pop("controls", None))
-    row, table, null = percent_matching(wells, of_a, within=within, **choice)
+    wells, of_a, within = read_sides(*profiles, controls)
+    row, table, null = percent_matching(wells, of_a, within=within, **options)
     tables = {"pairs": table, "null": null}
     write_score(
         row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, [*profiles[0], *profiles[1]]
@@ -368,4 +368,5 @@ if __name__ == "__main__":
             snakemake.params.feature_set,
             {name: snakemake.output[name] for name in ("score", "pairs", "null")},
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

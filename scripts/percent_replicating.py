@@ -315,12 +315,15 @@ def main(
     feature_set: str,
     outputs: Mapping[str, str],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
+    controls_fitted: bool = False,
 ) -> None:
-    """Read the plates of the condition, score them, write the three tables."""
-    usable = not feature_set.endswith("spherized")
-    choice = dict(options)
-    wells = read_wells(profiles, choice.pop("controls", None))
-    row, table, null = percent_replicating(wells, controls_in_null=usable, **choice)
+    """Read the plates of the condition, score them, write the three tables.
+
+    Controls that the features were fitted on (`controls_fitted`) take no part in the null.
+    """
+    wells = read_wells(profiles, controls)
+    row, table, null = percent_replicating(wells, controls_in_null=not controls_fitted, **options)
     tables = {"perturbations": table, "null": null}
     write_score(row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, profiles)
 
@@ -333,4 +336,6 @@ if __name__ == "__main__":
             snakemake.params.feature_set,
             {name: snakemake.output[name] for name in ("score", "perturbations", "null")},
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
+            snakemake.params.controls_fitted,
         )

@@ -1,28 +1,28 @@
-"""Quality control of one plate: what was measured of each site and well, and what looks wrong, with why.
+"""Check the quality of one plate: the measures of each site and well, and the flags with their reasons.
 
-The measures are CellProfiler's: cells, the size of nuclei, and of each channel's image as it was taken the
-mean, median and background intensity, the share of saturated pixels (PercentMaximal) and the focus
-(PowerLogLogSlope, the slope of the image's power spectrum: the steeper, the less fine structure; Bray et
-al., J. Biomol. Screen. 2012). Each has a robust z-score within the plate, (x - median) / (1.4826 MAD).
+The measures are CellProfiler's: the number of cells, the size of nuclei and, for each channel's uncorrected
+image, the mean, median and background intensity, the percentage of saturated pixels (PercentMaximal) and the
+focus (PowerLogLogSlope, the slope of the image's power spectrum: the steeper, the less fine structure; Bray
+et al., J. Biomol. Screen. 2012). Each has a robust z-score within the plate, (x - median) / (1.4826 MAD).
 
 A site is flagged as
-  empty         no cells, or hardly any
-  out_of_focus  its power spectrum is far steeper than the plate's in at least half of the channels, and
-                than in other wells with the same perturbation. A treatment that changes one or two
-                stains, or kills cells (which flattens the spectrum), is not taken for a blurred image
-  saturated     too many pixels at the brightest value that the plate's images of the channel reach
-  debris        far brighter spots and far more contrast than the plate's sites in at least half of the
-                channels, and than other sites with the same perturbation: a stain answers to a
-                treatment, dirt shines in every channel
+  empty         it has no cells, or hardly any
+  out_of_focus  in at least half of the channels, its power spectrum is far steeper than that of the plate
+                and of other wells with the same perturbation. A treatment that changes one or two
+                stains, or kills cells (which flattens the spectrum), is not mistaken for a blurred image
+  saturated     too many pixels have the brightest value that the plate's images of the channel reach
+  debris        in at least half of the channels, it has far brighter spots and far more contrast than the
+                plate's sites and than other sites with the same perturbation: a treatment changes some
+                stains, dirt is bright in every channel
 a well as
-  low_cell_count  a small share of the plate's cells (a toxic treatment, or cells lost)
+  low_cell_count  it has a small fraction of the plate's cells per site (a toxic treatment, or lost cells)
 and the plate as having
-  edge_effect, shifted_row, shifted_column  wells there differ from the others in cells, nuclear size,
-                intensity or focus, each against its perturbation elsewhere on the plate. Control wells
-                other than negative ones take no part, nor a perturbation whose wells all lie there:
-                their difference is what is in them.
+  edge_effect, shifted_row, shifted_column  the wells there differ from the others in cells, nuclear size,
+                intensity or focus, each compared with the same perturbation elsewhere on the plate.
+                Positive controls are not used, nor is a perturbation whose wells all lie there, since
+                such a difference may be an effect of their content.
 
-Published CellProfiler tables without image measurements are judged by their cells alone.
+For published CellProfiler tables without image measurements, only the cells are examined.
 """
 
 import logging
@@ -39,19 +39,19 @@ from lib.plate_contents import read_known_wells
 from lib.tables import provenance, whole, write_profiles
 from lib.thresholds import threshold_flags, thresholds_in
 from lib.values import MissingValues
-from plate_quality.measures import KEYS, measures_of, robust_z, site_measures, well_measures
-from plate_quality.regions import LEAST_WELLS, region_flags, regions
-from plate_quality.sites import SITE_FLAGS, site_flags
+from plate_quality.measures import KEYS, list_measures, measure_sites, measure_wells, robust_z
+from plate_quality.regions import LEAST_WELLS, flag_regions, list_regions
+from plate_quality.sites import SITE_FLAGS, flag_sites
 
 logger = logging.getLogger("platewise")
 
-# What is wrong with the image itself: sites that may be left out of the profiles.
-OF_THE_IMAGE = ("out_of_focus", "saturated", "debris")
+# Faults of the image itself, for which a site may be excluded from the profiles.
+IMAGE_FLAGS = ("out_of_focus", "saturated", "debris")
 FLAG_COLUMNS = [*KEYS, "region", "flag", "measure", "value", "limit", "excluded", "reason"]
 
 
-def low_counts(wells: pd.DataFrame, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Flag wells with a small share of the plate's cells a site, but not those without any."""
+def flag_low_counts(wells: pd.DataFrame, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Flag wells with few cells per site compared with the plate, but not wells without cells."""
     imaged = wells[wells["Count_Sites"] > 0]
     each = imaged["Count_Cells"] / imaged["Count_Sites"]
     share = each / each.median()
@@ -64,15 +64,15 @@ def low_counts(wells: pd.DataFrame, limits: Mapping[str, Any]) -> list[dict[str,
             "measure": "Count_Cells",
             "value": share[at],
             "limit": limits["low_cell_count"],
-            "reason": f"{each[at]:.3g} cells a site, {100 * share[at]:.0f} % of the plate's median: a toxic "
-            "treatment, or cells that were lost",
+            "reason": f"{each[at]:.3g} cells per site, {100 * share[at]:.0f} % of the plate's median: a "
+            "toxic treatment, or lost cells",
         }
         for at in imaged.index[low]
     ]
 
 
-def summarise(sites: pd.DataFrame, wells: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
-    """One row: the plate, its wells, sites and cells, and how many of them have each flag."""
+def summarize(sites: pd.DataFrame, wells: pd.DataFrame, flags: pd.DataFrame) -> pd.DataFrame:
+    """Return one row with the plate's numbers of wells, sites and cells, and of each flag."""
     row: dict[str, Any] = {
         "Metadata_Plate": sites["Metadata_Plate"].iloc[0],
         "wells": int((wells["Count_Sites"] > 0).sum()),
@@ -89,52 +89,62 @@ def summarise(sites: pd.DataFrame, wells: pd.DataFrame, flags: pd.DataFrame) -> 
     return pd.DataFrame([row])
 
 
-def quality(
+def check_quality(
     sites: pd.DataFrame,
     known: pd.DataFrame,
     negcon: str,
     limits: Mapping[str, Any],
     exclude: bool,
-    of_plate: Sequence[Mapping[str, Any]] = (),
+    plate_flags: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, pd.DataFrame]:
-    """Judge a plate.
+    """Flag the sites, wells and regions of a plate.
 
-    Args:
-        sites: from `site_measures`.
-        known: what is in each well, from `known_wells`, with the controls' column `control_type`.
-        negcon: the value of that column that marks negative controls.
-        limits: what is flagged (the config's `quality.limits`).
-        exclude: whether sites whose image is at fault are left out of the profiles.
-        of_plate: flags of the plate as a whole, from `threshold_flags`.
+    Parameters
+    ----------
+    sites
+        One row per site, from `measure_sites`.
+    known
+        The content of each well, from `read_known_wells`, with the column `control_type`.
+    negcon
+        The value of that column that marks negative controls.
+    limits
+        The limits beyond which something is flagged (the config's `quality.limits`).
+    exclude
+        Whether sites with a faulty image are excluded from the profiles.
+    plate_flags
+        Flags of the plate as a whole, from `threshold_flags`.
 
-    Returns:
-        `sites` with robust z-scores and flags, `wells`, `flags` and `summary`.
+    Returns
+    -------
+    The tables `sites` (with robust z-scores and flags), `wells`, `flags` and `summary`.
     """
     sites = sites.reset_index(drop=True)
     samples = known.set_index("well")["broad_sample"].reindex(sites["Metadata_Well"]).fillna("")
-    found = site_flags(sites, samples.set_axis(sites.index), limits)
-    of_site: dict[tuple[str, str], list[str]] = {}
-    for row in found:
-        of_site.setdefault((row["Metadata_Well"], row["Metadata_Site"]), []).append(row["flag"])
+    rows = flag_sites(sites, samples.set_axis(sites.index), limits)
+    flags_by_site: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        flags_by_site.setdefault((row["Metadata_Well"], row["Metadata_Site"]), []).append(row["flag"])
     keys = zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True)
-    sites = sites.assign(flags=[" ".join(of_site.get(key, [])) for key in keys])
-    z = pd.DataFrame({f"RobustZ_{name}": robust_z(sites[name].astype(float)) for name in measures_of(sites)})
-    wells = well_measures(sites, known)
-    found += low_counts(wells, limits) + region_flags(sites, wells, negcon, limits) + list(of_plate)
-    flags = pd.DataFrame(found, columns=FLAG_COLUMNS)
-    flags["excluded"] = flags["flag"].isin(OF_THE_IMAGE) & exclude
-    of_well: dict[str, list[str]] = {}
-    of_region = {name: members for name, (_, members) in regions(wells["Metadata_Well"]).items()}
+    sites = sites.assign(flags=[" ".join(flags_by_site.get(key, [])) for key in keys])
+    z = pd.DataFrame(
+        {f"RobustZ_{name}": robust_z(sites[name].astype(float)) for name in list_measures(sites)}
+    )
+    wells = measure_wells(sites, known)
+    rows += flag_low_counts(wells, limits) + flag_regions(sites, wells, negcon, limits) + list(plate_flags)
+    flags = pd.DataFrame(rows, columns=FLAG_COLUMNS)
+    flags["excluded"] = flags["flag"].isin(IMAGE_FLAGS) & exclude
+    flags_by_well: dict[str, list[str]] = {}
+    wells_by_region = {name: members for name, (_, members) in list_regions(wells["Metadata_Well"]).items()}
     for row in flags.itertuples():
-        # A flag of the whole plate marks no well.
-        for well in [row.Metadata_Well] if pd.isna(row.region) else of_region.get(row.region, []):
-            of_well.setdefault(well, []).append(row.flag)
-    wells["flags"] = [" ".join(dict.fromkeys(of_well.get(well, []))) for well in wells["Metadata_Well"]]
+        # A flag of the whole plate does not mark any well.
+        for well in [row.Metadata_Well] if pd.isna(row.region) else wells_by_region.get(row.region, []):
+            flags_by_well.setdefault(well, []).append(row.flag)
+    wells["flags"] = [" ".join(dict.fromkeys(flags_by_well.get(well, []))) for well in wells["Metadata_Well"]]
     return {
         "sites": pd.concat([sites, z], axis=1),
         "wells": wells,
         "flags": flags,
-        "summary": summarise(sites, wells, flags),
+        "summary": summarize(sites, wells, flags),
     }
 
 
@@ -150,10 +160,10 @@ def main() -> None:
     )
     if params.column in known:
         known["control_type"] = control_kinds(known[params.column], params.negcon)
-    sites = site_measures(inputs.image, inputs.cells)
+    sites = measure_sites(inputs.image, inputs.cells)
     image = pq.read_table(inputs.image, columns=thresholds_in(pq.read_schema(inputs.image).names)).to_pandas()
-    of_plate = threshold_flags(image, snakemake.wildcards.plate)
-    tables = quality(sites, known, params.negcon, params.limits, params.exclude_flagged, of_plate)
+    plate_flags = threshold_flags(image, snakemake.wildcards.plate)
+    tables = check_quality(sites, known, params.negcon, params.limits, params.exclude_flagged, plate_flags)
     for row in tables["flags"].itertuples():
         where = row.region if pd.notna(row.region) else f"{row.Metadata_Well} site {row.Metadata_Site}"
         logger.warning("plate %s, %s: %s: %s", row.Metadata_Plate, where, row.flag, row.reason)

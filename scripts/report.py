@@ -1,15 +1,15 @@
 """Write the report: one HTML page of the whole experiment, which needs no other file and no network.
 
-It shows what is in the results folder: a summary, each plate, each condition, the Methods paragraph, and
-what made it all. Pictures are in the page as small copies and link to the whole ones beside it; a piece that
-an experiment does not have is a piece less. The same results give the same page, byte for byte.
+It shows the files that its manifest names, as far as they are there: a summary, each plate, each condition,
+the Methods paragraph, and what made it all. Pictures are in the page as small copies and link to the whole
+ones beside it; a piece that an experiment does not have is a piece less. The same results give the same page,
+byte for byte.
 
 The score tables that it shows are kept in `report/history/`, so that the next report can say what changed.
 """
 
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,10 +21,12 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.logs import logged
+from lib.places import place
 from lib.plates import source
 from lib.tables import whole
 from report_page import methods, runs
 from report_page.conditions import condition_entry, condition_pictures
+from report_page.left_out import get_totals
 from report_page.pictures import (
     BYTES_OF_CONDITIONS,
     BYTES_OF_PLATES,
@@ -36,9 +38,11 @@ from report_page.pictures import (
     picture,
 )
 from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
-from report_page.scores import METRICS, remember_scores, score_tables
+from report_page.results import Results
+from report_page.scores import remember_scores, score_tables
 from report_page.tables import table_of
 
+HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
 FOLDERS = {
     "scores and figures": "benchmark",
@@ -61,39 +65,43 @@ def render(shown: Mapping[str, Any]) -> str:
     return environment.get_template("page.html.j2").render(shown)
 
 
-def plate_entries(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the page says of each plate."""
-    config, plates, captions = options["config"], options["plates"], options["captions"]
-    allowed = allowance(sum(len(plate_pictures(plate)) for plate in plates), BYTES_OF_PLATES)
-    return [plate_entry(i, plate, config, captions, allowed) for i, plate in enumerate(plates, start=1)]
+    plates, captions = options["manifest"]["plates"], options["captions"]
+    allowed = allowance(sum(len(plate_pictures(results, plate)) for plate in plates), BYTES_OF_PLATES)
+    return [plate_entry(results, i, plate, captions, allowed) for i, plate in enumerate(plates, start=1)]
 
 
-def figures_and_conditions(options: Mapping[str, Any]) -> tuple[list[Picture], list[dict[str, Any]]]:
+def figures_and_conditions(
+    results: Results, options: Mapping[str, Any]
+) -> tuple[list[Picture], list[dict[str, Any]]]:
     """The figures of the whole experiment, and what the page says of each condition."""
-    conditions, captions = options["conditions"], options["captions"]
-    files = ordered([str(file) for file in Path("benchmark/figures").glob("*.png")])
-    pairs = [(feature_set, name) for feature_set in options["feature_sets"] for name in conditions]
-    number = len(files) + sum(len(condition_pictures(*pair)) for pair in pairs)
+    manifest, captions = options["manifest"], options["captions"]
+    files, conditions = ordered(results.existing(manifest["figures"])), manifest["conditions"]
+    number = len(files) + sum(len(condition_pictures(results, condition)) for condition in conditions)
     allowed = allowance(number, BYTES_OF_CONDITIONS)
-    figures = [picture(file, caption_of(captions, Path(file).stem, {}), allowed) for file in files]
+    figures = [picture(results, file, caption_of(captions, Path(file).stem, {}), allowed) for file in files]
     entries = [
-        condition_entry(i, feature_set, name, conditions[name], captions, allowed)
-        for i, (feature_set, name) in enumerate(pairs, start=1)
+        condition_entry(results, i, condition, captions, allowed)
+        for i, condition in enumerate(conditions, start=1)
     ]
     return figures, entries
 
 
-def content(options: Mapping[str, Any], digests: str) -> tuple[dict[str, Any], pd.DataFrame]:
+def content(
+    results: Results, options: Mapping[str, Any], digests: str, history: str
+) -> tuple[dict[str, Any], pd.DataFrame]:
     """What the page shows, by the names in its template, and the table of all that went in."""
-    config, plates = options["config"], options["plates"]
-    entries = plate_entries(options)
-    figures, conditions = figures_and_conditions(options)
-    made = runs.made_of(plates, config)
-    metrics = runs.metrics_made(options["feature_sets"])
+    config, manifest = options["config"], options["manifest"]
+    plates, scores = manifest["plates"], manifest["scores"]
+    entries = plate_entries(results, options)
+    figures, conditions = figures_and_conditions(results, options)
+    made = runs.made_of(results, plates)
+    metrics = runs.metrics_made(results, manifest["scored"])
     versions = runs.versions([*made.values(), *(each for some in metrics.values() for each in some)])
-    inputs = runs.digest_rows(made, plates, config, options["sheet"])
+    inputs = runs.digest_rows(results, made, plates, config, options["sheet"])
     newest = runs.newest(
-        [*made, *(figure.file for figure in figures), *(f"benchmark/{metric}.csv" for metric in METRICS)]
+        results.path(file) for file in [*made, *(figure.file for figure in figures), *scores.values()]
     )
     shown = {
         "title": options["title"],
@@ -102,23 +110,28 @@ def content(options: Mapping[str, Any], digests: str) -> tuple[dict[str, Any], p
         "numbers": numbers(entries),
         "plates_table": plates_table(entries),
         "plates": entries,
-        "score_tables": score_tables(),
+        "left_out": get_totals(results, manifest["left_out"]),
+        "left_out_table": link_to(manifest["left_out"]),
+        "score_tables": score_tables(results, scores, history),
         "figures": figures,
         "conditions": conditions,
         "methods": methods.write_methods(
             config,
-            Counter(source(plate) for plate in plates),
+            Counter(source(plate["plate"]) for plate in plates),
             options["cellprofiler"],
-            runs.levels_made(plates, config, made),
+            runs.levels_made(plates, made),
             metrics,
             versions,
+            options["accelerated"],
         ),
         "versions": table_of(pd.DataFrame(versions, columns=["software", "version"]), "versions", "Versions"),
-        "times": table_of(runs.run_times(), "times", "Run time of each stage"),
+        "times": table_of(runs.run_times(results.path("benchmarks")), "times", "Run time of each stage"),
         "inputs": table_of(runs.from_outside(inputs), "inputs", "What went in", link_to(digests)),
         "config": yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
         "folders": [
-            (words, link_to(f"{folder}/")) for words, folder in FOLDERS.items() if Path(folder).is_dir()
+            (words, link_to(f"{folder}/"))
+            for words, folder in FOLDERS.items()
+            if results.path(folder).is_dir()
         ],
         "style": (PAGE / "page.css").read_text(),
         "script": (PAGE / "page.js").read_text(),
@@ -126,19 +139,26 @@ def content(options: Mapping[str, Any], digests: str) -> tuple[dict[str, Any], p
     return shown, inputs
 
 
-def main(options: Mapping[str, Any], page: str, digests: str) -> None:
-    """Gather what is there and write the page; `options` are the rule's parameters.
+def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> None:
+    """Write the page of what is there.
 
-    The results lie around the page: in the working directory, or in the local copy of a storage.
+    Parameters
+    ----------
+    options : mapping
+        The rule's parameters; its `manifest` names the files that are shown, relative to the results folder.
+    page, digests : str
+        The page, and the table of all that went in. The results lie around the page: in the working
+        directory, or in the local copy of a storage.
+    history : str
+        The folder that keeps the score tables for the next report; a draft changes nothing there.
     """
-    results = Path(page).parents[1]
-    page, digests = (str(Path(file).relative_to(results)) for file in (page, digests))
-    options = {**options, **{name: str(Path(options[name]).resolve()) for name in ("sheet", "captions")}}
-    os.chdir(results)
-    remember_scores()
-    shown, inputs = content(options, digests)
+    results = Results(Path(page).parents[1])
+    digests, history = (str(Path(file).relative_to(results.folder)) for file in (digests, history))
+    if not options["draft"]:
+        remember_scores(results, options["manifest"]["scores"], history)
+    shown, inputs = content(results, options, digests, history)
     text = render(shown)
-    with whole(digests) as part:
+    with whole(results.path(digests)) as part:
         inputs.to_csv(part, index=False)
     with whole(page) as part:
         part.write_text(text, encoding="utf-8")
@@ -148,4 +168,9 @@ def main(options: Mapping[str, Any], page: str, digests: str) -> None:
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        main(dict(snakemake.params.options), snakemake.output.page, snakemake.output.digests)
+        main(
+            dict(snakemake.params.options),
+            snakemake.output.page,
+            snakemake.output.digests,
+            snakemake.output.get("history", HISTORY),
+        )

@@ -1,8 +1,8 @@
-"""Draw the outlines of nuclei and cells that the segmentation check found over the images they were found in.
+"""Plot the outlines of nuclei and cells found by the segmentation check over the images.
 
-Each well has a picture of its own in the images' own size, and a tile of the plate's montage. The image is
-the brighter of the nuclei's and the cells' channel, each corrected for illumination and stretched to one
-contrast for all wells.
+Each well has a picture of its own in full size, and a tile in the plate's montage. Each pixel is the brighter
+of the nuclear and the cell channel, which are corrected for illumination and have the same contrast in all
+wells.
 """
 
 import logging
@@ -22,57 +22,73 @@ from lib.logs import logged
 from lib.pictures import (
     Montage,
     Tile,
-    corrected,
+    correct,
     draw_montage,
-    image_path,
-    limits,
+    find_contrast,
+    get_image_path,
     read_function,
     read_image,
+    resize_lines,
+    resize_to_tile,
     save_picture,
-    sized,
-    sized_lines,
-    stretched,
+    stretch,
 )
 from lib.sites import site_name
 from lib.tables import whole
 from lib.thresholds import threshold_flags
 
 COLUMNS = 4
-SIDE = 540  # of a tile of the montage
+SIDE = 540  # side length of a tile of the montage, in pixels
 OUTLINES = {"nuclei": "#E69F00", "cell": "#56B4E9"}
-# How bright the two channels are beside each other, so that nuclei stand out of cells.
-SHARE = {"nuclei": 1.0, "cells": 0.75}
+# Relative brightness of the two channels, so that nuclei stand out from cells.
+BRIGHTNESS = {"nuclei": 1.0, "cells": 0.75}
 NAME = re.compile(r"^(?P<well>[A-Z]+\d+)_s(?P<site>.+)--(?P<kind>nuclei|cell)_outlines\.png$")
 
 
-def outline_files(folder: Path) -> dict[tuple[str, str, str], Path]:
-    """The outlines in a folder by well, site and what is outlined."""
-    found = {}
+def find_outlines(folder: Path) -> dict[tuple[str, str, str], Path]:
+    """Find the outlines in a folder, by well, site and kind of object."""
+    files = {}
     for path in sorted(folder.glob("*.png")):
         if match := NAME.match(path.name):
-            found[match["well"], site_name(match["site"]), match["kind"]] = path
-    return found
+            files[match["well"], site_name(match["site"]), match["kind"]] = path
+    return files
 
 
-def with_outlines(picture: np.ndarray, lines: Mapping[str, np.ndarray]) -> np.ndarray:
-    """A grey picture with lines in the colours of what they outline; nuclei lie on top."""
-    found = np.repeat(picture[..., None], 3, axis=-1)
+def draw_outlines(picture: np.ndarray, lines: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Draw outlines in color over a gray picture, those of nuclei on top."""
+    picture = np.repeat(picture[..., None], 3, axis=-1)
     for kind in ("cell", "nuclei"):
         if kind in lines:
-            found[lines[kind]] = np.array(ImageColor.getrgb(OUTLINES[kind])) / 255
-    return found
+            picture[lines[kind]] = np.array(ImageColor.getrgb(OUTLINES[kind])) / 255
+    return picture
 
 
-def backgrounds(
+def make_backgrounds(
     rows: Sequence[Mapping[str, str]], channels: Mapping[str, str], functions: Mapping[str, Any], apply: str
 ) -> list[np.ndarray]:
-    """The pictures under the outlines, one a row; `channels`: `nuclei` and, if there is one, `cells`."""
+    """Make the pictures under the outlines.
+
+    Parameters
+    ----------
+    rows
+        The rows of the image table.
+    channels
+        The channel of the `nuclei` and, if there is one, of the `cells`.
+    functions
+        The illumination function's file of each channel.
+    apply
+        How illumination is corrected: `Divide`, `Subtract` or `None`.
+
+    Returns
+    -------
+    One picture (rows, columns) from 0 to 1 for each row.
+    """
     parts = []
     for role, channel in channels.items():
         function = None if apply == "None" else read_function(functions[channel])
-        images = [corrected(read_image(image_path(row, channel)), function, apply) for row in rows]
-        contrast = limits(images)
-        parts.append([SHARE[role] * stretched(image, contrast) for image in images])
+        images = [correct(read_image(get_image_path(row, channel)), function, apply) for row in rows]
+        contrast = find_contrast(images)
+        parts.append([BRIGHTNESS[role] * stretch(image, contrast) for image in images])
     return [np.maximum.reduce(images) for images in zip(*parts, strict=True)]
 
 
@@ -85,20 +101,33 @@ def main(
     outputs: Mapping[str, str | Path],
     options: Mapping[str, Any],
 ) -> None:
-    """Draw the montage and the pictures of the wells, and count the objects.
+    """Plot the montage and the pictures of the wells, and count the objects.
 
-    Args:
-        folder: what CellProfiler wrote: the table Image and the folder `outlines`.
-        images: the image table of the sites.
-        wells: what is in the wells, in the order of the montage: `well`, `kind`, `name`.
-        channels: that of the `nuclei` and, where they are found in an image, that of the `cells`.
-        functions: the illumination function's file of each channel.
-        outputs: `montage`, `wells` (a folder), `objects` (csv).
-        options: `apply`, `pixel_size`.
+    Parameters
+    ----------
+    folder
+        CellProfiler's results: the table Image and the folder `outlines`.
+    images
+        The image table of the sites.
+    wells
+        The contents of the wells, in the order of the montage: `well`, `kind`, `name`.
+    channels
+        The channel of the `nuclei` and, if cells are found in an image, of the `cells`.
+    functions
+        The illumination function's file of each channel.
+    outputs
+        The files `montage` and `objects` (csv), and the folder `wells`.
+    options
+        `apply` (how illumination is corrected) and `pixel_size` (micrometers, or None).
+
+    Raises
+    ------
+    InputError
+        If a site has no outlines.
     """
     about = wells.fillna("").set_index("well")
     rows = images.set_index("Metadata_Well", drop=False).loc[about.index].to_dict("records")
-    files = outline_files(folder / "outlines")
+    files = find_outlines(folder / "outlines")
     counted = pd.DataFrame(image_rows(table_of(folder, "Image"))).set_index("Metadata_Well")
     plate = rows[0]["Metadata_Plate"]
     target = Path(outputs["wells"])
@@ -107,7 +136,9 @@ def main(
     key = [("nuclei", OUTLINES["nuclei"])]
     key += [("cells", OUTLINES["cell"])] if any(kind == "cell" for *_, kind in files) else []
     tiles, objects = [], []
-    for row, grey in zip(rows, backgrounds(rows, channels, functions, options["apply"]), strict=True):
+    for row, background in zip(
+        rows, make_backgrounds(rows, channels, functions, options["apply"]), strict=True
+    ):
         well, site = row["Metadata_Well"], site_name(row["Metadata_Site"])
         lines = {
             kind: read_image(files[well, site, kind]) > 0 for kind in OUTLINES if (well, site, kind) in files
@@ -120,20 +151,24 @@ def main(
             if name in counted
         }
         objects.append({"Metadata_Plate": plate, "Metadata_Well": well, "Metadata_Site": site, **kinds})
-        said = ", ".join(f"{n} {name.removeprefix('Count_').lower()}" for name, n in kinds.items())
-        what = f"{about.at[well, 'name']}" + (
+        counts_text = ", ".join(f"{n} {name.removeprefix('Count_').lower()}" for name, n in kinds.items())
+        content = f"{about.at[well, 'name']}" + (
             f" ({about.at[well, 'kind']})" if about.at[well, "kind"] else ""
         )
-        label = [f"{well} site {site}: {said}", what]
-        small = sized(grey, SIDE)
-        of_tile = {kind: sized_lines(mask, small.shape) for kind, mask in lines.items()}
-        tiles.append(Tile(with_outlines(small, of_tile), label, len(grey) / len(small)))
+        label = [f"{well} site {site}: {counts_text}", content]
+        small = resize_to_tile(background, SIDE)
+        small_lines = {kind: resize_lines(mask, small.shape) for kind, mask in lines.items()}
+        tiles.append(Tile(draw_outlines(small, small_lines), label, len(background) / len(small)))
         whole_field = Montage(
-            f"Plate {plate}", [Tile(with_outlines(grey, lines), label)], 1, options["pixel_size"], key=key
+            f"Plate {plate}",
+            [Tile(draw_outlines(background, lines), label)],
+            1,
+            options["pixel_size"],
+            key=key,
         )
         save_picture(draw_montage(whole_field), target / f"{well}_s{site}.png")
-    shown = " and ".join(dict.fromkeys(channels.values()))
-    note = f"outlines over {shown}, one contrast for all wells"
+    names = " and ".join(dict.fromkeys(channels.values()))
+    note = f"outlines over {names}, with the same contrast in all wells"
     problems = [f"{flag['reason']}." for flag in threshold_flags(counted.reset_index(), plate)]
     for problem in problems:
         logging.warning("plate %s: %s", plate, problem)
@@ -147,13 +182,13 @@ def main(
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         params = snakemake.params
-        shown_channels = {"nuclei": params.nuclei}
-        shown_channels |= {"cells": params.cells} if params.cells else {}
+        segmented_channels = {"nuclei": params.nuclei}
+        segmented_channels |= {"cells": params.cells} if params.cells else {}
         main(
             Path(snakemake.input.tables),
             pd.read_csv(snakemake.input.load_data, dtype=str),
             pd.read_csv(snakemake.input.wells, dtype=str),
-            shown_channels,
+            segmented_channels,
             dict(zip(params.channels, snakemake.input.functions, strict=True)),
             dict(snakemake.output.items()),
             {"apply": params.apply, "pixel_size": params.pixel_size},

@@ -1,7 +1,7 @@
-"""Choose the wells of a segmentation check: a list of images with one site of each.
+"""Choose the wells of a segmentation check, and list the images of one site of each.
 
-Half of the wells are negative controls, the others treated wells with different perturbations, drawn by lot;
-or the wells that the config names.
+Half of the wells are negative controls, the others are treated wells with different perturbations, chosen at
+random; or they are the wells that the config names.
 """
 
 from zlib import crc32
@@ -11,15 +11,15 @@ import pandas as pd
 
 from lib.controls import control_kinds
 from lib.logs import logged
-from lib.pictures import chosen_wells, name_of
+from lib.pictures import choose_wells, name_content
 from lib.plate_contents import read_known_wells
 from lib.tables import whole
 from lib.values import MissingValues
 from lib.wells import well_name
 
 
-def candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negcon: str) -> pd.DataFrame:
-    """The wells with images: `well`, `kind` (control type, or ""), `sample`, `rank`, `name`."""
+def find_candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negcon: str) -> pd.DataFrame:
+    """Find the wells with images: `well`, `kind` (control type, or ""), `sample`, `rank`, `name`."""
     about = known.set_index("well").reindex(images["Metadata_Well"].unique())
     nothing = pd.Series("", index=about.index)
     texts = {name: about.get(name, nothing).fillna("") for name in (column, "broad_sample")}
@@ -29,13 +29,13 @@ def candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negcon: s
             "kind": control_kinds(texts[column], negcon),
             "sample": texts["broad_sample"],
             "rank": 0,
-            "name": [name_of(row) for row in about.to_dict("records")],
+            "name": [name_content(row) for row in about.to_dict("records")],
         }
     ).reset_index(drop=True)
 
 
 def main() -> None:
-    """Write the images and the names of the chosen wells."""
+    """Write the image table and the contents of the chosen wells."""
     params, inputs = snakemake.params, snakemake.input
     images = pd.read_csv(inputs.load_data, dtype=str)
     known = read_known_wells(
@@ -45,16 +45,16 @@ def main() -> None:
         params.plate,
         MissingValues.of_config(params.missing),
     )
-    wells = candidates(images, known, params.column, params.negcon)
+    wells = find_candidates(images, known, params.column, params.negcon)
     number = params.options["wells"]
     rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])
     named = [well_name(well) for well in params.options["named"]]
     controls = min(number - number // 2, int((wells["kind"] == params.negcon).sum()))
     of_controls = wells[wells["kind"].isin(["", params.negcon])]
-    chosen = chosen_wells(
+    chosen = choose_wells(
         wells if named else of_controls, named, controls, number - controls, params.negcon, rng
     )
-    # In plate order, which is the order that CellProfiler numbers them in.
+    # In plate order, in which CellProfiler numbers them.
     first = images[images["Metadata_Well"].isin(chosen)].drop_duplicates("Metadata_Well")
     for output, table in (
         (snakemake.output.load_data, first),

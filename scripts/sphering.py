@@ -12,13 +12,22 @@ from lib.sphering import fitted
 from lib.tables import provenance
 
 
-def main(profiles: Sequence[str], output: str, options: Mapping[str, Any]) -> None:
+def main(
+    profiles: Sequence[str],
+    output: str,
+    options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
+) -> None:
     """Fit the sphering of these plates and write it."""
-    choice = dict(options)
-    sphering = fitted(read_wells(profiles, choice.pop("controls", None)), **choice)
+    sphering = fitted(read_wells(profiles, controls), **options)
     sphering.write(output, provenance(options, profiles))
 
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        main(list(snakemake.input.profiles), snakemake.output.sphering, dict(snakemake.params.options))
+        main(
+            list(snakemake.input.profiles),
+            snakemake.output.sphering,
+            dict(snakemake.params.options),
+            dict(snakemake.params.controls),
+        )

@@ -20,10 +20,16 @@ from lib.sphering import Sphering
 from lib.tables import provenance, write_profiles
 
 
-def main(profiles: str, sphering: str, outputs: Mapping[str, str], options: Mapping[str, Any]) -> None:
+def main(
+    profiles: str,
+    sphering: str,
+    outputs: Mapping[str, str],
+    options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
+) -> None:
     """Sphere the profiles of a plate; write them, the features that are left out and the incomplete wells."""
     fitted = Sphering.read(sphering)
-    wells = read_wells([profiles], options["controls"])
+    wells = read_wells([profiles], controls)
     incomplete = get_incomplete_wells(wells.metadata, wells.values)
     for _, well, why in incomplete.itertuples(index=False):
         logging.warning("well %s %s", well, why)
@@ -45,4 +51,5 @@ if __name__ == "__main__":
             snakemake.input.sphering,
             {name: snakemake.output[name] for name in ("profiles", "dropped", "incomplete")},
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

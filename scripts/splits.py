@@ -18,6 +18,7 @@ from lib.errors import InputError, listed
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
 from lib.tables import read_profiles, whole
+from lib.values import one_spelling
 
 FRACTIONS = {"train": 0.6, "validate": 0.2, "test": 0.2}
 TOGETHER = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_InChIKey")
@@ -40,7 +41,9 @@ def units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequence[st
         return node
 
     columns = [name for name in together if name in metadata]
-    known = metadata[columns].assign(perturbation=perturbation).dropna(subset="perturbation")
+    cleaned = {name: labels(metadata, name) for name in columns}
+    known = pd.DataFrame(cleaned, index=metadata.index).assign(perturbation=perturbation)
+    known = known.dropna(subset="perturbation")
     for row in known.drop_duplicates().to_dict("records"):
         own = ("perturbation", row.pop("perturbation"))
         root(own)
@@ -113,11 +116,19 @@ def split_wells(
         if name not in metadata:
             raise InputError(f"There is no column {split['column']} to split by: {listed(metadata)}.")
         sides = {side: values for side, values in split.items() if side != "column"}
-        of_value = {str(value): side for side, values in sides.items() for value in values}
-        absent = [value for value in of_value if value not in set(metadata[name].astype("str"))]
+        written = [(side, str(value)) for side, values in sides.items() for value in values]
+        # Numbers are compared as numbers, whoever wrote them: 48 is 48.0.
+        there = labels(metadata, name)
+        spelled = one_spelling([*there.dropna().unique(), *(value for _, value in written)])
+        of_there = dict(zip(there.dropna().unique(), spelled, strict=False))
+        asked = dict(zip(spelled[len(of_there) :], written, strict=True))
+        absent = [value for key, (_, value) in asked.items() if key not in of_there.values()]
         if absent:
-            raise InputError(f"No well has {listed(absent)} in {name}: a split by it would be empty.")
-        assigned = metadata[name].astype("str").map(of_value)
+            raise InputError(
+                f"No well has {listed(absent)} in {name}, which has "
+                f"{listed(sorted(of_there), 5) or 'no value'}: a split by it would be empty."
+            )
+        assigned = there.map(of_there).map({key: side for key, (side, _) in asked.items()})
     else:
         fractions = split.get("fractions", FRACTIONS)
         assigned = random_split(unit, perturbation, fractions, seed).mask(negative, CONTROL)
@@ -136,17 +147,21 @@ def main(
     output: str,
     split: Mapping[str, Any],
     options: Mapping[str, Any],
+    controls: Mapping[str, str] | None = None,
 ) -> None:
     """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order."""
-    choice = dict(options)
-    controls = choice.pop("controls", None)
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
         part = marked(read_profiles(path), controls)
         metadata = part[[name for name in part if name.startswith("Metadata_")]]
-        sheet = {f"Metadata_{name}": value for name, value in plate.items() if name != "plate"}
+        # What the sheet leaves empty, the profiles may say themselves.
+        sheet = {
+            f"Metadata_{name}": value
+            for name, value in plate.items()
+            if name != "plate" and (value or f"Metadata_{name}" not in metadata)
+        }
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
-    table = split_wells(pd.concat(parts, ignore_index=True), split, **choice)
+    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
     with whole(output) as part:
         table.to_csv(part, index=False)
 
@@ -159,4 +174,5 @@ if __name__ == "__main__":
             snakemake.output.split,
             dict(snakemake.params.split),
             dict(snakemake.params.options),
+            dict(snakemake.params.controls),
         )

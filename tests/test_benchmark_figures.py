@@ -161,7 +161,7 @@ def test_feature_sets_stand_side_by_side_in_their_own_colours(replicating, numbe
 
 
 def test_a_network_is_red_and_cellprofiler_blue():
-    found = colours(["a", "embeddings_b", "c", "embeddings_d", "e", "f"])
+    found = colours(["a", "embeddings_b", "c", "embeddings_d", "e", "f"], ["embeddings_b", "embeddings_d"])
     assert list(found.values())[:5] == [BLUES[0], REDS[0], BLUES[1], REDS[1], BLUES[2]]
     assert len(set(found.values())) == 6
 

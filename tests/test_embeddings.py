@@ -22,8 +22,8 @@ from lib import networks
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
 from lib.errors import InputError
-from lib.experiment import feature_set_levels, levels_of, plates_with
 from lib.tables import feature_columns, read_profiles, read_provenance
+from planned_experiment import build_experiment
 from workflow import PROJECT, SUPPORT, planned, snakemake
 
 pytestmark = pytest.mark.oracle
@@ -547,32 +547,30 @@ def test_a_range_of_intensities_is_checked():
 
 @pytest.mark.unit
 def test_levels_of_published_embeddings():
-    config = complete_config(
-        {"results": "r", "plates": "p.tsv", "benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}},
-        "config.yaml",
-    )
-    plate = {"batch": "B", "plate": "P", "perturbation": "compound"}
-    ours = {**plate, "profiles": "a.csv", "level": CELLPROFILER}
-    deep = {**plate, "batch": "D", "profiles": "b.csv", "level": "embeddings"}
-    assert levels_of(deep, config) == [
+    judged = {"benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}}
+    ours = {"profiles": "a.csv", "level": CELLPROFILER}
+    deep = {"batch": "D", "profiles": "b.csv", "level": "embeddings"}
+    sphered = {"batch": "E", "profiles": "b.csv", "level": SPHERIZED}
+    experiment = build_experiment([ours, deep, sphered], **judged)
+    ours, deep, sphered = experiment.plates
+    assert list(experiment.get_levels(deep)) == [
         "embeddings",
         "embeddings_augmented",
         NORMALIZED,
         "embeddings_normalized",
         SPHERIZED,
     ]
-    assert levels_of({**deep, "level": SPHERIZED}, config) == [SPHERIZED]
+    assert list(experiment.get_levels(sphered)) == [SPHERIZED]
     # two rows of one plate: each is judged on the feature sets of its own kind
-    assert plates_with(SPHERIZED, [ours, deep]) == [deep]
-    assert plates_with(CELLPROFILER, [ours, deep]) == [ours]
-    assert feature_set_levels([ours, deep], config) == [CELLPROFILER, SPHERIZED]
+    assert experiment.get_plates_with(SPHERIZED, [ours, deep]) == [deep]
+    assert experiment.get_plates_with(CELLPROFILER, [ours, deep]) == [ours]
+    assert build_experiment([ours, deep], **judged).feature_sets == [CELLPROFILER, SPHERIZED]
     with pytest.raises(
         InputError, match=r"embeddings_spherized is not made for plate P; .* block `embeddings`"
     ):
-        feature_set_levels([ours], config)
-    images = {**plate, "images": "i"}
+        _ = build_experiment([ours], **judged).feature_sets
     with pytest.raises(InputError, match="embeddings_spherized is not made for plate P"):
-        feature_set_levels([images, deep], config)
+        _ = build_experiment([{"images": "i"}, deep], **judged).feature_sets
 
 
 def test_published_embeddings_stand_beside_published_profiles(tmp_path):

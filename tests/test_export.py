@@ -10,8 +10,8 @@ import pytest
 
 from export import described_features, main, plain, to_anndata
 from lib.errors import InputError
-from lib.experiment import LEVELS, exported_levels
 from lib.feature_names import channels_of
+from lib.levels import LEVELS, get_exported_levels
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
 
@@ -125,10 +125,12 @@ def test_the_published_profiles_of_a_plate(shared, tmp_path):
 
 
 def test_every_level_is_exported_unless_some_are_named():
-    assert exported_levels({"export_levels": None}) == list(LEVELS)
-    assert exported_levels({"export_levels": ["augmented"]}) == ["augmented"]
-    with pytest.raises(InputError, match="export_levels: selected is none of aggregated, augmented"):
-        exported_levels({"export_levels": ["selected"]})
+    assert get_exported_levels({"export_levels": None}, LEVELS) == list(LEVELS)
+    assert get_exported_levels({"export_levels": ["augmented"]}, LEVELS) == ["augmented"]
+    with pytest.raises(
+        InputError, match="export_levels: there is no level selected; the levels are aggregated, augmented"
+    ):
+        get_exported_levels({"export_levels": ["selected"]}, LEVELS)
 
 
 def test_the_recipe_names_its_files_so():
@@ -142,4 +144,4 @@ def test_the_recipe_names_its_files_so():
         "normalized_feature_select_batch": "_normalized_feature_select_batch",
         "normalized_feature_select_negcon_batch": "_normalized_feature_select_negcon_batch",
     }
-    assert {level: LEVELS[level] for level in recipe} == recipe
+    assert {level: LEVELS[level].suffix for level in recipe} == recipe

@@ -6,13 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import aggregate
-from heatmaps import colour_range, heat_maps
+from heatmaps import find_color_range, plot_heat_maps
 from lib.errors import InputError
 from lib.thresholds import threshold_flags
 from lib.wells import row_name, well_place
-from plate_quality.measures import image_measures, robust_z, site_measures
-from plate_quality.regions import regions
-from quality import quality
+from plate_quality.measures import measure_sites, name_image_measures, robust_z
+from plate_quality.regions import list_regions
+from quality import check_quality
 from simulate import faults_of
 
 pytestmark = pytest.mark.unit
@@ -69,7 +69,7 @@ def plate(known: pd.DataFrame, sites: int = 2, seed: int = 0) -> pd.DataFrame:
 
 
 def judged(sites: pd.DataFrame, known: pd.DataFrame, exclude: bool = False) -> dict[str, pd.DataFrame]:
-    return quality(sites, known, "negcon", LIMITS, exclude)
+    return check_quality(sites, known, "negcon", LIMITS, exclude)
 
 
 def flagged(tables: dict[str, pd.DataFrame], kind: str) -> set:
@@ -82,9 +82,9 @@ def flagged(tables: dict[str, pd.DataFrame], kind: str) -> set:
 def test_wells_and_regions():
     assert [well_place(well) for well in ("A01", "P24", "AF48")] == [(1, 1), (16, 24), (32, 48)]
     wells = ["A01", "B02", "B03", "D06"]
-    assert regions(wells)["edge"] == ("edge_effect", ["A01", "D06"])
-    assert regions(wells)["row B"] == ("shifted_row", ["B02", "B03"])
-    assert regions(wells)["column 3"] == ("shifted_column", ["B03"])
+    assert list_regions(wells)["edge"] == ("edge_effect", ["A01", "D06"])
+    assert list_regions(wells)["row B"] == ("shifted_row", ["B02", "B03"])
+    assert list_regions(wells)["column 3"] == ("shifted_column", ["B03"])
 
 
 def test_images_as_they_were_taken_count():
@@ -98,12 +98,12 @@ def test_images_as_they_were_taken_count():
         "ImageQuality_MinIntensity_OrigDNA",
         "ImageQuality_FocusScore_OrigDNA",
     ]
-    assert image_measures(columns) == {
+    assert name_image_measures(columns) == {
         "ImageQuality_MeanIntensity_OrigDNA": "MeanIntensity_DNA",
         "Intensity_Percentile_5_OrigDNA": "Background_DNA",
         "ImageQuality_PercentMaximal_OrigDNA": "PercentMaximal_DNA",
     }
-    assert image_measures(["ImageQuality_MinIntensity_GFP"]) == {
+    assert name_image_measures(["ImageQuality_MinIntensity_GFP"]) == {
         "ImageQuality_MinIntensity_GFP": "Background_GFP"
     }
 
@@ -128,7 +128,7 @@ def test_measures_of_a_site_by_hand(tmp_path):
     )
     image.to_parquet(tmp_path / "image.parquet")
     cells.to_parquet(tmp_path / "cells.parquet")
-    sites = site_measures(tmp_path / "image.parquet", tmp_path / "cells.parquet").set_index("Metadata_Well")
+    sites = measure_sites(tmp_path / "image.parquet", tmp_path / "cells.parquet").set_index("Metadata_Well")
     assert sites["Count_Cells"].tolist() == [3, 0]
     assert sites.at["A01", "Nuclei_Area"] == 30
     assert sites.at["A01", "CellIntensity_DNA"] == pytest.approx(0.3)
@@ -174,7 +174,7 @@ def test_each_fault_of_a_site_is_flagged_with_its_reason():
     assert flagged(tables, "empty") == {("E06", "1")}
     flags = tables["flags"].set_index("flag")
     assert "in 5 of 5 channels: DNA, ER, RNA, AGP, Mito" in flags.at["out_of_focus", "reason"]
-    assert flags.at["saturated", "reason"] == "4 % of the pixels of RNA are at the brightest value"
+    assert flags.at["saturated", "reason"] == "4 % of the pixels of RNA have the brightest value"
     assert flags.at["empty", "reason"].startswith("0 cells; the plate's sites have ")
     assert flags.loc[["out_of_focus", "saturated", "debris"], "excluded"].all()
     assert not flags.at["empty", "excluded"]
@@ -214,7 +214,7 @@ def shifted(sites: pd.DataFrame, wells: list[str], factor: float) -> pd.DataFram
 )
 def test_a_shifted_region_is_flagged(region, kind):
     known = layout(8, 12)
-    sites = shifted(plate(known), regions(known["well"])[region][1], 0.6)
+    sites = shifted(plate(known), list_regions(known["well"])[region][1], 0.6)
     tables = judged(sites, known)
     assert flagged(tables, kind) == {region}
     reasons = tables["flags"].loc[tables["flags"]["flag"] == kind, "reason"]
@@ -230,7 +230,7 @@ def test_a_column_of_controls_or_of_one_perturbation_is_no_shifted_column():
     known.loc[columns == 9, ["broad_sample", "control_type"]] = ["ALONE", ""]
     sites = plate(known)
     for column in (3, 9):
-        sites = shifted(sites, regions(known["well"])[f"column {column}"][1], 3)
+        sites = shifted(sites, list_regions(known["well"])[f"column {column}"][1], 3)
     assert flagged(judged(sites, known), "shifted_column") == set()
 
 
@@ -255,7 +255,7 @@ def test_strong_treatments_that_lie_together_are_no_shifted_column():
     """The median of column 4 is far off, since half of its wells are; a fault moves all wells."""
     known, sites = unreplicated()
     assert flagged(judged(sites, known), "shifted_column") == set()
-    faulty = shifted(sites, regions(known["well"])["column 4"][1], 0.6)
+    faulty = shifted(sites, list_regions(known["well"])["column 4"][1], 0.6)
     assert flagged(judged(faulty, known), "shifted_column") == {"column 4"}
 
 
@@ -366,7 +366,7 @@ def test_heat_maps_of_any_plate(shape):
     wells = judged(sites.drop(columns=[c for c in sites if c.endswith(("ER", "AGP", "Mito"))]), known)[
         "wells"
     ]
-    figure = heat_maps(wells)
+    figure = plot_heat_maps(wells)
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
     assert "cells" in titles
     assert "RNA: focus (power log-log slope)" in titles
@@ -375,10 +375,10 @@ def test_heat_maps_of_any_plate(shape):
 
 def test_one_odd_well_takes_no_colour_from_the_others():
     values = np.array([[1.0, 2, 3, 4, 100, np.nan]])
-    low, high, ends = colour_range(values)
+    low, high, ends = find_color_range(values)
     assert (low, ends) == (1.0, "max")
     assert high == pytest.approx(3 + 4 * 1.4826)
-    assert colour_range(np.array([[2.0, 2.0]])) == (1.5, 2.5, "neither")
+    assert find_color_range(np.array([[2.0, 2.0]])) == (1.5, 2.5, "neither")
 
 
 def test_a_threshold_that_is_another_assays_bound_is_flagged():
@@ -399,6 +399,6 @@ def test_a_threshold_that_is_another_assays_bound_is_flagged():
     assert "takes in background" in flag["reason"]
     assert threshold_flags(image.head(2), "P") == []
     known = layout(8, 12)
-    tables = quality(plate(known), known, "negcon", LIMITS, exclude=False, of_plate=[flag])
+    tables = check_quality(plate(known), known, "negcon", LIMITS, exclude=False, plate_flags=[flag])
     assert tables["flags"]["flag"].tolist().count("threshold_at_bound") == 1
     assert not tables["wells"]["flags"].str.contains("threshold").any()

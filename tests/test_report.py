@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib.experiment import LEVELS
+from lib.levels import LEVELS
 from lib.tables import read_provenance
 from pages import CHROMIUM, Page, shown
 from report_page.methods import write_methods
@@ -209,7 +209,7 @@ def test_hostile_names_are_text(tmp_path):
     evil = "</title><script>alert(1)</script>\"'&{{ 7*7 }}"
     options["title"] = evil
     options["config"]["assay"]["channels"][0]["stain"] = evil
-    options["plates"][0]["cell_line"] = evil
+    options["manifest"]["plates"][0]["plate"]["cell_line"] = evil
     flags = tmp_path / "workspace/quality_control/B/BR00000/flags.csv"
     pd.DataFrame({"Metadata_Well": ["A01"], "reason": [evil]}).to_csv(flags, index=False)
     file = write_report(tmp_path, options)

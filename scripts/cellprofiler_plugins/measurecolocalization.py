@@ -9,7 +9,7 @@ and a shown window are left to the built-in module.
 import cellprofiler.modules.measurecolocalization as builtin
 import numpy
 
-from platewise_kernels import colocalization, ranking
+from platewise_kernels import colocalization, costes, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
 from platewise_kernels.pixels import ObjectPixels
 
@@ -112,10 +112,23 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return [x_both / x_total, y_both / y_total]
 
     def _costes_limits(self, workspace, names):
-        images = [workspace.image_set.get_image(name, must_be_grayscale=True) for name in names]
-        scale = builtin.get_scale(*(image.scale for image in images))
-        find = self.bisection_costes if self.fast_costes == builtin.M_FASTER else self.linear_costes
-        return find(*(image.pixel_data.ravel() for image in images), scale)
+        scale = builtin.get_scale(*(workspace.image_set.get_image(name).scale for name in names))
+        images = [self._shares["image", name].ravel() for name in names]
+        moments = [self._once(("moments", name), costes.moments, image) for name, image in zip(names, images)]
+        return self._find_limits(*images, scale, costes.regression_line(*images, *moments))
+
+    def _find_limits(self, x, y, scale, line=None):
+        if self.fast_costes == builtin.M_FASTER:
+            return costes.find_by_bisection(x, y, scale, line)
+        return costes.find_by_steps(x, y, scale, self.fast_costes == builtin.M_ACCURATE, line)
+
+    def bisection_costes(self, fi, si, scale_max=255):
+        """Both thresholds of two channels' pixels by the "Faster" method."""
+        return self._find_limits(fi, si, scale_max)
+
+    def linear_costes(self, fi, si, scale_max=255):
+        """Both thresholds of two channels' pixels by the "Fast" or the "Accurate" method."""
+        return self._find_limits(fi, si, scale_max)
 
     def _features(self, names, correlation, manders, rwc, overlap, costes):
         swapped = names[::-1]

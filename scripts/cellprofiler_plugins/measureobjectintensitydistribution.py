@@ -2,17 +2,18 @@
 
 Rings and wedges of an object set are laid out once and each channel costs one pass
 (`platewise_kernels.radial`); Zernike polynomials are summed over all channels in one pass
-(`platewise_kernels.zernikes`). Centres taken from other objects, heat maps, volumes, overlapping
-objects and a shown window are left to the built-in module.
+(`platewise_kernels.zernikes`). Where the centers are other objects', labels spread from these over the
+objects (`platewise_kernels.propagation`). Heat maps, volumes, overlapping objects and a shown window are left
+to the built-in module.
 """
 
 import cellprofiler.modules.measureobjectintensitydistribution as builtin
 import centrosome.zernike
 import numpy
 
-from platewise_kernels import radial, shape, zernikes
+from platewise_kernels import propagation, radial, shape, zernikes
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import ObjectPixels, bounding_boxes, last_places
+from platewise_kernels.pixels import ObjectPixels, bounding_boxes, centers_of_labels, last_places
 
 
 class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribution):
@@ -32,10 +33,11 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
         layout = None
         image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
         pixels = image.pixel_data
-        if center_object_name is None and not self.heatmaps and not self.show_window:
+        if not self.heatmaps and not self.show_window:
             pixels = self._once(dd, ("pixels", image_name), plain_pixels, image)
             if pixels is not None:
-                layout = self._layout(workspace, object_name, pixels.shape, bin_count_settings, dd)
+                centers = center_object_name, center_choice
+                layout = self._layout(workspace, object_name, centers, pixels.shape, bin_count_settings, dd)
         if layout is None:
             return super().do_measurements(
                 workspace,
@@ -85,17 +87,25 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
             dd[key] = function(*arguments)
         return dd[key]
 
-    def _layout(self, workspace, object_name, shape, bin_count_settings, dd):
+    def _layout(self, workspace, object_name, centers, shape, bin_count_settings, dd):
         """The rings of an object set for one number of rings; None if not plain."""
         objects = workspace.object_set.get_objects(object_name)
-        # Like the built-in module, the first ring settings decide on the distances of all.
-        distances = self._once(
-            dd, ("distances", object_name, shape), _distances, objects, shape, bin_count_settings
-        )
+        center_name, choice = centers
+        # Like the built-in module, the first settings of an object and its centers decide on all distances.
+        name = object_name if center_name is None else f"{object_name}_{center_name}"
+        if center_name is None:
+            find, arguments = _distances, (objects, shape, bin_count_settings)
+        else:
+            center_objects = workspace.object_set.get_objects(center_name)
+            find, arguments = (
+                _distances_from_others,
+                (objects, center_objects, choice == builtin.C_EDGES_OF_OTHER, shape, bin_count_settings),
+            )
+        distances = self._once(dd, ("distances", name, shape), find, *arguments)
         bin_count = bin_count_settings.bin_count.value
         if distances is None:
             return None
-        return self._once(dd, ("layout", object_name, shape, bin_count), Layout, *distances, bin_count)
+        return self._once(dd, ("layout", name, shape, bin_count), Layout, *distances, bin_count)
 
     def _measure(self, workspace, image_name, object_name, pixels, layout, bin_count_settings):
         bin_count = bin_count_settings.bin_count.value
@@ -125,8 +135,8 @@ class Layout:
         self.owners = labels.ravel()[positions].astype(numpy.int32) - 1
         rings = (normalized * bin_count).astype(int)
         self.rings = numpy.minimum(rings, bin_count).astype(numpy.int32)
-        di = i - centers[0][self.owners]
-        dj = j - centers[1][self.owners]
+        di = i - centers[0]
+        dj = j - centers[1]
         wedges = (di > 0).astype(int) + (dj > 0) * 2 + (abs(di) > abs(dj)) * 4
         self.wedges = wedges.astype(numpy.int32)
         ones = numpy.ones(len(i))
@@ -151,7 +161,7 @@ class Layout:
 
 
 def _distances(objects, shape, bin_count_settings):
-    """Labels, the pixels that a centre reaches, their normalized distances from it, and the centres."""
+    """Labels, the pixels that a center reaches, their normalized distances from it, and each one's center."""
     labels = plain_labels(objects, shape)
     if labels is None or labels.max() == 0:
         return None
@@ -164,11 +174,56 @@ def _distances(objects, shape, bin_count_settings):
     from_center = radial.distance_from_seeds(labels, bounds, centers).ravel()
     positions = numpy.flatnonzero(from_center >= 0)
     from_center, to_edge = from_center[positions], to_edge.ravel()[positions]
+    of_pixels = centers[:, labels.ravel()[positions] - 1]
+    return labels, positions, _normalized(from_center, to_edge, bin_count_settings), of_pixels
+
+
+def _distances_from_others(objects, center_objects, from_edges, shape, bin_count_settings):
+    """The same, from the centers (or the edges) of other objects, which spread over all objects together."""
+    labels, starts = plain_labels(objects, shape), plain_labels(center_objects, shape)
+    if labels is None or starts is None or labels.max() == 0 or starts.max() == 0:
+        return None
+    to_edge = radial.distance_to_edge(labels, bounding_boxes(labels, int(labels.max())), False)
+    if not numpy.isfinite(to_edge).all():
+        return None
+    present = numpy.bincount(starts.ravel())[1:] > 0
+    centers = (centers_of_labels(starts) + 0.5).astype(int)
+    rows, columns = centers[:, present]
+    names = numpy.flatnonzero(present) + 1
+    if not from_edges:
+        starts = numpy.zeros(starts.shape, numpy.int32)
+        starts[rows, columns] = names
+    inside = labels != 0
+    flat = numpy.broadcast_to(numpy.float64(0), starts.shape)
+    if not propagation.fits(flat, starts, inside):
+        return None
+    nearest, from_center = propagation.propagate(None, starts, inside, 1)
+    nearest[~inside] = 0
+    missed = inside & (nearest == 0)
+    lonely = numpy.unique(labels[missed])
+    if lonely.size:
+        # Objects that no center reaches take the center that is nearest to their own, as the crow flies.
+        own = centers_of_labels(labels)[:, lonely - 1]
+        apart = (own[0][:, None] - rows) ** 2 + (own[1][:, None] - columns) ** 2
+        best = numpy.zeros(labels.max() + 1, int)
+        best[lonely] = names[numpy.argsort(apart)[:, 0]]
+        nearest[missed] = best[labels[missed]]
+        i, j = numpy.nonzero(missed)
+        di, dj = i - centers[0][nearest[missed] - 1], j - centers[1][nearest[missed] - 1]
+        from_center[missed] = numpy.sqrt(di * di + dj * dj)
+    taken = nearest > 0
+    if from_edges:
+        taken &= starts == 0
+    positions = numpy.flatnonzero(taken)
+    normalized = _normalized(from_center.ravel()[positions], to_edge.ravel()[positions], bin_count_settings)
+    return labels, positions, normalized, centers[:, nearest.ravel()[positions] - 1]
+
+
+def _normalized(from_center, to_edge, bin_count_settings):
+    """Distances as a share of the way from the center to the edge, or of the greatest radius."""
     if bin_count_settings.wants_scaled.value:
-        normalized = from_center / (from_center + to_edge + 0.001)
-    else:
-        normalized = from_center / bin_count_settings.maximum_radius.value
-    return labels, positions, normalized, centers
+        return from_center / (from_center + to_edge + 0.001)
+    return from_center / bin_count_settings.maximum_radius.value
 
 
 def zernike_moments(numbers, labels, images):

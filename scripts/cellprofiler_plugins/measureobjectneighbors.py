@@ -11,7 +11,7 @@ import numpy
 import scipy.ndimage
 
 from platewise_kernels import labels, stand_ins
-from platewise_kernels.pixels import bounding_boxes, coordinate_sums
+from platewise_kernels.pixels import bounding_boxes, centers_of_labels
 
 
 class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
@@ -33,16 +33,6 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
             (builtin, "outline", labels.outline),
         ):
             super().run(workspace)
-
-
-def centers_of_labels(labels):
-    """Rows and columns of the objects' centres, as centrosome.cpmorphology.centers_of_labels."""
-    count = int(labels.max())
-    if count == 0:
-        return numpy.zeros((2, 0), int)
-    sums = coordinate_sums(numpy.ascontiguousarray(labels, numpy.int32), count)[1:].astype(float)
-    with numpy.errstate(invalid="ignore"):
-        return numpy.array([sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]])
 
 
 def extrema(values, labels, index):

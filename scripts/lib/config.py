@@ -1,9 +1,8 @@
 """Read and check an experiment's configuration: strictly, all problems at once, before anything runs."""
 
 import difflib
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -130,36 +129,6 @@ def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
     for name, described in config["annotation"].items():
         if "://" in described["table"] and ".." in described["table"].split("/"):
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
-
-
-def refuse_templates(files: Iterable[str | Path]) -> None:
-    """Refuse a config file that Snakemake runs as a template: a config is data.
-
-    Raises:
-        InputError: naming the file.
-    """
-    for file in files:
-        if "__use_yte__" in Path(file).read_text(encoding="utf-8", errors="replace"):
-            raise InputError(
-                f"{file}: it has the key __use_yte__, with which Snakemake runs the file as a program before "
-                "Platewise sees it. Take the key out, and write values only. If the file came from a "
-                "stranger, look at what it has just done on this machine."
-            )
-
-
-def writable(folder: str | Path) -> None:
-    """Make sure that the results folder can be made and written.
-
-    Raises:
-        InputError: naming the folder that cannot be written.
-    """
-    existing = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(
-            f"The results folder {folder} cannot be written: {existing} is "
-            + ("read-only, or not yours to write to" if existing.is_dir() else "no folder")
-            + ". Name another folder as `results` in the config, or make this one writable."
-        )
 
 
 def embeddings_problems(config: Mapping[str, Any]) -> list[str]:

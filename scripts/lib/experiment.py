@@ -1,352 +1,331 @@
-"""The levels of profiles, and which plates of an experiment make which files."""
+"""The experiment: what its config and its sample sheet say, read once.
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from itertools import product
+The rules, the checks, the report and the summary at the end ask this object: which plates and conditions
+there are, which levels of profiles each plate has, and where each result lies. Nothing here knows of
+Snakemake, and no method opens a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lib.assay import compartments
+from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.pipeline_files import read_pipeline
-from lib.plates import SAFE, UNANNOTATED, Plate, is_address, source
-
-# The levels of profiles in the order of the chain, and what each adds to the file name.
-LEVELS = {
-    "aggregated": "",
-    "augmented": "_augmented",
-    "normalized_negcon": "_normalized_negcon",
-    "normalized": "_normalized",
-    "normalized_feature_select_negcon_plate": "_normalized_feature_select_negcon_plate",
-    "normalized_feature_select_plate": "_normalized_feature_select_plate",
-    "normalized_feature_select_negcon_batch": "_normalized_feature_select_negcon_batch",
-    "normalized_feature_select_batch": "_normalized_feature_select_batch",
-    "spherized": "_spherized",
-    "embeddings": "_embeddings",
-    "embeddings_augmented": "_embeddings_augmented",
-    "embeddings_normalized_negcon": "_embeddings_normalized_negcon",
-    "embeddings_normalized": "_embeddings_normalized",
-    "embeddings_spherized": "_embeddings_spherized",
-}
-# The levels that stand on one plate alone; the others take the plates of a batch or of a condition.
-PLATE_LEVELS = [level for level in LEVELS if not level.endswith(("_batch", "spherized"))]
-EMBEDDINGS = "embeddings"
-INFIX = {"negcon": "_negcon", "all": ""}
+from lib.levels import NETWORK, Level, get_exported_levels, get_levels
+from lib.places import place
+from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
+from lib.values import MissingValues
 
 
-def file_of(plate: Mapping[str, str], level: str) -> str:
-    """The profile file of a plate at a level, relative to the results folder."""
-    batch, name = plate["batch"], plate["plate"]
-    return f"workspace/profiles/{batch}/{name}/{name}{LEVELS[level]}.parquet"
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment's complete config, and its plates in the order of the sample sheet."""
 
+    config: Mapping[str, Any]
+    config_file: Path
+    plates: tuple[Plate, ...]
+    chosen: tuple[Plate, ...]
 
-def batch_level(config: Mapping[str, Any]) -> str:
-    """The level of profiles whose features are selected over a whole batch."""
-    return f"normalized_feature_select{INFIX[config['feature_select']['reference']]}_batch"
+    @classmethod
+    def read(cls, config: Mapping[str, Any], config_file: Path) -> Experiment:
+        """Read the sample sheet of a complete config, and check that both fit together.
 
+        Raises:
+            InputError: naming the file and what is wrong in it.
+        """
+        sheet = config_file.parent / config["plates"]
+        plates = read_plates(sheet, get_levels(config), MissingValues.of_config(config))
+        only = None if config["only"] is None else str(config["only"]).split(",")
+        experiment = cls(config, config_file, tuple(plates), tuple(get_chosen_plates(plates, only)))
+        if experiment.plates_with_images and not experiment.assay:
+            raise InputError(f"{config_file} has no `assay`: plates that start with images need one.")
+        # What can be wrong with these is told when the experiment is read.
+        _ = (experiment.exported_levels, experiment.feature_sets, experiment.splits)
+        return experiment
 
-def plate_level(config: Mapping[str, Any]) -> str:
-    """The level of profiles whose features are selected on each plate."""
-    return f"normalized_feature_select{INFIX[config['feature_select']['reference']]}_plate"
+    # --- plates, and what is on them ------------------------------------------------------------------
 
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], Plate]:
+        """Each plate by its batch and its name."""
+        return {(plate["batch"], plate["plate"]): plate for plate in self.plates}
 
-def selected_from(level: str) -> str:
-    """The level that a feature-selected level is selected from."""
-    return "normalized_negcon" if "_negcon_" in level else "normalized"
+    @cached_property
+    def batches(self) -> dict[str, list[Plate]]:
+        """The plates of each batch."""
+        found: dict[str, list[Plate]] = {}
+        for plate in self.plates:
+            found.setdefault(plate["batch"], []).append(plate)
+        return found
 
+    @cached_property
+    def plates_with_images(self) -> list[Plate]:
+        """The plates that start with images."""
+        return [plate for plate in self.plates if source(plate) == "images"]
 
-def spherized_from(config: Mapping[str, Any], spherized: str = "spherized") -> str:
-    """The level of profiles that is sphered to the level `spherized`."""
-    if is_embedding(spherized):
-        return config["spherize"]["embeddings_level"]
-    return config["spherize"]["level"] or f"normalized{INFIX[config['feature_select']['reference']]}"
+    @property
+    def only_some(self) -> bool:
+        """Whether the config chooses some of the plates (`only`)."""
+        return self.config["only"] is not None
 
+    @cached_property
+    def assay(self) -> Mapping[str, Any]:
+        """The assay; empty for an experiment of profiles alone, which describes none."""
+        return self.config.get("assay", {})
 
-def exported_levels(config: Mapping[str, Any]) -> list[str]:
-    """The levels of profiles that are exported: all of them, unless the config names some.
+    @cached_property
+    def channels(self) -> list[str]:
+        """The names of the channels, in their order."""
+        return [channel["name"] for channel in self.assay.get("channels", [])]
 
-    Raises:
-        InputError: when the config names one that does not exist.
-    """
-    asked = config["export_levels"]
-    unknown = [level for level in asked or () if level not in LEVELS]
-    if unknown:
-        raise InputError(f"export_levels: {listed(unknown)} is none of {listed(LEVELS)}.")
-    return list(LEVELS) if asked is None else asked
+    @cached_property
+    def objects(self) -> list[str]:
+        """The objects that CellProfiler measures; one table each."""
+        return compartments(self.assay) if self.assay else []
 
+    @cached_property
+    def embeddings(self) -> Mapping[str, Any] | None:
+        """The config of deep-network features; None where no plate gets any."""
+        return self.config.get("embeddings") if self.plates_with_images else None
 
-def is_embedding(level: str) -> bool:
-    """Whether a level holds a deep network's features instead of CellProfiler's."""
-    return level.startswith(EMBEDDINGS)
+    @cached_property
+    def embedded_channels(self) -> list[str]:
+        """The channels that a deep network sees, in their order."""
+        measured = [channel["name"] for channel in self.assay["channels"] if channel["measure"]]
+        return self.config["embeddings"]["channels"] or measured
 
+    # --- how CellProfiler runs ------------------------------------------------------------------------
 
-def embedded_channels(config: Mapping[str, Any]) -> list[str]:
-    """The channels that are embedded, in their order."""
-    measured = [channel["name"] for channel in config["assay"]["channels"] if channel["measure"]]
-    return config["embeddings"]["channels"] or measured
+    @cached_property
+    def in_container(self) -> bool:
+        """Whether CellProfiler runs in its published container, which has neither numba nor pyarrow."""
+        return self.config["cellprofiler"]["environment"] == "container"
 
+    @cached_property
+    def accelerated(self) -> bool:
+        """Whether CellProfiler's slow modules are replaced by faster ones, which are compiled with numba."""
+        return self.config["cellprofiler"]["accelerate"] and not self.in_container
 
-def judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
-    """Whether a plate belongs to a condition of the benchmark."""
-    return all(plate.get(column) == value for column, value in config["benchmark"]["where"].items())
+    @cached_property
+    def engine(self) -> str:
+        """What runs CellProfiler's pipelines: `platewise` (it writes its tables with pyarrow) or `stock`."""
+        return "stock" if self.in_container else self.config["cellprofiler"]["engine"]
 
+    @cached_property
+    def waiting(self) -> bool:
+        """Whether a person has yet to approve of the segmentation before cells are measured."""
+        segmentation = self.config["segmentation"]
+        waits = segmentation["wait_for_approval"] and not segmentation["approved"]
+        return bool(self.plates_with_images) and waits
 
-def levels_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
-    """The levels of profiles that the workflow has or makes for a plate.
+    # --- levels of profiles ---------------------------------------------------------------------------
 
-    Sphered profiles are made when asked for, of the plates that belong to a condition.
-    """
-    made = chain_of(plate, config)
-    sphered = [
-        level
-        for level in ("spherized", "embeddings_spherized")
-        if (config["spherize"]["enabled"] or level in config["benchmark"]["feature_sets"])
-        and judged(plate, config)
-        and spherized_from(config, level) in made
-    ]
-    return [*made, *sphered]
+    @cached_property
+    def levels(self) -> dict[str, Level]:
+        """Every level of profiles by name, in the order in which they are made."""
+        return get_levels(self.config)
 
+    @cached_property
+    def by_suffix(self) -> dict[str, Level]:
+        """Every level of profiles by what its name adds to a file's name."""
+        return {level.suffix: level for level in self.levels.values()}
 
-def chain_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
-    """The levels of profiles from the one where a plate enters to its selected features.
+    @cached_property
+    def exported_levels(self) -> list[str]:
+        """The levels of profiles that are exported to the formats of `export`."""
+        return get_exported_levels(self.config, self.levels)
 
-    A plate that enters with published profiles has its own level and what follows from it; profiles
-    that enter with features already selected over the batch can be selected further on the plate.
-    """
-    normalized = [f"normalized{INFIX[reference]}" for reference in config["normalize"]["to"]]
-    selected = [plate_level(config), batch_level(config)]
-    embedded = [EMBEDDINGS, *(f"{EMBEDDINGS}_{level}" for level in ("augmented", *normalized))]
-    if source(plate) != "profiles":
-        has_images = source(plate) == "images" and EMBEDDINGS in config
-        return ["aggregated", "augmented", *normalized, *selected, *(embedded if has_images else [])]
-    start = plate["level"]
-    if start == EMBEDDINGS:
-        return embedded
-    if start == f"{EMBEDDINGS}_augmented":
-        return embedded[1:]
-    if start == "aggregated":
-        return [start, "augmented", *normalized, *selected]
-    if start == "augmented":
-        return [start, *normalized, *selected]
-    if start in ("normalized_negcon", "normalized"):
-        made = [level for level in selected if selected_from(level) == start]
-        return [start, *made]
-    if start.endswith("_batch"):
-        return [start, start.removesuffix("_batch") + "_plate"]
-    return [start]
+    @cached_property
+    def _levels_of_plates(self) -> dict[tuple[str, str], dict[str, Level]]:
+        return {name: self._find_levels(plate) for name, plate in self.by_name.items()}
 
+    def get_levels(self, plate: Mapping[str, str]) -> dict[str, Level]:
+        """The levels of profiles that a plate has or gets, by name, in the order in which they are made."""
+        return self._levels_of_plates[plate["batch"], plate["plate"]]
 
-def chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
-    """The plates that `only` names, or all of them.
+    def _find_levels(self, plate: Mapping[str, str]) -> dict[str, Level]:
+        start = plate["level"] if source(plate) == "profiles" else ""
+        found: dict[str, Level] = {}
+        for name, level in self.levels.items():
+            if name == start or (start and level.made_from_published == start):
+                found[name] = level
+            elif not level.made_from:
+                # Made from cells: those that CellProfiler measured, and those whose images a network sees.
+                if not start and (level.features != NETWORK or self.get_cells(plate, NETWORK)):
+                    found[name] = level
+            elif level.asked and level.made_from in found and self._has_scope(plate, level):
+                found[name] = level
+        return {start: found[start], **found} if start else found
 
-    Snakemake reads `--config only=0012` as the number 12: a number that is no plate's name is the plate
-    whose barcode is that number, where there is one such plate.
+    def _has_scope(self, plate: Mapping[str, str], level: Level) -> bool:
+        return level.scope != "condition" or is_judged(plate, self.config)
 
-    Raises:
-        InputError: when `only` names a plate that the sample sheet does not list.
-    """
-    if only is None:
-        return plates
-    names = {plate["plate"] for plate in plates}
-    chosen, unknown = set(), []
-    for name in only:
-        meant = [name] if name in names else same_number(name, names)
-        chosen.update(meant[:1] if len(meant) == 1 else [])
-        if not meant:
-            unknown.append(f"only={name}: the sample sheet lists no such plate.")
-        elif len(meant) > 1:
-            unknown.append(
-                f"only={name} may be {listed(meant)}: quote the barcode twice, as in "
-                f"--config only='\"{meant[0]}\"'."
-            )
-    if unknown:
-        raise InputError("\n".join(unknown))
-    return [plate for plate in plates if plate["plate"] in chosen]
+    def get_source_level(self, plate: Mapping[str, str], level: Level) -> Level:
+        """The level of a plate's profiles that another one is made from."""
+        published = level.made_from_published
+        return self.levels[published if published and plate.get("level") == published else level.made_from]
 
+    def get_annotated_level(self, plate: Mapping[str, str]) -> Level:
+        """The first level of a plate's profiles that says what is in its wells."""
+        return next(level for level in self.get_levels(plate).values() if level.annotated)
 
-def same_number(name: str, names: Iterable[str]) -> list[str]:
-    """The names that, read as a number, are the number `name`."""
+    # --- where results lie ----------------------------------------------------------------------------
 
-    def number(text: str) -> float | None:
-        try:
-            return float(text)
-        except ValueError:
-            return None
+    def get_profiles(self, plate: Mapping[str, str], level: Level | str) -> str:
+        """The file of a plate's profiles at a level."""
+        row = self.levels[level] if isinstance(level, str) else level
+        return place("profiles", batch=plate["batch"], plate=plate["plate"], suffix=row.suffix)
 
-    return sorted(other for other in names if number(name) is not None and number(other) == number(name))
+    def get_place(self, plate: Mapping[str, str], result: str, **known: Any) -> str:
+        """Where a result of a plate lies; see `lib.places`."""
+        return place(result, batch=plate["batch"], plate=plate["plate"], **known)
 
+    def get_cells(self, plate: Mapping[str, str], features: str) -> str:
+        """The table of a plate's cells with features of one kind; empty where there is none."""
+        if source(plate) == "profiles" or (features == NETWORK and source(plate) != "images"):
+            return ""
+        if features == NETWORK:
+            return self.get_place(plate, "embedded_cells") if self.embeddings else ""
+        return self.get_place(plate, "single_cells")
 
-def refuse_missing(
-    plates: Iterable[Plate], config: Mapping[str, Any], config_file: Path, results: str | Path
-) -> None:
-    """Make sure that the files which the plates start from are there, before anything runs.
+    def get_stages(self, plate: Mapping[str, str]) -> dict[str, str]:
+        """The stages that a plate goes through on its own, each with the file or folder that it leaves."""
+        stages = {}
+        if source(plate) == "images":
+            stages["load_data"] = self.get_place(plate, "load_data")
+            stages["illumination"] = self.get_place(plate, "illumination_folder")
+        if source(plate) != "profiles":
+            stages["single_cells"] = self.get_place(plate, "single_cells")
+        for name, level in self.get_levels(plate).items():
+            if level.scope == "plate":
+                stages[name] = self.get_profiles(plate, level)
+        return stages
 
-    An input may be gone once what is made of it exists (images that were archived), and one inside the
-    results folder may be the workflow's own work.
+    def get_starting_points(self, plate: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """The local files that a plate starts from.
 
-    Raises:
-        InputError: naming each missing file, its plate and its column.
-    """
-    exists = cache(os.path.exists)
-    results = Path(results).resolve()
-    missing = []
-    for plate in plates:
-        for column, location, made in starting_points(plate, config):
-            path = Path(os.path.normpath(config_file.parent / location))
-            if not exists(path) and not path.is_relative_to(results) and not exists(results / made):
-                missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {column}: {path}")
-    if missing:
-        more = f"\n  and {len(missing) - 20} more" if len(missing) > 20 else ""
-        raise InputError(
-            "These files and folders do not exist:\n  " + "\n  ".join(missing[:20]) + more + "\nCorrect them "
-            f"in {config_file.parent / config['plates']} or {config_file}; paths are relative to the "
-            "config's folder."
-        )
+        Each is a tuple: the column or key that names it, its path, and a result that is made of it.
+        """
+        start, config = source(plate), self.config
+        results = {
+            "images": self.get_place(plate, "load_data"),
+            "cellprofiler": self.get_place(plate, "single_cells"),
+            "profiles": self.get_profiles(plate, plate["level"]) if start == "profiles" else "",
+        }
+        points = [(start, plate[start], results[start])]
+        annotated = self.get_profiles(plate, self.get_annotated_level(plate))
+        if start != "profiles" or not self.levels[plate["level"]].annotated:
+            points.append(("plate_map", plate["plate_map"], annotated))
+        if annotation := config["annotation"].get(plate["perturbation"]):
+            points.append((f"annotation.{plate['perturbation']}.table", annotation["table"], annotated))
+        if start == "images":
+            for key in ("illumination_pipeline", "analysis_pipeline"):
+                if own := config["cellprofiler"][key]:
+                    points.append((f"cellprofiler.{key}", own, results["cellprofiler"]))
+        return [point for point in points if not is_address(point[1])]
 
+    # --- the benchmark --------------------------------------------------------------------------------
 
-def refuse_own_pipelines(config: Mapping[str, Any], config_file: Path) -> None:
-    """Make sure that a pipeline of the user's own can be read and runs nothing as it is read.
+    @cached_property
+    def conditions(self) -> dict[str, list[Plate]]:
+        """The conditions of the benchmark by name, each with its plates."""
+        return get_conditions(self.plates, self.config)
 
-    Raises:
-        InputError: naming the pipeline, the line and what is wrong there.
-    """
-    for key in ("illumination_pipeline", "analysis_pipeline"):
-        path = config_file.parent / (config["cellprofiler"][key] or "")
-        if path.is_file():
-            try:
-                read_pipeline(path)
-            except InputError as error:
-                raise InputError(f"cellprofiler.{key}: {error}") from None
+    @cached_property
+    def condition_of(self) -> dict[tuple[str, str], str]:
+        """The condition of each plate that belongs to one, by batch and plate."""
+        return {
+            (plate["batch"], plate["plate"]): name
+            for name, plates in self.conditions.items()
+            for plate in plates
+        }
 
+    @cached_property
+    def comparisons(self) -> dict[str, tuple[str, str]]:
+        """The pairs of conditions that Percent Matching compares, by the comparison's name."""
+        return get_comparisons(self.conditions, self.config)
 
-def starting_points(plate: Plate, config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The local files that a plate starts from: (where they are named, path, what is made of them)."""
-    batch, name = plate["batch"], plate["plate"]
-    start = source(plate)
-    made = {
-        "images": f"workspace/load_data_csv/{batch}/{name}/load_data.csv",
-        "cellprofiler": f"workspace/backend/{batch}/{name}/{name}.parquet",
-        "profiles": file_of(plate, plate.get("level") or "aggregated") if start == "profiles" else "",
-    }
-    points = [(start, plate[start], made[start])]
-    annotated = file_of(plate, annotated_level(plate, config))
-    if start != "profiles" or plate["level"] in UNANNOTATED:
-        points.append(("plate_map", plate["plate_map"], annotated))
-    described = config["annotation"].get(plate["perturbation"])
-    if described:
-        points.append((f"annotation.{plate['perturbation']}.table", described["table"], annotated))
-    if start == "images":
-        for key in ("illumination_pipeline", "analysis_pipeline"):
-            if config["cellprofiler"][key]:
-                points.append((f"cellprofiler.{key}", config["cellprofiler"][key], made["cellprofiler"]))
-    yield from (point for point in points if not is_address(point[1]))
+    @cached_property
+    def scores(self) -> list[str]:
+        """Percent Replicating, and Percent Matching where there are comparisons."""
+        return ["percent_replicating"] + (["percent_matching"] if self.comparisons else [])
 
+    @cached_property
+    def metrics(self) -> list[str]:
+        """All metrics of the benchmark: the scores, and mean average precision where it is asked for."""
+        precision = ["mean_average_precision"]
+        precision += ["mean_average_precision_matching"] if self.comparisons else []
+        return self.scores + (precision if self.config["benchmark"]["mean_average_precision"] else [])
 
-def conditions(plates: list[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
-    """The conditions of the benchmark by name, each with its plates.
+    @cached_property
+    def splits(self) -> dict[str, list[Plate]]:
+        """The recommended splits by name, each with the plates that it divides."""
+        return {name: get_plates_of_split(name, self.plates, self.config) for name in self.config["splits"]}
 
-    Raises:
-        InputError: when the config names a column that the sample sheet does not have, or whose values
-            cannot be part of a file's name.
-    """
-    benchmark = config["benchmark"]
-    columns = benchmark["condition"]
-    asked = {*columns, *benchmark["where"], *benchmark["matching_same"]}
-    unknown = sorted(asked - set(plates[0]))
-    if unknown:
-        raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
-    unsafe = [
-        f"{column} `{plate[column]}` of plate {plate['plate']}"
-        for column in columns
-        for plate in plates
-        if judged(plate, config) and plate[column] and not SAFE.fullmatch(plate[column])
-    ]
-    if unsafe:
-        raise InputError(
-            "benchmark.condition: what names a condition is part of file names, so it may hold only letters, "
-            f"digits, dot, dash and underscore; correct {listed(unsafe, 5)} in the sample sheet."
-        )
-    grouped: dict[tuple[str, ...], list[Plate]] = {}
-    for plate in plates:
-        if judged(plate, config):
-            grouped.setdefault(tuple(plate[column] for column in columns), []).append(plate)
-    named = {"_".join(filter(None, values)) or "all": found for values, found in grouped.items()}
-    if len(named) < len(grouped):
-        raise InputError(
-            f"benchmark.condition: the values of {listed(columns)} give two conditions the same name "
-            f"({listed(' '.join(value or '(empty)' for value in values) for values in grouped)}): write "
-            "something where one of them is empty."
-        )
-    return dict(sorted(named.items()))
+    def get_plates_with(self, feature_set: str, plates: Iterable[Plate]) -> list[Plate]:
+        """The plates that a feature set is judged on.
 
+        Published embeddings and published CellProfiler profiles of one plate are two rows of the sample
+        sheet (in two batches); each is judged on the feature sets of its own kind only.
+        """
+        features = self.levels[feature_set].features
+        return [
+            plate
+            for plate in plates
+            if source(plate) != "profiles" or self.levels[plate["level"]].features == features
+        ]
 
-def comparisons(grouped: Mapping[str, list[Plate]], config: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The pairs of conditions that Percent Matching compares, by the comparison's name."""
-    benchmark = config["benchmark"]
-    found: dict[str, tuple[str, str]] = {}
-    for (a, plates_a), (b, plates_b) in product(grouped.items(), repeat=2):
-        first, second = plates_a[0], plates_b[0]
-        types = [first["perturbation"], second["perturbation"]]
-        shared = all(first[column] == second[column] for column in benchmark["matching_same"])
-        within_one = types[0] == types[1]
-        if types in benchmark["matching"] and shared and (a == b or not within_one):
-            found[f"{a}__{b}"] = (a, b)
-    return found
+    @cached_property
+    def feature_sets(self) -> list[str]:
+        """The benchmark's feature sets, each checked to exist for every plate that is judged on it.
 
-
-def plates_of_split(name: str, plates: list[Plate], config: Mapping[str, Any]) -> list[Plate]:
-    """The plates that a recommended split divides.
-
-    Raises:
-        InputError: when its `where` names a column that the sample sheet does not have, or no plate.
-    """
-    where = config["splits"][name]["where"]
-    unknown = sorted(set(where) - set(plates[0]))
-    if unknown:
-        raise InputError(f"splits.{name}.where: the sample sheet has no column {listed(unknown)}.")
-    found = [plate for plate in plates if all(plate[column] == value for column, value in where.items())]
-    if not found:
-        raise InputError(f"splits.{name}.where: no plate of the sample sheet has {where}.")
-    return found
-
-
-def annotated_level(plate: Mapping[str, str], config: Mapping[str, Any]) -> str:
-    """The first level of a plate's profiles that says what is in its wells."""
-    return next(level for level in levels_of(plate, config) if level not in UNANNOTATED)
-
-
-def plates_with(feature_set: str, plates: Iterable[Plate]) -> list[Plate]:
-    """The plates that a feature set is judged on.
-
-    Published embeddings and published CellProfiler profiles of one plate are two rows of the sample sheet
-    (in two batches); each is judged on the feature sets of its own kind only.
-    """
-    return [
-        plate
-        for plate in plates
-        if source(plate) != "profiles" or is_embedding(plate["level"]) == is_embedding(feature_set)
-    ]
-
-
-def feature_set_levels(plates: Iterable[Plate], config: Mapping[str, Any]) -> list[str]:
-    """The benchmark's feature sets, each checked to exist for every plate that is judged on it.
-
-    Raises:
-        InputError: naming the feature set and the plates that do not have it.
-    """
-    plates = list(plates)
-    for level in config["benchmark"]["feature_sets"]:
-        having = plates_with(level, plates)
-        lacking = [plate["plate"] for plate in having or plates if level not in levels_of(plate, config)]
-        if lacking:
-            raise InputError(
-                f"benchmark.feature_sets: {level} is not made for plate {listed(lacking)}; "
-                f"made are {listed(levels_of((having or plates)[0], config))}."
-                + (
-                    " Embeddings are made of plates that start with images, when the config has a block "
-                    "`embeddings`."
-                    if is_embedding(level)
-                    else ""
+        Raises:
+            InputError: naming the feature set and the plates that do not have it.
+        """
+        judged = [plate for plates in self.conditions.values() for plate in plates]
+        for name in self.config["benchmark"]["feature_sets"]:
+            if name not in self.levels:
+                raise InputError(
+                    f"benchmark.feature_sets: there is no level {name}; the levels are "
+                    f"{listed(self.levels, 40)}."
                 )
-            )
-    return config["benchmark"]["feature_sets"]
+            having = self.get_plates_with(name, judged) or judged
+            lacking = [plate["plate"] for plate in having if name not in self.get_levels(plate)]
+            if lacking:
+                raise InputError(
+                    f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
+                    f"made are {listed(self.get_levels(having[0]), 40)}."
+                    + (
+                        " Embeddings are made of plates that start with images, when the config has a block "
+                        "`embeddings`."
+                        if self.levels[name].features == NETWORK
+                        else ""
+                    )
+                )
+        return self.config["benchmark"]["feature_sets"]
+
+    def get_condition_profiles(self, condition: str, feature_set: str) -> list[str]:
+        """The profiles of a condition's plates in a feature set."""
+        plates = self.get_plates_with(feature_set, self.conditions[condition])
+        return [self.get_profiles(plate, feature_set) for plate in plates]
+
+    def get_condition_columns(self, condition: str, ending: str = "") -> dict[str, str]:
+        """A condition's values in the columns of the sample sheet that define it."""
+        first = self.conditions[condition][0]
+        return {f"{column}{ending}": first[column] for column in self.config["benchmark"]["condition"]}
+
+    def get_condition_label(self, condition: str) -> str:
+        """A condition in words: compound U2OS 48 h."""
+        columns = {name: value for name, value in self.get_condition_columns(condition).items() if value}
+        return " ".join(f"{value} h" if name == "timepoint" else value for name, value in columns.items())
+
+    def get_gene_columns(self, comparison: str) -> list[str]:
+        """The columns that hold the genes of both sides of a comparison."""
+        gene = self.config["benchmark"]["gene"]
+        types = [self.conditions[side][0]["perturbation"] for side in self.comparisons[comparison]]
+        return [gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene") for kind in types]

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
-from lib.plates import read_table
+from lib.plates import read_table, same_number
 from lib.values import MissingValues
 from lib.wells import well_name
 

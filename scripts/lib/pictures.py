@@ -1,7 +1,7 @@
-"""Pictures of cells: read images, correct them, set one contrast for all, put them side by side.
+"""Draw pictures of cells: read images, correct them, set a common contrast, arrange them side by side.
 
-A montage is drawn pixel by pixel (no plotting library scales it), with a label above each tile, and a scale
-bar in each.
+A montage is drawn pixel by pixel (no plotting library rescales it), with a label above and a scale bar in
+each tile.
 """
 
 import re
@@ -20,8 +20,8 @@ from lib.errors import InputError
 from lib.image_files import as_parts, read_pixels
 from lib.tables import whole
 
-# Stains of Cell Painting in colours as far apart as five can be, for colour-blind eyes too; others take
-# what is left. Brightness tells AGP, RNA and ER apart where hues do not.
+# Colors of the Cell Painting stains, as different as five can be, also for color-blind people: AGP, RNA and
+# ER differ in brightness where hues do not. Other stains get the remaining colors.
 STAINS = {
     "DNA": "#3366FF",
     "ER": "#00B07A",
@@ -41,63 +41,65 @@ RED = (190, 60, 0)
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """(rows, columns) of float32; integers from 0 to 1 as CellProfiler reads them, colours averaged.
+    """Read one plane as float32 (rows, columns), scaled from 0 to 1 as in CellProfiler, with colors averaged.
 
-    Raises:
-        InputError: when the file cannot be read as one plane.
+    Raises
+    ------
+    InputError
+        If the file cannot be read as one plane.
     """
     image = read_pixels(path)
     if image.ndim == 3 and image.shape[-1] in (3, 4):
         image = image[..., :3].mean(axis=-1).astype(image.dtype)
     if image.ndim != 2:
-        raise InputError(f"{path} is no single plane: its shape is {image.shape}.")
+        raise InputError(f"{path} is not a single plane: its shape is {image.shape}.")
     return as_parts(image)
 
 
 def read_function(path: str | Path) -> np.ndarray:
-    """An illumination function, (rows, columns)."""
+    """Read an illumination function (rows, columns)."""
     return np.load(path, allow_pickle=False)
 
 
-def corrected(image: np.ndarray, function: np.ndarray | None, apply: str) -> np.ndarray:
-    """An image corrected with its illumination function: `Divide`, `Subtract` or `None`."""
+def correct(image: np.ndarray, function: np.ndarray | None, apply: str) -> np.ndarray:
+    """Correct an image with its illumination function by `Divide`, `Subtract` or `None`."""
     if function is None or apply == "None":
         return image
-    changed = image / function if apply == "Divide" else image - function
-    return np.clip(changed, 0, 1).astype(np.float32)
+    corrected = image / function if apply == "Divide" else image - function
+    return np.clip(corrected, 0, 1).astype(np.float32)
 
 
-def image_path(row: Mapping[str, str], channel: str) -> Path:
-    """Where a row of load_data.csv has the image of a channel."""
+def get_image_path(row: Mapping[str, str], channel: str) -> Path:
+    """Return the path of a channel's image from a row of the image table."""
     return Path(row[f"PathName_Orig{channel}"]) / row[f"FileName_Orig{channel}"]
 
 
-def limits(images: Sequence[np.ndarray], low: float = 5, high: float = 99.6) -> tuple[float, float]:
-    """The contrast that suits several images together.
+def find_contrast(images: Sequence[np.ndarray], low: float = 5, high: float = 99.6) -> tuple[float, float]:
+    """Find a common contrast for several images: the intensities of black and white.
 
-    Black is what the darkest pixels (percentile `low`) are in most images, so that one dark image does
-    not leave the others in a haze; white a percentile of all their pixels.
+    Black is the median over images of the percentile `low`, so that a single dark image does not make the
+    others hazy; white is the percentile `high` of all pixels together.
     """
-    seen = [image[::2, ::2].ravel() for image in images]
-    black = float(np.median([np.percentile(pixels, low) for pixels in seen]))
-    white = float(np.percentile(np.concatenate(seen), high))
+    samples = [image[::2, ::2].ravel() for image in images]
+    black = float(np.median([np.percentile(pixels, low) for pixels in samples]))
+    white = float(np.percentile(np.concatenate(samples), high))
     return black, white if white > black else black + 1e-6
 
 
-def stretched(image: np.ndarray, contrast: tuple[float, float]) -> np.ndarray:
-    """An image from 0 (black) to 1 (white) under a contrast."""
+def stretch(image: np.ndarray, contrast: tuple[float, float]) -> np.ndarray:
+    """Scale an image to a contrast, from 0 (black) to 1 (white)."""
     black, white = contrast
     return np.clip((image - black) / (white - black), 0, 1)
 
 
-def middle(image: np.ndarray, side: int) -> np.ndarray:
-    """The square of `side` pixels in the middle of an image, or what there is of it."""
+def crop_center(image: np.ndarray, side: int) -> np.ndarray:
+    """Return the central square of `side` pixels of an image, or the whole image if it is smaller."""
     rows, columns = (max(0, (length - side) // 2) for length in image.shape[:2])
     return image[rows : rows + side, columns : columns + side]
 
 
-def sized(image: np.ndarray, side: int) -> np.ndarray:
-    """An image for a tile of `side` pixels: averaged down, or its pixels repeated where it is small."""
+def resize_to_tile(image: np.ndarray, side: int) -> np.ndarray:
+    """Resize an image to a tile of `side` pixels: averaged, or with repeated pixels if it is small."""
     factor = side / max(image.shape[:2])
     if factor >= 1:
         return image.repeat(int(factor), axis=0).repeat(int(factor), axis=1)
@@ -105,21 +107,21 @@ def sized(image: np.ndarray, side: int) -> np.ndarray:
     return resize(image, (*shape, *image.shape[2:]), anti_aliasing=True).astype(np.float32)
 
 
-def sized_lines(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Lines in a picture of another size: in a smaller one, a pixel is on where any of its own is."""
+def resize_lines(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize lines to another shape; in a smaller picture, a pixel is set if any of its pixels was."""
     if shape[0] >= mask.shape[0]:
         factor = shape[0] // mask.shape[0]
         return mask.repeat(factor, axis=0).repeat(factor, axis=1)
-    found = np.zeros(shape, dtype=bool)
+    lines = np.zeros(shape, dtype=bool)
     rows, columns = np.nonzero(mask)
-    found[rows * shape[0] // mask.shape[0], columns * shape[1] // mask.shape[1]] = True
-    return found
+    lines[rows * shape[0] // mask.shape[0], columns * shape[1] // mask.shape[1]] = True
+    return lines
 
 
-def colours(channels: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The colour of each channel in a composite, as #RRGGBB; channels without a stain have none.
+def choose_colors(channels: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Choose the color of each channel in a composite, as #RRGGBB; channels without a stain have none.
 
-    A channel's own `color` counts first (`none` leaves it out), then Cell Painting's stains by name.
+    A channel's own `color` has priority (`none` leaves it out), then the names of the Cell Painting stains.
     """
     chosen = {
         c["name"]: c.get("color") or STAINS.get(c["name"])
@@ -128,66 +130,81 @@ def colours(channels: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
     if not chosen:
         chosen = {c["name"]: None for c in channels}
-    free = [colour for colour in STAINS.values() if colour not in chosen.values()] or ["#FFFFFF"]
-    found = {}
-    for at, (name, colour) in enumerate(chosen.items()):
-        if colour != "none":
-            found[name] = colour or free[at % len(free)]
-    return found
+    free = [color for color in STAINS.values() if color not in chosen.values()] or ["#FFFFFF"]
+    colors = {}
+    for at, (name, color) in enumerate(chosen.items()):
+        if color != "none":
+            colors[name] = color or free[at % len(free)]
+    return colors
 
 
-def composite(images: Mapping[str, np.ndarray], colour_of: Mapping[str, str]) -> np.ndarray:
-    """Stretched images added in their channels' colours: (rows, columns, 3) from 0 to 1.
+def compose(images: Mapping[str, np.ndarray], colors: Mapping[str, str]) -> np.ndarray:
+    """Add stretched images in the colors of their channels: (rows, columns, 3) from 0 to 1.
 
-    Where several bright stains meet, the sum is dimmed to 1, so that it keeps its hue.
+    Where several bright stains overlap, the sum is scaled down to 1, which preserves its hue.
     """
     total = np.zeros((*next(iter(images.values())).shape, 3), dtype=np.float32)
-    for name, colour in colour_of.items():
-        total += images[name][..., None] * (np.array(ImageColor.getrgb(colour), dtype=np.float32) / 255)
+    for name, color in colors.items():
+        total += images[name][..., None] * (np.array(ImageColor.getrgb(color), dtype=np.float32) / 255)
     return total / np.maximum(1, total.max(axis=-1, keepdims=True))
 
 
 # --- wells --------------------------------------------------------------------------------------
 
 
-def name_of(well: Mapping[str, Any]) -> str:
-    """What is in a well: its perturbation's name, or else its identifier and its gene, if there is one."""
-    found = {}
+def name_content(well: Mapping[str, Any]) -> str:
+    """Name the content of a well: its perturbation's name, or its identifier and gene (if it has one)."""
+    names = {}
     for column in ("pert_iname", "broad_sample", "gene"):
         values = [well.get(column), well.get(f"Metadata_{column}")]
-        found[column] = next((v for v in values if isinstance(v, str) and v not in ("", "nan")), "")
-    named = [found["broad_sample"], found["gene"]]
-    return found["pert_iname"] or ", ".join(dict.fromkeys(filter(None, named)))
+        names[column] = next((v for v in values if isinstance(v, str) and v not in ("", "nan")), "")
+    identifiers = [names["broad_sample"], names["gene"]]
+    return names["pert_iname"] or ", ".join(dict.fromkeys(filter(None, identifiers)))
 
 
-def chosen_wells(
+def choose_wells(
     wells: pd.DataFrame, named: Sequence[str], controls: int, treated: int, negcon: str, rng: Any
 ) -> list[str]:
-    """Wells to look at: those that are named, or some of each control type and of the treated ones.
+    """Choose wells to draw: those that the user names, or some of each control type and some treated wells.
 
-    Args:
-        wells: rows with `well`, `kind` (its control type, "" for treated wells), `sample` and `rank`
-            (treated wells with a low one come first; of equal ones, by lot).
-        named: wells that the user names; if there are any, they alone are taken.
-        controls: wells of each control type.
-        treated: treated wells, one a perturbation as long as there are enough.
-        negcon: the control type that comes first.
-        rng: numpy's generator.
+    Parameters
+    ----------
+    wells
+        Rows with `well`, `kind` (the control type, or "" for treated wells), `sample` and `rank` (treated
+        wells with a low rank come first; ties are broken at random).
+    named
+        Wells that the user names; if there are any, only these are chosen.
+    controls
+        Number of wells per control type.
+    treated
+        Number of treated wells, one per perturbation as long as there are enough.
+    negcon
+        The control type that comes first.
+    rng
+        A random generator of numpy.
 
-    Raises:
-        InputError: for a named well that is not there.
+    Returns
+    -------
+    The names of the wells.
+
+    Raises
+    ------
+    InputError
+        If a named well has no image.
     """
     if named:
         missing = [well for well in named if well not in set(wells["well"])]
         if missing:
-            raise InputError(f"No image of the wells {', '.join(missing)}, which the config names.")
+            raise InputError(f"The wells {', '.join(missing)}, which the config names, have no image.")
         return list(named)
-    mixed = wells.iloc[rng.permutation(len(wells))]
-    kinds = sorted(set(mixed["kind"]) - {"", negcon})
-    found = [well for kind in (negcon, *kinds) for well in mixed["well"][mixed["kind"] == kind][:controls]]
-    rest = mixed[mixed["kind"] == ""].sort_values("rank", kind="stable")
-    again = rest.duplicated("sample")
-    return found + [*rest.loc[~again, "well"], *rest.loc[again, "well"]][:treated]
+    shuffled = wells.iloc[rng.permutation(len(wells))]
+    kinds = sorted(set(shuffled["kind"]) - {"", negcon})
+    chosen = [
+        well for kind in (negcon, *kinds) for well in shuffled["well"][shuffled["kind"] == kind][:controls]
+    ]
+    rest = shuffled[shuffled["kind"] == ""].sort_values("rank", kind="stable")
+    repeated = rest.duplicated("sample")
+    return chosen + [*rest.loc[~repeated, "well"], *rest.loc[repeated, "well"]][:treated]
 
 
 # --- montages -----------------------------------------------------------------------------------
@@ -195,18 +212,33 @@ def chosen_wells(
 
 @dataclass
 class Tile:
-    """One picture of a montage: RGB or grey from 0 to 1, its label, and pixels of the camera a pixel."""
+    """One picture of a montage.
+
+    Attributes
+    ----------
+    picture
+        Gray (rows, columns) or RGB (rows, columns, 3), from 0 to 1.
+    label
+        The lines above it.
+    zoom
+        Pixels of the camera per pixel of the picture.
+    color
+        Color of the label.
+    """
 
     picture: np.ndarray
     label: Sequence[str]
     zoom: float = 1.0
-    colour: tuple[int, int, int] = INK
+    color: tuple[int, int, int] = INK
 
 
 @dataclass
 class Montage:
-    """Tiles side by side under a heading; `key`: words in their colours, below the heading; then the lines of
-    `note`, and of `warning` in red."""
+    """Tiles side by side under a heading.
+
+    Below the heading are the `key` (words and their colors), the `note`, and the `warning` in red.
+    `pixel_size` is in micrometers, or None.
+    """
 
     heading: str
     tiles: Sequence[Tile]
@@ -217,16 +249,18 @@ class Montage:
     warning: str = ""
 
 
-def nice_length(about: float) -> float:
-    """The largest of 1, 2, 5, 10, 20, ... that is no longer than `about`."""
-    power = 10 ** np.floor(np.log10(about))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= about))
+def round_length(longest: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, ... that is not longer than `longest`."""
+    power = 10 ** np.floor(np.log10(longest))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= longest))
 
 
-def scale_bar(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], per_pixel: float, unit: str) -> None:
-    """A scale bar in the lower right corner of a tile; `per_pixel`: lengths in `unit` a pixel."""
+def draw_scale_bar(
+    draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], per_pixel: float, unit: str
+) -> None:
+    """Draw a scale bar in the lower right corner of a tile; `per_pixel` is the width of a pixel in `unit`."""
     left, _, right, bottom = box
-    length = nice_length((right - left) * per_pixel / 4)
+    length = round_length((right - left) * per_pixel / 4)
     pixels = round(length / per_pixel)
     x, y = right - 10 - pixels, bottom - 12
     text, font = f"{length:g} {unit}", ImageFont.truetype(FONT, 13)
@@ -237,8 +271,8 @@ def scale_bar(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], per_pix
     draw.rectangle((x, y, x + pixels - 1, y + 3), fill="white")
 
 
-def fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: float) -> str:
-    """Text that is no wider than `width`; the end of a long one is left out."""
+def fit_text(draw: ImageDraw.ImageDraw, text: str, font: Any, width: float) -> str:
+    """Shorten a text at its end so that it is not wider than `width`."""
     if draw.textlength(text, font=font) <= width:
         return text
     while text and draw.textlength(text + "…", font=font) > width:
@@ -246,8 +280,8 @@ def fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: float) -> str
     return text + "…"
 
 
-def wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """The lines of a text, none wider than `width` unless a word is."""
+def wrap(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """Break a text into lines that are not wider than `width`, unless a single word is."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
@@ -259,7 +293,7 @@ def wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
 
 
 def draw_montage(montage: Montage) -> Image.Image:
-    """A montage as a picture."""
+    """Draw a montage."""
     words, bold, large = (ImageFont.truetype(f, s) for f, s in ((FONT, 14), (BOLD, 14), (BOLD, 18)))
     tiles = montage.tiles
     columns = min(montage.columns, len(tiles))
@@ -268,37 +302,42 @@ def draw_montage(montage: Montage) -> Image.Image:
     label = 19 * max(len(tile.label) for tile in tiles) + 4
     width = max(columns * (side[1] + GAP) + GAP, 700)
     lines = [(montage.note, INK)] if montage.note else []
-    lines += [(line, RED) for line in wrapped(montage.warning, words, width - 2 * GAP)]
+    lines += [(line, RED) for line in wrap(montage.warning, words, width - 2 * GAP)]
     top = 38 + (26 if montage.key else 0) + 24 * len(lines)
     canvas = Image.new("RGB", (width, top + rows * (side[0] + label + GAP) + GAP), "white")
     draw = ImageDraw.Draw(canvas)
-    draw.text((GAP, 10), fitted(draw, montage.heading, large, canvas.width - 2 * GAP), fill=INK, font=large)
+    draw.text(
+        (GAP, 10),
+        fit_text(draw, montage.heading, large, canvas.width - 2 * GAP),
+        fill=INK,
+        font=large,
+    )
     x, y = GAP, 38
-    for word, colour in montage.key:
-        draw.rectangle((x, y + 1, x + 14, y + 15), fill=colour, outline=INK)
+    for word, color in montage.key:
+        draw.rectangle((x, y + 1, x + 14, y + 15), fill=color, outline=INK)
         draw.text((x + 20, y), word, fill=INK, font=words)
         x += 20 + int(draw.textlength(word, font=words)) + 18
     y += 26 if montage.key else 0
-    for at, (line, colour) in enumerate(lines):
-        draw.text((GAP, y + 24 * at), fitted(draw, line, words, width - 2 * GAP), fill=colour, font=words)
+    for at, (line, color) in enumerate(lines):
+        draw.text((GAP, y + 24 * at), fit_text(draw, line, words, width - 2 * GAP), fill=color, font=words)
     for number, tile in enumerate(tiles):
         x = GAP + (number % columns) * (side[1] + GAP)
         y = top + (number // columns) * (side[0] + label + GAP)
         for line, text in enumerate(tile.label):
             font = words if line else bold
-            draw.text((x, y + 19 * line), fitted(draw, text, font, side[1]), fill=tile.colour, font=font)
+            draw.text((x, y + 19 * line), fit_text(draw, text, font, side[1]), fill=tile.color, font=font)
         picture = np.round(np.clip(tile.picture, 0, 1) * 255).astype(np.uint8)
         picture = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
         canvas.paste(Image.fromarray(picture), (x, y + label))
         box = (x, y + label, x + picture.shape[1], y + label + picture.shape[0])
         if montage.pixel_size:
-            scale_bar(draw, box, montage.pixel_size * tile.zoom, "µm")
+            draw_scale_bar(draw, box, montage.pixel_size * tile.zoom, "µm")
         else:
-            scale_bar(draw, box, tile.zoom, "pixels")
+            draw_scale_bar(draw, box, tile.zoom, "pixels")
     return canvas
 
 
 def save_picture(picture: Image.Image, path: str | Path) -> None:
-    """Write a picture as PNG, whole or not at all."""
+    """Write a picture as PNG, complete or not at all."""
     with whole(path) as part:
         picture.save(part, format="png", optimize=False, compress_level=6)

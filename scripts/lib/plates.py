@@ -7,19 +7,18 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
+from lib.values import MissingValues
 
 REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 # What an assay may not have: cells that are no line, an end point without a time.
 MAY_BE_EMPTY = ("cell_line", "timepoint")
 SOURCES = ("images", "cellprofiler", "profiles")
 KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
-# The levels of profiles that do not yet say what is in their wells.
-UNANNOTATED = ("aggregated", "embeddings")
 # What stands in file names and shell lines may hold nothing that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 IN_FILE_NAMES = ("batch", "plate", "perturbation", *MAY_BE_EMPTY)
@@ -104,12 +103,15 @@ def source(plate: Mapping[str, str]) -> str:
     return next(name for name in SOURCES if plate.get(name))
 
 
-def read_plates(path: str | Path, levels: Mapping[str, Any] | list[str]) -> list[Plate]:
+def read_plates(
+    path: str | Path, levels: Mapping[str, Any], missing: MissingValues | None = None
+) -> list[Plate]:
     """Read and check the sample sheet.
 
     Args:
         path: `plates.tsv`.
-        levels: the names of the levels of profiles at which a `profiles` row may enter.
+        levels: the levels of profiles (`lib.levels.Level`) by name, at which a `profiles` row may enter.
+        missing: what counts as nothing in columns that describe a plate (cell line, time point, others).
 
     Returns:
         One dictionary a plate, in the sheet's order; values are strings.
@@ -129,19 +131,24 @@ def read_plates(path: str | Path, levels: Mapping[str, Any] | list[str]) -> list
     if not rows:
         raise InputError(f"{path} lists no plate.")
     rows = [dict.fromkeys(MAY_BE_EMPTY, "") | row for row in rows]
+    for column in set(rows[0]) - set(KNOWN) | set(MAY_BE_EMPTY):
+        cleaned = (missing or MissingValues()).clean([row[column] for row in rows], column)
+        rows = [{**row, column: value} for row, value in zip(rows, cleaned, strict=True)]
     found = [
         f"plate {plate} of batch {batch} is listed {count} times"
         for (batch, plate), count in Counter((row["batch"], row["plate"]) for row in rows).items()
         if count > 1
     ]
     for number, row in enumerate(rows, start=2):
-        found += [f"row {number} ({row['plate'] or 'no plate'}): {what}" for what in wrong(row, levels)]
+        found += [
+            f"row {number} ({row['plate'] or 'no plate'}): {what}" for what in get_row_problems(row, levels)
+        ]
     if found:
         raise InputError(f"{path} is not right:\n  " + "\n  ".join(found))
     return rows
 
 
-def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list[str]:
+def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[str]:
     """What is wrong with one row of the sample sheet."""
     found = [f"{name} is empty" for name in REQUIRED if not row[name] and name != "plate_map"]
     found += [
@@ -177,8 +184,48 @@ def wrong(row: Mapping[str, str], levels: Mapping[str, Any] | list[str]) -> list
     if given == ["profiles"]:
         if row.get("level") not in levels:
             found.append(f"level `{row.get('level', '')}` is none of {', '.join(levels)}")
-        elif not row["plate_map"] and row["level"] in UNANNOTATED:
+        elif not row["plate_map"] and not levels[row["level"]].annotated:
             found.append(f"plate_map is empty, and profiles of level {row['level']} need one")
     elif not row["plate_map"]:
         found.append("plate_map is empty")
     return found
+
+
+def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
+    """The plates that `only` names, or all of them.
+
+    Snakemake reads `--config only=0012` as the number 12: a number that is no plate's name is the plate
+    whose barcode is that number, where there is one such plate.
+
+    Raises:
+        InputError: when `only` names a plate that the sample sheet does not list.
+    """
+    if only is None:
+        return plates
+    names = {plate["plate"] for plate in plates}
+    chosen, unknown = set(), []
+    for name in only:
+        meant = [name] if name in names else same_number(name, names)
+        chosen.update(meant[:1] if len(meant) == 1 else [])
+        if not meant:
+            unknown.append(f"only={name}: the sample sheet lists no such plate.")
+        elif len(meant) > 1:
+            unknown.append(
+                f"only={name} may be {listed(meant)}: quote the barcode twice, as in "
+                f"--config only='\"{meant[0]}\"'."
+            )
+    if unknown:
+        raise InputError("\n".join(unknown))
+    return [plate for plate in plates if plate["plate"] in chosen]
+
+
+def same_number(name: str, names: Iterable[str]) -> list[str]:
+    """The names that, read as a number, are the number `name`."""
+
+    def number(text: str) -> float | None:
+        try:
+            return float(text)
+        except ValueError:
+            return None
+
+    return sorted(other for other in names if number(name) is not None and number(other) == number(name))

@@ -21,7 +21,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
-from lib.experiment import same_number
+from lib.plates import same_number
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing
 from lib.wells import well_at, well_name
 

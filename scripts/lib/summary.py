@@ -1,41 +1,33 @@
 """What a run says at its end: which plates are complete, what failed, and the one log to open."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from lib.experiment import PLATE_LEVELS, file_of, levels_of
-from lib.plates import Plate, source
+from lib.experiment import Experiment
 
 FAILED = re.compile(r"^\s*Error in rule (?P<rule>\w+)")
 LOG = re.compile(r"^\s*log: (?P<log>\S+)")
 
 
-def reached(plate: Plate, config: Mapping[str, Any]) -> str:
-    """The last stage whose file of the plate exists, or `complete`."""
-    batch, name = plate["batch"], plate["plate"]
-    stages = {}
-    if source(plate) == "images":
-        stages["load_data"] = f"workspace/load_data_csv/{batch}/{name}/load_data.csv"
-        stages["illumination"] = f"images/{batch}/illum/{name}"
-    if source(plate) != "profiles":
-        stages["single_cells"] = f"workspace/backend/{batch}/{name}/{name}.parquet"
-    levels = [level for level in levels_of(plate, config) if level in PLATE_LEVELS]
-    stages |= {level: file_of(plate, level) for level in levels}
-    done = [stage for stage, file in stages.items() if Path(file).exists()]
+def get_state(stages: Mapping[str, str], results: str | Path = ".") -> str:
+    """The last stage of a plate whose file exists, or `complete`; `stages` names each stage's file."""
+    done = [stage for stage, file in stages.items() if (Path(results) / file).exists()]
     if len(done) == len(stages):
         return "complete"
     return f"reached {done[-1]}" if done else "not begun"
 
 
-def plate_summary(plates: Iterable[Plate], config: Mapping[str, Any]) -> str:
-    """One line a plate: how far it is. Many complete plates are counted, not listed."""
-    state = {f"{plate['batch']}/{plate['plate']}": reached(plate, config) for plate in plates}
-    complete = [name for name, stage in state.items() if stage == "complete"]
-    lines = [f"Plates complete: {len(complete)} of {len(state)}"]
-    listed = state if len(state) <= 24 else {n: s for n, s in state.items() if s != "complete"}
-    return "\n".join(lines + [f"  {name}  {stage}" for name, stage in listed.items()])
+def plate_summary(experiment: Experiment) -> str:
+    """One line per plate: how far it is. Many complete plates are counted, not listed."""
+    states = {
+        f"{plate['batch']}/{plate['plate']}": get_state(experiment.get_stages(plate))
+        for plate in experiment.chosen
+    }
+    complete = [name for name, state in states.items() if state == "complete"]
+    lines = [f"Plates complete: {len(complete)} of {len(states)}"]
+    shown = states if len(states) <= 24 else {n: s for n, s in states.items() if s != "complete"}
+    return "\n".join(lines + [f"  {name}  {state}" for name, state in shown.items()])
 
 
 def failure_summary(log: str | Path) -> str:

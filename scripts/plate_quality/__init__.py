@@ -1,1 +1,1 @@
-"""Parts of scripts/quality.py, which judges a plate: measures, flags of sites, flags of regions."""
+"""Parts of scripts/quality.py: measures, flags of sites, flags of regions."""

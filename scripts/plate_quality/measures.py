@@ -1,4 +1,4 @@
-"""What was measured of each site and well: cells, the size of nuclei, and each channel's images."""
+"""Collect the measures of each site and well: cells, the size of nuclei, and each channel's images."""
 
 import re
 import warnings
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from lib.wells import well_order
 
 KEYS = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
-# Each measure of a channel, and where the Image table may have it: the first that is there counts.
+# The measures of a channel, and the columns of the Image table that may contain each; the first one is used.
 MEASURES = {
     "MeanIntensity": (r"ImageQuality_MeanIntensity_", r"Intensity_MeanIntensity_"),
     "MedianIntensity": (r"ImageQuality_MedianIntensity_", r"Intensity_MedianIntensity_"),
@@ -30,15 +30,15 @@ MEASURES = {
 AREA = "Nuclei_AreaShape_Area"
 
 
-def image_measures(columns: Iterable[str]) -> dict[str, str]:
-    """The Image table's columns that are measures of a channel: column to `Measure_Channel`.
+def name_image_measures(columns: Iterable[str]) -> dict[str, str]:
+    """Map the Image table's columns that are measures of a channel to names `Measure_Channel`.
 
-    Images as they were taken are called `Orig` and the channel; where a table has them, corrected
-    images and illumination functions do not count.
+    Uncorrected images are called `Orig` and the channel's name; if a table has them, columns of corrected
+    images and illumination functions are ignored.
     """
     columns = list(columns)
-    found: dict[str, tuple[str, str]] = {}
-    taken: set[tuple[str, str]] = set()
+    measures: dict[str, tuple[str, str]] = {}
+    used: set[tuple[str, str]] = set()
     for measure, prefixes in MEASURES.items():
         for prefix in prefixes:
             matches = {c: m[1] for c in columns if (m := re.fullmatch(f"{prefix}([A-Za-z0-9]+)", c))}
@@ -47,15 +47,17 @@ def image_measures(columns: Iterable[str]) -> dict[str, str]:
                 matches = {c: image for c, image in matches.items() if image.startswith("Orig")}
             for column, image in matches.items():
                 key = measure, image.removeprefix("Orig")
-                if key not in taken:
-                    taken.add(key)
-                    found[column] = key
-    return {column: f"{measure}_{channel}" for column, (measure, channel) in found.items()}
+                if key not in used:
+                    used.add(key)
+                    measures[column] = key
+    return {column: f"{measure}_{channel}" for column, (measure, channel) in measures.items()}
 
 
-def cell_measures(cells: str | Path) -> pd.DataFrame:
-    """Of each site with cells: their number, the median area of nuclei, and the mean of the cells' mean
-    intensity in each channel. Only these columns are read."""
+def measure_cells(cells: str | Path) -> pd.DataFrame:
+    """Summarize the cells of each site: number, median nuclear area, and mean intensity in each channel.
+
+    Sites without cells are missing. Only the necessary columns are read.
+    """
     names = pq.read_schema(cells).names
     main = "Cells" if any(name.startswith("Cells_") for name in names) else "Nuclei"
     prefix = f"{main}_Intensity_MeanIntensity_"
@@ -70,26 +72,26 @@ def cell_measures(cells: str | Path) -> pd.DataFrame:
     return pl.scan_parquet(cells).group_by(KEYS[1:]).agg(wanted).collect(engine="streaming").to_pandas()
 
 
-def site_measures(image: str | Path, cells: str | Path) -> pd.DataFrame:
-    """One row a site in the Image table's order: keys, cells, nuclear area, and each channel's measures."""
-    renamed = image_measures(pq.read_schema(image).names)
+def measure_sites(image: str | Path, cells: str | Path) -> pd.DataFrame:
+    """Return one row per site, in the Image table's order: keys, cells, nuclear area, channels' measures."""
+    renamed = name_image_measures(pq.read_schema(image).names)
     columns = [*KEYS, "Metadata_ImageNumber", *renamed]
     sites = pq.read_table(image, columns=columns).to_pandas().rename(columns=renamed)
-    sites = sites.merge(cell_measures(cells), on=KEYS[1:], how="left")
+    sites = sites.merge(measure_cells(cells), on=KEYS[1:], how="left")
     sites["Count_Cells"] = sites["Count_Cells"].fillna(0).astype(int)
     order = {name: at for at, name in enumerate(("Count", "Nuclei", "CellIntensity", *MEASURES))}
-    measures = sorted(measures_of(sites), key=lambda name: (order[name.partition("_")[0]], name))
+    measures = sorted(list_measures(sites), key=lambda name: (order[name.partition("_")[0]], name))
     return sites[[*KEYS, "Metadata_ImageNumber", *measures]]
 
 
-def well_measures(sites: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
-    """One row a well in plate order: its sites, cells, and the mean of each measure over its sites.
+def measure_wells(sites: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per well, in plate order: sites, cells, and the mean of each measure over its sites.
 
-    A well of the plate map (`wells`) without a site is there with 0 sites.
+    A well of the plate map (`wells`) without any site has 0 sites.
     """
     plate = sites["Metadata_Plate"].iloc[0]
     grouped = sites.groupby("Metadata_Well")
-    table = grouped[[name for name in measures_of(sites) if name != "Count_Cells"]].mean()
+    table = grouped[[name for name in list_measures(sites) if name != "Count_Cells"]].mean()
     table.insert(0, "Count_Sites", grouped.size())
     table.insert(1, "Count_Sites_Flagged", grouped["flags"].agg(lambda flags: (flags != "").sum()))
     table.insert(2, "Count_Cells", grouped["Count_Cells"].sum())
@@ -105,38 +107,38 @@ def well_measures(sites: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def measures_of(table: pd.DataFrame) -> list[str]:
-    """The measures among a table's columns."""
+def list_measures(table: pd.DataFrame) -> list[str]:
+    """Return the columns of a table that are measures."""
     starts = ("Count_Cells", "Nuclei_Area", *(f"{name}_" for name in ("CellIntensity", *MEASURES)))
     return [name for name in table if name.startswith(starts)]
 
 
-def channels_of(table: pd.DataFrame, measure: str) -> list[str]:
-    """The channels that have a measure."""
+def list_channels(table: pd.DataFrame, measure: str) -> list[str]:
+    """Return the channels for which a table has a measure."""
     return [name.removeprefix(f"{measure}_") for name in table if name.startswith(f"{measure}_")]
 
 
 def robust_z(values: pd.Series) -> pd.Series:
-    """(x - median) / (1.4826 MAD); missing where all but a few values are the same."""
-    away = values - values.median()
-    mad = 1.4826 * away.abs().median()
-    return away / mad if mad > 0 else away.where(away == 0)
+    """Return (x - median) / (1.4826 MAD); if the MAD is 0, values other than the median are missing."""
+    difference = values - values.median()
+    mad = 1.4826 * difference.abs().median()
+    return difference / mad if mad > 0 else difference.where(difference == 0)
 
 
-def median_of_like(values: pd.DataFrame, samples: pd.Series, apart: pd.Series) -> pd.DataFrame:
-    """For each row of `values`, the median of what the others with its sample have; missing without any.
+def median_of_replicates(values: pd.DataFrame, samples: pd.Series, groups: pd.Series) -> pd.DataFrame:
+    """Return for each row the median of the other rows with its sample; missing if there are none.
 
-    `apart`: a row does not count among its like when it has the same value here (the same well, say).
+    Rows in the same one of the `groups` (for example, sites of the same well) are not compared.
     """
-    content, of_sample, of_part = values.to_numpy(float), samples.to_numpy(str), apart.to_numpy()
-    found = np.full(content.shape, np.nan)
+    content, sample_of_row, group_of_row = values.to_numpy(float), samples.to_numpy(str), groups.to_numpy()
+    medians = np.full(content.shape, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that none of them has
-        for name in np.unique(of_sample[of_sample != ""]):
-            rows = np.flatnonzero(of_sample == name)
-            parts = of_part[rows]
-            for part in pd.unique(parts):
-                others = content[rows[parts != part]]
+        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that is missing in all of them
+        for name in np.unique(sample_of_row[sample_of_row != ""]):
+            rows = np.flatnonzero(sample_of_row == name)
+            own = group_of_row[rows]
+            for group in pd.unique(own):
+                others = content[rows[own != group]]
                 if len(others):
-                    found[rows[parts == part]] = np.nanmedian(others, axis=0)
-    return pd.DataFrame(found, index=values.index, columns=values.columns)
+                    medians[rows[own == group]] = np.nanmedian(others, axis=0)
+    return pd.DataFrame(medians, index=values.index, columns=values.columns)

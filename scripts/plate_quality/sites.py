@@ -1,4 +1,4 @@
-"""Flags of single sites: empty, saturated, debris, out of focus."""
+"""Flag single sites: empty, saturated, debris, out of focus."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,24 +7,24 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import number_of
-from plate_quality.measures import KEYS, channels_of, median_of_like
+from plate_quality.measures import KEYS, list_channels, median_of_replicates
 
-# So many other sites with a perturbation tell how dim it is.
-LEAST_LIKE = 3
+# Minimum number of other sites with a perturbation that show how dim it is.
+LEAST_REPLICATES = 3
 SITE_FLAGS = ("empty", "out_of_focus", "saturated", "debris")
 
 
-def site_flags(sites: pd.DataFrame, samples: pd.Series, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The flags of single sites, as rows of the table of flags; `samples`: what is in each site's well."""
+def flag_sites(sites: pd.DataFrame, samples: pd.Series, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the flags of single sites as rows of the table; `samples` is the content of each site."""
     is_empty = sites["Count_Cells"] <= limits["empty_cells"]
-    is_bright, bright = saturated(sites, limits)
-    is_dirty, dirty = debris(sites, samples, ~is_bright, limits)
-    blurred = out_of_focus(sites, samples, ~is_empty & ~is_dirty & ~is_bright, limits)
-    return [*empty(sites, is_empty, limits), *bright, *dirty, *blurred]
+    is_bright, bright = flag_saturated(sites, limits)
+    is_dirty, dirty = flag_debris(sites, samples, ~is_bright, limits)
+    blurred = flag_out_of_focus(sites, samples, ~is_empty & ~is_dirty & ~is_bright, limits)
+    return [*flag_empty(sites, is_empty, limits), *bright, *dirty, *blurred]
 
 
-def empty(sites: pd.DataFrame, hit: pd.Series, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Flag the sites without cells, or with hardly any."""
+def flag_empty(sites: pd.DataFrame, hit: pd.Series, limits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Flag sites with no cells, or hardly any."""
     usual = sites["Count_Cells"].median()
     rows = []
     for at in sites.index[hit]:
@@ -43,7 +43,7 @@ def empty(sites: pd.DataFrame, hit: pd.Series, limits: Mapping[str, Any]) -> lis
     return rows
 
 
-def in_channels(
+def flag_by_channel(
     sites: pd.DataFrame,
     hit: pd.Series,
     flag: str,
@@ -54,13 +54,28 @@ def in_channels(
     limit: float,
     reason: Callable[[Any, str, list[str]], str],
 ) -> list[dict[str, Any]]:
-    """Flag the sites that are `hit`, each by the channel in which it is worst.
+    """Return flags of sites, each with its worst channel.
 
-    Args:
-        over: which site is beyond the limit in which channel.
-        values: what the flag tells of a site and channel.
-        worst: how bad each is; the largest counts.
-        reason: of a site, its worst channel and the channels beyond the limit: what is wrong.
+    Parameters
+    ----------
+    sites
+        One row per site.
+    hit
+        Which sites to flag.
+    flag, measure, limit
+        The flag's name, the measure on which it is based, and its limit.
+    over
+        Sites x channels: whether the limit is exceeded.
+    values
+        Sites x channels: the value to report.
+    worst
+        Sites x channels: the severity, by which the channel to report is chosen.
+    reason
+        A function of a site, its worst channel and the channels beyond the limit, which returns the reason.
+
+    Returns
+    -------
+    Rows of the table of flags.
     """
     rows = []
     for at in sites.index[hit]:
@@ -78,97 +93,119 @@ def in_channels(
     return rows
 
 
-def by_channel(sites: pd.DataFrame, measure: str, channels: list[str]) -> pd.DataFrame:
-    """A measure of each site, a column a channel."""
+def split_by_channel(sites: pd.DataFrame, measure: str, channels: list[str]) -> pd.DataFrame:
+    """Return a measure of each site, with one column per channel."""
     return pd.DataFrame({channel: sites[f"{measure}_{channel}"] for channel in channels})
 
 
 def in_half(over: pd.DataFrame) -> pd.Series:
-    """Whether a site is beyond the limit in at least half of the channels."""
+    """Return whether a site is beyond the limit in at least half of the channels."""
     return over.sum(axis=1) >= over.shape[1] / 2
 
 
-def saturated(sites: pd.DataFrame, limits: Mapping[str, Any]) -> tuple[pd.Series, list[dict[str, Any]]]:
-    """Sites with many pixels at the highest value that the plate's images reach: which, flags."""
-    channels = [c for c in channels_of(sites, "PercentMaximal") if f"MaxIntensity_{c}" in sites]
-    share = by_channel(sites, "PercentMaximal", channels)
-    highest = by_channel(sites, "MaxIntensity", channels)
-    # The brightest value of a dark 8-bit image, too, may be that of many of its pixels.
+def flag_saturated(sites: pd.DataFrame, limits: Mapping[str, Any]) -> tuple[pd.Series, list[dict[str, Any]]]:
+    """Flag sites with many pixels at the plate's highest value; return which sites, and their flags."""
+    channels = [c for c in list_channels(sites, "PercentMaximal") if f"MaxIntensity_{c}" in sites]
+    share = split_by_channel(sites, "PercentMaximal", channels)
+    highest = split_by_channel(sites, "MaxIntensity", channels)
+    # In a dark 8-bit image, many pixels may share the brightest value as well.
     over = (share > limits["saturated_percent"]) & (highest >= 0.98 * highest.max())
     hit = over.any(axis=1).reindex(sites.index, fill_value=False)
 
     def reason(at: Any, channel: str, named: list[str]) -> str:
         others = [c for c in named if c != channel]
         also = f" (also {', '.join(others)})" if others else ""
-        return f"{share.at[at, channel]:.3g} % of the pixels of {channel} are at the brightest value{also}"
+        return f"{share.at[at, channel]:.3g} % of the pixels of {channel} have the brightest value{also}"
 
     limit = limits["saturated_percent"]
     worst = share.where(over)
-    return hit, in_channels(sites, hit, "saturated", "PercentMaximal", over, share, worst, limit, reason)
+    return hit, flag_by_channel(sites, hit, "saturated", "PercentMaximal", over, share, worst, limit, reason)
 
 
-def debris(
-    sites: pd.DataFrame, samples: pd.Series, judged: pd.Series, limits: Mapping[str, Any]
+def flag_debris(
+    sites: pd.DataFrame, samples: pd.Series, candidates: pd.Series, limits: Mapping[str, Any]
 ) -> tuple[pd.Series, list[dict[str, Any]]]:
-    """Sites that are far brighter and richer in contrast than the plate's in half of the channels, and than
-    the other sites with the same perturbation: which, flags.
+    """Flag sites with far brighter spots and far more contrast than usual in half of the channels.
 
-    A site of a perturbation that is dim (`LEAST_LIKE` other sites say so) is judged by these others; it still
-    must be brighter than half of the plate's sites.
+    They are compared with the plate and with the other sites with the same perturbation. A site of a dim
+    perturbation (with at least `LEAST_REPLICATES` other sites) is compared with these others, but must still
+    be brighter than half of the plate's sites.
+
+    Parameters
+    ----------
+    sites
+        One row per site.
+    samples
+        The content of each site's well.
+    candidates
+        Which sites may be flagged.
+    limits
+        The config's `quality.limits`.
+
+    Returns
+    -------
+    Which sites have debris, and their flags.
     """
-    channels = [c for c in channels_of(sites, "StdIntensity") if f"MaxIntensity_{c}" in sites]
+    channels = [c for c in list_channels(sites, "StdIntensity") if f"MaxIntensity_{c}" in sites]
     if not channels:
         return pd.Series(False, index=sites.index), []
-    brightest = by_channel(sites, "MaxIntensity", channels)
-    contrast = by_channel(sites, "StdIntensity", channels)
+    brightest = split_by_channel(sites, "MaxIntensity", channels)
+    contrast = split_by_channel(sites, "StdIntensity", channels)
     ratio = np.minimum(brightest / brightest.median(), contrast / contrast.median())
-    like = median_of_like(ratio, samples, pd.Series(sites.index, index=sites.index))
+    replicates = median_of_replicates(ratio, samples, pd.Series(sites.index, index=sites.index))
     limit = limits["debris_ratio"]
-    known = samples.map(samples.value_counts()) > LEAST_LIKE
-    usual = like.clip(lower=1).where(~known, like.clip(lower=1 / limit)).fillna(1)
+    known = samples.map(samples.value_counts()) > LEAST_REPLICATES
+    usual = replicates.clip(lower=1).where(~known, replicates.clip(lower=1 / limit)).fillna(1)
     over = ratio > limit * usual
-    # One of two channels is half of them; a perturbation that is alone may change one, dirt shines in both.
+    # One of two channels is half of them; an unreplicated perturbation may change one, dirt is bright in
+    # both.
     bright = (ratio > np.sqrt(limit)).sum(axis=1) >= min(len(channels), 2)
-    hit = judged & in_half(over) & (bright | like.notna().any(axis=1))
+    hit = candidates & in_half(over) & (bright | replicates.notna().any(axis=1))
 
     def reason(at: Any, channel: str, named: list[str]) -> str:
         return (
-            f"brightest pixel and contrast (standard deviation) over {limit:g} times the plate's in "
+            f"brightest pixel and contrast (standard deviation) more than {limit:g} times the plate's in "
             f"{len(named)} of {len(channels)} channels: {', '.join(named)}; in {channel} "
             f"{ratio.at[at, channel]:.1f} times"
         )
 
-    return hit, in_channels(sites, hit, "debris", "StdIntensity", over, ratio, ratio, limit, reason)
+    return hit, flag_by_channel(sites, hit, "debris", "StdIntensity", over, ratio, ratio, limit, reason)
 
 
-def out_of_focus(
-    sites: pd.DataFrame, samples: pd.Series, judged: pd.Series, limits: Mapping[str, Any]
+def flag_out_of_focus(
+    sites: pd.DataFrame, samples: pd.Series, candidates: pd.Series, limits: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Flag sites whose power spectrum is far steeper than the plate's in half of the channels, and than
-    that of other wells with the same perturbation."""
-    channels = channels_of(sites, "PowerLogLogSlope")
-    if not channels or judged.sum() < 3:
+    """Flag sites whose power spectrum is far steeper than usual in half of the channels.
+
+    They are compared with the plate and with other wells with the same perturbation; the parameters are those
+    of `flag_debris`.
+    """
+    channels = list_channels(sites, "PowerLogLogSlope")
+    if not channels or candidates.sum() < 3:
         return []
-    slope = by_channel(sites, "PowerLogLogSlope", channels)
-    usual = slope[judged].median()
-    z = slope.apply(lambda values: (values - values[judged].median()) / spread(values[judged]))
+    slope = split_by_channel(sites, "PowerLogLogSlope", channels)
+    usual = slope[candidates].median()
+    z = slope.apply(lambda values: (values - values[candidates].median()) / robust_spread(values[candidates]))
     shift = slope - usual
-    unlike = slope - median_of_like(slope[judged], samples[judged], sites.loc[judged, "Metadata_Well"])
-    shift = shift.where(~(unlike > shift), unlike)
+    replicates = median_of_replicates(
+        slope[candidates], samples[candidates], sites.loc[candidates, "Metadata_Well"]
+    )
+    from_replicates = slope - replicates
+    shift = shift.where(~(from_replicates > shift), from_replicates)
     limit = -limits["focus_z"]
     over = (z < limit) & (shift < -limits["focus_shift"])
 
     def reason(at: Any, channel: str, named: list[str]) -> str:
         return (
             f"power spectrum steeper than the plate's (robust z {z.at[at, channel]:.1f}, slope "
-            f"{slope.at[at, channel]:.2f} against {usual[channel]:.2f} in {channel}) in {len(named)} of "
+            f"{slope.at[at, channel]:.2f} instead of {usual[channel]:.2f} in {channel}) in {len(named)} of "
             f"{len(channels)} channels: {', '.join(named)}"
         )
 
-    hit = judged & in_half(over)
-    return in_channels(sites, hit, "out_of_focus", "PowerLogLogSlope", over, z, -z, limit, reason)
+    hit = candidates & in_half(over)
+    return flag_by_channel(sites, hit, "out_of_focus", "PowerLogLogSlope", over, z, -z, limit, reason)
 
 
-def spread(values: pd.Series) -> float:
-    """1.4826 MAD; never 0."""
+def robust_spread(values: pd.Series) -> float:
+    """Return 1.4826 MAD, or a tiny number if it is 0."""
     return max(1.4826 * (values - values.median()).abs().median(), 1e-9)

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.errors import number_of
+from lib.levels import CELLPROFILER, LEVELS, Level
 from report_page.sentences import (
     Provenances,
     at,
@@ -26,7 +27,6 @@ from report_page.sentences import (
 )
 
 NOTHING = Markup("")
-NORMALIZED = {"normalized_negcon": "the negative controls", "normalized": "all wells"}
 REFERENCES = {"negcon": "the negative controls", "all": "all wells"}
 WITHIN = {"plate": "on each plate", "batch": "within each batch"}
 CORRECTION = {"Divide": "divided by it", "Subtract": "corrected by subtracting it"}
@@ -45,10 +45,12 @@ MEASUREMENTS = {
 # --- images: from the config ------------------------------------------------------------------------
 
 
-def describe_imaging(config: Mapping[str, Any], plates: int, cellprofiler: str) -> list[Markup]:
+def describe_imaging(
+    config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool
+) -> list[Markup]:
     """Describe what CellProfiler did with the images."""
     assay, own = config["assay"], config["cellprofiler"]
-    sentences = [describe_images(config, plates, cellprofiler)]
+    sentences = [describe_images(config, plates, cellprofiler, accelerated)]
     if own["illumination_pipeline"]:
         sentences.append(write_sentence("Illumination functions were calculated with a custom pipeline."))
     else:
@@ -59,7 +61,7 @@ def describe_imaging(config: Mapping[str, Any], plates: int, cellprofiler: str) 
     return [*sentences, describe_nuclei(assay), describe_cells(assay), describe_measurements(assay)]
 
 
-def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str) -> Markup:
+def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> Markup:
     """Name the images and the software that processed them."""
     channels = [
         f"{channel['name']}" + (f" ({channel['stain']})" if channel["stain"] else "")
@@ -75,7 +77,7 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str) -
         plates=number_of(plates, "plate"),
         channels=in_words(channels),
         cellprofiler=cellprofiler,
-        faster=faster if config["cellprofiler"]["accelerate"] else "",
+        faster=faster if accelerated else "",
     )
 
 
@@ -146,6 +148,13 @@ def describe_measurements(assay: Mapping[str, Any]) -> Markup:
 
 
 # --- profiles: from the metadata of each level -------------------------------------------------------
+
+
+def get_levels_of_step(levels: Mapping[str, Provenances], step: str) -> dict[Level, Provenances]:
+    """The provenances of the levels that a step made, by level."""
+    return {
+        LEVELS[name]: some for name, some in levels.items() if name in LEVELS and LEVELS[name].step == step
+    }
 
 
 def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
@@ -237,7 +246,11 @@ def describe_crops(made: Provenances) -> Markup:
 
 def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
     """Describe how features were normalized, and to which wells."""
-    reached = {words: some for level, words in NORMALIZED.items() if (some := levels.get(level))}
+    reached = {
+        REFERENCES[level.reference]: some
+        for level, some in get_levels_of_step(levels, "normalize").items()
+        if level.features == CELLPROFILER and some
+    }
     if not reached:
         return NOTHING
     made = [each for some in reached.values() for each in some]
@@ -275,8 +288,8 @@ def count_reference_wells(made: Provenances) -> str:
 def describe_selections(levels: Mapping[str, Provenances]) -> list[Markup]:
     """Describe feature selection, with one sentence for each set of parameters."""
     by_settings: dict[str, list[Mapping[str, Any]]] = {}
-    for level, some in levels.items():
-        for each in some if "_feature_select" in level else []:
+    for some in get_levels_of_step(levels, "feature_select").values():
+        for each in some:
             settings = json.dumps(at(each, "parameters.feature_select"), sort_keys=True)
             by_settings.setdefault(settings, []).append(each)
     return [describe_selection(made) for made in by_settings.values()]
@@ -305,7 +318,8 @@ def describe_selection(made: Provenances) -> Markup:
 
 def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
     """Describe how profiles were sphered."""
-    if not (made := [*levels.get("spherized", []), *levels.get("embeddings_spherized", [])]):
+    made = [each for some in get_levels_of_step(levels, "spherize").values() for each in some]
+    if not made:
         return NOTHING
     return write_sentence(
         "Profiles were sphered ({method}, ε = {epsilon}) with a transformation fitted on the negative "
@@ -367,6 +381,7 @@ def write_methods(
     levels: Mapping[str, Provenances],
     metrics: Mapping[str, Provenances],
     versions: Sequence[tuple[str, str]],
+    accelerated: bool = False,
 ) -> list[Markup]:
     """Write the Methods section.
 
@@ -384,12 +399,15 @@ def write_methods(
         Provenance of the benchmark's tables, by metric.
     versions
         Names and versions of the software.
+    accelerated
+        Whether CellProfiler's slow modules were replaced by faster ones.
 
     Returns
     -------
     The paragraphs.
     """
-    first = describe_imaging(config, sources["images"], cellprofiler) if sources.get("images") else []
+    images = sources.get("images", 0)
+    first = describe_imaging(config, images, cellprofiler, accelerated) if images else []
     for source, text in (
         ("cellprofiler", "The analysis of {plates} started from existing CellProfiler tables."),
         ("profiles", "The analysis of {plates} started from existing profiles."),

@@ -13,6 +13,8 @@ import numpy as np
 from jinja2 import ChainableUndefined, Environment
 from PIL import Image
 
+from report_page.results import Results
+
 WIDEST, NARROWEST = 1600, 160  # shown at half a page, enlarged by a click
 TYPICAL_BYTES = 0.12  # of a pixel of a figure, as WebP
 # Of the page's 30 MB: base64 adds a third, and tables need room, too.
@@ -94,9 +96,9 @@ def allowance(number: int, budget: int) -> int:
     return min(MOST_BYTES, budget // max(number, 1))
 
 
-def picture(file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
-    """A figure of the page from a picture in the results folder (the current one), with title and caption."""
-    content, width, height = shrunk(file, bytes_allowed)
+def picture(results: Results, file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
+    """A figure of the page from a picture of the results, with title and caption."""
+    content, width, height = shrunk(results.path(file), bytes_allowed)
     data = "data:image/webp;base64," + base64.b64encode(content).decode()
     title, text = caption
     return Picture(file, title, alt_text(title, text), text, link_to(file), data, width, height)
@@ -124,11 +126,6 @@ def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> t
         for paragraph in file.read_text().split("\n\n", 1)
     )
     return " ".join(title.split()), " ".join(text.replace("``", "").split())
-
-
-def existing(files: Sequence[str]) -> list[str]:
-    """Those of the files that are there."""
-    return [file for file in files if Path(file).is_file()]
 
 
 def ordered(files: Sequence[str]) -> list[str]:

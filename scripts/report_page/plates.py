@@ -7,61 +7,56 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lib.experiment import file_of, levels_of
+from lib.levels import CELLPROFILER
 from lib.plates import source
-from lib.summary import reached
+from lib.summary import get_state
 from lib.tables import features_in
 from report_page.pictures import caption_of, link_to, ordered, picture
+from report_page.results import Results
 from report_page.tables import Table, cell, number_or_text, rows_of, table_of_file, text_columns
 
 
 def plate_entry(
-    number: int, plate: Mapping[str, str], config: Mapping[str, Any], captions: str, bytes_allowed: int
+    results: Results, number: int, plate: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
-    """What the page says of one plate."""
-    folder = quality_folder(plate)
-    flags = flags_of(plate)
-    wildcards = {"batch": plate["batch"], "plate": plate["plate"]}
+    """What the page says of one plate; `plate` is its part of the manifest."""
+    row, tables = plate["plate"], plate["tables"]
+    flags = flags_of(results, tables.get("flags", ""))
+    wildcards = {"batch": row["batch"], "plate": row["plate"]}
     name = f"plate-{number}"
-    tables = [
-        table_of_file(f"{folder}/summary.csv", f"{name}-summary", "Quality control in numbers"),
-        table_of_file(f"{folder}/flags.csv", f"{name}-flags", "Flags"),
-        table_of_file(f"{folder}/dropped_sites.csv", f"{name}-dropped", "Sites that were left out"),
-        table_of_file(
-            f"workspace/profiles/{plate['batch']}/{plate['plate']}/{plate['plate']}_unmatched_wells.csv",
-            f"{name}-unmatched",
-            "Wells without plate map, or without images",
-        ),
+    titles = {
+        "quality_summary": ("summary", "Quality control in numbers"),
+        "flags": ("flags", "Flags"),
+        "dropped_sites": ("dropped", "Sites that were left out"),
+        "unmatched_wells": ("unmatched", "Wells without plate map, or without images"),
+    }
+    shown = [
+        table_of_file(results, tables[table], f"{name}-{short}", title)
+        for table, (short, title) in titles.items()
+        if table in tables
     ]
     return {
         "id": name,
-        "plate": plate,
-        "state": reached(plate, config),
-        "counts": counts(plate, config),
+        "plate": row,
+        "state": get_state(plate["stages"], results.folder),
+        "counts": counts(results, plate["profiles"]),
         "flags": None if flags is None else len(flags),
         "flag_kinds": {} if flags is None or "flag" not in flags else flags["flag"].value_counts().to_dict(),
         "excluded": excluded(flags),
-        "dropped_sites": rows_of(f"{folder}/dropped_sites.csv"),
+        "dropped_sites": rows_of(results, tables.get("dropped_sites", "")),
         "pictures": [
-            picture(file, plate_caption(captions, file, wildcards), bytes_allowed)
-            for file in plate_pictures(plate)
+            picture(results, file, plate_caption(captions, file, wildcards), bytes_allowed)
+            for file in plate_pictures(results, plate)
         ],
-        "tables": [table for table in tables if table],
-        "files": files_of(plate, config),
-        "logs": logs_of(plate),
+        "tables": [table for table in shown if table],
+        "files": files_of(results, plate),
+        "logs": logs_of(results, row),
     }
 
 
-def quality_folder(plate: Mapping[str, str]) -> str:
-    """Where quality control's files of a plate are."""
-    return f"workspace/quality_control/{plate['batch']}/{plate['plate']}"
-
-
-def plate_pictures(plate: Mapping[str, str]) -> list[str]:
+def plate_pictures(results: Results, plate: Mapping[str, Any]) -> list[str]:
     """The pictures of a plate that are there."""
-    folder = Path(quality_folder(plate))
-    found = [*folder.glob("*.png"), *folder.glob("pictures/*.png"), *folder.glob("pictures/*/montage.png")]
-    return ordered([str(file) for file in found])
+    return ordered(results.existing(plate["pictures"]))
 
 
 def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
@@ -74,14 +69,13 @@ def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tup
     return caption_of(captions, name, wildcards)
 
 
-def counts(plate: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, float | None]:
-    """Wells, wells without cells, cells and sites of a plate, and its numbers of features."""
-    levels = levels_of(plate, config)
-    files = {level: file_of(plate, level) for level in levels if Path(file_of(plate, level)).is_file()}
+def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | None]:
+    """Wells, wells without cells, cells and sites of a plate; its number of features at its last level."""
+    files = [results.path(file) for file in results.existing(profiles.values())]
     found: dict[str, float | None] = dict.fromkeys(("wells", "without_cells", "cells", "sites", "features"))
     if not files:
         return found
-    first = next(iter(files.values()))
+    first = files[0]
     names = pq.read_schema(first).names
     wanted = [n for n in ("Metadata_Well", "Metadata_Count_Cells", "Metadata_Count_Sites") if n in names]
     table = pq.read_table(first, columns=wanted).to_pandas()
@@ -92,14 +86,16 @@ def counts(plate: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, flo
         found["without_cells"] = int((cells == 0).sum())
     if "Metadata_Count_Sites" in table:
         found["sites"] = int(pd.to_numeric(table["Metadata_Count_Sites"]).sum())
-    found["features"] = len(features_in(list(files.values())[-1]))
+    found["features"] = len(features_in(files[-1]))
     return found
 
 
-def flags_of(plate: Mapping[str, str]) -> pd.DataFrame | None:
-    """Quality control's flags of a plate; None where it was not made."""
-    file = f"{quality_folder(plate)}/flags.csv"
-    return pd.read_csv(file, dtype=dict.fromkeys(text_columns(file), str)) if Path(file).is_file() else None
+def flags_of(results: Results, file: str) -> pd.DataFrame | None:
+    """Quality control's flags of a plate; None where it was not run."""
+    if not results.has(file):
+        return None
+    path = results.path(file)
+    return pd.read_csv(path, dtype=dict.fromkeys(text_columns(path), str))
 
 
 def excluded(flags: pd.DataFrame | None) -> int:
@@ -110,29 +106,29 @@ def excluded(flags: pd.DataFrame | None) -> int:
     return len(out[[name for name in out if name.startswith("Metadata_")]].drop_duplicates())
 
 
-def logs_of(plate: Mapping[str, str]) -> list[tuple[str, str]]:
+def logs_of(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str]]:
     """The logs of a plate: stage (and what of it, where it has several) and link; of CellProfiler's jobs the
     folder."""
     found = []
-    for stage in sorted(path for path in Path("logs").glob("*") if path.is_dir()):
+    for stage in sorted(path for path in results.path("logs").glob("*") if path.is_dir()):
         folder, name = stage / plate["batch"], plate["plate"]
         files = [folder / f"{name}.log", *sorted(folder.glob(f"{name}_*.log")), folder / name]
         for file in files:
             if file.exists():
                 which = file.name.removesuffix(".log").removeprefix(name).strip("_").replace("_", " ")
-                found.append((f"{stage.name} ({which})" if which else stage.name, link_to(str(file))))
+                link = link_to(str(file.relative_to(results.folder)))
+                found.append((f"{stage.name} ({which})" if which else stage.name, link))
     return found
 
 
-def files_of(plate: Mapping[str, str], config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def files_of(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The files of a plate: what each is, and its link."""
-    batch, name = plate["batch"], plate["plate"]
     files = {
-        "image table": f"workspace/load_data_csv/{batch}/{name}/load_data.csv",
-        "single cells": f"workspace/backend/{batch}/{name}/{name}.parquet",
-        **{level.replace("_", " "): file_of(plate, level) for level in levels_of(plate, config)},
+        "image table": plate["load_data"],
+        "single cells": plate["cells"].get(CELLPROFILER, ""),
+        **{level.replace("_", " "): file for level, file in plate["profiles"].items()},
     }
-    return [(words, link_to(file)) for words, file in files.items() if Path(file).exists()]
+    return [(words, link_to(file)) for words, file in files.items() if results.has(file)]
 
 
 def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:

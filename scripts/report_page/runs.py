@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lib.experiment import LEVELS, file_of, levels_of
+from lib.levels import CELLPROFILER, NETWORK
 from lib.provenance import PROVENANCE_KEY, digest
-from report_page.pictures import existing
+from report_page.results import Results
 
 
 def provenance_of(file: str | Path) -> dict[str, Any]:
@@ -23,50 +23,39 @@ def provenance_of(file: str | Path) -> dict[str, Any]:
     return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
 
 
-def made_of(plates: Sequence[Mapping[str, str]], config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The provenance of every file of every plate, by path."""
-    files = []
-    for plate in plates:
-        batch, name = plate["batch"], plate["plate"]
-        files += [f"workspace/{part}/{batch}/{name}/{name}.parquet" for part in ("backend", "embeddings")]
-        files += [file_of(plate, level) for level in levels_of(plate, config)]
-    return {file: made_by for file in existing(files) if (made_by := provenance_of(file))}
+def made_of(results: Results, plates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The provenance of every table of every plate, by its file; `plates` is their part of the manifest."""
+    files = [file for plate in plates for file in (*plate["cells"].values(), *plate["profiles"].values())]
+    found = {file: provenance_of(results.path(file)) for file in results.existing(files)}
+    return {file: made_by for file, made_by in found.items() if made_by}
 
 
 def levels_made(
-    plates: Sequence[Mapping[str, str]], config: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
+    plates: Sequence[Mapping[str, Any]], made: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Provenances by level, of the levels that were made here and not given as published profiles."""
-    of_cells = {"single_cells": "backend", "network": "embeddings"}
-    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in (*of_cells, *LEVELS)}
+    """Provenances by level, of the levels that were made here and not given as published profiles.
+
+    Those of single cells are under `single_cells`, those of their embeddings under `network`.
+    """
+    of_cells = {CELLPROFILER: "single_cells", NETWORK: "network"}
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for plate in plates:
-        batch, name = plate["batch"], plate["plate"]
-        for what, part in of_cells.items():
-            cells = f"workspace/{part}/{batch}/{name}/{name}.parquet"
-            if cells in made:
-                found[what].append(made[cells])
-        for level in levels_of(plate, config):
-            file = file_of(plate, level)
-            if file in made and plate.get("level") != level:
+        for features, file in plate["cells"].items():
+            if file in made:
+                found[of_cells[features]].append(made[file])
+        for level, file in plate["profiles"].items():
+            if file in made and plate["plate"].get("level") != level:
                 found[level].append(made[file])
-    return found
+    return dict(found)
 
 
-def metrics_made(feature_sets: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
+def metrics_made(results: Results, scored: Mapping[str, Sequence[str]]) -> dict[str, list[Mapping[str, Any]]]:
     """Provenances of the benchmark's tables by metric."""
-    kinds = {
-        "percent_replicating": "perturbations",
-        "percent_matching": "pairs",
-        "mean_average_precision": "perturbations",
-    }
     return {
         metric: [
-            made_by
-            for feature_set in feature_sets
-            for file in sorted(Path(f"benchmark/{metric}/{feature_set}").glob(f"*_{kind}.parquet"))
-            if (made_by := provenance_of(file))
+            made_by for file in results.existing(files) if (made_by := provenance_of(results.path(file)))
         ]
-        for metric, kind in kinds.items()
+        for metric, files in scored.items()
     }
 
 
@@ -92,17 +81,18 @@ def input_digests(files: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str
 
 
 def digest_rows(
+    results: Results,
     made: Mapping[str, Mapping[str, Any]],
-    plates: Sequence[Mapping[str, str]],
+    plates: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
     sheet: str,
 ) -> pd.DataFrame:
-    """What went in: a row a file and input, with the input's SHA-256."""
+    """What went in: one row per file and input, with the input's SHA-256."""
     rows = [("config", "the complete config", config_digest(config))]
     if Path(sheet).is_file():
         rows.append(("sample sheet", Path(sheet).name, digest(sheet)))
-    images = [f"workspace/load_data_csv/{p['batch']}/{p['plate']}/load_data.csv" for p in plates]
-    rows += [(file, "names of its images", digest(file)) for file in existing(images)]
+    tables = results.existing(plate["load_data"] for plate in plates)
+    rows += [(file, "names of its images", digest(results.path(file))) for file in tables]
     return pd.DataFrame([*rows, *input_digests(made)], columns=["file", "input", "sha256"])
 
 
@@ -118,7 +108,7 @@ def from_outside(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~own].drop_duplicates(["input", "sha256"])
 
 
-def run_times(folder: str | Path = "benchmarks") -> pd.DataFrame:
+def run_times(folder: str | Path) -> pd.DataFrame:
     """A row a stage, from its jobs' benchmark files: jobs, seconds, CPU seconds, largest memory."""
     rows = []
     for stage in sorted(path for path in Path(folder).glob("*") if path.is_dir() and path.name != "report"):
@@ -147,7 +137,7 @@ def read_benchmark(file: Path) -> pd.DataFrame:
     return table.reindex(columns=wanted).apply(pd.to_numeric, errors="coerce").astype(float)
 
 
-def newest(files: Sequence[str]) -> float | None:
+def newest(files: Iterable[Path]) -> float | None:
     """When the newest of the files was written (seconds since 1970)."""
-    times = [Path(file).stat().st_mtime for file in files if Path(file).exists()]
+    times = [file.stat().st_mtime for file in files if file.exists()]
     return max(times, default=None)

@@ -1,6 +1,7 @@
 """The scores of the summary, with what was published and what they were in the last report."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 from report_page.pictures import link_to
+from report_page.results import Results
 from report_page.tables import Table, table_of
 
 # The scores of the summary: table, the column that is told, its name, and its unit.
@@ -19,32 +21,35 @@ SCORES = (
     ("mean_average_precision", "mean_average_precision", "Mean average precision", ""),
     ("mean_average_precision_matching", "mean_average_precision", "Mean average precision, matching", ""),
 )
-METRICS = tuple(dict.fromkeys(metric for metric, *_ in SCORES))
 PUBLISHED = {"percent_replicating": "percent_replicating", "percent_matching": "percent_matching_right"}
-HISTORY = Path("report/history")
+# The score tables of the last report that differs from this one, and those of this one.
+PREVIOUS, LATEST = "previous", "latest"
 
 
-def score_tables() -> list[Table]:
-    """The summary's table of each score."""
+def score_tables(results: Results, tables: Mapping[str, str], history: str) -> list[Table]:
+    """The summary's table of each score; `tables` names the file of each metric."""
     found = []
     for metric, value, title, unit in SCORES:
-        rows = score_rows(metric, value)
+        if not results.has(tables.get(metric, "")):
+            continue
+        previous = results.path(history) / PREVIOUS / Path(tables[metric]).name
+        rows = score_rows(results.path(tables[metric]), value, previous)
         if rows.empty:
             continue
         for name in rows.select_dtypes("number"):
             rows[name] = rows[name].round(1 if unit else 3)
-        notes = score_notes(metric) if value in (metric, PUBLISHED.get(metric)) else []
+        notes = score_notes(results.path(tables[metric])) if value in (metric, PUBLISHED.get(metric)) else []
         heading = f"{title} ({unit})" if unit else title
-        link = link_to(f"benchmark/{metric}.csv")
+        link = link_to(tables[metric])
         found.append(replace(table_of(rows, f"score-{metric}-{value}", heading, link), notes=notes))
     return found
 
 
-def score_rows(metric: str, value: str) -> pd.DataFrame:
-    """A metric's scores: condition, score, interval, position-aware, published, previous; or nothing."""
-    file = Path(f"benchmark/{metric}.csv")
-    if not file.is_file():
-        return pd.DataFrame()
+def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
+    """A metric's scores: condition, score, interval, position-aware, published, previous; or nothing.
+
+    `file` is the metric's table, `former` that of the previous report.
+    """
     table = read_scores(file)
     names = condition_columns(table)
     if value not in table:
@@ -63,13 +68,12 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
     aware = table.get(f"position_aware_{value}")
     if aware is not None and aware.notna().any():
         rows["position-aware null"] = aware
-    beside = Path(f"benchmark/figures/{metric}.csv")
-    if PUBLISHED.get(metric) == value and beside.is_file():
+    beside = file.parent / "figures" / file.name
+    if PUBLISHED.get(file.stem) == value and beside.is_file():
         drawn = pd.read_csv(beside)
         if "published" in drawn and len(drawn) == len(rows) and drawn["published"].notna().any():
             rows["published"] = drawn["published"].to_numpy()
             rows["difference"] = rows["score"] - rows["published"]
-    former = HISTORY / "previous" / file.name
     if former.is_file():
         old = read_scores(former)
         if set(names) <= set(old) and value in old:
@@ -79,9 +83,8 @@ def score_rows(metric: str, value: str) -> pd.DataFrame:
     return rows
 
 
-def score_notes(metric: str) -> list[str]:
+def score_notes(file: Path) -> list[str]:
     """What a reader of a metric's scores must know: each message with its conditions."""
-    file = Path(f"benchmark/{metric}.csv")
     table = read_scores(file)
     names = condition_columns(table)
     if "message" not in table:
@@ -94,12 +97,13 @@ def score_notes(metric: str) -> list[str]:
     return [f"{', '.join(dict.fromkeys(of_message))}: {message}." for message, of_message in by_message]
 
 
-def remember_scores() -> None:
+def remember_scores(results: Results, tables: Mapping[str, str], history: str) -> None:
     """Keep a copy of the score tables; what they were before they changed becomes the previous ones."""
-    latest, previous = HISTORY / "latest", HISTORY / "previous"
-    tables = [Path(f"benchmark/{metric}.csv") for metric in METRICS]
-    now = {table.name: table.read_bytes() for table in tables if table.is_file()}
+    folder = results.path(history)
+    latest, previous = folder / LATEST, folder / PREVIOUS
+    now = {Path(file).name: results.path(file).read_bytes() for file in results.existing(tables.values())}
     before = {file.name: file.read_bytes() for file in latest.glob("*.csv")} if latest.is_dir() else {}
+    folder.mkdir(parents=True, exist_ok=True)
     if now == before:
         return
     if before:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from report_page.pictures import link_to
+from report_page.results import Results
 
 MOST_ROWS = 300  # of a table in the page; the file beside has them all
 
@@ -71,21 +72,22 @@ def table_of(
     return Table(identifier, title, columns, rows, len(frame), link)
 
 
-def table_of_file(file: str, identifier: str, title: str) -> Table | None:
+def table_of_file(results: Results, file: str, identifier: str, title: str) -> Table | None:
     """A CSV file of the results as a table; None where it is missing or has no row."""
-    if not Path(file).is_file():
+    if not results.has(file):
         return None
-    frame = pd.read_csv(file, dtype=dict.fromkeys(text_columns(file), str))
+    path = results.path(file)
+    frame = pd.read_csv(path, dtype=dict.fromkeys(text_columns(path), str))
     return table_of(frame, identifier, title, link_to(file)) if len(frame) else None
 
 
-def text_columns(file: str) -> list[str]:
+def text_columns(file: str | Path) -> list[str]:
     """The columns of a CSV file that are names, though they may look like numbers."""
     return [
         name for name in pd.read_csv(file, nrows=0) if name.startswith("Metadata_") and "Count" not in name
     ]
 
 
-def rows_of(file: str) -> int | None:
-    """How many rows a CSV file has; None where there is none."""
-    return len(pd.read_csv(file)) if Path(file).is_file() else None
+def rows_of(results: Results, file: str) -> int | None:
+    """How many rows a CSV file of the results has; None where there is none."""
+    return len(pd.read_csv(results.path(file))) if results.has(file) else None

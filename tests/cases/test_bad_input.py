@@ -23,11 +23,14 @@ import yaml
 
 from aggregate import aggregate
 from dropped_features import stacked
-from lib.config import complete_config, refuse_templates
+from lib.checks import check_config_files, check_files, check_pipelines
+from lib.conditions import get_conditions
+from lib.config import complete_config
 from lib.errors import InputError, storage_problem
-from lib.experiment import LEVELS, chosen_plates, conditions, refuse_missing, refuse_own_pipelines
+from lib.experiment import Experiment
+from lib.levels import LEVELS
 from lib.plate_contents import read_plate_map
-from lib.plates import read_plates
+from lib.plates import get_chosen_plates, read_plates
 from lib.tables import feature_columns, read_profiles
 from normalize import normalize
 from small_experiment import WELLS, treatment, write_experiment, write_rows
@@ -94,7 +97,7 @@ def test_a_barcode_of_digits_is_found_on_the_command_line():
     plates = [{"plate": name} for name in ("0012", "13", "0013", "BR1")]
 
     def chosen(*only):
-        return [plate["plate"] for plate in chosen_plates(plates, only)]
+        return [plate["plate"] for plate in get_chosen_plates(plates, only)]
 
     assert chosen("12", "BR1") == ["0012", "BR1"]
     assert chosen("13") == ["13"]
@@ -126,29 +129,29 @@ def test_inputs_of_finished_plates_may_be_gone(tmp_path):
     """As Snakemake sees it: what was made from them is there."""
     path = experiment(tmp_path, [ROW])
     config = complete_config({"results": "results", "plates": "plates.tsv"}, path)
-    plates = read_plates(tmp_path / "plates.tsv", LEVELS)
+    read = Experiment.read(config, path)
     with pytest.raises(InputError, match="plate P1"):
-        refuse_missing(plates, config, path, tmp_path / "results")
+        check_files(read, tmp_path / "results")
     for made in ("backend/B/P1/P1.parquet", "profiles/B/P1/P1_augmented.parquet"):
         file = tmp_path / "results" / "workspace" / made
         file.parent.mkdir(parents=True)
         file.touch()
-    refuse_missing(plates, config, path, tmp_path / "results")
+    check_files(read, tmp_path / "results")
 
 
 def test_a_pipeline_that_would_run_as_a_program_is_refused(tmp_path):
     path = experiment(tmp_path, [ROW])
     own = tmp_path / "own.cppipe"
     given = {"results": "r", "plates": "plates.tsv", "cellprofiler": {"analysis_pipeline": own.name}}
-    config = complete_config(given, path)
+    read = Experiment.read(complete_config(given, path), path)
     text = (
         "CellProfiler Pipeline: http://www.cellprofiler.org\nModuleCount:1\n\nLoadData:[notes:{}]\n    a:b\n"
     )
     own.write_text(text.format("['a note']"))
-    refuse_own_pipelines(config, path)
+    check_pipelines(read)
     own.write_text(text.format("[__import__('os').system('touch ran')]"))
     with pytest.raises(InputError, match=r"analysis_pipeline: .*own\.cppipe, line 4: .* is not a literal"):
-        refuse_own_pipelines(config, path)
+        check_pipelines(read)
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +403,7 @@ def test_a_column_that_names_conditions_may_hold_no_path(tmp_path):
         {"results": "r", "plates": "plates.tsv", "benchmark": {"condition": ["density"]}}, "config.yaml"
     )
     with pytest.raises(InputError, match=r"correct density `\.\./\.\./\.\./x` of plate P1"):
-        conditions(plates, config)
+        get_conditions(plates, config)
 
 
 @pytest.mark.plan
@@ -540,7 +543,7 @@ def test_a_config_that_snakemake_would_run_as_a_template_is_refused(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("__use_yte__: true\nresults: ?'r' + 'esults'\n")
     with pytest.raises(InputError, match=r"config\.yaml: it has the key __use_yte__"):
-        refuse_templates([path])
+        check_config_files([path])
     assert "it has the key __use_yte__" in snakemake("--dry-run", "--configfile", path, check=False).stdout
 
 

@@ -113,6 +113,12 @@ def test_modules_work_where_nothing_can_be_cached_beside_them(python, tmp_path):
     assert list((tmp_path / "cache").rglob("ranking.radix_order*.nbi"))
 
 
+def test_costes_thresholds_are_the_same_to_the_last_bit(python):
+    found = json.loads(run_in(python, SUPPORT / "plugins_costes.py", PLUGINS).splitlines()[-1])
+    assert found["different"] == []
+    assert found["compared"] > 80
+
+
 def test_resized_images_are_the_same_to_the_last_bit(python):
     lines = run_in(python, SUPPORT / "plugins_resize.py", PLUGINS).splitlines()
     results = [json.loads(line) for line in lines if line.startswith("{")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.experiment import LEVELS
+from lib.levels import LEVELS
 from lib.plates import read_plates
 from workflow import PROJECT, SHARED
 
@@ -144,7 +144,7 @@ def test_the_profiles_file_name_says_its_level(profiled):
         name = plate["plate"]
         assert plate["level"] == "normalized_feature_select_negcon_batch"
         assert plate["profiles"] == (
-            f"{GALLERY}/workspace/profiles/{BATCH}/{name}/{name}{LEVELS[plate['level']]}.csv.gz"
+            f"{GALLERY}/workspace/profiles/{BATCH}/{name}/{name}{LEVELS[plate['level']].suffix}.csv.gz"
         )
 
 

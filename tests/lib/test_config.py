@@ -9,9 +9,9 @@ import yaml
 
 import config_keys
 from lib.code import SCRIPTS, code_digest, helpers
+from lib.conditions import get_comparisons, get_conditions
 from lib.config import complete_config, schema
 from lib.errors import InputError
-from lib.experiment import comparisons, conditions
 from small_config import ASSAY, SMALL
 from workflow import PROJECT
 
@@ -151,14 +151,14 @@ PLATES = [
 
 def test_conditions_and_comparisons():
     config = complete_config({**SMALL, "benchmark": {"where": {"benchmark": "yes"}}}, "c")
-    grouped = conditions(PLATES, config)
+    grouped = get_conditions(PLATES, config)
     assert {name: [p["plate"] for p in plates] for name, plates in grouped.items()} == {
         "compound_A549_24": ["1", "2"],
         "compound_U2OS_24": ["3"],
         "crispr_A549_96": ["4"],
         "orf_U2OS_48": ["6"],
     }
-    assert set(comparisons(grouped, config).values()) == {
+    assert set(get_comparisons(grouped, config).values()) == {
         ("compound_A549_24", "crispr_A549_96"),
         ("compound_U2OS_24", "orf_U2OS_48"),
     }
@@ -167,7 +167,7 @@ def test_conditions_and_comparisons():
 def test_a_condition_column_that_the_sheet_lacks():
     config = complete_config({**SMALL, "benchmark": {"condition": ["density"]}}, "c")
     with pytest.raises(InputError, match="the sample sheet has no column density"):
-        conditions(PLATES, config)
+        get_conditions(PLATES, config)
 
 
 def test_a_helper_is_part_of_a_scripts_code(monkeypatch, tmp_path):

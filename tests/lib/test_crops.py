@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from contact_sheet import drawn_cells, types_of_wells
+from contact_sheet import choose_cells, get_well_types
 from lib.crops import Cells, PlateImages, Settings, ahead, crops, read_cells, read_image, rescaled, square
 from lib.errors import InputError
 
@@ -219,14 +219,14 @@ def test_cells_of_a_contact_sheet_are_drawn_from_each_type():
     profiles = pd.DataFrame(
         {"Metadata_Well": ["A01", "A02", "A03"], "Metadata_control_type": ["negcon", "poscon", None]}
     )
-    types = types_of_wells(profiles, "control_type", "negcon")
+    types = get_well_types(profiles, "control_type", "negcon")
     assert types == {"A01": "negcon", "A02": "poscon", "A03": "treatment"}
     cells = [
         Cells(well, "1", at, np.arange(1, n + 1), *[np.zeros(n, int)] * 3, np.zeros((n, 2)))
         for at, (well, n) in enumerate({"A01": 20, "A02": 2, "A03": 30}.items())
     ]
-    drawn = drawn_cells(cells, types)
+    drawn = choose_cells(cells, types)
     assert {kind: len(found) for kind, found in drawn.items()} == {"negcon": 6, "poscon": 2, "treatment": 6}
     assert list(drawn) == ["negcon", "poscon", "treatment"]
     assert all(types[site.well] == kind for kind, found in drawn.items() for site, _ in found)
-    assert drawn_cells(cells, types).keys() == drawn.keys()
+    assert choose_cells(cells, types).keys() == drawn.keys()

@@ -1,4 +1,4 @@
-"""Pictures of cells: images of any kind read as CellProfiler does, one contrast, colours, chosen wells."""
+"""Pictures of cells: reading images as CellProfiler does, contrast, colors, the choice of wells."""
 
 import numpy as np
 import pandas as pd
@@ -9,23 +9,23 @@ from PIL import Image
 import montages
 import segmentation_montage
 import segmentation_sites
-from illumination_picture import profile, remedy, shading, showing_cells
+from illumination_picture import average_strips, find_cells_in_functions, measure_shading, suggest_remedy
 from lib.errors import InputError
 from lib.pictures import (
     Montage,
     Tile,
-    chosen_wells,
-    colours,
-    composite,
-    corrected,
+    choose_colors,
+    choose_wells,
+    compose,
+    correct,
     draw_montage,
-    limits,
-    name_of,
-    nice_length,
+    find_contrast,
+    name_content,
     read_image,
-    sized,
-    sized_lines,
-    stretched,
+    resize_lines,
+    resize_to_tile,
+    round_length,
+    stretch,
 )
 
 pytestmark = pytest.mark.unit
@@ -51,18 +51,18 @@ def test_images_are_read_from_0_to_1(tmp_path):
 
 def test_correction_contrast_and_size_by_hand():
     image, function = np.array([[0.2, 0.8]]), np.array([[2.0, 0.5]])
-    assert corrected(image, function, "Divide")[0].tolist() == pytest.approx([0.1, 1])
-    assert corrected(image, function, "Subtract")[0].tolist() == pytest.approx([0, 0.3])
-    assert corrected(image, None, "None") is image
-    assert stretched(np.array([0.1, 0.2, 0.4]), (0.1, 0.3)).tolist() == pytest.approx([0, 0.5, 1])
-    assert limits([np.full((4, 4), 0.2), np.full((4, 4), 0.2), np.ones((4, 4))], 5, 75) == (0.2, 1)
-    assert limits([np.zeros((4, 4))]) == (0, 1e-6)
-    assert sized(np.ones((100, 50)), 20).shape == (20, 10)
-    assert sized(np.eye(2), 5).tolist() == np.eye(2).repeat(2, 0).repeat(2, 1).tolist()
+    assert correct(image, function, "Divide")[0].tolist() == pytest.approx([0.1, 1])
+    assert correct(image, function, "Subtract")[0].tolist() == pytest.approx([0, 0.3])
+    assert correct(image, None, "None") is image
+    assert stretch(np.array([0.1, 0.2, 0.4]), (0.1, 0.3)).tolist() == pytest.approx([0, 0.5, 1])
+    assert find_contrast([np.full((4, 4), 0.2), np.full((4, 4), 0.2), np.ones((4, 4))], 5, 75) == (0.2, 1)
+    assert find_contrast([np.zeros((4, 4))]) == (0, 1e-6)
+    assert resize_to_tile(np.ones((100, 50)), 20).shape == (20, 10)
+    assert resize_to_tile(np.eye(2), 5).tolist() == np.eye(2).repeat(2, 0).repeat(2, 1).tolist()
     lines = np.zeros((100, 100), dtype=bool)
     lines[37] = True
-    assert sized_lines(lines, (10, 10)).sum(axis=1).tolist() == [0, 0, 0, 10, 0, 0, 0, 0, 0, 0]
-    assert [nice_length(length) for length in (9.9, 27, 51, 0.3)] == [5, 20, 50, 0.2]
+    assert resize_lines(lines, (10, 10)).sum(axis=1).tolist() == [0, 0, 0, 10, 0, 0, 0, 0, 0, 0]
+    assert [round_length(length) for length in (9.9, 27, 51, 0.3)] == [5, 20, 50, 0.2]
 
 
 def channel(name, stain="", **more):
@@ -71,18 +71,18 @@ def channel(name, stain="", **more):
 
 def test_colours_of_channels():
     painting = [channel(name, "a dye") for name in ("DNA", "ER", "RNA", "AGP", "Mito")]
-    chosen = colours([*painting, channel("Brightfield", "none"), channel("HighZBF", "none")])
+    chosen = choose_colors([*painting, channel("Brightfield", "none"), channel("HighZBF", "none")])
     assert list(chosen) == ["DNA", "ER", "RNA", "AGP", "Mito"]
     assert len(set(chosen.values())) == 5
-    assert list(colours([channel("Phase", "phase contrast")])) == ["Phase"]
-    own = colours([channel("DNA"), channel("GFP", color="#00FF00"), channel("Dead", color="none")])
+    assert list(choose_colors([channel("Phase", "phase contrast")])) == ["Phase"]
+    own = choose_colors([channel("DNA"), channel("GFP", color="#00FF00"), channel("Dead", color="none")])
     assert own == {"DNA": "#3366FF", "GFP": "#00FF00"}
-    assert len(set(colours([channel("DNA"), channel("GFP"), channel("Cy5")]).values())) == 3
+    assert len(set(choose_colors([channel("DNA"), channel("GFP"), channel("Cy5")]).values())) == 3
 
 
 def test_a_composite_keeps_its_hue_where_it_is_bright():
     images = {"A": np.array([[1.0, 0.5]]), "B": np.array([[1.0, 0.0]])}
-    picture = composite(images, {"A": "#FF8000", "B": "#FF0000"})
+    picture = compose(images, {"A": "#FF8000", "B": "#FF0000"})
     assert picture[0, 0].tolist() == pytest.approx([1, 128 / 255 / 2, 0])
     assert picture[0, 1].tolist() == pytest.approx([0.5, 64 / 255, 0])
 
@@ -97,13 +97,13 @@ def test_wells_are_chosen_controls_first_then_the_strongest():
         }
     )
     rng = np.random.default_rng(0)
-    chosen = chosen_wells(wells, [], 1, 3, "negcon", rng)
+    chosen = choose_wells(wells, [], 1, 3, "negcon", rng)
     assert chosen[0] in ("A01", "A02")
     assert chosen[1:] == ["A03", "B01", "B03", "B04"]
-    assert chosen_wells(wells, [], 0, 9, "negcon", rng) == ["B01", "B03", "B04", "B02"]
-    assert chosen_wells(wells, ["B02", "A01"], 1, 1, "negcon", rng) == ["B02", "A01"]
-    with pytest.raises(InputError, match="No image of the wells C09"):
-        chosen_wells(wells, ["C09"], 1, 1, "negcon", rng)
+    assert choose_wells(wells, [], 0, 9, "negcon", rng) == ["B01", "B03", "B04", "B02"]
+    assert choose_wells(wells, ["B02", "A01"], 1, 1, "negcon", rng) == ["B02", "A01"]
+    with pytest.raises(InputError, match="The wells C09, which the config names, have no image"):
+        choose_wells(wells, ["C09"], 1, 1, "negcon", rng)
 
 
 def test_the_segmentation_check_names_what_is_in_its_wells():
@@ -116,7 +116,7 @@ def test_the_segmentation_check_names_what_is_in_its_wells():
             "pert_iname": ["DMSO", "aspirin", "b"],
         }
     )
-    wells = segmentation_sites.candidates(images, known, "control_type", "negcon")
+    wells = segmentation_sites.find_candidates(images, known, "control_type", "negcon")
     assert wells["well"].tolist() == ["A01", "A02", "C03"]
     assert wells["kind"].tolist() == ["negcon", "", ""]
     assert wells["name"].tolist() == ["DMSO", "aspirin", ""]
@@ -151,7 +151,7 @@ def test_montages_of_one_to_eight_channels(tmp_path, number, size, dtype):
             "sample": ["D", "X"],
         }
     )
-    shown = montages.sites_to_show(
+    shown = montages.choose_sites(
         images, pd.DataFrame({"Metadata_Well": ["A01"], "Metadata_Site": ["1"]}), ["A01", "A02"]
     )
     outputs = {name: tmp_path / f"montage_{name}.png" for name in ("composite", *names)}
@@ -161,13 +161,13 @@ def test_montages_of_one_to_eight_channels(tmp_path, number, size, dtype):
         with Image.open(path) as picture:
             assert picture.mode == "RGB"
             assert picture.width > 600
-    assert montages.labels(shown, wells)[0] == ["A01 site 1", "DMSO (negcon)"]
+    assert montages.write_labels(shown, wells)[0] == ["A01 site 1", "DMSO (negcon)"]
 
 
 def test_a_site_without_a_flag_is_shown_where_there_is_one():
     images = pd.DataFrame({"Metadata_Well": ["A01", "A01", "B01"], "Metadata_Site": ["1", "2", "1"]})
     flags = pd.DataFrame({"Metadata_Well": ["A01", "B01", np.nan], "Metadata_Site": ["1", "1", np.nan]})
-    shown = montages.sites_to_show(images, flags, ["A01", "B01"])
+    shown = montages.choose_sites(images, flags, ["A01", "B01"])
     assert [row["Metadata_Site"] for row in shown] == ["2", "1"]
 
 
@@ -184,7 +184,7 @@ def test_treated_wells_are_ranked_by_their_profiles_and_faulty_ones_come_last():
     )
     images = pd.DataFrame({"Metadata_Well": ["A01", "A02", "A03", "A04"]})
     flags = pd.DataFrame({"Metadata_Well": ["A03"], "Metadata_Site": ["1"]})
-    wells = montages.candidates(profiles, images, flags, "control_type", "negcon").set_index("well")
+    wells = montages.find_candidates(profiles, images, flags, "control_type", "negcon").set_index("well")
     assert wells["strength"].to_dict() == {"A01": 1, "A02": 5, "A03": 8}
     assert wells["rank"].sort_values().index.tolist() == ["A02", "A01", "A03"]
 
@@ -194,22 +194,22 @@ def test_shading_is_removed(tmp_path):
     light = np.linspace(1, 2, 100)[None].repeat(80, 0)
     tifffile.imwrite(tmp_path / "i.tif", np.round(light * 10000).astype(np.uint16))
     row = {"Metadata_Plate": "P", "FileName_OrigDNA": "i.tif", "PathName_OrigDNA": str(tmp_path)}
-    table = shading(pd.DataFrame([row]), {"DNA": light}, "Divide", 5)
+    table = measure_shading(pd.DataFrame([row]), {"DNA": light}, "Divide", 5)
     across = table[table["direction"] == "across"]
     assert across["before"].iloc[-1] / across["before"].iloc[0] == pytest.approx(1.95 / 1.05, rel=0.02)
     assert across["after"].tolist() == pytest.approx([1] * 10, abs=1e-3)
     assert table.loc[table["direction"] == "down", "before"].tolist() == pytest.approx([1] * 10, abs=1e-3)
-    assert profile(np.array([[1.0, 3.0]]), "across").tolist() == [0.5, 1.5]
+    assert average_strips(np.array([[1.0, 3.0]]), "across").tolist() == [0.5, 1.5]
 
 
 def test_outlines_lie_over_the_image_and_nuclei_on_top(tmp_path):
     (tmp_path / "A01_s01--nuclei_outlines.png").touch()
     (tmp_path / "A01_s01--cell_outlines.png").touch()
     (tmp_path / "other.png").touch()
-    found = segmentation_montage.outline_files(tmp_path)
+    found = segmentation_montage.find_outlines(tmp_path)
     assert set(found) == {("A01", "1", "nuclei"), ("A01", "1", "cell")}
     lines = {"nuclei": np.array([[True, False, False]]), "cell": np.array([[True, True, False]])}
-    picture = segmentation_montage.with_outlines(np.full((1, 3), 0.5), lines)
+    picture = segmentation_montage.draw_outlines(np.full((1, 3), 0.5), lines)
     assert (picture[0] * 255).round().astype(int).tolist()[:2] == [[230, 159, 0], [86, 180, 233]]
     assert picture[0, 2].tolist() == [0.5, 0.5, 0.5]
 
@@ -225,16 +225,16 @@ def test_a_montage_has_a_label_above_and_a_scale_bar_in_each_tile():
 
 def test_a_function_that_shows_cells_is_told():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
-    assert showing_cells({"DNA": light, "RNA": cells}) == ["RNA"]
-    assert "RNA: the function differs more than 3 times" in remedy(["RNA"], 12)
+    assert find_cells_in_functions({"DNA": light, "RNA": cells}) == ["RNA"]
+    assert "RNA: the function varies by a factor of more than 3 over" in suggest_remedy(["RNA"], 12)
 
 
 def test_a_well_without_a_name_is_called_by_its_identifier_and_gene():
     assert (
-        name_of({"Metadata_pert_iname": "aloxistatin", "gene": "CTSB", "broad_sample": "BRD-1"})
+        name_content({"Metadata_pert_iname": "aloxistatin", "gene": "CTSB", "broad_sample": "BRD-1"})
         == "aloxistatin"
     )
-    assert name_of({"pert_iname": np.nan, "gene": "CTSB", "broad_sample": "BRD-1"}) == "BRD-1, CTSB"
-    assert name_of({"Metadata_broad_sample": "DMSO", "Metadata_gene": "nan"}) == "DMSO"
-    assert name_of({"Metadata_broad_sample": "PTEN", "Metadata_gene": "PTEN"}) == "PTEN"
-    assert name_of({}) == ""
+    assert name_content({"pert_iname": np.nan, "gene": "CTSB", "broad_sample": "BRD-1"}) == "BRD-1, CTSB"
+    assert name_content({"Metadata_broad_sample": "DMSO", "Metadata_gene": "nan"}) == "DMSO"
+    assert name_content({"Metadata_broad_sample": "PTEN", "Metadata_gene": "PTEN"}) == "PTEN"
+    assert name_content({}) == ""

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.conditions import get_conditions
 from lib.errors import InputError
-from lib.experiment import LEVELS, conditions
+from lib.levels import LEVELS
 from lib.plate_contents import known_wells, read_annotation, read_plate_map
 from lib.plates import read_plates, read_table
 from lib.wells import row_name, well_name, well_order
@@ -71,11 +72,11 @@ def test_an_assay_without_cell_line_and_time_point(write_table):
             "matching_same": [],
         }
     }
-    assert list(conditions([plate], config)) == ["compound"]
+    assert list(get_conditions([plate], config)) == ["compound"]
     other = plate | {"cell_line": "48"}
     third = plate | {"timepoint": "48"}
     with pytest.raises(InputError, match="two conditions the same name"):
-        conditions([other, third], config)
+        get_conditions([other, third], config)
 
 
 @pytest.mark.parametrize(

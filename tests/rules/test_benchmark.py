@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from lib.conditions import get_plates_of_split
 from lib.config import complete_config
 from lib.errors import InputError
-from lib.experiment import levels_of, plates_of_split
 from lib.tables import feature_columns, read_profiles, read_provenance
+from planned_experiment import build_experiment
 from simulated_profiles import plates
 from small_config import SMALL
 from workflow import planned, snakemake
@@ -228,17 +229,24 @@ def test_the_plate_maps_count_every_well(results):
 
 @pytest.mark.unit
 def test_sphered_profiles_are_made_for_judged_plates_that_have_their_source():
-    config = complete_config(
-        {**SMALL, "spherize": {"enabled": True}, "benchmark": {"where": {"kind": "a"}}}, "c"
-    )
-    images = {"images": "folder", "kind": "a"}
-    assert levels_of(images, config)[-1] == "spherized"
-    assert "spherized" not in levels_of({**images, "kind": "b"}, config)
-    published = {"profiles": "file", "level": SELECTED, "kind": "a"}
-    assert "spherized" not in levels_of(published, config)
-    config["spherize"]["level"] = SELECTED
-    assert "spherized" in levels_of(published, config)
-    assert levels_of({**published, "level": "spherized"}, config) == ["spherized"]
+    plates = [
+        {"plate": "judged", "images": "folder", "kind": "a"},
+        {"plate": "other", "images": "folder", "kind": "b"},
+        {"plate": "published", "profiles": "file", "level": SELECTED, "kind": "a"},
+        {"plate": "sphered", "profiles": "file", "level": "spherized", "kind": "a"},
+    ]
+
+    def get_levels(**spherize):
+        asked = {"spherize": {"enabled": True, **spherize}, "benchmark": {"where": {"kind": "a"}}}
+        experiment = build_experiment(plates, **asked)
+        return {plate["plate"]: list(experiment.get_levels(plate)) for plate in experiment.plates}
+
+    levels = get_levels()
+    assert levels["judged"][-1] == "spherized"
+    assert "spherized" not in levels["other"]
+    assert "spherized" not in levels["published"]
+    assert levels["sphered"] == ["spherized"]
+    assert "spherized" in get_levels(level=SELECTED)["published"]
 
 
 @pytest.mark.unit
@@ -263,7 +271,7 @@ def test_a_wrong_split_is_answered(split, expected):
 def test_a_split_of_no_plate_is_answered(where, expected):
     config = complete_config({**SMALL, "splits": {"s": {"where": where}}}, "c")
     with pytest.raises(InputError, match=rf"splits\.s\.where: .*{expected}"):
-        plates_of_split("s", [{"plate": "P", "kind": "a"}], config)
+        get_plates_of_split("s", [{"plate": "P", "kind": "a"}], config)
 
 
 @pytest.mark.data

@@ -123,7 +123,7 @@ CASES = tuple(all_cases())
 VARIANTS = {
     "CorrectIlluminationCalculate": ("background", "regular"),
     "IdentifyPrimaryObjects": ("published", "intensity", "basic"),
-    "IdentifySecondaryObjects": ("published", "border", "distance", "propagation"),
+    "IdentifySecondaryObjects": ("published", "border", "distance", "distance B", "propagation", "far"),
     "IdentifyTertiaryObjects": ("published", "not shrunk"),
     "MeasureImageIntensity": ("published", "objects"),
     "MeasureImageQuality": ("published", "all thresholds"),
@@ -131,7 +131,13 @@ VARIANTS = {
     "MeasureTexture": ("published", "16 levels", "objects"),
     "MeasureColocalization": ("published", "all metrics"),
     "MeasureObjectIntensity": ("published",),
-    "MeasureObjectIntensityDistribution": ("published", "unscaled", "centers", "Zernikes"),
+    "MeasureObjectIntensityDistribution": (
+        "published",
+        "unscaled",
+        "centers",
+        "nuclei's centers",
+        "Zernikes",
+    ),
     "MeasureObjectSizeShape": ("published", "advanced"),
     "MeasureObjectNeighbors": ("published", "adjacent", "expanded", "nuclei to cells"),
 }

@@ -1,6 +1,7 @@
 """Run CellProfiler's own modules and the accelerated ones on the same images and compare the values.
 
-It runs in CellProfiler's Python: `python plugins_compare.py PLUGINS`, and prints one JSON object a line.
+It runs in CellProfiler's Python: `python plugins_compare.py PLUGINS [MODULES]`. It prints one JSON object
+per line.
 """
 
 import importlib
@@ -73,6 +74,12 @@ def configure(module, variant, channels):
         if variant == "centers":
             module.objects[1].center_choice.value = "Centers of other objects"
             module.objects[1].center_object_name.value = "Cells"
+        if variant == "nuclei's centers":
+            module.objects[2].center_choice.value = "Centers of other objects"
+            module.objects[1].center_choice.value = "Edges of other objects"
+            for k in (1, 2):
+                module.objects[k].center_object_name.value = "Nuclei"
+            module.bin_counts[0].bin_count.value = 7
         if variant == "unscaled":
             module.add_bin_count()
             module.bin_counts[0].wants_scaled.value = False
@@ -115,7 +122,13 @@ def configure_making(module, variant):
         module.threshold.threshold_smoothing_scale.value = 3
     elif name == "IdentifySecondaryObjects":
         module.x_name.value, module.y_name.value, module.image_name.value = "Nuclei", "Found", "RNA"
-        methods = {"distance": "Distance - N", "propagation": "Propagation"}
+        methods = {
+            "distance": "Distance - N",
+            "distance B": "Distance - B",
+            "propagation": "Propagation",
+            "far": "Propagation",
+        }
+        module.regularization_factor.value = 10 if variant == "far" else 0.05
         module.method.value = methods.get(variant, "Watershed - Image")
         module.wants_discard_edge.value = module.wants_discard_primary.value = variant == "border"
         module.threshold.threshold_smoothing_scale.value = 0 if variant == "published" else 1.3
@@ -187,12 +200,14 @@ def differences(expected, found):
     return values, different
 
 
-def main(plugins):
-    """Compare all modules, variants and cases."""
+def main(plugins, *names):
+    """Compare all modules (or those of some names), variants and cases."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     sys.path.insert(0, plugins)
     for name, variants in VARIANTS.items():
+        if names and name not in names:
+            continue
         stock = getattr(importlib.import_module("cellprofiler.modules." + name.lower()), name)
         fast = getattr(importlib.import_module(name.lower()), name)
         for variant in variants:
@@ -211,4 +226,4 @@ def main(plugins):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

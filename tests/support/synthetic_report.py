@@ -6,7 +6,6 @@ Every plate has what a whole run leaves: profiles with their provenance, flags, 
 pictures are grainy, so that they are no smaller than real ones.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
 from lib.config import complete_config  # noqa: E402
-from lib.experiment import file_of, levels_of  # noqa: E402
+from lib.experiment import Experiment  # noqa: E402
+from lib.levels import LEVELS  # noqa: E402
 from lib.tables import write_profiles  # noqa: E402
+from lib.targets import get_manifest  # noqa: E402
 
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
 PICTURES = ("heatmaps", "illumination", "montage_composite", *(f"montage_{name}" for name in CHANNELS))
@@ -50,11 +51,11 @@ def drawn(path: Path, generator: np.random.Generator, size: tuple[int, int]) -> 
 def provenance(level: str) -> dict[str, Any]:
     """What the file of a level says of itself."""
     parameters: dict[str, Any] = {"operation": "mean"}
-    if level.startswith("normalized"):
+    if LEVELS[level].step == "normalize":
         parameters = {"method": "mad_robustize", "to": "negcon", "over": "plate", "reference_wells": 64}
-    if "_feature_select" in level:
+    if LEVELS[level].step == "feature_select":
         select = {"correlation": 0.9, "freq_cut": 0.05, "na_cutoff": 0.05, "unique_cut": 0.1}
-        over = level.rsplit("_", 1)[1]
+        over = LEVELS[level].scope
         parameters = {"feature_select": {**select, "blocklist": True, "reference": "negcon"}, "over": over}
     inputs = {f"made_of_{level}.parquet": "0" * 64, "map.txt": "1" * 64}
     libraries = {"numpy": "2", "pandas": "3"}
@@ -90,8 +91,9 @@ def write_results(
         }
         for i in range(plates)
     ]
+    experiment = Experiment(config, folder / "config.yaml", tuple(rows), tuple(rows))
     for plate in rows:
-        for level in levels_of(plate, config):
+        for level in experiment.get_levels(plate):
             profiles = pd.DataFrame(
                 {
                     "Metadata_Well": WELLS,
@@ -100,7 +102,7 @@ def write_results(
                     "Cells_A": 0.5,
                 }
             )
-            path = folder / file_of(plate, level)
+            path = folder / experiment.get_profiles(plate, level)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_profiles(profiles, path, provenance(level))
         quality = folder / "workspace" / "quality_control" / "B" / plate["plate"]
@@ -141,23 +143,14 @@ def write_results(
         }
     )
     scores.to_csv(folder / "benchmark" / "percent_replicating.csv", index=False)
-    described = {
-        name: {
-            "label": f"compound {line} 48 h",
-            "columns": {"perturbation": "compound", "cell_line": line, "timepoint": "48"},
-            "plates": [plate["plate"] for plate in rows if plate["cell_line"] == line],
-        }
-        for name, line in names.items()
-    }
     return {
         "title": f"{plates} plates",
         "config": config,
-        "plates": rows,
-        "conditions": described,
-        "feature_sets": [feature_set],
+        "manifest": get_manifest(experiment),
         "sheet": "plates.tsv",
         "captions": str(PROJECT / "rules" / "captions"),
         "cellprofiler": "CellProfiler 4.2.8.1",
+        "accelerated": True,
         "draft": False,
     }
 
@@ -166,12 +159,8 @@ def write_report(folder: Path, options: dict[str, Any]) -> Path:
     """The report of such results."""
     import report
 
-    here = Path.cwd()
-    os.chdir(folder)
-    try:
-        report.main(options, "report/report.html", "report/input_digests.csv")
-    finally:
-        os.chdir(here)
+    page, digests = (str(folder / "report" / name) for name in ("report.html", "input_digests.csv"))
+    report.main(options, page, digests, str(folder / "report" / "history"))
     return folder / "report" / "report.html"
 
 

@@ -107,3 +107,13 @@ def coordinate_sums(labels, count):
                 sums[label, 1] += i
                 sums[label, 2] += j
     return sums
+
+
+def centers_of_labels(labels):
+    """Rows and columns of the objects' centres, as centrosome.cpmorphology.centers_of_labels."""
+    count = int(labels.max())
+    if count == 0:
+        return numpy.zeros((2, 0), int)
+    sums = coordinate_sums(numpy.ascontiguousarray(labels, numpy.int32), count)[1:].astype(float)
+    with numpy.errstate(invalid="ignore"):
+        return numpy.array([sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]])

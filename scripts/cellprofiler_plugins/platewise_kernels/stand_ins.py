@@ -11,11 +11,12 @@ import cellprofiler.modules.threshold
 import cellprofiler_core.object._objects
 import cellprofiler_core.object._segmentation
 import cellprofiler_core.utilities.core.module.identify
+import centrosome.propagate
 import centrosome.threshold
 import numpy
 import scipy.ndimage
 
-from . import labels, smoothing
+from . import labels, propagation, smoothing
 
 
 class Instead:
@@ -65,6 +66,13 @@ def smooth_with_noise(image, bits):
     clipped = numpy.clip(image, delta, 1)
     logs = numpy.log2(clipped + delta) * noise + (1 - noise) * numpy.log2(clipped)
     return numpy.clip(numpy.exp2(logs), 0, 1)
+
+
+def propagate(image, start, mask, weight):
+    """centrosome.propagate.propagate."""
+    if not propagation.fits(image, start, mask):
+        return centrosome.propagate.propagate(image, start, mask, weight)
+    return propagation.propagate(image, start, mask, weight)
 
 
 def relate_children(self, children):
@@ -129,7 +137,8 @@ def of_module(module):
     if "centrosome" in vars(module):
         morphology = Instead(centrosome.cpmorphology, fill_labeled_holes=labels.fill_labeled_holes)
         outlines = Instead(centrosome.outline, outline=labels.outline)
-        stand_in = Instead(centrosome, cpmorphology=morphology, outline=outlines)
+        spreading = Instead(centrosome.propagate, propagate=propagate)
+        stand_in = Instead(centrosome, cpmorphology=morphology, outline=outlines, propagate=spreading)
         places.append((module, "centrosome", stand_in))
     if "outline" in vars(module):
         places.append((module, "outline", labels.outline))

@@ -4,12 +4,11 @@ import re
 
 import pytest
 
-from lib.config import complete_config
-from lib.foresight import foreseen
+from lib.checks import find_problems
+from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
 
-PLATE = {"batch": "B", "perturbation": "compound", "plate_map": "map.csv", "images": "i", "cell_line": ""}
 MAP = "well_position,broad_sample\nA1,D\nA2,D\nA3,D\nB1,X\n"
 KNOWN = "broad_sample,control_type\nD,negcon\nX,\n"
 
@@ -18,9 +17,8 @@ def said(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
     (folder / "map.csv").write_text(plate_map)
     (folder / "known.csv").write_text(known)
     annotation = {"annotation": {"compound": {"table": "known.csv"}}}
-    complete = complete_config({"results": "r", "plates": "p", **annotation, **config}, "config.yaml")
-    plates = [{**PLATE, "plate": name} for name in ("P1", "P2")]
-    return list(foreseen(plates, complete, folder))
+    plates = [{"plate": name, "images": "i"} for name in ("P1", "P2")]
+    return list(find_problems(build_experiment(plates, folder, **{**annotation, **config})))
 
 
 def test_nothing_is_said_of_what_is_right(tmp_path):
@@ -54,7 +52,6 @@ def test_what_will_stop_a_plate_is_foreseen(tmp_path, config, words):
 
 
 def test_what_cannot_be_looked_at_is_passed_over(tmp_path):
-    complete = complete_config({"results": "r", "plates": "p"}, "config.yaml")
-    address = {**PLATE, "plate": "P", "plate_map": "s3://bucket/map.csv"}
-    gone = {**PLATE, "plate": "Q", "plate_map": "archived.csv"}
-    assert list(foreseen([address, gone], complete, tmp_path)) == []
+    address = {"images": "i", "plate_map": "s3://bucket/map.csv"}
+    gone = {"plate": "Q", "images": "i", "plate_map": "archived.csv"}
+    assert list(find_problems(build_experiment([address, gone], tmp_path))) == []

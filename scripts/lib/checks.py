@@ -1,0 +1,227 @@
+"""What is checked before anything runs.
+
+Each function `check_...` refuses what cannot work, with an InputError. `find_problems` refuses nothing: a
+plate whose tables have errors stops alone, when its cells have been measured; whoever reads what is foreseen
+may spare the hours until then.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lib.errors import InputError, listed
+from lib.experiment import Experiment
+from lib.layouts import SAMPLE_COLUMNS, annotation_rows, plate_map_rows
+from lib.pipeline_files import read_pipeline
+from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
+from lib.values import MissingValues, same_value
+
+# Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
+MOST_MAPS = 200
+MOST_FILES = 20  # of the missing ones that a message lists
+
+
+# --- what is refused ---------------------------------------------------------------------------------
+
+
+def check_python(executable: str) -> None:
+    """Make sure that Snakemake can run scripts with this Python.
+
+    Raises:
+        InputError: when its path holds what a shell would read as something else.
+    """
+    if re.search(r"[^\w@%+=:,./-]", executable):
+        # Snakemake writes it unquoted into a shell line for each `script:`.
+        raise InputError(
+            f"{executable} has a blank, or a character that a shell reads, in its path, from which Snakemake "
+            "runs no script: move Platewise's checkout and set it up there anew (an experiment may stay in "
+            "such a folder)."
+        )
+
+
+def check_config_files(files: Iterable[str | Path]) -> None:
+    """Refuse a config file that Snakemake runs as a template: a config is data.
+
+    Raises:
+        InputError: naming the file.
+    """
+    for file in files:
+        if "__use_yte__" in Path(file).read_text(encoding="utf-8", errors="replace"):
+            raise InputError(
+                f"{file}: it has the key __use_yte__, with which Snakemake runs the file as a program before "
+                "Platewise sees it. Take the key out, and write values only. If the file came from a "
+                "stranger, look at what it has just done on this machine."
+            )
+
+
+def check_results_folder(folder: str | Path) -> None:
+    """Make sure that the results folder can be made and written.
+
+    Raises:
+        InputError: naming the folder that cannot be written.
+    """
+    existing = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(
+            f"The results folder {folder} cannot be written: {existing} is "
+            + ("read-only, or not yours to write to" if existing.is_dir() else "not a folder")
+            + ". Name another folder as `results` in the config, or make this one writable."
+        )
+
+
+def check_experiment(experiment: Experiment, results: str | Path) -> None:
+    """Make sure that what an experiment starts from is there, and can be used.
+
+    Raises:
+        InputError: naming what is missing or cannot be used.
+    """
+    check_files(experiment, results)
+    check_pipelines(experiment)
+    check_weights(experiment)
+
+
+def check_files(experiment: Experiment, results: str | Path) -> None:
+    """Make sure that the files which the chosen plates start from are there.
+
+    An input may be gone once what is made of it exists (images that were archived), and one inside the
+    results folder may be the workflow's own work.
+
+    Raises:
+        InputError: naming each missing file, its plate and its column.
+    """
+    exists = cache(os.path.exists)
+    folder, results = experiment.config_file.parent, Path(results).resolve()
+    missing = []
+    for plate in experiment.chosen:
+        for named_in, location, result in experiment.get_starting_points(plate):
+            path = Path(os.path.normpath(folder / location))
+            if not exists(path) and not path.is_relative_to(results) and not exists(results / result):
+                missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {named_in}: {path}")
+    if missing:
+        more = f"\n  and {len(missing) - MOST_FILES} more" if len(missing) > MOST_FILES else ""
+        raise InputError(
+            "These files and folders do not exist:\n  "
+            + "\n  ".join(missing[:MOST_FILES])
+            + more
+            + f"\nCorrect them in {folder / experiment.config['plates']} or {experiment.config_file}; paths "
+            "are relative to the config's folder."
+        )
+
+
+def check_pipelines(experiment: Experiment) -> None:
+    """Make sure that a pipeline of the user's own can be read and runs nothing as it is read.
+
+    Raises:
+        InputError: naming the pipeline, the line and what is wrong there.
+    """
+    for key in ("illumination_pipeline", "analysis_pipeline"):
+        path = experiment.config_file.parent / (experiment.config["cellprofiler"][key] or "")
+        if path.is_file():
+            try:
+                read_pipeline(path)
+            except InputError as error:
+                raise InputError(f"cellprofiler.{key}: {error}") from None
+
+
+def check_weights(experiment: Experiment) -> None:
+    """Make sure that the file of a deep network's weights is there.
+
+    Raises:
+        InputError: naming the file, and how to get one.
+    """
+    if not experiment.embeddings or experiment.embeddings["weights"] in ("pretrained", "random"):
+        return
+    path = experiment.config_file.parent / experiment.embeddings["weights"]
+    if not path.is_file():
+        raise InputError(
+            f"embeddings.weights: {path} does not exist. Copy the file there (those of timm are at "
+            f"https://huggingface.co/timm: model.safetensors of {experiment.embeddings['model']}), or set "
+            "embeddings.weights to `pretrained` where there is a network."
+        )
+
+
+# --- what is foreseen --------------------------------------------------------------------------------
+
+
+def find_problems(experiment: Experiment) -> Iterator[str]:
+    """What will stop chosen plates at annotation, normalization or in the benchmark, as sentences.
+
+    A file that does not exist, or would have to be fetched, is passed over.
+    """
+    config, folder = experiment.config, experiment.config_file.parent
+    types = {plate["perturbation"] for plate in experiment.plates}
+    if unused := sorted(set(config["annotation"]) - types):
+        yield (
+            f"annotation: no plate has the perturbation type {listed(unused)}; the sample sheet's are "
+            f"{listed(sorted(types))}. Their wells will not be annotated."
+        )
+    alike: dict[tuple[str, str], list[Plate]] = {}
+    for plate in experiment.chosen:
+        if source(plate) != "profiles" or not experiment.levels[plate["level"]].annotated:
+            alike.setdefault((plate["plate_map"], plate["perturbation"]), []).append(plate)
+    for (plate_map, perturbation), plates in list(alike.items())[:MOST_MAPS]:
+        table = config["annotation"].get(perturbation, {}).get("table", "")
+        paths = [folder / name for name in (plate_map, table) if name]
+        if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
+            for problem in find_map_problems(plates, paths, config):
+                yield f"plate {listed((plate['plate'] for plate in plates), 3)}: {problem}"
+
+
+def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a plate map and its annotation (`paths`), for the plates that have them."""
+    perturbation = plates[0]["perturbation"]
+    try:
+        missing = MissingValues.of_config(config)
+        known, reagents = [], []
+        if len(paths) > 1:
+            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"], missing)
+        samples = {row["broad_sample"] for row in reagents}
+        columns, wells = plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
+        # A column that the plate map leaves empty is the annotation's.
+        empty = [name for name in columns if name in known and not any(row[name] for row in wells)]
+        if hidden := set(empty) - set(SAMPLE_COLUMNS):
+            columns = [name for name in columns if name not in hidden]
+            wells = [{name: row[name] for name in columns} for row in wells]
+    except InputError as error:
+        yield str(error)
+        return
+    controls, tables = config["controls"], listed(path.name for path in paths)
+    column, there = controls["column"], list(dict.fromkeys([*columns, *known]))
+    of_sample = {row["broad_sample"]: row for row in reagents}
+    if "negcon" in config["normalize"]["to"]:
+        marks = [get_mark(well, column, of_sample) for well in wells]
+        number = sum(same_value(mark, controls["negcon"]) for mark in marks)
+        needed = config["normalize"]["minimum_wells"]
+        if column not in there:
+            yield (
+                f"no column {column} in {tables}, by which negative controls are found; it has "
+                f"{listed(there)}. Name theirs in controls.column, or set normalize.to to [all] and "
+                "feature_select.reference to all."
+            )
+        elif number < needed:
+            values = listed(sorted(set(marks) - {""}), 5) or "no value"
+            yield (
+                f"{number} negative controls ({column} = {controls['negcon']}) in {tables}; normalizing "
+                f"needs {needed}. The column has {values}; see controls.negcon."
+            )
+    group = config["benchmark"]["group"]
+    wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
+    of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
+    there += [*of_sheet, "Batch", "Plate", "Well"]
+    if lacking := [name for name in wanted if name not in there]:
+        yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+
+
+def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:
+    """What a column says of a well, in the plate map or of its reagent, as `known_wells` joins them.
+
+    Where `broad_sample` is empty, the solvent is the reagent.
+    """
+    sample = well["broad_sample"] or well.get("solvent", "")
+    if column == "broad_sample":
+        return sample
+    reagent = of_sample.get(well["broad_sample"]) or of_sample.get(sample) or {}
+    return well[column] if column in well else reagent.get(column, "")

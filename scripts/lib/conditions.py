@@ -1,0 +1,85 @@
+"""The conditions of the benchmark, the comparisons between them, and the plates that a split divides."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from lib.errors import InputError, listed
+from lib.plates import SAFE, Plate
+from lib.values import same_value
+
+
+def is_judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
+    """Whether a plate belongs to a condition of the benchmark."""
+    where = config["benchmark"]["where"]
+    return all(same_value(plate.get(column, ""), value) for column, value in where.items())
+
+
+def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
+    """The conditions of the benchmark by name, each with its plates.
+
+    Raises:
+        InputError: when the config names a column that the sample sheet does not have, or whose values
+            cannot be part of a file's name.
+    """
+    benchmark = config["benchmark"]
+    columns = benchmark["condition"]
+    needed = {*columns, *benchmark["where"], *benchmark["matching_same"]}
+    if unknown := sorted(needed - set(plates[0])):
+        raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
+    unsafe = [
+        f"{column} `{plate[column]}` of plate {plate['plate']}"
+        for column in columns
+        for plate in plates
+        if is_judged(plate, config) and plate[column] and not SAFE.fullmatch(plate[column])
+    ]
+    if unsafe:
+        raise InputError(
+            "benchmark.condition: what names a condition is part of file names, so it may hold only letters, "
+            f"digits, dot, dash and underscore; correct {listed(unsafe, 5)} in the sample sheet."
+        )
+    grouped: dict[tuple[str, ...], list[Plate]] = {}
+    for plate in plates:
+        if is_judged(plate, config):
+            grouped.setdefault(tuple(plate[column] for column in columns), []).append(plate)
+    named = {"_".join(filter(None, values)) or "all": found for values, found in grouped.items()}
+    if len(named) < len(grouped):
+        raise InputError(
+            f"benchmark.condition: the values of {listed(columns)} give two conditions the same name "
+            f"({listed(' '.join(value or '(empty)' for value in values) for values in grouped)}): write "
+            "something where one of them is empty."
+        )
+    return dict(sorted(named.items()))
+
+
+def get_comparisons(
+    conditions: Mapping[str, Sequence[Plate]], config: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    """The pairs of conditions that Percent Matching compares, by the comparison's name."""
+    benchmark = config["benchmark"]
+    found: dict[str, tuple[str, str]] = {}
+    for (a, plates_a), (b, plates_b) in product(conditions.items(), repeat=2):
+        first, second = plates_a[0], plates_b[0]
+        types = [first["perturbation"], second["perturbation"]]
+        shared = all(first[column] == second[column] for column in benchmark["matching_same"])
+        within_one = types[0] == types[1]
+        if types in benchmark["matching"] and shared and (a == b or not within_one):
+            found[f"{a}__{b}"] = (a, b)
+    return found
+
+
+def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str, Any]) -> list[Plate]:
+    """The plates that a recommended split divides.
+
+    Raises:
+        InputError: when its `where` names a column that the sample sheet does not have, or no plate.
+    """
+    where = config["splits"][name]["where"]
+    if unknown := sorted(set(where) - set(plates[0])):
+        raise InputError(f"splits.{name}.where: the sample sheet has no column {listed(unknown)}.")
+    found = [
+        plate for plate in plates if all(same_value(plate[column], value) for column, value in where.items())
+    ]
+    if not found:
+        raise InputError(f"splits.{name}.where: no plate of the sample sheet has {where}.")
+    return found

@@ -1,0 +1,165 @@
+"""The levels of profiles: one row of a table per level.
+
+A level is what one step of a chain makes of a plate's profiles. Everything that the workflow needs to know
+about a level is an attribute of its row; nobody takes its name apart. The table holds the chain of the
+CPJUMP1 paper, and the same steps for the features of a deep network; `get_levels` is where a config adds its
+own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lib.errors import InputError, listed
+
+CELLPROFILER, NETWORK = "cellprofiler", "network"
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of profiles.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the config and in the sample sheet.
+    features : str
+        Whose features it holds: `cellprofiler` or `network` (a deep network's).
+    step : str
+        The step that makes it: aggregate, annotate, normalize, feature_select, spherize.
+    made_from : str
+        The level that the step starts from; empty where it starts from single cells.
+    reference : str
+        The wells that it is normalized to: `negcon` or `all`; empty before normalization.
+    scope : str
+        The plates that the step works over: `plate`, `batch` or `condition`.
+    suffix : str
+        What its name adds to the file's name: `_normalized_negcon`.
+    annotated : bool
+        Whether it says what is in each well.
+    controls_fitted : bool
+        Whether the step was fitted on the negative controls, so that they cannot serve in a null.
+    all_features : str
+        The level whose features are shown where a figure is to show all of them, not only selected ones.
+    made_from_published : str
+        A level that a plate may enter with from which this one is made instead of from `made_from`.
+    asked : bool
+        Whether the config asks for it to be made of each plate that has the level that it is made from.
+    """
+
+    name: str
+    features: str
+    step: str
+    made_from: str
+    reference: str
+    scope: str
+    suffix: str
+    annotated: bool = True
+    controls_fitted: bool = False
+    all_features: str = ""
+    made_from_published: str = ""
+    asked: bool = True
+
+
+# In the order in which they are made: a level stands below the one that it is made from.
+# name, features, step, made from, normalized to, made over
+ROWS = (
+    ("aggregated", CELLPROFILER, "aggregate", "", "", "plate"),
+    ("augmented", CELLPROFILER, "annotate", "aggregated", "", "plate"),
+    ("normalized_negcon", CELLPROFILER, "normalize", "augmented", "negcon", "plate"),
+    ("normalized", CELLPROFILER, "normalize", "augmented", "all", "plate"),
+    (
+        "normalized_feature_select_negcon_plate",
+        CELLPROFILER,
+        "feature_select",
+        "normalized_negcon",
+        "negcon",
+        "plate",
+    ),
+    ("normalized_feature_select_plate", CELLPROFILER, "feature_select", "normalized", "all", "plate"),
+    (
+        "normalized_feature_select_negcon_batch",
+        CELLPROFILER,
+        "feature_select",
+        "normalized_negcon",
+        "negcon",
+        "batch",
+    ),
+    ("normalized_feature_select_batch", CELLPROFILER, "feature_select", "normalized", "all", "batch"),
+    ("embeddings", NETWORK, "aggregate", "", "", "plate"),
+    ("embeddings_augmented", NETWORK, "annotate", "embeddings", "", "plate"),
+    ("embeddings_normalized_negcon", NETWORK, "normalize", "embeddings_augmented", "negcon", "plate"),
+    ("embeddings_normalized", NETWORK, "normalize", "embeddings_augmented", "all", "plate"),
+    ("spherized", CELLPROFILER, "spherize", "normalized_negcon", "negcon", "condition"),
+    ("embeddings_spherized", NETWORK, "spherize", "embeddings_augmented", "negcon", "condition"),
+)
+# Published profiles whose features were selected over the batch can be selected further on the plate.
+SELECTED_FURTHER = {
+    "normalized_feature_select_negcon_plate": "normalized_feature_select_negcon_batch",
+    "normalized_feature_select_plate": "normalized_feature_select_batch",
+}
+
+
+def build_level(
+    name: str, features: str, step: str, made_from: str, reference: str, scope: str, **more: Any
+) -> Level:
+    """A row of the table; what follows from the step is filled in."""
+    return Level(
+        name,
+        features,
+        step,
+        made_from,
+        reference,
+        scope,
+        suffix="" if name == "aggregated" else f"_{name}",
+        annotated=step != "aggregate",
+        controls_fitted=step == "spherize",
+        all_features=made_from if step in ("feature_select", "spherize") else name,
+        made_from_published=SELECTED_FURTHER.get(name, ""),
+        **more,
+    )
+
+
+LEVELS = {row[0]: build_level(*row) for row in ROWS}
+
+
+def get_levels(config: Mapping[str, Any]) -> dict[str, Level]:
+    """The levels of an experiment by name, in the order in which they are made.
+
+    Levels that a config composes are added here; rules find the levels of their step in this table.
+    """
+    return {level.name: set_up(level, config) for level in LEVELS.values()}
+
+
+def set_up(level: Level, config: Mapping[str, Any]) -> Level:
+    """A level of the paper's chain as the config wants it: whether it is made, and what from."""
+    reference = config["feature_select"]["reference"]
+    normalized = {"negcon": "normalized_negcon", "all": "normalized"}[reference]
+    if level.features == NETWORK:
+        level = replace(level, all_features=f"embeddings_{normalized}")
+    if level.step == "normalize":
+        return replace(level, asked=level.reference in config["normalize"]["to"])
+    if level.step == "feature_select":
+        return replace(level, asked=level.reference == reference)
+    if level.step == "spherize":
+        settings = config["spherize"]
+        asked = settings["enabled"] or level.name in config["benchmark"]["feature_sets"]
+        if level.features == NETWORK:
+            return replace(level, asked=asked, made_from=settings["embeddings_level"])
+        made_from = settings["level"] or normalized
+        return replace(level, asked=asked, made_from=made_from, all_features=made_from)
+    return level
+
+
+def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) -> list[str]:
+    """The levels of profiles that are exported: all of them, unless the config names some.
+
+    Raises:
+        InputError: when the config names one that does not exist.
+    """
+    names = config["export_levels"]
+    if unknown := [name for name in names or () if name not in levels]:
+        raise InputError(
+            f"export_levels: there is no level {listed(unknown)}; the levels are {listed(levels, 40)}."
+        )
+    return list(levels) if names is None else names

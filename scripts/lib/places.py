@@ -1,0 +1,84 @@
+"""Where each result lies, relative to the results folder: the layout of the Cell Painting Gallery.
+
+This is the one place that knows a result's path. A pattern has wildcards in braces, as Snakemake's rules take
+them; `place` fills in those that are known.
+"""
+
+from typing import Any
+
+QUALITY = "workspace/quality_control/{batch}/{plate}"
+CHECK = "workspace/segmentation_check/{batch}/{plate}"
+PROFILES = "workspace/profiles/{batch}/{plate}/{plate}"
+CONDITION_FIGURES = "benchmark/figures/{feature_set}/{condition}"
+
+PLACES = {
+    # images
+    "images": "images/{batch}/images/{plate}",
+    "simulated_truth": "images/{batch}/truth/{plate}.csv",
+    "load_data": "workspace/load_data_csv/{batch}/{plate}/load_data.csv",
+    "load_data_with_illum": "workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+    "dropped_sites": f"{QUALITY}/dropped_sites.csv",
+    "illumination_folder": "images/{batch}/illum/{plate}",
+    "illumination": "images/{batch}/illum/{plate}/{plate}_Illum{channel}.npy",
+    "pipeline": "workspace/pipelines/{pipeline}.cppipe",
+    "chunk": "workspace/analysis/{batch}/{plate}/analysis/chunk_{chunk}",
+    "cellprofiler_differences": "workspace/quality_control/cellprofiler_comparison/differences.csv",
+    "cellprofiler_times": "workspace/quality_control/cellprofiler_comparison/times.csv",
+    # what is fetched
+    "fetched": "workspace/fetched/{name}",
+    "fetched_tables": "workspace/fetched_tables/{batch}/{plate}",
+    # cells
+    "single_cells": "workspace/backend/{batch}/{plate}/{plate}.parquet",
+    "image_table": "workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+    "network": "workspace/network",
+    "embedded_cells": "workspace/embeddings/{batch}/{plate}/{plate}.parquet",
+    # quality control
+    "sites": f"{QUALITY}/sites.csv",
+    "site_quality": f"{QUALITY}/site_quality.parquet",
+    "well_quality": f"{QUALITY}/well_quality.csv",
+    "flags": f"{QUALITY}/flags.csv",
+    "quality_summary": f"{QUALITY}/summary.csv",
+    "illumination_shading": f"{QUALITY}/illumination_shading.csv",
+    "montage_wells": f"{QUALITY}/montage_wells.csv",
+    "picture": f"{QUALITY}/pictures/{{picture}}.png",
+    "contact_sheet": f"{QUALITY}/contact_sheet.png",
+    "segmentation_load_data": f"{CHECK}/load_data_with_illum.csv",
+    "segmentation_wells": f"{CHECK}/wells.csv",
+    "segmentation_objects": f"{CHECK}/objects",
+    "segmentation_montage": f"{QUALITY}/pictures/segmentation/montage.png",
+    "segmentation_pictures": f"{QUALITY}/pictures/segmentation/wells",
+    "segmentation_counts": f"{QUALITY}/pictures/segmentation/objects.csv",
+    # profiles
+    "profiles": f"{PROFILES}{{suffix}}.parquet",
+    "exported": f"{PROFILES}{{suffix}}.{{kind}}",
+    "dropped": f"{PROFILES}{{suffix}}_dropped.csv",
+    "dropped_of_batch": "workspace/profiles/{batch}/{batch}{suffix}_dropped.csv",
+    "incomplete_wells": f"{PROFILES}{{suffix}}_incomplete_wells.csv",
+    "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
+    # benchmark
+    "sphering": "benchmark/sphering/{level}/{condition}.npz",
+    "consensus": "benchmark/consensus/{feature_set}/{condition}_{operation}.parquet",
+    "left_out": "benchmark/left_out.csv",
+    "split": "benchmark/splits/{split}.csv",
+    "score": "benchmark/{metric}/{feature_set}/{name}_score.csv",
+    "score_table": "benchmark/{metric}.csv",
+    "perturbations": "benchmark/{metric}/{feature_set}/{name}_perturbations.parquet",
+    "pairs": "benchmark/{metric}/{feature_set}/{name}_pairs.parquet",
+    "null": "benchmark/{metric}/{feature_set}/{name}_null.parquet",
+    "figure": "benchmark/figures/{figure}.{kind}",
+    "condition_figure": f"{CONDITION_FIGURES}/{{figure}}.{{kind}}",
+    # report
+    "report": "report/report.html",
+    "report_digests": "report/input_digests.csv",
+    "report_history": "report/history",
+    "draft": "report/draft.html",
+    "draft_digests": "report/draft_input_digests.csv",
+}
+
+
+def place(result: str, **known: Any) -> str:
+    """Where a result lies; wildcards that are not given stay in braces."""
+    path = PLACES[result]
+    for name, value in known.items():
+        path = path.replace(f"{{{name}}}", str(value))
+    return path

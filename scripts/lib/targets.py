@@ -1,0 +1,268 @@
+"""What is made in the end: the files that the target `all`, and the report, ask for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.experiment import Experiment
+from lib.levels import CELLPROFILER, NETWORK, Level
+from lib.places import place
+from lib.plates import Plate, source
+
+# The figures of each condition and feature set.
+CONDITION_FIGURES = (
+    "replicate_correlations",
+    "replicate_null",
+    "changed_features",
+    "profile_maps",
+    "position_effects",
+)
+# A figure in two formats, and the numbers that it shows.
+FIGURE_FILES = ("png", "svg", "csv")
+
+
+# --- of one plate ------------------------------------------------------------------------------------
+
+
+def get_segmentation_montages(experiment: Experiment, plates: list[Plate]) -> list[str]:
+    """The pictures of the segmentation check of those plates that start with images."""
+    with_images = [plate for plate in plates if source(plate) == "images"]
+    return [experiment.get_place(plate, "segmentation_montage") for plate in with_images]
+
+
+def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
+    """The files of a plate that depend on that plate alone; while it waits, its segmentation check."""
+    if experiment.waiting and source(plate) == "images":
+        return get_segmentation_montages(experiment, [plate])
+    cells = [experiment.get_cells(plate, features) for features in (CELLPROFILER, NETWORK)]
+    return get_well_targets(experiment, plate) + [file for file in cells if file]
+
+
+def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
+    """The files of a plate beside its single cells; while it waits, its segmentation check."""
+    if experiment.waiting and source(plate) == "images":
+        return get_segmentation_montages(experiment, [plate])
+    profiles = [
+        file
+        for level in experiment.get_levels(plate).values()
+        if level.scope == "plate"
+        for file in get_profile_targets(experiment, plate, level)
+    ]
+    return [*get_plate_pictures(experiment, plate), *get_plate_tables(experiment, plate).values(), *profiles]
+
+
+def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
+    """The pictures of a plate that quality control makes; none where it starts with profiles."""
+    if source(plate) == "profiles":
+        return []
+    pictures = ["heatmaps"]
+    if source(plate) == "images":
+        montages = [f"montage_{channel}" for channel in ("composite", *experiment.channels)]
+        pictures += ["illumination", *montages]
+    sheet = experiment.get_place(plate, "contact_sheet")
+    return [
+        *([sheet] if experiment.get_cells(plate, NETWORK) else []),
+        *(experiment.get_place(plate, "picture", picture=picture) for picture in pictures),
+    ]
+
+
+def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
+    """The tables of a plate that quality control makes; none where it starts with profiles."""
+    if source(plate) == "profiles":
+        return {}
+    tables = ["flags", "quality_summary", *(["dropped_sites"] if source(plate) == "images" else [])]
+    return {
+        **{table: experiment.get_place(plate, table) for table in tables},
+        "unmatched_wells": experiment.get_place(plate, "unmatched_wells", suffix=""),
+    }
+
+
+def get_profile_targets(experiment: Experiment, plate: Mapping[str, str], level: Level) -> list[str]:
+    """The profiles of a plate at a level, and the formats that they are exported to."""
+    formats = experiment.config["export"] if level.name in experiment.exported_levels else []
+    exported = [
+        experiment.get_place(plate, "exported", suffix=level.suffix, kind=each_format)
+        for each_format in formats
+    ]
+    return [experiment.get_profiles(plate, level), *exported]
+
+
+# --- of several plates -------------------------------------------------------------------------------
+
+
+def get_batch_targets(experiment: Experiment) -> list[str]:
+    """The plates' profiles that depend on several plates: selected over the batch, or sphered."""
+    return [
+        file
+        for plate in experiment.plates
+        for level in experiment.get_levels(plate).values()
+        if level.scope != "plate"
+        for file in get_profile_targets(experiment, plate, level)
+    ]
+
+
+def get_benchmark_targets(experiment: Experiment) -> list[str]:
+    """The benchmark's tables and figures, and what else depends on the plates of a condition."""
+    tables = [place("score_table", metric=metric) for metric in experiment.metrics]
+    figures = [
+        place("figure", figure=figure, kind=kind)
+        for figure in [*experiment.metrics, "plate_maps"]
+        for kind in FIGURE_FILES
+    ]
+    consensus = [
+        place("consensus", feature_set=feature_set, condition=condition, operation=operation)
+        for operation in experiment.config["consensus"]
+        for feature_set in experiment.feature_sets
+        for condition in experiment.conditions
+    ]
+    wells = place("figure", figure="plate_maps_wells", kind="csv")
+    splits = [place("split", split=name) for name in experiment.splits]
+    return [*tables, *figures, wells, *consensus, *splits, place("left_out")]
+
+
+def get_left_out_tables(experiment: Experiment) -> list[str]:
+    """The tables of all stages that list sites, wells and features which go no further.
+
+    The first level of a plate's profiles is among them: it says which wells have no cells.
+    """
+    found: list[str] = []
+    for plate in experiment.plates:
+        start = source(plate)
+        if start != "profiles":
+            tables = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            found += [experiment.get_place(plate, table) for table in tables]
+            found.append(experiment.get_profiles(plate, next(iter(experiment.get_levels(plate)))))
+        for level in experiment.get_levels(plate).values():
+            if start == "profiles" and plate["level"] == level.name:
+                continue
+            if level.step == "annotate":
+                suffix = experiment.levels[level.made_from].suffix
+                found.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
+            if level.step in ("normalize", "feature_select", "spherize"):
+                of_batch = level.step == "feature_select" and level.scope == "batch"
+                table = "dropped_of_batch" if of_batch else "dropped"
+                found.append(experiment.get_place(plate, table, suffix=level.suffix))
+            if level.step in ("normalize", "spherize"):
+                found.append(experiment.get_place(plate, "incomplete_wells", suffix=level.suffix))
+    return list(dict.fromkeys(found))
+
+
+def get_condition_figures(feature_set: str, condition: str) -> list[str]:
+    """The figures of a condition in a feature set."""
+    return [
+        place("condition_figure", feature_set=feature_set, condition=condition, figure=figure, kind="png")
+        for figure in CONDITION_FIGURES
+    ]
+
+
+def get_figure_targets(experiment: Experiment) -> list[str]:
+    """The figures of profiles, and the figure of dropped features where features are selected here."""
+    figures = [
+        file
+        for feature_set in experiment.feature_sets
+        for condition in experiment.conditions
+        for file in get_condition_figures(feature_set, condition)
+    ]
+    dropped = place("figure", figure="dropped_features", kind="png")
+    return figures + ([dropped] if get_selections(experiment) else [])
+
+
+def get_selections(experiment: Experiment) -> list[dict[str, str]]:
+    """Each selection of a plate's features that is made here: the plate, over what, and its files."""
+    found = []
+    for plate in experiment.plates:
+        levels = experiment.get_levels(plate)
+        for level in levels.values():
+            if level.step != "feature_select" or plate.get("level") == level.name:
+                continue
+            start = experiment.levels[level.made_from]
+            # Published profiles came normalized: what was dropped on their way is not known here.
+            normalized = start.name in levels and plate.get("level") != start.name
+            dropped = "dropped" if level.scope == "plate" else "dropped_of_batch"
+            found.append(
+                {
+                    "plate": plate["plate"],
+                    "selection": level.scope,
+                    "profiles": experiment.get_profiles(plate, level),
+                    "dropped": experiment.get_place(plate, dropped, suffix=level.suffix),
+                    "normalized": experiment.get_place(plate, "dropped", suffix=start.suffix)
+                    if normalized
+                    else "",
+                }
+            )
+    return found
+
+
+# --- the report --------------------------------------------------------------------------------------
+
+
+def get_manifest(experiment: Experiment) -> dict[str, Any]:
+    """What the report shows: its files by plate and by condition, relative to the results folder."""
+    return {
+        "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
+        "conditions": [
+            {
+                "name": condition,
+                "label": experiment.get_condition_label(condition),
+                "columns": experiment.get_condition_columns(condition),
+                "plates": [plate["plate"] for plate in experiment.conditions[condition]],
+                "feature_set": feature_set,
+                "pictures": get_condition_figures(feature_set, condition),
+                "perturbations": place(
+                    "perturbations",
+                    metric="percent_replicating",
+                    feature_set=feature_set,
+                    name=condition,
+                ),
+                "null": place(
+                    "condition_figure",
+                    feature_set=feature_set,
+                    condition=condition,
+                    figure="replicate_null",
+                    kind="csv",
+                ),
+            }
+            for feature_set in experiment.feature_sets
+            for condition in experiment.conditions
+        ],
+        "figures": [
+            place("figure", figure=figure, kind="png")
+            for figure in ["plate_maps", *experiment.metrics, "dropped_features"]
+        ],
+        "left_out": place("left_out"),
+        "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
+        "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+    }
+
+
+def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
+    """The files of one plate that the report shows."""
+    return {
+        "plate": plate,
+        "stages": experiment.get_stages(plate),
+        "tables": get_plate_tables(experiment, plate),
+        "pictures": [
+            *get_plate_pictures(experiment, plate),
+            *get_segmentation_montages(experiment, [plate]),
+        ],
+        "load_data": experiment.get_place(plate, "load_data") if source(plate) == "images" else "",
+        "cells": {
+            features: file
+            for features in (CELLPROFILER, NETWORK)
+            if (file := experiment.get_cells(plate, features))
+        },
+        "profiles": {
+            name: experiment.get_profiles(plate, level)
+            for name, level in experiment.get_levels(plate).items()
+        },
+    }
+
+
+def get_scored_tables(experiment: Experiment, metric: str) -> list[str]:
+    """The tables of a metric that carry its provenance, one per condition or comparison."""
+    matching = metric.endswith("_matching")
+    result = "pairs" if metric == "percent_matching" else "perturbations"
+    return [
+        place(result, metric=metric, feature_set=feature_set, name=name)
+        for feature_set in experiment.feature_sets
+        for name in (experiment.comparisons if matching else experiment.conditions)
+    ]

@@ -1,0 +1,25 @@
+"""What left the numbers of an experiment, in the sentences of the summary."""
+
+import pandas as pd
+
+from report_page.results import Results
+
+PLACE = ["batch", "plate", "condition", "level"]
+
+
+def get_totals(results: Results, file: str) -> list[str]:
+    """Count what was left out: one sentence for each stage and kind of thing; none where nothing was.
+
+    The same wells and features count in each level of profiles and feature set that does without them.
+    """
+    if not results.has(file):
+        return []
+    table = pd.read_csv(results.path(file), keep_default_na=False)
+    told = []
+    for (stage, what), rows in table.groupby(["stage", "what"], sort=False):
+        total, places = int(rows["number"].sum()), len(rows[PLACE].drop_duplicates())
+        number = f"{total:,} {what}{'' if total == 1 else 's'}"
+        told.append(f"{number} by the {stage}" if what == "plate" else f"{number} in {stage}")
+        if places > 1 and what != "plate":
+            told[-1] += f" (of {places} tables)"
+    return told

@@ -1,0 +1,390 @@
+"""Plate maps, annotation, sample sheets and controls as people write them."""
+
+import logging
+
+import pandas as pd
+import pytest
+import yaml
+
+from annotate import annotate
+from cases.case import case
+from import_profiles import add_annotation, read_plate_profiles
+from lib.config import schema
+from lib.controls import control_kinds
+from lib.plate_contents import known_wells, near_samples, read_annotation, read_known_wells, read_plate_map
+from lib.replicates import labels
+from lib.sides import side
+from lib.tables import read_profiles
+from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
+from normalize import reference_wells
+from splits import split_wells, units
+
+pytestmark = pytest.mark.unit
+
+WORDS = ["", " ", *WORDS_FOR_NOTHING, *(word.lower() for word in WORDS_FOR_NOTHING), "NULL", "NaN", " NA "]
+PLATE = {
+    "batch": "B",
+    "plate": "P1",
+    "plate_map": "map.txt",
+    "perturbation": "compound",
+    "cell_line": "U2OS",
+    "timepoint": "48",
+    "profiles": "x",
+    "level": "augmented",
+}
+MEASURED = pd.DataFrame(
+    {
+        "Metadata_Plate": "P1",
+        "Metadata_Well": ["A01", "A02", "A03"],
+        "Metadata_Count_Cells": [90, 80, 70],
+        "Metadata_Count_Sites": 9,
+        "Cells_F": [1.0, 2, 3],
+    }
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a text table from rows of values; gives its path."""
+
+    def written(name, *rows, separator="\t"):
+        path = tmp_path / name
+        path.write_text("".join(separator.join(map(str, row)) + "\n" for row in rows))
+        return path
+
+    return written
+
+
+# --- words for nothing --------------------------------------------------------------------------
+
+
+@case(
+    "tables",
+    kind="NA, nan, None, NULL, n/a, #N/A, -, unknown, untreated and the like in any table, in any case",
+    comes_from="R writes NA, pandas nan or None, Excel #N/A, JUMP's maps JCP2022_999999 for wells without "
+    "compound",
+    happens="the cell counts as empty in plate maps, annotation, published profiles, controls, genes and "
+    "groups; `missing_values.words` adds words of your own",
+)
+@pytest.mark.parametrize("word", WORDS)
+def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
+    plate_map = write(
+        "map.txt", ("well_position", "broad_sample", "dose"), ("A01", word, word), ("A02", "x", "1")
+    )
+    known = write(
+        "known.txt", ("broad_sample", "gene", "control_type"), ("x", word, word), ("y", "G", "negcon")
+    )
+    assert read_plate_map(plate_map)[["broad_sample", "dose"]].to_numpy().tolist() == [["", ""], ["x", "1"]]
+    assert read_annotation(known, "gene")["gene"].tolist() == ["", "G"]
+    joined = read_known_wells(plate_map, known, "gene", "P1")
+    assert joined[["broad_sample", "gene", "control_type"]].to_numpy().tolist()[1] == ["x", "", ""]
+    frame = pd.DataFrame(
+        {"Metadata_Well": ["A01", "A02"], "Metadata_gene": [word, "G"], "Cells_F": [1.0, 2.0]}
+    )
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    frame.to_parquet(tmp_path / "p.parquet")
+    for name in ("p.csv", "p.parquet"):
+        assert read_profiles(tmp_path / name)["Metadata_gene"].isna().tolist() == [True, False]
+    text = pd.DataFrame({"Metadata_x": [word, "y"]}, dtype="str")
+    assert labels(text, "Metadata_x").isna().tolist() == [True, False]
+    assert control_kinds(pd.Series([word, "negcon"], dtype="str"), "negcon").tolist() == ["", "negcon"]
+    wells = pd.DataFrame(
+        {"Metadata_gene": [word, "G"], "perturbation": ["a", "b"], "Metadata_Well": ["A01", "A02"]}
+    )
+    assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
+    assert units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+
+
+def test_several_genes_of_which_some_are_nothing():
+    assert MissingValues().clean(["A|NA|B", "NA|nan", "NA|B"]) == ["A|B", "", "B"]
+
+
+@case(
+    "tables",
+    kind="a word of your own for an empty well (mock), a gene that is really called NAN",
+    comes_from="labs have words of their own; gene symbols may be words for nothing",
+    happens="`missing_values: {words: [mock], names: {gene: [NAN]}}`; the gene is written `NAN (name)` in"
+    " all tables",
+)
+def test_words_of_ones_own_and_genes_that_are_called_so(write, tmp_path):
+    missing = MissingValues(("mock",), {"gene": ["NAN"], "target": ["None"]})
+    plate_map = write("map.txt", ("well_position", "broad_sample"), ("A01", "Mock"), ("A02", "x"))
+    assert read_plate_map(plate_map, missing=missing)["broad_sample"].tolist() == ["", "x"]
+    known = write("known.txt", ("broad_sample", "target"), ("x", "NAN|TP53"), ("y", "None"), ("z", "NA"))
+    assert read_annotation(known, "target", missing)["gene"].tolist() == [
+        "NAN (name)|TP53",
+        "None (name)",
+        "",
+    ]
+    path = write(
+        "p.csv",
+        ("Metadata_Well", "Metadata_gene", "Cells_F"),
+        ("A01", "NAN", 1),
+        ("A02", "NA", 2),
+        separator=",",
+    )
+    genes = read_profiles(path, missing)["Metadata_gene"]
+    assert genes.tolist()[0] == "NAN (name)"
+    assert genes.isna().tolist() == [False, True]
+    # What a later step reads is a name, too.
+    assert labels(pd.DataFrame({"Metadata_gene": genes}), "Metadata_gene").notna().tolist() == [True, False]
+
+
+@case(
+    "tables",
+    kind="negative controls that are called untreated or none",
+    comes_from="screens whose control is the untreated well",
+    happens="the value of `controls.negcon` is never nothing, nor is a `broad_sample` of which the "
+    "annotation says something",
+)
+def test_a_control_that_is_called_by_a_word_for_nothing(write):
+    missing = MissingValues(control=("treatment", "untreated"))
+    plate_map = write(
+        "map.txt",
+        ("well_position", "broad_sample", "treatment"),
+        ("A01", "untreated", "untreated"),
+        ("A02", "x", "trt"),
+    )
+    rows = read_plate_map(plate_map, missing=missing)
+    assert rows["treatment"].tolist() == ["untreated", "trt"]
+    assert control_kinds(rows["treatment"], "untreated").tolist() == ["untreated", ""]
+    known = write(
+        "known.txt", ("broad_sample", "control_type"), ("untreated", "negcon"), ("x", ""), ("NA", "NA")
+    )
+    assert read_known_wells(plate_map, known, None, "P1")["control_type"].tolist() == ["negcon", ""]
+
+
+def test_the_list_of_words_is_in_the_schema_and_the_words_found_are_counted():
+    described = schema()["properties"]["missing_values"]["properties"]["words"]["description"]
+    named = (
+        "NA",
+        "nan",
+        "None",
+        "null",
+        "n/a",
+        "#N/A",
+        "-",
+        "empty",
+        "unknown",
+        "untreated",
+        "JCP2022_999999",
+    )
+    assert all(word in described for word in named)
+    assert {word.casefold() for word in named} <= {word.casefold() for word in WORDS_FOR_NOTHING}
+    found = MissingValues().words_found(["NA", "NA", "", "empty", "JCP2022_999999", "x"])
+    assert dict(found) == {"NA": 2}
+    assert yaml.safe_load("[NA, -, 'None', nan]")[0] == "NA"
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+SPELLINGS = [
+    ("1", ["1", "1.0", "1.", "+1", "1e0", "1E+00", "1.000"]),
+    ("10", ["10", "10.0", "1e1", "1E1", "1.0e+01"]),
+    ("0.1", ["0.1", ".1", "0.10", "1e-1", "0.1000000000000000055", "1.0E-01"]),
+    ("-1", ["-1", "-1.0", "-1e0"]),
+    ("0", ["0", "0.0", "-0", "0e5", ".0"]),
+    ("1e-05", ["1e-05", "1e-5", "0.00001", "1E-5", "0.000010"]),
+]
+
+
+@case(
+    "tables",
+    kind="one number written in several ways: 1 and 1.0, 10 and 1e1, .1 and 0.10, 15 on one plate and "
+    "15.0 on another",
+    comes_from="pandas writes 15.0 where a column has an empty cell, a person writes 15",
+    happens="one value wherever wells are grouped, joined or chosen: doses, identifiers, genes, controls,"
+    " splits",
+)
+@pytest.mark.parametrize(("number", "written"), SPELLINGS)
+def test_a_number_is_one_value_in_every_column_that_groups(write, tmp_path, number, written):
+    assert {number_in_one_spelling(text) for text in written} == {number}
+    columns = pd.DataFrame({"Metadata_x": written, "Metadata_y": "a"}, dtype="str")
+    assert labels(columns, "Metadata_x").unique().tolist() == [number]
+    assert labels(columns, ["Metadata_y", "Metadata_x"]).unique().tolist() == [f"a|{number}"]
+    assert control_kinds(columns["Metadata_x"], written[-1]).unique().tolist() == [written[-1]]
+    wells = pd.DataFrame({"Metadata_gene": written, "Metadata_Well": "A01"}).assign(
+        perturbation=list("abcdefg")[: len(written)]
+    )
+    assert set(side(wells, "Metadata_gene", 1).genes) == {frozenset([number])}
+    assert units(wells, wells["perturbation"], ["Metadata_gene"]).nunique() == 1
+    # A plate map with one spelling finds the annotation with another.
+    for at, text in enumerate(written):
+        plate_map = write(f"map{at}.txt", ("well_position", "broad_sample"), ("A01", text))
+        known = write("known.txt", ("broad_sample", "gene"), (written[0], "G"))
+        assert read_known_wells(plate_map, known, "gene", "P1")["gene"].tolist() == ["G"]
+        path = write(
+            f"p{at}.csv", ("Metadata_Well", "Metadata_dose", "Cells_F"), ("A01", text, 1), separator=","
+        )
+        assert read_profiles(path)["Metadata_dose"].tolist() == [number]
+    profiles = columns.assign(Metadata_Well="A01", Cells_F=1.0)
+    assert reference_wells(profiles, "negcon", "x", written[0], 1, "P").all()
+
+
+def test_a_split_by_a_number():
+    metadata = pd.DataFrame(
+        {
+            "Metadata_Plate": ["P1", "P2"],
+            "Metadata_Well": "A01",
+            "Metadata_broad_sample": ["a", "b"],
+            "Metadata_timepoint": ["24.0", "48"],
+        }
+    )
+    found = split_wells(metadata, {"column": "timepoint", "train": [24], "test": ["48.0"]})
+    assert found["Metadata_split"].tolist() == ["train", "test"]
+
+
+@case(
+    "tables",
+    kind="identifiers of digits: 0012, 007 beside 7, 1E5 beside a clone 2F7, numbers of more than 15 digits",
+    comes_from="barcodes and clone names",
+    happens="they stay as they are written: a number has no zero before its digits, and exponents and "
+    "fractions are read as numbers only where every value of the column that begins as a number "
+    "is one",
+)
+def test_identifiers_keep_their_spelling():
+    same = ["0012", "007", "7", "1E5", "2F7", "1.10", "123456789012345678", "00.5", "BR1"]
+    assert one_spelling(same) == same
+    assert one_spelling(["15.0", "2F7", "007.0"]) == ["15", "2F7", "007.0"]
+    assert same_value("48", "48.0")
+    assert not same_value("0048", "48")
+
+
+def test_decimal_commas_are_read_where_they_must_be_some():
+    assert one_spelling(["0,1", "2,50", "10", "DMSO"]) == ["0.1", "2.5", "10", "DMSO"]
+    # Two genes by their number, or a thousand.
+    assert one_spelling(["672,675", "1,234"]) == ["672,675", "1,234"]
+    assert one_spelling(["0,1", "0.2"]) == ["0,1", "0.2"]
+
+
+# --- columns whose names clash ------------------------------------------------------------------
+
+
+def annotated(plate_map, annotation=None, plate=PLATE):
+    known = None if annotation is None else pd.DataFrame(annotation, dtype=str)
+    return annotate(MEASURED, pd.DataFrame(plate_map, dtype=str), known, plate)
+
+
+@case(
+    "tables",
+    kind="a plate map with a column perturbation, cell_line, Batch or Count_Cells",
+    comes_from="plate maps that name the compound so, or the cells that were seeded",
+    says="the plate map has a column ..., and so has the workflow or its sample sheet: theirs is "
+    "Metadata_..., and the plate map's is kept as Metadata_plate_map_...",
+    happens="the sample sheet and the count of cells win; nothing is lost",
+)
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("perturbation", "compound"),
+        ("cell_line", "U2OS"),
+        ("Batch", "B"),
+        ("Count_Cells", 90),
+        ("timepoint", "48"),
+    ],
+)
+def test_a_column_that_the_workflow_has_too(caplog, name, taken):
+    caplog.set_level(logging.WARNING)
+    wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "z"], name: ["a", "b", "c"]}
+    result = annotated(wells)
+    assert result[f"Metadata_{name}"].iloc[0] == taken
+    assert result[f"Metadata_plate_map_{name}"].tolist() == ["a", "b", "c"]
+    return caplog.text
+
+
+def test_a_column_that_says_what_the_sheet_says_is_no_clash(caplog):
+    result = annotated({"well": ["A01", "A02", "A03"], "broad_sample": "x", "cell_line": "U2OS"})
+    assert caplog.text == ""
+    assert not [name for name in result if name.startswith("Metadata_plate_map_")]
+
+
+@case(
+    "tables",
+    kind="an empty column of the plate map that the annotation has, too",
+    comes_from="templates of plate maps with columns that nobody filled",
+    says="the plate map's column pert_iname is empty: the annotation's is taken",
+    happens="the annotation's column is taken",
+)
+def test_an_empty_column_hides_nothing(caplog):
+    wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "x"], "pert_iname": ""}
+    known = {"broad_sample": ["x", "y"], "pert_iname": ["Aspirin", "Ibuprofen"]}
+    assert annotated(wells, known)["Metadata_pert_iname"].tolist() == ["Aspirin", "Ibuprofen", "Aspirin"]
+    return caplog.text
+
+
+@case(
+    "tables",
+    kind="a column that plate map and annotation both have",
+    comes_from="plate maps that were exported together with the annotation",
+    says="plate map and annotation have a column gene: the plate map's is taken",
+    happens="the plate map's column is taken",
+)
+def test_a_column_of_both_is_the_plate_maps(caplog):
+    wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "x"], "gene": ["G1", "", "G1"]}
+    known = {"broad_sample": ["x", "y"], "gene": ["H1", "H2"]}
+    assert annotated(wells, known)["Metadata_gene"].fillna("").tolist() == ["G1", "", "G1"]
+    return caplog.text
+
+
+def test_columns_that_differ_in_capitals_are_named(caplog):
+    wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "x"], "Gene": ["1", "2", "3"]}
+    annotated(wells, {"broad_sample": ["x", "y"], "gene": ["H1", "H2"]})
+    assert "Gene and gene are two columns, which differ in capitals only" in caplog.text
+
+
+def test_a_broad_sample_that_differs_in_capitals_or_a_dash_is_recognized():
+    found = near_samples(["brd-k2", "BRD\u2010K3", "other"], ["BRD-K1", "BRD-K2", "BRD-K3"])
+    assert found == ["BRD\u2010K3 (is it BRD-K3?)", "brd-k2 (is it BRD-K2?)", "other"]
+
+
+# --- controls -----------------------------------------------------------------------------------
+
+
+@case(
+    "tables",
+    kind="a control column that names the compound in each well, with six compounds or fewer",
+    comes_from="small screens whose `controls.column` is the compound's name",
+    happens="the compounds are treatments, not kinds of positive control",
+)
+def test_a_column_of_few_compounds_marks_the_negative_controls_alone():
+    compounds = [f"compound {i}" for i in range(6)]
+    values = pd.Series(["DMSO"] * 4 + compounds * 2 + [""] * 3, dtype="str", name="Metadata_pert_iname")
+    assert set(control_kinds(values, "DMSO")) == {"DMSO", ""}
+    # The same names beside many empty wells, in the column that names perturbations.
+    many = pd.Series(["DMSO", *compounds, *[""] * 80], dtype="str", name="broad_sample")
+    assert set(control_kinds(many, "DMSO")) == {"DMSO", ""}
+    # Kinds of controls stay kinds of controls, also on a plate that has nothing else.
+    kinds = pd.Series(["negcon", "poscon_cp", "poscon_orf", "poscon_cp"], dtype="str", name="control_type")
+    assert control_kinds(kinds, "negcon").tolist() == kinds.tolist()
+    marked = pd.Series(["vehicle", "reference", "trt", "", "trt"], dtype="str", name="role")
+    assert control_kinds(marked, "vehicle").tolist() == ["vehicle", "reference", "", "", ""]
+
+
+def test_the_annotation_fills_an_empty_column_of_published_profiles(caplog):
+    profiles = pd.DataFrame(
+        {
+            "Metadata_Well": ["A01", "A02"],
+            "Metadata_broad_sample": ["x", "y"],
+            "Metadata_gene": [None, None],
+            "Cells_F": [1.0, 2],
+        }
+    )
+    joined = add_annotation(profiles, pd.DataFrame({"broad_sample": ["x", "y"], "gene": ["G", "H"]}))
+    assert joined["Metadata_gene"].tolist() == ["G", "H"]
+    assert "Metadata_gene is empty in the profiles: the annotation's is taken" in caplog.text
+
+
+def test_known_wells_of_an_empty_annotation_are_the_plate_maps():
+    wells = pd.DataFrame({"well": ["A01"], "broad_sample": ["x"], "gene": [""]})
+    assert known_wells(wells, None)["gene"].tolist() == [""]
+
+
+def test_a_sheet_that_says_otherwise_than_the_profiles_wins_and_is_named(write, caplog):
+    path = write(
+        "p.csv", ("Metadata_Well", "Metadata_cell_line", "Cells_F"), ("A01", "A549", 1), separator=","
+    )
+    found = read_plate_profiles(path, PLATE)
+    assert found["Metadata_cell_line"].tolist() == ["U2OS"]
+    assert found["Metadata_profiles_cell_line"].tolist() == ["A549"]
+    assert "the sample sheet says U2OS for Metadata_cell_line" in caplog.text
+    assert read_plate_profiles(path, {**PLATE, "cell_line": ""})["Metadata_cell_line"].tolist() == ["A549"]

@@ -1,0 +1,123 @@
+"""The table of what left the numbers, from small tables of every stage."""
+
+import pandas as pd
+import pytest
+
+from left_out import by_reason, gather
+from lib.tables import write_profiles
+from report_page.left_out import get_totals
+from report_page.results import Results
+
+pytestmark = pytest.mark.unit
+
+QUALITY = "workspace/quality_control/B/P1/"
+PROFILES = "workspace/profiles/B/P1/P1"
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Results of one plate in which every stage left something out; gives its tables."""
+    tables = {
+        f"{QUALITY}dropped_sites.csv": [
+            "Metadata_Plate,Metadata_Well,Metadata_Site,reason",
+            "P1,A01,1,a.tif is empty (0 bytes)",
+            "P1,A02,3,/data/b.tif is empty (7 bytes)",
+        ],
+        f"{QUALITY}sites.csv": [
+            "Metadata_Well,Metadata_Site,Metadata_ImageNumber,cells,unpaired_objects,status",
+            "A01,2,1,5,0,ok",
+            "A02,1,2,0,0,no cells",
+            "A02,2,3,0,0,Cells.csv is empty (0 bytes)",
+        ],
+        f"{QUALITY}flags.csv": [
+            "Metadata_Plate,Metadata_Well,Metadata_Site,region,flag,excluded,reason",
+            "P1,B01,1,,out of focus,True,blurred",
+            "P1,B02,1,,empty,False,0 cells",
+            "P1,B03,,,edge,False,x",
+        ],
+        f"{PROFILES}_unmatched_wells.csv": ["Metadata_Well,reason", "C01,not in the plate map"],
+        f"{PROFILES}_normalized_negcon_dropped.csv": [
+            "feature,reason",
+            "Cells_A,MAD is 0 in the reference wells",
+            "Cells_B,MAD is 0 in the reference wells",
+        ],
+        f"{PROFILES}_normalized_negcon_incomplete_wells.csv": [
+            "Metadata_Plate,Metadata_Well,reason",
+            "P1,D01,lacks 30 % of the features",
+            "P1,D02,lacks 90 % of the features",
+        ],
+        f"{PROFILES}_normalized_feature_select_negcon_plate_dropped.csv": [
+            "feature,operation,reason",
+            "Cells_C,blocklist,",
+            "Cells_C,correlation_threshold,r",
+            "Cells_D,correlation_threshold,r",
+        ],
+        "workspace/profiles/B/B_normalized_feature_select_negcon_batch_dropped.csv": [
+            "feature,operation,reason",
+            "Cells_E,common_features,",
+        ],
+    }
+    for name, lines in tables.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines))
+    counts = {"Metadata_Count_Cells": [0, 7, 0], "Metadata_Count_Sites": [2, 2, 0]}
+    wells = pd.DataFrame({"Metadata_Well": ["A01", "A02", "A03"], **counts, "Cells_A": 1.0})
+    write_profiles(wells, tmp_path / f"{PROFILES}.parquet", {})
+    scores = {
+        "perturbation": "compound", "cell_line": "U2OS", "timepoint": 48, "feature_set": "f", "plates": 1,
+        "wells": 9, "wells_without_perturbation": 4, "wells_incomplete": 0, "features_not_common": 2,
+        "perturbations": 10, "perturbations_with_replicates": 7, "message": "",
+    }  # fmt: skip
+    (tmp_path / "benchmark").mkdir()
+    pd.DataFrame([scores]).to_csv(tmp_path / "benchmark/percent_replicating.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return [*tables, f"{PROFILES}.parquet"]
+
+
+def test_everything_that_left_is_counted_and_named(results):
+    not_scored = [{"batch": "B", "plate": "P9"}]
+    table = gather(results, ["benchmark/percent_replicating.csv"], not_scored)
+    found = [(row.stage, row.what, row.number, row.names) for row in table.itertuples()]
+    assert found == [
+        ("sample sheet", "plate", 1, ""),
+        ("load_data", "site", 2, "A01 site 1, A02 site 3"),
+        ("single_cells", "site", 1, "A02 site 2"),
+        ("quality", "site", 1, "B01 site 1"),
+        ("aggregate", "well", 1, "A01"),
+        ("annotate", "well", 1, "C01"),
+        ("normalize", "feature", 2, "Cells_A, Cells_B"),
+        ("normalize", "well", 2, "D01, D02"),
+        ("feature_select", "feature", 1, "Cells_C"),
+        ("feature_select", "feature", 1, "Cells_D"),
+        ("feature_select", "feature", 1, "Cells_E"),
+        ("benchmark", "well", 4, ""),
+        ("benchmark", "feature", 2, ""),
+        ("benchmark", "perturbation", 3, ""),
+    ]
+    assert set(table["plate"].iloc[1:10]) == {"P1"}
+    assert set(table["batch"]) == {"B", ""}
+    assert table["table"].iloc[1:].map(len).all()
+    why = dict(zip(table["names"], table["why"], strict=True))
+    assert why["D01, D02"] == "lacks ... % of the features"
+    assert why["Cells_A, Cells_B"] == "MAD is 0 in the reference wells"
+    assert table.loc[table["names"] == "D01, D02", "level"].tolist() == ["normalized_negcon"]
+    assert table.loc[table["stage"] == "benchmark", "condition"].unique().tolist() == ["compound U2OS 48"]
+
+
+def test_totals_are_sentences(results, tmp_path):
+    table = gather(results, ["benchmark/percent_replicating.csv"], [{"batch": "B", "plate": "P9"}])
+    table.to_csv(tmp_path / "left_out.csv", index=False)
+    told = get_totals(Results(tmp_path), "left_out.csv")
+    assert told[0] == "1 plate by the sample sheet"
+    assert "2 sites in load_data" in told
+    assert "3 features in feature_select (of 2 tables)" in told
+    assert get_totals(Results(tmp_path), "nowhere.csv") == []
+
+
+def test_nothing_left_out_is_an_empty_table(tmp_path):
+    table = gather([], [], [])
+    assert table.empty
+    table.to_csv(tmp_path / "left_out.csv", index=False)
+    assert get_totals(Results(tmp_path), "left_out.csv") == []
+    assert list(by_reason([], [])) == []
