@@ -34,6 +34,7 @@ from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
 
 NO_ROWS = np.empty(0, dtype=int)
+QUERIES = 20_000  # wells whose profiles are held in double precision
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
     "negative controls (`negcon` in control_type), matching needs other genes"
@@ -98,30 +99,48 @@ def replicability(
     plates = scored.metadata["Metadata_Plate"].to_numpy()
     of_controls = Controls.of(controls.values, controls.metadata["Metadata_Plate"].to_numpy(), seed)
     test = LabelTest(of_controls, min(draws, MOST_SETS), seed)
+    groups = {
+        name: rows
+        for name, rows in members(scored.metadata["perturbation"]).items()
+        if len(rows) >= max(2, minimum_replicates)
+    }
+    precision = replicate_precision(scored.values, controls.values, list(groups.values()))
     parts = []
-    for name, wells_of in members(scored.metadata["perturbation"]).items():
-        size = len(wells_of)
-        if size < max(2, minimum_replicates):
-            continue
-        own = unit_rows(scored.values[wells_of])
-        others = (own @ own.T)[~np.eye(size, dtype=bool)].reshape(size, size - 1)
-        p, smallest, drawn = replicate_p_value(own, plates[wells_of], test, len(controls))
-        parts.append(
-            pd.DataFrame(
-                {
-                    "perturbation": name,
-                    "plate": plates[wells_of],
-                    "well": scored.metadata["Metadata_Well"].to_numpy()[wells_of],
-                    "average_precision": precision_from_counts(count_above(own, controls.values, others)),
-                    "n_pos_pairs": size - 1,
-                    "n_total_pairs": size - 1 + len(controls),
-                    "p_value": p,
-                    "smallest_p_value": smallest,
-                    "null_draws": drawn,
-                }
-            )
+    for (name, rows), found in zip(groups.items(), precision, strict=True):
+        p, smallest, drawn = replicate_p_value(
+            unit_rows(scored.values[rows]), plates[rows], float(found.mean()), test, len(controls)
         )
-    return joined(parts), scored
+        shared = (len(rows) - 1, len(rows) - 1 + len(controls), p, smallest, drawn)
+        parts += [(name, plate, value, *shared) for plate, value in zip(plates[rows], found, strict=True)]
+    table = pd.DataFrame(parts, columns=[COLUMNS[0], "plate", *COLUMNS[1:]])
+    order = np.concatenate(list(groups.values())) if groups else NO_ROWS
+    table.insert(2, "well", scored.metadata["Metadata_Well"].to_numpy()[order])
+    return table, scored
+
+
+def replicate_precision(
+    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """The average precision of each well of each group, which ranks its group among the controls.
+
+    `values` (wells, features) and `controls` are profiles, a group holds row numbers. Groups of one size are
+    ranked together, in blocks.
+    """
+    found: list[np.ndarray] = [NO_ROWS] * len(groups)
+    sizes = np.array([len(rows) for rows in groups], dtype=int)
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size)
+        others = ~np.eye(size, dtype=bool)
+        step = max(1, QUERIES // size)
+        for start in range(0, len(chosen), step):
+            part = chosen[start : start + step]
+            own = unit_rows(values[np.concatenate([groups[i] for i in part])])
+            blocks = own.reshape(len(part), size, -1)
+            limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
+            precision = precision_from_counts(count_above(own, controls, limits))
+            for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
+                found[i] = of_group
+    return found
 
 
 def matching(

@@ -34,7 +34,7 @@ from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import Side, identities, mark_sides, pairs_of_genes, read_sides, side
 
 CUTS = 20  # random choices of replicates, where a pair has more than the block of the null
-CANDIDATES = 1_000_000  # pairs of different genes in a null, at most
+CANDIDATES = (100_000, 1_000_000)  # pairs of different genes that nulls are taken from, at least and at most
 
 
 def shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -82,18 +82,18 @@ class Unlike:
         return self.identity_a[rows] != self.identity_b[columns]
 
     def pairs(
-        self, rows: np.ndarray, columns: np.ndarray, rng: np.random.Generator
+        self, rows: np.ndarray, columns: np.ndarray, most: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """All pairs of `rows` and `columns` that may stand in the null; of many, a million at random."""
+        """All pairs of `rows` and `columns` that may stand in the null; of many, about `most` at random."""
         total = len(rows) * len(columns)
-        if total <= 4 * CANDIDATES:
+        if total <= 4 * most:
             first, second = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
         else:
-            drawn = np.unique(rng.integers(total, size=2 * CANDIDATES))
+            drawn = np.unique(rng.integers(total, size=2 * most))
             first, second = rows[drawn // len(columns)], columns[drawn % len(columns)]
         chosen = np.flatnonzero(self.holds(first, second))
-        if len(chosen) > CANDIDATES:
-            chosen = np.sort(rng.choice(chosen, CANDIDATES, replace=False))
+        if len(chosen) > most:
+            chosen = np.sort(rng.choice(chosen, most, replace=False))
         return first[chosen], second[chosen]
 
 
@@ -103,6 +103,7 @@ def null_pool(
     b: Side,
     unlike: Unlike,
     shape: tuple[int, int],
+    most: int,
     rng: np.random.Generator,
 ) -> Pool:
     """The pairs that the null of a block of `shape` consists of.
@@ -111,11 +112,11 @@ def null_pool(
     to twenty times.
     """
     rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
-    first, second = unlike.pairs(rows, columns, rng)
+    first, second = unlike.pairs(rows, columns, most, rng)
     if not len(first):
         return Pool(np.empty(0), np.empty(0, dtype=int))
     cut = (a.sizes[rows] > shape[0]).any() or (b.sizes[columns] > shape[1]).any()
-    cuts = max(1, min(CUTS, CANDIDATES // len(first))) if cut else 1
+    cuts = max(1, min(CUTS, most // len(first))) if cut else 1
     medians, shared = [], []
     for _ in range(cuts):
         wells_a, wells_b = np.zeros((len(a.names), shape[0]), int), np.zeros((len(b.names), shape[1]), int)
@@ -126,6 +127,11 @@ def null_pool(
         medians.append(medians_between(correlations, wells_a[first], wells_b[second]))
         shared.append(shared_positions(a.position[wells_a], b.position[wells_b], first, second))
     return Pool(np.concatenate(medians), np.concatenate(shared), cuts)
+
+
+def candidates(draws: int) -> int:
+    """How many pairs the nulls of one block shape are taken from."""
+    return min(max(draws, CANDIDATES[0]), CANDIDATES[1])
 
 
 def draw(
@@ -178,7 +184,7 @@ def percent_matching(
     )
     pairs = related[unlike.differ(related[:, 0], related[:, 1])]
     pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if within else pairs
-    blocks = min(len(a.names) * len(b.names), CANDIDATES) + len(pairs)
+    blocks = min(len(a.names) * len(b.names), candidates(draws)) + len(pairs)
     asked = blocks * np.median(a.sizes) * np.median(b.sizes) if blocks else 0
     correlations = correlate(part_a.values, part_b.values, pairs=asked)
     table = pair_table(correlations, a, b, pairs)
@@ -253,7 +259,7 @@ def both_nulls(
     aware: dict[Hashable, Null | None] = {}
     for shape in sorted({place[:2] for place in places}):
         rng = np.random.default_rng([seed, 2, *shape])
-        pool = null_pool(correlations, a, b, unlike, shape, rng)
+        pool = null_pool(correlations, a, b, unlike, shape, candidates(draws), rng)
         nulls[shape] = draw(pool.medians, pool.cuts, draws, False, rng)
         for shared in sorted(place[2] for place in places if place[:2] == shape):
             alike = pool.medians[pool.shared == shared]

@@ -274,19 +274,25 @@ def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray
 class Correlations:
     """The correlations of the wells of `a` with those of `b`, computed when they are asked for.
 
-    `matrix` holds all of them where that is less work than computing those that are asked for.
+    `matrix` holds all of them where that is less work than computing those that are asked for. `standard`:
+    whether `a` and `b` are standardised already.
     """
 
     a: np.ndarray
     b: np.ndarray
     matrix: np.ndarray | None
+    standard: bool = False
+
+    def unit(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The standardised profiles of some rows."""
+        return values[rows] if self.standard else standardise(values[rows])
 
     def within(self, sets: np.ndarray) -> np.ndarray:
         """The correlations of all pairs within each set of wells (sets, m): (sets, m (m - 1) / 2)."""
         first, second = np.triu_indices(sets.shape[1], 1)
         if self.matrix is not None:
             return self.matrix.ravel().take(sets[:, first] * self.matrix.shape[1] + sets[:, second])
-        rows = standardise(self.a[sets])
+        rows = self.unit(self.a, sets)
         return (rows @ rows.swapaxes(1, 2))[:, first, second]
 
     def between(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -294,7 +300,7 @@ class Correlations:
         if self.matrix is not None:
             cells = a[:, :, None] * self.matrix.shape[1] + b[:, None, :]
             return self.matrix.ravel().take(cells.reshape(len(cells), -1))
-        rows, columns = standardise(self.a[a]), standardise(self.b[b])
+        rows, columns = self.unit(self.a, a), self.unit(self.b, b)
         return (rows @ columns.swapaxes(1, 2)).reshape(len(a), -1)
 
     def step(self, wells: int, pairs: int) -> int:
@@ -307,8 +313,12 @@ def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf)
     """The correlations of `a` (wells, features) with `b` (or `a`), of which `pairs` will be asked for."""
     other = a if b is None else b
     number = len(a) * len(other)
-    matrix = correlation_matrix(a, b) if number <= min(pairs, MOST_CORRELATIONS) else None
-    return Correlations(a, other, matrix)
+    if number <= min(pairs, MOST_CORRELATIONS):
+        return Correlations(a, other, correlation_matrix(a, b))
+    if a.size + other.size > MOST_DOUBLES:
+        return Correlations(a, other, None)
+    rows = standardise(a)
+    return Correlations(rows, rows if b is None else standardise(b), None, standard=True)
 
 
 def members(perturbation: pd.Series) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """Time and memory of the scores on simulated conditions of many plates, and of copairs on what it can hold.
 
-Each size runs in a process of its own, which reports its CPU seconds and its peak memory. A plate has 384 wells, 64
-of them negative controls; every treatment is once on each of four plates, and shares a target with three others on its
-plates. The profiles are noise plus an effect for half of the treatments, in single precision.
+Each size runs in a process of its own, which reports its CPU seconds and its peak memory. A plate has 384
+wells, 64 of them negative controls; every treatment is once on each of four plates, and shares a target with
+three others on its plates. The profiles are noise plus an effect for half of the treatments, in single precision.
 
     python tests/benchmarks/benchmark_scale.py 40 400 1700
     python tests/benchmarks/benchmark_scale.py --copairs 4
@@ -78,8 +78,9 @@ def measure(plates: int, features: int, draws: int) -> None:
         value = score()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         used = time.process_time() - start
+        elapsed = time.time() - wall
         print(
-            f"  {name:32s} {value:6.1f} %  {used:8.1f} CPU s  {time.time() - wall:8.1f} s  peak {peak:5.2f} GiB",
+            f"  {name:32s} {value:6.1f} % {used:8.1f} CPU s {elapsed:8.1f} s  peak {peak:5.2f} GiB",
             flush=True,
         )
 
@@ -117,7 +118,8 @@ def measure_copairs(plates: int, features: int) -> None:
     by_well = frame.assign(ap=expected).sort_values(["Metadata_Plate", "Metadata_Well"])["ap"].to_numpy()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{plates} plates: copairs {theirs:.1f} CPU s, here {ours:.1f} with p-values, the product {product:.2f}; "
+        f"{plates} plates: copairs {theirs:.1f} CPU s, here {ours:.1f} with p-values, the "
+        f"product {product:.2f}; "
         f"largest difference {np.abs(order - by_well).max():.1e} of {len(order)}; peak {peak:.2f} GiB"
     )
 
