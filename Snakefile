@@ -37,6 +37,7 @@ include: "rules/quality.smk"
 include: "rules/embeddings.smk"
 include: "rules/segmentation.smk"
 include: "rules/profiles.smk"
+include: "rules/chains.smk"
 include: "rules/benchmark.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
@@ -58,6 +59,7 @@ rule all:
         batches=partial(get_files_of_all_plates, get_batch_targets),
         benchmark=partial(get_files_of_all_plates, get_benchmark_targets),
         figures=partial(get_files_of_all_plates, get_figure_targets),
+        splits=partial(get_files_of_all_plates, get_split_targets),
         report=[PLACES["report"], PLACES["report_digests"]] if ALL_PLATES else [],
     # In the place of the names of all these files.
     message:

@@ -233,17 +233,24 @@ rule illumination:
     params:
         folder=lambda wildcards, output: str(Path(output.functions[0]).parent),
         channels=EXPERIMENT.channels,
+        apply=(
+            "own"
+            if get_own_pipeline("analysis")
+            else EXPERIMENT.assay.get("illumination", {}).get("apply", "None")
+        ),
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
+        contents=get_image_contents,
         code=code_digest("illumination.py"),
     message:
         "{wildcards.plate}: illumination functions"
     shell:
         f"{PYTHON} {RUN}/illumination.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --plate {wildcards.plate} --channels {params.channels:q}"
+        " --apply {params.apply}"
         " --engine {params.engine} {params.plugins} --timeout {params.timeout} --threads {threads}"
         " --log {log:q} --output {params.folder:q}"
 
@@ -278,6 +285,7 @@ rule features:
         plugins_code=digest_of(PLUGIN_FILES),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
+        contents=get_image_contents,
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"

@@ -1,5 +1,6 @@
 # The experiment: its configuration, its plates, and what the rules ask about them.
 
+import atexit
 import json
 import os
 import re
@@ -12,13 +13,16 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
-from lib.config import complete_config
+from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.image_changes import get_contents
+from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
+from lib.locks import hold, write_run
 from lib.places import PLACES, place
 from lib.plates import is_address, is_image_table, source
-from lib.summary import failure_summary, plate_summary
+from lib.summary import failure_summary, plate_summary, result_summary
 from snakemake.exceptions import WorkflowError
 
 
@@ -29,6 +33,10 @@ def checked(check, *arguments):
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
+
+# The screen has one line for each finished job; the log file has everything.
+if workflow.is_main_process and not IS_MODULE and not workflow.dryrun:
+    show_one_line_per_job(logger)
 
 checked(check_python, sys.executable)
 checked(check_config_files, workflow.configfiles)
@@ -43,6 +51,10 @@ STAYS_HERE = IN_STORAGE or IS_MODULE or workflow.overwrite_workdir is not None
 RESULTS = os.getcwd() if STAYS_HERE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 checked(check_results_folder, RESULTS)
 EXPERIMENT = checked(Experiment.read, CONFIG, CONFIG_FILE)
+# Open as long as this process lives.
+LOCK = None
+if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
+    LOCK = checked(hold, RESULTS, ["snakemake", *sys.argv[1:]])
 # What the readers of tables take for nothing; a value that marks a control is not nothing.
 MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
 # Only the process that plans sees what lies where: a job's machine may have other disks.
@@ -122,29 +134,65 @@ def may_fetch(wildcards, output):
     return CONFIG["fetch"]
 
 
+CONTENTS = {}
+
+
+def get_image_contents(wildcards):
+    """A word that changes with the content of a plate's images; none for images in storage or simulated ones."""
+    location = get_plate(wildcards)["images"]
+    of_others = IN_STORAGE or "simulate" in CONFIG or is_address(location)
+    if of_others or not workflow.is_main_process:
+        return ""
+    key = (wildcards.batch, wildcards.plate)
+    if key not in CONTENTS:
+        files = [Path(place(name, batch=key[0], plate=key[1])) for name in ("image_digests", "images_seen")]
+        CONTENTS[key] = get_contents(Path(get_images(wildcards)), CONFIG["images"]["pattern"], *files)
+    return CONTENTS[key]
+
+
 wildcard_constraints:
     batch=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     plate=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     chunk=r"\d+",
 
 
-def print_summary():
-    """How far each plate is."""
-    if not IN_STORAGE:
-        print(plate_summary(EXPERIMENT))
+def is_whole_run():
+    """Whether this run was asked for all that an experiment has, and not for single files or plates."""
+    targets = set(workflow.dag_settings.targets or ["all"])
+    return "all" in targets and not (EXPERIMENT.only_some or EXPERIMENT.waiting)
+
+
+def print_problems():
+    """What is foreseen, as the last lines on the screen of a dry run."""
+    if workflow.is_main_process and (workflow.dryrun or IS_MODULE):
+        for problem in find_problems(EXPERIMENT):
+            print(f"Foreseen: {problem}", file=sys.stderr)
+
+
+if not IN_STORAGE:
+    atexit.register(print_problems)
 
 
 onstart:
-    for problem in find_problems(EXPERIMENT):
-        logger.warning(f"Foreseen: {problem}")
+    if LOCK:
+        write_run(LOCK, workflow.local_exec)
+    # After the table of jobs, so that nothing but the jobs' own lines follows.
+    if not IN_STORAGE:
+        for problem in find_problems(EXPERIMENT):
+            logger.warning(f"Foreseen: {problem}")
 
 
 onsuccess:
-    print_summary()
+    if not IN_STORAGE:
+        print(plate_summary(EXPERIMENT))
     if EXPERIMENT.waiting:
         print(get_approval_request())
+    elif is_whole_run() and not IN_STORAGE:
+        print(result_summary(EXPERIMENT))
 
 
 onerror:
-    print_summary()
-    print(failure_summary(log[0] if isinstance(log, list) else log))
+    log_file = log[0] if isinstance(log, list) else log
+    if not IN_STORAGE:
+        print(plate_summary(EXPERIMENT, log_file))
+    print(failure_summary(log_file))

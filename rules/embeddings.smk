@@ -4,8 +4,8 @@ EMBEDDINGS = EXPERIMENT.embeddings
 
 
 def get_weights_file():
-    """The file of the network's weights; nothing where they come from timm or are random."""
-    return [] if EMBEDDINGS["weights"] in ("pretrained", "random") else located(EMBEDDINGS["weights"])
+    """Return the file of the network's weights, or nothing if they do not come from a file."""
+    return [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else located(EMBEDDINGS["weights"])
 
 
 if EMBEDDINGS:

@@ -25,6 +25,7 @@ rule load_data:
         load_data=PLACES["load_data"],
         with_illum=PLACES["load_data_with_illum"],
         dropped=PLACES["dropped_sites"],
+        digests=PLACES["image_digests"],
     log:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
@@ -40,6 +41,9 @@ rule load_data:
         channels={channel["image"]: channel["name"] for channel in EXPERIMENT.assay.get("channels", [])},
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
+        maximum=CONFIG["images"]["maximum"],
+        decode=CONFIG["images"]["decode"],
+        contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),

@@ -60,6 +60,7 @@ rule segmentation_objects:
         plugins_code=digest_of(PLUGIN_FILES),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
+        contents=get_image_contents,
         code=code_digest("features.py"),
     message:
         "{wildcards.plate}: finding nuclei and cells for the segmentation check"

@@ -6,6 +6,7 @@ from lib.targets import (
     get_figure_targets,
     get_plate_targets,
     get_segmentation_montages,
+    get_split_targets,
 )
 
 # The targets of several plates are made of all plates, and once nobody has to look at the segmentation first.

@@ -12,16 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import listed
-from lib.layouts import words_in_rows
+from lib.layouts import find_clashes, near_samples, words_in_rows
 from lib.logs import logged
-from lib.plate_contents import (
-    clashes,
-    known_wells,
-    near_samples,
-    read_annotation,
-    read_plate_map,
-    shared_columns,
-)
+from lib.plate_contents import known_wells, read_annotation, read_plate_map
 from lib.plates import KNOWN
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
 from lib.values import MissingValues
@@ -83,19 +76,14 @@ def annotate(
     known = known_wells(plate_map, annotation)
     constant = get_metadata_of_plate(plate, {f"Metadata_{name.removeprefix('Metadata_')}" for name in known})
     constant["Metadata_plate_map"] = Path(plate["plate_map"]).name
-    # A column that says the same as the sheet is no clash.
-    alike = [
-        name
-        for name in known
-        if f"Metadata_{name}" in constant and set(known[name]) <= {constant[f"Metadata_{name}"]}
-    ]
-    own = {name.removeprefix("Metadata_") for name in (*constant, *COUNTS)} - set(alike)
-    of_annotation = [] if annotation is None else list(annotation)
-    empty = [] if annotation is None else shared_columns(plate_map, annotation)[1]
-    renamed, told = clashes(plate_map, of_annotation, own, empty)
+    own = {name.removeprefix("Metadata_"): str(value) for name, value in constant.items()}
+    own |= dict.fromkeys((name.removeprefix("Metadata_") for name in COUNTS), None)
+    of_map = {name: set(plate_map[name]) for name in plate_map}
+    of_annotation = {} if annotation is None else {name: set(annotation[name]) for name in annotation}
+    renamed, told = find_clashes(of_map, of_annotation, own)
     for sentence in told:
         logging.warning("plate %s: %s", plate["plate"], sentence)
-    known = known.drop(columns=alike).rename(columns=renamed)
+    known = known.rename(columns=renamed)
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
     features = feature_columns(profiles)

@@ -30,8 +30,9 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-9
 # What tells of the run and not of the images: columns, and rows of the table Experiment.
 NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_", "Run_Timestamp", "Modification_Timestamp")
 STARTING = "start-up and export"
+MAXIMUM = "Metadata_ImageMaximum"
 PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
-# The built-in LoadData and the reading of images in object storage, which it lacks.
+# The built-in LoadData with what it lacks: images in object storage, and `images.maximum` of the config.
 FETCHING = Path(__file__).resolve().with_name("cellprofiler_fetching")
 
 
@@ -206,9 +207,8 @@ def main(arguments, log):
     with with_functions(arguments.load_data, arguments.functions) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
-    builtin = replace(
-        accelerated, engine="stock", plugins=FETCHING if "s3://" in sample.read_text() else None
-    )
+    asked = any(word in sample.read_text() for word in ("s3://", MAXIMUM))
+    builtin = replace(accelerated, engine="stock", plugins=FETCHING if asked else None)
 
     def run(name, cellprofiler, rows):
         log.write(f"{name}: {rows} sites\n")

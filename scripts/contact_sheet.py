@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.controls import control_kinds
-from lib.crops import Cells, PlateImages, Settings, crops, read_cells
+from lib.crops import Cells, PlateImages, Settings, cut_crops, read_cells
 from lib.errors import InputError
 from lib.logs import logged
 from lib.tables import read_profiles, whole
@@ -120,7 +120,7 @@ def main(
     if not chosen:
         raise InputError(f"Plate {plate} has no cells, so a contact sheet cannot be drawn.")
     crops_by_type = {
-        kind: [(site, at, crops(*images.site(site), site, [at], settings.size)[0]) for site, at in some]
+        kind: [(site, at, cut_crops(*images.site(site), site, [at], settings.size)[0]) for site, at in some]
         for kind, some in chosen.items()
     }
     box = settings.box if isinstance(settings.box, str) else f"{settings.box} pixels"

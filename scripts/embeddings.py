@@ -1,12 +1,12 @@
-"""Embed the cells of a plate: a deep network's features of each cell's crop, one row a cell.
+"""Compute the embeddings of a plate's cells: a deep network's features of each cell's crop, one row per cell.
 
-The method is CPJUMP1's: a crop of 224 x 224 pixels around each nucleus, each channel by itself into an
-ImageNet network, whose last layer but one gives 1,280 features a channel. The cells are those of the
-plate's single-cell table, in its order, so that both tables can be joined by their keys.
+The method is that of CPJUMP1: each channel of a crop of 224 x 224 pixels around each nucleus is passed
+through an ImageNet network, whose penultimate layer gives 1,280 features per channel. The cells are those of
+the plate's single-cell table, in the same order, so that both tables can be joined by their keys.
 
-Sites are read while crops of earlier ones are in the network; a plate's embeddings are never in memory:
-they are written a row group at a time. Batches do not depend on the number of threads, so that on a CPU
-the same cells give the same bytes with any number.
+Sites are read while the network processes crops of earlier ones. The embeddings of a plate are never in
+memory all at once; they are written one row group at a time. Batches do not depend on the number of threads,
+so that on a CPU the same cells give the same bytes with any number.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.cells import KEYS
-from lib.crops import CELL, Cells, PlateImages, Settings, ahead, crops, read_cells
+from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells, work_ahead
 from lib.errors import InputError
 from lib.files import whole
 from lib.logs import logged
@@ -32,13 +32,13 @@ from lib.provenance import provenance, provenance_metadata
 
 logger = logging.getLogger("platewise")
 
-ROWS = 8192  # of a row group, as in the single-cell table
-REPORT = 10  # seconds between two lines on how far it is
+ROWS = 8192  # per row group, as in the single-cell table
+REPORT = 10  # seconds between two progress messages
 LIBRARIES = ("numpy", "onnxruntime", "pandas", "pyarrow", "timm", "torch")
 
 
-def feature_names(channels: Sequence[str], stacked: bool, features: int) -> list[str]:
-    """`Embedding_DNA_0001` and so on, channel by channel; `Embedding_Stacked_0001` of stacked channels."""
+def name_features(channels: Sequence[str], stacked: bool, features: int) -> list[str]:
+    """Name the features: `Embedding_DNA_0001` etc., channel by channel, or `Embedding_Stacked_0001` etc."""
     return [
         f"Embedding_{channel}_{number:04d}"
         for channel in (["Stacked"] if stacked else channels)
@@ -46,11 +46,11 @@ def feature_names(channels: Sequence[str], stacked: bool, features: int) -> list
     ]
 
 
-def batches(
+def make_batches(
     images: PlateImages, cells: Iterator[Cells], number: int, threads: int
 ) -> Iterator[tuple[Cells, range, Any]]:
-    """Each `number` cells of each site, with the site's images; further sites are read meanwhile."""
-    for site, (image, labels) in ahead(images.site, cells, threads, threads + 1):
+    """Yield `number` cells of a site at a time with the site's images, while further sites are read."""
+    for site, (image, labels) in work_ahead(images.site, cells, threads, threads + 1):
         for start in range(0, len(site), number):
             yield site, range(start, min(start + number, len(site))), (image, labels)
 
@@ -58,28 +58,48 @@ def batches(
 def embed(
     images: PlateImages, cells: Iterator[Cells], network: Any, number: int, threads: int
 ) -> Iterator[tuple[Cells, range, np.ndarray]]:
-    """Some cells of a site at a time, with their embeddings (cells x features), in order.
+    """Yield some cells of a site at a time with their embeddings, in order.
 
-    Raises:
-        InputError: when a feature is no finite number.
+    Parameters
+    ----------
+    images
+        The plate's images.
+    cells
+        The plate's cells, site by site.
+    network
+        A function of crops that returns features.
+    number
+        Number of cells per batch.
+    threads
+        Number of threads.
+
+    Yields
+    ------
+    The cells of a site, the positions of some of them, and their embeddings (cells, features).
+
+    Raises
+    ------
+    InputError
+        If a feature is not finite.
     """
 
     def work(batch: tuple[Cells, range, Any]) -> np.ndarray:
         site, chosen, (image, labels) = batch
-        return network(crops(image, labels, site, chosen, images.settings.size))
+        return network(cut_crops(image, labels, site, chosen, images.settings.size))
 
     waiting = 2 * threads
-    for (site, chosen, _), found in ahead(work, batches(images, cells, number, threads), threads, waiting):
-        if not np.isfinite(found).all():
+    batches = make_batches(images, cells, number, threads)
+    for (site, chosen, _), embeddings in work_ahead(work, batches, threads, waiting):
+        if not np.isfinite(embeddings).all():
             raise InputError(
-                f"Well {site.well}, site {site.site}: the network's features are no finite numbers "
+                f"Well {site.well}, site {site.site}: the network's features are not finite "
                 f"(precision {network.precision}). Check its weights, mean and std."
             )
-        yield site, chosen, found
+        yield site, chosen, embeddings
 
 
-def arrow(values: np.ndarray | Sequence[str]) -> pa.Array:
-    """Numbers or texts as a column of Arrow, as `pa.array` gives it, which would import pandas."""
+def make_column(values: np.ndarray | Sequence[str]) -> pa.Array:
+    """Make a column of Arrow from numbers or texts, as `pa.array` does, which would import pandas."""
     if isinstance(values, np.ndarray):
         return pa.Array.from_buffers(
             pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)]
@@ -90,7 +110,7 @@ def arrow(values: np.ndarray | Sequence[str]) -> pa.Array:
 
 
 class Writer:
-    """Writes embeddings to Parquet, `ROWS` cells at a time; no more are kept."""
+    """Writes embeddings to a Parquet file, with at most `ROWS` cells in memory."""
 
     def __init__(self, path: str | Path, plate: str, names: Sequence[str], dtype: str, made_by: Any):
         kinds = [pa.int64() if name.endswith("Number") else pa.string() for name in KEYS]
@@ -108,7 +128,7 @@ class Writer:
         )
 
     def add(self, cells: Cells, chosen: range, embeddings: np.ndarray) -> None:
-        """Take the embeddings of some cells of a site."""
+        """Add the embeddings of some cells of a site."""
         for number in cells.numbers[chosen]:
             self.keys.append((self.plate, cells.well, cells.site, cells.image_number, int(number)))
         while len(embeddings):
@@ -119,29 +139,29 @@ class Writer:
                 self.flush()
 
     def flush(self) -> None:
-        """Write the cells that were taken."""
+        """Write the cells that were added."""
         if self.rows:
             plates, wells, sites, *numbers = zip(*self.keys[: self.rows], strict=True)
-            columns = [arrow(texts) for texts in (plates, wells, sites)]
-            columns += [arrow(np.array(number, dtype=np.int64)) for number in numbers]
+            columns = [make_column(texts) for texts in (plates, wells, sites)]
+            columns += [make_column(np.array(number, dtype=np.int64)) for number in numbers]
             for start in range(0, self.values.shape[1], 64):
                 some = np.ascontiguousarray(self.values[: self.rows, start : start + 64].T)
-                columns += [arrow(values) for values in some]
+                columns += [make_column(values) for values in some]
             self.file.write_table(pa.Table.from_arrays(columns, schema=self.schema))
             self.keys, self.rows = self.keys[self.rows :], 0
 
     def close(self) -> None:
-        """Write the rest and end the file."""
+        """Write the remaining cells and close the file."""
         self.flush()
         self.file.close()
 
 
 class Progress:
-    """Says now and then how many cells a second are embedded, and how busy a GPU is."""
+    """Reports the number of cells per second from time to time, and how busy a GPU is."""
 
     def __init__(self, plate: str, sites: int, network: Any):
         self.plate, self.sites, self.network = plate, sites, network
-        self.start = self.said = time.monotonic()
+        self.start = self.reported = time.monotonic()
         self.cells, self.site, self.key = 0, 0, None
 
     def count(self, site: Cells, cells: int) -> None:
@@ -149,16 +169,16 @@ class Progress:
         self.cells += cells
         if site.image_number != self.key:
             self.site, self.key = self.site + 1, site.image_number
-        if time.monotonic() - self.said >= REPORT:
-            self.say(f"site {self.site} of {self.sites}")
+        if time.monotonic() - self.reported >= REPORT:
+            self.report(f"site {self.site} of {self.sites}")
 
-    def say(self, how_far: str) -> None:
-        """One line, in the log and on the terminal."""
-        self.said = time.monotonic()
-        seconds = max(self.said - self.start, 1e-9)
-        line = f"{self.plate}: {how_far}, {self.cells} cells, {self.cells / seconds:.1f} cells/s"
+    def report(self, state: str) -> None:
+        """Write one line to the log and to the terminal."""
+        self.reported = time.monotonic()
+        seconds = max(self.reported - self.start, 1e-9)
+        line = f"{self.plate}: {state}, {self.cells} cells, {self.cells / seconds:.1f} cells/s"
         if self.network.worked is not None:
-            line += f", the GPU worked {self.network.worked / seconds:.0%} of the time"
+            line += f", the GPU was busy {self.network.worked / seconds:.0%} of the time"
         logger.info("%s", line)
         print(line, file=sys.stderr, flush=True)
 
@@ -179,10 +199,10 @@ def main(options: argparse.Namespace) -> None:
     images = PlateImages(options.load_data, functions, settings, options.mask or ())
     network, number = load_network(options.network)
     number = options.batch or number
-    # A batch in the GPU, one that waits for it, one that is being cut.
+    # One batch in the GPU, one waiting for it, one being cut.
     threads = max(3, options.threads) if network.device == "cuda" else options.threads
     logger.info(
-        "%s with %s, on %s in %s, %d cells a batch",
+        "%s with %s, on %s in %s, %d cells per batch",
         about["model"],
         about["weights"],
         network.device,
@@ -197,20 +217,20 @@ def main(options: argparse.Namespace) -> None:
         "crops": vars(settings),
     }
     made_by = provenance(parameters, [options.cells, *options.functions], LIBRARIES)
-    names = feature_names(options.channels, about["stacked"], about["features"])
+    names = name_features(options.channels, about["stacked"], about["features"])
     progress = Progress(options.plate, len(images), network)
     with whole(options.output) as part:
         writer = Writer(part, options.plate, names, options.dtype, made_by)
         cells = read_cells(options.cells, settings)
-        for site, chosen, found in embed(images, cells, network, number, threads):
-            writer.add(site, chosen, found)
+        for site, chosen, embeddings in embed(images, cells, network, number, threads):
+            writer.add(site, chosen, embeddings)
             progress.count(site, len(chosen))
         writer.close()
-    progress.say("done")
+    progress.report("done")
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The script's options."""
+    """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", required=True, help="folder that network.py wrote")
     parser.add_argument("--plate", required=True)
@@ -234,7 +254,7 @@ def command_line() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     arguments = command_line().parse_args()
-    # Each thread computes its own batches; read when the libraries are loaded.
+    # Each thread computes its own batches; the libraries read these variables when they are imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     with logged(arguments.log):
         main(arguments)

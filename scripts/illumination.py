@@ -28,7 +28,7 @@ def read_npy(path):
     with path.open("rb") as file:
         magic = file.read(8)
         if magic[:6] != b"\x93NUMPY":
-            raise ValueError("it is no .npy file")
+            raise ValueError("it is not a .npy file")
         length = int.from_bytes(file.read(2 if magic[6] == 1 else 4), "little")
         header = ast.literal_eval(file.read(length).decode("latin1"))
         if header["descr"] not in NUMBERS:
@@ -55,8 +55,12 @@ def function_of(channel, folder):
     return found[0]
 
 
-def checked_functions(channels, folder, plate):
-    """The file of each channel, all of one shape, each number finite; else InputError."""
+def checked_functions(channels, folder, plate, apply):
+    """The file of each channel, after a check of its shape and numbers; else InputError.
+
+    `apply`: how the functions are applied, `Divide` or another word of CellProfiler's; `own` where a
+    pipeline of the user's own does it, of which is known only that a function of zeros serves no purpose.
+    """
     files = {channel: function_of(channel, folder) for channel in channels}
     shapes = {}
     for channel, path in files.items():
@@ -67,13 +71,22 @@ def checked_functions(channels, folder, plate):
         if len(shapes[channel]) != 2:
             raise InputError(
                 f"Plate {plate}: the function of channel {channel} has shape {shapes[channel]}: its "
-                "images are not gray. Give the workflow one gray image a channel."
+                "images are not gray. Give the workflow one gray image per channel."
             )
         # A sum is not finite as soon as one of its terms is not.
         if not math.isfinite(sum(values)):
             raise InputError(
                 f"Plate {plate}: the function of channel {channel} holds numbers that are not finite. "
                 "Are all its images black?"
+            )
+        zeros = sum(1 for value in values if value <= 0)
+        if (zeros and apply == "Divide") or (zeros == len(values) and apply == "own"):
+            raise InputError(
+                f"Plate {plate}: {zeros:,} of {len(values):,} pixels of the illumination function of channel "
+                f"{channel} are 0 or less, and images are divided by it. Pixels that are black in every "
+                "image (a channel without light, a black frame around the image) do that. Replace the images "
+                "of this channel, or take it out of assay.channels in the config; or set "
+                "assay.illumination.apply to None."
             )
     if len(set(shapes.values())) > 1:
         raise InputError(f"Plate {plate}: the functions differ in shape: {shapes}.")
@@ -86,7 +99,9 @@ def main(arguments, log):
     with fresh_folder(output / ".part") as part:
         about = f"Plate {arguments.plate}, illumination"
         CellProfiler.of(arguments).run(arguments.load_data, part, log, about)
-        for channel, path in checked_functions(arguments.channels, part, arguments.plate).items():
+        for channel, path in checked_functions(
+            arguments.channels, part, arguments.plate, arguments.apply
+        ).items():
             path.replace(output / f"{arguments.plate}_Illum{channel}.npy")
 
 
@@ -94,6 +109,7 @@ if __name__ == "__main__":
     parser = options_of_a_run(__doc__)
     parser.add_argument("--plate", required=True)
     parser.add_argument("--channels", required=True, nargs="+")
+    parser.add_argument("--apply", default="Divide", help="how the functions are applied to the images")
     options = parser.parse_args()
     with logged_to(options.log) as log_file:
         main(options, log_file)

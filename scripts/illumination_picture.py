@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from lib.drawing import COLOURS, REDS, save_png, use_style
 from lib.errors import listed
 from lib.logs import logged
-from lib.pictures import correct, get_image_path, read_function, read_image
+from lib.pictures import correct, read_channel, read_function
 from lib.tables import whole
 
 # Number of pixels that are read per channel, and minimum and maximum number of sites, evenly over the plate.
@@ -46,7 +46,7 @@ def average_images(
     """Average a channel's images before and after correction, with one image in memory at a time."""
     before, after = np.zeros(function.shape), np.zeros(function.shape)
     for row in rows:
-        image = read_image(get_image_path(row, channel))
+        image = read_channel(row, channel)
         corrected = correct(image, function, apply)
         before += image / max(image.mean(), 1e-9)
         after += corrected / max(corrected.mean(), 1e-9)

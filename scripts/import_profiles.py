@@ -14,9 +14,9 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.feature_names import keep_wanted
-from lib.layouts import SAMPLE_COLUMNS, words_in_rows
+from lib.layouts import SAMPLE_COLUMNS, near_samples, words_in_rows
 from lib.logs import logged
-from lib.plate_contents import known_wells, near_samples, read_annotation
+from lib.plate_contents import known_wells, read_annotation
 from lib.plates import KNOWN
 from lib.published_profiles import find_plate_column, same_plate
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles

@@ -106,7 +106,12 @@ def of_plate(file: str) -> Iterator[LeftOut]:
     path = Path(file)
     if path.parts[:2] == ("workspace", "quality_control"):
         stage = {"dropped_sites": "load_data", "sites": "single_cells", "flags": "quality"}[path.stem]
-        yield from of_table(file, "site", stage, batch=path.parts[2], plate=path.parts[3])
+        place = {"batch": path.parts[2], "plate": path.parts[3]}
+        yield from of_table(file, "site", stage, **place)
+        if stage == "single_cells":
+            sites = pd.read_csv(file, dtype={"Metadata_Site": str})
+            if unpaired := int(sites.get("unpaired_objects", pd.Series(dtype=float)).sum()):
+                yield LeftOut("object", unpaired, stage, why="not part of a cell", table=file, **place)
         return
     batch, plate = path.parts[2], path.parts[3] if len(path.parts) == 5 else ""
     place = {"batch": batch, "plate": plate}

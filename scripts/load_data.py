@@ -1,28 +1,37 @@
 """The image table of a plate: one row a site, with the file of every channel.
 
-This is CellProfiler's `load_data.csv` in the Cell Painting Gallery's layout. Every site has every
-channel of the assay, and every image opens: what is missing, double, unreadable, truncated or of
-another size or type than the plate's other images is reported all at once, or, where the config says
-so, its site is left out and listed.
+This is CellProfiler's `load_data.csv` in the Cell Painting Gallery's layout. Every site has every channel of
+the assay, and every image opens: what is missing, double, unreadable, truncated, of another size or type than
+the plate's other images, or not an intensity is reported all at once, or, where the config says so, its site
+is left out and listed (`lib.image_checks`).
 
 Images in object storage (s3://) are listed, not fetched: a job of CellProfiler fetches those of its own
 sites. Their sizes are checked here, and their headers when they are fetched.
 """
 
 import logging
-import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 
 import pandas as pd
 
 from lib.errors import InputError, listed
-from lib.image_files import properties
+from lib.image_changes import folders_below, write_digests
+from lib.image_checks import (
+    Fault,
+    Found,
+    StoredImage,
+    faults_in_words,
+    image_faults,
+    refuse_dead_channels,
+    remedy_of,
+    repeated_faults,
+    site_faults,
+    stored_faults,
+)
+from lib.image_files import MAXIMUM
 from lib.image_names import compiled
 from lib.logs import logged
 from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
@@ -31,38 +40,7 @@ from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.wells import well_at, well_name, well_order
 
-# An object this many times larger or smaller than most of its channel holds no image like theirs.
-FAR_OFF = 10
-
 SiteKey = tuple[str, str]
-
-
-class StoredImage(NamedTuple):
-    """An image in object storage: its folder (s3://bucket/folder), its name, and its bytes there, if any."""
-
-    folder: str
-    name: str
-    size: int | None
-
-    def __str__(self) -> str:
-        return f"{self.folder}/{self.name}"
-
-
-class Found(NamedTuple):
-    """One image file and what its name says."""
-
-    well: str
-    site: str
-    channel: str
-    path: Path | StoredImage
-
-
-class Fault(NamedTuple):
-    """Why a site cannot be used."""
-
-    well: str
-    site: str
-    what: str
 
 
 def parsed(
@@ -105,18 +83,6 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
     return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
-
-
-def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A folder and those below it, also behind links, each once, with the names of their files."""
-    seen = set()
-    for root, below, names in os.walk(folder, followlinks=True):
-        place = os.path.realpath(root)
-        if place in seen:
-            below.clear()
-            continue
-        seen.add(place)
-        yield root, names
 
 
 def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
@@ -218,69 +184,6 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
     ]
 
 
-def image_faults(found: list[Found], threads: int) -> list[Fault]:
-    """Images that do not open, or whose size or type is not that of most of the plate's images."""
-    found = [image for image in found if isinstance(image.path, Path)]
-    with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(properties, [image.path for image in found]))
-    usual = Counter(value for value in read if not isinstance(value, str)).most_common(1)
-    faults = []
-    for image, value in zip(found, read, strict=True):
-        if isinstance(value, str):
-            faults.append(Fault(image.well, image.site, f"{image.path} {value}"))
-        elif value != usual[0][0]:
-            shape, kind = value
-            faults.append(
-                Fault(
-                    image.well,
-                    image.site,
-                    f"{image.path} is {shape} {kind}; the plate's images are "
-                    f"{usual[0][0][0]} {usual[0][0][1]}",
-                )
-            )
-    return faults
-
-
-def stored_faults(found: list[Found]) -> list[Fault]:
-    """Images in object storage that are not there, are empty, or are far larger or smaller than most."""
-    stored = [image for image in found if isinstance(image.path, StoredImage)]
-    sizes = defaultdict(list)
-    for image in stored:
-        sizes[image.channel].append(image.path.size or 0)
-    usual = {channel: median(every) for channel, every in sizes.items()}
-    faults = []
-    for image in stored:
-        size, most = image.path.size, usual[image.channel]
-        if size is None:
-            what = "does not exist"
-        elif size == 0:
-            what = "is empty (0 bytes)"
-        elif not most / FAR_OFF <= size <= most * FAR_OFF:
-            what = f"has {size} bytes; half of the plate's images of {image.channel} have {most:.0f} or more"
-        else:
-            continue
-        faults.append(Fault(image.well, image.site, f"{image.path} {what}"))
-    return faults
-
-
-def site_faults(found: list[Found], channels: Iterable[str]) -> list[Fault]:
-    """Sites that lack a channel or have two images of one."""
-    by_site: dict[SiteKey, dict[str, list[Path | StoredImage]]] = defaultdict(lambda: defaultdict(list))
-    for image in found:
-        by_site[image.well, image.site][image.channel].append(image.path)
-    faults = []
-    for (well, site), images in by_site.items():
-        for channel in channels:
-            paths = images.get(channel, [])
-            if not paths:
-                faults.append(Fault(well, site, f"has no image of channel {channel}"))
-            elif len(paths) > 1:
-                names = [path.name for path in paths]
-                names = names if len(set(names)) == len(names) else paths
-                faults.append(Fault(well, site, f"has {len(paths)} images of {channel}: {listed(names, 4)}"))
-    return faults
-
-
 def planes_hint(found: list[Found]) -> str:
     """What to do where half of the sites and more have several images of a channel."""
     images = Counter((image.well, image.site, image.channel) for image in found)
@@ -338,19 +241,35 @@ def load_data(
     pattern: str,
     bad_sites: str,
     threads: int,
+    maximum: float | None = None,
+    decode: bool = False,
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """A plate's image table, and the sites that were left out of it.
 
-    Args:
-        images: folder of images, its s3:// address, or the user's own load_data.csv.
-        plate: the sample sheet's row.
-        channels: channel name by what stands for it in the file name.
-        pattern: how file names are read.
-        bad_sites: `error` or `drop`.
-        threads: how many files are read at once.
+    Parameters
+    ----------
+    images
+        Folder of images, its s3:// address, or the user's own load_data.csv.
+    plate
+        The sample sheet's row.
+    channels
+        Channel name by what stands for it in the file name.
+    pattern
+        How file names are read.
+    bad_sites
+        `error` or `drop`.
+    threads
+        How many files are read at once.
+    maximum
+        The pixel value that stands for 1; None for the largest of the file's type.
+    decode
+        Whether the pixels of every image are read.
 
-    Raises:
-        InputError: with every faulty site, when `bad_sites` is `error`; or when no site is left.
+    Raises
+    ------
+    InputError
+        With every faulty site, when `bad_sites` is `error`; when no site is left; or when all images of a
+        channel hold one value.
     """
     names = list(channels.values())
     if isinstance(images, Path) and is_image_table(images.name):
@@ -358,26 +277,30 @@ def load_data(
     else:
         found = find_images(images, pattern, channels, plate["plate"])
     faults = sorted(
-        site_faults(found, names) + image_faults(found, threads) + stored_faults(found),
+        [
+            *site_faults(found, names),
+            *image_faults(found, threads, maximum, decode),
+            *stored_faults(found),
+            *repeated_faults(found, threads),
+        ],
         key=lambda fault: plate_order((fault.well, fault.site)),
     )
-    said = [f"well {fault.well}, site {fault.site}: {fault.what}" for fault in faults]
-    if faults and bad_sites == "error":
-        raise InputError(
-            f"Plate {plate['plate']}: {len(faults)} faults in its images:\n  "
-            + "\n  ".join(said)
-            + (
-                planes_hint(found)
-                or "\nReplace these images, or set images.bad_sites to drop to leave their sites out."
-            )
-        )
-    for line in said:
-        logging.warning("left out: %s", line)
     bad = {(fault.well, fault.site) for fault in faults}
     good = [image for image in found if (image.well, image.site) not in bad]
-    if not good:
-        raise InputError(f"Plate {plate['plate']}: no site is left, all {len(bad)} have faults.")
-    return image_table(good, names, plate["batch"], plate["plate"]), faults
+    if faults and (bad_sites == "error" or not good):
+        for fault in faults:
+            logging.error("well %s, site %s: %s", fault.well, fault.site, fault.reason)
+        raise InputError(
+            faults_in_words(plate["plate"], faults, found, str(images))
+            + remedy_of(faults, found, planes_hint(found))
+        )
+    for fault in faults:
+        logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)
+    refuse_dead_channels(good, plate["plate"], threads)
+    table = image_table(good, names, plate["batch"], plate["plate"])
+    if maximum is not None:
+        table[MAXIMUM] = f"{maximum:g}"
+    return table, faults
 
 
 def main() -> None:
@@ -394,10 +317,15 @@ def main() -> None:
         snakemake.params.pattern,
         snakemake.params.bad_sites,
         snakemake.threads,
+        snakemake.params.maximum,
+        snakemake.params.decode,
     )
     channels = snakemake.params.channels.values()
     illuminated = with_illumination(table, channels, Path(snakemake.params.illumination))
-    dropped = pd.DataFrame(faults, columns=["Metadata_Well", "Metadata_Site", "reason"])
+    dropped = pd.DataFrame(
+        [(fault.well, fault.site, fault.reason) for fault in faults],
+        columns=["Metadata_Well", "Metadata_Site", "reason"],
+    )
     dropped.insert(0, "Metadata_Plate", snakemake.params.plate["plate"])
     for output, content in (
         (snakemake.output.load_data, table),
@@ -406,6 +334,10 @@ def main() -> None:
     ):
         with whole(output) as part:
             content.to_csv(part, index=False)
+    if isinstance(images, Path):
+        write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
+    else:
+        Path(snakemake.output.digests).write_text("image,digest\n")
 
 
 if __name__ == "__main__":

@@ -28,10 +28,9 @@ from lib.pictures import (
     crop_center,
     draw_montage,
     find_contrast,
-    get_image_path,
     name_content,
+    read_channel,
     read_function,
-    read_image,
     resize_to_tile,
     save_picture,
     stretch,
@@ -137,9 +136,7 @@ def main(
         function = None if options["apply"] == "None" else read_function(functions[name])
         fields = []
         for row in sites:
-            field = crop_center(
-                correct(read_image(get_image_path(row, name)), function, options["apply"]), FIELD
-            )
+            field = crop_center(correct(read_channel(row, name), function, options["apply"]), FIELD)
             fields.append(resize_to_tile(field, SIDE))
             zoom = max(field.shape) / max(fields[-1].shape)
         ranges[name] = find_contrast(fields)

@@ -61,7 +61,11 @@ def reference_wells(
     complete = ~find_incomplete_wells(profiles[feature_columns(profiles)].to_numpy(float))
     if reference == "all":
         if (measured & complete).sum() < minimum:
-            raise InputError(f"Plate {plate}: only {(measured & complete).sum()} wells have cells.")
+            raise InputError(
+                f"Plate {plate}: only {(measured & complete).sum()} wells have cells; normalizing to all "
+                f"wells needs {minimum} (normalize.minimum_wells). Set that lower, or take the plate out of "
+                "the sample sheet, since its batch and the benchmark wait for it."
+            )
         return measured & complete
     name = f"Metadata_{column}"
     if name not in profiles:

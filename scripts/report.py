@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lib.errors import InputError
 from lib.logs import logged
 from lib.places import place
 from lib.plates import source
@@ -44,6 +46,8 @@ from report_page.tables import table_of
 
 HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
+# What a file that is cut off, or holds something else than it should, raises on being read.
+CANNOT_BE_READ = (ValueError, TypeError, KeyError, OSError, pa.ArrowException, InputError)
 FOLDERS = {
     "scores and figures": "benchmark",
     "profiles": "workspace/profiles",
@@ -69,7 +73,23 @@ def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str
     """What the page says of each plate."""
     plates, captions = options["manifest"]["plates"], options["captions"]
     allowed = allowance(sum(len(plate_pictures(results, plate)) for plate in plates), BYTES_OF_PLATES)
-    return [plate_entry(results, i, plate, captions, allowed) for i, plate in enumerate(plates, start=1)]
+    return [try_plate_entry(results, i, plate, captions, allowed) for i, plate in enumerate(plates, start=1)]
+
+
+def try_plate_entry(
+    results: Results, number: int, plate: Mapping[str, Any], captions: str, bytes_allowed: int
+) -> dict[str, Any]:
+    """What the page says of one plate; of one whose results cannot be read, that it is so and why.
+
+    One plate never keeps the page of all plates back.
+    """
+    try:
+        return plate_entry(results, number, plate, captions, bytes_allowed)
+    except CANNOT_BE_READ as error:
+        logging.exception("plate %s is not shown", plate["plate"]["plate"])
+        nothing = {"tables": {}, "pictures": [], "profiles": {}, "cells": {}, "load_data": ""}
+        entry = plate_entry(results, number, {**plate, **nothing}, captions, bytes_allowed)
+        return {**entry, "state": f"not shown, since its results cannot be read: {error}"}
 
 
 def figures_and_conditions(

@@ -25,7 +25,7 @@ from lib.pictures import (
     correct,
     draw_montage,
     find_contrast,
-    get_image_path,
+    read_channel,
     read_function,
     read_image,
     resize_lines,
@@ -86,7 +86,7 @@ def make_backgrounds(
     parts = []
     for role, channel in channels.items():
         function = None if apply == "None" else read_function(functions[channel])
-        images = [correct(read_image(get_image_path(row, channel)), function, apply) for row in rows]
+        images = [correct(read_channel(row, channel), function, apply) for row in rows]
         contrast = find_contrast(images)
         parts.append([BRIGHTNESS[role] * stretch(image, contrast) for image in images])
     return [np.maximum.reduce(images) for images in zip(*parts, strict=True)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import small_experiment
 from workflow import PROJECT, SHARED, copy_of_project, made_once, snakemake
 
 LAYERS = ("unit", "plan", "run", "oracle", "data", "cluster", "long")
@@ -85,8 +86,9 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def cellprofiler_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
-    folder = tmp_path_factory.mktemp("environment")
-    snakemake("--until", "cellprofiler_environment", "--directory", folder)
+    # Of an experiment whose inputs are there: the default one's images are made by a run of it.
+    config = small_experiment.write_experiment(tmp_path_factory.mktemp("environment"))
+    snakemake("cellprofiler_environment", "--configfile", config)
     (ready,) = (PROJECT / ".environments").glob("cellprofiler-*/complete.json")
     return ready.parent
 

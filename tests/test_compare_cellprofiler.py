@@ -64,6 +64,7 @@ def run(folder: Path, shift: float) -> dict[str, list[dict[str, str]]]:
     return tables
 
 
+@pytest.mark.run
 def test_modules_that_agree(tmp_path):
     tables = run(tmp_path, 1e-10)
     (cells,) = tables["differences"]
@@ -76,6 +77,7 @@ def test_modules_that_agree(tmp_path):
     assert seconds["LoadData"]["times_faster"] == "1.0"
 
 
+@pytest.mark.run
 def test_modules_that_differ(tmp_path):
     (cells,) = run(tmp_path, 0.5)["differences"]
     assert (cells["different"], cells["different_features"]) == ("4", "1")

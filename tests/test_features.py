@@ -21,10 +21,10 @@ import features
 import illumination
 from lib.assay import assay_problems, compartments
 from lib.cellprofiler import java_home, last_words, python_of
-from lib.config import schema as config_schema
-from lib.config import with_defaults
 from lib.environments import build_as_script
 from lib.errors import InputError
+from lib.schema import read_values
+from lib.schema import schema as config_schema
 
 pytestmark = pytest.mark.unit
 
@@ -251,25 +251,31 @@ def test_npy_is_read_as_numpy_wrote_it(tmp_path, dtype):
 def test_illumination_functions_are_checked(tmp_path):
     np.save(tmp_path / "P_1_IllumDNA.npy", np.ones((4, 5), "<f4"))
     np.save(tmp_path / "IllumRNA.npy", np.ones((4, 5), "<f4"))
-    found = illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1")
+    found = illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
     assert [path.name for path in found.values()] == ["P_1_IllumDNA.npy", "IllumRNA.npy"]
     with pytest.raises(InputError, match=r"wrote 0 files IllumNA\.npy"):
-        illumination.checked_functions(["NA"], tmp_path, "P1")
+        illumination.checked_functions(["NA"], tmp_path, "P1", "Divide")
     for wrong, message in (
         (np.full((4, 5), np.nan, "<f4"), "P1: .* RNA holds numbers that are not finite"),
         (np.ones((5, 4), "<f4"), "differ in shape"),
         (np.ones((4, 5, 3), "<f4"), "not gray"),
         (np.array([{}]), "instead of numbers"),
+        (np.zeros((4, 5), "<f4"), "P1: 20 of 20 pixels of the illumination function of channel RNA are 0"),
+        (np.eye(4, 5, dtype="<f4"), "16 of 20 pixels .* and images are divided by it"),
     ):
         np.save(tmp_path / "IllumRNA.npy", wrong, allow_pickle=True)
         with pytest.raises(InputError, match=message):
-            illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1")
+            illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
+    np.save(tmp_path / "IllumRNA.npy", np.eye(4, 5, dtype="<f4"))
+    for how in ("Subtract", "None", "own"):
+        assert illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", how)
     whole = (tmp_path / "P_1_IllumDNA.npy").read_bytes()
     (tmp_path / "P_1_IllumDNA.npy").write_bytes(whole[:-8])
     with pytest.raises(InputError, match="cut off"):
-        illumination.checked_functions(["DNA"], tmp_path, "P1")
+        illumination.checked_functions(["DNA"], tmp_path, "P1", "Divide")
 
 
+@pytest.mark.run
 def test_missing_jdk_and_compiler_name_the_package(tmp_path):
     nothing = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     with pytest.raises(InputError, match=r"JDK.*default-jdk-headless"):
@@ -294,6 +300,7 @@ def test_java_without_headers_is_no_jdk(tmp_path):
         cellprofiler_environment.find_jdk(environment)
 
 
+@pytest.mark.run
 def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
     executable(tmp_path / "jdk" / "bin" / "java", "exit 0")
     executable(tmp_path / "jdk" / "bin" / "javac", "echo javac 17")
@@ -306,6 +313,7 @@ def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
     assert java_home(environment) is None
 
 
+@pytest.mark.run
 def test_broken_python_shim_is_passed_over(tmp_path):
     shim = executable(tmp_path / "shims" / "python3.9", "echo command not found; exit 127")
     real = tmp_path / ".pyenv" / "versions" / "3.9.18" / "bin" / "python3.9"
@@ -357,6 +365,10 @@ ASSAY = {
 }
 
 
+def complete(values, schema):
+    return read_values(values, schema, defaults=True)
+
+
 def test_schema_is_strict_and_explained():
     def walk(schema, where):
         if "object" in np.atleast_1d(schema.get("type", "")):
@@ -373,14 +385,17 @@ def test_schema_is_strict_and_explained():
     schema = config_schema()["properties"]["assay"]
     Draft202012Validator.check_schema(schema)
     walk(schema, "assay")
-    Draft202012Validator(schema).validate(with_defaults(ASSAY, schema))
+    Draft202012Validator(schema).validate(complete(ASSAY, schema))
 
 
 def test_compartments():
     schema = config_schema()["properties"]["assay"]
-    assert compartments(with_defaults(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
-    assert compartments(with_defaults({**ASSAY, "cytoplasm": False}, schema)) == ["Nuclei", "Cells"]
-    assert compartments(with_defaults({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
+    assert compartments(complete(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
+    assert compartments(complete({**ASSAY, "cytoplasm": False}, schema)) == [
+        "Nuclei",
+        "Cells",
+    ]
+    assert compartments(complete({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
 
 
 @pytest.mark.parametrize(
@@ -404,9 +419,9 @@ def test_compartments():
 )
 def test_assay_problems(change, message):
     schema = config_schema()["properties"]["assay"]
-    assert assay_problems(with_defaults(ASSAY, schema)) == []
-    assert assay_problems(with_defaults({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
-    assert message in "\n".join(assay_problems(with_defaults({**ASSAY, **change}, schema)))
+    assert assay_problems(complete(ASSAY, schema)) == []
+    assert assay_problems(complete({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
+    assert message in "\n".join(assay_problems(complete({**ASSAY, **change}, schema)))
 
 
 @pytest.mark.run

@@ -27,7 +27,7 @@ def results(tmp_path, monkeypatch):
             "Metadata_Well,Metadata_Site,Metadata_ImageNumber,cells,unpaired_objects,status",
             "A01,2,1,5,0,ok",
             "A02,1,2,0,0,no cells",
-            "A02,2,3,0,0,Cells.csv is empty (0 bytes)",
+            "A02,2,3,0,4,Cells.csv is empty (0 bytes)",
         ],
         f"{QUALITY}flags.csv": [
             "Metadata_Plate,Metadata_Well,Metadata_Site,region,flag,excluded,reason",
@@ -83,6 +83,7 @@ def test_everything_that_left_is_counted_and_named(results):
         ("sample sheet", "plate", 1, ""),
         ("load_data", "site", 2, "A01 site 1, A02 site 3"),
         ("single_cells", "site", 1, "A02 site 2"),
+        ("single_cells", "object", 4, ""),
         ("quality", "site", 1, "B01 site 1"),
         ("aggregate", "well", 1, "A01"),
         ("annotate", "well", 1, "C01"),
@@ -95,7 +96,7 @@ def test_everything_that_left_is_counted_and_named(results):
         ("benchmark", "feature", 2, ""),
         ("benchmark", "perturbation", 3, ""),
     ]
-    assert set(table["plate"].iloc[1:10]) == {"P1"}
+    assert set(table["plate"].iloc[1:11]) == {"P1"}
     assert set(table["batch"]) == {"B", ""}
     assert table["table"].iloc[1:].map(len).all()
     why = dict(zip(table["names"], table["why"], strict=True))

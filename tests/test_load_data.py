@@ -16,13 +16,21 @@ CHANNELS = {"1": "Mito", "5": "DNA"}
 PLATE = {"batch": "B1", "plate": "P1"}
 
 
+RANDOM = np.random.default_rng(0)
+
+
+def noise(shape=(8, 6), kind=np.uint16) -> np.ndarray:
+    """Pixels of an image like no other."""
+    return RANDOM.integers(1, 200, shape).astype(kind)
+
+
 def write_images(folder: Path, wells=("r01c01", "r02c10"), fields=("01", "02")) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for number, well in enumerate(wells):
+    for well in wells:
         for field in fields:
             for channel in CHANNELS:
                 name = f"{well}f{field}p01-ch{channel}sk1fk1fl1.tiff"
-                tifffile.imwrite(folder / name, np.full((8, 6), number, np.uint16))
+                tifffile.imwrite(folder / name, noise())
     return folder
 
 
@@ -76,9 +84,7 @@ def test_a_folder_a_well(tmp_path):
     for well in ("A1", "B02"):
         (tmp_path / "elsewhere" / well).mkdir(parents=True)
         for channel in CHANNELS:
-            tifffile.imwrite(
-                tmp_path / "elsewhere" / well / f"s0_c{channel}.tif", np.zeros((8, 6), np.uint16)
-            )
+            tifffile.imwrite(tmp_path / "elsewhere" / well / f"s0_c{channel}.tif", noise())
             (tmp_path / "elsewhere" / well / f"._s0_c{channel}.tif").write_bytes(b"of a Macintosh")
     (tmp_path / "plate").mkdir()
     (tmp_path / "plate" / "wells").symlink_to(tmp_path / "elsewhere")
@@ -112,16 +118,16 @@ def test_planes_of_a_stack_are_told_as_what_they_are(tmp_path):
         read(folder)
 
 
-@pytest.mark.parametrize("how", ["pages", "imagej", "colour"])
-def test_a_stack_or_a_colour_image_is_a_fault(tmp_path, how):
+@pytest.mark.parametrize("how", ["pages", "imagej", "color"])
+def test_a_stack_or_a_color_image_is_a_fault(tmp_path, how):
     folder = write_images(tmp_path / "images")
     stack = np.zeros((3, 8, 6), np.uint16)
     for path in folder.iterdir():
-        if how == "colour":
+        if how == "color":
             tifffile.imwrite(path, np.arange(8 * 6 * 3, dtype=np.uint8).reshape(8, 6, 3), photometric="rgb")
         else:
             tifffile.imwrite(path, stack, imagej=how == "imagej", photometric="minisblack")
-    with pytest.raises(InputError, match="is in colour" if how == "colour" else "holds several planes"):
+    with pytest.raises(InputError, match="is in color" if how == "color" else "holds several planes"):
         read(folder)
 
 

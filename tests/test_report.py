@@ -165,6 +165,7 @@ def test_a_request_would_be_seen(tmp_path, page):
 # --- many plates, few plates, none ---------------------------------------------------------------
 
 
+@pytest.mark.run
 def test_the_page_of_51_plates_stays_small(many):
     found = checked(many)
     assert found.images == PLATES * (len(PICTURES) + 1) + 12 * 5

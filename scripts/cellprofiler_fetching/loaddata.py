@@ -1,16 +1,17 @@
-"""CellProfiler's own LoadData, with images in object storage fetched when their site is measured.
+"""CellProfiler's own LoadData, of which a damaged image is an error with its name.
 
-In a folder of its own, for runs of CellProfiler's built-in modules.
+Images in object storage are fetched when their site is measured. In a folder of its own, for runs of
+CellProfiler's built-in modules.
 """
 
 import sys
 from pathlib import Path
 
 import cellprofiler_core.modules.loaddata as builtin
-from cellprofiler_core.image import FileImage
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cellprofiler_plugins"))
 
+from platewise_kernels.checked_image import CheckedImage, checked_provider, rescaling
 from platewise_kernels.fetched_image import FetchedImage, address_of
 
 
@@ -21,4 +22,9 @@ class LoadData(builtin.LoadData):
         """What gives the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
         address = address_of(provider.get_pathname())
-        return FetchedImage(provider, address, FileImage) if address else provider
+        if address:
+            provider.rescale = rescaling(provider, measurements)
+            return FetchedImage(provider, address, CheckedImage)
+        if not is_image_name:
+            return provider
+        return checked_provider(provider, name, measurements, CheckedImage)

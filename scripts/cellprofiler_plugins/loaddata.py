@@ -1,16 +1,16 @@
 """LoadData, with CellProfiler's settings and pixel values, without Java where that is safe.
 
 Plain 8- and 16-bit TIFF and PNG files are read by `platewise_kernels.image_files`; everything else
-by Bio-Formats, as ever. Images in object storage are fetched when their site is measured.
+by Bio-Formats, as ever. A damaged file is an error with its name. Images in object storage are fetched when
+their site is measured.
 """
 
 import hashlib
-from pathlib import Path
 
 import cellprofiler_core.modules.loaddata as builtin
 import numpy
-from cellprofiler_core.image import FileImage, Image
 
+from platewise_kernels.checked_image import CheckedImage, checked_provider, rescaling
 from platewise_kernels.fetched_image import FetchedImage, address_of
 from platewise_kernels.image_files import may_be_plain, read_plane
 
@@ -23,43 +23,38 @@ class LoadData(builtin.LoadData):
         provider = super().fetch_provider(name, measurements, is_image_name)
         address = address_of(provider.get_pathname())
         if address:
+            provider.rescale = rescaling(provider, measurements)
             return FetchedImage(provider, address, PlainImage)
-        return PlainImage(
-            name,
-            provider.get_pathname(),
-            provider.get_filename(),
-            rescale=provider.rescale,
-            series=provider.series,
-            index=provider.index,
-        )
+        return checked_provider(provider, name, measurements, PlainImage)
 
 
 #: MD5 digest of files that are not plain images, by path, time and size.
 _digests = {}
 
 
-class PlainImage(FileImage):
+class PlainImage(CheckedImage):
     """An image file that is read once a site, for pixels and digest, without Java if it is plain."""
 
     _digest = None
 
-    def _path(self):
-        return Path(self.get_pathname(), self.get_filename())
-
     def provide_image(self, image_set):
         """The image, scaled as Bio-Formats scales it."""
         path = self._path()
-        plane = None
-        if may_be_plain(path) and path.is_file() and not self.series and self.rescale in (True, False):
-            data = path.read_bytes()
-            plane = read_plane(path, self.index, data)
+        if not may_be_plain(path) or self.series:
+            return super().provide_image(image_set)
+        data = self._bytes()
+        try:
+            plane = data and read_plane(path, self.index, data)
+        except ValueError as error:
+            self.refuse(str(error))
         if plane is None:
             return super().provide_image(image_set)
         self._digest = hashlib.md5(data).hexdigest()
         pixels, self.scale = plane
         if self.rescale:
-            pixels = pixels.astype(numpy.float32) / float(self.scale)
-        return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=self.scale)
+            largest = self.rescale if isinstance(self.rescale, float) else float(self.scale)
+            pixels = pixels.astype(numpy.float32) / largest
+        return self.as_image(pixels, self.scale)
 
     def get_md5_hash(self, measurements):
         """The file's MD5 digest; a file that many sites share is read once for it."""

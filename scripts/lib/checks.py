@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError, listed
 from lib.experiment import Experiment
-from lib.layouts import SAMPLE_COLUMNS, annotation_rows, plate_map_rows
+from lib.layouts import SAMPLE_COLUMNS, annotation_rows, find_clashes, plate_map_rows, words_in_rows
 from lib.pipeline_files import read_pipeline
-from lib.plates import KNOWN, MAY_BE_EMPTY, Plate, is_address, source
+from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.values import MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -132,7 +133,7 @@ def check_weights(experiment: Experiment) -> None:
     Raises:
         InputError: naming the file, and how to get one.
     """
-    if not experiment.embeddings or experiment.embeddings["weights"] in ("pretrained", "random"):
+    if not experiment.embeddings or experiment.embeddings["weights"] in PROVIDED_WEIGHTS:
         return
     path = experiment.config_file.parent / experiment.embeddings["weights"]
     if not path.is_file():
@@ -180,6 +181,13 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
             known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"], missing)
         samples = {row["broad_sample"] for row in reagents}
         columns, wells = plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
+        for path in paths:
+            if words := words_in_rows(path, missing):
+                yield f"in {path.name}, taken as empty: {listed(words)}. See missing_values in the config."
+        own = {name: value for name, value in plates[0].items() if name not in SOURCES}
+        own |= {"Batch": None, "Count_Cells": None, "Count_Sites": None, "Count_Sites_Excluded": None}
+        of_map = {name: {row[name] for row in wells} for name in columns}
+        yield from find_clashes(of_map, {name: {row[name] for row in reagents} for name in known}, own)[1]
         # A column that the plate map leaves empty is the annotation's.
         empty = [name for name in columns if name in known and not any(row[name] for row in wells)]
         if hidden := set(empty) - set(SAMPLE_COLUMNS):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import yaml
+
 from lib.errors import InputError, listed
 from lib.plates import SAFE, Plate
 from lib.values import same_value
@@ -27,6 +29,8 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
     needed = {*columns, *benchmark["where"], *benchmark["matching_same"]}
     if unknown := sorted(needed - set(plates[0])):
         raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
+    if benchmark["where"] and not any(is_judged(plate, config) for plate in plates):
+        raise InputError(describe_no_plate("benchmark.where", benchmark["where"], plates))
     unsafe = [
         f"{column} `{plate[column]}` of plate {plate['plate']}"
         for column in columns
@@ -81,5 +85,31 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
         plate for plate in plates if all(same_value(plate[column], value) for column, value in where.items())
     ]
     if not found:
-        raise InputError(f"splits.{name}.where: no plate of the sample sheet has {where}.")
+        raise InputError(describe_no_plate(f"splits.{name}.where", where, plates))
     return found
+
+
+def describe_no_plate(key: str, where: Mapping[str, str], plates: Sequence[Plate]) -> str:
+    """The message for a `where` of the config that no plate fits."""
+    asked = ", ".join(f"{column} `{value}`" for column, value in where.items())
+    lines = [f"{key}: no plate of the sample sheet has {asked}."]
+    for column, value in where.items():
+        there = list(dict.fromkeys(plate[column] for plate in plates))
+        if value in there:
+            continue
+        meant = [written for written in there if is_read_as(written, value)]
+        lines.append(
+            f'YAML reads {meant[0]} without quotes as {value}: quote it, as in {column}: "{meant[0]}".'
+            if meant
+            else f"The sheet's values of {column} are {listed(there, 10)}."
+        )
+    return " ".join(lines)
+
+
+def is_read_as(written: str, value: str) -> bool:
+    """Whether YAML reads what is written in the sample sheet as another value, written without quotes."""
+    try:
+        read = yaml.safe_load(written)
+        return str(read) == value or float(read) == float(value)
+    except (yaml.YAMLError, TypeError, ValueError):
+        return False

@@ -3,84 +3,18 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from functools import cache
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from lib.assay import assay_problems
+from lib.chains import complete_chains
 from lib.errors import InputError, listed
 from lib.image_names import compiled
-
-SCHEMAS = Path(__file__).resolve().parents[2] / "config" / "schema"
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The schema of config.yaml, with that of its `assay` block in place."""
-    whole = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
-    whole["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())
-    return whole
-
-
-def with_defaults(values: Any, described: Mapping[str, Any]) -> Any:
-    """`values` with every key that it leaves out set to its default in the schema `described`."""
-    described = next(
-        (
-            option
-            for option in described.get("oneOf", described.get("anyOf", [described]))
-            if Draft202012Validator({"type": option.get("type", "object")}).is_valid(values)
-        ),
-        described,
-    )
-    if isinstance(values, Mapping):
-        filled = dict(values)
-        for key, described_key in described.get("properties", {}).items():
-            if key not in filled and "default" in described_key:
-                filled[key] = deepcopy(described_key["default"])
-            if key in filled:
-                filled[key] = with_defaults(filled[key], described_key)
-        extra = described.get("additionalProperties")
-        if isinstance(extra, Mapping):
-            for key in set(filled) - set(described.get("properties", {})):
-                filled[key] = with_defaults(filled[key], extra)
-        return filled
-    if isinstance(values, list) and "items" in described:
-        return [with_defaults(value, described["items"]) for value in values]
-    return values
-
-
-def words_read(values: Any, described: Mapping[str, Any]) -> Any:
-    """`values` with words read as the booleans and numbers that are due, and numbers as the text.
-
-    `--config fetch=true` and `--config "images={pixel_size: 0.6}"` give words; a key that may be text keeps
-    them. YAML reads `image: 5` as a number where a name is due.
-    """
-    if isinstance(values, Mapping):
-        keys, more = described.get("properties", {}), described.get("additionalProperties")
-        more = more if isinstance(more, Mapping) else {}
-        return {key: words_read(value, keys.get(key, more)) for key, value in values.items()}
-    if isinstance(values, list):
-        return [words_read(value, described.get("items", {})) for value in values]
-    types = described.get("type", ())
-    types = {types} if isinstance(types, str) else set(types)
-    if isinstance(values, int | float) and not isinstance(values, bool):
-        return str(values) if "string" in types and not types & {"integer", "number"} else values
-    if not isinstance(values, str):
-        return values
-    if "boolean" in types and values.lower() in ("true", "false"):
-        return values.lower() == "true"
-    if types & {"integer", "number"} and "string" not in types:
-        for kind in (int, float):
-            try:
-                return kind(values)
-            except ValueError:
-                continue
-    return values
+from lib.schema import get_types, read_values, schema
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -102,9 +36,19 @@ def described_problem(error: ValidationError) -> Iterator[str]:
         same_type = [part for part in error.context if part.validator != "type"]
         for part in same_type or [min(error.context, key=lambda part: len(part.path))]:
             yield from described_problem(part)
+    elif error.validator == "type" and "string" in get_types(error.schema) and is_misread(error.instance):
+        yield (
+            f"{where}: YAML reads this value as {error.instance!r}, since yes, no, on, off, true, false and "
+            'dates have a meaning of their own there; to mean the text, quote it, as in "yes".'
+        )
     else:
         meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
         yield f"{where}: {error.message}" + (f" ({meaning})" if meaning else "")
+
+
+def is_misread(value: Any) -> bool:
+    """Whether YAML made something else of what a user wrote as a name."""
+    return isinstance(value, bool | date)
 
 
 def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -131,6 +75,20 @@ def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
 
 
+# Weights that do not come from a file, and the networks of weights if embeddings.model does not name one.
+PROVIDED_WEIGHTS = ("pretrained", "packaged", "random")
+NETWORKS = {"packaged": "tf_efficientnet_lite0"}
+USUAL_NETWORK = "efficientnet_b0"
+
+
+def name_network(config: dict[str, Any]) -> None:
+    """Set `embeddings.model`, if the config does not name a network, to the one of its weights."""
+    if "embeddings" in config:
+        settings = config["embeddings"]
+        usual = NETWORKS.get(settings["weights"], USUAL_NETWORK)
+        config["embeddings"] = {**settings, "model": settings["model"] or usual}
+
+
 def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     """What a schema cannot see in the block `embeddings`, as sentences."""
     if "embeddings" not in config:
@@ -141,7 +99,13 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     for key in ("percentiles", "fixed"):
         ends = config["embeddings"][key]
         if ends and ends[0] >= ends[1]:
-            found.append(f"embeddings: {key}: {ends} is no range; write the lower end first.")
+            found.append(f"embeddings: {key}: {ends} is not a range; write the lower end first.")
+    weights, model = config["embeddings"]["weights"], config["embeddings"]["model"]
+    if model != NETWORKS.get(weights, model):
+        found.append(
+            f"embeddings: model: {model} has no {weights} weights; leave out embeddings.model, or choose "
+            "other weights."
+        )
     return found
 
 
@@ -170,11 +134,12 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     Raises:
         InputError: naming `file` and every problem in it.
     """
-    config = words_read(config, schema())
+    config = read_values(config, schema())
     found = list(problems(config))
     complete: dict[str, Any] = {}
     if not found:
-        complete = with_defaults(config, schema())
+        complete = read_values(config, schema(), defaults=True)
+        name_network(complete)
         found = list(problems(complete))
     if not found:
         found = [*expression_problems(complete), *address_problems(complete)]
@@ -182,4 +147,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:
         raise InputError(f"{file} is not right:\n  " + "\n  ".join(dict.fromkeys(found)))
-    return columns_named(complete)
+    try:
+        return complete_chains(columns_named(complete))
+    except InputError as error:
+        raise InputError(f"{file} is not right:\n  {error}") from error

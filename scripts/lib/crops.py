@@ -1,7 +1,8 @@
-"""Crops of cells: a site's channels read, corrected for illumination, rescaled, and cut around each cell.
+"""Cut crops of cells: read a site's channels, correct illumination, rescale, and crop around each cell.
 
-numpy, Pillow and tifffile only: the workflow's own environment and that of the networks use it.
-Positions are CellProfiler's: pixel centres have whole coordinates, the first one is 0.
+This module needs only numpy, pyarrow, Pillow and tifffile, because both the workflow's own environment and
+that of the networks use it. Positions are those of CellProfiler: pixel centers have integer coordinates,
+starting at 0.
 """
 
 import re
@@ -20,11 +21,11 @@ from PIL import Image
 
 from lib.cells import KEYS
 from lib.errors import InputError, listed
-from lib.image_files import as_parts, read_pixels
+from lib.image_files import MAXIMUM, read_intensities
 from lib.plates import read_table
 from lib.sites import site_name
 
-CELL = "cell"  # the box that follows each cell's own size
+CELL = "cell"  # the box with each cell's own size
 LABELS = re.compile(r"^(?P<well>[A-Z]{1,2}\d{2})_s(?P<site>.+)--labels\.tiff$")
 
 SiteKey = tuple[str, str]
@@ -32,12 +33,24 @@ SiteKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Settings:
-    """How crops are made, as in the config's block `embeddings`.
+    """The settings of crops, as in the config's block `embeddings`.
 
-    `box`: side of the square around a cell's centre in pixels, or `cell`: the square around the
-    cell's bounding box. `size`: side of the crop that it is resized to. `center`: the compartment whose
-    centre counts. `percentiles` of each image become 0 and 1, or, when given, the intensities `fixed`.
-    `mask`: whether what lies outside the cell becomes 0.
+    Attributes
+    ----------
+    channels
+        The channels, in order.
+    size
+        Side length of the resized crop, in pixels.
+    box
+        Side length of the square around a cell's center in pixels, or `cell` for its bounding box.
+    center
+        The compartment whose center is used.
+    percentiles
+        The percentiles of each image that become 0 and 1.
+    fixed
+        Two intensities that become 0 and 1 instead.
+    mask
+        Whether pixels outside of the cell become 0.
     """
 
     channels: Sequence[str]
@@ -51,7 +64,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one site: their object numbers and the top, left and side of their squares."""
+    """The cells of one site: their object numbers, and the top, left and side of their squares in pixels."""
 
     well: str
     site: str
@@ -60,20 +73,22 @@ class Cells:
     top: np.ndarray
     left: np.ndarray
     side: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
 
     def __len__(self) -> int:
         return len(self.numbers)
 
 
-# --- where the cells are --------------------------------------------------------------------------
+# --- positions of cells --------------------------------------------------------------------------
 
 
-def location_columns(names: Sequence[str], settings: Settings, path: str | Path) -> dict[str, str]:
-    """The columns of a single-cell table that say where a cell is.
+def find_location_columns(names: Sequence[str], settings: Settings, path: str | Path) -> dict[str, str]:
+    """Find the columns of a single-cell table with the positions of cells.
 
-    Raises:
-        InputError: when the table lacks them.
+    Raises
+    ------
+    InputError
+        If the table lacks them.
     """
     compartment = settings.center
     wanted: dict[str, list[str]] = {
@@ -85,27 +100,29 @@ def location_columns(names: Sequence[str], settings: Settings, path: str | Path)
         for end in ("Minimum", "Maximum"):
             for axis in "XY":
                 wanted[f"{end}_{axis}"] = [f"{whole}_AreaShape_BoundingBox{end}_{axis}"]
-    found = {}
+    location = {}
     for what, columns in wanted.items():
         column = next((column for column in columns if column in names), None)
         if column is None:
             raise InputError(
-                f"{path} has no column {' or '.join(columns)}, so that no crop can be cut around its cells. "
+                f"{path} has no column {' or '.join(columns)}, so crops cannot be cut around its cells. "
                 "Measure it in the analysis pipeline, or name another compartment in embeddings.center "
                 "(or a number of pixels in embeddings.box)."
             )
-        found[what] = column
-    return found
+        location[what] = column
+    return location
 
 
 def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
-    """The cells of a plate, site by site in the table's order; one row group is in memory at a time.
+    """Read the cells of a plate, site by site in the table's order, with one row group in memory at a time.
 
-    Raises:
-        InputError: when a cell has no position, or the table does not say it.
+    Raises
+    ------
+    InputError
+        If a cell has no position.
     """
     with pq.ParquetFile(path) as file:
-        columns = location_columns(file.schema_arrow.names, settings, path)
+        columns = find_location_columns(file.schema_arrow.names, settings, path)
         waiting: dict[str, np.ndarray] = {}
         for batch in file.iter_batches(batch_size=8192, columns=[*KEYS, *columns.values()]):
             part = {name: as_numpy(batch[name]) for name in batch.schema.names}
@@ -113,40 +130,42 @@ def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
                 part = {name: np.concatenate([waiting[name], values]) for name, values in part.items()}
             starts = np.flatnonzero(np.diff(part["Metadata_ImageNumber"], prepend=-1))
             for start, stop in pairwise(starts):
-                yield site_cells({name: v[start:stop] for name, v in part.items()}, columns, settings, path)
+                yield make_site_cells(
+                    {name: v[start:stop] for name, v in part.items()}, columns, settings, path
+                )
             last = starts[-1] if len(starts) else 0
             waiting = {name: values[last:] for name, values in part.items()}
         if waiting and len(waiting["Metadata_Well"]):
-            yield site_cells(waiting, columns, settings, path)
+            yield make_site_cells(waiting, columns, settings, path)
 
 
 def as_numpy(column: pa.Array) -> np.ndarray:
-    """A column's texts or numbers, missing ones as NaN; pyarrow's own way would import pandas."""
+    """Convert a column to numpy, with missing numbers as NaN; pyarrow's own conversion imports pandas."""
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return np.array(column.to_pylist(), dtype=object)
     whole = pa.types.is_integer(column.type) and not column.null_count
     return np.array(column.to_pylist(), dtype=int if whole else float)
 
 
-def site_cells(
+def make_site_cells(
     rows: Mapping[str, np.ndarray], columns: Mapping[str, str], settings: Settings, path: str | Path
 ) -> Cells:
-    """The cells of one site from its rows of the single-cell table."""
+    """Make the cells of one site from its rows of the single-cell table."""
     well, site = rows["Metadata_Well"][0], rows["Metadata_Site"][0]
     at = {what: rows[column].astype(float) for what, column in columns.items()}
-    lost = ~np.all([np.isfinite(values) for values in at.values()], axis=0)
-    if lost.any():
-        numbers = listed(rows["Metadata_ObjectNumber"][lost])
+    unplaced = ~np.all([np.isfinite(values) for values in at.values()], axis=0)
+    if unplaced.any():
+        numbers = listed(rows["Metadata_ObjectNumber"][unplaced])
         raise InputError(f"{path}, well {well}, site {site}: cell {numbers} has no position.")
-    centre = np.stack([at["Y"], at["X"]], axis=1)
+    center = np.stack([at["Y"], at["X"]], axis=1)
     if settings.box == CELL:
         low = np.stack([at["Minimum_Y"], at["Minimum_X"]], axis=1)
         high = np.stack([at["Maximum_Y"], at["Maximum_X"]], axis=1)  # the first pixel outside
         side = np.ceil((high - low).max(axis=1)).astype(int)
         corner = np.floor((low + high - side[:, None]) / 2 + 0.5).astype(int)
     else:
-        side = np.full(len(centre), settings.box)
-        corner = np.floor(centre + 0.5).astype(int) - side[:, None] // 2
+        side = np.full(len(center), settings.box)
+        corner = np.floor(center + 0.5).astype(int) - side[:, None] // 2
     return Cells(
         well,
         site,
@@ -155,27 +174,29 @@ def site_cells(
         corner[:, 0],
         corner[:, 1],
         side,
-        centre,
+        center,
     )
 
 
-# --- a site's images ------------------------------------------------------------------------------
+# --- images of a site ------------------------------------------------------------------------------
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """One plane as float32, in parts of the file type's largest value (as CellProfiler reads it).
+def read_image(path: str | Path, maximum: str | float | None = None) -> np.ndarray:
+    """Read one plane as float32, relative to the value that stands for 1 (as CellProfiler reads it).
 
-    Raises:
-        InputError: naming the file, when it cannot be read or is not one plane.
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not one plane.
     """
-    pixels = read_pixels(path)
+    pixels = read_intensities(path, maximum)
     if pixels.ndim != 2:
         raise InputError(f"{path} is not one plane of one channel: its shape is {pixels.shape}.")
-    return as_parts(pixels)
+    return pixels
 
 
-def rescaled(image: np.ndarray, settings: Settings) -> np.ndarray:
-    """An image's intensities from 0 to 1; an image without contrast becomes 0."""
+def rescale(image: np.ndarray, settings: Settings) -> np.ndarray:
+    """Rescale an image's intensities from 0 to 1; an image without contrast becomes 0."""
     low, high = settings.fixed or np.percentile(image, settings.percentiles)
     if high <= low:
         return np.zeros_like(image)
@@ -185,11 +206,16 @@ def rescaled(image: np.ndarray, settings: Settings) -> np.ndarray:
 class PlateImages:
     """The images of a plate's sites, corrected for illumination and rescaled.
 
-    Args:
-        load_data: the plate's image table with illumination functions.
-        functions: illumination function (.npy) of each channel.
-        settings: how crops are made.
-        labels: CellProfiler's folders of results, where its label images are; for a mask.
+    Parameters
+    ----------
+    load_data
+        The plate's image table with illumination functions.
+    functions
+        The illumination function's file (.npy) of each channel.
+    settings
+        The settings of crops.
+    labels
+        CellProfiler's result folders with label images, for masks.
     """
 
     def __init__(
@@ -219,48 +245,50 @@ class PlateImages:
         return len(self.rows)
 
     def channel(self, row: Mapping[str, str], name: str) -> np.ndarray:
-        """One channel of a site."""
+        """Read one channel of a site, corrected and rescaled."""
         path = Path(row[f"PathName_Orig{name}"], row[f"FileName_Orig{name}"])
-        image, function = read_image(path), self.functions[name]
+        image, function = read_image(path, row.get(MAXIMUM)), self.functions[name]
         if image.shape != function.shape:
             raise InputError(
                 f"{path} has {image.shape} pixels, the illumination function of {name} {function.shape}."
             )
         if not self.settings.fixed and image.min() == image.max():
-            # Corrected, it would show the illumination function at full contrast.
+            # After correction, it would show the illumination function at full contrast.
             return np.zeros_like(image)
-        return rescaled(image / function, self.settings)
+        return rescale(image / function, self.settings)
 
     def site(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
-        """Channels x height x width of the site of `cells`, and its label image if there is a mask.
+        """Read the image (channels, height, width) of the site of `cells`, and its label image for masks.
 
-        Raises:
-            InputError: when the image table has no such site, or a cell lies outside of its images.
+        Raises
+        ------
+        InputError
+            If the image table lacks the site, or a cell lies outside of its images.
         """
         row = self.rows.get((cells.well, cells.site))
         if row is None:
             raise InputError(
-                f"{self.load_data} has no site {cells.site} of well {cells.well}, but cells of it."
+                f"{self.load_data} lacks site {cells.site} of well {cells.well}, which has cells."
             )
         image = np.stack([self.channel(row, name) for name in self.settings.channels])
         height, width = image.shape[1:]
-        outside = ((cells.centre < -0.5) | (cells.centre > np.array([height, width]) - 0.5)).any(axis=1)
+        outside = ((cells.center < -0.5) | (cells.center > np.array([height, width]) - 0.5)).any(axis=1)
         if outside.any():
-            y, x = cells.centre[outside][0]
+            y, x = cells.center[outside][0]
             raise InputError(
                 f"Well {cells.well}, site {cells.site}: cell {listed(cells.numbers[outside])} lies outside "
                 f"of the image of {width} x {height} pixels (x {x:.1f}, y {y:.1f}). The single-cell table "
-                "is not of these images: make both again."
+                "does not belong to these images: run both steps again."
             )
         return image, self.label_image(cells, (height, width)) if self.settings.mask else None
 
     def label_image(self, cells: Cells, shape: tuple[int, int]) -> np.ndarray:
-        """The site's image of object numbers."""
+        """Read the site's image of object numbers."""
         path = self.labels.get((cells.well, cells.site))
         if path is None:
             raise InputError(
                 f"Well {cells.well}, site {cells.site} has no label image for embeddings.mask. The generated "
-                "analysis pipeline saves them; a pipeline of your own must save the objects' numbers as "
+                "analysis pipeline saves them; your own pipeline must save the objects' numbers as "
                 f"labels/{cells.well}_s{cells.site}--labels.tiff."
             )
         labels = tifffile.imread(path)
@@ -272,46 +300,64 @@ class PlateImages:
 # --- crops ------------------------------------------------------------------------------------------
 
 
-def square(image: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
-    """The square of an image (... x height x width), with 0 where it reaches over the border."""
+def cut_square(image: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """Cut a square from an image (..., height, width), with 0 beyond the border."""
     height, width = image.shape[-2:]
     rows = slice(max(top, 0), min(top + side, height))
     columns = slice(max(left, 0), min(left + side, width))
-    whole = np.zeros((*image.shape[:-2], side, side), dtype=image.dtype)
+    square = np.zeros((*image.shape[:-2], side, side), dtype=image.dtype)
     if rows.start < rows.stop and columns.start < columns.stop:
         inside = image[..., rows, columns]
-        whole[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = inside
-    return whole
+        square[..., rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = inside
+    return square
 
 
-def resized(crop: np.ndarray, size: int) -> np.ndarray:
-    """A crop (channels x side x side) at another size, bilinear, averaged where it shrinks."""
+def resize_crop(crop: np.ndarray, size: int) -> np.ndarray:
+    """Resize a crop (channels, side, side): bilinear, or averaged if it becomes smaller."""
     if crop.shape[-1] == size:
         return crop
     planes = [Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR) for plane in crop]
     return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
 
 
-def crops(
+def cut_crops(
     image: np.ndarray, labels: np.ndarray | None, cells: Cells, chosen: Iterable[int], size: int
 ) -> np.ndarray:
-    """The crops of some of a site's cells: cells x channels x size x size, float32 from 0 to 1."""
-    found = []
+    """Cut the crops of some of a site's cells.
+
+    Parameters
+    ----------
+    image
+        The site's image: (channels, height, width), from 0 to 1.
+    labels
+        The site's image of object numbers (height, width), to mask cells, or None.
+    cells
+        The cells of the site.
+    chosen
+        The positions of the cells among them.
+    size
+        Side length of a crop, in pixels.
+
+    Returns
+    -------
+    (cells, channels, size, size), float32 from 0 to 1.
+    """
+    cut = []
     for number in chosen:
         place = int(cells.top[number]), int(cells.left[number]), int(cells.side[number])
-        crop = square(image, *place)
+        crop = cut_square(image, *place)
         if labels is not None:
-            crop = crop * (square(labels, *place) == cells.numbers[number])
-        found.append(resized(crop, size))
-    return np.stack(found)
+            crop = crop * (cut_square(labels, *place) == cells.numbers[number])
+        cut.append(resize_crop(crop, size))
+    return np.stack(cut)
 
 
-def ahead(
+def work_ahead(
     work: Callable[[Any], Any], items: Iterable[Any], threads: int, waiting: int
 ) -> Iterator[tuple[Any, Any]]:
-    """Each item with what `work` makes of it, in order, worked on by `threads` threads in advance.
+    """Yield each item with the result of `work`, in order, computed in advance by `threads` threads.
 
-    No more than `waiting` items are being worked on or wait to be taken, so that memory stays flat.
+    At most `waiting` items are in progress or finished but not yet used, so that memory use stays constant.
     """
     left = iter(items)
     with ThreadPoolExecutor(threads) as pool:

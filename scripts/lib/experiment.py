@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lib.assay import compartments
+from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.levels import NETWORK, Level, get_exported_levels, get_levels
+from lib.levels import NETWORK, Level, get_exported_levels
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
 from lib.values import MissingValues
@@ -39,7 +40,7 @@ class Experiment:
             InputError: naming the file and what is wrong in it.
         """
         sheet = config_file.parent / config["plates"]
-        plates = read_plates(sheet, get_levels(config), MissingValues.of_config(config))
+        plates = read_plates(sheet, get_all_levels(config), MissingValues.of_config(config))
         only = None if config["only"] is None else str(config["only"]).split(",")
         experiment = cls(config, config_file, tuple(plates), tuple(get_chosen_plates(plates, only)))
         if experiment.plates_with_images and not experiment.assay:
@@ -128,7 +129,7 @@ class Experiment:
     @cached_property
     def levels(self) -> dict[str, Level]:
         """Every level of profiles by name, in the order in which they are made."""
-        return get_levels(self.config)
+        return get_all_levels(self.config)
 
     @cached_property
     def by_suffix(self) -> dict[str, Level]:
@@ -163,7 +164,34 @@ class Experiment:
         return {start: found[start], **found} if start else found
 
     def _has_scope(self, plate: Mapping[str, str], level: Level) -> bool:
-        return level.scope != "condition" or is_judged(plate, self.config)
+        takes_condition = "condition" in (level.scope, level.options.get("over"))
+        return not takes_condition or is_judged(plate, self.config)
+
+    def get_group(self, plate: Mapping[str, str], level: Level) -> str:
+        """The plates that a step takes together with a plate: its batch, its condition, or all."""
+        key = plate["batch"], plate["plate"]
+        names = {"batch": plate["batch"], "experiment": "all"}
+        return names[level.scope] if level.scope in names else self.condition_of[key]
+
+    @cached_property
+    def _groups(self) -> dict[tuple[str, str], list[Plate]]:
+        found: dict[tuple[str, str], list[Plate]] = {}
+        for plate in self.plates:
+            for level in self.get_levels(plate).values():
+                if level.chain and level.scope != "plate":
+                    found.setdefault((level.name, self.get_group(plate, level)), []).append(plate)
+        return found
+
+    def get_plates_of_group(self, level: str, group: str) -> list[Plate]:
+        """The plates that a step of a chain takes together."""
+        return self._groups[level, group]
+
+    def get_chain_files(self, level: Level, plates: Iterable[Plate]) -> list[str]:
+        """The files that hold the wells of some plates at a level, one per plate or per group of plates."""
+        if not level.chain or level.scope == "plate":
+            return [self.get_profiles(plate, level) for plate in plates]
+        groups = dict.fromkeys(self.get_group(plate, level) for plate in plates)
+        return [place("chain_wells", level=level.name, group=group) for group in groups]
 
     def get_source_level(self, plate: Mapping[str, str], level: Level) -> Level:
         """The level of a plate's profiles that another one is made from."""
@@ -202,7 +230,7 @@ class Experiment:
         if source(plate) != "profiles":
             stages["single_cells"] = self.get_place(plate, "single_cells")
         for name, level in self.get_levels(plate).items():
-            if level.scope == "plate":
+            if level.scope == "plate" and level.is_last:
                 stages[name] = self.get_profiles(plate, level)
         return stages
 

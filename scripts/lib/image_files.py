@@ -3,6 +3,8 @@
 tifffile and Pillow, which CellProfiler brings too, Python 3.8: CellProfiler's LoadData uses it.
 """
 
+import io
+import re
 from operator import add
 from pathlib import Path
 
@@ -15,18 +17,31 @@ from lib.object_storage import at_hand
 
 TIFF = {".tif", ".tiff"}
 KINDS_OF_TIFF = {".stk", ".lsm", ".flex"}
+TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
 STACK = (
-    "holds several planes (a stack, or all channels in one file); write one plane a file: of a stack its "
+    "holds several planes (a stack, or all channels in one file); write one plane per file: of a stack its "
     "projection, of a file of channels each channel"
 )
-COLOUR = "is in colour; write one grey image for each channel"
+COLOR = "is in color; write one gray image for each channel"
+#: The compressions of TIFF that CellProfiler's readers know: none, LZW, JPEG, deflate, PackBits, JPEG 2000.
+COMPRESSIONS = {1, 5, 7, 8, 32773, 32946, 33003, 33004, 33005, 34712}
+MAX_SAMPLE_VALUE = 281
+#: The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
+MAXIMUM = "Metadata_ImageMaximum"
+#: Whole numbers whose scale is beyond doubt: their type's largest value, or what the file's tag says.
+PLAIN_TYPES = ("uint8", "uint16")
+
+
+class DamagedImageError(ValueError):
+    """An image file that is cut off or corrupt."""
 
 
 def properties(path):
     """Shape and type of the image in the file `path`, as (tuple, str); or, in words, what is wrong with it.
 
-    A TIFF is truncated when its header points beyond the end of the file. A stack, or an image in colour,
-    is not what a channel's image should be.
+    A TIFF is truncated when its header points beyond the end of the file. A stack, or an image in color,
+    is not what a channel's image should be, and what CellProfiler's readers cannot read is said here.
     """
     try:
         size = path.stat().st_size
@@ -35,23 +50,79 @@ def properties(path):
         if path.suffix.lower() not in TIFF:
             with Image.open(path) as image:
                 image.load()
-                if image.mode.startswith("RGB") and in_colour(np.asarray(image)):
-                    return COLOUR
-                return (image.height, image.width), image.mode
+                return properties_of_picture(image)
         with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            ends = list(map(add, page.dataoffsets, page.databytecounts))
-            if not ends or max(ends) > size:
-                return f"is truncated ({size} bytes of at least {max(ends, default=0)})"
-            if is_stack(file):
-                return STACK
-            if len(page.shape) == 3 and page.shape[-1] in (3, 4) and in_colour(page.asarray()):
-                return COLOUR
-            return tuple(page.shape), str(page.dtype)
+            return properties_of_tiff(file, size)
     except FileNotFoundError:
         return "does not exist"
     except Exception as error:
         return f"cannot be read ({type(error).__name__}: {error})"
+
+
+def properties_of_picture(image):
+    """`properties` of an image that Pillow has read."""
+    if image.mode in ("LA", "La", "PA"):
+        return "holds a gray image with alpha (2 samples per pixel); write it without alpha"
+    if image.mode == "1":
+        return "holds 1 bit per pixel, which is no intensity; export the image with 8 or 16 bits"
+    pixels = np.asarray(image)
+    if image.mode.startswith("RGB") and in_color(pixels):
+        return COLOR
+    # Pillow reads 16 bits as 32 where its version has no mode for them.
+    kind = "uint16" if image.format == "PNG" and image.mode == "I" else pixels.dtype.name
+    return (image.height, image.width), kind
+
+
+def properties_of_tiff(file, size):
+    """`properties` of an open TIFF file of `size` bytes."""
+    problem = cut_off(file, size)
+    if problem:
+        return problem
+    page = file.pages[0]
+    if is_stack(file):
+        return STACK
+    if int(page.compression) not in COMPRESSIONS:
+        return (
+            f"is compressed by {name_of(page.compression)}, which CellProfiler does not read; write it with "
+            "LZW or deflate, or uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
+        )
+    if int(page.predictor or 1) == 3:
+        return (
+            "is compressed with the predictor for floating point numbers, which CellProfiler does not read; "
+            "write it without (`tiffcp -c lzw:1`)"
+        )
+    if page.bitspersample == 1:
+        return "holds 1 bit per pixel, which is no intensity; export the image with 8 or 16 bits"
+    if page.samplesperpixel > 1:
+        pixels = samples_last(page, page.asarray())
+        if page.samplesperpixel == 2 or page.samplesperpixel > 4:
+            return (
+                f"holds {page.samplesperpixel} samples per pixel (channels in one file, or gray with alpha); "
+                "write one gray image for each channel, without alpha"
+            )
+        if in_color(pixels):
+            return COLOR
+        return tuple(pixels.shape[:2]), pixels.dtype.name
+    return tuple(page.shape), np.dtype(page.dtype).name
+
+
+def cut_off(file, size):
+    """In words, how much of an open TIFF file of `size` bytes is missing; None where nothing is."""
+    page = file.pages[0]
+    ends = list(map(add, page.dataoffsets, page.databytecounts))
+    if not ends or max(ends) > size:
+        return f"is truncated ({size} bytes of at least {max(ends, default=0)})"
+    return None
+
+
+def name_of(compression):
+    """A compression of TIFF in words."""
+    return getattr(compression, "name", f"the method {compression}").upper().replace("_", " ")
+
+
+def samples_last(page, pixels):
+    """The pixels of a TIFF page with the samples of a pixel along the last axis."""
+    return np.moveaxis(pixels, 0, -1) if page.planarconfig == 2 else pixels
 
 
 def is_stack(file):
@@ -65,28 +136,125 @@ def is_stack(file):
         return False
 
 
-def in_colour(pixels):
-    """Whether the colours of an image differ; many programs write grey as three equal ones."""
+def in_color(pixels):
+    """Whether the colors of an image differ; many programs write gray as three equal ones."""
     return not all(np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2))
+
+
+def damage(data):
+    """In words, what is wrong with the bytes of a TIFF or PNG file; None where they seem whole.
+
+    Bio-Formats reads a file that is cut off and fills in what is missing. What is not such a file is not
+    judged.
+    """
+    if not data:
+        return "is empty (0 bytes)"
+    if data[:8] == PNG_BEGINNING:
+        return (
+            None
+            if b"IEND" in data[-1024:]
+            else f"is truncated (a PNG file of {len(data)} bytes without its end)"
+        )
+    if data[:4] not in TIFF_BEGINNINGS:
+        return None
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            return cut_off(file, len(data))
+    except Exception as error:
+        return f"cannot be read ({type(error).__name__}: {error})"
 
 
 def read_pixels(path):
     """The first plane of an image file (or of an image in object storage) as it is stored.
 
+    Three equal colors are one gray image.
+
     Raises InputError, naming the file, when it cannot be read.
     """
+    return read_plane_and_scale(path)[0]
+
+
+def read_plane_and_scale(path):
+    """The pixels of `read_pixels`, and the value that stands for 1: the type's largest, or the file's tag."""
     path = Path(path)
     source = at_hand(path)
+    scale = None
     try:
         if path.suffix.lower() in TIFF | KINDS_OF_TIFF:
-            return tifffile.imread(source, key=0)
-        with Image.open(source) as image:
-            return np.asarray(image)
+            with tifffile.TiffFile(source) as file:
+                page = file.pages[0]
+                pixels = page.asarray()
+                if page.samplesperpixel > 1:
+                    pixels = samples_last(page, pixels)
+                if MAX_SAMPLE_VALUE in page.tags and page.samplesperpixel == 1:
+                    scale = page.tags[MAX_SAMPLE_VALUE].value
+        else:
+            with Image.open(source) as image:
+                pixels = np.asarray(image)
+                if image.format == "PNG" and image.mode == "I":
+                    pixels = pixels.astype(np.uint16)
     except Exception as error:
         raise InputError(f"{path} cannot be read as an image ({type(error).__name__}: {error}).") from error
+    if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and not in_color(pixels):
+        pixels = pixels[..., 0]
+    if scale is None:
+        scale = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
+    return pixels, float(scale)
 
 
-def as_parts(pixels):
-    """Pixels as float32, integers in parts of their type's largest value, as CellProfiler reads them."""
-    largest = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
-    return pixels.astype(np.float32) / np.float32(largest)
+def read_intensities(path, maximum=None):
+    """The first plane of an image file as float32, 1 for the largest value, as CellProfiler reads it.
+
+    `maximum`: the value that stands for 1 (as the image table has it, a text or a number; None or "" for the
+    largest of the file's type, or what its tag says). Floats stay as they are.
+    """
+    pixels, scale = read_plane_and_scale(path)
+    return pixels.astype(np.float32) / np.float32(maximum or scale)
+
+
+def problem_of_values(pixels, kind, maximum=None):
+    """In words, why pixels cannot be read as intensities from 0 to 1; None where they can.
+
+    `kind`: their type's name; `maximum`: the config's `images.maximum`, or None.
+    """
+    if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
+        return (
+            f"holds {int((~np.isfinite(pixels)).sum())} pixels that are NaN or infinite; write the image as "
+            "whole numbers of 16 bits, without"
+        )
+    low, high = pixels.min(), pixels.max()
+    if maximum is not None:
+        if high > maximum:
+            return f"holds values up to {high:g}, above images.maximum ({maximum:g}): raise it"
+        if low < 0:
+            return f"holds negative values (down to {low:g}), beside images.maximum; write it unsigned"
+        return None
+    if kind in PLAIN_TYPES:
+        return None
+    if np.issubdtype(pixels.dtype, np.floating):
+        if high > 1:
+            return (
+                f"holds floating point numbers up to {high:g}, where CellProfiler expects 0 to 1; set "
+                f"images.maximum in the config to the value that stands for 1 ({usual_maximum(high)}?)"
+            )
+        return None
+    if low < 0:
+        return (
+            f"holds signed numbers of the type {kind}, from {low:g} to {high:g}; write the images as "
+            "unsigned numbers of 16 bits"
+        )
+    return (
+        f"holds numbers of the type {kind}, up to {high:g}: which of them stands for 1 is not known; set "
+        f"images.maximum in the config ({usual_maximum(high)}?)"
+    )
+
+
+def usual_maximum(value):
+    """The smallest of the usual largest values of a camera or file that is not below `value`."""
+    usual = [2**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)]
+    return next((number for number in usual if number >= value), int(np.ceil(value)))
+
+
+def without_numbers(text):
+    """A fault in words without its numbers, by which faults of one kind are found."""
+    return re.sub(r"\d[\d.,]*", "#", text)

@@ -1,7 +1,8 @@
 """Plate maps and tables of reagents as rows of text; without pandas, since whoever plans a run reads them."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,3 +162,56 @@ def annotation_rows(
             "than once; keep one row for each."
         )
     return columns, cleaned
+
+
+def find_clashes(
+    plate_map: Mapping[str, Collection[str]],
+    annotation: Mapping[str, Collection[str]],
+    own: Mapping[str, str | None],
+) -> tuple[dict[str, str], list[str]]:
+    """Find the columns of a plate map and an annotation whose names are taken, and say which column wins.
+
+    Parameters
+    ----------
+    plate_map, annotation
+        Their columns, without `Metadata_`, and the values in each.
+    own
+        The names that the workflow and the sample sheet give, and the sheet's value for the plate; None where
+        each well has its own (counts of cells).
+
+    Returns
+    -------
+    new names of the columns that would be lost, by the old ones; sentences. A column that is empty, or says
+    what the sheet says, is not lost.
+    """
+    renamed: dict[str, str] = {}
+    told = []
+    for table, columns in (("plate map", plate_map), ("annotation", annotation)):
+        for name, values in columns.items():
+            if name in SAMPLE_COLUMNS or name not in own or name in renamed:
+                continue
+            if set(values) - {"", own[name]}:
+                renamed[name] = f"{table.replace(' ', '_')}_{name}"
+                told.append(
+                    f"the {table} has a column {name}, and so has the workflow or its sample sheet: theirs "
+                    f"is Metadata_{name}, and the {table}'s is kept as Metadata_{renamed[name]}"
+                )
+    both = [name for name in annotation if name in plate_map and name not in SAMPLE_COLUMNS]
+    for name in both:
+        if set(plate_map[name]) <= {""}:
+            told.append(f"the plate map's column {name} is empty: the annotation's is taken")
+        else:
+            told.append(f"plate map and annotation have a column {name}: the plate map's is taken")
+    every = dict.fromkeys([*plate_map, *annotation])
+    for name in every:
+        other = next((other for other in every if other != name and other.lower() == name.lower()), None)
+        if other is not None and name < other:
+            told.append(f"{name} and {other} are two columns, which differ in capitals only")
+    return renamed, told
+
+
+def near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Name each unknown `broad_sample`, and the known one that differs in capitals, dashes or blanks only."""
+    plain = {re.sub(r"[\W_]+", "", name).casefold(): name for name in known}
+    near = {name: plain.get(re.sub(r"[\W_]+", "", name).casefold()) for name in unknown}
+    return [f"{name} (is it {other}?)" if other else name for name, other in sorted(near.items())]

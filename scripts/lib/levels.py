@@ -7,7 +7,7 @@ own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.errors import InputError, listed
@@ -45,6 +45,9 @@ class Level:
         A level that a plate may enter with from which this one is made instead of from `made_from`.
     asked : bool
         Whether the config asks for it to be made of each plate that has the level that it is made from.
+    action, options, chain, is_last
+        Of a level of a chain that the config composes: the step and its options, the chain's name, and
+        whether it is the chain's last level.
     """
 
     name: str
@@ -59,6 +62,10 @@ class Level:
     all_features: str = ""
     made_from_published: str = ""
     asked: bool = True
+    action: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    chain: str = ""
+    is_last: bool = True
 
 
 # In the order in which they are made: a level stands below the one that it is made from.

@@ -1,9 +1,9 @@
-"""Networks that turn crops into features: the file that describes one, and how it is run.
+"""Run networks that turn crops into features.
 
-A network's folder holds `network.json` (what it is), `network.onnx`, and, unless the user brought an
-ONNX file, `weights.safetensors` for timm. On a CPU the ONNX file is run (onnxruntime is twice as fast as
-torch there, and each thread runs batches of its own, so that the number of threads changes no value); on
-a GPU timm's model is, in mixed precision. torch is imported only where there is a GPU.
+A network's folder contains `network.json` (its description), `network.onnx` and, unless the user supplied an
+ONNX file, `weights.safetensors` for timm. On a CPU, the ONNX file is used (onnxruntime is twice as fast as
+torch there, and each thread processes its own batches, so that the number of threads does not change any
+value); on a GPU, timm's model is used in mixed precision. torch is only imported if there is a GPU.
 """
 
 import ctypes
@@ -24,24 +24,24 @@ logger = logging.getLogger("platewise")
 ABOUT = "network.json"
 ONNX = "network.onnx"
 WEIGHTS = "weights.safetensors"
-# Cells in a batch: on a CPU a network takes one crop at a time, whatever the batch; many keep a GPU busy.
+# Cells per batch: on a CPU, a network processes one crop at a time in any case; a GPU needs many to be busy.
 ON_CPU, ON_GPU = 1, 64
 
 
 def read_about(folder: str | Path) -> dict[str, Any]:
-    """What a network's folder says that it is."""
+    """Read the description of a network from its folder."""
     return json.loads(Path(folder, ABOUT).read_text())
 
 
-def planes(about: Mapping[str, Any]) -> int:
-    """How many planes the network looks at at once: all channels stacked, or one channel three times."""
+def count_planes(about: Mapping[str, Any]) -> int:
+    """Count the network's input planes: all channels stacked, or one channel three times."""
     return about["channels"] if about["stacked"] else 3
 
 
-def normalized(crops: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
-    """Crops (cells x channels x size x size) as the network's input, normalised by its mean and std.
+def normalize_crops(crops: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
+    """Turn crops (cells, channels, size, size) into the network's input, normalized by its mean and std.
 
-    Per channel: (cells x channels) x 3 x size x size; stacked: cells x channels x size x size.
+    The input is (cells x channels, 3, size, size) or, with stacked channels, (cells, channels, size, size).
     """
     shape = crops.shape
     if not about["stacked"]:
@@ -52,7 +52,7 @@ def normalized(crops: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
 
 
 class OnnxNetwork:
-    """The network on a CPU, by onnxruntime; may be called from several threads at once."""
+    """A network on a CPU, run by onnxruntime; several threads may call it at the same time."""
 
     device = "cpu"
     precision = "float32"
@@ -71,27 +71,32 @@ class OnnxNetwork:
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Features of crops: cells x (channels x features), float32.
+        """Compute the features of crops: (cells, channels x features), float32.
 
-        One crop at a time: what a layer passes to the next stays in the CPU's cache.
+        One crop at a time, so that the data between two layers fit into the CPU's cache.
         """
-        inputs = normalized(crops, self.about)
-        found = [self.session.run(None, {self.input: one[None]})[0] for one in inputs]
-        return np.concatenate(found).reshape(len(crops), -1)
+        inputs = normalize_crops(crops, self.about)
+        features = [self.session.run(None, {self.input: one[None]})[0] for one in inputs]
+        return np.concatenate(features).reshape(len(crops), -1)
 
 
 class TorchNetwork:
-    """The network by torch, called from several threads: on a GPU in mixed precision, on a CPU to check ONNX.
+    """A network run by torch: on a GPU in mixed precision, on a CPU to check ONNX.
 
-    One thread at a time hands its work to the device, so that no more than one batch's activations lie in a
-    GPU's memory; the others meanwhile cut crops, copy them or wait for their features. What does not fit
-    into the memory is tried again in halves.
+    Several threads may call it. Only one thread at a time uses the device, so that the GPU's memory holds the
+    activations of a single batch; meanwhile, the others cut crops, copy them or wait for their features. A
+    batch that does not fit into the memory is halved.
 
-    Args:
-        folder: the network's folder.
-        about: what it says.
-        device: `cuda` or `cpu`.
-        mixed: whether convolutions and products are computed in float16.
+    Parameters
+    ----------
+    folder
+        The network's folder.
+    about
+        Its description.
+    device
+        `cuda` or `cpu`.
+    mixed
+        Whether convolutions and products are computed in float16.
     """
 
     def __init__(self, folder: str | Path, about: Mapping[str, Any], device: str, mixed: bool):
@@ -101,7 +106,7 @@ class TorchNetwork:
         self.torch, self.about, self.device, self.mixed = torch, about, device, mixed
         self.on_gpu = device == "cuda"
         self.precision = "float16 (mixed)" if mixed else "float32"
-        model = timm_model(about)
+        model = create_model(about)
         model.load_state_dict(load_file(Path(folder, WEIGHTS)))
         self.model = model.eval().to(device, memory_format=torch.channels_last)
         shape = (1, -1, 1, 1)
@@ -116,12 +121,14 @@ class TorchNetwork:
             torch.backends.cudnn.deterministic = True
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Features of crops: cells x (channels x features), float32.
+        """Compute the features of crops: (cells, channels x features), float32.
 
-        Raises:
-            InputError: when not even one cell fits into the memory.
+        Raises
+        ------
+        InputError
+            If not even one cell fits into the memory.
         """
-        found, at = [], 0
+        parts, at = [], 0
         while at < len(crops):
             part = crops[at : at + self.most]
             features = self.features_if_they_fit(part, self.mixed)
@@ -131,31 +138,33 @@ class TorchNetwork:
             if features is None:
                 self.take_fewer(len(part))
             else:
-                found.append(features)
+                parts.append(features)
                 at += len(part)
-        return np.concatenate(found)
+        return np.concatenate(parts)
 
     def features_if_they_fit(self, crops: np.ndarray, mixed: bool) -> np.ndarray | None:
-        """Features of crops; None where the memory is too small for them."""
+        """Compute the features of crops, or return None if they do not fit into the memory."""
         try:
             return self.features(crops, mixed)
         except self.torch.OutOfMemoryError:
             return None
 
     def take_fewer(self, cells: int) -> None:
-        """From now on no more than half of `cells` at a time."""
+        """Limit the number of cells at a time to half of `cells`."""
         if cells == 1:
             raise InputError(
-                f"The GPU's memory is too small for {self.about['model']} on one cell, or full. "
-                "Hide the GPU (CUDA_VISIBLE_DEVICES=) to run on the CPU, or take a smaller network."
+                f"The GPU's memory is full, or too small for one cell with {self.about['model']}. "
+                "Use the CPU instead (CUDA_VISIBLE_DEVICES=), or a smaller network."
             )
         self.most = min(self.most, cells // 2)
-        logger.warning("the GPU's memory is too small for %d cells: %d at a time", cells, self.most)
+        logger.warning(
+            "the GPU's memory is too small for %d cells: continuing with %d at a time", cells, self.most
+        )
         if self.on_gpu:
             self.torch.cuda.empty_cache()
 
     def features(self, crops: np.ndarray, mixed: bool) -> np.ndarray:
-        """Features of crops, all at once."""
+        """Compute the features of crops, all at once."""
         torch = self.torch
         batch = torch.from_numpy(crops)
         if not self.about["stacked"]:
@@ -166,7 +175,7 @@ class TorchNetwork:
             started = self.event()
             batch = batch.to(self.device, non_blocking=True) * self.scale + self.shift
             found = self.model(batch.contiguous(memory_format=torch.channels_last))
-            # Of a GPU, the numbers are there when `ended` is reached; nothing waits for it in here.
+            # On a GPU, the features are complete when `ended` is reached; wait for it outside of the lock.
             found = found.float().to("cpu", non_blocking=True)
             ended = self.event()
         if self.on_gpu:
@@ -176,7 +185,7 @@ class TorchNetwork:
         return found.numpy().reshape(len(crops), -1)
 
     def event(self) -> Any:
-        """A mark in the GPU's work, with its time; None on a CPU."""
+        """Record an event with its time on the GPU, or return None on a CPU."""
         if not self.on_gpu:
             return None
         mark = self.torch.cuda.Event(enable_timing=True)
@@ -184,17 +193,17 @@ class TorchNetwork:
         return mark
 
 
-def timm_model(about: Mapping[str, Any], **options: Any):
-    """timm's model without its last layer, with as many input planes as the network looks at."""
+def create_model(about: Mapping[str, Any], **options: Any):
+    """Create timm's model without its last layer, with the network's number of input planes."""
     import timm
 
-    return timm.create_model(about["model"], num_classes=0, in_chans=planes(about), **options)
+    return timm.create_model(about["model"], num_classes=0, in_chans=count_planes(about), **options)
 
 
 def load_network(folder: str | Path) -> tuple[OnnxNetwork | TorchNetwork, int]:
-    """The network, and how many cells make a batch: on a GPU where there is one.
+    """Load the network, on a GPU if there is one, and return it with the number of cells per batch.
 
-    A user's own ONNX file has no weights for torch; it is run on the CPU.
+    A user's own ONNX file has no weights for torch, so it is run on the CPU.
     """
     about = read_about(folder)
     if Path(folder, WEIGHTS).exists() and has_gpu():
@@ -203,9 +212,9 @@ def load_network(folder: str | Path) -> tuple[OnnxNetwork | TorchNetwork, int]:
 
 
 def has_gpu() -> bool:
-    """Whether torch can use a GPU; a warning says why not where there is one.
+    """Return whether torch can use a GPU; if there is a GPU that it cannot use, warn with the reason.
 
-    torch takes seconds to import, so it is asked only where a driver knows of a GPU.
+    Importing torch takes seconds, so it is only done if a driver finds a GPU.
     """
     if not driver_finds_gpu():
         return False
@@ -215,7 +224,7 @@ def has_gpu() -> bool:
         return True
     try:
         torch.cuda.init()
-        reason = "it does not say why"
+        reason = "it gives no reason"
     except Exception as error:
         reason = str(error)
     logger.warning("There is a GPU, but torch %s cannot use it: %s", torch.__version__, reason)
@@ -224,7 +233,7 @@ def has_gpu() -> bool:
 
 
 def driver_finds_gpu() -> bool:
-    """Whether NVIDIA's driver shows a GPU (CUDA_VISIBLE_DEVICES may hide it), or AMD's driver is there."""
+    """Return whether NVIDIA's driver finds a GPU (CUDA_VISIBLE_DEVICES may hide it) or AMD's is loaded."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

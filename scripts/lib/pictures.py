@@ -17,7 +17,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from skimage.transform import resize
 
 from lib.errors import InputError
-from lib.image_files import as_parts, read_pixels
+from lib.image_files import MAXIMUM, read_intensities
 from lib.tables import whole
 
 # Colors of the Cell Painting stains, as different as five can be, also for color-blind people: AGP, RNA and
@@ -40,20 +40,27 @@ RED = (190, 60, 0)
 # --- images -------------------------------------------------------------------------------------
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, maximum: str | float | None = None) -> np.ndarray:
     """Read one plane as float32 (rows, columns), scaled from 0 to 1 as in CellProfiler, with colors averaged.
+
+    `maximum`: the pixel value that stands for 1, if it is not the largest of the file's type.
 
     Raises
     ------
     InputError
         If the file cannot be read as one plane.
     """
-    image = read_pixels(path)
+    image = read_intensities(path, maximum)
     if image.ndim == 3 and image.shape[-1] in (3, 4):
-        image = image[..., :3].mean(axis=-1).astype(image.dtype)
+        image = image[..., :3].mean(axis=-1)
     if image.ndim != 2:
         raise InputError(f"{path} is not a single plane: its shape is {image.shape}.")
-    return as_parts(image)
+    return image
+
+
+def read_channel(row: Mapping[str, str], channel: str) -> np.ndarray:
+    """Read the image of a channel that a row of load_data.csv names."""
+    return read_image(get_image_path(row, channel), row.get(MAXIMUM))
 
 
 def read_function(path: str | Path) -> np.ndarray:

@@ -17,6 +17,8 @@ PLACES = {
     "simulated_truth": "images/{batch}/truth/{plate}.csv",
     "load_data": "workspace/load_data_csv/{batch}/{plate}/load_data.csv",
     "load_data_with_illum": "workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv",
+    "image_digests": "workspace/load_data_csv/{batch}/{plate}/image_digests.csv",
+    "images_seen": "workspace/load_data_csv/{batch}/{plate}/.images_seen.json",
     "dropped_sites": f"{QUALITY}/dropped_sites.csv",
     "illumination_folder": "images/{batch}/illum/{plate}",
     "illumination": "images/{batch}/illum/{plate}/{plate}_Illum{channel}.npy",
@@ -54,6 +56,8 @@ PLACES = {
     "dropped": f"{PROFILES}{{suffix}}_dropped.csv",
     "dropped_of_batch": "workspace/profiles/{batch}/{batch}{suffix}_dropped.csv",
     "incomplete_wells": f"{PROFILES}{{suffix}}_incomplete_wells.csv",
+    "chain_wells": "workspace/profiles/chains/{level}/{group}.parquet",
+    "chain_dropped": "workspace/profiles/chains/{level}/{group}_dropped.csv",
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",

@@ -1,6 +1,5 @@
 """What is in each well of a plate: its plate map, and what is known of the reagents on it."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,59 +55,6 @@ def known_wells(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.
         empty = known["broad_sample"] == ""
         known["broad_sample"] = known["broad_sample"].mask(empty, known["solvent"])
     return known
-
-
-def clashes(
-    plate_map: Iterable[str],
-    annotation: Iterable[str],
-    own: Iterable[str],
-    empty: Iterable[str] = (),
-) -> tuple[dict[str, str], list[str]]:
-    """Find columns of a plate map and an annotation whose names are taken, and say which column wins.
-
-    Parameters
-    ----------
-    plate_map, annotation
-        Names of their columns, without `Metadata_`.
-    own
-        Names that the workflow gives: the sample sheet's columns and the counts.
-    empty
-        Columns of the plate map that are empty, so that the annotation's are taken.
-
-    Returns
-    -------
-    new names of the plate map's and the annotation's columns that would be lost, by the old ones; sentences.
-    """
-    own, plate_map = set(own), list(plate_map)
-    annotation = [name for name in annotation if name not in SAMPLE_COLUMNS]
-    renamed: dict[str, str] = {}
-    told = []
-    for table, columns in (("plate map", plate_map), ("annotation", annotation)):
-        for name in columns:
-            if name in own and name not in renamed:
-                renamed[name] = f"{table.replace(' ', '_')}_{name}"
-                told.append(
-                    f"the {table} has a column {name}, and so has the workflow or its sample sheet: theirs "
-                    f"is Metadata_{name}, and the {table}'s is kept as Metadata_{renamed[name]}"
-                )
-    for name in annotation:
-        if name in plate_map and name in empty:
-            told.append(f"the plate map's column {name} is empty: the annotation's is taken")
-        elif name in plate_map:
-            told.append(f"plate map and annotation have a column {name}: the plate map's is taken")
-    every = dict.fromkeys([*plate_map, *annotation])
-    for name in every:
-        other = next((other for other in every if other != name and other.lower() == name.lower()), None)
-        if other is not None and name < other:
-            told.append(f"{name} and {other} are two columns, which differ in capitals only")
-    return renamed, told
-
-
-def near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Name each unknown `broad_sample`, and the known one that differs in capitals, dashes or blanks only."""
-    plain = {re.sub(r"[\W_]+", "", name).casefold(): name for name in known}
-    near = {name: plain.get(re.sub(r"[\W_]+", "", name).casefold()) for name in unknown}
-    return [f"{name} (is it {other}?)" if other else name for name, other in sorted(near.items())]
 
 
 def read_known_wells(

@@ -213,8 +213,10 @@ def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str
     return header, separator, rows
 
 
+# How Windows writes what is not a number.
+NOT_A_NUMBER = ("1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "nan(ind)", "-nan(ind)")
 NOTHING_IN_NUMBERS = sorted(
-    {case for word in WORDS_FOR_NOTHING for case in (word, word.lower(), word.upper())}
+    {case for word in (*WORDS_FOR_NOTHING, *NOT_A_NUMBER) for case in (word, word.lower(), word.upper())}
 )
 
 

@@ -1,48 +1,175 @@
-"""What a run says at its end: which plates are complete, what failed, and the one log to open."""
+"""What a run says at its end: how far each plate is, the scores, and what failed with the log to open.
 
+Nothing here needs pandas: this runs in the process that plans.
+"""
+
+import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from lib.experiment import Experiment
+from lib.places import place
 
+MOST_LINES = 24  # plates, or scores, that are listed; more are counted
+# A job of a plate's chain that makes no stage's file itself, and the stage that it stops.
+STOPS = {"features": "single_cells"}
+# The column of each metric's table that is told, and its unit.
+SCORES = {
+    "percent_replicating": ("percent_replicating", " %"),
+    "percent_matching": ("percent_matching_right", " %"),
+    "mean_average_precision": ("mean_average_precision", ""),
+    "mean_average_precision_matching": ("mean_average_precision", ""),
+}
+BOUNDARY = "feature_set"  # the last of the columns that say which condition a score belongs to
 FAILED = re.compile(r"^\s*Error in rule (?P<rule>\w+)")
-LOG = re.compile(r"^\s*log: (?P<log>\S+)")
+FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>\S.*?)(?: \(check log file.*)?$")
 
 
-def get_state(stages: Mapping[str, str], results: str | Path = ".") -> str:
-    """The last stage of a plate whose file exists, or `complete`; `stages` names each stage's file."""
-    done = [stage for stage, file in stages.items() if (Path(results) / file).exists()]
-    if len(done) == len(stages):
-        return "complete"
-    return f"reached {done[-1]}" if done else "not begun"
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed: its rule, the files that it was to make, and its log."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    log: str
 
 
-def plate_summary(experiment: Experiment) -> str:
+def find_failures(log: str | Path) -> list[Failure]:
+    """The jobs that failed, as Snakemake's log tells them."""
+    found: dict[tuple[str, str], Failure] = {}
+    rule, fields = "", dict[str, str]()
+    for line in Path(log).read_text(errors="replace").splitlines():
+        if match := FAILED.match(line):
+            rule, fields = match["rule"], {}
+        elif rule and (match := FIELD.match(line)):
+            fields[match["name"]] = match["value"]
+            if match["name"] == "log":
+                outputs = tuple(fields.get("output", "").split(", "))
+                found[rule, match["value"]] = Failure(rule, outputs, match["value"])
+                rule = ""
+    return list(found.values())
+
+
+def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Sequence[Failure] = ()) -> str:
+    """How far a plate is: the last of its stages without a gap before it.
+
+    Parameters
+    ----------
+    stages : mapping
+        The file or folder that each stage of the plate leaves, in their order.
+    results : str or Path
+        The results folder, which these are relative to.
+    failures : sequence of Failure
+        The plate's jobs that failed in this run: what lies at and behind their stages is of an earlier one.
+    """
+    names = list(stages)
+    there = {name: (Path(results) / file).exists() for name, file in stages.items()}
+    stopped, others = None, []
+    for failure in failures:
+        made = [name for name, file in stages.items() if any(o.startswith(file) for o in failure.outputs)]
+        stage = STOPS.get(failure.rule, made[0] if made else "")
+        if stage in stages:
+            stopped = min(names.index(stage), len(names) if stopped is None else stopped)
+        else:
+            others.append(failure.rule)
+    reached = next((i for i, name in enumerate(names) if not there[name]), len(names))
+    reached = reached if stopped is None else min(reached, stopped)
+    if reached == len(names):
+        state = "complete"
+    else:
+        state = f"reached {names[reached - 1]}" if reached else "not begun"
+    if stopped is not None:
+        state += f", failed at {names[stopped]}"
+    if others:
+        state += f", failed in {', '.join(dict.fromkeys(others))}"
+    if any(there[name] for name in names[reached:]):
+        state += "; what there is of later stages is from an earlier run"
+    return state
+
+
+def get_failures_of_plates(
+    failures: Sequence[Failure], names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[Failure]]:
+    """The failures of each plate (batch and name): those whose files lie in a folder of the plate."""
+    known = set(names)
+    found: dict[tuple[str, str], list[Failure]] = {}
+    for failure in failures:
+        for output in failure.outputs:
+            # An illumination function lies in {batch}/illum/{plate}, images in {batch}/images/{plate}.
+            parts = [part for part in Path(output).parts if part not in ("illum", "images")]
+            plate = next((pair for pair in pairwise(parts) if pair in known), None)
+            if plate:
+                found.setdefault(plate, []).append(failure)
+                break
+    return found
+
+
+def plate_summary(experiment: Experiment, log: str | Path | None = None) -> str:
     """One line per plate: how far it is. Many complete plates are counted, not listed."""
+    failures = get_failures_of_plates(find_failures(log) if log else [], list(experiment.by_name))
     states = {
-        f"{plate['batch']}/{plate['plate']}": get_state(experiment.get_stages(plate))
+        f"{plate['batch']}/{plate['plate']}": get_state(
+            experiment.get_stages(plate),
+            failures=failures.get((plate["batch"], plate["plate"]), ()),
+        )
         for plate in experiment.chosen
     }
     complete = [name for name, state in states.items() if state == "complete"]
     lines = [f"Plates complete: {len(complete)} of {len(states)}"]
-    shown = states if len(states) <= 24 else {n: s for n, s in states.items() if s != "complete"}
-    return "\n".join(lines + [f"  {name}  {state}" for name, state in shown.items()])
+    listed = states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
+    return "\n".join(lines + [f"  {name}  {state}" for name, state in listed.items()])
 
 
 def failure_summary(log: str | Path) -> str:
     """The rules that failed in a Snakemake log, each with the log to open."""
-    failures: dict[str, str] = {}
-    rule = ""
-    for line in Path(log).read_text(errors="replace").splitlines():
-        if match := FAILED.match(line):
-            rule = match["rule"]
-        elif rule and (match := LOG.match(line)):
-            failures[match["log"]] = rule
-            rule = ""
+    failures = find_failures(log)
     if not failures:
         return f"Failed; see {log}"
     return "\n".join(
         ["Failed (open the log beside each):"]
-        + [f"  {rule}  {Path(log).resolve()}" for log, rule in failures.items()]
+        + [f"  {failure.rule}  {Path(failure.log).resolve()}" for failure in failures]
     )
+
+
+def result_summary(experiment: Experiment, results: str | Path = ".") -> str:
+    """The scores, the number of flags and the report, of an experiment that is complete."""
+    results = Path(results)
+    lines = []
+    for metric in experiment.metrics:
+        lines += list(read_scores(results / place("score_table", metric=metric), *SCORES[metric]))
+    if lines:
+        more = [f"  and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+        lines = ["Scores:", *(f"  {line}" for line in lines[:MOST_LINES]), *more]
+    counts = [
+        count_rows(results / experiment.get_place(plate, "flags"))
+        for plate in experiment.plates
+        if experiment.get_cells(plate, "cellprofiler")
+    ]
+    if counts:
+        flagged = sum(count > 0 for count in counts)
+        lines.append(f"Flags of quality control: {sum(counts):,} on {flagged} of {len(counts)} plates")
+    report = results / place("report")
+    return "\n".join([*lines, f"Report: {report.resolve()}"])
+
+
+def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:
+    """Each score of a metric's table in words: the metric, the condition, the score."""
+    if not table.is_file():
+        return
+    with table.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            names = list(row)
+            about = " ".join(row[name] for name in names[: names.index(BOUNDARY) + 1] if row[name])
+            value = f"{float(row[column]):.3g}{unit}" if row.get(column) else "no score"
+            yield f"{table.stem.replace('_', ' ')}  {about}  {value}"
+
+
+def count_rows(table: Path) -> int:
+    """The number of rows of a csv file; 0 where there is none."""
+    if not table.is_file():
+        return 0
+    with table.open(newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.DictReader(file))

@@ -44,7 +44,7 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
     profiles = [
         file
         for level in experiment.get_levels(plate).values()
-        if level.scope == "plate"
+        if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
     return [*get_plate_pictures(experiment, plate), *get_plate_tables(experiment, plate).values(), *profiles]
@@ -95,7 +95,7 @@ def get_batch_targets(experiment: Experiment) -> list[str]:
         file
         for plate in experiment.plates
         for level in experiment.get_levels(plate).values()
-        if level.scope != "plate"
+        if level.scope != "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
 
@@ -115,8 +115,12 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for condition in experiment.conditions
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    splits = [place("split", split=name) for name in experiment.splits]
-    return [*tables, *figures, wells, *consensus, *splits, place("left_out")]
+    return [*tables, *figures, wells, *consensus, place("left_out")]
+
+
+def get_split_targets(experiment: Experiment) -> list[str]:
+    """The recommended splits, which the report does not wait for: one that cannot be made fails alone."""
+    return [place("split", split=name) for name in experiment.splits]
 
 
 def get_left_out_tables(experiment: Experiment) -> list[str]:
@@ -253,6 +257,7 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
         "profiles": {
             name: experiment.get_profiles(plate, level)
             for name, level in experiment.get_levels(plate).items()
+            if level.is_last
         },
     }
 

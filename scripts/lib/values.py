@@ -28,6 +28,10 @@ WORDS_FOR_NOTHING = (
     "null",
     "-",
     "--",
+    "\u2013",
+    "\u2014",
+    "#VALUE!",
+    "#REF!",
     "empty",
     "missing",
     "unknown",
@@ -85,8 +89,12 @@ class MissingValues:
         told = set(self.names.get(column, ()))
         kept = {self.control[1]} if self.control and self.control[0] == column else set()
         known = {value: self._clean_value(value.strip(), told, kept) for value in dict.fromkeys(values)}
-        cleaned = one_spelling(list(known.values()))
-        written = dict(zip(known, cleaned, strict=True))
+        parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
+        spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))
+        written = {
+            value: SEVERAL.join(spelled[part] for part in clean.split(SEVERAL))
+            for value, clean in known.items()
+        }
         return [written[value] for value in values]
 
     def _clean_value(self, text: str, told: set[str], kept: set[str]) -> str:
@@ -96,7 +104,7 @@ class MissingValues:
         if text in told or told.intersection(parts):
             parts = [f"{part} (name)" if part in told and self.is_nothing(part) else part for part in parts]
         found = [part for part in parts if not self.is_nothing(part)]
-        return text if found == [part.strip() for part in text.split(SEVERAL)] else SEVERAL.join(found)
+        return SEVERAL.join(found)
 
     def words_found(self, values: Iterable[str], column: str = "") -> Counter[str]:
         """Count the words for nothing (not empty cells, not `MEANT`) that `clean` takes out of a column."""

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from lib.errors import number_of
 from lib.levels import CELLPROFILER, LEVELS, Level
+from report_page.chain_methods import describe_chains
 from report_page.sentences import (
     Provenances,
     at,
@@ -167,6 +168,7 @@ def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
         describe_normalization(levels),
         *describe_selections(levels),
         describe_sphering(levels),
+        *describe_chains(levels),
     ]
     if any(sentences):
         sentences.append(write_sentence("These steps follow the definitions of pycytominer {@pycytominer}."))

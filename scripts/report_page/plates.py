@@ -81,11 +81,11 @@ def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | N
     table = pq.read_table(first, columns=wanted).to_pandas()
     found["wells"] = len(table)
     if "Metadata_Count_Cells" in table:
-        cells = pd.to_numeric(table["Metadata_Count_Cells"])
+        cells = pd.to_numeric(table["Metadata_Count_Cells"], errors="coerce")
         found["cells"] = int(cells.sum())
         found["without_cells"] = int((cells == 0).sum())
     if "Metadata_Count_Sites" in table:
-        found["sites"] = int(pd.to_numeric(table["Metadata_Count_Sites"]).sum())
+        found["sites"] = int(pd.to_numeric(table["Metadata_Count_Sites"], errors="coerce").sum())
     found["features"] = len(features_in(files[-1]))
     return found
 

@@ -12,6 +12,9 @@ from export import to_anndata
 from import_profiles import read_plate_profiles
 from lib.errors import InputError
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from report import plate_entries
+from report_page.plates import numbers
+from report_page.results import Results
 from splits import main as write_split
 
 pytestmark = pytest.mark.unit
@@ -397,3 +400,37 @@ def test_one_barcode_in_two_batches_is_two_bars():
         "B2 P1 (plate)": 10,
         "P2 (plate)": 5,
     }
+
+
+# --- the report ---------------------------------------------------------------------------------
+
+
+@case(
+    "profiles",
+    kind="results of one plate that the report cannot read",
+    comes_from="a file that was cut off after the run; a count of cells with a comma",
+    says="not shown, since its results cannot be read: ...",
+    happens="the report names the plate, and shows all others",
+)
+def test_one_bad_plate_keeps_no_report_back(tmp_path):
+    for plate in ("P1", "P2"):
+        write_profiles(base(), tmp_path / f"{plate}.parquet", provenance({}, []))
+    (tmp_path / "P2.parquet").write_bytes((tmp_path / "P2.parquet").read_bytes()[:-20])
+    manifest = [
+        {
+            "plate": {**PLATE, "plate": plate},
+            "stages": {"augmented": f"{plate}.parquet"},
+            "tables": {},
+            "pictures": [],
+            "profiles": {"augmented": f"{plate}.parquet"},
+            "cells": {},
+            "load_data": "",
+        }
+        for plate in ("P1", "P2")
+    ]
+    options = {"manifest": {"plates": manifest}, "captions": str(tmp_path)}
+    good, bad = plate_entries(Results(tmp_path), options)
+    assert good["counts"]["cells"] == 390
+    assert bad["counts"]["wells"] is None
+    assert numbers([good, bad])["complete"] == 1
+    return bad["state"]

@@ -4,20 +4,26 @@ import logging
 
 import pandas as pd
 import pytest
-import yaml
 
 from annotate import annotate
+from benchmark_figures import add_published
 from cases.case import case
 from import_profiles import add_annotation, read_plate_profiles
-from lib.config import schema
+from lib.conditions import is_judged
+from lib.config import complete_config, schema
 from lib.controls import control_kinds
-from lib.plate_contents import known_wells, near_samples, read_annotation, read_known_wells, read_plate_map
+from lib.errors import InputError
+from lib.layouts import near_samples
+from lib.levels import get_levels
+from lib.plate_contents import known_wells, read_annotation, read_known_wells, read_plate_map
+from lib.plates import read_plates
 from lib.replicates import labels
 from lib.sides import side
 from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
 from normalize import reference_wells
 from splits import split_wells, units
+from workflow import PROJECT
 
 pytestmark = pytest.mark.unit
 
@@ -32,6 +38,7 @@ PLATE = {
     "profiles": "x",
     "level": "augmented",
 }
+COMPLETE = complete_config({"results": "r", "plates": "plates.tsv"}, "config.yaml")
 MEASURED = pd.DataFrame(
     {
         "Metadata_Plate": "P1",
@@ -97,6 +104,7 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
 
 def test_several_genes_of_which_some_are_nothing():
     assert MissingValues().clean(["A|NA|B", "NA|nan", "NA|B"]) == ["A|B", "", "B"]
+    assert MissingValues().clean(["672.0|675", "675.0 | 672"]) == ["672|675", "675|672"]
 
 
 @case(
@@ -173,7 +181,8 @@ def test_the_list_of_words_is_in_the_schema_and_the_words_found_are_counted():
     assert {word.casefold() for word in named} <= {word.casefold() for word in WORDS_FOR_NOTHING}
     found = MissingValues().words_found(["NA", "NA", "", "empty", "JCP2022_999999", "x"])
     assert dict(found) == {"NA": 2}
-    assert yaml.safe_load("[NA, -, 'None', nan]")[0] == "NA"
+    page = (PROJECT / "config" / "README.md").read_text()
+    assert all(f"`{word}`" in page for word in WORDS_FOR_NOTHING)
 
 
 # --- numbers ------------------------------------------------------------------------------------
@@ -219,6 +228,55 @@ def test_a_number_is_one_value_in_every_column_that_groups(write, tmp_path, numb
         assert read_profiles(path)["Metadata_dose"].tolist() == [number]
     profiles = columns.assign(Metadata_Well="A01", Cells_F=1.0)
     assert reference_wells(profiles, "negcon", "x", written[0], 1, "P").all()
+
+
+def test_numbers_and_words_for_nothing_in_the_sample_sheet(write):
+    header = (*(name for name in PLATE if name != "level"), "level", "density")
+    rows = [{**PLATE, "plate": f"P{n}"} for n in range(3)]
+    given = [("NA", "48", "1e2"), ("-", "48.0", "100"), ("U2OS", "48", "100.0")]
+    table = [
+        [{**row, "cell_line": line, "timepoint": hours, "density": density}[name] for name in header]
+        for row, (line, hours, density) in zip(rows, given, strict=True)
+    ]
+    plates = read_plates(write("plates.tsv", header, *table), get_levels(COMPLETE))
+    assert [plate["cell_line"] for plate in plates] == ["", "", "U2OS"]
+    assert {plate["timepoint"] for plate in plates} == {"48"}
+    assert {plate["density"] for plate in plates} == {"100"}
+    where = {"benchmark": {"where": {"timepoint": "48.0", "density": "1e2"}}}
+    assert all(is_judged(plate, where) for plate in plates)
+
+
+def test_published_values_are_compared_with_nulls_of_four_wells_only(write, caplog):
+    published = write("published.csv", ("cell_line", "percent_replicating"), ("U2OS", 60), separator=",")
+    scores = pd.DataFrame(
+        {
+            "cell_line": ["U2OS"] * 4,
+            "feature_set": "f",
+            "plates": 1,
+            "null_size": ["matched", "matched", "4", "2"],
+            "replicates_min": [2, 4, 2, 4],
+            "replicates_max": [4, 4, 8, 4],
+        }
+    )
+    found = add_published(scores, published, "percent_replicating")["published"]
+    assert found.fillna(0).tolist() == [0, 60, 60, 0]
+    assert "set benchmark.null_size to 4" in caplog.text
+
+
+@case(
+    "profiles",
+    kind="a plate with fewer wells than normalizing needs",
+    comes_from="a held-out plate of two wells",
+    says="Plate P: only 1 wells have cells; normalizing to all wells needs 3 "
+    "(normalize.minimum_wells). Set that lower, or take the plate out of the sample sheet, since "
+    "its batch and the benchmark wait for it.",
+    happens="the plate stops at normalization",
+)
+def test_too_few_wells_names_the_key_and_the_remedy():
+    profiles = pd.DataFrame({"Metadata_Well": ["A01", "A02"], "Cells_F": [1.0, None]})
+    with pytest.raises(InputError) as error:
+        reference_wells(profiles, "all", "control_type", "negcon", 3, "P")
+    return str(error.value)
 
 
 def test_a_split_by_a_number():

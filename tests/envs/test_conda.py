@@ -67,7 +67,7 @@ def test_every_package_of_the_deep_networks_is_there():
     assert {"torch", "timm"} <= found
     assert found - conda_environments.names_of(text) == set()
     wanted = (conda_environments.ENVIRONMENTS / "embeddings.in").read_text()
-    names = set(re.findall(r"^[a-z]+", wanted, re.MULTILINE))
+    names = set(re.findall(r"^[a-z][\w-]*", wanted, re.MULTILINE))
     assert names == conda_environments.names_of(text)
 
 

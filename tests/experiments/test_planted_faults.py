@@ -173,8 +173,9 @@ def test_the_check_of_a_pipeline_of_ones_own_measures_only_what_it_decides_by(
 
 
 @pytest.mark.plan
-def test_the_gate_waits_for_a_persons_yes():
-    waiting = ("--forceall", "--configfile", CONFIG, "--config")
+def test_the_gate_waits_for_a_persons_yes(tmp_path):
+    config = copy_of_config("planted_faults", tmp_path / "experiment")
+    waiting = ("--forceall", "--configfile", config, "--config")
     jobs = planned(*waiting, "segmentation={wait_for_approval: true}")
     assert jobs["segmentation_montage"] == 1
     assert "features" not in jobs

@@ -1,7 +1,7 @@
 """The configuration: strict, all problems at once, every key described."""
 
 import ast
-from collections.abc import Iterator
+import copy
 from typing import Any
 
 import pytest
@@ -10,8 +10,9 @@ import yaml
 import config_keys
 from lib.code import SCRIPTS, code_digest, helpers
 from lib.conditions import get_comparisons, get_conditions
-from lib.config import complete_config, schema
+from lib.config import complete_config
 from lib.errors import InputError
+from lib.schema import read_values, schema, walk
 from small_config import ASSAY, SMALL
 from workflow import PROJECT
 
@@ -73,6 +74,39 @@ def test_numbers_may_be_words_of_the_command_line():
     assert "'few' is not of type 'integer'" in message({**SMALL, "cellprofiler": {"compare_sites": "few"}})
 
 
+@pytest.mark.parametrize(
+    ("keys", "word", "expected"),
+    [
+        (("benchmark", "null_size"), "4", 4),
+        (("benchmark", "null_size"), "matched", "matched"),
+        (("embeddings", "box"), "96", 96),
+        (("embeddings", "box"), "cell", "cell"),
+        (("assay", "measurements", "neighbors", "cells"), ["5", "Adjacent"], [5, "Adjacent"]),
+        (("assay", "nuclei", "threshold", "correction"), "1.5", 1.5),
+        (("splits", "s", "fractions", "train"), "0.6", 0.6),
+    ],
+)
+def test_a_number_beside_a_word_may_be_a_word_of_the_command_line(keys, word, expected):
+    values = {**SMALL, "splits": {"s": {}}, "embeddings": {"weights": "random"}}
+    values = copy.deepcopy(values)
+    block = values
+    for key in keys[:-1]:
+        block = block.setdefault(key, {})
+    block[keys[-1]] = word
+    complete = read_values(values, schema())
+    for key in keys:
+        complete = complete[key]
+    assert complete == expected
+
+
+def test_what_yaml_takes_for_something_else_is_to_be_quoted():
+    where = yaml.safe_load("where: {benchmark: yes, batch: 2020-11-04}")
+    answer = message({**SMALL, "benchmark": where})
+    assert "benchmark.where.benchmark: YAML reads this value as True" in answer
+    assert "benchmark.where.batch: YAML reads this value as datetime.date(2020, 11, 4)" in answer
+    assert 'quote it, as in "yes"' in answer
+
+
 def test_numbers_of_the_file_may_be_names():
     channels = [{"name": "DNA", "image": 5}, {"name": "RNA", "image": "3"}]
     words = {"assay": {**ASSAY, "channels": channels}, "controls": {"negcon": -1}}
@@ -100,18 +134,8 @@ def test_all_problems_are_told_at_once():
     assert "config.yaml is not right" in said
 
 
-def keys(described: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    for alternative in [described, *described.get("oneOf", []), *described.get("anyOf", [])]:
-        for key, value in alternative.get("properties", {}).items():
-            yield f"{prefix}{key}", value
-            yield from keys(value, f"{prefix}{key}.")
-        for nested in (alternative.get("items"), alternative.get("additionalProperties")):
-            if isinstance(nested, dict):
-                yield from keys(nested, f"{prefix}[].")
-
-
 def test_every_key_has_a_description():
-    assert [key for key, value in keys(schema()) if not value.get("description")] == []
+    assert [key for key, value in walk(schema()) if not value.get("description")] == []
 
 
 def test_the_readme_lists_every_key():
@@ -204,3 +228,27 @@ def test_the_imports_that_are_read_are_those_that_python_finds():
             elif isinstance(node, ast.ImportFrom) and node.module:
                 named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         assert {modules[name] for name in named & set(modules)} <= helpers(file), file
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (
+            "where: {batch: 2020_11_04}",
+            "YAML reads 2020_11_04 without quotes as 20201104: quote it, as in batch",
+        ),
+        ("where: {batch: 1.0e+5}", "YAML reads 1.0e+5 without quotes as"),
+        ("where: {batch: 0012}", 'quote it, as in batch: "0012"'),
+        ("where: {batch: other}", "The sheet's values of batch are 2020_11_04, 1.0e+5, 0012."),
+    ],
+)
+def test_a_where_that_fits_no_plate_is_answered(where, expected):
+    plates = [
+        plate("1", "compound", "A549", "24") | {"batch": name} for name in ("2020_11_04", "1.0e+5", "0012")
+    ]
+    config = complete_config({**SMALL, "benchmark": yaml.safe_load(where)}, "c")
+    with pytest.raises(
+        InputError, match=r"benchmark\.where: no plate of the sample sheet has batch"
+    ) as error:
+        get_conditions(plates, config)
+    assert expected in str(error.value)

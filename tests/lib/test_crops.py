@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contact_sheet import choose_cells, get_well_types
-from lib.crops import Cells, PlateImages, Settings, ahead, crops, read_cells, read_image, rescaled, square
+from lib.crops import (
+    Cells,
+    PlateImages,
+    Settings,
+    cut_crops,
+    cut_square,
+    read_cells,
+    read_image,
+    rescale,
+    work_ahead,
+)
 from lib.errors import InputError
 
 pytestmark = pytest.mark.unit
@@ -66,7 +76,7 @@ def test_a_square_is_a_slice_of_the_padded_image(top, left, side):
     image = np.arange(2 * 9 * 13, dtype=np.float32).reshape(2, 9, 13) + 1
     padded = np.pad(image, ((0, 0), (60, 60), (60, 60)))
     expected = padded[:, top + 60 : top + 60 + side, left + 60 : left + 60 + side]
-    np.testing.assert_array_equal(square(image, top, left, side), expected)
+    np.testing.assert_array_equal(cut_square(image, top, left, side), expected)
 
 
 def test_cells_come_site_by_site_across_row_groups(tmp_path):
@@ -85,7 +95,7 @@ def test_where_a_square_lies(tmp_path):
     rows = [("A01", "1", 1, 1, 100.4, 50.5), ("A01", "1", 1, 2, 3, 0)]
     path = cell_table(tmp_path / "c.parquet", rows)
     (site,) = read_cells(path, Settings(channels=["DNA"]))
-    # 224 pixels: 112 before the pixel that holds the centre
+    # 224 pixels: 112 before the pixel that holds the center
     assert (site.left.tolist(), site.top.tolist()) == ([100 - 112, 3 - 112], [51 - 112, 0 - 112])
     ends = {
         "Minimum_X": [80.0, 0.0],
@@ -112,19 +122,19 @@ def test_a_table_without_positions_is_refused(tmp_path):
 
 def test_intensities_by_hand():
     image = np.arange(101, dtype=np.float32).reshape(1, 101)
-    by_percentiles = rescaled(image, Settings(channels=[], percentiles=(10, 90)))
+    by_percentiles = rescale(image, Settings(channels=[], percentiles=(10, 90)))
     np.testing.assert_allclose(by_percentiles[0, [0, 10, 30, 90, 100]], [0, 0, 0.25, 1, 1])
-    fixed = rescaled(image, Settings(channels=[], fixed=(0, 200)))
+    fixed = rescale(image, Settings(channels=[], fixed=(0, 200)))
     np.testing.assert_allclose(fixed[0, [0, 50, 100]], [0, 0.25, 0.5])
-    assert (rescaled(np.full((3, 3), 7, dtype=np.float32), SMALL) == 1).all()
-    assert (rescaled(np.full((3, 3), 7, dtype=np.float32), Settings(channels=[])) == 0).all()
+    assert (rescale(np.full((3, 3), 7, dtype=np.float32), SMALL) == 1).all()
+    assert (rescale(np.full((3, 3), 7, dtype=np.float32), Settings(channels=[])) == 0).all()
 
 
 def test_a_crop_by_hand(plate):
     cell = one_cell(x=9, y=0)
     image, labels = images(plate).site(cell)
     assert labels is None
-    (crop,) = crops(image, labels, cell, [0], 8)
+    (crop,) = cut_crops(image, labels, cell, [0], 8)
     assert crop.shape == (2, 8, 8)
     assert crop.dtype == np.float32
     assert (crop[:, :4] == 0).all()
@@ -132,9 +142,9 @@ def test_a_crop_by_hand(plate):
     np.testing.assert_allclose(crop[0, 4:, 4], np.arange(4) * 1000 / 65535 + 90 / 65535, rtol=1e-5)
     np.testing.assert_allclose(crop[1], crop[0] / 2, rtol=1e-5)
     wide = Cells(
-        cell.well, cell.site, 1, cell.numbers, cell.top - 4, cell.left - 4, np.array([16]), cell.centre
+        cell.well, cell.site, 1, cell.numbers, cell.top - 4, cell.left - 4, np.array([16]), cell.center
     )
-    assert crops(image, None, wide, [0], 8).shape == (1, 2, 8, 8)
+    assert cut_crops(image, None, wide, [0], 8).shape == (1, 2, 8, 8)
 
 
 def test_a_channel_that_is_the_same_everywhere_is_black(plate):
@@ -155,7 +165,7 @@ def test_a_mask_leaves_the_cell_alone(plate):
     tifffile.imwrite(plate / "chunk_0" / "labels" / "A01_s1--labels.tiff", labels)
     settings = Settings(channels=["DNA", "ER"], size=8, box=8, fixed=(0, 1), mask=True)
     cell = one_cell(x=4, y=5, number=7)
-    (crop,) = crops(*images(plate, settings, [plate / "chunk_0"]).site(cell), cell, [0], 8)
+    (crop,) = cut_crops(*images(plate, settings, [plate / "chunk_0"]).site(cell), cell, [0], 8)
     assert {tuple(at) for at in np.argwhere(crop[0] > 0)} == {(r, c) for r in (3, 4, 5) for c in (3, 4, 5)}
     with pytest.raises(InputError, match="Well A01, site 1 has no label image"):
         images(plate, settings).site(cell)
@@ -166,7 +176,7 @@ def test_what_does_not_fit_is_named(plate):
         InputError, match=r"cell 1 lies outside of the image of 10 x 12 pixels \(x 9.6, y 5.0\)"
     ):
         images(plate).site(one_cell(x=9.6, y=5))
-    with pytest.raises(InputError, match="no site 1 of well C09"):
+    with pytest.raises(InputError, match="lacks site 1 of well C09"):
         images(plate).site(
             Cells("C09", *[getattr(one_cell(1, 1), n) for n in list(Cells.__dataclass_fields__)[1:]])
         )
@@ -187,7 +197,7 @@ def test_images_are_read_in_parts_of_their_type(tmp_path):
     Image.fromarray(np.full((2, 3), 51, dtype=np.uint8)).save(tmp_path / "b.png")
     for name in ("a.tif", "b.png"):
         np.testing.assert_allclose(read_image(tmp_path / name), 0.2, rtol=1e-6)
-    Image.fromarray(np.zeros((2, 3, 3), dtype=np.uint8)).save(tmp_path / "c.png")
+    Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3)).save(tmp_path / "c.png")
     with pytest.raises(InputError, match=r"c.png is not one plane of one channel: its shape is \(2, 3, 3\)"):
         read_image(tmp_path / "c.png")
 
@@ -200,7 +210,7 @@ def test_work_goes_ahead_in_order_and_not_too_far():
             begun.append(item)
         return item * item
 
-    for done, (item, result) in enumerate(ahead(work, iter(range(50)), threads=3, waiting=4)):
+    for done, (item, result) in enumerate(work_ahead(work, iter(range(50)), threads=3, waiting=4)):
         assert (item, result) == (done, done * done)
         furthest.append(len(begun) - done)
     assert len(begun) == 50
@@ -210,7 +220,7 @@ def test_work_goes_ahead_in_order_and_not_too_far():
         raise InputError(f"item {item}")
 
     with pytest.raises(InputError, match="item 0"):
-        list(ahead(fail, range(9), threads=2, waiting=4))
+        list(work_ahead(fail, range(9), threads=2, waiting=4))
 
 
 def test_cells_of_a_contact_sheet_are_drawn_from_each_type():

@@ -17,7 +17,7 @@ import pytest
 import resources_report
 from object_storage import KEYS, objects, s3, s3_server
 from small_experiment import write_experiment
-from workflow import PROJECT
+from workflow import PROJECT, project_without_results
 
 pytestmark = pytest.mark.run
 
@@ -60,14 +60,12 @@ def cluster_python(tmp_path_factory) -> Path:
         ("kubernetes", CLOUD),
     ],
 )
-def test_a_profile_is_understood_and_plans_the_default_experiment(
-    cluster_python, profile, arguments, tmp_path
-):
+def test_a_profile_is_understood_and_plans_the_default_experiment(cluster_python, profile, arguments):
     command = [cluster_python, "-m", "snakemake", "--profile", f"profiles/{profile}"]
     with s3_server() as server:
         done = subprocess.run(
-            [*command, "--directory", tmp_path, *arguments, *DRY_RUN],
-            cwd=PROJECT,
+            [*command, *arguments, *DRY_RUN],
+            cwd=project_without_results(),
             env={**os.environ, **KEYS, "AWS_ENDPOINT_URL": server},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -209,6 +207,89 @@ def test_a_grid_job_that_is_cancelled(grid, tmp_path):
     assert grid.call("platewise-status", number) == "running"
     grid.call("platewise-cancel", number)
     assert ended(grid, number) == "failed"
+
+
+# --- what the schedulers print -------------------------------------------------------------------
+
+SGE_TABLE = "job-ID prior name user state submit\n-----\n42 0.555 features me {} 11/29/2026 20:00:00 all.q 1"
+PBS_TABLE = "Job id Name User Time Use S Queue\n------\n42.pbs01 features me 00:00:10 {} workq"
+PRINTED = {
+    "sge": ("qstat", SGE_TABLE, "42"),
+    "pbs": ("qstat", PBS_TABLE, "42.pbs01"),
+    "lsf": ("bjobs", "{}", "42"),
+}
+SILENT = {
+    "sge": "error: commlib error: got select error (Connection refused)",
+    "pbs": "qstat: cannot connect to server pbs01 (errno=111)",
+    "lsf": "LSF is down. Please wait ...",
+}
+UNKNOWN = {
+    "sge": (0, ""),
+    "pbs": (153, "qstat: Unknown Job Id 42.pbs01"),
+    "lsf": (255, "Job <42> is not found"),
+}
+STATES = {
+    "sge": {"running": "r qw hqw Rr t s S T dr", "failed": "Eqw hEqw"},
+    "pbs": {"running": "Q R H E S T W B U M", "failed": "C F X"},
+    "lsf": {
+        "running": "PEND RUN PSUSP USUSP SSUSP PROV WAIT UNKWN FWD_PEND",
+        "failed": "EXIT ZOMBI",
+        "success": "DONE",
+    },
+}
+
+
+@pytest.fixture
+def say(tmp_path, monkeypatch):
+    """Gives what `platewise-status` says when a scheduler prints a text and ends with a status."""
+    monkeypatch.setenv("PLATEWISE_GRID_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("PLATEWISE_GRID_PAUSE", "0")
+    monkeypatch.setenv("PLATEWISE_GRID_TIMEOUT", "1")
+
+    def say(scheduler: str, text: str, status: int = 0, seconds: int = 0) -> str:
+        commands = tmp_path / scheduler
+        commands.mkdir(exist_ok=True)
+        name, _, number = PRINTED[scheduler]
+        body = f"sleep {seconds}\ncat >&{2 if status else 1} <<'END'\n{text}\nEND\nexit {status}"
+        for command, lines in ((name, body), *([("qconf", "true")] if scheduler == "sge" else [])):
+            (commands / command).write_text(f"#!/bin/sh\n{lines}\n")
+            (commands / command).chmod(0o755)
+        environment = {**os.environ, "PATH": f"{commands}:/usr/bin:/bin"}
+        done = subprocess.run(
+            [GRID / "platewise-status", number], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    return say
+
+
+@pytest.mark.parametrize("scheduler", SILENT)
+def test_a_scheduler_that_does_not_answer_says_nothing_of_the_job(say, scheduler):
+    assert say(scheduler, SILENT[scheduler], 1) == "running"
+    assert say(scheduler, SILENT[scheduler], 255) == "running"
+    assert say(scheduler, "", seconds=5) == "running"
+
+
+@pytest.mark.parametrize("scheduler", UNKNOWN)
+def test_a_job_that_the_scheduler_does_not_know_has_failed(say, scheduler):
+    status, text = UNKNOWN[scheduler]
+    assert say(scheduler, text, status) == "failed"
+
+
+@pytest.mark.parametrize("scheduler", STATES)
+def test_every_state_that_a_scheduler_prints(say, scheduler):
+    _, table, _ = PRINTED[scheduler]
+    found = {
+        answer: " ".join(state for state in states.split() if say(scheduler, table.format(state)) == answer)
+        for answer, states in STATES[scheduler].items()
+    }
+    assert found == STATES[scheduler]
+
+
+def test_a_job_that_was_lost_while_the_scheduler_was_silent_left_its_exit_status(say, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "42").write_text("0\n")
+    assert say("sge", SILENT["sge"], 1) == "success"
 
 
 # --- memory and time ----------------------------------------------------------------------------

@@ -30,6 +30,7 @@ def versions_of_lock(name: str) -> dict[str, str]:
 LOCKS = {
     "platewise.yaml": versions_of_project,
     "embeddings.yaml": lambda: versions_of_lock("embeddings.txt"),
+    "harmony.yaml": lambda: versions_of_lock("harmony.txt"),
     "cellprofiler.yaml": lambda: versions_of_lock("cellprofiler.txt"),
 }
 

@@ -8,26 +8,18 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from lib.config import schema  # noqa: E402
+from lib.schema import schema, walk  # noqa: E402
 
 README = PROJECT / "config" / "README.md"
 START, END = "<!-- keys -->\n", "<!-- /keys -->"
 
 
-def rows(described: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def rows(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Each key with its default and its description, those of nested blocks after their block."""
-    for alternative in described.get("oneOf", described.get("anyOf", [described])):
-        items = alternative.get("items")
-        if isinstance(items, Mapping):
-            yield from rows(items, f"{prefix.removesuffix('.')}[].")
-        for key, value in alternative.get("properties", {}).items():
-            default = f"`{value['default']}`" if value.get("default") not in (None, {}, []) else ""
-            about = " ".join(value.get("description", "").split()).replace("|", "\\|")
-            yield f"`{prefix}{key}`", default.replace("|", "\\|"), about
-            yield from rows(value, f"{prefix}{key}.")
-        extra = alternative.get("additionalProperties")
-        if isinstance(extra, Mapping):
-            yield from rows(extra, f"{prefix}*.")
+    for key, value in walk(described):
+        default = f"`{value['default']}`" if value.get("default") not in (None, {}, []) else ""
+        about = " ".join(value.get("description", "").split()).replace("|", "\\|")
+        yield f"`{key}`", default.replace("|", "\\|"), about
 
 
 def table() -> str:

@@ -1,5 +1,6 @@
 """Where the project and the real data are, and how Snakemake is run: what most tests share."""
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,22 +26,21 @@ def snakemake(
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in `project` as a user would; its output is stdout and stderr together.
 
-    Nothing is written below the user's checkout: what only reads is run in a temporary folder, and an
-    experiment whose results belong to the checkout must be run in a copy of the project.
+    Nothing is written below the user's checkout: where the results would lie there, a dry run is made in a
+    copy of the project, and anything else is refused.
     """
+    if project == PROJECT and belongs_to_checkout(arguments):
+        assert READS_ONLY & set(arguments), f"write below a temporary folder: snakemake {arguments}"
+        project = project_without_results()
     python = project / ".venv" / "bin" / "python"
     command = [python if python.exists() else sys.executable, "-m", "snakemake", "--cores", "2"]
-    with tempfile.TemporaryDirectory() as elsewhere:
-        if project == PROJECT and belongs_to_checkout(arguments):
-            assert READS_ONLY & set(arguments), f"write below a temporary folder: snakemake {arguments}"
-            command += ["--directory", elsewhere]
-        result = subprocess.run(
-            [*command, *arguments],
-            cwd=project,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    result = subprocess.run(
+        [*command, *arguments],
+        cwd=project,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if check and result.returncode:
         raise AssertionError(result.stdout)
     return result
@@ -67,6 +68,14 @@ def copy_of_project(folder: Path, results: Path | None = None) -> Path:
         (folder / "results").mkdir()
         subprocess.run(["cp", "-a", results, folder / "results" / results.name], check=True)
     return folder
+
+
+@cache
+def project_without_results() -> Path:
+    """A copy of the project for dry runs of the experiments in `config/`; removed at the end."""
+    folder = tempfile.TemporaryDirectory(prefix="platewise")
+    atexit.register(folder.cleanup)
+    return copy_of_project(Path(folder.name) / "platewise")
 
 
 def copy_of_config(name: str, folder: Path) -> Path:

@@ -1,12 +1,14 @@
 """Read plain TIFF and PNG files as Bio-Formats would, without a Java virtual machine.
 
-Only what is certain is read here: one grey plane of 8 or 16 bits, from a TIFF file that holds
+Only what is certain is read here: one gray plane of 8 or 16 bits, from a TIFF file that holds
 nothing that one of Bio-Formats' many readers would treat in its own way, or from a PNG file. For
-everything else `read_plane` returns None and CellProfiler asks Bio-Formats.
+everything else `read_plane` returns None and CellProfiler asks Bio-Formats. A plain file whose pixels
+cannot be decoded is corrupt: that is an error, since Bio-Formats would fill in what is missing.
 """
 
 import io
 import re
+import zlib
 
 import numpy
 import PIL.PngImagePlugin
@@ -22,6 +24,7 @@ PLAIN_TAGS = {
     340, 341, 700, 34377, 34665, 34675, 65200, 65500,
 }  # fmt: skip
 COMPRESSIONS = {1, 5, 8, 32773, 32946}  # none, LZW, deflate, PackBits, old deflate
+LZW, DEFLATE = 5, (8, 32946)
 MAX_SAMPLE_VALUE = 281
 #: Programs whose files Bio-Formats reads in a way of its own.
 SPECIAL_SOFTWARE = ("MetaMorph", "MetaSeries", "EZ-C1", "SlideBook", "FluoView", "Improvision", "OME")
@@ -37,15 +40,33 @@ def read_plane(path, plane, data):
 
     `path`: a pathlib.Path; `plane`: number of the TIFF page from 0; None is the first, as in
     Bio-Formats, unless the file is a stack of channels; `data`: all bytes of the file.
+
+    Raises CorruptError where a plain file's pixels cannot be decoded.
     """
     try:
         if path.suffix.lower() != ".png":
             return _read_tiff(data, plane)
         if not plane:
             return _read_png(data)
+    except CorruptError:
+        raise
     except (OSError, ValueError, KeyError, SyntaxError, tifffile.TiffFileError):
         return None  # Bio-Formats reads it, or says what is wrong with it
     return None
+
+
+class CorruptError(ValueError):
+    """The pixels of a plain file cannot be decoded."""
+
+
+def _decoded(image):
+    """The pixels that Pillow decodes of an open image."""
+    try:
+        return numpy.array(image)
+    except Exception as error:
+        raise CorruptError(
+            f"is corrupt: its pixels cannot be decoded ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _read_tiff(data, plane):
@@ -61,11 +82,11 @@ def _read_tiff(data, plane):
         scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
         dtype = numpy.dtype(page.dtype).newbyteorder("=")
         shape = page.shape
-        pixels = _decode_lzw(data, page)
+        pixels = _decode_strips(data, page)
     if pixels is None:
         with PIL.TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
             image.seek(int(plane or 0))
-            pixels = numpy.array(image)
+            pixels = _decoded(image)
     if pixels.shape != shape or pixels.dtype.newbyteorder("=") != dtype:
         return None
     if scale is None:
@@ -73,9 +94,15 @@ def _read_tiff(data, plane):
     return pixels, int(scale)
 
 
-def _decode_lzw(data, page):
-    """The pixels of a TIFF page in strips of LZW; None where it is no such page or a strip is not whole."""
-    if int(page.compression) != 5 or page.is_tiled or page.predictor not in (1, 2):
+def _decode_strips(data, page):
+    """The pixels of a TIFF page in strips of LZW; None where Pillow has to decode them.
+
+    Deflate ends with a check sum, which Pillow's decoder does not look at: a wrong one is a CorruptError.
+    """
+    kind = int(page.compression)
+    if kind in DEFLATE:
+        _check_sums(data, page)
+    if kind != LZW or page.is_tiled or page.predictor not in (1, 2):
         return None
     height = page.shape[0]
     rows = min(page.rowsperstrip or height, height)
@@ -99,8 +126,18 @@ def _decode_lzw(data, page):
     return pixels
 
 
+def _check_sums(data, page):
+    """Raise a CorruptError where a strip or tile of deflate is not what its check sum says."""
+    for offset, length in zip(page.dataoffsets, page.databytecounts):
+        try:
+            if length:
+                zlib.decompress(data[offset : offset + length])
+        except zlib.error as error:
+            raise CorruptError(f"is corrupt: its pixels cannot be decoded ({error})") from error
+
+
 def _is_plain(page):
-    """Whether a TIFF page is one grey plane of whole numbers whose meaning is beyond doubt."""
+    """Whether a TIFF page is one gray plane of whole numbers whose meaning is beyond doubt."""
     tags = page.tags
     photometric = int(page.photometric)
     if {tag.code for tag in tags} - PLAIN_TAGS or page.samplesperpixel != 1:
@@ -140,7 +177,7 @@ def _read_png(data):
         if image.mode not in ("L", "I", "I;16"):
             return None
         wide = image.mode != "L"
-        pixels = numpy.array(image)
+        pixels = _decoded(image)
     if not wide:
         if data[24] != 8:  # fewer bits are stretched by one reader and not by the other
             return None

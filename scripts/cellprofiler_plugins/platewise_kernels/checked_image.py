@@ -1,0 +1,101 @@
+"""An image file that is read as CellProfiler reads it, unless it is damaged.
+
+Bio-Formats fills in what is missing of a file that is cut off. Here such a file is an error with its name.
+Three equal colors are one gray image, and `images.maximum` of the config is the value that stands for 1.
+"""
+
+import sys
+from pathlib import Path
+
+from cellprofiler_core.image import FileImage, Image
+
+# The rest of the workflow's code lies two folders up; CellProfiler puts only its plugins' folder on the path.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
+
+#: The endings of names of files that can be damaged without Bio-Formats' saying so.
+CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex")
+#: Files of numbers, which are no intensities of a camera (illumination functions).
+NUMBERS = (".npy", ".npz", ".mat")
+
+
+class CheckedImage(FileImage):
+    """CellProfiler's provider of an image file, whose bytes are looked at before Bio-Formats reads them.
+
+    `place` says in messages which well, site and image it is.
+    """
+
+    place = ""
+
+    def _path(self):
+        return Path(self.get_pathname(), self.get_filename())
+
+    def _bytes(self):
+        """All bytes of the file, checked; None where it is not a file on disk."""
+        path = self._path()
+        if not path.is_file():
+            return None
+        data = path.read_bytes()
+        problem = damage(data)
+        if problem:
+            self.refuse(problem)
+        return data
+
+    def refuse(self, problem, remedy="Replace the image, or take it away and set images.bad_sites to drop"):
+        """Raise DamagedImageError with the file's name."""
+        place = f" ({self.place})" if self.place else ""
+        raise DamagedImageError(f"{self._path()}{place} {problem}. {remedy}; then start again.")
+
+    def provide_image(self, image_set):
+        """The image, gray and scaled."""
+        if self._path().suffix.lower() in CHECKED:
+            self._bytes()
+        image = super().provide_image(image_set)
+        pixels = image.pixel_data
+        if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and not in_color(pixels):
+            return self.as_image(pixels[..., 0], image.scale)
+        self.refuse_above_maximum(pixels)
+        return image
+
+    def as_image(self, pixels, scale):
+        """CellProfiler's image of some pixels, which are scaled already."""
+        self.refuse_above_maximum(pixels)
+        return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=scale)
+
+    def refuse_above_maximum(self, pixels):
+        """Raise DamagedImageError for values above 1 where the config says which value is 1."""
+        if isinstance(self.rescale, float) and pixels.size and pixels.max() > 1:
+            self.refuse(f"holds values above images.maximum ({self.rescale:g})", "Raise it in the config")
+
+
+def place_of(name, measurements):
+    """Well, site and image of the current site in words, as far as its metadata tell them."""
+    words = []
+    for tag in ("Plate", "Well", "Site"):
+        feature = f"Metadata_{tag}"
+        if measurements.has_feature("Image", feature):
+            words.append(f"{tag.lower()} {measurements.get_measurement('Image', feature)}")
+    return ", ".join([*words, f"image {name}"])
+
+
+def rescaling(provider, measurements):
+    """How the image of a provider is scaled: by the config's `images.maximum`, or as CellProfiler does."""
+    of_camera = not provider.get_filename().lower().endswith(NUMBERS)
+    if provider.rescale is True and of_camera and measurements.has_feature("Image", MAXIMUM):
+        return float(measurements.get_measurement("Image", MAXIMUM))
+    return provider.rescale
+
+
+def checked_provider(provider, name, measurements, kind):
+    """A provider of the class `kind` in the place of CellProfiler's own `provider` of the image `name`."""
+    found = kind(
+        name,
+        provider.get_pathname(),
+        provider.get_filename(),
+        rescale=rescaling(provider, measurements),
+        series=provider.series,
+        index=provider.index,
+    )
+    found.place = place_of(name, measurements)
+    return found

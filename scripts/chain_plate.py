@@ -1,0 +1,24 @@
+"""Take a plate's wells out of the file of a chain's step that took several plates together."""
+
+from lib.errors import InputError
+from lib.logs import logged
+from lib.tables import provenance, read_profiles, read_provenance, write_profiles
+
+
+def main() -> None:
+    """Write the profiles of one plate."""
+    (together,) = snakemake.input.profiles
+    plate = snakemake.params.plate
+    profiles = read_profiles(together)
+    own = (profiles["Metadata_Plate"] == plate["plate"]) & (profiles["Metadata_Batch"] == plate["batch"])
+    if not own.any():
+        raise InputError(f"{together} has no well of plate {plate['plate']} of batch {plate['batch']}.")
+    before = read_provenance(together)
+    made_by = provenance(before["parameters"], [together])
+    made_by |= {"left_out": before["left_out"]} if "left_out" in before else {}
+    write_profiles(profiles[own].reset_index(drop=True), snakemake.output.profiles, made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()

@@ -1,0 +1,222 @@
+"""Do one step of a chain on the wells of a plate, or of several plates together.
+
+The steps are the functions in `lib/steps`. Wells without a perturbation that are no negative control, wells
+without values and incomplete wells (`lib.gaps`) stay in the table without values, and steer nothing.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError
+from lib.gaps import find_incomplete_wells
+from lib.logs import logged
+from lib.provenance import read_provenance
+from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
+from lib.steps.batches import correct_arms, normalize_typical_variation, project
+from lib.steps.correction import CELLS, correct_cell_count, correct_well_position
+from lib.steps.filters import drop_invariant, drop_missing_wells, drop_outliers
+from lib.steps.normalization import normalize
+from lib.steps.operations import select_features
+from lib.steps.ranks import rank_int
+from lib.steps.whitening import choose_epsilon, sphere
+from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+
+PLATE = ["Metadata_Batch", "Metadata_Plate"]
+ROW = "Metadata_row"  # the place of a well in the table, while a step works
+
+
+class Step:
+    """A step on wells that all count: what it does to their profiles, what it drops, what it finds out.
+
+    Attributes
+    ----------
+    profiles : the wells, one row each.
+    negative : one boolean per well.
+    group : the column that names the perturbation.
+    dropped, found : features (and wells) that the step dropped with the reason; results for the provenance.
+    """
+
+    def __init__(self, profiles: pd.DataFrame, negative: np.ndarray, group: str) -> None:
+        """Hold the wells."""
+        self.profiles, self.negative, self.group = profiles, negative, group
+        self.dropped: dict[str, str] = {}
+        self.found: dict[str, Any] = {}
+        self.reference_wells = 0
+
+    def reference(self, options: Mapping[str, Any]) -> np.ndarray:
+        """The wells that a step refers to: the negative controls, or all."""
+        everyone = np.ones(len(self.profiles), dtype=bool)
+        chosen = self.negative if options["reference"] == "negcon" else everyone
+        self.reference_wells = int(chosen.sum())
+        return chosen
+
+    def take(self, result: tuple[pd.DataFrame, dict[str, str]]) -> pd.DataFrame:
+        """The profiles of a result, whose dropped features or wells are kept in mind."""
+        self.dropped |= result[1]
+        return result[0]
+
+    def run(self, step: str, options: Mapping[str, Any]) -> pd.DataFrame:
+        """The profiles after a step."""
+        steps: Mapping[str, Callable[[Mapping[str, Any]], pd.DataFrame]] = {
+            "drop_missing_wells": lambda o: self.take(
+                drop_missing_wells(self.profiles, o["share"], o["most"])
+            ),
+            "variance": lambda o: self.take(drop_invariant(self.profiles, self.reference(o), o["variation"])),
+            "normalize": self.normalize,
+            "well_position": lambda o: correct_well_position(
+                self.profiles, self.group, o["fewest_perturbations"]
+            ),
+            "cell_count": self.cell_count,
+            "drop_outliers": lambda o: self.take(drop_outliers(self.profiles, o["cutoff"], o["quantile"])),
+            "rank_int": lambda o: rank_int(self.profiles, o["seed"]),
+            "feature_select": self.feature_select,
+            "sphere": self.sphere,
+            "tvn": lambda o: normalize_typical_variation(
+                self.profiles, self.negative, o["batch"], o["ridge"]
+            ),
+            "pca": lambda o: project(self.profiles, o["variance"]),
+            "arm_correction": lambda o: correct_arms(
+                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"]
+            ),
+        }
+        return steps[step](options)
+
+    def normalize(self, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Normalize the wells to the reference wells among them."""
+        names = ("method", "scaled", "epsilon", "floor")
+        return self.take(
+            normalize(
+                self.profiles,
+                self.reference(options),
+                [],
+                minimum=options["minimum_wells"],
+                **{name: options[name] for name in names},
+            )
+        )
+
+    def cell_count(self, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Take the number of cells out of the features; the recipe of JUMP keeps it as a feature."""
+        profiles = self.take(correct_cell_count(self.profiles, CELLS, options["fewest_values"]))
+        return profiles.assign(Cells_Count_Count=profiles[CELLS]) if options["keep_count"] else profiles
+
+    def feature_select(self, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Select features."""
+        settings = {name: value for name, value in options.items() if name not in ("over", "operations")}
+        together = settings.pop("together")
+        settings["noise_removal_perturb_groups"] = self.group
+        return self.take(select_features(self.profiles, options["operations"], settings, together))
+
+    def sphere(self, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Sphere the wells by the negative controls."""
+        epsilon = options["epsilon"]
+        if isinstance(epsilon, Mapping):
+            kinds = control_type(self.profiles)
+            kind = np.where(self.negative, "negcon", np.where(kinds == "", "trt", "poscon"))
+            epsilon, table = choose_epsilon(
+                self.profiles, kind, self.group, epsilon["draws"], options["method"]
+            )
+            self.found["epsilons"] = table.to_dict("list")
+        self.found["chosen_epsilon"] = epsilon
+        return sphere(self.profiles, self.negative, options["method"], epsilon)
+
+
+def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool) -> np.ndarray:
+    """The wells with values that are treated or negative controls; at first, no incomplete one."""
+    values = profiles[feature_columns(profiles)].to_numpy(float)
+    counted = np.isfinite(values).any(axis=1)
+    if first:
+        negative = control_type(profiles) == NEGATIVE_CONTROL
+        counted &= (labels(profiles, group).notna() | negative).to_numpy()
+        counted[counted] = ~find_incomplete_wells(values[counted])
+    return counted
+
+
+def run_step(
+    profiles: pd.DataFrame, settings: Mapping[str, Any]
+) -> tuple[pd.DataFrame, dict[str, str], dict[str, Any]]:
+    """Do a step on all wells, or on those of each plate, batch or condition on their own.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates that the chain takes together here.
+    settings : `step`, `options`, `precision`, `first` (whether it is the first step), `condition` (the
+        columns of a condition) and `group` (the column or columns of the perturbation).
+
+    Returns
+    -------
+    The profiles with every well, what was dropped with the reason, and what the step found out.
+
+    Raises
+    ------
+    InputError
+        When no well counts, or no feature is left.
+    """
+    group = settings["group"]
+    counted = find_counted(profiles, group, settings["first"])
+    if not counted.any():
+        raise InputError(f"{settings['step']}: no well has values.")
+    wells = profiles[counted].assign(**{ROW: np.flatnonzero(counted)}).reset_index(drop=True)
+    name = group if isinstance(group, str) else "Metadata_perturbation_group"
+    if name not in wells:
+        wells[name] = labels(wells, group)
+    over = settings["options"]["over"]
+    columns = {
+        "plate": PLATE,
+        "batch": PLATE[:1],
+        "condition": [f"Metadata_{column}" for column in settings["condition"]],
+        "experiment": [],
+    }[over]
+    parts, dropped, found = [], {}, {}
+    grouped = wells.groupby(columns, sort=False, dropna=False).indices.values() if columns else [slice(None)]
+    for rows in grouped:
+        part = with_precision(wells.iloc[rows].reset_index(drop=True), settings["precision"])
+        step = Step(part, (control_type(part) == NEGATIVE_CONTROL).to_numpy(), name)
+        done = step.run(settings["step"], settings["options"])
+        parts.append(done.set_index(ROW))
+        dropped |= step.dropped
+        found |= step.found | {"reference_wells": found.get("reference_wells", 0) + step.reference_wells}
+    together = pd.concat(parts, join="inner")
+    everywhere = set(together.columns)
+    for part in parts:
+        for feature in feature_columns(part):
+            if feature not in everywhere:
+                dropped.setdefault(feature, "dropped on another plate")
+    features = feature_columns(together)
+    if not features:
+        raise InputError(f"{settings['step']}: no feature is left; dropped were {len(dropped)}.")
+    together = with_precision(together, settings["precision"])
+    metadata = profiles.drop(columns=feature_columns(profiles))
+    return pd.concat([metadata, together[features].reindex(metadata.index)], axis=1), dropped, found
+
+
+def with_precision(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
+    """The profiles with features in a precision, such as the float32 of the JUMP recipe's files."""
+    return profiles.astype(dict.fromkeys(feature_columns(profiles), precision))
+
+
+def main() -> None:
+    """Write the wells after the step, and what was dropped."""
+    settings = snakemake.params.settings
+    paths = list(snakemake.input.profiles)
+    tables = [marked(read_profiles(path), snakemake.params.controls) for path in paths]
+    profiles = pd.concat(tables, join="inner", ignore_index=True)
+    partial = {name for table in tables for name in feature_columns(table)} - set(profiles.columns)
+    out, dropped, found = run_step(profiles, settings)
+    dropped |= dict.fromkeys(sorted(partial), "not measured on every plate")
+    kept = len(feature_columns(out))
+    logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
+    with whole(snakemake.output.dropped) as part:
+        pd.DataFrame(dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
+    before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
+    steps = [*before, {"step": settings["step"], **settings["options"], **found}]
+    made_by = provenance({"chain": settings["chain"], "steps": steps}, paths)
+    write_profiles(out, snakemake.output.profiles, made_by)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()

@@ -1,0 +1,83 @@
+"""Harmony on the wells of several plates: mixes the batches (Korsunsky et al. 2019, Nature Methods).
+
+The step `harmony` of a chain. It runs in an environment of its own, since harmonypy is licensed under GPL-3.
+The settings are those of the JUMP consortium's recipe, whose published values need harmonypy 0.0.10: later
+versions were written anew and give other digits. Wells with a missing value stay without values.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import harmonypy
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError
+from lib.logs import logged
+from lib.provenance import read_provenance
+from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+
+LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "harmonypy", "pyarrow")
+
+
+def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: int) -> pd.DataFrame:
+    """The profiles in Harmony's corrected features X_1, X_2, ...
+
+    Parameters
+    ----------
+    profiles : the wells of all plates.
+    batch : the column whose equal values make a batch; one batch is left as it is.
+    clusters, iterations : of Harmony.
+
+    Raises
+    ------
+    InputError
+        Without the column, or with fewer wells than clusters.
+    """
+    if batch not in profiles:
+        raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float)
+    complete = np.isfinite(values).all(axis=1)
+    if complete.sum() <= clusters:
+        raise InputError(
+            f"harmony: {complete.sum()} wells with all features, and {clusters} clusters: lower its option "
+            "`clusters`."
+        )
+    out = np.full(values.shape, np.nan)
+    of_batch = profiles.loc[complete, [batch]].astype(str).reset_index(drop=True)
+    out[complete] = values[complete]
+    if of_batch[batch].nunique() > 1:
+        corrected = harmonypy.run_harmony(
+            values[complete], of_batch, batch, max_iter_harmony=iterations, nclust=clusters
+        ).Z_corr
+        out[complete] = corrected.T if corrected.shape[0] == len(features) else corrected
+    names = [f"X_{number}" for number in range(1, len(features) + 1)]
+    table = pd.DataFrame(out, columns=names, index=profiles.index)
+    return pd.concat([profiles.drop(columns=features), table], axis=1)
+
+
+def main(paths: Sequence[str], settings: Mapping[str, Any], output: str) -> None:
+    """Write the corrected wells."""
+    profiles = pd.concat([read_profiles(path) for path in paths], join="inner", ignore_index=True)
+    options = settings["options"]
+    corrected = mix_batches(profiles, options["batch"], options["clusters"], options["iterations"])
+    before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
+    steps = [*before, {"step": "harmony", **options}]
+    write_profiles(
+        corrected, output, provenance({"chain": settings["chain"], "steps": steps}, paths, LIBRARIES)
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profiles", nargs="+", required=True)
+    parser.add_argument("--settings", type=json.loads, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True)
+    given = parser.parse_args()
+    with logged(given.log):
+        main(given.profiles, given.settings, given.output)

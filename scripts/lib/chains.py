@@ -1,0 +1,254 @@
+"""Chains of profiles: lists of steps that a config composes, from annotated wells on.
+
+Each step makes a level. Its name is the chain's, followed by the steps up to it. A step takes the wells of a
+plate, a batch, a condition or the whole experiment together (`over`); from the first step that takes several
+plates together, all wells of these plates stay in one file, and a plate's own file is taken out of it where
+one is asked for.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from lib.errors import InputError, listed
+from lib.levels import CELLPROFILER, LEVELS, Level, get_levels
+
+# From the narrowest to the widest.
+SCOPES = ("plate", "batch", "condition", "experiment")
+RECIPE_SELECTION = {
+    "operations": [
+        "frequency_threshold",
+        "correlation_threshold",
+        "blocklist",
+        "image_features",
+        "drop_na_columns",
+    ]
+}
+RECIPE_NORMALIZATION = {"method": "mad_robustize", "scaled": False, "epsilon": 0}
+RECIPE_CORRECTION: list[Any] = [
+    {"drop_missing_wells": {"share": 0, "most": 99}},
+    "well_position",
+    "cell_count",
+    {"variance": {"reference": "all"}},
+    {"normalize": {**RECIPE_NORMALIZATION, "reference": "all"}},
+    "drop_outliers",
+    {"feature_select": RECIPE_SELECTION},
+    {"sphere": {"epsilon": {"draws": 25}}},
+    "harmony",
+]
+# The chains of the JUMP consortium's profiling recipe.
+PRESETS: Mapping[str, list[Any]] = {
+    "jump_compound": [
+        {"variance": {"reference": "negcon"}},
+        {"normalize": {**RECIPE_NORMALIZATION, "reference": "negcon"}},
+        "rank_int",
+        {"feature_select": RECIPE_SELECTION},
+        "harmony",
+    ],
+    "jump_orf": RECIPE_CORRECTION,
+    "jump_crispr": [*RECIPE_CORRECTION, "pca", "arm_correction"],
+}
+# The options of each step, with their defaults; `over` is the chain's own where it is not given.
+STEPS: Mapping[str, Mapping[str, Any]] = {
+    "drop_missing_wells": {"share": 0.1, "most": 100},
+    "variance": {"reference": "all", "variation": 1e-3},
+    "normalize": {
+        "over": "plate",
+        "method": "mad_robustize",
+        "reference": "negcon",
+        "scaled": True,
+        "epsilon": 1e-18,
+        "floor": None,
+        "minimum_wells": 3,
+    },
+    "well_position": {"fewest_perturbations": 3},
+    "cell_count": {"fewest_values": 100, "keep_count": False},
+    "drop_outliers": {"cutoff": 100, "quantile": 0.99},
+    "rank_int": {"seed": 0},
+    "feature_select": {
+        "operations": ["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
+        "together": False,
+        "freq_cut": 0.05,
+        "unique_cut": 0.01,
+        "corr_threshold": 0.9,
+        "corr_method": "pearson",
+        "na_cutoff": 0.05,
+        "min_variance": 1e-6,
+        "outlier_cutoff": 500,
+        "blocklist": None,
+        "noise_removal_stdev_cutoff": 0.8,
+    },
+    "sphere": {"method": "ZCA-cor", "epsilon": 1e-6},
+    "harmony": {"batch": "Metadata_Plate", "clusters": 300, "iterations": 20},
+    "tvn": {"batch": "Metadata_Plate", "ridge": 1.0},
+    "pca": {"variance": 0.98},
+    "arm_correction": {
+        "arm": "Metadata_arm",
+        "expression": "Metadata_zfpkm",
+        "fewest_genes": 20,
+        "threshold": -3,
+    },
+}
+# The words that an option takes.
+CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "variance": {"reference": ("negcon", "all")},
+    "normalize": {
+        "method": ("mad_robustize", "robustize", "standardize"),
+        "reference": ("negcon", "all"),
+    },
+    "feature_select": {"corr_method": ("pearson", "spearman", "kendall")},
+    "sphere": {"method": ("ZCA-cor", "ZCA", "PCA-cor", "PCA")},
+}
+OPERATIONS = (
+    "variance_threshold",
+    "frequency_threshold",
+    "correlation_threshold",
+    "drop_na_columns",
+    "blocklist",
+    "drop_outliers",
+    "noise_removal",
+    "image_features",
+)
+FITTED_ON_CONTROLS = ("sphere", "tvn")
+# Steps whose features have no names of measurements.
+COMPONENTS = ("harmony", "tvn", "pca")
+
+
+def complete_chain(name: str, written: Any) -> dict[str, Any]:
+    """A chain as the config writes it, with its preset's steps and every option.
+
+    Parameters
+    ----------
+    name : the chain's.
+    written : the name of a preset, a list of steps, or a mapping with `steps` or `preset`, `options` by step,
+        `over` and `start`.
+
+    Returns
+    -------
+    `over`, `start`, `precision`, and `steps`: pairs of a step's name and its options.
+
+    Raises
+    ------
+    InputError
+        For steps or options that do not exist, and steps that take conditions and batches together in one
+        chain.
+    """
+    given = {"preset": written} if isinstance(written, str) else written
+    given = {"steps": given} if isinstance(given, list) else dict(given)
+    preset = given.get("preset")
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"chains.{name}: `{preset}` is not one of the presets {listed(PRESETS)}.")
+    listed_steps = PRESETS[preset] if preset is not None else given.get("steps", [])
+    if not listed_steps:
+        raise InputError(f"chains.{name}: it has neither steps nor a preset ({listed(PRESETS)}).")
+    over = given.get("over", "experiment")
+    changed = given.get("options", {})
+    steps = []
+    for item in listed_steps:
+        step, options = (item, {}) if isinstance(item, str) else next(iter(item.items()))
+        options = {**(options or {}), **changed.get(step, {})}
+        if step not in STEPS:
+            raise InputError(f"chains.{name}: `{step}` is not one of the steps {listed(STEPS)}.")
+        known = {"over": over, **STEPS[step]}
+        if unknown := sorted(set(options) - set(known)):
+            raise InputError(f"chains.{name}.{step}: `{listed(unknown)}` is not one of {listed(known)}.")
+        steps.append((step, {**deepcopy(known), **options}))
+        check_choices(f"chains.{name}.{step}", *steps[-1])
+    if unknown := sorted(set(changed) - {step for step, _ in steps}):
+        raise InputError(f"chains.{name}.options: the chain has no step {listed(unknown)}.")
+    taken = {options["over"] for _, options in steps}
+    if {"batch", "condition"} <= taken:
+        raise InputError(
+            f"chains.{name}: one step takes a batch together, another one a condition, which may share only "
+            "some of their plates. Let both be taken over the same, or over the experiment."
+        )
+    precision = given.get("precision", "float64" if preset is None else "float32")
+    return {"over": over, "start": given.get("start", "augmented"), "precision": precision, "steps": steps}
+
+
+def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
+    """Make sure that the options of a step have values that it knows.
+
+    Raises
+    ------
+    InputError
+        Naming the option and the values that it takes.
+    """
+    for key, choices in {"over": SCOPES, **CHOICES.get(step, {})}.items():
+        if options[key] not in choices:
+            raise InputError(f"{where}.{key}: `{options[key]}` is not one of {listed(choices)}.")
+    if step == "feature_select" and (unknown := [o for o in options["operations"] if o not in OPERATIONS]):
+        raise InputError(f"{where}.operations: `{listed(unknown)}` is not one of {listed(OPERATIONS)}.")
+    if step == "sphere" and not is_epsilon(options["epsilon"]):
+        raise InputError(
+            f"{where}.epsilon: `{options['epsilon']}` is not a number above 0, `shrink` or {{draws: 25}}."
+        )
+    if step == "harmony" and options["over"] == "plate":
+        raise InputError(f"{where}.over: Harmony aligns several plates; name batch, condition or experiment.")
+
+
+def is_epsilon(value: Any) -> bool:
+    """Whether the step `sphere` can take a value as its epsilon."""
+    if isinstance(value, Mapping):
+        return set(value) == {"draws"} and isinstance(value["draws"], int) and value["draws"] > 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value == "shrink" or (is_number and value > 0)
+
+
+def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
+    """The levels of a complete chain, in their order."""
+    found: list[Level] = []
+    scope, fitted, all_features = "plate", False, ""
+    for number, (step, options) in enumerate(chain["steps"], start=1):
+        scope = max(scope, options["over"], key=SCOPES.index)
+        fitted |= step in FITTED_ON_CONTROLS
+        level = "_".join([name, *(each for each, _ in chain["steps"][:number])])
+        if step not in COMPONENTS and step != "sphere":
+            all_features = level
+        if level in LEVELS:
+            raise InputError(f"chains: the level {level} exists already; give the chain another name.")
+        found.append(
+            Level(
+                name=level,
+                features=LEVELS[chain["start"]].features if chain["start"] in LEVELS else CELLPROFILER,
+                step="chain",
+                made_from=found[-1].name if found else chain["start"],
+                reference=options.get("reference", ""),
+                scope=scope,
+                suffix=f"_{level}",
+                controls_fitted=fitted,
+                all_features=all_features or level,
+                action=step,
+                options=options,
+                chain=name,
+                is_last=number == len(chain["steps"]),
+            )
+        )
+    return found
+
+
+def get_all_levels(config: Mapping[str, Any]) -> dict[str, Level]:
+    """The levels of an experiment by name: those of the paper's chain, then those of the config's chains."""
+    levels = get_levels(config)
+    for name, chain in config["chains"].items():
+        levels |= {level.name: level for level in get_chain_levels(name, chain)}
+    return levels
+
+
+def complete_chains(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A complete config with complete chains; the name of a chain among the feature sets means its last
+    level.
+
+    Raises
+    ------
+    InputError
+        Naming the chain and what is wrong in it.
+    """
+    chains = {name: complete_chain(name, written) for name, written in config["chains"].items()}
+    for name, chain in chains.items():
+        if chain["start"] not in LEVELS or not LEVELS[chain["start"]].annotated:
+            starts = [level.name for level in LEVELS.values() if level.annotated]
+            raise InputError(f"chains.{name}.start: `{chain['start']}` is not one of {listed(starts, 30)}.")
+    last = {name: get_chain_levels(name, chain)[-1].name for name, chain in chains.items()}
+    feature_sets = [last.get(name, name) for name in config["benchmark"]["feature_sets"]]
+    return {**config, "chains": chains, "benchmark": {**config["benchmark"], "feature_sets": feature_sets}}

@@ -1,0 +1,175 @@
+"""Whether the images of a plate are those that were measured: their content decides, their time does not.
+
+Snakemake sees that a folder changed, but not an image that was replaced in it. The step load_data writes the
+digest of each image. When a run is planned, an image of another size or time than when it was last seen is
+read, and counts as changed where its digest is another one. What is seen is kept in a small file beside the
+image table; without it, each image that has a digest is read once.
+
+Standard library only: Snakemake's process imports it when it plans.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from lib.errors import InputError
+from lib.files import whole
+from lib.image_names import compiled
+from lib.plates import is_image_table, read_table
+
+BLOCK = 1 << 20
+THREADS = 8
+# What is kept of an image: its size and time; "" where its content is the first that was measured, or else
+# its digest; and the digest of that first content, once load_data has written it.
+NEW = (None, "", None)
+
+
+def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """A folder and those below it, also behind links, each once, with the names of their files."""
+    seen = set()
+    for root, below, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        yield root, names
+
+
+def digest_of_file(path: str | Path) -> str | None:
+    """The digest of a file's bytes; None where it cannot be read."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def write_digests(images: Path, pattern: str, record: str | Path, threads: int) -> None:
+    """Write the digest of each image file of a plate: a table of `image`, its path, and `digest`."""
+    files = list_images(images, pattern)
+    with ThreadPoolExecutor(threads) as pool:
+        digests = list(pool.map(digest_of_file, files.values()))
+    with whole(record) as part, part.open("w", newline="") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["image", "digest"])
+        writer.writerows(zip(files, digests, strict=True))
+
+
+def list_images(images: Path, pattern: str) -> dict[str, Path]:
+    """The image files of a plate, by their paths relative to its folder (or to its table's).
+
+    Those in the folder whose names fit the pattern, or those that the table names.
+    """
+    if is_image_table(images.name):
+        return {os.path.relpath(path, images.parent): path for path in files_of_table(images)}
+    expression = compiled(pattern, 1)
+    in_path = "/" in expression.pattern
+    found = []
+    for root, names in folders_below(images):
+        below = root.removeprefix(str(images)).lstrip("/")
+        for name in names:
+            if not name.startswith(".") and expression.search(f"{below}/{name}" if in_path else name):
+                found.append(Path(root, name))
+    return {os.path.relpath(path, images): path for path in sorted(found)}
+
+
+def files_of_table(table: Path) -> list[Path]:
+    """The image files that a user's own image table names, as far as they are on this machine's disks."""
+    if table.suffix == ".parquet":
+        return []
+    columns, rows = read_table(table)
+    found = set()
+    for name in columns:
+        image = name.removeprefix("Image_").removeprefix("FileName_")
+        if image in (name, name.removeprefix("Image_")):
+            continue
+        folder = name.replace("FileName_", "PathName_")
+        for row in rows:
+            place = row.get(folder, "")
+            if row[name] and "://" not in place:
+                found.add(table.parent / place / row[name])
+    return sorted(found)
+
+
+def state_of(path: Path) -> list[int] | None:
+    """Size and time of a file; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return [state.st_size, state.st_mtime_ns]
+
+
+def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
+    """A word that changes when an image of a plate comes, goes, or has other content than it had.
+
+    Parameters
+    ----------
+    images
+        The plate's folder of images, or its image table.
+    pattern
+        How file names are read.
+    record
+        The digests that load_data wrote, if it has run.
+    seen
+        The file that keeps size, time and content of each image from plan to plan.
+    """
+    try:
+        files = list_images(images, pattern)
+    except InputError:
+        # What is wrong is said by load_data.
+        return ""
+    if not files:
+        return ""
+    known, recorded = read_seen(seen), read_record(record)
+    with ThreadPoolExecutor(THREADS) as pool:
+        states = dict(zip(files, pool.map(state_of, files.values()), strict=True))
+        # At first sight, what load_data has not looked at yet cannot have changed.
+        doubtful = [
+            name
+            for name, state in states.items()
+            if known.get(name, NEW)[0] != state and (name in known or name in recorded)
+        ]
+        read = pool.map(digest_of_file, [files[name] for name in doubtful])
+        digests = dict(zip(doubtful, read, strict=True))
+    now = {}
+    for name, state in states.items():
+        _, content, first = known.get(name, NEW)
+        first = first or recorded.get(name)
+        if name in digests:
+            content = "" if digests[name] == first else digests[name] or "missing"
+        now[name] = [state, content, first]
+    if now != known:
+        # A folder that cannot be written is told elsewhere.
+        with suppress(OSError), whole(seen) as part:
+            part.write_text(json.dumps(now))
+    contents = [[name, content] for name, (_, content, _) in now.items()]
+    return hashlib.blake2b(json.dumps(contents).encode(), digest_size=8).hexdigest()
+
+
+def read_seen(seen: Path) -> dict[str, list]:
+    """What was kept when a run was planned last; nothing where there is no such file."""
+    try:
+        return json.loads(seen.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def read_record(record: Path) -> dict[str, str]:
+    """The digests that load_data wrote; none where it has not run."""
+    try:
+        with record.open(newline="") as table:
+            return {row["image"]: row["digest"] for row in csv.DictReader(table)}
+    except OSError:
+        return {}

@@ -1,0 +1,55 @@
+"""What a run prints while it goes on: one line for each finished job.
+
+Snakemake's own lines for each job (it is selected, it starts, it finished, how many are done) stay in its log
+file. A logger plugin (`--logger`) that somebody chooses is left alone.
+"""
+
+import logging
+import time
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+SCREEN = "DefaultStreamHandler"  # Snakemake's name for what writes to the terminal
+DROPPED_EVENTS = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
+DROPPED_LINES = ("Select jobs to execute", "Execute ")
+
+
+class OneLinePerJob(logging.Formatter):
+    """Filter and formatter of the terminal's handler; all but the lines of jobs are left to Snakemake's."""
+
+    def __init__(self, default: logging.Formatter) -> None:
+        super().__init__()
+        self.default = default
+        self.messages: dict[int, str] = {}
+        self.finished: list[int] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Note what a job says about itself and that it finished; keep its lines from the terminal."""
+        event = getattr(record, "event", None)
+        if event is LogEvent.JOB_INFO:
+            self.messages[record.jobid] = record.rule_msg or record.rule_name
+        elif event is LogEvent.JOB_FINISHED:
+            self.finished.append(record.job_id)
+        return event not in DROPPED_EVENTS and not str(record.msg).startswith(DROPPED_LINES)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line for each job that finished since the last progress; Snakemake formats all else."""
+        if getattr(record, "event", None) is not LogEvent.PROGRESS or not self.finished:
+            return self.default.format(record)
+        now = time.strftime("%H:%M:%S", time.localtime(record.created))
+        first = record.done - len(self.finished) + 1
+        lines = [
+            f"{now}  {number}/{record.total}  {self.messages.pop(job, f'job {job}')}"
+            for number, job in enumerate(self.finished, start=first)
+        ]
+        self.finished.clear()
+        return "\n".join(lines)
+
+
+def show_one_line_per_job(logger: logging.Logger) -> None:
+    """Let Snakemake's logger print one line for each finished job on the terminal."""
+    for handler in logger.handlers:
+        if handler.get_name() == SCREEN and not isinstance(handler.formatter, OneLinePerJob):
+            lines = OneLinePerJob(handler.formatter)
+            handler.addFilter(lines)
+            handler.setFormatter(lines)

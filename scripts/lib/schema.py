@@ -1,0 +1,116 @@
+"""The schema of the config, and the one walk through it and through the values that it describes."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+Schema = Mapping[str, Any]
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "config" / "schema"
+NUMBERS = {"integer", "number"}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema of config.yaml, with that of its `assay` block in place."""
+    whole = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    whole["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())
+    return whole
+
+
+def get_alternatives(described: Schema) -> list[Schema]:
+    """The schemas of which a value fits one (`oneOf`, `anyOf`); the schema itself without a choice."""
+    return described.get("oneOf", described.get("anyOf", [described]))
+
+
+def get_types(described: Schema) -> set[str]:
+    """The types that a schema allows; of words that it lists, none."""
+    types = described.get("type", ())
+    return {types} if isinstance(types, str) else set(types)
+
+
+def walk(
+    described: Schema, prefix: str = "", items: str = "[].", extra: str = "*."
+) -> Iterator[tuple[str, Schema]]:
+    """Every key with its schema, those of nested blocks after their block.
+
+    Parameters
+    ----------
+    described : mapping
+        The schema whose keys are walked through.
+    prefix : str
+        What stands before each key: `assay.nuclei.`.
+    items, extra : str
+        What stands for an entry of a list, and for a key that the user chooses.
+    """
+    for alternative in get_alternatives(described):
+        if isinstance(nested := alternative.get("items"), Mapping):
+            yield from walk(nested, f"{prefix.removesuffix('.')}{items}")
+        for key, value in alternative.get("properties", {}).items():
+            yield f"{prefix}{key}", value
+            yield from walk(value, f"{prefix}{key}.")
+        if isinstance(nested := alternative.get("additionalProperties"), Mapping):
+            yield from walk(nested, f"{prefix}{extra}")
+
+
+def read_values(values: Any, described: Schema, defaults: bool = False) -> Any:
+    """Values as their schema means them.
+
+    Words become the booleans and numbers that are due, and numbers the text: `--config fetch=true` and
+    `--config "images={pixel_size: 0.6}"` give words, and YAML reads `image: 5` as a number where a name is
+    due. A key that may be any text keeps it.
+
+    Parameters
+    ----------
+    values : mapping, list or scalar
+        The config, or a part of it.
+    described : mapping
+        The schema of these values.
+    defaults : bool
+        Whether keys that are left out get their default.
+    """
+    if not isinstance(values, Mapping | list):
+        return read_scalar(values, described)
+    described = next(
+        (
+            option
+            for option in get_alternatives(described)
+            if Draft202012Validator({"type": option.get("type", "object")}).is_valid(values)
+        ),
+        described,
+    )
+    if isinstance(values, list):
+        return [read_values(value, described.get("items", {}), defaults) for value in values]
+    keys, more = described.get("properties", {}), described.get("additionalProperties")
+    more = more if isinstance(more, Mapping) else {}
+    filled = dict(values)
+    for key in keys if defaults else ():
+        if key not in filled and "default" in keys[key]:
+            filled[key] = deepcopy(keys[key]["default"])
+    return {key: read_values(value, keys.get(key, more), defaults) for key, value in filled.items()}
+
+
+def read_scalar(value: Any, described: Schema) -> Any:
+    """One value as its schema means it; a word beside which a number is allowed stays that word."""
+    options = get_alternatives(described)
+    types = {kind for option in options for kind in get_types(option)}
+    words = [word for option in options for word in (*option.get("enum", ()), option.get("const"))]
+    if isinstance(value, bool) or value in words:
+        return value
+    if isinstance(value, int | float):
+        return str(value) if "string" in types and not types & NUMBERS else value
+    if not isinstance(value, str) or "string" in types:
+        return value
+    if "boolean" in types and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    for kind in (int, float) if types & NUMBERS else ():
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -1,0 +1,112 @@
+"""Take batch effects out of profiles: principal components, typical variation, chromosome arms.
+
+Harmony has an environment and a script of its own (`harmony.py`).
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from lib.errors import InputError
+from lib.tables import feature_columns
+
+FEWEST_GENES = 20
+
+
+def with_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
+    """`profiles` with components in the place of the features."""
+    names = [f"{prefix}{number}" for number in range(1, values.shape[1] + 1)]
+    table = pd.DataFrame(values, columns=names, index=profiles.index)
+    return pd.concat([profiles.drop(columns=feature_columns(profiles)), table], axis=1)
+
+
+def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
+    """The principal components of all wells that hold a share of the variance (scikit-learn's PCA)."""
+    values = profiles[feature_columns(profiles)].to_numpy(float)
+    return with_components(profiles, PCA(variance, svd_solver="full").fit_transform(values))
+
+
+def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
+    """A power of a symmetric positive matrix."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.maximum(values, np.finfo(float).eps) ** power) @ vectors.T
+
+
+def normalize_typical_variation(
+    profiles: pd.DataFrame, controls: np.ndarray, batch: str = "Metadata_Plate", ridge: float = 1.0
+) -> pd.DataFrame:
+    """Typical variation normalization (Ando, McLean and Berndl 2017).
+
+    The wells are turned to the principal components of the negative controls and scaled by them, so that what
+    varies among controls weighs little. Then the controls of each batch are aligned to all controls: their
+    mean is subtracted, and their covariance is whitened and recolored (CORAL, Sun, Feng and Saenko 2016).
+
+    Parameters
+    ----------
+    profiles : the wells of all plates, without missing values.
+    controls : one boolean per well.
+    batch : the column whose equal values make a batch.
+    ridge : added to the variances of both covariances (CORAL's own is 1).
+
+    Raises
+    ------
+    InputError
+        For a batch with fewer than two controls.
+    """
+    values = profiles[feature_columns(profiles)].to_numpy(float)
+    center, scale = values[controls].mean(axis=0), values[controls].std(axis=0)
+    standard = (values - center) / np.where(scale > 0, scale, 1)
+    fit = PCA(svd_solver="full").fit(standard[controls])
+    kept = fit.explained_variance_ > fit.explained_variance_.max() * 1e-10
+    turned = (fit.transform(standard) / np.sqrt(np.maximum(fit.explained_variance_, 1e-300)))[:, kept]
+    eye = ridge * np.eye(turned.shape[1])
+    target = get_root(np.cov(turned[controls].T).reshape(eye.shape) + eye, 0.5)
+    out = np.empty_like(turned)
+    for name, rows in profiles.groupby(batch, sort=True).indices.items():
+        own = turned[rows[controls[rows]]]
+        if len(own) < 2:
+            raise InputError(f"tvn: {batch} {name} has {len(own)} negative controls and needs 2.")
+        whitened = get_root(np.cov(own.T).reshape(eye.shape) + eye, -0.5)
+        out[rows] = (turned[rows] - own.mean(axis=0)) @ whitened @ target
+    return with_components(profiles, out)
+
+
+def correct_arms(
+    profiles: pd.DataFrame,
+    arm: str = "Metadata_arm",
+    expression: str = "Metadata_zfpkm",
+    fewest: int = FEWEST_GENES,
+    threshold: float = -3,
+) -> pd.DataFrame:
+    """Subtract from CRISPR wells the mean profile of the unexpressed genes on the same chromosome arm.
+
+    Cutting DNA changes cells by where it is cut. Genes that the cells do not express (zFPKM below the
+    threshold) show that effect alone.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates.
+    arm : the column that names the chromosome arm of each well's gene; wells without one keep their values.
+    expression : the column with the gene's expression.
+    fewest : arms with no more unexpressed genes than this keep their values.
+
+    Raises
+    ------
+    InputError
+        When a column is missing.
+    """
+    for column in (arm, expression):
+        if column not in profiles:
+            raise InputError(
+                f"arm_correction: the profiles have no column {column}; add it to the annotation table."
+            )
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float, copy=True)
+    silent = (pd.to_numeric(profiles[expression], errors="coerce") < threshold).to_numpy()
+    genes = profiles["Metadata_gene"] if "Metadata_gene" in profiles else profiles["Metadata_broad_sample"]
+    for name, rows in profiles.groupby(arm, sort=True).indices.items():
+        unexpressed = rows[silent[rows]]
+        if name and genes.iloc[unexpressed].nunique() > fewest:
+            values[rows] -= values[unexpressed].mean(axis=0)
+    table = pd.DataFrame(values, columns=features, index=profiles.index)
+    return pd.concat([profiles.drop(columns=features), table], axis=1)

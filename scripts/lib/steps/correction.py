@@ -1,0 +1,92 @@
+"""Take out of profiles what position and number of cells do: the JUMP recipe's `wellpos` and `cc`."""
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError, listed
+from lib.tables import feature_columns
+
+CELLS = "Metadata_Count_Cells"
+FEWEST_PERTURBATIONS = 3
+FEWEST_VALUES = 100
+
+
+def with_values(profiles: pd.DataFrame, features: list[str], values: np.ndarray) -> pd.DataFrame:
+    """`profiles` with other values of `features`."""
+    table = pd.DataFrame(values, columns=features, index=profiles.index)
+    return pd.concat([profiles.drop(columns=features), table], axis=1)
+
+
+def correct_well_position(
+    profiles: pd.DataFrame, group: str, fewest: int = FEWEST_PERTURBATIONS
+) -> pd.DataFrame:
+    """Subtract from each feature its mean at the well's position, over all plates.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates that share their positions' effects.
+    group : the column that names the perturbation.
+    fewest : the fewest different perturbations that most positions must hold.
+
+    Raises
+    ------
+    InputError
+        Where replicates share their position, so that the mean of a position is the perturbation's own
+        profile.
+    """
+    known = profiles[profiles[group].notna() & (profiles[group] != "")]
+    different = known.groupby("Metadata_Well")[group].nunique()
+    few = different[different < fewest]
+    if len(few) > 0.5 * len(different):
+        raise InputError(
+            f"well_position: {len(few)} of {len(different)} positions hold fewer than {fewest} different "
+            f"perturbations ({listed(few.index, 5)}): there, the mean over the plates is the profile of the "
+            "perturbation, and subtracting it takes the signal away. Leave the step out, or take plates of "
+            "several layouts together."
+        )
+    features = feature_columns(profiles)
+    values = profiles[features]
+    means = values.groupby(profiles["Metadata_Well"]).transform("mean")
+    return with_values(profiles, features, (values - means).to_numpy())
+
+
+def correct_cell_count(
+    profiles: pd.DataFrame, column: str = CELLS, fewest: int = FEWEST_VALUES
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Replace each feature by what the line on the number of cells leaves of it.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates.
+    column : the number of cells of each well.
+    fewest : a feature with no more different values than this is left as it is.
+
+    Returns
+    -------
+    The profiles, and the dropped features with the reason: those with a missing value. A well without a count
+    keeps its values.
+
+    Raises
+    ------
+    InputError
+        When no well has a count.
+    """
+    if column not in profiles:
+        raise InputError(f"cell_count: the profiles have no column {column}.")
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float, copy=True)
+    count = pd.to_numeric(profiles[column], errors="coerce").to_numpy(float)
+    counted = np.isfinite(count)
+    if not counted.any():
+        raise InputError(f"cell_count: no well has a number in {column}.")
+    missing = ~np.isfinite(values).all(axis=0)
+    different = np.array([len(np.unique(column)) for column in values.T])
+    fitted = ~missing & (different > fewest)
+    line = np.column_stack([np.ones(counted.sum()), count[counted]])
+    known = values[np.ix_(counted, fitted)]
+    coefficients, *_ = np.linalg.lstsq(line, known, rcond=None)
+    values[np.ix_(counted, fitted)] = known - line @ coefficients
+    kept = [name for name, gone in zip(features, missing, strict=True) if not gone]
+    table = pd.DataFrame(values[:, ~missing], columns=kept, index=profiles.index)
+    dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
+    return pd.concat([profiles.drop(columns=features), table], axis=1), dropped

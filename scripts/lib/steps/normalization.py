@@ -1,0 +1,115 @@
+"""Normalize each plate (or batch) by its reference wells.
+
+`mad_robustize`, `robustize` and `standardize` are pycytominer's methods of these names. The spread of a
+feature is the median absolute deviation (times 1.4826), the interquartile range or the standard deviation (of
+the population) of the reference wells.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import median_abs_deviation
+from sklearn.preprocessing import RobustScaler, StandardScaler
+
+from lib.errors import InputError, listed
+from lib.spread import get_rounding
+from lib.tables import feature_columns
+
+METHODS = ("mad_robustize", "robustize", "standardize")
+MAD_SCALE = 1.4826
+
+
+def get_center_and_spread(
+    reference: np.ndarray, method: str, scaled: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """The center and the spread of each feature in the reference wells.
+
+    Parameters
+    ----------
+    reference : (wells, features); NaN is missing.
+    method : one of `METHODS`.
+    scaled : for mad_robustize, whether the MAD is multiplied by 1.4826.
+
+    Returns
+    -------
+    Two values per feature. A spread within rounding of 0 is 0, and so is that of a feature without a value.
+    """
+    empty = ~np.isfinite(reference).any(axis=0)
+    known = np.where(empty, 0.0, reference)
+    if method == "mad_robustize":
+        center = np.nanmedian(known, axis=0)
+        deviation = median_abs_deviation(known, axis=0, nan_policy="omit")
+        spread = (MAD_SCALE if scaled else 1) * deviation
+    elif method == "robustize":
+        scaler = RobustScaler().fit(known)
+        # scikit-learn writes 1 for a spread of 0
+        center, spread = scaler.center_, np.subtract(*np.nanpercentile(known, [75, 25], axis=0))
+        spread = np.where(spread == 0, 0, scaler.scale_)
+    elif method == "standardize":
+        scaler = StandardScaler().fit(known)
+        center, spread = scaler.mean_, np.sqrt(scaler.var_)
+    else:
+        raise InputError(f"normalize.method: `{method}` is not one of {listed(METHODS)}.")
+    return center, np.where(spread <= get_rounding(known), 0, spread)
+
+
+def normalize(
+    profiles: pd.DataFrame,
+    reference: np.ndarray,
+    over: str | Sequence[str] = "Metadata_Plate",
+    method: str = "mad_robustize",
+    scaled: bool = True,
+    epsilon: float = 1e-18,
+    floor: float | None = None,
+    minimum: int = 3,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Normalize the wells of each plate (or batch) by the reference wells among them.
+
+    Parameters
+    ----------
+    profiles : one row per well, of one or more plates.
+    reference : one boolean per well.
+    over : the column or columns whose equal values are normalized together; none takes all wells.
+    method, scaled : as in `get_center_and_spread`.
+    epsilon : added to the spread (pycytominer's for mad_robustize; the recipe of JUMP adds nothing).
+    floor : a spread below this share of the median spread of all features is raised to it; None raises
+        nothing.
+    minimum : the fewest reference wells that a group must have.
+
+    Returns
+    -------
+    The normalized profiles, and the dropped features with the reason: those without spread in a group.
+
+    Raises
+    ------
+    InputError
+        For a group with too few reference wells.
+    """
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    out = np.empty_like(values)
+    flat = np.zeros(len(features), dtype=bool)
+    added = epsilon if method == "mad_robustize" else 0.0
+    columns = [over] if isinstance(over, str) else list(over)
+    together = {(): np.arange(len(profiles))}
+    groups = profiles.groupby(columns, sort=False, dropna=False).indices if columns else together
+    for name, rows in groups.items():
+        chosen = rows[reference[rows]]
+        if len(chosen) < minimum:
+            plates = name if isinstance(name, str) else " ".join(map(str, name)) or "the table"
+            raise InputError(
+                f"normalize: {plates} has {len(chosen)} reference wells and needs {minimum} "
+                "(minimum_wells). Choose reference: all, or correct controls.negcon."
+            )
+        center, spread = get_center_and_spread(values[chosen], method, scaled)
+        if floor is not None and (spread > 0).any():
+            lowest = floor * np.median(spread[spread > 0])
+            spread = np.where(spread > 0, np.maximum(spread, lowest), 0)
+        flat |= spread == 0
+        out[rows] = (values[rows] - center) / np.where(spread == 0, np.nan, spread + added)
+    kept = [name for name, gone in zip(features, flat, strict=True) if not gone]
+    table = pd.DataFrame(out[:, ~flat], columns=kept, index=profiles.index)
+    dropped = dict.fromkeys(np.array(features)[flat], "no spread in the reference wells")
+    return pd.concat([profiles.drop(columns=features), table], axis=1), dropped

@@ -1,0 +1,125 @@
+"""Feature selection by pycytominer's operations, in the order that a chain lists or all on the full set.
+
+The operations are pycytominer's own; the correlation threshold by Pearson or Spearman is its rule on one
+matrix product (`lib.selection`), since its own takes minutes and gigabytes for the same features.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pycytominer.cyto_utils.blocklist import Blocklist
+from pycytominer.cyto_utils.features import drop_outlier_features
+from pycytominer.operations import (
+    correlation_threshold,
+    frequency_threshold,
+    get_na_columns,
+    noise_removal,
+    variance_threshold,
+)
+
+from lib.errors import InputError, listed
+from lib.selection import correlated_features
+from lib.tables import feature_columns
+
+Selector = Callable[[pd.DataFrame, list[str], Mapping[str, Any]], list[str]]
+
+
+def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
+    """The features that the correlation threshold drops."""
+    method, threshold = settings["corr_method"], settings["corr_threshold"]
+    values = profiles[features]
+    if method == "kendall" or (method == "spearman" and values.isna().any(axis=None)):
+        return correlation_threshold(profiles, features, threshold=threshold, method=method)
+    return list(correlated_features(values.rank() if method == "spearman" else values, threshold))
+
+
+def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
+    """The features on the field's blocklist, or on a list of the user's own (names or patterns)."""
+    own = settings["blocklist"]
+    patterns = Blocklist("default").to_list() if own is None else own
+    exact = {pattern for pattern in patterns if not set("*?[") & set(pattern)}
+    wild = [pattern for pattern in patterns if pattern not in exact]
+    return [n for n in features if n in exact or any(fnmatchcase(n, pattern) for pattern in wild)]
+
+
+OPERATIONS: Mapping[str, Selector] = {
+    "variance_threshold": lambda profiles, features, settings: variance_threshold(
+        profiles, features, min_variance=settings["min_variance"]
+    ),
+    "frequency_threshold": lambda profiles, features, settings: frequency_threshold(
+        profiles, features, freq_cut=settings["freq_cut"], unique_cut=settings["unique_cut"]
+    ),
+    "correlation_threshold": find_correlated,
+    "drop_na_columns": lambda profiles, features, settings: get_na_columns(
+        profiles, features, cutoff=settings["na_cutoff"]
+    ),
+    "blocklist": find_blocked,
+    "drop_outliers": lambda profiles, features, settings: drop_outlier_features(
+        profiles, features, outlier_cutoff=settings["outlier_cutoff"]
+    ),
+    "noise_removal": lambda profiles, features, settings: noise_removal(
+        profiles,
+        settings["noise_removal_perturb_groups"],
+        features,
+        noise_removal_stdev_cutoff=settings["noise_removal_stdev_cutoff"],
+    ),
+    "image_features": lambda profiles, features, settings: [n for n in features if n.startswith("Image_")],
+}
+# pycytominer's defaults.
+DEFAULTS = {
+    "freq_cut": 0.05,
+    "unique_cut": 0.01,
+    "corr_threshold": 0.9,
+    "corr_method": "pearson",
+    "na_cutoff": 0.05,
+    "min_variance": 1e-6,
+    "outlier_cutoff": 500,
+    "blocklist": None,
+    "noise_removal_perturb_groups": "Metadata_broad_sample",
+    "noise_removal_stdev_cutoff": 0.8,
+}
+
+
+def select_features(
+    profiles: pd.DataFrame,
+    operations: Sequence[str],
+    settings: Mapping[str, Any] | None = None,
+    together: bool = False,
+    counted: np.ndarray | None = None,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Drop the features that the operations find.
+
+    Parameters
+    ----------
+    profiles : the wells of one or more plates.
+    operations : names of `OPERATIONS`.
+    settings : their options under pycytominer's names; what is left out takes pycytominer's default.
+    together : each operation looks at all features, and what any of them finds is dropped (the way of the
+        CPJUMP1 paper); else each looks at those that the operations before it left.
+    counted : one boolean per well: those that the operations look at.
+
+    Returns
+    -------
+    The profiles, and the dropped features with the operation.
+
+    Raises
+    ------
+    InputError
+        For an operation that does not exist.
+    """
+    if unknown := [name for name in operations if name not in OPERATIONS]:
+        raise InputError(f"feature_select: {listed(unknown)} is not one of {listed(OPERATIONS)}.")
+    chosen = {**DEFAULTS, **(settings or {})}
+    seen = profiles if counted is None else profiles[counted]
+    features = feature_columns(profiles)
+    dropped: dict[str, str] = {}
+    for name in operations:
+        candidates = features if together else [feature for feature in features if feature not in dropped]
+        found = set(OPERATIONS[name](seen, candidates, chosen)) if candidates else set()
+        for feature in candidates:
+            if feature in found:
+                dropped.setdefault(feature, name)
+    return profiles.drop(columns=list(dropped)), dropped

@@ -1,0 +1,36 @@
+"""Inverse normal transform by ranks: the JUMP recipe's `int`."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from lib.steps.correction import with_values
+from lib.tables import feature_columns
+
+OFFSET = 3 / 8  # Blom's
+
+
+def rank_int(profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET) -> pd.DataFrame:
+    """Give each feature a normal distribution over all wells by its ranks.
+
+    Ties are broken in the order of one permutation of the wells, so that the values depend on the order of
+    the rows where there are ties. A missing value stays missing, and has no rank.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates.
+    seed : of the permutation.
+    offset : c in norm.ppf((rank - c) / (n + 1 - 2 c)).
+    """
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy()
+    order = np.random.default_rng(seed).permutation(len(values))
+    out = np.full(values.shape, np.nan)
+    for position in range(len(features)):
+        column = values[order, position]
+        known = np.isfinite(column)
+        number = known.sum()
+        rank = np.empty(number)
+        rank[np.argsort(column[known], kind="stable")] = np.arange(1, number + 1)
+        out[order[known], position] = norm.ppf((rank - offset) / (number + 1 - 2 * offset))
+    return with_values(profiles, features, out)

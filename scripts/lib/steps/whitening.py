@@ -1,0 +1,157 @@
+"""Sphere the wells of several plates by their negative controls: ZCA, ZCA-cor, PCA or PCA-cor.
+
+The transforms are those of pycytominer's `Spherize` (Kessy, Lewin and Strimmer 2018, The American
+Statistician). With X = U S V' the centered (-cor: standardized) controls, a well is multiplied by V (S +
+epsilon)^-1 sqrt(n - 1), and by V' for ZCA. Epsilon is a number; or the best of several draws by mean average
+precision, as in the JUMP recipe; or shrunk by the number of controls: the covariance is shrunk toward its
+mean variance (Ledoit and Wolf 2004), the more the fewer controls there are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from copairs.map import average_precision
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from lib.errors import InputError, listed
+from lib.steps.correction import with_values
+from lib.tables import feature_columns
+
+METHODS = ("ZCA-cor", "ZCA", "PCA-cor", "PCA")
+RECIPE_SEED = (6, 12, 2022)
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """A whitening by `number` controls: center, scale, the controls' directions V' and singular values S."""
+
+    method: str
+    number: int
+    center: np.ndarray
+    scale: np.ndarray
+    directions: np.ndarray
+    singular: np.ndarray
+    shrinkage: float
+
+    def transform(self, values: np.ndarray, epsilon: float | str) -> np.ndarray:
+        """The whitened `values` (wells, features); `epsilon` is a number or `shrink`."""
+        if epsilon == "shrink":
+            square = self.singular**2
+            mean = square.sum() / self.directions.shape[1]
+            spread = np.sqrt((1 - self.shrinkage) * square + self.shrinkage * mean)
+            outside = np.sqrt(self.shrinkage * mean)
+        else:
+            spread = self.singular + float(epsilon)
+            outside = spread[-1]
+        standard = (values - self.center) / self.scale
+        turned = standard @ self.directions.T
+        root = np.sqrt(self.number - 1)
+        if self.method.startswith("PCA"):
+            return turned / spread * root
+        inside = len(self.directions) == len(self.center)
+        rest = 0.0 if inside else 1 / outside
+        return (turned * (1 / spread - rest) @ self.directions + rest * standard) * root
+
+
+def fit_whitening(controls: np.ndarray, method: str = "ZCA-cor") -> Whitening:
+    """The whitening by `controls` (wells, features), which have no missing value.
+
+    Raises
+    ------
+    InputError
+        For a method that does not exist, fewer than three controls, or a feature that does not vary in them.
+    """
+    if method not in METHODS:
+        raise InputError(f"sphere.method: `{method}` is not one of {listed(METHODS)}.")
+    if len(controls) < FEWEST:
+        raise InputError(
+            f"sphere: {len(controls)} negative controls with values; it is fitted on them and needs {FEWEST}."
+        )
+    center = controls.mean(axis=0)
+    scale = controls.std(axis=0) if method.endswith("-cor") else np.ones(len(center))
+    if (scale == 0).any():
+        raise InputError(
+            "sphere: a feature does not vary among the negative controls; select features before."
+        )
+    standard = (controls - center) / scale
+    _, singular, directions = np.linalg.svd(standard, full_matrices=False)
+    rank = np.count_nonzero(singular > singular.max() * max(standard.shape) * np.finfo(float).eps)
+    shrinkage = float(ledoit_wolf_shrinkage(standard, assume_centered=True))
+    return Whitening(method, len(controls), center, scale, directions[:rank], singular[:rank], shrinkage)
+
+
+def sphere(
+    profiles: pd.DataFrame, controls: np.ndarray, method: str = "ZCA-cor", epsilon: float | str = 1e-6
+) -> pd.DataFrame:
+    """Sphere the wells of all plates by the negative controls among them.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates; a well with a missing value is sphered to missing values.
+    controls : one boolean per well.
+    method : one of `METHODS`; the features of PCA and PCA-cor are called PC1, PC2, ...
+    epsilon : a number added to the singular values, or `shrink`.
+    """
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float)
+    complete = np.isfinite(values).all(axis=1)
+    fit = fit_whitening(values[controls & complete], method)
+    sphered = fit.transform(np.where(complete[:, None], values, np.nan), epsilon)
+    if method.startswith("PCA"):
+        names = [f"PC{number}" for number in range(1, sphered.shape[1] + 1)]
+        table = pd.DataFrame(sphered, columns=names, index=profiles.index)
+        return pd.concat([profiles.drop(columns=features), table], axis=1)
+    return with_values(profiles, features, sphered)
+
+
+def draw_epsilons(number: int, low: float = -5, high: float = 3) -> np.ndarray:
+    """The epsilons that the JUMP recipe tries: 10^U(low, high), drawn with its seed."""
+    return 10 ** np.random.default_rng(RECIPE_SEED).uniform(low, high, size=number)
+
+
+def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tuple[float, float]:
+    """Mean average precision against the plate's negative controls, and against its other treatments.
+
+    Parameters
+    ----------
+    profiles : the wells of all plates.
+    kind : what each well is: `trt`, `negcon`, `poscon` or empty.
+    group : the column that names the perturbation. Those with 2 to 1,000 wells are scored.
+    """
+    features = feature_columns(profiles)
+    treated = (kind == "trt") & profiles[group].notna().to_numpy()
+    number = profiles[group].where(treated).map(profiles.loc[treated, group].value_counts())
+    scored = number.between(2, 1000).to_numpy()
+
+    def mean_precision(rows: np.ndarray, negatives_differ: str) -> float:
+        meta = profiles.loc[rows, ["Metadata_Plate", group]].assign(kind=kind[rows]).reset_index(drop=True)
+        meta[group] = meta[group].fillna(meta["kind"])
+        values = profiles.loc[rows, features].to_numpy(float)
+        found = average_precision(
+            meta, values, [group], [], ["Metadata_Plate"], [negatives_differ], progress_bar=False
+        )
+        found = found[found["kind"] == "trt"]
+        return float(found.groupby(group)["average_precision"].mean().mean())
+
+    return mean_precision(scored | (kind == "negcon"), "kind"), mean_precision(scored, group)
+
+
+def choose_epsilon(
+    profiles: pd.DataFrame, kind: np.ndarray, group: str, number: int, method: str = "ZCA-cor"
+) -> tuple[float, pd.DataFrame]:
+    """The epsilon, of `number` draws, whose sphered profiles have the best mean average precision.
+
+    Returns
+    -------
+    The epsilon, and the table of all: epsilon, map_negcon, map_nonrep, score.
+    """
+    rows = []
+    for epsilon in draw_epsilons(number):
+        negcon, others = get_precisions(
+            sphere(profiles, kind == "negcon", method, float(epsilon)), kind, group
+        )
+        rows.append((float(epsilon), negcon, others, (negcon + others) / 2))
+    table = pd.DataFrame(rows, columns=["epsilon", "map_negcon", "map_nonrep", "score"])
+    return float(table.loc[table["score"].idxmax(), "epsilon"]), table

@@ -1,0 +1,76 @@
+"""Describe the chains that the config composes, from the metadata of their files: a paragraph per chain."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.errors import listed
+from report_page.sentences import Provenances, at, in_words, write_sentence
+
+OVER = {
+    "plate": "on each plate",
+    "batch": "within each batch",
+    "condition": "within each condition",
+    "experiment": "over all plates",
+}
+WELLS = {"negcon": "the negative controls", "all": "all wells"}
+SENTENCES: Mapping[str, str] = {
+    "drop_missing_wells": "Wells that lack more than a fraction of {share} of the features were dropped (at "
+    "most {most}).",
+    "variance": "Features were kept if, on every plate, their median absolute deviation in {reference} is "
+    "not 0 and exceeds a fraction of {variation} of the absolute median.",
+    "normalize": "Features were normalized {over} with {method}{scaling}, relative to {reference}.",
+    "well_position": "The mean of each feature at a well's position, taken {over}, was subtracted.",
+    "cell_count": "Each feature was replaced by the residual of its least-squares line on the number of "
+    "cells, fitted {over}.",
+    "drop_outliers": "Features whose absolute value exceeds {cutoff} at the quantile {quantile} were "
+    "dropped.",
+    "rank_int": "Features were transformed to a normal distribution by their ranks {over} (Blom's inverse "
+    "normal transform; ties in random order, seed {seed}).",
+    "feature_select": "Features were selected {over} with {operations} of pycytominer, {manner} (freq_cut = "
+    "{freq_cut}, unique_cut = {unique_cut}, corr_threshold = {corr_threshold}, na_cutoff = {na_cutoff}).",
+    "sphere": "Profiles were sphered {over} ({method}, ε = {epsilon}) with a transformation fitted on the "
+    "negative controls{chosen}.",
+    "harmony": "Profiles that differ in {batch} were aligned with Harmony ({clusters} clusters, at most "
+    "{iterations} iterations).",
+    "tvn": "Typical variation normalization was applied {over}: principal components of the negative "
+    "controls, whose covariance was then aligned (CORAL) between the values of {batch}.",
+    "pca": "Profiles were reduced to the principal components that hold a fraction of {variance} of the "
+    "variance {over}.",
+    "arm_correction": "The mean profile of unexpressed genes (zFPKM below {threshold}) on the same "
+    "chromosome arm was subtracted where an arm has more than {fewest_genes} of them.",
+}
+
+
+def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
+    """The paragraphs of all chains, a list of sentences."""
+    sentences: list[Markup] = []
+    for made in levels.values():
+        if not made or not (chain := at(made[0], "parameters.chain")):
+            continue
+        sentences.append(write_sentence("The chain {name} has these steps.", name=str(chain)))
+        sentences += [describe_step(step) for step in at(made[0], "parameters.steps")]
+    return sentences
+
+
+def describe_step(step: Mapping[str, Any]) -> Markup:
+    """Describe one step with its options, as they stand in the metadata of a file."""
+    words = {
+        "over": OVER.get(step.get("over", ""), ""),
+        "reference": WELLS.get(step.get("reference", ""), ""),
+        "operations": in_words(step.get("operations", [])),
+        "batch": str(step.get("batch", "")).removeprefix("Metadata_"),
+    }
+    given = {
+        "scaling": "" if step.get("scaled", True) else ", without the factor 1.4826",
+        "manner": "each on all features" if step.get("together") else "one after the other",
+        "chosen": "",
+    }
+    if isinstance(step.get("epsilon"), Mapping):
+        words["epsilon"] = f"{step['chosen_epsilon']:.6g}"
+        given["chosen"] = f"; ε is the best of {step['epsilon']['draws']} draws by mean average precision"
+    name = step["step"]
+    if name not in SENTENCES:
+        return Markup(f"The step {listed([name])} was applied.")
+    return write_sentence(SENTENCES[name], name, lambda key: at(step, key), words, **given)

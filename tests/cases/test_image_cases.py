@@ -1,0 +1,411 @@
+"""Images that are not what they seem: said by `load_data`, before anything is measured."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+
+from cases.case import case
+from lib.errors import InputError
+from lib.image_files import properties, read_intensities
+from load_data import load_data
+
+pytestmark = pytest.mark.unit
+
+CHANNELS = {"1": "AGP", "2": "RNA", "5": "DNA"}
+PLATE = {"batch": "B", "plate": "0012"}
+WELLS = ("B02", "B03", "C02", "C03")
+
+
+def pixels(well, channel, top=3000):
+    """Pixels of an image like no other: (12, 10), from 200 to `top`."""
+    random = np.random.default_rng([WELLS.index(well), int(channel)])
+    found = random.integers(200, top, (12, 10)).astype(np.uint16)
+    found[0, 0] = top
+    return found
+
+
+def write_plate(folder, change=lambda image, well, channel: image, ending="tif", **how):
+    """The images of a plate of four wells and three channels; `change` makes another image of each."""
+    folder.mkdir()
+    for well in WELLS:
+        for channel in CHANNELS:
+            image = change(pixels(well, channel), well, channel)
+            if image is not None:
+                tifffile.imwrite(folder / f"{well}_{channel}.{ending}", image, **how)
+    return folder
+
+
+def read(images, bad_sites="error", **how):
+    """The image table of a plate."""
+    pattern = r"(?P<well>[A-P]\d\d)_(?P<channel>\d)\.\w+$"
+    return load_data(Path(images), PLATE, CHANNELS, pattern, bad_sites, 2, **how)
+
+
+def refusal(images, **how):
+    """What is said of a plate's images."""
+    with pytest.raises(InputError) as error:
+        read(images, **how)
+    return str(error.value)
+
+
+def test_clean_images_give_no_message(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        for name, kind in (("a", np.uint16), ("b", np.uint8)):
+            table, faults = read(
+                write_plate(tmp_path / name, lambda image, *_, kind=kind: (image // 20).astype(kind))
+            )
+            assert len(table) == 4
+            assert faults == []
+            assert "Metadata_ImageMaximum" not in table
+    assert caplog.messages == []
+
+
+# --- what a pixel means ---------------------------------------------------------------------------
+
+
+@case(
+    "images",
+    kind="signed numbers of 16 bits",
+    comes_from="CellProfiler#2285: software that writes 16 bits as signed numbers",
+    says="every image of channel AGP, RNA, DNA (12) holds signed numbers of the type int16, from -32568 to "
+    "-29768; write the images as unsigned numbers of 16 bits (B02_1.tif for one) No site is without it",
+    happens="the plate stops before anything is measured",
+)
+def test_signed_images_are_refused(tmp_path):
+    def signed(image, *_):
+        image[0, 1] = 200
+        return (image.astype(int) - 32768).astype(np.int16)
+
+    return refusal(write_plate(tmp_path / "images", signed))
+
+
+@case(
+    "images",
+    kind="floating point numbers beyond 1",
+    comes_from="ImageJ, Python and MATLAB write 32-bit images of 0 to 65535",
+    says="holds floating point numbers up to 3000, where CellProfiler expects 0 to 1; set images.maximum in "
+    "the config to the value that stands for 1 (4095?)",
+    happens="the plate stops; with `images.maximum` the values are divided by it",
+)
+def test_floats_beyond_one(tmp_path):
+    folder = write_plate(tmp_path / "images", lambda image, *_: image.astype(np.float32))
+    told = refusal(folder)
+    table, faults = read(folder, maximum=65535)
+    assert faults == []
+    assert set(table["Metadata_ImageMaximum"]) == {"65535"}
+    assert "above images.maximum (2999): raise it" in refusal(folder, maximum=2999)
+    return told
+
+
+def test_floats_from_zero_to_one_are_read(tmp_path):
+    folder = write_plate(tmp_path / "images", lambda image, *_: (image / 65535).astype(np.float32))
+    assert read(folder)[1] == []
+
+
+@case(
+    "images",
+    kind="numbers of 32 bits",
+    comes_from="exports and sums of images: CellProfiler divides by 4,294,967,295, and everything is black",
+    says="holds numbers of the type uint32, up to 3000: which of them stands for 1 is not known; set "
+    "images.maximum in the config (4095?)",
+    happens="the plate stops; with `images.maximum` the values are divided by it",
+)
+def test_images_of_32_bits(tmp_path):
+    folder = write_plate(tmp_path / "images", lambda image, *_: image.astype(np.uint32))
+    assert read(folder, maximum=4095)[1] == []
+    return refusal(folder)
+
+
+@case(
+    "images",
+    kind="pixels that are NaN or infinite",
+    comes_from="images that were divided by a flat field with zeros",
+    says="well B03, site 1: ...B03_2.tif holds 1 pixels that are NaN or infinite; write the image as whole "
+    "numbers of 16 bits",
+    happens="the plate stops, or (`images.bad_sites: drop`) the site is left out and listed",
+)
+def test_pixels_that_are_not_numbers(tmp_path):
+    def broken(image, well, channel):
+        image = (image / 65535).astype(np.float32)
+        if (well, channel) == ("B03", "2"):
+            image[3, 3] = np.nan
+        return image
+
+    folder = write_plate(tmp_path / "images", broken)
+    assert read(folder, "drop")[0]["Metadata_Well"].tolist() == ["B02", "C02", "C03"]
+    return refusal(folder)
+
+
+def test_a_camera_of_12_bits_is_scaled_by_the_config(tmp_path):
+    folder = write_plate(tmp_path / "images")
+    assert read(folder, maximum=4095)[1] == []
+    image = read_intensities(folder / "B02_1.tif", "4095")
+    assert image.max() == np.float32(3000) / np.float32(4095)
+    assert "above images.maximum (2000)" in refusal(folder, maximum=2000)
+
+
+def test_the_tag_of_a_12_bit_camera_is_heeded(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", pixels("B02", "1"), extratags=[(281, 3, 1, 4095, True)])
+    assert read_intensities(tmp_path / "x.tif").max() == np.float32(3000) / np.float32(4095)
+
+
+@case(
+    "images",
+    kind="channels of different bit depths",
+    comes_from="CellProfiler#4185: one camera per channel",
+    happens="each channel is measured in the scale of its own type",
+)
+def test_bit_depth_may_differ_between_channels(tmp_path):
+    folder = write_plate(
+        tmp_path / "images",
+        lambda image, well, channel: (image // 16).astype(np.uint8) if channel == "1" else image,
+    )
+    table, faults = read(folder)
+    assert faults == []
+    assert len(table) == 4
+
+
+@case(
+    "images",
+    kind="an image of 1 bit per pixel",
+    comes_from="masks among the images",
+    says="holds 1 bit per pixel, which is no intensity; export the image with 8 or 16 bits",
+    happens="the plate stops",
+)
+def test_images_of_one_bit(tmp_path):
+    return refusal(write_plate(tmp_path / "images", lambda image, *_: image > 1000))
+
+
+# --- how a file is written ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma", "jpegxr", "jpegxl", "lerc", "png"])
+def test_compressions_that_cellprofiler_does_not_read_are_named(tmp_path, compression):
+    told = refusal(write_plate(tmp_path / "images", compression=compression))
+    assert "every image of channel AGP, RNA, DNA (12) is compressed by " in told
+    assert "which CellProfiler does not read; write it with LZW or deflate" in told
+    assert "bad_sites" not in told
+
+
+@case(
+    "images",
+    kind="a compression that CellProfiler's readers lack (zstd, LZMA, JPEG-XR, JPEG-XL, LERC, PNG in TIFF)",
+    comes_from="microscopes' and archives' own compression",
+    says="every image of channel AGP, RNA, DNA (12) is compressed by ZSTD, which CellProfiler does not read; "
+    "write it with LZW or deflate, or uncompressed",
+    happens="the plate stops; said once",
+)
+def test_zstd_is_named(tmp_path):
+    return refusal(write_plate(tmp_path / "images", compression="zstd"))
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "jpeg2000"])
+def test_compressions_that_cellprofiler_reads(tmp_path, compression):
+    assert read(write_plate(tmp_path / "images", compression=compression))[1] == []
+
+
+@case(
+    "images",
+    kind="floats compressed with the predictor for floats",
+    comes_from="tifffile, GDAL",
+    says="is compressed with the predictor for floating point numbers, which CellProfiler does not read",
+    happens="the plate stops",
+)
+def test_the_predictor_for_floats(tmp_path):
+    return refusal(
+        write_plate(
+            tmp_path / "images",
+            lambda image, *_: (image / 65535).astype(np.float32),
+            compression="zlib",
+            predictor=3,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "planar"), [(2, "contig"), (2, "separate"), (5, "contig"), (5, "separate")]
+)
+def test_several_samples_per_pixel(tmp_path, samples, planar):
+    told = refusal(
+        write_plate(
+            tmp_path / "images",
+            lambda image, *_: np.stack([image] * samples, -1 if planar == "contig" else 0),
+            photometric="minisblack",
+            planarconfig=planar,
+            **({"extrasamples": ["unassalpha"]} if samples == 2 else {}),
+        )
+    )
+    assert f"holds {samples} samples per pixel (channels in one file, or gray with alpha)" in told
+
+
+@case(
+    "images",
+    kind="gray with alpha, or several channels in one file",
+    comes_from="image editors; exports of all channels into one file",
+    says="holds a gray image with alpha (2 samples per pixel); write it without alpha",
+    happens="the plate stops",
+)
+def test_a_png_with_alpha(tmp_path):
+    Image.fromarray((pixels("B02", "1") // 20).astype(np.uint8)).convert("LA").save(tmp_path / "x.png")
+    return properties(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_gray_as_three_equal_colors_is_one_gray_image(tmp_path, planar):
+    gray = pixels("B02", "1")
+    axis = -1 if planar == "contig" else 0
+    tifffile.imwrite(tmp_path / "x.tif", np.stack([gray] * 3, axis), photometric="rgb", planarconfig=planar)
+    assert properties(tmp_path / "x.tif") == ((12, 10), "uint16")
+    assert np.array_equal(read_intensities(tmp_path / "x.tif"), gray.astype(np.float32) / np.float32(65535))
+    colors = np.stack([gray, gray // 2, gray], axis)
+    tifffile.imwrite(tmp_path / "y.tif", colors, photometric="rgb", planarconfig=planar)
+    assert properties(tmp_path / "y.tif") == "is in color; write one gray image for each channel"
+
+
+@case(
+    "images",
+    kind="a corrupt strip inside a file of the right length",
+    comes_from="a copy over a network that broke off and went on",
+    says="well C02, site 1: ...C02_5.tif is corrupt: its pixels cannot be decoded",
+    happens="with `images.decode: true` load_data reads every pixel and finds it; otherwise the job that "
+    "measures it stops with the same words",
+)
+def test_a_corrupt_strip(tmp_path):
+    folder = write_plate(tmp_path / "images", compression="deflate")
+    broken = folder / "C02_5.tif"
+    content = bytearray(broken.read_bytes())
+    with tifffile.TiffFile(broken) as file:
+        start, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    content[start + length // 2 : start + length // 2 + 20] = bytes(20)
+    broken.write_bytes(content)
+    assert read(folder)[1] == []
+    return refusal(folder, decode=True)
+
+
+# --- one image twice ------------------------------------------------------------------------------
+
+
+@case(
+    "images",
+    kind="two channels that name one file",
+    comes_from="jump-cellpainting/datasets#33: a mistake in a load_data.csv",
+    says="every image of channel AGP (4) is also the image of channel RNA of the same site "
+    "(B02_2.tif for one)",
+    happens="the plate stops",
+)
+def test_two_channels_that_name_one_file(tmp_path):
+    folder = write_plate(tmp_path / "images")
+    rows = [
+        {"Metadata_Well": well, "FileName_AGP": f"{well}_2.tif", "FileName_RNA": f"{well}_2.tif"}
+        | {"FileName_DNA": f"{well}_5.tif"}
+        for well in WELLS
+    ]
+    pd.DataFrame(rows).to_csv(folder / "load_data.csv", index=False)
+    return refusal(folder / "load_data.csv")
+
+
+@case(
+    "images",
+    kind="two wells with the same bytes",
+    comes_from="a copy under another name",
+    says="well B02, site 1: ...B02_5.tif has the same bytes as C03_5.tif, the image of well C03, site 1, "
+    "channel DNA",
+    happens="the plate stops, or (`images.bad_sites: drop`) both sites are left out and listed",
+)
+def test_two_wells_with_the_same_bytes(tmp_path):
+    folder = write_plate(tmp_path / "images")
+    shutil.copy(folder / "B02_5.tif", folder / "C03_5.tif")
+    assert read(folder, "drop")[0]["Metadata_Well"].tolist() == ["B03", "C02"]
+    return refusal(folder)
+
+
+def test_black_images_are_not_taken_for_copies(tmp_path):
+    folder = write_plate(
+        tmp_path / "images",
+        lambda image, well, channel: image * 0 if channel == "1" and well != "B02" else image,
+    )
+    assert read(folder)[1] == []
+
+
+# --- channels without contrast --------------------------------------------------------------------
+
+
+@case(
+    "images",
+    kind="a channel that is black on the whole plate",
+    comes_from="a lamp that was off, a filter that was closed",
+    says="Plate 0012: nothing can be measured in images without contrast, ... channel AGP: all 4 images are "
+    "black (0 everywhere); ...B02_1.tif for one Replace these images; or take the channel out of "
+    "assay.channels",
+    happens="the plate stops before its illumination functions are calculated",
+)
+def test_a_black_channel(tmp_path):
+    return refusal(
+        write_plate(tmp_path / "images", lambda image, well, channel: image * 0 if channel == "1" else image)
+    )
+
+
+def test_a_plate_of_one_value(tmp_path):
+    told = refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
+    assert "channel RNA: all 4 images hold one value only (212)" in told
+
+
+@case(
+    "images",
+    kind="many images without contrast",
+    comes_from="a lamp that failed during the run",
+    says="plate 0012: 3 of 4 images of channel AGP hold one value only (black, or without contrast), in "
+    "wells B03, C02, C03",
+    happens="the log of load_data says it, the plate goes on",
+)
+def test_many_black_images(tmp_path, caplog):
+    folder = write_plate(
+        tmp_path / "images",
+        lambda image, well, channel: image * 0 if channel == "1" and well != "B02" else image,
+    )
+    read(folder)
+    return "\n".join(caplog.messages)
+
+
+# --- a fault that all share -----------------------------------------------------------------------
+
+
+@case(
+    "images",
+    kind="an image table with the folders of another machine",
+    comes_from="cellpainting-gallery#69: paths of the machine that wrote the table",
+    says="Plate 0012: none of its 10,368 images exists. ...load_data.csv names the folder "
+    "/home/ubuntu/screen (10,368 images), which is not on this machine, or not under this name. "
+    "Correct the columns PathName_...",
+    happens="the plate stops, with one sentence",
+)
+def test_a_table_of_another_machine(tmp_path):
+    wells = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]
+    rows = [
+        {"Metadata_Well": well, "Metadata_Site": site}
+        | {f"FileName_{name}": f"{well}_s{site}_{name}.tif" for name in CHANNELS.values()}
+        | {f"PathName_{name}": "/home/ubuntu/screen" for name in CHANNELS.values()}
+        for well in wells
+        for site in range(1, 10)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "load_data.csv", index=False)
+    told = refusal(tmp_path / "load_data.csv")
+    assert len(told) < 600
+    assert "bad_sites" not in told
+    return told
+
+
+def test_a_long_list_of_faults_is_cut(tmp_path):
+    folder = write_plate(tmp_path / "images")
+    for name in ("B02", "B03"):
+        for channel in CHANNELS:
+            (folder / f"{name}_{channel}.tif").write_bytes(b"")
+    told = refusal(folder)
+    assert told.count("is empty (0 bytes)") == 6
+    assert "set images.bad_sites to drop" in told

@@ -1,0 +1,74 @@
+"""Well position and cell count: what is planted is taken out, by hand and in simulated plates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.errors import InputError
+from lib.steps.correction import correct_cell_count, correct_well_position
+from lib.tables import feature_columns
+from simulated_profiles import plates
+
+pytestmark = pytest.mark.unit
+GROUP = "Metadata_broad_sample"
+
+
+def test_the_mean_of_a_position_by_hand():
+    profiles = pd.DataFrame(
+        {
+            "Metadata_Plate": ["a", "b", "c", "a"],
+            "Metadata_Well": ["A01", "A01", "A01", "A02"],
+            GROUP: ["x", "y", "z", "x"],
+            "Cells_X": [1.0, 2.0, 6.0, 5.0],
+        }
+    )
+    out = correct_well_position(profiles, GROUP, fewest=1)
+    assert out["Cells_X"].tolist() == [-2, -1, 3, 0]
+
+
+def test_a_planted_position_effect_goes_where_layouts_differ():
+    raw = pd.concat(
+        plates(30, 8, effect=0, position_effect=3, features=5, shuffled=True).values(), ignore_index=True
+    )
+    out = correct_well_position(raw, GROUP)
+    features = feature_columns(raw)
+
+    def between_positions(table):
+        return table.groupby("Metadata_Well")[features].mean().var().mean()
+
+    assert between_positions(raw) > 5
+    assert between_positions(out) < 1e-20
+    assert out[features].var().mean() == pytest.approx(1, abs=0.2)
+
+
+def test_replicates_at_one_position_are_refused():
+    raw = pd.concat(plates(30, 4, effect=1, features=5).values(), ignore_index=True)
+    with pytest.raises(InputError, match="30 of 30 positions hold fewer than 3 different perturbations"):
+        correct_well_position(raw, GROUP)
+
+
+def test_an_effect_of_the_cell_count_goes():
+    rng = np.random.default_rng(1)
+    count = rng.integers(50, 500, 300).astype(float)
+    truth = rng.normal(size=300)
+    truth -= np.polyval(np.polyfit(count, truth, 1), count)
+    profiles = pd.DataFrame(
+        {
+            "Metadata_Count_Cells": count,
+            "Cells_X": truth + 0.02 * count - 7,
+            "Cells_Few": rng.integers(0, 5, 300) + 0.1 * (count > 200),
+            "Cells_Gap": np.where(np.arange(300) == 4, np.nan, truth),
+        }
+    )
+    out, dropped = correct_cell_count(profiles)
+    np.testing.assert_allclose(out["Cells_X"], truth, atol=1e-10)
+    pd.testing.assert_series_equal(out["Cells_Few"], profiles["Cells_Few"])
+    assert dropped == {"Cells_Gap": "missing in a well"}
+
+
+def test_a_well_without_a_count_keeps_its_values():
+    profiles = pd.DataFrame({"Metadata_Count_Cells": [1.0, 2, 3, np.nan], "Cells_X": [1.0, 2, 3, 9]})
+    out, _ = correct_cell_count(profiles, fewest=1)
+    np.testing.assert_allclose(out["Cells_X"], [0, 0, 0, 9], atol=1e-12)
+    with pytest.raises(InputError, match="no column Metadata_Count_Cells"):
+        correct_cell_count(profiles.drop(columns="Metadata_Count_Cells"))

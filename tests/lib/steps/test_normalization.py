@@ -1,0 +1,78 @@
+"""Normalization: pycytominer's methods, over plates and batches, with and without the constant."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pycytominer import normalize as pycytominer_normalize
+
+from lib.errors import InputError
+from lib.steps.normalization import METHODS, normalize
+from lib.tables import feature_columns
+from simulated_profiles import plates
+
+pytestmark = pytest.mark.unit
+
+
+def wells() -> pd.DataFrame:
+    return pd.concat(plates(30, 2, controls=20, features=12).values(), ignore_index=True)
+
+
+def negative(profiles: pd.DataFrame) -> np.ndarray:
+    return (profiles["Metadata_control_type"] == "negcon").to_numpy()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("reference", ["negcon", "all"])
+def test_each_plate_is_normalized_as_by_pycytominer(method, reference):
+    profiles = wells()
+    chosen = negative(profiles) if reference == "negcon" else np.ones(len(profiles), dtype=bool)
+    mine, dropped = normalize(profiles, chosen, method=method)
+    assert dropped == {}
+    for _, plate in profiles.groupby("Metadata_Plate"):
+        theirs = pycytominer_normalize(
+            plate,
+            features=feature_columns(plate),
+            meta_features=[name for name in plate if name.startswith("Metadata_")],
+            samples="Metadata_control_type == 'negcon'" if reference == "negcon" else "all",
+            method=method,
+        )
+        np.testing.assert_allclose(
+            mine.loc[plate.index, feature_columns(plate)],
+            theirs[feature_columns(plate)],
+            rtol=1e-9,
+            atol=1e-9,
+        )
+
+
+def test_over_all_plates_and_without_the_constant_by_hand():
+    profiles = pd.DataFrame(
+        {"Metadata_Plate": ["a", "a", "b", "b"], "Metadata_Batch": "B", "Cells_X": [1.0, 2.0, 4.0, 8.0]}
+    )
+    out, _ = normalize(profiles, np.ones(4, dtype=bool), "Metadata_Batch", scaled=False, epsilon=0)
+    # median 3, absolute deviations 2, 1, 1, 5: MAD 1.5
+    assert out["Cells_X"].tolist() == pytest.approx([-4 / 3, -2 / 3, 2 / 3, 10 / 3])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_feature_without_spread_on_one_plate_is_dropped(method):
+    profiles = wells().assign(Cells_Flat=0.3, Cells_Gone=np.nan)
+    profiles.loc[profiles["Metadata_Plate"] == "Pplate1", "Cells_Flat"] = np.arange(50.0)
+    _, dropped = normalize(profiles, negative(profiles), method=method)
+    assert sorted(dropped) == ["Cells_Flat", "Cells_Gone"]
+
+
+def test_a_floor_under_tiny_spreads():
+    profiles = wells()
+    profiles["Cells_F0"] *= 1e-3
+    plain, _ = normalize(profiles, negative(profiles))
+    floored, _ = normalize(profiles, negative(profiles), floor=0.1)
+    assert np.abs(floored["Cells_F0"]).max() < 0.02 * np.abs(plain["Cells_F0"]).max()
+    pd.testing.assert_series_equal(floored["Cells_F1"], plain["Cells_F1"])
+
+
+def test_too_few_reference_wells_and_a_wrong_method_are_answered():
+    profiles = wells()
+    with pytest.raises(InputError, match="Pplate0 has 0 reference wells and needs 3"):
+        normalize(profiles, np.zeros(len(profiles), dtype=bool))
+    with pytest.raises(InputError, match="`z` is not one of mad_robustize, robustize, standardize"):
+        normalize(profiles, negative(profiles), method="z")

@@ -1,0 +1,24 @@
+"""Inverse normal transform: by hand, with ties and gaps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from lib.steps.ranks import rank_int
+
+pytestmark = pytest.mark.unit
+
+
+def test_by_hand():
+    out = rank_int(pd.DataFrame({"Metadata_Well": list("abc"), "Cells_X": [5.0, -1.0, 100.0]}))
+    np.testing.assert_allclose(out["Cells_X"], norm.ppf((np.array([2, 1, 3]) - 3 / 8) / 3.25))
+
+
+def test_ties_have_different_ranks_and_gaps_none():
+    values = [1.0, 1.0, 1.0, np.nan, 2.0]
+    out = rank_int(pd.DataFrame({"Cells_X": values}))["Cells_X"].to_numpy()
+    assert np.isnan(out[3])
+    np.testing.assert_allclose(np.sort(out[:3]), norm.ppf((np.array([1, 2, 3]) - 3 / 8) / 4.25))
+    assert out[4] == pytest.approx(norm.ppf((4 - 3 / 8) / 4.25))
+    np.testing.assert_array_equal(out, rank_int(pd.DataFrame({"Cells_X": values}))["Cells_X"])

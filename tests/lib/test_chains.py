@@ -1,0 +1,93 @@
+"""Chains in a config: presets, options, names of levels, and what is answered."""
+
+import re
+
+import pytest
+
+from lib.chains import CHOICES, OPERATIONS, PRESETS, STEPS, complete_chain, get_chain_levels
+from lib.errors import InputError
+from lib.steps import normalization, operations, whitening
+from report_page.chain_methods import SENTENCES, describe_step
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_list_of_steps_gets_every_option():
+    chain = complete_chain("mine", [{"normalize": {"method": "standardize"}}, "rank_int"])
+    assert chain["start"] == "augmented"
+    (first, options), (second, ranks) = chain["steps"]
+    assert (first, second) == ("normalize", "rank_int")
+    assert options == {**STEPS["normalize"], "method": "standardize"}
+    assert ranks == {"over": "experiment", "seed": 0}
+
+
+def test_a_levels_name_follows_from_the_steps():
+    chain = complete_chain("mine", ["normalize", {"sphere": {"over": "condition"}}, "rank_int"])
+    levels = get_chain_levels("mine", chain)
+    assert [level.name for level in levels] == [
+        "mine_normalize",
+        "mine_normalize_sphere",
+        "mine_normalize_sphere_rank_int",
+    ]
+    assert [level.made_from for level in levels] == ["augmented", "mine_normalize", "mine_normalize_sphere"]
+    assert [level.scope for level in levels] == ["plate", "condition", "experiment"]
+    assert [level.controls_fitted for level in levels] == [False, True, True]
+    assert [level.is_last for level in levels] == [False, False, True]
+
+
+def test_the_presets_are_the_recipes_chains():
+    steps = {name: [step for step, _ in complete_chain("x", name)["steps"]] for name in PRESETS}
+    assert steps["jump_compound"] == ["variance", "normalize", "rank_int", "feature_select", "harmony"]
+    assert steps["jump_crispr"] == [*steps["jump_orf"], "pca", "arm_correction"]
+    assert complete_chain("x", "jump_orf")["precision"] == "float32"
+    changed = complete_chain("x", {"preset": "jump_orf", "options": {"sphere": {"epsilon": {"draws": 2}}}})
+    assert dict(changed["steps"])["sphere"]["epsilon"] == {"draws": 2}
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("jump", "`jump` is not one of the presets jump_compound, jump_orf, jump_crispr"),
+        (["normalise"], "`normalise` is not one of the steps drop_missing_wells, variance"),
+        ([{"normalize": {"to": "all"}}], "chains.mine.normalize: `to` is not one of over, method"),
+        (
+            [{"normalize": {"method": "zscore"}}],
+            "`zscore` is not one of mad_robustize, robustize, standardize",
+        ),
+        ([{"sphere": {"epsilon": 0}}], "epsilon: `0` is not a number above 0"),
+        ([{"feature_select": {"operations": ["variance"]}}], "`variance` is not one of variance_threshold"),
+        ([{"harmony": {"over": "plate"}}], "Harmony aligns several plates"),
+        ([{"sphere": {"over": "batch"}}, {"pca": {"over": "condition"}}], "one step takes a batch together"),
+        ({"over": "batch"}, "it has neither steps nor a preset"),
+        ({"preset": "jump_compound", "options": {"sphere": {}}}, "the chain has no step sphere"),
+    ],
+)
+def test_what_is_wrong_is_answered(written, told):
+    with pytest.raises(InputError) as error:
+        get_chain_levels("mine", complete_chain("mine", written))
+    assert told in str(error.value)
+
+
+def test_what_the_config_may_say_is_what_the_steps_know():
+    assert CHOICES["normalize"]["method"] == normalization.METHODS
+    assert CHOICES["sphere"]["method"] == whitening.METHODS
+    assert tuple(operations.OPERATIONS) == OPERATIONS
+    of_selection = {
+        name: value for name, value in STEPS["feature_select"].items() if name in operations.DEFAULTS
+    }
+    assert of_selection == {
+        name: value for name, value in operations.DEFAULTS.items() if name != "noise_removal_perturb_groups"
+    }
+
+
+def test_each_step_has_its_sentence_with_the_options_of_the_file():
+    assert set(SENTENCES) == set(STEPS)
+    for preset in PRESETS:
+        for step, options in complete_chain("x", preset)["steps"]:
+            found = {"chosen_epsilon": 0.0042665621} if step == "sphere" else {}
+            text = str(describe_step({"step": step, **options, **found}))
+            assert "None" not in text
+            assert not re.search(r"[{}]", re.sub("<[^>]*>", "", text))
+            for key, value in options.items():
+                if f"{{{key}}}" in SENTENCES[step] and not isinstance(value, dict | list | str):
+                    assert f'data-key="{key}" value="{str(value).lower()}"' in text

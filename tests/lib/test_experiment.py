@@ -1,0 +1,112 @@
+"""The experiment: which levels a plate has, where its results lie, and what is made of it."""
+
+import pytest
+
+from lib.experiment import Experiment
+from lib.places import PLACES, place
+from lib.targets import get_benchmark_targets, get_manifest, get_plate_targets, get_selections
+from planned_experiment import build_experiment
+
+pytestmark = pytest.mark.unit
+
+SELECTED = "normalized_feature_select_negcon_"
+NORMALIZED = ["normalized_negcon", "normalized"]
+
+
+@pytest.mark.parametrize(
+    ("plate", "expected"),
+    [
+        (
+            {"cellprofiler": "t"},
+            ["aggregated", "augmented", *NORMALIZED, f"{SELECTED}plate", f"{SELECTED}batch"],
+        ),
+        ({"profiles": "p", "level": "normalized"}, ["normalized"]),
+        (
+            {"profiles": "p", "level": "normalized_negcon"},
+            ["normalized_negcon", f"{SELECTED}plate", f"{SELECTED}batch"],
+        ),
+        ({"profiles": "p", "level": f"{SELECTED}batch"}, [f"{SELECTED}batch", f"{SELECTED}plate"]),
+        ({"profiles": "p", "level": f"{SELECTED}plate"}, [f"{SELECTED}plate"]),
+        (
+            {"profiles": "p", "level": "normalized_feature_select_batch"},
+            ["normalized_feature_select_batch", "normalized_feature_select_plate"],
+        ),
+        (
+            {"profiles": "p", "level": "embeddings_augmented"},
+            ["embeddings_augmented", "embeddings_normalized_negcon", "embeddings_normalized"],
+        ),
+    ],
+)
+def test_the_levels_of_a_plate_follow_from_where_it_enters(plate, expected):
+    experiment = build_experiment([plate])
+    assert list(experiment.get_levels(experiment.plates[0])) == expected
+
+
+def test_published_profiles_selected_over_the_batch_are_selected_further():
+    experiment = build_experiment(
+        [{"profiles": "p", "level": f"{SELECTED}batch"}, {"images": "i", "plate": "Q"}]
+    )
+    published, imaged = experiment.plates
+    level = experiment.levels[f"{SELECTED}plate"]
+    assert experiment.get_source_level(published, level).name == f"{SELECTED}batch"
+    assert experiment.get_source_level(imaged, level).name == "normalized_negcon"
+    assert [s["plate"] for s in get_selections(experiment)] == ["P", "Q", "Q"]
+
+
+def test_a_network_sees_plates_with_images_only():
+    plates = [{"images": "i"}, {"plate": "Q", "cellprofiler": "t"}]
+    experiment = build_experiment(plates, embeddings={"weights": "random"})
+    imaged, tables = experiment.plates
+    assert experiment.get_cells(imaged, "network") == "workspace/embeddings/B/P/P.parquet"
+    assert experiment.get_cells(tables, "network") == ""
+    assert "embeddings_normalized" in experiment.get_levels(imaged)
+    assert "embeddings" not in experiment.get_levels(tables)
+    assert build_experiment([plates[1]], embeddings={"weights": "random"}).embeddings is None
+
+
+@pytest.mark.parametrize(
+    ("cellprofiler", "accelerated", "engine"),
+    [
+        ({}, True, "platewise"),
+        ({"accelerate": False}, False, "platewise"),
+        ({"engine": "stock"}, True, "stock"),
+        ({"environment": "container"}, False, "stock"),
+    ],
+)
+def test_the_container_has_neither_numba_nor_pyarrow(cellprofiler, accelerated, engine):
+    experiment = build_experiment([{"images": "i"}], cellprofiler=cellprofiler)
+    assert (experiment.accelerated, experiment.engine) == (accelerated, engine)
+
+
+def test_while_a_person_looks_nothing_is_measured():
+    segmentation = {"wait_for_approval": True}
+    experiment = build_experiment([{"images": "i"}], segmentation=segmentation)
+    montage = "workspace/quality_control/B/P/pictures/segmentation/montage.png"
+    assert get_plate_targets(experiment, experiment.plates[0]) == [montage]
+    approved = build_experiment([{"images": "i"}], segmentation={**segmentation, "approved": True})
+    assert "workspace/backend/B/P/P.parquet" in get_plate_targets(approved, approved.plates[0])
+
+
+def test_a_place_is_filled_in_as_far_as_it_is_known():
+    assert place("flags", batch="B", plate="0012") == "workspace/quality_control/B/0012/flags.csv"
+    assert place("illumination", channel="DNA") == "images/{batch}/illum/{plate}/{plate}_IllumDNA.npy"
+    assert len(set(PLACES.values())) == len(PLACES)
+
+
+def test_the_manifest_names_what_the_targets_make():
+    plates = [{"images": "i"}, {"plate": "Q", "profiles": "p", "level": "normalized_negcon"}]
+    experiment = build_experiment(plates)
+    manifest = get_manifest(experiment)
+    targets = {file for plate in experiment.plates for file in get_plate_targets(experiment, plate)}
+    targets |= set(get_benchmark_targets(experiment))
+    for plate in manifest["plates"]:
+        shown = {*plate["pictures"], *plate["tables"].values(), *plate["cells"].values()}
+        assert {file for file in shown if "segmentation" not in file} <= targets
+    assert set(manifest["scores"].values()) <= targets
+    assert [condition["name"] for condition in manifest["conditions"]] == list(experiment.conditions)
+
+
+def test_an_experiment_is_frozen():
+    with pytest.raises(AttributeError):
+        build_experiment([{"images": "i"}]).plates = ()
+    assert Experiment.__dataclass_params__.frozen

@@ -1,0 +1,101 @@
+"""Which images changed since they were measured: content decides, time does not."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib.image_changes import get_contents, list_images, write_digests
+
+pytestmark = pytest.mark.unit
+
+PATTERN = r"(?P<well>[A-P]\d\d)_(?P<channel>\d)\.tif$"
+
+
+@pytest.fixture
+def plate(tmp_path):
+    """A folder of four files that stand for images, measured once; `look` plans a run."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("A01_1", "A01_2", "A02_1", "A02_2"):
+        (folder / f"{name}.tif").write_bytes(name.encode() * 100)
+        os.utime(folder / f"{name}.tif", (1_700_000_000, 1_700_000_000))
+    shutil.copytree(folder, tmp_path / "kept")
+
+    class Plate:
+        record, seen = tmp_path / "digests.csv", tmp_path / "seen.json"
+
+        def __init__(self):
+            self.folder, self.kept = folder, tmp_path / "kept"
+            self.first = self.look()
+            self.measure()
+
+        def look(self):
+            return get_contents(self.folder, PATTERN, self.record, self.seen)
+
+        def measure(self):
+            write_digests(self.folder, PATTERN, self.record, 2)
+
+    return Plate()
+
+
+def test_nothing_changed(plate):
+    assert plate.look() == plate.first
+    plate.seen.unlink()
+    assert plate.look() == plate.first
+
+
+def test_another_time_changes_nothing(plate):
+    for path in plate.folder.iterdir():
+        path.touch()
+    assert plate.look() == plate.first
+    shutil.rmtree(plate.folder)
+    shutil.copytree(plate.kept, plate.folder)
+    assert plate.look() == plate.first
+
+
+@pytest.mark.parametrize("time", [1_600_000_000, 1_800_000_000])
+@pytest.mark.parametrize("content", [b"A01_3" * 100, b"short"])
+def test_another_content_counts_whatever_its_time(plate, time, content):
+    path = plate.folder / "A01_1.tif"
+    path.write_bytes(content)
+    os.utime(path, (time, time))
+    changed = plate.look()
+    assert changed != plate.first
+    assert plate.look() == changed
+    plate.measure()
+    assert plate.look() == changed
+    shutil.copy2(plate.kept / "A01_1.tif", path)
+    assert plate.look() == plate.first != changed
+
+
+def test_a_change_and_back_before_anything_is_measured_again(plate):
+    path = plate.folder / "A01_1.tif"
+    path.write_bytes(b"cut")
+    assert plate.look() != plate.first
+    shutil.copy(plate.kept / "A01_1.tif", path)
+    assert plate.look() == plate.first
+
+
+def test_images_come_and_go_and_other_files_do_not_count(plate):
+    (plate.folder / "notes.txt").write_text("x")
+    (plate.folder / ".A03_1.tif").write_text("x")
+    assert plate.look() == plate.first
+    (plate.folder / "A03_1.tif").write_text("x")
+    assert plate.look() != plate.first
+    (plate.folder / "A03_1.tif").unlink()
+    (plate.folder / "A01_1.tif").unlink()
+    assert plate.look() != plate.first
+
+
+def test_the_images_of_a_table(tmp_path):
+    (tmp_path / "load_data.csv").write_text(
+        "Metadata_Well,FileName_OrigDNA,PathName_OrigDNA,FileName_RNA\n"
+        "A01,a.tif,sub,b.tif\nA02,c.tif,s3://bucket/x,d.tif\n"
+    )
+    assert list_images(tmp_path / "load_data.csv", "phenix") == {
+        "b.tif": tmp_path / "b.tif",
+        "d.tif": tmp_path / "d.tif",
+        str(Path("sub", "a.tif")): tmp_path / "sub" / "a.tif",
+    }

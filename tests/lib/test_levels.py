@@ -1,0 +1,60 @@
+"""The table of levels: each row follows from the ones above it, and the config says which are made."""
+
+import pytest
+
+from lib.config import complete_config
+from lib.errors import InputError
+from lib.levels import LEVELS, get_exported_levels, get_levels
+from small_config import SMALL
+
+pytestmark = pytest.mark.unit
+
+
+def levels(**config):
+    return get_levels(complete_config({**SMALL, **config}, "config.yaml"))
+
+
+def test_a_level_stands_below_the_one_that_it_is_made_from():
+    names = list(LEVELS)
+    for number, level in enumerate(LEVELS.values()):
+        assert level.made_from in ("", *names[:number])
+        assert level.all_features in names
+        assert LEVELS[level.made_from].features == level.features if level.made_from else True
+
+
+def test_suffixes_tell_levels_apart():
+    assert len({level.suffix for level in LEVELS.values()}) == len(LEVELS)
+    assert LEVELS["aggregated"].suffix == ""
+
+
+def test_only_sphering_is_fitted_on_controls():
+    fitted = [level.name for level in LEVELS.values() if level.controls_fitted]
+    assert fitted == ["spherized", "embeddings_spherized"]
+    assert [level.name for level in LEVELS.values() if not level.annotated] == ["aggregated", "embeddings"]
+
+
+def test_the_config_says_which_levels_are_made():
+    asked = {name for name, level in levels().items() if level.asked and level.step == "feature_select"}
+    assert asked == {"normalized_feature_select_negcon_plate", "normalized_feature_select_negcon_batch"}
+    all_wells = levels(normalize={"to": ["all"]}, feature_select={"reference": "all"})
+    assert not all_wells["normalized_negcon"].asked
+    assert all_wells["normalized_feature_select_plate"].asked
+    assert all_wells["spherized"].made_from == "normalized"
+    assert not all_wells["spherized"].asked
+    judged = levels(benchmark={"feature_sets": ["spherized"]})
+    assert judged["spherized"].asked
+    assert not judged["embeddings_spherized"].asked
+
+
+def test_all_features_of_a_selected_or_sphered_level():
+    table = levels(spherize={"level": "normalized_feature_select_negcon_batch"})
+    assert table["normalized_feature_select_negcon_batch"].all_features == "normalized_negcon"
+    assert table["spherized"].all_features == "normalized_feature_select_negcon_batch"
+    assert table["embeddings_spherized"].all_features == "embeddings_normalized_negcon"
+    assert table["augmented"].all_features == "augmented"
+
+
+def test_an_exported_level_must_exist():
+    assert get_exported_levels({"export_levels": ["augmented"]}, LEVELS) == ["augmented"]
+    with pytest.raises(InputError, match="there is no level selected"):
+        get_exported_levels({"export_levels": ["selected"]}, LEVELS)

@@ -1,0 +1,114 @@
+"""What a run says at its end: how far each plate is, what failed, the scores."""
+
+from pathlib import Path
+
+import pytest
+
+from lib.summary import (
+    Failure,
+    find_failures,
+    get_failures_of_plates,
+    get_state,
+    plate_summary,
+    result_summary,
+)
+from planned_experiment import build_experiment
+
+pytestmark = pytest.mark.unit
+
+STAGES = {
+    "single_cells": "workspace/backend/B/P/P.parquet",
+    "aggregated": "workspace/profiles/B/P/P.parquet",
+    "augmented": "workspace/profiles/B/P/P_augmented.parquet",
+    "normalized": "workspace/profiles/B/P/P_normalized.parquet",
+}
+LOG = """\
+[Mon Nov 30 00:04:34 2026]
+Error in rule annotate:
+    message: None
+    jobid: 22
+    input: workspace/profiles/B/P/P.parquet, ../plate_map.txt
+    output: workspace/profiles/B/P/P_augmented.parquet, workspace/profiles/B/P/P_unmatched_wells.csv
+    log: logs/annotate/B/P.log (check log file(s) for error details)
+RuleException:
+Error in rule annotate:
+    jobid: 22
+    output: workspace/profiles/B/P/P_augmented.parquet, workspace/profiles/B/P/P_unmatched_wells.csv
+    log: logs/annotate/B/P.log (check log file(s) for error details)
+"""
+
+
+def touch(folder: Path, *stages: str) -> None:
+    for stage in stages:
+        file = folder / STAGES[stage]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def test_a_plate_is_complete_when_each_stage_is_there(tmp_path):
+    assert get_state(STAGES, tmp_path) == "not begun"
+    touch(tmp_path, "single_cells", "aggregated")
+    assert get_state(STAGES, tmp_path) == "reached aggregated"
+    touch(tmp_path, "augmented", "normalized")
+    assert get_state(STAGES, tmp_path) == "complete"
+
+
+def test_what_lies_behind_a_failed_stage_is_of_an_earlier_run(tmp_path):
+    touch(tmp_path, "single_cells", "aggregated", "normalized")
+    earlier = "; what there is of later stages is from an earlier run"
+    assert get_state(STAGES, tmp_path) == "reached aggregated" + earlier
+    failed = [Failure("annotate", (STAGES["augmented"],), "log")]
+    assert get_state(STAGES, tmp_path, failed) == "reached aggregated, failed at augmented" + earlier
+    chunk = [Failure("features", ("workspace/analysis/B/P/analysis/chunk_0",), "log")]
+    assert get_state(STAGES, tmp_path, chunk) == "not begun, failed at single_cells" + earlier
+    touch(tmp_path, "augmented")
+    pictures = [Failure("heatmaps", ("workspace/quality_control/B/P/pictures/heatmaps.png",), "log")]
+    assert get_state(STAGES, tmp_path, pictures) == "complete, failed in heatmaps"
+
+
+def test_failures_are_read_once_from_snakemakes_log(tmp_path):
+    (tmp_path / "log").write_text(LOG)
+    (failure,) = find_failures(tmp_path / "log")
+    assert (failure.rule, failure.log) == ("annotate", "logs/annotate/B/P.log")
+    assert failure.outputs[0] == STAGES["augmented"]
+
+
+@pytest.mark.parametrize(
+    ("output", "plate"),
+    [
+        ("images/B/illum/P/P_IllumDNA.npy", ("B", "P")),
+        ("images/B/images/P", ("B", "P")),
+        ("workspace/analysis/B/P.1/analysis/chunk_0", ("B", "P.1")),
+        ("workspace/load_data_csv/B/P/load_data.csv", ("B", "P")),
+        ("workspace/profiles/B/B_normalized_feature_select_batch_dropped.csv", None),
+        ("benchmark/percent_replicating.csv", None),
+    ],
+)
+def test_a_failure_belongs_to_the_plate_of_its_files(output, plate):
+    failure = Failure("rule", (output,), "log")
+    found = get_failures_of_plates([failure], [("B", "P"), ("B", "P.1")])
+    assert found == ({plate: [failure]} if plate else {})
+
+
+def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiment = build_experiment([{"cellprofiler": "t"}, {"plate": "Q", "cellprofiler": "t"}])
+    flags = tmp_path / "workspace/quality_control/B/P/flags.csv"
+    flags.parent.mkdir(parents=True)
+    flags.write_text('flag,reason\nblurred,"a\nb"\nempty,c\n')
+    (tmp_path / "benchmark").mkdir()
+    (tmp_path / "benchmark/percent_replicating.csv").write_text(
+        "perturbation,cell_line,feature_set,percent_replicating\ncompound,U2OS,normalized,83.3333\norf,,normalized,\n"
+    )
+    assert result_summary(experiment).splitlines() == [
+        "Scores:",
+        "  percent replicating  compound U2OS normalized  83.3 %",
+        "  percent replicating  orf normalized  no score",
+        "Flags of quality control: 2 on 1 of 2 plates",
+        f"Report: {tmp_path / 'report/report.html'}",
+    ]
+    assert plate_summary(experiment).splitlines() == [
+        "Plates complete: 0 of 2",
+        "  B/P  not begun",
+        "  B/Q  not begun",
+    ]

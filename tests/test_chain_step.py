@@ -1,0 +1,100 @@
+"""A step of a chain on several plates: which wells count, whose wells it takes together, what it tells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chain_step import run_step
+from lib.chains import STEPS
+from lib.errors import InputError
+from lib.tables import feature_columns
+from simulated_profiles import plates
+
+pytestmark = pytest.mark.unit
+
+
+def wells() -> pd.DataFrame:
+    """Two batches of two plates, 10 perturbations and 12 controls each."""
+    found = plates(10, 4, effect=1, features=20, controls=12)
+    tables = [
+        plate.assign(Metadata_Batch=f"B{number // 2}", Metadata_Count_Cells=100 + np.arange(len(plate)))
+        for number, plate in enumerate(found.values())
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def settings(step: str, first: bool = True, **options) -> dict:
+    return {
+        "step": step,
+        "options": {"over": "experiment", **STEPS[step], **options},
+        "first": first,
+        "precision": "float64",
+        "condition": ["Batch"],
+        "group": "Metadata_broad_sample",
+    }
+
+
+def test_each_plate_is_normalized_on_its_own_or_with_its_batch():
+    raw = wells()
+    own, _, found = run_step(raw, settings("normalize"))
+    assert found["reference_wells"] == 48
+    medians = (
+        own[own["Metadata_control_type"] == "negcon"].groupby("Metadata_Plate")[feature_columns(own)].median()
+    )
+    np.testing.assert_allclose(medians, 0, atol=1e-12)
+    together, _, _ = run_step(raw, settings("normalize", over="batch"))
+    assert not np.allclose(own[feature_columns(own)], together[feature_columns(own)])
+
+
+def test_wells_that_do_not_count_stay_without_values_and_steer_nothing():
+    raw = wells()
+    features = feature_columns(raw)
+    expected, _, _ = run_step(raw, settings("rank_int"))
+    more = raw.copy()
+    more.loc[len(more)] = {**raw.iloc[0].to_dict(), "Metadata_Well": "W99", "Metadata_broad_sample": np.nan}
+    more.loc[len(more)] = {**raw.iloc[1].to_dict(), "Metadata_Well": "W98"}
+    more.loc[len(more) - 1, features[3:]] = np.nan
+    out, _, _ = run_step(more, settings("rank_int"))
+    assert len(out) == len(more)
+    assert out[features].iloc[-2:].isna().all(axis=None)
+    pd.testing.assert_frame_equal(out.iloc[:-2].reset_index(drop=True), expected, check_dtype=False)
+
+
+def test_sphering_within_each_condition_keeps_the_common_features():
+    raw = wells()
+    raw.loc[raw["Metadata_Batch"] == "B0", "Cells_F0"] = 5.0
+    selected, dropped, _ = run_step(raw, settings("variance", over="condition"))
+    assert set(dropped) == {"Cells_F0"}
+    out, _, found = run_step(selected, settings("sphere", over="condition", first=False))
+    assert found["chosen_epsilon"] == 1e-6
+    for _, part in out.groupby("Metadata_Batch"):
+        controls = part.loc[part["Metadata_control_type"] == "negcon", feature_columns(out)]
+        np.testing.assert_allclose(np.cov(controls.T), np.eye(19), atol=1e-3)
+
+
+def test_dropped_wells_keep_their_row():
+    raw = wells()
+    raw.loc[3, feature_columns(raw)[0]] = np.nan
+    out, dropped, _ = run_step(raw, settings("drop_missing_wells", share=0))
+    assert list(dropped) == ["Pplate0 W00003"]
+    assert len(out) == len(raw)
+    assert out.loc[3, feature_columns(out)].isna().all()
+
+
+def test_every_step_runs_on_the_wells_of_several_plates():
+    raw = wells().assign(Metadata_arm="1p", Metadata_zfpkm="-4", Metadata_gene="G")
+    for step in STEPS:
+        if step in ("harmony", "well_position"):
+            continue
+        options = {"epsilon": {"draws": 2}} if step == "sphere" else {}
+        out, _, _ = run_step(raw, settings(step, **options))
+        assert len(out) == len(raw), step
+        assert out["Metadata_Well"].tolist() == raw["Metadata_Well"].tolist(), step
+
+
+def test_no_well_and_no_feature_are_answered():
+    raw = wells()
+    with pytest.raises(InputError, match="no well has values"):
+        run_step(raw.assign(**dict.fromkeys(feature_columns(raw), np.nan)), settings("rank_int"))
+    with pytest.raises(InputError, match="no feature is left"):
+        run_step(raw.assign(**dict.fromkeys(feature_columns(raw), 1.0)), settings("variance"))
