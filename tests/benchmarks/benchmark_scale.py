@@ -2,7 +2,7 @@
 
 Each size runs in a process of its own, which reports its CPU seconds and its peak memory. A plate has 384
 wells, 64 of them negative controls; every treatment is once on each of four plates, and shares a target with
-three others on its plates. The profiles are noise plus an effect for half of the treatments, in single precision.
+three others on its plates. Profiles are noise plus an effect for half of the treatments, in single precision.
 
     python tests/benchmarks/benchmark_scale.py 40 400 1700
     python tests/benchmarks/benchmark_scale.py --copairs 4
