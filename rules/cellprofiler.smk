@@ -22,6 +22,7 @@ FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
 PLUGIN_FILES = FASTER_MODULES if EXPERIMENT.accelerated else []
 # A CellProfiler of the user's own is looked at when a job starts.
 ENGINE = EXPERIMENT.engine
+COMPILED = from_results(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
 ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
 # What a stain is called, or an image file, changes no pipeline.
@@ -39,6 +40,12 @@ FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels
 def get_environment(wildcards):
     """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
     return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
+
+
+def get_environment_with_kernels(wildcards):
+    """The same, and the mark that the kernels of the accelerated modules are compiled in it."""
+    environment = get_environment(wildcards)
+    return [environment, ancient(local(COMPILED))] if environment and EXPERIMENT.accelerated else environment
 
 
 def get_own_pipeline(name):
@@ -103,6 +110,7 @@ def get_load_data_to_compare(wildcards):
 
 localrules:
     cellprofiler_environment,
+    compiled_kernels,
     illumination_pipeline,
     analysis_pipeline,
     segmentation_pipeline,
@@ -125,6 +133,26 @@ rule cellprofiler_environment:
         "Building the CellProfiler environment (once)"
     shell:
         f"{OWN_PYTHON} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
+
+
+# Before the first chunk, or each of those that start together would compile all of it.
+rule compiled_kernels:
+    input:
+        environment=get_environment,
+    output:
+        ready=local(COMPILED),
+    log:
+        f"{COMPILED.removesuffix('.json')}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    message:
+        "Compiling the kernels of the accelerated modules (once)"
+    shell:
+        f"{OWN_PYTHON} {RUN}/compile_kernels.py --cellprofiler {CELLPROFILER} --output {{output.ready:q}} --log {{log:q}}"
 
 
 rule illumination_pipeline:
@@ -211,7 +239,7 @@ rule segmentation_pipeline:
 
 rule illumination:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
         checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
@@ -257,7 +285,7 @@ rule illumination:
 
 rule features:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         approval=require_approval,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=FUNCTIONS,
@@ -299,7 +327,7 @@ rule features:
 
 rule compare_cellprofiler:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=get_functions_to_compare,
         load_data=get_load_data_to_compare,

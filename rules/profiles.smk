@@ -9,8 +9,6 @@ IMPORTED = [
 PLATES_OF_FILES = {}
 for plate in EXPERIMENT.plates:
     PLATES_OF_FILES.setdefault(plate.get("profiles"), []).append(plate["plate"])
-SPHERING = {name: CONFIG["spherize"][name] for name in ("method", "epsilon")}
-SPHERING["outlier_cutoff"] = CONFIG["normalize"]["outlier_cutoff"]
 
 
 ruleorder: import_profiles > aggregate
@@ -105,6 +103,12 @@ def get_population(wildcards):
     return [EXPERIMENT.get_profiles(plate, level) for plate in EXPERIMENT.get_plates_with(level.name, plates)]
 
 
+def get_normalization(wildcards):
+    """Return the method by which a level is normalized."""
+    is_network = get_level(wildcards).features == NETWORK
+    return CONFIG["normalize"]["embeddings"] if is_network else "mad_robustize"
+
+
 rule normalize:
     input:
         profiles=get_source_profiles,
@@ -132,6 +136,7 @@ rule normalize:
         negcon=as_written(CONFIG["controls"]["negcon"]),
         minimum=CONFIG["normalize"]["minimum_wells"],
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
+        method=get_normalization,
         code=code_digest("normalize.py"),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"
@@ -241,6 +246,18 @@ def get_replicate_set(wildcards):
     return [EXPERIMENT.get_profiles(plate, source_level) for plate in having]
 
 
+def get_sphering_settings(level):
+    """Return how the profiles of a level are sphered."""
+    settings = CONFIG["spherize"]
+    is_network = level.features == NETWORK
+    return {
+        "method": settings["embeddings_method" if is_network else "method"],
+        "epsilon": settings["epsilon"],
+        "shrink": is_network and settings["embeddings_shrinkage"],
+        "outlier_cutoff": CONFIG["normalize"]["outlier_cutoff"],
+    }
+
+
 rule sphering:
     input:
         profiles=get_replicate_set,
@@ -259,7 +276,7 @@ rule sphering:
         mem_mb=of_replicate_set,
         runtime=minutes(60),
     params:
-        options=SPHERING,
+        options=lambda wildcards: get_sphering_settings(EXPERIMENT.levels[wildcards.level]),
         controls=CONFIG["controls"],
         code=code_digest("sphering.py"),
     message:
@@ -295,7 +312,7 @@ rule spherize:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        options=SPHERING,
+        options=lambda wildcards: get_sphering_settings(get_level(wildcards)),
         controls=CONFIG["controls"],
         code=code_digest("spherize.py"),
     message:

@@ -38,7 +38,7 @@ def get_wells_of_plates(wildcards):
 rule left_out:
     input:
         tables=lambda wildcards: get_left_out_tables(EXPERIMENT),
-        scores=lambda wildcards: [place("score_table", metric=metric) for metric in EXPERIMENT.scores],
+        scores=place("score_table", metric="percent_replicating"),
     output:
         table=PLACES["left_out"],
     log:

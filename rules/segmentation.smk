@@ -35,7 +35,7 @@ rule segmentation_sites:
 
 rule segmentation_objects:
     input:
-        environment=get_environment,
+        environment=get_environment_with_kernels,
         pipeline=rules.segmentation_pipeline.output.pipeline,
         functions=FUNCTIONS,
         load_data=rules.segmentation_sites.output.load_data,

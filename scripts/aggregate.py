@@ -1,11 +1,11 @@
-"""Summarise the cells of each well: their mean (or median), and how many cells and sites there are.
+"""Aggregate the cells of each well: their mean (or median), and the numbers of cells and sites.
 
-Missing values are left out, feature by feature, as pycytominer's `aggregate` does; sums run in float64
-over the cells in the table's order, so that the same cells give the same bytes with any number of
-threads. A few columns are read at a time: the plate's cells are never in memory. Wells without a cell
-are kept: Metadata_Count_Cells is 0 and every feature is missing.
+Missing values are ignored, feature by feature, as in pycytominer's `aggregate`. Sums are computed in float64
+over the cells in the order of the table, so that the same cells give the same bytes with any number of
+threads. A few columns are read at a time, so that a plate's cells are never all in memory. Wells without
+cells are kept: Metadata_Count_Cells is 0 and every feature is missing.
 
-Sites that quality control flagged can be left out; Metadata_Count_Sites_Excluded then says how many.
+Sites that quality control flagged can be left out; Metadata_Count_Sites_Excluded then counts them.
 """
 
 import logging
@@ -32,27 +32,37 @@ logger = logging.getLogger("platewise")
 BLOCK_BYTES = 128 * 2**20
 
 
-def summarise_wells(
+def summarize_wells(
     file: pq.ParquetFile,
     wells: Sequence[str],
     features: Sequence[str],
     operation: str,
     excluded: Collection[tuple[str, str]] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each well's cells, counted and summarised.
+    """Count and aggregate the cells of each well.
 
-    Args:
-        file: the single-cell table.
-        wells: the rows of the result.
-        features: its columns.
-        operation: `mean` or `median`.
-        excluded: wells and sites whose cells are left out.
+    Parameters
+    ----------
+    file
+        The single-cell table.
+    wells
+        The rows of the result.
+    features
+        Its columns.
+    operation
+        `mean` or `median`.
+    excluded
+        Wells and sites whose cells are left out.
 
-    Returns:
-        Number of cells a well; wells x features in float64, NaN where no cell has a value.
+    Returns
+    -------
+    the number of cells per well; the aggregated values (wells, features) in float64, NaN where no cell has a
+    value.
 
-    Raises:
-        InputError: for cells in a well that is not among `wells`.
+    Raises
+    ------
+    InputError
+        For cells in a well that is not among `wells`.
     """
     of_cell = file.read(columns=["Metadata_Well"])["Metadata_Well"].to_pylist()
     if strange := sorted(set(of_cell) - set(wells)):
@@ -72,15 +82,15 @@ def summarise_wells(
     for start in range(0, len(features), width):
         block = file.read(columns=features[start : start + width])
         block = block if kept is None else block.filter(pa.array(kept))
-        found = means(block, row) if operation == "mean" else medians(block, row)
+        found = get_means(block, row) if operation == "mean" else get_medians(block, row)
         summary[counts > 0, start : start + width] = found
     return counts, summary
 
 
-def means(block: pa.Table, row: np.ndarray) -> np.ndarray:
-    """Mean of each column over the cells of each row number, in rising order of `row`.
+def get_means(block: pa.Table, row: np.ndarray) -> np.ndarray:
+    """Compute the mean of each column over the cells of each row number, in ascending order of `row`.
 
-    The sums are taken in the order of the table and by one thread, so that they never differ.
+    The values are added in the order of the table and by one thread, so that the sums never differ.
     """
     order = np.argsort(row, kind="stable")
     starts = np.flatnonzero(np.diff(row[order], prepend=-1))
@@ -94,8 +104,8 @@ def means(block: pa.Table, row: np.ndarray) -> np.ndarray:
     return found
 
 
-def medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
-    """Median of each column over the cells of each row number, in rising order of `row`."""
+def get_medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
+    """Compute the median of each column over the cells of each row number, in ascending order of `row`."""
     # polars has no half precision
     block = block.cast(pa.schema([(name, pa.float64()) for name in block.column_names]))
     values = pl.from_arrow(block).fill_nan(None)
@@ -103,8 +113,8 @@ def medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
     return found.drop("row").to_numpy()
 
 
-def excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
-    """The wells and sites that quality control's table of flags marks as excluded."""
+def read_excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
+    """Read the wells and sites that quality control's table of flags marks as excluded."""
     table = pd.read_csv(flags, dtype=str)
     table = table[table["excluded"] == "True"]
     return set(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
@@ -118,21 +128,30 @@ def aggregate(
     excluded: Collection[tuple[str, str]] | None = None,
     unwanted: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """The profiles of one plate: a row a well, in plate order.
+    """Aggregate the profiles of one plate: one row per well, in plate order.
 
-    Args:
-        cells: the single-cell table (Parquet).
-        image: the table of sites beside it, which also has the sites without a cell (Parquet).
-        operation: `mean` or `median`.
-        exclude: regular expressions of columns that are no features, see `feature_names`.
-        excluded: wells and sites that are left out; None where nothing is to be, and nothing is said.
-        unwanted: names or patterns of features that every level does without (`exclude_features`).
+    Parameters
+    ----------
+    cells
+        The single-cell table (Parquet).
+    image
+        The table of sites beside it, which also has the sites without cells (Parquet).
+    operation
+        `mean` or `median`.
+    exclude
+        Regular expressions of columns that are not features, see `feature_names`.
+    excluded
+        Wells and sites that are left out; None where quality control is not asked.
+    unwanted
+        Names or patterns of features that every level does without (`exclude_features`).
 
-    Raises:
-        InputError: for another operation, or cells in wells that have no site.
+    Raises
+    ------
+    InputError
+        For another operation, or cells in wells that have no site.
     """
     if operation not in ("mean", "median"):
-        raise InputError(f"aggregate: operation `{operation}` is none of mean, median.")
+        raise InputError(f"aggregate: operation `{operation}` is neither mean nor median.")
     for path in (cells, image):
         try:
             pq.read_metadata(path)
@@ -149,7 +168,7 @@ def aggregate(
     with pq.ParquetFile(cells) as file:
         features = feature_names(file.schema_arrow.names, exclude)
         features = keep_wanted(features, unwanted)
-        number, summary = summarise_wells(file, wells, features, operation, excluded or ())
+        number, summary = summarize_wells(file, wells, features, operation, excluded or ())
     keys = pd.DataFrame(
         {
             "Metadata_Plate": plate.repeat(len(wells)),
@@ -175,7 +194,7 @@ def main(
     `parameters`: batch, plate, operation, exclude_features; `flags`: quality control's table, where
     the sites that it marks are to be left out.
     """
-    excluded = excluded_sites(flags) if flags else None
+    excluded = read_excluded_sites(flags) if flags else None
     table = aggregate(
         cells,
         image,

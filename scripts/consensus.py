@@ -1,9 +1,9 @@
-"""Consensus profiles: one row a perturbation, from the wells of all plates of a condition.
+"""Consensus profiles: one row per perturbation, from the wells of all plates of a condition.
 
 The median over the replicates, or MODZ (Subramanian et al. 2017, Cell: a mean weighted by how well a
 replicate agrees with the others), both by pycytominer. Negative controls are one perturbation of
-their own; empty wells are left out. pycytominer drops rows whose perturbation is missing without a
-word, and its MODZ takes ranks of missing values: both are counted and dealt with before it is called.
+their own; empty wells are left out. pycytominer silently drops rows without a perturbation, and its MODZ
+ranks missing values: such rows and values are taken out before it is called.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 def consensus(
     wells: Wells, group: str | Sequence[str] = "Metadata_broad_sample", operation: str = "median"
 ) -> pd.DataFrame:
-    """One row a perturbation, sorted: metadata, number of replicates, consensus features.
+    """Compute one row per perturbation, sorted: metadata, number of replicates, consensus features.
 
     `operation` is `median` or `modz` (Spearman weights, at least 0.01). Metadata that differ between the
     wells of a perturbation become missing. Wells without any value and incomplete wells are left out, as are
@@ -46,14 +46,14 @@ def consensus(
         features=features,
     )
     table = table.set_index("Metadata_perturbation")[features].sort_index()
-    described = metadata.groupby("Metadata_perturbation").agg(only_value)
-    described = described.drop(columns=[name for name in PER_WELL if name in described])
-    described["Metadata_Count_Replicates"] = metadata["Metadata_perturbation"].value_counts()
-    return described.loc[table.index].join(table).reset_index()
+    about = metadata.groupby("Metadata_perturbation").agg(get_only_value)
+    about = about.drop(columns=[name for name in PER_WELL if name in about])
+    about["Metadata_Count_Replicates"] = metadata["Metadata_perturbation"].value_counts()
+    return about.loc[table.index].join(table).reset_index()
 
 
-def only_value(column: pd.Series) -> Any:
-    """The one value of a column, missing if it has several."""
+def get_only_value(column: pd.Series) -> Any:
+    """Return the one value of a column; missing if it has several."""
     values = column.unique()
     return values[0] if len(values) == 1 else np.nan
 

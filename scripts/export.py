@@ -31,19 +31,19 @@ def write_csv(profiles: pd.DataFrame, path: str | Path) -> None:
         profiles.to_csv(packed, index=False)
 
 
-def plain(values: pd.Series) -> pd.Series:
-    """Text as categories of Python strings: AnnData's files hold neither pandas' strings nor missing text."""
+def as_categories(values: pd.Series) -> pd.Series:
+    """Turn text into categories of Python strings, since AnnData files hold no missing text."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values
     categories = pd.Index(sorted(values.dropna().unique()), dtype=object)
     return values.astype(object).astype(pd.CategoricalDtype(categories))
 
 
-def described_features(features: Sequence[str], channels: Sequence[str]) -> pd.DataFrame:
-    """What CellProfiler's names say of the features: compartment, family, channel, one row a feature.
+def describe_features(features: Sequence[str], channels: Sequence[str]) -> pd.DataFrame:
+    """Read compartment, family and channel from the names of CellProfiler's features, one row per feature.
 
-    A pair of channels is `A|B`. Of a name that is built otherwise (a network's), only what stands before
-    the first underscore is known.
+    A pair of channels is `A|B`. Of other names (a network's), only the part before the first underscore is
+    known.
     """
     known = channels_of(features, channels)
     rows = []
@@ -57,7 +57,7 @@ def described_features(features: Sequence[str], channels: Sequence[str]) -> pd.D
 def to_anndata(
     profiles: pd.DataFrame, made_by: Mapping[str, Any], level: str, channels: Sequence[str] = ()
 ) -> anndata.AnnData:
-    """Profiles as AnnData: X (wells, features) float64 with NaN where missing, obs, var and uns.
+    """Convert profiles to AnnData: X (wells, features) float64 with NaN where missing, obs, var and uns.
 
     `uns` holds the level and, as JSON, the provenance that the Parquet file carries. Metadata columns keep
     their names.
@@ -65,9 +65,11 @@ def to_anndata(
     features = feature_columns(profiles)
     obs = profiles[[name for name in profiles if name not in set(features)]]
     names = obs["Metadata_Plate"].str.cat(obs["Metadata_Well"], sep=":")
-    obs = obs.apply(plain).set_axis(pd.Index(list(names), dtype=object))
+    obs = obs.apply(as_categories).set_axis(pd.Index(list(names), dtype=object))
     obs.columns = pd.Index(obs.columns, dtype=object)
-    var = described_features(features, channels).apply(plain).set_axis(pd.Index(features, dtype=object))
+    var = (
+        describe_features(features, channels).apply(as_categories).set_axis(pd.Index(features, dtype=object))
+    )
     var.columns = pd.Index(var.columns, dtype=object)
     uns = {"level": level, "provenance": json.dumps(made_by, sort_keys=True, default=str)}
     return anndata.AnnData(X=profiles[features].to_numpy(float), obs=obs, var=var, uns=uns)

@@ -5,6 +5,10 @@ are `pycytominer.normalize(method="mad_robustize")`'s; a feature whose MAD is 0 
 1e18. Here it is dropped and listed, as are features whose MAD is only the rounding of their values
 (`lib.spread`) and features that explode. Wells without cells neither give nor get values; incomplete wells
 (`lib.gaps`) keep their values, and give none.
+
+The features of a deep network are standardized instead, (x - mean) / standard deviation, with a lower bound
+of the spread: after ReLU, many features are almost always 0, and their tiny spread would make values of
+thousands from noise. No feature is divided by less than the median spread of all features.
 """
 
 import logging
@@ -25,6 +29,8 @@ from lib.tables import feature_columns, provenance, read_profiles, whole, write_
 MAD_SCALE = 1.4826
 EPSILON = 1e-18
 FLAT = "MAD is 0 in the reference wells"
+CONSTANT = "constant in the reference wells"
+MAD_ROBUSTIZE, STANDARDIZE = "mad_robustize", "standardize"
 FEW_VALUES = "measured in too few reference wells"
 ROUNDING = "the spread in the reference wells is rounding"
 
@@ -111,6 +117,30 @@ def mad_robustize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray
     return (values - median) / (MAD_SCALE * mad + EPSILON), np.where(missing, np.nan, mad)
 
 
+def standardize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale each feature by mean and standard deviation of the reference wells.
+
+    The standard deviation is at least the median one of all features that vary.
+
+    Parameters
+    ----------
+    values : (wells, features); NaN is missing, infinite counts as missing.
+    reference : (reference wells, features).
+
+    Returns
+    -------
+    The normalized values, and which features are constant (or missing) in the reference wells.
+    """
+    values = np.where(np.isfinite(values), values, np.nan)
+    reference = np.where(np.isfinite(reference), reference, np.nan)
+    missing = np.isnan(reference).all(axis=0)
+    reference[:, missing] = 0
+    spread = np.nanstd(reference, axis=0)
+    constant = missing | (np.nanmax(reference, axis=0) == np.nanmin(reference, axis=0))
+    least = np.median(spread[~constant]) if not constant.all() else 1.0
+    return (values - np.nanmean(reference, axis=0)) / np.maximum(spread, least), constant
+
+
 def find_flat(names: list[str], mad: np.ndarray, reference: np.ndarray, minimum: int = 1) -> dict[str, str]:
     """The features that cannot be normalized, with the reason.
 
@@ -143,7 +173,11 @@ def find_flat(names: list[str], mad: np.ndarray, reference: np.ndarray, minimum:
 
 
 def normalize(
-    profiles: pd.DataFrame, reference: pd.DataFrame, limit: float | None = None, minimum: int = 1
+    profiles: pd.DataFrame,
+    reference: pd.DataFrame,
+    limit: float | None = None,
+    minimum: int = 1,
+    method: str = MAD_ROBUSTIZE,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """A plate's normalized profiles, and the features that are dropped with the reason.
 
@@ -153,12 +187,17 @@ def normalize(
     reference : profiles of the reference wells (of the plate, or of its batch).
     limit : what a feature explodes beyond (`lib.spread.find_exploding`); None keeps such features.
     minimum : the fewest reference wells that must have a value of a feature.
+    method : `mad_robustize` or `standardize`.
     """
     features = feature_columns(profiles)
     of_reference = reference[features].to_numpy(float)
     measured = profiles[features].to_numpy(float)
-    values, mad = mad_robustize(measured, of_reference)
-    dropped = find_flat(features, mad, of_reference, minimum)
+    if method == STANDARDIZE:
+        values, constant = standardize(measured, of_reference)
+        dropped = {name: CONSTANT for name, flat in zip(features, constant, strict=True) if flat}
+    else:
+        values, mad = mad_robustize(measured, of_reference)
+        dropped = find_flat(features, mad, of_reference, minimum)
     kept = np.array([name not in dropped for name in features], dtype=bool)
     names = [name for name in features if name not in dropped]
     values = values[:, kept]
@@ -185,7 +224,9 @@ def main() -> None:
     shared = set(population.columns)
     only_here = [name for name in feature_columns(profiles) if name not in shared]
     profiles = profiles.drop(columns=only_here)
-    normalized, dropped = normalize(profiles, population[chosen], params.outlier_cutoff, params.minimum)
+    normalized, dropped = normalize(
+        profiles, population[chosen], params.outlier_cutoff, params.minimum, params.method
+    )
     incomplete = get_incomplete_wells(profiles, profiles[feature_columns(profiles)].to_numpy(float))
     logging.info("%d reference wells; %d features dropped", chosen.sum(), len(dropped))
     for name, why in get_notable(dropped).items():
@@ -204,7 +245,7 @@ def main() -> None:
         incomplete.to_csv(part, index=False)
     made_by = provenance(
         {
-            "method": "mad_robustize",
+            "method": params.method,
             "to": params.reference,
             "over": params.over,
             "reference_wells": int(chosen.sum()),

@@ -1,10 +1,10 @@
-"""Recommended splits of a data set into train, validate and test, one file a split, without leakage.
+"""Recommended splits of a data set into train, validate and test, one file per split, without leakage.
 
 The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together whatever a model
 could recognise: all replicates of a perturbation, both guides of a gene and whatever else shares the
 gene, and the identifiers of one compound by its name (BVT-948, dexamethasone and thiostrepton have
 two each). A split by a column of the sample sheet trains on some of its values (a cell line, a time
-point) and tests on others. A well is never divided, so all its cells are on one side. Negative
+point) and tests on others. Wells are never divided, so all cells of a well are on one side. Negative
 controls are `control` in a random split: they belong to no perturbation and may be used on each side.
 """
 
@@ -25,8 +25,8 @@ TOGETHER = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata
 CONTROL = "control"
 
 
-def units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequence[str]) -> pd.Series:
-    """The unit of each well that must not be divided: its number, missing without a perturbation.
+def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequence[str]) -> pd.Series:
+    """Number the units that must not be divided: one number per well, missing without a perturbation.
 
     Two perturbations are in one unit when they share a value of a column of `together` (several values
     separated by `|`), directly or through others.
@@ -61,7 +61,7 @@ def units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequence[st
     return perturbation.map(number)
 
 
-def random_split(
+def assign_splits(
     unit: pd.Series, perturbation: pd.Series, fractions: Mapping[str, float], seed: int
 ) -> pd.Series:
     """Assign whole units to splits so that each has nearly its fraction of the perturbations.
@@ -74,7 +74,7 @@ def random_split(
         raise InputError(f"The fractions of a split must add up to 1: {dict(fractions)}.")
     if sizes.max() > max(fractions.values()) * total:
         raise InputError(
-            f"{sizes.max()} of {total} perturbations hang together through shared genes or names, "
+            f"{sizes.max()} of {total} perturbations are linked by shared genes or names, "
             f"more than the largest split holds ({max(fractions.values()):.0%}): shorten the list of "
             "columns that keep perturbations together (splits.*.together)."
         )
@@ -101,7 +101,7 @@ def split_wells(
     group: str | Sequence[str] = "Metadata_broad_sample",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row a well that has a perturbation or is a negative control: plate, well, unit, split.
+    """Assign each well with a perturbation, and each negative control: plate, well, unit, split.
 
     `split` is `{"fractions": {...}, "together": [...]}` (both may be absent) for a random split, or
     `{"column": name, "train": [values], "test": [values]}`; the column is one of `metadata`, with
@@ -109,7 +109,7 @@ def split_wells(
     """
     negative = control_type(metadata) == NEGATIVE_CONTROL
     perturbation = labels(metadata, group).mask(negative)
-    unit = units(metadata, perturbation, split.get("together", TOGETHER))
+    unit = find_units(metadata, perturbation, split.get("together", TOGETHER))
     if "column" in split:
         name = split["column"]
         name = name if name in metadata else f"Metadata_{name}"
@@ -131,7 +131,7 @@ def split_wells(
         assigned = there.map(of_there).map({key: side for key, (side, _) in asked.items()})
     else:
         fractions = split.get("fractions", FRACTIONS)
-        assigned = random_split(unit, perturbation, fractions, seed).mask(negative, CONTROL)
+        assigned = assign_splits(unit, perturbation, fractions, seed).mask(negative, CONTROL)
     table = metadata[["Metadata_Plate", "Metadata_Well"]].assign(
         Metadata_perturbation=perturbation.mask(negative, NEGATIVE_CONTROL),
         Metadata_unit=unit.astype("Int64"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export import described_features, main, plain, to_anndata
+from export import as_categories, describe_features, main, to_anndata
 from lib.errors import InputError
 from lib.feature_names import channels_of
 from lib.levels import LEVELS, get_exported_levels
@@ -77,7 +77,7 @@ def test_features_are_described_by_their_names():
         "Cells_F1",
         "efficientnet_0012",
     ]
-    table = described_features(features, ["RNA"]).astype(object)
+    table = describe_features(features, ["RNA"]).astype(object)
     assert table.where(table.notna(), None).to_numpy().tolist() == [
         ["Cells", "Intensity", "DNA"],
         ["Cytoplasm", "Correlation", "AGP|DNA"],
@@ -91,11 +91,11 @@ def test_features_are_described_by_their_names():
 
 
 def test_text_becomes_categories_and_numbers_stay():
-    text = plain(pd.Series(["b", None, "a"], dtype="str"))
+    text = as_categories(pd.Series(["b", None, "a"], dtype="str"))
     assert text.cat.categories.dtype == object
     assert text.cat.categories.tolist() == ["a", "b"]
-    assert plain(pd.Series([1, 2])).dtype == int
-    empty = plain(pd.Series([None, None], dtype="str"))
+    assert as_categories(pd.Series([1, 2])).dtype == int
+    empty = as_categories(pd.Series([None, None], dtype="str"))
     assert len(empty.cat.categories) == 0
 
 

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 import cellprofiler_environment
 import features
 import illumination
+from lib import cellprofiler
 from lib.assay import assay_problems, compartments
 from lib.cellprofiler import java_home, last_words, python_of
 from lib.environments import build_as_script
@@ -210,6 +211,24 @@ def test_incomplete_runs_are_refused(plate, how, message):
     assert "error" not in how or "MySQL" not in done.stderr
     assert not plate.output.exists()
     assert list(plate.output.parent.iterdir()) == []
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("word", ["OSError: [Errno 28] No space left on device", "H5 error: Errno 28"])
+def test_a_full_disk_is_named(plate, word):
+    done = plate.run(done="Failure", error=word)
+    assert done.returncode == 1
+    assert "Plate P1, chunk 0 of 1" in done.stderr
+    assert "the disk is full. Free space, or name another folder as `results` in the config" in done.stderr
+    assert list(plate.output.parent.iterdir()) == []
+
+
+def test_a_disk_with_little_space_is_full(tmp_path, monkeypatch):
+    """A run that ends by a signal says nothing."""
+    (tmp_path / "log").write_text("starting\n")
+    assert cellprofiler.full_disk(tmp_path, tmp_path / "log") is None
+    monkeypatch.setattr(cellprofiler.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=4096))
+    assert "4,096 bytes were left" in cellprofiler.full_disk(tmp_path, tmp_path / "log")
 
 
 @pytest.mark.run

@@ -16,7 +16,7 @@ from lib.errors import InputError
 from lib.plate_contents import read_annotation
 from lib.selection import correlated_features, dropped_features, pairwise_correlation
 from lib.tables import feature_columns, provenance, read_profiles, read_provenance, write_profiles
-from normalize import mad_robustize, normalize, reference_wells
+from normalize import STANDARDIZE, mad_robustize, normalize, reference_wells, standardize
 
 pytestmark = pytest.mark.unit
 
@@ -94,6 +94,36 @@ def test_mad_robustize_by_hand():
     assert values[:2, 0] == pytest.approx([0, 1])
     assert np.isnan(values[2:, 0]).all()
     assert mad[0] == 1
+
+
+def test_standardize_by_hand():
+    """Standard deviations of 1, 3 and 0.001 in the controls: the median, 1, is the least spread."""
+    reference = np.array([[1.0, 0.0, 0.501], [3.0, 6.0, 0.499], [1.0, 0.0, 0.501], [3.0, 6.0, 0.499]])
+    values, constant = standardize(np.array([[4.0, 9.0, 0.6], [np.nan, np.inf, 0.5]]), reference)
+    np.testing.assert_allclose(values[0], [2.0, 2.0, 0.1], rtol=1e-9)
+    assert np.isnan(values[1, :2]).all()
+    assert constant.tolist() == [False, False, False]
+    values, constant = standardize(np.array([[1.0, 2.0]]), np.array([[0.5, 3.0], [0.5, 5.0], [0.5, np.nan]]))
+    assert constant.tolist() == [True, False]
+    assert values[0, 1] == -2.0
+
+
+def test_features_of_a_network_that_hardly_vary_do_not_explode():
+    """ReLU features that are almost always 0: mad_robustize drops or explodes them, standardize does not."""
+    generator = np.random.default_rng(0)
+    quiet = np.where(generator.random((40, 300)) < 0.3, generator.random((40, 300)) * 1e-4, 0)
+    usual = generator.normal(1, 0.1, (40, 300))
+    usual[30:] += 0.3
+    quiet[30:] += 0.05
+    names = [f"Embedding_DNA_{number:04d}" for number in range(600)]
+    profiles = pd.DataFrame(np.hstack([usual, quiet]), columns=names)
+    profiles.insert(0, "Metadata_Well", [f"A{number:02d}" for number in range(40)])
+    normalized, dropped = normalize(profiles, profiles[:30], method=STANDARDIZE)
+    values = normalized[feature_columns(normalized)].to_numpy()
+    assert dropped == {}
+    assert np.abs(values).max() < 30
+    robust, _ = normalize(profiles, profiles[:30])
+    assert np.abs(robust[feature_columns(robust)].to_numpy()).max() > 300
 
 
 def test_normalizing_equals_pycytominer():

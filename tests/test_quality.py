@@ -328,9 +328,9 @@ def test_excluded_sites_are_left_out_and_told(tmp_path):
     image.to_parquet(paths[1])
     flags.to_csv(paths[2], index=False)
     for operation, middle in (("mean", 7), ("median", 7)):
-        table = aggregate.aggregate(*paths[:2], operation, [], aggregate.excluded_sites(paths[2])).set_index(
-            "Metadata_Well"
-        )
+        table = aggregate.aggregate(
+            *paths[:2], operation, [], aggregate.read_excluded_sites(paths[2])
+        ).set_index("Metadata_Well")
         assert table["Metadata_Count_Sites_Excluded"].tolist() == [1, 1]
         assert table["Metadata_Count_Sites"].tolist() == [1, 0]
         assert table["Metadata_Count_Cells"].tolist() == [2, 0]

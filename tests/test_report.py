@@ -302,6 +302,26 @@ def test_methods_say_no_more_than_was_done(tmp_path):
     assert not re.search("CellProfiler|normalized|Percent", text)
 
 
+def test_the_methods_name_the_normalization_of_embeddings():
+    def write(**parameters):
+        normalized = {"method": "standardize", "over": "plate", "to": "negcon"} | parameters
+        sphered = {"method": "ZCA", "epsilon": 1e-6, "shrink": True}
+        levels = {
+            "embeddings_normalized_negcon": [{"parameters": normalized}],
+            "embeddings_spherized": [{"parameters": sphered}],
+        }
+        return re.sub("<.*?>", "", " ".join(write_methods({}, {}, "", levels, {}, [])))
+
+    assert (
+        "Deep-network features were normalized on each plate (standardize, with a standard deviation of at "
+        "least the median over all features) relative to the negative controls. Profiles were sphered (ZCA; "
+        "OAS shrinkage"
+    ) in write()
+    assert "normalized within each batch (mad_robustize) relative to all wells." in write(
+        method="mad_robustize", over="batch", to="all"
+    )
+
+
 def test_files_that_say_little_of_themselves_break_nothing():
     """Profiles that a step of one's own wrote, with no parameter that is known here."""
     levels = {name: [{}, {"parameters": {"mine": 1}}] for name in ("single_cells", "network", *LEVELS)}

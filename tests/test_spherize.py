@@ -11,7 +11,7 @@ import sphering
 import spherize
 from lib.errors import InputError
 from lib.replicates import join_plates
-from lib.sphering import fitted, of_controls
+from lib.sphering import Sphering, fitted, get_shrinkage, of_controls
 from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
 from simulated_profiles import plates
 
@@ -100,7 +100,7 @@ def test_the_plates_of_a_condition_are_sphered_by_one_fit(tmp_path):
     sources = [str(tmp_path / name) for name in given_plates]
     for source, plate in zip(sources, given_plates.values(), strict=True):
         write_profiles(plate, source, {})
-    options = {"method": "ZCA-cor", "epsilon": 1e-6, "controls": None}
+    options = {"method": "ZCA-cor", "epsilon": 1e-6}
     fit, target = str(tmp_path / "fit.npz"), str(tmp_path / "sphered.parquet")
     tables = {name: tmp_path / f"{name}.csv" for name in ("dropped", "incomplete")}
     sphering.main(sources, fit, options)
@@ -123,3 +123,59 @@ def test_a_fit_is_the_same_bytes_each_time(tmp_path):
     for name in ("a.npz", "b.npz"):
         fit.write(tmp_path / name, {"parameters": {}})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize(("controls", "features"), [(6, 4), (12, 40), (30, 30)])
+def test_the_shrunk_covariance_is_scikit_learns(controls, features):
+    """Its inverse square root, multiplied out as a matrix; OAS by scikit-learn."""
+    from scipy.linalg import fractional_matrix_power
+    from sklearn.covariance import oas
+
+    generator = np.random.default_rng(features)
+    reference = generator.normal(size=(controls, features)) * np.linspace(0.1, 3, features)
+    values = generator.normal(size=(5, features))
+    names = [f"F{number}" for number in range(features)]
+    sphering = of_controls(reference, names, "ZCA", 1e-6, {}, shrink=True)
+    centered = reference - reference.mean(axis=0)
+    covariance, intensity = oas(centered, assume_centered=True)
+    squares = np.linalg.svd(centered, compute_uv=False) ** 2
+    assert get_shrinkage(squares, controls, features) == pytest.approx(intensity)
+    # Sphering divides by number - 1, scikit-learn by number.
+    inverse = fractional_matrix_power(covariance * controls / (controls - 1), -0.5).real
+    expected = (values - reference.mean(axis=0)) @ inverse
+    np.testing.assert_allclose(sphering.whitened(values), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_fewer_controls_shrink_more(tmp_path):
+    generator = np.random.default_rng(0)
+    shapes = [(10, 200), (40, 200), (2000, 200)]
+    squares = [
+        np.linalg.svd(generator.normal(size=s) * np.linspace(1, 9, 200), compute_uv=False) ** 2
+        for s in shapes
+    ]
+    found = [get_shrinkage(some, *shape) for some, shape in zip(squares, shapes, strict=True)]
+    assert 1 >= found[0] > found[1] > found[2] > 0
+    assert get_shrinkage(np.zeros(3), 5, 3) == 1.0
+    sphering = of_controls(
+        generator.normal(size=(10, 20)), [f"F{n}" for n in range(20)], "ZCA", 1e-6, {}, True
+    )
+    sphering.write(tmp_path / "s.npz", {})
+    assert Sphering.read(tmp_path / "s.npz").outside == sphering.outside < sphering.spread.min()
+
+
+def test_profiles_that_are_centered_on_each_plate_are_sphered():
+    """Two plates whose controls each sum to 0 span one dimension less than one plate of as many wells."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(2, 5, 30))
+    values -= values.mean(axis=1, keepdims=True)
+    features = [f"Embedding_DNA_{number:04d}" for number in range(30)]
+    tables = []
+    for number, some in enumerate(values):
+        table = pd.DataFrame(some, columns=features)
+        table.insert(0, "Metadata_control_type", "negcon")
+        table.insert(0, "Metadata_Well", [f"A{well:02d}" for well in range(1, 6)])
+        table.insert(0, "Metadata_Plate", f"P{number}")
+        tables.append(table)
+    wells = join_plates({f"P{number}": table for number, table in enumerate(tables)})
+    for shrink in (False, True):
+        assert len(fitted(wells, "ZCA", shrink=shrink).directions) == 8

@@ -121,7 +121,7 @@ def test_by_cell_line():
 
 def test_what_hangs_together_too_much_is_answered():
     metadata = library().assign(Metadata_gene="G")
-    with pytest.raises(InputError, match="hang together through shared genes or names"):
+    with pytest.raises(InputError, match="are linked by shared genes or names"):
         split_wells(metadata, {})
     with pytest.raises(InputError, match="must add up to 1"):
         split_wells(library(), {"fractions": {"train": 0.6, "test": 0.2}})

@@ -2,12 +2,14 @@
 
 The built-in module sorts, averages and thresholds each channel again for every pair of channels.
 Here an object set's pixels are collected once, each channel is ranked once, and a pair costs one
-pass (`platewise_kernels.colocalization`). Whole images, volumes, masked images, overlapping objects
-and a shown window are left to the built-in module.
+pass (`platewise_kernels.colocalization`). Costes' thresholds of a pair are found once for all object sets
+(`platewise_kernels.costes`). Volumes, masked images, overlapping objects and a shown window are left to the
+built-in module.
 """
 
 import cellprofiler.modules.measurecolocalization as builtin
 import numpy
+import scipy.linalg
 
 from platewise_kernels import colocalization, costes, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
@@ -44,6 +46,70 @@ class MeasureColocalization(builtin.MeasureColocalization):
         for feature, value in values:
             workspace.measurements.add_measurement(object_name, feature, value)
         return []
+
+    def run_image_pair_images(self, workspace, first_image_name, second_image_name):
+        """Measure one pair of whole images; returns the rows of the window."""
+        names = (first_image_name, second_image_name)
+        images = [self._once(("image", name), self._image, workspace, name) for name in names]
+        if self.show_window or any(image is None for image in images) or images[0].shape != images[1].shape:
+            return super().run_image_pair_images(workspace, first_image_name, second_image_name)
+        for feature, value in self._measure_images(workspace, names):
+            workspace.measurements.add_image_measurement(feature, value)
+        return []
+
+    def _whole(self, name):
+        """One whole image: its values, which are above the threshold, the sum of these, and all ranks."""
+        values = self._shares["image", name].ravel()
+        above = values > self.thr.value * numpy.max(values) / 100
+        ranks = None
+        if self.do_rwc:
+            ranks = ranking.dense_ranks(values, ranking.value_order(values))
+        return values, above, values[above].sum(), ranks
+
+    def _measure_images(self, workspace, names):
+        """Names and values of the features of one pair, in the built-in module's order and types."""
+        x, y = (self._shares["image", name].ravel() for name in names)
+        swapped = names[::-1]
+        pairs = []
+        if self.do_corr_and_slope:
+            line = numpy.array((x, numpy.ones_like(x))).transpose()
+            pairs += [
+                (builtin.F_CORRELATION_FORMAT % names, numpy.corrcoef((x, y))[1, 0]),
+                (builtin.F_SLOPE_FORMAT % names, scipy.linalg.lstsq(line, y)[0][0]),
+            ]
+        if any((self.do_manders, self.do_rwc, self.do_overlap)):
+            wholes = [self._once(("whole", name), self._whole, name) for name in names]
+            (_, x_above, x_total, x_ranks), (_, y_above, y_total, y_ranks) = wholes
+            both = x_above & y_above
+            x_both, y_both = x[both], y[both]
+        if self.do_overlap:
+            xy, xx, yy = (x_both * y_both).sum(), (x_both**2).sum(), (y_both**2).sum()
+            pairs += [
+                (builtin.F_OVERLAP_FORMAT % names, xy / numpy.sqrt(xx * yy)),
+                (builtin.F_K_FORMAT % names, xy / xx),
+                (builtin.F_K_FORMAT % swapped, xy / yy),
+            ]
+        if self.do_manders:
+            pairs += [
+                (builtin.F_MANDERS_FORMAT % names, x_both.sum() / x_total),
+                (builtin.F_MANDERS_FORMAT % swapped, y_both.sum() / y_total),
+            ]
+        if self.do_rwc:
+            ranks = max(x_ranks.max(), y_ranks.max()) + 1
+            weights = ((ranks - abs(x_ranks - y_ranks)[both]) * 1.0) / ranks
+            pairs += [
+                (builtin.F_RWC_FORMAT % names, (x_both * weights).sum() / x_total),
+                (builtin.F_RWC_FORMAT % swapped, (y_both * weights).sum() / y_total),
+            ]
+        if self.do_costes:
+            x_limit, y_limit = self._once(("costes", *names), self._costes_limits, workspace, names)
+            x_above, y_above = x > x_limit, y > y_limit
+            both = x_above & y_above
+            pairs += [
+                (builtin.F_COSTES_FORMAT % names, x[both].sum() / x[x_above].sum()),
+                (builtin.F_COSTES_FORMAT % swapped, y[both].sum() / y[y_above].sum()),
+            ]
+        return pairs
 
     def _once(self, key, function, *arguments):
         if key not in self._shares:

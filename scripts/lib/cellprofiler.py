@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
 import os
 import shlex
 import shutil
@@ -27,6 +28,8 @@ JDK_HELP = (
     "macOS `brew install openjdk@17`; or set JAVA_HOME to the JDK you have."
 )
 ENGINES = ("platewise", "stock")
+# Bytes: a disk with less left is full.
+LITTLE_SPACE = 1 << 20
 RUNNER = Path(__file__).resolve().parents[1] / "run_cellprofiler.py"
 # CellProfiler puts names through Python sets when it upgrades older modules. Python orders a set of names
 # by a hash that differs from process to process unless this seed is set, and with it the columns' names.
@@ -259,11 +262,28 @@ class CellProfiler:
                     "(cellprofiler.timeout), or more chunks."
                 ) from error
             said = done.read_text().strip() if done.exists() else "nothing"
+            full = full_disk(output, log.name) if status != 0 or said != "Complete" else None
+        if full:
+            raise InputError(f"{about}: {full}")
         if status != 0 or said != "Complete":
             raise InputError(
                 f"{about}: CellProfiler did not finish (exit status {status}, done-file: {said}). "
                 f"Its last words in {log.name}:\n{last_words(log.name)}"
             )
+
+
+def full_disk(output, log):
+    """In words, that the disk of a failed run is full; None where it is not.
+
+    A program whose files find no space may end in any way, also by a signal without a word (SIGSEGV or
+    SIGBUS of a mapped file): the space that is left is asked for before the run's files are taken away.
+    """
+    words = last_words(log, 100)
+    free = shutil.disk_usage(output).free
+    if free >= LITTLE_SPACE and "No space left on device" not in words and "Errno 28" not in words:
+        return None
+    error = OSError(errno.ENOSPC, "", str(output))
+    return f"CellProfiler did not finish ({free:,} bytes were left). {storage_problem(error, output)}"
 
 
 def options_of_a_run(description):

@@ -12,6 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -26,7 +27,7 @@ from lib.wells import well_at, well_name, well_order
 logger = logging.getLogger("platewise")
 
 ENDINGS = (".arrow", ".parquet", ".csv", ".csv.gz")
-PREFIXED = r"(?P<prefix>.+[_-])Image\.(arrow|parquet|csv|csv\.gz)"
+PREFIXED = r"(?P<prefix>.+[_-])(?i:image)\.(arrow|parquet|csv|csv\.gz)"
 FOLDER_NAME = re.compile(r"^(?:(?P<plate>.+)-)?(?P<well>[A-Za-z]{1,2}\d{1,3})-(?P<site>\d+)$")
 # Columns of the Image table that tell of the run (when, where), not of the images.
 OF_THE_RUN = ("ExecutionTime_", "PathName_", "URL_", "ModuleError_", "ProcessingStatus")
@@ -74,11 +75,23 @@ class Site:
 
 
 def table_file(folder: Path, name: str) -> Path | None:
-    """The file of table `name` (with its prefix) in `folder`; an error when it is there in two formats."""
+    """The file of table `name` (with its prefix) in `folder`, in upper or lower case.
+
+    Raises an InputError where the table is there in two formats.
+    """
     found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
+    if not found:
+        wanted = {f"{name}{ending}".lower() for ending in ENDINGS}
+        found = [path for path in files_of(folder) if path.name.lower() in wanted]
     if len(found) > 1:
         raise InputError(f"{listed(found)} are the same table twice: keep one of them.")
     return found[0] if found else None
+
+
+@lru_cache(maxsize=4)
+def files_of(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder that may be tables, in the order of their names."""
+    return tuple(path for path in sorted(folder.iterdir()) if path.name.lower().endswith(ENDINGS))
 
 
 def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Folder | None:
@@ -112,7 +125,7 @@ def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Fol
     paths = [root, *sorted(path for path in root.rglob("*") if path.is_dir())]
     folders = chunk_folders(paths, compartments)
     for path in paths:
-        named = (re.fullmatch(PREFIXED, file.name) for file in sorted(path.glob("*Image.*")))
+        named = (re.fullmatch(PREFIXED, file.name) for file in files_of(path))
         prefixes = dict.fromkeys(match["prefix"] for match in named if match)
         folders += [read_folder(path, compartments, prefix) for prefix in prefixes]
     if not folders:
@@ -129,9 +142,37 @@ def compartments_at_hand(folders: Sequence[Folder], compartments: Sequence[str])
     Nothing is left out that one site alone lacks.
     """
     found = [name for name in compartments if any(name in folder.tables for folder in folders)]
+    refuse_other_names([name for name in compartments if name not in found], folders)
     if lacking := [name for name in compartments if name not in found]:
         logger.warning("no table of %s anywhere: %s are joined", listed(lacking), listed(found))
     return found or list(compartments)
+
+
+def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> None:
+    """Raise an InputError where tables of the objects that are lacking are there under another name.
+
+    `Cells_Cellpose3.csv` or `FilteredNuclei.csv` is such a name: without them, other objects would be taken
+    for the cells.
+    """
+    places = {folder.path if folder.path.is_dir() else folder.path.parent for folder in folders[:20]}
+    others: dict[str, str] = {}
+    for path in (path for place in sorted(places) for path in files_of(place)):
+        stem = re.sub(r"\.(arrow|parquet|csv|csv\.gz)$", "", path.name, flags=re.IGNORECASE)
+        words = {word.lower().rstrip("s") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", stem)}
+        meant = next((name for name in lacking if name.lower().rstrip("s") in words), None)
+        if meant and {"ImageNumber", "ObjectNumber"} <= set(header(path)):
+            others.setdefault(stem, meant)
+    if others:
+        there = [
+            name
+            for name in ("Cells", "Cytoplasm", "Nuclei")
+            if name not in lacking and any(name in folder.tables for folder in folders)
+        ]
+        raise InputError(
+            f"{sorted(places)[0]} has no table of {listed(dict.fromkeys(others.values()))}, but one of "
+            f"{listed(others)}. Name the objects that make a cell in the config, as "
+            f"`single_cells: {{compartments: [{', '.join([*there, *others])}]}}`, or rename the tables."
+        )
 
 
 # --- sites --------------------------------------------------------------------------------------

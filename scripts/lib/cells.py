@@ -1,4 +1,4 @@
-"""What a plate's single-cell table is: its keys, and which of its columns measure a cell."""
+"""The columns of a single-cell table: its keys, and the features."""
 
 import os
 import re
@@ -14,13 +14,13 @@ KEYS = (
     "Metadata_ObjectNumber",
 )
 
-# A column that numbers the objects of an image; never a feature, whatever the config says.
+# A column that numbers the objects of an image is never a feature, whatever the config says.
 OBJECT_NUMBER = r"^Number_Object_Number$"
 NUMBER = "_Number_Object_Number"
 
 
 def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
-    """The features among a single-cell table's columns, in the table's order.
+    """Find the features among the columns of a single-cell table, in the order of the table.
 
     Args:
         columns: names such as `Cells_AreaShape_Area`; `Metadata_*` are never features.

@@ -152,7 +152,8 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
         settings = config["spherize"]
         asked = settings["enabled"] or level.name in config["benchmark"]["feature_sets"]
         if level.features == NETWORK:
-            return replace(level, asked=asked, made_from=settings["embeddings_level"])
+            made_from = settings["embeddings_level"] or f"embeddings_{normalized}"
+            return replace(level, asked=asked, made_from=made_from)
         made_from = settings["level"] or normalized
         return replace(level, asked=asked, made_from=made_from, all_features=made_from)
     return level

@@ -22,6 +22,24 @@ COLUMNAR = (".arrow", ".parquet")
 PART = 1024
 # Image metadata that ExportToSpreadsheet can repeat in the object tables.
 REPEATED = ("Metadata_", "FileName_", "PathName_", "URL_")
+# What stands for a missing number in the tables of CellProfiler, R, spreadsheets and C libraries.
+MISSING = [
+    *(
+        "",
+        "nan",
+        "NaN",
+        "NAN",
+        "-nan",
+        "-NaN",
+        "nan(ind)",
+        "-nan(ind)",
+        "1.#QNAN",
+        "-1.#QNAN",
+        "1.#IND",
+        "-1.#IND",
+    ),
+    *("NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "none"),
+]
 UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
 
@@ -65,22 +83,24 @@ def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[b
     """The lines of a CSV table by ImageNumber, in the order of the file.
 
     Raises:
-        SiteError: at a line that is not whole.
+        SiteError: at a line that is not whole. A last line without a line end is whole where no table of
+            the folder ends with one.
     """
     position = list(columns).index("ImageNumber")
+    open_end = not ends_lines(file) and not any(ends_lines(other) for other in csv_beside(file))
     with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
         stream.readline()
         current, block = None, []
         for line in stream:
             try:
-                number = int(float(line.split(b",", position + 1)[position]))
+                number = int(float(line.split(b",", position + 1)[position].strip(b' \r\n"')))
             except (ValueError, IndexError):
                 number = None
             if block and number != current:
                 yield current, block
                 block = []
             values = line.count(b",") + 1
-            whole_line = line.endswith(b"\n") and (values == len(columns) or b'"' in line)
+            whole_line = (open_end or line.endswith(b"\n")) and (values == len(columns) or b'"' in line)
             if number is None or not whole_line:
                 raise SiteError(
                     f"{file.name} is cut off: a line has {values} of {len(columns)} values"
@@ -88,9 +108,32 @@ def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[b
                     else f"{file.name} is cut off in its last line"
                 )
             current = number
-            block.append(line)
+            block.append(line if line.endswith(b"\n") else line + b"\n")
         if block:
             yield current, block
+
+
+def csv_beside(file: Path) -> list[Path]:
+    """The other CSV tables of a table's folder."""
+    return [
+        path for path in file.parent.iterdir() if path != file and path.name.endswith((".csv", ".csv.gz"))
+    ]
+
+
+def ends_lines(file: Path) -> bool:
+    """Whether the last line of a CSV table has an end."""
+    try:
+        if file.suffix == ".gz":
+            with gzip.open(file, "rb") as stream:
+                last = b"\n"
+                while block := stream.read(1 << 20):
+                    last = block[-1:]
+                return last == b"\n"
+        with file.open("rb") as stream:
+            stream.seek(-1, 2)
+            return stream.read(1) == b"\n"
+    except UNREADABLE:
+        return True
 
 
 @dataclass
@@ -251,7 +294,7 @@ class Table:
             return pa.concat_tables([part.table[part.start : part.stop] for part in parts])
         lines = b"".join(line for block in blocks for line in block)
         try:
-            table = pl.read_csv(lines, has_header=False, schema=self.schema, null_values=["nan", "NaN"])
+            table = pl.read_csv(lines, has_header=False, schema=self.schema, null_values=MISSING)
         except pl.exceptions.PolarsError as error:
             raise SiteError(f"{self.file.name}: {str(error).splitlines()[0]}") from error
         # In one piece: thousands of columns of many short pieces each take longer than the reading.

@@ -60,7 +60,7 @@ def mark_sides(
     group: str | Sequence[str],
     positive_controls: bool,
 ) -> tuple[Wells, Wells, Wells]:
-    """The wells that are scored: all of them, those of the first side, those of the second."""
+    """Choose the wells that are scored: all of them, those of the first side, those of the second."""
     with_sides = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
     scored, _ = split_wells(with_sides, group, positive_controls)
     first = scored.metadata["of_a"].to_numpy(dtype=bool)
@@ -68,7 +68,7 @@ def mark_sides(
 
 
 def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
-    """What two perturbations must differ in to make a pair: their name, or columns of their wells."""
+    """Return what two perturbations of a pair must differ in: their name, or columns of their wells."""
     if different is None:
         return part.names
     value = labels(wells.metadata, different).fillna("")

@@ -7,6 +7,10 @@ that the controls span are multiplied out, since a deep network's profile has 6,
 pycytominer refuses features that are constant in the controls; they are left out here. Features that
 depend linearly on others while there are more controls than features it lets through (its check
 never fires) and blows rounding errors up to variance 1; here they are answered with a message.
+
+With few controls and thousands of features, the covariance can be shrunk toward a multiple of the identity by
+the OAS estimator (Chen, Wiesel, Eldar and Hero 2010, IEEE Transactions on Signal Processing): the fewer
+controls, the more, so that directions in which the controls hardly vary are not blown up.
 """
 
 import json
@@ -38,7 +42,8 @@ class Sphering:
     Attributes:
         centre, scale: (features,), what a profile is centred and standardised by.
         directions: (rank, features), the rows of V' that the controls span.
-        spread: (rank,), S + epsilon.
+        spread: (rank,), S + epsilon, or S of the shrunk covariance.
+        outside: the spread of directions that the controls do not span.
         left_out: the reason of each feature that the sphering does without.
     """
 
@@ -48,6 +53,7 @@ class Sphering:
     scale: np.ndarray
     directions: np.ndarray
     spread: np.ndarray
+    outside: float
     left_out: Mapping[str, str]
 
     def of(self, wells: Wells) -> pd.DataFrame:
@@ -67,7 +73,7 @@ class Sphering:
     def whitened(self, values: np.ndarray) -> np.ndarray:
         """`values` (wells, features) whitened."""
         values = (values - self.centre) / self.scale
-        rest = 1 / self.spread[-1] if len(self.directions) < len(self.features) else 0.0
+        rest = 1 / self.outside if len(self.directions) < len(self.features) else 0.0
         # whatever lies outside of the span: `values` itself, less its part in the span
         turned = (values @ self.directions.T) * (1 / self.spread - rest) @ self.directions + rest * values
         return turned * np.sqrt(self.number - 1)
@@ -86,6 +92,7 @@ class Sphering:
                 scale=self.scale,
                 directions=self.directions,
                 spread=self.spread,
+                outside=self.outside,
             )
 
     @classmethod
@@ -95,11 +102,16 @@ class Sphering:
             about = json.loads(str(stored["about"]))
             arrays = {name: stored[name] for name in ("centre", "scale", "directions", "spread")}
             features = json.loads(str(stored["features"]))
+            arrays["outside"] = float(stored["outside"])
         return cls(features=features, number=about["number"], left_out=about["left_out"], **arrays)
 
 
 def fitted(
-    wells: Wells, method: str = "ZCA-cor", epsilon: float = 1e-6, outlier_cutoff: float | None = None
+    wells: Wells,
+    method: str = "ZCA-cor",
+    epsilon: float = 1e-6,
+    outlier_cutoff: float | None = None,
+    shrink: bool = False,
 ) -> Sphering:
     """The sphering by the negative controls among `wells`.
 
@@ -109,6 +121,7 @@ def fitted(
     method : ZCA-cor or ZCA.
     epsilon : added to the singular values of the controls.
     outlier_cutoff : what a feature explodes beyond, in standard deviations of the controls.
+    shrink : whether the covariance is shrunk, instead of adding epsilon.
 
     Returns
     -------
@@ -149,9 +162,11 @@ def fitted(
     standard = (values[:, varies] - reference[:, varies].mean(axis=0)) / spread[varies]
     left_out |= describe_exploding(names[varies].tolist(), standard, outlier_cutoff)
     kept = np.array([name not in left_out for name in wells.features], dtype=bool)
-    sphering = of_controls(reference[:, kept], names[kept].tolist(), method, epsilon, left_out)
+    sphering = of_controls(reference[:, kept], names[kept].tolist(), method, epsilon, left_out, shrink)
     rank, features = sphering.directions.shape
-    if rank < min(sphering.number - 1, features):
+    # Profiles that are centered on each plate lose one dimension per plate.
+    independent = sphering.number - wells.metadata.loc[control, "Metadata_Plate"].nunique()
+    if not shrink and rank < min(independent, features):
         raise InputError(
             f"The features of the plates {plates} cannot be sphered: in the {sphering.number} negative "
             f"controls the {features} features depend linearly on others (rank {rank}). Sphere "
@@ -161,15 +176,44 @@ def fitted(
 
 
 def of_controls(
-    reference: np.ndarray, features: list[str], method: str, epsilon: float, left_out: Mapping[str, str]
+    reference: np.ndarray,
+    features: list[str],
+    method: str,
+    epsilon: float,
+    left_out: Mapping[str, str],
+    shrink: bool = False,
 ) -> Sphering:
-    """The sphering by `reference` (controls, features), complete values; method ZCA-cor or ZCA."""
+    """Fit the sphering on `reference` (controls, features), complete values; the method is ZCA-cor or ZCA."""
     centre = reference.mean(axis=0)
     scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
     standard = (reference - centre) / scale
     _, spread, directions = np.linalg.svd(standard, full_matrices=False)
     # as numpy's matrix_rank, which would decompose the matrix once more
     rank = np.count_nonzero(spread > spread.max() * max(standard.shape) * np.finfo(float).eps)
-    return Sphering(
-        features, len(reference), centre, scale, directions[:rank], spread[:rank] + epsilon, left_out
-    )
+    spread, directions = spread[:rank], directions[:rank]
+    if shrink:
+        squares, number = spread**2, len(features)
+        intensity = get_shrinkage(squares, len(reference), number)
+        mean = squares.sum() / number
+        spread = np.sqrt((1 - intensity) * squares + intensity * mean)
+        outside = float(np.sqrt(intensity * mean))
+    else:
+        spread = spread + epsilon
+        outside = float(spread[-1])
+    return Sphering(features, len(reference), centre, scale, directions, spread, outside, left_out)
+
+
+def get_shrinkage(squares: np.ndarray, controls: int, features: int) -> float:
+    """Return the OAS estimate of the shrinkage of a covariance matrix, from 0 (none) to 1 (the identity).
+
+    Parameters
+    ----------
+    squares
+        The squared singular values of the centered controls, in any unit.
+    controls, features
+        Their numbers.
+    """
+    mean = squares.sum() / features
+    mean_square = (squares**2).sum() / features**2
+    denominator = (controls + 1) * (mean_square - mean**2 / features)
+    return min(1.0, (mean_square + mean**2) / denominator) if denominator > 0 else 1.0

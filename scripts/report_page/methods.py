@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.errors import number_of
-from lib.levels import CELLPROFILER, LEVELS, Level
+from lib.levels import CELLPROFILER, LEVELS, NETWORK, Level
 from report_page.chain_methods import describe_chains
 from report_page.sentences import (
     Provenances,
@@ -166,6 +166,7 @@ def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
         describe_aggregation(levels),
         *describe_embedding(levels),
         describe_normalization(levels),
+        describe_embedding_normalization(levels),
         *describe_selections(levels),
         describe_sphering(levels),
         *describe_chains(levels),
@@ -272,6 +273,32 @@ def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
     )
 
 
+def describe_embedding_normalization(levels: Mapping[str, Provenances]) -> Markup:
+    """Describe how deep-network features were normalized."""
+    made = [
+        each
+        for level, some in get_levels_of_step(levels, "normalize").items()
+        if level.features == NETWORK
+        for each in some
+    ]
+    if not value_of(made, "method"):
+        return NOTHING
+    floored = ", with a standard deviation of at least the median over all features"
+    return write_sentence(
+        "Deep-network features were normalized {over} ({method}{floored}) relative to {to}.",
+        "normalize",
+        made,
+        {"over": name_scope(value_of(made, "over")), "to": name_references(value_of(made, "to"))},
+        floored=floored if value_of(made, "method") == "standardize" else "",
+    )
+
+
+def name_references(to: Any) -> str:
+    """Name the reference wells: `the negative controls and, separately, all wells`."""
+    references = to if isinstance(to, list) else [to]
+    return " and, separately, ".join(REFERENCES.get(each, str(each)) for each in references)
+
+
 def name_scope(over: Any) -> str:
     """Name the plates that were processed together: `on each plate`."""
     scopes = over if isinstance(over, list) else [over]
@@ -323,8 +350,12 @@ def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
     made = [each for some in get_levels_of_step(levels, "spherize").values() for each in some]
     if not made:
         return NOTHING
+    shrink = value_of(made, "shrink")
+    regularization = "OAS shrinkage of the covariance" if shrink is True else "ε = {epsilon}"
+    if isinstance(shrink, list) and shrink:
+        regularization = "ε = {epsilon}, or OAS shrinkage of the covariance for deep-network features"
     return write_sentence(
-        "Profiles were sphered ({method}, ε = {epsilon}) with a transformation fitted on the negative "
+        f"Profiles were sphered ({{method}}; {regularization}) with a transformation fitted on the negative "
         "controls of all plates of a condition.",
         "spherize",
         made,

@@ -21,8 +21,9 @@ from lib.replicates import labels
 from lib.sides import side
 from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
+from load_data import read_image_table
 from normalize import reference_wells
-from splits import split_wells, units
+from splits import find_units, split_wells
 from workflow import PROJECT
 
 pytestmark = pytest.mark.unit
@@ -99,7 +100,23 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
         {"Metadata_gene": [word, "G"], "perturbation": ["a", "b"], "Metadata_Well": ["A01", "A02"]}
     )
     assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
-    assert units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+    assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "None", "-", "#N/A"])
+def test_words_for_nothing_in_an_image_table_of_ones_own(write, tmp_path, word):
+    rows = [
+        ("Metadata_Well", "Metadata_Site", "FileName_OrigDNA"),
+        ("A01", word, "a.tif"),
+        ("A02", "1", word),
+    ]
+    frame = pd.DataFrame(rows[1:], columns=rows[0])
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    for path in (write("t.csv", *rows, separator=","), tmp_path / "t.csv.gz", tmp_path / "t.parquet"):
+        _, found = read_image_table(path)
+        assert [row["Metadata_Site"] for row in found] == ["", "1"]
+        assert [row["FileName_OrigDNA"] for row in found] == ["a.tif", ""]
 
 
 def test_several_genes_of_which_some_are_nothing():
@@ -216,7 +233,7 @@ def test_a_number_is_one_value_in_every_column_that_groups(write, tmp_path, numb
         perturbation=list("abcdefg")[: len(written)]
     )
     assert set(side(wells, "Metadata_gene", 1).genes) == {frozenset([number])}
-    assert units(wells, wells["perturbation"], ["Metadata_gene"]).nunique() == 1
+    assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).nunique() == 1
     # A plate map with one spelling finds the annotation with another.
     for at, text in enumerate(written):
         plate_map = write(f"map{at}.txt", ("well_position", "broad_sample"), ("A01", text))

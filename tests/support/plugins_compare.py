@@ -14,6 +14,7 @@ import cellprofiler_core.preferences
 cellprofiler_core.preferences.set_headless()
 
 import numpy as np  # noqa: E402
+import skimage.morphology  # noqa: E402
 from cellprofiler_core.image import Image, ImageSetList  # noqa: E402
 from cellprofiler_core.measurement import Measurements  # noqa: E402
 from cellprofiler_core.object import Objects, ObjectSet  # noqa: E402
@@ -29,7 +30,7 @@ OBJECTS = ("Nuclei", "Cytoplasm", "Cells")
 def configure(module, variant, channels):
     """Give a module the settings of a variant; "published" are those of CPJUMP1."""
     name = module.module_name
-    if name.startswith(("Identify", "Correct")):
+    if name.startswith(("Identify", "Correct", "Filter", "Threshold")):
         configure_making(module, variant)
     if hasattr(module, "images_list"):
         module.images_list.value = ", ".join(channels)
@@ -62,10 +63,14 @@ def configure(module, variant, channels):
         for k, scale in enumerate((3, 5, 10)):
             module.scale_groups[k].scale.value = scale
     elif name == "MeasureColocalization":
-        everything = variant == "all metrics"
+        everything = variant.startswith("all metrics")
         module.images_or_objects.value = "Both" if everything else "Within objects"
         module.do_all.value = everything
         module.do_costes.value = everything
+        if everything:
+            module.fast_costes.value = {"fast": "Fast", "accurate": "Accurate"}.get(
+                variant.split()[-1], "Faster"
+            )
     elif name == "MeasureObjectIntensityDistribution":
         for _ in OBJECTS[1:]:
             module.add_object()
@@ -90,6 +95,8 @@ def configure(module, variant, channels):
     elif name == "MeasureObjectSizeShape":
         module.calculate_zernikes.value = True
         module.calculate_advanced.value = variant == "advanced"
+    elif name == "MeasureObjectSkeleton":
+        module.seed_objects_name.value, module.image_name.value = "Nuclei", "Skeleton"
     elif name == "MeasureObjectNeighbors":
         module.object_name.value = "Nuclei" if variant == "nuclei to cells" else "Cells"
         module.neighbors_name.value = "Cells"
@@ -110,6 +117,19 @@ def configure_making(module, variant):
         module.smoothing_method.value = "Gaussian Filter"
         module.automatic_object_width.value = "Manually"
         module.size_of_smoothing_filter.value = 9
+    elif name == "FilterObjects":
+        module.x_name.value, module.y_name.value = "Cells", "Found"
+        module.mode.value = "Image or mask border"
+        module.add_additional_object()
+        other = module.additional_objects[0]
+        other.object_name.value, other.target_name.value = "Nuclei", "FoundNuclei"
+    elif name == "Threshold":
+        module.x_name.value, module.y_name.value = "DNA", "Found"
+        module.threshold_scope.value = "Adaptive" if variant == "adaptive" else "Global"
+        module.global_operation.value = "Minimum Cross-Entropy" if variant == "published" else "Otsu"
+        module.two_class_otsu.value = "Three classes" if variant == "three classes" else "Two classes"
+        module.threshold_smoothing_scale.value = 1.3488
+        module.adaptive_window_size.value = 20
     elif name == "IdentifyPrimaryObjects":
         module.x_name.value, module.y_name.value = "DNA", "Found"
         module.size_range.value = (12, 40) if variant == "intensity" else (4, 40)
@@ -148,6 +168,9 @@ def measured(module, case):
     image_set = image_sets.get_image_set(0)
     for name, pixels in images.items():
         image_set.add(name, Image(pixels.copy(), mask=masks.get(name)))
+    if module.module_name == "MeasureObjectSkeleton":
+        skeleton = skimage.morphology.skeletonize(next(iter(images.values())) > 0.3)
+        image_set.add("Skeleton", Image(skeleton))
     object_set = ObjectSet()
     for name, labels in objects.items():
         item = Objects()

@@ -3,7 +3,8 @@
 numba keeps what it compiled in `__pycache__` beside the source, or, where that cannot be written
 (a read-only installation), in the user's cache folder, or in `NUMBA_CACHE_DIR` if that is set. In a
 container none of the first two may be writable; then a folder of this user's in the system's
-temporary folder is taken. A CellProfiler job is one core's work: no kernel starts threads.
+temporary folder is taken. The workflow has all of it compiled before the first job (compile_kernels.py).
+A CellProfiler job is one core's work: no kernel starts threads.
 """
 
 import getpass

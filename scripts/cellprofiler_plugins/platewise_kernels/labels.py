@@ -256,3 +256,58 @@ def distance_transform_edt(values, *arguments, **options):
         return scipy.ndimage.distance_transform_edt(values, *arguments, **options)
     bounds = numpy.array([[0, 0, -1, -1], [0, 0, values.shape[0] - 1, values.shape[1] - 1]])
     return distance_to_edge(numpy.ascontiguousarray(values != 0, numpy.int32), bounds, False)
+
+
+@compiled
+def first_seen(labels, count):
+    """The labels that occur, 0 among them, in the order in which they occur first."""
+    seen = numpy.zeros(count + 1, numpy.bool_)
+    found = numpy.empty(count + 1, numpy.int64)
+    number = 0
+    for k in range(labels.size):
+        label = labels[k]
+        if not seen[label]:
+            seen[label] = True
+            found[number] = label
+            number += 1
+    return found[:number]
+
+
+def grey_dilation(values, *arguments, **options):
+    """scipy.ndimage.grey_dilation of a label matrix by a square of three pixels."""
+    if arguments or not _is_square(options) or not is_plain(values):
+        return scipy.ndimage.grey_dilation(values, *arguments, **options)
+    return extreme_of_nine(numpy.ascontiguousarray(values), True)
+
+
+def grey_erosion(values, *arguments, **options):
+    """scipy.ndimage.grey_erosion of a label matrix by a square of three pixels."""
+    if arguments or not _is_square(options) or not is_plain(values):
+        return scipy.ndimage.grey_erosion(values, *arguments, **options)
+    return extreme_of_nine(numpy.ascontiguousarray(values), False)
+
+
+def _is_square(options):
+    footprint = numpy.asarray(options.get("footprint", 0))
+    return set(options) == {"footprint"} and footprint.shape == (3, 3) and footprint.all()
+
+
+@compiled
+def extreme_of_nine(values, greatest):
+    """The greatest (or the least) of each pixel and its eight neighbors; the border is mirrored."""
+    height, width = values.shape
+    rows = numpy.empty_like(values)
+    out = numpy.empty_like(values)
+    for i in range(height):
+        for j in range(width):
+            found = values[i, j]
+            for beside in (values[i, max(j - 1, 0)], values[i, min(j + 1, width - 1)]):
+                found = max(found, beside) if greatest else min(found, beside)
+            rows[i, j] = found
+    for i in range(height):
+        for j in range(width):
+            found = rows[i, j]
+            for beside in (rows[max(i - 1, 0), j], rows[min(i + 1, height - 1), j]):
+                found = max(found, beside) if greatest else min(found, beside)
+            out[i, j] = found
+    return out

@@ -15,8 +15,9 @@ import centrosome.propagate
 import centrosome.threshold
 import numpy
 import scipy.ndimage
+import skimage.segmentation._watershed
 
-from . import labels, propagation, smoothing
+from . import flooding, labels, propagation, smoothing
 
 
 class Instead:
@@ -125,6 +126,13 @@ THRESHOLD = (
     (cellprofiler.modules.threshold, "scipy", _scipy),
     (centrosome.threshold, "smooth_with_noise", smooth_with_noise),
 )
+
+
+_flooding = Instead(
+    skimage.segmentation._watershed._watershed_cy, watershed_raveled=flooding.watershed_raveled
+)
+#: What skimage.segmentation.watershed calls.
+WATERSHED = ((skimage.segmentation._watershed, "_watershed_cy", _flooding),)
 
 
 def of_module(module):

@@ -1,0 +1,25 @@
+"""MeasureObjectSkeleton, with CellProfiler's settings and numbers, with faster steps on the way.
+
+The built-in module runs as it is. Labels spread along the skeleton by `platewise_kernels.propagation`, and a
+label matrix is dilated and eroded by the least disk in one pass.
+"""
+
+import cellprofiler.modules.measureobjectskeleton as builtin
+import centrosome.propagate
+
+from platewise_kernels import labels, stand_ins
+
+
+class MeasureObjectSkeleton(builtin.MeasureObjectSkeleton):
+    """CellProfiler's MeasureObjectSkeleton with faster steps."""
+
+    def run(self, workspace):
+        """Measure the skeleton of each object."""
+        spreading = stand_ins.Instead(centrosome.propagate, propagate=stand_ins.propagate)
+        with stand_ins.standing_in(
+            *stand_ins.OBJECTS,
+            (builtin, "propagate", spreading),
+            (builtin, "grey_dilation", labels.grey_dilation),
+            (builtin, "grey_erosion", labels.grey_erosion),
+        ):
+            super().run(workspace)

@@ -1,0 +1,18 @@
+"""Threshold, with CellProfiler's settings and pixels, with faster steps on the way.
+
+The built-in module runs as it is; smoothing and the entropies of a threshold are worked out in one pass each
+(`platewise_kernels.stand_ins`).
+"""
+
+import cellprofiler.modules.threshold as builtin
+
+from platewise_kernels import stand_ins
+
+
+class Threshold(builtin.Threshold):
+    """CellProfiler's Threshold with faster steps."""
+
+    def run(self, workspace):
+        """Threshold an image."""
+        with stand_ins.standing_in(*stand_ins.THRESHOLD):
+            super().run(workspace)

@@ -1,0 +1,194 @@
+"""Compile the kernels of the accelerated CellProfiler modules, once for a checkout and an environment.
+
+numba compiles a function when it is called for the first time and keeps the result beside the source
+(`platewise_kernels.compiled`). Left to the jobs, each of the chunks that start together would compile all of
+it, 40 seconds of a processor each. Here each module runs on small images with the settings that lead to its
+kernels. The processor's type belongs to the key of what is kept: machines of another type compile once more.
+
+It runs in CellProfiler's Python and goes there by itself when started in another.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lib.cellprofiler import HASH_SEED, logged_to
+from lib.files import whole
+from pipelines import go_to_cellprofilers_python
+
+PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
+SIZE = (96, 112)
+CHANNELS = ("DNA", "RNA")
+OBJECTS = ("Nuclei", "Cells", "Cytoplasm")
+# Module and the settings (the module's own names of them) of each run.
+RUNS = (
+    ("IdentifyPrimaryObjects", {"x_name": "DNA", "y_name": "Found", "size_range": (4, 40)}),
+    (
+        "IdentifyPrimaryObjects",
+        {
+            "x_name": "DNA",
+            "y_name": "Found",
+            "size_range": (4, 40),
+            "use_advanced": True,
+            "unclump_method": "Shape",
+            "watershed_method": "Shape",
+        },
+    ),
+    *(
+        (
+            "IdentifySecondaryObjects",
+            {"x_name": "Nuclei", "y_name": "Found", "image_name": "RNA", "method": how},
+        )
+        for how in ("Watershed - Image", "Propagation", "Distance - B", "Distance - N")
+    ),
+    (
+        "IdentifyTertiaryObjects",
+        {
+            "secondary_objects_name": "Cells",
+            "primary_objects_name": "Nuclei",
+            "subregion_objects_name": "Found",
+        },
+    ),
+    ("FilterObjects", {"x_name": "Cells", "y_name": "Found", "mode": "Image or mask border"}),
+    ("Threshold", {"x_name": "DNA", "y_name": "Found", "threshold_smoothing_scale": 1.3}),
+    (
+        "CorrectIlluminationCalculate",
+        {
+            "image_name": "DNA",
+            "illumination_image_name": "Found",
+            "intensity_choice": "Background",
+            "block_size": 7,
+            "each_or_all": "Each",
+            "smoothing_method": "Gaussian Filter",
+        },
+    ),
+    ("MeasureImageIntensity", {"images_list": CHANNELS}),
+    ("MeasureImageQuality", {"images_choice": "Select..."}),
+    ("MeasureGranularity", {"images_list": CHANNELS, "objects_list": OBJECTS, "wants_objects": True}),
+    ("MeasureTexture", {"images_list": CHANNELS, "objects_list": OBJECTS, "images_or_objects": "Both"}),
+    (
+        "MeasureColocalization",
+        {"images_list": CHANNELS, "objects_list": OBJECTS, "images_or_objects": "Both", "do_costes": True},
+    ),
+    (
+        "MeasureColocalization",
+        {"images_list": ("DNA", "Opposed"), "objects_list": OBJECTS, "do_costes": True},
+    ),
+    ("MeasureObjectIntensity", {"images_list": CHANNELS, "objects_list": OBJECTS}),
+    (
+        "MeasureObjectIntensityDistribution",
+        {"images_list": CHANNELS, "wants_zernikes": "Magnitudes and phase"},
+    ),
+    ("MeasureObjectSizeShape", {"objects_list": OBJECTS, "calculate_zernikes": True}),
+    ("MeasureObjectNeighbors", {"object_name": "Cells", "neighbors_name": "Cells"}),
+    ("MeasureObjectSkeleton", {"seed_objects_name": "Nuclei", "image_name": "Skeleton"}),
+)
+
+
+def draw_images():
+    """Two textured channels by name, float32 between 0 and 1, and the label matrix of nuclei and cells."""
+    import numpy
+
+    random = numpy.random.RandomState(0)
+    rows, columns = numpy.mgrid[: SIZE[0], : SIZE[1]]
+    images = {}
+    for name, period in (("DNA", 4.0), ("RNA", 7.0)):
+        waves = 0.3 + 0.2 * numpy.sin(rows / period) * numpy.sin(columns / period)
+        images[name] = numpy.clip(waves + 0.05 * random.rand(*SIZE), 0, 1).astype(numpy.float32)
+    apart = (rows % 24 - 12) ** 2 + (columns % 28 - 14) ** 2
+    number = 1 + rows // 24 * (SIZE[1] // 28) + columns // 28
+    cells, nuclei = (numpy.where(apart <= radius**2, number, 0) for radius in (11, 5))
+    return images, {"Nuclei": nuclei, "Cells": cells, "Cytoplasm": numpy.where(nuclei > 0, 0, cells)}
+
+
+def run_module(name, settings, images, labels):
+    """Run an accelerated module on the images and objects; what it measures is thrown away."""
+    from cellprofiler_core.image import Image, ImageSetList
+    from cellprofiler_core.measurement import Measurements
+    from cellprofiler_core.object import Objects, ObjectSet
+    from cellprofiler_core.pipeline import Pipeline
+    from cellprofiler_core.workspace import Workspace
+
+    module = getattr(importlib.import_module(name.lower()), name)()
+    for key, value in settings.items():
+        listed = isinstance(value, tuple) and isinstance(value[0], str)
+        getattr(module, key).value = ", ".join(value) if listed else value
+    if name == "MeasureObjectIntensityDistribution":
+        module.objects[0].object_name.value = "Cells"
+        module.add_object()
+        module.objects[1].object_name.value = "Cytoplasm"
+        module.objects[1].center_choice.value = "Centers of other objects"
+        module.objects[1].center_object_name.value = "Nuclei"
+    if name == "MeasureImageQuality":
+        module.image_groups[0].image_names.value = ", ".join(CHANNELS)
+        module.image_groups[0].use_all_threshold_methods.value = False
+    image_sets = ImageSetList()
+    image_set = image_sets.get_image_set(0)
+    for channel, pixels in images.items():
+        image_set.add(channel, Image(pixels.copy()))
+    image_set.add("Skeleton", Image(images["DNA"] > 0.45))
+    image_set.add("Opposed", Image(1 - images["DNA"]))
+    object_set = ObjectSet()
+    for object_name, matrix in labels.items():
+        objects = Objects()
+        objects.segmented = matrix.copy()
+        object_set.add_objects(objects, object_name)
+    pipeline = Pipeline()
+    module.show_window = False
+    module.set_module_num(1)
+    pipeline.add_module(module)
+    measurements = Measurements()
+    measurements.next_image_set(1)
+    module.run(Workspace(pipeline, module, image_set, object_set, measurements, image_sets))
+    measurements.close()
+
+
+def read_image():
+    """Read a compressed TIFF and resize an image, as LoadData and Resize do."""
+    import numpy
+    import PIL.Image
+    from platewise_kernels import image_files, resizing
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "image.tif")
+        pixels = numpy.arange(SIZE[0] * SIZE[1], dtype=numpy.uint16).reshape(SIZE)
+        PIL.Image.fromarray(pixels).save(path, compression="tiff_lzw")
+        image_files.read_plane(path, 0, path.read_bytes())
+    resizing.resize(pixels.astype(numpy.float32), (SIZE[0] // 2, SIZE[1] // 2))
+
+
+def main(output, log):
+    """Run each module, and write which there were."""
+    import cellprofiler_core.preferences
+
+    cellprofiler_core.preferences.set_headless()
+    sys.path.insert(0, str(PLUGINS))
+    images, labels = draw_images()
+    read_image()
+    for name, settings in RUNS:
+        began = time.process_time()
+        run_module(name, settings, images, labels)
+        log.write(f"{name}: {time.process_time() - began:.1f} CPU seconds\n")
+    with whole(output) as part:
+        part.write_text(json.dumps({"modules": sorted({name for name, _ in RUNS})}) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--output", required=True, help="the file that says that it is done")
+    options = parser.parse_args()
+    with logged_to(options.log) as log_file:
+        elsewhere = importlib.util.find_spec("cellprofiler") is None
+        if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
+            go_to_cellprofilers_python(options.cellprofiler)
+        logging.basicConfig(stream=log_file)
+        main(options.output, log_file)

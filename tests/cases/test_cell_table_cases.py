@@ -1,0 +1,134 @@
+"""CellProfiler's tables as others write, name and store them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import single_cells
+import small_experiment
+from cases.case import case
+from lib.cellprofiler_output import compartments_at_hand, published_folders
+from lib.errors import InputError
+
+pytestmark = pytest.mark.unit
+
+NAMES = ("Cells", "Cytoplasm", "Nuclei")
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """The folder of a plate's tables: two wells of two sites of 12 cells."""
+    monkeypatch.setattr(small_experiment, "WELLS", small_experiment.WELLS[:2])
+    small_experiment.write_tables(tmp_path, "P1", np.random.default_rng(3))
+    return tmp_path / "P1"
+
+
+def read(tables, names=None):
+    """The joined cells of a plate."""
+    folders = published_folders(tables, names or NAMES)
+    used = names or compartments_at_hand(folders, NAMES)
+    output = tables.parent / "joined"
+    output.mkdir(exist_ok=True)
+    single_cells.main(
+        folders,
+        {name: output / name for name in ("cells", "image", "sites")},
+        {
+            "batch": "B",
+            "plate": "P1",
+            "compartments": list(used),
+            "site_pattern": None,
+            "bad_sites": "error",
+        },
+    )
+    return pd.read_parquet(output / "cells")
+
+
+def rename(tables, change):
+    """Give the tables of objects other names."""
+    for path in list(tables.rglob("*.csv")):
+        if path.stem in NAMES:
+            path.rename(path.with_name(f"{change(path.stem)}.csv"))
+
+
+@case(
+    "cells",
+    kind="tables of objects that are called otherwise, as Cells_Cellpose3",
+    comes_from="CytoTable#362: segmentation by another program",
+    says="has no table of Cells, Cytoplasm, but one of Cells_Cellpose3, Cytoplasm_Cellpose3. Name the "
+    "objects that make a cell in the config, as `single_cells: {compartments: [Nuclei, Cells_Cellpose3, "
+    "Cytoplasm_Cellpose3]}`, or rename the tables.",
+    happens="the plate stops: nuclei alone would pass for its cells",
+)
+def test_renamed_objects_are_named_with_the_key(tables):
+    whole = read(tables)
+    rename(tables, lambda name: name if name == "Nuclei" else f"{name}_Cellpose3")
+    with pytest.raises(InputError) as error:
+        read(tables)
+    assert len(whole) == 48
+    return str(error.value)
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_names_in_lower_and_upper_case(tables, change):
+    whole = read(tables)
+    for path in list(tables.rglob("*.csv")):
+        path.rename(path.with_name(f"{change(path.stem)}.csv"))
+    assert read(tables).equals(whole)
+
+
+@case(
+    "cells",
+    kind="an assay of nuclei alone",
+    comes_from="assays without a cell stain",
+    happens="the nuclei are the cells, and the log says so",
+)
+def test_nuclei_alone(tables):
+    for path in [*tables.rglob("Cells.csv"), *tables.rglob("Cytoplasm.csv")]:
+        path.unlink()
+    assert len(read(tables)) == 48
+
+
+@case(
+    "cells",
+    kind="words for a missing number: NA, None, NULL, #N/A, -nan(ind), 1.#QNAN",
+    comes_from="CytoTable#428: tables that went through R, a spreadsheet or a program on Windows",
+    happens="the value is missing, the cell stays",
+)
+@pytest.mark.parametrize("word", ["NA", "None", "NULL", "#N/A", "-nan", "-nan(ind)", "1.#QNAN", ""])
+def test_words_for_a_missing_number(tables, word):
+    path = tables / "A01-1" / "Cells.csv"
+    table = pd.read_csv(path, dtype=str)
+    table.loc[0, "Intensity_F0"] = word
+    table.to_csv(path, index=False)
+    cells = read(tables)
+    assert len(cells) == 48
+    assert int(cells.isna().sum().sum()) == 1
+
+
+@case(
+    "cells",
+    kind="tables with every value in quotation marks, Windows line ends, no line end at the end",
+    comes_from="R's write.csv, text editors",
+    happens="they are read like any other",
+)
+@pytest.mark.parametrize("how", ["quoted", "windows", "no end", "quoted without end"])
+def test_tables_as_other_programs_write_them(tables, how):
+    whole = read(tables)
+    for path in tables.rglob("*.csv"):
+        text = path.read_text()
+        if "quoted" in how:
+            lines = [",".join(f'"{value}"' for value in line.split(",")) for line in text.splitlines()]
+            text = "\n".join(lines) + "\n"
+        if how == "windows":
+            text = text.replace("\n", "\r\n")
+        if "end" in how:
+            text = text.rstrip("\n")
+        path.write_bytes(text.encode())
+    assert read(tables).equals(whole)
+
+
+def test_one_table_without_its_last_line_end_is_cut_off(tables):
+    path = tables / "A01-1" / "Cells.csv"
+    path.write_text(path.read_text().rstrip("\n"))
+    with pytest.raises(InputError, match=r"Cells.csv is cut off in its last line"):
+        read(tables)

@@ -1,0 +1,71 @@
+"""Files and folders that appear whole or not at all."""
+
+import pytest
+
+from lib.files import fresh_folder, whole, whole_folder
+
+pytestmark = pytest.mark.unit
+
+
+class StepError(Exception):
+    """A step fails in the middle."""
+
+
+def fail_after(write, *arguments):
+    write(*arguments)
+    raise StepError
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_when_the_block_has_succeeded(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    with whole(path) as part:
+        part.write_text("a")
+        assert not path.exists()
+        assert part.parent == path.parent, "on the same disk, so that it can be renamed"
+    assert path.read_text() == "a"
+    assert names(path.parent) == ["table.csv"]
+
+
+def test_a_block_that_fails_leaves_the_older_file_and_no_part(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("older")
+    with pytest.raises(StepError), whole(path) as part:
+        fail_after(part.write_text, "half")
+    assert path.read_text() == "older"
+    assert names(tmp_path) == ["table.csv"]
+
+
+def test_a_block_that_fails_before_it_writes_raises_its_own_error(tmp_path):
+    with pytest.raises(StepError), whole(tmp_path / "table.csv"):
+        raise StepError
+    assert names(tmp_path) == []
+
+
+def test_a_fresh_folder_is_empty_and_goes_away(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "of an earlier run").touch()
+    with fresh_folder(folder):
+        assert names(folder) == []
+    assert not folder.exists()
+    with pytest.raises(StepError), fresh_folder(folder):
+        fail_after((folder / "file").touch)
+    assert not folder.exists()
+
+
+def test_a_whole_folder_replaces_the_older_one_when_the_block_has_succeeded(tmp_path):
+    folder = tmp_path / "chunk_0"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(StepError), whole_folder(folder) as part:
+        fail_after((part / "half").touch)
+    assert names(folder) == ["old"]
+    with whole_folder(folder) as part:
+        (part / "new").touch()
+        assert names(folder) == ["old"]
+    assert names(folder) == ["new"]
+    assert names(tmp_path) == ["chunk_0"]
