@@ -38,6 +38,7 @@ from lib.object_storage import fetching_is_allowed, objects_below, resolved_addr
 from lib.plates import is_address, is_image_table, read_table, same_number
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
+from lib.values import is_nothing
 from lib.wells import well_at, well_name, well_order
 
 SiteKey = tuple[str, str]
@@ -121,7 +122,8 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
     # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
     return [name.removeprefix("Image_") for name in columns], [
-        {name.removeprefix("Image_"): value for name, value in row.items()} for row in rows
+        {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
+        for row in rows
     ]
 
 

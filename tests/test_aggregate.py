@@ -121,7 +121,7 @@ def test_cells_in_a_well_without_a_site(tmp_path):
 
 def test_an_unknown_operation(tmp_path):
     paths = write(tmp_path, {"Metadata_Well": ["A01"], "Cells_A": [1]}, ["A01"])
-    with pytest.raises(InputError, match="neither mean nor median, median"):
+    with pytest.raises(InputError, match="neither mean nor median"):
         aggregate.aggregate(*paths, "max", [])
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 # What programs and people write where there is nothing, in any case and with blanks around it. `untreated`
@@ -77,7 +78,7 @@ class MissingValues:
     def is_nothing(self, text: str) -> bool:
         """Whether a value is empty or a word for nothing."""
         folded = text.strip().casefold()
-        return not folded or folded in {word.casefold() for word in (*WORDS_FOR_NOTHING, *self.words)}
+        return not folded or folded in fold_words(self.words)
 
     def clean(self, values: Sequence[str], column: str = "") -> list[str]:
         """A column's values: "" where there is nothing, no blanks around them, each number in one spelling.
@@ -115,6 +116,12 @@ class MissingValues:
             for value, left in zip(values, cleaned, strict=True)
             if value and not left and value.casefold() not in MEANT
         )
+
+
+@cache
+def fold_words(words: tuple[str, ...]) -> frozenset[str]:
+    """All words for nothing, those of the config among them, without capitals."""
+    return frozenset(word.casefold() for word in (*WORDS_FOR_NOTHING, *words))
 
 
 def one_spelling(values: Sequence[str]) -> list[str]:

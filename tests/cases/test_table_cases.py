@@ -21,6 +21,7 @@ from lib.replicates import labels
 from lib.sides import side
 from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
+from load_data import read_image_table
 from normalize import reference_wells
 from splits import find_units, split_wells
 from workflow import PROJECT
@@ -100,6 +101,22 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
     )
     assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
     assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "None", "-", "#N/A"])
+def test_words_for_nothing_in_an_image_table_of_ones_own(write, tmp_path, word):
+    rows = [
+        ("Metadata_Well", "Metadata_Site", "FileName_OrigDNA"),
+        ("A01", word, "a.tif"),
+        ("A02", "1", word),
+    ]
+    frame = pd.DataFrame(rows[1:], columns=rows[0])
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    for path in (write("t.csv", *rows, separator=","), tmp_path / "t.csv.gz", tmp_path / "t.parquet"):
+        _, found = read_image_table(path)
+        assert [row["Metadata_Site"] for row in found] == ["", "1"]
+        assert [row["FileName_OrigDNA"] for row in found] == ["a.tif", ""]
 
 
 def test_several_genes_of_which_some_are_nothing():
