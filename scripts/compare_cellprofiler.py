@@ -24,6 +24,7 @@ from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_fun
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 from lib.files import whole
+from lib.pipeline_files import read_pipeline
 
 MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
@@ -32,7 +33,8 @@ NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_", "Run_Timestamp", "Modific
 STARTING = "start-up and export"
 MAXIMUM = "Metadata_ImageMaximum"
 PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
-# The built-in LoadData with what it lacks: images in object storage, and `images.maximum` of the config.
+# The built-in modules with what they lack: images in object storage, `images.maximum` of the config, and
+# ExportToDatabase without MySQL's client.
 FETCHING = Path(__file__).resolve().with_name("cellprofiler_fetching")
 
 
@@ -208,6 +210,7 @@ def main(arguments, log):
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
     asked = any(word in sample.read_text() for word in ("s3://", MAXIMUM))
+    asked |= any(module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline))
     builtin = replace(accelerated, engine="stock", plugins=FETCHING if asked else None)
 
     def run(name, cellprofiler, rows):

@@ -1,13 +1,18 @@
 """A user's own pipeline: the copy that runs, and what is said before anything is measured."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 
+import compare_cellprofiler
+from lib.cellprofiler import CellProfiler
 from lib.cellprofiler import cellprofiler_environment as environment_variables
 from lib.pipeline_files import read_pipeline
 from workflow import PROJECT
@@ -83,6 +88,15 @@ def written(tmp_path, cellprofiler_environment):
     return write
 
 
+def draw_site(path: Path, seed: int) -> None:
+    """A small image of some round nuclei on noise."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:80, :96]
+    light = sum(np.exp(-((rows - i) ** 2 + (columns - j) ** 2) / 40) for i in (20, 55) for j in (20, 50, 78))
+    pixels = 500 + 20000 * np.minimum(light, 1) + 300 * random.random(light.shape)
+    PIL.Image.fromarray(pixels.astype(np.uint16)).save(path, compression="tiff_lzw")
+
+
 def settings(modules: list, name: str) -> dict[str, str]:
     """The settings of the first module of a name."""
     return dict(next(module for module in modules if module.name == name).settings)
@@ -138,6 +152,42 @@ def test_tables_are_exported_where_the_workflow_looks_for_them(modules, written)
     copy, log = written(*start, modules["ExportToDatabase"])
     assert [module.name for module in copy][-2:] == ["ExportToDatabase", "ExportToSpreadsheet"]
     assert "ExportToSpreadsheet is added" in log
+
+
+@pytest.mark.oracle
+def test_a_copy_runs_with_both_engines_and_gives_the_same(
+    modules, written, tmp_path, cellprofiler_environment
+):
+    """A pipeline of CellProfiler's window with ExportToDatabase only, as labs publish them."""
+    measure = modules["MeasureObjectIntensity"].replace("DNA, RNA", "DNA").replace("Nuclei, Rings", "Nuclei")
+    header = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
+    rows = [["P1", "A01", "1"], ["P1", "A02", "1"]]
+    for channel in ("DNA", "RNA", "ER", "AGP", "Mito"):
+        header += [f"FileName_Orig{channel}", f"PathName_Orig{channel}"]
+        for site, row in enumerate(rows):
+            name = f"{channel}{site}.tif"
+            draw_site(tmp_path / name, seed=site + 10 * len(channel))
+            row += [name, str(tmp_path)]
+    with (tmp_path / "load_data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    written(
+        WINDOW_INPUT, modules["IdentifyPrimaryObjects"], OLD, measure, modules["ExportToDatabase"], seed="2"
+    )
+    command = str(cellprofiler_environment / "bin" / "cellprofiler")
+    for engine, plugins in (
+        ("stock", compare_cellprofiler.FETCHING),
+        ("platewise", compare_cellprofiler.PLUGINS),
+    ):
+        (tmp_path / engine).mkdir()
+        with (tmp_path / f"{engine}.log").open("w") as log:
+            cellprofiler = CellProfiler(command, tmp_path / "copy_2.cppipe", engine=engine, plugins=plugins)
+            cellprofiler.run(tmp_path / "load_data.csv", tmp_path / engine, log, "Plate P1")
+        assert (tmp_path / engine / "own.db").exists()
+    tables = compare_cellprofiler.compare(tmp_path / "stock", tmp_path / "platewise")
+    assert {row["table"] for row in tables} == {"Image", "Nuclei"}
+    for row in tables:
+        assert row["different"] == row["columns_of_one_only"] == 0, row
+        assert row["rows"] > 1
 
 
 def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):

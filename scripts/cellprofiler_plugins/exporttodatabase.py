@@ -1,28 +1,10 @@
-"""ExportToDatabase as it is, to a SQLite file also where the client of MySQL is not installed.
-
-The built-in module imports sqlite3 together with MySQL's client, and uses of the latter two names for SQLite,
-too. Where it is missing, as in the workflow's own environment, every export ends with a NameError.
-"""
-
-import sqlite3
+"""ExportToDatabase as it is, to a SQLite file also where the client of MySQL is not installed."""
 
 import cellprofiler.modules.exporttodatabase as builtin
 
+from platewise_kernels import sqlite_client
 
-class MySQLdb:
-    """What ExportToDatabase needs of MySQL's client to write to SQLite."""
-
-    class Error(Exception):
-        """An error of MySQL's, of which there is none."""
-
-    @staticmethod
-    def escape_string(text):
-        """A text as it stands between quotes in a statement for SQLite."""
-        return text.replace("'", "''").encode()
-
-
-if not builtin.HAS_MYSQL_DB:
-    builtin.sqlite3, builtin.MySQLdb = sqlite3, MySQLdb
+sqlite_client.install()
 
 
 class ExportToDatabase(builtin.ExportToDatabase):
