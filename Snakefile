@@ -26,6 +26,9 @@ if not IS_MODULE:
 
     workdir: RESULTS
 
+    # The start page of `snakemake --report`.
+    report: "rules/captions/start_page.rst"
+
 
 include: "rules/targets.smk"
 include: "rules/fetch.smk"

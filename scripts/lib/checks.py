@@ -20,6 +20,7 @@ from lib.experiment import Experiment
 from lib.layouts import SAMPLE_COLUMNS, annotation_rows, find_clashes, plate_map_rows, words_in_rows
 from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
+from lib.profile_files import find_header_problems
 from lib.values import MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -197,6 +198,14 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
             for problem in find_map_problems(plates, paths, config):
                 yield f"plate {listed((plate['plate'] for plate in plates), 3)}: {problem}"
+    files: dict[str, list[str]] = {}
+    for plate in experiment.chosen:
+        if source(plate) == "profiles":
+            files.setdefault(plate["profiles"], []).append(plate["plate"])
+    for file, names in list(files.items())[:MOST_MAPS]:
+        if not is_address(file) and (folder / file).is_file():
+            for problem in find_header_problems(folder / file, names):
+                yield f"plate {listed(names, 3)}: {problem}"
 
 
 def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[str, Any]) -> Iterator[str]:

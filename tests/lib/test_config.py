@@ -129,7 +129,7 @@ def test_all_problems_are_told_at_once():
     said = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
     assert "asay" in said
     assert "images.bad_sites" in said
-    assert "config.yaml is not right" in said
+    assert "config.yaml has errors" in said
 
 
 def test_every_key_has_a_description():

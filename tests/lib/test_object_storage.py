@@ -66,7 +66,7 @@ def test_one_that_is_not_there_is_named(client):
         object_storage.content("s3://one/gone.tiff")
     with pytest.raises(InputError, match="s3://nowhere/x does not exist"):
         object_storage.content("s3://nowhere/x")
-    with pytest.raises(InputError, match="is no address of S3 storage"):
+    with pytest.raises(InputError, match="is not an address of S3 storage"):
         object_storage.content("https://one/x")
 
 
