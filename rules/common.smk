@@ -14,6 +14,7 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
+from lib.digests import Digests
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.image_changes import find_former_folder, get_contents
@@ -55,6 +56,9 @@ EXPERIMENT = checked(Experiment.read, CONFIG, CONFIG_FILE)
 LOCK = None
 if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
     LOCK = checked(hold, RESULTS, ["snakemake", *sys.argv[1:]])
+DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
+if workflow.is_main_process and not IN_STORAGE:
+    atexit.register(DIGESTS.write)
 # What the readers of tables take for nothing; a value that marks a control is not nothing.
 MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
 # Only the process that plans sees what lies where: a job's machine may have other disks.
@@ -79,8 +83,18 @@ def from_results(path):
 
 
 def get_location(location):
-    """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
-    return place("fetched", name=location.split("://", 1)[1]) if is_address(location) else located(location)
+    """A file of the experiment as the rules see it: where it lies, or where it is fetched to.
+
+    Whether a job runs again is decided by the content of a file that lies here (`get_digest`), not by its time.
+    """
+    if is_address(location):
+        return place("fetched", name=location.split("://", 1)[1])
+    return ancient(located(location))
+
+
+def get_digest(location):
+    """The digest of a file of the experiment; nothing for one that is fetched, which Snakemake watches."""
+    return "" if IN_STORAGE or is_address(location) else DIGESTS.get(str(located(location)))
 
 
 def as_written(value):
@@ -122,6 +136,13 @@ def get_annotation(wildcards):
     """The annotation table of a job's perturbation type; none when the config names none."""
     annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
     return get_location(annotation["table"]) if annotation else []
+
+
+def get_digests(wildcards):
+    """The digests of a plate's plate map and annotation table."""
+    annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
+    tables = [get_plate(wildcards)["plate_map"], *([annotation["table"]] if annotation else [])]
+    return [get_digest(table) for table in tables if table]
 
 
 def get_gene_column(wildcards):
