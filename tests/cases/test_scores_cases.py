@@ -152,7 +152,7 @@ def test_a_feature_that_explodes(tmp_path):
     kind="a well with a handful of cells",
     comes_from="toxic compounds: the mean of three cells is noise",
     says="2 wells left out, with too few cells",
-    happens="with `minimum_cells`, the well stays in every table, marked; it steers nothing and is in no score",
+    happens="with `minimum_cells`, the well is marked in every table, steers nothing and is in no score",
 )
 def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
     sound, raw = experiment(), experiment()
