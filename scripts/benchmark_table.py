@@ -25,7 +25,7 @@ def gather(paths: Sequence[str | Path]) -> pd.DataFrame:
         )
     table = pd.concat(rows, ignore_index=True)
     if BOUNDARY not in table:
-        raise InputError(f"{paths[0]} is no score of the benchmark: it has no column {BOUNDARY}.")
+        raise InputError(f"{paths[0]} is not a score of the benchmark: it has no column {BOUNDARY}.")
     condition = condition_columns(table)
     columns = [*condition, *(name for name in table if name not in condition)]
     key = [BOUNDARY, *(name for name in condition if name != BOUNDARY)]

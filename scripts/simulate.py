@@ -177,7 +177,7 @@ def read_effects(path: str | Path) -> pd.DataFrame:
         factors = pd.to_numeric(effects[name], errors="coerce")
         wrong = effects.loc[~(factors > 0), "broad_sample"]
         if len(wrong):
-            raise InputError(f"{path}: {name} of {listed(wrong)} is no number above 0; correct it.")
+            raise InputError(f"{path}: {name} of {listed(wrong)} is not a number above 0; correct it.")
         effects[name] = factors.astype(float)
     return effects
 

@@ -423,7 +423,7 @@ def test_compartments():
         ({"nuclei": {"channel": "DAPI"}}, "nuclei: channel DAPI is unknown; the channels are DNA, RNA"),
         ({"cells": {"channel": "ER"}}, "cells: channel ER is unknown"),
         ({"cells": {}}, "cells: the method Watershed - Image needs `channel`"),
-        ({"nuclei": {"channel": "DNA", "diameter": [9, 3]}}, "diameter: [9, 3] is no range"),
+        ({"nuclei": {"channel": "DNA", "diameter": [9, 3]}}, "diameter: [9, 3] is not a range"),
         ({"channels": [{"name": "DNA", "image": "1"}, {"name": "DNA", "image": "2"}]}, "name DNA"),
         ({"channels": [{"name": "DNA", "image": "1"}, {"name": "RNA", "image": "1"}]}, "image 1"),
         (

@@ -220,8 +220,8 @@ def test_file_names_are_the_phenix_ones():
     ("column", "value", "message"),
     [
         ("effect", "huge", "effect of NEG is none of none, weak, strong"),
-        ("cell_size", "0", "cell_size of NEG is no number above 0"),
-        ("cell_size", "big", "cell_size of NEG is no number above 0"),
+        ("cell_size", "0", "cell_size of NEG is not a number above 0"),
+        ("cell_size", "big", "cell_size of NEG is not a number above 0"),
         ("broad_sample", "STRONG", "names STRONG more than once"),
         ("broad_sample", "OTHER", "Plate P1: NEG stands in"),
     ],

@@ -108,7 +108,7 @@ class NothingToShow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Give the module the functions that skimage.io looks for."""
 
         def imshow(*_, **__):
-            raise RuntimeError("there is no window to show an image in")
+            raise RuntimeError("there is no window in which to show an image")
 
         module.imshow = module.imread = module.imshow_collection = module._app_show = imshow
 

@@ -34,7 +34,7 @@ def data_sets(module, objects):
 def obstacle(module, objects):
     """Why a module's tables cannot be written as Arrow tables in their place, or None."""
     if module.delimiter.value != 'Comma (",")':
-        return "its delimiter is no comma"
+        return "its delimiter is not a comma"
     if module.directory.dir_choice != "Default Output Folder":
         return "it writes to a folder of its own"
     if module.wants_prefix.value:

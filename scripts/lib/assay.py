@@ -41,7 +41,7 @@ def assay_problems(assay):
     smallest, largest = assay["nuclei"]["diameter"]
     if smallest >= largest:
         problems.append(
-            f"assay: nuclei: diameter: [{smallest}, {largest}] is no range; write the smallest "
+            f"assay: nuclei: diameter: [{smallest}, {largest}] is not a range; write the smallest "
             "diameter first."
         )
     return problems

@@ -121,7 +121,7 @@ def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Fol
     """The tables of published CellProfiler output: in `root` itself or in any folder below it."""
     root = Path(root)
     if not root.is_dir():
-        raise InputError(f"{root} is no folder: the column `cellprofiler` names a folder of tables.")
+        raise InputError(f"{root} is not a folder: the column `cellprofiler` names a folder of tables.")
     paths = [root, *sorted(path for path in root.rglob("*") if path.is_dir())]
     folders = chunk_folders(paths, compartments)
     for path in paths:

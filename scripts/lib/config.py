@@ -61,7 +61,7 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
         try:
             re.compile(pattern or "")
         except re.error as error:
-            yield f"{key}: `{pattern}` is no regular expression: {error}."
+            yield f"{key}: `{pattern}` is not a valid regular expression: {error}."
     try:
         compiled(config["images"]["pattern"], len(config.get("assay", {}).get("channels", [])))
     except InputError as error:
@@ -146,8 +146,8 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     if not found and "assay" in complete:
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:
-        raise InputError(f"{file} is not right:\n  " + "\n  ".join(dict.fromkeys(found)))
+        raise InputError(f"{file} has errors:\n  " + "\n  ".join(dict.fromkeys(found)))
     try:
         return complete_chains(columns_named(complete))
     except InputError as error:
-        raise InputError(f"{file} is not right:\n  {error}") from error
+        raise InputError(f"{file} has errors:\n  {error}") from error

@@ -64,7 +64,7 @@ def properties_of_picture(image):
     if image.mode in ("LA", "La", "PA"):
         return "holds a gray image with alpha (2 samples per pixel); write it without alpha"
     if image.mode == "1":
-        return "holds 1 bit per pixel, which is no intensity; export the image with 8 or 16 bits"
+        return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
     pixels = np.asarray(image)
     if image.mode.startswith("RGB") and in_color(pixels):
         return COLOR
@@ -92,7 +92,7 @@ def properties_of_tiff(file, size):
             "write it without (`tiffcp -c lzw:1`)"
         )
     if page.bitspersample == 1:
-        return "holds 1 bit per pixel, which is no intensity; export the image with 8 or 16 bits"
+        return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
     if page.samplesperpixel > 1:
         pixels = samples_last(page, page.asarray())
         if page.samplesperpixel == 2 or page.samplesperpixel > 4:

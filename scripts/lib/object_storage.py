@@ -51,7 +51,7 @@ def bucket_and_key(address):
     """The bucket and the key of an s3:// address."""
     match = ADDRESS.fullmatch(address)
     if not match:
-        raise InputError(f"{address} is no address of S3 storage (s3://bucket/path).")
+        raise InputError(f"{address} is not an address of S3 storage (s3://bucket/path).")
     return match["bucket"], match["key"]
 
 

@@ -64,7 +64,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise InputError(
-            f"{path}: column {listed(name or '(without a name)' for name in twice)} stands there twice."
+            f"{path}: column {listed(name or '(without a name)' for name in twice)} is duplicated."
         )
     if "" in columns:
         raise InputError(
@@ -144,7 +144,7 @@ def read_plates(
             f"row {number} ({row['plate'] or 'no plate'}): {what}" for what in get_row_problems(row, levels)
         ]
     if found:
-        raise InputError(f"{path} is not right:\n  " + "\n  ".join(found))
+        raise InputError(f"{path} has errors:\n  " + "\n  ".join(found))
     return rows
 
 

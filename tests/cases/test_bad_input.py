@@ -510,7 +510,8 @@ def test_an_annotation_is_fetched_into_the_results_only():
 
 
 def test_a_wrong_regular_expression_is_answered():
-    with pytest.raises(InputError, match=r"aggregate\.exclude_features: `\(` is no regular expression"):
+    message = r"aggregate\.exclude_features: `\(` is not a valid regular expression"
+    with pytest.raises(InputError, match=message):
         complete_config(
             {"results": "r", "plates": "plates.tsv", "aggregate": {"exclude_features": ["("]}}, "config.yaml"
         )

@@ -175,7 +175,7 @@ def test_bit_depth_may_differ_between_channels(tmp_path):
     "images",
     kind="an image of 1 bit per pixel",
     comes_from="masks among the images",
-    says="holds 1 bit per pixel, which is no intensity; export the image with 8 or 16 bits",
+    says="holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits",
     happens="the plate stops",
 )
 def test_images_of_one_bit(tmp_path):

@@ -2,7 +2,7 @@
 
 Definitions are those of skimage.measure.regionprops and of centrosome. What is counted is counted in whole
 numbers; second moments are left to skimage's own function, since an orientation or an eccentricity of a
-symmetric object hangs on its last bit.
+symmetric object depends on its last bit.
 """
 
 import centrosome.cpmorphology
