@@ -45,8 +45,9 @@ def of_correlations(plates=1):
 
 
 def of_wells(plates):
-    """Memory for correlating all wells of some plates with each other: that matrix, half a copy, and a base."""
-    return 3000 + 1.5 * 8 * (plates * SIZE["wells"]) ** 2 / 1e6
+    """Memory for scoring the wells of some plates: 1,000 features twice, in single precision over a gigabyte."""
+    megabytes = plates * SIZE["wells"] * 1000 * 4 / 1e6
+    return 3000 + 2.2 * min(2 * megabytes, max(megabytes, 1072))
 
 
 def of_batch(wildcards, threads, attempt):

@@ -28,11 +28,13 @@ from lib.errors import number_of
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import q_values
-from lib.precision_nulls import Controls, LabelTest, one_ranking, replicate_p_value
+from lib.precision_nulls import MOST_SETS, Controls, LabelTest, one_ranking, replicate_p_value
 from lib.replicates import Wells, members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
-from lib.sides import identities, mark_sides, read_sides, shared_genes, side
+from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
 
+NO_ROWS = np.empty(0, dtype=int)
+QUERIES = 20_000  # wells whose profiles are held in double precision
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
     "negative controls (`negcon` in control_type), matching needs other genes"
@@ -96,31 +98,49 @@ def replicability(
         return joined([]), scored
     plates = scored.metadata["Metadata_Plate"].to_numpy()
     of_controls = Controls.of(controls.values, controls.metadata["Metadata_Plate"].to_numpy(), seed)
-    test = LabelTest(of_controls, draws, seed)
+    test = LabelTest(of_controls, min(draws, MOST_SETS), seed)
+    groups = {
+        name: rows
+        for name, rows in members(scored.metadata["perturbation"]).items()
+        if len(rows) >= max(2, minimum_replicates)
+    }
+    precision = replicate_precision(scored.values, controls.values, list(groups.values()))
     parts = []
-    for name, wells_of in members(scored.metadata["perturbation"]).items():
-        size = len(wells_of)
-        if size < max(2, minimum_replicates):
-            continue
-        own = unit_rows(scored.values[wells_of])
-        others = (own @ own.T)[~np.eye(size, dtype=bool)].reshape(size, size - 1)
-        p, smallest, drawn = replicate_p_value(own, plates[wells_of], test, len(controls))
-        parts.append(
-            pd.DataFrame(
-                {
-                    "perturbation": name,
-                    "plate": plates[wells_of],
-                    "well": scored.metadata["Metadata_Well"].to_numpy()[wells_of],
-                    "average_precision": precision_from_counts(count_above(own, controls.values, others)),
-                    "n_pos_pairs": size - 1,
-                    "n_total_pairs": size - 1 + len(controls),
-                    "p_value": p,
-                    "smallest_p_value": smallest,
-                    "null_draws": drawn,
-                }
-            )
+    for (name, rows), found in zip(groups.items(), precision, strict=True):
+        p, smallest, drawn = replicate_p_value(
+            unit_rows(scored.values[rows]), plates[rows], float(found.mean()), test, len(controls)
         )
-    return joined(parts), scored
+        shared = (len(rows) - 1, len(rows) - 1 + len(controls), p, smallest, drawn)
+        parts += [(name, plate, value, *shared) for plate, value in zip(plates[rows], found, strict=True)]
+    table = pd.DataFrame(parts, columns=[COLUMNS[0], "plate", *COLUMNS[1:]])
+    order = np.concatenate(list(groups.values())) if groups else NO_ROWS
+    table.insert(2, "well", scored.metadata["Metadata_Well"].to_numpy()[order])
+    return table, scored
+
+
+def replicate_precision(
+    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """The average precision of each well of each group, which ranks its group among the controls.
+
+    `values` (wells, features) and `controls` are profiles, a group holds row numbers. Groups of one size are
+    ranked together, in blocks.
+    """
+    found: list[np.ndarray] = [NO_ROWS] * len(groups)
+    sizes = np.array([len(rows) for rows in groups], dtype=int)
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size)
+        others = ~np.eye(size, dtype=bool)
+        step = max(1, QUERIES // size)
+        for start in range(0, len(chosen), step):
+            part = chosen[start : start + step]
+            own = unit_rows(values[np.concatenate([groups[i] for i in part])])
+            blocks = own.reshape(len(part), size, -1)
+            limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
+            precision = precision_from_counts(count_above(own, controls, limits))
+            for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
+                found[i] = of_group
+    return found
 
 
 def matching(
@@ -170,31 +190,86 @@ def matching(
     b = side(part_b.metadata, gene_b, minimum_replicates)
     profiles_a = [np.median(part_a.values[rows], axis=0) for rows in a.wells]
     profiles_b = [np.median(part_b.values[rows], axis=0) for rows in b.wells]
+    related = pairs_of_genes(a, b)
+    identity_a, identity_b = identities(part_a, a, different), identities(part_b, b, different)
+    excluded_of = rows_by_value(identity_b)
+    queries: list[int] = []
+    positives: list[np.ndarray] = []
+    aside: list[np.ndarray] = []
+    for pairs in np.split(related, np.flatnonzero(np.diff(related[:, 0])) + 1) if len(related) else []:
+        row, partners = int(pairs[0, 0]), pairs[:, 1]
+        excluded = excluded_of.get(identity_a[row], NO_ROWS)
+        chosen, others = np.setdiff1d(partners, excluded), np.union1d(partners, excluded)
+        if len(chosen) and len(others) < len(b.names):
+            queries.append(row)
+            positives.append(chosen)
+            aside.append(others)
+    precision = ranked(np.array(profiles_a), np.array(profiles_b), queries, positives, aside)
     parts = []
-    if profiles_a and profiles_b:
-        similarity = unit_rows(np.array(profiles_a)) @ unit_rows(np.array(profiles_b)).T
-        partner = shared_genes(a, b)
-        other = identities(part_a, a, different)[:, None] != identities(part_b, b, different)[None, :]
-        for i, name in enumerate(a.names):
-            positive = similarity[i, partner[i] & other[i]]
-            negative = similarity[i, ~partner[i] & other[i]]
-            if len(positive) and len(negative):
-                precision = average_precision(positive[None], negative[None])[0]
-                null = one_ranking(len(positive), len(negative), draws, seed)
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "perturbation": [name],
-                            "average_precision": precision,
-                            "n_pos_pairs": len(positive),
-                            "n_total_pairs": len(positive) + len(negative),
-                            "p_value": null.p_value(precision),
-                            "smallest_p_value": null.smallest,
-                            "null_draws": null.sampled,
-                        }
-                    )
-                )
-    return joined(parts), scored
+    for row, found, chosen, others in zip(queries, precision, positives, aside, strict=True):
+        negatives = len(b.names) - len(others)
+        null = one_ranking(len(chosen), negatives, draws, seed)
+        parts.append(
+            (
+                a.names[row],
+                found,
+                len(chosen),
+                len(chosen) + negatives,
+                null.p_value(found),
+                null.smallest,
+                null.sampled,
+            )
+        )
+    return pd.DataFrame(parts, columns=COLUMNS), scored
+
+
+def rows_by_value(values: np.ndarray) -> dict[Any, np.ndarray]:
+    """The rows at which each value stands."""
+    return {value: np.array(rows) for value, rows in pd.Series(values).groupby(values).indices.items()}
+
+
+def ranked(
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    rows: Sequence[int],
+    positives: Sequence[np.ndarray],
+    aside: Sequence[np.ndarray],
+) -> np.ndarray:
+    """The average precision of some queries, each with positives of its own.
+
+    Parameters
+    ----------
+    queries, candidates
+        Profiles, (queries, features) and (candidates, features).
+    rows
+        The queries that rank.
+    positives
+        For each of them, its positives among the candidates.
+    aside
+        For each of them, the candidates that are no negatives: its positives, and what is left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Average precision of each of `rows`.
+    """
+    found = np.empty(len(rows))
+    width = np.array([len(part) for part in positives], dtype=int)
+    # queries with about as many positives are ranked together; a threshold of 2 has nothing above it
+    classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
+    for each in np.unique(classes):
+        chosen = np.flatnonzero(classes == each)
+        unit = unit_rows(queries[[rows[i] for i in chosen]])
+        limits = np.full((len(chosen), width[chosen].max()), 2.0)
+        no_negatives = np.zeros(limits.shape, dtype=int)
+        for line, i in enumerate(chosen):
+            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit[line]
+            others = np.sort(unit_rows(candidates[aside[i]]) @ unit[line])
+            no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
+        above = count_above(unit, candidates, limits) - no_negatives
+        for line, i in enumerate(chosen):
+            found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
+    return found
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

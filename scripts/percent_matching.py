@@ -28,78 +28,126 @@ import pandas as pd
 from lib.errors import number_of
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
-from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, p_values, q_values, score
-from lib.replicates import Wells, correlate, medians_between
+from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, evenly, p_values, q_values, score
+from lib.replicates import Correlations, Wells, correlate, medians_between
 from lib.scores import BOUNDARY, add_notes, write_score
-from lib.sides import Side, identities, mark_sides, read_sides, shared_genes, side
+from lib.sides import Side, identities, mark_sides, pairs_of_genes, read_sides, side
 
-CANDIDATES = 1_000_000  # pairs of different genes that a null is drawn from, at most
+CUTS = 20  # random choices of replicates, where a pair has more than the block of the null
+CANDIDATES = (100_000, 1_000_000)  # pairs of different genes that nulls are taken from, at least and at most
 
 
-def shared_positions(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """For two arrays of positions (perturbations, wells), the number of well pairs at one position."""
-    names, codes = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)
-
-    def counts(part: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        table = np.zeros((shape[0], len(names)), dtype=np.float32)
-        np.add.at(table, (np.repeat(np.arange(shape[0]), shape[1]), part.ravel()), 1)
-        return table
-
-    first = counts(codes.ravel()[: a.size], a.shape)
-    return (first @ counts(codes.ravel()[a.size :], b.shape).T).astype(int)
+def shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """For pairs of rows of two arrays of positions (perturbations, wells), the well pairs at one position."""
+    codes = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)[1]
+    first, second = codes[: a.size].reshape(a.shape), codes[a.size :].reshape(b.shape)
+    found = np.empty(len(rows), dtype=int)
+    step = max(1, 8_000_000 // (a.shape[1] * b.shape[1]))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        same = first[rows[part]][:, :, None] == second[columns[part]][:, None, :]
+        found[part] = same.sum(axis=(1, 2))
+    return found
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The pairs of different genes whose blocks have one shape: medians and shared positions."""
+    """The pairs of different genes whose blocks have one shape: medians and shared positions.
+
+    `cuts`: how often each pair is there, each time with other replicates.
+    """
 
     medians: np.ndarray
     shared: np.ndarray
+    cuts: int = 1
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """Which pairs of perturbations of two sides make a null: they share no gene and differ as pairs must.
+
+    `related` are the pairs that share a gene, as row * (number of columns) + column, ascending.
+    """
+
+    related: np.ndarray
+    identity_a: np.ndarray
+    identity_b: np.ndarray
+
+    def holds(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """For each pair (row, column), whether it may stand in the null."""
+        return self.differ(rows, columns) & ~np.isin(rows * len(self.identity_b) + columns, self.related)
+
+    def differ(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """For each pair (row, column), whether the two differ as the perturbations of a pair must."""
+        return self.identity_a[rows] != self.identity_b[columns]
+
+    def pairs(
+        self, rows: np.ndarray, columns: np.ndarray, most: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """All pairs of `rows` and `columns` that may stand in the null; of many, about `most` at random."""
+        total = len(rows) * len(columns)
+        if total <= 4 * most:
+            first, second = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
+        else:
+            drawn = np.unique(rng.integers(total, size=2 * most))
+            first, second = rows[drawn // len(columns)], columns[drawn % len(columns)]
+        chosen = np.flatnonzero(self.holds(first, second))
+        if len(chosen) > most:
+            chosen = np.sort(rng.choice(chosen, most, replace=False))
+        return first[chosen], second[chosen]
 
 
 def null_pool(
-    correlations: np.ndarray,
+    correlations: Correlations,
     a: Side,
     b: Side,
-    different: np.ndarray,
+    unlike: Unlike,
     shape: tuple[int, int],
+    most: int,
     rng: np.random.Generator,
 ) -> Pool:
-    """All pairs that the null of a block of `shape` is drawn from.
+    """The pairs that the null of a block of `shape` consists of.
 
-    Those are the pairs that `different` allows and whose perturbations have at least `shape`
-    replicates; of more replicates a random choice of that many is taken. Of more than a million
-    pairs a random million.
+    Their perturbations have at least `shape` replicates; of more replicates as many are taken at random, up
+    to twenty times.
     """
     rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
-    wells_a = np.array([rng.permutation(a.wells[i])[: shape[0]] for i in rows])
-    wells_b = np.array([rng.permutation(b.wells[i])[: shape[1]] for i in columns])
-    first, second = np.nonzero(different[np.ix_(rows, columns)])
-    if len(first) > CANDIDATES:
-        chosen = rng.choice(len(first), CANDIDATES, replace=False)
-        first, second = first[chosen], second[chosen]
+    first, second = unlike.pairs(rows, columns, most, rng)
     if not len(first):
         return Pool(np.empty(0), np.empty(0, dtype=int))
-    shared = shared_positions(a.position[wells_a], b.position[wells_b])
-    return Pool(medians_between(correlations, wells_a[first], wells_b[second]), shared[first, second])
+    cut = (a.sizes[rows] > shape[0]).any() or (b.sizes[columns] > shape[1]).any()
+    cuts = max(1, min(CUTS, most // len(first))) if cut else 1
+    medians, shared = [], []
+    for _ in range(cuts):
+        wells_a, wells_b = np.zeros((len(a.names), shape[0]), int), np.zeros((len(b.names), shape[1]), int)
+        for row in rows:
+            wells_a[row] = rng.permutation(a.wells[row])[: shape[0]]
+        for column in columns:
+            wells_b[column] = rng.permutation(b.wells[column])[: shape[1]]
+        medians.append(medians_between(correlations, wells_a[first], wells_b[second]))
+        shared.append(shared_positions(a.position[wells_a], b.position[wells_b], first, second))
+    return Pool(np.concatenate(medians), np.concatenate(shared), cuts)
+
+
+def candidates(draws: int) -> int:
+    """How many pairs the nulls of one block shape are taken from."""
+    return min(max(draws, CANDIDATES[0]), CANDIDATES[1])
 
 
 def draw(
-    medians: np.ndarray, draws: int, repeats: int, resampled: bool, rng: np.random.Generator
+    medians: np.ndarray, cuts: int, draws: int, resampled: bool, rng: np.random.Generator
 ) -> Null | None:
-    """Draw a null from a pool's medians; None from fewer than 20 pairs.
+    """The null of a pool's medians: all of them, or `draws` of more; None of fewer than 20.
 
-    `resampled`: each repeat draws from its own resample of the pool, for pools whose size limits how
-    well the threshold is known.
+    `resampled`: whether the score's interval is that of other pools like it, for pools whose size limits how
+    well the threshold is known. Otherwise a pool that is taken whole has no other draw.
     """
-    size = len(medians)
+    size = len(medians) // cuts
     if size < FEWEST:
         return None
-    picks = rng.integers(size, size=(1 + repeats, draws))
-    if resampled and size < draws:
-        pools = rng.integers(size, size=(repeats, size))
-        picks[1:] = np.take_along_axis(pools, picks[1:], axis=1)
-    return Null(medians[picks], size if size < draws else None)
+    if size > draws:
+        return Null(medians[rng.integers(len(medians), size=draws)])
+    return Null(medians, size, drawn=resampled)
 
 
 def percent_matching(
@@ -109,7 +157,7 @@ def percent_matching(
     within: bool = False,
     group: str | Sequence[str] = "Metadata_broad_sample",
     different: str | Sequence[str] | None = None,
-    draws: int = 10_000,
+    draws: int = 1_000_000,
     repeats: int = 100,
     percentile: float = 95,
     minimum_replicates: int = 1,
@@ -128,17 +176,23 @@ def percent_matching(
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
     a = side(part_a.metadata, gene_a, minimum_replicates)
     b = side(part_b.metadata, gene_b, minimum_replicates)
-    correlations = correlate(part_a.values, part_b.values)
-
-    same_gene = shared_genes(a, b)
-    unlike = identities(part_a, a, different)[:, None] != identities(part_b, b, different)[None, :]
-    pairs = np.argwhere(same_gene & unlike & (np.tri(len(a.names), dtype=bool).T if within else True))
+    related = pairs_of_genes(a, b)
+    unlike = Unlike(
+        related[:, 0] * len(b.names) + related[:, 1],
+        identities(part_a, a, different),
+        identities(part_b, b, different),
+    )
+    pairs = related[unlike.differ(related[:, 0], related[:, 1])]
+    pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if within else pairs
+    blocks = min(len(a.names) * len(b.names), candidates(draws)) + len(pairs)
+    asked = blocks * np.median(a.sizes) * np.median(b.sizes) if blocks else 0
+    correlations = correlate(part_a.values, part_b.values, pairs=asked)
     table = pair_table(correlations, a, b, pairs)
     shapes = list(zip(table["replicates_a"], table["replicates_b"], strict=True))
     if within:
         shapes = [(min(shape), max(shape)) for shape in shapes]
     places = [(*s, shared) for s, shared in zip(shapes, table["shared_positions"], strict=True)]
-    nulls, aware = both_nulls(correlations, a, b, ~same_gene & unlike, set(places), draws, repeats, seed)
+    nulls, aware = both_nulls(correlations, a, b, unlike, set(places), draws, seed)
     signal = table["median_correlation"].to_numpy()
     row: dict[str, Any] = {
         "plates_a": part_a.metadata["Metadata_Plate"].nunique(),
@@ -152,7 +206,7 @@ def percent_matching(
         "pairs": len(pairs),
     }
     for prefix, keys, found in (("", shapes, nulls), ("position_aware_", places, aware)):
-        row |= add_scores(row, table, signal, prefix, keys, found, percentile)
+        row |= add_scores(row, table, signal, prefix, keys, found, percentile, repeats, seed)
     row |= {
         "position_aware_pairs": int(sum(aware[key] is not None for key in places)),
         "percentile": percentile,
@@ -166,7 +220,7 @@ def percent_matching(
     return row, table, null_table(nulls, aware)
 
 
-def pair_table(correlations: np.ndarray, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
+def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
     """The pairs with their genes, replicates, shared positions and median correlation."""
     signal = np.full(len(pairs), np.nan)
     shared = np.zeros(len(pairs), dtype=int)
@@ -192,13 +246,12 @@ def pair_table(correlations: np.ndarray, a: Side, b: Side, pairs: np.ndarray) ->
 
 
 def both_nulls(
-    correlations: np.ndarray,
+    correlations: Correlations,
     a: Side,
     b: Side,
-    different: np.ndarray,
+    unlike: Unlike,
     places: set[tuple[int, int, int]],
     draws: int,
-    repeats: int,
     seed: int,
 ) -> tuple[dict[Hashable, Null | None], dict[Hashable, Null | None]]:
     """The standard null of each block shape and the position-aware one of each shape and sharing."""
@@ -206,12 +259,12 @@ def both_nulls(
     aware: dict[Hashable, Null | None] = {}
     for shape in sorted({place[:2] for place in places}):
         rng = np.random.default_rng([seed, 2, *shape])
-        pool = null_pool(correlations, a, b, different, shape, rng)
-        nulls[shape] = draw(pool.medians, draws, repeats, False, rng)
+        pool = null_pool(correlations, a, b, unlike, shape, candidates(draws), rng)
+        nulls[shape] = draw(pool.medians, pool.cuts, draws, False, rng)
         for shared in sorted(place[2] for place in places if place[:2] == shape):
             alike = pool.medians[pool.shared == shared]
             rng = np.random.default_rng([seed, 3, *shape, shared])
-            aware[(*shape, shared)] = draw(alike, draws, repeats, True, rng)
+            aware[(*shape, shared)] = draw(alike, pool.cuts, draws, True, rng)
     return nulls, aware
 
 
@@ -223,10 +276,12 @@ def add_scores(
     keys: Sequence[Hashable],
     nulls: Nulls,
     percentile: float,
+    repeats: int,
+    seed: int,
 ) -> dict[str, Any]:
     """The scores of all tails against one kind of null; adds the pairs' columns to `table`."""
     found: dict[str, Any] = {}
-    results: dict[str, Score] = {t: score(signal, keys, nulls, percentile, t) for t in TAILS}
+    results: dict[str, Score] = {t: score(signal, keys, nulls, percentile, t, repeats, seed) for t in TAILS}
     for tail, result in results.items():
         found[f"{prefix}percent_matching_{tail}"] = result.percent
         found[f"{prefix}percent_matching_{tail}_low"] = result.low
@@ -283,7 +338,7 @@ def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> 
                 "null": kind,
                 "wells": f"{key[0]}x{key[1]}",
                 "shared_positions": key[2] if kind == "position_aware" else -1,
-                "median_correlation": null.medians[0],
+                "median_correlation": evenly(null.medians),
             }
         )
         for kind, found in (("standard", nulls), ("position_aware", aware))

@@ -21,6 +21,7 @@ A score has two intervals: `_low` and `_high` hold the scores of nulls that are 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,27 +32,29 @@ from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
 from lib.nulls import (
     FEWEST,
-    REDRAWN_PAIRS,
     TAILS,
     Null,
     Positions,
     draw_different,
     draw_sharing_positions,
+    evenly,
     p_values,
     q_values,
-    repeat_over_positions,
     score,
 )
-from lib.replicates import Wells, correlate, medians_within, members, read_wells, split_wells
+from lib.replicates import Correlations, Wells, correlate, medians_within, members, read_wells, wells_to_score
 from lib.scores import BOUNDARY, add_notes, write_score
 
+LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of so many
+MOST_PAIRS = 50_000_000  # correlations of one null
+FEWEST_DRAWS = 10_000  # of a null, whatever its size
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
 
 def percent_replicating(
     wells: Wells,
     group: str | Sequence[str] = "Metadata_broad_sample",
-    draws: int = 10_000,
+    draws: int = 1_000_000,
     repeats: int = 100,
     null_size: int | str = "matched",
     percentile: float = 95,
@@ -70,36 +73,33 @@ def percent_replicating(
     """
     if tail not in TAILS:
         raise InputError(f"tail is {tail!r}; it must be one of {', '.join(TAILS)}.")
-    scored, controls = split_wells(wells, group, positive_controls)
-    controls = controls if controls_in_null else controls.where(np.zeros(len(controls), dtype=bool))
+    both, number = wells_to_score(wells, group, positive_controls)
+    scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
+    control_wells = both.metadata["Metadata_Well"].iloc[number:] if controls_in_null else []
     groups = members(scored.metadata["perturbation"])
     sizes = np.array([len(rows) for rows in groups.values()], dtype=int)
     enough = sizes >= max(2, minimum_replicates)
-    patterns = [position_pattern(scored.metadata["Metadata_Well"], g) for g in groups.values()]
-    keys = [int(size) if null_size == "matched" else int(null_size) for size in sizes]
+    most = min(len(groups), LARGEST_SET)
+    position = scored.metadata["Metadata_Well"].to_numpy()
+    patterns = [position_pattern(position, rows[:LARGEST_SET]) for rows in groups.values()]
+    keys = [min(int(size), most) if null_size == "matched" else int(null_size) for size in sizes]
 
-    everything = np.vstack([scored.values, controls.values])
-    correlations = correlate(everything)
+    scorable = sorted({k for k, e in zip(keys, enough, strict=True) if e})
+    drawn = {size: draws_of(size, draws) for size in scorable}
+    asked = sum(size * (size - 1) * number for size, number in drawn.items()) + int((sizes**2).sum())
+    correlations = correlate(both.values, pairs=asked)
     signal = signals(correlations, list(groups.values()), enough)
-    nulls = standard_nulls(
-        correlations,
-        scored,
-        {k for k, e in zip(keys, enough, strict=True) if e},
-        draws,
-        repeats,
-        seed,
-    )
+    nulls = standard_nulls(correlations, scored, drawn, seed)
     aware = position_nulls(
         correlations,
         scored,
-        controls,
+        list(control_wells),
         {p for p, e in zip(patterns, enough, strict=True) if e},
         draws,
-        repeats,
         seed,
     )
-    result = score(signal, keys, nulls, percentile, tail)
-    result_aware = score(signal, patterns, aware, percentile, tail)
+    result = score(signal, keys, nulls, percentile, tail, repeats, seed)
+    result_aware = score(signal, patterns, aware, percentile, tail, repeats, seed)
     p = p_values(signal, keys, nulls, tail)
     p_aware = p_values(signal, patterns, aware, tail)
 
@@ -111,6 +111,7 @@ def percent_replicating(
             "replicates": sizes,
             "positions": ["+".join(map(str, pattern)) for pattern in patterns],
             "median_correlation": signal,
+            "null_wells": keys,
             **limits("threshold", result, tail),
             "replicating": result.counts,
             "p_value": p,
@@ -158,18 +159,34 @@ def percent_replicating(
         "minimum_replicates": minimum_replicates,
         "positive_controls": positive_controls,
         "seed": seed,
-        "message": add_notes(message(enough, nulls, aware, patterns, minimum_replicates), scored.notes),
+        "message": add_notes(
+            message(
+                enough,
+                nulls,
+                aware,
+                patterns,
+                minimum_replicates,
+                sizes[enough & (sizes > most)] if null_size == "matched" else sizes[:0],
+                most,
+            ),
+            scored.notes,
+        ),
     }
     return row, table, null_table(nulls, aware)
 
 
-def position_pattern(position: pd.Series, rows: np.ndarray) -> tuple[int, ...]:
+def draws_of(wells: int, draws: int) -> int:
+    """How many sets of so many wells are drawn: `draws`, fewer for sets of very many pairs."""
+    return min(draws, max(FEWEST_DRAWS, MOST_PAIRS // max(1, wells * (wells - 1) // 2)))
+
+
+def position_pattern(position: np.ndarray, rows: np.ndarray) -> tuple[int, ...]:
     """How many of a perturbation's wells lie at each position that it has, largest first."""
-    counts = Counter(position.iloc[rows])
+    counts = Counter(position[rows])
     return tuple(sorted(counts.values(), reverse=True))
 
 
-def signals(correlations: np.ndarray, groups: Sequence[np.ndarray], enough: np.ndarray) -> np.ndarray:
+def signals(correlations: Correlations, groups: Sequence[np.ndarray], enough: np.ndarray) -> np.ndarray:
     """The median replicate correlation of each group; NaN for those without enough replicates."""
     signal = np.full(len(groups), np.nan)
     sizes = np.array([len(rows) for rows in groups], dtype=int)
@@ -180,55 +197,51 @@ def signals(correlations: np.ndarray, groups: Sequence[np.ndarray], enough: np.n
 
 
 def standard_nulls(
-    correlations: np.ndarray,
-    scored: Wells,
-    sizes: set[int],
-    draws: int,
-    repeats: int,
-    seed: int,
+    correlations: Correlations, scored: Wells, sizes: Mapping[int, int], seed: int
 ) -> dict[int, Null | None]:
-    """For each set size its null; None if perturbations are too few.
-
-    Sets of more than six wells are drawn once: their repeats are resampled from these draws, which
-    are independent, because the cost of drawing them anew grows with the square of their size.
-    """
+    """For each set size (number of draws) its null; None if perturbations are too few."""
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     nulls: dict[int, Null | None] = {}
-    for size in sorted(sizes):
+    for size, draws in sorted(sizes.items()):
         rng = np.random.default_rng([seed, 0, size])
-        redrawn = repeats if size * (size - 1) // 2 <= REDRAWN_PAIRS else 0
-        sets = draw_different(np.arange(len(codes)), codes, size, (1 + redrawn) * draws, rng)
         nulls[size] = None
-        if sets is not None:
-            medians = medians_within(correlations, sets).reshape(1 + redrawn, draws)
-            resampled = rng.choice(medians[0], (repeats - redrawn, draws))
-            nulls[size] = Null(np.vstack([medians, resampled]))
+        if different_pairs(codes) >= FEWEST:
+            sets = draw_different(np.arange(len(codes)), codes, size, draws, rng)
+            nulls[size] = None if sets is None else Null(medians_within(correlations, sets))
     return nulls
 
 
+def different_pairs(codes: np.ndarray) -> int:
+    """The number of pairs of wells of different perturbations."""
+    counts = np.bincount(codes)
+    return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
+
+
 def position_nulls(
-    correlations: np.ndarray,
+    correlations: Correlations,
     scored: Wells,
-    controls: Wells,
+    controls: Sequence[str],
     patterns: set[tuple[int, ...]],
     draws: int,
-    repeats: int,
     seed: int,
 ) -> dict[tuple[int, ...], Null | None]:
-    """For each pattern of shared positions its null; None if positions are too few."""
+    """For each pattern of shared positions its null; None if positions are too few.
+
+    `controls` are the positions of the negative controls, whose wells follow those that are scored.
+    """
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])
-    position = [*scored.metadata["Metadata_Well"], *controls.metadata["Metadata_Well"]]
+    position = [*scored.metadata["Metadata_Well"], *controls]
     positions = Positions.of(position)
     nulls: dict[tuple[int, ...], Null | None] = {}
     for pattern in sorted(patterns):
         rng = np.random.default_rng([seed, 1, *pattern])
-        drawn = draw_sharing_positions(pattern, np.arange(len(scored)), codes, positions, draws, rng)
+        number = draws_of(sum(pattern), draws)
+        drawn = draw_sharing_positions(pattern, np.arange(len(scored)), codes, positions, number, rng)
         nulls[pattern] = None
         if drawn is not None:
-            medians = medians_within(correlations, drawn[0])
             places = len(np.unique(drawn[1])) or None
-            nulls[pattern] = Null(repeat_over_positions(medians, drawn[1], repeats, rng), places)
+            nulls[pattern] = Null(medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32))
     return nulls
 
 
@@ -249,8 +262,13 @@ def message(
     aware: Mapping[tuple[int, ...], Any],
     patterns: Sequence[tuple[int, ...]],
     minimum_replicates: int,
+    beyond: np.ndarray,
+    most: int,
 ) -> str:
-    """What a reader of the score must know when a part of it could not be computed."""
+    """What a reader of the score must know when a part of it could not be computed as asked for.
+
+    `beyond`: the numbers of replicates above `most`, the wells of the largest null.
+    """
     if not enough.any():
         least = max(2, minimum_replicates)
         return f"no perturbation has {least} replicates: nothing to score"
@@ -258,6 +276,11 @@ def message(
     short = [size for size, null in nulls.items() if null is None]
     if short:
         said.append(f"too few perturbations for a null of sets of {listed(short)} wells")
+    elif len(beyond):
+        said.append(
+            f"{number_of(len(beyond), 'perturbation')} with {beyond.min()} replicates or more are compared "
+            f"with sets of {most} wells of different perturbations, a stricter threshold"
+        )
     lacking = {pattern for pattern in patterns if pattern in aware and aware[pattern] is None}
     if lacking:
         number = sum(pattern in lacking for pattern in patterns)
@@ -269,9 +292,12 @@ def message(
 
 
 def null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
-    """The medians of each null that gave a score: null, size or position pattern, median."""
+    """The medians of each null that gave a score: null, size or position pattern, median.
+
+    Of a null of more than 10,000 draws, as many evenly spaced ones in ascending order.
+    """
     parts = [
-        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": null.medians[0]})
+        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": evenly(null.medians)})
         for kind, found in (
             ("standard", nulls),
             ("position_aware", {"+".join(map(str, k)): v for k, v in aware.items()}),

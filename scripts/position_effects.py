@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from lib.drawing import COLOURS, nothing_to_draw, save_png, use_style
 from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, Wells, correlate, read_wells, split_wells
+from lib.replicates import NEGATIVE_CONTROL, Wells, correlation_matrix, read_wells, split_wells
 from lib.tables import whole
 from lib.wells import row_name, row_number, well_place
 
@@ -55,7 +55,7 @@ def control_correlations(controls: Wells) -> pd.DataFrame:
     """
     if len(controls) < 2:
         return pd.DataFrame({"same_position": [], "correlation": []})
-    correlations = correlate(controls.values)
+    correlations = correlation_matrix(controls.values)
     first, second = np.triu_indices(len(controls), 1)
     plate = controls.metadata["Metadata_Plate"].to_numpy(str)
     well = controls.metadata["Metadata_Well"].to_numpy(str)

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lib.drawing import COLOURS, nothing_to_draw, save_png, shortened, use_style
 from lib.logs import logged
-from lib.replicates import Wells, correlate, members, read_wells, split_wells
+from lib.replicates import Wells, correlation_matrix, members, read_wells, split_wells
 from lib.tables import provenance, whole, write_profiles
 
 # Beyond this, a well is less than a pixel: the perturbations with the weakest replicates are left out.
@@ -201,7 +201,7 @@ def main(
     )
     order, groups = order_of_wells(scored, controls, table)
     metadata = pd.concat([scored.metadata, controls.metadata], ignore_index=True).iloc[order]
-    correlations = correlate(np.vstack([scored.values, controls.values])[order])
+    correlations = correlation_matrix(np.vstack([scored.values, controls.values])[order])
     replicating = set(table.loc[table["replicating"].astype(bool), "perturbation"])
     plates = metadata["Metadata_Plate"].astype(str).tolist()
     figure = correlation_figure(correlations, groups, plates, replicating, title)

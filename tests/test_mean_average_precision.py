@@ -77,7 +77,14 @@ def test_sphered_replicates_get_no_score_since_noise_would_be_retrieved(tmp_path
     assert summarise(precision, draws=1000)[0]["percent_retrieved"] > 30, "why no score is given"
     write_profiles(sphered, tmp_path / "sphered.parquet", {})
     outputs = {"score": tmp_path / "score.csv", "perturbations": tmp_path / "p.parquet"}
-    main({"profiles": [str(tmp_path / "sphered.parquet")]}, {}, "spherized", outputs, {"draws": 500})
+    main(
+        {"profiles": [str(tmp_path / "sphered.parquet")]},
+        {},
+        "spherized",
+        outputs,
+        {"draws": 500},
+        controls_fitted=True,
+    )
     row = pd.read_csv(outputs["score"]).iloc[0]
     assert np.isnan(row["mean_average_precision"])
     assert row["message"].startswith("no score: sphering made the negative controls")

@@ -8,21 +8,52 @@ from scipy.stats import false_discovery_control
 
 FEWEST = 20  # a null of fewer distinct values has no 95th percentile to speak of
 TAILS = ("right", "left", "both")
+WIDE = 64  # wells at one position, of which more are drawn with replacement until they differ
+KEYS = 8_000_000  # random numbers held at once
 RARE = 0.01  # a null whose sets are accepted more rarely than this is not drawn
-REDRAWN_PAIRS = 15  # sets of more pairs than this are drawn once; their repeats are resampled
 
 
 @dataclass(frozen=True)
 class Null:
-    """A null distribution of medians.
+    """A null distribution of medians, (draws,).
 
-    `medians` is (1 + repeats, draws): row 0 is the null that gives the score, the other rows are the
-    same null drawn again and say how far the score depends on the draws. `values`: from how many
-    different values (positions, pairs) it is drawn where these are few, else None.
+    `values`: from how many different values (positions, pairs) it is drawn where these are few, else None.
+    `places`, (draws, blocks): the positions that each median comes from, where it is they that limit how well
+    the null is known. `drawn`: whether it is a sample, which another seed would draw otherwise.
     """
 
     medians: np.ndarray
     values: int | None = None
+    places: np.ndarray | None = None
+    drawn: bool = True
+
+    def percentiles(self, levels: Sequence[float], repeats: int, rng: np.random.Generator) -> np.ndarray:
+        """The percentiles of the null, and of `repeats` more samples like it: (1 + repeats, levels).
+
+        A percentile of a sample of n is an order statistic, and the share of the null below that has a beta
+        distribution: no sample is drawn again for it. Where positions limit the null, each repeat has them
+        drawn with replacement and takes a median as often as all its positions came up.
+        """
+        order = np.argsort(self.medians)
+        ranked, number = self.medians[order], len(order)
+        at = np.asarray(levels, dtype=float) / 100
+        found = np.tile(np.percentile(ranked, levels), (1 + repeats, 1))
+        if not self.drawn:
+            return found
+        if self.places is None or not self.places.size:
+            position = number * rng.beta(
+                (number - 1) * at + 1, (number - 1) * (1 - at) + 1, (repeats, len(at))
+            )
+            found[1:] = np.interp(position - 0.5, np.arange(number), ranked)
+            return found
+        names, codes = np.unique(self.places[order], return_inverse=True)
+        codes = codes.reshape(self.places.shape)
+        for row in range(1, 1 + repeats):
+            times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
+            weight = times[codes].prod(axis=1)
+            total = (weight if weight.any() else weight + 1).cumsum()
+            found[row] = ranked[np.minimum(np.searchsorted(total, at * total[-1]), number - 1)]
+        return found
 
 
 Nulls = Mapping[Hashable, Null | None]
@@ -58,6 +89,11 @@ class Positions:
 
     wells: np.ndarray
 
+    @property
+    def counts(self) -> np.ndarray:
+        """The number of wells at each position."""
+        return (self.wells >= 0).sum(axis=1)
+
     @classmethod
     def of(cls, position: Sequence[str]) -> "Positions":
         """Group row numbers by their well position."""
@@ -82,16 +118,24 @@ class Positions:
         Their perturbations are different wherever ten attempts sufficed for that.
         """
         chosen = np.empty((len(positions), size), dtype=int)
-        again = np.arange(len(positions))
-        for _ in range(10):
-            rows = self.wells[positions[again]]
-            keys = np.where(rows >= 0, rng.random(rows.shape), np.inf)
-            first = np.argsort(keys, axis=1)[:, :size]
-            chosen[again] = np.take_along_axis(rows, first, axis=1)
-            again = again[~all_different(codes[chosen[again]])]
-            if not len(again):
-                break
+        step = max(1, KEYS // self.wells.shape[1])
+        for start in range(0, len(positions), step):
+            again = np.arange(start, min(start + step, len(positions)))
+            for _ in range(10):
+                chosen[again] = self.pick(positions[again], size, rng)
+                again = again[~all_different(codes[chosen[again]])]
+                if not len(again):
+                    break
         return chosen
+
+    def pick(self, positions: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """For each of `positions` (n,), `size` of its wells: (n, size); of many wells one may come twice."""
+        if self.wells.shape[1] > WIDE:
+            offset = rng.random((len(positions), size)) * self.counts[positions, None]
+            return self.wells[positions[:, None], offset.astype(int)]
+        rows = self.wells[positions]
+        keys = np.where(rows >= 0, rng.random(rows.shape), np.inf)
+        return np.take_along_axis(rows, np.argsort(keys, axis=1)[:, :size], axis=1)
 
 
 def all_different(rows: np.ndarray) -> np.ndarray:
@@ -143,32 +187,6 @@ def draw_sharing_positions(
     return sets, places
 
 
-def repeat_over_positions(
-    medians: np.ndarray, places: np.ndarray, repeats: int, rng: np.random.Generator
-) -> np.ndarray:
-    """A position-aware null (draws,) and its repeats, each from its own resample of the positions.
-
-    How well the threshold is known is limited by the number of positions, not by that of the draws:
-    a repeat draws the positions with replacement and takes a draw of the null as often as all its
-    positions (`places`, (draws, blocks)) came up. Returns (1 + repeats, draws).
-    """
-    draws = len(medians)
-    if not places.size:
-        return np.vstack([medians[None], rng.choice(medians, (repeats, draws))])
-    null = np.empty((1 + repeats, draws))
-    null[0] = medians
-    drawn, codes = np.unique(places, return_inverse=True)
-    codes = codes.reshape(places.shape)
-    for row in range(1, 1 + repeats):
-        times = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
-        weight = times[codes].prod(axis=1)
-        total = (weight if weight.any() else weight + 1).cumsum()
-        # evenly spaced, as near as whole numbers come to these weights
-        steps = (np.arange(draws) + rng.random()) / draws * total[-1]
-        null[row] = medians[np.searchsorted(total, steps, side="right")]
-    return null
-
-
 @dataclass(frozen=True)
 class Score:
     """A percentage with its 95 % interval, and for each signal its threshold(s) and whether it counts.
@@ -191,6 +209,8 @@ def score(
     nulls: Nulls,
     percentile: float,
     tail: str,
+    repeats: int = 100,
+    seed: int = 0,
 ) -> Score:
     """The percentage of signals beyond their null's percentile, strictly, with its interval.
 
@@ -198,22 +218,22 @@ def score(
     stays in the denominator; one whose null could not be drawn is left out of it. `right` compares with the
     percentile, `left` with 100 - percentile from below, `both` with either, as the published code
     does, so that by chance `both` is twice 100 - percentile. The interval holds the central 95 % of
-    the scores that the repeated nulls give, and the score itself. Without any signal: NaN.
+    the scores that `repeats` nulls like these give, and the score itself. Without any signal: NaN.
 
     A null drawn from n values only has its percentile p taken at p(n + 1)/n, because it is that
     percentile which the next value exceeds with a chance of 100 - p.
     """
-    repeats = next((len(null.medians) for null in nulls.values() if null is not None), 1)
-    lower = np.full((repeats, len(signal)), np.nan)
-    upper = np.full((repeats, len(signal)), np.nan)
+    lower = np.full((1 + repeats, len(signal)), np.nan)
+    upper = np.full((1 + repeats, len(signal)), np.nan)
     names = np.array([hash(key) for key in keys])
-    for key, null in nulls.items():
+    for number, (key, null) in enumerate(nulls.items()):
         if null is not None:
             few = null.values
             level = min(100, percentile * (few + 1) / few) if few else percentile
-            low, high = np.percentile(null.medians, [100 - level, level], axis=1)
+            rng = np.random.default_rng([seed, 11, number])
+            found = null.percentiles([100 - level, level], repeats, rng)
             chosen = names == hash(key)
-            lower[:, chosen], upper[:, chosen] = low[:, None], high[:, None]
+            lower[:, chosen], upper[:, chosen] = found[:, :1], found[:, 1:]
     beyond = np.zeros(upper.shape, dtype=bool)
     if tail in ("right", "both"):
         beyond |= signal > upper
@@ -228,13 +248,20 @@ def score(
     return Score(percent, min(low, percent), max(high, percent), lower[0], upper[0], beyond[0], judged)
 
 
+def evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:
+    """The medians of a null as a table holds them: all, or `most` evenly spaced ones in ascending order."""
+    if len(medians) <= most:
+        return medians
+    return np.sort(medians)[((np.arange(most) + 0.5) / most * len(medians)).astype(int)]
+
+
 def p_values(
     signal: np.ndarray,
     keys: Sequence[Hashable],
     nulls: Nulls,
     tail: str,
 ) -> np.ndarray:
-    """Empirical p-values against row 0 of each signal's null, (1 + as extreme) / (1 + draws).
+    """Empirical p-values against each signal's null, (1 + as extreme) / (1 + draws).
 
     `both` doubles the smaller tail. For a null drawn from n values only, no p-value is below
     1 / (1 + n). NaN where there is no signal or no null.
@@ -245,7 +272,7 @@ def p_values(
         chosen = (names == hash(key)) & ~np.isnan(signal)
         if null is None or not chosen.any():
             continue
-        ordered = np.sort(null.medians[0])
+        ordered = np.sort(null.medians)
         draws = min(null.values or len(ordered), len(ordered))
         right = 1 - np.searchsorted(ordered, signal[chosen], side="left") / len(ordered)
         left = np.searchsorted(ordered, signal[chosen], side="right") / len(ordered)

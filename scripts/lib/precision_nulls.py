@@ -34,7 +34,9 @@ ENUMERATED = 200_000  # orders of one ranking that are counted one by one; more 
 EXACT_STATES = 1_000_000  # pairs of ranks of two replicates whose chances are computed
 LARGEST = 16  # of more replicates, as many are drawn for the test
 MOST_CONTROLS = 4_000  # all of which are compared with each other; of more, whole plates are drawn
+MOST_SETS = 10_000  # sets that are drawn for a perturbation
 CHUNK = 2_000_000  # ranks gathered at once
+SPACING = 4.0  # between the similarities of one control and the next, on one line
 ROUNDING = 1e-9  # average precisions that differ by less are equal
 
 
@@ -183,9 +185,12 @@ class LabelTest:
     def __init__(self, controls: Controls, draws: int, seed: int) -> None:
         self.controls, self.draws, self.seed = controls, draws, seed
         self.sets: dict[Hashable, tuple[np.ndarray, int]] = {}
+        self.last: tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
         self.of_controls: dict[tuple[int, ...], Distribution | None] = {}
 
-    def null(self, rows: np.ndarray, plates: np.ndarray) -> tuple[Distribution | None, float]:
+    def null(
+        self, rows: np.ndarray, plates: np.ndarray, score: float = np.nan
+    ) -> tuple[Distribution | None, float]:
         """The distribution for a perturbation (None if none can be drawn), and the perturbation's own score.
 
         Parameters
@@ -194,15 +199,15 @@ class LabelTest:
             Profiles of the replicates, of length 1, (replicates, features).
         plates
             The plate of each replicate.
+        score
+            The perturbation's score, for the case that there are too many controls to compute it here.
         """
         names, counts = np.unique(plates, return_counts=True)
         if self.controls.stand_for is not None:
             pattern = tuple(sorted(counts.tolist(), reverse=True))
             if pattern not in self.of_controls:
                 self.of_controls[pattern] = self.from_controls(pattern)
-            within = (rows @ rows.T)[~np.eye(len(rows), dtype=bool)].reshape(len(rows), -1)
-            precision = precision_from_counts(count_above(rows, self.controls.stand_for, within))
-            return self.of_controls[pattern], float(precision.mean())
+            return self.of_controls[pattern], score
         own = [np.flatnonzero(plates == name) for name in names]
         others = [np.flatnonzero(self.controls.plates == name) for name in names]
         if not all(len(part) for part in others):
@@ -235,15 +240,30 @@ class LabelTest:
             every = np.sort(np.concatenate([within[row], across[row]]))
             above[row] = len(every) - np.searchsorted(every, limits[row] + TIE, side="right")
         own = across[:, used].T
-        above[size:, size:] = self.controls.above[np.ix_(used, used)]
-        thresholds = self.controls.similarity[np.ix_(used, used)] + TIE
+        base, thresholds, ranked = self.between(used)
+        above[size:, size:] = base
         for column in range(size):
             above[size:, size:] += own[:, column, None] > thresholds
+        # all rows are searched at once: each has its own part of the number line
+        line = np.arange(len(used))[:, None] * SPACING
+        found = np.searchsorted(ranked, (own + TIE + line).ravel(), side="right").reshape(own.shape)
+        above[size:, :size] = len(self.controls.rows) * np.arange(1, 1 + len(used))[:, None] - found
         for column in range(size):
-            limit = own[:, column, None] + TIE
-            above[size:, column] = (self.controls.similarity[used] > limit).sum(axis=1)
-            above[size:, column] += (own > limit).sum(axis=1)
+            above[size:, column] += (own > own[:, column, None] + TIE).sum(axis=1)
         return above
+
+    def between(self, used: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How the controls `used` rank each other: counts, thresholds, all similarities in one ascending row.
+
+        Kept for the next perturbation, which often lies on the same plates.
+        """
+        if self.last is None or not np.array_equal(self.last[0], used):
+            part = np.ix_(used, used)
+            line = np.arange(len(used))[:, None] * SPACING
+            ranked = np.sort(np.maximum(self.controls.similarity[used], -1.5), axis=1) + line
+            thresholds = self.controls.similarity[part] + TIE
+            self.last = used, (self.controls.above[part], thresholds, ranked.ravel())
+        return self.last[1]
 
     def subsets(self, strata: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, int]:
         """Sets with so many (second number) of each stratum's wells (first number), and how many were drawn.
@@ -302,7 +322,7 @@ def scores_of(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
 
 
 def replicate_p_value(
-    rows: np.ndarray, plates: Sequence[str], test: LabelTest, number_of_controls: int
+    rows: np.ndarray, plates: Sequence[str], score: float, test: LabelTest, number_of_controls: int
 ) -> tuple[float, float, int]:
     """The p-value of a perturbation's mean average precision.
 
@@ -312,6 +332,8 @@ def replicate_p_value(
         Profiles of its replicates, of length 1, (replicates, features).
     plates
         The plate of each replicate.
+    score
+        Its mean average precision.
     test
         The test by labels of its condition.
     number_of_controls
@@ -328,7 +350,10 @@ def replicate_p_value(
         rng = np.random.default_rng([test.seed, 10, len(rows)])
         chosen = rng.permutation(len(rows))[:LARGEST]
         rows, plates = rows[chosen], plates[chosen]
-    null, score = test.null(rows, plates)
+        if test.controls.stand_for is not None:
+            within = (rows @ rows.T)[~np.eye(len(rows), dtype=bool)].reshape(len(rows), -1)
+            score = float(precision_from_counts(count_above(rows, test.controls.stand_for, within)).mean())
+    null, score = test.null(rows, plates, score)
     by_order = replicate_rankings(len(rows), number_of_controls, test.draws, test.seed)
     if null is None:
         return by_order.p_value(score), by_order.smallest, by_order.sampled

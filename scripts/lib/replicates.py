@@ -1,16 +1,18 @@
 """Wells, their perturbations and the correlations between them.
 
 What Percent Replicating, Percent Matching and mean average precision share: joining the plates of a
-condition, choosing the wells that count, and medians of Pearson correlations. Rows are standardised
-once, so that one matrix product holds every correlation and a median is a gather from it.
+condition, choosing the wells that count, and medians of Pearson correlations. Of a large condition only
+the correlations that are asked for are computed: those of 650,000 wells with each other fill no memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lib.controls import control_kinds
 from lib.errors import InputError, listed
@@ -21,13 +23,16 @@ from lib.gaps import (
     find_gappy_features,
     find_incomplete_wells,
 )
-from lib.tables import feature_columns, read_profiles
+from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
 from lib.values import MissingValues
 
 NEGATIVE_CONTROL = "negcon"
 MISSING = MissingValues()
-MOST_WELLS = 80_000  # correlated with each other: 51 GB
-GATHERED = 2_000_000  # correlations gathered at once: 16 MB, so that they stay in the cache
+MOST_CORRELATIONS = 64_000_000  # held at once: 512 MB
+MOST_DOUBLES = 134_000_000  # values kept in double precision: 1 GB
+GATHERED = 2_000_000  # values gathered at once: 16 MB, so that they stay in the cache
+BLOCK_ROWS = 2048  # rows of a matrix product
+LARGE_SET = 500  # the pairs of more wells are computed block by block
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,42 @@ class Wells:
         return len(self.metadata)
 
     def where(self, kept: np.ndarray) -> "Wells":
-        """The wells that `kept` (one boolean a well) names."""
+        """The wells that `kept` (one boolean per well) names; without a copy if these are all."""
+        if kept.all():
+            return self
         return replace(self, metadata=self.metadata[kept].reset_index(drop=True), values=self.values[kept])
 
 
 def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None = None) -> Wells:
-    """Read the profiles of several plates and join them, see `join_plates` and `marked`."""
-    return join_plates({str(path): marked(read_profiles(path), controls) for path in paths})
+    """Read the profiles of several plates and join them, see `join_plates` and `marked`.
+
+    Of the workflow's own files only the features that all plates have are read, a plate at a time. Values are
+    kept in double precision; in single precision when the files are, or when they are over a gigabyte.
+    """
+    if len(paths) < 2 or not all(is_of_workflow(path) for path in paths):
+        return join_plates({str(path): marked(read_profiles(path), controls) for path in paths})
+    every = {str(path): features_in(path) for path in paths}
+    features = common_features(every)
+    number = sum(pq.read_metadata(path).num_rows for path in paths)
+    values = np.empty((number, len(features)), dtype=precision_of(paths, features, number))
+    metadata, end = [], 0
+    for path in paths:
+        plate = read_profiles(path, features=features)
+        rows = slice(end, end + len(plate))
+        values[rows] = plate[features].to_numpy()
+        end = rows.stop
+        about = plate[[name for name in plate if name.startswith("Metadata_")]]
+        metadata.append(with_plate(marked(about, controls), str(path)))
+    return joined(metadata, values[:end], features, every)
+
+
+def precision_of(paths: Sequence[str | Path], features: Sequence[str], number: int) -> type:
+    """The precision that the values of `number` wells are kept in, see `read_wells`."""
+    if number * len(features) > MOST_DOUBLES:
+        return np.float32
+    schemas = (pq.read_schema(path) for path in paths)
+    single = all(schema.field(name).type == pa.float32() for schema in schemas for name in features)
+    return np.float32 if single else float
 
 
 def marked(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.DataFrame:
@@ -79,13 +113,23 @@ def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:
     """
     if not plates:
         raise InputError("No profiles were given: a condition needs at least one plate.")
-    named = {
-        file: plate
-        if "Metadata_Plate" in plate
-        else plate.assign(Metadata_Plate=Path(file).name.split(".")[0])
-        for file, plate in plates.items()
-    }
+    named = {file: with_plate(plate, file) for file, plate in plates.items()}
     every = {file: feature_columns(plate) for file, plate in named.items()}
+    features = common_features(every)
+    metadata = [plate[[c for c in plate if c.startswith("Metadata_")]] for plate in named.values()]
+    values = np.vstack([plate[features].to_numpy(float) for plate in named.values()])
+    return joined(metadata, values, features, every)
+
+
+def with_plate(plate: pd.DataFrame, file: str) -> pd.DataFrame:
+    """The profiles, with their file's name as `Metadata_Plate` if they have no such column."""
+    if "Metadata_Plate" in plate:
+        return plate
+    return plate.assign(Metadata_Plate=Path(file).name.split(".")[0])
+
+
+def common_features(every: Mapping[str, Sequence[str]]) -> list[str]:
+    """The features that all files (file: features) have, in the order of the first; InputError if none."""
     shared = set.intersection(*(set(features) for features in every.values()))
     features = [feature for feature in next(iter(every.values())) if feature in shared]
     if not features:
@@ -95,20 +139,26 @@ def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:
             "Replicates are compared on common features: give profiles of one feature set and level, "
             "or select features over the batch instead of per plate."
         )
-    metadata = pd.concat(
-        [plate[[c for c in plate if c.startswith("Metadata_")]] for plate in named.values()],
-        ignore_index=True,
-    )
-    twice = metadata[metadata.duplicated(["Metadata_Plate", "Metadata_Well"])]
+    return features
+
+
+def joined(
+    metadata: Sequence[pd.DataFrame],
+    values: np.ndarray,
+    features: list[str],
+    every: Mapping[str, Sequence[str]],
+) -> Wells:
+    """The wells of all plates, once none is there twice; `every` has the features of each file."""
+    about = pd.concat(metadata, ignore_index=True)
+    twice = about[about.duplicated(["Metadata_Plate", "Metadata_Well"])]
     if len(twice):
         wells = listed(twice["Metadata_Plate"].str.cat(twice["Metadata_Well"], sep=" "))
         raise InputError(
-            f"Wells that are there twice: {wells} (in {listed(Path(file).name for file in named)}). "
-            "Name each plate once and keep one profile a well."
+            f"Wells that are there twice: {wells} (in {listed(Path(file).name for file in every)}). "
+            "Name each plate once and keep one profile per well."
         )
-    values = np.vstack([plate[features].to_numpy(float) for plate in named.values()])
     union = set().union(*every.values())
-    return Wells(metadata, values, features, {"features_not_common": len(union) - len(features)})
+    return Wells(about, values, features, {"features_not_common": len(union) - len(features)})
 
 
 def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
@@ -146,59 +196,129 @@ def split_wells(
     features are all equal (they have no correlation). The scored wells carry their perturbation in a column
     `perturbation`.
     """
+    both, number = wells_to_score(wells, group, positive_controls)
+    scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
+    rest = both.metadata.iloc[number:].reset_index(drop=True)
+    return scored, replace(both, metadata=rest, values=both.values[number:])
+
+
+def wells_to_score(
+    wells: Wells, group: str | Sequence[str], positive_controls: bool = True
+) -> tuple[Wells, int]:
+    """The wells of `split_wells` in one table: those that are scored, then the controls, and their number."""
     control = control_type(wells.metadata)
     negative = (control == NEGATIVE_CONTROL).to_numpy()
     perturbation = labels(wells.metadata, group)
-    blank = ~np.isfinite(wells.values).any(axis=1)
+    blank = by_rows(wells.values, lambda part: ~np.isfinite(part).any(axis=1))
+    whole = by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
     counted = (perturbation.notna().to_numpy() | negative) & ~blank
-    incomplete = counted.copy()
-    incomplete[counted] = find_incomplete_wells(wells.values[counted])
+    incomplete = np.zeros(len(wells), dtype=bool)
+    if not whole[counted].all():
+        incomplete[counted] = find_incomplete_wells(wells.values[counted])
     scored = perturbation.notna().to_numpy() & ~negative & ~blank & ~incomplete
     if not positive_controls:
         scored &= (control == "").to_numpy()
-    controls = negative & ~blank & ~incomplete
-    used = scored | controls
-    gappy = find_gappy_features(wells.values[used])
-    features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
-    values = wells.values[:, ~gappy]
-    notes = [*describe_incomplete(wells.metadata, incomplete), *describe_filled(values[used])]
-    values[used] = fill_gaps(values[used])
-    with np.errstate(invalid="ignore"):
-        flat = (values == values[:, :1]).all(axis=1) & ~blank
+    rows = np.concatenate([np.flatnonzero(scored), np.flatnonzero(negative & ~blank & ~incomplete)])
+    values = np.take(wells.values, rows, axis=0)
+    gappy = np.zeros(len(wells.features), dtype=bool)
+    notes = describe_incomplete(wells.metadata, incomplete)
+    if not whole[rows].all():
+        gappy = find_gappy_features(values)
+        values = values[:, ~gappy]
+        notes += describe_filled(values)
+        values = fill_gaps(values)
+    flat = by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {
         **wells.dropped,
         "features_missing": int(gappy.sum()),
         "wells_without_perturbation": int((perturbation.isna().to_numpy() & ~negative).sum()),
         "wells_without_values": int(blank.sum()),
         "wells_incomplete": int(incomplete.sum()),
-        "wells_constant": int((flat & scored).sum()),
+        "wells_constant": int(flat[: scored.sum()].sum()),
     }
-    metadata = wells.metadata.assign(perturbation=perturbation)
-    kept = Wells(metadata, values, features, dropped, (*wells.notes, *notes))
-    return kept.where(scored & ~flat), kept.where(controls & ~flat)
+    number = int(scored.sum() - flat[: scored.sum()].sum())
+    if flat.any():
+        rows, values = rows[~flat], values[~flat]
+    metadata = wells.metadata.assign(perturbation=perturbation).iloc[rows].reset_index(drop=True)
+    features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
+    return Wells(metadata, values, features, dropped, (*wells.notes, *notes)), number
+
+
+def by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Apply `test`, which gives a boolean per row, block by block: a large table has no second copy."""
+    parts = [test(values[start : start + BLOCK_ROWS]) for start in range(0, len(values), BLOCK_ROWS)]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
 
 
 def standardise(values: np.ndarray) -> np.ndarray:
-    """Centre each row and scale it to length 1: the product of two rows is their Pearson r."""
-    centred = values - values.mean(axis=1, keepdims=True)
-    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    """Center each profile (last axis) and scale it to length 1: the product of two is their Pearson r."""
+    centered = np.asarray(values, dtype=float)
+    centered = centered - centered.mean(axis=-1, keepdims=True)
+    return centered / np.linalg.norm(centered, axis=-1, keepdims=True)
 
 
-def correlate(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """Pearson r of every row of `a` with every row of `b` (of `a` itself without `b`).
 
-    Raises:
-        InputError: for more wells than any machine has the memory for.
+    Computed in blocks of rows: one product of 22,000 rows crashed in a threaded BLAS.
     """
-    pairs = len(a) * len(a if b is None else b)
-    if pairs > MOST_WELLS**2:
-        raise InputError(
-            f"A condition of {len(a)} wells: their correlations take {8 * pairs / 1e9:.0f} GB of memory. "
-            "Score fewer plates together: name more columns in benchmark.condition (batch, for instance), or "
-            "choose plates with benchmark.where."
-        )
     rows = standardise(a)
-    return rows @ (rows if b is None else standardise(b)).T
+    columns = (rows if b is None else standardise(b)).T
+    found = np.empty((len(rows), columns.shape[1]))
+    for start in range(0, len(rows), BLOCK_ROWS):
+        np.matmul(rows[start : start + BLOCK_ROWS], columns, out=found[start : start + BLOCK_ROWS])
+    return found
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """The correlations of the wells of `a` with those of `b`, computed when they are asked for.
+
+    `matrix` holds all of them where that is less work than computing those that are asked for. `standard`:
+    whether `a` and `b` are standardised already.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    matrix: np.ndarray | None
+    standard: bool = False
+
+    def unit(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The standardised profiles of some rows."""
+        return values[rows] if self.standard else standardise(values[rows])
+
+    def within(self, sets: np.ndarray) -> np.ndarray:
+        """The correlations of all pairs within each set of wells (sets, m): (sets, m (m - 1) / 2)."""
+        first, second = np.triu_indices(sets.shape[1], 1)
+        if self.matrix is not None:
+            return self.matrix.ravel().take(sets[:, first] * self.matrix.shape[1] + sets[:, second])
+        rows = self.unit(self.a, sets)
+        return (rows @ rows.swapaxes(1, 2))[:, first, second]
+
+    def between(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The whole block of correlations between two sets of wells (pairs, m), (pairs, n): (pairs, m n)."""
+        if self.matrix is not None:
+            cells = a[:, :, None] * self.matrix.shape[1] + b[:, None, :]
+            return self.matrix.ravel().take(cells.reshape(len(cells), -1))
+        rows, columns = self.unit(self.a, a), self.unit(self.b, b)
+        return (rows @ columns.swapaxes(1, 2)).reshape(len(a), -1)
+
+    def step(self, wells: int, pairs: int) -> int:
+        """How many sets of so many wells and pairs are computed at once."""
+        features = 1 if self.matrix is not None else self.a.shape[1]
+        return max(1, GATHERED // max(pairs, 1 if self.matrix is not None else wells * features))
+
+
+def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf) -> Correlations:
+    """The correlations of `a` (wells, features) with `b` (or `a`), of which `pairs` will be asked for."""
+    other = a if b is None else b
+    number = len(a) * len(other)
+    if number <= min(pairs, MOST_CORRELATIONS):
+        return Correlations(a, other, correlation_matrix(a, b))
+    if a.size + other.size > MOST_DOUBLES:
+        return Correlations(a, other, None)
+    rows = standardise(a)
+    return Correlations(rows, rows if b is None else standardise(b), None, standard=True)
 
 
 def members(perturbation: pd.Series) -> dict[str, np.ndarray]:
@@ -218,33 +338,35 @@ def row_medians(values: np.ndarray) -> np.ndarray:
     return (middle[:, half - 1] + middle[:, half]) / 2
 
 
-def medians_within(correlations: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """The median correlation within each set of wells.
-
-    `correlations` is (wells, wells), `sets` (sets, m) holds row numbers; the median is over the
-    m(m-1)/2 pairs, which is the median of all off-diagonal values.
-    """
-    first, second = np.triu_indices(sets.shape[1], 1)
-    flat = correlations.ravel()
+def medians_within(correlations: Correlations, sets: np.ndarray) -> np.ndarray:
+    """The median correlation within each set of wells (sets, m): the median of all off-diagonal values."""
+    if sets.shape[1] > LARGE_SET:
+        return np.array([median_of_large_set(correlations.a[wells]) for wells in sets])
     medians = np.empty(len(sets))
-    step = max(1, GATHERED // len(first))
+    step = correlations.step(sets.shape[1], sets.shape[1] ** 2)
     for start in range(0, len(sets), step):
-        part = sets[start : start + step]
-        cells = part[:, first] * len(correlations) + part[:, second]
-        medians[start : start + step] = row_medians(flat.take(cells))
+        medians[start : start + step] = row_medians(correlations.within(sets[start : start + step]))
     return medians
 
 
-def medians_between(correlations: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The median of each whole block of correlations between two sets of wells.
+def median_of_large_set(values: np.ndarray) -> float:
+    """The median correlation of all pairs of profiles (wells, features), computed block by block."""
+    rows = standardise(values)
+    found = np.empty(len(rows) * (len(rows) - 1) // 2)
+    end = 0
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS] @ rows[start:].T
+        part = block[np.triu_indices(len(block), 1, block.shape[1])]
+        found[end : end + len(part)] = part
+        end += len(part)
+    return float(np.median(found, overwrite_input=True))
 
-    `correlations` is (wells of a, wells of b); `a` (pairs, m) and `b` (pairs, n) hold row numbers.
-    """
-    flat = correlations.ravel()
+
+def medians_between(correlations: Correlations, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The median of each whole block of correlations between two sets of wells (pairs, m), (pairs, n)."""
     medians = np.empty(len(a))
-    step = max(1, GATHERED // (a.shape[1] * b.shape[1]))
+    step = correlations.step(a.shape[1] + b.shape[1], a.shape[1] * b.shape[1])
     for start in range(0, len(a), step):
-        rows, columns = a[start : start + step, :, None], b[start : start + step, None, :]
-        cells = rows * correlations.shape[1] + columns
-        medians[start : start + step] = row_medians(flat.take(cells.reshape(len(cells), -1)))
+        part = slice(start, start + step)
+        medians[part] = row_medians(correlations.between(a[part], b[part]))
     return medians

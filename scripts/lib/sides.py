@@ -75,18 +75,18 @@ def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) 
     return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
 
 
-def shared_genes(a: Side, b: Side) -> np.ndarray:
-    """Find which perturbations of `a` share a gene with which of `b` (boolean matrix)."""
-    every = sorted(set().union(*a.genes, *b.genes))
-    number = {gene: i for i, gene in enumerate(every)}
-
-    def incidence(genes: list[frozenset[str]]) -> np.ndarray:
-        table = np.zeros((len(genes), len(every)), dtype=np.float32)
-        for row, names in enumerate(genes):
-            table[row, [number[name] for name in names]] = 1
-        return table
-
-    return incidence(a.genes) @ incidence(b.genes).T > 0
+def pairs_of_genes(a: Side, b: Side) -> np.ndarray:
+    """The pairs of perturbations (of `a`, of `b`) that share a gene, each once, in order: (pairs, 2)."""
+    holders: dict[str, list[int]] = {}
+    for column, genes in enumerate(b.genes):
+        for gene in genes:
+            holders.setdefault(gene, []).append(column)
+    found = [
+        (row, column)
+        for row, genes in enumerate(a.genes)
+        for column in sorted(set().union(*(holders.get(gene, ()) for gene in genes)))
+    ]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def read_sides(

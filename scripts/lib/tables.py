@@ -1,7 +1,7 @@
 """Read and write the workflow's tables: whole or not at all, with what made them written inside."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,14 @@ def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[st
         pq.write_table(table.replace_schema_metadata(metadata), part)
 
 
-def read_profiles(path: str | Path, missing: MissingValues | None = None) -> pd.DataFrame:
+def read_profiles(
+    path: str | Path, missing: MissingValues | None = None, features: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Read well-level profiles: `Metadata_*` are text, `Metadata_Count_*` and features are numbers.
 
     Profiles that the workflow wrote are read as they are; others as `lib.published_profiles` says, with
-    `missing` for what counts as nothing.
+    `missing` for what counts as nothing. Of a file of the workflow, `features` alone are read if they are
+    given, and the metadata.
 
     Raises:
         InputError: naming the file, and what of it cannot be read.
@@ -48,7 +51,11 @@ def read_profiles(path: str | Path, missing: MissingValues | None = None) -> pd.
     if not is_of_workflow(path):
         return read_published(path, missing)
     try:
-        profiles = pq.read_table(path).to_pandas()
+        columns = None
+        if features is not None:
+            names = pq.read_schema(path).names
+            columns = [*(name for name in names if name.startswith("Metadata_")), *features]
+        profiles = pq.read_table(path, columns=columns).to_pandas()
     except UNREADABLE as error:
         raise unreadable(path, error) from error
     for name in profiles.columns:

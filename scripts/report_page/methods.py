@@ -372,10 +372,12 @@ SCORES = {
     "perturbations with fewer than {minimum_replicates} replicates counted as not replicating.",
     "percent_matching": "Percent Matching {@cpjump1} was calculated as the percentage of pairs of "
     "perturbations of the same gene ({gene}) whose median pairwise Pearson correlation lay beyond the "
-    "{percentile} percentile of a null distribution of {draws} pairs of perturbations of different genes.",
+    "{percentile} percentile of a null distribution of pairs of perturbations of different genes (all pairs, "
+    "or {draws} of more).",
     "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
-    "each perturbation against the negative controls by cosine similarity, with p-values from {draws} random "
-    "rankings.",
+    "each perturbation against the negative controls by cosine similarity. The p-value of a perturbation is "
+    "the share of sets of as many wells, drawn from its wells and the controls on each plate, with at least "
+    "its mean average precision.",
 }
 
 

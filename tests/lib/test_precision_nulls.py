@@ -19,7 +19,7 @@ from lib.precision_nulls import (
     replicate_rankings,
 )
 from lib.replicates import Wells, join_plates
-from mean_average_precision import replicability, summarise
+from mean_average_precision import replicability, replicate_precision, summarise
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -127,7 +127,7 @@ def test_labels_are_exchanged_on_each_plate(layout, features, seed):
     assert found == pytest.approx(observed, abs=1e-12)
     assert null.sampled == 0
     np.testing.assert_allclose(null.values, np.sort(every), atol=1e-12)
-    p, smallest, drawn = replicate_p_value(rows[: len(own)], own, test, len(other))
+    p, smallest, drawn = replicate_p_value(rows[: len(own)], own, observed, test, len(other))
     assert drawn == 0
     assert p >= np.mean(np.array(every) >= observed - 1e-9) - 1e-12
     assert smallest <= p
@@ -163,7 +163,8 @@ def test_many_controls_are_represented_by_those_of_some_plates(monkeypatch):
     p = []
     for seed in range(200):
         rows = unit_rows(np.random.default_rng([5, seed]).normal(size=(3, 20)))
-        found, smallest, drawn = replicate_p_value(rows, ["x", "y", "z"], test, 400)
+        own = replicate_precision(rows, values, [np.arange(3)])[0].mean()
+        found, smallest, drawn = replicate_p_value(rows, ["x", "y", "z"], own, test, 400)
         assert drawn == 2000
         assert smallest == pytest.approx(1 / 2001)
         p.append(found)
@@ -174,7 +175,7 @@ def test_of_many_replicates_some_are_tested():
     rng = np.random.default_rng(4)
     test = LabelTest(Controls.of(rng.normal(size=(30, 10)), np.array(["a"] * 30), 0), 500, 0)
     strong = unit_rows(rng.normal(size=(60, 10)) * 0.1 + 3)
-    assert replicate_p_value(strong, ["a"] * 60, test, 30)[0] == pytest.approx(1 / 501)
+    assert replicate_p_value(strong, ["a"] * 60, np.nan, test, 30)[0] == pytest.approx(1 / 501)
 
 
 def noise(perturbations: int, replicates: int, controls: int, seed: int, plates_used: int) -> Wells:

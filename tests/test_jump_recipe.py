@@ -1,0 +1,109 @@
+"""The JUMP recipe's published chains: every step on its own test plates, up to sphering."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chain_step import run_step
+from lib.chains import complete_chain
+from lib.tables import feature_columns
+
+pytestmark = pytest.mark.data
+
+KEYS = ["Metadata_Source", "Metadata_Plate", "Metadata_Well"]
+REAGENT = "Metadata_JCP2022"
+NEGATIVE = ["JCP2022_800001", "JCP2022_800002", "JCP2022_033924"]
+NEGATIVE += [f"JCP2022_9151{number}" for number in range(28, 32)]
+POSITIVE = [f"JCP2022_9151{number}" for number in range(32, 35)]
+
+
+@pytest.fixture
+def recipe(shared: Path) -> Path:
+    return shared / "jump_recipe"
+
+
+def as_text(profiles: pd.DataFrame) -> pd.DataFrame:
+    return profiles.astype({name: str for name in profiles if name.startswith("Metadata_")})
+
+
+def read_deep(path: Path) -> pd.DataFrame:
+    """Published deep features: an array per channel, as features X_0, X_1, ..."""
+    table = pd.read_parquet(path)
+    arrays = table[[name for name in table if name.endswith("_emb")]].to_numpy()
+    values = np.stack([np.concatenate(row) for row in arrays]).astype("float32")
+    features = pd.DataFrame(values, columns=[f"X_{number}" for number in range(values.shape[1])])
+    keys = table[["source", "plate", "well"]].set_axis(KEYS, axis=1)
+    return pd.concat([keys, features], axis=1)
+
+
+def annotated(recipe: Path, folder: str, expected: pd.DataFrame, read=pd.read_parquet) -> pd.DataFrame:
+    """The raw profiles in the published order of the rows, with reagents, controls and cell counts."""
+    files = sorted((recipe / folder).rglob("*.parquet"))
+    raw = as_text(pd.concat([read(file) for file in files], ignore_index=True))
+    profiles = expected[[*KEYS, REAGENT]].merge(raw, on=KEYS, how="left")
+    counts = pd.read_csv(recipe / "cell_counts.csv", dtype={"Metadata_Plate": str})
+    counts = counts[["Metadata_Plate", "Metadata_Well", "Metadata_Count_Cells"]]
+    profiles = profiles.merge(counts, on=["Metadata_Plate", "Metadata_Well"], how="left")
+    kind = np.select(
+        [profiles[REAGENT].isin(NEGATIVE), profiles[REAGENT].isin(POSITIVE)], ["negcon", "poscon"], ""
+    )
+    return profiles.assign(Metadata_Batch="B", Metadata_control_type=kind)
+
+
+def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame, dict]:
+    """The profiles after the steps of a chain up to `last`, and what that step found out."""
+    chain = complete_chain("jump", written)
+    found = {}
+    for number, (step, options) in enumerate(chain["steps"]):
+        settings = {
+            "step": step,
+            "options": options,
+            "first": number == 0,
+            "precision": chain["precision"],
+            "condition": [],
+            "group": REAGENT,
+        }
+        profiles, _, found = run_step(profiles, settings)
+        if step == last:
+            break
+    return profiles, found
+
+
+def largest_difference(mine: pd.DataFrame, published: pd.DataFrame) -> float:
+    names = feature_columns(published)
+    assert set(feature_columns(mine)) == set(names)
+    return float((mine[names].astype("float32") - published[names]).abs().max().max())
+
+
+def test_the_compound_chain_up_to_selection_is_the_published_one(recipe):
+    file = recipe / "expected" / "compound_trimmed" / "profiles_var_mad_int_featselect.parquet"
+    published = as_text(pd.read_parquet(file))
+    profiles = annotated(recipe, "profiles/source_5", published)
+    mine, _ = run_chain(profiles, "jump_compound", "feature_select")
+    assert largest_difference(mine, published) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "folder", "read"),
+    [
+        ("orf_trimmed", "", "profiles/source_4", pd.read_parquet),
+        ("orf_efficientnet_trimmed", "dropna_", "profiles_efficientnet/source_4", read_deep),
+    ],
+)
+def test_the_orf_chains_up_to_selection_and_the_chosen_epsilon(recipe, name, prefix, folder, read):
+    file = recipe / "expected" / name / f"profiles_{prefix}wellpos_cc_var_mad_outlier_featselect.parquet"
+    published = as_text(pd.read_parquet(file))
+    # replicates share their position on these two plates, and the published files keep the cell count
+    options = {
+        "well_position": {"fewest_perturbations": 1},
+        "cell_count": {"keep_count": True},
+        "sphere": {"epsilon": {"draws": 2}},
+    }
+    written = {"preset": "jump_orf", "options": options}
+    profiles = annotated(recipe, folder, published, read)
+    mine, _ = run_chain(profiles, written, "feature_select")
+    assert largest_difference(mine, published) < 1e-6
+    _, found = run_chain(profiles, written, "sphere")
+    assert found["chosen_epsilon"] == pytest.approx(0.0042665621, rel=1e-8)
