@@ -26,10 +26,14 @@ if not IS_MODULE:
 
     workdir: RESULTS
 
+    # The start page of `snakemake --report`.
+    report: "rules/captions/start_page.rst"
+
 
 include: "rules/targets.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
+include: "rules/pipelines.smk"
 include: "rules/cellprofiler.smk"
 include: "rules/images.smk"
 include: "rules/cells.smk"
@@ -37,6 +41,7 @@ include: "rules/quality.smk"
 include: "rules/embeddings.smk"
 include: "rules/segmentation.smk"
 include: "rules/profiles.smk"
+include: "rules/sphering.smk"
 include: "rules/chains.smk"
 include: "rules/benchmark.smk"
 include: "rules/consensus.smk"

@@ -6,12 +6,10 @@ of these formats. Columns are `Metadata_*` or features, as in the profiling reci
 called otherwise, as in plate maps. What is read in another way than it is written is told in the log.
 """
 
-import csv
-import gzip
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,30 +20,26 @@ import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
 from lib.plates import same_number
+from lib.profile_files import (
+    FEATHER,
+    GZIP,
+    HDF5,
+    NUMBERED,
+    PARQUET,
+    PLATE_NAMES,
+    READ,
+    ROW_NAMES,
+    WELL_NAMES,
+    name_format,
+    read_start,
+    refuse_twice,
+    without_image,
+)
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing
 from lib.wells import well_at, well_name
 
-# What pandas calls a column without a name, and an index without one.
-NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
 # What a file that is not a table, or was cut off, raises on being read.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
-# The first bytes of formats.
-PARQUET, FEATHER, GZIP, HDF5 = b"PAR1", b"ARROW1", b"\x1f\x8b", b"\x89HDF"
-OTHER_FORMATS = {
-    b"PK\x03\x04": "an Excel workbook or another zip file",
-    b"SQLite format": "an SQLite database",
-}
-READ = "comma-, tab- or semicolon-separated text, Parquet, Feather and AnnData (h5ad)"
-WELL_NAMES = (
-    *("Metadata_Well", "Metadata_well", "Metadata_well_position", "Metadata_Well_Position"),
-    *("Well", "well", "well_position"),
-)
-ROW_NAMES = (("Metadata_Row", "Metadata_Column"), ("Metadata_Row", "Metadata_Col"), ("Row", "Column"))
-PLATE_NAMES = (
-    *("Metadata_Plate", "Metadata_plate", "Metadata_Assay_Plate_Barcode", "Metadata_Plate_Barcode"),
-    *("Metadata_Barcode", "Metadata_barcode", "Metadata_PlateID", "Metadata_Plate_ID"),
-    *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
-)
 # Names of CellProfiler's features: compartment, family, and what is measured.
 FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
 FEATURE = re.compile(rf"[A-Za-z0-9]+_({FAMILIES})_")
@@ -58,12 +52,6 @@ COUNT = "Metadata_Count_"
 THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
 ONE_DECIMAL_COMMA = re.compile(r"-?\d+,\d+([eE][+-]?\d+)?")
 ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
-LOOKED_AT = 50  # rows that say how numbers are written
-
-
-def without_image(name: str) -> str:
-    """`Image_Metadata_Well` as `Metadata_Well`; a measurement of whole images keeps its name."""
-    return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
 
 
 def is_text(name: str) -> bool:
@@ -122,8 +110,7 @@ def read_any_format(path: Path) -> pd.DataFrame:
     try:
         with path.open("rb") as file:
             start = file.read(16)
-        other = next((what for magic, what in OTHER_FORMATS.items() if start.startswith(magic)), None)
-        if other:
+        if other := name_format(start):
             raise InputError(f"{path} is {other}, which is not read. Save the table as CSV; {READ} are read.")
         if start.startswith(PARQUET):
             refuse_twice(pq.read_schema(path).names, path)
@@ -142,17 +129,6 @@ def read_any_format(path: Path) -> pd.DataFrame:
             "replace it; if the workflow made it, delete it so that it is made again."
         ) from error
     return table.reset_index() if any(table.index.names) else table
-
-
-def refuse_twice(names: Sequence[str], path: Path) -> None:
-    """Refuse a table that has a column twice.
-
-    Raises:
-        InputError: naming the column.
-    """
-    twice = [name for name, count in Counter(names).items() if count > 1 and not NUMBERED.fullmatch(name)]
-    if twice:
-        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
 
 
 def read_anndata(path: Path) -> pd.DataFrame:
@@ -189,28 +165,6 @@ def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
         skipinitialspace=True,
         index_col=False,
     )
-
-
-def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str]]]:
-    """The header of separated text, its separator, and the first rows.
-
-    Raises:
-        InputError: for an empty file, or one that is not text.
-    """
-    with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
-        try:
-            lines = [line for _, line in zip(range(LOOKED_AT + 1), file, strict=False)]
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path} is not UTF-8 text ({error}). {READ} are read; save a spreadsheet as `CSV UTF-8`."
-            ) from error
-    if not lines or not lines[0].strip():
-        raise InputError(f"{path} is empty: its first line must name the columns.")
-    if "\0" in lines[0]:
-        raise InputError(f"{path} is of a format that is not known: {READ} are read.")
-    separator = max("\t;,", key=lines[0].count)
-    header, *rows = csv.reader(lines, delimiter=separator)
-    return header, separator, rows
 
 
 # How Windows writes what is not a number.

@@ -11,6 +11,7 @@ from dropped_figure import dropped_figure
 from export import to_anndata
 from import_profiles import read_plate_profiles
 from lib.errors import InputError
+from lib.profile_files import find_header_problems
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from report import plate_entries
 from report_page.plates import numbers
@@ -400,6 +401,33 @@ def test_one_barcode_in_two_batches_is_two_bars():
         "B2 P1 (plate)": 10,
         "P2 (plate)": 5,
     }
+
+
+@case(
+    "plan",
+    kind="a file of profiles that cannot be read: a workbook, no column of wells, a column twice, no "
+    "rows, no plates",
+    comes_from="the same files as above, found out only when the first plates were done",
+    says="... has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are ...",
+    happens="the header is read before anything runs, and a warning names the plates",
+)
+def test_the_header_of_profiles_is_read_before_anything_runs(tmp_path):
+    def told(table, name="p.csv", plates=("P1",)):
+        table.to_csv(tmp_path / name, index=False)
+        return "\n".join(find_header_problems(tmp_path / name, plates))
+
+    for name in FORMATS:
+        FORMATS[name](base(), tmp_path / name)
+        assert list(find_header_problems(tmp_path / name, ("P1", "P2"))) in ([], None), name
+    assert "has a header and no rows" in told(base()[:0])
+    assert "Cells_AreaShape_Area twice" in told(pd.concat([base(), base()[["Cells_AreaShape_Area"]]], axis=1))
+    assert "takes 2 plates from it (P1, P2)" in told(
+        base().drop(columns="Metadata_Plate"), plates=("P1", "P2")
+    )
+    assert told(base().drop(columns="Metadata_Plate")) == ""
+    (tmp_path / "p.xlsx").write_bytes(b"PK\x03\x04" + bytes(100))
+    assert "is an Excel workbook" in next(find_header_problems(tmp_path / "p.xlsx", ["P1"]))
+    return told(base().drop(columns="Metadata_Well"))
 
 
 # --- the report ---------------------------------------------------------------------------------
