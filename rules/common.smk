@@ -14,9 +14,10 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
+from lib.digests import Digests
 from lib.errors import InputError
 from lib.experiment import Experiment
-from lib.image_changes import get_contents
+from lib.image_changes import find_former_folder, get_contents
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
@@ -55,6 +56,9 @@ EXPERIMENT = checked(Experiment.read, CONFIG, CONFIG_FILE)
 LOCK = None
 if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
     LOCK = checked(hold, RESULTS, ["snakemake", *sys.argv[1:]])
+DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
+if workflow.is_main_process and not IN_STORAGE:
+    atexit.register(DIGESTS.write)
 # What the readers of tables take for nothing; a value that marks a control is not nothing.
 MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
 # Only the process that plans sees what lies where: a job's machine may have other disks.
@@ -79,8 +83,18 @@ def from_results(path):
 
 
 def get_location(location):
-    """A file of the experiment as the rules see it: where it lies, or where it is fetched to."""
-    return place("fetched", name=location.split("://", 1)[1]) if is_address(location) else located(location)
+    """A file of the experiment as the rules see it: where it lies, or where it is fetched to.
+
+    Whether a job runs again is decided by the content of a file that lies here (`get_digest`), not by its time.
+    """
+    if is_address(location):
+        return place("fetched", name=location.split("://", 1)[1])
+    return ancient(located(location))
+
+
+def get_digest(location):
+    """The digest of a file of the experiment; nothing for one that is fetched, which Snakemake watches."""
+    return "" if IN_STORAGE or is_address(location) else DIGESTS.get(str(located(location)))
 
 
 def as_written(value):
@@ -124,6 +138,13 @@ def get_annotation(wildcards):
     return get_location(annotation["table"]) if annotation else []
 
 
+def get_digests(wildcards):
+    """The digests of a plate's plate map and annotation table."""
+    annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
+    tables = [get_plate(wildcards)["plate_map"], *([annotation["table"]] if annotation else [])]
+    return [get_digest(table) for table in tables if table]
+
+
 def get_gene_column(wildcards):
     """The column of that table that holds the gene; None when the config names none."""
     return CONFIG["annotation"].get(get_plate(wildcards)["perturbation"], {}).get("gene")
@@ -146,7 +167,15 @@ def get_image_contents(wildcards):
     key = (wildcards.batch, wildcards.plate)
     if key not in CONTENTS:
         files = [Path(place(name, batch=key[0], plate=key[1])) for name in ("image_digests", "images_seen")]
-        CONTENTS[key] = get_contents(Path(get_images(wildcards)), CONFIG["images"]["pattern"], *files)
+        images, pattern = Path(get_images(wildcards)), CONFIG["images"]["pattern"]
+        CONTENTS[key] = checked(get_contents, images, pattern, *files)
+        table = Path(place("load_data", batch=key[0], plate=key[1]))
+        former = checked(find_former_folder, table, images, pattern)
+        if former:
+            logger.warning(
+                f"Plate {key[1]}: these results were made of the images in {former}, and its jobs still read those; "
+                f"the sample sheet names {images.resolve()}. To measure these: --forcerun load_data."
+            )
     return CONTENTS[key]
 
 

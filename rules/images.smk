@@ -10,12 +10,23 @@ def get_image_source(wildcards):
     return plate
 
 
+def get_image_location(location):
+    """Where images lie; of a folder the time is watched, of an image table the content."""
+    return get_location(location) if is_image_table(location) else located(location)
+
+
 def get_images(wildcards):
     """The folder of a plate's images, or its load_data.csv; nothing where images lie in object storage."""
     location = get_plate(wildcards)["images"]
     if IN_STORAGE and "simulate" in CONFIG:
         return place("images", batch=wildcards.batch, plate=wildcards.plate)
-    return [] if is_address(location) and not is_image_table(location) else get_location(location)
+    return [] if is_address(location) and not is_image_table(location) else get_image_location(location)
+
+
+def get_image_table_digest(wildcards):
+    """The digest of a user's own image table; nothing for a folder of images."""
+    location = get_plate(wildcards)["images"]
+    return get_digest(location) if is_image_table(location) else ""
 
 
 rule load_data:
@@ -38,6 +49,7 @@ rule load_data:
         runtime=minutes(60),
     params:
         plate=get_image_source,
+        digest=get_image_table_digest,
         channels={channel["image"]: channel["name"] for channel in EXPERIMENT.assay.get("channels", [])},
         pattern=as_written(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],

@@ -52,6 +52,7 @@ rule quality:
         runtime=minutes(20),
     params:
         gene=get_gene_column,
+        digests=get_digests,
         missing=MISSING_VALUES,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),

@@ -22,6 +22,7 @@ rule segmentation_sites:
     params:
         plate="{plate}",
         gene=get_gene_column,
+        digests=get_digests,
         missing=MISSING_VALUES,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),

@@ -7,7 +7,7 @@ if "simulate" in CONFIG:
         input:
             plate_map=get_plate_map,
             annotation=get_annotation,
-            effects=located(CONFIG["simulate"]["effects"]),
+            effects=get_location(CONFIG["simulate"]["effects"]),
         output:
             images=directory(PLACES["images"]),
             truth=PLACES["simulated_truth"],
@@ -25,6 +25,7 @@ if "simulate" in CONFIG:
             plate=lambda wildcards: {
                 name: get_plate(wildcards)[name] for name in ("batch", "plate", "perturbation")
             },
+            digests=lambda wildcards: [*get_digests(wildcards), get_digest(CONFIG["simulate"]["effects"])],
             seed=CONFIG["simulate"]["seed"],
             size=CONFIG["simulate"]["image_size"],
             fields=CONFIG["simulate"]["sites"],

@@ -7,6 +7,8 @@ may spare the hours until then.
 
 import os
 import re
+import shlex
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,7 @@ from lib.values import MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
+SECONDS_OF_SKEW = 10  # between the clocks of this machine and of a file server
 MOST_FILES = 20  # of the missing ones that a message lists
 
 
@@ -81,6 +84,7 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
         InputError: naming what is missing or cannot be used.
     """
     check_files(experiment, results)
+    check_times(experiment)
     check_pipelines(experiment)
     check_weights(experiment)
 
@@ -110,6 +114,30 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
             + more
             + f"\nCorrect them in {folder / experiment.config['plates']} or {experiment.config_file}; paths "
             "are relative to the config's folder."
+        )
+
+
+def check_times(experiment: Experiment) -> None:
+    """Make sure that nothing that the chosen plates start from is dated in the future.
+
+    Snakemake would take each result for older than its input, and remove it when it has just been made.
+
+    Raises:
+        InputError: naming these files and folders, with the command that dates them now.
+    """
+    folder, latest = experiment.config_file.parent, time.time() + SECONDS_OF_SKEW
+    simulated = experiment.config.get("simulate", {}).get("effects")
+    locations = {
+        location for plate in experiment.chosen for _, location, _ in experiment.get_starting_points(plate)
+    }
+    paths = [Path(os.path.normpath(folder / name)) for name in sorted(locations | {simulated or "."})]
+    late = [path for path in paths if path.exists() and path.stat().st_mtime > latest]
+    if late:
+        files = " ".join(shlex.quote(str(path)) for path in late[:MOST_FILES])
+        more = f" (and {len(late) - MOST_FILES} more)" if len(late) > MOST_FILES else ""
+        raise InputError(
+            f"These files or folders are dated in the future{more}, so that Snakemake would remove what is "
+            f"made from them. Date them now, or set the clock of this machine:\n  touch {files}"
         )
 
 

@@ -1,0 +1,197 @@
+# CellProfiler's environment, and the pipelines that the assay description makes.
+
+OWN_PYTHON = shlex.quote(from_results(sys.executable))
+ENVIRONMENT = CONFIG["cellprofiler"]["environment"]
+LOCKS = [PLATEWISE / "envs" / name for name in ("cellprofiler-build.txt", "cellprofiler.txt")]
+ENVIRONMENT_FOLDER = from_results(PLATEWISE / f".environments/cellprofiler-{digest_of(LOCKS)}")
+CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
+IN_CONTAINER = CONTAINER_IMAGE if EXPERIMENT.in_container else None
+# The scripts around CellProfiler need a Python, but no package: in conda and in the container, theirs.
+PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else OWN_PYTHON
+CELLPROFILER = in_shell(
+    {
+        "built": f"{ENVIRONMENT_FOLDER}/bin/cellprofiler",
+        "conda": "cellprofiler",
+        "container": "cellprofiler",
+    }.get(ENVIRONMENT, located(ENVIRONMENT) if "/" in ENVIRONMENT else ENVIRONMENT)
+)
+RUN = shlex.quote(from_results(SCRIPTS))
+# Both folders have a LoadData that reads images in object storage; the second has no other module.
+PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if EXPERIMENT.accelerated else 'fetching'}"
+FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
+PLUGIN_FILES = FASTER_MODULES if EXPERIMENT.accelerated else []
+# A CellProfiler of the user's own is looked at when a job starts.
+ENGINE = EXPERIMENT.engine
+COMPILED = from_results(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
+RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
+ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
+# What a stain is called, or an image file, changes no pipeline.
+IN_PIPELINE = {
+    **EXPERIMENT.assay,
+    "channels": [
+        {key: channel[key] for key in ("name", "measure")} for channel in EXPERIMENT.assay.get("channels", [])
+    ],
+}
+if CONFIG.get("embeddings", {}).get("mask"):
+    IN_PIPELINE["labels"] = True
+FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
+
+
+def get_environment(wildcards):
+    """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
+    return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
+
+
+def get_environment_with_kernels(wildcards):
+    """The same, and the mark that the kernels of the accelerated modules are compiled in it."""
+    environment = get_environment(wildcards)
+    return [environment, ancient(local(COMPILED))] if environment and EXPERIMENT.accelerated else environment
+
+
+def get_own_pipeline(name):
+    """The user's own pipeline, or nothing."""
+    own = CONFIG["cellprofiler"][f"{name}_pipeline"]
+    return get_location(own) if own else []
+
+
+def get_own_digest(name):
+    """The digest of the user's own pipeline."""
+    own = CONFIG["cellprofiler"][f"{name}_pipeline"]
+    return get_digest(own) if own else ""
+
+
+def get_own_option(name):
+    """The option of pipelines.py for the user's own pipeline."""
+    own = get_own_pipeline(name)
+    return f"--own {shlex.quote(own)}" if own else ""
+
+
+localrules:
+    cellprofiler_environment,
+    compiled_kernels,
+    illumination_pipeline,
+    analysis_pipeline,
+    segmentation_pipeline,
+
+
+rule cellprofiler_environment:
+    output:
+        ready=local(f"{ENVIRONMENT_FOLDER}/complete.json"),
+    log:
+        f"{ENVIRONMENT_FOLDER}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    params:
+        folder=lambda wildcards, output: str(Path(output.ready).parent),
+    message:
+        "Building the CellProfiler environment (once)"
+    shell:
+        f"{OWN_PYTHON} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
+
+
+# Before the first chunk, or each of those that start together would compile all of it.
+rule compiled_kernels:
+    input:
+        environment=get_environment,
+    output:
+        ready=local(COMPILED),
+    log:
+        f"{COMPILED.removesuffix('.json')}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    message:
+        "Compiling the kernels of the accelerated modules (once)"
+    shell:
+        f"{OWN_PYTHON} {RUN}/compile_kernels.py --cellprofiler {CELLPROFILER} --output {{output.ready:q}} --log {{log:q}}"
+
+
+rule illumination_pipeline:
+    input:
+        environment=get_environment,
+        own=get_own_pipeline("illumination"),
+    output:
+        pipeline=place("pipeline", pipeline="illumination"),
+    log:
+        "logs/pipelines/illumination.log",
+    conda:
+        "../envs/cellprofiler.yaml"
+    container:
+        IN_CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
+        own=get_own_option("illumination"),
+        digest=get_own_digest("illumination"),
+        code=code_digest("pipelines.py"),
+    message:
+        "Writing CellProfiler's illumination pipeline"
+    shell:
+        f"{PYTHON} {RUN}/pipelines.py illumination --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
+
+
+rule analysis_pipeline:
+    input:
+        environment=get_environment,
+        own=get_own_pipeline("analysis"),
+    output:
+        pipeline=place("pipeline", pipeline="analysis"),
+    log:
+        "logs/pipelines/analysis.log",
+    conda:
+        "../envs/cellprofiler.yaml"
+    container:
+        IN_CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        assay=json.dumps(IN_PIPELINE),
+        own=get_own_option("analysis"),
+        digest=get_own_digest("analysis"),
+        code=code_digest("pipelines.py"),
+    message:
+        "Writing CellProfiler's analysis pipeline"
+    shell:
+        f"{PYTHON} {RUN}/pipelines.py analysis --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
+
+
+rule segmentation_pipeline:
+    input:
+        environment=get_environment,
+        # The copy of a user's own pipeline says how cells are found.
+        own=place("pipeline", pipeline="analysis") if get_own_pipeline("analysis") else [],
+    output:
+        pipeline=place("pipeline", pipeline="segmentation"),
+    log:
+        "logs/pipelines/segmentation.log",
+    conda:
+        "../envs/cellprofiler.yaml"
+    container:
+        IN_CONTAINER
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        assay=json.dumps({key: value for key, value in IN_PIPELINE.items() if key != "measurements"}),
+        own=lambda wildcards, input: f"--own {shlex.quote(input.own)}" if input.own else "",
+        code=code_digest("pipelines.py"),
+    message:
+        "Writing CellProfiler's pipeline for the segmentation check"
+    shell:
+        f"{PYTHON} {RUN}/pipelines.py segmentation --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
+        " {params.own} --output {output.pipeline:q} --log {log:q}"
