@@ -17,7 +17,7 @@ from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.digests import Digests
 from lib.errors import InputError
 from lib.experiment import Experiment
-from lib.image_changes import get_contents
+from lib.image_changes import find_former_folder, get_contents
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
@@ -167,7 +167,15 @@ def get_image_contents(wildcards):
     key = (wildcards.batch, wildcards.plate)
     if key not in CONTENTS:
         files = [Path(place(name, batch=key[0], plate=key[1])) for name in ("image_digests", "images_seen")]
-        CONTENTS[key] = get_contents(Path(get_images(wildcards)), CONFIG["images"]["pattern"], *files)
+        images, pattern = Path(get_images(wildcards)), CONFIG["images"]["pattern"]
+        CONTENTS[key] = checked(get_contents, images, pattern, *files)
+        table = Path(place("load_data", batch=key[0], plate=key[1]))
+        former = checked(find_former_folder, table, images, pattern)
+        if former:
+            logger.warning(
+                f"Plate {key[1]}: these results were made of the images in {former}, and its jobs still read those; "
+                f"the sample sheet names {images.resolve()}. To measure these: --forcerun load_data."
+            )
     return CONTENTS[key]
 
 

@@ -2,11 +2,10 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from lib.image_changes import get_contents, list_images, write_digests
+from lib.image_changes import find_former_folder, get_contents, list_images, write_digests
 
 pytestmark = pytest.mark.unit
 
@@ -95,7 +94,20 @@ def test_the_images_of_a_table(tmp_path):
         "A01,a.tif,sub,b.tif\nA02,c.tif,s3://bucket/x,d.tif\n"
     )
     assert list_images(tmp_path / "load_data.csv", "phenix") == {
-        "b.tif": tmp_path / "b.tif",
-        "d.tif": tmp_path / "d.tif",
-        str(Path("sub", "a.tif")): tmp_path / "sub" / "a.tif",
+        "b.tif": f"{tmp_path}/b.tif",
+        "d.tif": f"{tmp_path}/d.tif",
+        "sub/a.tif": f"{tmp_path}/sub/a.tif",
     }
+
+
+def test_results_that_were_copied_name_the_images_they_were_made_of(plate, tmp_path):
+    table = tmp_path / "load_data.csv"
+    assert find_former_folder(table, plate.folder, PATTERN) is None
+    table.write_text(f"Metadata_Well,FileName_OrigDNA,PathName_OrigDNA\nA01,A01_1.tif,{plate.folder}\n")
+    assert find_former_folder(table, plate.folder, PATTERN) is None
+    assert find_former_folder(table, plate.folder.parent, PATTERN) is None
+    assert find_former_folder(table, plate.kept, PATTERN) == str(plate.folder)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "wells").symlink_to(plate.folder)
+    assert find_former_folder(table, linked, PATTERN) is None

@@ -158,7 +158,8 @@ def write_images(folder: Path) -> Path:
     for number, well in enumerate(("r01c01", "r02c10")):
         for field in ("01", "02"):
             for channel in CHANNELS:
-                image = np.full((64, 48), number, np.uint16)
+                seed = [number, int(field), int(channel)]
+                image = np.random.default_rng(seed).integers(0, 500, (64, 48)).astype(np.uint16)
                 tifffile.imwrite(folder / f"{well}f{field}p01-ch{channel}sk1fk1fl1.tiff", image)
     return folder
 
