@@ -28,6 +28,8 @@ from lib.pipeline_files import read_pipeline
 
 MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
+# The table Experiment holds the text of the pipeline in one field.
+csv.field_size_limit(2**31 - 1)
 # What tells of the run and not of the images: columns, and rows of the table Experiment.
 NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_", "Run_Timestamp", "Modification_Timestamp")
 STARTING = "start-up and export"

@@ -122,6 +122,15 @@ def test_when_a_run_took_place_is_no_difference(tmp_path):
     assert (row["rows"], row["values"], row["different"]) == (1, 2, 0)
 
 
+def test_the_text_of_a_large_pipeline_is_one_field(tmp_path):
+    for side in ("left", "right"):
+        (tmp_path / side).mkdir()
+        text = f"Key,Value\nPipeline_Pipeline,{'x' * 200_000}\n"
+        (tmp_path / side / "Experiment.csv").write_text(text)
+    (row,) = comparison.compare(tmp_path / "left", tmp_path / "right")
+    assert (row["values"], row["different"]) == (2, 0)
+
+
 def test_a_table_of_one_run_only(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
