@@ -10,7 +10,8 @@ The rule, as normalization, feature selection, consensus, sphering and the score
    5 % of the wells lack, and a gap that remains takes the median of its feature.
 
 A well with fewer cells than the config's `minimum_cells` is marked when it is annotated, and counts as
-little as an incomplete one. A well without any value (no cells) is not incomplete but empty, and is counted as such.
+little as an incomplete one. A well without any value (no cells) is not incomplete but empty, and is counted
+as such.
 """
 
 import numpy as np
