@@ -1,16 +1,16 @@
-"""Draw the SIMULATED images of one plate of the default experiment, and write its truth beside them.
+"""Draw the SIMULATED images of one plate of the default experiment, and write the truth beside them.
 
-Nothing here was ever alive: each field is a drawing of cells with the five stains of Cell Painting,
-seen through a simple microscope (uneven illumination, camera offset, shot and read noise). What a
-perturbation does to the cells is read from a table of effects, so the workflow can be judged
-against what is known to be true.
+These are not images of real cells: each field is a drawing of cells with the five stains of Cell
+Painting, seen through a simple microscope (uneven illumination, camera offset, shot and read noise).
+The effects of perturbations on the cells are read from a table, so that the results of the workflow
+can be compared with the truth.
 
-The picture. A cell is a deformed ellipse around an elliptic nucleus; where cells meet, they share a
+The drawing. A cell is a deformed ellipse around an elliptic nucleus; where cells meet, they share a
 straight border. DNA: nuclei with chromatin texture. ER: a reticulum, densest around the nucleus.
 RNA: cytoplasm and nucleoli. AGP: cell edge, Golgi beside the nucleus, granules. Mito: filaments.
 Cells differ from one another (size, shape, stain, cell cycle, response to the perturbation), wells
-and plates differ mildly (density, staining); debris lies about, and some fields hold no cell. A
-well's position has no effect of its own.
+and plates differ mildly (density, staining); there is debris, and some fields have no cells. The
+position of a well has no effect.
 
 Names, channel numbers and the table of stains follow the images of CPJUMP1 (Chandrasekaran et al.,
 Nature Methods 2024) taken with the Opera Phenix. The sizes are about half of theirs: nuclei
@@ -43,27 +43,27 @@ from lib.wells import well_place
 
 EFFECTS = ("none", "weak", "strong")
 
-# The microscope: camera counts without light, electrons a count, read noise and stray light.
+# The microscope: camera counts without light, electrons per count, read noise and stray light.
 OFFSET = 200.0
 ELECTRONS_PER_COUNT = 0.5
 READ_NOISE = 8.0
 STRAY_LIGHT = 60.0
 
-EMPTY_FIELDS = 0.03  # share of a plate's fields that hold no cell
+EMPTY_FIELDS = 0.03  # fraction of a plate's fields without cells
 
-# Planted faults, for trying quality control: what the microscope or the bench did wrong.
-DEFOCUS = 4.0  # pixels: how far a blurred field's light is spread
-OVEREXPOSURE = 25.0  # a saturated field's exposure, in normal exposures
-UNDERSTAINED = 0.6  # stain in a shifted column, of the normal
-DEBRIS_LIGHT = 25000.0  # camera counts of a fluorescent fibre in every channel
-IN_A_COLUMN = ("shifted",)
+# Planted faults of the microscope or the bench, to test quality control.
+DEFOCUS = 4.0  # width of the blur of a field out of focus, in pixels
+OVEREXPOSURE = 25.0  # exposure of a saturated field, relative to the normal one
+UNDERSTAINED = 0.6  # stain in a shifted column, relative to the normal one
+DEBRIS_LIGHT = 25000.0  # camera counts of a fluorescent fiber in every channel
+COLUMN_FAULTS = ("shifted",)
 
 
 # ------------------------------------------------------------------------------------- microscope
 
 
 def add_debris(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
-    """Add what lies about in a field: specks too small for a nucleus, now and then a fibre."""
+    """Add debris to a field: specks smaller than a nucleus and, sometimes, a fiber."""
     everywhere = np.ones((size, size), dtype=bool)
     for _ in range(rng.poisson(2 * size**2 / 240**2)):
         place = rng.uniform(0, size, (1, 2))
@@ -74,25 +74,25 @@ def add_debris(rng: np.random.Generator, light: dict[str, np.ndarray], size: int
     if rng.random() < 0.1:
         start, angle = rng.uniform(0, size, 2), rng.uniform(0, np.pi)
         bend = angle + np.cumsum(rng.normal(0, 0.05, 60))
-        fibre = start + np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
-        light["AGP"] += spots(fibre, np.full(60, 350.0), size, 0.9, everywhere)
+        fiber = start + np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
+        light["AGP"] += spots(fiber, np.full(60, 350.0), size, 0.9, everywhere)
 
 
-def add_fibres(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
-    """Add what fell into a well: a tangle of bright, thick fibres that shine in every channel."""
+def add_fibers(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
+    """Add a tangle of bright, thick fibers that are visible in every channel."""
     everywhere = np.ones((size, size), dtype=bool)
     tangle = np.zeros((size, size))
     for _ in range(4):
         start, angle = rng.uniform(0.3 * size, 0.7 * size, 2), rng.uniform(0, 2 * np.pi)
         bend = angle + np.cumsum(rng.normal(0, 0.04, size))
-        fibre = start + 0.5 * np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
-        tangle += spots(fibre, np.full(size, 1.0), size, 2.5, everywhere)
+        fiber = start + 0.5 * np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
+        tangle += spots(fiber, np.full(size, 1.0), size, 2.5, everywhere)
     for channel in CHANNELS:
         light[channel] += DEBRIS_LIGHT * rng.uniform(0.6, 1.0) * np.minimum(tangle / 20, 1)
 
 
 def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
-    """(size, size), mean 1: how one plate's channel is lit; brightest off the middle of the field."""
+    """Return the illumination of a plate's channel: (size, size), mean 1, brightest off the center."""
     rng = random(seed, plate, "illumination", channel)
     rows, columns = (np.mgrid[:size, :size] + 0.5) / size - 0.5
     row, column = rng.uniform(-0.15, 0.15, 2)
@@ -103,9 +103,10 @@ def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
 
 
 def expose(rng: np.random.Generator, light: np.ndarray, lit: np.ndarray) -> np.ndarray:
-    """What the camera reads, (size, size) uint16, of `light` under the illumination `lit`.
+    """Return the camera's image, (size, size) uint16, of `light` under the illumination `lit`.
 
-    Blur and haze of the optics, stray light, shot noise of the electrons, read noise, offset.
+    It has the blur and haze of the optics, stray light, shot noise of the electrons, read noise and an
+    offset.
     """
     sharp = gaussian_filter(light, 0.7)
     haze = gaussian_filter(light, 10.0)
@@ -124,10 +125,26 @@ def draw_field(
     empty: bool,
     faults: Iterable[str] = (),
 ) -> tuple[dict[str, np.ndarray], Cells | None]:
-    """One field: channel to image (size, size) uint16, and its cells (None in an empty field).
+    """Draw one field; the same arguments give the same bytes, whatever else is drawn.
 
-    `faults` are planted in it: blurred, saturated, debris, shifted. The same arguments give the same
-    bytes, whatever else is drawn.
+    Parameters
+    ----------
+    seed
+        Seed of the experiment.
+    plate, well, site
+        The field's place.
+    size
+        Width and height in pixels.
+    effect
+        The factor of each of `PARAMETERS`.
+    empty
+        Whether the field has no cells.
+    faults
+        Planted faults: blurred, saturated, debris, shifted.
+
+    Returns
+    -------
+    The image of each channel, (size, size) uint16, and the cells (None in an empty field).
     """
     plate_rng, well_rng = random(seed, plate, "plate"), random(seed, plate, well, "well")
     density = scatter(plate_rng, 0.06) * scatter(well_rng, 0.04)
@@ -140,7 +157,7 @@ def draw_field(
         light = paint_cells(rng, cells, size)
     add_debris(rng, light, size)
     if "debris" in faults:
-        add_fibres(random(seed, plate, well, site, "debris"), light, size)
+        add_fibers(random(seed, plate, well, site, "debris"), light, size)
     if "blurred" in faults:
         light = {channel: gaussian_filter(image, DEFOCUS) for channel, image in light.items()}
     exposure = OVEREXPOSURE if "saturated" in faults else UNDERSTAINED if "shifted" in faults else 1.0
@@ -156,7 +173,7 @@ def draw_field(
 
 
 def read_table(path: str | Path, needed: Iterable[str]) -> pd.DataFrame:
-    """Read a tab-separated table of strings that must have the columns `needed`."""
+    """Read a tab-separated table of strings with the columns `needed`."""
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     missing = [name for name in needed if name not in table]
     if missing:
@@ -165,14 +182,16 @@ def read_table(path: str | Path, needed: Iterable[str]) -> pd.DataFrame:
 
 
 def read_effects(path: str | Path) -> pd.DataFrame:
-    """The table of effects, one row a broad_sample: `gene`, `effect` and the factors as floats."""
+    """Read the table of effects, one row per broad_sample: `gene`, `effect` and the factors as floats."""
     effects = read_table(path, ["broad_sample", "gene", "effect", *PARAMETERS])
     doubled = effects.loc[effects["broad_sample"].duplicated(), "broad_sample"]
     if len(doubled):
         raise InputError(f"{path} names {listed(doubled)} more than once; keep one row of each.")
     strange = effects.loc[~effects["effect"].isin(EFFECTS), "broad_sample"]
     if len(strange):
-        raise InputError(f"{path}: the effect of {listed(strange)} is none of {listed(EFFECTS)}; correct it.")
+        raise InputError(
+            f"{path}: the effect of {listed(strange)} is not one of {listed(EFFECTS)}; correct it."
+        )
     for name in PARAMETERS:
         factors = pd.to_numeric(effects[name], errors="coerce")
         wrong = effects.loc[~(factors > 0), "broad_sample"]
@@ -185,7 +204,7 @@ def read_effects(path: str | Path) -> pd.DataFrame:
 def plan_wells(
     plate: str, plate_map: str | Path, annotation: str | Path, effects: str | Path
 ) -> pd.DataFrame:
-    """The plate's wells, in the plate map's order, with annotation and effect: the truth's columns."""
+    """List the plate's wells in the plate map's order, with annotation and effect (as in the truth)."""
     layout = read_table(plate_map, ["well_position", "broad_sample"])
     about = read_table(annotation, ["broad_sample", "pert_type", "control_type"])
     known = read_effects(effects)
@@ -193,7 +212,7 @@ def plan_wells(
         missing = sorted(set(layout["broad_sample"]) - set(table["broad_sample"]))
         if missing:
             raise InputError(
-                f"Plate {plate}: {listed(missing)} stands in {plate_map} but not in {path}; "
+                f"Plate {plate}: {listed(missing)} is in {plate_map} but not in {path}; "
                 "add a row for each there."
             )
     about = about[["broad_sample", "pert_type", "control_type"]].drop_duplicates("broad_sample")
@@ -218,10 +237,10 @@ def plan_wells(
 
 
 def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set[tuple[str, int]]:
-    """The fields (well, site) without a cell: `EMPTY_FIELDS` of the plate's.
+    """Choose the fields (well, site) without cells, a fraction of `EMPTY_FIELDS` of the plate.
 
-    They lie in wells without an effect, one field a well, so that they try the workflow and not the
-    truth that it is judged by.
+    They lie in wells without an effect, one field per well, so that they test the workflow without changing
+    the truth.
     """
     plain = wells.loc[wells["effect"] == "none", "well"]
     count = min(len(plain), round(EMPTY_FIELDS * len(wells) * fields))
@@ -247,7 +266,7 @@ def faults_of(
     found: dict[tuple[str, int], set[str]] = {}
     wells = list(wells)
     for fault in planted:
-        kind, place = str(fault["fault"]), "column" if fault["fault"] in IN_A_COLUMN else "well"
+        kind, place = str(fault["fault"]), "column" if fault["fault"] in COLUMN_FAULTS else "well"
         if place not in fault:
             raise InputError(f"simulate.faults: plate {plate}, {kind}: name its `{place}`.")
         sites = [int(fault["site"])] if "site" in fault else list(range(1, fields + 1))
@@ -263,13 +282,13 @@ def faults_of(
 
 
 def file_name(well: str, site: int, channel: str) -> str:
-    """The Opera Phenix's name of an image: `B03`, site 1, DNA is r02c03f01p01-ch5sk1fk1fl1.tiff."""
+    """Name an image like the Opera Phenix: `B03`, site 1, DNA is r02c03f01p01-ch5sk1fk1fl1.tiff."""
     row, column = well_place(well)
     return f"r{row:02d}c{column:02d}f{site:02d}p01-ch{CHANNELS[channel]}sk1fk1fl1.tiff"
 
 
 def readme(plate: Mapping[str, str], seed: int) -> str:
-    """The text of the README.txt that lies among the images."""
+    """Write the text of the README.txt beside the images."""
     numbers = "\n".join(f"  ch{number}  {channel}" for channel, number in CHANNELS.items())
     return (
         "SIMULATED IMAGES. These are drawings made by a program; no cell was grown, no compound,\n"
@@ -293,12 +312,28 @@ def main(
     fields: int,
     faults: Iterable[Mapping[str, object]] = (),
 ) -> None:
-    """Draw a plate's images into the folder `images` and write its `truth`, one row a well.
+    """Draw a plate's images and write its truth.
 
-    `plate` is its row of the sample sheet; `size` the fields' width in pixels; `fields` their number
-    a well; `faults` what is planted, see `faults_of`. The truth holds `cells` and `nuclei_inside`
-    besides the effect: how many cells were drawn in the well, and how many of them with a nucleus that
-    touches no border; and the well's faults, each with its site.
+    Parameters
+    ----------
+    plate
+        Its row of the sample sheet.
+    plate_map, annotation, effects
+        The tables of the wells, of the reagents and of their effects.
+    images
+        The folder of the images.
+    truth
+        The table of the truth, one row per well: the effect; `cells` and `nuclei_inside`, the numbers of
+        cells and of those whose nucleus does not touch the border; `empty_fields`; and the `faults`, each
+        with its site.
+    seed
+        Seed of the experiment.
+    size
+        Width and height of a field in pixels.
+    fields
+        Number of fields per well.
+    faults
+        Planted faults, see `faults_of`.
     """
     wells = plan_wells(plate["plate"], plate_map, annotation, effects)
     empty = empty_fields(seed, plate["plate"], wells, fields)

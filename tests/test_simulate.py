@@ -185,8 +185,8 @@ def test_some_cells_touch_and_some_lie_at_the_border():
     touching = border = 0
     for number in range(1, 7):
         _, cells = field(f"A{number:02d}")
-        centres = np.stack([cells.row, cells.column], axis=1)
-        gaps = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+        centers = np.stack([cells.row, cells.column], axis=1)
+        gaps = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
         reach = cells.radius[:, None] + cells.radius[None]
         touching += np.sum(np.triu(gaps < reach, 1))
         border += len(cells.row) - simulate.count_inside(cells, 200)
@@ -197,9 +197,9 @@ def test_some_cells_touch_and_some_lie_at_the_border():
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), radius=st.floats(12, 30))
 def test_nuclei_never_overlap(seed, radius):
-    centres = simulated_cells.place_cells(np.random.default_rng(seed), np.full(12, radius), 200)
-    gaps = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-    gaps[np.diag_indices(len(centres))] = np.inf
+    centers = simulated_cells.place_cells(np.random.default_rng(seed), np.full(12, radius), 200)
+    gaps = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
+    gaps[np.diag_indices(len(centers))] = np.inf
     assert gaps.min(initial=np.inf) >= max(20, 1.44 * radius) - 1e-9
 
 
@@ -219,11 +219,11 @@ def test_file_names_are_the_phenix_ones():
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("effect", "huge", "effect of NEG is none of none, weak, strong"),
+        ("effect", "huge", "effect of NEG is not one of none, weak, strong"),
         ("cell_size", "0", "cell_size of NEG is not a number above 0"),
         ("cell_size", "big", "cell_size of NEG is not a number above 0"),
         ("broad_sample", "STRONG", "names STRONG more than once"),
-        ("broad_sample", "OTHER", "Plate P1: NEG stands in"),
+        ("broad_sample", "OTHER", "Plate P1: NEG is in"),
     ],
 )
 def test_a_wrong_table_of_effects_is_named(tmp_path, column, value, message):

@@ -1,7 +1,7 @@
-"""Draw the cells of a simulated field: where they lie, how they grow, and their light in each channel.
+"""Draw the cells of a simulated field: their positions, their shapes, and their light in each channel.
 
-What `scripts/simulate.py` turns into the images of a plate: a nucleus and a body for each cell, with the
-textures that Cell Painting shows, changed by the factors of a perturbation's effect.
+`scripts/simulate.py` turns this light into the images of a plate. Each cell has a nucleus and a body, with
+the textures of Cell Painting, changed by the factors of a perturbation's effect.
 """
 
 import zlib
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-# Channel: its number in the file name, as in CPJUMP1.
+# The channels with their numbers in file names, as in CPJUMP1.
 CHANNELS = {"Mito": 1, "AGP": 2, "RNA": 3, "ER": 4, "DNA": 5}
 
-# What a perturbation multiplies; 1 leaves the cells as the negative controls are.
+# The properties that a perturbation multiplies by a factor; with 1, cells are like the negative controls.
 PARAMETERS = (
     "cell_count",
     "cell_size",
@@ -30,7 +30,7 @@ PARAMETERS = (
     "mito_length",
 )
 
-# Untreated cells: cells a square pixel of the field, radii in pixels.
+# Untreated cells: cells per square pixel of the field, radii in pixels.
 DENSITY = 9.5 / 200**2
 NUCLEUS_RADIUS = 8.0
 CELL_RADIUS = 20.0
@@ -38,7 +38,7 @@ CELL_RADIUS = 20.0
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one field; every array has one entry a cell, lengths in pixels, angles in rad."""
+    """The cells of one field; every array has one entry per cell, lengths in pixels, angles in radians."""
 
     row: np.ndarray
     column: np.ndarray
@@ -49,17 +49,17 @@ class Cells:
     nucleus_radius: np.ndarray
     nucleus_aspect: np.ndarray
     nucleus_angle: np.ndarray
-    factors: dict[str, np.ndarray]  # parameter: what it is multiplied by, cell by cell
-    stains: dict[str, np.ndarray]  # channel: brightness of this cell's stain about 1
+    factors: dict[str, np.ndarray]  # the factor of each parameter, for each cell
+    stains: dict[str, np.ndarray]  # the relative brightness of each channel, around 1
 
 
 def random(seed: int, *names: object) -> np.random.Generator:
-    """A random stream of its own for what `names` name (plate, well, site, channel, ...)."""
+    """Return an independent random generator for a plate, well, site, channel, ..."""
     return np.random.default_rng([seed, *(zlib.crc32(str(name).encode()) for name in names)])
 
 
 def scatter(rng: np.random.Generator, sigma: float, size: int | None = None) -> np.ndarray | float:
-    """Log-normal factors about 1: `sigma` is their standard deviation on the log scale."""
+    """Draw log-normal factors around 1; `sigma` is their standard deviation on the log scale."""
     return np.exp(rng.normal(0.0, sigma, size))
 
 
@@ -67,48 +67,63 @@ def scatter(rng: np.random.Generator, sigma: float, size: int | None = None) -> 
 
 
 def place_cells(rng: np.random.Generator, radii: np.ndarray, size: int) -> np.ndarray:
-    """Centres (row, column) of cells with `radii`, (cells, 2), some of them outside the field.
+    """Place cells with these radii: centers (cells, 2) as row and column, some of them outside the field.
 
-    More than half of the cells lie against another one, so that they touch; two centres are never
-    nearer than nuclei need. A cell that finds no place in 200 trials is left out.
+    More than half of the cells touch another one; two centers are never closer than their nuclei allow. A
+    cell that cannot be placed in 200 trials is left out.
     """
-    centres: list[np.ndarray] = []
+    centers: list[np.ndarray] = []
     for index, radius in enumerate(radii):
         for _ in range(200):
-            if centres and rng.random() < 0.6:
-                other = rng.integers(len(centres))
+            if centers and rng.random() < 0.6:
+                other = rng.integers(len(centers))
                 angle = rng.uniform(0, 2 * np.pi)
                 away = (radius + radii[other]) * rng.uniform(0.75, 0.95)
-                centre = centres[other] + away * np.array([np.sin(angle), np.cos(angle)])
+                center = centers[other] + away * np.array([np.sin(angle), np.cos(angle)])
             else:
-                centre = rng.uniform(-6, size + 6, 2)
-            inside = np.all((centre > -6) & (centre < size + 6))
-            gaps = [np.hypot(*(centre - place)) for place in centres]
+                center = rng.uniform(-6, size + 6, 2)
+            inside = np.all((center > -6) & (center < size + 6))
+            gaps = [np.hypot(*(center - place)) for place in centers]
             needed = 0.72 * (radius + radii[:index][: len(gaps)])
             if inside and np.all(np.array(gaps) >= np.maximum(needed, 20.0)):
-                centres.append(centre)
+                centers.append(center)
                 break
         else:
-            return np.array(centres).reshape(-1, 2)
-    return np.array(centres).reshape(-1, 2)
+            return np.array(centers).reshape(-1, 2)
+    return np.array(centers).reshape(-1, 2)
 
 
 def grow_cells(rng: np.random.Generator, effect: Mapping[str, float], size: int, density: float) -> Cells:
-    """The cells of a field `size` pixels wide, under a perturbation's `effect` (parameter: factor).
+    """Grow the cells of a field under the effect of a perturbation.
 
-    `density` is the plate's and well's own share of the untreated density. A cell answers to the
-    perturbation more or less: the log of its factors is scaled by a number about 1.
+    Cells respond to the perturbation to different degrees: the logarithm of a cell's factors is multiplied by
+    a number around 1.
+
+    Parameters
+    ----------
+    rng
+        A random generator.
+    effect
+        The factor of each of `PARAMETERS`.
+    size
+        Width of the field in pixels.
+    density
+        Density of the plate and well, relative to `DENSITY`.
+
+    Returns
+    -------
+    The cells.
     """
     expected = DENSITY * size**2 * density * effect["cell_count"]
     count = max(3, round(expected + rng.normal(0, 1.0)))
     response = np.clip(rng.normal(1.0, 0.15, count), 0.4, 1.6)
     factors = {name: effect[name] ** response for name in PARAMETERS}
-    # A fifth of the cells is before division: twice the DNA in a larger nucleus.
+    # A fifth of the cells are about to divide: twice the DNA in a larger nucleus.
     cycle = np.where(rng.random(count) < 0.2, rng.uniform(1.2, 1.5, count), 1.0)
 
     radius = CELL_RADIUS * np.sqrt(factors["cell_size"] * cycle**0.5) * scatter(rng, 0.08, count)
-    centres = place_cells(rng, radius, size)
-    count = len(centres)
+    centers = place_cells(rng, radius, size)
+    count = len(centers)
     factors = {name: values[:count] for name, values in factors.items()}
     cycle, radius = cycle[:count], radius[:count]
 
@@ -117,15 +132,15 @@ def grow_cells(rng: np.random.Generator, effect: Mapping[str, float], size: int,
     away = rng.uniform(0, 0.15, count) * radius
     towards = rng.uniform(0, 2 * np.pi, count)
     aspect = 1 + np.abs(rng.normal(0.22, 0.08, count))
-    common = scatter(rng, 0.06, count)  # a brightly stained cell is so in every channel
+    common = scatter(rng, 0.06, count)  # a brightly stained cell is bright in every channel
     amplitudes = np.array([0.10, 0.04, 0.03])[:, None]
     return Cells(
-        row=centres[:, 0],
-        column=centres[:, 1],
+        row=centers[:, 0],
+        column=centers[:, 1],
         radius=radius,
         waves=rng.normal(0, 1, (count, 3, 2)) * amplitudes,
-        nucleus_row=centres[:, 0] + away * np.sin(towards),
-        nucleus_column=centres[:, 1] + away * np.cos(towards),
+        nucleus_row=centers[:, 0] + away * np.sin(towards),
+        nucleus_column=centers[:, 1] + away * np.cos(towards),
         nucleus_radius=nucleus_radius,
         nucleus_aspect=aspect * factors["nucleus_elongation"],
         nucleus_angle=rng.uniform(0, np.pi, count),
@@ -138,7 +153,7 @@ def grow_cells(rng: np.random.Generator, effect: Mapping[str, float], size: int,
 
 
 def cell_distance(cells: Cells, size: int) -> np.ndarray:
-    """(cells, size, size): 0 in a cell's centre, 1 on its outline, more outside."""
+    """Return the distance from each cell (cells, size, size): 0 in its center, 1 on its outline."""
     rows, columns = np.mgrid[:size, :size].astype(float)
     down = rows - cells.row[:, None, None]
     right = columns - cells.column[:, None, None]
@@ -151,7 +166,7 @@ def cell_distance(cells: Cells, size: int) -> np.ndarray:
 
 
 def nucleus_distance(cells: Cells, size: int) -> np.ndarray:
-    """(cells, size, size): 0 in a nucleus' centre, 1 on its outline, more outside."""
+    """Return the distance from each nucleus (cells, size, size): 0 in its center, 1 on its outline."""
     rows, columns = np.mgrid[:size, :size].astype(float)
     down = rows - cells.nucleus_row[:, None, None]
     right = columns - cells.nucleus_column[:, None, None]
@@ -163,14 +178,14 @@ def nucleus_distance(cells: Cells, size: int) -> np.ndarray:
 
 
 def texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> np.ndarray:
-    """(size, size) of noise with structures between `fine` and `coarse` pixels, mean 0, sd 1."""
+    """Return noise (size, size) with structures between `fine` and `coarse` pixels, mean 0, SD 1."""
     white = rng.normal(0, 1, (size, size))
     band = gaussian_filter(white, fine) - gaussian_filter(white, coarse)
     return (band - band.mean()) / band.std()
 
 
 def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray) -> np.ndarray:
-    """Round spots of peak `heights` and width `sigma` at `places` (n, 2) that lie in `within`."""
+    """Draw round spots with peak `heights` and width `sigma` at the `places` (n, 2) in `within`."""
     image = np.zeros((size, size))
     nearest = np.rint(places).astype(int).reshape(-1, 2)
     inside = np.all((nearest >= 0) & (nearest < size), axis=1)
@@ -181,8 +196,10 @@ def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, with
 
 
 def filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
-    """Points (n, 2), half a pixel apart, of one cell's mitochondria: the same number of points in
-    few long filaments or in many short ones (`mito_length`)."""
+    """Return points (n, 2), half a pixel apart, of one cell's mitochondria.
+
+    The same number of points forms few long filaments or many short ones (`mito_length`).
+    """
     points = int(280 * (cells.radius[cell] / CELL_RADIUS) ** 2)
     steps = max(4, round(26 * cells.factors["mito_length"][cell]))
     count = max(1, points // steps)
@@ -200,14 +217,14 @@ def filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
 def around(
     rng: np.random.Generator, row: float, column: float, low: float, high: float, count: int
 ) -> np.ndarray:
-    """`count` places (row, column) at a distance of `low` to `high` from a centre."""
+    """Draw `count` places (row, column) at a distance of `low` to `high` from a center."""
     angle = rng.uniform(0, 2 * np.pi, count)
     away = np.sqrt(rng.uniform(low**2, high**2, count))
     return np.stack([row + away * np.sin(angle), column + away * np.cos(angle)], axis=1)
 
 
 def paint_cells(rng: np.random.Generator, cells: Cells, size: int) -> dict[str, np.ndarray]:
-    """The light of the cells, channel by channel: (size, size) in camera counts."""
+    """Paint the light of the cells in each channel: (size, size), in camera counts."""
     light = {channel: np.zeros((size, size)) for channel in CHANNELS}
     if len(cells.row) == 0:
         return light
@@ -217,7 +234,7 @@ def paint_cells(rng: np.random.Generator, cells: Cells, size: int) -> dict[str, 
     for cell in range(len(cells.row)):
         own = owner == cell
         others = np.delete(distances, cell, axis=0).min(axis=0, initial=np.inf)
-        # Where two cells meet, the shared border is as far out as the free one.
+        # Where two cells meet, the shared border is treated like a free one.
         distance = np.maximum(distances[cell], 1 - (others - distances[cell]))
         nuclear = nuclei[cell]
         body = own * np.clip((1.1 - distance) / 0.15, 0, 1)
@@ -239,7 +256,7 @@ def paint_cells(rng: np.random.Generator, cells: Cells, size: int) -> dict[str, 
 
 
 def paint_dna(nucleus: np.ndarray, grain: np.ndarray, factor: Mapping[str, float]) -> np.ndarray:
-    """A nucleus with chromatin texture."""
+    """Paint a nucleus with chromatin texture."""
     return 6000 * factor["dna_intensity"] * nucleus * np.clip(1 + 0.15 * grain, 0.3, None)
 
 
@@ -250,7 +267,7 @@ def paint_er(
     grain: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """A reticulum that thins out towards the cell's edge; little of it above the nucleus."""
+    """Paint a reticulum that becomes thinner toward the cell's edge, with little of it over the nucleus."""
     reticulum = np.clip(1 + 0.3 * grain, 0.1, None) * np.exp(-1.2 * np.minimum(distance, 2))
     return 5000 * factor["er_intensity"] * reticulum * (cytoplasm + 0.35 * nucleus)
 
@@ -265,7 +282,7 @@ def paint_rna(
     grain: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """A cytoplasm that thins out at its border, a darker nucleus and two to four nucleoli in it."""
+    """Paint a cytoplasm that becomes thinner at its border, and a nucleus with two to four nucleoli."""
     count = rng.integers(2, 5)
     radius = cells.nucleus_radius[cell] / np.sqrt(cells.nucleus_aspect[cell])
     row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
@@ -287,7 +304,7 @@ def paint_agp(
     grain: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """Actin along the cell's edge, a Golgi beside the nucleus, granules in the cytoplasm."""
+    """Paint actin along the cell's edge, a Golgi apparatus beside the nucleus, granules in the cytoplasm."""
     size = len(body)
     edge = body * np.exp(-(((distance - 0.92) / 0.1) ** 2))
     row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
@@ -310,7 +327,7 @@ def paint_mito(
     inside: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """Filaments or fragments of mitochondria in the cytoplasm, over a faint haze."""
+    """Paint filaments or fragments of mitochondria in the cytoplasm, over a faint haze."""
     points = filaments(rng, cells, cell)
     network = spots(points, np.full(len(points), 520.0), len(body), 0.9, inside)
     return factor["mito_intensity"] * (350 * body + network)
