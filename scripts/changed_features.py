@@ -30,8 +30,15 @@ def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
     """The groups of a feature: compartment, family, channel; two for a pair of channels."""
     parts = feature.split("_")
     compartment, family = parts[0], parts[1] if len(parts) > 1 else ""
-    named = [part for part in parts[2:] if part in channels]
-    return [(compartment, family, channel) for channel in dict.fromkeys(named) or [NO_CHANNEL]]
+    rest = f"_{'_'.join(parts[2:])}_"
+    named = []
+    # a channel's name may hold an underscore, and that of another channel: the longest is looked for first
+    for channel in sorted(channels, key=len, reverse=True):
+        if f"_{channel}_" in rest:
+            named.append(channel)
+            rest = rest.replace(f"_{channel}_", "__")
+    named.sort(key=list(channels).index)
+    return [(compartment, family, channel) for channel in named or [NO_CHANNEL]]
 
 
 def grouped_features(features: Sequence[str], channels: Sequence[str]) -> dict[Group, np.ndarray]:
@@ -65,8 +72,13 @@ def changes(
     return pd.DataFrame(group_values(z, groups), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
 
 
-def change_figure(table: pd.DataFrame, channels: Sequence[str], title: str) -> Figure:
-    """A panel a compartment; rows are perturbations, columns families by channel."""
+def change_figure(
+    table: pd.DataFrame, channels: Sequence[str], title: str, has_reference: bool = True
+) -> Figure:
+    """Draw a panel for each compartment; rows are perturbations, columns families by channel.
+
+    `has_reference`: the last row is that of the negative controls, and a line sets it apart.
+    """
     if table.empty:
         return nothing_to_draw("No perturbation with two replicates: no change to draw.")
     compartments = list(dict.fromkeys(table.columns.get_level_values(0)))
@@ -103,7 +115,8 @@ def change_figure(table: pd.DataFrame, channels: Sequence[str], title: str) -> F
         for number in range(1, len(columns)):
             if columns[number][0] != columns[number - 1][0]:
                 axes.axvline(number - 0.5, color="white", linewidth=2)
-        axes.axhline(len(table) - 1.5, color="white", linewidth=2)
+        if has_reference:
+            axes.axhline(len(table) - 1.5, color="white", linewidth=2)
     last = grid[-1, 0]
     last.set_xticks(range(len(columns)), [channel for _, channel in columns], rotation=90, fontsize=7)
     for family in families:
@@ -146,7 +159,7 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     has_reference = len(table) > len(sets)
     drawn_rows = pd.concat([table.iloc[: len(sets)].head(shown), table.iloc[len(sets) :]])
     drawn_rows = drawn_rows if has_reference else table.head(shown)
-    save_png(change_figure(drawn_rows, channels, str(options["title"])), outputs["figure"])
+    save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
     flat = pd.DataFrame(
         [
             (name, *group, len(groups[group]), value)

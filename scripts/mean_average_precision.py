@@ -34,6 +34,7 @@ from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
 
 NO_ROWS = np.empty(0, dtype=int)
+PERTURBATIONS = 64  # whose similarities to the controls are computed at once
 QUERIES = 20_000  # wells whose profiles are held in double precision
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
@@ -104,18 +105,37 @@ def replicability(
         for name, rows in members(scored.metadata["perturbation"]).items()
         if len(rows) >= max(2, minimum_replicates)
     }
-    precision = replicate_precision(scored.values, controls.values, list(groups.values()))
+    ranked_rows = replicate_precision(scored.values, controls.values, list(groups.values()))
+    precision = dict(zip(groups, ranked_rows, strict=True))
     parts = []
-    for (name, rows), found in zip(groups.items(), precision, strict=True):
-        p, smallest, drawn = replicate_p_value(
-            unit_rows(scored.values[rows]), plates[rows], float(found.mean()), test, len(controls)
-        )
-        shared = (len(rows) - 1, len(rows) - 1 + len(controls), p, smallest, drawn)
-        parts += [(name, plate, value, *shared) for plate, value in zip(plates[rows], found, strict=True)]
+    for chunk in chunks(list(groups.items()), PERTURBATIONS):
+        unit = unit_rows(scored.values[np.concatenate([rows for _, rows in chunk])])
+        # one product for many perturbations reads the controls once
+        across = unit @ of_controls.rows.T if of_controls.stand_for is None else None
+        end = 0
+        for name, rows in chunk:
+            part = slice(end, end + len(rows))
+            end = part.stop
+            found = precision[name]
+            p, smallest, drawn = replicate_p_value(
+                unit[part],
+                plates[rows],
+                float(found.mean()),
+                test,
+                len(controls),
+                None if across is None else across[part],
+            )
+            shared = (len(rows) - 1, len(rows) - 1 + len(controls), p, smallest, drawn)
+            parts += [(name, plate, value, *shared) for plate, value in zip(plates[rows], found, strict=True)]
     table = pd.DataFrame(parts, columns=[COLUMNS[0], "plate", *COLUMNS[1:]])
     order = np.concatenate(list(groups.values())) if groups else NO_ROWS
     table.insert(2, "well", scored.metadata["Metadata_Well"].to_numpy()[order])
     return table, scored
+
+
+def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """The items in parts of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def replicate_precision(

@@ -300,7 +300,9 @@ def add_scores(
         table[f"{prefix}p_value_{tail}"] = p
         table[f"{prefix}q_value_{tail}"] = q
         found[f"{prefix}threshold_{tail}"] = np.nan if chosen is None else limit[chosen]
-        found[f"{prefix}percent_at_q_5_{tail}"] = 100 * float((q < 0.05).mean()) if len(q) else np.nan
+        found[f"{prefix}percent_at_q_5_{tail}"] = (
+            np.nan if np.isnan(q).all() else 100 * float((q < 0.05).mean())
+        )
     return found
 
 

@@ -252,8 +252,8 @@ def limits(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
 
 
 def percent_below(q: pd.Series, level: float = 0.05) -> float:
-    """The percentage of perturbations whose q-value is below `level`; missing ones are not."""
-    return 100 * float((q < level).mean()) if len(q) else np.nan
+    """The percentage of perturbations whose q-value is below `level`; missing if none has a q-value."""
+    return 100 * float((q < level).mean()) if q.notna().any() else np.nan
 
 
 def message(

@@ -120,7 +120,11 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
     signal = table.dropna(subset=["median_correlation"])
     if signal.empty:
         return nothing_to_draw(str(row.get("message") or "No perturbation has enough replicates."))
-    size = str(int(signal["replicates"].mode().iloc[0]))
+    judged = signal[[name for name in ("threshold", "threshold_left") if name in signal]].notna().any(axis=1)
+    if not judged.any():
+        return nothing_to_draw(str(row.get("message") or "There is no null to compare the replicates with."))
+    compared = signal.get("null_wells", signal["replicates"])
+    size = str(int(compared[judged].mode().iloc[0]))
     drawn = null[null["null"] == "standard"]
     # With a fixed null size there is one null; with a matched one, that of the most common number.
     drawn = drawn[drawn["wells"] == size] if (drawn["wells"] == size).any() else drawn
@@ -153,17 +157,27 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
         label="perturbations",
     )
     for name, label in (("threshold", "threshold"), ("threshold_left", "left threshold")):
-        limit = signal.loc[signal["replicates"].astype(str) == size].get(name, pd.Series(dtype=float))
+        limit = signal.loc[compared.astype(str) == size].get(name, pd.Series(dtype=float))
         if limit.notna().any():
             where = float(limit.dropna().iloc[0])
             axes.axvline(where, color=COLOURS[1], label=f"{label} {where:.3f}")
-            strip.axvline(where, color=COLOURS[1])
-    ranked = signal.sort_values("median_correlation", ignore_index=True)
+    ranked = signal.assign(judged=judged).sort_values("median_correlation", ignore_index=True)
+    for name in ("threshold", "threshold_left"):
+        # each perturbation's own: with matched nulls they differ by the number of replicates
+        if name in ranked and ranked[name].notna().any():
+            strip.plot(
+                ranked[name], ranked.index + 1, "|", color=COLOURS[1], markersize=4, label="its threshold"
+            )
     for counts, mark, colour, label in (
         (True, "o", COLOURS[0], "replicating"),
         (False, "x", "0.35", "not replicating"),
+        (None, ".", "0.6", "no null"),
     ):
-        mine = ranked[ranked["replicating"].astype(bool) == counts]
+        mine = ranked[~ranked["judged"]]
+        if counts is not None:
+            mine = ranked[ranked["judged"] & (ranked["replicating"].astype(bool) == counts)]
+        elif mine.empty:
+            continue
         strip.plot(
             mine["median_correlation"],
             mine.index + 1,

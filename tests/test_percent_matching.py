@@ -227,6 +227,7 @@ def test_too_few_different_pairs_for_a_null():
     row, _, _ = percent_matching(*two_sides(a, b), **QUICK)
     assert np.isnan(row["percent_matching_right"])
     assert "standard null not available for 3 pairs" in row["message"]
+    assert np.isnan(row["percent_at_q_5_right"]), "nothing could be tested"
 
 
 def test_the_same_plate_on_both_sides_is_refused(tmp_path):

@@ -206,6 +206,7 @@ def test_no_replicates_is_a_row_with_a_message():
     row, table, null = percent_replicating(join_plates(plates(20, 1)), **QUICK)
     assert np.isnan(row["percent_replicating"])
     assert "no perturbation has 2 replicates" in row["message"]
+    assert np.isnan(row["percent_retrieved_at_q_5"]), "nothing could be tested"
     assert len(table) == 20
     assert len(null) == 0
 

@@ -10,7 +10,7 @@ import dropped_figure
 import position_effects
 import profile_maps
 import replicate_figures
-from lib.replicates import Wells, correlate, join_plates, split_wells
+from lib.replicates import Wells, correlation_matrix, join_plates, split_wells
 from lib.tables import write_profiles
 from percent_replicating import percent_replicating
 from simulated_profiles import plates
@@ -105,7 +105,7 @@ def test_controls_are_paired_between_plates_only():
     assert same[True] > same[False] + 0.4
     plate = controls.metadata["Metadata_Plate"] == "Pplate0"
     one, other = controls.where(plate.to_numpy()), controls.where((~plate).to_numpy())
-    by_hand = np.diag(correlate(one.values, other.values))
+    by_hand = np.diag(correlation_matrix(one.values, other.values))
     np.testing.assert_allclose(np.sort(pairs.loc[pairs["same_position"], "correlation"]), np.sort(by_hand))
 
 
@@ -243,7 +243,13 @@ def test_umap_is_the_same_with_the_same_seed():
 
 def test_a_long_title_stays_within_the_figure_of_the_null():
     table = pd.DataFrame(
-        {"median_correlation": [0.1, 0.6], "replicates": 4, "positions": "4", "replicating": [False, True]}
+        {
+            "median_correlation": [0.1, 0.6],
+            "replicates": 4,
+            "positions": "4",
+            "threshold": 0.15,
+            "replicating": [False, True],
+        }
     )
     null = pd.DataFrame({"null": "standard", "wells": "4", "median_correlation": [0.0, 0.2, 0.3]})
     title = "compound U2OS 48 h, normalized_feature_select_negcon_batch"
@@ -256,3 +262,50 @@ def test_a_long_title_stays_within_the_figure_of_the_null():
         .replace("\n", " ")
         .endswith("replicates against 4 wells of different perturbations")
     )
+
+
+def test_without_a_null_there_is_no_axis_but_the_reason():
+    table = pd.DataFrame(
+        {
+            "median_correlation": [0.1, 0.5],
+            "replicates": [4, 4],
+            "null_wells": [2, 2],
+            "positions": ["4", "4"],
+            "threshold": np.nan,
+            "replicating": False,
+        }
+    )
+    null = pd.DataFrame({"null": [], "wells": [], "median_correlation": []})
+    figure = replicate_figures.null_figure(table, null, {"message": "too few perturbations for a null"}, "C")
+    said = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    said += " ".join(text.get_text() for text in figure.texts)
+    assert "too few perturbations for a null" in said
+    assert not any(axes.lines for axes in figure.axes)
+
+
+def test_each_perturbation_is_drawn_against_its_own_threshold():
+    table = pd.DataFrame(
+        {
+            "median_correlation": [0.1, 0.2, 0.3],
+            "replicates": [4, 4, 2],
+            "null_wells": [4, 4, 2],
+            "positions": ["4", "4", "2"],
+            "threshold": [0.15, 0.15, 0.4],
+            "replicating": [False, True, False],
+        }
+    )
+    null = pd.DataFrame({"null": "standard", "wells": ["4"] * 9, "median_correlation": np.linspace(-1, 1, 9)})
+    strip = replicate_figures.null_figure(table, null, {}, "C").axes[1]
+    limits = next(line for line in strip.lines if line.get_label() == "its threshold")
+    assert limits.get_xdata().tolist() == [0.15, 0.15, 0.4]
+
+
+def test_channels_with_an_underscore_are_found():
+    channels = ["DNA", "DNA_2", "ER"]
+    found = [
+        channel for _, _, channel in changed_features.groups_of("Cells_Correlation_Costes_DNA_2_ER", channels)
+    ]
+    assert found == ["DNA_2", "ER"]
+    assert changed_features.groups_of("Cells_Texture_Contrast_ER_3_00_256", channels) == [
+        ("Cells", "Texture", "ER")
+    ]

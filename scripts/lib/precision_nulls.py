@@ -189,7 +189,11 @@ class LabelTest:
         self.of_controls: dict[tuple[int, ...], Distribution | None] = {}
 
     def null(
-        self, rows: np.ndarray, plates: np.ndarray, score: float = np.nan
+        self,
+        rows: np.ndarray,
+        plates: np.ndarray,
+        score: float = np.nan,
+        across: np.ndarray | None = None,
     ) -> tuple[Distribution | None, float]:
         """The distribution for a perturbation (None if none can be drawn), and the perturbation's own score.
 
@@ -201,6 +205,8 @@ class LabelTest:
             The plate of each replicate.
         score
             The perturbation's score, for the case that there are too many controls to compute it here.
+        across
+            The similarities of the replicates to the controls, if they are known: (replicates, controls).
         """
         names, counts = np.unique(plates, return_counts=True)
         if self.controls.stand_for is not None:
@@ -213,7 +219,7 @@ class LabelTest:
         if not all(len(part) for part in others):
             own, others = [np.arange(len(plates))], [np.arange(len(self.controls.rows))]
         used = np.sort(np.concatenate(others))
-        above = self.ranks(rows, used)
+        above = self.ranks(rows, rows @ self.controls.rows.T if across is None else across, used)
         place = len(rows) + np.searchsorted(used, np.arange(len(self.controls.rows)))
         strata = [np.concatenate([a, place[b]]) for a, b in zip(own, others, strict=True)]
         sets, number = self.subsets(tuple((len(s), len(o)) for s, o in zip(strata, own, strict=True)))
@@ -225,13 +231,13 @@ class LabelTest:
         score = scores_of(above, np.arange(len(rows))[None])[0]
         return (Distribution.of_sample if number else Distribution.of_outcomes)(found), score
 
-    def ranks(self, rows: np.ndarray, used: np.ndarray) -> np.ndarray:
+    def ranks(self, rows: np.ndarray, across: np.ndarray, used: np.ndarray) -> np.ndarray:
         """For each pair of wells, how many wells are more similar to the first than the second is.
 
         The pairs are those of the perturbation's wells and the controls `used`; counted are all controls and
         the perturbation's wells.
         """
-        within, across = rows @ rows.T, rows @ self.controls.rows.T
+        within = rows @ rows.T
         size = len(rows)
         np.fill_diagonal(within, -np.inf)
         limits = np.hstack([within, across[:, used]])
@@ -322,7 +328,12 @@ def scores_of(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
 
 
 def replicate_p_value(
-    rows: np.ndarray, plates: Sequence[str], score: float, test: LabelTest, number_of_controls: int
+    rows: np.ndarray,
+    plates: Sequence[str],
+    score: float,
+    test: LabelTest,
+    number_of_controls: int,
+    across: np.ndarray | None = None,
 ) -> tuple[float, float, int]:
     """The p-value of a perturbation's mean average precision.
 
@@ -338,6 +349,8 @@ def replicate_p_value(
         The test by labels of its condition.
     number_of_controls
         The controls that each replicate ranks.
+    across
+        The similarities of the replicates to the controls of `test`, if they are known.
 
     Returns
     -------
@@ -350,10 +363,11 @@ def replicate_p_value(
         rng = np.random.default_rng([test.seed, 10, len(rows)])
         chosen = rng.permutation(len(rows))[:LARGEST]
         rows, plates = rows[chosen], plates[chosen]
+        across = None if across is None else across[chosen]
         if test.controls.stand_for is not None:
             within = (rows @ rows.T)[~np.eye(len(rows), dtype=bool)].reshape(len(rows), -1)
             score = float(precision_from_counts(count_above(rows, test.controls.stand_for, within)).mean())
-    null, score = test.null(rows, plates, score)
+    null, score = test.null(rows, plates, score, across)
     by_order = replicate_rankings(len(rows), number_of_controls, test.draws, test.seed)
     if null is None:
         return by_order.p_value(score), by_order.smallest, by_order.sampled
