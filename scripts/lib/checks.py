@@ -18,6 +18,7 @@ from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError, listed
 from lib.experiment import Experiment
 from lib.layouts import SAMPLE_COLUMNS, annotation_rows, find_clashes, plate_map_rows, words_in_rows
+from lib.levels import get_levels
 from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems
@@ -243,14 +244,14 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
         if column not in there:
             yield (
                 f"no column {column} in {tables}, by which negative controls are found; it has "
-                f"{listed(there)}. Name theirs in controls.column, or set normalize.to to [all] and "
-                "feature_select.reference to all."
+                f"{listed(there)}. Name theirs in controls.column, or do without: {get_remedy(config)}."
             )
         elif number < needed:
             values = listed(sorted(set(marks) - {""}), 5) or "no value"
             yield (
                 f"{number} negative controls ({column} = {controls['negcon']}) in {tables}; normalizing "
-                f"needs {needed}. The column has {values}; see controls.negcon."
+                f"needs {needed}. The column has {values}; see controls.negcon and normalize.minimum_wells, "
+                f"or do without: {get_remedy(config)}."
             )
     group = config["benchmark"]["group"]
     wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
@@ -258,6 +259,23 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
     there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
         yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+
+
+def get_remedy(config: Mapping[str, Any]) -> str:
+    """Every key of the config that has to change for profiles to be made without negative controls."""
+    levels = get_levels(config)
+    judged = [levels[name] for name in config["benchmark"]["feature_sets"] if name in levels]
+    others = {
+        (level.features, level.step, level.scope, level.reference): level.name for level in levels.values()
+    }
+    kept = [
+        others.get((level.features, level.step, level.scope, "all"), "") if level.reference else level.name
+        for level in judged
+    ]
+    keys = ["normalize.to: [all]", "feature_select.reference: all"]
+    keys.append(f"benchmark.feature_sets: [{', '.join(name for name in kept if name)}]")
+    keys += ["spherize.enabled: false"] if config["spherize"]["enabled"] else []
+    return "set " + ", ".join(keys)
 
 
 def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:

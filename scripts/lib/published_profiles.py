@@ -188,10 +188,9 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         InputError: naming the rows without a valid well, or the columns where no column names wells.
     """
     name = next((name for name in WELL_NAMES if name in table), None)
-    at = 0 if name is None else list(table).index(name)
+    column = name
     if name is not None:
         wells = as_text(table[name])
-        table = table.drop(columns=[name])
     else:
         places = next((names for names in ROW_NAMES if set(names) <= set(table)), None)
         if places is None:
@@ -214,8 +213,11 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         names = [well_at(*well.split("\t")) if "\t" in well else well_name(well) for well in wells]
     except (InputError, ValueError) as error:
         raise InputError(f"{path}, column {name}: {error}") from error
-    table.insert(at, "Metadata_Well", pd.Series(names, index=table.index, dtype="str"))
-    return table
+    found = pd.Series(names, index=table.index, dtype="str", name="Metadata_Well")
+    if column is None:
+        return pd.concat([found, table], axis=1)
+    table[column] = found
+    return table.rename(columns={column: "Metadata_Well"})
 
 
 def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -134,6 +134,17 @@ def test_a_header_without_rows(tmp_path):
     return refused(tmp_path / "p.csv")
 
 
+def test_nothing_is_said_of_clean_profiles(tmp_path, caplog, recwarn):
+    wide = pd.DataFrame(1.5, index=range(6), columns=[f"Cells_Texture_F{i}" for i in range(900)])
+    table = pd.concat([base(), wide], axis=1)
+    table.to_csv(tmp_path / "p.csv", index=False)
+    table.to_parquet(tmp_path / "p.parquet")
+    for name in ("p.csv", "p.parquet"):
+        assert read(tmp_path / name).shape == (6, 912)
+    assert caplog.text == ""
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 # --- wells and plates ---------------------------------------------------------------------------
 
 

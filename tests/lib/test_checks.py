@@ -55,3 +55,16 @@ def test_what_cannot_be_looked_at_is_passed_over(tmp_path):
     address = {"images": "i", "plate_map": "s3://bucket/map.csv"}
     gone = {"plate": "Q", "images": "i", "plate_map": "archived.csv"}
     assert list(find_problems(build_experiment([address, gone], tmp_path))) == []
+
+
+def test_every_key_of_the_remedy_is_in_one_message(tmp_path):
+    (problem,) = said(tmp_path, known=KNOWN.replace("control_type", "role"))
+    for key in (
+        "normalize.to: [all]",
+        "feature_select.reference: all",
+        "benchmark.feature_sets: [normalized_feature_select_plate]",
+    ):
+        assert key in problem
+    assert "spherize" not in problem
+    (problem,) = said(tmp_path, spherize={"enabled": True}, normalize={"minimum_wells": 4})
+    assert "spherize.enabled: false" in problem
