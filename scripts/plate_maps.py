@@ -83,20 +83,32 @@ def wells_of_plate(
 def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataFrame:
     """The wells of every layout: plate_map, plates (how many), then as `wells_of_plate`, in plate order.
 
-    `parts` holds each plate's row of the sample sheet and its wells. A plate map has every well that one of
-    its plates has.
+    `parts` holds each plate's row of the sample sheet and its wells. A layout has every well that one of its
+    plates has. Plates that name one plate map share a layout unless a well holds different things on them: a
+    table may hold the maps of many plates.
     """
-    found: dict[Any, list[pd.DataFrame]] = {}
+    found: dict[tuple[Any, int], list[pd.DataFrame]] = {}
+    contents: dict[Any, list[dict[str, tuple[str, ...]]]] = {}
     for plate, wells in parts:
         known = wells.sort_values("Metadata_Well").astype("str").fillna("")
         content = tuple(known.itertuples(index=False, name=None))
-        found.setdefault(plate["plate_map"] or content, []).append(wells)
+        key, held = plate["plate_map"] or content, {row[1]: row for row in content}
+        of_key = contents.setdefault(key, [])
+        fitting = (
+            i for i, other in enumerate(of_key) if all(other.get(w, row) == row for w, row in held.items())
+        )
+        number = next(fitting, len(of_key))
+        if number == len(of_key):
+            of_key.append({})
+        of_key[number] |= held
+        found.setdefault((key, number), []).append(wells)
     tables = []
-    stems = Counter(Path(key).stem for key in found if isinstance(key, str))
-    for number, (key, of_key) in enumerate(found.items(), start=1):
-        name = f"layout {number}"
+    stems = Counter(Path(key).stem for key in contents if isinstance(key, str))
+    for place, ((key, number), of_key) in enumerate(found.items(), start=1):
+        name = f"layout {place}"
         if isinstance(key, str):
             name = Path(key).stem if stems[Path(key).stem] == 1 else key
+            name = f"{name}, layout {number + 1}" if len(contents[key]) > 1 else name
         wells = pd.concat(of_key).drop_duplicates("Metadata_Well")
         wells = wells.sort_values("Metadata_Well", key=lambda column: column.map(well_order))
         wells.insert(0, "plate_map", name)

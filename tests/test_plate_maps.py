@@ -85,6 +85,18 @@ def test_plates_of_one_map_share_a_panel_and_no_well_is_lost():
     assert wells["Metadata_Well"].tolist() == ["A01", "A02", "A03", "B01", "B02", "B03", "C10", "H12"]
 
 
+def test_one_table_with_the_maps_of_many_plates_has_a_panel_for_each_layout():
+    """JUMP's way: 18 layouts in one file, of which each plate has one."""
+    moved = [(well, control, {"x": "q", "z": "r"}.get(name, name)) for well, control, name in SMALL]
+    parts = [of_plate(rows)[:2] for rows in (SMALL, moved, SMALL)]
+    wells = layouts(parts)
+    assert wells.groupby("plate_map")["plates"].first().to_dict() == {
+        "compound, layout 1": 2,
+        "compound, layout 2": 1,
+    }
+    assert set(wells["perturbation"].dropna()) == {"x", "y", "z", "q", "r"}
+
+
 def test_two_plate_maps_of_one_file_name_are_two_panels():
     other = {**COMPOUND, "plate_map": "other/compound.txt"}
     wells = layouts([of_plate(SMALL)[:2], of_plate(SMALL[:3], other)[:2]])
