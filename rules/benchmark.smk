@@ -5,34 +5,47 @@ NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "positive_cont
 DRAWN = {name: BENCHMARK[name] for name in ("group", "positive_controls", "draws", "seed")}
 
 
-def get_condition_profiles(wildcards):
+def get_condition_profiles(
+    wildcards,
+):
     """The profiles of a condition's plates in a feature set."""
     return EXPERIMENT.get_condition_profiles(wildcards.condition, wildcards.feature_set)
 
 
-def get_side_profiles(side, wildcards):
+def get_side_profiles(
+    side,
+    wildcards,
+):
     """The profiles of the first (0) or second (1) condition of a comparison."""
     condition = EXPERIMENT.comparisons[wildcards.comparison][side]
     return EXPERIMENT.get_condition_profiles(condition, wildcards.feature_set)
 
 
-def get_condition_columns(wildcards):
+def get_condition_columns(
+    wildcards,
+):
     """A condition's columns, for its row of a table."""
     return EXPERIMENT.get_condition_columns(wildcards.condition)
 
 
-def get_comparison_columns(wildcards):
+def get_comparison_columns(
+    wildcards,
+):
     """The columns of both conditions of a comparison, for its row of a table."""
     a, b = EXPERIMENT.comparisons[wildcards.comparison]
     return {**EXPERIMENT.get_condition_columns(a, "_a"), **EXPERIMENT.get_condition_columns(b, "_b")}
 
 
-def is_fitted_on_controls(wildcards):
+def is_fitted_on_controls(
+    wildcards,
+):
     """Whether a feature set was fitted on the negative controls, which then serve in no null."""
     return EXPERIMENT.levels[wildcards.feature_set].controls_fitted
 
 
-def get_scores(wildcards):
+def get_scores(
+    wildcards,
+):
     """The scores of every condition (or comparison) in every feature set."""
     is_matching = wildcards.metric.endswith("_matching")
     return [
@@ -42,7 +55,9 @@ def get_scores(wildcards):
     ]
 
 
-def get_figure(figure):
+def get_figure(
+    figure,
+):
     """A figure with its caption, for `snakemake --report`."""
     name = Path(figure).stem
     of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in figure else {}
@@ -54,7 +69,11 @@ def get_figure(figure):
     )
 
 
-def of_metric(result, metric, name):
+def of_metric(
+    result,
+    metric,
+    name,
+):
     """Where the tables of a metric lie; `name` is the wildcard of its conditions or comparisons."""
     return place(result, metric=metric, name=f"{{{name}}}")
 

@@ -1,26 +1,18 @@
 # CellProfiler's runs: illumination functions, then segmentation and features, chunk by chunk.
 
 
-def get_approval_request():
-    """What to look at, and what to set, for the workflow to go on after the segmentation check."""
-    montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
-    pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
-    return (
-        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
-        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
-        "  segmentation: {wait_for_approval: true, approved: true}\n"
-        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
-    )
-
-
-def require_approval(wildcards):
+def require_approval(
+    wildcards,
+):
     """Nothing, once a person has approved of the segmentation, where the config asks for it; else an error."""
     if EXPERIMENT.waiting:
         raise WorkflowError(get_approval_request())
     return []
 
 
-def get_tables(wildcards):
+def get_tables(
+    wildcards,
+):
     """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
     plate = get_plate(wildcards)
     if source(plate) == "cellprofiler":
@@ -31,20 +23,17 @@ def get_tables(wildcards):
     return [EXPERIMENT.get_place(plate, "chunk", chunk=chunk) for chunk in chunks]
 
 
-def get_plate_to_compare():
-    """The first plate that starts with images."""
-    if not EXPERIMENT.plates_with_images:
-        raise WorkflowError("compare_cellprofiler needs a plate that starts with images.")
-    return EXPERIMENT.plates_with_images[0]
-
-
-def get_functions_to_compare(wildcards):
+def get_functions_to_compare(
+    wildcards,
+):
     """The illumination functions of the plate whose sites are compared."""
     plate = get_plate_to_compare()
     return [EXPERIMENT.get_place(plate, "illumination", channel=name) for name in EXPERIMENT.channels]
 
 
-def get_load_data_to_compare(wildcards):
+def get_load_data_to_compare(
+    wildcards,
+):
     """The table of images of the plate whose sites are compared."""
     return EXPERIMENT.get_place(get_plate_to_compare(), "load_data_with_illum")
 

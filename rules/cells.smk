@@ -5,17 +5,23 @@ DESCRIBED = CONFIG["single_cells"]["compartments"] or EXPERIMENT.objects
 COMPARTMENTS = DESCRIBED or ["Cells", "Cytoplasm", "Nuclei"]
 
 
-def get_flags_to_heed(wildcards):
+def get_flags_to_heed(
+    wildcards,
+):
     """Quality control's table of flags, where flagged sites are left out of the profiles."""
     return EXPERIMENT.get_place(get_plate(wildcards), "flags") if CONFIG["quality"]["exclude_flagged"] else []
 
 
-def get_cells_to_aggregate(wildcards):
+def get_cells_to_aggregate(
+    wildcards,
+):
     """The table of a plate's cells that a level is aggregated from: CellProfiler's, or their embeddings."""
     return EXPERIMENT.get_cells(get_plate(wildcards), get_level(wildcards).features)
 
 
-def get_excluded_features(wildcards):
+def get_excluded_features(
+    wildcards,
+):
     """The patterns of CellProfiler's features that are left out of the profiles."""
     is_network = get_level(wildcards).features == NETWORK
     return [] if is_network else CONFIG["aggregate"]["exclude_features"]

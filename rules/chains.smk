@@ -12,19 +12,25 @@ HARMONY_PYTHON = in_shell(
 )
 
 
-def get_names(levels):
+def get_names(
+    levels,
+):
     """The expression of the names of some levels."""
     return "|".join(re.escape(level.name) for level in levels) or "(?!)"
 
 
-def get_chain_inputs(wildcards):
+def get_chain_inputs(
+    wildcards,
+):
     """The wells that a step takes together: of each plate, or of plates that earlier steps took together."""
     level = EXPERIMENT.levels[wildcards.level]
     plates = EXPERIMENT.get_plates_of_group(wildcards.level, wildcards.group)
     return EXPERIMENT.get_chain_files(EXPERIMENT.levels[level.made_from], plates)
 
 
-def get_chain_params(level):
+def get_chain_params(
+    level,
+):
     """What a step is done with."""
     return {
         "chain": level.chain,
@@ -37,7 +43,11 @@ def get_chain_params(level):
     }
 
 
-def of_group(wildcards, threads, attempt):
+def of_group(
+    wildcards,
+    threads,
+    attempt,
+):
     """Memory for the profiles of the plates that a step takes together."""
     plates = EXPERIMENT.get_plates_of_group(wildcards.level, wildcards.group)
     return of_profiles(len(plates))(wildcards, threads, attempt)

@@ -24,6 +24,7 @@ from lib.locks import hold, write_run
 from lib.places import PLACES, place
 from lib.plates import is_address, is_image_table, source
 from lib.summary import failure_summary, plate_summary, result_summary
+from lib.targets import get_segmentation_montages, get_selections
 from snakemake.exceptions import WorkflowError
 
 
@@ -177,6 +178,49 @@ def get_image_contents(wildcards):
                 f"the sample sheet names {images.resolve()}. To measure these: --forcerun load_data."
             )
     return CONTENTS[key]
+
+
+def get_approval_request():
+    """What to look at, and what to set, for the workflow to go on after the segmentation check."""
+    montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
+    pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
+    return (
+        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
+        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
+        "  segmentation: {wait_for_approval: true, approved: true}\n"
+        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
+    )
+
+
+def get_plate_to_compare():
+    """The first plate that starts with images."""
+    if not EXPERIMENT.plates_with_images:
+        raise WorkflowError("compare_cellprofiler needs a plate that starts with images.")
+    return EXPERIMENT.plates_with_images[0]
+
+
+def get_weights_file():
+    """Return the file of the network's weights, or nothing if they do not come from a file."""
+    weights = EXPERIMENT.embeddings["weights"]
+    return [] if weights in PROVIDED_WEIGHTS else located(weights)
+
+
+def get_selection_files():
+    """The tables that the figure of dropped features is drawn from."""
+    return [
+        selection[name]
+        for selection in get_selections(EXPERIMENT)
+        for name in ("profiles", "dropped", "normalized")
+        if selection[name]
+    ]
+
+
+def get_cellprofiler_version():
+    """What the Methods paragraph calls CellProfiler: its version where the workflow brings it."""
+    if CONFIG["cellprofiler"]["environment"] not in ("built", "conda", "container"):
+        return "CellProfiler (an installation of our own)"
+    lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
+    return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
 
 
 wildcard_constraints:

@@ -3,11 +3,6 @@
 EMBEDDINGS = EXPERIMENT.embeddings
 
 
-def get_weights_file():
-    """Return the file of the network's weights, or nothing if they do not come from a file."""
-    return [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else located(EMBEDDINGS["weights"])
-
-
 if EMBEDDINGS:
     NETWORK_LOCK = PLATEWISE / "envs" / "embeddings.txt"
     NETWORK_ENVIRONMENT = from_results(PLATEWISE / f".environments/embeddings-{digest_of([NETWORK_LOCK])}")

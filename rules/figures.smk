@@ -1,38 +1,32 @@
 # Figures of profiles: one job per condition and feature set for each, and the numbers beside each figure.
 
-from lib.targets import get_selections
-
 REPORT = CONFIG["report"]
 
 
-def get_condition_figure(figure):
+def get_condition_figure(
+    figure,
+):
     """A figure of a condition, with its caption."""
     return get_figure(place("condition_figure", figure=figure, kind="png"))
 
 
-def get_title(wildcards):
+def get_title(
+    wildcards,
+):
     """What the figures of a condition are headed with."""
     label = EXPERIMENT.get_condition_label(wildcards.condition)
     return label if len(EXPERIMENT.feature_sets) == 1 else f"{label}, {wildcards.feature_set}"
 
 
-def get_unselected_profiles(wildcards):
+def get_unselected_profiles(
+    wildcards,
+):
     """The normalized profiles, all features, that a feature set was selected from; or the feature set."""
     feature_set = EXPERIMENT.levels[wildcards.feature_set]
     plates = EXPERIMENT.get_plates_with(feature_set.name, EXPERIMENT.conditions[wildcards.condition])
     made = all(feature_set.all_features in EXPERIMENT.get_levels(plate) for plate in plates)
     level = feature_set.all_features if made else feature_set.name
     return [EXPERIMENT.get_profiles(plate, level) for plate in plates]
-
-
-def get_selection_files():
-    """The tables that the figure of dropped features is drawn from."""
-    return [
-        selection[name]
-        for selection in get_selections(EXPERIMENT)
-        for name in ("profiles", "dropped", "normalized")
-        if selection[name]
-    ]
 
 
 rule replicate_figures:

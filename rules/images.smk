@@ -1,7 +1,9 @@
 # From a plate's images to the table of images that CellProfiler reads.
 
 
-def get_image_source(wildcards):
+def get_image_source(
+    wildcards,
+):
     """What the sample sheet says of a plate's images; simulated ones are addressed in the results' storage."""
     plate = {name: get_plate(wildcards).get(name, "") for name in ("batch", "plate", "images")}
     if IN_STORAGE and "simulate" in CONFIG:
@@ -10,12 +12,16 @@ def get_image_source(wildcards):
     return plate
 
 
-def get_image_location(location):
+def get_image_location(
+    location,
+):
     """Where images lie; of a folder the time is watched, of an image table the content."""
     return get_location(location) if is_image_table(location) else located(location)
 
 
-def get_images(wildcards):
+def get_images(
+    wildcards,
+):
     """The folder of a plate's images, or its load_data.csv; nothing where images lie in object storage."""
     location = get_plate(wildcards)["images"]
     if IN_STORAGE and "simulate" in CONFIG:
@@ -23,7 +29,9 @@ def get_images(wildcards):
     return [] if is_address(location) and not is_image_table(location) else get_image_location(location)
 
 
-def get_image_table_digest(wildcards):
+def get_image_table_digest(
+    wildcards,
+):
     """The digest of a user's own image table; nothing for a folder of images."""
     location = get_plate(wildcards)["images"]
     return get_digest(location) if is_image_table(location) else ""

@@ -37,30 +37,40 @@ if CONFIG.get("embeddings", {}).get("mask"):
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 
 
-def get_environment(wildcards):
+def get_environment(
+    wildcards,
+):
     """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
     return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
 
 
-def get_environment_with_kernels(wildcards):
+def get_environment_with_kernels(
+    wildcards,
+):
     """The same, and the mark that the kernels of the accelerated modules are compiled in it."""
     environment = get_environment(wildcards)
     return [environment, ancient(local(COMPILED))] if environment and EXPERIMENT.accelerated else environment
 
 
-def get_own_pipeline(name):
+def get_own_pipeline(
+    name,
+):
     """The user's own pipeline, or nothing."""
     own = CONFIG["cellprofiler"][f"{name}_pipeline"]
     return get_location(own) if own else []
 
 
-def get_own_digest(name):
+def get_own_digest(
+    name,
+):
     """The digest of the user's own pipeline."""
     own = CONFIG["cellprofiler"][f"{name}_pipeline"]
     return get_digest(own) if own else ""
 
 
-def get_own_option(name):
+def get_own_option(
+    name,
+):
     """The option of pipelines.py for the user's own pipeline."""
     own = get_own_pipeline(name)
     return f"--own {shlex.quote(own)}" if own else ""

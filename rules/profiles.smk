@@ -18,18 +18,24 @@ ruleorder: import_profiles > feature_select
 ruleorder: import_profiles > spherize
 
 
-def get_published_profiles(wildcards):
+def get_published_profiles(
+    wildcards,
+):
     """The file of a plate's published profiles, or where it is fetched to."""
     return get_location(get_plate(wildcards)["profiles"])
 
 
-def get_annotation_of_published(wildcards):
+def get_annotation_of_published(
+    wildcards,
+):
     """The annotation table for published profiles that are past the level where wells are annotated."""
     is_annotated = EXPERIMENT.levels[get_plate(wildcards)["level"]].annotated
     return get_annotation(wildcards) if is_annotated else []
 
 
-def get_digests_of_published(wildcards):
+def get_digests_of_published(
+    wildcards,
+):
     """The digests of a plate's published profiles and of the annotation table that they are joined with."""
     return [get_digest(get_plate(wildcards)["profiles"]), *get_digests(wildcards)]
 
@@ -98,13 +104,17 @@ rule annotate:
         "../scripts/annotate.py"
 
 
-def get_source_profiles(wildcards):
+def get_source_profiles(
+    wildcards,
+):
     """The profiles of a plate that the level of a job is made from."""
     plate = get_plate(wildcards)
     return EXPERIMENT.get_profiles(plate, EXPERIMENT.get_source_level(plate, get_level(wildcards)))
 
 
-def get_population(wildcards):
+def get_population(
+    wildcards,
+):
     """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
     level = EXPERIMENT.levels[get_level(wildcards).made_from]
     over_batch = CONFIG["normalize"]["over"] == "batch"
@@ -112,7 +122,9 @@ def get_population(wildcards):
     return [EXPERIMENT.get_profiles(plate, level) for plate in EXPERIMENT.get_plates_with(level.name, plates)]
 
 
-def get_normalization(wildcards):
+def get_normalization(
+    wildcards,
+):
     """Return the method by which a level is normalized."""
     is_network = get_level(wildcards).features == NETWORK
     return CONFIG["normalize"]["embeddings"] if is_network else "mad_robustize"
@@ -180,7 +192,9 @@ rule dropped_features:
         "../scripts/dropped_features.py"
 
 
-def get_batch_profiles(wildcards):
+def get_batch_profiles(
+    wildcards,
+):
     """The profiles of a batch's plates that features are selected on together."""
     level = EXPERIMENT.levels[get_level(wildcards).made_from]
     plates = [p for p in EXPERIMENT.batches[wildcards.batch] if level.name in EXPERIMENT.get_levels(p)]
@@ -214,7 +228,9 @@ rule dropped_features_of_batch:
         "../scripts/dropped_features.py"
 
 
-def get_dropped_features(wildcards):
+def get_dropped_features(
+    wildcards,
+):
     """The table of the features that a selection on the plate, or over its batch, drops."""
     level = get_level(wildcards)
     result = "dropped" if level.scope == "plate" else "dropped_of_batch"

@@ -7,7 +7,10 @@ SHOWN_CHANNELS = [
 APPLIED = EXPERIMENT.assay.get("illumination", {}).get("apply", "None")
 
 
-def get_picture(name, caption=None):
+def get_picture(
+    name,
+    caption=None,
+):
     """A plate's picture with its caption, for `snakemake --report`."""
     return report(
         place("picture", picture=name),
@@ -18,7 +21,9 @@ def get_picture(name, caption=None):
     )
 
 
-def get_profiles_for_montages(wildcards):
+def get_profiles_for_montages(
+    wildcards,
+):
     """The normalized profiles that montages choose their wells by: the first of `normalize.to`."""
     reference = CONFIG["normalize"]["to"][0]
     level = next(

@@ -8,15 +8,10 @@ REPORT_FILES = sorted(
 CAPTIONS = PLATEWISE / "rules" / "captions"
 
 
-def get_cellprofiler_version():
-    """What the Methods paragraph calls CellProfiler: its version where the workflow brings it."""
-    if CONFIG["cellprofiler"]["environment"] not in ("built", "conda", "container"):
-        return "CellProfiler (an installation of our own)"
-    lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
-    return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
-
-
-def get_report_options(is_draft, wildcards):
+def get_report_options(
+    is_draft,
+    wildcards,
+):
     """What the report is told: the experiment, and which files show it."""
     return {
         "title": CONFIG["report"]["title"] or CONFIG_FILE.parent.name,
@@ -30,7 +25,9 @@ def get_report_options(is_draft, wildcards):
     }
 
 
-def get_wells_of_plates(wildcards):
+def get_wells_of_plates(
+    wildcards,
+):
     """The files of all plates without their single cells, which a storage would have to be asked for."""
     return [file for plate in EXPERIMENT.plates for file in get_well_targets(EXPERIMENT, plate)]
 

@@ -1,7 +1,9 @@
 # Sphered profiles: the sphering is fitted once per condition, then each plate is sphered by it.
 
 
-def get_replicate_set(wildcards):
+def get_replicate_set(
+    wildcards,
+):
     """The profiles that are sphered together: those of the plates of a condition."""
     source_level = EXPERIMENT.levels[EXPERIMENT.levels[wildcards.level].made_from]
     plates = EXPERIMENT.conditions[wildcards.condition]
@@ -9,7 +11,9 @@ def get_replicate_set(wildcards):
     return [EXPERIMENT.get_profiles(plate, source_level) for plate in having]
 
 
-def get_sphering_settings(level):
+def get_sphering_settings(
+    level,
+):
     """Return how the profiles of a level are sphered."""
     settings = CONFIG["spherize"]
     is_network = level.features == NETWORK
@@ -48,7 +52,9 @@ rule sphering:
         "../scripts/sphering.py"
 
 
-def get_sphering(wildcards):
+def get_sphering(
+    wildcards,
+):
     """The sphering that was fitted on the plates of a plate's condition."""
     condition = EXPERIMENT.condition_of[wildcards.batch, wildcards.plate]
     return place("sphering", level=get_level(wildcards).name, condition=condition)

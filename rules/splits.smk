@@ -1,7 +1,9 @@
 # Recommended splits of all wells into train, validate and test, one file a split.
 
 
-def get_profiles_to_split(wildcards):
+def get_profiles_to_split(
+    wildcards,
+):
     """The profiles that say what is in the wells of a split's plates."""
     return [
         EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
@@ -9,7 +11,9 @@ def get_profiles_to_split(wildcards):
     ]
 
 
-def get_split_rule(wildcards):
+def get_split_rule(
+    wildcards,
+):
     """What a recommended split goes by: the values of a column, or random units and their fractions."""
     split = CONFIG["splits"][wildcards.split]
     keys = ("column", "train", "validate", "test") if "column" in split else ("fractions", "together")

@@ -5,7 +5,6 @@ from lib.targets import (
     get_benchmark_targets,
     get_figure_targets,
     get_plate_targets,
-    get_segmentation_montages,
     get_split_targets,
 )
 
