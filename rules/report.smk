@@ -35,7 +35,7 @@ def get_wells_of_plates(
 rule left_out:
     input:
         tables=lambda wildcards: get_left_out_tables(EXPERIMENT),
-        scores=place("score_table", metric="percent_replicating"),
+        scores=[place("score_table", metric="percent_replicating")],
     output:
         table=PLACES["left_out"],
     log:

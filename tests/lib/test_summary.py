@@ -56,7 +56,8 @@ def test_a_plate_is_complete_when_each_stage_is_there(tmp_path):
 def test_what_lies_behind_a_failed_stage_is_of_an_earlier_run(tmp_path):
     touch(tmp_path, "single_cells", "aggregated", "normalized")
     earlier = "; what there is of later stages is from an earlier run"
-    assert get_state(STAGES, tmp_path) == "reached aggregated" + earlier
+    # without a failure, a target of one's own may have left out a stage
+    assert get_state(STAGES, tmp_path) == "reached aggregated"
     failed = [Failure("annotate", (STAGES["augmented"],), "log")]
     assert get_state(STAGES, tmp_path, failed) == "reached aggregated, failed at augmented" + earlier
     chunk = [Failure("features", ("workspace/analysis/B/P/analysis/chunk_0",), "log")]
