@@ -224,7 +224,8 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Make metadata of plain columns that are not features: row numbers, places, doses.
 
     In a table with CellProfiler's features, a column without an underscore in its name is not a feature; in
-    any table, neither is a column that counts the rows, or one that is called as a place or a dose is.
+    any table, neither is a column that counts the rows (and is not named as CellProfiler names features), or
+    one that is called as a place or a dose is.
     """
     plain = [name for name in table if not name.startswith("Metadata_")]
     of_cellprofiler = any(FEATURE.match(name) for name in plain)
@@ -234,7 +235,7 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             name.lower() in NOT_FEATURES
             or name in PLATE_NAMES
             or (of_cellprofiler and "_" not in name)
-            or counts_rows(table[name])
+            or (not FEATURE.match(name) and counts_rows(table[name]))
         ):
             renamed[name] = f"Metadata_{name}"
     if not renamed:
