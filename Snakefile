@@ -3,13 +3,14 @@
 #   snakemake --cores N                                        the default experiment
 #   snakemake --cores N --configfile FOLDER/config.yaml        your own
 #   snakemake --cores N --config only=PLATE --forcerun STAGE   one plate again, from a named stage
-#   snakemake --cores N segmentation_check                     nuclei and cells of a few wells, to look at first
+#   snakemake --cores N segmentation_check                     nuclei and cells of a few wells, to inspect
+# first
 
 from snakemake.utils import min_version
 
 min_version("9.20")
 
-# Where Platewise lies, also when another workflow uses it as a module.
+# Where Platewise is, also when another workflow uses it as a module.
 PLATEWISE = Path(str(workflow.current_basedir))
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 
@@ -58,15 +59,15 @@ localrules:
 
 rule all:
     input:
-        # Functions, so that Snakemake lists the files once, when it plans: a job's process need not, and Snakemake
-        # compares each file of a list with the whole of it.
+        # Functions, so that Snakemake lists the files once, while planning: a job's process does not need the
+        # list, and Snakemake compares each file of a list with the complete list.
         plates=get_files_of_plates,
         batches=partial(get_files_of_all_plates, get_batch_targets),
         benchmark=partial(get_files_of_all_plates, get_benchmark_targets),
         figures=partial(get_files_of_all_plates, get_figure_targets),
         splits=partial(get_files_of_all_plates, get_split_targets),
         report=[PLACES["report"], PLACES["report_digests"]] if ALL_PLATES else [],
-    # In the place of the names of all these files.
+    # Shown instead of the names of all these files.
     message:
         "Everything is made"
 

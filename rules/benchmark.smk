@@ -1,4 +1,4 @@
-# The two benchmark figures: one job a condition (or pair of conditions) and feature set.
+# The two benchmark figures: one job per condition (or pair of conditions) and feature set.
 
 BENCHMARK = CONFIG["benchmark"]
 NULL = {name: BENCHMARK[name] for name in ("draws", "percentile", "positive_controls", "seed")}
@@ -8,7 +8,7 @@ DRAWN = {name: BENCHMARK[name] for name in ("group", "positive_controls", "draws
 def get_condition_profiles(
     wildcards,
 ):
-    """The profiles of a condition's plates in a feature set."""
+    """Return the profiles of a condition's plates in a feature set."""
     return EXPERIMENT.get_condition_profiles(wildcards.condition, wildcards.feature_set)
 
 
@@ -16,7 +16,7 @@ def get_side_profiles(
     side,
     wildcards,
 ):
-    """The profiles of the first (0) or second (1) condition of a comparison."""
+    """Return the profiles of the first (0) or second (1) condition of a comparison."""
     condition = EXPERIMENT.comparisons[wildcards.comparison][side]
     return EXPERIMENT.get_condition_profiles(condition, wildcards.feature_set)
 
@@ -24,14 +24,14 @@ def get_side_profiles(
 def get_condition_columns(
     wildcards,
 ):
-    """A condition's columns, for its row of a table."""
+    """Return a condition's columns for its row of a table."""
     return EXPERIMENT.get_condition_columns(wildcards.condition)
 
 
 def get_comparison_columns(
     wildcards,
 ):
-    """The columns of both conditions of a comparison, for its row of a table."""
+    """Return the columns of both conditions of a comparison for its row of a table."""
     a, b = EXPERIMENT.comparisons[wildcards.comparison]
     return {**EXPERIMENT.get_condition_columns(a, "_a"), **EXPERIMENT.get_condition_columns(b, "_b")}
 
@@ -39,14 +39,14 @@ def get_comparison_columns(
 def is_fitted_on_controls(
     wildcards,
 ):
-    """Whether a feature set was fitted on the negative controls, which then serve in no null."""
+    """Return whether a feature set was fitted on the negative controls, which are then in no null."""
     return EXPERIMENT.levels[wildcards.feature_set].controls_fitted
 
 
 def get_scores(
     wildcards,
 ):
-    """The scores of every condition (or comparison) in every feature set."""
+    """Return the scores of every condition (or comparison) in every feature set."""
     is_matching = wildcards.metric.endswith("_matching")
     return [
         place("score", metric=wildcards.metric, feature_set=feature_set, name=name)
@@ -58,7 +58,7 @@ def get_scores(
 def get_figure(
     figure,
 ):
-    """A figure with its caption, for `snakemake --report`."""
+    """Return a figure with its caption, for `snakemake --report`."""
     name = Path(figure).stem
     of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in figure else {}
     return report(
@@ -74,7 +74,7 @@ def of_metric(
     metric,
     name,
 ):
-    """Where the tables of a metric lie; `name` is the wildcard of its conditions or comparisons."""
+    """Return where the tables of a metric are; `name` is the wildcard of its conditions or comparisons."""
     return place(result, metric=metric, name=f"{{{name}}}")
 
 

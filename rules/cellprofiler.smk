@@ -4,7 +4,7 @@
 def require_approval(
     wildcards,
 ):
-    """Nothing, once a person has approved of the segmentation, where the config asks for it; else an error."""
+    """Return no files, or raise an error if the config requires an approval that is missing."""
     if EXPERIMENT.waiting:
         raise WorkflowError(get_approval_request())
     return []
@@ -13,7 +13,7 @@ def require_approval(
 def get_tables(
     wildcards,
 ):
-    """CellProfiler's tables of a plate: its chunks, or the folder of published output."""
+    """Return CellProfiler's tables of a plate: its chunks, or the folder of published output."""
     plate = get_plate(wildcards)
     if source(plate) == "cellprofiler":
         location = plate["cellprofiler"]
@@ -26,7 +26,7 @@ def get_tables(
 def get_functions_to_compare(
     wildcards,
 ):
-    """The illumination functions of the plate whose sites are compared."""
+    """Return the illumination functions of the plate whose sites are compared."""
     plate = get_plate_to_compare()
     return [EXPERIMENT.get_place(plate, "illumination", channel=name) for name in EXPERIMENT.channels]
 
@@ -34,14 +34,14 @@ def get_functions_to_compare(
 def get_load_data_to_compare(
     wildcards,
 ):
-    """The table of images of the plate whose sites are compared."""
+    """Return the table of images of the plate whose sites are compared."""
     return EXPERIMENT.get_place(get_plate_to_compare(), "load_data_with_illum")
 
 
 rule illumination:
     input:
         environment=get_environment_with_kernels,
-        # A user's own analysis pipeline that cannot run is refused before the plate's images are read.
+        # A user's own analysis pipeline that cannot run is rejected before the plate's images are read.
         checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
         load_data=PLACES["load_data"],

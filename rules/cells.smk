@@ -1,6 +1,6 @@
 # From CellProfiler's tables to the plate's cells and its wells.
 
-# Of published output nobody has described, what there is of the usual compartments is joined.
+# For published output without a description, the usual compartments that it holds are joined.
 DESCRIBED = CONFIG["single_cells"]["compartments"] or EXPERIMENT.objects
 COMPARTMENTS = DESCRIBED or ["Cells", "Cytoplasm", "Nuclei"]
 
@@ -8,21 +8,21 @@ COMPARTMENTS = DESCRIBED or ["Cells", "Cytoplasm", "Nuclei"]
 def get_flags_to_heed(
     wildcards,
 ):
-    """Quality control's table of flags, where flagged sites are left out of the profiles."""
+    """Return quality control's table of flags if flagged sites are left out of the profiles."""
     return EXPERIMENT.get_place(get_plate(wildcards), "flags") if CONFIG["quality"]["exclude_flagged"] else []
 
 
 def get_cells_to_aggregate(
     wildcards,
 ):
-    """The table of a plate's cells that a level is aggregated from: CellProfiler's, or their embeddings."""
+    """Return the table of a plate's cells that a level is aggregated from: CellProfiler's or embeddings."""
     return EXPERIMENT.get_cells(get_plate(wildcards), get_level(wildcards).features)
 
 
 def get_excluded_features(
     wildcards,
 ):
-    """The patterns of CellProfiler's features that are left out of the profiles."""
+    """Return the patterns of CellProfiler's features that are left out of the profiles."""
     is_network = get_level(wildcards).features == NETWORK
     return [] if is_network else CONFIG["aggregate"]["exclude_features"]
 

@@ -15,14 +15,14 @@ HARMONY_PYTHON = in_shell(
 def get_names(
     levels,
 ):
-    """The expression of the names of some levels."""
+    """Return the regular expression that matches the names of some levels."""
     return "|".join(re.escape(level.name) for level in levels) or "(?!)"
 
 
 def get_chain_inputs(
     wildcards,
 ):
-    """The wells that a step takes together: of each plate, or of plates that earlier steps took together."""
+    """Return the wells that a step processes together: of each plate, or of plates from earlier steps."""
     level = EXPERIMENT.levels[wildcards.level]
     plates = EXPERIMENT.get_plates_of_group(wildcards.level, wildcards.group)
     return EXPERIMENT.get_chain_files(EXPERIMENT.levels[level.made_from], plates)
@@ -31,7 +31,7 @@ def get_chain_inputs(
 def get_chain_params(
     level,
 ):
-    """What a step is done with."""
+    """Return the parameters of a step."""
     return {
         "chain": level.chain,
         "step": level.action,
@@ -48,7 +48,7 @@ def of_group(
     threads,
     attempt,
 ):
-    """Memory for the profiles of the plates that a step takes together."""
+    """Return the memory for the profiles of the plates that a step processes together."""
     plates = EXPERIMENT.get_plates_of_group(wildcards.level, wildcards.group)
     return of_profiles(len(plates))(wildcards, threads, attempt)
 

@@ -29,7 +29,7 @@ from snakemake.exceptions import WorkflowError
 
 
 def checked(check, *arguments):
-    """What `check` returns; an error in what the user wrote is shown without a traceback."""
+    """Return the result of `check`; show an error in the user's input without a traceback."""
     try:
         return check(*arguments)
     except InputError as error:
@@ -42,13 +42,14 @@ if workflow.is_main_process and not IS_MODULE and not workflow.dryrun:
 
 checked(check_python, sys.executable)
 checked(check_config_files, workflow.configfiles)
-# The paths in a config are relative to its folder. A workflow that uses this one as a module may write the config
-# into its own Snakefile: they are relative to the working directory then.
+# The paths in a config are relative to its folder. A workflow that uses this one as a module may have the
+# config in its own Snakefile; they are then relative to the working directory.
 CONFIG_FILE = Path(os.path.abspath((workflow.configfiles or ["Snakefile"])[-1 if IS_MODULE else 0]))
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
-# Results that go to a storage (--default-storage-provider) leave the working directory where it is.
+# Results that go to a storage (--default-storage-provider) do not change the working directory.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
-# `--directory` goes before the config, and so does the working directory of a workflow that uses this one.
+# `--directory` takes precedence over the config, and so does the working directory of a workflow that uses
+# this one.
 STAYS_HERE = IN_STORAGE or IS_MODULE or workflow.overwrite_workdir is not None
 RESULTS = os.getcwd() if STAYS_HERE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
 checked(check_results_folder, RESULTS)
@@ -60,20 +61,20 @@ if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
 DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
 if workflow.is_main_process and not IN_STORAGE:
     atexit.register(DIGESTS.write)
-# What the readers of tables take for nothing; a value that marks a control is not nothing.
+# Words that the readers of tables take for missing; a value that marks a control is not missing.
 MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
-# Only the process that plans sees what lies where: a job's machine may have other disks.
+# Only the process that plans sees which files are where: a job's machine may have other disks.
 if workflow.is_main_process and not IN_STORAGE:
     checked(check_experiment, EXPERIMENT, RESULTS)
 
 
 def located(location):
-    """A path of the experiment, as the rules see it from the results folder; an address as it is."""
+    """Return a path of the experiment as seen from the results folder; an address is unchanged."""
     return location if is_address(location) else from_results(CONFIG_FILE.parent / location)
 
 
 def from_results(path):
-    """A path on disk relative to the results folder; braces would be wildcards to Snakemake.
+    """Return a path on disk relative to the results folder; braces would be wildcards to Snakemake.
 
     Relative, so that a project that is moved together with its results is not run again.
     """
@@ -84,9 +85,9 @@ def from_results(path):
 
 
 def get_location(location):
-    """A file of the experiment as the rules see it: where it lies, or where it is fetched to.
+    """Return a file of the experiment as the rules see it: its path, or where it is fetched to.
 
-    Whether a job runs again is decided by the content of a file that lies here (`get_digest`), not by its time.
+    Whether a job runs again is decided by the content of a file on this disk (`get_digest`), not by its time.
     """
     if is_address(location):
         return place("fetched", name=location.split("://", 1)[1])
@@ -94,32 +95,32 @@ def get_location(location):
 
 
 def get_digest(location):
-    """The digest of a file of the experiment; nothing for one that is fetched, which Snakemake watches."""
+    """Return the digest of a file of the experiment; "" for one that is fetched, which Snakemake watches."""
     return "" if IN_STORAGE or is_address(location) else DIGESTS.get(str(located(location)))
 
 
 def as_written(value):
-    """A parameter in whose text braces, as in the pattern \\d{2}, are no wildcards."""
+    """Return a parameter whose braces, as in the pattern \\d{2}, are not wildcards."""
     return lambda wildcards: value
 
 
 def in_shell(word):
-    """A word of the config as one word of a rule's shell line, its braces no placeholders."""
+    """Return a word of the config quoted for a rule's shell line, its braces not as placeholders."""
     return shlex.quote(word).replace("{", "{{").replace("}", "}}")
 
 
 def get_plate(wildcards):
-    """The sample sheet's row of a job's plate."""
+    """Return the sample sheet's row of a job's plate."""
     return EXPERIMENT.by_name[wildcards.batch, wildcards.plate]
 
 
 def get_level(wildcards):
-    """The level of profiles that a job makes."""
+    """Return the level of profiles that a job makes."""
     return EXPERIMENT.by_suffix[wildcards.suffix]
 
 
 def get_suffixes(step, **also):
-    """The expression of what the levels of a step add to the names of their files."""
+    """Return the regular expression of the suffixes that the levels of a step add to file names."""
     suffixes = [
         level.suffix
         for level in EXPERIMENT.levels.values()
@@ -129,30 +130,30 @@ def get_suffixes(step, **also):
 
 
 def get_plate_map(wildcards):
-    """The plate map of a job's plate, or where it is fetched to."""
+    """Return the plate map of a job's plate, or where it is fetched to."""
     return get_location(get_plate(wildcards)["plate_map"])
 
 
 def get_annotation(wildcards):
-    """The annotation table of a job's perturbation type; none when the config names none."""
+    """Return the annotation table of a job's perturbation type; an empty list if the config names none."""
     annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
     return get_location(annotation["table"]) if annotation else []
 
 
 def get_digests(wildcards):
-    """The digests of a plate's plate map and annotation table."""
+    """Return the digests of a plate's plate map and annotation table."""
     annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
     tables = [get_plate(wildcards)["plate_map"], *([annotation["table"]] if annotation else [])]
     return [get_digest(table) for table in tables if table]
 
 
 def get_gene_column(wildcards):
-    """The column of that table that holds the gene; None when the config names none."""
+    """Return the column of that table that holds the gene; None if the config names none."""
     return CONFIG["annotation"].get(get_plate(wildcards)["perturbation"], {}).get("gene")
 
 
 def may_fetch(wildcards, output):
-    """Whether the config says `fetch: true`; asking for `output` keeps it out of what reruns a job."""
+    """Return whether the config has `fetch: true`; the argument `output` keeps it from rerunning a job."""
     return CONFIG["fetch"]
 
 
@@ -160,7 +161,7 @@ CONTENTS = {}
 
 
 def get_image_contents(wildcards):
-    """A word that changes with the content of a plate's images; none for images in storage or simulated ones."""
+    """Return a word that changes with a plate's images; "" for images in storage or simulated ones."""
     location = get_plate(wildcards)["images"]
     of_others = IN_STORAGE or "simulate" in CONFIG or is_address(location)
     if of_others or not workflow.is_main_process:
@@ -181,7 +182,7 @@ def get_image_contents(wildcards):
 
 
 def get_approval_request():
-    """What to look at, and what to set, for the workflow to go on after the segmentation check."""
+    """Return what to inspect, and what to set, for the workflow to continue after the segmentation check."""
     montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
     pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
     return (
@@ -193,7 +194,7 @@ def get_approval_request():
 
 
 def get_plate_to_compare():
-    """The first plate that starts with images."""
+    """Return the first plate that starts with images."""
     if not EXPERIMENT.plates_with_images:
         raise WorkflowError("compare_cellprofiler needs a plate that starts with images.")
     return EXPERIMENT.plates_with_images[0]
@@ -206,7 +207,7 @@ def get_weights_file():
 
 
 def get_selection_files():
-    """The tables that the figure of dropped features is drawn from."""
+    """Return the tables that the figure of dropped features is drawn from."""
     return [
         selection[name]
         for selection in get_selections(EXPERIMENT)
@@ -216,7 +217,7 @@ def get_selection_files():
 
 
 def get_cellprofiler_version():
-    """What the Methods paragraph calls CellProfiler: its version where the workflow brings it."""
+    """Return CellProfiler's name in the Methods paragraph, with its version if the workflow installs it."""
     if CONFIG["cellprofiler"]["environment"] not in ("built", "conda", "container"):
         return "CellProfiler (an installation of our own)"
     lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
@@ -230,13 +231,13 @@ wildcard_constraints:
 
 
 def is_whole_run():
-    """Whether this run was asked for all that an experiment has, and not for single files or plates."""
+    """Return whether this run makes the complete experiment, and not single files or plates."""
     targets = set(workflow.dag_settings.targets or ["all"])
     return "all" in targets and not (EXPERIMENT.only_some or EXPERIMENT.waiting)
 
 
 def print_problems():
-    """What is foreseen, as the last lines on the screen of a dry run."""
+    """Print the expected time and space as the last lines of a dry run."""
     if workflow.is_main_process and (workflow.dryrun or IS_MODULE):
         for problem in find_problems(EXPERIMENT):
             print(f"Foreseen: {problem}", file=sys.stderr)
@@ -249,7 +250,7 @@ if not IN_STORAGE:
 onstart:
     if LOCK:
         write_run(LOCK, workflow.local_exec)
-    # After the table of jobs, so that nothing but the jobs' own lines follows.
+    # After the table of jobs, so that only the jobs' own lines follow.
     if not IN_STORAGE:
         for problem in find_problems(EXPERIMENT):
             logger.warning(f"Foreseen: {problem}")

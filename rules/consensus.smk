@@ -1,4 +1,4 @@
-# Consensus profiles: one row a perturbation, from all plates of a condition.
+# Consensus profiles: one row per perturbation, from all plates of a condition.
 
 
 rule consensus:

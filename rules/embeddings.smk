@@ -94,7 +94,7 @@ if EMBEDDINGS:
         resources:
             mem_mb=memory(4000),
             runtime=minutes(720),
-            # A machine's own matter: `--set-resources embeddings:gpu=1`, or a profile.
+            # This depends on the machine: `--set-resources embeddings:gpu=1`, or a profile.
             gpu=0,
         params:
             channels=EXPERIMENT.embedded_channels,

@@ -1,6 +1,6 @@
-# What the sample sheet or the config names by address (s3://, https://). Nothing is contacted before a job
-# runs, and no job fetches unless the config says `fetch: true`. A plate's images are not fetched here: each
-# job of CellProfiler fetches those of its own sites.
+# Files that the sample sheet or the config gives as addresses (s3://, https://). Nothing is contacted before
+# a job runs, and no job fetches unless the config says `fetch: true`. A plate's images are not fetched here:
+# each job of CellProfiler fetches those of its own sites.
 
 FETCHED = {
     location.split("://", 1)[1]: location

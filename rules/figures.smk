@@ -6,14 +6,14 @@ REPORT = CONFIG["report"]
 def get_condition_figure(
     figure,
 ):
-    """A figure of a condition, with its caption."""
+    """Return a figure of a condition, with its caption."""
     return get_figure(place("condition_figure", figure=figure, kind="png"))
 
 
 def get_title(
     wildcards,
 ):
-    """What the figures of a condition are headed with."""
+    """Return the heading of the figures of a condition."""
     label = EXPERIMENT.get_condition_label(wildcards.condition)
     return label if len(EXPERIMENT.feature_sets) == 1 else f"{label}, {wildcards.feature_set}"
 
@@ -21,7 +21,7 @@ def get_title(
 def get_unselected_profiles(
     wildcards,
 ):
-    """The normalized profiles, all features, that a feature set was selected from; or the feature set."""
+    """Return the normalized profiles that a feature set was selected from, or the feature set itself."""
     feature_set = EXPERIMENT.levels[wildcards.feature_set]
     plates = EXPERIMENT.get_plates_with(feature_set.name, EXPERIMENT.conditions[wildcards.condition])
     made = all(feature_set.all_features in EXPERIMENT.get_levels(plate) for plate in plates)

@@ -4,7 +4,7 @@
 def get_image_source(
     wildcards,
 ):
-    """What the sample sheet says of a plate's images; simulated ones are addressed in the results' storage."""
+    """Return the sample sheet's `images` of a plate; for simulated ones, their address in the storage."""
     plate = {name: get_plate(wildcards).get(name, "") for name in ("batch", "plate", "images")}
     if IN_STORAGE and "simulate" in CONFIG:
         prefix = workflow.storage_settings.default_storage_prefix.rstrip("/")
@@ -15,14 +15,14 @@ def get_image_source(
 def get_image_location(
     location,
 ):
-    """Where images lie; of a folder the time is watched, of an image table the content."""
+    """Return where images are: a folder is watched by its time, an image table by its content."""
     return get_location(location) if is_image_table(location) else located(location)
 
 
 def get_images(
     wildcards,
 ):
-    """The folder of a plate's images, or its load_data.csv; nothing where images lie in object storage."""
+    """Return the folder of a plate's images or its load_data.csv; no file for images in object storage."""
     location = get_plate(wildcards)["images"]
     if IN_STORAGE and "simulate" in CONFIG:
         return place("images", batch=wildcards.batch, plate=wildcards.plate)
@@ -32,7 +32,7 @@ def get_images(
 def get_image_table_digest(
     wildcards,
 ):
-    """The digest of a user's own image table; nothing for a folder of images."""
+    """Return the digest of a user's image table; "" for a folder of images."""
     location = get_plate(wildcards)["images"]
     return get_digest(location) if is_image_table(location) else ""
 

@@ -1,4 +1,4 @@
-# CellProfiler's environment, and the pipelines that the assay description makes.
+# CellProfiler's environment, and the pipelines that are written from the assay description.
 
 OWN_PYTHON = shlex.quote(from_results(sys.executable))
 ENVIRONMENT = CONFIG["cellprofiler"]["environment"]
@@ -6,7 +6,8 @@ LOCKS = [PLATEWISE / "envs" / name for name in ("cellprofiler-build.txt", "cellp
 ENVIRONMENT_FOLDER = from_results(PLATEWISE / f".environments/cellprofiler-{digest_of(LOCKS)}")
 CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
 IN_CONTAINER = CONTAINER_IMAGE if EXPERIMENT.in_container else None
-# The scripts around CellProfiler need a Python, but no package: in conda and in the container, theirs.
+# The scripts around CellProfiler need Python but no packages: in conda and in the container they use the
+# Python there.
 PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else OWN_PYTHON
 CELLPROFILER = in_shell(
     {
@@ -20,12 +21,12 @@ RUN = shlex.quote(from_results(SCRIPTS))
 PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if EXPERIMENT.accelerated else 'fetching'}"
 FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
 PLUGIN_FILES = FASTER_MODULES if EXPERIMENT.accelerated else []
-# A CellProfiler of the user's own is looked at when a job starts.
+# A user's CellProfiler is checked when a job starts.
 ENGINE = EXPERIMENT.engine
 COMPILED = from_results(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
 ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
-# What a stain is called, or an image file, changes no pipeline.
+# The names of stains and image files do not change a pipeline.
 IN_PIPELINE = {
     **EXPERIMENT.assay,
     "channels": [
@@ -40,14 +41,14 @@ FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels
 def get_environment(
     wildcards,
 ):
-    """The mark of a built CellProfiler environment; nothing where the user brings CellProfiler."""
+    """Return the mark of a built CellProfiler environment; no file if the user provides CellProfiler."""
     return ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json")) if ENVIRONMENT == "built" else []
 
 
 def get_environment_with_kernels(
     wildcards,
 ):
-    """The same, and the mark that the kernels of the accelerated modules are compiled in it."""
+    """Return the same, and the mark that the kernels of the accelerated modules are compiled in it."""
     environment = get_environment(wildcards)
     return [environment, ancient(local(COMPILED))] if environment and EXPERIMENT.accelerated else environment
 
@@ -55,7 +56,7 @@ def get_environment_with_kernels(
 def get_own_pipeline(
     name,
 ):
-    """The user's own pipeline, or nothing."""
+    """Return the user's pipeline, or no file."""
     own = CONFIG["cellprofiler"][f"{name}_pipeline"]
     return get_location(own) if own else []
 
@@ -63,7 +64,7 @@ def get_own_pipeline(
 def get_own_digest(
     name,
 ):
-    """The digest of the user's own pipeline."""
+    """Return the digest of the user's pipeline."""
     own = CONFIG["cellprofiler"][f"{name}_pipeline"]
     return get_digest(own) if own else ""
 
@@ -71,7 +72,7 @@ def get_own_digest(
 def get_own_option(
     name,
 ):
-    """The option of pipelines.py for the user's own pipeline."""
+    """Return the option of pipelines.py for the user's pipeline."""
     own = get_own_pipeline(name)
     return f"--own {shlex.quote(own)}" if own else ""
 
@@ -103,7 +104,7 @@ rule cellprofiler_environment:
         f"{OWN_PYTHON} {RUN}/cellprofiler_environment.py --output {{params.folder:q}} --log {{log:q}}"
 
 
-# Before the first chunk, or each of those that start together would compile all of it.
+# Before the first chunk; otherwise each of the chunks that start together would compile everything.
 rule compiled_kernels:
     input:
         environment=get_environment,
@@ -182,7 +183,7 @@ rule analysis_pipeline:
 rule segmentation_pipeline:
     input:
         environment=get_environment,
-        # The copy of a user's own pipeline says how cells are found.
+        # The copy of a user's pipeline shows how cells are found.
         own=place("pipeline", pipeline="analysis") if get_own_pipeline("analysis") else [],
     output:
         pipeline=place("pipeline", pipeline="segmentation"),

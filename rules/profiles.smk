@@ -1,4 +1,4 @@
-# From annotated wells to selected features: a rule per step, which makes every level of that step.
+# From annotated wells to selected features: one rule per step, which makes every level of that step.
 
 IMPORTED = [
     Path(EXPERIMENT.get_profiles(plate, plate["level"])).stem
@@ -21,14 +21,14 @@ ruleorder: import_profiles > spherize
 def get_published_profiles(
     wildcards,
 ):
-    """The file of a plate's published profiles, or where it is fetched to."""
+    """Return the file of a plate's published profiles, or where it is fetched to."""
     return get_location(get_plate(wildcards)["profiles"])
 
 
 def get_annotation_of_published(
     wildcards,
 ):
-    """The annotation table for published profiles that are past the level where wells are annotated."""
+    """Return the annotation table for published profiles that start after the annotation."""
     is_annotated = EXPERIMENT.levels[get_plate(wildcards)["level"]].annotated
     return get_annotation(wildcards) if is_annotated else []
 
@@ -36,7 +36,7 @@ def get_annotation_of_published(
 def get_digests_of_published(
     wildcards,
 ):
-    """The digests of a plate's published profiles and of the annotation table that they are joined with."""
+    """Return the digests of a plate's published profiles and their annotation table."""
     return [get_digest(get_plate(wildcards)["profiles"]), *get_digests(wildcards)]
 
 
@@ -107,7 +107,7 @@ rule annotate:
 def get_source_profiles(
     wildcards,
 ):
-    """The profiles of a plate that the level of a job is made from."""
+    """Return the profiles of a plate that the level of a job is made from."""
     plate = get_plate(wildcards)
     return EXPERIMENT.get_profiles(plate, EXPERIMENT.get_source_level(plate, get_level(wildcards)))
 
@@ -115,7 +115,7 @@ def get_source_profiles(
 def get_population(
     wildcards,
 ):
-    """The plates whose wells give a plate's median and MAD: itself, or its whole batch."""
+    """Return the plates whose wells give a plate's median and MAD: the plate, or its entire batch."""
     level = EXPERIMENT.levels[get_level(wildcards).made_from]
     over_batch = CONFIG["normalize"]["over"] == "batch"
     plates = EXPERIMENT.batches[wildcards.batch] if over_batch else [get_plate(wildcards)]
@@ -195,7 +195,7 @@ rule dropped_features:
 def get_batch_profiles(
     wildcards,
 ):
-    """The profiles of a batch's plates that features are selected on together."""
+    """Return the profiles of a batch's plates that features are selected on together."""
     level = EXPERIMENT.levels[get_level(wildcards).made_from]
     plates = [p for p in EXPERIMENT.batches[wildcards.batch] if level.name in EXPERIMENT.get_levels(p)]
     return [EXPERIMENT.get_profiles(plate, level) for plate in plates]
@@ -231,7 +231,7 @@ rule dropped_features_of_batch:
 def get_dropped_features(
     wildcards,
 ):
-    """The table of the features that a selection on the plate, or over its batch, drops."""
+    """Return the table of the features that a selection on the plate, or over its batch, drops."""
     level = get_level(wildcards)
     result = "dropped" if level.scope == "plate" else "dropped_of_batch"
     return EXPERIMENT.get_place(get_plate(wildcards), result, suffix=level.suffix)

@@ -1,4 +1,4 @@
-# Quality control of each plate: tables of what looks wrong, and pictures to look at.
+# Quality control of each plate: tables of what looks wrong, and pictures to inspect.
 
 SHOWN_CHANNELS = [
     {key: channel[key] or "" for key in ("name", "stain", "color")}
@@ -11,7 +11,7 @@ def get_picture(
     name,
     caption=None,
 ):
-    """A plate's picture with its caption, for `snakemake --report`."""
+    """Return a plate's picture with its caption, for `snakemake --report`."""
     return report(
         place("picture", picture=name),
         caption=f"captions/{caption or name}.rst",
@@ -24,7 +24,7 @@ def get_picture(
 def get_profiles_for_montages(
     wildcards,
 ):
-    """The normalized profiles that montages choose their wells by: the first of `normalize.to`."""
+    """Return the normalized profiles by which montages choose their wells: the first of `normalize.to`."""
     reference = CONFIG["normalize"]["to"][0]
     level = next(
         level

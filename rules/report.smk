@@ -1,4 +1,4 @@
-# The report: one page of the whole experiment. `draft_report` shows what is there of an unfinished one.
+# The report: one page of the whole experiment. `draft_report` shows an unfinished one.
 
 from lib.targets import get_left_out_tables, get_manifest, get_well_targets
 
@@ -12,7 +12,7 @@ def get_report_options(
     is_draft,
     wildcards,
 ):
-    """What the report is told: the experiment, and which files show it."""
+    """Return the report's parameters: the experiment, and the files that show it."""
     return {
         "title": CONFIG["report"]["title"] or CONFIG_FILE.parent.name,
         "config": {name: value for name, value in CONFIG.items() if name not in ("only", "fetch")},
@@ -28,7 +28,7 @@ def get_report_options(
 def get_wells_of_plates(
     wildcards,
 ):
-    """The files of all plates without their single cells, which a storage would have to be asked for."""
+    """Return the files of all plates without their single cells, which would have to be fetched."""
     return [file for plate in EXPERIMENT.plates for file in get_well_targets(EXPERIMENT, plate)]
 
 
@@ -68,7 +68,7 @@ rule report:
     output:
         page=PLACES["report"],
         digests=PLACES["report_digests"],
-        # What the last report said, which the next one compares itself with: changed in place.
+        # The last report's scores, with which the next report is compared; they are changed in place.
         history=update(directory(PLACES["report_history"])),
     log:
         "logs/report/report.log",

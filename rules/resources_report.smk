@@ -1,4 +1,4 @@
-# What jobs took, against what they ask for.
+# The resources that jobs used, compared with what they request.
 
 
 localrules:
@@ -17,7 +17,7 @@ rule resources_report:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        # As an input, a benchmark file would ask for the job that writes it.
+        # As an input, a benchmark file would require the job that writes it.
         measured=lambda wildcards: {path: os.path.getmtime(path) for path in benchmark_files()},
         requested=lambda wildcards: {rule.name: requested(rule) for rule in workflow.rules},
         code=code_digest("resources_report.py"),

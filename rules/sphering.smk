@@ -4,7 +4,7 @@
 def get_replicate_set(
     wildcards,
 ):
-    """The profiles that are sphered together: those of the plates of a condition."""
+    """Return the profiles that are sphered together: those of the plates of a condition."""
     source_level = EXPERIMENT.levels[EXPERIMENT.levels[wildcards.level].made_from]
     plates = EXPERIMENT.conditions[wildcards.condition]
     having = [plate for plate in plates if source_level.name in EXPERIMENT.get_levels(plate)]
@@ -55,7 +55,7 @@ rule sphering:
 def get_sphering(
     wildcards,
 ):
-    """The sphering that was fitted on the plates of a plate's condition."""
+    """Return the sphering that was fitted on the plates of a plate's condition."""
     condition = EXPERIMENT.condition_of[wildcards.batch, wildcards.plate]
     return place("sphering", level=get_level(wildcards).name, condition=condition)
 

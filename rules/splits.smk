@@ -1,10 +1,10 @@
-# Recommended splits of all wells into train, validate and test, one file a split.
+# Recommended splits of all wells into train, validate and test, one file per split.
 
 
 def get_profiles_to_split(
     wildcards,
 ):
-    """The profiles that say what is in the wells of a split's plates."""
+    """Return the profiles that give the contents of the wells of a split's plates."""
     return [
         EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
         for plate in EXPERIMENT.splits[wildcards.split]
@@ -14,7 +14,7 @@ def get_profiles_to_split(
 def get_split_rule(
     wildcards,
 ):
-    """What a recommended split goes by: the values of a column, or random units and their fractions."""
+    """Return how a recommended split is made: by a column's values, or by random units and fractions."""
     split = CONFIG["splits"][wildcards.split]
     keys = ("column", "train", "validate", "test") if "column" in split else ("fractions", "together")
     return {key: split[key] for key in keys if key in split}

@@ -1,4 +1,4 @@
-# What the target `all` and the report ask for.
+# The files that the target `all` and the report need.
 
 from lib.targets import (
     get_batch_targets,
@@ -8,15 +8,15 @@ from lib.targets import (
     get_split_targets,
 )
 
-# The targets of several plates are made of all plates, and once nobody has to look at the segmentation first.
+# The targets of several plates need all plates, and an approved segmentation where one is required.
 ALL_PLATES = not (EXPERIMENT.only_some or EXPERIMENT.waiting)
 
 
 def get_files_of_plates(wildcards):
-    """The files of the chosen plates that depend on one plate alone."""
+    """Return the files of the chosen plates that depend on one plate alone."""
     return [file for plate in EXPERIMENT.chosen for file in get_plate_targets(EXPERIMENT, plate)]
 
 
 def get_files_of_all_plates(find, wildcards):
-    """What `find` finds, where the target has all plates."""
+    """Return what `find` returns if the target has all plates."""
     return find(EXPERIMENT) if ALL_PLATES else []

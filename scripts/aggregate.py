@@ -56,8 +56,8 @@ def summarize_wells(
 
     Returns
     -------
-    the number of cells per well; the aggregated values (wells, features) in float64, NaN where no cell has a
-    value.
+    The number of cells per well, and the aggregated values (wells, features) in float64, NaN where no cell
+    has a value.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def aggregate(
     exclude
         Regular expressions of columns that are not features, see `feature_names`.
     excluded
-        Wells and sites that are left out; None where quality control is not asked.
+        Wells and sites that are left out; None if quality control is not used.
     unwanted
-        Names or patterns of features that every level does without (`exclude_features`).
+        Names or patterns of features that are left out of every level (`exclude_features`).
 
     Raises
     ------
@@ -191,8 +191,8 @@ def main(
 ) -> None:
     """Write the profiles of one plate.
 
-    `parameters`: batch, plate, operation, exclude_features; `flags`: quality control's table, where
-    the sites that it marks are to be left out.
+    `parameters`: batch, plate, operation, exclude_features; `flags`: quality control's table, if
+    its flagged sites are to be left out.
     """
     excluded = read_excluded_sites(flags) if flags else None
     table = aggregate(

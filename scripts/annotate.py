@@ -1,8 +1,8 @@
 """Annotate a plate's profiles with its plate map, its reagents and its row of the sample sheet.
 
-Every well of the plate map and every well of the profiles is there afterwards: a well that only one of the
-two knows is kept and named in a table. (`pycytominer.annotate` joins by an inner join, which loses such
-wells without a word.) Words for nothing, and numbers in several spellings, are read as `lib.values` says.
+Every well of the plate map and every well of the profiles is in the result: a well that only one of the
+two has is kept and named in a table. (`pycytominer.annotate` joins by an inner join, which loses such
+wells silently.) Words for missing values, and numbers in several spellings, are read as in `lib.values`.
 """
 
 import logging
@@ -27,7 +27,7 @@ OF_SHEET = ("plate_map", "perturbation", "cell_line", "timepoint")
 
 
 def find_unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
-    """Find the wells that only the plate map or only the profiles know, and say which of the two."""
+    """Find the wells that are only in the plate map or only in the profiles, and in which."""
     measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
     return [(well, "not in the plate map") for well in sorted(measured - mapped, key=well_order)] + [
         (well, "on the plate map, but without a site") for well in sorted(mapped - measured, key=well_order)
@@ -35,9 +35,9 @@ def find_unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> lis
 
 
 def get_metadata_of_plate(plate: Mapping[str, str], there: set[str]) -> dict[str, object]:
-    """The metadata that a plate's row of the sample sheet gives each well.
+    """Return the metadata that a plate's row of the sample sheet gives each well.
 
-    An empty cell of the sheet gives nothing where the wells themselves have that column (`there`).
+    An empty cell of the sheet is ignored if the wells themselves have that column (`there`).
     """
     constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": plate["plate"]}
     constant |= {
@@ -54,9 +54,9 @@ def annotate(
     annotation: pd.DataFrame | None,
     plate: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Join profiles, plate map, reagents and the plate's row; one row for each well of either.
+    """Join profiles, plate map, reagents and the plate's row; one row per well of either.
 
-    Columns whose names clash are named in the log, with which of them wins.
+    Columns with conflicting names are reported in the log, with the one that is kept.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def annotate(
     plate_map
         From `read_plate_map`.
     annotation
-        From `read_annotation`; None when the plate map alone says what is in the wells.
+        From `read_annotation`; None if the plate map alone describes the wells.
     plate
         The sample sheet's row; its columns become metadata too.
 
     Returns
     -------
-    the profiles in plate order: metadata (strings; missing where nothing is known), counts (0 cells, 0
+    The profiles in plate order: metadata (strings; missing where unknown), counts (0 cells, 0
     sites for a well without images), then the features.
     """
     known = known_wells(plate_map, annotation)

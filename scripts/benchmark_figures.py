@@ -1,10 +1,10 @@
 """Draw the benchmark: Percent Replicating (the paper's Figure 2), Percent Matching (Figure 3), precision.
 
-A row is a condition or comparison, a colour one of the feature sets that are judged: blue for
+A row is a condition or comparison, a color is one of the feature sets that are scored: blue for
 CellProfiler's, red for a deep network's, as in the paper. A bar ends at the score. Its thick line holds
-the scores that the null gives when it is drawn anew, its thin line what other perturbations might score;
+the scores of new draws of the null, its thin line the scores that other perturbations might get;
 an open diamond is the same score against the position-aware null, a cross the published value, and the
-dashed line what chance gives. Every number drawn stands in the table beside the figure.
+dashed line the score by chance. Every number in the figure is in the table beside it.
 """
 
 import logging
@@ -26,25 +26,25 @@ from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 
-UNCOLOURED = "0.4"  # where the colours are used up, and for what has no score
+UNCOLOURED = "0.4"  # if the colors are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
 HEADER = 1.7  # height of titles, axis label and legend, inches
-WIDTH = {1: 7.6, 2: 11.5}  # of a figure with so many columns of panels, inches
+WIDTH = {1: 7.6, 2: 11.5}  # of a figure by its number of columns of panels, inches
 
 
 @dataclass(frozen=True)
 class Column:
-    """One score of a figure: its column in the table, what it says, how it is drawn."""
+    """One score of a figure: its column in the table, its label, how it is drawn."""
 
     value: str
     title: str
     label: str
     limit: float | None = 100  # where the axis ends; None: a little beyond what is drawn
-    least: float = 0  # but not before
+    least: float = 0  # but not below this
     digits: int = 1
     published: bool = False
-    chance: bool = True  # whether the percentile of the null says what chance gives
+    chance: bool = True  # whether the null's percentile gives the score by chance
 
 
 REPLICATING = "perturbations whose replicates correlate {beyond} the null (%)"
@@ -66,7 +66,7 @@ PRECISION = (
         chance=False,
     ),
 )
-# The figures by the table that they draw: title, and the scores side by side.
+# The figures by the table that they show: title, and the scores side by side.
 FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "percent_replicating": (
         "Percent Replicating",
@@ -101,7 +101,7 @@ BEYOND = {"right": "above", "left": "below", "both": "outside"}
 def read_compared(path: str | Path) -> pd.DataFrame:
     """Read a score table.
 
-    Where both sides of every comparison have the same cell line, it becomes one column.
+    If both sides of every comparison have the same cell line, it becomes one column.
     """
     scores = read_scores(path)
     sides = ("cell_line_a", "cell_line_b")
@@ -113,9 +113,9 @@ def read_compared(path: str | Path) -> pd.DataFrame:
 def add_published(scores: pd.DataFrame, published: str | Path | None, value: str) -> pd.DataFrame:
     """Add a column `published` from a table with the same condition columns and a column `value`.
 
-    Conditions are compared as text without regard to case; one that the table does not have gets no
-    published value. The published Percent Replicating is against a null of sets of four wells: a score
-    against another null is not comparable, and gets none.
+    Conditions are compared as text ignoring case; one that is not in the table gets no
+    published value. The published Percent Replicating uses a null of sets of four wells: a score
+    against another null is not comparable and gets none.
     """
     if published is None:
         return scores.assign(published=float("nan"))
@@ -144,7 +144,7 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
 
 
 def draws_sets_of_four(scores: pd.DataFrame) -> pd.Series:
-    """Whether the null of each score draws sets of four wells, or the score has no such null (matching)."""
+    """Return whether each score's null draws sets of four wells, or the score has no such null (matching)."""
     if "null_size" not in scores:
         return pd.Series(True, index=scores.index)
     size = scores["null_size"].astype(str)
@@ -153,14 +153,14 @@ def draws_sets_of_four(scores: pd.DataFrame) -> pd.Series:
 
 
 def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Split the scores into panels, one a cell line (where there is such a column)."""
+    """Split the scores into panels, one per cell line (if there is such a column)."""
     if "cell_line" not in scores:
         return [("", scores)]
     return [(str(name), part) for name, part in scores.groupby("cell_line", sort=True)]
 
 
 def colours(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
-    """A colour for each feature set: a blue or green for CellProfiler's, a red or orange for a network's."""
+    """Return a color per feature set: blue or green for CellProfiler's, red or orange for a network's."""
     left = {True: list(REDS), False: list(BLUES)}
     found = {}
     for name in feature_sets:
@@ -170,12 +170,12 @@ def colours(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict
 
 
 def feature_set_label(name: str, networks: Collection[str] = ()) -> str:
-    """A feature set in the legend: what measured it, and its level of profiles."""
+    """Name a feature set in the legend: what measured it, and its level of profiles."""
     return f"{'deep network' if name in networks else 'CellProfiler'}: {name}"
 
 
 def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, colour: str) -> None:
-    """Draw one score as a bar at `height`, with its intervals, and its numbers right of the panel."""
+    """Draw one score as a bar at `height`, with its intervals, and its numbers to the right of the panel."""
     value = column.value
     point = score[value]
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 7.5}
@@ -212,7 +212,7 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
 
 
 def drawn_columns(column: Column) -> list[str]:
-    """The table's columns that one score of a figure shows."""
+    """Return the table's columns that one score of a figure shows."""
     value, aware = column.value, f"position_aware_{column.value}"
     ends = [f"{kind}_{end}" for kind in ("", "_sampling") for end in ("low", "high")]
     shown = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]
@@ -220,7 +220,7 @@ def drawn_columns(column: Column) -> list[str]:
 
 
 def axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
-    """Where a column's axis begins and ends: at 0 and its limit, or a little beyond what is drawn."""
+    """Return the range of a column's axis: 0 to its limit, or a little beyond what is drawn."""
     drawn = scores[[name for name in drawn_columns(column) if name in scores]]
     low, high = drawn.min(axis=None), drawn.max(axis=None)
     start = 1.06 * low if low < 0 else 0.0
@@ -230,7 +230,7 @@ def axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
 
 
 def chance_level(scores: pd.DataFrame) -> float:
-    """The percentage that chance gives, from the null's percentile (twice that for both tails)."""
+    """Return the percentage by chance, from the null's percentile (twice that for both tails)."""
     chance = 100 - float(scores["percentile"].iloc[0])
     both = "tail" in scores and (scores["tail"] == "both").all()
     return 2 * chance if both else chance
@@ -239,9 +239,9 @@ def chance_level(scores: pd.DataFrame) -> float:
 def draw(
     metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = (), networks: Collection[str] = ()
 ) -> Figure:
-    """The figure of one benchmark table: panels of conditions, feature sets side by side in each row.
+    """Draw one benchmark table: panels of conditions, with feature sets side by side in each row.
 
-    `feature_sets` says their order from top to bottom; by default that of the table. Those of a deep network
+    `feature_sets` is their order from top to bottom, by default that of the table. Those of a deep network
     are in `networks`.
     """
     title, columns = FIGURES[metric]
@@ -265,7 +265,7 @@ def draw(
     figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     for panel, (line, rows) in zip(grid, parts, strict=True):
         centres = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
-        # The cell line stands in the panel's title.
+        # The cell line is in the panel's title.
         told = [name for name in names if name != "cell_line"]
         panel[0].set_yticks(centres, [condition_label(part.iloc[0], told) for _, part in rows])
         panel[0].set_ylim(step * len(rows) - GAP - 0.3, -0.7)
@@ -300,7 +300,7 @@ def legend(
     colour: Mapping[str, str],
     networks: Collection[str] = (),
 ) -> list[Patch | Line2D]:
-    """What the colours, lines and marks of a figure mean: those that it has."""
+    """Return the legend's entries for the colors, lines and markers that the figure has."""
     value = columns[0].value
     entries: list[Patch | Line2D] = [
         Patch(color=shade, alpha=0.6, label=feature_set_label(name, networks))
@@ -322,7 +322,7 @@ def legend(
 
 
 def drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
-    """The numbers that a figure shows: condition, scores with their intervals, published value."""
+    """Return the numbers that a figure shows: condition, scores with their intervals, published value."""
     shown = [name for column in FIGURES[metric][1] for name in drawn_columns(column)]
     kept = [name for name in (*shown, "percentile", "tail", "level", "message") if name in scores]
     return scores[[*condition_columns(scores), *kept]]
@@ -337,7 +337,7 @@ def main(
 ) -> None:
     """Draw each of the benchmark's tables (metric: table).
 
-    An output is named after its metric; its suffix says what it is: png, svg, or csv for the numbers.
+    An output is named after its metric; its suffix is its format: png, svg, or csv for the numbers.
     """
     use_style()
     for metric, table in tables.items():

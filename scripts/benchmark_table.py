@@ -1,6 +1,6 @@
 """Gather the one-row score files of the benchmark into one table, sorted by condition.
 
-The table appears whole or not at all; the condition's columns come first, as in the score files.
+The table appears complete or not at all; the condition's columns come first, as in the score files.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from lib.tables import whole
 
 
 def gather(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """The rows of all score files (strings, as written), sorted by their condition's columns."""
+    """Return the rows of all score files (strings, as written), sorted by their condition's columns."""
     rows = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
     if not rows:
         raise InputError(

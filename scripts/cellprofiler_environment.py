@@ -1,9 +1,9 @@
 """Build CellProfiler's own Python environment from the locks in envs/.
 
-CellProfiler's pins cannot share an environment with pycytominer, so it gets one of its own, without
+CellProfiler's pins cannot share an environment with pycytominer, so it gets a separate one, without
 its window (wxPython) and its database client (mysqlclient). Python 3.9, a JDK and a C compiler are
 needed: python-javabridge is compiled against them. An environment cannot be moved, so it is built
-in place; the file complete.json is written last and says that it is whole.
+in place; the file complete.json is written last and marks it as complete.
 """
 
 import json
@@ -28,7 +28,7 @@ COMPILER_HELP = (
 
 
 def find_jdk(environment):
-    """The folder of a JDK (a Java with javac and the C headers); InputError says how to get one."""
+    """Return the folder of a JDK (a Java with javac and C headers), or raise an InputError with help."""
     home = java_home(environment)
     if home is None:
         raise InputError(f"CellProfiler needs a JDK and there is none on this machine. {JDK_HELP}")
@@ -41,7 +41,7 @@ def find_jdk(environment):
 
 
 def find_compiler(environment):
-    """The C compiler's command; InputError says how to get one."""
+    """Return the C compiler's command, or raise an InputError with help."""
     for name in (environment.get("CC", ""), "cc", "gcc", "clang"):
         found = shutil.which(name, path=environment.get("PATH", "")) if name else None
         if found and output_of([found, "--version"], environment) is not None:
@@ -50,9 +50,9 @@ def find_compiler(environment):
 
 
 def find_python(environment):
-    """The path of a Python 3.9 that really runs, or "3.9", which lets uv fetch one.
+    """Return the path of a Python 3.9 that really runs, or "3.9", which lets uv fetch one.
 
-    Looked for on the PATH and among pyenv's versions, whose shim on the PATH may be empty.
+    It is searched for on the PATH and among pyenv's versions, whose shim on the PATH may be empty.
     """
     candidates = [shutil.which(f"python{PYTHON}", path=environment.get("PATH", ""))]
     roots = [
@@ -61,7 +61,7 @@ def find_python(environment):
         str(Path(environment.get("HOME", "~")).expanduser() / ".pyenv"),
     ]
     for root in dict.fromkeys(root for root in roots if root):
-        # Unlike pathlib's, this glob passes over what may not be read, as another user's home.
+        # Unlike pathlib's, this glob skips what may not be read, such as another user's home.
         candidates += sorted(glob(f"{escape(root)}/versions/{PYTHON}*/bin/python{PYTHON}"))  # noqa: PTH207
     for candidate in candidates:
         if candidate and runs_as(candidate, environment):
@@ -70,13 +70,13 @@ def find_python(environment):
 
 
 def runs_as(python, environment):
-    """Whether a Python runs and is the version that CellProfiler needs."""
+    """Return whether a Python runs and is the version that CellProfiler needs."""
     told = output_of([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], environment)
     return (told or "").strip() == PYTHON
 
 
 def build(folder, log):
-    """Build the environment in `folder`, wiping what is there, and mark it complete."""
+    """Build the environment in `folder`, deleting its content first, and mark it complete."""
     environment = clean_variables()
     environment["JAVA_HOME"] = find_jdk(environment)
     compiler = find_compiler(environment)
@@ -85,10 +85,10 @@ def build(folder, log):
     make_way(folder)
     uv = [sys.executable, "-m", "uv"]
     install = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
-    # Compiled now, or each job compiles 1,800 files where Python may not write what it compiled.
+    # Compiled now; otherwise each job compiles 1,800 files if Python may not write its cache.
     install += ["--require-hashes", "--no-build-isolation", "--compile-bytecode"]
     step(ABOUT, [*uv, "venv", "--python", source, str(folder)], environment, log)
-    # numpy 1 and Cython must be there before javabridge and centrosome are compiled against them.
+    # numpy 1 and Cython must be installed before javabridge and centrosome are compiled against them.
     step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)
     environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
     step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)

@@ -1,4 +1,4 @@
-"""Take a plate's wells out of the file of a chain's step that took several plates together."""
+"""Extract a plate's wells from the file of a chain's step that processed several plates together."""
 
 from lib.errors import InputError
 from lib.logs import logged

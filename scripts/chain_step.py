@@ -1,7 +1,7 @@
 """Do one step of a chain on the wells of a plate, or of several plates together.
 
-The steps are the functions in `lib/steps`. Wells without a perturbation that are no negative control, wells
-without values and incomplete wells (`lib.gaps`) stay in the table without values, and steer nothing.
+The steps are the functions in `lib/steps`. Wells without a perturbation that are not negative controls, wells
+without values and incomplete wells (`lib.gaps`) stay in the table without values and have no influence.
 """
 
 import logging
@@ -26,11 +26,11 @@ from lib.steps.whitening import choose_epsilon, sphere
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
-ROW = "Metadata_row"  # the place of a well in the table, while a step works
+ROW = "Metadata_row"  # the row of a well in the table, during a step
 
 
 class Step:
-    """A step on wells that all count: what it does to their profiles, what it drops, what it finds out.
+    """A step on wells that all count: the profiles, and what the step drops and records.
 
     Attributes
     ----------
@@ -41,26 +41,26 @@ class Step:
     """
 
     def __init__(self, profiles: pd.DataFrame, negative: np.ndarray, group: str) -> None:
-        """Hold the wells."""
+        """Store the wells."""
         self.profiles, self.negative, self.group = profiles, negative, group
         self.dropped: dict[str, str] = {}
         self.found: dict[str, Any] = {}
         self.reference_wells = 0
 
     def reference(self, options: Mapping[str, Any]) -> np.ndarray:
-        """The wells that a step refers to: the negative controls, or all."""
+        """Return the wells that a step refers to: the negative controls, or all."""
         everyone = np.ones(len(self.profiles), dtype=bool)
         chosen = self.negative if options["reference"] == "negcon" else everyone
         self.reference_wells = int(chosen.sum())
         return chosen
 
     def take(self, result: tuple[pd.DataFrame, dict[str, str]]) -> pd.DataFrame:
-        """The profiles of a result, whose dropped features or wells are kept in mind."""
+        """Return the profiles of a result, and record its dropped features or wells."""
         self.dropped |= result[1]
         return result[0]
 
     def run(self, step: str, options: Mapping[str, Any]) -> pd.DataFrame:
-        """The profiles after a step."""
+        """Return the profiles after a step."""
         steps: Mapping[str, Callable[[Mapping[str, Any]], pd.DataFrame]] = {
             "drop_missing_wells": lambda o: self.take(
                 drop_missing_wells(self.profiles, o["share"], o["most"])
@@ -99,7 +99,7 @@ class Step:
         )
 
     def cell_count(self, options: Mapping[str, Any]) -> pd.DataFrame:
-        """Take the number of cells out of the features; the recipe of JUMP keeps it as a feature."""
+        """Regress the number of cells out of the features; the JUMP recipe keeps it as a feature."""
         profiles = self.take(correct_cell_count(self.profiles, CELLS, options["fewest_values"]))
         return profiles.assign(Cells_Count_Count=profiles[CELLS]) if options["keep_count"] else profiles
 
@@ -125,7 +125,7 @@ class Step:
 
 
 def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool) -> np.ndarray:
-    """The wells with values that are treated or negative controls; at first, no incomplete one."""
+    """Return the treated and control wells with values; in the first step, without incomplete ones."""
     values = profiles[feature_columns(profiles)].to_numpy(float)
     counted = np.isfinite(values).any(axis=1)
     if first:
@@ -139,22 +139,22 @@ def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool
 def run_step(
     profiles: pd.DataFrame, settings: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, dict[str, str], dict[str, Any]]:
-    """Do a step on all wells, or on those of each plate, batch or condition on their own.
+    """Do a step on all wells, or separately on those of each plate, batch or condition.
 
     Parameters
     ----------
-    profiles : the wells of all plates that the chain takes together here.
+    profiles : the wells of all plates that the chain processes together here.
     settings : `step`, `options`, `precision`, `first` (whether it is the first step), `condition` (the
         columns of a condition) and `group` (the column or columns of the perturbation).
 
     Returns
     -------
-    The profiles with every well, what was dropped with the reason, and what the step found out.
+    The profiles with every well, what was dropped with the reason, and the step's results for the provenance.
 
     Raises
     ------
     InputError
-        When no well counts, or no feature is left.
+        If no well counts, or no feature is left.
     """
     group = settings["group"]
     counted = find_counted(profiles, group, settings["first"])
@@ -195,7 +195,7 @@ def run_step(
 
 
 def with_precision(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
-    """The profiles with features in a precision, such as the float32 of the JUMP recipe's files."""
+    """Return the profiles with features in a precision, such as the float32 of the JUMP recipe's files."""
     return profiles.astype(dict.fromkeys(feature_columns(profiles), precision))
 
 

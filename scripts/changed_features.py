@@ -1,9 +1,9 @@
 """Draw what changed: for the most changed perturbations of one condition, which groups of features.
 
-A feature's name says its group: the compartment, the family of measurements, and the channel
+A feature's name gives its group: the compartment, the family of measurements, and the channel
 (Cells_Texture_Entropy_ER_...). The value of a group is the median over its features of |z|, where z is
-the median over a perturbation's replicates of the normalized feature. What replicates of nothing give
-is drawn beside: sets of negative controls, as many wells as a perturbation has replicates.
+the median over a perturbation's replicates of the normalized feature. For comparison, the same value is
+drawn for sets of negative controls, with as many wells as a perturbation has replicates.
 """
 
 from collections import defaultdict
@@ -27,12 +27,12 @@ NO_CHANNEL = "–"
 
 
 def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
-    """The groups of a feature: compartment, family, channel; two for a pair of channels."""
+    """Return the groups of a feature: compartment, family, channel; two for a pair of channels."""
     parts = feature.split("_")
     compartment, family = parts[0], parts[1] if len(parts) > 1 else ""
     rest = f"_{'_'.join(parts[2:])}_"
     named = []
-    # a channel's name may hold an underscore, and that of another channel: the longest is looked for first
+    # a channel's name may contain an underscore or another channel's name: the longest is searched first
     for channel in sorted(channels, key=len, reverse=True):
         if f"_{channel}_" in rest:
             named.append(channel)
@@ -42,9 +42,9 @@ def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
 
 
 def grouped_features(features: Sequence[str], channels: Sequence[str]) -> dict[Group, np.ndarray]:
-    """Column numbers of the features of each group.
+    """Return the column numbers of the features of each group.
 
-    Where families and channels are too many to draw (another naming), compartments alone are groups.
+    If there are too many families and channels to draw (another naming), only compartments are groups.
     """
     found: dict[Group, list[int]] = defaultdict(list)
     for number, feature in enumerate(features):
@@ -59,7 +59,7 @@ def grouped_features(features: Sequence[str], channels: Sequence[str]) -> dict[G
 
 
 def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarray:
-    """Median |z| of each group of features, for each row of `z`: rows x groups."""
+    """Return the median |z| of each group of features, for each row of `z`: rows x groups."""
     size = np.abs(z)
     return np.column_stack([np.nanmedian(size[:, columns], axis=1) for columns in groups.values()])
 
@@ -67,7 +67,7 @@ def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarra
 def changes(
     values: np.ndarray, sets: Mapping[str, np.ndarray], groups: Mapping[Group, np.ndarray]
 ) -> pd.DataFrame:
-    """Median |z| of each group (column) for each set of wells (row numbers of `values`)."""
+    """Return the median |z| of each group (column) for each set of wells (row numbers of `values`)."""
     z = np.array([np.median(values[rows], axis=0) for rows in sets.values()])
     return pd.DataFrame(group_values(z, groups), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
 
@@ -75,9 +75,9 @@ def changes(
 def change_figure(
     table: pd.DataFrame, channels: Sequence[str], title: str, has_reference: bool = True
 ) -> Figure:
-    """Draw a panel for each compartment; rows are perturbations, columns families by channel.
+    """Draw one panel per compartment; rows are perturbations, columns families by channel.
 
-    `has_reference`: the last row is that of the negative controls, and a line sets it apart.
+    `has_reference`: the last row is that of the negative controls, and a line separates it.
     """
     if table.empty:
         return nothing_to_draw("No perturbation with two replicates: no change to draw.")

@@ -1,13 +1,13 @@
-"""Run CellProfiler as it is and as the workflow runs it on the same sites, and compare what they give.
+"""Run stock CellProfiler and the workflow's CellProfiler on the same sites, and compare their results.
 
 A sample of a plate's sites, evenly over its image table, goes through the same pipeline twice: once with
 CellProfiler's command line and built-in modules, and once with the runner (run_cellprofiler.py) and the
-accelerated modules of scripts/cellprofiler_plugins. Two tables come out: `differences.csv`, a
-row a table of CellProfiler's, and `times.csv`, a row a module. The compiled code is in its cache when the
-clock starts (a first run over one site sees to that); start-up counts for both.
+accelerated modules of scripts/cellprofiler_plugins. There are two result tables: `differences.csv`, with one
+row per table of CellProfiler, and `times.csv`, with one row per module. The compiled code is in its cache
+before times are measured (a first run over one site ensures this); start-up counts for both.
 
-Standard library only, Python 3.8, where the runner has not what it needs: it also runs in CellProfiler's
-container, and then compares the modules only.
+Standard library only, Python 3.8, where the runner's packages are missing: it also runs in CellProfiler's
+container, and then compares only the modules.
 """
 
 import csv
@@ -30,24 +30,24 @@ MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 # The table Experiment holds the text of the pipeline in one field.
 csv.field_size_limit(2**31 - 1)
-# What tells of the run and not of the images: columns, and rows of the table Experiment.
+# Columns, and rows of the table Experiment, that describe the run and not the images.
 NOT_MEASURED = ("ExecutionTime_", "PathName_", "URL_", "Run_Timestamp", "Modification_Timestamp")
 STARTING = "start-up and export"
 MAXIMUM = "Metadata_ImageMaximum"
 PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
-# The built-in modules with what they lack: images in object storage, `images.maximum` of the config, and
+# The built-in modules with additions: images in object storage, `images.maximum` of the config, and
 # ExportToDatabase without MySQL's client.
 FETCHING = Path(__file__).resolve().with_name("cellprofiler_fetching")
 
 
 def evenly(number, of):
-    """`number` rows out of `of`, from 0, evenly spread and each once: the middles of equal stretches."""
+    """Return `number` of `of` rows, from 0, evenly spaced and each once: the middles of equal segments."""
     number = min(number, of)
     return [(2 * part + 1) * of // (2 * number) for part in range(number)]
 
 
 def write_sample(load_data, number, output):
-    """Write the sampled rows of an image table to `output`; gives how many they are."""
+    """Write the sampled rows of an image table to `output`; return their number."""
     with Path(load_data).open(newline="") as file:
         header, *rows = list(csv.reader(file))
     if not rows:
@@ -59,7 +59,7 @@ def write_sample(load_data, number, output):
 
 
 def timed_run(cellprofiler, load_data, output, rows):
-    """One CellProfiler run over the first `rows` rows: seconds of the processor by module, and GiB."""
+    """Run CellProfiler over the first `rows` rows; return CPU seconds by module, and GiB."""
     output = Path(output)
     output.mkdir()
     said = output.with_suffix(".log")
@@ -74,13 +74,13 @@ def timed_run(cellprofiler, load_data, output, rows):
 
 
 def in_a_process(*arguments):
-    """`timed_run` in a process of its own, whose children are that one run."""
+    """Call `timed_run` in a separate process, whose children are only that run."""
     with ProcessPoolExecutor(max_workers=1) as pool:
         return pool.submit(timed_run, *arguments).result()
 
 
 def as_number(text):
-    """The number that a value is, nan for a missing one; None for text."""
+    """Return a value as a number, NaN for a missing one; None for text."""
     try:
         return float("nan" if text in ("", None) else text)
     except ValueError:
@@ -88,7 +88,7 @@ def as_number(text):
 
 
 def apart(left, right):
-    """How far two values are apart, (relative, absolute): (0, 0) when equal, inf when not comparable."""
+    """Return the (relative, absolute) difference of two values: (0, 0) if equal, inf if not comparable."""
     if left == right:
         return 0.0, 0.0
     a, b = as_number(left), as_number(right)
@@ -101,7 +101,7 @@ def apart(left, right):
 
 
 def rows_of(file):
-    """The rows of a table, the names of its columns first; the values of a CSV table are text."""
+    """Return the rows of a table, the names of its columns first; the values of a CSV table are text."""
     if Path(file).suffix == ".arrow":
         table = read_arrow(file)
         yield table.column_names
@@ -112,9 +112,9 @@ def rows_of(file):
 
 
 def compare_table(expected, found):
-    """The row of `differences.csv` of one table; a missing row or column counts each of its values.
+    """Return the row of `differences.csv` for one table; each value of a missing row or column counts.
 
-    Values differ that are apart by more than 1e-6 of the built-in module's and more than 1e-9.
+    Values differ if the difference exceeds both 1e-6 of the built-in module's value and 1e-9.
     """
     left, right = rows_of(expected), rows_of(found)
     names, others = next(left, []), next(right, [])
@@ -159,7 +159,7 @@ def compare_table(expected, found):
 
 
 def compare(expected, found):
-    """A row for each table of the built-in modules; raises InputError for a table of one run only."""
+    """Return one row per table of the built-in modules; raise InputError for a table of only one run."""
     tables = {
         side: {path.stem: path for path in Path(side).iterdir() if path.suffix in (".csv", ".arrow")}
         for side in (expected, found)
@@ -171,7 +171,7 @@ def compare(expected, found):
 
 
 def times(stock, fast):
-    """The rows of `times.csv`: CPU seconds a module, in the order they run, then all of it and memory."""
+    """Return the rows of `times.csv`: CPU seconds per module, in order, then the total and memory."""
     rows = [(name, seconds, fast["modules"].get(name, 0.0)) for name, seconds in stock["modules"].items()]
     rows.append(("total", sum(stock["modules"].values()), sum(fast["modules"].values())))
     return [
@@ -179,7 +179,7 @@ def times(stock, fast):
             "module": name,
             "builtin_cpu_s": round(builtin, 2),
             "accelerated_cpu_s": round(accelerated, 2),
-            # CellProfiler rounds to hundredths: no ratio for less than ten of them.
+            # CellProfiler rounds to hundredths of a second: no ratio for less than ten of them.
             "times_faster": round(builtin / max(accelerated, 0.01), 1) if builtin >= 0.1 else "",
         }
         for name, builtin, accelerated in rows
@@ -194,7 +194,7 @@ def times(stock, fast):
 
 
 def write_table(rows, path):
-    """Write rows as CSV, whole or not at all."""
+    """Write rows as CSV, complete or not at all."""
     with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -202,7 +202,7 @@ def write_table(rows, path):
 
 
 def main(arguments, log):
-    """Sample, warm the cache of compiled code, run both, compare; gives (differences, times)."""
+    """Sample, warm the cache of compiled code, run both, compare; return (differences, times)."""
     output = Path(arguments.output).resolve()
     runs = output / "runs"
     shutil.rmtree(runs, ignore_errors=True)
@@ -237,7 +237,7 @@ def main(arguments, log):
 
 
 def in_words(differences, seconds):
-    """The outcome of a comparison as two sentences."""
+    """Return the outcome of a comparison as two sentences."""
     values, different = (sum(row[name] for row in differences) for name in ("values", "different"))
     total = next(row for row in seconds if row["module"] == "total")
     builtin, accelerated = total["builtin_cpu_s"], total["accelerated_cpu_s"]
@@ -249,7 +249,7 @@ def in_words(differences, seconds):
 
 
 def command_line():
-    """The script's options."""
+    """Define the script's options."""
     parser = options_of_a_run(__doc__)
     parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")

@@ -1,11 +1,11 @@
-"""Compile the kernels of the accelerated CellProfiler modules, once for a checkout and an environment.
+"""Compile the kernels of the accelerated CellProfiler modules, once per checkout and environment.
 
-numba compiles a function when it is called for the first time and keeps the result beside the source
-(`platewise_kernels.compiled`). Left to the jobs, each of the chunks that start together would compile all of
-it, 40 seconds of a processor each. Here each module runs on small images with the settings that lead to its
-kernels. The processor's type belongs to the key of what is kept: machines of another type compile once more.
+numba compiles a function when it is first called and stores the result beside the source
+(`platewise_kernels.compiled`). Without this script, each of the chunks that start together would compile
+everything, 40 CPU seconds each. Here each module runs on small images with the settings that need its
+kernels. The cache's key includes the processor's type: machines of another type compile again.
 
-It runs in CellProfiler's Python and goes there by itself when started in another.
+It runs in CellProfiler's Python and restarts itself there if started in another.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
 SIZE = (96, 112)
 CHANNELS = ("DNA", "RNA")
 OBJECTS = ("Nuclei", "Cells", "Cytoplasm")
-# Module and the settings (the module's own names of them) of each run.
+# Module and settings (by the module's own names) of each run.
 RUNS = (
     ("IdentifyPrimaryObjects", {"x_name": "DNA", "y_name": "Found", "size_range": (4, 40)}),
     (
@@ -93,7 +93,7 @@ RUNS = (
 
 
 def draw_images():
-    """Two textured channels by name, float32 between 0 and 1, and the label matrix of nuclei and cells."""
+    """Return two textured channels, float32 from 0 to 1, and the label matrices of nuclei and cells."""
     import numpy
 
     random = numpy.random.RandomState(0)
@@ -109,7 +109,7 @@ def draw_images():
 
 
 def run_module(name, settings, images, labels):
-    """Run an accelerated module on the images and objects; what it measures is thrown away."""
+    """Run an accelerated module on the images and objects; its measurements are discarded."""
     from cellprofiler_core.image import Image, ImageSetList
     from cellprofiler_core.measurement import Measurements
     from cellprofiler_core.object import Objects, ObjectSet
@@ -165,7 +165,7 @@ def read_image():
 
 
 def main(output, log):
-    """Run each module, and write which there were."""
+    """Run each module, and write their names."""
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()

@@ -1,9 +1,9 @@
 """Consensus profiles: one row per perturbation, from the wells of all plates of a condition.
 
 The median over the replicates, or MODZ (Subramanian et al. 2017, Cell: a mean weighted by how well a
-replicate agrees with the others), both by pycytominer. Negative controls are one perturbation of
-their own; empty wells are left out. pycytominer silently drops rows without a perturbation, and its MODZ
-ranks missing values: such rows and values are taken out before it is called.
+replicate agrees with the others), both by pycytominer. Negative controls count as one
+perturbation; empty wells are left out. pycytominer silently drops rows without a perturbation, and its MODZ
+ranks missing values: such rows and values are removed before it is called.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def consensus(
 
 
 def get_only_value(column: pd.Series) -> Any:
-    """Return the one value of a column; missing if it has several."""
+    """Return the one value of a column; missing if there are several."""
     values = column.unique()
     return values[0] if len(values) == 1 else np.nan
 

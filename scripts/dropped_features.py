@@ -1,4 +1,4 @@
-"""Which features feature selection drops, and why: on one plate, or once over the plates of a batch."""
+"""List the features that feature selection drops, and why, on one plate or over the plates of a batch."""
 
 import logging
 
@@ -11,7 +11,7 @@ from lib.tables import feature_columns, read_profiles, whole
 
 
 def stacked(profiles: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
-    """The plates' profiles below each other, and the features that not all of them have."""
+    """Return the plates' profiles, concatenated, and the features that not all of them have."""
     together = pd.concat(profiles, join="inner", ignore_index=True)
     everywhere = set(together.columns)
     measured = dict.fromkeys(name for plate in profiles for name in feature_columns(plate))

@@ -17,7 +17,7 @@ from lib.logs import logged
 from lib.tables import features_in, whole
 
 KEPT = "kept"
-# Each operation with its words and its colour: Okabe and Ito's, from dark to light.
+# Each operation with its label and its color: Okabe and Ito's, from dark to light.
 OPERATIONS = {
     KEPT: ("kept", "#0072B2"),
     "normalize": ("no spread in the reference wells, or not measured on all plates", "#000000"),
@@ -31,11 +31,11 @@ OPERATIONS = {
 
 
 def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) -> dict[str, int]:
-    """How many features of a plate each operation dropped, and how many were kept.
+    """Count the features of a plate that each operation dropped, and those that were kept.
 
     Args:
-        normalized: what normalization dropped (feature, reason); None for profiles that came normalized.
-        selected: what feature selection dropped (feature, operation, reason).
+        normalized: what normalization dropped (feature, reason); None for profiles that were already
+        normalized. selected: what feature selection dropped (feature, operation, reason).
         kept: number of features of the selected profiles.
     """
     first = selected.drop_duplicates("feature")["operation"].value_counts()
@@ -51,7 +51,7 @@ def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) 
 def dropped_figure(table: pd.DataFrame) -> Figure:
     """Draw one bar per plate and selection, whose parts are the operations.
 
-    A barcode that several batches have is drawn once for each.
+    A barcode that occurs in several batches is drawn once for each.
     """
     if table.empty:
         return nothing_to_draw("No plate's features were selected here.")
@@ -93,7 +93,7 @@ def dropped_figure(table: pd.DataFrame) -> Figure:
 def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
     """Draw the figure of all plates; `bars`: plate, selection, profiles, dropped, normalized.
 
-    The files of `bars` lie in the results: the working directory, or the local copy of a storage.
+    The files of `bars` are in the results: the working directory, or the local copy of a storage.
     """
     use_style()
     results = Path(outputs["figure"]).parents[2]

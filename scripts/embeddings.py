@@ -99,7 +99,7 @@ def embed(
 
 
 def make_column(values: np.ndarray | Sequence[str]) -> pa.Array:
-    """Make a column of Arrow from numbers or texts, as `pa.array` does, which would import pandas."""
+    """Create an Arrow column from numbers or texts, like `pa.array`, but without importing pandas."""
     if isinstance(values, np.ndarray):
         return pa.Array.from_buffers(
             pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)]

@@ -1,8 +1,8 @@
 """Build the Python environment of the deep networks from its lock in envs/, by hash, with pip.
 
-torch, timm and onnxruntime take several gigabytes, so they are installed only where embeddings are asked
-for, apart from the workflow's own packages. The file complete.json is written last and says that the
-environment is whole.
+torch, timm and onnxruntime take several gigabytes, so they are installed only if embeddings are
+requested, separately from the workflow's own packages. The file complete.json is written last and marks the
+environment as complete.
 """
 
 import json
@@ -18,7 +18,7 @@ TELL = "import json, importlib as i; print(json.dumps({n: i.import_module(n).__v
 
 
 def build(folder, log):
-    """Build the environment in `folder`, wiping what is there, and mark it complete."""
+    """Build the environment in `folder`, deleting its content first, and mark it complete."""
     variables = clean_variables()
     make_way(folder)
     python = str(folder / "bin" / "python")

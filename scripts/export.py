@@ -1,8 +1,8 @@
-"""Write a plate's profiles in a further format, under the name that the profiling recipe gives them.
+"""Write a plate's profiles in a further format, under its name in the profiling recipe.
 
 `csv.gz`: the same rows, columns and values as the Parquet file beside it; floats are written with all their
-digits, missing values as nothing. `h5ad`: an AnnData object; observations are wells (`plate:well`) with their
-metadata, variables are features with compartment, family and channel, and `uns` holds what made the profiles.
+digits, missing values as empty text. `h5ad`: an AnnData object; observations are wells (`plate:well`) with
+their metadata, variables are features with compartment, family and channel, and `uns` holds the provenance.
 The same profiles give the same bytes.
 """
 
@@ -21,8 +21,8 @@ from lib.tables import feature_columns, read_profiles, read_provenance, whole
 
 
 def write_csv(profiles: pd.DataFrame, path: str | Path) -> None:
-    """Write `profiles` (one row a well) to `path` as gzipped, comma-separated text."""
-    # without a time in its header, a gzip file depends on its content alone
+    """Write `profiles` (one row per well) to `path` as gzipped, comma-separated text."""
+    # without a time in its header, a gzip file depends only on its content
     with (
         whole(path) as part,
         part.open("wb") as file,

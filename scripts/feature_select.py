@@ -1,4 +1,4 @@
-"""Leave out of a plate's profiles the features that feature selection dropped."""
+"""Remove the features that feature selection dropped from a plate's profiles."""
 
 import pandas as pd
 

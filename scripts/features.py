@@ -3,9 +3,9 @@
 CellProfiler numbers the sites of the plate's image table, in the order of its groups, and -f/-l choose a
 chunk's numbers, so that the ImageNumbers of two chunks never collide. So does the runner
 (run_cellprofiler.py), which does the same without CellProfiler's command line and writes Arrow tables instead
-of CSV. A chunk appears whole or not at all: the done-file says `Complete`, the Image table holds each of its
-ImageNumbers once, under a site of the plate that has no other, and each object table holds the objects that
-the Image table counted.
+of CSV. A chunk appears complete or not at all: the done-file is `Complete`, the Image table holds each of its
+ImageNumbers once, each with a different site of the plate, and each object table holds the objects that the
+Image table counted.
 
 Standard library only, Python 3.8, with the command line: it also runs in CellProfiler's container.
 """
@@ -25,9 +25,9 @@ MANIFEST = "sites.json"
 
 
 def chunk_rows(rows, chunk, chunks):
-    """First and last row (from 1, both included) of chunk `chunk` (from 0) of `chunks`, or None.
+    """Return first and last row (from 1, both included) of chunk `chunk` (from 0) of `chunks`, or None.
 
-    Chunks are contiguous and differ by one row at most; None where a chunk gets no row because
+    Chunks are contiguous and differ by one row at most; None if a chunk gets no row because
     there are more chunks than rows.
     """
     if not 0 <= chunk < chunks:
@@ -37,7 +37,7 @@ def chunk_rows(rows, chunk, chunks):
 
 
 def read_sites(load_data):
-    """The sites of a plate's image table, in its order, as (well, site)."""
+    """Return the sites of a plate's image table, in its order, as (well, site)."""
     with Path(load_data).open(newline="") as file:
         table = csv.DictReader(file)
         missing = {"Metadata_Well", "Metadata_Site"} - set(table.fieldnames or [])
@@ -47,12 +47,12 @@ def read_sites(load_data):
 
 
 def check_images(table, rows, sites, plate):
-    """The rows of a chunk's Image table by ImageNumber, after a check that the table is whole.
+    """Return the rows of a chunk's Image table by ImageNumber, after a check that it is complete.
 
     The ImageNumbers must be `rows` (first and last), each once. CellProfiler numbers the sites in the order
-    of its groups, which is the order of the TEXT of their metadata (site 10 before 2, row AA before B): which
-    sites are the chunk's is CellProfiler's choice, and the Image table says it. Each must be a site of the
-    plate, and stand there once. All chunks of a plate see the same table and the same groups, so that
+    of its groups, which is the order of the TEXT of their metadata (site 10 before 2, row AA before B).
+    CellProfiler thus determines which sites are in the chunk, and the Image table shows it. Each must be a
+    site of the plate and occur once. All chunks of a plate see the same table and the same groups, so that
     together they hold each site once.
     """
     if not table.exists():
@@ -97,12 +97,12 @@ def check_images(table, rows, sites, plate):
 
 
 def place_of(row):
-    """Well and site of a row of the Image table."""
+    """Return well and site of a row of the Image table."""
     return row["Metadata_Well"], site_name(row["Metadata_Site"])
 
 
 def check_objects(table, images, plate):
-    """The number of objects in an object table, after comparing it with what the Image table counted."""
+    """Return the number of objects in an object table, after comparing it with the Image table's count."""
     if not table.exists():
         raise InputError(
             f"Plate {plate}: the analysis pipeline wrote no {table.name}; it must export the objects "
@@ -132,13 +132,13 @@ def check_objects(table, images, plate):
 
 
 def replaceable(output):
-    """Make sure that a chunk's folder can be written: there is none, an empty one, or an older chunk."""
+    """Check that a chunk's folder can be written: it is missing, empty, or holds an older chunk."""
     if output.exists() and any(output.iterdir()) and not (output / MANIFEST).exists():
         raise InputError(f"{output} is not a chunk of this workflow; move it away.")
 
 
 def main(arguments, log):
-    """Run one chunk in a folder beside the output, check its tables, put it in place."""
+    """Run one chunk in a folder beside the output, check its tables, and move it to the output."""
     output = Path(arguments.output).resolve()
     replaceable(output)
     sites = read_sites(arguments.load_data)
@@ -172,7 +172,7 @@ def main(arguments, log):
 
 
 def command_line():
-    """The script's options."""
+    """Define the script's options."""
     parser = options_of_a_run(__doc__)
     parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
     parser.add_argument("--plate", required=True)

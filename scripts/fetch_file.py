@@ -1,4 +1,4 @@
-"""Fetch one file of the experiment from the address that the sample sheet or the config names."""
+"""Fetch one file of the experiment from the address in the sample sheet or the config."""
 
 from lib.errors import InputError
 from lib.logs import logged
@@ -7,7 +7,7 @@ from lib.tables import whole
 
 
 def fetched(address: str) -> bytes:
-    """What an s3:// or http(s):// address holds."""
+    """Return the content of an s3:// or http(s):// address."""
     scheme = address.partition("://")[0]
     if scheme == "s3":
         return content(address)
@@ -17,7 +17,7 @@ def fetched(address: str) -> bytes:
 
 
 def main() -> None:
-    """Write the file, whole or not at all."""
+    """Write the file, complete or not at all."""
     address = snakemake.params.address
     fetching_is_allowed(snakemake.params.fetch, address)
     with whole(snakemake.output.fetched) as part:

@@ -10,14 +10,14 @@ from lib.object_storage import fetch_folder, fetching_is_allowed, resolved_addre
 
 
 def is_table(path: str, names: set[str]) -> bool:
-    """Whether an object is one of the named tables, with or without a prefix."""
+    """Return whether an object is one of the named tables, with or without a prefix."""
     last = PurePosixPath(path).name
     wanted = [f"{name}{ending}" for name in names for ending in ENDINGS]
     return any(last == file or last.endswith((f"_{file}", f"-{file}")) for file in wanted)
 
 
 def main() -> None:
-    """Copy the tables into a folder beside the output; it takes the output's name when all are there."""
+    """Copy the tables into a folder beside the output; it is renamed to the output when all have arrived."""
     address, plate = snakemake.params.address, snakemake.wildcards.plate
     fetching_is_allowed(snakemake.params.fetch, address)
     names = {"Image", *snakemake.params.compartments}

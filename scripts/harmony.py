@@ -1,8 +1,8 @@
-"""Harmony on the wells of several plates: mixes the batches (Korsunsky et al. 2019, Nature Methods).
+"""Harmony on the wells of several plates: align the batches (Korsunsky et al. 2019, Nature Methods).
 
-The step `harmony` of a chain. It runs in an environment of its own, since harmonypy is licensed under GPL-3.
+The step `harmony` of a chain. It runs in a separate environment, since harmonypy is licensed under GPL-3.
 The settings are those of the JUMP consortium's recipe, whose published values need harmonypy 0.0.10: later
-versions were written anew and give other digits. Wells with a missing value stay without values.
+versions were rewritten and give other digits. Wells with a missing value stay without values.
 """
 
 import argparse
@@ -23,18 +23,18 @@ LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "harmonypy", "pyarrow")
 
 
 def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: int) -> pd.DataFrame:
-    """The profiles in Harmony's corrected features X_1, X_2, ...
+    """Return the profiles in Harmony's corrected features X_1, X_2, ...
 
     Parameters
     ----------
     profiles : the wells of all plates.
-    batch : the column whose equal values make a batch; one batch is left as it is.
+    batch : the column whose equal values make a batch; a single batch is returned unchanged.
     clusters, iterations : of Harmony.
 
     Raises
     ------
     InputError
-        Without the column, or with fewer wells than clusters.
+        If the column is missing, or if there are fewer wells than clusters.
     """
     if batch not in profiles:
         raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")

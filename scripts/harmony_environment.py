@@ -1,7 +1,7 @@
 """Build the Python environment of Harmony from its lock in envs/, by hash, with pip.
 
-harmonypy is licensed under GPL-3, so it is installed only where a chain asks for it, apart from the
-workflow's own packages. The file complete.json is written last and says that the environment is whole.
+harmonypy is licensed under GPL-3, so it is installed only if a chain requires it, separately from the
+workflow's own packages. The file complete.json is written last and marks the environment as complete.
 """
 
 import json
@@ -17,7 +17,7 @@ PACKAGES = ("harmonypy", "pandas", "pyarrow")
 
 
 def build(folder, log):
-    """Build the environment in `folder`, wiping what is there, and mark it complete."""
+    """Build the environment in `folder`, deleting its content first, and mark it complete."""
     variables = clean_variables()
     make_way(folder)
     python = str(folder / "bin" / "python")

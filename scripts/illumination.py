@@ -1,4 +1,4 @@
-"""Calculate a plate's illumination functions with CellProfiler, one for each channel.
+"""Calculate a plate's illumination functions with CellProfiler, one per channel.
 
 The pipeline (illumination.cppipe) runs over all images of the plate. As published for CPJUMP1
 (Chandrasekaran et al., Nature Methods 2024): the mean image, shrunk, smoothed by a median filter.
@@ -21,9 +21,9 @@ NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
 
 
 def read_npy(path):
-    """The shape and the values (C order) of a .npy file of little-endian numbers.
+    """Return the shape and the values (C order) of a .npy file of little-endian numbers.
 
-    Raises ValueError where the file is cut off or holds anything else (NumPy's format, version 1-3).
+    Raises ValueError if the file is truncated or has other content (NumPy's format, version 1-3).
     """
     with path.open("rb") as file:
         magic = file.read(8)
@@ -43,7 +43,7 @@ def read_npy(path):
 
 
 def function_of(channel, folder):
-    """The file that the pipeline wrote for a channel: `Illum{channel}.npy`, after any prefix and `_`."""
+    """Return the file that the pipeline wrote for a channel: `Illum{channel}.npy`, with any prefix."""
     written = sorted(folder.rglob("*.npy"))
     pattern = re.compile(rf"(.*_)?Illum{re.escape(channel)}\.npy")
     found = [path for path in written if pattern.fullmatch(path.name)]
@@ -56,10 +56,10 @@ def function_of(channel, folder):
 
 
 def checked_functions(channels, folder, plate, apply):
-    """The file of each channel, after a check of its shape and numbers; else InputError.
+    """Return the file of each channel, after a check of its shape and numbers; else raise InputError.
 
-    `apply`: how the functions are applied, `Divide` or another word of CellProfiler's; `own` where a
-    pipeline of the user's own does it, of which is known only that a function of zeros serves no purpose.
+    `apply`: how the functions are applied, `Divide` or another word of CellProfiler's; `own` if a user's
+    pipeline applies them, in which case only a function of zeros is known to be useless.
     """
     files = {channel: function_of(channel, folder) for channel in channels}
     shapes = {}

@@ -1,9 +1,9 @@
-"""Bring a plate's published profiles into the results, at the level where they enter the chain.
+"""Import a plate's published profiles into the results, at the level where they enter the chain.
 
-A file may hold several plates; the rows of this plate are taken, and a barcode of digits is found where the
-file holds it as a number. Formats, names of columns, wells and numbers are read as `lib.published_profiles`
-says. What the profiles do not say of their reagents (genes, targets, controls) comes from the annotation
-table of the perturbation type, where the config names one.
+A file may hold several plates; the rows of this plate are used, and a barcode of digits is also found if the
+file holds it as a number. Formats, names of columns, wells and numbers are read as described in
+`lib.published_profiles`. Information on reagents (genes, targets, controls) that the profiles lack comes from
+the annotation table of the perturbation type, if the config names one.
 """
 
 import logging
@@ -30,12 +30,12 @@ OF_SHEET = ("perturbation", "cell_line", "timepoint")
 def get_rows_of_plate(
     profiles: pd.DataFrame, path: str | Path, plate: str, sharing: Sequence[str]
 ) -> pd.DataFrame:
-    """The wells of one plate in a table of profiles.
+    """Return the wells of one plate in a table of profiles.
 
     Parameters
     ----------
     profiles
-        The whole table.
+        The complete table.
     path
         Its file, for messages.
     plate
@@ -46,7 +46,7 @@ def get_rows_of_plate(
     Raises
     ------
     InputError
-        When the table has no well of the plate, or does not say of which plate its wells are.
+        If the table has no well of the plate, or does not name the plate of its wells.
     """
     if profiles.empty:
         raise InputError(f"{path} has a header and no rows: it holds no profile.")
@@ -76,13 +76,13 @@ def get_rows_of_plate(
 
 
 def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str]) -> pd.DataFrame:
-    """The profiles of one plate with the sample sheet's columns as metadata.
+    """Return the profiles of one plate with the sample sheet's columns as metadata.
 
-    The sheet's value wins over the profiles' own column, unless it is empty; a column of the profiles that
-    says otherwise is kept as `Metadata_profiles_{name}`, and named in the log.
+    The sheet's value has priority over the profiles' own column, unless it is empty; a different column of
+    the profiles is kept as `Metadata_profiles_{name}`, and named in the log.
 
     Raises:
-        InputError: when a well is there twice, or there is no feature.
+        InputError: if a well is a duplicate, or if there is no feature.
     """
     name, features = plate["plate"], feature_columns(profiles)
     if not features:

@@ -1,8 +1,8 @@
-"""List everything that left the numbers of an experiment: sites, wells, features, perturbations and plates.
+"""List everything that an experiment leaves out: sites, wells, features, perturbations and plates.
 
-Each stage writes what it leaves out into a table of its own. Here they are gathered into one table with one
-row for each stage, place and reason: how many went, why, since which stage, their names, and the table that
-has all of them.
+Each stage writes what it leaves out into a separate table. Here they are collected in one table with one row
+for each stage, place and reason: the number left out, why, from which stage on, their names, and the table
+that has all of them.
 """
 
 import re
@@ -30,11 +30,11 @@ STAGES = (
     "spherize",
     "benchmark",
 )
-# What differs between reasons that are alike: numbers, and names of files.
+# The parts that differ between similar reasons: numbers, and names of files.
 VARIES = re.compile(r"\S*[/\\]\S+|\w\S*\.[A-Za-z]\w*|-?\d+([.,]\d+)?(e[+-]?\d+)?")
-# In a row: all wells that a person would look at. Of features, the stage's table has the rest.
+# Names in a row: enough for all wells that a person would inspect. The stage's table has the other features.
 MOST_NAMES = 50
-# Columns of the scores that count what a condition does without, what they count, and why it went.
+# Columns of the scores that count what a condition lacks, what they count, and the reason.
 OF_SCORES = {
     "wells_without_perturbation": ("well", "no perturbation: empty, or not known to the plate map"),
     "wells_without_values": ("well", "no value in any feature"),
@@ -67,7 +67,7 @@ class LeftOut:
 
 
 def by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """The names that have one reason in common, whatever numbers and files the reason mentions."""
+    """Group names by reason, ignoring the numbers and files in the reason."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, reason in zip(names, reasons, strict=True):
         key = VARIES.sub("...", str(reason))
@@ -78,7 +78,7 @@ def by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tuple[st
 
 
 def of_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut]:
-    """What a stage's table of left-out sites, wells or features lists."""
+    """Return what a stage's table of left-out sites, wells or features lists."""
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     if what == "site" and "excluded" in table:
         table = table[(table["excluded"] == "True") & (table["Metadata_Site"] != "")]
@@ -87,7 +87,7 @@ def of_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut
     if table.empty:
         return
     if what == "feature":
-        # One feature may be dropped by several operations: it left at the first.
+        # One feature may be dropped by several operations: it is counted at the first.
         table = table.drop_duplicates("feature")
         names = table["feature"]
     elif what == "site":
@@ -102,7 +102,7 @@ def of_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut
 
 
 def of_plate(file: str) -> Iterator[LeftOut]:
-    """What a table of one plate (or batch) lists, as its path says."""
+    """Return what a table of one plate (or batch) lists; its path names the plate."""
     path = Path(file)
     if path.parts[:2] == ("workspace", "quality_control"):
         stage = {"dropped_sites": "load_data", "sites": "single_cells", "flags": "quality"}[path.stem]
@@ -137,7 +137,7 @@ def of_plate(file: str) -> Iterator[LeftOut]:
 
 
 def of_scores(file: str) -> Iterator[LeftOut]:
-    """What the conditions of a table of scores do without."""
+    """Return what the conditions of a table of scores lack."""
     scores = read_scores(file)
     columns = [name for name in condition_columns(scores) if name != "feature_set"]
     for row in scores.to_dict("records"):
@@ -155,7 +155,7 @@ def of_scores(file: str) -> Iterator[LeftOut]:
 def gather(
     tables: Sequence[str], scores: Sequence[str], not_scored: Sequence[Mapping[str, str]]
 ) -> pd.DataFrame:
-    """The table of all that was left out, stage by stage.
+    """Return the table of all that was left out, stage by stage.
 
     Parameters
     ----------

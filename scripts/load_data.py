@@ -1,11 +1,11 @@
-"""The image table of a plate: one row a site, with the file of every channel.
+"""Write the image table of a plate: one row per site, with the file of every channel.
 
 This is CellProfiler's `load_data.csv` in the Cell Painting Gallery's layout. Every site has every channel of
-the assay, and every image opens: what is missing, double, unreadable, truncated, of another size or type than
-the plate's other images, or not an intensity is reported all at once, or, where the config says so, its site
-is left out and listed (`lib.image_checks`).
+the assay, and every image opens: what is missing, duplicate, unreadable, truncated, of another size or type
+than the plate's other images, or not an intensity is reported all at once, or, if the config says so, its
+site is left out and listed (`lib.image_checks`).
 
-Images in object storage (s3://) are listed, not fetched: a job of CellProfiler fetches those of its own
+Images in object storage (s3://) are listed, not fetched: each job of CellProfiler fetches those of its own
 sites. Their sizes are checked here, and their headers when they are fetched.
 """
 
@@ -50,9 +50,9 @@ def parsed(
     channels: Mapping[str, str],
     root: Path | str = "",
 ) -> Found | None:
-    """What a file's name says; None when it is no image of the assay's channels.
+    """Read an image from a file's name; None if it is not an image of the assay's channels.
 
-    A pattern with a slash is looked for in the path below `root`, the plate's folder.
+    A pattern with a slash is searched in the path below `root`, the plate's folder.
     """
     below = str(path).removeprefix(str(root)).lstrip("/")
     match = expression.search(below if "/" in expression.pattern else path.name)
@@ -74,7 +74,7 @@ def parsed(
 
 
 def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
-    """The files of a folder or of an s3:// address, and of the folders below it, in their paths' order."""
+    """Return the files of a folder or an s3:// address, and of its subfolders, in their paths' order."""
     if isinstance(folder, str):
         address = resolved_address(folder).rstrip("/")
         found = [(f"{address}/{path}".rpartition("/"), size) for path, size in objects_below(address).items()]
@@ -87,13 +87,18 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
 
 
 def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
-    """Every image of the assay's channels in `folder`.
+    """Return every image of the assay's channels in `folder`.
 
-    Args:
-        folder: the plate's images, or their s3:// address; sub-folders are searched too.
-        pattern: a layout's name or a regular expression with named groups.
-        channels: channel name by what stands for it in the file name.
-        plate: for messages.
+    Parameters
+    ----------
+    folder
+        The plate's images, or their s3:// address; subfolders are searched too.
+    pattern
+        A layout's name or a regular expression with named groups.
+    channels
+        Channel names by their label in the file name.
+    plate
+        The plate's name, for messages.
     """
     expression = compiled(pattern, len(set(channels.values())))
     files = files_in(folder, plate)
@@ -111,7 +116,7 @@ def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], p
 
 
 def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns and rows of an image table: csv, csv.gz, or the Gallery's Parquet; all as text."""
+    """Return the columns and rows of an image table (csv, csv.gz, or the Gallery's Parquet) as text."""
     if path.suffix == ".csv":
         columns, rows = read_table(path)
     else:
@@ -128,7 +133,7 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
-    """The columns of a channel's file name and, where there is one, of its folder."""
+    """Return the columns of a channel's file name and, if there is one, of its folder."""
     for name in (f"Orig{channel}", channel, image):
         if f"FileName_{name}" in columns:
             return f"FileName_{name}", f"PathName_{name}" if f"PathName_{name}" in columns else None
@@ -136,11 +141,11 @@ def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str
 
 
 def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[Found]:
-    """The images that the user's own load_data.csv lists.
+    """Return the images that the user's load_data.csv lists.
 
-    A channel's file is `FileName_Orig` and its name, or `FileName_` and its name, or what `image` says; its
-    folder `PathName_` of the same, without which it is the table's own. Where `Metadata_Well` is missing,
-    `Metadata_Row` and `Metadata_Column` count; without `Metadata_Site` a well has one site.
+    A channel's file is in `FileName_Orig` and its name, `FileName_` and its name, or the column in `image`;
+    its folder is in the same with `PathName_`, or is the table's own. Without `Metadata_Well`, `Metadata_Row`
+    and `Metadata_Column` are used; without `Metadata_Site`, a well has one site.
     """
     columns, rows = read_image_table(path)
     where = {channel: image_columns(columns, image, channel) for image, channel in channels.items()}
@@ -187,7 +192,7 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
 
 
 def planes_hint(found: list[Found]) -> str:
-    """What to do where half of the sites and more have several images of a channel."""
+    """Return what to do if half of the sites or more have several images of a channel."""
     images = Counter((image.well, image.site, image.channel) for image in found)
     several = {(well, site) for (well, site, _), number in images.items() if number > 1}
     if 2 * len(several) < len({(image.well, image.site) for image in found}):
@@ -200,13 +205,13 @@ def planes_hint(found: list[Found]) -> str:
 
 
 def plate_order(key: SiteKey) -> tuple:
-    """Sort key of a well and its site: wells in plate order, sites in the order of their numbers or names."""
+    """Return the sort key of a well and its site: plate order, then the order of numbers or names."""
     well, site = key
     return (*well_order(well), *site_order(site))
 
 
 def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
-    """One row a site in plate order, with file name and folder of each channel."""
+    """Return one row per site in plate order, with file name and folder of each channel."""
     files = {(image.well, image.site, image.channel): image.path for image in found}
     rows = []
     for well, site in sorted({(image.well, image.site) for image in found}, key=plate_order):
@@ -227,7 +232,7 @@ def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: 
 
 
 def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:
-    """The image table with each site's illumination functions."""
+    """Return the image table with each site's illumination functions."""
     plate = table["Metadata_Plate"].iloc[0]
     columns = {}
     for channel in channels:
@@ -246,7 +251,7 @@ def load_data(
     maximum: float | None = None,
     decode: bool = False,
 ) -> tuple[pd.DataFrame, list[Fault]]:
-    """A plate's image table, and the sites that were left out of it.
+    """Return a plate's image table, and the sites that were left out of it.
 
     Parameters
     ----------
@@ -255,7 +260,7 @@ def load_data(
     plate
         The sample sheet's row.
     channels
-        Channel name by what stands for it in the file name.
+        Channel names by their label in the file name.
     pattern
         How file names are read.
     bad_sites
@@ -270,8 +275,8 @@ def load_data(
     Raises
     ------
     InputError
-        With every faulty site, when `bad_sites` is `error`; when no site is left; or when all images of a
-        channel hold one value.
+        With every faulty site, if `bad_sites` is `error`; if no site is left; or if all images of a channel
+        hold one value.
     """
     names = list(channels.values())
     if isinstance(images, Path) and is_image_table(images.name):

@@ -7,12 +7,12 @@ that share a gene among all others. Average precision is copairs' (Kalinin et al
 Communications), and so is the Benjamini-Hochberg correction; the p-values are not, because copairs
 takes the queries of a perturbation as independent: see `lib/precision_nulls.py`.
 
-The published replicability of CPJUMP1 is average precision less the random baseline, positives / all
-of the condition's commonest ranking, averaged over the wells of a perturbation and then over
+The published replicability of CPJUMP1 is average precision minus the random baseline, positives / all
+of the condition's most common ranking, averaged over the wells of a perturbation and then over
 perturbations: `average_precision_above_random`. `normalized_average_precision` is copairs' own scale,
 where 0 is random and 1 is perfect whatever the number of replicates.
 
-`_sampling_low` and `_sampling_high` say what other perturbations of the same kind might score: a
+`_sampling_low` and `_sampling_high` are the scores that other perturbations of the same kind might get: a
 bootstrap over perturbations for the mean, Wilson's interval for the percentage retrieved.
 """
 
@@ -56,9 +56,9 @@ SPHERED = (
 
 
 def average_precision(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """Average precision of each query from its similarities: positive (queries, m), negative (queries, n).
+    """Return each query's average precision from similarities: positive (queries, m), negative (queries, n).
 
-    The best is 1. Of equal similarities a positive ranks first, as in copairs.
+    The best value is 1. Among equal similarities a positive ranks first, as in copairs.
     """
     above = np.array([(negative > limit[:, None] + TIE).sum(axis=1) for limit in positive.T]).T
     return precision_from_counts(above)
@@ -92,7 +92,7 @@ def replicability(
     tuple[pandas.DataFrame, Wells]
         One row per well (perturbation, plate, well, average_precision, n_pos_pairs, n_total_pairs, and the
         perturbation's p_value, smallest_p_value and null_draws), and the wells that were scored. Without
-        negative controls there is nothing to rank replicates among: no rows.
+        negative controls there is nothing to rank replicates among, and no rows.
     """
     scored, controls = split_wells(wells, group, positive_controls)
     if not len(controls):
@@ -134,17 +134,17 @@ def replicability(
 
 
 def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    """The items in parts of at most `size`."""
+    """Yield the items in parts of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def replicate_precision(
     values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """The average precision of each well of each group, which ranks its group among the controls.
+    """Return the average precision of each well, which ranks its group among the controls.
 
-    `values` (wells, features) and `controls` are profiles, a group holds row numbers. Groups of one size are
-    ranked together, in blocks.
+    `values` (wells, features) and `controls` are profiles, and a group holds row numbers. Groups of one size
+    are ranked together, in blocks.
     """
     found: list[np.ndarray] = [NO_ROWS] * len(groups)
     sizes = np.array([len(rows) for rows in groups], dtype=int)
@@ -196,12 +196,12 @@ def matching(
     minimum_replicates
         Perturbations with fewer wells are left out.
     draws, seed
-        For the p-values: the orders that are drawn where not all are counted, and the seed of the choice.
+        For the p-values: the number of orders that are drawn if not all are counted, and the seed.
 
     Returns
     -------
     tuple[pandas.DataFrame, Wells]
-        One row per perturbation with a partner, with the columns of `replicability` but for plate and well;
+        One row per perturbation with a partner, with the columns of `replicability` except plate and well;
         and the wells that were scored.
     """
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
@@ -244,7 +244,7 @@ def matching(
 
 
 def rows_by_value(values: np.ndarray) -> dict[Any, np.ndarray]:
-    """The rows at which each value stands."""
+    """Return the rows of each value."""
     return {value: np.array(rows) for value, rows in pd.Series(values).groupby(values).indices.items()}
 
 
@@ -255,7 +255,7 @@ def ranked(
     positives: Sequence[np.ndarray],
     aside: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """The average precision of some queries, each with positives of its own.
+    """Return the average precision of some queries, each with its own positives.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def ranked(
     positives
         For each of them, its positives among the candidates.
     aside
-        For each of them, the candidates that are no negatives: its positives, and what is left out.
+        For each of them, the candidates that are not negatives: its positives, and those that are left out.
 
     Returns
     -------
@@ -275,7 +275,7 @@ def ranked(
     """
     found = np.empty(len(rows))
     width = np.array([len(part) for part in positives], dtype=int)
-    # queries with about as many positives are ranked together; a threshold of 2 has nothing above it
+    # queries with similar numbers of positives are ranked together; no similarity exceeds a threshold of 2
     classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
     for each in np.unique(classes):
         chosen = np.flatnonzero(classes == each)
@@ -293,16 +293,16 @@ def ranked(
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The parts under one another; an empty table with the needed columns if there is none."""
+    """Concatenate the parts; return an empty table with the needed columns if there are none."""
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def summarise(
     precision: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.05
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """From average precisions to the score's row and a table with one row per perturbation.
+    """Summarize average precisions as the score's row and a table with one row per perturbation.
 
-    `draws` and `seed` are those that the p-values were computed with. `percent_retrieved` is missing where
+    `draws` and `seed` are those that the p-values were computed with. `percent_retrieved` is missing if
     no perturbation could have reached a q-value below `level`.
     """
     if not len(precision):
@@ -334,7 +334,7 @@ def summarise(
         .reset_index()
     )
     table["q_value"] = q_values(table["p_value"].to_numpy(float))
-    # the q-value if every perturbation had the best ranking that there is
+    # the q-value if every perturbation had the best possible ranking
     table["smallest_q_value"] = q_values(table["smallest_p_value"].to_numpy(float))
     testable = table["smallest_q_value"] < level
     retrieved = table["q_value"] < level
@@ -359,7 +359,7 @@ def summarise(
 
 
 def untestable(table: pd.DataFrame, level: float) -> str:
-    """Which perturbations have too few replicates or others to be retrieved at all; '' if none."""
+    """Name the perturbations with too few replicates or others to be retrieved at all; '' if none."""
     lacking = table[table["smallest_q_value"] >= level]
     if not len(lacking):
         return ""
@@ -381,8 +381,8 @@ def main(
 ) -> None:
     """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
 
-    Replicates of sphered profiles get no score (with 400 features and 256 controls, three of four
-    perturbations without effect would be retrieved); matching needs no controls and gets its own.
+    The replicability of sphered profiles is not scored (with 400 features and 256 controls, three of four
+    perturbations without effect would be retrieved); matching needs no controls and is scored.
     """
     choice = dict(options)
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}

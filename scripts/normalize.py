@@ -1,10 +1,10 @@
 """Normalize a plate's profiles by mad_robustize: (x - median) / (1.4826 MAD).
 
 Median and MAD come from the plate's negative controls, or from all its wells. The formula and its constant
-are `pycytominer.normalize(method="mad_robustize")`'s; a feature whose MAD is 0 there becomes values up to
+are `pycytominer.normalize(method="mad_robustize")`'s; there, a feature whose MAD is 0 gets values up to
 1e18. Here it is dropped and listed, as are features whose MAD is only the rounding of their values
-(`lib.spread`) and features that explode. Wells without cells neither give nor get values; incomplete wells
-(`lib.gaps`) keep their values, and give none.
+(`lib.spread`) and features that explode. Wells without cells neither contribute nor get values; incomplete
+wells (`lib.gaps`) keep their values, but do not contribute.
 
 The features of a deep network are standardized instead, (x - mean) / standard deviation, with a lower bound
 of the spread: after ReLU, many features are almost always 0, and their tiny spread would make values of
@@ -36,14 +36,14 @@ ROUNDING = "the spread in the reference wells is rounding"
 
 
 def with_cells(profiles: pd.DataFrame) -> pd.Series:
-    """Which wells have any measurement at all (a well without cells has none)."""
+    """Return which wells have any measurement at all (a well without cells has none)."""
     return profiles[feature_columns(profiles)].notna().any(axis=1)
 
 
 def reference_wells(
     profiles: pd.DataFrame, reference: str, column: str, negcon: str, minimum: int, plate: str
 ) -> pd.Series:
-    """Which wells give median and MAD.
+    """Return which wells are used for median and MAD.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def reference_wells(
 
     Returns
     -------
-    One boolean per well; True for no well that is empty or incomplete.
+    One boolean per well; False for empty and incomplete wells.
 
     Raises
     ------
     InputError
-        When the plate has too few of them.
+        If the plate has too few of them.
     """
     measured = with_cells(profiles)
     complete = ~find_incomplete_wells(profiles[feature_columns(profiles)].to_numpy(float))
@@ -98,7 +98,7 @@ def reference_wells(
 
 
 def mad_robustize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale each feature by median and MAD of the reference wells.
+    """Center and scale each feature by median and MAD of the reference wells.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def mad_robustize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray
 
     Returns
     -------
-    The normalized values, and the MAD of each feature in the reference wells (NaN where none has a value).
+    The normalized values, and the MAD of each feature in the reference wells (NaN if none has a value).
     """
     values = np.where(np.isfinite(values), values, np.nan)
     reference = np.where(np.isfinite(reference), reference, np.nan)
@@ -143,7 +143,7 @@ def standardize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, 
 
 
 def find_flat(names: list[str], mad: np.ndarray, reference: np.ndarray, minimum: int = 1) -> dict[str, str]:
-    """The features that cannot be normalized, with the reason.
+    """Return the features that cannot be normalized, with the reason.
 
     Parameters
     ----------
@@ -180,13 +180,13 @@ def normalize(
     minimum: int = 1,
     method: str = MAD_ROBUSTIZE,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A plate's normalized profiles, and the features that are dropped with the reason.
+    """Return a plate's normalized profiles, and the features that are dropped with the reason.
 
     Parameters
     ----------
     profiles : annotated profiles of one plate.
     reference : profiles of the reference wells (of the plate, or of its batch).
-    limit : what a feature explodes beyond (`lib.spread.find_exploding`); None keeps such features.
+    limit : the limit beyond which a feature explodes (`lib.spread.find_exploding`); None keeps such features.
     minimum : the fewest reference wells that must have a value of a feature.
     method : `mad_robustize` or `standardize`.
     """
@@ -210,7 +210,7 @@ def normalize(
 
 
 def get_notable(dropped: Mapping[str, str]) -> dict[str, str]:
-    """The dropped features that a reader of a score should know of: all but those without any spread."""
+    """Return the dropped features that matter for a score: all except those without any spread."""
     return {name: why for name, why in dropped.items() if why.startswith((ROUNDING, "exploded"))}
 
 

@@ -5,8 +5,8 @@ against CRISPR guides or ORFs of one cell line: for every pair of perturbations,
 that target the same gene, the signal is the median of the whole replicate x replicate block of Pearson
 correlations (no averaging first, the guides of a gene kept apart). The null is the same median for
 pairs without a gene in common. The score is the percentage of pairs beyond the null's 95th percentile
-(right tail); the left tail (overexpression is expected to anti-correlate) and both stand beside it.
-As in the published code, `both` adds the two tails, so by chance it is 10 %.
+(right tail); the left tail (overexpression is expected to anti-correlate) and both tails are reported beside
+it. As in the published code, `both` adds the two tails, so by chance it is 10 %.
 
 Within one condition the pairs are those of two different perturbations that share a gene (or a
 mechanism), each pair once; a pair that shares several genes counts once. The null of a pair is taken
@@ -14,8 +14,8 @@ from blocks of its own shape: perturbations with at least as many replicates, cu
 
 The position-aware null holds pairs whose wells lie at one position as often as those of the pair do.
 
-A score has two intervals: `_low` and `_high` hold the scores of nulls that are drawn anew,
-`_sampling_low` and `_sampling_high` what other genes might score (the pairs of one gene hang together).
+A score has two intervals: `_low` and `_high` are the scores of new draws of the null, `_sampling_low` and
+`_sampling_high` the scores that other genes might get (the pairs of one gene depend on each other).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -38,7 +38,7 @@ CANDIDATES = (100_000, 1_000_000)  # pairs of different genes that nulls are tak
 
 
 def shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """For pairs of rows of two arrays of positions (perturbations, wells), the well pairs at one position."""
+    """Count the well pairs at one position, for row pairs of two position arrays (perturbations, wells)."""
     codes = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)[1]
     first, second = codes[: a.size].reshape(a.shape), codes[a.size :].reshape(b.shape)
     found = np.empty(len(rows), dtype=int)
@@ -54,7 +54,7 @@ def shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np
 class Pool:
     """The pairs of different genes whose blocks have one shape: medians and shared positions.
 
-    `cuts`: how often each pair is there, each time with other replicates.
+    `cuts`: how often each pair is included, each time with other replicates.
     """
 
     medians: np.ndarray
@@ -64,7 +64,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Unlike:
-    """Which pairs of perturbations of two sides make a null: they share no gene and differ as pairs must.
+    """The pairs of perturbations that make a null: they share no gene and differ as pairs must.
 
     `related` are the pairs that share a gene, as row * (number of columns) + column, ascending.
     """
@@ -74,17 +74,17 @@ class Unlike:
     identity_b: np.ndarray
 
     def holds(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """For each pair (row, column), whether it may stand in the null."""
+        """Return, for each pair (row, column), whether it may be in the null."""
         return self.differ(rows, columns) & ~np.isin(rows * len(self.identity_b) + columns, self.related)
 
     def differ(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """For each pair (row, column), whether the two differ as the perturbations of a pair must."""
+        """Return, for each pair (row, column), whether the two differ as the perturbations of a pair must."""
         return self.identity_a[rows] != self.identity_b[columns]
 
     def pairs(
         self, rows: np.ndarray, columns: np.ndarray, most: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """All pairs of `rows` and `columns` that may stand in the null; of many, about `most` at random."""
+        """Return the pairs of `rows` and `columns` that may be in the null; of many, about `most`."""
         total = len(rows) * len(columns)
         if total <= 4 * most:
             first, second = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
@@ -106,10 +106,10 @@ def null_pool(
     most: int,
     rng: np.random.Generator,
 ) -> Pool:
-    """The pairs that the null of a block of `shape` consists of.
+    """Return the pairs that make up the null of a block of `shape`.
 
-    Their perturbations have at least `shape` replicates; of more replicates as many are taken at random, up
-    to twenty times.
+    Their perturbations have at least `shape` replicates; of more replicates, this many are drawn at random,
+    up to twenty times.
     """
     rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
     first, second = unlike.pairs(rows, columns, most, rng)
@@ -130,17 +130,17 @@ def null_pool(
 
 
 def candidates(draws: int) -> int:
-    """How many pairs the nulls of one block shape are taken from."""
+    """Return how many pairs the nulls of one block shape are taken from."""
     return min(max(draws, CANDIDATES[0]), CANDIDATES[1])
 
 
 def draw(
     medians: np.ndarray, cuts: int, draws: int, resampled: bool, rng: np.random.Generator
 ) -> Null | None:
-    """The null of a pool's medians: all of them, or `draws` of more; None of fewer than 20.
+    """Return the null of a pool's medians: all of them, or `draws` of more; None if fewer than 20.
 
     `resampled`: whether the score's interval is that of other pools like it, for pools whose size limits how
-    well the threshold is known. Otherwise a pool that is taken whole has no other draw.
+    well the threshold is known. Otherwise, a pool that is used completely has no other draw.
     """
     size = len(medians) // cuts
     if size < FEWEST:
@@ -164,13 +164,27 @@ def percent_matching(
     positive_controls: bool = True,
     seed: int = 0,
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    """Score one comparison: (the score's row, a row a pair, the null's medians).
+    """Score one comparison.
 
-    `wells` holds the wells of both sides, `of_a` (one boolean a well) names those of the first;
-    `within`: both sides are the same condition. `gene` is the column that holds the gene(s), or one
-    column for each side. `different`: columns in which the perturbations of
-    a pair must differ; by default they must be different perturbations. Scores are percentages,
-    NaN with a message when there is no pair of one gene.
+    Parameters
+    ----------
+    wells
+        The wells of both sides.
+    of_a
+        Which wells are of the first side, (wells,).
+    within
+        Whether both sides are the same condition.
+    gene
+        The column that holds the genes, or one column for each side.
+    different
+        Columns in which the perturbations of a pair must differ; by default they must be different
+        perturbations.
+
+    Returns
+    -------
+    tuple
+        The score's row, a table with one row per pair, and the null's medians. Scores are percentages, or
+        NaN with a message if there is no pair of one gene.
     """
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
@@ -221,7 +235,7 @@ def percent_matching(
 
 
 def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
-    """The pairs with their genes, replicates, shared positions and median correlation."""
+    """Return the pairs with their genes, replicates, shared positions and median correlation."""
     signal = np.full(len(pairs), np.nan)
     shared = np.zeros(len(pairs), dtype=int)
     sizes = np.column_stack([a.sizes[pairs[:, 0]], b.sizes[pairs[:, 1]]])
@@ -254,7 +268,7 @@ def both_nulls(
     draws: int,
     seed: int,
 ) -> tuple[dict[Hashable, Null | None], dict[Hashable, Null | None]]:
-    """The standard null of each block shape and the position-aware one of each shape and sharing."""
+    """Return the standard null of each block shape, and the position-aware one of each shape and sharing."""
     nulls: dict[Hashable, Null | None] = {}
     aware: dict[Hashable, Null | None] = {}
     for shape in sorted({place[:2] for place in places}):
@@ -279,7 +293,7 @@ def add_scores(
     repeats: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The scores of all tails against one kind of null; adds the pairs' columns to `table`."""
+    """Return the scores of all tails against one kind of null, and add the pairs' columns to `table`."""
     found: dict[str, Any] = {}
     results: dict[str, Score] = {t: score(signal, keys, nulls, percentile, t, repeats, seed) for t in TAILS}
     for tail, result in results.items():
@@ -315,7 +329,7 @@ def message(
     places: Sequence[Hashable],
     aware: Mapping[Hashable, Any],
 ) -> str:
-    """What a reader of the score must know when a part of it could not be computed."""
+    """Return what a reader must know if a part of the score could not be computed."""
     if not len(pairs):
         return (
             f"no pair of perturbations shares a gene ({len(a.names)} and {len(b.names)} "
@@ -333,7 +347,7 @@ def message(
 
 
 def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> pd.DataFrame:
-    """The medians of each null that gave a score: null, block shape and shared positions, median."""
+    """Return the medians of each null that was used: null, block shape and shared positions, median."""
     parts = [
         pd.DataFrame(
             {

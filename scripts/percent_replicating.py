@@ -11,12 +11,12 @@ The paper compares every perturbation with a null of four wells. Here the null f
 replicates (`null_size: matched`): each perturbation is compared with the threshold of sets of its own
 size, because the spread of a median depends on how many values it is taken from.
 
-Beside it stands the same score against a position-aware null: the wells of a draw share positions
+The same score is also computed against a position-aware null: the wells of a draw share positions
 as the replicates of the perturbation do. Replicates usually sit at one position on every plate, and
-what the position does to a well then looks like an effect of the perturbation.
+the effect of the position then looks like an effect of the perturbation.
 
-A score has two intervals: `_low` and `_high` hold the scores of nulls that are drawn anew,
-`_sampling_low` and `_sampling_high` what other perturbations of the same kind might score.
+A score has two intervals: `_low` and `_high` are the scores of new draws of the null, `_sampling_low` and
+`_sampling_high` the scores that other perturbations of the same kind might get.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ from lib.nulls import (
 from lib.replicates import Correlations, Wells, correlate, medians_within, members, read_wells, wells_to_score
 from lib.scores import BOUNDARY, add_notes, write_score
 
-LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of so many
+LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
 MOST_PAIRS = 50_000_000  # correlations of one null
 FEWEST_DRAWS = 10_000  # of a null, whatever its size
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
@@ -64,10 +64,10 @@ def percent_replicating(
     controls_in_null: bool = True,
     seed: int = 0,
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    """Score the wells of one condition: (the score's row, a row a perturbation, the null's medians).
+    """Score the wells of one condition: (the score's row, one row per perturbation, the null's medians).
 
-    The score is a percentage, NaN with a message when no perturbation has enough replicates.
-    `controls_in_null`: negative-control wells may stand in the position-aware null; not so for
+    The score is a percentage, NaN with a message if no perturbation has enough replicates.
+    `controls_in_null`: negative-control wells may be in the position-aware null; they may not for
     sphered profiles, in which the controls that the transform was fitted on are uncorrelated by
     construction.
     """
@@ -176,18 +176,18 @@ def percent_replicating(
 
 
 def draws_of(wells: int, draws: int) -> int:
-    """How many sets of so many wells are drawn: `draws`, fewer for sets of very many pairs."""
+    """Return how many sets of this size are drawn: `draws`, or fewer for sets of very many pairs."""
     return min(draws, max(FEWEST_DRAWS, MOST_PAIRS // max(1, wells * (wells - 1) // 2)))
 
 
 def position_pattern(position: np.ndarray, rows: np.ndarray) -> tuple[int, ...]:
-    """How many of a perturbation's wells lie at each position that it has, largest first."""
+    """Return how many of a perturbation's wells are at each of its positions, largest first."""
     counts = Counter(position[rows])
     return tuple(sorted(counts.values(), reverse=True))
 
 
 def signals(correlations: Correlations, groups: Sequence[np.ndarray], enough: np.ndarray) -> np.ndarray:
-    """The median replicate correlation of each group; NaN for those without enough replicates."""
+    """Return the median replicate correlation of each group; NaN for those without enough replicates."""
     signal = np.full(len(groups), np.nan)
     sizes = np.array([len(rows) for rows in groups], dtype=int)
     for size in np.unique(sizes[enough]):
@@ -199,7 +199,7 @@ def signals(correlations: Correlations, groups: Sequence[np.ndarray], enough: np
 def standard_nulls(
     correlations: Correlations, scored: Wells, sizes: Mapping[int, int], seed: int
 ) -> dict[int, Null | None]:
-    """For each set size (number of draws) its null; None if perturbations are too few."""
+    """Return the null of each set size (number of draws); None if there are too few perturbations."""
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     nulls: dict[int, Null | None] = {}
     for size, draws in sorted(sizes.items()):
@@ -212,7 +212,7 @@ def standard_nulls(
 
 
 def different_pairs(codes: np.ndarray) -> int:
-    """The number of pairs of wells of different perturbations."""
+    """Return the number of pairs of wells of different perturbations."""
     counts = np.bincount(codes)
     return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
 
@@ -225,7 +225,7 @@ def position_nulls(
     draws: int,
     seed: int,
 ) -> dict[tuple[int, ...], Null | None]:
-    """For each pattern of shared positions its null; None if positions are too few.
+    """Return the null of each pattern of shared positions; None if there are too few positions.
 
     `controls` are the positions of the negative controls, whose wells follow those that are scored.
     """
@@ -246,13 +246,13 @@ def position_nulls(
 
 
 def limits(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
-    """The thresholds that the tail uses, as columns."""
+    """Return the thresholds that the tail uses, as columns."""
     columns = {"right": {name: result.upper}, "left": {name: result.lower}}
     return columns.get(tail, {name: result.upper, f"{name}_left": result.lower})
 
 
 def percent_below(q: pd.Series, level: float = 0.05) -> float:
-    """The percentage of perturbations whose q-value is below `level`; missing if none has a q-value."""
+    """Return the percentage of perturbations with a q-value below `level`; missing if none has a q-value."""
     return 100 * float((q < level).mean()) if q.notna().any() else np.nan
 
 
@@ -265,7 +265,7 @@ def message(
     beyond: np.ndarray,
     most: int,
 ) -> str:
-    """What a reader of the score must know when a part of it could not be computed as asked for.
+    """Return what a reader must know if a part of the score could not be computed as requested.
 
     `beyond`: the numbers of replicates above `most`, the wells of the largest null.
     """
@@ -292,9 +292,9 @@ def message(
 
 
 def null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
-    """The medians of each null that gave a score: null, size or position pattern, median.
+    """Return the medians of each null that was used: null, size or position pattern, median.
 
-    Of a null of more than 10,000 draws, as many evenly spaced ones in ascending order.
+    A null of more than 10,000 draws is reduced to 10,000 evenly spaced ones in ascending order.
     """
     parts = [
         pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": evenly(null.medians)})
@@ -320,7 +320,7 @@ def main(
 ) -> None:
     """Read the plates of the condition, score them, write the three tables.
 
-    Controls that the features were fitted on (`controls_fitted`) take no part in the null.
+    Controls that the features were fitted on (`controls_fitted`) are excluded from the null.
     """
     wells = read_wells(profiles, controls)
     row, table, null = percent_replicating(wells, controls_in_null=not controls_fitted, **options)

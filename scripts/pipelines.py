@@ -1,11 +1,11 @@
 """Write the CellProfiler pipelines of an assay: illumination.cppipe, analysis.cppipe and segmentation.cppipe.
 
-They are put together through CellProfiler's own API from the assay description, so that they open
-in CellProfiler. With CPJUMP1's description they hold the settings that CPJUMP1 was published with
-(Chandrasekaran et al., Nature Methods 2024). A user's own pipeline is loaded, and thereby brought up to
-CellProfiler's version, here and nowhere else: all jobs run the file that this script writes.
+They are assembled through CellProfiler's own API from the assay description, so that they open
+in CellProfiler. With CPJUMP1's description they have the settings with which CPJUMP1 was published
+(Chandrasekaran et al., Nature Methods 2024). A user's own pipeline is loaded, and thereby upgraded to
+CellProfiler's version, only here: all jobs run the file that this script writes.
 
-It runs in CellProfiler's Python (3.8 or newer) and goes there by itself when started in another.
+It runs in CellProfiler's Python (3.8 or newer) and restarts itself there if started in another.
 """
 
 import argparse
@@ -71,8 +71,8 @@ def analysis_pipeline(assay):
 def segmentation_pipeline(assay, own=None):
     """Find the cells as the analysis pipeline does, measure nothing, and save their outlines.
 
-    `own`: the user's analysis pipeline, which then says how cells are found. Of its measurements only
-    those stay that another module needs to decide by (FilterObjects, say).
+    `own`: the user's analysis pipeline, which then defines how cells are found. Only those of its
+    measurements stay that another module needs (for example, FilterObjects).
     """
     objects = compartments(assay)
     assembly = Assembly()
@@ -92,8 +92,10 @@ def segmentation_pipeline(assay, own=None):
 
 
 def without_measurements(modules, pipeline):
-    """The modules of a pipeline without its measurements, except those that other modules decide by,
-    and without what it draws, saves and exports."""
+    """Return a pipeline's modules without its drawings, files and exports, and without unneeded measurements.
+
+    Measurements on which other modules depend stay.
+    """
     written = ("SaveImages", "OverlayOutlines", "OverlayObjects", "DisplayDataOnImage", "CreateBatchFiles")
 
     def measures(module):
@@ -129,8 +131,8 @@ def main(name, assay, output, own, log):
     name : illumination, analysis or segmentation
     assay : the assay's description
     output : the .cppipe to write
-    own : the user's own pipeline, or None. It takes the generated one's place; for segmentation it is the
-        analysis pipeline, which says how cells are found.
+    own : the user's pipeline, or None. It replaces the generated one; for segmentation it is the
+        analysis pipeline, which defines how cells are found.
     log : open text file
     """
     import cellprofiler_core.preferences
@@ -149,7 +151,7 @@ def main(name, assay, output, own, log):
 
 
 def command_line():
-    """The script's options."""
+    """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=["illumination", "analysis", "segmentation"])
     parser.add_argument("--own", help="the user's own .cppipe")
@@ -175,6 +177,6 @@ if __name__ == "__main__":
         elsewhere = importlib.util.find_spec("cellprofiler") is None
         if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
             go_to_cellprofilers_python(options.cellprofiler)
-        # What CellProfiler misses when it is imported (a database client) is of no concern here.
+        # What CellProfiler reports as missing on import (a database client) is irrelevant here.
         logging.basicConfig(stream=log_file)
         main(options.name, json.loads(options.assay), options.output, options.own, log_file)

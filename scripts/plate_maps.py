@@ -1,9 +1,9 @@
-"""Draw the plate maps by control type, and how far the compounds are in the clinic (the paper's Figure 1).
+"""Draw the plate maps by control type, and the clinical phases of the compounds (the paper's Figure 1).
 
-Plates that name one plate map in the sample sheet share a panel; of plates that name none, those with
-the same reagents in the same wells. What is in a well comes from the annotated profiles, so that the figure
-shows what the benchmark sees. A well's colour and shape say its control type. Where the annotation has a
-clinical phase, the perturbations of each phase are counted below. Every number stands in the table beside
+Plates with the same plate map in the sample sheet share a panel, as do plates without a plate map and with
+the same reagents in the same wells. A well's content comes from the annotated profiles, so that the figure
+shows what the benchmark sees. Color and shape show a well's control type. If the annotation has a
+clinical phase, the perturbations of each phase are counted below. Every number is in the table beside
 the figure, every well in a second one.
 """
 
@@ -28,13 +28,13 @@ from lib.wells import plate_format, row_name, well_order, well_place
 
 TREATMENT, EMPTY = "treatment", "empty"
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
-ACROSS = {True: 2, False: 3}  # so many of them in a row
-# Colour and shape of a kind of well; further control types take the rest.
+ACROSS = {True: 2, False: 3}  # number of them in a row
+# Color and shape of a kind of well; further control types use the remaining ones.
 NEGATIVE = (BLUES[0], "s")
 TREATED = ("#BBBBBB", "o")
 NOTHING = ("white", "o")
 CONTROLS = ((REDS[0], "^"), (BLUES[2], "D"), (REDS[1], "v"), (REDS[2], "P"), (BLUES[1], "X"), ("black", "*"))
-# Development phases in their order; others come after them by name.
+# Development phases in order; others follow, sorted by name.
 PHASES = (
     "preclinical",
     "phase 1",
@@ -60,7 +60,7 @@ COLUMNS = [
 def wells_of_plate(
     metadata: pd.DataFrame, plate: Mapping[str, str], controls: Mapping[str, str], group: str
 ) -> pd.DataFrame:
-    """The wells of one plate: well, control_type, perturbation.
+    """Return the wells of one plate: well, control_type, perturbation.
 
     `control_type` is that of the column `controls["column"]`, else treatment, or empty without a
     perturbation.
@@ -81,11 +81,11 @@ def wells_of_plate(
 
 
 def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataFrame:
-    """The wells of every layout: plate_map, plates (how many), then as `wells_of_plate`, in plate order.
+    """Return the wells of every layout: plate_map, plates (number), then as `wells_of_plate`, in plate order.
 
     `parts` holds each plate's row of the sample sheet and its wells. A layout has every well that one of its
-    plates has. Plates that name one plate map share a layout unless a well holds different things on them: a
-    table may hold the maps of many plates.
+    plates has. Plates with the same plate map share a layout unless a well has different content on them, as
+    one table may hold the maps of many plates.
     """
     found: dict[tuple[Any, int], list[pd.DataFrame]] = {}
     contents: dict[Any, list[dict[str, tuple[str, ...]]]] = {}
@@ -118,10 +118,10 @@ def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataF
 
 
 def told_apart(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
-    """`wells` with no more control types than there are looks.
+    """Return `wells` with at most as many control types as there are markers.
 
-    A column with more values than that (the compounds' names, of which one is the negative control) says
-    which wells are negative controls, and no more.
+    A column with more values (the compounds' names, of which one is the negative control) only tells which
+    wells are negative controls.
     """
     others = set(wells["control_type"]) - {TREATMENT, negcon, EMPTY}
     if len(others) <= len(CONTROLS):
@@ -134,9 +134,9 @@ def told_apart(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
 def phases(
     parts: Sequence[tuple[Mapping[str, str], pd.DataFrame, pd.DataFrame]], column: str, negcon: str
 ) -> pd.DataFrame:
-    """How many perturbations are in each clinical phase, a row a perturbation type and phase.
+    """Count the perturbations in each clinical phase: one row per perturbation type and phase.
 
-    Only types whose metadata have `column`; negative controls are left out, a perturbation without a
+    Only types whose metadata have `column` count. Negative controls are left out; a perturbation without a
     phase is `not annotated`. `parts` holds plate, wells and metadata of each plate.
     """
     known = []
@@ -157,7 +157,7 @@ def phases(
 
 
 def phase_order(phase: str) -> tuple[int, str]:
-    """Sort key of a phase: by development, others by name, what is not annotated last."""
+    """Return the sort key of a phase: by development, others by name, `not annotated` last."""
     if phase == NOT_ANNOTATED:
         return len(PHASES) + 1, phase
     known = phase.lower()
@@ -165,7 +165,7 @@ def phase_order(phase: str) -> tuple[int, str]:
 
 
 def counts(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
-    """Wells and perturbations of each control type on each plate map, in the order of the legend."""
+    """Count wells and perturbations of each control type on each plate map, in the order of the legend."""
     keys = ["plate_map", "perturbation_type", "plates", "control_type"]
     table = wells.groupby(keys, sort=False).agg(
         wells=("Metadata_Well", "size"), perturbations=("perturbation", "nunique")
@@ -178,13 +178,13 @@ def counts(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
 
 
 def kinds(control_types: pd.Series, negcon: str) -> list[str]:
-    """The kinds of wells that there are: treatments, negative controls, others by name, empty wells."""
+    """Return the kinds of wells that occur: treatments, negative controls, others by name, empty wells."""
     others = sorted(set(control_types) - {TREATMENT, negcon, EMPTY})
     return [kind for kind in (TREATMENT, negcon, *others, EMPTY) if kind in set(control_types)]
 
 
 def looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
-    """Colour and shape of each kind of well."""
+    """Return color and shape of each kind of well."""
     found = {TREATMENT: TREATED, negcon: NEGATIVE, EMPTY: NOTHING}
     others = [kind for kind in order if kind not in found]
     return found | dict(zip(others, CONTROLS, strict=False))
@@ -193,7 +193,7 @@ def looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
 def draw_plate(
     axes: Axes, wells: pd.DataFrame, table: pd.DataFrame, look: Mapping[str, Any], width: float
 ) -> None:
-    """One plate map: wells at their place, rows lettered, columns numbered, counts in the legend."""
+    """Draw one plate map: wells at their positions, lettered rows, numbered columns, counts in the legend."""
     rows, columns = plate_format(wells["Metadata_Well"])
     cell = min(72 * width / columns, 24)
     for row in table.itertuples():
@@ -241,7 +241,7 @@ def draw_plate(
 
 
 def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
-    """Bars: how many perturbations of one type are in each clinical phase."""
+    """Draw bars of the number of perturbations of one type in each clinical phase."""
     places = range(len(table))
     shades = ["0.4" if phase == NOT_ANNOTATED else BLUES[0] for phase in table["clinical_phase"]]
     axes.barh(places, table["perturbations"], height=0.7, color=shades, alpha=0.75)
@@ -259,7 +259,7 @@ def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
-    """The figure: a panel a plate map, then one a perturbation type with clinical phases."""
+    """Draw the figure: one panel per plate map, then one per perturbation type with clinical phases."""
     table = counts(wells, negcon)
     look = looks(kinds(wells["control_type"], negcon), negcon)
     maps = [part for _, part in wells.groupby("plate_map", sort=False)]
@@ -282,7 +282,7 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
         figsize=((width + 0.5) * across, 0.3 + sum(heights) + sum(below)), layout="constrained"
     )
     figure.suptitle("Plate maps", fontsize=11, fontweight="bold", x=0.01, ha="left")
-    # parts of a figure of their own, since the names of the phases would narrow the plates
+    # separate subfigures, since the names of the phases would narrow the plates
     upper, *lower = figure.subfigures(1 + len(below), 1, height_ratios=[sum(heights), *below], squeeze=False)[
         :, 0
     ]

@@ -1,10 +1,10 @@
-"""Draw what the position on the plate does to the wells of one condition.
+"""Draw how the position on the plate affects the wells of one condition.
 
-The first principal component of the profiles, less its plate's median, is averaged over the plates at
+The first principal component of the profiles, minus its plate's median, is averaged over the plates at
 each position, row and column: with treatments at the same position on every plate, position and
-treatment cannot be told apart, so the negative controls are drawn apart. They also answer directly:
-were there no position effect, negative controls of two plates would correlate as much at one position
-as at two.
+treatment cannot be distinguished, so the negative controls are drawn separately. They also give a direct
+answer: without position effects, negative controls of two plates would correlate as much at the same position
+as at different positions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +23,12 @@ from lib.wells import row_name, row_number, well_place
 
 
 def places(wells: Iterable[str]) -> pd.DataFrame:
-    """Row and column, counted from 1, of each well."""
+    """Return row and column, counted from 1, of each well."""
     return pd.DataFrame([well_place(well) for well in wells], columns=["row", "column"])
 
 
 def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
-    """Means of PC1, less its plate's median, at each position, in each row and in each column.
+    """Return means of PC1, minus its plate's median, at each position, in each row and in each column.
 
     Returns:
         Columns by (position, row, column), wells (all, negcon), name, mean, sd, number.
@@ -48,10 +48,10 @@ def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
 
 
 def control_correlations(controls: Wells) -> pd.DataFrame:
-    """Correlations of negative controls on two plates: at one position, and at two.
+    """Return correlations of negative controls on two plates, at the same and at different positions.
 
     Returns:
-        Columns same_position, correlation; a row a pair of wells of different plates.
+        Columns same_position, correlation; one row per pair of wells of different plates.
     """
     if len(controls) < 2:
         return pd.DataFrame({"same_position": [], "correlation": []})
@@ -67,7 +67,7 @@ def control_correlations(controls: Wells) -> pd.DataFrame:
 
 
 def draw_plate(axes: Axes, means: pd.DataFrame) -> None:
-    """The mean at each position of the plate."""
+    """Draw the mean at each position of the plate."""
     found = means[(means["by"] == "position") & (means["wells"] == "all")]
     at = places(found["name"])
     grid = np.full((at["row"].max(), at["column"].max()), np.nan)
@@ -83,7 +83,7 @@ def draw_plate(axes: Axes, means: pd.DataFrame) -> None:
 
 
 def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
-    """The mean of each row or column, with two standard errors."""
+    """Draw the mean of each row or column, with two standard errors."""
     for shift, (kind, mark, colour, label) in enumerate(
         (("all", "o", COLOURS[0], "all wells"), ("negcon", "s", COLOURS[1], "negative controls"))
     ):
@@ -110,7 +110,7 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
 
 
 def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
-    """How negative controls of two plates correlate, at one position and at two."""
+    """Draw how negative controls of two plates correlate, at the same and at different positions."""
     kinds = (
         ("same position", pairs[pairs["same_position"]]),
         ("other positions", pairs[~pairs["same_position"]]),
@@ -136,7 +136,7 @@ def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
 
 
 def position_figure(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
-    """The plate, its rows and columns, and the negative controls of two plates."""
+    """Draw the plate, its rows and columns, and the negative controls of two plates."""
     if means.empty:
         return nothing_to_draw("No principal component: fewer than three wells with values.")
     figure, grid = plt.subplots(2, 2, figsize=(10.5, 6.6), layout="constrained")

@@ -1,8 +1,8 @@
-"""Draw the wells of one condition on two axes: principal components always, UMAP when asked for.
+"""Draw the wells of one condition on two axes: principal components always, UMAP if requested.
 
-Each map is drawn three times: coloured by control type, by plate and by perturbation. Perturbations
-are hundreds, colours seven: those whose replicates correlate best are coloured. UMAP is umap-learn's,
-on the correlation of the profiles, which is what the benchmark compares replicates by, and seeded.
+Each map is drawn three times: colored by control type, by plate and by perturbation. There are hundreds
+of perturbations and seven colors, so those whose replicates correlate best are colored. UMAP is umap-learn's,
+on the correlation of the profiles, which is how the benchmark compares replicates, and seeded.
 """
 
 import logging
@@ -21,12 +21,12 @@ from lib.tables import whole
 
 COMPONENTS = 5
 FEWEST_FOR_UMAP = 10
-# A few wells (debris, nearly no cells) reach thousands of MADs and would be the only thing that is seen.
+# A few wells (debris, nearly no cells) reach thousands of MADs and would otherwise dominate the map.
 LIMIT = 20.0
 
 
 def mapped_wells(wells: Wells) -> Wells:
-    """The wells with values; missing ones become the feature's median, all are kept within +-LIMIT."""
+    """Return the wells with values; missing ones become the feature's median, all are clipped to +-LIMIT."""
     finite = np.isfinite(wells.values)
     kept = wells.where(finite.any(axis=1))
     values = np.where(np.isfinite(kept.values), kept.values, np.nan)
@@ -39,10 +39,10 @@ def mapped_wells(wells: Wells) -> Wells:
 
 
 def principal_components(values: np.ndarray, number: int = COMPONENTS) -> tuple[np.ndarray, np.ndarray]:
-    """The first principal components of wells x features, and the share of variance of each.
+    """Return the first principal components of wells x features, and the share of variance of each.
 
-    The sign is that which makes the largest loading positive, so that it does not depend on the
-    library. Fewer come out when wells or features are fewer.
+    The sign makes the largest loading positive, so that it does not depend on the library. There are fewer
+    components if wells or features are fewer.
     """
     centred = values - values.mean(axis=0)
     wide = centred.shape[1] > centred.shape[0]
@@ -59,8 +59,8 @@ def principal_components(values: np.ndarray, number: int = COMPONENTS) -> tuple[
 
 
 def umap_of(values: np.ndarray, neighbors: int, minimum_distance: float, seed: int) -> np.ndarray:
-    """UMAP of wells x features on the correlation of the profiles: wells x 2."""
-    # Imported here: it takes seconds, and only when it is asked for.
+    """Return the UMAP of wells x features on the correlation of the profiles: wells x 2."""
+    # Imported here because the import takes seconds and UMAP is optional.
     import umap
 
     model = umap.UMAP(
@@ -76,7 +76,7 @@ def umap_of(values: np.ndarray, neighbors: int, minimum_distance: float, seed: i
 def classes(
     wells: Wells, group: str | Sequence[str], table: pd.DataFrame
 ) -> dict[str, tuple[pd.Series, list[str]]]:
-    """What the maps are coloured by: for each a class a well ('' is grey) and the classes in order."""
+    """Return what the maps are colored by: for each, one class per well ('' is gray) and the classes."""
     control = control_type(wells.metadata)
     perturbation = labels(wells.metadata, group)
     kind = control.where(control != "", np.where(perturbation.isna(), "no perturbation", "treatment"))
@@ -94,7 +94,7 @@ def classes(
 
 
 def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[str], other: str) -> None:
-    """Draw the wells: a colour and a mark a class, all others in grey below."""
+    """Draw the wells: one color and marker per class, all others in gray below."""
     size = float(np.clip(3000 / max(len(points), 1), 6, 26))
     rest = (of_well == "").to_numpy()
     if rest.any():
@@ -117,7 +117,7 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
 
 
 def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], coloured: Mapping, title: str) -> Figure:
-    """A row a map (its points, its axes' names), a column a colouring."""
+    """Draw one row per map (its points, its axes' names) and one column per coloring."""
     if not maps:
         return nothing_to_draw("Fewer than three wells with values: no map to draw.")
     figure, grid = plt.subplots(

@@ -1,8 +1,8 @@
 """Draw how the replicates of one condition correlate: every well with every other, and against the null.
 
-The correlations are those that Percent Replicating is computed from: Pearson's r of well-level profiles
+The correlations are those of Percent Replicating: Pearson's r of well-level profiles
 on the features that all plates of the condition have. The perturbations' medians, the null's medians
-and the threshold are read from its tables, not computed anew.
+and the threshold are read from its tables, not recomputed.
 """
 
 import textwrap
@@ -21,25 +21,25 @@ from lib.logs import logged
 from lib.replicates import Wells, correlation_matrix, members, read_wells, split_wells
 from lib.tables import provenance, whole, write_profiles
 
-# Beyond this, a well is less than a pixel: the perturbations with the weakest replicates are left out.
+# With more wells, a well is smaller than a pixel; the perturbations with the weakest replicates are left out.
 MOST_WELLS = 1600
 MOST_CONTROLS = 200
-NAMED = 45  # perturbations that still have room for their names
+NAMED = 45  # the most perturbations with room for their names
 
 
 def order_of_wells(
     scored: Wells, controls: Wells, table: pd.DataFrame, most: int = MOST_WELLS
 ) -> tuple[np.ndarray, list[str]]:
-    """In which order the wells stand in the matrix.
+    """Return the order of the wells in the matrix.
 
     Args:
         scored: the wells of the perturbations.
-        controls: the negative controls; they stand last, in plate order.
-        table: Percent Replicating's row a perturbation.
-        most: so many wells at most.
+        controls: the negative controls; they come last, in plate order.
+        table: Percent Replicating's table with one row per perturbation.
+        most: the largest number of wells.
 
     Returns:
-        Row numbers into scored and controls, one under the other; the group of each of them.
+        Row numbers into scored and controls, concatenated, and the group of each row.
     """
     ranked = table.sort_values("median_correlation", ascending=False, kind="stable", na_position="last")
     wells = members(scored.metadata["perturbation"])
@@ -59,14 +59,14 @@ def order_of_wells(
 
 
 def by_place(metadata: pd.DataFrame) -> np.ndarray:
-    """The order of wells by plate and position."""
+    """Return the order of wells by plate and position."""
     return np.lexsort((metadata["Metadata_Well"].astype(str), metadata["Metadata_Plate"].astype(str)))
 
 
 def correlation_figure(
     correlations: np.ndarray, groups: Sequence[str], plates: Sequence[str], replicating: set[str], title: str
 ) -> Figure:
-    """The matrix of correlations; lines part the replicating, the other perturbations and the controls."""
+    """Draw the correlation matrix; lines separate replicating, other perturbations and controls."""
     if len(groups) < 2:
         return nothing_to_draw("Fewer than two wells: no correlation to draw.")
     off_diagonal = np.abs(correlations[~np.eye(len(groups), dtype=bool)])
@@ -109,14 +109,14 @@ def correlation_figure(
 
 
 def kind_of(group: str, replicating: set[str]) -> str:
-    """What the lines of the matrix part: replicating, not replicating, negative controls."""
+    """Label the parts of the matrix: replicating, not replicating, negative controls."""
     if group == "negcon":
         return "controls"
     return "replicating" if group in replicating else "not replicating"
 
 
 def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object], title: str) -> Figure:
-    """Each perturbation's median replicate correlation against the null's medians and the threshold."""
+    """Draw each perturbation's median replicate correlation against the null's medians and the threshold."""
     signal = table.dropna(subset=["median_correlation"])
     if signal.empty:
         return nothing_to_draw(str(row.get("message") or "No perturbation has enough replicates."))
@@ -126,7 +126,8 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
     compared = signal.get("null_wells", signal["replicates"])
     size = str(int(compared[judged].mode().iloc[0]))
     drawn = null[null["null"] == "standard"]
-    # With a fixed null size there is one null; with a matched one, that of the most common number.
+    # With a fixed null size there is one null; with a matched one, that of the most common number of
+    # replicates.
     drawn = drawn[drawn["wells"] == size] if (drawn["wells"] == size).any() else drawn
     pattern = signal["positions"].mode().iloc[0]
     aware = null[(null["null"] == "position_aware") & (null["wells"] == pattern)]
@@ -163,7 +164,7 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
             axes.axvline(where, color=COLOURS[1], label=f"{label} {where:.3f}")
     ranked = signal.assign(judged=judged).sort_values("median_correlation", ignore_index=True)
     for name in ("threshold", "threshold_left"):
-        # each perturbation's own: with matched nulls they differ by the number of replicates
+        # each perturbation's own threshold: with matched nulls it depends on the number of replicates
         if name in ranked and ranked[name].notna().any():
             strip.plot(
                 ranked[name], ranked.index + 1, "|", color=COLOURS[1], markersize=4, label="its threshold"
@@ -221,7 +222,7 @@ def main(
     figure = correlation_figure(correlations, groups, plates, replicating, title)
     save_png(figure, outputs["correlations"])
     columns = [f"{plate}_{well}" for plate, well in zip(plates, metadata["Metadata_Well"], strict=True)]
-    # Four decimals are finer than any colour, and pack four times smaller.
+    # Four decimals are finer than any color, and compress four times better.
     matrix = pd.DataFrame(correlations.round(4).astype(np.float32), columns=columns)
     matrix.insert(0, "Metadata_Plate", plates)
     matrix.insert(1, "Metadata_Well", metadata["Metadata_Well"].astype(str).to_numpy())

@@ -1,11 +1,10 @@
 """Write the report: one HTML page of the whole experiment, which needs no other file and no network.
 
-It shows the files that its manifest names, as far as they are there: a summary, each plate, each condition,
-the Methods paragraph, and what made it all. Pictures are in the page as small copies and link to the whole
-ones beside it; a piece that an experiment does not have is a piece less. The same results give the same page,
-byte for byte.
+It shows the files in its manifest that exist: a summary, each plate, each condition, the Methods paragraph,
+and the provenance. Pictures are in the page as small copies and link to the full ones beside it; a section
+without content is left out. The same results give the same page, byte for byte.
 
-The score tables that it shows are kept in `report/history/`, so that the next report can say what changed.
+The score tables that it shows are kept in `report/history/`, so that the next report can show what changed.
 """
 
 import json
@@ -46,7 +45,7 @@ from report_page.tables import table_of
 
 HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
-# What a file that is cut off, or holds something else than it should, raises on being read.
+# The errors of reading a file that is truncated or has unexpected content.
 CANNOT_BE_READ = (ValueError, TypeError, KeyError, OSError, pa.ArrowException, InputError)
 FOLDERS = {
     "scores and figures": "benchmark",
@@ -58,7 +57,7 @@ FOLDERS = {
 
 
 def render(shown: Mapping[str, Any]) -> str:
-    """The page; what it shows is escaped."""
+    """Render the page; all content is escaped."""
     environment = Environment(
         loader=FileSystemLoader(PAGE),
         autoescape=True,
@@ -70,7 +69,7 @@ def render(shown: Mapping[str, Any]) -> str:
 
 
 def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the page says of each plate."""
+    """Return the page's content for each plate."""
     plates, captions = options["manifest"]["plates"], options["captions"]
     allowed = allowance(sum(len(plate_pictures(results, plate)) for plate in plates), BYTES_OF_PLATES)
     return [try_plate_entry(results, i, plate, captions, allowed) for i, plate in enumerate(plates, start=1)]
@@ -79,9 +78,9 @@ def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str
 def try_plate_entry(
     results: Results, number: int, plate: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
-    """What the page says of one plate; of one whose results cannot be read, that it is so and why.
+    """Return the page's content for one plate; if its results cannot be read, the reason.
 
-    One plate never keeps the page of all plates back.
+    One plate never prevents the page of all plates.
     """
     try:
         return plate_entry(results, number, plate, captions, bytes_allowed)
@@ -95,7 +94,7 @@ def try_plate_entry(
 def figures_and_conditions(
     results: Results, options: Mapping[str, Any]
 ) -> tuple[list[Picture], list[dict[str, Any]]]:
-    """The figures of the whole experiment, and what the page says of each condition."""
+    """Return the figures of the experiment, and the page's content for each condition."""
     manifest, captions = options["manifest"], options["captions"]
     files, conditions = ordered(results.existing(manifest["figures"])), manifest["conditions"]
     number = len(files) + sum(len(condition_pictures(results, condition)) for condition in conditions)
@@ -111,7 +110,7 @@ def figures_and_conditions(
 def content(
     results: Results, options: Mapping[str, Any], digests: str, history: str
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """What the page shows, by the names in its template, and the table of all that went in."""
+    """Return the page's content by the names in its template, and the table of all inputs."""
     config, manifest = options["config"], options["manifest"]
     plates, scores = manifest["plates"], manifest["scores"]
     entries = plate_entries(results, options)
@@ -160,14 +159,14 @@ def content(
 
 
 def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> None:
-    """Write the page of what is there.
+    """Write the page from the results that exist.
 
     Parameters
     ----------
     options : mapping
         The rule's parameters; its `manifest` names the files that are shown, relative to the results folder.
     page, digests : str
-        The page, and the table of all that went in. The results lie around the page: in the working
+        The page, and the table of all inputs. The results are around the page: in the working
         directory, or in the local copy of a storage.
     history : str
         The folder that keeps the score tables for the next report; a draft changes nothing there.

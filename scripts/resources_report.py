@@ -1,7 +1,7 @@
-"""Compare what jobs took (their `benchmark:` files) with the memory and run time that their rules ask for.
+"""Compare what jobs used (their `benchmark:` files) with the memory and run time that their rules request.
 
-One row a job in `benchmarks/resources.csv`. A job that took more than its first attempt may is flagged as
-`too little`; one whose rule asks for several times of what it took, and for more than any job gets, as
+`benchmarks/resources.csv` has one row per job. A job that used more than its first attempt may use is flagged
+as `too little`; one whose rule requests several times what it used, and more than the minimum of all jobs, as
 `too much`.
 """
 
@@ -16,14 +16,14 @@ import pandas as pd
 from lib.logs import logged
 from lib.tables import whole
 
-# A request is too much when it is this many times what was taken, and above what every job is given.
+# A request is too much if it is this many times what was used, and above what every job gets.
 MUCH = 4
 EVERY_JOB_MB, EVERY_JOB_S = 4096, 3600
 COLUMNS = ["rule", "job", "max_rss_mb", "requested_mb", "memory", "s", "requested_s", "time"]
 
 
 def verdict(taken: float | None, asked: float | None, every_job: float) -> str:
-    """`too little`, `too much`, or nothing; nothing too where either is not known."""
+    """Return `too little`, `too much`, or nothing; also nothing if either is not known."""
     if taken is None or asked is None:
         return ""
     if taken > asked:
@@ -32,7 +32,7 @@ def verdict(taken: float | None, asked: float | None, every_job: float) -> str:
 
 
 def number(text: str) -> float | None:
-    """A number of a benchmark file; none where Snakemake measured nothing (NA, -)."""
+    """Return a number of a benchmark file; None if Snakemake measured nothing (NA, -)."""
     try:
         return float(text)
     except ValueError:
@@ -40,7 +40,7 @@ def number(text: str) -> float | None:
 
 
 def rows(files: Iterable[Path], requested: Mapping[str, Mapping[str, float | None]]) -> list[dict[str, Any]]:
-    """A row for each benchmark file `benchmarks/{rule}/{job}.tsv`; of repeats, the largest values."""
+    """Return one row per benchmark file `benchmarks/{rule}/{job}.tsv`; of repeats, the largest values."""
     found = []
     for path in files:
         rule, job = path.parts[path.parts.index("benchmarks") + 1], path.with_suffix("")
@@ -68,7 +68,7 @@ def rows(files: Iterable[Path], requested: Mapping[str, Mapping[str, float | Non
 
 
 def main() -> None:
-    """Write the table, and say which rules are flagged."""
+    """Write the table, and report which rules are flagged."""
     table = pd.DataFrame(
         rows([Path(file) for file in snakemake.params.measured], snakemake.params.requested), columns=COLUMNS
     )

@@ -1,14 +1,14 @@
 """Run a CellProfiler pipeline over some rows of an image table through CellProfiler's own Pipeline.
 
-What CellProfiler's command line does, with the same modules, settings and numbers, but
+It does what CellProfiler's command line does, with the same modules, settings and numbers, except that
 
 * it starts with what the pipeline needs (`cellprofiler_runner.starting`),
-* it writes the tables of ExportToSpreadsheet as Arrow tables, site by site, and drops what it has
+* it writes the tables of ExportToSpreadsheet as Arrow tables, site by site, and releases what it has
   written (`cellprofiler_runner.tables`), so that memory does not grow with the number of sites,
-* it says which site it is at (`cellprofiler_runner.progress`),
-* and an error in a module or in the pipeline ends it, named with the module, plate, well and site.
+* it reports the current site (`cellprofiler_runner.progress`),
+* and an error in a module or in the pipeline ends it, with the module, plate, well and site.
 
-ImageNumber is the row of the image table or, where the pipeline groups images by their metadata, the place
+ImageNumber is the row of the image table or, where the pipeline groups images by their metadata, the position
 in the order of the groups (the order of text). The done-file says `Complete` only at the end of a run without
 an error. It runs in CellProfiler's Python (3.9), with pyarrow beside it.
 """
@@ -30,7 +30,7 @@ REMEDY = "With `engine: stock` in the config's `cellprofiler` block, CellProfile
 
 
 class RunError(Exception):
-    """Why the run ended before its end."""
+    """Why the run ended early."""
 
 
 def run(pipeline, first, last, output, progress):
@@ -57,7 +57,7 @@ def run(pipeline, first, last, output, progress):
     objects_go, images_go = early(pipeline) if tables.modules and not tables.obstacle else (False, False)
 
     class SiteMeasurements(HeldMeasurements):
-        """CellProfiler's measurements, of which a site's go to the tables when the next one starts."""
+        """CellProfiler's measurements, of which a site's are moved to the tables when the next one starts."""
 
         at = None
 
@@ -104,8 +104,8 @@ def run(pipeline, first, last, output, progress):
             problems.append(f"{name} failed {when}: {type(event.error).__name__}: {event.error}")
 
     def begin(module, _, __, sites):
-        # Pipelines are saved with their windows open. A job has none: no module gathers what to show there.
-        # (The pipeline's text, which is among the measurements, says so still.)
+        # Pipelines are saved with their windows open. A job has none: no module collects data to show there.
+        # (The pipeline's text, which is among the measurements, is unchanged.)
         module.show_window = False
         progress.in_module(module.module_name, sites)
 
@@ -137,7 +137,7 @@ def run(pipeline, first, last, output, progress):
 
 
 def place_of(measurements, number):
-    """Plate, well and site of an image set, where the image table has them."""
+    """Return plate, well and site of an image set, if the image table has them."""
     place = {}
     for name in ("Plate", "Well", "Site"):
         if measurements.has_feature("Image", f"Metadata_{name}"):
@@ -146,7 +146,7 @@ def place_of(measurements, number):
 
 
 def main(arguments):
-    """Run, write the done-file; gives the exit status."""
+    """Run the pipeline, write the done-file, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     sys.path.append(str(HERE / "cellprofiler_plugins"))
     progress = Progress(arguments.progress)
@@ -161,7 +161,7 @@ def main(arguments):
         said = "Complete"
     except (RunError, InputError) as error:
         said = str(error)
-    except Exception as error:  # whatever it is, it goes to the done-file, too
+    except Exception as error:  # any error is also written to the done-file
         traceback.print_exc(file=sys.stdout)
         said = f"{type(error).__name__} at {progress}: {error}"
     print(said, flush=True)
@@ -171,12 +171,12 @@ def main(arguments):
 
 
 def absolute(path):
-    """A path that does not depend on the current folder."""
+    """Return a path that does not depend on the current folder."""
     return Path(path).resolve()
 
 
 def command_line():
-    """The script's options."""
+    """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--pipeline", required=True, type=absolute, help="a .cppipe that starts with LoadData"
@@ -196,5 +196,5 @@ if __name__ == "__main__":
     status = main(command_line().parse_args())
     starting.stop()
     sys.stdout.flush()
-    # Whatever CellProfiler left running (threads of Java) must not keep the job.
+    # What CellProfiler left running (threads of Java) must not keep the job alive.
     os._exit(status)

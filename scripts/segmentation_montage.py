@@ -1,6 +1,6 @@
 """Plot the outlines of nuclei and cells found by the segmentation check over the images.
 
-Each well has a picture of its own in full size, and a tile in the plate's montage. Each pixel is the brighter
+Each well has its own picture in full size, and a tile in the plate's montage. Each pixel is the brighter
 of the nuclear and the cell channel, which are corrected for illumination and have the same contrast in all
 wells.
 """

@@ -252,13 +252,13 @@ def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set
 def faults_of(
     planted: Iterable[Mapping[str, object]], plate: str, wells: Iterable[str], fields: int
 ) -> dict[tuple[str, int], set[str]]:
-    """The planted faults of each field (well, site) of a plate.
+    """Return the planted faults of each field (well, site) of a plate.
 
     Args:
         planted: each with `fault` and either `well` (and `site`, or all of its sites) or `column`.
         plate: for messages.
         wells: the plate's wells.
-        fields: sites a well.
+        fields: number of sites per well.
 
     Raises:
         InputError: for a fault whose well, site or column the plate does not have.
@@ -379,7 +379,7 @@ def main(
 
 
 def count_inside(cells: Cells, size: int) -> int:
-    """How many nuclei lie wholly in the field."""
+    """Count the nuclei that are entirely in the field."""
     reach = cells.nucleus_radius * np.sqrt(cells.nucleus_aspect)
     low = np.minimum(cells.nucleus_row, cells.nucleus_column) - reach
     high = np.maximum(cells.nucleus_row, cells.nucleus_column) + reach

@@ -1,13 +1,14 @@
 """Join a plate's CellProfiler tables into one Parquet file of cells, site by site.
 
-CellProfiler writes one table a compartment; its parent columns say which nucleus, cell and cytoplasm
+CellProfiler writes one table per compartment. Its parent columns say which nucleus, cell and cytoplasm
 belong together (`Cytoplasm_Parent_Cells` and `_Parent_Nuclei`, without a cytoplasm
 `Cells_Parent_Nuclei`). A cell of the joined table has exactly one object of every compartment. Objects
 without a partner (a nucleus at the border whose cell was filtered away) are left out, counted in the
 table of sites and named in the log; an object with two partners, or a table that breaks off, makes its
-site a bad one.
+table of sites and named in the log. An object with two partners, or a truncated table, makes its site
+a bad one.
 
-No more than a few sites and one row group of the plate are in memory. Rows are ordered by ImageNumber
+At most a few sites and one row group of the plate are in memory. Rows are ordered by ImageNumber
 and ObjectNumber and row groups are cut at fixed counts, so that the same objects give the same bytes
 however they were divided into chunks.
 """
@@ -43,9 +44,9 @@ from lib.tables import provenance, provenance_metadata, whole
 
 logger = logging.getLogger("platewise")
 
-# Large row groups keep the file's footer small: it holds one entry a column and row group.
+# Large row groups keep the file's footer small: it holds one entry per column and row group.
 ROWS = 8192
-# About so many rows are joined at once: many enough for speed, few enough as lines of text.
+# Number of rows that are joined at once: enough for speed, few enough to be held as lines of text.
 BATCH = 1024
 
 
@@ -54,7 +55,7 @@ BATCH = 1024
 
 @dataclass
 class Taken:
-    """A site whose rows have been taken from its tables."""
+    """A site with its rows from each table."""
 
     site: Site
     tables: dict[str, Table]
@@ -66,7 +67,7 @@ class Joiner:
 
     def __init__(self, plate: str, compartments: Sequence[str], sites: Sequence[Site]):
         self.plate, self.compartments = plate, compartments
-        # Sites whose tables differ from those of most sites are bad ones.
+        # Sites whose tables differ from those of most sites are bad sites.
         self.columns: dict[str, list[str]] = {}
         for name in compartments:
             headers = [site.folder.headers.get(name, []) for site in sites]
@@ -91,7 +92,7 @@ class Joiner:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The joined table's columns: strings, object numbers as integers, features as float32."""
+        """Return the joined table's columns: strings, object numbers as integers, features as float32."""
         keys = [pa.field(name, pa.int64() if name.endswith("Number") else pa.string()) for name in KEYS]
         return pa.schema(
             keys
@@ -103,10 +104,10 @@ class Joiner:
         )
 
     def tables(self, site: Site) -> dict[str, Table] | None:
-        """The open tables of a site's folder; nothing when the site has no cells to read.
+        """Return the open tables of a site's folder, or None if the site has no cells to read.
 
         Raises:
-            SiteError: when tables are missing, empty, or have other columns than most.
+            SiteError: if tables are missing or empty, or if their columns differ from those of most sites.
         """
         counts = [site.counts.get(name) for name in self.compartments]
         if not any(counts) and (0 in counts or not site.folder.tables):
@@ -140,10 +141,10 @@ class Joiner:
         return self.open[site.folder.path]
 
     def take(self, site: Site) -> Taken | None:
-        """Take one site's rows from its tables; nothing when it has no cells.
+        """Take one site's rows from its tables. Return None if it has no cells.
 
         Raises:
-            SiteError: when the tables are not whole.
+            SiteError: if the tables are incomplete.
         """
         tables = self.tables(site)
         if tables is None:
@@ -158,7 +159,7 @@ class Joiner:
         return Taken(site, tables, blocks)
 
     def objects(self, tables: Mapping[str, pa.Table]) -> Objects:
-        """The object numbers, parents and children of all rows of some sites."""
+        """Return the object numbers, parents and children of all rows of some sites."""
         others = [name for name in tables if name != self.linker]
         count = f"Children_{self.linker}_Count"
         return Objects(
@@ -172,10 +173,10 @@ class Joiner:
         )
 
     def pair(self, site: Site, objects: Objects) -> dict[str, np.ndarray]:
-        """The positions of one site's cells in each compartment, ordered by object number.
+        """Return the positions of one site's cells in each compartment, ordered by object number.
 
         Raises:
-            SiteError: when its tables do not fit each other.
+            SiteError: if its tables do not match.
         """
         refuse_lost_children(objects, self.linker)
         positions, alone = pair_objects(objects.numbers, self.linker, objects.parents)
@@ -187,9 +188,9 @@ class Joiner:
         return {name: at[order] for name, at in positions.items()}
 
     def join(self, batch: Sequence[Taken]) -> Iterator[pa.Table]:
-        """The cells of some sites of one folder, site by site in order, as one table.
+        """Yield the cells of some sites of one folder as one table, site by site in order.
 
-        A site whose tables do not fit each other gives no cell, and `site.problem` says why.
+        A site whose tables do not match contributes no cells, and `site.problem` gives the reason.
         """
         try:
             tables = {
@@ -235,12 +236,12 @@ class Joiner:
             yield pa.Table.from_arrays(columns, schema=self.schema)
 
     def measurements(self, name: str, table: pa.Table, rows: np.ndarray) -> list[pa.ChunkedArray]:
-        """The measurements in some rows of a compartment's table."""
+        """Return the measurements in some rows of a compartment's table."""
         table = table.select(self.measured[name])
         return (table if np.array_equal(rows, np.arange(len(table))) else table.take(rows)).columns
 
     def keys(self, sites: Sequence[Site], numbers: np.ndarray) -> list[pa.Array]:
-        """The key columns of the cells of some sites; `numbers`: their object numbers."""
+        """Return the key columns of the cells of some sites; `numbers` are their object numbers."""
         of_cell = np.repeat(np.arange(len(sites)), [site.cells for site in sites])
         values = [
             [self.plate] * len(sites),
@@ -251,14 +252,14 @@ class Joiner:
         return [*(pa.array(value).take(pa.array(of_cell)) for value in values), pa.array(numbers)]
 
     def close(self, folder: Folder) -> None:
-        """Let go of a folder's tables after its last site; objects left over are a `SiteError`."""
+        """Close a folder's tables after its last site. Raise a `SiteError` if objects are left over."""
         for table in self.open.pop(folder.path, {}).values():
             if not table.broken:
                 table.refuse_stray()
 
 
 def whole_numbers(numbers: pa.ChunkedArray) -> np.ndarray:
-    """Object numbers as integers; 0, CellProfiler's word for no object, where there is none."""
+    """Return object numbers as integers, with 0 for a missing one, as in CellProfiler."""
     return np.nan_to_num(numbers.to_numpy(), nan=0).astype(np.int64)
 
 
@@ -266,7 +267,7 @@ def whole_numbers(numbers: pa.ChunkedArray) -> np.ndarray:
 
 
 def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pa.Table]:
-    """The plate's cells, some sites at a time; what is wrong with a site is noted in `site.problem`."""
+    """Yield the plate's cells, some sites at a time. Errors of a site are noted in `site.problem`."""
     left = Counter(site.folder.path for site in sites)
     batch: list[Taken] = []
     rows = 0
@@ -290,7 +291,7 @@ def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pa.Table]:
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Regroup tables of any length into tables of `ROWS` rows (the last one has the rest)."""
+    """Regroup tables of any length into tables of `ROWS` rows (the last one may be shorter)."""
     waiting: list[pa.Table] = []
     rows = 0
     for table in tables:
@@ -309,7 +310,7 @@ def write_cells(
 ) -> None:
     """Write the cells to Parquet, one row group at a time, with a digest of what was read."""
     content = hashlib.sha256()
-    # float32 measurements hardly shrink (zstd 3 %, lz4 2 % on published cells), and lz4 reads faster.
+    # float32 measurements hardly compress (zstd 3 %, lz4 2 % on published cells), and lz4 reads faster.
     writer = pq.ParquetWriter(
         path,
         schema,
@@ -329,7 +330,7 @@ def write_cells(
 
 
 def image_table(plate: str, sites: Sequence[Site]) -> pl.DataFrame:
-    """The Image table of the sites: keys first, then texts, then numbers (nan as missing)."""
+    """Return the Image table of the sites: keys, then texts, then numbers (NaN as missing)."""
     keys = {
         "Metadata_Plate": [plate] * len(sites),
         "Metadata_Well": [site.well for site in sites],
@@ -358,7 +359,7 @@ def image_table(plate: str, sites: Sequence[Site]) -> pl.DataFrame:
 
 
 def site_table(sites: Iterable[Site]) -> pl.DataFrame:
-    """One row a site: where it is, its cells, objects in no cell, and what became of it."""
+    """Return one row per site: its place, number of cells, unpaired objects and outcome."""
     return pl.DataFrame(
         [
             {
@@ -392,7 +393,7 @@ def main(
     outputs: Mapping[str, str],
     parameters: Mapping[str, Any],
 ) -> None:
-    """Join one plate's tables.
+    """Join the compartment tables of one plate.
 
     Args:
         folders: where the tables are, from `chunk_folders` or `published_folders`.
@@ -401,8 +402,8 @@ def main(
             or `drop`).
 
     Raises:
-        InputError: when a site's tables cannot be used and `bad_sites` is `error`; and for a plate
-            without any Image table.
+        InputError: if a site's tables cannot be used and `bad_sites` is `error`, or if the plate has no
+            Image table.
     """
     plate = parameters["plate"]
     sites = read_sites(folders, plate, parameters["site_pattern"])

@@ -1,6 +1,7 @@
 """Fit the sphering of a set of replicate plates on the negative controls of all of them together.
 
-The set is the plates of a condition, as for the deep features of CPJUMP1. `spherize.py` applies it to each.
+The set consists of the plates of a condition, as for the deep features of CPJUMP1. `spherize.py` applies it
+to each.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,9 @@
-"""Sphere a plate's profiles by the negative controls of its condition: `_spherized`, a level of its own.
+"""Sphere a plate's profiles by the negative controls of its condition: the level `_spherized`.
 
-Afterwards the controls' features are uncorrelated and of unit variance (`lib.sphering`), so that what plates
-and positions do to every well weighs less in the similarity of profiles. The controls then are uncorrelated
-by construction, whatever their position: they can no longer stand for wells without effect in a null.
+Afterwards the controls' features are uncorrelated and of unit variance (`lib.sphering`), so that the effects
+of plates and positions on every well have less weight in the similarity of profiles. The controls are then
+uncorrelated by construction, whatever their position: they can no longer represent wells without effect in a
+null.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Recommended splits of a data set into train, validate and test, one file per split, without leakage.
 
 The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together whatever a model
-could recognise: all replicates of a perturbation, both guides of a gene and whatever else shares the
+could recognize: all replicates of a perturbation, both guides of a gene and whatever else shares the
 gene, and the identifiers of one compound by its name (BVT-948, dexamethasone and thiostrepton have
 two each). A split by a column of the sample sheet trains on some of its values (a cell line, a time
 point) and tests on others. Wells are never divided, so all cells of a well are on one side. Negative
@@ -52,7 +52,7 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
                 for value in str(values).split("|"):
                     if value.strip():
                         parent[root((name, value.strip()))] = root(own)
-    # a unit is numbered by its first perturbation in sorted order, whatever the order of the wells
+    # a unit is numbered by its first perturbation in sorted order, regardless of the order of the wells
     first: dict[tuple[str, str], int] = {}
     number = {
         name: first.setdefault(root(("perturbation", name)), len(first))
@@ -64,9 +64,9 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
 def assign_splits(
     unit: pd.Series, perturbation: pd.Series, fractions: Mapping[str, float], seed: int
 ) -> pd.Series:
-    """Assign whole units to splits so that each has nearly its fraction of the perturbations.
+    """Assign complete units to splits so that each has nearly its fraction of the perturbations.
 
-    Units come in random order, the large ones first, each to the split that lacks most.
+    Units come in random order, the large ones first, each to the split that is furthest below its fraction.
     """
     sizes = perturbation.groupby(unit).nunique()
     total = sizes.sum()
@@ -117,7 +117,7 @@ def split_wells(
             raise InputError(f"There is no column {split['column']} to split by: {listed(metadata)}.")
         sides = {side: values for side, values in split.items() if side != "column"}
         written = [(side, str(value)) for side, values in sides.items() for value in values]
-        # Numbers are compared as numbers, whoever wrote them: 48 is 48.0.
+        # Numbers are compared as numbers, however they are written: 48 is 48.0.
         there = labels(metadata, name)
         spelled = one_spelling([*there.dropna().unique(), *(value for _, value in written)])
         of_there = dict(zip(there.dropna().unique(), spelled, strict=False))
@@ -154,7 +154,7 @@ def main(
     for path, plate in zip(profiles, plates, strict=True):
         part = marked(read_profiles(path), controls)
         metadata = part[[name for name in part if name.startswith("Metadata_")]]
-        # What the sheet leaves empty, the profiles may say themselves.
+        # Values that are empty in the sheet may come from the profiles.
         sheet = {
             f"Metadata_{name}": value
             for name, value in plate.items()

@@ -1,4 +1,4 @@
-"""Put a CellProfiler pipeline together through CellProfiler's own API, inside its Python."""
+"""Assemble a CellProfiler pipeline through CellProfiler's own API, inside its Python."""
 
 import importlib
 
@@ -6,7 +6,7 @@ from lib.files import whole
 
 
 class Assembly:
-    """A CellProfiler pipeline in the making."""
+    """A CellProfiler pipeline under construction."""
 
     def __init__(self):
         from cellprofiler_core.pipeline import Pipeline
@@ -42,13 +42,13 @@ class Assembly:
             self.pipeline.add_module(module)
 
     def write(self, path):
-        """Write the pipeline, whole or not at all."""
+        """Write the pipeline, completely or not at all."""
         with whole(path) as part, part.open("w") as file:
             self.pipeline.dump(file)
 
 
 def as_text(value):
-    """A setting's value as CellProfiler writes it."""
+    """Return a setting's value as CellProfiler writes it."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, (list, tuple)):

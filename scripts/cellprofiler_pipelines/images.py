@@ -1,4 +1,4 @@
-"""Images: reading them, their illumination functions, their quality, the corrected ones."""
+"""Modules for images: reading, illumination functions, quality, and illumination correction."""
 
 RESCALE = {"Minimum": "Yes", "Median": "Median", "None": "No"}
 CLIPPED = [
@@ -8,7 +8,7 @@ CLIPPED = [
 
 
 def load_data(assembly, file_name, grouping):
-    """LoadData: the images of each row of the image table that `--data-file` names."""
+    """Add LoadData: the images of each row of the image table that `--data-file` names."""
     assembly.add(
         "LoadData",
         [
@@ -24,7 +24,7 @@ def load_data(assembly, file_name, grouping):
 
 
 def calculate_illumination(assembly, name, how):
-    """The illumination function of channel `name` over a plate, shrunk meanwhile; gives its image's name."""
+    """Add a channel's illumination function over a plate, from shrunk images; return its image's name."""
     shrunken = how["downsample"] > 1
     image, function = f"Orig{name}", f"Illum{name}"
     if shrunken:
@@ -57,8 +57,8 @@ def calculate_illumination(assembly, name, how):
     )
     if not shrunken:
         return function
-    # Back to the size of the image itself: published as a factor, which is the same unless the image's
-    # size is no multiple of it.
+    # Resize to the size of the image itself, published as a factor, which is the same unless the image's
+    # size is not a multiple of it.
     assembly.add(
         "Resize",
         [
@@ -104,7 +104,7 @@ def correct_illumination(assembly, assay):
 
 
 def subtract_background(assembly, channel, background):
-    """Subtract a smooth background from the nuclei's channel; returns the new image's name."""
+    """Subtract a smooth background from the nuclei's channel; return the new image's name."""
     assembly.add(
         "CorrectIlluminationCalculate",
         [
@@ -133,7 +133,7 @@ def subtract_background(assembly, channel, background):
 
 
 def measure_image_quality(assembly, assay):
-    """Focus, saturation, intensity and background of each image as it was taken, for quality control."""
+    """Measure focus, saturation, intensity and background of each raw image, for quality control."""
     quality = assay["measurements"]["image_quality"]
     if quality is None:
         return

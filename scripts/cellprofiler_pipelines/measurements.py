@@ -1,10 +1,10 @@
-"""What is measured of each compartment on each measured channel."""
+"""Modules for the measurements of each compartment on each measured channel."""
 
 from lib.assay import compartments
 
 
 def measure(assembly, assay):
-    """The measurements of each compartment on each measured channel."""
+    """Add the measurements of each compartment on each measured channel."""
     what = assay["measurements"]
     found = compartments(assay)
     names = sorted(channel["name"] for channel in assay["channels"] if channel["measure"])
@@ -79,7 +79,7 @@ def measure(assembly, assay):
 
 
 def measure_neighbors(assembly, objects, near):
-    """MeasureObjectNeighbors: `near` is a distance in pixels or CellProfiler's word for the method."""
+    """Add MeasureObjectNeighbors: `near` is a distance in pixels or CellProfiler's word for the method."""
     within = isinstance(near, int)
     assembly.add(
         "MeasureObjectNeighbors",
@@ -94,7 +94,7 @@ def measure_neighbors(assembly, objects, near):
 
 
 def measure_radial_distribution(assembly, images, objects, how):
-    """MeasureObjectIntensityDistribution, from each object's own center."""
+    """Add MeasureObjectIntensityDistribution, from each object's own center."""
     assembly.add(
         "MeasureObjectIntensityDistribution",
         [

@@ -1,4 +1,4 @@
-"""Objects: nuclei, cells and cytoplasm."""
+"""Modules for objects: nuclei, cells and cytoplasm."""
 
 from cellprofiler_pipelines.images import subtract_background
 
@@ -6,12 +6,12 @@ OTSU_CLASSES = {2: "Two classes", 3: "Three classes"}
 
 
 def threshold_settings(threshold):
-    """The threshold settings that the modules that find objects share."""
+    """Return the threshold settings shared by the modules that find objects."""
     adaptive = threshold["strategy"] == "Adaptive"
     method = threshold["method"]
     return [
         ("Threshold strategy", threshold["strategy"]),
-        # The first is the global method, the second the adaptive one; only one of them counts.
+        # The first is the global method, the second the adaptive one; only one of them is used.
         ("Thresholding method", "Minimum Cross-Entropy" if adaptive else method),
         ("Thresholding method", method if adaptive else "Otsu"),
         ("Threshold smoothing scale", threshold["smoothing"]),
@@ -34,7 +34,7 @@ def threshold_settings(threshold):
 
 
 def find_nuclei(assembly, nuclei):
-    """IdentifyPrimaryObjects: Nuclei."""
+    """Add IdentifyPrimaryObjects: Nuclei."""
     image = nuclei["channel"]
     if nuclei["background"] is not None:
         image = subtract_background(assembly, image, nuclei["background"])
@@ -72,8 +72,8 @@ def find_nuclei(assembly, nuclei):
 
 
 def find_cells(assembly, cells, nuclei_channel):
-    """IdentifySecondaryObjects: Cells, one around each nucleus."""
-    # Distance - N looks at no image, but CellProfiler asks for one all the same.
+    """Add IdentifySecondaryObjects: Cells, one around each nucleus."""
+    # Distance - N uses no image, but CellProfiler requires one anyway.
     image = cells.get("channel", nuclei_channel)
     assembly.add(
         "IdentifySecondaryObjects",
@@ -92,7 +92,7 @@ def find_cells(assembly, cells, nuclei_channel):
 
 
 def find_cytoplasm(assembly):
-    """IdentifyTertiaryObjects: Cytoplasm, the cell less its nucleus shrunk by one pixel."""
+    """Add IdentifyTertiaryObjects: Cytoplasm, the cell minus its nucleus shrunk by one pixel."""
     assembly.add(
         "IdentifyTertiaryObjects",
         [

@@ -1,8 +1,8 @@
-"""What a pipeline writes: images, outlines, labels and tables."""
+"""Modules for a pipeline's output: images, outlines, labels and tables."""
 
 
 def save_image(assembly, image, file_name, kind, when="Every cycle", folder="", settings=()):
-    """SaveImages: `kind` is the files' format, `folder` one of the output folder, `settings` further ones."""
+    """Add SaveImages: `kind` is the file format, `folder` an output subfolder, `settings` further ones."""
     assembly.add(
         "SaveImages",
         [
@@ -19,7 +19,7 @@ def save_image(assembly, image, file_name, kind, when="Every cycle", folder="", 
 
 
 def save_outlines(assembly, objects):
-    """Outlines of nuclei and cells, white on black, named like CPJUMP1's: A01_s1--cell_outlines.png."""
+    """Save outlines of nuclei and cells, white on black, named like CPJUMP1's: A01_s1--cell_outlines.png."""
     for name, word in (("Nuclei", "nuclei"), ("Cells", "cell")):
         if name not in objects:
             continue
@@ -46,7 +46,7 @@ def save_outlines(assembly, objects):
 
 
 def save_labels(assembly, name):
-    """The objects' numbers as an image, which embeddings.mask takes: A01_s1--labels.tiff."""
+    """Save the objects' numbers as an image, which embeddings.mask uses: A01_s1--labels.tiff."""
     assembly.add(
         "ConvertObjectsToImage",
         [
@@ -55,7 +55,7 @@ def save_labels(assembly, name):
             ("Select the color format", "uint16"),
         ],
     )
-    # Any conversion would stretch the numbers.
+    # Any conversion would rescale the numbers.
     unchanged = ("Image bit depth", "No conversion")
     recorded = ("Record the file and path information to the saved image?", False)
     save_image(
@@ -69,7 +69,7 @@ def save_labels(assembly, name):
 
 
 def export(assembly, objects):
-    """ExportToSpreadsheet: Image.csv and a table for each compartment."""
+    """Add ExportToSpreadsheet: Image.csv and one table per compartment."""
     names = ["Image", *objects]
     settings = []
     for name in names:

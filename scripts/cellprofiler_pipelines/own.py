@@ -1,8 +1,8 @@
-"""A user's own pipeline, made ready for the workflow: loaded once, checked, and given the workflow's images.
+"""Prepare a user's pipeline for the workflow: load it once, check it, and give it the workflow's images.
 
-A published pipeline runs as it is. The copy that runs differs from it in what depends on where it runs: the
+A published pipeline runs as it is. The copy that runs differs only in what depends on where it runs: the
 modules that find images are replaced by LoadData, files are written to the run's output folder, and what
-serves CellProfiler's window or a cluster is left out. Each difference is one line of the log.
+is for CellProfiler's window or a cluster is left out. Each difference is one line in the log.
 """
 
 import csv
@@ -27,7 +27,7 @@ TABLE = "load_data.csv"
 
 
 def own_pipeline(path, kind, channels, objects, log):
-    """The assembly of a user's pipeline.
+    """Return the assembly of a user's pipeline.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def own_pipeline(path, kind, channels, objects, log):
     channels : names of the assay's channels; the image table has an image `Orig{name}` for each and, for
         `analysis`, its illumination function `Illum{name}`
     objects : names of the objects whose tables the workflow reads
-    log : open text file; what the copy does differently
+    log : open text file; gets the differences of the copy
 
     Raises
     ------
     InputError
-        For what cannot run, before anything is measured: an attribute that is not a literal, a module that
-        cannot be loaded, an image that the image table does not have, objects that nothing finds.
+        Before anything is measured, if the pipeline cannot run: an attribute that is not a literal, a module
+        that cannot be loaded, an image that the image table does not have, objects that no module finds.
     """
     from cellprofiler_core import preferences
 
@@ -59,7 +59,7 @@ def own_pipeline(path, kind, channels, objects, log):
         images += [f"Illum{name}" for name in channels]
     assembly = Assembly()
     with tempfile.TemporaryDirectory() as folder:
-        # What LoadData looks into when it is asked for its images: the columns of the image table.
+        # LoadData reads the names of its images from the columns of the image table.
         write_header(images, Path(folder, TABLE))
         preferences.set_data_file(str(Path(folder, TABLE)))
         write_pipeline(kept, Path(folder, "own.cppipe"))
@@ -93,17 +93,17 @@ def own_pipeline(path, kind, channels, objects, log):
 
 
 def note(log, path, module, what):
-    """Write to the log in what the copy differs from the user's file."""
+    """Write the differences between the copy and the user's file to the log."""
     log.write(f"{path}: {module} {what}.\n")
 
 
 def instead(name):
-    """What becomes of a module that is left out."""
+    """Record a module that is left out."""
     return "is replaced by LoadData" if name in INPUT_MODULES else "is left out"
 
 
 def write_header(images, path):
-    """Write an image table without rows' worth of images: its columns and one row."""
+    """Write a minimal image table: its columns and one row."""
     names = [f"{what}_{image}" for image in images for what in ("FileName", "PathName")]
     columns = [*names, *(f"Metadata_{name}" for name in METADATA)]
     with path.open("w", newline="") as file:
@@ -111,7 +111,7 @@ def write_header(images, path):
 
 
 def keep_to_the_image_table(module, grouping, path, log):
-    """Let a LoadData read all rows of the workflow's image table, and the images where that says."""
+    """Set a LoadData to read all rows of the workflow's image table, and its images."""
     wanted = {"wants_images": "Yes", "wants_rows": "No"}
     for name, value in wanted.items():
         setting = getattr(module, name)
@@ -127,7 +127,7 @@ def keep_to_the_image_table(module, grouping, path, log):
 
 
 def images_needed(pipeline):
-    """The images that modules take and no module before them makes, in order, each with the first module."""
+    """Return images that no earlier module makes, in order, each with the first module that uses it."""
     from cellprofiler_core.setting.subscriber import ImageListSubscriber, ImageSubscriber
     from cellprofiler_core.setting.text import ImageName
 
@@ -151,15 +151,15 @@ def images_needed(pipeline):
 
 
 def plain(name):
-    """A name without what people write differently: capitals, underscores, dashes and blanks."""
+    """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
     return re.sub(r"[\W_]", "", name).casefold()
 
 
 def aliases_of(needed, images, path):
-    """The image of the table that each name that the table lacks stands for.
+    """Match each name that the table lacks to an image of the table.
 
-    `DNA` or `orig_DNA` stand for OrigDNA where nothing in the pipeline makes an image of that name. Raises
-    InputError for a name that is none of the images'.
+    `DNA` or `orig_DNA` stand for OrigDNA if no module in the pipeline makes an image of that name. Raises
+    InputError for a name that matches no image.
     """
     known = {}
     for image in images:
@@ -184,7 +184,7 @@ def aliases_of(needed, images, path):
 
 
 def copy_image(assembly, source, name):
-    """ImageMath that gives an image a second name."""
+    """Add an ImageMath that gives an image a second name."""
     assembly.add(
         "ImageMath",
         [
@@ -198,7 +198,7 @@ def copy_image(assembly, source, name):
 
 
 def keep_to_the_output(module, pipeline, aliases, path, log):
-    """Let a module write to the run's output folder; whether the module stays."""
+    """Set a module to write to the run's output folder. Return whether the module is kept."""
     name = module.module_name
 
     def differs(what):
@@ -238,14 +238,14 @@ def keep_to_the_output(module, pipeline, aliases, path, log):
 
 
 def change(setting, value, differs):
-    """Give a setting another value, and say so."""
+    """Change a setting's value, and report it."""
     if setting.value_text != value:
         differs(f"takes `{setting.text}` as {value}, not {setting.value_text}")
         setting.value = value
 
 
 def widest_table(pipeline):
-    """The greatest number of measurements of an object or of the images."""
+    """Return the largest number of measurements of an object or of the images."""
     counts = {}
     for owner, *_ in pipeline.get_measurement_columns():
         counts[owner] = counts.get(owner, 0) + 1
@@ -253,7 +253,7 @@ def widest_table(pipeline):
 
 
 def check_objects(pipeline, objects, path):
-    """InputError unless the pipeline makes each of the objects."""
+    """Raise an InputError unless the pipeline makes each of the objects."""
     from cellprofiler_core.setting.text import LabelName
 
     found = [

@@ -1,9 +1,9 @@
 """CorrectIlluminationCalculate, with CellProfiler's settings and functions, in one pass for all channels.
 
-A function that is calculated before the first cycle ("All: First cycle") has the built-in module load
+A function that is calculated before the first cycle ("All: First cycle") makes the built-in module load
 all images of the group, of all channels, and once for each module. Here one pass serves all modules.
 The background's blocks and the Gaussian filter are those of `platewise_kernels.smoothing`. Volumes,
-colours and masked images are left to the built-in module.
+colors and masked images are left to the built-in module.
 """
 
 import cellprofiler.modules.correctilluminationcalculate as builtin
@@ -12,7 +12,8 @@ from cellprofiler_core.image import Image
 from platewise_kernels import smoothing
 from platewise_kernels.inputs import plain_pixels
 
-#: Key, in a module's dictionary of the run, of the image sets that another module's pass has averaged for it.
+#: Key, in a module's dictionary of the run, for the image sets that another module's pass has averaged for
+#: it.
 AVERAGED = "averaged"
 
 
@@ -20,7 +21,7 @@ class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
     """CellProfiler's CorrectIlluminationCalculate that shares the reading of images, and smooths faster."""
 
     def preprocess_image_for_averaging(self, orig_image):
-        """The image itself, or the least pixel of each block of it."""
+        """Return the image itself, or the smallest pixel of each of its blocks."""
         as_it_is = self.intensity_choice == builtin.IC_REGULAR or self.smoothing_method == builtin.SM_SPLINES
         pixels = None if as_it_is else plain_pixels(orig_image)
         if pixels is None:
@@ -37,7 +38,7 @@ class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
         return smoothing.gaussian_inside(pixel_data, mask, sigma)
 
     def prepare_group(self, workspace, grouping, image_numbers):
-        """Average the group's images before its first cycle, if the module is set to."""
+        """Average the group's images before its first cycle, if the module is set to do so."""
         if self.each_or_all != builtin.EA_ALL_FIRST or len(image_numbers) == 0:
             return super().prepare_group(workspace, grouping, image_numbers)
         numbers = [int(number) for number in image_numbers]
@@ -73,6 +74,6 @@ class CorrectIlluminationCalculate(builtin.CorrectIlluminationCalculate):
         return True
 
     def _source(self, pipeline):
-        """The module that provides the image."""
+        """Return the module that provides the image."""
         providers = pipeline.get_provider_dictionary(self.image_name.group, self)
         return providers[self.image_name.value][-1][0]

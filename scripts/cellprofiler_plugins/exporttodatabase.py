@@ -1,4 +1,4 @@
-"""ExportToDatabase as it is, to a SQLite file also where the client of MySQL is not installed."""
+"""ExportToDatabase unchanged, but able to write a SQLite file without the MySQL client."""
 
 import cellprofiler.modules.exporttodatabase as builtin
 

@@ -1,7 +1,7 @@
-"""ExportToSpreadsheet as it is, with the measurements that it exports kept in memory.
+"""ExportToSpreadsheet unchanged, with the measurements that it exports kept in memory.
 
 The module is CellProfiler's own; a pipeline that ends in tables gets its measurements from
-`platewise_kernels.measurement_store` instead of from an HDF5 file that is thrown away afterwards.
+`platewise_kernels.measurement_store` instead of from an HDF5 file that is deleted afterwards.
 """
 
 import cellprofiler.modules.exporttospreadsheet as builtin

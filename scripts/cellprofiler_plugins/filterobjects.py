@@ -1,6 +1,6 @@
-"""FilterObjects, with CellProfiler's settings and objects, with faster steps on the way.
+"""FilterObjects, with CellProfiler's settings and objects, with faster steps.
 
-The built-in module runs as it is. What objects do when they are made, counted or related is done in one pass
+The built-in module runs unchanged. Objects are created, counted and related in one pass
 each (`platewise_kernels.stand_ins`), and labels at the border are found without a set of all pixels.
 """
 
@@ -19,13 +19,13 @@ class FilterObjects(builtin.FilterObjects):
             super().run(workspace)
 
     def discard_border_objects(self, src_objects):
-        """The labels that do not touch the image's border."""
+        """Return the labels that do not touch the image's border."""
         matrix = src_objects.segmented
         masked = src_objects.has_parent_image and src_objects.parent_image.has_mask
         if masked or not labels.is_plain(matrix):
             return super().discard_border_objects(src_objects)
         border = numpy.concatenate((matrix[0], matrix[-1], matrix[:, 0], matrix[:, -1]))
-        # A set gives back its items in an order that depends on the order in which they came, and the new
+        # A set returns its items in an order that depends on the order in which they were added, and the new
         # labels follow it.
         found = labels.first_seen(numpy.ascontiguousarray(matrix).ravel(), int(matrix.max()))
         return list(set(found.tolist()).difference(border.tolist()))

@@ -1,7 +1,7 @@
-"""IdentifyPrimaryObjects, with CellProfiler's settings and objects, with faster steps on the way.
+"""IdentifyPrimaryObjects, with CellProfiler's settings and objects, with faster steps.
 
-The built-in module runs as it is. What takes most of its time besides (outlines, centres, holes, what
-overlaps what, smoothing) is done in one pass each (`platewise_kernels.stand_ins`), to the last bit.
+The built-in module runs unchanged. Most of its remaining time is spent on outlines, centers, holes, overlaps
+and smoothing, each of which is done in one pass (`platewise_kernels.stand_ins`), to the last bit.
 """
 
 import cellprofiler.modules.identifyprimaryobjects as builtin

@@ -1,8 +1,8 @@
 """LoadData, with CellProfiler's settings and pixel values, without Java where that is safe.
 
 Plain 8- and 16-bit TIFF and PNG files are read by `platewise_kernels.image_files`; everything else
-by Bio-Formats, as ever. A damaged file is an error with its name. Images in object storage are fetched when
-their site is measured.
+by Bio-Formats, as usual. A damaged file causes an error that names it. Images in object storage are fetched
+when their site is measured.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ class LoadData(builtin.LoadData):
     """CellProfiler's LoadData with a faster reader."""
 
     def fetch_provider(self, name, measurements, is_image_name=True):
-        """What gives the image `name` of the current site."""
+        """Return the provider of the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
         address = address_of(provider.get_pathname())
         if address:
@@ -33,12 +33,12 @@ _digests = {}
 
 
 class PlainImage(CheckedImage):
-    """An image file that is read once a site, for pixels and digest, without Java if it is plain."""
+    """An image file that is read once per site, for pixels and digest, without Java if it is plain."""
 
     _digest = None
 
     def provide_image(self, image_set):
-        """The image, scaled as Bio-Formats scales it."""
+        """Return the image, scaled as Bio-Formats scales it."""
         path = self._path()
         if not may_be_plain(path) or self.series:
             return super().provide_image(image_set)
@@ -57,7 +57,7 @@ class PlainImage(CheckedImage):
         return self.as_image(pixels, self.scale)
 
     def get_md5_hash(self, measurements):
-        """The file's MD5 digest; a file that many sites share is read once for it."""
+        """Return the file's MD5 digest; a file that many sites share is read only once for it."""
         if self._digest is not None:
             return self._digest
         path = self._path()

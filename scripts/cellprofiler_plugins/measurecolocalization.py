@@ -1,9 +1,9 @@
 """MeasureColocalization, with CellProfiler's settings and numbers, channel by channel.
 
 The built-in module sorts, averages and thresholds each channel again for every pair of channels.
-Here an object set's pixels are collected once, each channel is ranked once, and a pair costs one
+Here an object set's pixels are collected once, each channel is ranked once, and a pair takes one
 pass (`platewise_kernels.colocalization`). Costes' thresholds of a pair are found once for all object sets
-(`platewise_kernels.costes`). Volumes, masked images, overlapping objects and a shown window are left to the
+(`platewise_kernels.costes`). Volumes, masked images, overlapping objects and a visible window are left to the
 built-in module.
 """
 
@@ -20,7 +20,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
     """CellProfiler's MeasureColocalization with a faster measurement of objects."""
 
     def run(self, workspace):
-        """Measure all pairs; what one channel or one object set needs is worked out once."""
+        """Measure all pairs; what one channel or one object set needs is computed once."""
         self._shares = {}
         try:
             super().run(workspace)
@@ -28,7 +28,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
             self._shares = {}
 
     def run_image_pair_objects(self, workspace, first_image_name, second_image_name, object_name):
-        """Measure the objects on one pair of images; returns the rows of the window."""
+        """Measure the objects on one pair of images; return the rows of the window."""
         names = (first_image_name, second_image_name)
         images = [self._once(("image", name), self._image, workspace, name) for name in names]
         pixels = None
@@ -48,7 +48,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return []
 
     def run_image_pair_images(self, workspace, first_image_name, second_image_name):
-        """Measure one pair of whole images; returns the rows of the window."""
+        """Measure one pair of entire images; return the rows of the window."""
         names = (first_image_name, second_image_name)
         images = [self._once(("image", name), self._image, workspace, name) for name in names]
         if self.show_window or any(image is None for image in images) or images[0].shape != images[1].shape:
@@ -58,7 +58,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return []
 
     def _whole(self, name):
-        """One whole image: its values, which are above the threshold, the sum of these, and all ranks."""
+        """Return an image's values, which are above the threshold, the sum of these, and all ranks."""
         values = self._shares["image", name].ravel()
         above = values > self.thr.value * numpy.max(values) / 100
         ranks = None
@@ -67,7 +67,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return values, above, values[above].sum(), ranks
 
     def _measure_images(self, workspace, names):
-        """Names and values of the features of one pair, in the built-in module's order and types."""
+        """Return names and values of the features of one pair, in the built-in module's order and types."""
         x, y = (self._shares["image", name].ravel() for name in names)
         swapped = names[::-1]
         pairs = []
@@ -126,7 +126,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return None if labels is None else ObjectPixels(labels)
 
     def _channel(self, image, pixels):
-        """Values, sums and ranks of one channel on an object set's pixels."""
+        """Return values, sums and ranks of one channel on an object set's pixels."""
         values = pixels.values(image)
         percent = values.dtype.type(self.thr.value / 100)
         sums = colocalization.channel_sums(values, pixels.starts, percent)
@@ -136,7 +136,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return (values, ranks, int(ranks.max()), *sums)
 
     def _measure(self, workspace, names, object_name, pixels):
-        """Names and values of the features of one pair, in the built-in module's order."""
+        """Return names and values of the features of one pair, in the built-in module's order."""
         if pixels.count == 0:
             none = numpy.zeros((0,))
             return self._features(names, [none], [none] * 2, [none] * 2, [none] * 3, [none] * 2)
@@ -165,7 +165,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return self._features(names, [correlation], manders, rwc, overlap, costes)
 
     def _costes(self, workspace, names, x, y, pixels):
-        """Manders coefficients above Costes' thresholds, which are those of the whole images."""
+        """Return Manders coefficients above Costes' thresholds, which are those of the entire images."""
         limits = self._once(("costes", *names), self._costes_limits, workspace, names)
         sums = colocalization.costes_sums(
             x, y, pixels.starts, x.dtype.type(limits[0]), y.dtype.type(limits[1])
@@ -189,11 +189,11 @@ class MeasureColocalization(builtin.MeasureColocalization):
         return costes.find_by_steps(x, y, scale, self.fast_costes == builtin.M_ACCURATE, line)
 
     def bisection_costes(self, fi, si, scale_max=255):
-        """Both thresholds of two channels' pixels by the "Faster" method."""
+        """Return both thresholds of two channels' pixels by the "Faster" method."""
         return self._find_limits(fi, si, scale_max)
 
     def linear_costes(self, fi, si, scale_max=255):
-        """Both thresholds of two channels' pixels by the "Fast" or the "Accurate" method."""
+        """Return both thresholds of two channels' pixels by the "Fast" or the "Accurate" method."""
         return self._find_limits(fi, si, scale_max)
 
     def _features(self, names, correlation, manders, rwc, overlap, costes):

@@ -1,9 +1,9 @@
 """MeasureGranularity, with CellProfiler's settings and numbers, from one tree of each image.
 
-The built-in module reconstructs the image once a scale and brings each reconstruction back to full
+The built-in module reconstructs the image once per scale and resizes each reconstruction to full
 size for the objects. Here all scales come from one component tree of the subsampled image
 (`platewise_kernels.granularity`), and an object's mean is a weighted sum over subsampled pixels.
-Volumes, masked images and a shown window are left to the built-in module.
+Volumes, masked images and a visible window are left to the built-in module.
 """
 
 import cellprofiler.modules.measuregranularity as builtin
@@ -17,7 +17,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
     """CellProfiler's MeasureGranularity with a faster measurement."""
 
     def run(self, workspace):
-        """Measure all images; what the images share is worked out once."""
+        """Measure all images; what the images share is computed once."""
         self._shares = {}
         try:
             super().run(workspace)
@@ -25,7 +25,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
             self._shares = {}
 
     def run_on_image_setting(self, workspace, image_name):
-        """Measure one image: the whole of it and each object; returns the row of the window."""
+        """Measure one image as a whole and each object; return the row of the window."""
         image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
         original = plain_pixels(image)
         labels = {
@@ -46,7 +46,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
         return self._shares[key]
 
     def _without_background(self, original):
-        """The subsampled image less its opened background; None where its border falls outside."""
+        """Return the subsampled image minus its opened background; None if its border falls outside."""
         small_shape = numpy.array(original.shape)
         pixels = original.copy()
         if self.subsample_size.value < 1:
@@ -74,23 +74,23 @@ class MeasureGranularity(builtin.MeasureGranularity):
 
     @staticmethod
     def _grid(shape, factor, source_shape):
-        """Row and column positions of a subsampled image; None if one lies outside the source."""
+        """Return row and column positions of a subsampled image; None if one lies outside the source."""
         grid = [numpy.mgrid[0:length].astype(float) / factor for length in shape]
         outside = any(axis.size < 2 or axis[-1] > length - 1 for axis, length in zip(grid, source_shape))
         return None if outside else grid
 
     @staticmethod
     def _stretched(shape, source_shape):
-        """Row and column positions in an image of `source_shape` that stretch it to `shape`."""
+        """Return row and column positions in an image of `source_shape` that stretch it to `shape`."""
         return [
             numpy.mgrid[0:length].astype(float) * (float(source - 1) / float(length - 1))
             for length, source in zip(shape, source_shape)
         ]
 
     def _shares_of(self, labels, shape):
-        """The objects' weights on the subsampled pixels, the same for all images of a size.
+        """Return the objects' weights on the subsampled pixels, the same for all images of a size.
 
-        Gives each set's number of objects and `granularity.by_pixel` of all sets, one after the other.
+        The result is each set's number of objects, and `granularity.by_pixel` of all sets, concatenated.
         """
         full = next(iter(labels.values())).shape if labels else ()
         key = ("shares", full, shape)
@@ -156,6 +156,6 @@ class MeasureGranularity(builtin.MeasureGranularity):
 
 
 def _spectrum(mean, start, means):
-    """Percent of the start mean that each opening takes away; `means`: after each of them."""
+    """Return the percentage of the initial mean that each opening removes; `means`: after each opening."""
     before = numpy.concatenate([numpy.asarray(mean, float)[None], means[:-1]])
     return (before - means) * 100 / start

@@ -1,7 +1,7 @@
 """MeasureImageIntensity, with CellProfiler's settings and numbers, without sorting the image.
 
 Median, quartiles, percentiles and the deviation from the median are found by counting
-(`platewise_kernels.selection`). Pixels that are not finite and a shown window are left to the
+(`platewise_kernels.selection`). Pixels that are not finite and a visible window are left to the
 built-in module.
 """
 
@@ -15,7 +15,7 @@ class MeasureImageIntensity(builtin.MeasureImageIntensity):
     """CellProfiler's MeasureImageIntensity with a faster measurement."""
 
     def measure(self, pixels, image_name, object_name, measurement_name, workspace, percentiles=None):
-        """Measure an array of pixels; returns the rows of the window."""
+        """Measure an array of pixels; return the rows of the window."""
         pixels = numpy.ascontiguousarray(pixels).ravel()
         plain = pixels.dtype in (numpy.float32, numpy.float64) and pixels.size > 0
         if self.show_window or not plain or not numpy.isfinite(pixels).all():

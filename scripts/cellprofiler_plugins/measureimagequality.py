@@ -1,9 +1,9 @@
 """MeasureImageQuality, with CellProfiler's settings and numbers, from compiled passes over an image.
 
-The built-in module labels the image's tiles and rings, sorts it to see whether it is constant, and
+The built-in module labels the image's tiles and rings, sorts it to check whether it is constant, and
 transforms all of it for the power at the lowest eighth of frequencies; `platewise_kernels.quality`
-does each in one pass. Of the thresholds Otsu's with two classes and weighted variances is replaced.
-Volumes, masked images and a shown window are left to the built-in module.
+does each in one pass. Of the thresholds, Otsu's with two classes and weighted variances is replaced.
+Volumes, masked images and a visible window are left to the built-in module.
 """
 
 import cellprofiler.modules.measureimagequality as builtin
@@ -21,7 +21,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
     """CellProfiler's MeasureImageQuality with a faster measurement."""
 
     def run_on_image_group(self, image_group, workspace):
-        """Measure the images of a group; returns the rows of the window."""
+        """Measure the images of a group; return the rows of the window."""
         self._names = self.images_to_process(image_group, workspace)
         self._plain = not self.show_window and all(
             plain_pixels(workspace.image_set.get_image(name, must_be_grayscale=True)) is not None
@@ -42,7 +42,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         return [group.scale.value for group in image_group.scale_groups]
 
     def calculate_focus_scores(self, image_group, workspace):
-        """Normalized variance of the image and of its tiles."""
+        """Return the normalized variance of the image and of its tiles."""
         if not self._plain:
             return super().calculate_focus_scores(image_group, workspace)
         for name, pixels in self._images(workspace):
@@ -57,7 +57,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         return []
 
     def calculate_correlation(self, image_group, workspace):
-        """Haralick's correlation of 8 grey levels at each scale."""
+        """Return Haralick's correlation of 8 gray levels at each scale."""
         if not self._plain:
             return super().calculate_correlation(image_group, workspace)
         for name, pixels in self._images(workspace):
@@ -69,7 +69,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         return []
 
     def calculate_power_spectrum(self, image_group, workspace):
-        """Slope of the power over the radius, both as logarithms."""
+        """Return the slope of log power over log radius."""
         if not self._plain:
             return super().calculate_power_spectrum(image_group, workspace)
         for name, pixels in self._images(workspace):
@@ -86,7 +86,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         return []
 
     def calculate_saturation(self, image_group, workspace):
-        """Shares of pixels that have the image's highest and lowest value."""
+        """Return the fractions of pixels with the image's highest and lowest value."""
         if not self._plain:
             return super().calculate_saturation(image_group, workspace)
         for name, pixels in self._images(workspace):
@@ -99,7 +99,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         return []
 
     def run_intensity_measurement(self, image_name, workspace):
-        """Sum, mean, spread and extremes of one image."""
+        """Return sum, mean, spread and extremes of one image."""
         if not self._plain or workspace.pipeline.volumetric():
             return super().run_intensity_measurement(image_name, workspace)
         pixels = workspace.image_set.get_image(image_name, must_be_grayscale=True).pixel_data
@@ -119,7 +119,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         return []
 
     def calculate_thresholds(self, image_group, workspace):
-        """The thresholds of each image by each of the methods asked for."""
+        """Measure the thresholds of each image by each requested method."""
         if not self._plain:
             return super().calculate_thresholds(image_group, workspace)
         groups = self.get_all_threshold_groups(image_group)

@@ -1,7 +1,7 @@
 """MeasureObjectIntensity, with CellProfiler's settings and numbers, in one pass over the objects.
 
-An object set's pixels are collected once and sorted once a channel
-(`platewise_kernels.intensity`). Volumes, masked images, overlapping objects and a shown window are
+An object set's pixels are collected once and sorted once per channel
+(`platewise_kernels.intensity`). Volumes, masked images, overlapping objects and a visible window are
 left to the built-in module.
 """
 
@@ -35,7 +35,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
                 self._record(workspace, image_name, object_name, features)
 
     def _plain_inputs(self, workspace):
-        """The images' pixels by name; None if the built-in module has to do (or to complain)."""
+        """Return the images' pixels by name; None if the built-in module has to measure (or to complain)."""
         names = self.images_list.value
         object_names = self.objects_list.value
         known = workspace.object_set.object_names
@@ -69,7 +69,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
 
 
 def measured(image, pixels, edge):
-    """The statistics of `intensity.statistics` plus a row 20, the depth of the weighted centre."""
+    """Return `intensity.statistics` plus a row 20, the depth of the weighted center."""
     values = pixels.values(image)
     order = ranking.value_order(values)
     ordered = sorted_by_object(values, order, pixels.owners, pixels.starts)
@@ -87,9 +87,9 @@ def measured(image, pixels, edge):
 
 
 def tied_maxima(image, pixels):
-    """Column and row of the maxima where pixels share one: which is SciPy's choice.
+    """Return column and row of the maxima that several pixels share, as SciPy chooses them.
 
-    It follows from the order in which its unstable sort leaves equal values, so SciPy is asked with
+    The choice depends on the order in which its unstable sort leaves equal values, so SciPy is called with
     the array that the built-in module gives it.
     """
     places = numpy.flatnonzero(pixels.labels)

@@ -1,10 +1,10 @@
-"""MeasureObjectIntensityDistribution, with CellProfiler's settings and numbers, distances once.
+"""MeasureObjectIntensityDistribution, with CellProfiler's settings and numbers, computing distances once.
 
-Rings and wedges of an object set are laid out once and each channel costs one pass
+Rings and wedges of an object set are computed once and each channel takes one pass
 (`platewise_kernels.radial`); Zernike polynomials are summed over all channels in one pass
-(`platewise_kernels.zernikes`). Where the centers are other objects', labels spread from these over the
-objects (`platewise_kernels.propagation`). Heat maps, volumes, overlapping objects and a shown window are left
-to the built-in module.
+(`platewise_kernels.zernikes`). If the centers are other objects, labels spread from these over the
+objects (`platewise_kernels.propagation`). Heat maps, volumes, overlapping objects and a visible window are
+left to the built-in module.
 """
 
 import cellprofiler.modules.measureobjectintensitydistribution as builtin
@@ -29,7 +29,7 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
         bin_count_settings,
         dd,
     ):
-        """Measure one image and object set; `dd` keeps what an object set's images share."""
+        """Measure one image and object set; `dd` holds what an object set's images share."""
         layout = None
         image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
         pixels = image.pixel_data
@@ -88,10 +88,10 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
         return dd[key]
 
     def _layout(self, workspace, object_name, centers, shape, bin_count_settings, dd):
-        """The rings of an object set for one number of rings; None if not plain."""
+        """Return the rings of an object set for one number of rings; None if not plain."""
         objects = workspace.object_set.get_objects(object_name)
         center_name, choice = centers
-        # Like the built-in module, the first settings of an object and its centers decide on all distances.
+        # Like the built-in module, the first settings of an object and its centers determine all distances.
         name = object_name if center_name is None else f"{object_name}_{center_name}"
         if center_name is None:
             find, arguments = _distances, (objects, shape, bin_count_settings)
@@ -125,7 +125,7 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
 
 
 class Layout:
-    """Which ring and which wedge of which object each pixel belongs to."""
+    """The ring, wedge and object of each pixel."""
 
     def __init__(self, labels, positions, normalized, centers, bin_count):
         self.count = int(labels.max())
@@ -143,11 +143,11 @@ class Layout:
         self.by_ring, self.by_wedge = self.sums(ones)
 
     def sums(self, values):
-        """Sums by ring and by wedge."""
+        """Return sums by ring and by wedge."""
         return radial.ring_sums(values, self.owners, self.rings, self.wedges, self.count, self.ring_count)
 
     def measure(self, pixels):
-        """Fraction at distance, mean fraction and coefficient of variation: objects x rings."""
+        """Return fraction at distance, mean fraction and coefficient of variation: objects x rings."""
         by_ring, by_wedge = self.sums(pixels.ravel()[self.positions])
         with numpy.errstate(divide="ignore", invalid="ignore"):
             fraction = by_ring / numpy.sum(by_ring, 1)[:, None]
@@ -161,7 +161,7 @@ class Layout:
 
 
 def _distances(objects, shape, bin_count_settings):
-    """Labels, the pixels that a center reaches, their normalized distances from it, and each one's center."""
+    """Return labels, pixels that a center reaches, their normalized distances, and their centers."""
     labels = plain_labels(objects, shape)
     if labels is None or labels.max() == 0:
         return None
@@ -179,7 +179,7 @@ def _distances(objects, shape, bin_count_settings):
 
 
 def _distances_from_others(objects, center_objects, from_edges, shape, bin_count_settings):
-    """The same, from the centers (or the edges) of other objects, which spread over all objects together."""
+    """Return the same, from the centers (or edges) of other objects, which spread over all objects."""
     labels, starts = plain_labels(objects, shape), plain_labels(center_objects, shape)
     if labels is None or starts is None or labels.max() == 0 or starts.max() == 0:
         return None
@@ -202,7 +202,7 @@ def _distances_from_others(objects, center_objects, from_edges, shape, bin_count
     missed = inside & (nearest == 0)
     lonely = numpy.unique(labels[missed])
     if lonely.size:
-        # Objects that no center reaches take the center that is nearest to their own, as the crow flies.
+        # Objects that no center reaches use the center that is nearest to their own in a straight line.
         own = centers_of_labels(labels)[:, lonely - 1]
         apart = (own[0][:, None] - rows) ** 2 + (own[1][:, None] - columns) ** 2
         best = numpy.zeros(labels.max() + 1, int)
@@ -220,14 +220,14 @@ def _distances_from_others(objects, center_objects, from_edges, shape, bin_count
 
 
 def _normalized(from_center, to_edge, bin_count_settings):
-    """Distances as a share of the way from the center to the edge, or of the greatest radius."""
+    """Return distances as a fraction of the way from center to edge, or of the largest radius."""
     if bin_count_settings.wants_scaled.value:
         return from_center / (from_center + to_edge + 0.001)
     return from_center / bin_count_settings.maximum_radius.value
 
 
 def zernike_moments(numbers, labels, images):
-    """Magnitude by the object's area, and phase, of each moment: images x polynomials x objects."""
+    """Return magnitude by the object's area, and phase, of each moment: images x polynomials x objects."""
     pixels = ObjectPixels(labels)
     indices = numpy.arange(1, pixels.count + 1, dtype=numpy.int32)
     areas = numpy.diff(pixels.starts)

@@ -1,9 +1,9 @@
-"""MeasureObjectNeighbors, with CellProfiler's settings and numbers, with faster steps on the way.
+"""MeasureObjectNeighbors, with CellProfiler's settings and numbers, with faster steps.
 
-The built-in module runs as it is. Only where it asks for all objects' centres, boxes, sizes and outlines,
-which it does by sorting and summing arrays of the image's size, and where it dilates an object, one pass
-over the labels answers (`platewise_kernels.stand_ins`): all are counts, sums and extremes of whole
-numbers, so nothing is rounded.
+The built-in module runs unchanged. It finds all objects' centers, boxes, sizes and outlines by sorting and
+summing arrays of the image's size. These steps, and the dilation of an object, are replaced by one pass over
+the labels (`platewise_kernels.stand_ins`): all are counts, sums and extremes of integers, so nothing is
+rounded.
 """
 
 import cellprofiler.modules.measureobjectneighbors as builtin
@@ -18,7 +18,7 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
     """CellProfiler's MeasureObjectNeighbors with faster steps."""
 
     def run(self, workspace):
-        """Measure the neighbours of an object set."""
+        """Measure the neighbors of an object set."""
         objects = workspace.object_set.get_objects(self.object_name.value)
         if len(objects.shape) != 2:
             super().run(workspace)
@@ -36,9 +36,10 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
 
 
 def extrema(values, labels, index):
-    """scipy.ndimage.extrema, of pixel coordinates without the places.
+    """Return scipy.ndimage.extrema of pixel coordinates, without the positions.
 
-    Least and greatest value of each object (and their places, for other than coordinates).
+    The result is the smallest and largest value of each object (and their positions, if the values are not
+    coordinates).
     """
     axis = _coordinate_axis(values)
     if axis is None or labels.shape != values.shape:
@@ -49,7 +50,7 @@ def extrema(values, labels, index):
 
 
 def _coordinate_axis(values):
-    """0 or 1 if an array holds its own row or column numbers, else None."""
+    """Return 0 or 1 if an array holds its own row or column numbers, else None."""
     if values.ndim != 2 or values[0, 0] != 0:
         return None
     for axis in (0, 1):

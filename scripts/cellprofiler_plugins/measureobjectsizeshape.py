@@ -1,10 +1,10 @@
 """MeasureObjectSizeShape, with CellProfiler's settings and numbers, object by object in compiled passes.
 
-What skimage's regionprops asks of each object in turn (perimeter, Euler number, convex hull, distances) is
-counted in one pass (`platewise_kernels.shape`), and so are the Zernike polynomials
-(`platewise_kernels.zernikes`), which the built-in module sums over an array of the image's size for each;
-an object set's hulls are found once. Volumes, overlapping objects, missing labels and the advanced features
-are left to the built-in module, but for the Zernikes.
+The values that skimage's regionprops computes for each object in turn (perimeter, Euler number, convex hull,
+distances) are computed in one pass (`platewise_kernels.shape`), and so are the Zernike polynomials
+(`platewise_kernels.zernikes`), which the built-in module sums over an array of the image's size for each.
+An object set's hulls are found once. Volumes, overlapping objects, missing labels and the advanced features
+are left to the built-in module, except for the Zernike polynomials.
 """
 
 import cellprofiler.modules.measureobjectsizeshape as builtin
@@ -25,7 +25,7 @@ class MeasureObjectSizeShape(builtin.MeasureObjectSizeShape):
             super().run(workspace)
 
     def analyze_objects(self, objects, desired_properties):
-        """All shape features of an object set by name, in the built-in module's order."""
+        """Return all shape features of an object set by name, in the built-in module's order."""
         labels = plain_labels(objects, objects.segmented.shape)
         if labels is None:
             return super().analyze_objects(objects, desired_properties)
@@ -54,7 +54,7 @@ class MeasureObjectSizeShape(builtin.MeasureObjectSizeShape):
 
 
 def plain_features(labels, hull, indices):
-    """The features without Zernikes and advanced ones, in the built-in module's order."""
+    """Return the features without Zernikes and advanced ones, in the built-in module's order."""
     found = shape.properties(labels)
     area, perimeter = found["area"], found["perimeter"]
     greatest, mean, median = shape.radii(labels, shape.bounding_boxes(labels, area.size))
@@ -92,9 +92,9 @@ def plain_features(labels, hull, indices):
 
 
 def magnitudes(numbers, pixels, hull, indices):
-    """Magnitude of each Zernike moment by the circle's area: objects x polynomials.
+    """Return the magnitude of each Zernike moment by the circle's area: objects x polynomials.
 
-    The same as centrosome.zernike.zernike, of which this is the definition. `hull`: None to work it out.
+    The definition is that of centrosome.zernike.zernike. `hull`: None to compute it.
     """
     ones = numpy.ones((1, len(pixels.positions)))
     (real,), (imaginary,), radii = zernikes.moments(numbers, pixels, ones, hull, indices)

@@ -1,7 +1,7 @@
-"""MeasureObjectSkeleton, with CellProfiler's settings and numbers, with faster steps on the way.
+"""MeasureObjectSkeleton, with CellProfiler's settings and numbers, with faster steps.
 
-The built-in module runs as it is. Labels spread along the skeleton by `platewise_kernels.propagation`, and a
-label matrix is dilated and eroded by the least disk in one pass.
+The built-in module runs unchanged. Labels spread along the skeleton by `platewise_kernels.propagation`, and a
+label matrix is dilated and eroded by the smallest disk in one pass.
 """
 
 import cellprofiler.modules.measureobjectskeleton as builtin

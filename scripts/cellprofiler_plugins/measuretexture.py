@@ -1,8 +1,8 @@
 """MeasureTexture, with CellProfiler's settings and numbers, from sparse co-occurrence counts.
 
 The built-in module fills and reads a dense 256 x 256 matrix for each object, scale and direction.
-Here only the grey level pairs that occur are counted (`platewise_kernels.texture`), and the 8-bit
-image is made once a channel. Volumes, masked images and a shown window are left to the built-in
+Here only the gray-level pairs that occur are counted (`platewise_kernels.texture`), and the 8-bit
+image is made once per channel. Volumes, masked images and a visible window are left to the built-in
 module.
 """
 
@@ -36,7 +36,7 @@ class MeasureTexture(builtin.MeasureTexture):
                     shared[key] = _regions(workspace, *key)
                 regions[name] = shared[key]
             whole = self.wants_image_measurements()
-            # As in the built-in module, values beyond -1 and 1 are an error only where something is measured.
+            # As in the built-in module, values beyond -1 and 1 are an error only if something is measured.
             if whole or any(present.size for _, _, present in regions.values()):
                 grey = self._grey_levels(image)
             else:
@@ -64,7 +64,7 @@ class MeasureTexture(builtin.MeasureTexture):
         return numpy.array([group.scale.value for group in self.scale_groups])
 
     def _grey_levels(self, image):
-        """The image in the grey levels asked for, as the built-in module makes them."""
+        """Return the image in the requested gray levels, as the built-in module computes them."""
         grey = skimage.util.img_as_ubyte(image.pixel_data)
         levels = int(self.gray_levels.value)
         if levels != 256:
@@ -87,7 +87,7 @@ class MeasureTexture(builtin.MeasureTexture):
 
 
 def _regions(workspace, object_name, shape):
-    """Label matrix, bounding boxes and the labels that occur, of an object set."""
+    """Return label matrix, bounding boxes and existing labels of an object set."""
     labels = plain_labels(workspace.get_objects(object_name), shape)
     bounds = bounding_boxes(labels, int(labels.max()))
     return labels, bounds, numpy.flatnonzero(bounds[:, 2] >= 0)

@@ -1,10 +1,10 @@
-"""Resize, with CellProfiler's settings and pixels, without filtering what is then thrown away.
+"""Resize, with CellProfiler's settings and pixels, without filtering pixels that are then discarded.
 
 Bilinear interpolation of a plain image is done by `platewise_kernels.resizing`. The illumination
-function that CorrectIlluminationCalculate gathers over the cycles is not asked for before somebody
-asks for its resized image: the built-in module has it smoothed, scaled and stretched in every cycle,
-of which only the last is saved. Volumes, colours, masked and cropped images, the other ways to
-interpolate and a shown window are left to the built-in module.
+function that CorrectIlluminationCalculate gathers over the cycles is computed only when its resized image is
+requested: the built-in module smooths, scales and stretches it in every cycle, and only the last result is
+saved. Volumes, colors, masked and cropped images, the other ways to
+interpolate and a visible window are left to the built-in module.
 """
 
 import cellprofiler.modules.resize as builtin
@@ -20,7 +20,7 @@ class Resize(builtin.Resize):
     """CellProfiler's Resize with a faster bilinear interpolation."""
 
     def apply_resize(self, workspace, input_image_name, output_image_name):
-        """Add the resized image to the image set, at once or when it is asked for."""
+        """Add the resized image to the image set, immediately or when it is requested."""
         images = workspace.image_set
         if self.show_window or self.interpolation.value != builtin.I_BILINEAR:
             super().apply_resize(workspace, input_image_name, output_image_name)
@@ -51,7 +51,7 @@ class Resize(builtin.Resize):
 
 
 class WhenAsked(CallbackImage):
-    """A resized image that is made when it is asked for the first time."""
+    """A resized image that is computed when it is first requested."""
 
     def __init__(self, module, workspace, input_image_name, output_image_name):
         super().__init__(output_image_name, self._make)
@@ -64,4 +64,4 @@ class WhenAsked(CallbackImage):
         return image_set.get_image(output_image_name)
 
     def release_memory(self):
-        """Nothing is held before the image is made."""
+        """Do nothing: no memory is held before the image is computed."""

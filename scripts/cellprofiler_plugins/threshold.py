@@ -1,6 +1,6 @@
-"""Threshold, with CellProfiler's settings and pixels, with faster steps on the way.
+"""Threshold, with CellProfiler's settings and pixels, with faster steps.
 
-The built-in module runs as it is; smoothing and the entropies of a threshold are worked out in one pass each
+The built-in module runs unchanged; smoothing and the entropies of a threshold are computed in one pass each
 (`platewise_kernels.stand_ins`).
 """
 

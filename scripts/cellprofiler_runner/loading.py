@@ -1,13 +1,13 @@
-"""Load a pipeline into CellProfiler, with all of its modules or not at all."""
+"""Load a pipeline into CellProfiler, with all its modules or not at all."""
 
 from lib.errors import InputError
 from lib.pipeline_files import read_pipeline
 
 
 def load(path):
-    """The pipeline of a file.
+    """Load the pipeline of a file.
 
-    CellProfiler's command line leaves out a module that it cannot load, and goes on with the rest.
+    CellProfiler's command line skips a module that it cannot load, and continues with the rest.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tell where a run is: a line in the log for each site, and a small file that is always up to date."""
+"""Report a run's progress: one line in the log per site, and a small file that is always up to date."""
 
 import json
 import time
@@ -9,7 +9,7 @@ class Progress:
     """The sites of a run.
 
     The file holds one JSON object: state (`running`, `complete` or `failed`), the site (n `of` N, its
-    ImageNumber, plate, well, site), the module it is in, the seconds since the site and since the run
+    ImageNumber, plate, well, site), the current module, the seconds since the site and since the run
     began, and when it was written.
     """
 
@@ -23,7 +23,7 @@ class Progress:
         self.module = None
 
     def site(self, image_number, metadata):
-        """Go on to a site; `metadata`: its plate, well and site, as far as known."""
+        """Begin a site; `metadata`: its plate, well and site, as far as known."""
         self.finish_site()
         self.number += 1
         self.at_site = True
@@ -31,14 +31,14 @@ class Progress:
         self.place = {"image_number": int(image_number), **metadata}
 
     def finish_site(self):
-        """Say that the site in hand is done."""
+        """Report that the current site is done."""
         if self.at_site:
             seconds = time.time() - self.site_began
             print(f"Done: {self} in {seconds:.1f} s", flush=True)
         self.at_site = False
 
     def in_module(self, name, sites):
-        """Note the module that begins, of a run over `sites` sites."""
+        """Record the module that begins, in a run over `sites` sites."""
         self.module, self.of = name, sites
         self.write("running")
 
@@ -50,7 +50,7 @@ class Progress:
         return f"{', '.join(named) or 'the site'} ({number})"
 
     def write(self, state):
-        """Write the file, whole."""
+        """Write the file, completely or not at all."""
         if self.path is None:
             return
         now = time.time()

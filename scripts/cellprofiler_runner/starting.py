@@ -1,8 +1,9 @@
-"""Start CellProfiler with what a pipeline needs, and no more.
+"""Start CellProfiler with only what a pipeline needs.
 
-The command line imports every module there is, every plot library, and starts a Java virtual machine.
+The command line imports every module, every plot library, and starts a Java virtual machine.
 Here a module is imported when the pipeline names it, a package that is rarely used when it is used, and
-Java is started by the first image that needs it. Nothing is left out: only later, or never.
+Java is started by the first image that needs it. Nothing is left out, but it is imported later, or never if
+unused.
 """
 
 import importlib.abc
@@ -13,7 +14,7 @@ import sys
 import types
 from pathlib import Path
 
-#: Imported by CellProfiler at its start, and used by few pipelines or none.
+#: Packages that CellProfiler imports at startup and that few or no pipelines use.
 RARELY_USED = {
     "boto3",
     "docutils.core",
@@ -25,18 +26,18 @@ RARELY_USED = {
     "scipy.optimize",
     "scipy.signal",
 }
-#: Modules that skimage imports for the sake of the functions named, which few pipelines call.
+#: Modules that skimage imports for the named functions, which few pipelines call.
 RARELY_CALLED = {
     "skimage.measure.entropy": ("shannon_entropy",),
     "skimage.restoration.deconvolution": ("wiener", "unsupervised_wiener", "richardson_lucy"),
     "skimage.segmentation.slic_superpixels": ("slic",),
 }
-#: skimage.io's way to show images, for which it imports a plot library.
+#: skimage.io's function to show images, for which it imports a plot library.
 SHOWING = "skimage.io._plugins.matplotlib_plugin"
 
 
 class Waiting(types.ModuleType):
-    """A module whose code runs when something in it is asked for that an import does not set."""
+    """A module whose code runs when an attribute is requested that the import did not set."""
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -47,29 +48,29 @@ class Waiting(types.ModuleType):
 
 
 class OnUse(importlib.abc.Loader):
-    """Loads a module so that it waits (unlike importlib's LazyLoader, also through a second import)."""
+    """Loads a module lazily (unlike importlib's LazyLoader, also through a second import)."""
 
     def __init__(self, whole):
         self.whole = whole
 
     def create_module(self, spec):
-        """The module, as its own loader makes it."""
+        """Return the module as its own loader creates it."""
         return self.whole.create_module(spec)
 
     def exec_module(self, module):
-        """Let it wait."""
+        """Make the module lazy."""
         module.__class__ = Waiting
 
 
 class OnCall(OnUse):
-    """Loads a module that has some functions in it, and becomes whole when one is called."""
+    """Loads a module with placeholders for some functions; it is loaded fully when one is called."""
 
     def __init__(self, whole, names):
         super().__init__(whole)
         self.names = names
 
     def exec_module(self, module):
-        """Give it the functions."""
+        """Add the placeholders to the module."""
 
         def calling(name):
             def called(*arguments, **options):
@@ -87,7 +88,7 @@ class Later(importlib.abc.MetaPathFinder):
     """Finds the modules of `RARELY_USED` and `RARELY_CALLED`."""
 
     def find_spec(self, name, path, target=None):
-        """The module's specification with a loader that waits."""
+        """Return the module's specification with a lazy loader."""
         if name not in RARELY_USED and name not in RARELY_CALLED:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
@@ -98,10 +99,10 @@ class Later(importlib.abc.MetaPathFinder):
 
 
 class NothingToShow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Stands for `SHOWING`: a job has no window."""
+    """Replaces `SHOWING`: a job has no window."""
 
     def find_spec(self, name, path, target=None):
-        """Its specification."""
+        """Return its specification."""
         return importlib.machinery.ModuleSpec(name, self) if name == SHOWING else None
 
     def exec_module(self, module):
@@ -114,7 +115,7 @@ class NothingToShow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class ModulesOnDemand(dict):
-    """CellProfiler's modules by name; one is imported when it is asked for.
+    """CellProfiler's modules by name; each is imported when it is requested.
 
     `plugins`: a folder whose modules replace the built-in ones of the same name, or None.
     """
@@ -133,7 +134,7 @@ class ModulesOnDemand(dict):
         return self[name]
 
     def _load(self, name):
-        """Import a module; whether there is one of this name."""
+        """Import a module. Return whether one of this name exists."""
         stem = name.lower()
         plugin = self.plugins is not None and (Path(self.plugins) / f"{stem}.py").is_file()
         places = [(stem, None)] if plugin else []
@@ -144,7 +145,7 @@ class ModulesOnDemand(dict):
             try:
                 found = module_class(importlib.import_module(place), class_name)
             except ImportError:
-                # As the command line does: a plugin that lacks a package gives way to the built-in one.
+                # As the command line does: a plugin that lacks a package is replaced by the built-in module.
                 if class_name:
                     raise
                 logging.warning("Could not load %s", place, exc_info=True)
@@ -155,7 +156,7 @@ class ModulesOnDemand(dict):
         return self._load_everything() and super().__contains__(name)
 
     def _load_everything(self):
-        """Import all modules, for one whose file has another name than it has itself."""
+        """Import all modules, to find one whose file has a different name."""
         if not self.everything:
             self.everything = True
             command_lines_import()
@@ -163,7 +164,7 @@ class ModulesOnDemand(dict):
 
 
 def module_class(imported, name=None):
-    """CellProfiler's class in an imported module: `name`, or the one with the name of its file."""
+    """Return CellProfiler's class in an imported module: `name`, or the one with the name of its file."""
     if name:
         return getattr(imported, name, None)
     stem = Path(imported.__file__).stem
@@ -171,7 +172,7 @@ def module_class(imported, name=None):
 
 
 def command_lines_import():
-    """CellProfiler's own import of all modules; `start` takes its place."""
+    """CellProfiler's own import of all modules; `start` replaces it."""
 
 
 def start(plugins, temporary, output, data_file):
@@ -203,7 +204,7 @@ def start(plugins, temporary, output, data_file):
 
 
 def name_colour_maps():
-    """Name the colour maps to CellProfiler's settings without the plot library that it asks for them."""
+    """Give CellProfiler's settings the names of color maps without importing a plot library."""
     import matplotlib.cm
     from cellprofiler_core.setting.choice import _colormap
 
@@ -212,7 +213,7 @@ def name_colour_maps():
 
 
 def java_on_demand():
-    """Start Java when something asks for it for the first time."""
+    """Start Java when it is first needed."""
     import javabridge
     import javabridge.jutil
 
@@ -236,7 +237,7 @@ def java_on_demand():
 
 
 def stop():
-    """End what the command line ends: readers, Java and connections, where they were started."""
+    """End what the command line ends: readers, Java and connections, if they were started."""
     import bioformats.formatreader
     import javabridge
 

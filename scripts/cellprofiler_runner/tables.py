@@ -1,8 +1,8 @@
 """Write what ExportToSpreadsheet would write as Arrow tables, site by site.
 
 Names, order and choice of columns are those that the pipeline's ExportToSpreadsheet modules are set to.
-A table holds a row an object (or a site: Image), measurements as float64, as CellProfiler has them, and
-record batches of about `BATCH` rows, so that thousands of columns are written and read at some speed.
+A table holds one row per object (or per site: Image), measurements as float64, as in CellProfiler, and
+record batches of about `BATCH` rows, so that thousands of columns are written and read quickly.
 """
 
 import base64
@@ -20,19 +20,19 @@ IMAGE_NUMBER, OBJECT_NUMBER = "ImageNumber", "ObjectNumber"
 
 
 def exporters(pipeline):
-    """The pipeline's ExportToSpreadsheet modules."""
+    """Return the pipeline's ExportToSpreadsheet modules."""
     return [module for module in pipeline.modules() if module.module_name == "ExportToSpreadsheet"]
 
 
 def data_sets(module, objects):
-    """What a module exports, as (name, settings group): all of `objects`, or what it lists."""
+    """Return what a module exports, as (name, settings group): all of `objects`, or those it lists."""
     if module.wants_everything.value:
         return [(name, None) for name in (IMAGE, EXPERIMENT, RELATIONSHIPS, *objects)]
     return [(group.name.value, group) for group in module.object_groups]
 
 
 def obstacle(module, objects):
-    """Why a module's tables cannot be written as Arrow tables in their place, or None."""
+    """Return why a module's tables cannot be replaced by Arrow tables, or None."""
     if module.delimiter.value != 'Comma (",")':
         return "its delimiter is not a comma"
     if module.directory.dir_choice != "Default Output Folder":
@@ -52,7 +52,7 @@ def obstacle(module, objects):
 
 
 class Tables:
-    """The Arrow tables of a run; `None` of them where a module's settings ask for other files."""
+    """The Arrow tables of a run; `None` if a module's settings require other files."""
 
     def __init__(self, pipeline, folder):
         self.folder = Path(folder)
@@ -87,16 +87,16 @@ class Tables:
             self.image.add(measurements, number)
 
     def close(self):
-        """Write what waits and finish the files."""
+        """Write the waiting rows and finish the files."""
         for table in self.objects.values():
             table.close(self.folder)
         if self.image is not None:
             self.image.close(self.folder)
 
     def export_others(self, module, workspace):
-        """What a module writes at the end of a run, without the tables that are written here."""
+        """Write a module's output at the end of a run, without the tables that are written here."""
         for name, group in data_sets(module, ()):
-            # Relationships are no measurement type: exported where the module lists them.
+            # Relationships are not a measurement type: they are exported if the module lists them.
             wanted = name == EXPERIMENT or (name == RELATIONSHIPS and group is not None)
             if wanted:
                 module.run_objects([name], workspace, group)
@@ -117,7 +117,7 @@ class ObjectTable:
             for feature in of_image
             if wanted and feature.startswith(start)
         ]
-        # Each once: a feature that two modules measure stands twice among the columns.
+        # Each once: a feature that two modules measure is a duplicate among the columns.
         self.features = sorted(
             set(module.filter_columns([feature for owner, feature in columns if owner == name], name))
         )
@@ -126,13 +126,13 @@ class ObjectTable:
         self.empty()
 
     def empty(self):
-        """Let go of the rows that were written."""
+        """Release the rows that were written."""
         self.rows = 0
         self.sites = []
         self.vectors = []
 
     def add(self, measurements, number):
-        """Take a site's objects."""
+        """Add a site's objects."""
         count = measurements.get_measurement(IMAGE, f"Count_{self.name}", number)
         count = 0 if count is None or numpy.isnan(count) else int(count)
         if count == 0:
@@ -202,12 +202,12 @@ class ImageTable:
         self.aggregates = [name for name, setting in wanted if setting.value]
 
     def add(self, measurements, number):
-        """Take a site's measurements."""
+        """Add a site's measurements."""
         values = {IMAGE_NUMBER: int(number)}
         for name in measurements.get_feature_names(IMAGE):
             values[name] = measurements.get_measurement(IMAGE, name, number)
         values.update(measurements.compute_aggregate_measurements(number, self.aggregates))
-        # The sites share their column names, and one copy of them.
+        # The sites share one copy of their column names.
         names = self.names.setdefault(tuple(values), tuple(values))
         self.rows.append((names, list(values.values())))
 
@@ -226,7 +226,7 @@ class ImageTable:
 
 
 def image_column(name, values):
-    """Values and pyarrow type of a column of the Image table: numbers, or text as in CSV."""
+    """Return values and pyarrow type of a column of the Image table: numbers, or text as in CSV."""
     import pyarrow
 
     numbers = [value for value in values if value is not None]
@@ -238,12 +238,12 @@ def image_column(name, values):
 
 
 def is_number(value):
-    """Whether a measurement of an image is a single number."""
+    """Return whether a measurement of an image is a single number."""
     return numpy.isscalar(value) and not isinstance(value, (str, bytes))
 
 
 def as_text(value):
-    """A measurement of an image as ExportToSpreadsheet writes it."""
+    """Return a measurement of an image as ExportToSpreadsheet writes it."""
     if value is None:
         return None
     if isinstance(value, bytes):
@@ -254,11 +254,11 @@ def as_text(value):
 
 
 def early(pipeline):
-    """Whether a site's measurements can be written and dropped as soon as the next site starts.
+    """Return whether a site's measurements can be written and dropped as soon as the next site starts.
 
-    Not where a module looks back at earlier sites at the end of a group or of the run (tracking,
-    statistics, databases), or may do so since it is not CellProfiler's. Gives (whether objects', whether
-    images' measurements can go).
+    They cannot if a module looks back at earlier sites at the end of a group or of the run (tracking,
+    statistics, databases), or may do so since it is not CellProfiler's. The result is (whether objects'
+    measurements can be dropped, whether images' can).
     """
     from cellprofiler_core.module import Module
 
@@ -289,7 +289,7 @@ def early(pipeline):
 
 
 def is_known(kind):
-    """Whether a module is CellProfiler's or one of `PLUGINS`."""
+    """Return whether a module is CellProfiler's or one of `PLUGINS`."""
     file = getattr(sys.modules[kind.__module__], "__file__", None) or "/"
     return kind.__module__.startswith(("cellprofiler.", "cellprofiler_core.")) or (
         Path(file).resolve().parent == PLUGINS

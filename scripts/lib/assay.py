@@ -1,4 +1,4 @@
-"""What an assay description measures, and what can be wrong with it.
+"""The objects of an assay description, and the errors that it may contain.
 
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
@@ -7,14 +7,14 @@ from lib.errors import listed
 
 
 def compartments(assay):
-    """The objects that an assay measures, in CellProfiler's names; one table each."""
+    """Return the objects that an assay measures, in CellProfiler's names; one table each."""
     if "cells" not in assay:
         return ["Nuclei"]
     return ["Nuclei", "Cells"] + (["Cytoplasm"] if assay["cytoplasm"] else [])
 
 
 def assay_problems(assay):
-    """What a schema cannot see in an assay description whose defaults are filled in, as sentences."""
+    """Return, as sentences, errors of a complete assay description that its schema cannot detect."""
     names = [channel["name"] for channel in assay["channels"]]
     images = [channel["image"] for channel in assay["channels"]]
     problems = [
@@ -48,7 +48,7 @@ def assay_problems(assay):
 
 
 def threshold_problems(where, threshold):
-    """What is wrong with one threshold of an assay description, as sentences."""
+    """Return the errors of one threshold of an assay description, as sentences."""
     problems = []
     if threshold["method"] == "Sauvola" and threshold["strategy"] != "Adaptive":
         problems.append(f"{where} the method Sauvola needs `strategy: Adaptive`.")

@@ -1,9 +1,9 @@
 """Average precision of wells that rank their positives among many negatives, without a list of all pairs.
 
-Average precision needs no ranking of everything: a positive that has k positives and n negatives above it
+Average precision needs no complete ranking: a positive that has k positives and n negatives above it
 adds k / (k + n) (itself counted among the k). So only the negatives above each positive are counted, block
 by block. The similarities of a block are computed in single precision, and those that come so near to a
-positive's that rounding might decide are computed again in double precision: the counts are those of double
+positive's that rounding might matter are computed again in double precision: the counts are those of double
 precision, at the speed and memory of single precision.
 """
 
@@ -54,7 +54,7 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
 
 
 def as_columns(values: np.ndarray, precision: type) -> np.ndarray:
-    """Profiles of length 1 as the columns of a matrix, made block by block: (features, profiles)."""
+    """Return profiles of length 1 as the columns of a matrix, made block by block: (features, profiles)."""
     columns = np.empty((values.shape[1], len(values)), dtype=precision, order="F")
     for start in range(0, len(values), 4096):
         columns[:, start : start + 4096] = unit_rows(values[start : start + 4096]).T
@@ -62,7 +62,7 @@ def as_columns(values: np.ndarray, precision: type) -> np.ndarray:
 
 
 def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """The number of values above each threshold of the same row."""
+    """Count the number of values above each threshold of the same row."""
     similarity.sort(axis=1)
     return np.array(
         [
@@ -75,7 +75,7 @@ def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 def count_compared(
     unit: np.ndarray, columns: np.ndarray, candidates: np.ndarray, thresholds: np.ndarray
 ) -> np.ndarray:
-    """`count_above` for a block of queries of length 1; `columns` are the candidates in single precision."""
+    """Count as `count_above` for some queries of length 1; `columns`: candidates in single precision."""
     similarity = unit.astype(np.float32) @ columns
     # more than the rounding of a sum of so many products in single precision, whatever its order
     band = np.float32(2.0**-24 * (unit.shape[1] / 4 + 16))
@@ -97,7 +97,7 @@ def count_compared(
 
 
 def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The cosine similarity of each pair (row of `unit`, row of `candidates`), in double precision."""
+    """Return the cosine similarity of each pair (row of `unit`, row of `candidates`), in double precision."""
     found = np.empty(len(rows))
     step = max(1, BLOCK // (4 * unit.shape[1]))
     for start in range(0, len(rows), step):
@@ -107,9 +107,9 @@ def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others:
 
 
 def precision_from_counts(above: np.ndarray) -> np.ndarray:
-    """Average precision from the number of negatives above each positive: (queries, positives) to (queries,).
+    """Return average precision from the negatives above each positive: (queries, positives) to (queries,).
 
-    Of equal similarities a positive ranks first, as in copairs.
+    Among equal similarities a positive ranks first, as in copairs.
     """
     rank = np.arange(1, above.shape[1] + 1)
     return (rank / (rank + np.sort(above, axis=1))).mean(axis=1)

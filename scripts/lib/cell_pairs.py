@@ -1,4 +1,4 @@
-"""Which objects of a site are one cell: pairing by CellProfiler's parent columns."""
+"""Find the objects of a site that are one cell: pairing by CellProfiler's parent columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lib.object_tables import SiteError
 
 
 def linking_compartment(headers: Mapping[str, Sequence[str]]) -> str:
-    """The compartment whose parent columns name its partner in every other one."""
+    """Return the compartment whose parent columns name its partner in every other one."""
     for name in sorted(headers, key=lambda name: (name != "Cytoplasm", name != "Cells")):
         if all(f"Parent_{other}" in headers[name] for other in headers if other != name):
             return name
@@ -37,7 +37,7 @@ def pair_objects(
         numbers that are in no cell.
 
     Raises:
-        SiteError: when an object number stands twice, a named parent does not exist, or two objects
+        SiteError: if an object number is a duplicate, a named parent does not exist, or two objects
             name the same parent.
     """
     for name, numbers in objects.items():
@@ -63,17 +63,17 @@ def pair_objects(
 
 
 def repeats(numbers: np.ndarray) -> list[int]:
-    """The values that stand more than once."""
+    """Return the values that occur more than once."""
     values, times = np.unique(numbers, return_counts=True)
     return values[times > 1].tolist()
 
 
 @dataclass
 class Objects:
-    """What the tables say of one site's objects, for each compartment: arrays of one entry an object.
+    """The tables' data on one site's objects, for each compartment: arrays with one entry per object.
 
     `parents` are those of the linking compartment, `children` the number of its objects that each
-    object counts as its own.
+    object counts as its children.
     """
 
     numbers: dict[str, np.ndarray]
@@ -82,7 +82,7 @@ class Objects:
 
 
 def refuse_lost_children(objects: Objects, linker: str) -> None:
-    """Raise a `SiteError` when objects count a child that `linker`'s table does not hold."""
+    """Raise a `SiteError` if objects count a child that `linker`'s table does not hold."""
     for name, children in objects.children.items():
         lost = set(objects.numbers[name][children > 0]) - set(objects.parents[name])
         if lost:

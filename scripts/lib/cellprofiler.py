@@ -28,10 +28,10 @@ JDK_HELP = (
     "macOS `brew install openjdk@17`; or set JAVA_HOME to the JDK you have."
 )
 ENGINES = ("platewise", "stock")
-# Bytes: a disk with less left is full.
+# Bytes. A disk with less free space counts as full.
 LITTLE_SPACE = 1 << 20
 RUNNER = Path(__file__).resolve().parents[1] / "run_cellprofiler.py"
-# CellProfiler puts names through Python sets when it upgrades older modules. Python orders a set of names
+# CellProfiler passes names through Python sets when it upgrades older modules. Python orders a set of names
 # by a hash that differs from process to process unless this seed is set, and with it the columns' names.
 HASH_SEED = {"PYTHONHASHSEED": "0"}
 THREAD_VARIABLES = (
@@ -45,10 +45,10 @@ THREAD_VARIABLES = (
 
 
 def java_home(environment=None):
-    """The folder of a Java that `environment` (os.environ) names or has on its PATH, else None.
+    """Return the folder of a Java that `environment` (os.environ) names or has on its PATH, or None.
 
-    JAVA_HOME where it holds a Java; else where `javac` really lies, then `java`, then what macOS
-    answers. A command that does not run (a version manager's empty shim) is passed over.
+    JAVA_HOME comes first if it holds a Java; then the true location of `javac`, then of `java`, then the
+    answer of macOS. A command that does not run (a version manager's empty shim) is skipped.
     """
     environment = os.environ if environment is None else environment
     named = environment.get("JAVA_HOME")
@@ -73,7 +73,7 @@ def java_home(environment=None):
 
 
 def output_of(command, environment):
-    """What a command writes to stdout and stderr, or None where it does not run."""
+    """Return what a command writes to stdout and stderr, or None if it does not run."""
     try:
         done = subprocess.run(
             command,
@@ -89,14 +89,14 @@ def output_of(command, environment):
 
 
 def words_of(command):
-    """A command line as a list of words; a path that has spaces is one word."""
+    """Split a command line into words; a path with spaces is one word."""
     return [command] if shutil.which(command) else shlex.split(command)
 
 
 def python_of(command):
-    """The Python that a `cellprofiler` command belongs to, as arguments to start it.
+    """Return the Python that a `cellprofiler` command belongs to, as arguments to start it.
 
-    It is named in the command's first line (`#!`), or lies beside it. Raises InputError otherwise.
+    It is named in the command's first line (`#!`), or is beside it. Raises InputError otherwise.
     """
     words = words_of(command)
     found = shutil.which(words[0]) if words else None
@@ -119,9 +119,9 @@ def python_of(command):
 
 
 def cellprofiler_environment(threads):
-    """The environment variables of each CellProfiler process: its Java, no display, `threads` threads.
+    """Return the environment of a CellProfiler process: its Java, no display, `threads` threads.
 
-    The hash seed is among them, since Python reads it once, when it starts.
+    The hash seed is among them, since Python reads it only at startup.
     """
     environment = dict(os.environ)
     home = java_home(environment)
@@ -137,7 +137,7 @@ def cellprofiler_environment(threads):
 
 
 def engine_here(command, engine, log):
-    """The engine that runs: the command line (`stock`) where CellProfiler's Python cannot run the runner."""
+    """Return the engine to use: `stock` if CellProfiler's Python cannot run the workflow's runner."""
     if engine == "stock":
         return engine
     code = "from importlib.util import find_spec; print(*[p for p in {} if find_spec(p) is None])"
@@ -154,10 +154,10 @@ def engine_here(command, engine, log):
 
 @contextmanager
 def with_functions(load_data, folder):
-    """The image table with the illumination functions of `folder`: itself, or a copy that names them there.
+    """Yield the image table, or a copy of it that names the illumination functions in `folder`.
 
-    Results that were moved, or that lie in object storage, are not where they were when the table was
-    written. `folder` None leaves the table as it is.
+    The copy is needed for results that were moved, or that are in object storage: they are no longer where
+    they were when the table was written. If `folder` is None, the table is used as it is.
     """
     load_data = Path(load_data).resolve()
     with load_data.open(newline="") as file:
@@ -194,7 +194,7 @@ class CellProfiler:
 
     @classmethod
     def of(cls, options):
-        """As the options of `options_of_a_run` say."""
+        """Create it from the options of `options_of_a_run`."""
         return cls(
             options.cellprofiler,
             options.pipeline,
@@ -205,7 +205,7 @@ class CellProfiler:
         )
 
     def arguments(self, engine, load_data, output, done, temporary, progress, rows):
-        """The command and its arguments for one run, as `run` describes it."""
+        """Return the command and its arguments for one run; the parameters are those of `run`."""
         pipeline = str(Path(self.pipeline).resolve())
         if engine == "stock":
             arguments = [*words_of(self.command), "-c", "-r", "-p", pipeline, "--data-file", str(load_data)]
@@ -225,18 +225,18 @@ class CellProfiler:
     def run(self, load_data, output, log, about, rows=None):
         """Run over the rows of an image table and make sure that it ran to its end.
 
-        `rows`: first and last row, from 1 (all rows if None); `log`: an open text file that takes what
-        CellProfiler says, and beside which `.progress.json` says which site the runner is at; `about`:
-        the plate and sites, for messages. Raises InputError with CellProfiler's last words unless its
-        done-file says `Complete`: the exit status of its command line alone is 0 after a failure, too.
+        `rows`: first and last row, from 1 (all rows if None); `log`: an open text file for CellProfiler's
+        output, beside which `.progress.json` names the site that the runner is processing; `about`: the
+        plate and sites, for messages. Raises InputError with CellProfiler's last lines unless its done-file
+        is `Complete`: the exit status of its command line alone is 0 even after a failure.
         """
-        # A pipeline is code to CellProfiler: this one has to be read as text first.
+        # CellProfiler executes a pipeline as code, so it is first checked as text.
         read_pipeline(self.pipeline)
         load_data, progress = (
             Path(load_data).resolve(),
             Path(log.name).with_suffix(".progress.json").resolve(),
         )
-        # Inside the output, so that what a killed run leaves is taken away with it when the job is run again.
+        # Inside the output, so that the files of a killed run are removed with it when the job is run again.
         with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(output)) as temporary:
             done = Path(temporary) / "done"
             engine = engine_here(self.command, self.engine, log)
@@ -273,10 +273,10 @@ class CellProfiler:
 
 
 def full_disk(output, log):
-    """In words, that the disk of a failed run is full; None where it is not.
+    """Return a message if the disk of a failed run is full, else None.
 
-    A program whose files find no space may end in any way, also by a signal without a word (SIGSEGV or
-    SIGBUS of a mapped file): the space that is left is asked for before the run's files are taken away.
+    A program whose files find no space may end in any way, even by a signal without a message (SIGSEGV or
+    SIGBUS of a mapped file), so the free space is measured before the run's files are removed.
     """
     words = last_words(log, 100)
     free = shutil.disk_usage(output).free
@@ -287,7 +287,7 @@ def full_disk(output, log):
 
 
 def options_of_a_run(description):
-    """The options of a script that runs CellProfiler over a plate's image table; it adds its own."""
+    """Return the parser of a script that runs CellProfiler over an image table; the script extends it."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
     parser.add_argument("--pipeline", required=True, help="a .cppipe that starts with LoadData")
@@ -302,13 +302,13 @@ def options_of_a_run(description):
 
 
 def last_words(path, lines=20):
-    """The last lines of a log, or CellProfiler's last error in it, after which it may go on talking."""
+    """Return the last lines of a log, or CellProfiler's last error in it, which more output may follow."""
     with Path(path).open(errors="replace") as file:
         said = [line.rstrip() for line in file if line.strip()]
     errors = [
         number
         for number, line in enumerate(said)
-        # CellProfiler misses its database client whenever it starts, and does well without.
+        # CellProfiler reports a missing database client at every start, and does not need it.
         if line.startswith("Traceback") and not any("MySQL" in near for near in said[number : number + 4])
     ]
     shown = said[errors[-1] :][: 2 * lines] if errors else said[-lines:]
@@ -317,7 +317,7 @@ def last_words(path, lines=20):
 
 @contextmanager
 def logged_to(path):
-    """Open a log file; an InputError in the block is written there and to stderr, and ends the script.
+    """Open a log file; an InputError in the block is written to it and to stderr, and ends the script.
 
     A signal that ends the job ends CellProfiler with it and lets temporary folders be removed.
     """

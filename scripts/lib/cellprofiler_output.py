@@ -1,8 +1,8 @@
 """Find what CellProfiler wrote for a plate: its tables, and which sites they hold.
 
-The tables lie in the chunks of the features stage, or anywhere below a folder of published CellProfiler
-output: `Image` and one table a compartment, as Arrow, Parquet, CSV or packed CSV. `lib.object_tables` reads
-the objects.
+The tables are in the chunks of the features stage, or anywhere below a folder of published CellProfiler
+output: `Image` and one table per compartment, as Arrow, Parquet, CSV or compressed CSV.
+`lib.object_tables` reads the objects.
 """
 
 import csv
@@ -29,7 +29,7 @@ logger = logging.getLogger("platewise")
 ENDINGS = (".arrow", ".parquet", ".csv", ".csv.gz")
 PREFIXED = r"(?P<prefix>.+[_-])(?i:image)\.(arrow|parquet|csv|csv\.gz)"
 FOLDER_NAME = re.compile(r"^(?:(?P<plate>.+)-)?(?P<well>[A-Za-z]{1,2}\d{1,3})-(?P<site>\d+)$")
-# Columns of the Image table that tell of the run (when, where), not of the images.
+# Columns of the Image table that describe the run (when, where), not the images.
 OF_THE_RUN = ("ExecutionTime_", "PathName_", "URL_", "ModuleError_", "ProcessingStatus")
 TEXT = ("Metadata_", "FileName_", "MD5Digest_")
 NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -38,7 +38,7 @@ REMEDY = "Run CellProfiler again for it, or take it away."
 
 @dataclass
 class Folder:
-    """A folder that CellProfiler wrote: its Image table, and one table a compartment, where present."""
+    """A folder that CellProfiler wrote: its Image table, and one table per compartment, if present."""
 
     path: Path
     image: Path | None
@@ -51,7 +51,7 @@ class Site:
     """One image set. `own_number` is its ImageNumber in its folder, `number` the one in the plate.
 
     Its row of the Image table is kept as `texts` and, in little memory, as `values` of the columns
-    `measures`. `problem` says why its tables cannot be used.
+    `measures`. `problem` is the reason why its tables cannot be used.
     """
 
     folder: Folder
@@ -75,9 +75,9 @@ class Site:
 
 
 def table_file(folder: Path, name: str) -> Path | None:
-    """The file of table `name` (with its prefix) in `folder`, in upper or lower case.
+    """Return the file of table `name` (with its prefix) in `folder`, in upper or lower case.
 
-    Raises an InputError where the table is there in two formats.
+    Raises an InputError if the table is present in two formats.
     """
     found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
     if not found:
@@ -90,14 +90,14 @@ def table_file(folder: Path, name: str) -> Path | None:
 
 @lru_cache(maxsize=4)
 def files_of(folder: Path) -> tuple[Path, ...]:
-    """The files of a folder that may be tables, in the order of their names."""
+    """Return the files of a folder that may be tables, ordered by name."""
     return tuple(path for path in sorted(folder.iterdir()) if path.name.lower().endswith(ENDINGS))
 
 
 def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Folder | None:
-    """What CellProfiler wrote into one folder; nothing when no table lies there.
+    """Return what CellProfiler wrote into one folder; an empty list if it holds no table.
 
-    Tables with a prefix (`MyExpt_Image.csv`) are a folder of that name by themselves.
+    Tables with a prefix (`MyExpt_Image.csv`) count as a folder of that name.
     """
     image = table_file(path, f"{prefix}Image")
     tables = {name: file for name in compartments if (file := table_file(path, f"{prefix}{name}"))}
@@ -113,12 +113,12 @@ def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Fo
 
 
 def chunk_folders(chunks: Iterable[str | Path], compartments: Sequence[str]) -> list[Folder]:
-    """The tables of the features stage; a chunk without a site that could be measured has none."""
+    """Return the tables of the features stage; a chunk without a measurable site has none."""
     return [folder for path in chunks if (folder := read_folder(Path(path), compartments))]
 
 
 def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Folder]:
-    """The tables of published CellProfiler output: in `root` itself or in any folder below it."""
+    """Return the tables of published CellProfiler output, in `root` itself or in any folder below it."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: the column `cellprofiler` names a folder of tables.")
@@ -137,9 +137,9 @@ def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Fol
 
 
 def compartments_at_hand(folders: Sequence[Folder], compartments: Sequence[str]) -> list[str]:
-    """Those of the usual compartments that published tables hold: an assay need not have all of them.
+    """Return the usual compartments that published tables hold: an assay need not have all of them.
 
-    Nothing is left out that one site alone lacks.
+    A compartment that only one site lacks is not left out.
     """
     found = [name for name in compartments if any(name in folder.tables for folder in folders)]
     refuse_other_names([name for name in compartments if name not in found], folders)
@@ -149,10 +149,10 @@ def compartments_at_hand(folders: Sequence[Folder], compartments: Sequence[str])
 
 
 def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> None:
-    """Raise an InputError where tables of the objects that are lacking are there under another name.
+    """Raise an InputError if tables of missing objects are present under another name.
 
-    `Cells_Cellpose3.csv` or `FilteredNuclei.csv` is such a name: without them, other objects would be taken
-    for the cells.
+    Examples are `Cells_Cellpose3.csv` and `FilteredNuclei.csv`: without the check, other objects would be
+    taken for the cells.
     """
     places = {folder.path if folder.path.is_dir() else folder.path.parent for folder in folders[:20]}
     others: dict[str, str] = {}
@@ -179,10 +179,10 @@ def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> Non
 
 
 def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
-    """The rows of a folder's Image table: text, and numbers where the table holds numbers.
+    """Return the rows of a folder's Image table: text, and numbers where the table holds numbers.
 
     Raises:
-        SiteError: when the table is missing, breaks off or has no row.
+        SiteError: if the table is missing, truncated or without rows.
     """
     file = folder.image
     if file is None:
@@ -206,7 +206,7 @@ def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
 
 
 def columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
-    """The rows of an Arrow or Parquet Image table; its metadata, and what is no number, as text."""
+    """Return the rows of an Arrow or Parquet Image table, with metadata and non-numbers as text."""
     with pa.OSFile(str(file)) as source:
         read = pa.ipc.open_file(source).read_all() if file.suffix == ".arrow" else pq.read_table(source)
     columns = [
@@ -219,7 +219,7 @@ def columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
 
 
 def number(text: str | float) -> float | None:
-    """The number that `text` is, nan for a missing one; nothing when it is no number."""
+    """Return `text` as a number, NaN if it is missing, or None if it is not a number."""
     if isinstance(text, float):
         return text
     try:
@@ -229,21 +229,21 @@ def number(text: str | float) -> float | None:
 
 
 def same_name(written: str, plate: str) -> bool:
-    """Whether a table names this plate: CellProfiler's LoadData writes the barcode 007 as 7."""
+    """Return whether a table names this plate: CellProfiler's LoadData writes the barcode 007 as 7."""
     return written == plate or (number(written) is not None and number(written) == number(plate))
 
 
 def place(
     folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None
 ) -> tuple[str, str]:
-    """Well (`A01`) and site (without leading zeros) of an image set.
+    """Return well (`A01`) and site (without leading zeros) of an image set.
 
-    The pattern, where there is one, is searched in the file names and the folder's name; otherwise
-    Metadata_Well (or _Row and _Column) and Metadata_Site (or _Field) count, then a folder name such as
+    The pattern, if given, is searched in the file names and the folder's name. Otherwise,
+    Metadata_Well (or _Row and _Column) and Metadata_Site (or _Field) are used, then a folder name such as
     `BR00121431-A01-1` or `A01-1`, then a well alone.
 
     Raises:
-        InputError: when nothing tells the well and the site, or the plate is another one.
+        InputError: if well and site cannot be determined, or if the plate is a different one.
     """
     where = folder.image or folder.path
     number = row.get("ImageNumber", "?")
@@ -263,7 +263,7 @@ def place(
     elif match := FOLDER_NAME.match(folder.path.name):
         found = match.groupdict()
     elif well:
-        # One site a well; two would be there twice.
+        # One site per well; two would be a duplicate.
         found = {"well": well, "site": "1"}
     if not found.get("well") or not found.get("site"):
         raise InputError(
@@ -285,7 +285,7 @@ def place(
 
 
 def well_of_row(row: Mapping[str, str | float]) -> str:
-    """The well that an image set's metadata name, by itself or by row and column; "" when they do not."""
+    """Return the well in an image set's metadata, by name or by row and column; "" if there is none."""
     if row.get("Metadata_Well"):
         return str(row["Metadata_Well"])
     column = row.get("Metadata_Column") or row.get("Metadata_Col")
@@ -293,7 +293,7 @@ def well_of_row(row: Mapping[str, str | float]) -> str:
 
 
 def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None) -> Site:
-    """A site from its row of the Image table."""
+    """Create a site from its row of the Image table."""
     well, site = place(folder, row, plate, site_pattern)
     kept = {name: text for name, text in row.items() if not name.startswith(OF_THE_RUN)}
     numbers = {name: number(text) for name, text in kept.items() if not name.startswith(TEXT)}
@@ -305,7 +305,7 @@ def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_p
         site,
         own_number=int(numbers.pop("ImageNumber")),
         texts={name: text for name, text in kept.items() if name not in names},
-        # The sites of a plate share their column names, and one copy of them.
+        # The sites of a plate share one copy of their column names.
         measures=NAMES.setdefault(tuple(numbers), tuple(numbers)),
         values=array("d", numbers.values()),
         counts={
@@ -317,11 +317,11 @@ def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_p
 
 
 def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) -> list[Site]:
-    """Every site of the plate, in the order of its ImageNumber.
+    """Return every site of the plate, ordered by ImageNumber.
 
-    ImageNumber stays as CellProfiler gave it where it is unique in the plate. Published output that
-    counts from 1 in each folder is numbered anew, by well and site. A site whose Image table cannot be
-    read is known by its folder's name and comes last.
+    ImageNumber stays as CellProfiler assigned it if it is unique in the plate. Published output that counts
+    from 1 in each folder is renumbered by well and site. A site whose Image table cannot be read is
+    identified by its folder's name and comes last.
     """
     sites = []
     for folder in folders:

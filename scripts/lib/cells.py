@@ -25,7 +25,7 @@ def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
     Args:
         columns: names such as `Cells_AreaShape_Area`; `Metadata_*` are never features.
         exclude: regular expressions over the name without its compartment; a column that one of them
-            finds is no feature.
+            matches is not a feature.
     """
     columns = list(columns)
     left_out = [re.compile(pattern) for pattern in (OBJECT_NUMBER, *exclude)]
@@ -45,6 +45,6 @@ def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
 
 
 def use_threads(number: int) -> None:
-    """Let polars and pyarrow use `number` threads; polars heeds it only before its first work."""
+    """Let polars and pyarrow use `number` threads; polars only reads it before its first operation."""
     os.environ["POLARS_MAX_THREADS"] = str(number)
     pa.set_cpu_count(number)

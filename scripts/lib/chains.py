@@ -1,9 +1,9 @@
 """Chains of profiles: lists of steps that a config composes, from annotated wells on.
 
-Each step makes a level. Its name is the chain's, followed by the steps up to it. A step takes the wells of a
-plate, a batch, a condition or the whole experiment together (`over`); from the first step that takes several
-plates together, all wells of these plates stay in one file, and a plate's own file is taken out of it where
-one is asked for.
+Each step makes a level. Its name is the chain's, followed by the steps up to it. A step processes the wells
+of a plate, a batch, a condition or the entire experiment together (`over`); from the first step that
+processes several plates together, all wells of these plates stay in one file, and a plate's own file is
+extracted from it if it is requested.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ PRESETS: Mapping[str, list[Any]] = {
     "jump_orf": RECIPE_CORRECTION,
     "jump_crispr": [*RECIPE_CORRECTION, "pca", "arm_correction"],
 }
-# The options of each step, with their defaults; `over` is the chain's own where it is not given.
+# The options of each step, with their defaults; `over` is the chain's if it is not given.
 STEPS: Mapping[str, Mapping[str, Any]] = {
     "drop_missing_wells": {"share": 0.1, "most": 100},
     "variance": {"reference": "all", "variation": 1e-3},
@@ -89,7 +89,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "threshold": -3,
     },
 }
-# The words that an option takes.
+# The words that are allowed for an option.
 CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "variance": {"reference": ("negcon", "all")},
     "normalize": {
@@ -110,16 +110,16 @@ OPERATIONS = (
     "image_features",
 )
 FITTED_ON_CONTROLS = ("sphere", "tvn")
-# Steps whose features have no names of measurements.
+# Steps whose features are not named after measurements.
 COMPONENTS = ("harmony", "tvn", "pca")
 
 
 def complete_chain(name: str, written: Any) -> dict[str, Any]:
-    """A chain as the config writes it, with its preset's steps and every option.
+    """Return a chain as the config writes it, with its preset's steps and every option.
 
     Parameters
     ----------
-    name : the chain's.
+    name : the chain's name.
     written : the name of a preset, a list of steps, or a mapping with `steps` or `preset`, `options` by step,
         `over` and `start`.
 
@@ -130,7 +130,7 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     Raises
     ------
     InputError
-        For steps or options that do not exist, and steps that take conditions and batches together in one
+        For steps or options that do not exist, and steps that combine conditions and batches in one
         chain.
     """
     given = {"preset": written} if isinstance(written, str) else written
@@ -167,12 +167,12 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
 
 
 def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
-    """Make sure that the options of a step have values that it knows.
+    """Check that the options of a step have valid values.
 
     Raises
     ------
     InputError
-        Naming the option and the values that it takes.
+        Naming the option and its valid values.
     """
     for key, choices in {"over": SCOPES, **CHOICES.get(step, {})}.items():
         if options[key] not in choices:
@@ -188,7 +188,7 @@ def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
 
 
 def is_epsilon(value: Any) -> bool:
-    """Whether the step `sphere` can take a value as its epsilon."""
+    """Return whether a value is a valid epsilon of the step `sphere`."""
     if isinstance(value, Mapping):
         return set(value) == {"draws"} and isinstance(value["draws"], int) and value["draws"] > 0
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -196,7 +196,7 @@ def is_epsilon(value: Any) -> bool:
 
 
 def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
-    """The levels of a complete chain, in their order."""
+    """Return the levels of a complete chain, in order."""
     found: list[Level] = []
     scope, fitted, all_features = "plate", False, ""
     for number, (step, options) in enumerate(chain["steps"], start=1):
@@ -228,7 +228,7 @@ def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
 
 
 def get_all_levels(config: Mapping[str, Any]) -> dict[str, Level]:
-    """The levels of an experiment by name: those of the paper's chain, then those of the config's chains."""
+    """Return an experiment's levels by name: those of the paper's chain, then of the config's chains."""
     levels = get_levels(config)
     for name, chain in config["chains"].items():
         levels |= {level.name: level for level in get_chain_levels(name, chain)}
@@ -236,13 +236,14 @@ def get_all_levels(config: Mapping[str, Any]) -> dict[str, Level]:
 
 
 def complete_chains(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A complete config with complete chains; the name of a chain among the feature sets means its last
-    level.
+    """Return a complete config with complete chains.
+
+    The name of a chain among the feature sets means its last level.
 
     Raises
     ------
     InputError
-        Naming the chain and what is wrong in it.
+        Naming the chain and its error.
     """
     chains = {name: complete_chain(name, written) for name, written in config["chains"].items()}
     for name, chain in chains.items():

@@ -1,8 +1,8 @@
-"""What is checked before anything runs.
+"""Checks before anything runs.
 
-Each function `check_...` refuses what cannot work, with an InputError. `find_problems` refuses nothing: a
-plate whose tables have errors stops alone, when its cells have been measured; whoever reads what is foreseen
-may spare the hours until then.
+Each function `check_...` raises an InputError for what cannot work. `find_problems` raises nothing: a plate
+whose tables have errors stops alone, after its cells have been measured, but its warning may save the hours
+until then.
 """
 
 import os
@@ -30,14 +30,14 @@ SECONDS_OF_SKEW = 10  # between the clocks of this machine and of a file server
 MOST_FILES = 20  # of the missing ones that a message lists
 
 
-# --- what is refused ---------------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------------
 
 
 def check_python(executable: str) -> None:
-    """Make sure that Snakemake can run scripts with this Python.
+    """Check that Snakemake can run scripts with this Python.
 
     Raises:
-        InputError: when its path holds what a shell would read as something else.
+        InputError: if its path contains characters that a shell would interpret.
     """
     if re.search(r"[^\w@%+=:,./-]", executable):
         # Snakemake writes it unquoted into a shell line for each `script:`.
@@ -49,7 +49,7 @@ def check_python(executable: str) -> None:
 
 
 def check_config_files(files: Iterable[str | Path]) -> None:
-    """Refuse a config file that Snakemake runs as a template: a config is data.
+    """Reject a config file that Snakemake runs as a template: a config is data.
 
     Raises:
         InputError: naming the file.
@@ -64,7 +64,7 @@ def check_config_files(files: Iterable[str | Path]) -> None:
 
 
 def check_results_folder(folder: str | Path) -> None:
-    """Make sure that the results folder can be made and written.
+    """Check that the results folder can be created and written.
 
     Raises:
         InputError: naming the folder that cannot be written.
@@ -79,10 +79,10 @@ def check_results_folder(folder: str | Path) -> None:
 
 
 def check_experiment(experiment: Experiment, results: str | Path) -> None:
-    """Make sure that what an experiment starts from is there, and can be used.
+    """Check that an experiment's inputs exist and can be used.
 
     Raises:
-        InputError: naming what is missing or cannot be used.
+        InputError: naming each input that is missing or cannot be used.
     """
     check_files(experiment, results)
     check_times(experiment)
@@ -91,10 +91,10 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
 
 
 def check_files(experiment: Experiment, results: str | Path) -> None:
-    """Make sure that the files which the chosen plates start from are there.
+    """Check that the files which the chosen plates start from exist.
 
-    An input may be gone once what is made of it exists (images that were archived), and one inside the
-    results folder may be the workflow's own work.
+    An input may be missing once its result exists (images that were archived), and one inside the
+    results folder may be written by the workflow itself.
 
     Raises:
         InputError: naming each missing file, its plate and its column.
@@ -119,12 +119,12 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
 
 
 def check_times(experiment: Experiment) -> None:
-    """Make sure that nothing that the chosen plates start from is dated in the future.
+    """Check that no input of the chosen plates is dated in the future.
 
-    Snakemake would take each result for older than its input, and remove it when it has just been made.
+    Snakemake would consider each result older than its input, and remove it right after it was made.
 
     Raises:
-        InputError: naming these files and folders, with the command that dates them now.
+        InputError: naming these files and folders, with the command that sets their date to now.
     """
     folder, latest = experiment.config_file.parent, time.time() + SECONDS_OF_SKEW
     simulated = experiment.config.get("simulate", {}).get("effects")
@@ -143,10 +143,10 @@ def check_times(experiment: Experiment) -> None:
 
 
 def check_pipelines(experiment: Experiment) -> None:
-    """Make sure that a pipeline of the user's own can be read and runs nothing as it is read.
+    """Check that a user's pipeline can be read and executes no code while it is read.
 
     Raises:
-        InputError: naming the pipeline, the line and what is wrong there.
+        InputError: naming the pipeline, the line and the error.
     """
     for key in ("illumination_pipeline", "analysis_pipeline"):
         path = experiment.config_file.parent / (experiment.config["cellprofiler"][key] or "")
@@ -158,7 +158,7 @@ def check_pipelines(experiment: Experiment) -> None:
 
 
 def check_weights(experiment: Experiment) -> None:
-    """Make sure that the file of a deep network's weights is there.
+    """Check that the file of a deep network's weights exists.
 
     Raises:
         InputError: naming the file, and how to get one.
@@ -174,13 +174,13 @@ def check_weights(experiment: Experiment) -> None:
         )
 
 
-# --- what is foreseen --------------------------------------------------------------------------------
+# --- warnings ----------------------------------------------------------------------------------------
 
 
 def find_problems(experiment: Experiment) -> Iterator[str]:
-    """What will stop chosen plates at annotation, normalization or in the benchmark, as sentences.
+    """Return, as sentences, what will stop chosen plates at annotation, normalization or the benchmark.
 
-    A file that does not exist, or would have to be fetched, is passed over.
+    A file that does not exist, or would have to be fetched, is skipped.
     """
     config, folder = experiment.config, experiment.config_file.parent
     types = {plate["perturbation"] for plate in experiment.plates}
@@ -210,7 +210,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
 
 
 def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a plate map and its annotation (`paths`), for the plates that have them."""
+    """Return the errors of a plate map and its annotation (`paths`), for the plates that use them."""
     perturbation = plates[0]["perturbation"]
     try:
         missing = MissingValues.of_config(config)
@@ -226,7 +226,7 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
         own |= {"Batch": None, "Count_Cells": None, "Count_Sites": None, "Count_Sites_Excluded": None}
         of_map = {name: {row[name] for row in wells} for name in columns}
         yield from find_clashes(of_map, {name: {row[name] for row in reagents} for name in known}, own)[1]
-        # A column that the plate map leaves empty is the annotation's.
+        # A column that the plate map leaves empty comes from the annotation.
         empty = [name for name in columns if name in known and not any(row[name] for row in wells)]
         if hidden := set(empty) - set(SAMPLE_COLUMNS):
             columns = [name for name in columns if name not in hidden]
@@ -262,7 +262,7 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
 
 
 def get_remedy(config: Mapping[str, Any]) -> str:
-    """Every key of the config that has to change for profiles to be made without negative controls."""
+    """Return every key of the config that must change to compute profiles without negative controls."""
     levels = get_levels(config)
     judged = [levels[name] for name in config["benchmark"]["feature_sets"] if name in levels]
     others = {
@@ -279,9 +279,9 @@ def get_remedy(config: Mapping[str, Any]) -> str:
 
 
 def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:
-    """What a column says of a well, in the plate map or of its reagent, as `known_wells` joins them.
+    """Return a column's value for a well, from the plate map or its reagent, as joined by `known_wells`.
 
-    Where `broad_sample` is empty, the solvent is the reagent.
+    If `broad_sample` is empty, the solvent is the reagent.
     """
     sample = well["broad_sample"] or well.get("solvent", "")
     if column == "broad_sample":

@@ -10,13 +10,13 @@ from lib.errors import InputError
 
 
 def table_of(folder, name):
-    """The file of table `name` in a chunk's folder; the CSV's where there is none."""
+    """Return the file of table `name` in a chunk's folder; the path of the CSV file if there is none."""
     arrow = folder / f"{name}.arrow"
     return arrow if arrow.exists() else folder / f"{name}.csv"
 
 
 def read_arrow(file, columns=None):
-    """An Arrow table, or some columns of it, in memory; an InputError where it is not whole."""
+    """Read an Arrow table, or some of its columns; raise an InputError if it is incomplete."""
     import pyarrow
 
     try:
@@ -31,7 +31,7 @@ def read_arrow(file, columns=None):
 
 
 def image_rows(file):
-    """The rows of a table, of few rows, as dictionaries."""
+    """Return the rows of a small table as dictionaries."""
     if file.suffix == ".arrow":
         return read_arrow(file).to_pylist()
     with file.open(newline="") as table:
@@ -39,9 +39,9 @@ def image_rows(file):
 
 
 def object_counts(file):
-    """How many objects of each ImageNumber an object table holds.
+    """Count the objects of each ImageNumber in an object table.
 
-    Reads no more than ImageNumber, a table is 36 kB a cell. An InputError where the table is not whole.
+    Only ImageNumber is read, as a table has 36 kB per cell. Raises an InputError if the table is incomplete.
     """
     if file.suffix == ".arrow":
         return Counter(read_arrow(file, ["ImageNumber"]).column(0).to_pylist())

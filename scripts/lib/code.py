@@ -1,7 +1,7 @@
-"""Which code a step runs: its script and every helper that the script imports.
+"""Find the code that a step runs: its script and every helper that the script imports.
 
-Snakemake reruns a step when its script changed, but does not see a helper that the script imports;
-the digest below, passed to each rule as a parameter, makes it see both.
+Snakemake reruns a step if its script changed, but does not see a helper that the script imports;
+with the digest below, which each rule has as a parameter, it sees both.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[1]
 
 
-# Reading the lines alone, not what Python makes of them: each job of a run reads all scripts anew.
+# Only the lines are read, without parsing: each job of a run reads all scripts again.
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(\([^)]*\)|[^\n]+)", re.MULTILINE)
 
 
 @cache
 def helpers(script: Path) -> frozenset[Path]:
-    """The files below scripts/ that `script` imports, directly or through another helper."""
+    """Return the files below scripts/ that `script` imports, directly or through another helper."""
     found: set[Path] = set()
     for module, imported in IMPORT.findall(script.read_text()):
         names = re.findall(r"[\w.]+", imported)
@@ -32,11 +32,11 @@ def helpers(script: Path) -> frozenset[Path]:
 
 @cache
 def code_digest(script: str) -> str:
-    """A digest of `scripts/{script}` and of the helpers that it imports."""
+    """Return a digest of `scripts/{script}` and of the helpers that it imports."""
     file = SCRIPTS / script
     return digest_of([file, *sorted(helpers(file))])
 
 
 def digest_of(files: Iterable[Path]) -> str:
-    """A short digest of the content of several files, in their order."""
+    """Return a short digest of the content of several files, in their order."""
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]

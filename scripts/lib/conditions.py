@@ -14,16 +14,16 @@ SIDES = ("train", "validate", "test")
 
 
 def is_judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
-    """Whether a plate belongs to a condition of the benchmark."""
+    """Return whether a plate belongs to a condition of the benchmark."""
     where = config["benchmark"]["where"]
     return all(same_value(plate.get(column, ""), value) for column, value in where.items())
 
 
 def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
-    """The conditions of the benchmark by name, each with its plates.
+    """Return the conditions of the benchmark by name, each with its plates.
 
     Raises:
-        InputError: when the config names a column that the sample sheet does not have, or whose values
+        InputError: if the config names a column that the sample sheet does not have, or whose values
             cannot be part of a file's name.
     """
     benchmark = config["benchmark"]
@@ -61,7 +61,7 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
 def get_comparisons(
     conditions: Mapping[str, Sequence[Plate]], config: Mapping[str, Any]
 ) -> dict[str, tuple[str, str]]:
-    """The pairs of conditions that Percent Matching compares, by the comparison's name."""
+    """Return the pairs of conditions that Percent Matching compares, by the comparison's name."""
     benchmark = config["benchmark"]
     found: dict[str, tuple[str, str]] = {}
     for (a, plates_a), (b, plates_b) in product(conditions.items(), repeat=2):
@@ -75,11 +75,11 @@ def get_comparisons(
 
 
 def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str, Any]) -> list[Plate]:
-    """The plates that a recommended split divides.
+    """Return the plates that a recommended split divides.
 
     Raises:
-        InputError: when its `where` names a column that the sample sheet does not have, or no plate, or
-            one of its sides a value that no plate has.
+        InputError: if its `where` names a column that the sample sheet does not have, or selects no plate,
+            or if one of its sides names a value that no plate has.
     """
     split = config["splits"][name]
     where = split["where"]
@@ -101,7 +101,7 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
 
 
 def describe_no_plate(key: str, where: Mapping[str, str], plates: Sequence[Plate]) -> str:
-    """The message for a `where` of the config that no plate fits."""
+    """Return the message for a `where` of the config that matches no plate."""
     asked = ", ".join(f"{column} `{value}`" for column, value in where.items())
     lines = [f"{key}: no plate of the sample sheet has {asked}."]
     for column, value in where.items():
@@ -118,7 +118,7 @@ def describe_no_plate(key: str, where: Mapping[str, str], plates: Sequence[Plate
 
 
 def is_read_as(written: str, value: str) -> bool:
-    """Whether YAML reads what is written in the sample sheet as another value, written without quotes."""
+    """Return whether YAML reads a value of the sample sheet as another value if it has no quotes."""
     try:
         read = yaml.safe_load(written)
         return str(read) == value or float(read) == float(value)

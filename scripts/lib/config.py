@@ -18,13 +18,13 @@ from lib.schema import get_types, read_values, schema
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Each thing wrong with `config`: which key, what is wrong, the nearest right key."""
+    """Return each error in `config`: the key, the error, and the nearest valid key."""
     for error in Draft202012Validator(schema()).iter_errors(config):
         yield from described_problem(error)
 
 
 def described_problem(error: ValidationError) -> Iterator[str]:
-    """One validation error in words; of alternatives (`oneOf`), the one that was meant."""
+    """Return one validation error as a sentence; of alternatives (`oneOf`), the one that was meant."""
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
@@ -47,12 +47,12 @@ def described_problem(error: ValidationError) -> Iterator[str]:
 
 
 def is_misread(value: Any) -> bool:
-    """Whether YAML made something else of what a user wrote as a name."""
+    """Return whether YAML read a user's name as something else."""
     return isinstance(value, bool | date)
 
 
 def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """What the regular expressions of a complete config have wrong, as sentences."""
+    """Return the errors of a complete config's regular expressions, as sentences."""
     written = [
         ("single_cells.site_pattern", config["single_cells"]["site_pattern"]),
         *(("aggregate.exclude_features", pattern) for pattern in config["aggregate"]["exclude_features"]),
@@ -69,7 +69,7 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Addresses whose file would be fetched to outside the results, as sentences."""
+    """Return the addresses whose files would be fetched to outside the results, as sentences."""
     for name, described in config["annotation"].items():
         if "://" in described["table"] and ".." in described["table"].split("/"):
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
@@ -90,7 +90,7 @@ def name_network(config: dict[str, Any]) -> None:
 
 
 def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
-    """What a schema cannot see in the block `embeddings`, as sentences."""
+    """Return, as sentences, errors in the block `embeddings` that a schema cannot detect."""
     if "embeddings" not in config:
         return []
     known = [channel["name"] for channel in config["assay"]["channels"]]
@@ -110,9 +110,9 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A complete config whose columns of profiles have `Metadata_`, and `controls.column` has not.
+    """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
-    Both ways of writing them are understood.
+    Both spellings are accepted.
     """
 
     def full(name: Any) -> Any:
@@ -129,7 +129,7 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
-    """`config` checked against the schema and completed with its defaults.
+    """Check `config` against the schema and complete it with its defaults.
 
     Raises:
         InputError: naming `file` and every problem in it.

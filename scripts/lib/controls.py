@@ -1,4 +1,4 @@
-"""Which wells are controls, and of what kind."""
+"""Find the wells that are controls, and of what kind."""
 
 import re
 
@@ -7,7 +7,7 @@ import pandas as pd
 from lib.layouts import SAMPLE_COLUMNS
 from lib.values import MissingValues, same_value
 
-# What columns of controls say of a treated well (`pert_type`, `broad_sample_type`).
+# Values for treated wells in columns of controls (`pert_type`, `broad_sample_type`).
 TREATED = ("trt", "treated", "treatment")
 # A column with more kinds of controls than this names compounds, of which one is the negative control.
 MOST_KINDS = 6
@@ -15,11 +15,11 @@ NAME_OF_CONTROL = re.compile(r"con\b|con_|control|ctrl|pos|neg", re.IGNORECASE)
 
 
 def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
-    """Find what each well is a control of: "" for treated and empty wells, `negcon` for negative controls.
+    """Find the kind of control of each well: "" for treated and empty wells, `negcon` for negative controls.
 
-    A column may mark controls, or name the compound in each well (then only `negcon` is a control). It names
-    compounds when it is called so, when it has more than six values beside `negcon`, or when more wells
-    have another value than have none, unless these values are called controls.
+    A column may mark controls, or name the compound in each well (then only `negcon` is a control). It is
+    taken to name compounds if its name says so, if it has more than six values besides `negcon`, or if more
+    wells have another value than none, unless these values are named as controls.
 
     Args:
         values: the column that marks controls (`controls.column`).

@@ -1,9 +1,9 @@
-"""Digests of the files that an experiment starts from: their content decides what runs again, not their time.
+"""Digests of an experiment's input files: their content decides what runs again, not their time.
 
-A corrected plate map that came by `cp -p`, unzip or rsync is older than the results, and a file that was only
-copied is newer. Each file is read once: its digest is kept with what the file system says of it, and read
-again when that has changed. The time of the last change of a file (`ctime`) cannot be set back, as the time
-of its content can, so that a file of the same size and time is not taken for the old one.
+A corrected plate map from `cp -p`, unzip or rsync is older than the results, and a file that was only
+copied is newer. Each file is read once: its digest is stored with its size and times, and it is read
+again if these have changed. The time of the last change of a file (`ctime`) cannot be set back, as the time
+of its content can, so that a file of the same size and time is not mistaken for the old one.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class Digests:
         self.changed = False
 
     def get(self, path: str) -> str:
-        """The digest of a file; of one that is gone, its last one, since what was made of it may stay."""
+        """Return the digest of a file; for a missing file, its last one, since its results may stay."""
         try:
             status = (self.folder / path).stat()
         except OSError:
@@ -47,7 +47,7 @@ class Digests:
 
 
 def read_digest(path: Path) -> str:
-    """The digest of a file's content; empty for a folder, and for a file that cannot be read."""
+    """Return the digest of a file's content; empty for a folder and for a file that cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""How the workflow's figures look, and how they are saved."""
+"""The style of the workflow's figures, and how they are saved."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from lib.tables import whole
 
-# Okabe and Ito's palette: distinct for every common kind of colour blindness.
+# Okabe and Ito's palette: distinct for every common kind of color blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Its cold and its warm half, where two kinds of things are told apart.
+# Its cold and its warm half, to distinguish two kinds of things.
 BLUES = ("#0072B2", "#56B4E9", "#009E73")
 REDS = ("#D55E00", "#CC79A7", "#E69F00")
-# Beside its colour each class has a mark of its own, for eyes and printers without colour.
+# Besides its color each class has its own marker, for color-blind people and black-and-white printers.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "0.72"
 STYLE = {
@@ -36,19 +36,19 @@ DOTS_PER_INCH = 150
 
 
 def use_style() -> None:
-    """Draw from here on in the style of all figures."""
+    """Set the style of all figures."""
     plt.rcParams.update(STYLE)
 
 
 def save_png(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all, and forget it."""
+    """Write a figure as PNG, complete or not at all, and close it."""
     save(figure, [path], DOTS_PER_INCH)
 
 
 def save(figure: Figure, paths: Sequence[str | Path], dots_per_inch: int = 200) -> None:
-    """Write a figure to each path, in the format of its suffix (png, svg), and forget it.
+    """Write a figure to each path, in the format of its suffix (png, svg), and close it.
 
-    The same figure gives the same bytes: no date stands in them.
+    The same figure gives the same bytes, as they contain no date.
     """
     for path in paths:
         suffix = Path(path).suffix.lstrip(".")
@@ -59,14 +59,14 @@ def save(figure: Figure, paths: Sequence[str | Path], dots_per_inch: int = 200) 
 
 
 def nothing_to_draw(why: str) -> Figure:
-    """A figure that says why there is none."""
+    """Return an empty figure with a message that explains why there is none."""
     figure = plt.figure(figsize=(6, 1.2))
     figure.text(0.5, 0.5, why, ha="center", va="center", wrap=True)
     return figure
 
 
 def shortened(name: object, length: int = 24) -> str:
-    """A name for a label: the middle of a long one left out; a dollar sign starts no formula."""
+    """Return a name as a label: the middle of a long one is left out, and dollar signs are escaped."""
     text = str(name)
     half = (length - 1) // 2
     text = text if len(text) <= length else f"{text[:half]}…{text[-half:]}"

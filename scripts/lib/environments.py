@@ -1,4 +1,4 @@
-"""Build a Python environment of its own for a stage: its steps, each with its last words in the log."""
+"""Build a separate Python environment for a stage; an error shows the last lines of the step's output."""
 
 import argparse
 import fcntl
@@ -12,12 +12,12 @@ from typing import IO
 from lib.cellprofiler import logged_to
 from lib.errors import InputError
 
-MARKER = "complete.json"  # written last: it says that an environment is whole
+MARKER = "complete.json"  # written last: it marks an environment as complete
 LOCKS = Path(__file__).resolve().parents[2] / "envs"
 
 
 def clean_variables() -> dict[str, str]:
-    """The environment variables without those of the workflow's own Python, which steer another one."""
+    """Return the environment variables without those of the workflow's Python, which affect another one."""
     variables = dict(os.environ)
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"):
         variables.pop(name, None)
@@ -25,7 +25,7 @@ def clean_variables() -> dict[str, str]:
 
 
 def make_way(folder: Path) -> None:
-    """Wipe an environment that is there already; InputError when the folder holds anything else."""
+    """Delete an existing environment; raise an InputError if the folder holds anything else."""
     if folder.exists():
         names = {path.name for path in folder.iterdir()}
         if names and not names & {"pyvenv.cfg", MARKER}:
@@ -34,7 +34,7 @@ def make_way(folder: Path) -> None:
 
 
 def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log: IO[str]) -> None:
-    """Run one command of the build; InputError with its last words where it fails."""
+    """Run one command of the build; raise an InputError with its last lines if it fails."""
     log.write(" ".join(arguments) + "\n")
     log.flush()
     done = subprocess.run(arguments, env=variables, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -47,10 +47,9 @@ def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log
 
 
 def build_once(folder: Path, build: Callable[[Path, IO[str]], None], log: IO[str]) -> None:
-    """Build an environment, unless another run that started at the same time has built it meanwhile.
+    """Build an environment, unless another run that started at the same time has already built it.
 
-    Two experiments share the environments of their checkout, each run in a results folder and under a lock of
-    its own.
+    Two experiments share the environments of their checkout; each run has its own results folder and lock.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{folder}.lock").open("w") as lock:
@@ -62,12 +61,12 @@ def build_once(folder: Path, build: Callable[[Path, IO[str]], None], log: IO[str
 
 
 def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) -> None:
-    """Run a script that does no more than `build(folder, log)`, with its options --output and --log."""
+    """Run a script that only calls `build(folder, log)`, with its options --output and --log."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True, help="the environment's folder")
     options = parser.parse_args()
     with logged_to(options.log) as log:
-        # Not resolve(): an environment lies where its user sees it. Without `..`: the results folder that a
-        # relative path begins in would stand in the first line of each of its commands, and may be deleted.
+        # Not resolve(): an environment is where its user sees it. Without `..`: otherwise the results folder
+        # in which a relative path begins would be in the first line of its commands, and it may be deleted.
         build_once(Path(os.path.normpath(Path(options.output).absolute())), build, log)

@@ -8,7 +8,7 @@ import re
 
 
 class InputError(Exception):
-    """Something in the experiment is wrong; the message names file, plate, well and remedy."""
+    """An error in the experiment's input; the message names file, plate, well and remedy."""
 
 
 def listed(items, limit=20):
@@ -23,7 +23,7 @@ def number_of(count, thing):
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-# Why the disk refuses, by error number.
+# Why writing to the disk fails, by error number.
 REFUSED = {
     errno.ENOSPC: "the disk is full. Free space",
     errno.EDQUOT: "your quota of the disk is used up. Free space",
@@ -35,13 +35,13 @@ REFUSED = {
 
 
 def storage_problem(error, folder):
-    """What an OSError of a full, read-only or forbidden disk says to the user; None for any other.
+    """Return the message for an OSError of a full, read-only or forbidden disk; None for any other error.
 
     `folder`: where the step was writing, for errors that name no file.
     """
     number = error.errno
     if number is None:
-        # polars tells the number in its words only.
+        # polars gives the number only in its text.
         found = re.search(r"\(os error (\d+)\)", str(error))
         number = int(found.group(1)) if found else None
     if number not in REFUSED:

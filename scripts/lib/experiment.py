@@ -1,7 +1,7 @@
-"""The experiment: what its config and its sample sheet say, read once.
+"""The experiment: the content of its config and its sample sheet, read once.
 
-The rules, the checks, the report and the summary at the end ask this object: which plates and conditions
-there are, which levels of profiles each plate has, and where each result lies. Nothing here knows of
+The rules, the checks, the report and the final summary use this object: it knows which plates and conditions
+there are, which levels of profiles each plate has, and where each result is. Nothing here depends on
 Snakemake, and no method opens a file.
 """
 
@@ -34,10 +34,10 @@ class Experiment:
 
     @classmethod
     def read(cls, config: Mapping[str, Any], config_file: Path) -> Experiment:
-        """Read the sample sheet of a complete config, and check that both fit together.
+        """Read the sample sheet of a complete config, and check that both are consistent.
 
         Raises:
-            InputError: naming the file and what is wrong in it.
+            InputError: naming the file and its errors.
         """
         sheet = config_file.parent / config["plates"]
         plates = read_plates(sheet, get_all_levels(config), MissingValues.of_config(config))
@@ -45,20 +45,20 @@ class Experiment:
         experiment = cls(config, config_file, tuple(plates), tuple(get_chosen_plates(plates, only)))
         if experiment.plates_with_images and not experiment.assay:
             raise InputError(f"{config_file} has no `assay`: plates that start with images need one.")
-        # What can be wrong with these is told when the experiment is read.
+        # Errors in these are reported when the experiment is read.
         _ = (experiment.exported_levels, experiment.feature_sets, experiment.splits)
         return experiment
 
-    # --- plates, and what is on them ------------------------------------------------------------------
+    # --- plates and their contents -------------------------------------------------------------------
 
     @cached_property
     def by_name(self) -> dict[tuple[str, str], Plate]:
-        """Each plate by its batch and its name."""
+        """Return each plate by its batch and its name."""
         return {(plate["batch"], plate["plate"]): plate for plate in self.plates}
 
     @cached_property
     def batches(self) -> dict[str, list[Plate]]:
-        """The plates of each batch."""
+        """Return the plates of each batch."""
         found: dict[str, list[Plate]] = {}
         for plate in self.plates:
             found.setdefault(plate["batch"], []).append(plate)
@@ -66,37 +66,37 @@ class Experiment:
 
     @cached_property
     def plates_with_images(self) -> list[Plate]:
-        """The plates that start with images."""
+        """Return the plates that start with images."""
         return [plate for plate in self.plates if source(plate) == "images"]
 
     @property
     def only_some(self) -> bool:
-        """Whether the config chooses some of the plates (`only`)."""
+        """Return whether the config chooses some of the plates (`only`)."""
         return self.config["only"] is not None
 
     @cached_property
     def assay(self) -> Mapping[str, Any]:
-        """The assay; empty for an experiment of profiles alone, which describes none."""
+        """Return the assay; empty for an experiment that has only profiles."""
         return self.config.get("assay", {})
 
     @cached_property
     def channels(self) -> list[str]:
-        """The names of the channels, in their order."""
+        """Return the names of the channels, in their order."""
         return [channel["name"] for channel in self.assay.get("channels", [])]
 
     @cached_property
     def objects(self) -> list[str]:
-        """The objects that CellProfiler measures; one table each."""
+        """Return the objects that CellProfiler measures; one table each."""
         return compartments(self.assay) if self.assay else []
 
     @cached_property
     def embeddings(self) -> Mapping[str, Any] | None:
-        """The config of deep-network features; None where no plate gets any."""
+        """Return the config of deep-network features; None if no plate gets any."""
         return self.config.get("embeddings") if self.plates_with_images else None
 
     @cached_property
     def embedded_channels(self) -> list[str]:
-        """The channels that a deep network sees, in their order."""
+        """Return the channels that a deep network sees, in their order."""
         measured = [channel["name"] for channel in self.assay["channels"] if channel["measure"]]
         return self.config["embeddings"]["channels"] or measured
 
@@ -104,22 +104,22 @@ class Experiment:
 
     @cached_property
     def in_container(self) -> bool:
-        """Whether CellProfiler runs in its published container, which has neither numba nor pyarrow."""
+        """Return whether CellProfiler runs in its published container, without numba and pyarrow."""
         return self.config["cellprofiler"]["environment"] == "container"
 
     @cached_property
     def accelerated(self) -> bool:
-        """Whether CellProfiler's slow modules are replaced by faster ones, which are compiled with numba."""
+        """Return whether CellProfiler's slow modules are replaced by faster ones, compiled with numba."""
         return self.config["cellprofiler"]["accelerate"] and not self.in_container
 
     @cached_property
     def engine(self) -> str:
-        """What runs CellProfiler's pipelines: `platewise` (it writes its tables with pyarrow) or `stock`."""
+        """Return what runs CellProfiler's pipelines: `platewise` (writes tables with pyarrow) or `stock`."""
         return "stock" if self.in_container else self.config["cellprofiler"]["engine"]
 
     @cached_property
     def waiting(self) -> bool:
-        """Whether a person has yet to approve of the segmentation before cells are measured."""
+        """Return whether the segmentation still has to be approved before cells are measured."""
         segmentation = self.config["segmentation"]
         waits = segmentation["wait_for_approval"] and not segmentation["approved"]
         return bool(self.plates_with_images) and waits
@@ -128,17 +128,17 @@ class Experiment:
 
     @cached_property
     def levels(self) -> dict[str, Level]:
-        """Every level of profiles by name, in the order in which they are made."""
+        """Return every level of profiles by name, in the order in which they are made."""
         return get_all_levels(self.config)
 
     @cached_property
     def by_suffix(self) -> dict[str, Level]:
-        """Every level of profiles by what its name adds to a file's name."""
+        """Return every level of profiles by its suffix in a file's name."""
         return {level.suffix: level for level in self.levels.values()}
 
     @cached_property
     def exported_levels(self) -> list[str]:
-        """The levels of profiles that are exported to the formats of `export`."""
+        """Return the levels of profiles that are exported to the formats of `export`."""
         return get_exported_levels(self.config, self.levels)
 
     @cached_property
@@ -146,7 +146,7 @@ class Experiment:
         return {name: self._find_levels(plate) for name, plate in self.by_name.items()}
 
     def get_levels(self, plate: Mapping[str, str]) -> dict[str, Level]:
-        """The levels of profiles that a plate has or gets, by name, in the order in which they are made."""
+        """Return the levels that a plate has or gets, by name, in the order in which they are made."""
         return self._levels_of_plates[plate["batch"], plate["plate"]]
 
     def _find_levels(self, plate: Mapping[str, str]) -> dict[str, Level]:
@@ -156,7 +156,7 @@ class Experiment:
             if name == start or (start and level.made_from_published == start):
                 found[name] = level
             elif not level.made_from:
-                # Made from cells: those that CellProfiler measured, and those whose images a network sees.
+                # Made from cells: those measured by CellProfiler, or those whose images a network processes.
                 if not start and (level.features != NETWORK or self.get_cells(plate, NETWORK)):
                     found[name] = level
             elif level.asked and level.made_from in found and self._has_scope(plate, level):
@@ -168,7 +168,7 @@ class Experiment:
         return not takes_condition or is_judged(plate, self.config)
 
     def get_group(self, plate: Mapping[str, str], level: Level) -> str:
-        """The plates that a step takes together with a plate: its batch, its condition, or all."""
+        """Return the plates that a step processes together with a plate: its batch, its condition, or all."""
         key = plate["batch"], plate["plate"]
         names = {"batch": plate["batch"], "experiment": "all"}
         return names[level.scope] if level.scope in names else self.condition_of[key]
@@ -183,38 +183,38 @@ class Experiment:
         return found
 
     def get_plates_of_group(self, level: str, group: str) -> list[Plate]:
-        """The plates that a step of a chain takes together."""
+        """Return the plates that a step of a chain processes together."""
         return self._groups[level, group]
 
     def get_chain_files(self, level: Level, plates: Iterable[Plate]) -> list[str]:
-        """The files that hold the wells of some plates at a level, one per plate or per group of plates."""
+        """Return the files with the wells of some plates at a level, one per plate or group of plates."""
         if not level.chain or level.scope == "plate":
             return [self.get_profiles(plate, level) for plate in plates]
         groups = dict.fromkeys(self.get_group(plate, level) for plate in plates)
         return [place("chain_wells", level=level.name, group=group) for group in groups]
 
     def get_source_level(self, plate: Mapping[str, str], level: Level) -> Level:
-        """The level of a plate's profiles that another one is made from."""
+        """Return the level of a plate's profiles that another one is made from."""
         published = level.made_from_published
         return self.levels[published if published and plate.get("level") == published else level.made_from]
 
     def get_annotated_level(self, plate: Mapping[str, str]) -> Level:
-        """The first level of a plate's profiles that says what is in its wells."""
+        """Return the first level of a plate's profiles that has the contents of its wells."""
         return next(level for level in self.get_levels(plate).values() if level.annotated)
 
-    # --- where results lie ----------------------------------------------------------------------------
+    # --- where results are ----------------------------------------------------------------------------
 
     def get_profiles(self, plate: Mapping[str, str], level: Level | str) -> str:
-        """The file of a plate's profiles at a level."""
+        """Return the file of a plate's profiles at a level."""
         row = self.levels[level] if isinstance(level, str) else level
         return place("profiles", batch=plate["batch"], plate=plate["plate"], suffix=row.suffix)
 
     def get_place(self, plate: Mapping[str, str], result: str, **known: Any) -> str:
-        """Where a result of a plate lies; see `lib.places`."""
+        """Return where a result of a plate is; see `lib.places`."""
         return place(result, batch=plate["batch"], plate=plate["plate"], **known)
 
     def get_cells(self, plate: Mapping[str, str], features: str) -> str:
-        """The table of a plate's cells with features of one kind; empty where there is none."""
+        """Return the table of a plate's cells with features of one kind; empty if there is none."""
         if source(plate) == "profiles" or (features == NETWORK and source(plate) != "images"):
             return ""
         if features == NETWORK:
@@ -222,7 +222,7 @@ class Experiment:
         return self.get_place(plate, "single_cells")
 
     def get_stages(self, plate: Mapping[str, str]) -> dict[str, str]:
-        """The stages that a plate goes through on its own, each with the file or folder that it leaves."""
+        """Return the stages that a plate passes individually, each with the file or folder that it writes."""
         stages = {}
         if source(plate) == "images":
             stages["load_data"] = self.get_place(plate, "load_data")
@@ -235,9 +235,9 @@ class Experiment:
         return stages
 
     def get_starting_points(self, plate: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """The local files that a plate starts from.
+        """Return the local files that a plate starts from.
 
-        Each is a tuple: the column or key that names it, its path, and a result that is made of it.
+        Each is a tuple: the column or key that names it, its path, and a result that is made from it.
         """
         start, config = source(plate), self.config
         results = {
@@ -261,12 +261,12 @@ class Experiment:
 
     @cached_property
     def conditions(self) -> dict[str, list[Plate]]:
-        """The conditions of the benchmark by name, each with its plates."""
+        """Return the conditions of the benchmark by name, each with its plates."""
         return get_conditions(self.plates, self.config)
 
     @cached_property
     def condition_of(self) -> dict[tuple[str, str], str]:
-        """The condition of each plate that belongs to one, by batch and plate."""
+        """Return the condition of each plate that belongs to one, by batch and plate."""
         return {
             (plate["batch"], plate["plate"]): name
             for name, plates in self.conditions.items()
@@ -275,31 +275,31 @@ class Experiment:
 
     @cached_property
     def comparisons(self) -> dict[str, tuple[str, str]]:
-        """The pairs of conditions that Percent Matching compares, by the comparison's name."""
+        """Return the pairs of conditions that Percent Matching compares, by the comparison's name."""
         return get_comparisons(self.conditions, self.config)
 
     @cached_property
     def scores(self) -> list[str]:
-        """Percent Replicating, and Percent Matching where there are comparisons."""
+        """Return Percent Replicating, and Percent Matching if there are comparisons."""
         return ["percent_replicating"] + (["percent_matching"] if self.comparisons else [])
 
     @cached_property
     def metrics(self) -> list[str]:
-        """All metrics of the benchmark: the scores, and mean average precision where it is asked for."""
+        """Return all metrics of the benchmark: the scores, and mean average precision if requested."""
         precision = ["mean_average_precision"]
         precision += ["mean_average_precision_matching"] if self.comparisons else []
         return self.scores + (precision if self.config["benchmark"]["mean_average_precision"] else [])
 
     @cached_property
     def splits(self) -> dict[str, list[Plate]]:
-        """The recommended splits by name, each with the plates that it divides."""
+        """Return the recommended splits by name, each with the plates that it divides."""
         return {name: get_plates_of_split(name, self.plates, self.config) for name in self.config["splits"]}
 
     def get_plates_with(self, feature_set: str, plates: Iterable[Plate]) -> list[Plate]:
-        """The plates that a feature set is judged on.
+        """Return the plates on which a feature set is scored.
 
         Published embeddings and published CellProfiler profiles of one plate are two rows of the sample
-        sheet (in two batches); each is judged on the feature sets of its own kind only.
+        sheet (in two batches); each is scored only on the feature sets of its own kind.
         """
         features = self.levels[feature_set].features
         return [
@@ -310,7 +310,7 @@ class Experiment:
 
     @cached_property
     def feature_sets(self) -> list[str]:
-        """The benchmark's feature sets, each checked to exist for every plate that is judged on it.
+        """Return the benchmark's feature sets, after checking that every plate that is scored on one has it.
 
         Raises:
             InputError: naming the feature set and the plates that do not have it.
@@ -338,22 +338,22 @@ class Experiment:
         return self.config["benchmark"]["feature_sets"]
 
     def get_condition_profiles(self, condition: str, feature_set: str) -> list[str]:
-        """The profiles of a condition's plates in a feature set."""
+        """Return the profiles of a condition's plates in a feature set."""
         plates = self.get_plates_with(feature_set, self.conditions[condition])
         return [self.get_profiles(plate, feature_set) for plate in plates]
 
     def get_condition_columns(self, condition: str, ending: str = "") -> dict[str, str]:
-        """A condition's values in the columns of the sample sheet that define it."""
+        """Return a condition's values in the columns of the sample sheet that define it."""
         first = self.conditions[condition][0]
         return {f"{column}{ending}": first[column] for column in self.config["benchmark"]["condition"]}
 
     def get_condition_label(self, condition: str) -> str:
-        """A condition in words: compound U2OS 48 h."""
+        """Return a condition as text: compound U2OS 48 h."""
         columns = {name: value for name, value in self.get_condition_columns(condition).items() if value}
         return " ".join(f"{value} h" if name == "timepoint" else value for name, value in columns.items())
 
     def get_gene_columns(self, comparison: str) -> list[str]:
-        """The columns that hold the genes of both sides of a comparison."""
+        """Return the columns that hold the genes of both sides of a comparison."""
         gene = self.config["benchmark"]["gene"]
         types = [self.conditions[side][0]["perturbation"] for side in self.comparisons[comparison]]
         return [gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene") for kind in types]

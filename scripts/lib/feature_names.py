@@ -1,4 +1,4 @@
-"""What the names of CellProfiler's features say, and which features a config takes out."""
+"""The names of CellProfiler's features, and the features that a config excludes."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -7,19 +7,19 @@ from lib.errors import InputError, listed
 
 
 def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
-    """The channels that features are named after: the assay's, and those whose intensity is measured."""
+    """Return the channels in feature names: the assay's, and those whose intensity is measured."""
     parts = [name.split("_") for name in features]
     named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]
     return list(dict.fromkeys([*described, *named]))
 
 
 def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """The features that none of `patterns` names: full names, or shell patterns with * and ?.
+    """Return the features that match none of `patterns`: full names, or shell patterns with * and ?.
 
     Raises
     ------
     InputError
-        When the patterns leave no feature.
+        If the patterns leave no feature.
     """
     kept = [name for name in features if not any(fnmatchcase(name, pattern) for pattern in patterns)]
     if features and not kept:

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all.
+"""Files and folders that appear complete or not at all.
 
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that is renamed to `path` when the block succeeds."""
+    """Yield a temporary path beside `path` that is renamed to `path` when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -26,7 +26,7 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """Make an empty folder at `path`, over what is there; what is left of it at the end is removed."""
+    """Make an empty folder at `path`, replacing what is there; what remains of it at the end is removed."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     try:
@@ -37,7 +37,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a fresh folder beside `path` that takes its place when the block succeeds."""
+    """Yield a new folder beside `path` that replaces it when the block succeeds."""
     with fresh_folder(path.with_name(f".{path.name}.part")) as part:
         yield part
         shutil.rmtree(path, ignore_errors=True)

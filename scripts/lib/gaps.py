@@ -1,17 +1,16 @@
-"""Missing values: which wells and which features go, by one rule for every step.
+"""Missing values: which wells and which features are left out, by one rule for every step.
 
-The rule, as normalization, feature selection, consensus, sphering and the scores follow it:
+Normalization, feature selection, consensus, sphering and the scores follow this rule:
 
 1. A well that lacks more than a tenth of the features, and at least two, is *incomplete*. It stays in every
-   table, steers nothing (no median, no selection, no sphering) and is in no score. Features that more than
-   half of the wells lack do not count here: they are the features' fault.
+   table, but is not used for any median, selection, sphering or score. Features that more than
+   half of the wells lack do not count here: their gaps are not the wells' fault.
 2. A feature that one of the other wells lacks is left out where complete profiles are needed (consensus,
-   sphering, scores). Where this would take more than a quarter of the features, only those go that more than
-   5 % of the wells lack, and a gap that remains takes the median of its feature.
+   sphering, scores). If this would remove more than a quarter of the features, only those are left out that
+   more than 5 % of the wells lack, and a gap that remains takes the median of its feature.
 
-A well with fewer cells than the config's `minimum_cells` is marked when it is annotated, and counts as
-little as an incomplete one. A well without any value (no cells) is not incomplete but empty, and is counted
-as such.
+A well with fewer cells than the config's `minimum_cells` is marked when it is annotated, and is treated like
+an incomplete one. A well without any value (no cells) is not incomplete but empty, and is counted as such.
 """
 
 import numpy as np
@@ -48,10 +47,10 @@ def find_incomplete_wells(values: np.ndarray) -> np.ndarray:
 
 
 def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
-    """The profiles with a column that marks the wells with fewer cells than `minimum`.
+    """Return the profiles with a column that marks the wells with fewer cells than `minimum`.
 
-    Every later step and score leaves the marked wells out as it does incomplete ones. A minimum of 1 marks
-    nothing and adds no column; where no counts are known, no well is marked.
+    Every later step and score leaves out the marked wells, as it does incomplete ones. A minimum of 1 marks
+    nothing and adds no column; without counts, no well is marked.
     """
     if minimum <= 1:
         return profiles
@@ -64,14 +63,14 @@ def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
 
 
 def find_few_cells(metadata: pd.DataFrame) -> np.ndarray:
-    """The wells that `mark_few_cells` marked."""
+    """Return the wells that `mark_few_cells` marked."""
     if FEW_CELLS not in metadata:
         return np.zeros(len(metadata), dtype=bool)
     return (metadata[FEW_CELLS] == "True").to_numpy()
 
 
 def find_gappy_features(values: np.ndarray) -> np.ndarray:
-    """Find the features that go because wells lack them.
+    """Find the features that are left out because wells lack them.
 
     Parameters
     ----------
@@ -89,7 +88,7 @@ def find_gappy_features(values: np.ndarray) -> np.ndarray:
 
 
 def fill_gaps(values: np.ndarray, typical: np.ndarray | None = None) -> np.ndarray:
-    """`values` with each missing one replaced by `typical` (one per feature; by default the median)."""
+    """Return `values` with missing ones replaced by `typical` (one per feature; default: the median)."""
     missing = ~np.isfinite(values)
     if not missing.any():
         return values
@@ -99,7 +98,7 @@ def fill_gaps(values: np.ndarray, typical: np.ndarray | None = None) -> np.ndarr
 
 
 def get_missing_share(values: np.ndarray) -> np.ndarray:
-    """The share of the features that each well lacks, among those that at least half of the wells have."""
+    """Return the fraction of features that each well lacks, among those that half of the wells have."""
     missing = ~np.isfinite(values)
     measured = ~missing.all(axis=1)
     counted = missing[measured].mean(axis=0) <= 0.5 if measured.any() else slice(None)
@@ -107,7 +106,7 @@ def get_missing_share(values: np.ndarray) -> np.ndarray:
 
 
 def get_incomplete_wells(metadata: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
-    """The table of incomplete wells: plate, well, reason."""
+    """Return the table of incomplete wells: plate, well, reason."""
     incomplete = find_incomplete_wells(values)
     share = get_missing_share(values)[incomplete]
     return pd.DataFrame(
@@ -124,7 +123,7 @@ def get_incomplete_wells(metadata: pd.DataFrame, values: np.ndarray) -> pd.DataF
 
 
 def describe_incomplete(metadata: pd.DataFrame, incomplete: np.ndarray) -> list[str]:
-    """The sentence that names the incomplete wells; none where there is none."""
+    """Return the sentence that names the incomplete wells; none if there are none."""
     if not incomplete.any():
         return []
     named = metadata.loc[incomplete, "Metadata_Plate"] + " " + metadata.loc[incomplete, "Metadata_Well"]
@@ -133,6 +132,6 @@ def describe_incomplete(metadata: pd.DataFrame, incomplete: np.ndarray) -> list[
 
 
 def describe_filled(values: np.ndarray) -> list[str]:
-    """The sentence that counts the gaps that are filled in `values`; none where there is none."""
+    """Return the sentence that counts the gaps that are filled in `values`; none if there are none."""
     filled = int((~np.isfinite(values)).sum())
     return [f"{number_of(filled, 'missing value')} replaced by the median of the feature"] if filled else []

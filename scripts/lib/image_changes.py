@@ -1,8 +1,8 @@
-"""Whether the images of a plate are those that were measured: their content decides, their time does not.
+"""Check whether a plate's images are those that were measured, by their content, not by their time.
 
 Snakemake sees that a folder changed, but not an image that was replaced in it. The step load_data writes the
-digest of each image. When a run is planned, an image of another size or time than when it was last seen is
-read, and counts as changed where its digest is another one. What is seen is kept in a small file beside the
+digest of each image. When a run is planned, an image whose size or time has changed since it was last seen is
+read, and counts as changed if its digest differs. This information is kept in a small file beside the
 image table; without it, each image that has a digest is read once.
 
 Standard library only: Snakemake's process imports it when it plans.
@@ -26,13 +26,13 @@ from lib.plates import is_image_table, read_table
 
 BLOCK = 1 << 20
 THREADS = 8
-# What is kept of an image: its size and time; "" where its content is the first that was measured, or else
-# its digest; and the digest of that first content, once load_data has written it.
+# The record of an image: its size and time; "" if its content is the first that was measured, or else its
+# digest; and the digest of that first content, once load_data has written it.
 NEW = (None, "", None)
 
 
 def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A folder and those below it, also behind links, each once, with the names of their files."""
+    """Yield a folder and its subfolders, also behind links, each once, with the names of their files."""
     seen = set()
     for root, below, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
@@ -44,7 +44,7 @@ def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def digest_of_file(path: str | Path) -> str | None:
-    """The digest of a file's bytes; None where it cannot be read."""
+    """Return the digest of a file's bytes; None if it cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     try:
         with Path(path).open("rb") as file:
@@ -67,9 +67,9 @@ def write_digests(images: Path, pattern: str, record: str | Path, threads: int) 
 
 
 def list_images(images: Path, pattern: str) -> dict[str, str]:
-    """The image files of a plate, by their paths relative to its folder (or to its table's).
+    """Return the image files of a plate, by their paths relative to its folder (or to its table's).
 
-    Those in the folder whose names fit the pattern, or those that the table names.
+    They are those in the folder whose names match the pattern, or those in the table.
     """
     if is_image_table(images.name):
         return {os.path.relpath(path, images.parent): str(path) for path in files_of_table(images)}
@@ -81,12 +81,12 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
         for name in names:
             if not name.startswith(".") and expression.search(f"{below}/{name}" if in_path else name):
                 found.append(f"{below}/{name}" if below else name)
-    # Text is joined: paths of 30,000 images take a second as objects.
+    # Paths are joined as text: as path objects, 30,000 images take a second.
     return {name: f"{images}/{name}" for name in sorted(found)}
 
 
 def files_of_table(table: Path) -> list[Path]:
-    """The image files that a user's own image table names, as far as they are on this machine's disks."""
+    """Return the image files in a user's image table that are on this machine's disks."""
     if table.suffix == ".parquet":
         return []
     columns, rows = read_table(table)
@@ -104,7 +104,7 @@ def files_of_table(table: Path) -> list[Path]:
 
 
 def states_of(paths: list[str]) -> list[list[int] | None]:
-    """Size and time of each file; None where there is none."""
+    """Return size and time of each file; None if it does not exist."""
     states: list[list[int] | None] = []
     for path in paths:
         try:
@@ -117,7 +117,7 @@ def states_of(paths: list[str]) -> list[list[int] | None]:
 
 
 def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
-    """A word that changes when an image of a plate comes, goes, or has other content than it had.
+    """Return a word that changes if an image of a plate is added, removed or modified.
 
     Parameters
     ----------
@@ -133,18 +133,18 @@ def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
     try:
         files = list_images(images, pattern)
     except InputError:
-        # What is wrong is said by load_data.
+        # load_data reports the errors.
         return ""
     if not files:
         return ""
     known, recorded = read_seen(seen), read_record(record)
     with ThreadPoolExecutor(THREADS) as pool:
         paths = list(files.values())
-        # Disks on a network answer several questions at once.
+        # Network disks can answer several requests at once.
         size = -(-len(paths) // THREADS)
         blocks = pool.map(states_of, [paths[start : start + size] for start in range(0, len(paths), size)])
         states = dict(zip(files, (state for block in blocks for state in block), strict=True))
-        # At first sight, what load_data has not looked at yet cannot have changed.
+        # An image that load_data has not yet read cannot have changed when it is first seen.
         doubtful = [
             name
             for name, state in states.items()
@@ -160,7 +160,7 @@ def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
             content = "" if digests[name] == first else digests[name] or "missing"
         now[name] = [state, content, first]
     if now != known:
-        # A folder that cannot be written is told elsewhere.
+        # A folder that cannot be written is reported elsewhere.
         with suppress(OSError), whole(seen) as part:
             part.write_text(json.dumps(now))
     contents = [[name, content] for name, (_, content, _) in now.items()]
@@ -168,7 +168,7 @@ def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
 
 
 def read_seen(seen: Path) -> dict[str, list]:
-    """What was kept when a run was planned last; nothing where there is no such file."""
+    """Return the record of the last plan; empty if there is no such file."""
     try:
         return json.loads(seen.read_text())
     except (OSError, ValueError):
@@ -176,7 +176,7 @@ def read_seen(seen: Path) -> dict[str, list]:
 
 
 def read_record(record: Path) -> dict[str, str]:
-    """The digests that load_data wrote; none where it has not run."""
+    """Return the digests that load_data wrote; none if it has not run."""
     try:
         with record.open(newline="") as table:
             return {row["image"]: row["digest"] for row in csv.DictReader(table)}
@@ -185,7 +185,7 @@ def read_record(record: Path) -> dict[str, str]:
 
 
 def find_former_folder(load_data: Path, images: Path, pattern: str) -> str | None:
-    """The folder that an image table of earlier names, where the plate's images are not (any more) there.
+    """Return the folder in an earlier image table if the plate's images are not (or no longer) there.
 
     Results that were copied or moved keep the paths of the images that they were made of.
 

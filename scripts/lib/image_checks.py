@@ -1,7 +1,7 @@
-"""What can be wrong with the images of a plate, as far as it can be known before anything is measured.
+"""Check the images of a plate, as far as possible before anything is measured.
 
-Each image's header is read, and the pixels of those whose type leaves open what they mean. A fault that all
-images of a channel share is said once.
+Each image's header is read, and the pixels of those whose type is ambiguous. A fault that all images of a
+channel share is reported once.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from lib.errors import InputError, listed, number_of
 from lib.image_changes import digest_of_file
 from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
 
-# An object this many times larger or smaller than most of its channel holds no image like theirs.
+# An object this many times larger or smaller than most of its channel does not hold a similar image.
 FAR_OFF = 10
-# Images of a channel that are looked at before all of them are: a channel without contrast has none in these.
+# Images of a channel that are checked first: a channel without contrast has none in these.
 SAMPLE = 8
-# Faults of one kind that a message names; the log has all.
+# Faults of one kind that a message lists; the log has all.
 NAMED = 20
 
 
@@ -41,7 +41,7 @@ class StoredImage(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One image file and what its name says."""
+    """One image file and the information in its name."""
 
     well: str
     site: str
@@ -50,7 +50,7 @@ class Found(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why a site cannot be used; `image` is the file whose fault it is, `channel` its channel."""
+    """Why a site cannot be used; `image` is the faulty file, `channel` its channel."""
 
     well: str
     site: str
@@ -60,12 +60,12 @@ class Fault(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The fault in words."""
+        """Return the fault as text."""
         return f"{self.image} {self.what}".strip()
 
 
 def fault_of(image: Found, what: str) -> Fault:
-    """The fault of an image."""
+    """Return the fault of an image."""
     return Fault(image.well, image.site, what, image.channel, str(image.path))
 
 
@@ -73,7 +73,7 @@ def fault_of(image: Found, what: str) -> Fault:
 
 
 def image_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
-    """Images that do not open, are of another size or type than most, or whose values cannot be intensities.
+    """Find images that do not open, differ from most in size or type, or are not intensities.
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
     maximum
         The config's `images.maximum`: the value that stands for 1; None for the file type's largest.
     decode
-        Whether the pixels of every image are read, and not only those that the header leaves in doubt.
+        Whether the pixels of every image are read, and not only those with an ambiguous header.
     """
     found = [image for image in found if isinstance(image.path, Path)]
     with ThreadPoolExecutor(threads) as pool:
         read = list(pool.map(properties, [image.path for image in found]))
         sizes = Counter(value[0] for value in read if not isinstance(value, str)).most_common(1)
-        # Each channel has a camera of its own: a type may differ from channel to channel.
+        # Each channel has its own camera: types may differ between channels.
         types: dict[str, Counter[str]] = defaultdict(Counter)
         for image, value in zip(found, read, strict=True):
             if not isinstance(value, str):
@@ -119,7 +119,7 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
 
 
 def values_problem(path: Path, kind: str, maximum: float | None) -> str | None:
-    """In words, why the pixels of an image cannot be read, or cannot be intensities; None where they can."""
+    """Return why an image's pixels cannot be read or are not intensities; None if they are."""
     try:
         pixels, _ = read_plane_and_scale(path)
     except InputError as error:
@@ -128,7 +128,7 @@ def values_problem(path: Path, kind: str, maximum: float | None) -> str | None:
 
 
 def stored_faults(found: Sequence[Found]) -> list[Fault]:
-    """Images in object storage that are not there, are empty, or are far larger or smaller than most."""
+    """Find images in object storage that are missing, empty, or far larger or smaller than most."""
     stored = [image for image in found if isinstance(image.path, StoredImage)]
     sizes = defaultdict(list)
     for image in stored:
@@ -150,7 +150,7 @@ def stored_faults(found: Sequence[Found]) -> list[Fault]:
 
 
 def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
-    """Sites that lack a channel or have two images of one."""
+    """Find sites that lack a channel or have two images of one."""
     by_site: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for image in found:
         by_site[image.well, image.site][image.channel].append(image.path)
@@ -168,14 +168,14 @@ def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
     return faults
 
 
-# --- one image twice ------------------------------------------------------------------------------
+# --- duplicate images-----------------------------------------------------------------------------
 
 
 def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
-    """Images that two channels, or two wells, share: one file, or two files with the same bytes.
+    """Find images that two channels, or two wells, share: one file, or two files with the same bytes.
 
     Only files of one size are compared, and only those whose first and last bytes are the same are read
-    whole. Two sites of one well may show the same bytes, and images of one value (black ones) do.
+    completely. Two sites of one well may have the same bytes, as may images of one value (black ones).
     """
     by_file: dict[str, list[Found]] = defaultdict(list)
     for image in found:
@@ -205,14 +205,14 @@ def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
 
 
 def place(image: Found, seen_from: Found) -> str:
-    """Where an image belongs, in words, as seen from another image."""
+    """Return where an image belongs, as text, relative to another image."""
     if (image.well, image.site) == (seen_from.well, seen_from.site):
         return f"channel {image.channel} of the same site"
     return f"well {image.well}, site {image.site}, channel {image.channel}"
 
 
 def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list[list[Found]]:
-    """The groups of two and more images that have the same key; None is no key."""
+    """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
     for image, value in zip(images, pool.map(lambda image: key(image.path), images), strict=True):
         if value is not None:
@@ -221,7 +221,7 @@ def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list
 
 
 def size_of(path: Path) -> int | None:
-    """The bytes of a file; None where there is none."""
+    """Return the size of a file in bytes; None if it does not exist."""
     try:
         return path.stat().st_size or None
     except OSError:
@@ -229,7 +229,7 @@ def size_of(path: Path) -> int | None:
 
 
 def ends_of(path: Path) -> bytes | None:
-    """Some bytes of the middle and the end of a file."""
+    """Return some bytes of the middle and the end of a file."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -245,7 +245,7 @@ def ends_of(path: Path) -> bytes | None:
 
 
 def has_one_value(path: Path) -> bool:
-    """Whether all pixels of an image have the same value; False where it cannot be read."""
+    """Return whether all pixels of an image have the same value; False if it cannot be read."""
     try:
         pixels = read_plane_and_scale(path)[0]
     except InputError:
@@ -254,9 +254,9 @@ def has_one_value(path: Path) -> bool:
 
 
 def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> None:
-    """Raise an InputError for a channel of which every image holds one value, and tell of many such images.
+    """Raise an InputError for a channel whose images all hold one value; warn if many of them do.
 
-    A few images of a channel are looked at; all of them only where most of these hold one value.
+    A few images of a channel are checked, and all of them only if most of these hold one value.
     """
     channels: dict[str, list[Found]] = defaultdict(list)
     for image in found:
@@ -292,7 +292,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
 
 
 def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
-    """What is said of a channel whose images hold one value each."""
+    """Return the message about a channel whose images hold one value each."""
     values = sorted({float(read_plane_and_scale(image.path)[0].flat[0]) for image in images[:SAMPLE]})
     shown = listed((f"{value:g}" for value in values), 4)
     shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({shown})"
@@ -303,9 +303,9 @@ def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
 
 
 def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
-    """The faults of a plate's images as a message: a fault that all images of a channel share is said once.
+    """Return the faults of a plate's images as a message; a fault shared by all of a channel is given once.
 
-    `source`: where the sample sheet says that the plate's images are.
+    `source`: the location of the plate's images in the sample sheet.
     """
     if all_are_missing(faults, found):
         return none_exists(plate, faults, source)
@@ -335,7 +335,7 @@ def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found],
 
 
 def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
-    """Groups of faults of different channels that are the same fault, joined."""
+    """Join groups of faults that are the same fault in different channels."""
     joined: dict[str, list[Fault]] = defaultdict(list)
     for group in groups:
         joined[without_numbers(group[0].what)] += group
@@ -343,12 +343,12 @@ def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
 
 
 def all_are_missing(faults: Sequence[Fault], found: Sequence[Found]) -> bool:
-    """Whether not one image of a plate is where its table says."""
+    """Return whether none of a plate's images is at its path in the table."""
     return sum(fault.what == "does not exist" for fault in faults) == len(found)
 
 
 def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
-    """What is said where not one image of a plate is where its table says."""
+    """Return the message if none of a plate's images is at its path in the table."""
     missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
     where = listed((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
@@ -360,7 +360,7 @@ def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
 
 
 def remedy_of(faults: Sequence[Fault], found: Sequence[Found], hint: str) -> str:
-    """What to do about the faults of a plate's images."""
+    """Return what to do about the faults of a plate's images."""
     sites = {(image.well, image.site) for image in found}
     if hint or all_are_missing(faults, found):
         return hint

@@ -1,6 +1,6 @@
-"""What the header of an image file says, whether the file is whole, and its pixels.
+"""Read the header of an image file, check whether the file is complete, and read its pixels.
 
-tifffile and Pillow, which CellProfiler brings too, Python 3.8: CellProfiler's LoadData uses it.
+Needs only tifffile and Pillow, which CellProfiler also has, and Python 3.8: CellProfiler's LoadData uses it.
 """
 
 import io
@@ -24,24 +24,25 @@ STACK = (
     "projection, of a file of channels each channel"
 )
 COLOR = "is in color; write one gray image for each channel"
-#: The compressions of TIFF that CellProfiler's readers know: none, LZW, JPEG, deflate, PackBits, JPEG 2000.
+#: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
+#: 2000.
 COMPRESSIONS = {1, 5, 7, 8, 32773, 32946, 33003, 33004, 33005, 34712}
 MAX_SAMPLE_VALUE = 281
 #: The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
 MAXIMUM = "Metadata_ImageMaximum"
-#: Whole numbers whose scale is beyond doubt: their type's largest value, or what the file's tag says.
+#: Integers whose scale is certain: their type's largest value, or the value in the file's tag.
 PLAIN_TYPES = ("uint8", "uint16")
 
 
 class DamagedImageError(ValueError):
-    """An image file that is cut off or corrupt."""
+    """An image file that is truncated or corrupt."""
 
 
 def properties(path):
-    """Shape and type of the image in the file `path`, as (tuple, str); or, in words, what is wrong with it.
+    """Return shape and type of the image in the file `path`, as (tuple, str), or an error as text.
 
     A TIFF is truncated when its header points beyond the end of the file. A stack, or an image in color,
-    is not what a channel's image should be, and what CellProfiler's readers cannot read is said here.
+    is not a valid image of a channel, and files that CellProfiler's readers cannot read are also errors.
     """
     try:
         size = path.stat().st_size
@@ -60,7 +61,7 @@ def properties(path):
 
 
 def properties_of_picture(image):
-    """`properties` of an image that Pillow has read."""
+    """Return the `properties` of an image that Pillow has read."""
     if image.mode in ("LA", "La", "PA"):
         return "holds a gray image with alpha (2 samples per pixel); write it without alpha"
     if image.mode == "1":
@@ -68,13 +69,13 @@ def properties_of_picture(image):
     pixels = np.asarray(image)
     if image.mode.startswith("RGB") and in_color(pixels):
         return COLOR
-    # Pillow reads 16 bits as 32 where its version has no mode for them.
+    # Pillow reads 16 bits as 32 if its version has no mode for them.
     kind = "uint16" if image.format == "PNG" and image.mode == "I" else pixels.dtype.name
     return (image.height, image.width), kind
 
 
 def properties_of_tiff(file, size):
-    """`properties` of an open TIFF file of `size` bytes."""
+    """Return the `properties` of an open TIFF file of `size` bytes."""
     problem = cut_off(file, size)
     if problem:
         return problem
@@ -107,7 +108,7 @@ def properties_of_tiff(file, size):
 
 
 def cut_off(file, size):
-    """In words, how much of an open TIFF file of `size` bytes is missing; None where nothing is."""
+    """Return, as text, how much of an open TIFF file of `size` bytes is missing; None if nothing is."""
     page = file.pages[0]
     ends = list(map(add, page.dataoffsets, page.databytecounts))
     if not ends or max(ends) > size:
@@ -116,17 +117,17 @@ def cut_off(file, size):
 
 
 def name_of(compression):
-    """A compression of TIFF in words."""
+    """Return the name of a TIFF compression."""
     return getattr(compression, "name", f"the method {compression}").upper().replace("_", " ")
 
 
 def samples_last(page, pixels):
-    """The pixels of a TIFF page with the samples of a pixel along the last axis."""
+    """Return the pixels of a TIFF page with the samples of a pixel along the last axis."""
     return np.moveaxis(pixels, 0, -1) if page.planarconfig == 2 else pixels
 
 
 def is_stack(file):
-    """Whether an open TIFF file holds several planes of one size (a pyramid's or thumbnail's are smaller)."""
+    """Return whether a TIFF holds several planes of one size (pyramids and thumbnails are smaller)."""
     first = file.pages[0]
     if file.is_imagej and (file.imagej_metadata or {}).get("images", 1) > 1:
         return True
@@ -137,15 +138,14 @@ def is_stack(file):
 
 
 def in_color(pixels):
-    """Whether the colors of an image differ; many programs write gray as three equal ones."""
+    """Return whether the colors of an image differ; many programs write gray as three equal ones."""
     return not all(np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2))
 
 
 def damage(data):
-    """In words, what is wrong with the bytes of a TIFF or PNG file; None where they seem whole.
+    """Return the error in the bytes of a TIFF or PNG file as text; None if they seem complete.
 
-    Bio-Formats reads a file that is cut off and fills in what is missing. What is not such a file is not
-    judged.
+    Bio-Formats reads a truncated file and fills in the missing part. Other files are not checked.
     """
     if not data:
         return "is empty (0 bytes)"
@@ -165,17 +165,17 @@ def damage(data):
 
 
 def read_pixels(path):
-    """The first plane of an image file (or of an image in object storage) as it is stored.
+    """Return the first plane of an image file (or of an image in object storage) as it is stored.
 
     Three equal colors are one gray image.
 
-    Raises InputError, naming the file, when it cannot be read.
+    Raises InputError, naming the file, if it cannot be read.
     """
     return read_plane_and_scale(path)[0]
 
 
 def read_plane_and_scale(path):
-    """The pixels of `read_pixels`, and the value that stands for 1: the type's largest, or the file's tag."""
+    """Return the pixels of `read_pixels` and the value that becomes 1: the type's largest, or the tag's."""
     path = Path(path)
     source = at_hand(path)
     scale = None
@@ -203,17 +203,17 @@ def read_plane_and_scale(path):
 
 
 def read_intensities(path, maximum=None):
-    """The first plane of an image file as float32, 1 for the largest value, as CellProfiler reads it.
+    """Return the first plane of an image file as float32, 1 for the largest value, as CellProfiler reads it.
 
-    `maximum`: the value that stands for 1 (as the image table has it, a text or a number; None or "" for the
-    largest of the file's type, or what its tag says). Floats stay as they are.
+    `maximum`: the value that becomes 1 (a text or a number, as in the image table; None or "" for the
+    largest of the file's type, or the value in its tag). Floats are unchanged.
     """
     pixels, scale = read_plane_and_scale(path)
     return pixels.astype(np.float32) / np.float32(maximum or scale)
 
 
 def problem_of_values(pixels, kind, maximum=None):
-    """In words, why pixels cannot be read as intensities from 0 to 1; None where they can.
+    """Return why pixels cannot be read as intensities from 0 to 1; None if they can.
 
     `kind`: their type's name; `maximum`: the config's `images.maximum`, or None.
     """
@@ -250,11 +250,11 @@ def problem_of_values(pixels, kind, maximum=None):
 
 
 def usual_maximum(value):
-    """The smallest of the usual largest values of a camera or file that is not below `value`."""
+    """Return the smallest of the usual largest values of a camera or file that is not below `value`."""
     usual = [2**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)]
     return next((number for number in usual if number >= value), int(np.ceil(value)))
 
 
 def without_numbers(text):
-    """A fault in words without its numbers, by which faults of one kind are found."""
+    """Return the text of a fault without its numbers, to find faults of the same kind."""
     return re.sub(r"\d[\d.,]*", "#", text)

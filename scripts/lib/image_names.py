@@ -1,4 +1,4 @@
-"""How the file names of images are read: named layouts, or a regular expression of the user's."""
+"""Read the file names of images: named layouts, or the user's regular expression."""
 
 import re
 
@@ -28,9 +28,9 @@ LAYOUTS = {
 
 
 def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
-    """The regular expression of a named layout, or of the user's own pattern, checked.
+    """Return the regular expression of a named layout, or the user's pattern after a check.
 
-    The names of an assay with one of `channels` need not say which.
+    The names of an assay with one of `channels` need not name it.
     """
     try:
         expression = re.compile(LAYOUTS.get(pattern, pattern))

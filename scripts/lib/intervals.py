@@ -1,8 +1,7 @@
-"""How well a score is known when the perturbations stand for more of their kind.
+"""Confidence intervals of a score over perturbations as a sample of more of their kind.
 
-The benchmark's own interval says how far a score depends on the draws of its null. With ten
-perturbations it has no width, though an eleventh would move the score by percents: that is what these
-intervals say.
+The benchmark's own interval shows how much a score depends on the draws of its null. With ten perturbations
+it may have no width, although an eleventh would change the score by percents; these intervals show that.
 """
 
 import numpy as np
@@ -12,12 +11,12 @@ Z = 1.959963984540054  # 97.5th percentile of the normal distribution
 
 
 def proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -> tuple[float, float]:
-    """Wilson's 95 % interval, in percent, of the share of `counts` (booleans) that are true.
+    """Return Wilson's 95 % interval, in percent, of the fraction of `counts` (booleans) that are true.
 
-    `clusters` names what belongs together, such as the pairs of one gene: the number of counts is
+    `clusters` groups dependent counts, such as the pairs of one gene: the number of counts is
     divided by the design effect (the cluster variance over that of as many independent counts, at
-    least 1), as Korn and Graubard (1998, Survey Methodology) do. If all or none are true the clusters
-    say nothing about it, and each counts once. NaN without any count.
+    least 1), as Korn and Graubard (1998, Survey Methodology) do. If all or none are true, the clusters
+    give no information on it, and each counts once. NaN without any count.
     """
     counts = np.asarray(counts, dtype=float)
     number = len(counts)
@@ -38,7 +37,7 @@ def proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -
 
 
 def mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tuple[float, float]:
-    """The central 95 % of the means of as many values drawn with replacement (bootstrap)."""
+    """Return the central 95 % of the means of as many values drawn with replacement (bootstrap)."""
     values = np.asarray(values, dtype=float)
     if not len(values):
         return np.nan, np.nan
@@ -49,5 +48,5 @@ def mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tup
 
 
 def sampling(name: str, interval: tuple[float, float]) -> dict[str, float]:
-    """The two columns of a score's interval over perturbations."""
+    """Return the two columns of a score's interval over perturbations."""
     return {f"{name}_sampling_{end}": value for end, value in zip(("low", "high"), interval, strict=True)}

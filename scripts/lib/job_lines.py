@@ -1,7 +1,7 @@
-"""What a run prints while it goes on: one line for each finished job.
+"""Print one line for each finished job during a run.
 
-Snakemake's own lines for each job (it is selected, it starts, it finished, how many are done) stay in its log
-file. A logger plugin (`--logger`) that somebody chooses is left alone.
+Snakemake's own lines for each job (selected, started, finished, number done) stay in its log
+file. A logger plugin (`--logger`) that the user chooses is left alone.
 """
 
 import logging
@@ -9,13 +9,13 @@ import time
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-SCREEN = "DefaultStreamHandler"  # Snakemake's name for what writes to the terminal
+SCREEN = "DefaultStreamHandler"  # Snakemake's name of the handler that writes to the terminal
 DROPPED_EVENTS = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
 DROPPED_LINES = ("Select jobs to execute", "Execute ")
 
 
 class OneLinePerJob(logging.Formatter):
-    """Filter and formatter of the terminal's handler; all but the lines of jobs are left to Snakemake's."""
+    """Filter and formatter of the terminal's handler; only the lines of jobs differ from Snakemake's."""
 
     def __init__(self, default: logging.Formatter) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class OneLinePerJob(logging.Formatter):
         self.finished: list[int] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Note what a job says about itself and that it finished; keep its lines from the terminal."""
+        """Record a job's information and its end; keep its lines from the terminal."""
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO:
             self.messages[record.jobid] = record.rule_msg or record.rule_name
@@ -33,7 +33,7 @@ class OneLinePerJob(logging.Formatter):
         return event not in DROPPED_EVENTS and not str(record.msg).startswith(DROPPED_LINES)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line for each job that finished since the last progress; Snakemake formats all else."""
+        """Return one line for each job that finished since the last progress; Snakemake formats the rest."""
         if getattr(record, "event", None) is not LogEvent.PROGRESS or not self.finished:
             return self.default.format(record)
         now = time.strftime("%H:%M:%S", time.localtime(record.created))

@@ -1,4 +1,4 @@
-"""Plate maps and tables of reagents as rows of text; without pandas, since whoever plans a run reads them."""
+"""Plate maps and tables of reagents as rows of text; without pandas, since they are read while planning."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ from lib.wells import well_name
 WELL_COLUMNS = ("well_position", "well", "Well")
 # JUMP calls its reagents by another name.
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
-# Text that names a thing and is compared as it is written.
+# Columns of names, which are compared as written.
 NAMED = (*WELL_COLUMNS, "Plate")
 
 Rows = list[dict[str, str]]
@@ -22,10 +22,10 @@ DEFAULT = MissingValues()
 
 
 def read_columns(path: str | Path) -> tuple[list[str], Rows]:
-    """Read a table of wells or reagents as it is written; `Metadata_` before a name is not part of it.
+    """Read a table of wells or reagents as written; `Metadata_` before a name is not part of it.
 
     Raises:
-        InputError: naming a column that is there with and without `Metadata_`.
+        InputError: naming a column that occurs with and without `Metadata_`.
     """
     columns, rows = read_table(path)
     names = [column.removeprefix("Metadata_") for column in columns]
@@ -44,7 +44,7 @@ def clean_rows(
 ) -> Rows:
     """Clean the values of all columns (see `MissingValues.clean`), except the names of wells and plates.
 
-    A `broad_sample` among `known_samples` is a name: an annotation may say that `untreated` wells are
+    A `broad_sample` among `known_samples` is a name: an annotation may define `untreated` wells as
     negative controls.
     """
     known = set(known_samples)
@@ -61,7 +61,7 @@ def clean_rows(
 
 
 def words_in_rows(path: str | Path, missing: MissingValues) -> list[str]:
-    """Say which words for nothing a table of wells or reagents has: `NA in 12 rows of broad_sample`."""
+    """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
     columns, rows = read_columns(path)
     return [
         f"{word} in {count} rows of {column}"
@@ -80,8 +80,8 @@ def plate_map_rows(
     """Read a plate map: its columns and rows, one row per well (`well`), with `broad_sample` and any others.
 
     An empty `broad_sample` beside a `solvent` is that solvent (the negative controls of CPJUMP1's compound
-    plates); without one it is an empty well. Of a table that lists the wells of many plates, as JUMP's, the
-    rows are taken whose `Metadata_Plate` is `plate`.
+    plates); without one it is an empty well. From a table that lists the wells of many plates, like JUMP's,
+    the rows are taken whose `Metadata_Plate` is `plate`.
 
     Parameters
     ----------
@@ -90,14 +90,14 @@ def plate_map_rows(
     plate
         The plate whose rows are taken; None for a table of one plate.
     missing
-        What counts as nothing.
+        What counts as missing.
     known_samples
-        The annotation's `broad_sample`s, which are names even where they read as nothing.
+        The annotation's `broad_sample`s, which are names even if they look like missing values.
 
     Raises
     ------
     InputError
-        Naming the file and the wells that are there twice or are not valid wells.
+        Naming the file and the wells that are duplicates or not valid.
     """
     columns, rows = read_columns(path)
     name = next((column for column in WELL_COLUMNS if column in columns), None)
@@ -132,15 +132,16 @@ def plate_map_rows(
 def annotation_rows(
     path: str | Path, gene: str | None, missing: MissingValues = DEFAULT
 ) -> tuple[list[str], Rows]:
-    """Read what is known of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`.
+    """Read the annotation of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`.
 
-    A row whose `broad_sample` is a word for nothing says something only where another of its columns does.
+    A row whose `broad_sample` is a word for a missing value is used only if another of its columns has a
+    value.
     """
     columns, rows = read_columns(path)
     if "broad_sample" not in columns:
         raise InputError(f"{path} lacks the column broad_sample; it has {listed(columns)}.")
     if gene is not None and gene != "gene":
-        # What is a name among the genes may be told by either name of the column.
+        # The config may list names among the genes under either name of the column.
         told = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))
         missing = replace(missing, names={**missing.names, gene: told})
     cleaned = clean_rows(columns, rows, missing)
@@ -169,20 +170,20 @@ def find_clashes(
     annotation: Mapping[str, Collection[str]],
     own: Mapping[str, str | None],
 ) -> tuple[dict[str, str], list[str]]:
-    """Find the columns of a plate map and an annotation whose names are taken, and say which column wins.
+    """Find the columns of a plate map and an annotation with conflicting names, and which one is kept.
 
     Parameters
     ----------
     plate_map, annotation
         Their columns, without `Metadata_`, and the values in each.
     own
-        The names that the workflow and the sample sheet give, and the sheet's value for the plate; None where
+        The names used by the workflow and the sample sheet, and the sheet's value for the plate; None if
         each well has its own (counts of cells).
 
     Returns
     -------
-    new names of the columns that would be lost, by the old ones; sentences. A column that is empty, or says
-    what the sheet says, is not lost.
+    New names of the columns that would be lost, by the old ones; and sentences. A column that is empty, or
+    equal to the sheet's value, is not lost.
     """
     renamed: dict[str, str] = {}
     told = []
@@ -211,7 +212,7 @@ def find_clashes(
 
 
 def near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Name each unknown `broad_sample`, and the known one that differs in capitals, dashes or blanks only."""
+    """Name each unknown `broad_sample`, and the known one that differs only in capitals, dashes or blanks."""
     plain = {re.sub(r"[\W_]+", "", name).casefold(): name for name in known}
     near = {name: plain.get(re.sub(r"[\W_]+", "", name).casefold()) for name in unknown}
     return [f"{name} (is it {other}?)" if other else name for name, other in sorted(near.items())]

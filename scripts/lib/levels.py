@@ -1,9 +1,9 @@
 """The levels of profiles: one row of a table per level.
 
-A level is what one step of a chain makes of a plate's profiles. Everything that the workflow needs to know
-about a level is an attribute of its row; nobody takes its name apart. The table holds the chain of the
-CPJUMP1 paper, and the same steps for the features of a deep network; `get_levels` is where a config adds its
-own.
+A level is the result of one step of a chain on a plate's profiles. Everything that the workflow needs to know
+about a level is an attribute of its row; its name is never parsed. The table holds the chain of the
+CPJUMP1 paper, and the same steps for the features of a deep network; `get_levels` adds the levels of a
+config.
 """
 
 from collections.abc import Mapping
@@ -28,23 +28,23 @@ class Level:
     step : str
         The step that makes it: aggregate, annotate, normalize, feature_select, spherize.
     made_from : str
-        The level that the step starts from; empty where it starts from single cells.
+        The level that the step starts from; empty if it starts from single cells.
     reference : str
         The wells that it is normalized to: `negcon` or `all`; empty before normalization.
     scope : str
         The plates that the step works over: `plate`, `batch` or `condition`.
     suffix : str
-        What its name adds to the file's name: `_normalized_negcon`.
+        Its suffix in the file's name: `_normalized_negcon`.
     annotated : bool
-        Whether it says what is in each well.
+        Whether it has the content of each well.
     controls_fitted : bool
         Whether the step was fitted on the negative controls, so that they cannot serve in a null.
     all_features : str
-        The level whose features are shown where a figure is to show all of them, not only selected ones.
+        The level whose features are shown if a figure is to show all of them, not only selected ones.
     made_from_published : str
         A level that a plate may enter with from which this one is made instead of from `made_from`.
     asked : bool
-        Whether the config asks for it to be made of each plate that has the level that it is made from.
+        Whether the config requests it for each plate that has the level that it is made from.
     action, options, chain, is_last
         Of a level of a chain that the config composes: the step and its options, the chain's name, and
         whether it is the chain's last level.
@@ -68,7 +68,7 @@ class Level:
     is_last: bool = True
 
 
-# In the order in which they are made: a level stands below the one that it is made from.
+# In the order in which they are made: a level is below the one that it is made from.
 # name, features, step, made from, normalized to, made over
 ROWS = (
     ("aggregated", CELLPROFILER, "aggregate", "", "", "plate"),
@@ -110,7 +110,7 @@ SELECTED_FURTHER = {
 def build_level(
     name: str, features: str, step: str, made_from: str, reference: str, scope: str, **more: Any
 ) -> Level:
-    """A row of the table; what follows from the step is filled in."""
+    """Return a row of the table, with the attributes that follow from the step."""
     return Level(
         name,
         features,
@@ -131,7 +131,7 @@ LEVELS = {row[0]: build_level(*row) for row in ROWS}
 
 
 def get_levels(config: Mapping[str, Any]) -> dict[str, Level]:
-    """The levels of an experiment by name, in the order in which they are made.
+    """Return the levels of an experiment by name, in the order in which they are made.
 
     Levels that a config composes are added here; rules find the levels of their step in this table.
     """
@@ -139,7 +139,7 @@ def get_levels(config: Mapping[str, Any]) -> dict[str, Level]:
 
 
 def set_up(level: Level, config: Mapping[str, Any]) -> Level:
-    """A level of the paper's chain as the config wants it: whether it is made, and what from."""
+    """Return a level of the paper's chain as configured: whether it is made, and from what."""
     reference = config["feature_select"]["reference"]
     normalized = {"negcon": "normalized_negcon", "all": "normalized"}[reference]
     if level.features == NETWORK:
@@ -160,10 +160,10 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
 
 
 def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) -> list[str]:
-    """The levels of profiles that are exported: all of them, unless the config names some.
+    """Return the levels of profiles that are exported: all of them, unless the config names some.
 
     Raises:
-        InputError: when the config names one that does not exist.
+        InputError: if the config names one that does not exist.
     """
     names = config["export_levels"]
     if unknown := [name for name in names or () if name not in levels]:

@@ -1,8 +1,9 @@
-"""A lock that a killed run left is taken away; one of a live run is not.
+"""Remove the lock that a killed run left, but not that of a live run.
 
 Snakemake writes the names of the files that it works on into `.snakemake/locks`, and a run that is killed
 leaves them there. Every Snakemake process of an experiment also holds a shared lock of the operating system
-on one file, which ends with the process. Who can have that file alone knows that no other process is alive.
+on one file, which ends with the process. A process that can lock that file exclusively knows that no other
+process is alive.
 """
 
 import fcntl
@@ -18,14 +19,14 @@ HERE, ELSEWHERE = "here", "elsewhere"
 
 
 def hold(results: str | Path, arguments: list[str]) -> IO[str]:
-    """Hold the experiment's lock, and take away what a killed run left.
+    """Hold the experiment's lock, and remove the locks that a killed run left.
 
     Parameters
     ----------
     results : str or Path
         The results folder.
     arguments : list of str
-        The command line of this process, for the line that a user has to type where nobody can know whether
+        The command line of this process, for the line that a user has to type if it is unknown whether
         another process is alive.
 
     Returns
@@ -35,7 +36,7 @@ def hold(results: str | Path, arguments: list[str]) -> IO[str]:
     Raises
     ------
     InputError
-        When jobs of the killed run are alive, or may be alive on another machine.
+        If jobs of the killed run are alive, or may be alive on another machine.
     """
     folder = Path(results) / ".snakemake"
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,7 @@ def hold(results: str | Path, arguments: list[str]) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        # Another process is alive; whether both may run, Snakemake decides by their files.
+        # Another process is alive; Snakemake decides by their files whether both may run.
         fcntl.flock(file, fcntl.LOCK_SH)
         return file
     except OSError:
@@ -75,14 +76,14 @@ def remove_locks(left: list[Path], file: IO[str], results: Path, arguments: list
 
 
 def write_run(file: IO[str], local: bool) -> None:
-    """Write down where the jobs of this run are: on this machine, or elsewhere."""
+    """Record where the jobs of this run are: on this machine, or elsewhere."""
     file.truncate(0)
     file.write(f"{socket.gethostname()} {HERE if local else ELSEWHERE}\n")
     file.flush()
 
 
 def find_processes(results: Path) -> list[int]:
-    """Other processes of this machine that work in a results folder: jobs of a killed run."""
+    """Return other processes of this machine that work in a results folder: jobs of a killed run."""
     found, own = [], {os.getpid(), os.getppid()}
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""Send what a script says, and the traceback of its failure, to the rule's log file."""
+"""Write a script's messages, and the traceback of its failure, to the rule's log file."""
 
 import logging
 import sys
@@ -13,9 +13,9 @@ from lib.errors import InputError, storage_problem
 def logged(path: str | Path) -> Iterator[logging.Logger]:
     """Log to `path` while the block runs; a failure is written there and ends the script with status 1.
 
-    An `InputError` is written (to the log and to stderr) as its message alone, since its reader is a
-    user, and so is a disk that takes no more; any other exception with its traceback, since its reader
-    is a developer.
+    An `InputError`, and the error of a disk that cannot be written, are written (to the log and to stderr) as
+    their message alone, since their reader is a user; any other exception is written with its traceback,
+    since its reader is a developer.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(

@@ -1,4 +1,4 @@
-"""Null distributions of the benchmark, and what is read from them: thresholds, p-values, intervals."""
+"""Null distributions of the benchmark, and what is derived from them: thresholds, p-values, intervals."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import false_discovery_control
 
-FEWEST = 20  # a null of fewer distinct values has no 95th percentile to speak of
+FEWEST = 20  # a null of fewer distinct values has no meaningful 95th percentile
 TAILS = ("right", "left", "both")
-WIDE = 64  # wells at one position, of which more are drawn with replacement until they differ
+WIDE = 64  # with more wells at one position, wells are drawn with replacement until they differ
 KEYS = 8_000_000  # random numbers held at once
-RARE = 0.01  # a null whose sets are accepted more rarely than this is not drawn
+RARE = 0.01  # a null whose sets are accepted less often than this is not drawn
 
 
 @dataclass(frozen=True)
 class Null:
     """A null distribution of medians, (draws,).
 
-    `values`: from how many different values (positions, pairs) it is drawn where these are few, else None.
-    `places`, (draws, blocks): the positions that each median comes from, where it is they that limit how well
-    the null is known. `drawn`: whether it is a sample, which another seed would draw otherwise.
+    `values`: the number of different values (positions, pairs) it is drawn from if these are few, else None.
+    `places`, (draws, blocks): the positions that each median comes from, if they limit how well the null is
+    known. `drawn`: whether it is a sample, which would differ with another seed.
     """
 
     medians: np.ndarray
@@ -28,11 +28,11 @@ class Null:
     drawn: bool = True
 
     def percentiles(self, levels: Sequence[float], repeats: int, rng: np.random.Generator) -> np.ndarray:
-        """The percentiles of the null, and of `repeats` more samples like it: (1 + repeats, levels).
+        """Return the percentiles of the null, and of `repeats` more samples like it: (1 + repeats, levels).
 
-        A percentile of a sample of n is an order statistic, and the share of the null below that has a beta
-        distribution: no sample is drawn again for it. Where positions limit the null, each repeat has them
-        drawn with replacement and takes a median as often as all its positions came up.
+        A percentile of a sample of n is an order statistic, and the share of the null below it has a beta
+        distribution, so no new sample is drawn. If positions limit the null, each repeat draws them with
+        replacement and takes a median as often as all its positions were drawn.
         """
         order = np.argsort(self.medians)
         ranked, number = self.medians[order], len(order)
@@ -85,13 +85,13 @@ def draw_different(
 
 @dataclass(frozen=True)
 class Positions:
-    """Which wells lie at one position, padded: `wells` (positions, widest), -1 where there is none."""
+    """The wells at each position: `wells` (positions, widest), padded with -1."""
 
     wells: np.ndarray
 
     @property
     def counts(self) -> np.ndarray:
-        """The number of wells at each position."""
+        """Return the number of wells at each position."""
         return (self.wells >= 0).sum(axis=1)
 
     @classmethod
@@ -106,14 +106,14 @@ class Positions:
         return cls(wells)
 
     def holding(self, size: int, codes: np.ndarray) -> np.ndarray:
-        """The positions whose wells have at least `size` different perturbations."""
+        """Return the positions whose wells have at least `size` different perturbations."""
         different = [len(np.unique(codes[row[row >= 0]])) for row in self.wells]
         return np.flatnonzero(np.array(different) >= size)
 
     def draw(
         self, positions: np.ndarray, size: int, codes: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """For each of `positions` (n,), `size` of its wells: (n, size).
+        """Draw, for each of `positions` (n,), `size` of its wells: (n, size).
 
         Their perturbations are different wherever ten attempts sufficed for that.
         """
@@ -129,7 +129,7 @@ class Positions:
         return chosen
 
     def pick(self, positions: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-        """For each of `positions` (n,), `size` of its wells: (n, size); of many wells one may come twice."""
+        """Draw, for each of `positions` (n,), `size` of its wells: (n, size); duplicates among many wells."""
         if self.wells.shape[1] > WIDE:
             offset = rng.random((len(positions), size)) * self.counts[positions, None]
             return self.wells[positions[:, None], offset.astype(int)]
@@ -139,7 +139,7 @@ class Positions:
 
 
 def all_different(rows: np.ndarray) -> np.ndarray:
-    """For each row, whether its values are all different."""
+    """Return, for each row, whether its values are all different."""
     return (np.diff(np.sort(rows, axis=1), axis=1) != 0).all(axis=1)
 
 
@@ -151,15 +151,15 @@ def draw_sharing_positions(
     draws: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Draw sets of wells of different perturbations that share positions as `pattern` says.
+    """Draw sets of wells of different perturbations that share positions according to `pattern`.
 
-    `pattern` counts the wells of a perturbation at each position it has, largest first: (4,) for
+    `pattern` counts the wells of a perturbation at each of its positions, largest first: (4,) for
     four plates with it at one position, (2, 2) for two wells on each of two plates. A position that
     holds several wells of the set is drawn from those that hold as many different perturbations
-    (every negative-control well has a code of its own in `codes`: it has no perturbation in common
+    (every negative-control well has a separate code in `codes`, as it shares no perturbation
     with any); a position with a single well is drawn from the `scored` wells. Returns row numbers
     (draws, wells) and the positions of the blocks (draws, blocks), or None when fewer than 20
-    positions can be drawn from or hardly any choice of them holds different perturbations.
+    positions can be drawn from or hardly any choice of them has different perturbations.
     """
     blocks = [size for size in pattern if size > 1]
     singles = len(pattern) - len(blocks)
@@ -212,16 +212,16 @@ def score(
     repeats: int = 100,
     seed: int = 0,
 ) -> Score:
-    """The percentage of signals beyond their null's percentile, strictly, with its interval.
+    """Return the percentage of signals beyond their null's percentile, strictly, with its interval.
 
-    `keys[i]` names the null that signal i is compared with. A missing (NaN) signal does not count and
+    `keys[i]` is the null that signal i is compared with. A missing (NaN) signal does not count and
     stays in the denominator; one whose null could not be drawn is left out of it. `right` compares with the
     percentile, `left` with 100 - percentile from below, `both` with either, as the published code
     does, so that by chance `both` is twice 100 - percentile. The interval holds the central 95 % of
-    the scores that `repeats` nulls like these give, and the score itself. Without any signal: NaN.
+    the scores of `repeats` nulls like these, and the score itself. It is NaN without any signal.
 
-    A null drawn from n values only has its percentile p taken at p(n + 1)/n, because it is that
-    percentile which the next value exceeds with a chance of 100 - p.
+    For a null drawn from only n values, percentile p is taken at p(n + 1)/n, because that is the percentile
+    which the next value exceeds with a probability of 100 - p.
     """
     lower = np.full((1 + repeats, len(signal)), np.nan)
     upper = np.full((1 + repeats, len(signal)), np.nan)
@@ -249,7 +249,7 @@ def score(
 
 
 def evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:
-    """The medians of a null as a table holds them: all, or `most` evenly spaced ones in ascending order."""
+    """Return the medians of a null for its table: all, or `most` evenly spaced ones in ascending order."""
     if len(medians) <= most:
         return medians
     return np.sort(medians)[((np.arange(most) + 0.5) / most * len(medians)).astype(int)]
@@ -261,9 +261,9 @@ def p_values(
     nulls: Nulls,
     tail: str,
 ) -> np.ndarray:
-    """Empirical p-values against each signal's null, (1 + as extreme) / (1 + draws).
+    """Return empirical p-values against each signal's null, (1 + as extreme) / (1 + draws).
 
-    `both` doubles the smaller tail. For a null drawn from n values only, no p-value is below
+    `both` doubles the smaller tail. For a null drawn from only n values, no p-value is below
     1 / (1 + n). NaN where there is no signal or no null.
     """
     found = np.full(len(signal), np.nan)
@@ -283,7 +283,7 @@ def p_values(
 
 
 def q_values(p: np.ndarray) -> np.ndarray:
-    """Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests."""
+    """Return Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests."""
     adjusted = np.full(len(p), np.nan)
     known = ~np.isnan(p)
     if known.any():

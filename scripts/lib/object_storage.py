@@ -1,10 +1,10 @@
-"""Read objects of S3 storage whole: listed, fetched, checked, and tried again when a connection breaks.
+"""Read complete objects of S3 storage: list, fetch, check, and retry when a connection breaks.
 
-The Cell Painting Gallery is public and read without credentials; any other bucket with the credentials
-that the environment holds (boto3's usual places), or without when it holds none. `AWS_ENDPOINT_URL` names
-another server than Amazon's.
+The Cell Painting Gallery is public and read without credentials; any other bucket is read with the
+credentials in the environment (boto3's usual places), or without any. `AWS_ENDPOINT_URL` names a server other
+than Amazon's.
 
-Standard library and boto3, which CellProfiler brings too, Python 3.8: CellProfiler's LoadData uses it.
+Standard library and boto3, which CellProfiler also has, Python 3.8: CellProfiler's LoadData uses it.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lib.errors import InputError, listed
 
-#: Buckets whose owners let everybody read; credentials that belong elsewhere would be refused there.
+#: Public buckets; they would reject credentials that belong elsewhere.
 PUBLIC = {"cellpainting-gallery"}
 ATTEMPTS = 5
 #: Seconds before the second attempt; doubled before each further one.
@@ -36,7 +36,7 @@ REFUSED |= {"InvalidToken", "AllAccessDisabled"}
 
 
 class BrokenTransferError(Exception):
-    """An object arrived other than the server described it."""
+    """An object that arrived differs from the server's description."""
 
 
 def fetching_is_allowed(fetch, address):
@@ -48,7 +48,7 @@ def fetching_is_allowed(fetch, address):
 
 
 def bucket_and_key(address):
-    """The bucket and the key of an s3:// address."""
+    """Return the bucket and the key of an s3:// address."""
     match = ADDRESS.fullmatch(address)
     if not match:
         raise InputError(f"{address} is not an address of S3 storage (s3://bucket/path).")
@@ -57,7 +57,7 @@ def bucket_and_key(address):
 
 @lru_cache(maxsize=32)
 def client(bucket):
-    """The connection to a bucket's server; threads share it."""
+    """Return the connection to a bucket's server; threads share it."""
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -69,7 +69,7 @@ def client(bucket):
         region_name=session.region_name or "us-east-1",
         config=Config(
             signature_version=None if signed else UNSIGNED,
-            # Attempts are counted here, since a transfer that breaks midway is none of botocore's.
+            # Attempts are counted here, since botocore does not retry a transfer that breaks midway.
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=SILENCE,
             read_timeout=SILENCE,
@@ -79,10 +79,10 @@ def client(bucket):
 
 
 def persistently(ask, address):
-    """What `ask()` gives, asked up to ATTEMPTS times while connections break or the server is busy.
+    """Return `ask()`, called up to ATTEMPTS times while connections break or the server is busy.
 
     Raises:
-        InputError: at once when there is no such object or it may not be read, else after the last
+        InputError: immediately if there is no such object or it may not be read, else after the last
             attempt; it names the address.
     """
     from botocore.exceptions import BotoCoreError, ClientError
@@ -119,7 +119,7 @@ def persistently(ask, address):
 
 
 def content(address):
-    """An object's bytes, of the length and, where the server tells it, the MD5 digest that it has there."""
+    """Return an object's bytes, checked against its length and, if the server gives it, its MD5 digest."""
     bucket, key = bucket_and_key(address)
 
     def once():
@@ -128,7 +128,7 @@ def content(address):
             found = body.read()
         if len(found) != answer["ContentLength"]:
             raise BrokenTransferError(f"{len(found)} of {answer['ContentLength']} bytes arrived")
-        # An object that was put in parts, or encrypted with a key of its own, has another kind of tag.
+        # An object that was uploaded in parts, or encrypted with its own key, has another kind of tag.
         tag = answer.get("ETag", "").strip('"')
         plain = (
             answer.get("ServerSideEncryption") in (None, "AES256") and "SSECustomerAlgorithm" not in answer
@@ -141,13 +141,13 @@ def content(address):
 
 
 def at_hand(path):
-    """What opens an image file: its path; or its bytes as a file, where the path is an address (s3:/...)."""
+    """Return what opens an image file: its path, or its bytes as a file for an address (s3:/...)."""
     match = ADDRESS.fullmatch(str(path))
     return io.BytesIO(content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
 
 
 def objects_below(address):
-    """The objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
+    """Return the objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
     bucket, key = bucket_and_key(address)
     prefix = key.rstrip("/") + "/" if key else ""
 
@@ -163,10 +163,10 @@ def objects_below(address):
 
 
 def resolved_address(address):
-    """An s3:// address whose `*` (the instrument's time stamp in a folder's name) is filled in.
+    """Fill in the `*` (the instrument's time stamp in a folder's name) of an s3:// address.
 
     Raises:
-        InputError: when no folder, or more than one, fits.
+        InputError: if no folder, or more than one, matches.
     """
     bucket, key = bucket_and_key(address)
     head, star, tail = key.partition("*")
@@ -191,10 +191,10 @@ def resolved_address(address):
 
 
 def fetch_folder(address, folder, wanted, threads):
-    """Copy the objects below an address whose path `wanted(path)` accepts into a folder; gives their number.
+    """Copy the objects below an address whose path `wanted(path)` accepts into a folder; return their number.
 
     Raises:
-        InputError: when there is none, or a path would lead out of the folder.
+        InputError: if there is none, or a path would lead out of the folder.
     """
     folder = Path(folder).resolve()
     names = [name for name in objects_below(address) if wanted(name)]
@@ -222,7 +222,7 @@ def fetch_folder(address, folder, wanted, threads):
 
 
 def web_content(address):
-    """What an http(s):// address holds, whole."""
+    """Return the complete content of an http(s):// address."""
 
     def once():
         try:

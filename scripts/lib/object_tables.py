@@ -1,6 +1,6 @@
-"""Read CellProfiler's table of one compartment, an image set at a time.
+"""Read CellProfiler's table of one compartment, one image set at a time.
 
-Arrow, Parquet, CSV or packed CSV. A table is read once, from top to bottom, so that no more than a few
+Arrow, Parquet, CSV or compressed CSV. A table is read once, from top to bottom, so that at most a few
 sites of it are in memory.
 """
 
@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 COLUMNAR = (".arrow", ".parquet")
-# About so many rows of a columnar table are read at once.
+# Number of rows of a columnar table that are read at once, approximately.
 PART = 1024
 # Image metadata that ExportToSpreadsheet can repeat in the object tables.
 REPEATED = ("Metadata_", "FileName_", "PathName_", "URL_")
-# What stands for a missing number in the tables of CellProfiler, R, spreadsheets and C libraries.
+# How CellProfiler, R, spreadsheets and C libraries write a missing number.
 MISSING = [
     *(
         "",
@@ -44,17 +44,17 @@ UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
 
 class SiteError(Exception):
-    """What is wrong with the tables of one site."""
+    """The tables of one site cannot be used."""
 
 
 def open_text(file: Path) -> IO[str]:
-    """Open a CSV table, packed or not, as text."""
+    """Open a CSV table, compressed or not, as text."""
     opener = gzip.open if file.suffix == ".gz" else open
     return opener(file, "rt", encoding="utf-8-sig", newline="")
 
 
 def header(file: Path) -> list[str]:
-    """The columns of an object table; none when the file is empty or cannot be read."""
+    """Return the columns of an object table; no columns if the file is empty or cannot be read."""
     try:
         if file.suffix == ".arrow":
             with pa.memory_map(str(file)) as source:
@@ -68,23 +68,23 @@ def header(file: Path) -> list[str]:
 
 
 def is_identifier(name: str) -> bool:
-    """Whether a column of an object table holds object numbers, which stay integers."""
+    """Return whether a column of an object table holds object numbers, which stay integers."""
     return name in ("ImageNumber", "ObjectNumber", "Number_Object_Number") or name.startswith("Parent_")
 
 
 def column_type(name: str) -> Any:
-    """What a column of an object table is read as (identifiers may be written as 1.0 or nan)."""
+    """Return the type that a column is read as (identifiers may be written as 1.0 or nan)."""
     if name.startswith(REPEATED):
         return pl.String
     return pl.Float64 if is_identifier(name) else pl.Float32
 
 
 def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[bytes]]]:
-    """The lines of a CSV table by ImageNumber, in the order of the file.
+    """Yield the lines of a CSV table by ImageNumber, in the order of the file.
 
     Raises:
-        SiteError: at a line that is not whole. A last line without a line end is whole where no table of
-            the folder ends with one.
+        SiteError: at an incomplete line. A last line without a line end is complete if no table of the
+            folder ends with one.
     """
     position = list(columns).index("ImageNumber")
     open_end = not ends_lines(file) and not any(ends_lines(other) for other in csv_beside(file))
@@ -114,14 +114,14 @@ def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[b
 
 
 def csv_beside(file: Path) -> list[Path]:
-    """The other CSV tables of a table's folder."""
+    """Return the other CSV tables of a table's folder."""
     return [
         path for path in file.parent.iterdir() if path != file and path.name.endswith((".csv", ".csv.gz"))
     ]
 
 
 def ends_lines(file: Path) -> bool:
-    """Whether the last line of a CSV table has an end."""
+    """Return whether the last line of a CSV table has a line end."""
     try:
         if file.suffix == ".gz":
             with gzip.open(file, "rb") as stream:
@@ -138,7 +138,7 @@ def ends_lines(file: Path) -> bool:
 
 @dataclass
 class Rows:
-    """The rows from `start` to before `stop` of a table in memory."""
+    """Return the rows from `start` to before `stop` of a table in memory."""
 
     table: pa.Table
     start: int
@@ -149,17 +149,17 @@ class Rows:
 
 
 def columnar_blocks(file: Path, schema: Mapping[str, Any]) -> Iterator[tuple[int, Rows]]:
-    """The rows of an Arrow or Parquet table by ImageNumber, in rising order.
+    """Yield the rows of an Arrow or Parquet table by ImageNumber, in ascending order.
 
-    About `PART` rows are in memory at a time; a table whose image sets are not in rising order is read
-    and sorted whole.
+    About `PART` rows are in memory at a time. A table whose image sets are not in ascending order is read
+    completely and sorted.
     """
     waiting: list[pa.RecordBatch] = []
     for batch in record_batches(file, list(schema)):
         numbers = batch.column("ImageNumber").to_numpy(zero_copy_only=False)
         if not len(numbers):
             continue
-        # The last image set read may go on in this batch; it is passed on whole.
+        # The last image set may continue in the next batch; it is passed on when it is complete.
         last = waiting[-1].column("ImageNumber")[-1].as_py() if waiting else None
         if sum(map(len, waiting)) < PART or numbers[-1] == last:
             waiting.append(batch)
@@ -172,7 +172,7 @@ def columnar_blocks(file: Path, schema: Mapping[str, Any]) -> Iterator[tuple[int
 
 
 def record_batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """A columnar table's record batches (row groups), by rising ImageNumber."""
+    """Yield a columnar table's record batches (row groups) by ascending ImageNumber."""
     if file.suffix == ".arrow":
         with pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
@@ -189,7 +189,7 @@ def record_batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def blocks_of(table: pa.Table) -> Iterator[tuple[int, Rows]]:
-    """The rows of a table, in rising order of ImageNumber, by ImageNumber."""
+    """Yield the rows of a table by ImageNumber, in ascending order."""
     numbers = table.column("ImageNumber").to_numpy()
     starts = np.flatnonzero(np.diff(numbers, prepend=np.nan) != 0)
     for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
@@ -197,7 +197,7 @@ def blocks_of(table: pa.Table) -> Iterator[tuple[int, Rows]]:
 
 
 def as_table(batches: Sequence[pa.RecordBatch], schema: Mapping[str, Any]) -> pa.Table:
-    """Record batches of the columns of `schema` as one table of its types, nan as missing.
+    """Return record batches with the columns of `schema` as one table of its types, NaN as missing.
 
     Measurements go through one matrix of float32: thousands of casts of short columns take longer.
     """
@@ -229,9 +229,9 @@ Block = list[bytes] | Rows
 
 
 class Table:
-    """One compartment's table of a folder, read once from top to bottom, an image set at a time.
+    """One compartment's table of a folder, read once from top to bottom, one image set at a time.
 
-    A block is what one image set has in the table: its lines (CSV), or its rows (Parquet).
+    A block holds one image set's lines (CSV) or rows (Parquet).
     """
 
     def __init__(self, file: Path, columns: Sequence[str]):
@@ -246,7 +246,7 @@ class Table:
         self.broken: SiteError | None = None
 
     def advance(self) -> None:
-        """Have the next image set waiting; nothing waits at the end of the file."""
+        """Read the next image set; None at the end of the file."""
         if self.broken:
             raise self.broken
         try:
@@ -259,7 +259,7 @@ class Table:
             raise self.broken from error
 
     def take(self, number: int) -> Block:
-        """The block of image set `number`; image sets are asked for in rising order."""
+        """Return the block of image set `number`; image sets are requested in ascending order."""
         self.advance()
         if self.waiting is None or self.waiting[0] > number:
             return []
@@ -268,7 +268,7 @@ class Table:
         return block
 
     def refuse_stray(self, number: int | None = None) -> None:
-        """Raise a `SiteError` for waiting objects that belong to no image set of the Image table."""
+        """Raise a `SiteError` for objects that belong to no image set of the Image table."""
         self.advance()
         if self.waiting is not None and self.waiting[0] != number:
             stray, self.waiting = self.waiting[0], None
@@ -278,13 +278,13 @@ class Table:
             )
 
     def objects(self, blocks: Sequence[Block]) -> pa.Table:
-        """The objects of some blocks, in their order; a `SiteError` for text that is no number."""
+        """Return the objects of some blocks, in order; a `SiteError` for text that is not a number."""
         blocks = [block for block in blocks if len(block)]
         if not blocks:
             return pl.DataFrame(schema=self.schema).to_arrow()
         rows = [block for block in blocks if isinstance(block, Rows)]
         if rows:
-            # Neighbours in one table are taken at once.
+            # Consecutive blocks of one table are read at once.
             parts = [rows[0]]
             for block in rows[1:]:
                 if block.table is parts[-1].table and block.start == parts[-1].stop:
@@ -297,5 +297,5 @@ class Table:
             table = pl.read_csv(lines, has_header=False, schema=self.schema, null_values=MISSING)
         except pl.exceptions.PolarsError as error:
             raise SiteError(f"{self.file.name}: {str(error).splitlines()[0]}") from error
-        # In one piece: thousands of columns of many short pieces each take longer than the reading.
+        # Combined into one chunk: many short chunks in thousands of columns take longer than the reading.
         return table.rechunk().to_arrow()

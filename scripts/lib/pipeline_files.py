@@ -1,7 +1,7 @@
 """Read a CellProfiler pipeline (.cppipe) as text, so that nothing in it is run as Python.
 
 CellProfiler evaluates each attribute of a module's line, `notes:[...]` among them, as a Python expression:
-a pipeline from a stranger is a program. Here an attribute has to be a literal (a text, a number, True,
+an unknown pipeline is a program. Here an attribute has to be a literal (a text, a number, True,
 False, None, or a list of these). The text is cut into attributes exactly as CellProfiler cuts it.
 
 Standard library only, Python 3.8: it also runs in CellProfiler's environment and container.
@@ -22,9 +22,9 @@ KEPT = ("module_num", "svn_version", "variable_revision_number", "enabled")
 
 @dataclass(frozen=True)
 class PipelineModule:
-    """A module as the file has it.
+    """A module as written in the file.
 
-    `line`: number of its first line; `attributes`: what stands in brackets there; `settings`: (text, value)
+    `line`: number of its first line; `attributes`: those in brackets there; `settings`: (text, value)
     of each setting, as written.
     """
 
@@ -35,12 +35,12 @@ class PipelineModule:
 
     @property
     def enabled(self):
-        """Whether the module runs."""
+        """Return whether the module runs."""
         return bool(self.attributes.get("enabled", True))
 
 
 def read_pipeline(path):
-    """The modules of a .cppipe file, those that are switched off among them.
+    """Return the modules of a .cppipe file, including disabled ones.
 
     Raises InputError, with file and line, for what is not a pipeline and for an attribute that is not a
     literal.
@@ -75,13 +75,13 @@ def read_pipeline(path):
 
 
 def read_lines(path):
-    """The stripped lines of a file, in the encoding in which CellProfiler reads it."""
+    """Return the stripped lines of a file, in the encoding in which CellProfiler reads it."""
     data = Path(path).read_bytes()
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         text = data.decode("unicode_escape", errors="replace")
-    # Not splitlines(): that also breaks a line at characters that CellProfiler leaves alone.
+    # Not splitlines(): that also breaks a line at characters at which CellProfiler does not.
     lines = [line.strip() for line in re.split("\r\n|\r|\n", text)]
     while lines and not lines[-1]:
         lines.pop()
@@ -89,7 +89,7 @@ def read_lines(path):
 
 
 def read_module(path, number, lines):
-    """The module of some lines, of which the first is line `number` of the file."""
+    """Return the module of some lines, of which the first is line `number` of the file."""
     name, colon, attributes = lines[0].partition(":") if lines else ("", "", "")
     if not colon or not re.fullmatch(r"[A-Za-z]\w*", name.strip()) or not re.fullmatch(r"\[.*\]", attributes):
         raise InputError(
@@ -109,7 +109,7 @@ def read_module(path, number, lines):
 
 
 def attribute_texts(text):
-    """The attributes between a module line's brackets, cut as CellProfiler's setup_module cuts them."""
+    """Return the attributes between a module line's brackets, cut as in CellProfiler's setup_module."""
     text = text.replace("dtype='|S", "dtype='S")
     around_notes = re.split(r"(?P<note>\|notes:\[.*?\]\|)", text)
     if len(around_notes) == 3:
@@ -119,7 +119,7 @@ def attribute_texts(text):
 
 
 def read_attribute(path, number, module, text):
-    """Name and value of an attribute; InputError unless the value is a literal."""
+    """Return name and value of an attribute; raise an InputError unless the value is a literal."""
     try:
         text = text.encode("utf-8").decode("unicode_escape") if text.isascii() else text.replace("\\", "")
     except UnicodeDecodeError:
@@ -133,7 +133,7 @@ def read_attribute(path, number, module, text):
             return name, None
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        # CellProfiler takes notes that are not valid Python as text. What is valid differs between versions
+        # CellProfiler takes notes that are not valid Python as text. Validity differs between versions
         # of Python, but without a call nothing runs.
         if name == "notes" and "(" not in value and not parses(value):
             return name, [value]
@@ -145,7 +145,7 @@ def read_attribute(path, number, module, text):
 
 
 def is_array(text):
-    """Whether a text is `array(literal, dtype=...)`: what CellProfiler saves of its last batch."""
+    """Return whether a text is `array(literal, dtype=...)`, which CellProfiler saves of its last batch."""
     call = ast.parse(text, mode="eval").body
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "array":
         return False
@@ -156,7 +156,7 @@ def is_array(text):
 
 
 def parses(text):
-    """Whether a text is valid Python (an expression)."""
+    """Return whether a text is valid Python (an expression)."""
     try:
         compile(text, "attribute", "eval", flags=ast.PyCF_ONLY_AST)
     except SyntaxError:
@@ -167,7 +167,7 @@ def parses(text):
 
 
 def cut(text, length=80):
-    """A text for a message, at most `length` characters of it."""
+    """Shorten a text to at most `length` characters, for a message."""
     return repr(text if len(text) <= length else text[:length] + "...")
 
 

@@ -1,4 +1,4 @@
-"""Where each result lies, relative to the results folder: the layout of the Cell Painting Gallery.
+"""Where each result is, relative to the results folder: the layout of the Cell Painting Gallery.
 
 This is the one place that knows a result's path. A pattern has wildcards in braces, as Snakemake's rules take
 them; `place` fills in those that are known.
@@ -26,7 +26,7 @@ PLACES = {
     "chunk": "workspace/analysis/{batch}/{plate}/analysis/chunk_{chunk}",
     "cellprofiler_differences": "workspace/quality_control/cellprofiler_comparison/differences.csv",
     "cellprofiler_times": "workspace/quality_control/cellprofiler_comparison/times.csv",
-    # what is fetched
+    # fetched files
     "fetched": "workspace/fetched/{name}",
     "fetched_tables": "workspace/fetched_tables/{batch}/{plate}",
     # cells
@@ -81,7 +81,7 @@ PLACES = {
 
 
 def place(result: str, **known: Any) -> str:
-    """Where a result lies; wildcards that are not given stay in braces."""
+    """Return where a result is; wildcards that are not given stay in braces."""
     path = PLACES[result]
     for name, value in known.items():
         path = path.replace(f"{{{name}}}", str(value))

@@ -1,4 +1,4 @@
-"""What is in each well of a plate: its plate map, and what is known of the reagents on it."""
+"""The content of each well of a plate: its plate map, and the annotation of its reagents."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,29 +21,29 @@ def read_plate_map(
 
 
 def read_annotation(path: str | Path, gene: str | None, missing: MissingValues = DEFAULT) -> pd.DataFrame:
-    """Read what is known of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`."""
+    """Read the annotation of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`."""
     columns, rows = annotation_rows(path, gene, missing)
     return pd.DataFrame(rows, columns=columns, dtype=str)
 
 
 def shared_columns(wells: pd.DataFrame, annotation: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Find the columns of both tables: those that the wells' table decides, those that it leaves empty."""
+    """Find the columns of both tables: those that the wells' table fills, and those that it leaves empty."""
     both = [name for name in annotation if name in wells and name not in (*SAMPLE_COLUMNS, "well")]
     empty = [name for name in both if (wells[name].fillna("") == "").all()]
     return [name for name in both if name not in empty], empty
 
 
 def known_wells(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
-    """Join the wells of a plate map with what is known of their reagents, one row per well.
+    """Join the wells of a plate map with the annotation of their reagents, one row per well.
 
-    A column that both tables have is the plate map's, unless that is empty in every well.
+    A column in both tables comes from the plate map, unless that is empty in every well.
     """
     known = plate_map
     if annotation is not None:
         _, empty = shared_columns(plate_map, annotation)
         known = plate_map = plate_map.drop(columns=empty)
         columns = [name for name in annotation.columns if name not in plate_map or name == "broad_sample"]
-        # The annotation may know a solvent by its name, or (CPJUMP1's) by the empty broad_sample.
+        # The annotation may list a solvent by its name, or (in CPJUMP1) by the empty broad_sample.
         named = set(annotation["broad_sample"])
         if "solvent" in known and "" not in named:
             solvent = known["solvent"].where(known["solvent"].isin(named), "")
@@ -64,7 +64,7 @@ def read_known_wells(
     plate: str,
     missing: MissingValues = DEFAULT,
 ) -> pd.DataFrame:
-    """Read a plate map and, where there is one, the table of the reagents, and join them (`known_wells`)."""
+    """Read a plate map and, if there is one, the table of the reagents, and join them (`known_wells`)."""
     known = read_annotation(annotation, gene, missing) if annotation else None
     samples = () if known is None else known["broad_sample"]
     return known_wells(read_plate_map(plate_map, plate, missing, samples), known)

@@ -15,11 +15,11 @@ from lib.errors import InputError, listed
 from lib.values import MissingValues
 
 REQUIRED = ("batch", "plate", "plate_map", "perturbation")
-# What an assay may not have: cells that are no line, an end point without a time.
+# Columns that an assay may lack: cells that are not a line, an end point without a time.
 MAY_BE_EMPTY = ("cell_line", "timepoint")
 SOURCES = ("images", "cellprofiler", "profiles")
 KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
-# What stands in file names and shell lines may hold nothing that either could misread.
+# Names in file names and shell lines must not contain characters that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 IN_FILE_NAMES = ("batch", "plate", "perturbation", *MAY_BE_EMPTY)
 
@@ -29,16 +29,16 @@ Plate = dict[str, str]
 def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     """Read a text table (or .gz), separated by tabs, commas or semicolons, as strings: columns and rows.
 
-    A byte-order mark, Windows line ends and blanks around values are taken away; empty lines, and the empty
-    columns that a spreadsheet writes at the end, skipped.
+    A byte-order mark, Windows line ends and blanks around values are removed; empty lines, and the empty
+    columns that a spreadsheet writes at the end, are skipped.
 
     Raises:
-        InputError: when the file is missing, is not UTF-8 text, has a column twice or without a name, a row
+        InputError: if the file is missing, is not UTF-8 text, has duplicate or unnamed columns, a row
             with more values than columns, or a quotation mark that is not closed.
     """
     path = Path(path)
     try:
-        # Lines end at line ends only: names may hold what Unicode counts as one.
+        # Lines end only at line ends: names may contain other characters that Unicode counts as line ends.
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         lines = list(io.StringIO(content.decode("utf-8-sig"), newline=None))
     except FileNotFoundError as error:
@@ -55,7 +55,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         cells = [(reader.line_num, without_empty_end([cell.strip() for cell in row])) for row in reader]
     except csv.Error as error:
-        # Read leniently, a mark that nothing closes would swallow the rows after it.
+        # Otherwise, a quotation mark that is not closed would swallow the rows after it.
         raise InputError(
             f"{path}, line {reader.line_num}: {error}; close the quotation mark, or write a mark that "
             "belongs to the value twice, within quotation marks."
@@ -84,22 +84,22 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def without_empty_end(row: list[str]) -> list[str]:
-    """A row up to its last value."""
+    """Return a row up to its last value."""
     return row[: max((at for at, cell in enumerate(row, start=1) if cell), default=0)]
 
 
 def is_address(location: str) -> bool:
-    """Whether `location` is an address (s3://, https://) rather than a path."""
+    """Return whether `location` is an address (s3://, https://) rather than a path."""
     return "://" in location
 
 
 def is_image_table(location: str) -> bool:
-    """Whether `location` is an image table of one's own (a load_data.csv) rather than a folder of images."""
+    """Return whether `location` is a user's image table (a load_data.csv) rather than a folder of images."""
     return location.endswith((".csv", ".csv.gz", ".parquet"))
 
 
 def source(plate: Mapping[str, str]) -> str:
-    """Where a plate's data starts: `images`, `cellprofiler` or `profiles`."""
+    """Return where a plate's data starts: `images`, `cellprofiler` or `profiles`."""
     return next(name for name in SOURCES if plate.get(name))
 
 
@@ -111,13 +111,13 @@ def read_plates(
     Args:
         path: `plates.tsv`.
         levels: the levels of profiles (`lib.levels.Level`) by name, at which a `profiles` row may enter.
-        missing: what counts as nothing in columns that describe a plate (cell line, time point, others).
+        missing: what counts as missing in columns that describe a plate (cell line, time point, others).
 
     Returns:
-        One dictionary a plate, in the sheet's order; values are strings.
+        One dictionary per plate, in the sheet's order; values are strings.
 
     Raises:
-        InputError: naming the file and every row that is wrong.
+        InputError: naming the file and every row with an error.
     """
     columns, rows = read_table(path)
     missing = [name for name in REQUIRED if name not in columns]
@@ -149,7 +149,7 @@ def read_plates(
 
 
 def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[str]:
-    """What is wrong with one row of the sample sheet."""
+    """Return the errors of one row of the sample sheet."""
     found = [f"{name} is empty" for name in REQUIRED if not row[name] and name != "plate_map"]
     found += [
         f"{name} `{row[name]}` may hold only letters, digits, dot, dash and underscore, since it is "
@@ -192,13 +192,13 @@ def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[
 
 
 def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
-    """The plates that `only` names, or all of them.
+    """Return the plates that `only` names, or all of them.
 
-    Snakemake reads `--config only=0012` as the number 12: a number that is no plate's name is the plate
-    whose barcode is that number, where there is one such plate.
+    Snakemake reads `--config only=0012` as the number 12: a number that is not a plate's name means the plate
+    whose barcode is that number, if there is one such plate.
 
     Raises:
-        InputError: when `only` names a plate that the sample sheet does not list.
+        InputError: if `only` names a plate that the sample sheet does not list.
     """
     if only is None:
         return plates
@@ -220,7 +220,7 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
 
 
 def same_number(name: str, names: Iterable[str]) -> list[str]:
-    """The names that, read as a number, are the number `name`."""
+    """Return the names that, read as a number, equal the number `name`."""
 
     def number(text: str) -> float | None:
         try:

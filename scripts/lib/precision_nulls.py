@@ -1,10 +1,10 @@
-"""How often average precision is as high by chance: exact where the possible outcomes can be counted.
+"""Compute how often average precision is as high by chance, exactly where outcomes can be counted.
 
 Matching: one query ranks n positives among N others. Without an effect each of the C(N, n) orders is as
 likely as any other.
 
 Replicability: each well of a perturbation is a query, and the queries are not independent: two replicates
-have one similarity to each other, which both of them rank, and all of them rank the same controls. The
+share one similarity, which both of them rank, and all of them rank the same controls. The
 product of independent rankings (copairs' null) therefore makes noise significant: with two replicates and
 N controls, both rank first with a chance of 1 / (2N + 1), not 1 / (N + 1)^2. Two nulls respect that, and the
 p-value is the larger of theirs:
@@ -32,8 +32,8 @@ from lib.average_precision import TIE, count_above, precision_from_counts, unit_
 
 ENUMERATED = 200_000  # orders of one ranking that are counted one by one; more are sampled
 EXACT_STATES = 1_000_000  # pairs of ranks of two replicates whose chances are computed
-LARGEST = 16  # of more replicates, as many are drawn for the test
-MOST_CONTROLS = 4_000  # all of which are compared with each other; of more, whole plates are drawn
+LARGEST = 16  # of more replicates, this many are drawn for the test
+MOST_CONTROLS = 4_000  # that are all compared with each other; of more, entire plates are drawn
 MOST_SETS = 10_000  # sets that are drawn for a perturbation
 CHUNK = 2_000_000  # ranks gathered at once
 SPACING = 4.0  # between the similarities of one control and the next, on one line
@@ -42,9 +42,9 @@ ROUNDING = 1e-9  # average precisions that differ by less are equal
 
 @dataclass(frozen=True)
 class Distribution:
-    """The distribution of a score without an effect: `values` ascending, `tail` the chance to reach each.
+    """The null distribution of a score: `values` ascending, `tail` the probability of reaching each.
 
-    `sampled`: the number of outcomes that were drawn; 0 where all possible ones were counted.
+    `sampled`: the number of outcomes that were drawn; 0 if all possible ones were counted.
     """
 
     values: np.ndarray
@@ -53,19 +53,19 @@ class Distribution:
 
     @classmethod
     def of_outcomes(cls, values: np.ndarray, chances: np.ndarray | None = None) -> "Distribution":
-        """From all possible outcomes, which are equally likely unless `chances` are given."""
+        """Create it from all possible outcomes, which are equally likely unless `chances` are given."""
         order = np.argsort(values)
         weight = np.full(len(values), 1 / len(values)) if chances is None else chances[order]
         return cls(values[order], np.cumsum(weight[::-1])[::-1], 0)
 
     @classmethod
     def of_sample(cls, values: np.ndarray) -> "Distribution":
-        """From outcomes that were drawn."""
+        """Create it from sampled outcomes."""
         number = len(values)
         return cls(np.sort(values), np.arange(number, 0, -1) / number, number)
 
     def p_value(self, score: float) -> float:
-        """The chance of a score at least as high."""
+        """Return the probability of a score at least as high."""
         at = np.searchsorted(self.values, score - ROUNDING)
         reached = self.tail[at] if at < len(self.tail) else 0.0
         if self.sampled:
@@ -74,13 +74,13 @@ class Distribution:
 
     @property
     def smallest(self) -> float:
-        """The smallest p-value that there can be: that of a perfect ranking."""
+        """Return the smallest possible p-value: that of a perfect ranking."""
         return self.p_value(1.0)
 
 
 @cache
 def one_ranking(positives: int, negatives: int, draws: int, seed: int) -> Distribution:
-    """The distribution of the average precision of one query in random order."""
+    """Return the distribution of the average precision of one query in random order."""
     total = positives + negatives
     if positives == 1:
         return Distribution.of_outcomes(1 / np.arange(1, total + 1))
@@ -97,10 +97,10 @@ def one_ranking(positives: int, negatives: int, draws: int, seed: int) -> Distri
 
 @cache
 def replicate_rankings(replicates: int, controls: int, draws: int, seed: int) -> Distribution:
-    """The distribution of the mean average precision when all similarities come in random order.
+    """Return the distribution of the mean average precision if all similarities come in random order.
 
-    For two replicates exact: with a similarity at the quantile u, the numbers of controls above it are two
-    independent binomials of chance 1 - u, which is integrated over u.
+    It is exact for two replicates: for a similarity at the quantile u, the numbers of controls above it are
+    two independent binomials with probability 1 - u, which is integrated over u.
     """
     if replicates == 2 and (controls + 1) ** 2 <= EXACT_STATES:
         k = np.arange(controls + 1)
@@ -128,7 +128,7 @@ def replicate_rankings(replicates: int, controls: int, draws: int, seed: int) ->
 
 
 def choose(number: int, size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `draws` times `size` different numbers below `number`: (draws, size)."""
+    """Draw `size` different numbers below `number`, `draws` times: (draws, size)."""
     if size * size > number:
         step = max(1, CHUNK // number)
         parts = [
@@ -148,9 +148,9 @@ def choose(number: int, size: int, draws: int, rng: np.random.Generator) -> np.n
 class Controls:
     """The controls that replicates are compared with, and how they rank each other.
 
-    `rows` (controls, features) are of length 1, `similarity` (controls, controls) is their product, `above`
+    `rows` (controls, features) have length 1, `similarity` (controls, controls) is their product, and `above`
     counts for each of its values the controls that are more similar to the row's control. `stand_for`: all
-    controls, where these are too many to be compared with each other; None if these are all.
+    controls, if there are too many to compare with each other; None if these are all.
     """
 
     rows: np.ndarray
@@ -173,14 +173,14 @@ class Controls:
         rows = unit_rows(values[chosen])
         similarity = rows @ rows.T
         above = count_above(rows, values, similarity)
-        # each control is most similar to itself, and no candidate of its own
+        # each control is most similar to itself, and is not a candidate for itself
         above -= similarity < 1 - TIE
         np.fill_diagonal(similarity, -np.inf)
         return cls(rows, plates[chosen], similarity, above.astype(np.int32), None if every else values)
 
 
 class LabelTest:
-    """The null of labels for the perturbations of one condition; see the head of this module."""
+    """The null of labels for the perturbations of one condition; see the module's docstring."""
 
     def __init__(self, controls: Controls, draws: int, seed: int) -> None:
         self.controls, self.draws, self.seed = controls, draws, seed
@@ -195,16 +195,16 @@ class LabelTest:
         score: float = np.nan,
         across: np.ndarray | None = None,
     ) -> tuple[Distribution | None, float]:
-        """The distribution for a perturbation (None if none can be drawn), and the perturbation's own score.
+        """Return the distribution for a perturbation (None if none can be drawn), and its own score.
 
         Parameters
         ----------
         rows
-            Profiles of the replicates, of length 1, (replicates, features).
+            Profiles of the replicates, scaled to length 1, (replicates, features).
         plates
             The plate of each replicate.
         score
-            The perturbation's score, for the case that there are too many controls to compute it here.
+            The perturbation's score, used if there are too many controls to compute it here.
         across
             The similarities of the replicates to the controls, if they are known: (replicates, controls).
         """
@@ -232,10 +232,10 @@ class LabelTest:
         return (Distribution.of_sample if number else Distribution.of_outcomes)(found), score
 
     def ranks(self, rows: np.ndarray, across: np.ndarray, used: np.ndarray) -> np.ndarray:
-        """For each pair of wells, how many wells are more similar to the first than the second is.
+        """Count, for each pair of wells, the wells that are more similar to the first than the second is.
 
-        The pairs are those of the perturbation's wells and the controls `used`; counted are all controls and
-        the perturbation's wells.
+        The pairs are those of the perturbation's wells and the controls `used`; all controls and the
+        perturbation's wells are counted.
         """
         within = rows @ rows.T
         size = len(rows)
@@ -250,7 +250,7 @@ class LabelTest:
         above[size:, size:] = base
         for column in range(size):
             above[size:, size:] += own[:, column, None] > thresholds
-        # all rows are searched at once: each has its own part of the number line
+        # all rows are searched at once: each has its own segment of the number line
         line = np.arange(len(used))[:, None] * SPACING
         found = np.searchsorted(ranked, (own + TIE + line).ravel(), side="right").reshape(own.shape)
         above[size:, :size] = len(self.controls.rows) * np.arange(1, 1 + len(used))[:, None] - found
@@ -259,9 +259,9 @@ class LabelTest:
         return above
 
     def between(self, used: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """How the controls `used` rank each other: counts, thresholds, all similarities in one ascending row.
+        """Rank the controls `used`: counts, thresholds, all similarities in one ascending row.
 
-        Kept for the next perturbation, which often lies on the same plates.
+        The result is kept for the next perturbation, which is often on the same plates.
         """
         if self.last is None or not np.array_equal(self.last[0], used):
             part = np.ix_(used, used)
@@ -272,9 +272,9 @@ class LabelTest:
         return self.last[1]
 
     def subsets(self, strata: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, int]:
-        """Sets with so many (second number) of each stratum's wells (first number), and how many were drawn.
+        """Return sets with a number of wells (second) from each stratum (first), and how many were drawn.
 
-        0 drawn: these are all.
+        If 0 were drawn, these are all possible sets.
         """
         if strata not in self.sets:
             number = prod(comb(total, size) for total, size in strata)
@@ -290,7 +290,7 @@ class LabelTest:
         return self.sets[strata]
 
     def from_controls(self, pattern: tuple[int, ...]) -> Distribution | None:
-        """The distribution for sets of controls, so many of them on each plate; None if none can be drawn."""
+        """Return the distribution for sets of controls with these numbers per plate, or None."""
         rng = np.random.default_rng([self.seed, 9, *pattern])
         _, codes, sizes = np.unique(self.controls.plates, return_inverse=True, return_counts=True)
         order, starts = np.argsort(codes, kind="stable"), np.cumsum(sizes) - sizes
@@ -313,7 +313,7 @@ class LabelTest:
 
 
 def scores_of(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """The mean average precision of each set of wells (sets, m) from the ranks `above` (wells, wells)."""
+    """Return mean average precision of each set of wells (sets, m) from the ranks `above` (wells, wells)."""
     size = sets.shape[1]
     rank = np.arange(1, size)
     scores = np.empty(len(sets))
@@ -335,12 +335,12 @@ def replicate_p_value(
     number_of_controls: int,
     across: np.ndarray | None = None,
 ) -> tuple[float, float, int]:
-    """The p-value of a perturbation's mean average precision.
+    """Compute the p-value of a perturbation's mean average precision.
 
     Parameters
     ----------
     rows
-        Profiles of its replicates, of length 1, (replicates, features).
+        Profiles of its replicates, scaled to length 1, (replicates, features).
     plates
         The plate of each replicate.
     score
@@ -355,7 +355,7 @@ def replicate_p_value(
     Returns
     -------
     tuple[float, float, int]
-        The p-value, the smallest that there can be, and the number of sets that were drawn (0: all sets
+        The p-value, the smallest possible p-value, and the number of sets that were drawn (0: all sets
         were ranked). Of more than 16 replicates, 16 drawn at random are tested.
     """
     plates = np.asarray(plates)
@@ -372,6 +372,6 @@ def replicate_p_value(
     if null is None:
         return by_order.p_value(score), by_order.smallest, by_order.sampled
     p = max(null.p_value(score), by_order.p_value(score))
-    # of equally likely sets at least the perturbation's own reaches its score
+    # of equally likely sets, at least the perturbation's own reaches its score
     least = 1 / (1 + null.sampled) if null.sampled else 1 / len(null.values)
     return p, max(least, by_order.smallest), null.sampled

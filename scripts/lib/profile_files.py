@@ -1,6 +1,6 @@
-"""The formats of profile files, and the names that people give to columns of wells and plates.
+"""The formats of profile files, and common names of the columns of wells and plates.
 
-Standard library only: whoever plans a run looks at the header of each file.
+Standard library only: the header of each file is read while planning.
 """
 
 import csv
@@ -31,16 +31,16 @@ PLATE_NAMES = (
     *("Metadata_Barcode", "Metadata_barcode", "Metadata_PlateID", "Metadata_Plate_ID"),
     *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
 )
-LOOKED_AT = 50  # rows that say how numbers are written
+LOOKED_AT = 50  # rows that show how numbers are written
 
 
 def without_image(name: str) -> str:
-    """`Image_Metadata_Well` as `Metadata_Well`; a measurement of whole images keeps its name."""
+    """Rename `Image_Metadata_Well` to `Metadata_Well`; a measurement of entire images keeps its name."""
     return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
 
 
 def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str]]]:
-    """The header of separated text, its separator, and the first rows.
+    """Return the header of separated text, its separator, and the first rows.
 
     Raises:
         InputError: for an empty file, or one that is not text.
@@ -62,7 +62,7 @@ def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str
 
 
 def refuse_twice(names: Sequence[str], path: Path) -> None:
-    """Refuse a table that has a column twice.
+    """Reject a table with duplicate columns.
 
     Raises:
         InputError: naming the column.
@@ -73,14 +73,14 @@ def refuse_twice(names: Sequence[str], path: Path) -> None:
 
 
 def name_format(start: bytes) -> str | None:
-    """The name of a format that is not read, by the first bytes of a file; None for any other."""
+    """Return the name of an unsupported format, by the first bytes of a file; None for any other."""
     return next((what for magic, what in OTHER_FORMATS.items() if start.startswith(magic)), None)
 
 
 def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
-    """What will stop the plates that the sample sheet takes from a file, as far as its header shows it.
+    """Return what will stop the plates that the sample sheet takes from a file, as far as its header shows.
 
-    The header of text is read; of other formats only those that cannot be read are told.
+    The header of text is read; of other formats, only those that cannot be read are reported.
     """
     with path.open("rb") as file:
         start = file.read(16)

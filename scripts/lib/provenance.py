@@ -1,6 +1,6 @@
-"""What made a file: workflow version, parameters, library versions, digests of the inputs.
+"""Provenance of a file: workflow version, parameters, library versions, digests of the inputs.
 
-Without pandas, which takes longer to import than a small plate's embeddings to be read.
+It does not use pandas, which takes longer to import than a small plate's embeddings take to read.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ WORKFLOW = Path(__file__).resolve().parents[2]
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file's bytes; of a folder: of its files' names and sizes (images are not re-read)."""
+    """Return SHA-256 of a file's bytes, or of a folder's file names and sizes (images are not re-read)."""
     path = Path(path)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -32,10 +32,10 @@ def digest(path: str | Path) -> str:
 def provenance(
     parameters: Mapping[str, Any], inputs: Iterable[str | Path], libraries: Iterable[str] = LIBRARIES
 ) -> dict[str, Any]:
-    """What makes a table: workflow version, the step's parameters, library versions, input digests.
+    """Return a table's provenance: workflow version, step's parameters, library versions, input digests.
 
-    Inputs are named by their file name only, so that the same inputs give the same bytes wherever
-    the experiment lies.
+    Inputs are identified only by their file name, so that the same inputs give the same bytes wherever
+    the experiment is.
     """
     project = tomllib.loads((WORKFLOW / "pyproject.toml").read_text())["project"]
     return {
@@ -52,17 +52,17 @@ def with_left_out(
     features: Mapping[str, str] | None = None,
     wells: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """`made_by` with what was left out of the profiles for their values, for every later step to tell.
+    """Add what was left out of the profiles because of their values to `made_by`, for every later step.
 
     Parameters
     ----------
     made_by : the provenance of the profiles.
-    source : the profiles that they were made from, whose own record is carried on.
+    source : the profiles that they were made from, whose own record is kept.
     features, wells : what this step leaves out, with the reason.
 
     Returns
     -------
-    `made_by` itself where neither this step nor one before left anything out.
+    `made_by` itself if neither this step nor an earlier one left anything out.
     """
     before = get_left_out(source)
     found = {
@@ -74,7 +74,7 @@ def with_left_out(
 
 
 def get_left_out(path: str | Path) -> dict[str, dict[str, str]]:
-    """What `with_left_out` wrote into a file of profiles (feature or well: reason)."""
+    """Return what `with_left_out` wrote into a file of profiles (feature or well: reason)."""
     if not str(path).endswith(".parquet"):
         return {}
     metadata = pq.read_schema(path).metadata or {}
@@ -82,10 +82,10 @@ def get_left_out(path: str | Path) -> dict[str, dict[str, str]]:
 
 
 def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """`provenance(...)` as key-value metadata of a Parquet schema."""
+    """Return `provenance(...)` as key-value metadata of a Parquet schema."""
     return {PROVENANCE_KEY: json.dumps(made_by, sort_keys=True, default=str).encode()}
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """The provenance written into a Parquet file of the workflow."""
+    """Return the provenance written into a Parquet file of the workflow."""
     return json.loads(pq.read_schema(path).metadata[PROVENANCE_KEY])

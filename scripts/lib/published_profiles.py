@@ -1,9 +1,9 @@
-"""Read well-level profiles as other people write them.
+"""Read well-level profiles in the formats that other people write.
 
 A file of profiles may be text (commas, tabs or semicolons, with decimal points or commas, plain or
 gzipped), Parquet, Feather or AnnData; its name does not matter. One table gives the same profiles from each
 of these formats. Columns are `Metadata_*` or features, as in the profiling recipe's files; wells may be
-called otherwise, as in plate maps. What is read in another way than it is written is told in the log.
+named differently, as in plate maps. Values that are read differently than written are reported in the log.
 """
 
 import logging
@@ -38,12 +38,12 @@ from lib.profile_files import (
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing
 from lib.wells import well_at, well_name
 
-# What a file that is not a table, or was cut off, raises on being read.
+# The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
 # Names of CellProfiler's features: compartment, family, and what is measured.
 FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
 FEATURE = re.compile(rf"[A-Za-z0-9]+_({FAMILIES})_")
-# Plain columns that say where or what a well is, in tables whose features have no form.
+# Plain columns that describe a well, in tables whose features have no recognizable names.
 NOT_FEATURES = (
     *("index", "row", "column", "col", "site", "batch", "id"),
     *("concentration", "dose", "timepoint"),
@@ -55,7 +55,7 @@ ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
 
 
 def is_text(name: str) -> bool:
-    """Whether a profile's column is read as text: metadata, except for counts."""
+    """Return whether a profile's column is read as text: metadata, except for counts."""
     name = without_image(name)
     return name.startswith("Metadata_") and not name.startswith(COUNT)
 
@@ -68,10 +68,12 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     path
         The file.
     missing
-        What counts as nothing.
+        What counts as missing.
 
-    Returns ------- the table: `Metadata_Well` as A01; text without blanks around it, missing where there is
-    nothing; features in float64, missing where they are infinite.
+    Returns
+    -------
+    The table: `Metadata_Well` as A01; text without blanks around it, missing if empty; features in float64,
+    missing if infinite.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
 
 
 def read_any_format(path: Path) -> pd.DataFrame:
-    """Read a table in whatever format it is: text columns as they are written, numbers as numbers."""
+    """Read a table in whatever format it is: text columns as written, numbers as numbers."""
     try:
         with path.open("rb") as file:
             start = file.read(16)
@@ -144,7 +146,7 @@ def read_anndata(path: Path) -> pd.DataFrame:
 
 
 def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
-    """Read separated text; metadata stay as they are written."""
+    """Read separated text; metadata stay as written."""
     header, separator, first_rows = read_start(path, gzipped)
     refuse_twice([name.strip() for name in header], path)
     metadata = {name for name in header if is_text(name.strip()) or name.strip().startswith(COUNT)}
@@ -167,7 +169,7 @@ def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
     )
 
 
-# How Windows writes what is not a number.
+# How Windows writes values that are not numbers.
 NOT_A_NUMBER = ("1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "nan(ind)", "-nan(ind)")
 NOTHING_IN_NUMBERS = sorted(
     {case for word in (*WORDS_FOR_NOTHING, *NOT_A_NUMBER) for case in (word, word.lower(), word.upper())}
@@ -175,17 +177,17 @@ NOTHING_IN_NUMBERS = sorted(
 
 
 def as_text(column: pd.Series) -> list[str]:
-    """A column of any type as text, "" where it is missing; a number in its shortest spelling."""
+    """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     return ["" if pd.isna(value) else str(value) for value in column]
 
 
 def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Find the wells of a table, under whatever name: `Metadata_Well`, as A01.
+    """Find the wells of a table under any known name: `Metadata_Well`, as A01.
 
     Raises:
-        InputError: naming the rows without a valid well, or the columns where no column names wells.
+        InputError: naming the rows without a valid well, or the columns if none of them has wells.
     """
     name = next((name for name in WELL_NAMES if name in table), None)
     column = name
@@ -221,10 +223,11 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Make metadata of plain columns that are not features: row numbers, places, doses.
+    """Turn plain columns that are not features into metadata: row numbers, positions, doses.
 
     In a table with CellProfiler's features, a column without an underscore in its name is not a feature; in
-    any table, neither is a column that counts the rows, or one that is called as a place or a dose is.
+    any table, neither is a column that counts the rows (and is not named as CellProfiler names features), or
+    one that is called as a place or a dose is.
     """
     plain = [name for name in table if not name.startswith("Metadata_")]
     of_cellprofiler = any(FEATURE.match(name) for name in plain)
@@ -234,7 +237,7 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             name.lower() in NOT_FEATURES
             or name in PLATE_NAMES
             or (of_cellprofiler and "_" not in name)
-            or counts_rows(table[name])
+            or (not FEATURE.match(name) and counts_rows(table[name]))
         ):
             renamed[name] = f"Metadata_{name}"
     if not renamed:
@@ -249,7 +252,7 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def counts_rows(column: pd.Series) -> bool:
-    """Whether a column numbers the rows of its table, from 0 or from 1."""
+    """Return whether a column numbers the rows of its table, from 0 or from 1."""
     if len(column) < 3 or not pd.api.types.is_integer_dtype(column):
         return False
     first = column.iloc[0]
@@ -257,7 +260,7 @@ def counts_rows(column: pd.Series) -> bool:
 
 
 def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
-    """Read the numbers of cells or sites: `1,234` is 1234; what is not a number is missing, and told."""
+    """Read the numbers of cells or sites: `1,234` is 1234; what is not a number is missing, and reported."""
     texts = pd.Series(as_text(column), index=column.index, dtype="str").str.strip()
     texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
     numbers = pd.to_numeric(texts, errors="coerce")
@@ -272,7 +275,7 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
 
 
 def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
-    """Read a feature as float64; infinite values are missing, and told.
+    """Read a feature as float64; infinite values are missing, and reported.
 
     Raises:
         InputError: naming the column, and the wells in which it holds text.
@@ -305,6 +308,6 @@ def find_plate_column(table: pd.DataFrame, plate: str) -> str | None:
 
 
 def same_plate(plate: str, names: Iterable[str]) -> list[str]:
-    """The spellings of a plate's name in a table: itself, else what is the same number (0012 and 12)."""
+    """Return a plate's name as spelled in a table: itself, else an equal number (0012 and 12)."""
     names = [str(name) for name in names]
     return [plate] if plate in names else same_number(plate, names)

@@ -1,8 +1,8 @@
 """Wells, their perturbations and the correlations between them.
 
-What Percent Replicating, Percent Matching and mean average precision share: joining the plates of a
-condition, choosing the wells that count, and medians of Pearson correlations. Of a large condition only
-the correlations that are asked for are computed: those of 650,000 wells with each other fill no memory.
+Percent Replicating, Percent Matching and mean average precision share this module: it joins the plates of
+a condition, chooses the wells that count, and computes medians of Pearson correlations. For a large
+condition only the requested correlations are computed: those of all pairs of 650,000 wells fit in no memory.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Wells:
     """Wells of several plates on their common features.
 
     `metadata` has one row per well, `values` (wells, features) holds the profiles, `dropped` counts
-    what was left out on the way here, `notes` says what a reader of a score should know of it.
+    what was left out so far, `notes` holds what a reader of a score should know.
     """
 
     metadata: pd.DataFrame
@@ -54,7 +54,7 @@ class Wells:
         return len(self.metadata)
 
     def where(self, kept: np.ndarray) -> "Wells":
-        """The wells that `kept` (one boolean per well) names; without a copy if these are all."""
+        """Return the wells for which `kept` (one boolean per well) is true; without a copy if all are."""
         if kept.all():
             return self
         return replace(self, metadata=self.metadata[kept].reset_index(drop=True), values=self.values[kept])
@@ -63,8 +63,8 @@ class Wells:
 def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None = None) -> Wells:
     """Read the profiles of several plates and join them, see `join_plates` and `marked`.
 
-    Of the workflow's own files only the features that all plates have are read, a plate at a time. Values are
-    kept in double precision; in single precision when the files are, or when they are over a gigabyte.
+    Of the workflow's own files only the features that all plates have are read, one plate at a time. Values
+    are kept in double precision; in single precision when the files are, or when they are over a gigabyte.
     """
     if len(paths) < 2 or not all(is_of_workflow(path) for path in paths):
         return join_plates({str(path): marked(read_profiles(path), controls) for path in paths})
@@ -84,7 +84,7 @@ def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None =
 
 
 def precision_of(paths: Sequence[str | Path], features: Sequence[str], number: int) -> type:
-    """The precision that the values of `number` wells are kept in, see `read_wells`."""
+    """Return the precision that the values of `number` wells are kept in, see `read_wells`."""
     if number * len(features) > MOST_DOUBLES:
         return np.float32
     schemas = (pq.read_schema(path) for path in paths)
@@ -93,9 +93,9 @@ def precision_of(paths: Sequence[str | Path], features: Sequence[str], number: i
 
 
 def marked(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.DataFrame:
-    """`profiles` with `Metadata_control_type` as the benchmark reads it.
+    """Return `profiles` with `Metadata_control_type` as the benchmark reads it.
 
-    `controls` is the config's: its `column` (without `Metadata_`) says what a well is a control of, where
+    `controls` is the config's: its `column` (without `Metadata_`) gives the control type of a well, and
     its value `negcon` marks a negative control (see `control_kinds`). None leaves the profiles as they are.
     """
     column = f"Metadata_{controls['column']}" if controls else None
@@ -107,10 +107,10 @@ def marked(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.Dat
 
 
 def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:
-    """Put the plates (file name: profiles) under one another on the features that all of them have.
+    """Concatenate the plates (file name: profiles) on the features that all of them have.
 
-    A profile without `Metadata_Plate` takes its file's name for it. Plates with no feature in
-    common, or a well that is there twice, raise InputError.
+    A profile without `Metadata_Plate` gets its file's name as plate. InputError is raised if the plates have
+    no feature in common or if a well is a duplicate.
     """
     if not plates:
         raise InputError("No profiles were given: a condition needs at least one plate.")
@@ -123,14 +123,14 @@ def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:
 
 
 def with_plate(plate: pd.DataFrame, file: str) -> pd.DataFrame:
-    """The profiles, with their file's name as `Metadata_Plate` if they have no such column."""
+    """Return the profiles, with their file's name as `Metadata_Plate` if they have no such column."""
     if "Metadata_Plate" in plate:
         return plate
     return plate.assign(Metadata_Plate=Path(file).name.split(".")[0])
 
 
 def common_features(every: Mapping[str, Sequence[str]]) -> list[str]:
-    """The features that all files (file: features) have, in the order of the first; InputError if none."""
+    """Return the features that all files have, in the order of the first; InputError if there are none."""
     shared = set.intersection(*(set(features) for features in every.values()))
     features = [feature for feature in next(iter(every.values())) if feature in shared]
     if not features:
@@ -149,7 +149,7 @@ def joined(
     features: list[str],
     every: Mapping[str, Sequence[str]],
 ) -> Wells:
-    """The wells of all plates, once none is there twice; `every` has the features of each file."""
+    """Return the wells of all plates, checked for duplicates; `every` has the features of each file."""
     about = pd.concat(metadata, ignore_index=True)
     twice = about[about.duplicated(["Metadata_Plate", "Metadata_Well"])]
     if len(twice):
@@ -163,7 +163,7 @@ def joined(
 
 
 def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
-    """The perturbation of each well: the column `group`, or several joined by `|`; missing if empty."""
+    """Return each well's perturbation: the column `group`, or several joined by `|`; missing if empty."""
     columns = [group] if isinstance(group, str) else list(group)
     absent = [column for column in columns if column not in metadata]
     if absent:
@@ -172,7 +172,7 @@ def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
             f"The profiles have no column {listed(absent)} to group replicates by. Name one of "
             f"theirs ({known}), or annotate the plates."
         )
-    # Words for nothing and spellings of numbers, over all plates together.
+    # Words for missing values and spellings of numbers are compared over all plates together.
     parts = metadata[columns].astype("str").fillna("")
     parts = parts.apply(lambda part: MISSING.clean(part.tolist(), part.name), result_type="broadcast")
     missing = parts == ""
@@ -181,7 +181,7 @@ def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
 
 
 def control_type(metadata: pd.DataFrame) -> pd.Series:
-    """`Metadata_control_type` as text, '' where missing or where there is no such column."""
+    """Return `Metadata_control_type` as text, '' where it is missing or if the column is missing."""
     if "Metadata_control_type" not in metadata:
         return pd.Series("", index=metadata.index, dtype="str")
     return metadata["Metadata_control_type"].astype("str").fillna("")
@@ -190,9 +190,9 @@ def control_type(metadata: pd.DataFrame) -> pd.Series:
 def split_wells(
     wells: Wells, group: str | Sequence[str], positive_controls: bool = True
 ) -> tuple[Wells, Wells]:
-    """The wells whose perturbations are scored, and the negative controls, on complete features.
+    """Return the wells whose perturbations are scored, and the negative controls, on complete features.
 
-    Left out and counted in `dropped`: wells without a perturbation (empty, not annotated), wells without any
+    `dropped` counts what is left out: wells without a perturbation (empty, not annotated), wells without any
     value, wells with too few cells, incomplete wells and the features that other wells lack (the rule of
     `lib.gaps`), wells whose features are all equal (they have no correlation). The scored wells carry their
     perturbation in a column `perturbation`.
@@ -206,7 +206,7 @@ def split_wells(
 def wells_to_score(
     wells: Wells, group: str | Sequence[str], positive_controls: bool = True
 ) -> tuple[Wells, int]:
-    """The wells of `split_wells` in one table: those that are scored, then the controls, and their number."""
+    """Return scored wells, then controls, of `split_wells` in one table, and the number of scored wells."""
     control = control_type(wells.metadata)
     negative = (control == NEGATIVE_CONTROL).to_numpy()
     perturbation = labels(wells.metadata, group)
@@ -250,7 +250,7 @@ def wells_to_score(
 
 
 def by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Apply `test`, which gives a boolean per row, block by block: a large table has no second copy."""
+    """Apply `test`, which returns one boolean per row, block by block to avoid copying a large table."""
     parts = [test(values[start : start + BLOCK_ROWS]) for start in range(0, len(values), BLOCK_ROWS)]
     return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
 
@@ -263,7 +263,7 @@ def standardise(values: np.ndarray) -> np.ndarray:
 
 
 def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-    """Pearson r of every row of `a` with every row of `b` (of `a` itself without `b`).
+    """Return Pearson r of every row of `a` with every row of `b` (of `a` itself without `b`).
 
     Computed in blocks of rows: one product of 22,000 rows crashed in a threaded BLAS.
     """
@@ -277,10 +277,10 @@ def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray
 
 @dataclass(frozen=True)
 class Correlations:
-    """The correlations of the wells of `a` with those of `b`, computed when they are asked for.
+    """The correlations of the wells of `a` with those of `b`, computed when they are requested.
 
-    `matrix` holds all of them where that is less work than computing those that are asked for. `standard`:
-    whether `a` and `b` are standardised already.
+    `matrix` holds all of them if that is less work than computing only the requested ones. `standard`:
+    whether `a` and `b` are standardized already.
     """
 
     a: np.ndarray
@@ -289,11 +289,11 @@ class Correlations:
     standard: bool = False
 
     def unit(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """The standardised profiles of some rows."""
+        """Return the standardized profiles of some rows."""
         return values[rows] if self.standard else standardise(values[rows])
 
     def within(self, sets: np.ndarray) -> np.ndarray:
-        """The correlations of all pairs within each set of wells (sets, m): (sets, m (m - 1) / 2)."""
+        """Return the correlations of all pairs within each set of wells (sets, m): (sets, m (m - 1) / 2)."""
         first, second = np.triu_indices(sets.shape[1], 1)
         if self.matrix is not None:
             return self.matrix.ravel().take(sets[:, first] * self.matrix.shape[1] + sets[:, second])
@@ -301,7 +301,7 @@ class Correlations:
         return (rows @ rows.swapaxes(1, 2))[:, first, second]
 
     def between(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The whole block of correlations between two sets of wells (pairs, m), (pairs, n): (pairs, m n)."""
+        """Return all correlations between two sets of wells (pairs, m), (pairs, n): (pairs, m n)."""
         if self.matrix is not None:
             cells = a[:, :, None] * self.matrix.shape[1] + b[:, None, :]
             return self.matrix.ravel().take(cells.reshape(len(cells), -1))
@@ -309,13 +309,13 @@ class Correlations:
         return (rows @ columns.swapaxes(1, 2)).reshape(len(a), -1)
 
     def step(self, wells: int, pairs: int) -> int:
-        """How many sets of so many wells and pairs are computed at once."""
+        """Return how many sets with this many wells and pairs are computed at once."""
         features = 1 if self.matrix is not None else self.a.shape[1]
         return max(1, GATHERED // max(pairs, 1 if self.matrix is not None else wells * features))
 
 
 def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf) -> Correlations:
-    """The correlations of `a` (wells, features) with `b` (or `a`), of which `pairs` will be asked for."""
+    """Prepare the correlations of `a` (wells, features) with `b` (or `a`); `pairs` will be requested."""
     other = a if b is None else b
     number = len(a) * len(other)
     if number <= min(pairs, MOST_CORRELATIONS):
@@ -327,7 +327,7 @@ def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf)
 
 
 def members(perturbation: pd.Series) -> dict[str, np.ndarray]:
-    """The wells (row numbers) of each perturbation, perturbations in sorted order."""
+    """Return the wells (row numbers) of each perturbation, with perturbations sorted."""
     codes, names = pd.factorize(perturbation, sort=True)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
@@ -335,7 +335,7 @@ def members(perturbation: pd.Series) -> dict[str, np.ndarray]:
 
 
 def row_medians(values: np.ndarray) -> np.ndarray:
-    """The median of each row: `np.median(values, axis=1)` for finite values, several times faster."""
+    """Return the median of each row: `np.median(values, axis=1)` for finite values, several times faster."""
     half = values.shape[1] // 2
     if values.shape[1] % 2:
         return np.partition(values, half, axis=1)[:, half]
@@ -344,7 +344,7 @@ def row_medians(values: np.ndarray) -> np.ndarray:
 
 
 def medians_within(correlations: Correlations, sets: np.ndarray) -> np.ndarray:
-    """The median correlation within each set of wells (sets, m): the median of all off-diagonal values."""
+    """Return the median of all off-diagonal correlations within each set of wells (sets, m)."""
     if sets.shape[1] > LARGE_SET:
         return np.array([median_of_large_set(correlations.a[wells]) for wells in sets])
     medians = np.empty(len(sets))
@@ -355,7 +355,7 @@ def medians_within(correlations: Correlations, sets: np.ndarray) -> np.ndarray:
 
 
 def median_of_large_set(values: np.ndarray) -> float:
-    """The median correlation of all pairs of profiles (wells, features), computed block by block."""
+    """Return the median correlation of all pairs of profiles (wells, features), computed block by block."""
     rows = standardise(values)
     found = np.empty(len(rows) * (len(rows) - 1) // 2)
     end = 0
@@ -368,7 +368,7 @@ def median_of_large_set(values: np.ndarray) -> float:
 
 
 def medians_between(correlations: Correlations, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The median of each whole block of correlations between two sets of wells (pairs, m), (pairs, n)."""
+    """Return the median of all correlations between two sets of wells (pairs, m), (pairs, n)."""
     medians = np.empty(len(a))
     step = correlations.step(a.shape[1] + b.shape[1], a.shape[1] * b.shape[1])
     for start in range(0, len(a), step):

@@ -17,19 +17,19 @@ NUMBERS = {"integer", "number"}
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema of config.yaml, with that of its `assay` block in place."""
+    """Return the schema of config.yaml, with that of its `assay` block in place."""
     whole = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
     whole["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())
     return whole
 
 
 def get_alternatives(described: Schema) -> list[Schema]:
-    """The schemas of which a value fits one (`oneOf`, `anyOf`); the schema itself without a choice."""
+    """Return the alternatives of a schema (`oneOf`, `anyOf`), or the schema itself if it has none."""
     return described.get("oneOf", described.get("anyOf", [described]))
 
 
 def get_types(described: Schema) -> set[str]:
-    """The types that a schema allows; of words that it lists, none."""
+    """Return the types that a schema allows; none for a list of words."""
     types = described.get("type", ())
     return {types} if isinstance(types, str) else set(types)
 
@@ -37,16 +37,16 @@ def get_types(described: Schema) -> set[str]:
 def walk(
     described: Schema, prefix: str = "", items: str = "[].", extra: str = "*."
 ) -> Iterator[tuple[str, Schema]]:
-    """Every key with its schema, those of nested blocks after their block.
+    """Yield every key with its schema, those of nested blocks after their block.
 
     Parameters
     ----------
     described : mapping
         The schema whose keys are walked through.
     prefix : str
-        What stands before each key: `assay.nuclei.`.
+        The text before each key: `assay.nuclei.`.
     items, extra : str
-        What stands for an entry of a list, and for a key that the user chooses.
+        The placeholders for an entry of a list, and for a key that the user chooses.
     """
     for alternative in get_alternatives(described):
         if isinstance(nested := alternative.get("items"), Mapping):
@@ -59,11 +59,11 @@ def walk(
 
 
 def read_values(values: Any, described: Schema, defaults: bool = False) -> Any:
-    """Values as their schema means them.
+    """Convert values to the types of their schema.
 
-    Words become the booleans and numbers that are due, and numbers the text: `--config fetch=true` and
-    `--config "images={pixel_size: 0.6}"` give words, and YAML reads `image: 5` as a number where a name is
-    due. A key that may be any text keeps it.
+    Words become booleans and numbers where these are expected, and numbers text: `--config fetch=true` and
+    `--config "images={pixel_size: 0.6}"` give words, and YAML reads `image: 5` as a number although a name is
+    expected. A key that may be any text keeps it.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def read_values(values: Any, described: Schema, defaults: bool = False) -> Any:
 
 
 def read_scalar(value: Any, described: Schema) -> Any:
-    """One value as its schema means it; a word beside which a number is allowed stays that word."""
+    """Convert one value to its schema's type; a word that may also be a number stays that word."""
     options = get_alternatives(described)
     types = {kind for option in options for kind in get_types(option)}
     words = [word for option in options for word in (*option.get("enum", ()), option.get("const"))]

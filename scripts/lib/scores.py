@@ -10,16 +10,16 @@ from lib.errors import listed, number_of
 from lib.provenance import get_left_out
 from lib.tables import provenance, whole, write_profiles
 
-BOUNDARY = "feature_set"  # the last of the columns that say which condition a score belongs to
+BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
 
 
 def condition_columns(table: pd.DataFrame) -> list[str]:
-    """The columns that name a condition or comparison: those up to `feature_set`."""
+    """Return the columns that name a condition or comparison: those up to `feature_set`."""
     return list(table.columns[: table.columns.get_loc(BOUNDARY) + 1])
 
 
 def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    """A condition in words, from its columns `names`; of a comparison, both sides: those in `_a`, in `_b`."""
+    """Return a condition as text, from its columns `names`; of a comparison, both sides (`_a` and `_b`)."""
 
     def text(chosen: Sequence[str]) -> str:
         known = [name for name in chosen if name != BOUNDARY and row[name]]
@@ -33,7 +33,7 @@ def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """Read a score table: the condition's columns as the text that they are, the rest as numbers.
+    """Read a score table: the condition's columns as text, the rest as numbers.
 
     A cell line may be called NA, or be left empty.
     """
@@ -44,12 +44,12 @@ def read_scores(path: str | Path) -> pd.DataFrame:
 
 
 def add_notes(message: str, notes: Iterable[str]) -> str:
-    """A score's `message` with further sentences."""
+    """Return a score's `message` with further sentences."""
     return "; ".join(filter(None, [message, *notes]))
 
 
 def describe_left_out(profiles: Sequence[str]) -> list[str]:
-    """Sentences on the features that the steps before left out for their values, one per kind of reason."""
+    """Return sentences on features that earlier steps left out for their values, one per kind of reason."""
     plates: dict[str, dict[str, None]] = {}
     features: dict[str, dict[str, str]] = {}
     for path in profiles:
@@ -74,13 +74,20 @@ def write_score(
 ) -> None:
     """Write a score and the tables that it comes from.
 
-    Args:
-        row: the score's row, without the columns that say what it is of.
-        tables: its tables by their name among `outputs`; what it is of stands in them as metadata.
-        outputs: the file of the `score` (CSV) and of each table (Parquet).
-        head: the columns of the condition or comparison, the feature set last.
-        options: how it was computed, for the tables' provenance.
-        profiles: the files that it was computed from.
+    Parameters
+    ----------
+    row
+        The score's row, without the columns of its condition or comparison.
+    tables
+        Its tables by their name among `outputs`; the condition is written into them as metadata.
+    outputs
+        The file of the `score` (CSV) and of each table (Parquet).
+    head
+        The columns of the condition or comparison, the feature set last.
+    options
+        How it was computed, for the tables' provenance.
+    profiles
+        The files that it was computed from.
     """
     row = {**row, "message": add_notes(row["message"], describe_left_out(profiles))}
     with whole(outputs["score"]) as part:

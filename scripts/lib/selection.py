@@ -1,8 +1,8 @@
 """Feature selection: the operations of the CPJUMP1 paper, each over all features.
 
 frequency_threshold, get_na_columns and the blocklist are pycytominer's. The correlation threshold is
-its rule on one matrix product: pycytominer's own takes minutes and gigabytes for the same set. Wells
-without cells take part in nothing: they would count as missing values of every feature.
+a product of matrices: pycytominer's own takes minutes and gigabytes for the same set. Wells
+without cells are not used: they would count as missing values of every feature.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ OUTLIERS = "drop_outliers"
 
 
 def pairwise_correlation(values: np.ndarray) -> np.ndarray:
-    """Pearson correlation of every two columns over the rows where neither is missing.
+    """Return the Pearson correlation of every two columns over the rows where neither is missing.
 
     Args:
         values: wells x features, NaN where missing.
 
     Returns:
-        features x features; NaN where a feature is constant, as in `pandas.DataFrame.corr`.
+        features x features; NaN if a feature is constant, as in `pandas.DataFrame.corr`.
     """
     centred = values - np.nanmean(values, axis=0)
     present = np.isfinite(centred)
@@ -48,7 +48,7 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
             spread = np.sqrt(spread_of * spread_of.T)
     with np.errstate(divide="ignore", invalid="ignore"):
         correlation = cross / spread
-    # A constant column leaves rounding, not 0, as its variance.
+    # The variance of a constant column is a rounding error, not 0.
     scale = np.nanmax(np.abs(values), axis=0)
     constant = np.nanmax(np.abs(centred), axis=0) <= 8 * np.finfo(float).eps * scale
     correlation[constant] = correlation[:, constant] = np.nan
@@ -56,10 +56,10 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
 
 
 def correlated_features(values: pd.DataFrame, threshold: float) -> dict[str, str]:
-    """The features to drop for correlation, each with the partner that shows it.
+    """Return the features to drop for correlation, each with its correlated partner.
 
     Of each pair with a correlation above `threshold` the feature with the larger sum of absolute
-    correlations goes (`pycytominer.operations.correlation_threshold`).
+    correlations is dropped (`pycytominer.operations.correlation_threshold`).
     """
     correlation = pairwise_correlation(values.to_numpy(float))
     total = np.nansum(np.abs(correlation), axis=0)
@@ -79,18 +79,18 @@ def correlated_features(values: pd.DataFrame, threshold: float) -> dict[str, str
 def dropped_features(
     profiles: pd.DataFrame, settings: Mapping[str, Any], limit: float | None = None
 ) -> pd.DataFrame:
-    """Every feature that an operation drops: a row for each operation that finds it.
+    """Return every feature that an operation drops: one row per operation that drops it.
 
     Parameters
     ----------
     profiles : normalized profiles of a plate or of a batch.
     settings : the config's `feature_select`.
-    limit : the config's `normalize.outlier_cutoff`, for profiles that came normalized.
+    limit : the config's `normalize.outlier_cutoff`, for profiles that were already normalized.
 
     Returns
     -------
     Columns feature, operation, reason; in the order of the operations. Empty and incomplete
-    wells take part in nothing.
+    wells are not used.
     """
     features = feature_columns(profiles)
     values = profiles.loc[~find_few_cells(profiles), features]

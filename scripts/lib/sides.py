@@ -23,7 +23,7 @@ class Side:
 
     @property
     def sizes(self) -> np.ndarray:
-        """The number of replicates of each perturbation."""
+        """Return the number of replicates of each perturbation."""
         return np.array([len(rows) for rows in self.wells], dtype=int)
 
 
@@ -76,7 +76,7 @@ def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) 
 
 
 def pairs_of_genes(a: Side, b: Side) -> np.ndarray:
-    """The pairs of perturbations (of `a`, of `b`) that share a gene, each once, in order: (pairs, 2)."""
+    """Return the pairs of perturbations (of `a`, of `b`) that share a gene, once and in order: (pairs, 2)."""
     holders: dict[str, list[int]] = {}
     for column, genes in enumerate(b.genes):
         for gene in genes:

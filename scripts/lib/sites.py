@@ -1,8 +1,7 @@
-"""Sites (fields of view) are named alike everywhere after reading.
+"""The names of sites (fields of view), the same everywhere after reading.
 
-CellProfiler's LoadData reads a column of sites as numbers where every value is one: `01` becomes 1, `1_2`
-becomes 12, and `2` becomes 2.0 beside a `1.5`. The names that are written here come back from it as they
-were.
+CellProfiler's LoadData reads a column of sites as numbers if every value is one: `01` becomes 1, `1_2`
+becomes 12, and `2` becomes 2.0 beside a `1.5`. The names that are written here are returned by it unchanged.
 
 Standard library only, Python 3.8: the scripts that run CellProfiler use it in CellProfiler's container too.
 """
@@ -13,9 +12,9 @@ ONLY_SITE = "1"
 
 
 def site_name(text):
-    """The name of a site: a number without leading zeros, or a name; `1` where nothing names the site.
+    """Return a site's name: a number without leading zeros, or a name; `1` if the site has no name.
 
-    `01` and `1.0` are `1`, `1.50` is `1.5`. A name stays as it is, except that `/` and the underscores of
+    `01` and `1.0` are `1`, `1.50` is `1.5`. A name is unchanged, except that `/` and the underscores of
     what CellProfiler would take for a number (`1_2`) become dashes.
     """
     name = str(text or "").strip().replace("/", "-")
@@ -32,7 +31,7 @@ def site_name(text):
 
 
 def as_number(text):
-    """The finite number that Python, and so CellProfiler, reads in a text; None where there is none."""
+    """Return the finite number that Python, and so CellProfiler, reads in a text, or None."""
     try:
         number = float(text)
     except ValueError:
@@ -41,6 +40,6 @@ def as_number(text):
 
 
 def site_order(site):
-    """Sort key of the sites of a well: numbers in the order of numbers, then names."""
+    """Return the sort key of the sites of a well: numbers in numerical order, then names."""
     number = as_number(site)
     return (0, number, "") if number is not None else (1, 0.0, site)

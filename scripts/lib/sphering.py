@@ -4,13 +4,13 @@ Kessy, Lewin and Strimmer 2018, Optimal Whitening and Decorrelation, The America
 is that of pycytominer's `Spherize`, which makes a square matrix of the features; here only the directions
 that the controls span are multiplied out, since a deep network's profile has 6,400 features.
 
-pycytominer refuses features that are constant in the controls; they are left out here. Features that
-depend linearly on others while there are more controls than features it lets through (its check
-never fires) and blows rounding errors up to variance 1; here they are answered with a message.
+pycytominer rejects features that are constant in the controls; they are left out here. It accepts features
+that depend linearly on others if there are more controls than features (its check never triggers) and scales
+rounding errors up to variance 1; here they cause an error message.
 
 With few controls and thousands of features, the covariance can be shrunk toward a multiple of the identity by
 the OAS estimator (Chen, Wiesel, Eldar and Hero 2010, IEEE Transactions on Signal Processing): the fewer
-controls, the more, so that directions in which the controls hardly vary are not blown up.
+controls, the more, so that directions in which the controls hardly vary are not amplified.
 """
 
 import json
@@ -35,16 +35,16 @@ FEWEST = 3  # controls that a covariance can be estimated from at all
 class Sphering:
     """A whitening of `features`, fitted on `number` controls.
 
-    With X = U S V' the centred (ZCA-cor: standardised) controls, the transform is V (S + epsilon)^-1 V'
+    With X = U S V' the centered (ZCA-cor: standardized) controls, the transform is V (S + epsilon)^-1 V'
     sqrt(number - 1), so that epsilon is added to singular values; a direction that X does not span gets the
-    smallest S that it does.
+    smallest S of those that it spans.
 
     Attributes:
-        centre, scale: (features,), what a profile is centred and standardised by.
+        centre, scale: (features,), by which a profile is centered and standardized.
         directions: (rank, features), the rows of V' that the controls span.
         spread: (rank,), S + epsilon, or S of the shrunk covariance.
         outside: the spread of directions that the controls do not span.
-        left_out: the reason of each feature that the sphering does without.
+        left_out: the reason of each feature that is left out.
     """
 
     features: list[str]
@@ -57,9 +57,9 @@ class Sphering:
     left_out: Mapping[str, str]
 
     def of(self, wells: Wells) -> pd.DataFrame:
-        """The sphered profiles of wells: their metadata, then `features`.
+        """Return the sphered profiles of wells: their metadata, then `features`.
 
-        A gap is filled with the controls' mean for the others' sake, and stays a gap; an incomplete well is
+        A gap is filled with the controls' mean for the other features, and stays a gap; an incomplete well is
         sphered to missing values.
         """
         at = {name: position for position, name in enumerate(wells.features)}
@@ -71,10 +71,10 @@ class Sphering:
         return pd.concat([wells.metadata, profiles], axis=1)
 
     def whitened(self, values: np.ndarray) -> np.ndarray:
-        """`values` (wells, features) whitened."""
+        """Return `values` (wells, features) whitened."""
         values = (values - self.centre) / self.scale
         rest = 1 / self.outside if len(self.directions) < len(self.features) else 0.0
-        # whatever lies outside of the span: `values` itself, less its part in the span
+        # the part outside the span: `values` minus its part in the span
         turned = (values @ self.directions.T) * (1 / self.spread - rest) @ self.directions + rest * values
         return turned * np.sqrt(self.number - 1)
 
@@ -97,7 +97,7 @@ class Sphering:
 
     @classmethod
     def read(cls, path: str | Path) -> "Sphering":
-        """Read what `write` wrote."""
+        """Read a sphering that `write` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             arrays = {name: stored[name] for name in ("centre", "scale", "directions", "spread")}
@@ -113,29 +113,29 @@ def fitted(
     outlier_cutoff: float | None = None,
     shrink: bool = False,
 ) -> Sphering:
-    """The sphering by the negative controls among `wells`.
+    """Fit the sphering by the negative controls among `wells`.
 
     Parameters
     ----------
     wells : the wells of all plates that are sphered together.
     method : ZCA-cor or ZCA.
     epsilon : added to the singular values of the controls.
-    outlier_cutoff : what a feature explodes beyond, in standard deviations of the controls.
+    outlier_cutoff : the limit beyond which a feature explodes, in standard deviations of the controls.
     shrink : whether the covariance is shrunk, instead of adding epsilon.
 
     Returns
     -------
     The sphering. Features that wells lack (the rule of `lib.gaps`), that do not vary in the
-    controls by more than rounding, or that explode are left out; empty and incomplete wells take no part.
+    controls by more than rounding, or that explode are left out; empty and incomplete wells are not used.
 
     Raises
     ------
     InputError
-        With fewer than three controls, no feature that varies, or features that depend on others.
+        For fewer than three controls, no feature that varies, or features that depend on others.
     """
     negative = (control_type(wells.metadata) == NEGATIVE_CONTROL).to_numpy()
     plates = listed(wells.metadata["Metadata_Plate"].unique())
-    # a well without any value says nothing about the features
+    # a well without any value gives no information on the features
     counted = np.isfinite(wells.values).any(axis=1) & ~find_incomplete_wells(wells.values)
     counted &= ~find_few_cells(wells.metadata)
     control = negative & counted
@@ -189,7 +189,7 @@ def of_controls(
     scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
     standard = (reference - centre) / scale
     _, spread, directions = np.linalg.svd(standard, full_matrices=False)
-    # as numpy's matrix_rank, which would decompose the matrix once more
+    # as numpy's matrix_rank, which would decompose the matrix again
     rank = np.count_nonzero(spread > spread.max() * max(standard.shape) * np.finfo(float).eps)
     spread, directions = spread[:rank], directions[:rank]
     if shrink:

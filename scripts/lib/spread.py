@@ -1,7 +1,7 @@
-"""When a spread is only rounding, and when a feature explodes.
+"""Detect spreads that are only rounding, and features that explode.
 
-A feature that is the same in all reference wells but for rounding has a tiny spread, and dividing by it makes
-values of millions, which then are all that a correlation of profiles sees.
+A feature that is the same in all reference wells except for rounding has a tiny spread, and dividing by it
+gives values of millions, which then dominate the correlation of profiles.
 """
 
 import warnings
@@ -15,13 +15,13 @@ SINGLE = 8 * 2.0**-23
 DOUBLE = 8 * 2.0**-52
 MOST_DECIMALS = 7
 # A feature explodes when it is beyond the limit in more than this share of the wells, and in at least two: a
-# single strange well does not take a feature from its plate.
+# single unusual well does not remove a feature from its plate.
 EXPLODING_SHARE = 0.01
 EXPLODING_WELLS = 2
 
 
 def get_rounding(reference: np.ndarray) -> np.ndarray:
-    """The largest median absolute deviation that rounding alone explains.
+    """Return the largest median absolute deviation that rounding alone explains.
 
     Half a unit of the last decimal that all values of a feature share (as in a text file), half a unit of
     half precision where all values are such numbers, and eight units of single precision in any case. Whole
@@ -49,16 +49,16 @@ def get_rounding(reference: np.ndarray) -> np.ndarray:
     is_half = (half == known).all(axis=0)
     of_half = np.spacing(typical.astype(np.float16)).astype(float)
     unit = np.maximum(unit, np.where(is_half & np.isfinite(of_half), of_half, 0))
-    # a little more, since a difference of two decimals is off by its representation in binary
+    # slightly more, since a difference of two decimals has an error from its binary representation
     return np.where(whole, bound, np.maximum(bound, 0.501 * unit))
 
 
 def get_decimal_unit(values: np.ndarray) -> np.ndarray:
-    """The unit of the last decimal that all values of a feature share, 0 where they have too many."""
+    """Return the unit of the last decimal that all values of a feature share, 0 if they have too many."""
     unit = np.zeros(values.shape[1])
     for decimals in range(MOST_DECIMALS, 0, -1):
         scaled = values * 10.0**decimals
-        # a number with a few decimals is off by its representation in binary
+        # a number with a few decimals has an error from its binary representation
         exact = np.abs(scaled - np.rint(scaled)) <= 4 * 2.0**-52 * np.abs(scaled)
         unit[exact.all(axis=0)] = 10.0**-decimals
     return unit
@@ -70,7 +70,7 @@ def find_exploding(values: np.ndarray, limit: float | None) -> np.ndarray:
     Parameters
     ----------
     values : (wells, features), in units of the reference wells' spread.
-    limit : None finds nothing.
+    limit : None disables the search.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def find_exploding(values: np.ndarray, limit: float | None) -> np.ndarray:
 
 
 def describe_exploding(names: Sequence[str], values: np.ndarray, limit: float | None) -> dict[str, str]:
-    """The exploding features, each with the number of wells beyond the limit and its largest value."""
+    """Return the exploding features, each with the number of wells beyond the limit and its largest value."""
     found = {}
     for position in np.flatnonzero(find_exploding(values, limit)):
         column = np.nan_to_num(values[:, position])

@@ -1,6 +1,6 @@
-"""What a run says at its end: how far each plate is, the scores, and what failed with the log to open.
+"""Summarize a run at its end: each plate's progress, the scores, and failures with the log to open.
 
-Nothing here needs pandas: this runs in the process that plans.
+Nothing here needs pandas: this runs in the planning process.
 """
 
 import csv
@@ -15,16 +15,16 @@ from lib.places import place
 
 MOST_LETTERS = 600  # of the reason of a failure; its log has the whole
 MOST_LINES = 24  # plates, or scores, that are listed; more are counted
-# A job of a plate's chain that makes no stage's file itself, and the stage that it stops.
+# Jobs of a plate's chain that do not make a stage's file themselves, and the stage that each stops.
 STOPS = {"features": "single_cells"}
-# The column of each metric's table that is told, and its unit.
+# The column of each metric's table that is shown, and its unit.
 SCORES = {
     "percent_replicating": ("percent_replicating", " %"),
     "percent_matching": ("percent_matching_right", " %"),
     "mean_average_precision": ("mean_average_precision", ""),
     "mean_average_precision_matching": ("mean_average_precision", ""),
 }
-BOUNDARY = "feature_set"  # the last of the columns that say which condition a score belongs to
+BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
 FAILED = re.compile(r"^\s*Error in rule (?P<rule>\w+)")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")  # how `lib.logs` begins each message
 ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<said>.*)")
@@ -41,7 +41,7 @@ class Failure:
 
 
 def find_failures(log: str | Path) -> list[Failure]:
-    """The jobs that failed, as Snakemake's log tells them."""
+    """Return the jobs that failed, from Snakemake's log."""
     found: dict[tuple[str, str], Failure] = {}
     rule, fields = "", dict[str, str]()
     for line in Path(log).read_text(errors="replace").splitlines():
@@ -57,16 +57,17 @@ def find_failures(log: str | Path) -> list[Failure]:
 
 
 def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Sequence[Failure] = ()) -> str:
-    """How far a plate is: the last of its stages without a gap before it.
+    """Return a plate's progress: the last of its stages without a gap before it.
 
     Parameters
     ----------
     stages : mapping
-        The file or folder that each stage of the plate leaves, in their order.
+        The file or folder that each stage of the plate writes, in order.
     results : str or Path
         The results folder, which these are relative to.
     failures : sequence of Failure
-        The plate's jobs that failed in this run: what lies at and behind their stages is of an earlier one.
+        The plate's jobs that failed in this run: the files of their stages and later ones are from an earlier
+        run.
     """
     names = list(stages)
     there = {name: (Path(results) / file).exists() for name, file in stages.items()}
@@ -97,12 +98,12 @@ def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Se
 def get_failures_of_plates(
     failures: Sequence[Failure], names: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], list[Failure]]:
-    """The failures of each plate (batch and name): those whose files lie in a folder of the plate."""
+    """Return the failures of each plate (batch and name): those whose files are in a folder of the plate."""
     known = set(names)
     found: dict[tuple[str, str], list[Failure]] = {}
     for failure in failures:
         for output in failure.outputs:
-            # An illumination function lies in {batch}/illum/{plate}, images in {batch}/images/{plate}.
+            # An illumination function is in {batch}/illum/{plate}, images are in {batch}/images/{plate}.
             parts = [part for part in Path(output).parts if part not in ("illum", "images")]
             plate = next((pair for pair in pairwise(parts) if pair in known), None)
             if plate:
@@ -112,7 +113,7 @@ def get_failures_of_plates(
 
 
 def plate_summary(experiment: Experiment, log: str | Path | None = None) -> str:
-    """One line per plate: how far it is. Many complete plates are counted, not listed."""
+    """Return one line per plate with its progress. Many complete plates are counted, not listed."""
     failures = get_failures_of_plates(find_failures(log) if log else [], list(experiment.by_name))
     states = {
         f"{plate['batch']}/{plate['plate']}": get_state(
@@ -128,7 +129,7 @@ def plate_summary(experiment: Experiment, log: str | Path | None = None) -> str:
 
 
 def failure_summary(log: str | Path) -> str:
-    """The rules that failed in a Snakemake log, each with the log to open and what stands there."""
+    """Return the rules that failed in a Snakemake log, each with its log and the reason in it."""
     failures = find_failures(log)
     if not failures:
         return f"Failed; see {log}"
@@ -143,7 +144,7 @@ def failure_summary(log: str | Path) -> str:
 
 
 def get_reason(log: str | Path) -> str:
-    """The last error in the log of a step, on one line; nothing where there is none but a traceback."""
+    """Return the last error in the log of a step, on one line; nothing if there is only a traceback."""
     try:
         lines = Path(log).read_text(errors="replace").splitlines()
     except OSError:
@@ -162,7 +163,7 @@ def get_reason(log: str | Path) -> str:
 
 
 def result_summary(experiment: Experiment, results: str | Path = ".") -> str:
-    """The scores, the number of flags and the report, of an experiment that is complete."""
+    """Return the scores, the number of flags and the report, of an experiment that is complete."""
     results = Path(results)
     lines = []
     for metric in experiment.metrics:
@@ -183,7 +184,7 @@ def result_summary(experiment: Experiment, results: str | Path = ".") -> str:
 
 
 def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:
-    """Each score of a metric's table in words: the metric, the condition, the score."""
+    """Return each score of a metric's table as text: the metric, the condition, the score."""
     if not table.is_file():
         return
     with table.open(newline="", encoding="utf-8") as file:
@@ -195,7 +196,7 @@ def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:
 
 
 def count_rows(table: Path) -> int:
-    """The number of rows of a csv file; 0 where there is none."""
+    """Return the number of rows of a csv file; 0 if it does not exist."""
     if not table.is_file():
         return 0
     with table.open(newline="", encoding="utf-8") as file:

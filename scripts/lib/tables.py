@@ -1,4 +1,4 @@
-"""Read and write the workflow's tables: whole or not at all, with what made them written inside."""
+"""Read and write the workflow's tables, complete or not at all, with their provenance inside."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from lib.values import MissingValues
 
 
 def unreadable(path: str | Path, error: Exception) -> InputError:
-    """The error for a table that cannot be read, with what to do."""
+    """Return the error for a table that cannot be read, with what to do."""
     return InputError(
         f"{path} cannot be read ({error}). Delete it so that the workflow makes it again, or, if it is your "
         "own, replace it."
@@ -29,7 +29,7 @@ def unreadable(path: str | Path, error: Exception) -> InputError:
 
 
 def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[str, Any]) -> None:
-    """Write well-level profiles (one row a well) to Parquet with their provenance."""
+    """Write well-level profiles (one row per well) to Parquet with their provenance."""
     table = pa.Table.from_pandas(profiles, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), **provenance_metadata(made_by)}
     with whole(path) as part:
@@ -41,12 +41,12 @@ def read_profiles(
 ) -> pd.DataFrame:
     """Read well-level profiles: `Metadata_*` are text, `Metadata_Count_*` and features are numbers.
 
-    Profiles that the workflow wrote are read as they are; others as `lib.published_profiles` says, with
-    `missing` for what counts as nothing. Of a file of the workflow, `features` alone are read if they are
-    given, and the metadata.
+    Profiles that the workflow wrote are read as they are; others as described in `lib.published_profiles`,
+    with `missing` for what counts as missing. From a file of the workflow, only the metadata and `features`
+    are read, if `features` are given.
 
     Raises:
-        InputError: naming the file, and what of it cannot be read.
+        InputError: naming the file, and the part that cannot be read.
     """
     if not is_of_workflow(path):
         return read_published(path, missing)
@@ -72,10 +72,10 @@ def read_profiles(
 
 
 def is_of_workflow(path: str | Path) -> bool:
-    """Whether a file is Parquet that the workflow wrote, with its provenance.
+    """Return whether a file is Parquet that the workflow wrote, with its provenance.
 
     Raises:
-        InputError: for a Parquet file that is not whole.
+        InputError: for an incomplete Parquet file.
     """
     path = Path(path)
     try:
@@ -88,16 +88,16 @@ def is_of_workflow(path: str | Path) -> bool:
 
 
 def read_metadata(path: str | Path) -> pd.DataFrame:
-    """Read the metadata of a profile that the workflow wrote: one row a well, `Metadata_*` alone."""
+    """Read the metadata of a profile that the workflow wrote: one row per well, only `Metadata_*`."""
     names = [name for name in pq.read_schema(path).names if name.startswith("Metadata_")]
     return pq.read_table(path, columns=names).to_pandas()
 
 
 def features_in(path: str | Path) -> list[str]:
-    """The features of a Parquet file of profiles, of which only the schema is read."""
+    """Return the features of a Parquet file of profiles, of which only the schema is read."""
     return [name for name in pq.read_schema(path).names if not name.startswith("Metadata_")]
 
 
 def feature_columns(profiles: pd.DataFrame) -> list[str]:
-    """A profile's features: every column that is not `Metadata_*`, in the table's order."""
+    """Return a profile's features: every column that is not `Metadata_*`, in the table's order."""
     return [name for name in profiles.columns if not name.startswith("Metadata_")]

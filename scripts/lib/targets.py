@@ -1,4 +1,4 @@
-"""What is made in the end: the files that the target `all`, and the report, ask for."""
+"""The final files: those that the target `all` and the report request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,13 +24,13 @@ FIGURE_FILES = ("png", "svg", "csv")
 
 
 def get_segmentation_montages(experiment: Experiment, plates: list[Plate]) -> list[str]:
-    """The pictures of the segmentation check of those plates that start with images."""
+    """Return the pictures of the segmentation check of the plates that start with images."""
     with_images = [plate for plate in plates if source(plate) == "images"]
     return [experiment.get_place(plate, "segmentation_montage") for plate in with_images]
 
 
 def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
-    """The files of a plate that depend on that plate alone; while it waits, its segmentation check."""
+    """Return the files of a plate that depend on that plate alone; while it waits, its segmentation check."""
     if experiment.waiting and source(plate) == "images":
         return get_segmentation_montages(experiment, [plate])
     cells = [experiment.get_cells(plate, features) for features in (CELLPROFILER, NETWORK)]
@@ -38,7 +38,7 @@ def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
 
 
 def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
-    """The files of a plate beside its single cells; while it waits, its segmentation check."""
+    """Return a plate's files without its single cells; while it waits, its segmentation check."""
     if experiment.waiting and source(plate) == "images":
         return get_segmentation_montages(experiment, [plate])
     profiles = [
@@ -51,7 +51,7 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
 
 
 def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
-    """The pictures of a plate that quality control makes; none where it starts with profiles."""
+    """Return the pictures of a plate from quality control; none if it starts with profiles."""
     if source(plate) == "profiles":
         return []
     pictures = ["heatmaps"]
@@ -66,7 +66,7 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
 
 
 def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
-    """The tables of a plate that quality control makes; none where it starts with profiles."""
+    """Return the tables of a plate from quality control; none if it starts with profiles."""
     if source(plate) == "profiles":
         return {}
     tables = ["flags", "quality_summary", *(["dropped_sites"] if source(plate) == "images" else [])]
@@ -77,7 +77,7 @@ def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
 
 
 def get_profile_targets(experiment: Experiment, plate: Mapping[str, str], level: Level) -> list[str]:
-    """The profiles of a plate at a level, and the formats that they are exported to."""
+    """Return the profiles of a plate at a level, and the formats that they are exported to."""
     formats = experiment.config["export"] if level.name in experiment.exported_levels else []
     exported = [
         experiment.get_place(plate, "exported", suffix=level.suffix, kind=each_format)
@@ -90,7 +90,7 @@ def get_profile_targets(experiment: Experiment, plate: Mapping[str, str], level:
 
 
 def get_batch_targets(experiment: Experiment) -> list[str]:
-    """The plates' profiles that depend on several plates: selected over the batch, or sphered."""
+    """Return the plates' profiles that depend on several plates: selected over the batch, or sphered."""
     return [
         file
         for plate in experiment.plates
@@ -101,7 +101,7 @@ def get_batch_targets(experiment: Experiment) -> list[str]:
 
 
 def get_benchmark_targets(experiment: Experiment) -> list[str]:
-    """The benchmark's tables and figures, and what else depends on the plates of a condition."""
+    """Return the benchmark's tables and figures, and what else depends on the plates of a condition."""
     tables = [place("score_table", metric=metric) for metric in experiment.metrics]
     figures = [
         place("figure", figure=figure, kind=kind)
@@ -119,14 +119,14 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
 
 
 def get_split_targets(experiment: Experiment) -> list[str]:
-    """The recommended splits, which the report does not wait for: one that cannot be made fails alone."""
+    """Return the recommended splits; the report does not need them, so one may fail on its own."""
     return [place("split", split=name) for name in experiment.splits]
 
 
 def get_left_out_tables(experiment: Experiment) -> list[str]:
-    """The tables of all stages that list sites, wells and features which go no further.
+    """Return the tables of all stages that list sites, wells and features which are left out.
 
-    The first level of a plate's profiles is among them: it says which wells have no cells.
+    The first level of a plate's profiles is among them: it shows which wells have no cells.
     """
     found: list[str] = []
     for plate in experiment.plates:
@@ -151,7 +151,7 @@ def get_left_out_tables(experiment: Experiment) -> list[str]:
 
 
 def get_condition_figures(feature_set: str, condition: str) -> list[str]:
-    """The figures of a condition in a feature set."""
+    """Return the figures of a condition in a feature set."""
     return [
         place("condition_figure", feature_set=feature_set, condition=condition, figure=figure, kind="png")
         for figure in CONDITION_FIGURES
@@ -159,7 +159,7 @@ def get_condition_figures(feature_set: str, condition: str) -> list[str]:
 
 
 def get_figure_targets(experiment: Experiment) -> list[str]:
-    """The figures of profiles, and the figure of dropped features where features are selected here."""
+    """Return the figures of profiles, and the figure of dropped features if features are selected."""
     figures = [
         file
         for feature_set in experiment.feature_sets
@@ -171,7 +171,7 @@ def get_figure_targets(experiment: Experiment) -> list[str]:
 
 
 def get_selections(experiment: Experiment) -> list[dict[str, str]]:
-    """Each selection of a plate's features that is made here: the plate, over what, and its files."""
+    """Return each selection of a plate's features that is made: the plate, the scope, and its files."""
     found = []
     for plate in experiment.plates:
         levels = experiment.get_levels(plate)
@@ -179,7 +179,7 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
             if level.step != "feature_select" or plate.get("level") == level.name:
                 continue
             start = experiment.levels[level.made_from]
-            # Published profiles came normalized: what was dropped on their way is not known here.
+            # Published profiles were already normalized: what was dropped before is not known.
             normalized = start.name in levels and plate.get("level") != start.name
             dropped = "dropped" if level.scope == "plate" else "dropped_of_batch"
             found.append(
@@ -200,7 +200,7 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
 
 
 def get_manifest(experiment: Experiment) -> dict[str, Any]:
-    """What the report shows: its files by plate and by condition, relative to the results folder."""
+    """Return what the report shows: its files by plate and by condition, relative to the results folder."""
     return {
         "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
         "conditions": [
@@ -239,7 +239,7 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
 
 
 def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
-    """The files of one plate that the report shows."""
+    """Return the files of one plate that the report shows."""
     return {
         "plate": plate,
         "stages": experiment.get_stages(plate),
@@ -263,7 +263,7 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
 
 
 def get_scored_tables(experiment: Experiment, metric: str) -> list[str]:
-    """The tables of a metric that carry its provenance, one per condition or comparison."""
+    """Return the tables of a metric that carry its provenance, one per condition or comparison."""
     matching = metric.endswith("_matching")
     result = "pairs" if metric == "percent_matching" else "perturbations"
     return [

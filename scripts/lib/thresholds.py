@@ -1,8 +1,8 @@
-"""Whether objects were found with the threshold that was calculated, or with a bound of the settings.
+"""Check whether objects were found with the calculated threshold, or with a bound of the settings.
 
 CellProfiler keeps a calculated threshold between two bounds (`assay.cells.threshold.bounds`; by default
-CPJUMP1's). A bound that decides on nearly all sites is another assay's: with one below the background, cells
-fill the field; with one above the stain, objects are lost.
+CPJUMP1's). A bound that is used on nearly all sites belongs to another assay: with one below the background,
+cells fill the field; with one above the stain, objects are lost.
 """
 
 from collections.abc import Iterable
@@ -12,18 +12,18 @@ import pandas as pd
 
 CALCULATED, USED = "Threshold_OrigThreshold_", "Threshold_FinalThreshold_"
 FLAG = "threshold_at_bound"
-# On so large a share of the sites one value is used, so many times smaller or larger than the calculated.
+# Smallest fraction of sites on which one value is used, and its smallest ratio to the calculated threshold.
 SHARE, TIMES = 0.9, 1.5
 LEAST_SITES = 3
 
 
 def thresholds_in(columns: Iterable[str]) -> list[str]:
-    """The columns of an Image table that hold thresholds."""
+    """Return the columns of an Image table that hold thresholds."""
     return [name for name in columns if name.startswith((CALCULATED, USED))]
 
 
 def threshold_flags(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
-    """Flags of the plate, a row an object whose threshold is a bound, from the Image table's thresholds."""
+    """Return flags of the plate from the Image table's thresholds: one row per object with a bound."""
     found = []
     for name in [column.removeprefix(USED) for column in image if column.startswith(USED)]:
         if f"{CALCULATED}{name}" not in image:
@@ -51,7 +51,7 @@ def threshold_flags(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
 
 
 def reason(name: str, calculated: float, bound: float, share: float) -> str:
-    """What is wrong with the threshold of an object, and what to set."""
+    """Return the error of the threshold of an object, and what to set."""
     effect = "takes in background" if calculated > bound else "loses dim ones"
     return (
         f"{name} are found with the threshold {bound:.3g} on {share:.0%} of the sites, a bound of the "

@@ -1,8 +1,8 @@
-"""Values as people write them: words for nothing, and numbers.
+"""Values as people write them: words for missing values, and numbers.
 
 Every table that comes from outside (plate maps, annotation, published profiles, the sample sheet) goes
-through `MissingValues.clean`, column by column, so that all that follows compares values that are written
-in one way. Standard library only, since whoever plans a run reads tables, too.
+through `MissingValues.clean`, column by column, so that all later steps compare values that are written
+in one way. Standard library only, since tables are also read while planning.
 """
 
 import re
@@ -13,8 +13,8 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-# What programs and people write where there is nothing, in any case and with blanks around it. `untreated`
-# and JUMP's two identifiers are wells that got no perturbation.
+# What programs and people write for missing values, in any case and with blanks around it. `untreated`
+# and JUMP's two identifiers are wells without a perturbation.
 WORDS_FOR_NOTHING = (
     "NA",
     "N/A",
@@ -40,9 +40,9 @@ WORDS_FOR_NOTHING = (
     "JCP2022_999999",
     "JCP2022_UNKNOWN",
 )
-# Words that whoever wrote them meant as an empty well: they need not be told.
+# Words whose author meant an empty well: they need not be reported.
 MEANT = ("empty", "jcp2022_999999", "jcp2022_unknown")
-SEVERAL = "|"  # stands between the genes of a compound
+SEVERAL = "|"  # separates the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
 BEGINS_AS_NUMBER = re.compile(r"[+-]?\.?[0-9]")
@@ -51,40 +51,40 @@ MOST_DIGITS = 15  # that a float holds: a longer number is an identifier
 
 
 def is_nothing(text: str) -> bool:
-    """Whether a value is empty or one of the words for nothing."""
+    """Return whether a value is empty or one of the words for missing values."""
     return MissingValues().is_nothing(text)
 
 
 @dataclass(frozen=True)
 class MissingValues:
-    """What counts as nothing in an experiment's tables.
+    """What counts as missing in an experiment's tables.
 
     `words` are the config's own words, beside `WORDS_FOR_NOTHING`. `names` are words that are names in a
-    column (a gene that is called NAN), by column; the column is written without `Metadata_`.
+    column (a gene named NAN), by column; the column is written without `Metadata_`.
     """
 
     words: tuple[str, ...] = ()
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # A control's value, which is compared as it is: column and value.
+    # A control's value, which is compared unchanged: column and value.
     control: tuple[str, str] | None = None
 
     @staticmethod
     def of_config(config: Mapping[str, Any]) -> "MissingValues":
-        """What the blocks `missing_values` and `controls` of a complete config say."""
+        """Create it from the blocks `missing_values` and `controls` of a complete config."""
         asked, controls = config["missing_values"], config["controls"]
         names = {column.removeprefix("Metadata_"): tuple(values) for column, values in asked["names"].items()}
         return MissingValues(tuple(asked["words"]), names, (controls["column"], controls["negcon"]))
 
     def is_nothing(self, text: str) -> bool:
-        """Whether a value is empty or a word for nothing."""
+        """Return whether a value is empty or a word for a missing value."""
         folded = text.strip().casefold()
         return not folded or folded in fold_words(self.words)
 
     def clean(self, values: Sequence[str], column: str = "") -> list[str]:
-        """A column's values: "" where there is nothing, no blanks around them, each number in one spelling.
+        """Return a column's values: "" if missing, without blanks around them, each number in one spelling.
 
-        A word for nothing that the config says is a name in this column is written `NAN (name)`, so that no
-        program that reads the tables later takes it for nothing.
+        A word for missing values that the config lists as a name in this column is written `NAN (name)`, so
+        that no program that reads the tables later takes it for missing.
         """
         column = column.removeprefix("Metadata_")
         told = set(self.names.get(column, ()))
@@ -108,7 +108,7 @@ class MissingValues:
         return SEVERAL.join(found)
 
     def words_found(self, values: Iterable[str], column: str = "") -> Counter[str]:
-        """Count the words for nothing (not empty cells, not `MEANT`) that `clean` takes out of a column."""
+        """Count the words for missing values (not empty, not `MEANT`) that `clean` removes from a column."""
         values = [value.strip() for value in values]
         cleaned = self.clean(values, column)
         return Counter(
@@ -120,22 +120,22 @@ class MissingValues:
 
 @cache
 def fold_words(words: tuple[str, ...]) -> frozenset[str]:
-    """All words for nothing, those of the config among them, without capitals."""
+    """Return all words for missing values, including those of the config, in lower case."""
     return frozenset(word.casefold() for word in (*WORDS_FOR_NOTHING, *words))
 
 
 def one_spelling(values: Sequence[str]) -> list[str]:
-    """The values of a column, each number written in one way: 1 for 1.0 and 1e0, 0.1 for .10.
+    """Return the values of a column, each number in one spelling: 1 for 1.0 and 1e0, 0.1 for .10.
 
-    A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers, and stay
-    as they are. `15.0` is always 15, since programs write whole numbers so. Exponents, decimal fractions
-    and decimal commas are read as numbers only where all values of the column that begin as a number are
+    A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers and stay
+    as they are. `15.0` is always 15, since programs write integers like this. Exponents, decimal fractions
+    and decimal commas are read as numbers only if all values of the column that begin like a number are
     numbers: beside a clone 2F7, 1E5 is a clone, too.
     """
     begin = [value for value in values if BEGINS_AS_NUMBER.match(value)]
     if not begin:
         return list(values)
-    # 1,234 may be a thousand or two genes: a comma is a decimal comma where one value begins with `0,`.
+    # 1,234 may be a thousand or two genes: a comma is a decimal comma if one value begins with `0,`.
     commas = [value for value in begin if "," in value]
     with_comma = (
         any(re.match(r"[+-]?0,", value) for value in commas)
@@ -157,7 +157,7 @@ def one_spelling(values: Sequence[str]) -> list[str]:
 
 
 def number_in_one_spelling(text: str) -> str | None:
-    """`text` as a number in the shortest spelling, None where it is not a number (see `one_spelling`)."""
+    """Return `text` as a number in its shortest spelling, None if it is not a number (see `one_spelling`)."""
     if not NUMBER.fullmatch(text) or not re.search(r"[0-9]", text.lower().partition("e")[0]):
         return None
     try:
@@ -175,5 +175,5 @@ def number_in_one_spelling(text: str) -> str | None:
 
 
 def same_value(a: str, b: str) -> bool:
-    """Whether two values are alike, or are one number in two spellings."""
+    """Return whether two values are equal, or are one number in two spellings."""
     return a == b or (number_in_one_spelling(a) or a) == (number_in_one_spelling(b) or b)

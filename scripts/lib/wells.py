@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from lib.errors import InputError
 
 WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*")
-# As the Opera's files name wells: r01c02.
+# The wells in the Opera's file names: r01c02.
 ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
 ROWS_OF_1536 = 32
 # Rows and columns of the plates that are sold.
@@ -14,14 +14,14 @@ FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 
 
 def row_name(number: int) -> str:
-    """The letter of a row counted from 1: 1 is A, 26 is Z, 27 is AA (1536-well plates end at AF)."""
+    """Return the letter of a row counted from 1: 1 is A, 26 is Z, 27 is AA (1536-well plates end at AF)."""
     if not 1 <= number <= ROWS_OF_1536:
         raise InputError(f"Row {number} is not a row of a plate (1 to {ROWS_OF_1536}).")
     return chr(64 + number) if number <= 26 else "A" + chr(64 + number - 26)
 
 
 def row_number(name: str) -> int:
-    """The row of a letter, counted from 1: A is 1, Z is 26, AA is 27."""
+    """Return the row of a letter, counted from 1: A is 1, Z is 26, AA is 27."""
     return ord(name) - 64 if len(name) == 1 else 26 + ord(name[1]) - 64
 
 
@@ -29,7 +29,7 @@ def well_name(text: str) -> str:
     """Read `a1`, `A1`, `A001`, `r01c01` and `A01 ` as `A01`.
 
     Raises:
-        InputError: when `text` is not a valid well.
+        InputError: if `text` is not a valid well.
     """
     placed = ROW_AND_COLUMN.fullmatch(text)
     if placed and int(placed[1]):
@@ -41,25 +41,25 @@ def well_name(text: str) -> str:
 
 
 def well_at(row: str, column: str) -> str:
-    """The well in a row, by its letter or its number, and a column."""
+    """Return the well in a row, given by its letter or its number, and a column."""
     row, column = row.strip().removesuffix(".0"), column.strip().removesuffix(".0")
     return well_name(f"{row_name(int(row)) if row.isdigit() else row}{column}")
 
 
 def well_order(well: str) -> tuple[int, str, int]:
-    """Sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
+    """Return a sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
     letters = well.rstrip("0123456789")
     return len(letters), letters, int(well[len(letters) :])
 
 
 def well_place(well: str) -> tuple[int, int]:
-    """Row and column of a well, counted from 1: B03 is (2, 3), AA01 is (27, 1)."""
+    """Return row and column of a well, counted from 1: B03 is (2, 3), AA01 is (27, 1)."""
     _, letters, column = well_order(well)
     return row_number(letters), column
 
 
 def plate_format(wells: Iterable[str]) -> tuple[int, int]:
-    """Rows and columns of the smallest plate sold that has all these wells, else as many as they need."""
+    """Return rows and columns of the smallest plate sold with all these wells, or as many as they need."""
     places = [well_place(well) for well in wells]
     rows, columns = (max(numbers, default=1) for numbers in zip(*places, strict=True))
     return next(((r, c) for r, c in FORMATS if r >= rows and c >= columns), (rows, columns))

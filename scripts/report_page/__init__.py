@@ -1,1 +1,1 @@
-"""What the report page is made of: its pictures, its numbers, its Methods paragraph and its template."""
+"""The parts of the report page: its pictures, its numbers, its Methods paragraph and its template."""

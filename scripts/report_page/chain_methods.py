@@ -1,4 +1,4 @@
-"""Describe the chains that the config composes, from the metadata of their files: a paragraph per chain."""
+"""Describe the chains that the config composes, from the metadata of their files: one paragraph per chain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,7 @@ SENTENCES: Mapping[str, str] = {
 
 
 def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
-    """The paragraphs of all chains, a list of sentences."""
+    """Return the paragraphs of all chains, each a list of sentences."""
     sentences: list[Markup] = []
     for made in levels.values():
         if not made or not (chain := at(made[0], "parameters.chain")):
@@ -55,7 +55,7 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
 
 
 def describe_step(step: Mapping[str, Any]) -> Markup:
-    """Describe one step with its options, as they stand in the metadata of a file."""
+    """Describe one step with its options, as recorded in the metadata of a file."""
     words = {
         "over": OVER.get(step.get("over", ""), ""),
         "reference": WELLS.get(step.get("reference", ""), ""),

@@ -1,4 +1,4 @@
-"""What the page says of each condition in each feature set."""
+"""The page's content for each condition in each feature set."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from report_page.tables import table_of
 def condition_entry(
     results: Results, number: int, condition: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
-    """What the page says of one condition in one feature set; `condition` is its part of the manifest."""
+    """Return the content for one condition in one feature set; `condition` is its part of the manifest."""
     feature_set, label = condition["feature_set"], condition["label"]
     wildcards = {"condition": label, "feature_set": feature_set}
     identifier = f"condition-{number}"
@@ -41,5 +41,5 @@ def condition_entry(
 
 
 def condition_pictures(results: Results, condition: Mapping[str, Any]) -> list[str]:
-    """The pictures of a condition that are there."""
+    """Return the existing pictures of a condition."""
     return ordered(results.existing(condition["pictures"]))

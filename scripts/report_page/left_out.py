@@ -1,4 +1,4 @@
-"""What left the numbers of an experiment, in the sentences of the summary."""
+"""What was left out of an experiment's results, as sentences for the summary."""
 
 import pandas as pd
 
@@ -8,9 +8,9 @@ PLACE = ["batch", "plate", "condition", "level"]
 
 
 def get_totals(results: Results, file: str) -> list[str]:
-    """Count what was left out: one sentence for each stage and kind of thing; none where nothing was.
+    """Count what was left out: one sentence per stage and kind; none if nothing was.
 
-    The same wells and features count in each level of profiles and feature set that does without them.
+    The same wells and features count in each level of profiles and feature set that lacks them.
     """
     if not results.has(file):
         return []

@@ -1,7 +1,7 @@
 """Write the Methods section: what was done, with the parameters recorded in the results.
 
 The steps after CellProfiler are read from the metadata of the Parquet files, not from the config, so that
-the text is right for files that were made with other parameters. What CellProfiler did is read from the
+the text is correct for files that were made with other parameters. What CellProfiler did is read from the
 config's assay, from which its pipelines are generated.
 
 Each function returns one sentence, or an empty one if there is nothing to report.
@@ -152,7 +152,7 @@ def describe_measurements(assay: Mapping[str, Any]) -> Markup:
 
 
 def get_levels_of_step(levels: Mapping[str, Provenances], step: str) -> dict[Level, Provenances]:
-    """The provenances of the levels that a step made, by level."""
+    """Return the provenances of the levels that a step made, by level."""
     return {
         LEVELS[name]: some for name, some in levels.items() if name in LEVELS and LEVELS[name].step == step
     }

@@ -15,14 +15,14 @@ from PIL import Image
 
 from report_page.results import Results
 
-WIDEST, NARROWEST = 1600, 160  # shown at half a page, enlarged by a click
-TYPICAL_BYTES = 0.12  # of a pixel of a figure, as WebP
+WIDEST, NARROWEST = 1600, 160  # pixels; shown at half a page, enlarged by a click
+TYPICAL_BYTES = 0.12  # per pixel of a figure, as WebP
 # Of the page's 30 MB: base64 adds a third, and tables need room, too.
 BYTES_OF_PLATES = 10_000_000
 BYTES_OF_CONDITIONS = 7_000_000
 MOST_BYTES = 160_000
 QUALITY = 80
-# Pictures in the order in which they are read; others that are there follow.
+# Pictures in the order in which they are read; others follow.
 ORDER = (
     "plate_maps",
     "percent_replicating",
@@ -58,17 +58,17 @@ class Picture:
 
     @property
     def name(self) -> str:
-        """The file's name without its folder and suffix: `percent_replicating`."""
+        """Return the file's name without its folder and suffix: `percent_replicating`."""
         return Path(self.file).stem
 
 
 def link_to(file: str) -> str:
-    """The address of a file of the results folder, seen from the page in `report/`."""
+    """Return the address of a file in the results folder, relative to the page in `report/`."""
     return "../" + quote(file)
 
 
 def shrunk(path: str | Path, allowed: int) -> tuple[bytes, int, int]:
-    """A picture as WebP of at most `allowed` bytes, but at least 160 pixels wide: bytes and size."""
+    """Return a picture as WebP of at most `allowed` bytes, but at least 160 pixels wide: bytes and size."""
     with Image.open(path) as opened:
         whole = opened.convert("RGB")
     widest = min(WIDEST, whole.width)
@@ -84,7 +84,7 @@ def shrunk(path: str | Path, allowed: int) -> tuple[bytes, int, int]:
 
 
 def encoded(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
-    """A picture as WebP at a width: bytes, width, height."""
+    """Return a picture as WebP at a width: bytes, width, height."""
     size = (width, max(1, round(whole.height * width / whole.width)))
     buffer = io.BytesIO()
     whole.resize(size, Image.Resampling.LANCZOS, reducing_gap=3).save(buffer, "WEBP", quality=QUALITY)
@@ -92,12 +92,12 @@ def encoded(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
 
 
 def allowance(number: int, budget: int) -> int:
-    """How many bytes each of `number` pictures may have."""
+    """Return how many bytes each of `number` pictures may have."""
     return min(MOST_BYTES, budget // max(number, 1))
 
 
 def picture(results: Results, file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
-    """A figure of the page from a picture of the results, with title and caption."""
+    """Create a figure of the page from a picture of the results, with title and caption."""
     content, width, height = shrunk(results.path(file), bytes_allowed)
     data = "data:image/webp;base64," + base64.b64encode(content).decode()
     title, text = caption
@@ -105,13 +105,13 @@ def picture(results: Results, file: str, caption: tuple[str, str], bytes_allowed
 
 
 def alt_text(title: str, caption: str) -> str:
-    """What a reader who sees no picture is told: the title, and the caption's first sentence."""
+    """Return the alternative text of a picture: the title, and the caption's first sentence."""
     first = re.split(r"(?<=[.:])\s", caption, maxsplit=1)[0]
     return f"{title}. {first}" if first else title
 
 
 def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
-    """A figure's title and text: the paragraphs of its caption in `snakemake --report`.
+    """Return a figure's title and text: the paragraphs of its caption in `snakemake --report`.
 
     Without a caption the file's name is the title: `replicate_null` is `Replicate null`.
     """
@@ -129,6 +129,6 @@ def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> t
 
 
 def ordered(files: Sequence[str]) -> list[str]:
-    """Pictures in reading order."""
+    """Return pictures in reading order."""
     place = {name: number for number, name in enumerate(ORDER)}
     return sorted(files, key=lambda file: (place.get(Path(file).stem, len(ORDER)), file))

@@ -1,4 +1,4 @@
-"""What the page says of each plate, and of all of them together."""
+"""The page's content for each plate, and for all of them together."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from report_page.tables import Table, cell, number_or_text, rows_of, table_of_fi
 def plate_entry(
     results: Results, number: int, plate: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
-    """What the page says of one plate; `plate` is its part of the manifest."""
+    """Return the page's content for one plate; `plate` is its part of the manifest."""
     row, tables = plate["plate"], plate["tables"]
     flags = flags_of(results, tables.get("flags", ""))
     wildcards = {"batch": row["batch"], "plate": row["plate"]}
@@ -55,12 +55,12 @@ def plate_entry(
 
 
 def plate_pictures(results: Results, plate: Mapping[str, Any]) -> list[str]:
-    """The pictures of a plate that are there."""
+    """Return the existing pictures of a plate."""
     return ordered(results.existing(plate["pictures"]))
 
 
 def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
-    """Title and caption of a plate's picture; those of single channels share one."""
+    """Return title and caption of a plate's picture; those of single channels share one."""
     path = Path(file)
     name = "segmentation_montage" if path.parent.name == "segmentation" else path.stem
     channel = name.removeprefix("montage_")
@@ -70,7 +70,7 @@ def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tup
 
 
 def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | None]:
-    """Wells, wells without cells, cells and sites of a plate; its number of features at its last level."""
+    """Count wells, wells without cells, cells and sites of a plate, and features at its last level."""
     files = [results.path(file) for file in results.existing(profiles.values())]
     found: dict[str, float | None] = dict.fromkeys(("wells", "without_cells", "cells", "sites", "features"))
     if not files:
@@ -91,7 +91,7 @@ def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | N
 
 
 def flags_of(results: Results, file: str) -> pd.DataFrame | None:
-    """Quality control's flags of a plate; None where it was not run."""
+    """Return quality control's flags of a plate; None if it was not run."""
     if not results.has(file):
         return None
     path = results.path(file)
@@ -99,7 +99,7 @@ def flags_of(results: Results, file: str) -> pd.DataFrame | None:
 
 
 def excluded(flags: pd.DataFrame | None) -> int:
-    """How many sites were left out of the profiles because of a flag."""
+    """Return how many sites were left out of the profiles because of a flag."""
     if flags is None or "excluded" not in flags:
         return 0
     out = flags[flags["excluded"].astype(str).str.lower() == "true"]
@@ -107,8 +107,10 @@ def excluded(flags: pd.DataFrame | None) -> int:
 
 
 def logs_of(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The logs of a plate: stage (and what of it, where it has several) and link; of CellProfiler's jobs the
-    folder."""
+    """Return the logs of a plate: stage (with its part, if it has several) and link.
+
+    For CellProfiler's jobs the link is that of the folder.
+    """
     found = []
     for stage in sorted(path for path in results.path("logs").glob("*") if path.is_dir()):
         folder, name = stage / plate["batch"], plate["plate"]
@@ -122,7 +124,7 @@ def logs_of(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str]]
 
 
 def files_of(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The files of a plate: what each is, and its link."""
+    """Return the files of a plate: what each is, and its link."""
     files = {
         "image table": plate["load_data"],
         "single cells": plate["cells"].get(CELLPROFILER, ""),
@@ -132,7 +134,7 @@ def files_of(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]
 
 
 def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a plate."""
+    """Return the table with one row per plate."""
     columns = ["plate", "batch", "perturbation", "cell line", "hours", "state", "flags", "wells"]
     columns += ["without cells", "cells", "sites", "sites dropped", "features", "starts with"]
     rows = []
@@ -148,7 +150,7 @@ def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The summary's numbers over all plates."""
+    """Return the summary's numbers over all plates."""
 
     def total(name: str) -> int:
         return int(sum(entry["counts"][name] or 0 for entry in entries))

@@ -12,13 +12,13 @@ class Results:
     folder: Path
 
     def path(self, file: str) -> Path:
-        """Where a file of the results is on this machine."""
+        """Return the path of a file of the results on this machine."""
         return self.folder / file
 
     def has(self, file: str) -> bool:
-        """Whether a file of the results is there."""
+        """Return whether a file of the results exists."""
         return bool(file) and self.path(file).is_file()
 
     def existing(self, files: Iterable[str]) -> list[str]:
-        """Those of the files that are there."""
+        """Return those of the files that exist."""
         return [file for file in files if self.has(file)]

@@ -1,4 +1,4 @@
-"""What made the results: versions, digests of what went in, and the time that each stage took."""
+"""Provenance of the results: versions, digests of the inputs, and the time that each stage took."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from report_page.results import Results
 
 
 def provenance_of(file: str | Path) -> dict[str, Any]:
-    """The provenance in a Parquet file; empty where it is missing or was not written by the workflow."""
+    """Return a Parquet file's provenance; empty if it is missing or not written by the workflow."""
     if not Path(file).is_file():
         return {}
     metadata = pq.read_schema(file).metadata or {}
@@ -24,7 +24,7 @@ def provenance_of(file: str | Path) -> dict[str, Any]:
 
 
 def made_of(results: Results, plates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The provenance of every table of every plate, by its file; `plates` is their part of the manifest."""
+    """Return the provenance of every plate's tables by file; `plates` is their part of the manifest."""
     files = [file for plate in plates for file in (*plate["cells"].values(), *plate["profiles"].values())]
     found = {file: provenance_of(results.path(file)) for file in results.existing(files)}
     return {file: made_by for file, made_by in found.items() if made_by}
@@ -33,7 +33,7 @@ def made_of(results: Results, plates: Sequence[Mapping[str, Any]]) -> dict[str, 
 def levels_made(
     plates: Sequence[Mapping[str, Any]], made: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Provenances by level, of the levels that were made here and not given as published profiles.
+    """Return provenances by level, for levels that were computed and not given as published profiles.
 
     Those of single cells are under `single_cells`, those of their embeddings under `network`.
     """
@@ -50,7 +50,7 @@ def levels_made(
 
 
 def metrics_made(results: Results, scored: Mapping[str, Sequence[str]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Provenances of the benchmark's tables by metric."""
+    """Return provenances of the benchmark's tables by metric."""
     return {
         metric: [
             made_by for file in results.existing(files) if (made_by := provenance_of(results.path(file)))
@@ -60,7 +60,7 @@ def metrics_made(results: Results, scored: Mapping[str, Sequence[str]]) -> dict[
 
 
 def versions(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The workflow and the libraries with their versions; several where files were made at several times."""
+    """Return the workflow and libraries with their versions; several if files were made at several times."""
     found: dict[str, set[str]] = defaultdict(set)
     for made_by in provenances:
         if "workflow" in made_by:
@@ -72,7 +72,7 @@ def versions(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def input_digests(files: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """For each file (by path: its provenance) what went into it: file, input, SHA-256."""
+    """Return the inputs of each file (by path: its provenance): file, input, SHA-256."""
     return [
         (file, name, digest)
         for file, made_by in files.items()
@@ -87,7 +87,7 @@ def digest_rows(
     config: Mapping[str, Any],
     sheet: str,
 ) -> pd.DataFrame:
-    """What went in: one row per file and input, with the input's SHA-256."""
+    """Return the inputs: one row per file and input, with the input's SHA-256."""
     rows = [("config", "the complete config", config_digest(config))]
     if Path(sheet).is_file():
         rows.append(("sample sheet", Path(sheet).name, digest(sheet)))
@@ -97,19 +97,19 @@ def digest_rows(
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
-    """SHA-256 of the complete config as JSON with sorted keys."""
+    """Return the SHA-256 of the complete config as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def from_outside(rows: pd.DataFrame) -> pd.DataFrame:
-    """The inputs that no job of the workflow wrote, each once."""
+    """Return the inputs that no job of the workflow wrote, each once."""
     written = {Path(file).name for file in rows["file"]}
     own = rows["input"].isin(written) | rows["input"].str.endswith(("_dropped.csv", "_Image.parquet"))
     return rows[~own].drop_duplicates(["input", "sha256"])
 
 
 def run_times(folder: str | Path) -> pd.DataFrame:
-    """A row a stage, from its jobs' benchmark files: jobs, seconds, CPU seconds, largest memory."""
+    """Return one row per stage, from its jobs' benchmark files: jobs, seconds, CPU seconds, peak memory."""
     rows = []
     for stage in sorted(path for path in Path(folder).glob("*") if path.is_dir() and path.name != "report"):
         tables = [read_benchmark(file) for file in sorted(stage.rglob("*.tsv"))]
@@ -131,13 +131,13 @@ def run_times(folder: str | Path) -> pd.DataFrame:
 
 
 def read_benchmark(file: Path) -> pd.DataFrame:
-    """The numbers of one benchmark file; Snakemake writes `-` or `NA` where it could not measure."""
+    """Return the numbers of one benchmark file; Snakemake writes `-` or `NA` for missing values."""
     table = pd.read_csv(file, sep="\t", na_values=["-", "NA"])
     wanted = ["s", "max_rss", "cpu_time"]
     return table.reindex(columns=wanted).apply(pd.to_numeric, errors="coerce").astype(float)
 
 
 def newest(files: Iterable[Path]) -> float | None:
-    """When the newest of the files was written (seconds since 1970)."""
+    """Return when the newest of the files was written (seconds since 1970)."""
     times = [file.stat().st_mtime for file in files if file.exists()]
     return max(times, default=None)

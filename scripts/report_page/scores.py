@@ -1,4 +1,4 @@
-"""The scores of the summary, with what was published and what they were in the last report."""
+"""The scores of the summary, with the published values and those of the previous report."""
 
 import shutil
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from report_page.pictures import link_to
 from report_page.results import Results
 from report_page.tables import Table, table_of
 
-# The scores of the summary: table, the column that is told, its name, and its unit.
+# The scores of the summary: table, the column that is shown, its name, and its unit.
 SCORES = (
     ("percent_replicating", "percent_replicating", "Percent Replicating", "%"),
     ("percent_matching", "percent_matching_right", "Percent Matching, alike", "%"),
@@ -22,12 +22,12 @@ SCORES = (
     ("mean_average_precision_matching", "mean_average_precision", "Mean average precision, matching", ""),
 )
 PUBLISHED = {"percent_replicating": "percent_replicating", "percent_matching": "percent_matching_right"}
-# The score tables of the last report that differs from this one, and those of this one.
+# The score tables of the last report that differed from this one, and those of this one.
 PREVIOUS, LATEST = "previous", "latest"
 
 
 def score_tables(results: Results, tables: Mapping[str, str], history: str) -> list[Table]:
-    """The summary's table of each score; `tables` names the file of each metric."""
+    """Return the summary's table of each score; `tables` names the file of each metric."""
     found = []
     for metric, value, title, unit in SCORES:
         if not results.has(tables.get(metric, "")):
@@ -46,7 +46,7 @@ def score_tables(results: Results, tables: Mapping[str, str], history: str) -> l
 
 
 def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
-    """A metric's scores: condition, score, interval, position-aware, published, previous; or nothing.
+    """Return a metric's scores (condition, score, interval, position-aware, published, previous) or None.
 
     `file` is the metric's table, `former` that of the previous report.
     """
@@ -84,7 +84,7 @@ def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
 
 
 def score_notes(file: Path) -> list[str]:
-    """What a reader of a metric's scores must know: each message with its conditions."""
+    """Return what a reader of a metric's scores must know: each message with its conditions."""
     table = read_scores(file)
     names = condition_columns(table)
     if "message" not in table:
@@ -98,7 +98,7 @@ def score_notes(file: Path) -> list[str]:
 
 
 def remember_scores(results: Results, tables: Mapping[str, str], history: str) -> None:
-    """Keep a copy of the score tables; what they were before they changed becomes the previous ones."""
+    """Keep a copy of the score tables; the tables before the last change become the previous ones."""
     folder = results.path(history)
     latest, previous = folder / LATEST, folder / PREVIOUS
     now = {Path(file).name: results.path(file).read_bytes() for file in results.existing(tables.values())}

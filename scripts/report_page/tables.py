@@ -1,4 +1,4 @@
-"""Tables in the page: what is read in a cell, and what its column is sorted by."""
+"""Tables in the page: the text of a cell, and the key that its column is sorted by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import pandas as pd
 from report_page.pictures import link_to
 from report_page.results import Results
 
-MOST_ROWS = 300  # of a table in the page; the file beside has them all
+MOST_ROWS = 300  # of a table in the page; the file beside it has all of them
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a table: what is read, and what it is sorted by."""
+    """One value of a table: its text, and its sort key."""
 
     text: str
     sort: str
@@ -36,13 +36,13 @@ class Table:
     notes: Sequence[str] = ()
 
     def numeric(self, column: int) -> bool:
-        """Whether a column holds numbers, and is read from the right."""
+        """Return whether a column holds numbers, which are aligned to the right."""
         cells = [row[column] for row in self.rows if row[column].text]
         return bool(cells) and all(each.number for each in cells)
 
 
 def cell(value: Any, link: str = "", digits: int = 4) -> Cell:
-    """A value as it is read and sorted; a missing one is empty and sorts last."""
+    """Return a value with its text and sort key; a missing one is empty and sorts last."""
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         return Cell("yes" if value else "no", "yes" if value else "no", False, link)
     if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
@@ -56,7 +56,7 @@ def cell(value: Any, link: str = "", digits: int = 4) -> Cell:
 
 
 def number_or_text(text: str) -> float | str:
-    """A number where the text is one, so that it is sorted as one."""
+    """Return the text as a number if it is one, so that it is sorted as one."""
     try:
         return float(text)
     except ValueError:
@@ -66,14 +66,14 @@ def number_or_text(text: str) -> float | str:
 def table_of(
     frame: pd.DataFrame, identifier: str, title: str, link: str = "", most: int = MOST_ROWS
 ) -> Table:
-    """A data frame as a table of the page."""
+    """Return a data frame as a table of the page."""
     columns = [str(name).removeprefix("Metadata_").replace("_", " ") for name in frame]
     rows = [[cell(value) for value in row] for row in frame.head(most).itertuples(index=False)]
     return Table(identifier, title, columns, rows, len(frame), link)
 
 
 def table_of_file(results: Results, file: str, identifier: str, title: str) -> Table | None:
-    """A CSV file of the results as a table; None where it is missing or has no row."""
+    """Return a CSV file of the results as a table; None if it is missing or has no rows."""
     if not results.has(file):
         return None
     path = results.path(file)
@@ -82,12 +82,12 @@ def table_of_file(results: Results, file: str, identifier: str, title: str) -> T
 
 
 def text_columns(file: str | Path) -> list[str]:
-    """The columns of a CSV file that are names, though they may look like numbers."""
+    """Return the columns of a CSV file that are names, even if they look like numbers."""
     return [
         name for name in pd.read_csv(file, nrows=0) if name.startswith("Metadata_") and "Count" not in name
     ]
 
 
 def rows_of(results: Results, file: str) -> int | None:
-    """How many rows a CSV file of the results has; None where there is none."""
+    """Return how many rows a CSV file of the results has; None if it is missing."""
     return len(pd.read_csv(results.path(file))) if results.has(file) else None

@@ -184,7 +184,7 @@ def test_a_plate_without_negative_controls_stops_alone(controls):
     answer, results = controls
     assert "Plate P2: 0 negative control wells (Metadata_control_type = negcon) have cells" in answer
     assert "take the plate out of the sample sheet" in answer
-    assert "logs/normalize/B/P2_negcon.log" in answer
+    assert "logs/normalize/B/P2_normalized_negcon.log" in answer
     assert "Traceback" not in answer
     made = {path.name for path in (results / "workspace/profiles").rglob("*_normalized*.parquet")}
     assert made == {"P1_normalized_negcon.parquet", *(f"P{n}_normalized.parquet" for n in (1, 2, 3))}
@@ -222,7 +222,7 @@ def test_infinite_features_count_as_missing(tmp_path, caplog):
     assert profiles["Cells_X"].isna().tolist() == [False, False, False, True, True]
     assert "Cells_X is infinite in well A04: taken as missing" in caplog.text
     normalized, dropped = normalize(profiles, profiles)
-    assert dropped == []
+    assert dropped == {}
     # Median 2, MAD 1 of the three values that are there.
     assert normalized["Cells_X"][:3].to_list() == pytest.approx([-1 / 1.4826, 0, 2 / 1.4826])
     assert normalized["Cells_X"].isna().tolist() == [False, False, False, True, True]
@@ -234,7 +234,7 @@ def test_a_feature_constant_on_one_plate_is_dropped_there_and_named_for_the_batc
         pd.DataFrame({**wells, "Cells_X": x, "Cells_Y": [1.0, 2, 3]}) for x in ([1.0, 2, 4], [5.0, 5, 5])
     ]
     both = [normalize(plate, plate) for plate in plates]
-    assert [dropped for _, dropped in both] == [[], ["Cells_X"]]
+    assert [list(dropped) for _, dropped in both] == [[], ["Cells_X"]]
     assert [feature_columns(normalized) for normalized, _ in both] == [["Cells_X", "Cells_Y"], ["Cells_Y"]]
     together, partial = stacked([normalized for normalized, _ in both])
     assert feature_columns(together) == ["Cells_Y"]

@@ -278,8 +278,8 @@ def test_a_split_of_no_plate_is_answered(where, expected):
 @pytest.mark.parametrize(
     ("sides", "expected"),
     [
-        ({"train": [20201104], "test": ["2020_12_02"]}, r'splits\.s\.train: .*quote it, as in kind: "2020_11_04"'),
-        ({"train": ["2020_11_04"], "test": ["x"]}, r"splits\.s\.test: .* values of kind are 2020_11_04, 2020_12_02"),
+        ({"train": [20201104], "test": ["2020_12_02"]}, r'train: .*quote it, as in kind: "2020_11_04"'),
+        ({"train": ["2020_11_04"], "test": ["x"]}, r"s\.test: .* of kind are 2020_11_04, 2020_12_02"),
         ({"train": ["2020_11_04"], "test": ["2020_12_02"]}, None),
     ],
 )

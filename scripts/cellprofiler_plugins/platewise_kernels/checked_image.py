@@ -1,7 +1,7 @@
-"""An image file that is read as CellProfiler reads it, unless it is damaged.
+"""Read an image file as CellProfiler reads it, unless it is damaged.
 
-Bio-Formats fills in what is missing of a file that is cut off. Here such a file is an error with its name.
-Three equal colors are one gray image, and `images.maximum` of the config is the value that stands for 1.
+Bio-Formats fills in the missing part of a truncated file. Here such a file causes an error that names it.
+Three equal colors are one gray image, and `images.maximum` of the config is the value that becomes 1.
 """
 
 import sys
@@ -9,21 +9,21 @@ from pathlib import Path
 
 from cellprofiler_core.image import FileImage, Image
 
-# The rest of the workflow's code lies two folders up; CellProfiler puts only its plugins' folder on the path.
+# The rest of the workflow's code is two folders up; CellProfiler puts only its plugins' folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
 
-#: The endings of names of files that can be damaged without Bio-Formats' saying so.
+#: The suffixes of files that can be damaged without an error by Bio-Formats.
 CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex")
-#: Files of numbers, which are no intensities of a camera (illumination functions).
+#: Files of numbers that are not camera intensities (illumination functions).
 NUMBERS = (".npy", ".npz", ".mat")
 
 
 class CheckedImage(FileImage):
-    """CellProfiler's provider of an image file, whose bytes are looked at before Bio-Formats reads them.
+    """CellProfiler's provider of an image file, whose bytes are checked before Bio-Formats reads them.
 
-    `place` says in messages which well, site and image it is.
+    `place` names its well, site and image in messages.
     """
 
     place = ""
@@ -32,7 +32,7 @@ class CheckedImage(FileImage):
         return Path(self.get_pathname(), self.get_filename())
 
     def _bytes(self):
-        """All bytes of the file, checked; None where it is not a file on disk."""
+        """Return all bytes of the file, checked; None if it is not a file on disk."""
         path = self._path()
         if not path.is_file():
             return None
@@ -48,7 +48,7 @@ class CheckedImage(FileImage):
         raise DamagedImageError(f"{self._path()}{place} {problem}. {remedy}; then start again.")
 
     def provide_image(self, image_set):
-        """The image, gray and scaled."""
+        """Return the image, gray and scaled."""
         if self._path().suffix.lower() in CHECKED:
             self._bytes()
         image = super().provide_image(image_set)
@@ -59,18 +59,18 @@ class CheckedImage(FileImage):
         return image
 
     def as_image(self, pixels, scale):
-        """CellProfiler's image of some pixels, which are scaled already."""
+        """Return CellProfiler's image of pixels that are already scaled."""
         self.refuse_above_maximum(pixels)
         return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=scale)
 
     def refuse_above_maximum(self, pixels):
-        """Raise DamagedImageError for values above 1 where the config says which value is 1."""
+        """Raise DamagedImageError for values above 1 if the config gives the value that becomes 1."""
         if isinstance(self.rescale, float) and pixels.size and pixels.max() > 1:
             self.refuse(f"holds values above images.maximum ({self.rescale:g})", "Raise it in the config")
 
 
 def place_of(name, measurements):
-    """Well, site and image of the current site in words, as far as its metadata tell them."""
+    """Return well, site and image of the current site as text, as far as its metadata give them."""
     words = []
     for tag in ("Plate", "Well", "Site"):
         feature = f"Metadata_{tag}"
@@ -80,7 +80,7 @@ def place_of(name, measurements):
 
 
 def rescaling(provider, measurements):
-    """How the image of a provider is scaled: by the config's `images.maximum`, or as CellProfiler does."""
+    """Return how a provider's image is scaled: by the config's `images.maximum`, or as in CellProfiler."""
     of_camera = not provider.get_filename().lower().endswith(NUMBERS)
     if provider.rescale is True and of_camera and measurements.has_feature("Image", MAXIMUM):
         return float(measurements.get_measurement("Image", MAXIMUM))
@@ -88,7 +88,7 @@ def rescaling(provider, measurements):
 
 
 def checked_provider(provider, name, measurements, kind):
-    """A provider of the class `kind` in the place of CellProfiler's own `provider` of the image `name`."""
+    """Return a provider of class `kind` that replaces CellProfiler's `provider` of the image `name`."""
     found = kind(
         name,
         provider.get_pathname(),

@@ -1,6 +1,6 @@
-"""Sums behind the colocalization coefficients of two channels, object by object.
+"""Sums for the colocalization coefficients of two channels, object by object.
 
-What belongs to one channel (means, thresholds, ranks) is worked out once a channel, not once a
+The values of one channel (means, thresholds, ranks) are computed once per channel, not once per
 pair. Products are rounded to the images' own type before they are summed in double precision, and
 pixels are summed in the image's order, as the built-in module does.
 """
@@ -12,9 +12,9 @@ from .compiled import compiled
 
 @compiled
 def channel_sums(values, starts, percent):
-    """Per object of one channel: mean, root of the sum of squared deviations, threshold, sum above.
+    """Return, per object of one channel: mean, root of the sum of squared deviations, threshold, sum above.
 
-    `percent`: share of the object's maximum that is the threshold, in the type of `values`; the
+    `percent`: the threshold as a percentage of the object's maximum, in the type of `values`; the
     last array sums the pixels at or above it.
     """
     count = starts.size - 1
@@ -51,10 +51,10 @@ def channel_sums(values, starts, percent):
 
 @compiled
 def pair_sums(x, y, starts, x_mean, y_mean, x_limit, y_limit, x_rank, y_rank, ranks):
-    """Per object of two channels: nine columns of sums.
+    """Return nine columns of sums per object of two channels.
 
     0: sum of products of deviations; the others over pixels at or above both limits: 1, 2: x, y;
-    3, 4: x, y weighted by how near the ranks are; 5, 6, 7: x * x, y * y, x * y; 8: the pixels.
+    3, 4: x, y weighted by the closeness of their ranks; 5, 6, 7: x * x, y * y, x * y; 8: the pixels.
     """
     count = starts.size - 1
     sums = numpy.zeros((count, 9))
@@ -100,7 +100,7 @@ def pair_sums(x, y, starts, x_mean, y_mean, x_limit, y_limit, x_rank, y_rank, ra
 
 @compiled
 def costes_sums(x, y, starts, x_limit, y_limit):
-    """Per object: sums of x and y above both limits, of x and y at or above their own limit.
+    """Return, per object: sums of x and y above both limits, of x and y at or above their own limit.
 
     The last three columns count the pixels above the x limit, the y limit and both.
     """

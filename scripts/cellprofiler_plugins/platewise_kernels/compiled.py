@@ -1,9 +1,9 @@
 """Compile a function once per machine: numba with a cache that survives between jobs.
 
-numba keeps what it compiled in `__pycache__` beside the source, or, where that cannot be written
+numba stores compiled code in `__pycache__` beside the source, or, if that cannot be written
 (a read-only installation), in the user's cache folder, or in `NUMBA_CACHE_DIR` if that is set. In a
-container none of the first two may be writable; then a folder of this user's in the system's
-temporary folder is taken. The workflow has all of it compiled before the first job (compile_kernels.py).
+container, neither of the first two may be writable; a folder of this user in the system's temporary folder
+is used then. The workflow compiles everything before the first job (compile_kernels.py).
 A CellProfiler job is one core's work: no kernel starts threads.
 """
 
@@ -16,7 +16,7 @@ import numba
 
 
 def compiled(function):
-    """Decorate `function` with `numba.njit`, cached on disk wherever that is possible."""
+    """Decorate `function` with `numba.njit`, cached on disk if possible."""
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
@@ -25,7 +25,7 @@ def compiled(function):
 
 
 def fallback_folder():
-    """A cache folder of this user's own in the temporary folder (made if it is missing)."""
+    """Return a cache folder of this user in the temporary folder, created if it is missing."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user number without a name, as containers have

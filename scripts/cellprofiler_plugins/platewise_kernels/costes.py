@@ -1,14 +1,14 @@
-"""Costes' automatic thresholds of two channels, from sums over pixels that are put in order once.
+"""Costes' automatic thresholds of two channels, from sums over pixels that are sorted once.
 
 The method (Costes et al., Biophysical Journal 2004): a line through the two channels' values by orthogonal
 regression; a pair of thresholds moves down along it until the pixels below either are no longer correlated.
-The built-in module selects these pixels and correlates them anew for each candidate pair. With a line that
+The built-in module selects these pixels and correlates them again for each candidate pair. With a line that
 rises, a pixel that is below a pair of thresholds is also below each higher pair. So the pixels are sorted
 into bins by the first candidate that they are below, and the sums of a candidate are those of the bins below
 it, and of the pixels of the bins around it, which are compared one by one.
 
-A candidate's correlation only decides whether the search goes on up or down. Where it is too near to a value
-that decides, or rests on few or nearly equal pixels, it is worked out as the built-in module does.
+A candidate's correlation only decides whether the search goes up or down. If it is too close to a decisive
+value, or is based on few or nearly equal pixels, it is computed as in the built-in module.
 """
 
 import numpy
@@ -17,26 +17,26 @@ import scipy.stats
 from .compiled import compiled
 
 BINS = 1 << 15
-#: A correlation this near to a value that decides is worked out as the built-in module does.
+#: A correlation this close to a decisive value is computed as in the built-in module.
 UNDECIDED = 1e-7
-#: As is one of fewer pixels, or of a variance that is a smaller part of the mean square.
+#: So is one of fewer pixels, or of a variance that is a smaller part of the mean square.
 FEW, FLAT = 16, 1e-8
-#: Correlations at which the linear search takes other steps, the first at which it ends.
+#: Correlations at which the linear search changes its step; at the first one it ends.
 STEPS = ((0.45, 10), (0.35, 5), (0.25, 2))
 
 
 def moments(values):
-    """Variance and mean of a channel, as numpy works them out in the values' own type."""
+    """Return variance and mean of a channel, as numpy computes them in the values' own type."""
     return numpy.var(values, ddof=1), numpy.mean(values)
 
 
 def regression_line(x, y, x_moments=None, y_moments=None):
-    """Slope and intercept of the orthogonal regression of y on x over the pixels where either is not zero.
+    """Return slope and intercept of the orthogonal regression of y on x where either is not zero.
 
     Parameters
     ----------
     x, y : arrays of pixel values
-    x_moments, y_moments : `moments` of all pixels, or None; used where no pixel is zero in both
+    x_moments, y_moments : `moments` of all pixels, or None; used if no pixel is zero in both
     """
     lit = (x > 0) | (y > 0)
     if lit.all():
@@ -46,7 +46,7 @@ def regression_line(x, y, x_moments=None, y_moments=None):
         x, y = x[lit], y[lit]
         (x_variance, x_mean), (y_variance, y_mean) = moments(x), moments(y)
         total = x + y
-    # In the order and in the types of the built-in module, which decide on the last digits.
+    # In the order and in the types of the built-in module, which determine the last digits.
     covariance = 0.5 * (numpy.var(total, ddof=1) - (x_variance + y_variance))
     difference = y_variance - x_variance
     root = numpy.sqrt(difference * difference + 4 * (covariance * covariance))
@@ -71,9 +71,9 @@ class PixelsBelow:
                 )
 
     def sums(self, x_limit, y_limit, place):
-        """Pixels below the limits: number, sums of x, y, x * x, y * y and x * y about the centre.
+        """Return number and sums (x, y, x * x, y * y, x * y about the center) of pixels below the limits.
 
-        `place`: where the limits are on the line, in units of x.
+        `place`: the position of the limits on the line, in units of x.
         """
         limits = self.x.dtype.type(x_limit), self.y.dtype.type(y_limit)
         if self.ordered is None:
@@ -86,7 +86,7 @@ class PixelsBelow:
         return sums_of_bins(*self.ordered, max(first, 0), min(last + 1, BINS), *limits, *self.centre)
 
     def correlation(self, sums, x_limit, y_limit, decisive):
-        """Pearson's correlation of the pixels below the limits, exact where it is near a `decisive` value."""
+        """Return Pearson's correlation of the pixels below the limits, exact near a `decisive` value."""
         number, x, y, xx, yy, xy = sums
         if number >= FEW:
             x_variance, y_variance = xx - x * x / number, yy - y * y / number
@@ -99,7 +99,7 @@ class PixelsBelow:
 
 
 def find_by_bisection(x, y, scale, line=None):
-    """Both thresholds by the "Faster" search, which narrows a window of whole grey levels.
+    """Return both thresholds by the "Faster" search, which narrows a window of integer gray levels.
 
     The first candidates are a sixth of the window below its upper end.
     """
@@ -129,7 +129,7 @@ def find_by_bisection(x, y, scale, line=None):
 
 
 def find_by_steps(x, y, scale, accurate, line=None):
-    """Both thresholds by the "Fast" or the "Accurate" search, which goes down step by step.
+    """Return both thresholds by the "Fast" or "Accurate" search, which goes down step by step.
 
     The fast one takes larger steps while the correlation is high.
     """
@@ -164,7 +164,7 @@ def find_by_steps(x, y, scale, accurate, line=None):
 
 @compiled
 def reach(x, y, slope, intercept):
-    """Least and greatest place on the line below which a pixel is not."""
+    """Return the smallest and largest position on the line below which a pixel is not."""
     lowest = numpy.inf
     highest = -numpy.inf
     for k in range(x.size):
@@ -176,7 +176,7 @@ def reach(x, y, slope, intercept):
 
 @compiled
 def in_bins(x, y, slope, intercept, lowest, width, x_centre, y_centre):
-    """The pixels bin by bin, each bin's start, and the sums of all bins before each: bins + 1 rows."""
+    """Return the pixels by bin, each bin's start, and the sums of all bins before each: bins + 1 rows."""
     bins = numpy.empty(x.size, numpy.int32)
     starts = numpy.zeros(BINS + 2, numpy.int64)
     per_width = 1.0 / width
@@ -220,7 +220,7 @@ def in_bins(x, y, slope, intercept, lowest, width, x_centre, y_centre):
 
 @compiled
 def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_centre, y_centre):
-    """The sums of the bins before `first`, and of the pixels below the limits in the bins before `end`."""
+    """Return sums of the bins before `first`, and of pixels below the limits in bins before `end`."""
     number = starts[first]
     sx = before[first, 0]
     sy = before[first, 1]
@@ -242,7 +242,7 @@ def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_centre, y
 
 @compiled
 def sums_below(x, y, x_limit, y_limit, x_centre, y_centre):
-    """The sums of all pixels below the limits."""
+    """Return the sums of all pixels below the limits."""
     number = 0
     sx = 0.0
     sy = 0.0

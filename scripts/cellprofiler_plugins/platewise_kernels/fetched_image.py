@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cellprofiler_core.image.abstract_image import AbstractImage
 
-# The rest of the workflow's code lies two folders up; CellProfiler puts only its plugins' folder on the path.
+# The rest of the workflow's code is two folders up; CellProfiler puts only its plugins' folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from lib.image_files import properties
@@ -15,7 +15,7 @@ from lib.object_storage import ADDRESS, content
 
 
 def address_of(folder):
-    """The s3:// address of an image's folder, which may stand behind a local path; or None."""
+    """Return the s3:// address of an image's folder, which may follow a local path, or None."""
     found = ADDRESS.search(str(folder))
     return found and "s3://{bucket}/{key}".format(**found.groupdict()).rstrip("/")
 
@@ -24,7 +24,7 @@ class FetchedImage(AbstractImage):
     """A provider of one image of the current site.
 
     `provider`: CellProfiler's own provider of the image, whose folder is the address `folder`;
-    `kind(name, folder, filename, ...)`: the class that reads the copy on disk, which lives no longer than
+    `kind(name, folder, filename, ...)`: the class that reads the copy on disk, which exists only during
     the reading. The pixels are kept as long as the provider, that is for one site.
     """
 
@@ -33,15 +33,15 @@ class FetchedImage(AbstractImage):
         self._image = self._digest = None
 
     def get_name(self):
-        """The image's name in the pipeline."""
+        """Return the image's name in the pipeline."""
         return self._provider.get_name()
 
     def get_pathname(self):
-        """The address of the image's folder."""
+        """Return the address of the image's folder."""
         return self._folder
 
     def get_filename(self):
-        """The image's file name."""
+        """Return the image's file name."""
         return self._provider.get_filename()
 
     def _fetch(self):
@@ -66,17 +66,17 @@ class FetchedImage(AbstractImage):
             reader.release_memory()
 
     def provide_image(self, image_set):
-        """The image, fetched once."""
+        """Return the image, fetched once."""
         if self._image is None:
             self._fetch()
         return self._image
 
     def get_md5_hash(self, measurements):
-        """The MD5 digest of the object."""
+        """Return the MD5 digest of the object."""
         if self._digest is None:
             self._fetch()
         return self._digest
 
     def release_memory(self):
-        """Let go of the pixels."""
+        """Release the pixels."""
         self._image = None

@@ -1,8 +1,9 @@
 """Flood an image from markers (watershed) as scikit-image does, in the same order.
 
 The method (Vincent and Soille 1991, with a queue of pixels by value and then by age): the lowest pixel of the
-queue hands its label to its neighbors that have none, and these join the queue. Pixels of the same value and
-age, as markers are, come in the order in which scikit-image's heap lets them go, so that is the heap here.
+queue gives its label to its neighbors that have none, and these join the queue. Pixels of the same value and
+age, as markers are, come in the order in which scikit-image's heap releases them, so the same heap is used
+here.
 """
 
 import numpy
@@ -11,7 +12,7 @@ from .compiled import compiled
 
 
 def watershed_raveled(image, markers, offsets, mask, strides, compactness, output, lines):
-    """skimage.segmentation._watershed_cy.watershed_raveled: writes the labels into `output`."""
+    """Replace skimage.segmentation._watershed_cy.watershed_raveled: write the labels into `output`."""
     from skimage.segmentation import _watershed_cy
 
     if compactness > 0 or lines or image.dtype != numpy.float64:
@@ -49,7 +50,7 @@ def flood(image, markers, offsets, mask, output):
 
 @compiled
 def push(values, ages, places, items, value, age, place):
-    """Add a pixel to the heap; gives the number of pixels."""
+    """Add a pixel to the heap; return the number of pixels."""
     at = items
     while at > 0:
         parent = (at - 1) >> 1
@@ -67,7 +68,7 @@ def push(values, ages, places, items, value, age, place):
 
 @compiled
 def drop_first(values, ages, places, items):
-    """Take the first pixel out of the heap; gives the number of pixels."""
+    """Take the first pixel out of the heap; return the number of pixels."""
     items -= 1
     value = values[items]
     age = ages[items]

@@ -1,11 +1,11 @@
-"""The granular spectrum of an image from one component tree instead of one reconstruction a scale.
+"""The granular spectrum of an image from one component tree instead of one reconstruction per scale.
 
 CellProfiler erodes the image with a diamond of growing radius i and reconstructs each erosion under
 the image (opening by reconstruction). The reconstruction keeps a bright component of the image at
-grey level t exactly if the diamond of radius i fits somewhere into it, a property that grows from a
+gray level t exactly if the diamond of radius i fits somewhere into it, a property that grows from a
 component to the larger ones around it. So one tree of the components (max-tree; Salembier et al.,
 IEEE Trans. Image Process. 7, 1998, 555) and the largest radius that fits into each node give all
-reconstructions at once. Everything happens on the pixels' ranks, so grey values are exact.
+reconstructions at once. All operations are on the pixels' ranks, so gray values are exact.
 """
 
 import numpy
@@ -16,7 +16,7 @@ from .pixels import bounding_boxes
 
 @compiled
 def sample_linear(image, rows, columns):
-    """Linear interpolation on the grid `rows` x `columns` (float positions), 0 outside the image.
+    """Return the linear interpolation on the grid `rows` x `columns` (float positions), 0 outside the image.
 
     Arithmetic and rounding (to the image's own type) follow scipy.ndimage.map_coordinates with
     order=1, mode="constant".
@@ -47,11 +47,11 @@ def sample_linear(image, rows, columns):
 
 @compiled
 def disk_extreme(image, radius, sign):
-    """Erosion (`sign` 1) or dilation (`sign` -1) with CellProfiler's disk, borders reflected.
+    """Return erosion (`sign` 1) or dilation (`sign` -1) with CellProfiler's disk, borders reflected.
 
     The disk is symmetric and without gaps in each row, so what reflection adds at a border is
     already under the disk: pixels outside can be left out. Row by row the window grows with the
-    disk's half-width, so each width costs one comparison a pixel.
+    disk's half-width, so each width takes one comparison per pixel.
     """
     height, width = image.shape
     half = numpy.zeros(radius + 1, numpy.int64)
@@ -89,7 +89,7 @@ def disk_extreme(image, radius, sign):
 
 @compiled
 def diamond_erosion(image, scratch):
-    """Erode int32 `image` in place with the 4-neighbourhood."""
+    """Erode int32 `image` in place with the 4-neighborhood."""
     height, width = image.shape
     scratch[:, :] = image
     for i in range(height):
@@ -107,7 +107,7 @@ def diamond_erosion(image, scratch):
 
 @compiled
 def find_root(zpar, node):
-    """Root of `node` in the union-find forest, halving the path on the way."""
+    """Return the root of `node` in the union-find forest, halving the path on the way."""
     while zpar[node] != node:
         zpar[node] = zpar[zpar[node]]
         node = zpar[node]
@@ -116,11 +116,11 @@ def find_root(zpar, node):
 
 @compiled
 def component_tree(order, height, width):
-    """Parent of each pixel in the max-tree; pixels are named by their rank, the root is 0.
+    """Return the parent of each pixel in the max-tree; pixels are named by their rank, the root is 0.
 
-    `order`: flat pixel positions by increasing grey value, of an image of `height` x `width`. The
+    `order`: flat pixel positions by increasing gray value, of an image of `height` x `width`. The
     smaller of two components joins the larger one (union by size); the component's lowest pixel,
-    which is its node in the tree, is kept beside.
+    which is its node in the tree, is stored beside it.
     """
     stride = width + 2  # a border of pixels that belong to no component
     forest = numpy.full((height + 2) * stride, -1, numpy.int32)
@@ -151,7 +151,7 @@ def component_tree(order, height, width):
 
 @compiled
 def spectrum_nodes(order, rank, scales):
-    """For each pixel (by rank): the largest radius its component holds, and the next larger one.
+    """Return, per pixel (by rank), the largest radius in its component and the next larger one.
 
     Returns `fits` (the largest diamond radius, up to `scales`, that fits into the node's component)
     and `jump` (the nearest enclosing node with a larger `fits`).
@@ -167,7 +167,7 @@ def spectrum_nodes(order, rank, scales):
         for i in range(height):
             for j in range(width):
                 fits[eroded[i, j]] = scale
-    # The whole image is one component: whatever the scale, its lowest value is kept.
+    # The entire image is one component: its lowest value is kept at every scale.
     fits[0] = scales
     for node in range(size - 1, 0, -1):
         if fits[node] > fits[parent[node]]:
@@ -181,10 +181,10 @@ def spectrum_nodes(order, rank, scales):
 
 @compiled
 def image_sums(values, fits, jump, scales):
-    """Sum of each reconstruction over the image. `values`: grey value by rank.
+    """Return the sum of each reconstruction over the image. `values`: gray value by rank.
 
     Every pixel has the value of the first node around it into which the scale's diamond fits. A
-    node's pixels, its own and those that jumped to it, go on to the next one together.
+    node's pixels, its own and those that jumped to it, move to the next one together.
     """
     sums = numpy.zeros(scales)
     pixels = numpy.ones(values.size)
@@ -201,7 +201,7 @@ def image_sums(values, fits, jump, scales):
 
 @compiled
 def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, count):
-    """Weighted sums of all reconstructions over `count` objects, objects x `scales`.
+    """Return weighted sums of all reconstructions over `count` objects, objects x `scales`.
 
     `nodes`: the pixels (by rank) that count for any object; pixel k has the weights `starts[k]` to
     `starts[k + 1]`, each for the object `owners` at the same place.
@@ -228,7 +228,7 @@ def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, coun
 
 @compiled
 def by_pixel(positions, owners, weights, size):
-    """Weights of objects in the order of the pixels: the pixels that have any, starts, owners, weights.
+    """Sort objects' weights by pixel: return the pixels that have any, starts, owners, weights.
 
     `positions`: the flat pixel of each weight, out of `size` pixels.
     """
@@ -253,10 +253,10 @@ def by_pixel(positions, owners, weights, size):
 
 @compiled
 def upsampling_weights(labels, count, rows, columns, height, width):
-    """How much each subsampled pixel counts in an object's mean of the image brought back to size.
+    """Return the weight of each subsampled pixel in an object's mean of the full-size image.
 
     `rows`, `columns`: position in the subsampled image (`height` x `width`) of each row and column
-    of `labels`. Returns flat positions, weights and the start of each object's share (the linear
+    of `labels`. Returns flat positions, weights and the start of each object's part (the linear
     interpolation's weights, summed over the object's pixels).
     """
     bounds = bounding_boxes(labels, count)
@@ -311,7 +311,7 @@ def upsampling_weights(labels, count, rows, columns, height, width):
 
 @compiled
 def label_sums(image, labels, count):
-    """Number of pixels and sum of `image` for labels 1..`count`, in the order of the pixels."""
+    """Return the number of pixels and sum of `image` for labels 1..`count`, in the order of the pixels."""
     sizes = numpy.zeros(count + 1)
     sums = numpy.zeros(count + 1)
     for i in range(labels.shape[0]):

@@ -1,9 +1,9 @@
 """Read plain TIFF and PNG files as Bio-Formats would, without a Java virtual machine.
 
-Only what is certain is read here: one gray plane of 8 or 16 bits, from a TIFF file that holds
-nothing that one of Bio-Formats' many readers would treat in its own way, or from a PNG file. For
-everything else `read_plane` returns None and CellProfiler asks Bio-Formats. A plain file whose pixels
-cannot be decoded is corrupt: that is an error, since Bio-Formats would fill in what is missing.
+Only unambiguous files are read here: one gray plane of 8 or 16 bits, from a TIFF file that holds
+nothing that one of Bio-Formats' many readers would treat differently, or from a PNG file. For
+everything else `read_plane` returns None and CellProfiler uses Bio-Formats. A plain file whose pixels
+cannot be decoded is corrupt: this is an error, since Bio-Formats would fill in the missing part.
 """
 
 import io
@@ -17,7 +17,7 @@ import tifffile
 
 from . import lzw
 
-#: Tags that leave the pixels alone: TIFF's own, Photoshop's, the notes of Harmony and Flex.
+#: Tags that do not affect the pixels: TIFF's own, Photoshop's, the notes of Harmony and Flex.
 PLAIN_TAGS = {
     254, 255, 256, 257, 258, 259, 262, 263, 266, 269, 270, 271, 272, 273, 274, 277, 278, 279, 280,
     281, 282, 283, 284, 285, 296, 297, 305, 306, 315, 316, 317, 320, 322, 323, 324, 325, 338, 339,
@@ -26,22 +26,22 @@ PLAIN_TAGS = {
 COMPRESSIONS = {1, 5, 8, 32773, 32946}  # none, LZW, deflate, PackBits, old deflate
 LZW, DEFLATE = 5, (8, 32946)
 MAX_SAMPLE_VALUE = 281
-#: Programs whose files Bio-Formats reads in a way of its own.
+#: Programs whose files Bio-Formats reads in a special way.
 SPECIAL_SOFTWARE = ("MetaMorph", "MetaSeries", "EZ-C1", "SlideBook", "FluoView", "Improvision", "OME")
 
 
 def may_be_plain(path):
-    """Whether a file's name is that of a TIFF or PNG file."""
+    """Return whether a file's name is that of a TIFF or PNG file."""
     return path.suffix.lower() in (".tif", ".tiff", ".png")
 
 
 def read_plane(path, plane, data):
-    """Pixels (2-D, the file's own numbers) and the value that Bio-Formats scales by, or None.
+    """Return pixels (2-D, the file's own numbers) and the value that Bio-Formats scales by, or None.
 
     `path`: a pathlib.Path; `plane`: number of the TIFF page from 0; None is the first, as in
     Bio-Formats, unless the file is a stack of channels; `data`: all bytes of the file.
 
-    Raises CorruptError where a plain file's pixels cannot be decoded.
+    Raises CorruptError if a plain file's pixels cannot be decoded.
     """
     try:
         if path.suffix.lower() != ".png":
@@ -51,7 +51,7 @@ def read_plane(path, plane, data):
     except CorruptError:
         raise
     except (OSError, ValueError, KeyError, SyntaxError, tifffile.TiffFileError):
-        return None  # Bio-Formats reads it, or says what is wrong with it
+        return None  # Bio-Formats reads it, or reports what is wrong with it
     return None
 
 
@@ -60,7 +60,7 @@ class CorruptError(ValueError):
 
 
 def _decoded(image):
-    """The pixels that Pillow decodes of an open image."""
+    """Return the pixels of an open image, decoded by Pillow."""
     try:
         return numpy.array(image)
     except Exception as error:
@@ -95,9 +95,9 @@ def _read_tiff(data, plane):
 
 
 def _decode_strips(data, page):
-    """The pixels of a TIFF page in strips of LZW; None where Pillow has to decode them.
+    """Return the pixels of a TIFF page in strips of LZW; None if Pillow has to decode them.
 
-    Deflate ends with a check sum, which Pillow's decoder does not look at: a wrong one is a CorruptError.
+    Deflate ends with a checksum that Pillow's decoder does not check: a wrong one raises a CorruptError.
     """
     kind = int(page.compression)
     if kind in DEFLATE:
@@ -114,7 +114,7 @@ def _decode_strips(data, page):
     for strip, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts)):
         part = pixels[strip * rows : (strip + 1) * rows]
         packed = everything[offset : offset + length]
-        # A strip begins with the code that clears the table; those of the old, reversed kind do not.
+        # A strip begins with the code that clears the table; strips of the old, reversed kind do not.
         if packed.size < 2 or packed[0] != 0x80:
             return None
         decoded = numpy.empty(part.nbytes + lzw.SPARE, numpy.uint8)
@@ -127,7 +127,7 @@ def _decode_strips(data, page):
 
 
 def _check_sums(data, page):
-    """Raise a CorruptError where a strip or tile of deflate is not what its check sum says."""
+    """Raise a CorruptError if a strip or tile of deflate does not match its checksum."""
     for offset, length in zip(page.dataoffsets, page.databytecounts):
         try:
             if length:
@@ -137,7 +137,7 @@ def _check_sums(data, page):
 
 
 def _is_plain(page):
-    """Whether a TIFF page is one gray plane of whole numbers whose meaning is beyond doubt."""
+    """Return whether a TIFF page is one gray plane of integers with an unambiguous meaning."""
     tags = page.tags
     photometric = int(page.photometric)
     if {tag.code for tag in tags} - PLAIN_TAGS or page.samplesperpixel != 1:
@@ -158,7 +158,7 @@ def _is_plain(page):
 
 
 def _is_special(tiff, page):
-    """Whether a file's notes may make Bio-Formats take its pages for channels or read other files."""
+    """Return whether a file's notes may make Bio-Formats take its pages for channels or read other files."""
     notes = page.description or ""
     software = str(page.software or "")
     if any(name in software or name == notes for name in SPECIAL_SOFTWARE):
@@ -179,7 +179,7 @@ def _read_png(data):
         wide = image.mode != "L"
         pixels = _decoded(image)
     if not wide:
-        if data[24] != 8:  # fewer bits are stretched by one reader and not by the other
+        if data[24] != 8:  # fewer bits are rescaled by one reader and not by the other
             return None
         return pixels, 255
     return pixels.astype(numpy.uint16), 65535

@@ -1,4 +1,4 @@
-"""When the fast way applies: plain two-dimensional images and objects, nothing masked.
+"""Check whether the fast method applies: plain two-dimensional images and objects, nothing masked.
 
 Everything else (volumes, masked or cropped images, overlapping objects, NaN pixels, images and
 objects of different sizes) is left to CellProfiler's own code.
@@ -8,7 +8,7 @@ import numpy
 
 
 def plain_pixels(image):
-    """The pixels of a CellProfiler image, C-contiguous float32 or float64, or None if not plain."""
+    """Return the pixels of a CellProfiler image, C-contiguous float32 or float64, or None if not plain."""
     pixels = image.pixel_data
     if image.dimensions != 2 or pixels.ndim != 2 or pixels.size == 0:
         return None
@@ -22,7 +22,7 @@ def plain_pixels(image):
 
 
 def plain_labels(objects, shape):
-    """The label matrix of CellProfiler objects (int32, C-contiguous), or None if not plain."""
+    """Return the label matrix of CellProfiler objects (int32, C-contiguous), or None if not plain."""
     if objects.volumetric or objects.overlapping():
         return None
     labels = objects.segmented

@@ -7,7 +7,7 @@ from .compiled import compiled
 
 @compiled
 def inner_boundary(labels):
-    """Labelled pixels with a 4-neighbour of another label or background (1, else 0)."""
+    """Return 1 for labeled pixels with a 4-neighbor of another label or background, else 0."""
     height, width = labels.shape
     edge = numpy.zeros((height, width), numpy.uint8)
     for i in range(height):
@@ -25,7 +25,7 @@ def inner_boundary(labels):
 
 @compiled
 def quantile(ordered, fraction):
-    """Value at `fraction` of the sorted pixels: weighted mean of the neighbours, or the lower."""
+    """Return the value at `fraction` of the sorted pixels: weighted mean of neighbors, or the lower."""
     size = ordered.size
     place = size * fraction
     index = int(numpy.floor(place))
@@ -37,7 +37,7 @@ def quantile(ordered, fraction):
 
 @compiled
 def median_deviation(ordered, median):
-    """Median distance from the median, by walking outwards from it in the sorted pixels."""
+    """Return the median distance from the median, walking outward from it in the sorted pixels."""
     size = ordered.size
     place = size / 2.0
     index = int(numpy.floor(place))
@@ -66,11 +66,11 @@ def median_deviation(ordered, median):
 
 @compiled
 def statistics(values, ordered, positions, width, edge, starts):
-    """Twenty statistics an object (rows) plus whether its maximum is shared by several pixels.
+    """Return twenty statistics (rows) per object, and whether several pixels share its maximum.
 
     0 integrated, 1 mean, 2 deviation, 3 minimum, 4 maximum; 5 to 9 the same of the edge pixels;
     10 mass displacement, 11 lower quartile, 12 median, 13 median deviation, 14 upper quartile;
-    15, 16 intensity-weighted centre (column, row); 17, 18 place of the maximum (column, row);
+    15, 16 intensity-weighted center (column, row); 17, 18 place of the maximum (column, row);
     19 number of edge pixels. Objects without pixels keep zeros.
     """
     count = starts.size - 1

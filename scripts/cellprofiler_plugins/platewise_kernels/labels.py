@@ -1,8 +1,8 @@
-"""Label matrices in one pass: which labels occur, where they touch, overlap, have their edges and centres.
+"""Label matrices in one pass: which labels occur, where they touch or overlap, edges and centers.
 
-Everything here is counted in whole numbers, so nothing is rounded. Each function stands for one of NumPy,
-SciPy, centrosome or CellProfiler (`platewise_kernels.stand_ins` puts it in its place) and asks that one for
-whatever is not a plain 2-D matrix of whole numbers.
+Everything is counted in integers, so nothing is rounded. Each function replaces one of NumPy, SciPy,
+centrosome or CellProfiler (see `platewise_kernels.stand_ins`), and calls the original for anything other than
+a plain 2-D matrix of integers.
 """
 
 import centrosome.cpmorphology
@@ -20,7 +20,7 @@ HIGHEST = 1 << 22
 
 
 def is_plain(labels):
-    """Whether `labels` is a 2-D matrix of whole numbers from 0 on that are not too large."""
+    """Return whether `labels` is a 2-D matrix of integers from 0 on that are not too large."""
     return (
         labels.ndim == 2
         and labels.size > 0
@@ -32,7 +32,7 @@ def is_plain(labels):
 
 @compiled
 def occurring(labels, count):
-    """Whether each of 0..`count` occurs."""
+    """Return whether each of 0..`count` occurs."""
     found = numpy.zeros(count + 1, numpy.bool_)
     for k in range(labels.size):
         found[labels[k]] = True
@@ -40,7 +40,7 @@ def occurring(labels, count):
 
 
 def unique(values, *arguments, **options):
-    """numpy.unique of a label matrix (of any number of axes)."""
+    """Return numpy.unique of a label matrix (of any number of axes)."""
     plain = not arguments and not options and isinstance(values, numpy.ndarray) and values.size > 0
     if not plain or values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= HIGHEST:
         return numpy.unique(values, *arguments, **options)
@@ -50,7 +50,7 @@ def unique(values, *arguments, **options):
 
 @compiled
 def outlined(labels):
-    """The labels at pixels with a neighbour (of eight) of another label, or at the border; else 0."""
+    """Return the labels of pixels with one of eight neighbors of another label, or at the border; else 0."""
     height, width = labels.shape
     out = numpy.zeros((height, width), labels.dtype)
     for i in range(height):
@@ -69,14 +69,14 @@ def outlined(labels):
 
 
 def outline(labels):
-    """centrosome.outline.outline."""
+    """Replace centrosome.outline.outline."""
     if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
         return centrosome.outline.outline(labels)
     return outlined(numpy.ascontiguousarray(labels))
 
 
 def center_of_mass(values, labels=None, index=None):
-    """scipy.ndimage.center_of_mass, of objects that weigh the same everywhere."""
+    """Replace scipy.ndimage.center_of_mass for objects with equal weights."""
     plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
     if not plain or values.shape != labels.shape or not (values == 1).all():
         return scipy.ndimage.center_of_mass(values, labels, index)
@@ -91,7 +91,7 @@ def center_of_mass(values, labels=None, index=None):
 
 @compiled
 def sizes(labels, count):
-    """Number of pixels of labels 0..`count`."""
+    """Return the number of pixels of labels 0..`count`."""
     found = numpy.zeros(count + 1, numpy.int64)
     for k in range(labels.size):
         found[labels[k]] += 1
@@ -99,7 +99,7 @@ def sizes(labels, count):
 
 
 def total(values, labels=None, index=None):
-    """scipy.ndimage.sum, of ones."""
+    """Replace scipy.ndimage.sum of ones."""
     plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
     if not plain or numpy.shape(values) != labels.shape or not (values == 1).all():
         return scipy.ndimage.sum(values, labels, index)
@@ -112,10 +112,10 @@ def total(values, labels=None, index=None):
 
 @compiled
 def dilated(image, reach):
-    """Dilation by a mask that is symmetric, each of its rows one run around the middle.
+    """Dilate by a symmetric mask, each of whose rows is one run around the middle.
 
-    `reach`: how far the mask's row extends to both sides; -1 for a row without a pixel. Whether a pixel lies
-    that near in a row of the image is looked up in the row's running count.
+    `reach`: how far the mask's row extends to both sides; -1 for a row without a pixel. Whether a pixel is
+    that close in a row of the image is looked up in the row's cumulative count.
     """
     height, width = image.shape
     tall = reach.size // 2
@@ -138,7 +138,7 @@ def dilated(image, reach):
 
 
 def rows_reach(mask):
-    """`reach` of `dilated` for a mask, or None if its rows are not runs around the middle."""
+    """Return `reach` of `dilated` for a mask, or None if its rows are not runs around the middle."""
     if mask.ndim != 2 or min(mask.shape) == 0 or mask.shape[0] % 2 == 0 or mask.shape[1] % 2 == 0:
         return None
     mask = mask != 0
@@ -151,7 +151,7 @@ def rows_reach(mask):
 
 
 def binary_dilation(image, structure=None, *arguments, **options):
-    """scipy.ndimage.binary_dilation by a disk and the like."""
+    """Replace scipy.ndimage.binary_dilation by a disk or a similar mask."""
     plain = not arguments and not options and structure is not None and image.ndim == 2
     reach = rows_reach(structure) if plain and image.dtype == bool and image.size > 0 else None
     if reach is None:
@@ -161,7 +161,7 @@ def binary_dilation(image, structure=None, *arguments, **options):
 
 @compiled
 def overlaps(first, second, first_count, second_count):
-    """Number of pixels of each pair of labels, 0 left out: (`first_count` + 1) x (`second_count` + 1)."""
+    """Count pixels per pair of labels, without 0: (`first_count` + 1) x (`second_count` + 1)."""
     counts = numpy.zeros((first_count + 1, second_count + 1))
     for k in range(first.size):
         if first[k] > 0 and second[k] > 0:
@@ -171,9 +171,9 @@ def overlaps(first, second, first_count, second_count):
 
 @compiled
 def touching(labels, count):
-    """Pairs of labels that lie side by side or one above the other, lower label * (`count` + 1) + higher.
+    """Return pairs of labels that touch in a row or column, as lower label * (`count` + 1) + higher.
 
-    A pair that was met just before is left out; others may be there several times.
+    A pair that equals the previous one is left out; others may occur several times.
     """
     height, width = labels.shape
     size = 1024
@@ -207,11 +207,11 @@ def touching(labels, count):
 
 
 def fill_labeled_holes(labels, mask=None, size_fn=None):
-    """centrosome.cpmorphology.fill_labeled_holes.
+    """Replace centrosome.cpmorphology.fill_labeled_holes.
 
-    A hole is a region, of background or of objects, all of whose ways to the border lead through one and
-    the same object. The regions that touch are found in one pass; how the holes follow from them is
-    centrosome's own loop.
+    A hole is a region, of background or of objects, from which all paths to the border lead through the same
+    object. The regions that touch are found in one pass; the holes follow from them by centrosome's own
+    loop.
     """
     plain = labels.ndim == 2 and labels.size > 0 and labels.dtype.kind in "biu"
     if not plain or size_fn is not None or (labels.dtype.kind != "b" and not is_plain(labels)):
@@ -250,7 +250,7 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
 
 
 def distance_transform_edt(values, *arguments, **options):
-    """scipy.ndimage.distance_transform_edt of an image of which a good part is 0."""
+    """Replace scipy.ndimage.distance_transform_edt for an image of which a large part is 0."""
     plain = not arguments and not options and values.ndim == 2 and values.size > 0
     if not plain or 2 * numpy.count_nonzero(values) > values.size:
         return scipy.ndimage.distance_transform_edt(values, *arguments, **options)
@@ -260,7 +260,7 @@ def distance_transform_edt(values, *arguments, **options):
 
 @compiled
 def first_seen(labels, count):
-    """The labels that occur, 0 among them, in the order in which they occur first."""
+    """Return the labels that occur, including 0, in the order of their first occurrence."""
     seen = numpy.zeros(count + 1, numpy.bool_)
     found = numpy.empty(count + 1, numpy.int64)
     number = 0
@@ -274,14 +274,14 @@ def first_seen(labels, count):
 
 
 def grey_dilation(values, *arguments, **options):
-    """scipy.ndimage.grey_dilation of a label matrix by a square of three pixels."""
+    """Replace scipy.ndimage.grey_dilation of a label matrix by a square of three pixels."""
     if arguments or not _is_square(options) or not is_plain(values):
         return scipy.ndimage.grey_dilation(values, *arguments, **options)
     return extreme_of_nine(numpy.ascontiguousarray(values), True)
 
 
 def grey_erosion(values, *arguments, **options):
-    """scipy.ndimage.grey_erosion of a label matrix by a square of three pixels."""
+    """Replace scipy.ndimage.grey_erosion of a label matrix by a square of three pixels."""
     if arguments or not _is_square(options) or not is_plain(values):
         return scipy.ndimage.grey_erosion(values, *arguments, **options)
     return extreme_of_nine(numpy.ascontiguousarray(values), False)
@@ -294,7 +294,7 @@ def _is_square(options):
 
 @compiled
 def extreme_of_nine(values, greatest):
-    """The greatest (or the least) of each pixel and its eight neighbors; the border is mirrored."""
+    """Return the largest (or smallest) of each pixel and its eight neighbors; the border is mirrored."""
     height, width = values.shape
     rows = numpy.empty_like(values)
     out = numpy.empty_like(values)

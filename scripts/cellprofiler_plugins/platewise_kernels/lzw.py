@@ -1,7 +1,7 @@
 """Decode TIFF's LZW (TIFF 6.0, section 13).
 
-Each code stands for bytes that were written before: those of the code before it and the one that followed.
-So the table holds where these bytes begin in what is decoded, and how many they are, and decoding copies.
+Each code stands for bytes that were written before: those of the previous code and the byte that followed.
+The table therefore holds where these bytes begin in the output, and their number, and decoding copies them.
 """
 
 import numpy
@@ -9,15 +9,15 @@ import numpy
 from .compiled import compiled
 
 CLEAR, END = 256, 257
-#: Bytes after the decoded ones that may be written to: short copies are always of eight bytes.
+#: Bytes after the decoded ones that may be overwritten: short copies always have eight bytes.
 SPARE = 16
 
 
 @compiled
 def decode(data, out):
-    """Decode a strip into `out` (uint8), which has `SPARE` bytes more than it; gives how many were decoded.
+    """Decode a strip into `out` (uint8), which has `SPARE` extra bytes; return the number of decoded bytes.
 
-    -1 for a strip that breaks the rules; fewer bytes than there should be for one that breaks off.
+    The result is -1 for an invalid strip, and less than the expected number for a truncated one.
     """
     one = numpy.uint64(1)
     eight = numpy.uint64(8)
@@ -85,7 +85,7 @@ def decode(data, out):
             starts[size] = before
             lengths[size] = before_length + one
             size += one
-            # TIFF's codes grow one early.
+            # TIFF's codes grow one code early.
             if size == mask and width < numpy.uint64(12):
                 width += one
                 mask = (one << width) - one

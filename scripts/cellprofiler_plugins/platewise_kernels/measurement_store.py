@@ -1,11 +1,11 @@
-"""Keep a run's numeric measurements in memory until somebody needs them on disk.
+"""Keep a run's numeric measurements in memory until they are needed on disk.
 
-CellProfiler appends every feature of every site to an HDF5 file of its own, about a millisecond
-each, and writes the object numbers anew with each feature: of a field with 7,000 features most of
+CellProfiler appends every feature of every site to an HDF5 file, about a millisecond
+each, and rewrites the object numbers with each feature: for a field with 7,000 features, most of
 the time. The store holds numbers of new features in memory, answers from there, and writes them to
-the HDF5 file when they reach `LIMIT` bytes, when something else asks for the file itself, or when a
-file that stays is closed. What it does not hold (text, relationships, image lists) goes to the file
-as ever.
+the HDF5 file when they reach `LIMIT` bytes, when something else needs the file itself, or when a
+permanent file is closed. What it does not hold (text, relationships, image lists) goes to the file
+as usual.
 """
 
 import weakref
@@ -22,12 +22,12 @@ _stores = weakref.WeakSet()
 
 
 def install():
-    """Let CellProfiler make its measurements with this store from now on."""
+    """Make CellProfiler use this store for its measurements."""
     measurements.HDF5Dict = MeasurementStore
 
 
 class HeldMeasurements(measurements.Measurements):
-    """CellProfiler's measurements with a short way into the store for the numbers of one site."""
+    """CellProfiler's measurements with a shortcut into the store for the numbers of one site."""
 
     def add_measurement(self, object_name, feature_name, data, image_set_number=None, data_type=None):
         """Add the measurement of a site (or of several)."""
@@ -42,7 +42,7 @@ class HeldMeasurements(measurements.Measurements):
 
 
 class MeasurementStore(HDF5Dict):
-    """CellProfiler's measurement file with a memory in front of it."""
+    """CellProfiler's measurement file with a memory cache in front of it."""
 
     def __init__(self, hdf5_filename, *arguments, copy=None, **options):
         self.features_in_file = {}
@@ -57,7 +57,7 @@ class MeasurementStore(HDF5Dict):
         _stores.add(self)
 
     def holds_file(self, hdf5_file):
-        """Whether `hdf5_file` (h5py) is this store's."""
+        """Return whether `hdf5_file` (h5py) is this store's."""
         return hasattr(self, "hdf5_file") and self.hdf5_file == hdf5_file
 
     def __setitem__(self, key, values):
@@ -74,10 +74,10 @@ class MeasurementStore(HDF5Dict):
         self._hold((object_name, feature_name), number, vector)
 
     def hold_numbers(self, object_name, feature_name, number, data):
-        """Hold a number of an image or the numbers of its objects, if that is all there is to do.
+        """Hold a number of an image or the numbers of its objects, if nothing else is needed.
 
-        That is where the site and its objects are known, which their first measurements see to. Gives
-        whether it was done; if not, CellProfiler's own way does it.
+        This requires that the site and its objects are known, which their first measurements ensure. Return
+        whether it was done; if not, CellProfiler's own method does it.
         """
         if object_name == EXPERIMENT or feature_name in (IMAGE_NUMBER, OBJECT_NUMBER):
             return False
@@ -101,7 +101,7 @@ class MeasurementStore(HDF5Dict):
         return True
 
     def _takes(self, name):
-        """Whether a feature's numbers are held here: it is new, or was held before."""
+        """Return whether a feature's numbers are held here: it is new, or was held before."""
         return name in self.types or not self._in_file(*name)
 
     def _in_file(self, object_name, feature_name):
@@ -117,7 +117,7 @@ class MeasurementStore(HDF5Dict):
     def _hold(self, name, number, vector):
         kind = self.types.get(name)
         if vector.size:
-            # As in the file: the first numbers decide on the type, whole numbers give way to others.
+            # As in the file: the first numbers determine the type, and integers are replaced by other types.
             if kind is None or (kind.kind in "iu" and vector.dtype.kind == "f"):
                 kind = self.types[name] = vector.dtype
             vector = vector.astype(kind, copy=False)
@@ -159,7 +159,7 @@ class MeasurementStore(HDF5Dict):
         self.written.discard((object_name, feature_name))
 
     def write_feature(self, object_name, feature_name):
-        """Write one feature's numbers to the file and hold them no longer."""
+        """Write one feature's numbers to the file and release them."""
         sites = self.held.pop((object_name, feature_name), None)
         if not sites:
             return
@@ -175,7 +175,7 @@ class MeasurementStore(HDF5Dict):
             self.write_feature(*name)
 
     def drop(self, number, images):
-        """Let go of what is held of a site's objects (and images): it has been written elsewhere."""
+        """Release what is held of a site's objects (and images): it has been written elsewhere."""
         for (object_name, _), sites in self.held.items():
             if images or object_name != "Image":
                 vector = sites.pop(number, None)
@@ -189,22 +189,22 @@ class MeasurementStore(HDF5Dict):
         self.features_in_file.pop(object_name, None)
 
     def add_feature(self, object_name, feature_name):
-        """Announce a feature without numbers."""
+        """Register a feature without numbers."""
         if (object_name, feature_name) not in self.held:
             super().add_feature(object_name, feature_name)
             self.features_in_file.pop(object_name, None)
 
     def has_object(self, object_name):
-        """Whether an object has features."""
+        """Return whether an object has features."""
         return object_name in self.top_level_names()
 
     def has_feature(self, object_name, feature_name):
-        """Whether a feature exists."""
+        """Return whether a feature exists."""
         name = (object_name, feature_name)
         return name in self.held or self._in_file(*name)
 
     def get_indices(self, object_name, feature_name):
-        """The sites that have a feature, as the keys of a dictionary."""
+        """Return the sites that have a feature, as the keys of a dictionary."""
         sites = self.held.get((object_name, feature_name))
         if sites is None:
             return super().get_indices(object_name, feature_name)
@@ -213,22 +213,22 @@ class MeasurementStore(HDF5Dict):
         return {**super().get_indices(object_name, feature_name), **sites}
 
     def get_dataset(self, object_name, feature_name):
-        """A feature's numbers in the file."""
+        """Return a feature's numbers in the file."""
         self.write_feature(object_name, feature_name)
         return super().get_dataset(object_name, feature_name)
 
     def get_feature_dtype(self, object_name, feature_name):
-        """A feature's type."""
+        """Return a feature's type."""
         if (object_name, feature_name) in self.held:
             return numpy.dtype(self.types[object_name, feature_name] or int)
         return super().get_feature_dtype(object_name, feature_name)
 
     def top_level_names(self):
-        """Names of the objects, in the file's (alphabetical) order."""
+        """Return names of the objects, in the file's (alphabetical) order."""
         return sorted({*super().top_level_names(), *(name for name, _ in self.held)})
 
     def second_level_names(self, object_name):
-        """Names of an object's features, in the file's (alphabetical) order."""
+        """Return names of an object's features, in the file's (alphabetical) order."""
         held = {feature for name, feature in self.held if name == object_name}
         in_file = super().second_level_names(object_name) if object_name in self.top_group else []
         return sorted({*in_file, *held})
@@ -240,7 +240,7 @@ class MeasurementStore(HDF5Dict):
         self.features_in_file.pop(object_name, None)
 
     def clear(self):
-        """Forget all measurements."""
+        """Discard all measurements."""
         self.held.clear()
         self.types.clear()
         self.written.clear()
@@ -249,18 +249,18 @@ class MeasurementStore(HDF5Dict):
         self.features_in_file.clear()
 
     def flush(self):
-        """Bring the file up to date, unless it is a temporary one that nobody reads."""
+        """Bring the file up to date, unless it is a temporary one that is never read."""
         if not self.is_temporary:
             self.write_out()
         super().flush()
 
     def file_contents(self):
-        """The file's bytes."""
+        """Return the file's bytes."""
         self.write_out()
         return super().file_contents()
 
     def close(self):
-        """Close the file; a temporary one vanishes, and what is held with it."""
+        """Close the file; a temporary one is deleted with all that is held."""
         if hasattr(self, "hdf5_file") and not self.is_temporary and self.mode != "r":
             self.write_out()
         self.held = {}
@@ -268,7 +268,7 @@ class MeasurementStore(HDF5Dict):
 
 
 def _single(number, values):
-    """Site number and vector of an assignment of numbers to a single site, else (number, None)."""
+    """Return site number and vector of an assignment to a single site, else (number, None)."""
     if not numpy.isscalar(number):
         if len(number) != 1 or len(values) != 1:
             return number, None

@@ -1,4 +1,4 @@
-"""An object set's pixels, object after object, so that each object's values lie side by side."""
+"""An object set's pixels, object after object, so that each object's values are contiguous."""
 
 import numpy
 
@@ -6,10 +6,10 @@ from .compiled import compiled
 
 
 class ObjectPixels:
-    """The labelled pixels of an object set.
+    """The labeled pixels of an object set.
 
     `count`: highest label; `positions`: flat positions in the image, label after label and in the
-    image's order within each; `starts`: label l's share is `starts[l - 1]` to `starts[l]`;
+    image's order within each; `starts`: label l's part is `starts[l - 1]` to `starts[l]`;
     `owners`: label - 1 of each pixel.
     """
 
@@ -19,13 +19,13 @@ class ObjectPixels:
         self.positions, self.starts, self.owners = grouped(labels.ravel(), self.count)
 
     def values(self, image):
-        """The pixels' values in an image of the labels' shape."""
+        """Return the pixels' values in an image of the labels' shape."""
         return image.ravel()[self.positions]
 
 
 @compiled
 def grouped(labels, count):
-    """Positions of the labelled pixels by label, each label's start, and the label - 1 of each."""
+    """Return positions of the labeled pixels by label, each label's start, and the label - 1 of each."""
     starts = numpy.zeros(count + 1, numpy.int64)
     for k in range(labels.size):
         if labels[k] > 0:
@@ -46,7 +46,7 @@ def grouped(labels, count):
 
 @compiled
 def sorted_by_object(values, order, owners, starts):
-    """`values` sorted within each object, given the positions that sort them all."""
+    """Return `values` sorted within each object, given the positions that sort them all."""
     out = numpy.empty_like(values)
     free = starts.copy()
     for k in range(order.size):
@@ -58,10 +58,10 @@ def sorted_by_object(values, order, owners, starts):
 
 @compiled
 def last_places(order, labels, count):
-    """The last pixel of each label 1..`count` in an order of all pixels; pixel 0 for a label that is absent.
+    """Return the last pixel of each label 1..`count` in an order of all pixels; 0 for absent labels.
 
-    Of the pixels that share an object's maximum SciPy's maximum_position takes the one that comes last when
-    NumPy sorts the whole image, so which one depends on all pixels.
+    Of the pixels that share an object's maximum, SciPy's maximum_position takes the one that comes last when
+    NumPy sorts the whole image, so the choice depends on all pixels.
     """
     places = numpy.zeros(count, numpy.int64)
     missing = count
@@ -79,7 +79,7 @@ def last_places(order, labels, count):
 
 @compiled
 def bounding_boxes(labels, count):
-    """First row, first column, last row, last column of labels 0..`count` (last -1 if absent)."""
+    """Return first row, first column, last row, last column of labels 0..`count` (last -1 if absent)."""
     bounds = numpy.empty((count + 1, 4), numpy.int64)
     bounds[:, 0] = labels.shape[0]
     bounds[:, 1] = labels.shape[1]
@@ -97,7 +97,7 @@ def bounding_boxes(labels, count):
 
 @compiled
 def coordinate_sums(labels, count):
-    """Number of pixels, sum of rows and sum of columns of labels 0..`count`."""
+    """Return number of pixels, sum of rows and sum of columns of labels 0..`count`."""
     sums = numpy.zeros((count + 1, 3), numpy.int64)
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
@@ -110,7 +110,7 @@ def coordinate_sums(labels, count):
 
 
 def centers_of_labels(labels):
-    """Rows and columns of the objects' centres, as centrosome.cpmorphology.centers_of_labels."""
+    """Return rows and columns of the objects' centers, as centrosome.cpmorphology.centers_of_labels."""
     count = int(labels.max())
     if count == 0:
         return numpy.zeros((2, 0), int)

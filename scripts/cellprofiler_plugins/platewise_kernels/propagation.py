@@ -1,10 +1,11 @@
-"""Spread labels over an image by the shortest way, as centrosome.propagate does, in the same order.
+"""Spread labels over an image by the shortest path, as centrosome.propagate does, in the same order.
 
 The method (Jones et al., ICCV Workshop 2005): a step from a pixel to one of its eight neighbors has length
 sqrt(D^2 + s * w^2), where D is the sum of absolute differences between the 3 x 3 pixels around both, s the
-number of rows and columns moved and w the weight. The pixel with the shortest way gets its label next; of
-ways of one length the one with the lower label, then row, then column. As in centrosome, lengths that differ
-in the last bit of a double count as one, and the heap begins with all starts as they lie in the image.
+number of rows and columns moved and w the weight. The pixel with the shortest path gets its label next; of
+paths of one length, the one with the lower label, then row, then column. As in centrosome, lengths that
+differ in the last bit of a double count as one, and the heap begins with all starts in the order of the
+image.
 """
 
 import numpy
@@ -16,18 +17,18 @@ PLACE_BITS = 20
 
 
 def propagate(image, labels, mask, weight):
-    """Labels and the length of the way to each pixel, as centrosome.propagate.propagate gives them.
+    """Return labels and path length of each pixel, as centrosome.propagate.propagate does.
 
     Parameters
     ----------
     image : two-dimensional array of heights, or None for a flat one
     labels : array of the same shape; where labels start
     mask : array of the same shape; where they may go
-    weight : of the distance in the plane against the difference in height
+    weight : of the distance in the plane relative to the difference in height
 
     Returns
     -------
-    label of each pixel (int32; 0 where none came), length of the way (-1 where none came)
+    label of each pixel (int32; 0 if none reached it), length of the path (-1 if none reached it)
     """
     labels = numpy.ascontiguousarray(labels, numpy.int32)
     mask = numpy.ascontiguousarray(mask, numpy.bool_)
@@ -38,7 +39,7 @@ def propagate(image, labels, mask, weight):
 
 
 def fits(image, labels, mask):
-    """Whether `propagate` can take these: of one shape, finite, with room for labels and places in a key."""
+    """Return whether `propagate` can process these: one shape, finite, labels and positions fit in a key."""
     return (
         labels.ndim == 2
         and image.shape == labels.shape == mask.shape
@@ -54,7 +55,7 @@ def fits(image, labels, mask):
 
 @compiled
 def steps_of(image, mask, flat):
-    """Sums of differences to the pixels right, below left, below and below right: rows, columns, 4."""
+    """Return sums of differences to the pixels right, below left, below and below right: rows, columns, 4."""
     if flat:
         return numpy.zeros((1, 1, 4))
     height, width = image.shape
@@ -66,7 +67,7 @@ def steps_of(image, mask, flat):
                 column = j + 1 if direction == 0 else j + direction - 2
                 if row >= height or column < 0 or column >= width:
                     continue
-                # A way may start at a label outside the mask, but not lead there.
+                # A path may start at a label outside the mask, but not lead there.
                 if not mask[i, j] and not mask[row, column]:
                     continue
                 total = 0.0
@@ -83,7 +84,7 @@ def steps_of(image, mask, flat):
 
 @compiled
 def spread(labels, mask, steps, weight, flat):
-    """Labels and lengths, given `steps_of` the image."""
+    """Return labels and lengths, given `steps_of` the image."""
     height, width = labels.shape
     out = numpy.zeros((height, width), numpy.int32)
     lengths = numpy.full((height, width), -1.0)
@@ -103,7 +104,7 @@ def spread(labels, mask, steps, weight, flat):
     for i in range(height):
         for j in range(width):
             if labels[i, j] != 0 and mask[i, j]:
-                # In the image's order, as centrosome has it, which is not that of a heap.
+                # In the image's order, as in centrosome, which is not that of a heap.
                 keys[items] = numpy.uint64(0)
                 places[items] = (numpy.int64(labels[i, j]) << (2 * PLACE_BITS)) | (i << PLACE_BITS) | j
                 items += 1
@@ -156,7 +157,7 @@ def spread(labels, mask, steps, weight, flat):
 
 @compiled
 def push(keys, places, items, key, place):
-    """Add an item to the heap; gives the number of items."""
+    """Add an item to the heap; return the number of items."""
     at = items
     while at > 0:
         parent = (at - 1) >> 1
@@ -172,7 +173,7 @@ def push(keys, places, items, key, place):
 
 @compiled
 def drop_first(keys, places, items):
-    """Take the first item out of the heap; gives the number of items."""
+    """Take the first item out of the heap; return the number of items."""
     items -= 1
     key = keys[items]
     place = places[items]

@@ -1,4 +1,4 @@
-"""Image quality: focus of tiles, co-occurrence of neighbours, power by radius, Otsu's scores.
+"""Image quality: focus of tiles, co-occurrence of neighbors, power by radius, Otsu's scores.
 
 The definitions are those of CellProfiler's MeasureImageQuality and of centrosome (haralick,
 radial_power_spectrum, otsu); sums are added up in their order and type.
@@ -12,13 +12,13 @@ from .compiled import compiled
 from .ranking import value_order
 from .selection import median
 
-#: Grey levels that centrosome.haralick reduces an image to.
+#: Gray levels that centrosome.haralick reduces an image to.
 LEVELS = 8
 
 
 @compiled
 def tile_sums(image, row_tiles, column_starts, rows):
-    """Mean and sum of squared distances from it, in each of `rows` x columns tiles, and pixel counts.
+    """Return mean, sum of squared distances from it and pixel count of each of `rows` x columns tiles.
 
     `row_tiles`: tile number of each row of the image; `column_starts`: where each column of tiles starts, and
     the image's width.
@@ -47,7 +47,7 @@ def tile_sums(image, row_tiles, column_starts, rows):
 
 
 def local_focus_score(image, scale):
-    """Variance of the tiles' normalized variances over their median; tiles of about `scale` pixels."""
+    """Return variance over median of the normalized variances of tiles of about `scale` pixels."""
     tiles = [(length + scale - 1) // scale for length in image.shape]
     numbers = [
         (numpy.arange(length).astype(float) * float(number) / float(length)).astype(int)
@@ -67,7 +67,7 @@ def local_focus_score(image, scale):
 
 @compiled
 def grey_levels(image, low, width):
-    """The image in 8 grey levels of `width` / 8 each from `low` on."""
+    """Return the image in 8 gray levels of `width` / 8 each from `low` on."""
     levels = numpy.empty(image.shape, numpy.uint8)
     for i in range(image.shape[0]):
         for j in range(image.shape[1]):
@@ -78,8 +78,8 @@ def grey_levels(image, low, width):
 
 @compiled
 def level_pairs(levels, distance):
-    """How often each grey level (row) has each other (column) `distance` pixels to its right."""
-    # Two tables that take turns: to raise the same count again is to wait for the last time.
+    """Count how often each gray level (row) has each other (column) `distance` pixels to its right."""
+    # Two tables alternate: incrementing the same count again would wait for the previous increment.
     pairs = numpy.zeros((2, LEVELS * LEVELS), numpy.int64)
     half = (levels.shape[1] - distance) // 2
     for i in range(levels.shape[0]):
@@ -94,7 +94,7 @@ def level_pairs(levels, distance):
 
 
 def correlation(levels, distance):
-    """Haralick's correlation of grey levels `distance` columns apart; 0 where there is none."""
+    """Return Haralick's correlation of gray levels `distance` columns apart; 0 if undefined."""
     if distance >= levels.shape[1]:
         return 0.0
     used = int(levels.max()) + 1
@@ -114,7 +114,7 @@ def correlation(levels, distance):
 
 @compiled
 def ring_sums(magnitude, rings):
-    """Sums of magnitude and power over the rings 2 to `rings` - 1 of a spectrum that starts at 0.
+    """Return sums of magnitude and power over the rings 2 to `rings` - 1 of a spectrum that starts at 0.
 
     `magnitude`: of the columns 0 to `rings` of the transform of a real image. As in centrosome
     the last row and column count as distance 0, not 1, from the first.
@@ -139,7 +139,7 @@ def ring_sums(magnitude, rings):
 
 
 def radial_power(pixels):
-    """Radii and the sums of magnitude and power at them, as centrosome.radial_power_spectrum.rps.
+    """Return radii and their sums of magnitude and power, as centrosome.radial_power_spectrum.rps.
 
     Only the columns that the rings reach are transformed along the rows' direction: the image is
     real, and rings end at an eighth of its shorter side.
@@ -158,7 +158,7 @@ def radial_power(pixels):
 
 @compiled
 def running_variance(ordered):
-    """Variance of the first 1, 2, ... values, by centrosome.otsu.running_variance's recurrence."""
+    """Return the variance of the first 1, 2, ... values, by centrosome.otsu.running_variance's recurrence."""
     out = numpy.zeros(ordered.size)
     total = ordered[0]
     mean = numpy.float64(total)
@@ -173,7 +173,7 @@ def running_variance(ordered):
 
 
 def otsu_threshold(pixels):
-    """centrosome.threshold.get_otsu_threshold with two classes and weighted variances.
+    """Replace centrosome.threshold.get_otsu_threshold with two classes and weighted variances.
 
     The pixels are sorted before they are scaled, as 32-bit floats, and not afterwards.
     """
@@ -188,7 +188,7 @@ def otsu_threshold(pixels):
 
 
 def otsu(ordered, bins=256):
-    """Otsu's two-class threshold of sorted values, as centrosome.otsu.otsu."""
+    """Return Otsu's two-class threshold of sorted values, as centrosome.otsu.otsu."""
     size = ordered.size
     if size == 1:
         return ordered[0]

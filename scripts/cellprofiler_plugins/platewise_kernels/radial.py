@@ -1,4 +1,4 @@
-"""Distances inside objects and sums over rings and wedges around their centres."""
+"""Distances inside objects and sums over rings and wedges around their centers."""
 
 import numpy
 
@@ -9,10 +9,10 @@ DIAGONAL = numpy.sqrt(2.0)
 
 @compiled
 def distance_to_edge(labels, bounds, border):
-    """Euclidean distance of each labelled pixel to the nearest pixel outside its object.
+    """Return the Euclidean distance of each labeled pixel to the nearest pixel outside its object.
 
     `bounds`: boxes as of `pixels.bounding_boxes`; `border`: whether the image's border counts as an
-    edge. Exact: squared distances are whole numbers. Infinite where an object has no edge.
+    edge. Exact: squared distances are integers. Infinite where an object has no edge.
     """
     height, width = labels.shape
     far = numpy.int64(height + width) * (height + width)
@@ -57,9 +57,9 @@ def distance_to_edge(labels, bounds, border):
 
 @compiled
 def distance_from_seeds(labels, bounds, seeds):
-    """Length of the shortest way inside the object (steps 1 and sqrt 2) from its seeds; -1 if none.
+    """Return the shortest path length inside the object (steps 1 and sqrt 2) from its seeds, or -1.
 
-    `seeds`: rows and columns; a seed belongs to the object it lies in. Repeated sweeps over each
+    `seeds`: rows and columns; a seed belongs to the object that contains it. Repeated sweeps over each
     object's box until nothing changes give what a priority queue would.
     """
     height, width = labels.shape
@@ -104,7 +104,7 @@ def distance_from_seeds(labels, bounds, seeds):
 
 @compiled
 def ring_sums(values, owners, rings, wedges, count, ring_count):
-    """Sums of `values` by object and ring, and by object, ring and wedge, in their own type."""
+    """Return sums of `values` by object and ring, and by object, ring and wedge, in their own type."""
     by_ring = numpy.zeros((count, ring_count), values.dtype)
     by_wedge = numpy.zeros((count, ring_count, 8), values.dtype)
     for k in range(values.size):

@@ -9,7 +9,7 @@ DIGIT_BITS = 11
 
 @compiled
 def radix_order(keys, key_bits):
-    """Positions that sort unsigned integer `keys` (their lowest `key_bits` bits); stable."""
+    """Return positions that sort unsigned integer `keys` (their lowest `key_bits` bits); stable."""
     size = keys.size
     order = numpy.arange(size).astype(numpy.int32)
     spare = numpy.empty(size, numpy.int32)
@@ -32,7 +32,7 @@ def radix_order(keys, key_bits):
 
 
 def value_order(values):
-    """Positions that sort the 1-D float array `values` (no NaN) by increasing value; stable."""
+    """Return positions that sort the 1-D float array `values` (no NaN) by increasing value; stable."""
     wide = values.dtype != numpy.float32
     values = numpy.ascontiguousarray(values, numpy.float64 if wide else numpy.float32)
     bits = 64 if wide else 32
@@ -49,7 +49,7 @@ def value_order(values):
 
 @compiled
 def inverse_order(order):
-    """Rank of each position, given the positions in increasing order."""
+    """Return the rank of each position, given the positions in increasing order."""
     rank = numpy.empty(order.size, numpy.int32)
     for k in range(order.size):
         rank[order[k]] = k
@@ -58,7 +58,7 @@ def inverse_order(order):
 
 @compiled
 def dense_ranks(values, order):
-    """Rank of each value among the different values: equal values share one, ranks have no gaps."""
+    """Return the rank of each value among the distinct values: equal values share one, without gaps."""
     ranks = numpy.empty(order.size, numpy.int32)
     rank = 0
     for k in range(order.size):

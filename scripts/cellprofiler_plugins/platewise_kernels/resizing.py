@@ -1,7 +1,7 @@
-"""Shrink and stretch images as skimage.transform.resize does, at the pixels that are asked for.
+"""Shrink and stretch images as skimage.transform.resize does, at the requested pixels.
 
-skimage smooths the whole image with a Gaussian filter before it takes every n-th pixel. Here the
-filter is worked out only at the rows and then the columns that bilinear interpolation reads, with
+skimage smooths the entire image with a Gaussian filter before it takes every n-th pixel. Here the
+filter is computed only at the rows and then the columns that bilinear interpolation reads, with
 SciPy's and skimage's order and types of arithmetic, so that the values are the same to the last bit.
 """
 
@@ -15,10 +15,10 @@ from .compiled import compiled
 
 @functools.lru_cache(maxsize=16)
 def _positions(shape, output_shape, single):
-    """For rows and columns: where each output pixel lies in the image (float32 if `single`)."""
+    """Return, for rows and columns, each output pixel's position in the image (float32 if `single`)."""
     factors = numpy.asarray(shape, float) / numpy.asarray(output_shape, float)
     rows, columns = output_shape
-    # skimage's own way to the transformation, with its rounding errors.
+    # skimage's own computation of the transformation, with its rounding errors.
     corners = numpy.array([[1, 1], [1, rows], [columns, rows]]) - 1
     targets = numpy.zeros(corners.shape)
     targets[:, 0] = factors[1] * (corners[:, 0] + 0.5) - 0.5
@@ -35,14 +35,14 @@ def _positions(shape, output_shape, single):
 
 @functools.lru_cache(maxsize=16)
 def _gaussian(sigma):
-    """Weights of SciPy's Gaussian filter, from the farthest pixel to the middle one."""
+    """Return the weights of SciPy's Gaussian filter, from the farthest pixel to the middle one."""
     radius = int(4.0 * float(sigma) + 0.5)
     weights = numpy.exp(-0.5 / (sigma * sigma) * numpy.arange(-radius, radius + 1) ** 2)
     return (weights / weights.sum())[: radius + 1]
 
 
 def _reads(positions, length):
-    """The pixels that interpolation reads: lower ones, upper ones, those in use, and the fractions."""
+    """Return the pixels that interpolation reads: lower ones, upper ones, those in use, and the fractions."""
     low = numpy.floor(positions)
     fractions = positions - low
     lower = numpy.clip(low.astype(int), 0, length - 1)
@@ -52,16 +52,16 @@ def _reads(positions, length):
 
 
 def _mirrored(index, length):
-    """Pixel number at `index`, which may lie outside, of an image that is mirrored at its edges."""
+    """Return the pixel number at `index`, which may be outside, of an image mirrored at its edges."""
     index = index % (2 * length)
     return numpy.where(index < length, index, 2 * length - 1 - index)
 
 
 @compiled
 def filter_rows(image, rows, weights):
-    """The image filtered along its columns, at one output row for each line of `rows`.
+    """Return the image filtered along its columns, at one output row for each line of `rows`.
 
-    `rows`: the rows that the weights and their mirror images apply to, 2 * len(weights) - 1 a line.
+    `rows`: the rows that the weights and their mirror images apply to, 2 * len(weights) - 1 per line.
     """
     radius = weights.size - 1
     out = numpy.empty((rows.shape[0], image.shape[1]), image.dtype)
@@ -83,7 +83,7 @@ def filter_rows(image, rows, weights):
 
 @compiled
 def filter_columns(image, columns, weights):
-    """As `filter_rows`, along the rows."""
+    """Do the same as `filter_rows`, along the rows."""
     radius = weights.size - 1
     out = numpy.empty((image.shape[0], columns.shape[0]), image.dtype)
     for i in range(image.shape[0]):
@@ -99,7 +99,7 @@ def filter_columns(image, columns, weights):
 
 @compiled
 def interpolate(image, upper, lower, row_fractions, left, right, column_fractions):
-    """Bilinear interpolation between rows `upper` and `lower` and columns `left` and `right`.
+    """Return the bilinear interpolation between rows `upper` and `lower` and columns `left` and `right`.
 
     The fractions have the image's type: of each sum the second product is rounded to it, as in skimage.
     """
@@ -117,7 +117,7 @@ def interpolate(image, upper, lower, row_fractions, left, right, column_fraction
 
 
 def resize(pixels, output_shape):
-    """skimage.transform.resize(pixels, output_shape, order=1, mode="symmetric"); None if unsure.
+    """Return skimage.transform.resize(pixels, output_shape, order=1, mode="symmetric"), or None.
 
     `pixels`: 2-D, C-contiguous, float32 or float64, finite.
     """
@@ -136,8 +136,8 @@ def resize(pixels, output_shape):
             sampled = numpy.ascontiguousarray(numpy.take(sampled, used, axis))
     (upper, lower, _, down), (left, right, _, across) = reads
     out = interpolate(sampled, upper, lower, down, left, right, across)
-    # skimage clips to the values of the filtered image; only where these were all worked out, or
-    # where nothing lies outside those that were, is that known.
+    # skimage clips to the values of the filtered image. These are known only if all of them were computed, or
+    # if nothing is outside the range of those that were.
     low, high = sampled.min(), sampled.max()
     if sampled.shape == shape:
         return numpy.clip(out, low, high, out=out)

@@ -10,10 +10,10 @@ HALF = 1 << 16
 
 @compiled
 def ranked(values, center, deviation, ranks):
-    """The float32 `values` (or their distances from `center`) that are at `ranks` when sorted.
+    """Return the float32 `values` (or their distances from `center`) that are at `ranks` when sorted.
 
     The bit patterns of floats that are not negative sort like the floats: one count of the upper
-    16 bits, and one of the lower for each upper half in which a rank lies. None of what is counted
+    16 bits, and one of the lower for each upper half that contains a rank. None of the counted values
     may be negative or NaN.
     """
     pair = numpy.zeros(1, numpy.float32)
@@ -54,7 +54,7 @@ def ranked(values, center, deviation, ranks):
 
 
 def at_ranks(pixels, ranks, center=None):
-    """The pixels (or their absolute distances from `center`) at `ranks` of their order; finite pixels."""
+    """Return pixels (or absolute distances from `center`) at `ranks` of their order; finite pixels."""
     if pixels.dtype != numpy.float32 or (center is None and pixels.min() < 0):
         values = pixels if center is None else numpy.abs(pixels - center)
         return numpy.partition(values, ranks, axis=None)[ranks]
@@ -63,13 +63,13 @@ def at_ranks(pixels, ranks, center=None):
 
 
 def median(pixels, center=None):
-    """numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
+    """Return numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
     half = pixels.size // 2
     return numpy.mean(at_ranks(pixels, numpy.array([half - 1, half][pixels.size % 2 :]), center))
 
 
 def percentiles(pixels, percents):
-    """numpy.percentile of `pixels` at each of `percents`; finite pixels."""
+    """Return numpy.percentile of `pixels` at each of `percents`; finite pixels."""
     places = (pixels.size - 1) * (numpy.asarray(percents, float) / 100)
     below = numpy.floor(places).astype(int)
     above = numpy.minimum(below + 1, pixels.size - 1)

@@ -1,6 +1,6 @@
-"""Shapes of objects, one at a time in their bounding boxes: hulls, what is counted, distances.
+"""Shapes of objects, one at a time in their bounding boxes: hulls, counts, distances.
 
-Definitions are those of skimage.measure.regionprops and of centrosome. What is counted is counted in whole
+Definitions are those of skimage.measure.regionprops and of centrosome. Counts are in whole
 numbers; second moments are left to skimage's own function, since an orientation or an eccentricity of a
 symmetric object depends on its last bit.
 """
@@ -15,7 +15,7 @@ from .labels import outlined
 from .pixels import bounding_boxes, coordinate_sums
 from .radial import distance_to_edge
 
-#: How much a border pixel counts by the sum of its neighbours that are border pixels, too: 10 for each
+#: The weight of a border pixel by the sum of its neighbors that are also border pixels: 10 for each
 #: diagonal one, 2 for each other one, 1 for itself (Benkrid and Crookes' perimeter).
 PERIMETER = numpy.zeros(50)
 PERIMETER[[5, 7, 15, 17, 25, 27]] = 1
@@ -24,7 +24,7 @@ PERIMETER[[13, 23]] = (1 + numpy.sqrt(2)) / 2
 
 
 def convex_hull(labels, indices):
-    """centrosome's convex hull of each object, of the pixels of its outline."""
+    """Return centrosome's convex hull of each object, from the pixels of its outline."""
     outline = outlined(labels)
     rows, columns = numpy.nonzero(outline)
     points = numpy.column_stack([rows, columns, outline[rows, columns]])
@@ -33,7 +33,7 @@ def convex_hull(labels, indices):
 
 @compiled
 def counted(labels, bounds):
-    """What is counted of each object: rows of 50 perimeter sums, 16 squares of 2 x 2 pixels, convex pixels.
+    """Return the counts of each object: 50 perimeter sums, 16 squares of 2 x 2 pixels, convex pixels.
 
     The squares are numbered by which of their four pixels belong to the object; the convex pixels are
     those in the convex hull of the object's pixels' edges' middles.
@@ -73,13 +73,13 @@ def counted(labels, bounds):
 
 @compiled
 def convex_pixels(inside):
-    """Number of pixels in the convex hull of an object; `inside`: its box with a border of 0.
+    """Count the pixels in the convex hull of an object; `inside`: its box with a border of 0.
 
     Hull and pixels are in whole numbers, twice the coordinates. A pixel on an edge of the hull belongs to it.
     """
     tall, wide = inside.shape[0] - 2, inside.shape[1] - 2
     far = 4 * (wide + 2)
-    # Least and greatest column of the pixels' edges' middles, by row (both doubled, from -1 on).
+    # Smallest and largest column of the midpoints of the pixels' edges, by row (both doubled, from -1 on).
     least = numpy.full(2 * tall + 1, far, numpy.int64)
     greatest = numpy.full(2 * tall + 1, -far, numpy.int64)
     for i in range(tall):
@@ -158,7 +158,7 @@ def crossings(start, stop, row, column, other_row, other_column):
 
 @compiled
 def radii(labels, bounds):
-    """Greatest, mean and median distance of each object's pixels to the nearest pixel outside of it."""
+    """Return largest, mean and median distance of an object's pixels to the nearest pixel outside it."""
     distance = distance_to_edge(labels, bounds, True)
     objects = bounds.shape[0] - 1
     out = numpy.zeros((3, objects))
@@ -182,7 +182,7 @@ def radii(labels, bounds):
 
 
 def second_moments(labels, bounds):
-    """Inertia tensors (objects x 2 x 2) as of skimage's regionprops."""
+    """Return inertia tensors (objects x 2 x 2) as of skimage's regionprops."""
     tensors = numpy.empty((bounds.shape[0] - 1, 2, 2))
     for label, (top, left, bottom, right) in enumerate(bounds[1:], 1):
         inside = (labels[top : bottom + 1, left : right + 1] == label).astype(numpy.uint8)
@@ -195,7 +195,7 @@ def second_moments(labels, bounds):
 
 
 def orientation(tensor):
-    """Angle between the rows and the major axis of an inertia tensor."""
+    """Return the angle between the rows and the major axis of an inertia tensor."""
     (a, b), (_, c) = tensor
     if a - c == 0:
         return -numpy.pi / 4 if b < 0 else numpy.pi / 4
@@ -203,7 +203,7 @@ def orientation(tensor):
 
 
 def properties(labels):
-    """The properties of regionprops that CellProfiler records, by name; all of 1..`labels.max()` occur."""
+    """Return the regionprops that CellProfiler records, by name; all of 1..`labels.max()` occur."""
     count = int(labels.max())
     bounds = bounding_boxes(labels, count)
     sums = coordinate_sums(labels, count)[1:]

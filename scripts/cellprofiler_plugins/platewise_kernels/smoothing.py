@@ -1,7 +1,7 @@
-"""Gaussian smoothing with zeros beyond the border, to the last bit as SciPy's.
+"""Gaussian smoothing with zeros beyond the border, identical to SciPy's to the last bit.
 
-scipy.ndimage.correlate1d adds, for a symmetric filter, the pairs of pixels that lie as far to both
-sides, from the outermost pair inwards. Here a whole row takes part in each step, which a processor
+scipy.ndimage.correlate1d adds, for a symmetric filter, the pairs of pixels at equal distance on both
+sides, from the outermost pair inward. Here each step processes an entire row, which a processor
 does several pixels at a time; each pixel's own sum is the same.
 """
 
@@ -40,7 +40,7 @@ def along_columns(image, weights):
 
 @compiled
 def along_rows(image, weights):
-    """As `along_columns`, along the rows."""
+    """Do the same as `along_columns`, along the rows."""
     height, width = image.shape
     radius = weights.size - 1
     out = numpy.empty((height, width), image.dtype)
@@ -63,39 +63,39 @@ def along_rows(image, weights):
 
 
 def is_plain(image):
-    """Whether this way applies to an image."""
+    """Return whether this method applies to an image."""
     return image.ndim == 2 and image.dtype in (numpy.float32, numpy.float64) and image.size > 0
 
 
 def filtered(image, weights):
-    """A symmetric filter along the columns, then along the rows; `weights`: all of them."""
+    """Apply a symmetric filter along the columns, then along the rows; `weights`: all of them."""
     half = numpy.ascontiguousarray(weights[: weights.size // 2 + 1], float)
     return along_rows(along_columns(numpy.ascontiguousarray(image), half), half)
 
 
 @lru_cache(maxsize=8)
 def gaussian_weights(sigma):
-    """The weights of scipy.ndimage.gaussian_filter, up to four times `sigma` to each side."""
+    """Return the weights of scipy.ndimage.gaussian_filter, up to four times `sigma` to each side."""
     radius = int(4.0 * sigma + 0.5)
     weights = numpy.exp(-0.5 / (sigma * sigma) * numpy.arange(-radius, radius + 1) ** 2)
     return weights / weights.sum()
 
 
 def gaussian(image, sigma):
-    """scipy.ndimage.gaussian_filter(image, sigma, mode="constant", cval=0) of a plain image."""
+    """Return scipy.ndimage.gaussian_filter(image, sigma, mode="constant", cval=0) of a plain image."""
     return filtered(image, gaussian_weights(float(sigma)))
 
 
 @lru_cache(maxsize=2)
 def gaussian_of_ones(shape, sigma):
-    """What the filter gives for an image of ones: how much of it lies inside, at each pixel."""
+    """Return the filter's result for an image of ones: the part of it inside, at each pixel."""
     return gaussian(numpy.ones(shape), sigma)
 
 
 def gaussian_inside(image, mask, sigma):
-    """The smoothed image less the effect of its border: centrosome.smooth.smooth_with_function_and_mask.
+    """Smooth, corrected for the border: centrosome.smooth.smooth_with_function_and_mask.
 
-    `mask`: the pixels that count; of all pixels where it is true everywhere.
+    `mask`: the pixels that are used.
     """
     if mask.all():
         inside, image = gaussian_of_ones(mask.shape, float(sigma)), image
@@ -106,7 +106,7 @@ def gaussian_inside(image, mask, sigma):
 
 @compiled
 def block_minima(image, row_blocks, column_blocks, rows, columns):
-    """Least pixel of each of `rows` x `columns` blocks, at all of the block's pixels, as float64.
+    """Return the smallest pixel of each of `rows` x `columns` blocks at all its pixels, as float64.
 
     `row_blocks`, `column_blocks`: block number of each row and column of the image.
     """
@@ -123,7 +123,7 @@ def block_minima(image, row_blocks, column_blocks, rows, columns):
 
 
 def background(image, block_shape):
-    """The least pixel around each pixel, in blocks as centrosome.cpmorphology.block lays them out."""
+    """Return the smallest pixel around each pixel, in the blocks of centrosome.cpmorphology.block."""
     blocks = [max(1, int(float(length) / float(size))) for length, size in zip(image.shape, block_shape)]
     numbers = [
         (numpy.arange(length) * (float(number) / float(length))).astype(int)

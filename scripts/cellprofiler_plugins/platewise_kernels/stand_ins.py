@@ -1,7 +1,7 @@
-"""Let a built-in module run as it is with faster functions in the place of some that it calls.
+"""Run a built-in module unchanged, with faster functions in place of some that it calls.
 
-A stand-in is put under the name by which CellProfiler's code knows the function, while a module of its
-own runs, and taken away again: nothing else sees it. Each gives what the function gives.
+A stand-in is installed under the name by which CellProfiler's code calls the function, while a module of its
+own runs, and is removed afterwards: nothing else sees it. Each returns what the original function returns.
 """
 
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from . import flooding, labels, propagation, smoothing
 
 
 class Instead:
-    """A module of Python's, with some of what is in it replaced."""
+    """A Python module with some of its content replaced."""
 
     def __init__(self, module, **replaced):
         self._module = module
@@ -45,7 +45,7 @@ def standing_in(*places):
 
 
 def gaussian_filter(image, sigma, *arguments, **options):
-    """scipy.ndimage.gaussian_filter with zeros beyond the border."""
+    """Replace scipy.ndimage.gaussian_filter with zeros beyond the border."""
     plain = not arguments and options == {"mode": "constant", "cval": 0} and numpy.isscalar(sigma)
     if not plain or sigma <= 0 or not smoothing.is_plain(image):
         return scipy.ndimage.gaussian_filter(image, sigma, *arguments, **options)
@@ -56,12 +56,12 @@ def gaussian_filter(image, sigma, *arguments, **options):
 
 @lru_cache(maxsize=1)
 def _noise(shape):
-    """The random numbers that centrosome.smooth.smooth_with_noise draws anew for each image."""
+    """Return the random numbers that centrosome.smooth.smooth_with_noise redraws for each image."""
     return numpy.random.RandomState(0).normal(size=shape)
 
 
 def smooth_with_noise(image, bits):
-    """centrosome.smooth.smooth_with_noise."""
+    """Replace centrosome.smooth.smooth_with_noise."""
     noise = _noise(image.shape)
     delta = pow(2.0, -bits)
     clipped = numpy.clip(image, delta, 1)
@@ -70,14 +70,14 @@ def smooth_with_noise(image, bits):
 
 
 def propagate(image, start, mask, weight):
-    """centrosome.propagate.propagate."""
+    """Replace centrosome.propagate.propagate."""
     if not propagation.fits(image, start, mask):
         return centrosome.propagate.propagate(image, start, mask, weight)
     return propagation.propagate(image, start, mask, weight)
 
 
 def relate_children(self, children):
-    """Objects.relate_children: children of each parent, and the parent of each child."""
+    """Replace Objects.relate_children: children of each parent, and the parent of each child."""
     plain = not self.volumetric and not self.overlapping() and not children.overlapping()
     if not plain or self.shape != children.shape or len(self.shape) != 2:
         return _relate_children(self, children)
@@ -90,7 +90,7 @@ def relate_children(self, children):
 
 
 def indices(self):
-    """Objects.indices: 1 to the highest label."""
+    """Replace Objects.indices: 1 to the highest label."""
     if self.overlapping():
         return _indices.fget(self)
     ((_, found),) = self.get_labels()
@@ -112,7 +112,7 @@ _ndimage = Instead(
 _scipy = Instead(scipy, ndimage=_ndimage)
 _numpy = Instead(numpy, unique=labels.unique)
 
-#: What CellProfiler's objects do whenever they are made, counted or related.
+#: Called whenever CellProfiler's objects are created, counted or related.
 OBJECTS = (
     (cellprofiler_core.object._segmentation, "numpy", _numpy),
     (cellprofiler_core.object._objects, "numpy", _numpy),
@@ -121,7 +121,7 @@ OBJECTS = (
     (_Objects, "relate_children", relate_children),
     (_Objects, "indices", property(indices)),
 )
-#: What a threshold smooths and measures.
+#: Called by thresholds for smoothing and measuring.
 THRESHOLD = (
     (cellprofiler.modules.threshold, "scipy", _scipy),
     (centrosome.threshold, "smooth_with_noise", smooth_with_noise),
@@ -131,12 +131,12 @@ THRESHOLD = (
 _flooding = Instead(
     skimage.segmentation._watershed._watershed_cy, watershed_raveled=flooding.watershed_raveled
 )
-#: What skimage.segmentation.watershed calls.
+#: Called by skimage.segmentation.watershed.
 WATERSHED = ((skimage.segmentation._watershed, "_watershed_cy", _flooding),)
 
 
 def of_module(module):
-    """What an Identify module calls by way of the packages `scipy` and `centrosome`."""
+    """Return what an Identify module calls through the packages `scipy` and `centrosome`."""
     import centrosome
 
     places = []

@@ -1,8 +1,8 @@
 """Haralick's texture features from sparse co-occurrence counts.
 
 The definitions are those of mahotas.features.haralick (symmetric co-occurrence, features 1 to 13,
-base-2 logarithms, `ignore_zeros` for objects): of a region's pairs only the grey level pairs that
-occur are kept and visited. With symmetric counts the two marginals are one, and the entropies
+base-2 logarithms, `ignore_zeros` for objects): of a region's pairs, only the gray-level pairs that
+occur are kept and visited. With symmetric counts the two marginals are equal, and the entropies
 HXY1 and HXY2 are both twice the marginal's entropy HX.
 """
 
@@ -17,23 +17,23 @@ DIRECTIONS = numpy.array([(0, 1), (1, 1), (1, 0), (1, -1)])
 LOGS = numpy.arange(1 << 15, dtype=float)
 LOGS[1:] *= numpy.log2(LOGS[1:])
 
-#: Grey levels of a pair that share less information (bits) than this share none: what is left is
+#: Gray levels of a pair that share less information (bits) than this share none: the remainder is
 #: rounding, of which the square root in the 13th feature would make up to 1e-7.
 INDEPENDENT = 1e-14
 
 
 @compiled
 def n_log_n(count, logs):
-    """count * log2(count) from the table `logs`, or worked out beyond its end."""
+    """Return count * log2(count) from the table `logs`, or computed beyond its end."""
     return logs[count] if count < logs.size else count * numpy.log2(float(count))
 
 
 @compiled
 def haralick(counts, touched, used, levels, logs, out):
-    """The 13 features of one co-occurrence matrix, written to `out`; `counts` is set back to 0.
+    """Write the 13 features of one co-occurrence matrix to `out`, and reset `counts` to 0.
 
     `counts`: pairs by (lower level * `levels` + higher level); `touched[:used]`: its entries above
-    0; `levels`: one more than the region's highest grey level.
+    0; `levels`: one more than the region's highest gray level.
     """
     marginal = numpy.zeros(levels, numpy.int64)
     plus = numpy.zeros(2 * levels, numpy.int64)
@@ -135,11 +135,11 @@ def haralick(counts, touched, used, levels, logs, out):
 
 @compiled
 def object_textures(image, labels, bounds, present, distances, directions, logs):
-    """Features of each object: distances x directions x 13 x objects.
+    """Return the features of each object: distances x directions x 13 x objects.
 
     `image`: uint8; `bounds`: first row, first column, last row, last column of each label;
-    `present`: the labels that occur. Pairs with a grey level 0 do not count; an object without a
-    pair in one of the directions gets NaN at that distance (mahotas refuses it).
+    `present`: the labels that occur. Pairs with a gray level 0 do not count; an object without a
+    pair in one of the directions gets NaN at that distance (mahotas raises an error).
     """
     out = numpy.empty((distances.size, directions.shape[0], 13, present.size))
     counts = numpy.zeros(256 * 256, numpy.int32)
@@ -190,10 +190,10 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
 
 @compiled
 def count_pairs(image, dy, dx, levels, one, two, three, four):
-    """Count the pairs of grey levels (`dy`, `dx`) apart in an image, into four tables that are to be summed.
+    """Count the pairs of gray levels (`dy`, `dx`) apart in an image, in four tables to be summed.
 
-    Four stretches of each row take turns, each with a table of its own: to raise the same count again is
-    to wait for the last time. Unsigned numbers spare a look whether a place is counted from the end.
+    Four segments of each row alternate, each with its own table: incrementing the same count again would wait
+    for the previous increment. Unsigned numbers avoid the check for negative indices.
     """
     height, width = image.shape
     first = max(0, -dx)
@@ -217,7 +217,7 @@ def count_pairs(image, dy, dx, levels, one, two, three, four):
 
 @compiled
 def image_textures(image, distances, directions, logs):
-    """Features of a whole uint8 image: distances x directions x 13; NaN without a pair."""
+    """Return the features of an entire uint8 image: distances x directions x 13; NaN without a pair."""
     out = numpy.empty((distances.size, directions.shape[0], 13))
     levels = int(image.max()) + 1
     tables = numpy.zeros((4, levels * levels), numpy.int32)

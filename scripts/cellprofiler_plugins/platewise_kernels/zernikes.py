@@ -1,4 +1,4 @@
-"""Zernike moments of objects, of their shape or of what an image shows in them.
+"""Zernike moments of objects, of their shape or of the image inside them.
 
 Definitions are those of centrosome.zernike: the polynomials lie on the smallest circle around each object.
 """
@@ -11,10 +11,10 @@ from .compiled import compiled
 
 
 def moments(numbers, pixels, weights, hull, indices):
-    """Real and imaginary moments of each object (weights x objects x polynomials), and the circles' radii.
+    """Return each object's real and imaginary moments (weights x objects x polynomials), and radii.
 
-    `numbers`: n and m of each polynomial; `pixels`: the ObjectPixels; `weights`: rows of one value a pixel;
-    `hull`: the objects' convex hulls, None to work them out.
+    `numbers`: n and m of each polynomial; `pixels`: the ObjectPixels; `weights`: rows of one value per pixel;
+    `hull`: the objects' convex hulls, None to compute them.
     """
     numbers = numpy.array(numbers)
     centers, radii = centrosome.cpmorphology.minimum_enclosing_circle(
@@ -37,7 +37,7 @@ def moments(numbers, pixels, weights, hull, indices):
 
 @compiled
 def weighted_sums(rows, columns, starts, weights, centers, radii, degrees, orders, table):
-    """Real and imaginary sums of the weighted Zernike polynomials: weights x objects x polynomials.
+    """Return real and imaginary sums of the weighted Zernike polynomials: weights x objects x polynomials.
 
     `rows`, `columns`: pixels, object after object; `centers`, `radii`: of the smallest circle
     around each object; `degrees`, `orders`: n and m of each polynomial; `table`: its radial

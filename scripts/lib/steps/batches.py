@@ -1,6 +1,6 @@
-"""Take batch effects out of profiles: principal components, typical variation, chromosome arms.
+"""Remove batch effects from profiles: principal components, typical variation, chromosome arms.
 
-Harmony has an environment and a script of its own (`harmony.py`).
+Harmony has its own environment and script (`harmony.py`).
 """
 
 import numpy as np
@@ -14,20 +14,20 @@ FEWEST_GENES = 20
 
 
 def with_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
-    """`profiles` with components in the place of the features."""
+    """Return `profiles` with components in place of the features."""
     names = [f"{prefix}{number}" for number in range(1, values.shape[1] + 1)]
     table = pd.DataFrame(values, columns=names, index=profiles.index)
     return pd.concat([profiles.drop(columns=feature_columns(profiles)), table], axis=1)
 
 
 def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
-    """The principal components of all wells that hold a share of the variance (scikit-learn's PCA)."""
+    """Return the principal components of all wells that hold a fraction of the variance (scikit-learn)."""
     values = profiles[feature_columns(profiles)].to_numpy(float)
     return with_components(profiles, PCA(variance, svd_solver="full").fit_transform(values))
 
 
 def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
-    """A power of a symmetric positive matrix."""
+    """Return a power of a symmetric positive matrix."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.maximum(values, np.finfo(float).eps) ** power) @ vectors.T
 
@@ -35,11 +35,12 @@ def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
 def normalize_typical_variation(
     profiles: pd.DataFrame, controls: np.ndarray, batch: str = "Metadata_Plate", ridge: float = 1.0
 ) -> pd.DataFrame:
-    """Typical variation normalization (Ando, McLean and Berndl 2017).
+    """Apply typical variation normalization (Ando, McLean and Berndl 2017).
 
-    The wells are turned to the principal components of the negative controls and scaled by them, so that what
-    varies among controls weighs little. Then the controls of each batch are aligned to all controls: their
-    mean is subtracted, and their covariance is whitened and recolored (CORAL, Sun, Feng and Saenko 2016).
+    The wells are rotated to the principal components of the negative controls and scaled by them, so that
+    what varies among controls has little weight. Then the controls of each batch are aligned to all controls:
+    their mean is subtracted, and their covariance is whitened and recolored (CORAL, Sun, Feng and Saenko
+    2016).
 
     Parameters
     ----------
@@ -80,8 +81,8 @@ def correct_arms(
 ) -> pd.DataFrame:
     """Subtract from CRISPR wells the mean profile of the unexpressed genes on the same chromosome arm.
 
-    Cutting DNA changes cells by where it is cut. Genes that the cells do not express (zFPKM below the
-    threshold) show that effect alone.
+    Cutting DNA changes cells depending on where it is cut. Genes that the cells do not express (zFPKM below
+    the threshold) show only that effect.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def correct_arms(
     Raises
     ------
     InputError
-        When a column is missing.
+        If a column is missing.
     """
     for column in (arm, expression):
         if column not in profiles:

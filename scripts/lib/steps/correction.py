@@ -1,4 +1,4 @@
-"""Take out of profiles what position and number of cells do: the JUMP recipe's `wellpos` and `cc`."""
+"""Remove effects of position and number of cells from profiles: the JUMP recipe's `wellpos` and `cc`."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ FEWEST_VALUES = 100
 
 
 def with_values(profiles: pd.DataFrame, features: list[str], values: np.ndarray) -> pd.DataFrame:
-    """`profiles` with other values of `features`."""
+    """Return `profiles` with other values of `features`."""
     table = pd.DataFrame(values, columns=features, index=profiles.index)
     return pd.concat([profiles.drop(columns=features), table], axis=1)
 
@@ -31,7 +31,7 @@ def correct_well_position(
     Raises
     ------
     InputError
-        Where replicates share their position, so that the mean of a position is the perturbation's own
+        If replicates share their position, so that the mean of a position is the perturbation's own
         profile.
     """
     known = profiles[profiles[group].notna() & (profiles[group] != "")]
@@ -53,7 +53,7 @@ def correct_well_position(
 def correct_cell_count(
     profiles: pd.DataFrame, column: str = CELLS, fewest: int = FEWEST_VALUES
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Replace each feature by what the line on the number of cells leaves of it.
+    """Replace each feature by its residual after linear regression on the number of cells.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def correct_cell_count(
     Raises
     ------
     InputError
-        When no well has a count.
+        If no well has a count.
     """
     if column not in profiles:
         raise InputError(f"cell_count: the profiles have no column {column}.")

@@ -7,14 +7,14 @@ from lib.tables import feature_columns
 
 
 def drop(profiles: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The profiles without the dropped features, and these."""
+    """Return the profiles without the dropped features, and the dropped features."""
     return profiles.drop(columns=list(dropped)), dropped
 
 
 def drop_missing_wells(
     profiles: pd.DataFrame, share: float = 0.1, most: int = 100
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Drop the wells that lack more than `share` of the features, at most `most` of them.
+    """Drop the wells that lack more than a fraction `share` of the features, at most `most` of them.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def drop_invariant(
     Parameters
     ----------
     profiles : the wells of all plates.
-    reference : one boolean per well: those whose median and MAD (not scaled) count.
+    reference : one boolean per well: those whose median and MAD (not scaled) are used.
     variation : a feature must have a larger coefficient of variation, abs(MAD / median), on every plate.
 
     Returns

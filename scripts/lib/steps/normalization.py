@@ -23,7 +23,7 @@ MAD_SCALE = 1.4826
 def get_center_and_spread(
     reference: np.ndarray, method: str, scaled: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The center and the spread of each feature in the reference wells.
+    """Return the center and the spread of each feature in the reference wells.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def get_center_and_spread(
         spread = (MAD_SCALE if scaled else 1) * deviation
     elif method == "robustize":
         scaler = RobustScaler().fit(known)
-        # scikit-learn writes 1 for a spread of 0
+        # scikit-learn replaces a spread of 0 by 1
         center, spread = scaler.center_, np.subtract(*np.nanpercentile(known, [75, 25], axis=0))
         spread = np.where(spread == 0, 0, scaler.scale_)
     elif method == "standardize":
@@ -70,10 +70,10 @@ def normalize(
     ----------
     profiles : one row per well, of one or more plates.
     reference : one boolean per well.
-    over : the column or columns whose equal values are normalized together; none takes all wells.
+    over : the column or columns whose equal values are normalized together; none means all wells.
     method, scaled : as in `get_center_and_spread`.
-    epsilon : added to the spread (pycytominer's for mad_robustize; the recipe of JUMP adds nothing).
-    floor : a spread below this share of the median spread of all features is raised to it; None raises
+    epsilon : added to the spread (pycytominer's for mad_robustize; the JUMP recipe adds nothing).
+    floor : a spread below this fraction of the median spread of all features is raised to it; None raises
         nothing.
     minimum : the fewest reference wells that a group must have.
 

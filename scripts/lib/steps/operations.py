@@ -1,4 +1,4 @@
-"""Feature selection by pycytominer's operations, in the order that a chain lists or all on the full set.
+"""Feature selection by pycytominer's operations, in the order of a chain, or all on the full set.
 
 The operations are pycytominer's own; the correlation threshold by Pearson or Spearman is its rule on one
 matrix product (`lib.selection`), since its own takes minutes and gigabytes for the same features.
@@ -28,7 +28,7 @@ Selector = Callable[[pd.DataFrame, list[str], Mapping[str, Any]], list[str]]
 
 
 def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
-    """The features that the correlation threshold drops."""
+    """Return the features that the correlation threshold drops."""
     method, threshold = settings["corr_method"], settings["corr_threshold"]
     values = profiles[features]
     if method == "kendall" or (method == "spearman" and values.isna().any(axis=None)):
@@ -37,7 +37,7 @@ def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mappi
 
 
 def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
-    """The features on the field's blocklist, or on a list of the user's own (names or patterns)."""
+    """Return the features on the field's blocklist, or on a user's list (names or patterns)."""
     own = settings["blocklist"]
     patterns = Blocklist("default").to_list() if own is None else own
     exact = {pattern for pattern in patterns if not set("*?[") & set(pattern)}
@@ -96,10 +96,10 @@ def select_features(
     ----------
     profiles : the wells of one or more plates.
     operations : names of `OPERATIONS`.
-    settings : their options under pycytominer's names; what is left out takes pycytominer's default.
-    together : each operation looks at all features, and what any of them finds is dropped (the way of the
-        CPJUMP1 paper); else each looks at those that the operations before it left.
-    counted : one boolean per well: those that the operations look at.
+    settings : their options under pycytominer's names; those left out have pycytominer's default.
+    together : each operation is applied to all features, and what any of them finds is dropped (as in the
+        CPJUMP1 paper); else each is applied to those that the earlier operations left.
+    counted : one boolean per well: those that the operations use.
 
     Returns
     -------

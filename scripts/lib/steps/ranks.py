@@ -14,7 +14,7 @@ def rank_int(profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET) -> p
     """Give each feature a normal distribution over all wells by its ranks.
 
     Ties are broken in the order of one permutation of the wells, so that the values depend on the order of
-    the rows where there are ties. A missing value stays missing, and has no rank.
+    the rows if there are ties. A missing value stays missing and has no rank.
 
     Parameters
     ----------

@@ -3,8 +3,9 @@
 The transforms are those of pycytominer's `Spherize` (Kessy, Lewin and Strimmer 2018, The American
 Statistician). With X = U S V' the centered (-cor: standardized) controls, a well is multiplied by V (S +
 epsilon)^-1 sqrt(n - 1), and by V' for ZCA. Epsilon is a number; or the best of several draws by mean average
-precision, as in the JUMP recipe; or shrunk by the number of controls: the covariance is shrunk toward its
-mean variance (Ledoit and Wolf 2004), the more the fewer controls there are.
+epsilon)^-1 sqrt(n - 1), and by V' for ZCA. Epsilon is a number, or the best of several draws by mean average
+precision, as in the JUMP recipe. With `shrink`, the covariance is instead shrunk toward its mean variance
+(Ledoit and Wolf 2004), the more the fewer controls there are.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Whitening:
     shrinkage: float
 
     def transform(self, values: np.ndarray, epsilon: float | str) -> np.ndarray:
-        """The whitened `values` (wells, features); `epsilon` is a number or `shrink`."""
+        """Return the whitened `values` (wells, features); `epsilon` is a number or `shrink`."""
         if epsilon == "shrink":
             square = self.singular**2
             mean = square.sum() / self.directions.shape[1]
@@ -56,7 +57,7 @@ class Whitening:
 
 
 def fit_whitening(controls: np.ndarray, method: str = "ZCA-cor") -> Whitening:
-    """The whitening by `controls` (wells, features), which have no missing value.
+    """Fit the whitening by `controls` (wells, features), which have no missing value.
 
     Raises
     ------
@@ -107,12 +108,12 @@ def sphere(
 
 
 def draw_epsilons(number: int, low: float = -5, high: float = 3) -> np.ndarray:
-    """The epsilons that the JUMP recipe tries: 10^U(low, high), drawn with its seed."""
+    """Return the epsilons that the JUMP recipe tries: 10^U(low, high), drawn with its seed."""
     return 10 ** np.random.default_rng(RECIPE_SEED).uniform(low, high, size=number)
 
 
 def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tuple[float, float]:
-    """Mean average precision against the plate's negative controls, and against its other treatments.
+    """Compute mean average precision against the plate's negative controls, and against its other treatments.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
 def choose_epsilon(
     profiles: pd.DataFrame, kind: np.ndarray, group: str, number: int, method: str = "ZCA-cor"
 ) -> tuple[float, pd.DataFrame]:
-    """The epsilon, of `number` draws, whose sphered profiles have the best mean average precision.
+    """Return the epsilon, of `number` draws, whose sphered profiles have the best mean average precision.
 
     Returns
     -------
