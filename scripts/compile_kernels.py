@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from lib.cellprofiler import HASH_SEED, logged_to
@@ -169,6 +170,9 @@ def main(output, log):
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()
+    warnings.simplefilter(
+        "ignore", RuntimeWarning
+    )  # of a few random pixels, whose measurements are thrown away
     sys.path.insert(0, str(PLUGINS))
     images, labels = draw_images()
     read_image()

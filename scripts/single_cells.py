@@ -37,7 +37,7 @@ from lib.cellprofiler_output import (
     read_sites,
 )
 from lib.cells import KEYS, use_threads
-from lib.errors import InputError, listed
+from lib.errors import InputError, listed, number_of
 from lib.logs import logged
 from lib.object_tables import REPEATED, Block, SiteError, Table, is_identifier
 from lib.tables import provenance, provenance_metadata, whole
@@ -381,8 +381,9 @@ def refuse(plate: str, bad: Sequence[Site]) -> None:
     """Raise an `InputError` that lists the bad sites."""
     shown = "\n".join(f"  {site}: {site.folder.path}: {site.problem}." for site in bad[:20])
     more = f"\n  and {len(bad) - 20} more, in the log" if len(bad) > 20 else ""
+    have = "has" if len(bad) == 1 else "have"
     raise InputError(
-        f"{len(bad)} sites of plate {plate} have tables that cannot be used:\n{shown}{more}\n"
+        f"{number_of(len(bad), 'site')} of plate {plate} {have} tables that cannot be used:\n{shown}{more}\n"
         "Run CellProfiler again for them (or fetch the tables again), or set `bad_sites: drop` to go on "
         "without these sites; they are then listed in the table of sites."
     )

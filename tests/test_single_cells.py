@@ -150,7 +150,7 @@ def test_tables_that_do_not_fit_each_other(tmp_path, tables, said):
     folder = tmp_path / "chunk"
     image(folder, [(1, "P", "A01", 1)])
     objects(folder, *tables)
-    with pytest.raises(InputError, match="1 sites of plate P") as error:
+    with pytest.raises(InputError, match="1 site of plate P has tables") as error:
         join([folder], tmp_path)
     assert said in str(error.value)
     assert f"well A01, site 1: {folder}" in str(error.value)

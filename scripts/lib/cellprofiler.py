@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,5 +333,6 @@ def logged_to(path):
             if said is None:
                 raise
             with suppress(OSError):
-                log.write(f"\n{said}\n")
+                # as `lib.logs` writes it, so that the end of the run can tell the reason
+                log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR {said}\n")
             sys.exit(f"\n{said}\n")

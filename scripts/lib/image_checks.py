@@ -331,7 +331,7 @@ def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found],
     lines += [f"well {fault.well}, site {fault.site}: {fault.reason}" for fault in rest[:NAMED]]
     if len(rest) > NAMED:
         lines.append(f"and {len(rest) - NAMED:,} more, in the log")
-    return f"Plate {plate}: {len(faults):,} faults in its images:\n  " + "\n  ".join(lines)
+    return f"Plate {plate}: {number_of(len(faults), 'fault')} in its images:\n  " + "\n  ".join(lines)
 
 
 def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:

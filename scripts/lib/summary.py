@@ -13,7 +13,8 @@ from pathlib import Path
 from lib.experiment import Experiment
 from lib.places import place
 
-MOST_LETTERS = 600  # of the reason of a failure; its log has the whole
+MOST_OF_REASON = 6  # lines of the reason of a failure; its log has all
+MOST_LETTERS = 600  # of each of these lines
 MOST_LINES = 24  # plates, or scores, that are listed; more are counted
 # Jobs of a plate's chain that do not make a stage's file themselves, and the stage that each stops.
 STOPS = {"features": "single_cells"}
@@ -136,30 +137,31 @@ def failure_summary(log: str | Path) -> str:
     lines, told = ["Failed (open the log beside each):"], set()
     for failure in failures:
         lines.append(f"  {failure.rule}  {Path(failure.log).resolve()}")
-        said = get_reason(failure.log)
+        said = "\n".join(f"    {line}" for line in get_reason(failure.log))
         if said and said not in told:
-            lines.append(f"    {said}")
+            lines.append(said)
             told.add(said)
     return "\n".join(lines)
 
 
-def get_reason(log: str | Path) -> str:
-    """Return the last error in the log of a step, on one line; nothing if there is only a traceback."""
+def get_reason(log: str | Path) -> list[str]:
+    """Return the last error in the log of a step, line by line; nothing if there is only a traceback."""
     try:
         lines = Path(log).read_text(errors="replace").splitlines()
     except OSError:
-        return ""
+        return []
     starts = [number for number, line in enumerate(lines) if ERROR.match(line)]
     if not starts:
-        return ""
+        return []
     message = lines[starts[-1] :]
     if any(line.startswith("Traceback") for line in message):
-        return ""
-    end = next(
-        (number for number, line in enumerate(message[1:], start=1) if RECORD.match(line)), len(message)
-    )
-    said = " ".join(line.strip() for line in [ERROR.match(message[0])["said"], *message[1:end]])
-    return said if len(said) <= MOST_LETTERS else f"{said[:MOST_LETTERS]} ..."
+        return []
+    records = (number for number, line in enumerate(message[1:], start=1) if RECORD.match(line))
+    end = next(records, len(message))
+    said = [ERROR.match(message[0])["said"], *(line.rstrip() for line in message[1:end])]
+    if len(said) > MOST_OF_REASON:  # the first line names the fault, the last the remedy
+        said = [*said[: MOST_OF_REASON - 1], "  ...", said[-1]]
+    return [line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..." for line in said]
 
 
 def result_summary(experiment: Experiment, results: str | Path = ".") -> str:
@@ -171,16 +173,19 @@ def result_summary(experiment: Experiment, results: str | Path = ".") -> str:
     if lines:
         more = [f"  and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
         lines = ["Scores:", *(f"  {line}" for line in lines[:MOST_LINES]), *more]
-    counts = [
-        count_rows(results / experiment.get_place(plate, "flags"))
+    flags = [
+        results / experiment.get_place(plate, "flags")
         for plate in experiment.plates
         if experiment.get_cells(plate, "cellprofiler")
     ]
+    counts = [count_rows(file) for file in flags if file.is_file()]
     if counts:
         flagged = sum(count > 0 for count in counts)
         lines.append(f"Flags of quality control: {sum(counts):,} on {flagged} of {len(counts)} plates")
     report = results / place("report")
-    return "\n".join([*lines, f"Report: {report.resolve()}"])
+    if report.exists():  # not after --until
+        lines.append(f"Report: {report.resolve()}")
+    return "\n".join(lines)
 
 
 def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:

@@ -98,6 +98,9 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
     flags = tmp_path / "workspace/quality_control/B/P/flags.csv"
     flags.parent.mkdir(parents=True)
     flags.write_text('flag,reason\nblurred,"a\nb"\nempty,c\n')
+    assert "Report" not in result_summary(experiment)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/report.html").touch()
     (tmp_path / "benchmark").mkdir()
     (tmp_path / "benchmark/percent_replicating.csv").write_text(
         "perturbation,cell_line,feature_set,percent_replicating\ncompound,U2OS,normalized,83.3333\norf,,normalized,\n"
@@ -106,7 +109,7 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
         "Scores:",
         "  percent replicating  compound U2OS normalized  83.3 %",
         "  percent replicating  orf normalized  no score",
-        "Flags of quality control: 2 on 1 of 2 plates",
+        "Flags of quality control: 2 on 1 of 1 plates",
         f"Report: {tmp_path / 'report/report.html'}",
     ]
     assert plate_summary(experiment).splitlines() == [
@@ -125,7 +128,14 @@ def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):
     step.parent.mkdir(parents=True)
     time = "2026-11-30 01:09:03,173"
     step.write_text(f"{time} WARNING a\n{time} ERROR map.txt has\n  A01 twice.\n{time} INFO b\n")
-    assert failure_summary("log").splitlines() == [*told, "    map.txt has A01 twice."]
+    assert failure_summary("log").splitlines() == [*told, "    map.txt has", "      A01 twice."]
+    step.write_text(f"{time} ERROR faults:\n" + "  one\n" * 20 + "Replace them.\n")
+    assert failure_summary("log").splitlines()[2:] == [
+        "    faults:",
+        *["      one"] * 4,
+        "      ...",
+        "    Replace them.",
+    ]
     step.write_text(f"{time} ERROR {'x' * 2000}\n")
     assert len(failure_summary("log")) < 1000
     step.write_text(f"{time} ERROR the step failed\nTraceback (most recent call last):\nKeyError: 3\n")
