@@ -199,8 +199,8 @@ def planes_hint(found: list[Found]) -> str:
         return ""
     return (
         "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not tell apart. Project a stack, or write a pattern of your own "
-        "that one plane and time point fits; config/README.md shows how."
+        "group `site` of images.pattern does not distinguish. Project a stack, or write your own pattern "
+        "that matches one plane and time point; config/README.md shows how."
     )
 
 

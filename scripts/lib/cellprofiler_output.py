@@ -346,7 +346,7 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
     numbers = [site.own_number for site in sites if site.own_number is not None]
     unique = len(set(numbers)) == len(numbers)
     if not unique:
-        logger.info("ImageNumber is not unique in plate %s: numbered anew by well and site", plate)
+        logger.info("ImageNumber is not unique in plate %s: renumbered by well and site", plate)
     for order, site in enumerate(sites, start=1):
         site.number = site.own_number if unique else order
     return sorted(sites, key=lambda site: (site.number is None, site.number or 0))

@@ -327,7 +327,7 @@ class Experiment:
             if lacking:
                 raise InputError(
                     f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
-                    f"made are {listed(self.get_levels(having[0]), 40)}."
+                    f"available levels: {listed(self.get_levels(having[0]), 40)}."
                     + (
                         " Embeddings are made of plates that start with images, when the config has a block "
                         "`embeddings`."

@@ -114,7 +114,7 @@ def persistently(ask, address):
             time.sleep(PAUSE * 2 ** (attempt - 1))
     raise InputError(
         f"{address} could not be fetched in {ATTEMPTS} attempts; the last one: "
-        f"{type(said).__name__}: {said}. Start again when the server answers; what is finished stays."
+        f"{type(said).__name__}: {said}. Start again when the server responds; finished results are kept."
     ) from said
 
 

@@ -68,7 +68,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
         )
     if "" in columns:
         raise InputError(
-            f"{path}: column {columns.index('') + 1} has no name; its neighbours are {listed(columns)}."
+            f"{path}: column {columns.index('') + 1} has no name; its neighbors are {listed(columns)}."
         )
     rows = []
     for number, row in cells[1:]:
