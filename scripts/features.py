@@ -174,7 +174,9 @@ def main(arguments, log):
 def command_line():
     """Define the script's options."""
     parser = options_of_a_run(__doc__)
-    parser.add_argument("--functions", help="folder of the illumination functions, if not the one in the image table")
+    parser.add_argument(
+        "--functions", help="folder of the illumination functions, if not the one in the image table"
+    )
     parser.add_argument("--plate", required=True)
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
     parser.add_argument("--chunk", required=True, type=int, help="from 0")

@@ -101,11 +101,25 @@ def split_wells(
     group: str | Sequence[str] = "Metadata_broad_sample",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Assign each well with a perturbation, and each negative control: plate, well, unit, split.
+    """Assign each well with a perturbation, and each negative control, to a split.
 
-    `split` is `{"fractions": {...}, "together": [...]}` (both may be absent) for a random split, or
-    `{"column": name, "train": [values], "test": [values]}`; the column is one of `metadata`, with
-    or without its prefix `Metadata_`, and wells of other values are left out.
+    Parameters
+    ----------
+    metadata
+        One row per well.
+    split
+        `{"fractions": {...}, "together": [...]}` (both may be absent) for a random split, or
+        `{"column": name, "train": [values], "test": [values]}`; the column is one of `metadata`, with or
+        without its prefix `Metadata_`, and wells with other values are left out.
+    group
+        The column, or columns, that name the perturbation.
+    seed
+        Seed of a random split.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Plate, well, unit and split of each well.
     """
     negative = control_type(metadata) == NEGATIVE_CONTROL
     perturbation = labels(metadata, group).mask(negative)

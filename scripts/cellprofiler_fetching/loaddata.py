@@ -19,7 +19,7 @@ class LoadData(builtin.LoadData):
     """CellProfiler's LoadData that also reads s3:// folders."""
 
     def fetch_provider(self, name, measurements, is_image_name=True):
-        """What gives the image `name` of the current site."""
+        """Return the provider of the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
         address = address_of(provider.get_pathname())
         if address:

@@ -236,14 +236,32 @@ def same_name(written: str, plate: str) -> bool:
 def place(
     folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None
 ) -> tuple[str, str]:
-    """Return well (`A01`) and site (without leading zeros) of an image set.
+    """Return well and site of an image set.
 
-    The pattern, if given, is searched in the file names and the folder's name. Otherwise,
-    Metadata_Well (or _Row and _Column) and Metadata_Site (or _Field) are used, then a folder name such as
-    `BR00121431-A01-1` or `A01-1`, then a well alone.
+    The pattern, if given, is searched in the file names and the folder's name. Otherwise, Metadata_Well (or
+    _Row and _Column) and Metadata_Site (or _Field) are used, then a folder name such as `BR00121431-A01-1` or
+    `A01-1`, then a well alone.
 
-    Raises:
-        InputError: if well and site cannot be determined, or if the plate is a different one.
+    Parameters
+    ----------
+    folder
+        The folder of the tables.
+    row
+        The image set's row of the Image table.
+    plate
+        The plate's name.
+    site_pattern
+        A regular expression with the groups `well` and `site`, or None.
+
+    Returns
+    -------
+    tuple[str, str]
+        Well (`A01`) and site (without leading zeros).
+
+    Raises
+    ------
+    InputError
+        If well and site cannot be determined, or if the plate is a different one.
     """
     where = folder.image or folder.path
     number = row.get("ImageNumber", "?")

@@ -44,8 +44,21 @@ def clean_rows(
 ) -> Rows:
     """Clean the values of all columns (see `MissingValues.clean`), except the names of wells and plates.
 
-    A `broad_sample` among `known_samples` is a name: an annotation may define `untreated` wells as
-    negative controls.
+    Parameters
+    ----------
+    columns
+        Names of the columns.
+    rows
+        The rows of the table.
+    missing
+        What counts as missing.
+    known_samples
+        `broad_sample`s that are names: an annotation may define `untreated` wells as negative controls.
+
+    Returns
+    -------
+    list of dict
+        The cleaned rows.
     """
     known = set(known_samples)
     cleaned = {}

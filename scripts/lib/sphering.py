@@ -184,7 +184,28 @@ def of_controls(
     left_out: Mapping[str, str],
     shrink: bool = False,
 ) -> Sphering:
-    """Fit the sphering on `reference` (controls, features), complete values; the method is ZCA-cor or ZCA."""
+    """Fit the sphering on negative controls.
+
+    Parameters
+    ----------
+    reference
+        The controls, (controls, features), without missing values.
+    features
+        Names of the features.
+    method
+        `ZCA-cor` or `ZCA`.
+    epsilon
+        Number that is added to the singular values.
+    left_out
+        The reason of each feature that is left out.
+    shrink
+        Whether the covariance is shrunk, instead of adding epsilon.
+
+    Returns
+    -------
+    Sphering
+        The fitted sphering.
+    """
     centre = reference.mean(axis=0)
     scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
     standard = (reference - centre) / scale
