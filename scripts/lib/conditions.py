@@ -10,6 +10,8 @@ from lib.errors import InputError, listed
 from lib.plates import SAFE, Plate
 from lib.values import same_value
 
+SIDES = ("train", "validate", "test")
+
 
 def is_judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Return whether a plate belongs to a condition of the benchmark."""
@@ -76,9 +78,11 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
     """Return the plates that a recommended split divides.
 
     Raises:
-        InputError: if its `where` names a column that the sample sheet does not have, or selects no plate.
+        InputError: if its `where` names a column that the sample sheet does not have, or selects no plate,
+            or if one of its sides names a value that no plate has.
     """
-    where = config["splits"][name]["where"]
+    split = config["splits"][name]
+    where = split["where"]
     if unknown := sorted(set(where) - set(plates[0])):
         raise InputError(f"splits.{name}.where: the sample sheet has no column {listed(unknown)}.")
     found = [
@@ -86,6 +90,13 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
     ]
     if not found:
         raise InputError(describe_no_plate(f"splits.{name}.where", where, plates))
+    column = str(split.get("column", "")).removeprefix("Metadata_")
+    # Where the sheet has the column, and says something of each plate, its values are those of the wells.
+    if column and all(plate.get(column) for plate in found):
+        for side in SIDES:
+            for value in map(str, split.get(side, ())):
+                if not any(same_value(plate[column], value) for plate in found):
+                    raise InputError(describe_no_plate(f"splits.{name}.{side}", {column: value}, found))
     return found
 
 

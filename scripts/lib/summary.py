@@ -13,6 +13,7 @@ from pathlib import Path
 from lib.experiment import Experiment
 from lib.places import place
 
+MOST_LETTERS = 600  # of the reason of a failure; its log has the whole
 MOST_LINES = 24  # plates, or scores, that are listed; more are counted
 # Jobs of a plate's chain that do not make a stage's file themselves, and the stage that each stops.
 STOPS = {"features": "single_cells"}
@@ -25,6 +26,8 @@ SCORES = {
 }
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
 FAILED = re.compile(r"^\s*Error in rule (?P<rule>\w+)")
+RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")  # how `lib.logs` begins each message
+ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<said>.*)")
 FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>\S.*?)(?: \(check log file.*)?$")
 
 
@@ -126,14 +129,37 @@ def plate_summary(experiment: Experiment, log: str | Path | None = None) -> str:
 
 
 def failure_summary(log: str | Path) -> str:
-    """Return the rules that failed in a Snakemake log, each with the log to open."""
+    """Return the rules that failed in a Snakemake log, each with its log and the reason in it."""
     failures = find_failures(log)
     if not failures:
         return f"Failed; see {log}"
-    return "\n".join(
-        ["Failed (open the log beside each):"]
-        + [f"  {failure.rule}  {Path(failure.log).resolve()}" for failure in failures]
+    lines, told = ["Failed (open the log beside each):"], set()
+    for failure in failures:
+        lines.append(f"  {failure.rule}  {Path(failure.log).resolve()}")
+        said = get_reason(failure.log)
+        if said and said not in told:
+            lines.append(f"    {said}")
+            told.add(said)
+    return "\n".join(lines)
+
+
+def get_reason(log: str | Path) -> str:
+    """Return the last error in the log of a step, on one line; nothing if there is only a traceback."""
+    try:
+        lines = Path(log).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    starts = [number for number, line in enumerate(lines) if ERROR.match(line)]
+    if not starts:
+        return ""
+    message = lines[starts[-1] :]
+    if any(line.startswith("Traceback") for line in message):
+        return ""
+    end = next(
+        (number for number, line in enumerate(message[1:], start=1) if RECORD.match(line)), len(message)
     )
+    said = " ".join(line.strip() for line in [ERROR.match(message[0])["said"], *message[1:end]])
+    return said if len(said) <= MOST_LETTERS else f"{said[:MOST_LETTERS]} ..."
 
 
 def result_summary(experiment: Experiment, results: str | Path = ".") -> str:

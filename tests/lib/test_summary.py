@@ -6,6 +6,7 @@ import pytest
 
 from lib.summary import (
     Failure,
+    failure_summary,
     find_failures,
     get_failures_of_plates,
     get_state,
@@ -113,3 +114,19 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
         "  B/P  not begun",
         "  B/Q  not begun",
     ]
+
+
+def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log").write_text(LOG)
+    step = tmp_path / "logs/annotate/B/P.log"
+    told = ["Failed (open the log beside each):", f"  annotate  {step}"]
+    assert failure_summary("log").splitlines() == told
+    step.parent.mkdir(parents=True)
+    time = "2026-11-30 01:09:03,173"
+    step.write_text(f"{time} WARNING a\n{time} ERROR map.txt has\n  A01 twice.\n{time} INFO b\n")
+    assert failure_summary("log").splitlines() == [*told, "    map.txt has A01 twice."]
+    step.write_text(f"{time} ERROR {'x' * 2000}\n")
+    assert len(failure_summary("log")) < 1000
+    step.write_text(f"{time} ERROR the step failed\nTraceback (most recent call last):\nKeyError: 3\n")
+    assert failure_summary("log").splitlines() == told

@@ -274,6 +274,28 @@ def test_a_split_of_no_plate_is_answered(where, expected):
         get_plates_of_split("s", [{"plate": "P", "kind": "a"}], config)
 
 
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ({"train": [20201104], "test": ["2020_12_02"]}, r'train: .*quote it, as in kind: "2020_11_04"'),
+        ({"train": ["2020_11_04"], "test": ["x"]}, r"s\.test: .* of kind are 2020_11_04, 2020_12_02"),
+        ({"train": ["2020_11_04"], "test": ["2020_12_02"]}, None),
+    ],
+)
+def test_a_split_by_values_that_no_plate_has_is_answered(sides, expected):
+    plates = [{"plate": "P", "kind": "2020_11_04"}, {"plate": "Q", "kind": "2020_12_02"}]
+    split = {"column": "Metadata_kind", **sides}
+    config = complete_config({**SMALL, "splits": {"s": split}}, "c")
+    if expected is None:
+        assert get_plates_of_split("s", plates, config) == plates
+        return
+    with pytest.raises(InputError, match=expected):
+        get_plates_of_split("s", plates, config)
+    # profiles may say what a sheet leaves empty
+    assert get_plates_of_split("s", [*plates, {"plate": "R", "kind": ""}], config)
+
+
 @pytest.mark.data
 def test_the_published_condition_through_the_workflow(shared, tmp_path):
     files = sorted((shared / "cpjump1" / "profiles").glob(f"*_{SELECTED}.csv.gz"))
