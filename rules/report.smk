@@ -105,6 +105,6 @@ rule draft_report:
     params:
         options=partial(get_report_options, True),
     message:
-        "Report of what is there"
+        "Report of the results so far"
     script:
         "../scripts/report.py"
