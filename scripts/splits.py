@@ -67,6 +67,27 @@ def assign_splits(
     """Assign complete units to splits so that each has nearly its fraction of the perturbations.
 
     Units come in random order, the large ones first, each to the split that is furthest below its fraction.
+
+    Parameters
+    ----------
+    unit
+        The unit of each well.
+    perturbation
+        The perturbation of each well.
+    fractions
+        The fraction of each split, from 0 to 1; their sum is 1.
+    seed
+        Seed of the random order.
+
+    Returns
+    -------
+    pandas.Series
+        The split of each well.
+
+    Raises
+    ------
+    InputError
+        If the fractions do not add up to 1, or if the units are too large or too few for the splits.
     """
     sizes = perturbation.groupby(unit).nunique()
     total = sizes.sum()

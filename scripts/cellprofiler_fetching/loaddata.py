@@ -1,6 +1,6 @@
-"""CellProfiler's own LoadData, of which a damaged image is an error with its name.
+"""CellProfiler's own LoadData, in which a damaged image causes an error that names it.
 
-Images in object storage are fetched when their site is measured. In a folder of its own, for runs of
+Images in object storage are fetched when their site is measured. The module has its own folder, for runs of
 CellProfiler's built-in modules.
 """
 

@@ -191,10 +191,28 @@ def resolved_address(address):
 
 
 def fetch_folder(address, folder, wanted, threads):
-    """Copy the objects below an address whose path `wanted(path)` accepts into a folder; return their number.
+    """Copy the objects below an address into a folder.
 
-    Raises:
-        InputError: if there is none, or a path would lead out of the folder.
+    Parameters
+    ----------
+    address
+        An s3:// address.
+    folder
+        The folder on disk.
+    wanted
+        A function of an object's path below the address, which returns whether to copy it.
+    threads
+        Number of objects that are copied at once.
+
+    Returns
+    -------
+    int
+        Number of copied objects.
+
+    Raises
+    ------
+    InputError
+        If there are none, or if a path would lead out of the folder.
     """
     folder = Path(folder).resolve()
     names = [name for name in objects_below(address) if wanted(name)]
