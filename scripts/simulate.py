@@ -239,7 +239,7 @@ def plan_wells(
 def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set[tuple[str, int]]:
     """Choose the fields (well, site) without cells, a fraction of `EMPTY_FIELDS` of the plate.
 
-    They lie in wells without an effect, one field per well, so that they test the workflow without changing
+    They are in wells without an effect, one field per well, so that they test the workflow without changing
     the truth.
     """
     plain = wells.loc[wells["effect"] == "none", "well"]
@@ -252,28 +252,16 @@ def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set
 def faults_of(
     planted: Iterable[Mapping[str, object]], plate: str, wells: Iterable[str], fields: int
 ) -> dict[tuple[str, int], set[str]]:
-    """Return the planted faults of each field of a plate.
+    """Return the planted faults of each field (well, site) of a plate.
 
-    Parameters
-    ----------
-    planted
-        Each with `fault` and either `well` (and `site`, or all of its sites) or `column`.
-    plate
-        The plate's name, for messages.
-    wells
-        The plate's wells.
-    fields
-        Number of sites per well.
+    Args:
+        planted: each with `fault` and either `well` (and `site`, or all of its sites) or `column`.
+        plate: for messages.
+        wells: the plate's wells.
+        fields: number of sites per well.
 
-    Returns
-    -------
-    dict
-        The faults by field (well, site).
-
-    Raises
-    ------
-    InputError
-        For a fault whose well, site or column the plate does not have.
+    Raises:
+        InputError: for a fault whose well, site or column the plate does not have.
     """
     found: dict[tuple[str, int], set[str]] = {}
     wells = list(wells)

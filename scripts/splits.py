@@ -1,7 +1,7 @@
 """Recommended splits of a data set into train, validate and test, one file per split, without leakage.
 
-The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together whatever a model
-could recognize: all replicates of a perturbation, both guides of a gene and whatever else shares the
+The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together everything that a model
+could recognize: all replicates of a perturbation, both guides of a gene and everything else that shares the
 gene, and the identifiers of one compound by its name (BVT-948, dexamethasone and thiostrepton have
 two each). A split by a column of the sample sheet trains on some of its values (a cell line, a time
 point) and tests on others. Wells are never divided, so all cells of a well are on one side. Negative

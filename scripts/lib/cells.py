@@ -14,7 +14,7 @@ KEYS = (
     "Metadata_ObjectNumber",
 )
 
-# A column that numbers the objects of an image is never a feature, whatever the config says.
+# A column that numbers the objects of an image is never a feature, regardless of the config.
 OBJECT_NUMBER = r"^Number_Object_Number$"
 NUMBER = "_Number_Object_Number"
 

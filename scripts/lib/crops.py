@@ -263,7 +263,7 @@ class PlateImages:
         Raises
         ------
         InputError
-            If the image table lacks the site, or a cell lies outside of its images.
+            If the image table lacks the site, or a cell is outside its images.
         """
         row = self.rows.get((cells.well, cells.site))
         if row is None:

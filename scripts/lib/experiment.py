@@ -299,7 +299,7 @@ class Experiment:
         """Return the plates on which a feature set is scored.
 
         Published embeddings and published CellProfiler profiles of one plate are two rows of the sample
-        sheet (in two batches); each is scored only on the feature sets of its own kind.
+        sheet (in two batches); each is scored only on the feature sets of the same kind.
         """
         features = self.levels[feature_set].features
         return [

@@ -108,7 +108,7 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
 
 
 def read_any_format(path: Path) -> pd.DataFrame:
-    """Read a table in whatever format it is: text columns as written, numbers as numbers."""
+    """Read a table in any known format: text columns as written, numbers as numbers."""
     try:
         with path.open("rb") as file:
             start = file.read(16)
