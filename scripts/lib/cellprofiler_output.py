@@ -181,8 +181,10 @@ def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> Non
 def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
     """Return the rows of a folder's Image table: text, and numbers where the table holds numbers.
 
-    Raises:
-        SiteError: if the table is missing, truncated or without rows.
+    Raises
+    ------
+    SiteError
+        If the table is missing, truncated or without rows.
     """
     file = folder.image
     if file is None:

@@ -131,8 +131,10 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
     """Check `config` against the schema and complete it with its defaults.
 
-    Raises:
-        InputError: naming `file` and every problem in it.
+    Raises
+    ------
+    InputError
+        Naming `file` and every problem in it.
     """
     config = read_values(config, schema())
     found = list(problems(config))

@@ -36,8 +36,10 @@ class Experiment:
     def read(cls, config: Mapping[str, Any], config_file: Path) -> Experiment:
         """Read the sample sheet of a complete config, and check that both are consistent.
 
-        Raises:
-            InputError: naming the file and its errors.
+        Raises
+        ------
+        InputError
+            Naming the file and its errors.
         """
         sheet = config_file.parent / config["plates"]
         plates = read_plates(sheet, get_all_levels(config), MissingValues.of_config(config))
@@ -312,8 +314,10 @@ class Experiment:
     def feature_sets(self) -> list[str]:
         """Return the benchmark's feature sets, after checking that every plate that is scored on one has it.
 
-        Raises:
-            InputError: naming the feature set and the plates that do not have it.
+        Raises
+        ------
+        InputError
+            Naming the feature set and the plates that do not have it.
         """
         judged = [plate for plates in self.conditions.values() for plate in plates]
         for name in self.config["benchmark"]["feature_sets"]:

@@ -24,8 +24,10 @@ DEFAULT = MissingValues()
 def read_columns(path: str | Path) -> tuple[list[str], Rows]:
     """Read a table of wells or reagents as written; `Metadata_` before a name is not part of it.
 
-    Raises:
-        InputError: naming a column that occurs with and without `Metadata_`.
+    Raises
+    ------
+    InputError
+        Naming a column that occurs with and without `Metadata_`.
     """
     columns, rows = read_table(path)
     names = [column.removeprefix("Metadata_") for column in columns]

@@ -81,9 +81,11 @@ def client(bucket):
 def persistently(ask, address):
     """Return `ask()`, called up to ATTEMPTS times while connections break or the server is busy.
 
-    Raises:
-        InputError: immediately if there is no such object or it may not be read, else after the last
-            attempt; it names the address.
+    Raises
+    ------
+    InputError
+        Immediately if there is no such object or it may not be read, else after the last
+        attempt; it names the address.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError
@@ -165,8 +167,10 @@ def objects_below(address):
 def resolved_address(address):
     """Fill in the `*` (the instrument's time stamp in a folder's name) of an s3:// address.
 
-    Raises:
-        InputError: if no folder, or more than one, matches.
+    Raises
+    ------
+    InputError
+        If no folder, or more than one, matches.
     """
     bucket, key = bucket_and_key(address)
     head, star, tail = key.partition("*")

@@ -39,12 +39,18 @@ class Sphering:
     sqrt(number - 1), so that epsilon is added to singular values; a direction that X does not span gets the
     smallest S of those that it spans.
 
-    Attributes:
-        centre, scale: (features,), by which a profile is centered and standardized.
-        directions: (rank, features), the rows of V' that the controls span.
-        spread: (rank,), S + epsilon, or S of the shrunk covariance.
-        outside: the spread of directions that the controls do not span.
-        left_out: the reason of each feature that is left out.
+    Attributes
+    ----------
+    centre, scale
+        (features,), by which a profile is centered and standardized.
+    directions
+        (rank, features), the rows of V' that the controls span.
+    spread
+        (rank,), S + epsilon, or S of the shrunk covariance.
+    outside
+        The spread of directions that the controls do not span.
+    left_out
+        The reason of each feature that is left out.
     """
 
     features: list[str]
