@@ -155,7 +155,7 @@ rule compare_cellprofiler:
         engine_code=ENGINE_CODE,
         code=code_digest("compare_cellprofiler.py"),
     message:
-        "Comparing CellProfiler as it is with the runner and the accelerated modules on {params.sites} sites"
+        "Comparing stock CellProfiler with the runner and the accelerated modules on {params.sites} sites"
     shell:
         f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --functions {params.functions:q}"

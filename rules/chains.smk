@@ -128,7 +128,7 @@ rule chain_plate:
         plate=get_plate,
         code=code_digest("chain_plate.py"),
     message:
-        "{wildcards.plate}: its wells of {wildcards.suffix}"
+        "{wildcards.plate}: extracting its wells ({wildcards.suffix})"
     script:
         "../scripts/chain_plate.py"
 

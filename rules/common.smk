@@ -1,4 +1,4 @@
-# The experiment: its configuration, its plates, and what the rules ask about them.
+# The experiment: its configuration, its plates, and what the rules need to know about them.
 
 import atexit
 import json

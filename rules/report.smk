@@ -1,4 +1,4 @@
-# The report: one page of the whole experiment. `draft_report` shows an unfinished one.
+# The report: one page of the entire experiment. `draft_report` shows an unfinished one.
 
 from lib.targets import get_left_out_tables, get_manifest, get_well_targets
 
@@ -105,6 +105,6 @@ rule draft_report:
     params:
         options=partial(get_report_options, True),
     message:
-        "Report of what is there"
+        "Report of the results so far"
     script:
         "../scripts/report.py"

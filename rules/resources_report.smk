@@ -22,6 +22,6 @@ rule resources_report:
         requested=lambda wildcards: {rule.name: requested(rule) for rule in workflow.rules},
         code=code_digest("resources_report.py"),
     message:
-        "Memory and time that jobs took, against what they ask for"
+        "Memory and time of jobs, compared with what they request"
     script:
         "../scripts/resources_report.py"

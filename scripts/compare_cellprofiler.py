@@ -251,7 +251,9 @@ def in_words(differences, seconds):
 def command_line():
     """Define the script's options."""
     parser = options_of_a_run(__doc__)
-    parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
+    parser.add_argument(
+        "--functions", help="folder of the illumination functions, if not the one in the image table"
+    )
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")
     parser.add_argument("--keep", action="store_true", help="keep the tables of both runs")
     parser.set_defaults(engine="platewise", plugins=PLUGINS)

@@ -33,10 +33,14 @@ OPERATIONS = {
 def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) -> dict[str, int]:
     """Count the features of a plate that each operation dropped, and those that were kept.
 
-    Args:
-        normalized: what normalization dropped (feature, reason); None for profiles that were already
-        normalized. selected: what feature selection dropped (feature, operation, reason).
-        kept: number of features of the selected profiles.
+    Parameters
+    ----------
+    normalized
+        What normalization dropped (feature, reason); None for profiles that were already normalized.
+    selected
+        What feature selection dropped (feature, operation, reason).
+    kept
+        Number of features of the selected profiles.
     """
     first = selected.drop_duplicates("feature")["operation"].value_counts()
     before = pd.DataFrame(columns=["feature", "reason"], dtype="str") if normalized is None else normalized

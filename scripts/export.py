@@ -57,10 +57,24 @@ def describe_features(features: Sequence[str], channels: Sequence[str]) -> pd.Da
 def to_anndata(
     profiles: pd.DataFrame, made_by: Mapping[str, Any], level: str, channels: Sequence[str] = ()
 ) -> anndata.AnnData:
-    """Convert profiles to AnnData: X (wells, features) float64 with NaN where missing, obs, var and uns.
+    """Convert profiles to AnnData.
 
-    `uns` holds the level and, as JSON, the provenance that the Parquet file carries. Metadata columns keep
-    their names.
+    Parameters
+    ----------
+    profiles
+        One row per well; metadata columns keep their names.
+    made_by
+        The provenance in the Parquet file.
+    level
+        The level of the profiles.
+    channels
+        The channels that may be in the features' names.
+
+    Returns
+    -------
+    anndata.AnnData
+        X (wells, features) in float64 with NaN for missing values, obs and var; `uns` holds the level and, as
+        JSON, the provenance.
     """
     features = feature_columns(profiles)
     obs = profiles[[name for name in profiles if name not in set(features)]]

@@ -47,13 +47,34 @@ def read_sites(load_data):
 
 
 def check_images(table, rows, sites, plate):
-    """Return the rows of a chunk's Image table by ImageNumber, after a check that it is complete.
+    """Read a chunk's Image table, and check that it is complete.
 
-    The ImageNumbers must be `rows` (first and last), each once. CellProfiler numbers the sites in the order
-    of its groups, which is the order of the TEXT of their metadata (site 10 before 2, row AA before B).
-    CellProfiler thus determines which sites are in the chunk, and the Image table shows it. Each must be a
-    site of the plate and occur once. All chunks of a plate see the same table and the same groups, so that
-    together they hold each site once.
+    The ImageNumbers must be `rows`, each once. CellProfiler numbers the sites in the order of its groups,
+    which is the order of the TEXT of their metadata (site 10 before 2, row AA before B). CellProfiler thus
+    determines which sites are in the chunk, and the Image table shows it. Each must be a site of the plate
+    and occur once. All chunks of a plate see the same table and the same groups, so that together they hold
+    each site once.
+
+    Parameters
+    ----------
+    table
+        The Image table's file.
+    rows
+        First and last ImageNumber of the chunk.
+    sites
+        The sites of the plate, as (well, site).
+    plate
+        The plate's name, for messages.
+
+    Returns
+    -------
+    dict
+        The rows by ImageNumber.
+
+    Raises
+    ------
+    InputError
+        If the table is missing or incomplete.
     """
     if not table.exists():
         raise InputError(f"Plate {plate}: the analysis pipeline wrote no {table.name}.")
@@ -174,7 +195,9 @@ def main(arguments, log):
 def command_line():
     """Define the script's options."""
     parser = options_of_a_run(__doc__)
-    parser.add_argument("--functions", help="where the illumination functions lie, if not where that says")
+    parser.add_argument(
+        "--functions", help="folder of the illumination functions, if not the one in the image table"
+    )
     parser.add_argument("--plate", required=True)
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
     parser.add_argument("--chunk", required=True, type=int, help="from 0")

@@ -2,7 +2,7 @@
 
 The shading is computed from the mean of a sample of the plate's images, each divided by its own mean, before
 and after correction: the mean of strips across (columns) and down (rows) the field, relative to the mean of
-the field. What remains after correction reflects where cells happen to lie (less so with more images) and
+the field. What remains after correction reflects where cells happen to be (less so with more images) and
 what the function missed.
 """
 

@@ -81,8 +81,10 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
     The sheet's value has priority over the profiles' own column, unless it is empty; a different column of
     the profiles is kept as `Metadata_profiles_{name}`, and named in the log.
 
-    Raises:
-        InputError: if a well is a duplicate, or if there is no feature.
+    Raises
+    ------
+    InputError
+        If a well is a duplicate, or if there is no feature.
     """
     name, features = plate["plate"], feature_columns(profiles)
     if not features:

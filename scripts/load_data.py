@@ -50,9 +50,23 @@ def parsed(
     channels: Mapping[str, str],
     root: Path | str = "",
 ) -> Found | None:
-    """Read an image from a file's name; None if it is not an image of the assay's channels.
+    """Read an image from a file's name.
 
-    A pattern with a slash is searched in the path below `root`, the plate's folder.
+    Parameters
+    ----------
+    path
+        The file.
+    expression
+        A regular expression with named groups; one with a slash is searched in the path below `root`.
+    channels
+        Channel names by their label in the file name.
+    root
+        The plate's folder.
+
+    Returns
+    -------
+    Found or None
+        The image; None if it is not an image of the assay's channels.
     """
     below = str(path).removeprefix(str(root)).lstrip("/")
     match = expression.search(below if "/" in expression.pattern else path.name)
@@ -199,8 +213,8 @@ def planes_hint(found: list[Found]) -> str:
         return ""
     return (
         "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not tell apart. Project a stack, or write a pattern of your own "
-        "that one plane and time point fits; config/README.md shows how."
+        "group `site` of images.pattern does not distinguish. Project a stack, or write your own pattern "
+        "that matches one plane and time point; config/README.md shows how."
     )
 
 

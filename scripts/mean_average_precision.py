@@ -10,7 +10,7 @@ takes the queries of a perturbation as independent: see `lib/precision_nulls.py`
 The published replicability of CPJUMP1 is average precision minus the random baseline, positives / all
 of the condition's most common ranking, averaged over the wells of a perturbation and then over
 perturbations: `average_precision_above_random`. `normalized_average_precision` is copairs' own scale,
-where 0 is random and 1 is perfect whatever the number of replicates.
+where 0 is random and 1 is perfect for any number of replicates.
 
 `_sampling_low` and `_sampling_high` are the scores that other perturbations of the same kind might get: a
 bootstrap over perturbations for the mean, Wilson's interval for the percentage retrieved.

@@ -95,7 +95,7 @@ def load_packaged(about: Mapping[str, Any]) -> tuple[Any, str]:
     Raises
     ------
     InputError
-        If another model is asked for, or the package is missing or does not fit the model.
+        If another model is requested, or the package is missing or does not fit the model.
     """
     import timm
     import torch

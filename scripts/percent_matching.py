@@ -1,8 +1,8 @@
-"""Percent Matching of two conditions: do perturbations of one gene look alike?
+"""Percent Matching of two conditions: do perturbations of one gene look similar?
 
 The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods) for compounds
 against CRISPR guides or ORFs of one cell line: for every pair of perturbations, one from each side,
-that target the same gene, the signal is the median of the whole replicate x replicate block of Pearson
+that target the same gene, the signal is the median of the entire replicate x replicate block of Pearson
 correlations (no averaging first, the guides of a gene kept apart). The null is the same median for
 pairs without a gene in common. The score is the percentage of pairs beyond the null's 95th percentile
 (right tail); the left tail (overexpression is expected to anti-correlate) and both tails are reported beside
@@ -10,9 +10,9 @@ it. As in the published code, `both` adds the two tails, so by chance it is 10 %
 
 Within one condition the pairs are those of two different perturbations that share a gene (or a
 mechanism), each pair once; a pair that shares several genes counts once. The null of a pair is taken
-from blocks of its own shape: perturbations with at least as many replicates, cut to that number.
+from blocks of the same shape: perturbations with at least as many replicates, cut to that number.
 
-The position-aware null holds pairs whose wells lie at one position as often as those of the pair do.
+The position-aware null holds pairs whose wells share positions as often as those of the pair.
 
 A score has two intervals: `_low` and `_high` are the scores of new draws of the null, `_sampling_low` and
 `_sampling_high` the scores that other genes might get (the pairs of one gene depend on each other).

@@ -64,12 +64,35 @@ def percent_replicating(
     controls_in_null: bool = True,
     seed: int = 0,
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    """Score the wells of one condition: (the score's row, one row per perturbation, the null's medians).
+    """Score the wells of one condition.
 
-    The score is a percentage, NaN with a message if no perturbation has enough replicates.
-    `controls_in_null`: negative-control wells may be in the position-aware null; they may not for
-    sphered profiles, in which the controls that the transform was fitted on are uncorrelated by
-    construction.
+    Parameters
+    ----------
+    wells
+        The wells of the condition.
+    group
+        The column, or columns, whose equal values make replicates.
+    draws, repeats
+        Number of draws per null, and number of nulls for the interval.
+    null_size
+        Number of wells per draw, or `matched` for as many as the perturbation has replicates.
+    percentile, tail
+        The percentile of the null, and the side on which the score is counted (`right`, `left` or `both`).
+    minimum_replicates
+        Perturbations with fewer wells count as not replicating.
+    positive_controls
+        Whether positive controls are scored.
+    controls_in_null
+        Whether negative controls may be in the position-aware null. They may not for sphered profiles, in
+        which the controls that the transform was fitted on are uncorrelated by construction.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    tuple
+        The score's row, a table with one row per perturbation, and the null's medians. The score is a
+        percentage, or NaN with a message if no perturbation has enough replicates.
     """
     if tail not in TAILS:
         raise InputError(f"tail is {tail!r}; it must be one of {', '.join(TAILS)}.")

@@ -30,8 +30,9 @@ def places(wells: Iterable[str]) -> pd.DataFrame:
 def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
     """Return means of PC1, minus its plate's median, at each position, in each row and in each column.
 
-    Returns:
-        Columns by (position, row, column), wells (all, negcon), name, mean, sd, number.
+    Returns
+    -------
+    Columns by (position, row, column), wells (all, negcon), name, mean, sd, number.
     """
     table = coordinates.reset_index(drop=True)
     table = pd.concat([table, places(table["Metadata_Well"])], axis=1)
@@ -50,8 +51,9 @@ def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
 def control_correlations(controls: Wells) -> pd.DataFrame:
     """Return correlations of negative controls on two plates, at the same and at different positions.
 
-    Returns:
-        Columns same_position, correlation; one row per pair of wells of different plates.
+    Returns
+    -------
+    Columns same_position, correlation; one row per pair of wells of different plates.
     """
     if len(controls) < 2:
         return pd.DataFrame({"same_position": [], "correlation": []})

@@ -19,7 +19,7 @@ a well as
 and the plate as having
   edge_effect, shifted_row, shifted_column  the wells there differ from the others in cells, nuclear size,
                 intensity or focus, each compared with the same perturbation elsewhere on the plate.
-                Positive controls are not used, nor is a perturbation whose wells all lie there, since
+                Positive controls are not used, nor is a perturbation whose wells are all there, since
                 such a difference may be an effect of their content.
 
 For published CellProfiler tables without image measurements, only the cells are examined.

@@ -32,13 +32,20 @@ def order_of_wells(
 ) -> tuple[np.ndarray, list[str]]:
     """Return the order of the wells in the matrix.
 
-    Args:
-        scored: the wells of the perturbations.
-        controls: the negative controls; they come last, in plate order.
-        table: Percent Replicating's table with one row per perturbation.
-        most: the largest number of wells.
+    Parameters
+    ----------
+    scored
+        The wells of the perturbations.
+    controls
+        The negative controls; they come last, in plate order.
+    table
+        Percent Replicating's table with one row per perturbation.
+    most
+        The largest number of wells.
 
-    Returns:
+    Returns
+    -------
+    tuple[numpy.ndarray, list[str]]
         Row numbers into scored and controls, concatenated, and the group of each row.
     """
     ranked = table.sort_values("median_correlation", ascending=False, kind="stable", na_position="last")

@@ -36,8 +36,10 @@ class RunError(Exception):
 def run(pipeline, first, last, output, progress):
     """Run a pipeline over rows `first` to `last` (from 1) and write its tables to a folder.
 
-    Raises:
-        RunError: when a module fails, before, during or after the sites.
+    Raises
+    ------
+    RunError
+        When a module fails, before, during or after the sites.
     """
     from cellprofiler_core.constants.measurement import EXPERIMENT
     from cellprofiler_core.constants.pipeline import EXIT_STATUS

@@ -239,7 +239,7 @@ def plan_wells(
 def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set[tuple[str, int]]:
     """Choose the fields (well, site) without cells, a fraction of `EMPTY_FIELDS` of the plate.
 
-    They lie in wells without an effect, one field per well, so that they test the workflow without changing
+    They are in wells without an effect, one field per well, so that they test the workflow without changing
     the truth.
     """
     plain = wells.loc[wells["effect"] == "none", "well"]

@@ -2,8 +2,8 @@
 
 Afterwards the controls' features are uncorrelated and of unit variance (`lib.sphering`), so that the effects
 of plates and positions on every well have less weight in the similarity of profiles. The controls are then
-uncorrelated by construction, whatever their position: they can no longer represent wells without effect in a
-null.
+uncorrelated by construction, regardless of their position: they can no longer represent wells without effect
+in a null.
 """
 
 import logging

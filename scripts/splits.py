@@ -1,7 +1,7 @@
 """Recommended splits of a data set into train, validate and test, one file per split, without leakage.
 
-The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together whatever a model
-could recognize: all replicates of a perturbation, both guides of a gene and whatever else shares the
+The rules are those of the CPJUMP1 paper. A random split (60-20-20) keeps together everything that a model
+could recognize: all replicates of a perturbation, both guides of a gene and everything else that shares the
 gene, and the identifiers of one compound by its name (BVT-948, dexamethasone and thiostrepton have
 two each). A split by a column of the sample sheet trains on some of its values (a cell line, a time
 point) and tests on others. Wells are never divided, so all cells of a well are on one side. Negative
@@ -67,6 +67,27 @@ def assign_splits(
     """Assign complete units to splits so that each has nearly its fraction of the perturbations.
 
     Units come in random order, the large ones first, each to the split that is furthest below its fraction.
+
+    Parameters
+    ----------
+    unit
+        The unit of each well.
+    perturbation
+        The perturbation of each well.
+    fractions
+        The fraction of each split, from 0 to 1; their sum is 1.
+    seed
+        Seed of the random order.
+
+    Returns
+    -------
+    pandas.Series
+        The split of each well.
+
+    Raises
+    ------
+    InputError
+        If the fractions do not add up to 1, or if the units are too large or too few for the splits.
     """
     sizes = perturbation.groupby(unit).nunique()
     total = sizes.sum()
@@ -101,11 +122,25 @@ def split_wells(
     group: str | Sequence[str] = "Metadata_broad_sample",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Assign each well with a perturbation, and each negative control: plate, well, unit, split.
+    """Assign each well with a perturbation, and each negative control, to a split.
 
-    `split` is `{"fractions": {...}, "together": [...]}` (both may be absent) for a random split, or
-    `{"column": name, "train": [values], "test": [values]}`; the column is one of `metadata`, with
-    or without its prefix `Metadata_`, and wells of other values are left out.
+    Parameters
+    ----------
+    metadata
+        One row per well.
+    split
+        `{"fractions": {...}, "together": [...]}` (both may be absent) for a random split, or
+        `{"column": name, "train": [values], "test": [values]}`; the column is one of `metadata`, with or
+        without its prefix `Metadata_`, and wells with other values are left out.
+    group
+        The column, or columns, that name the perturbation.
+    seed
+        Seed of a random split.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Plate, well, unit and split of each well.
     """
     negative = control_type(metadata) == NEGATIVE_CONTROL
     perturbation = labels(metadata, group).mask(negative)

@@ -1,6 +1,6 @@
-"""CellProfiler's own LoadData, of which a damaged image is an error with its name.
+"""CellProfiler's own LoadData, in which a damaged image causes an error that names it.
 
-Images in object storage are fetched when their site is measured. In a folder of its own, for runs of
+Images in object storage are fetched when their site is measured. The module has its own folder, for runs of
 CellProfiler's built-in modules.
 """
 
@@ -19,7 +19,7 @@ class LoadData(builtin.LoadData):
     """CellProfiler's LoadData that also reads s3:// folders."""
 
     def fetch_provider(self, name, measurements, is_image_name=True):
-        """What gives the image `name` of the current site."""
+        """Return the provider of the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
         address = address_of(provider.get_pathname())
         if address:

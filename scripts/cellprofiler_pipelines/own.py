@@ -21,7 +21,7 @@ INPUT_MODULES = ("Images", "Metadata", "NamesAndTypes", "Groups", "LoadImages", 
 LEFT_OUT = ("CreateBatchFiles", "DisplayDataOnImage", "DisplayDensityPlot", "DisplayHistogram")
 LEFT_OUT += ("DisplayPlatemap", "DisplayScatterPlot")
 METADATA = ("Plate", "Well", "Site")
-# SQLite's limit of columns is 2,000; ExportToDatabase adds some of its own.
+# SQLite's limit of columns is 2,000; ExportToDatabase adds some columns.
 WIDEST_DATABASE = 1900
 TABLE = "load_data.csv"
 

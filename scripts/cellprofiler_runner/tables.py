@@ -36,7 +36,7 @@ def obstacle(module, objects):
     if module.delimiter.value != 'Comma (",")':
         return "its delimiter is not a comma"
     if module.directory.dir_choice != "Default Output Folder":
-        return "it writes to a folder of its own"
+        return "it writes to a separate folder"
     if module.wants_prefix.value:
         return "it puts a prefix before the names of its files"
     if module.wants_genepattern_file.value:

@@ -1,1 +1,1 @@
-"""What several of the workflow's scripts share; what one script alone uses lives in that script."""
+"""Modules that several of the workflow's scripts share; code for a single script is in that script."""

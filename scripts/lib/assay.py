@@ -18,7 +18,7 @@ def assay_problems(assay):
     names = [channel["name"] for channel in assay["channels"]]
     images = [channel["image"] for channel in assay["channels"]]
     problems = [
-        f"assay: channels: the {key} {value} is there twice."
+        f"assay: channels: the {key} {value} is a duplicate."
         for key, values in (("name", names), ("image", images))
         for value in sorted({value for value in values if values.count(value) > 1})
     ]
@@ -33,7 +33,7 @@ def assay_problems(assay):
     if cells is not None and "channel" not in cells and cells["method"] != "Distance - N":
         problems.append(
             f"assay: cells: the method {cells['method']} needs `channel`, the image that shows "
-            "whole cells; only Distance - N does without."
+            "entire cells; only Distance - N does not need it."
         )
     for name in ("nuclei", "cells"):
         if name in assay:

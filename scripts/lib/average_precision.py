@@ -75,7 +75,24 @@ def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 def count_compared(
     unit: np.ndarray, columns: np.ndarray, candidates: np.ndarray, thresholds: np.ndarray
 ) -> np.ndarray:
-    """Count as `count_above` for some queries of length 1; `columns`: candidates in single precision."""
+    """Count as `count_above`, for a block of queries.
+
+    Parameters
+    ----------
+    unit
+        Queries of length 1, (queries, features).
+    columns
+        Candidates of length 1 in single precision, (features, candidates).
+    candidates
+        The same candidates as given, (candidates, features).
+    thresholds
+        Cosine similarities, (queries, thresholds).
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts, (queries, thresholds).
+    """
     similarity = unit.astype(np.float32) @ columns
     # more than the rounding of a sum of so many products in single precision, whatever its order
     band = np.float32(2.0**-24 * (unit.shape[1] / 4 + 16))
@@ -97,7 +114,24 @@ def count_compared(
 
 
 def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the cosine similarity of each pair (row of `unit`, row of `candidates`), in double precision."""
+    """Return the cosine similarities of pairs of profiles, in double precision.
+
+    Parameters
+    ----------
+    unit
+        Profiles of length 1, (queries, features).
+    rows
+        The row of `unit` of each pair, (pairs,).
+    candidates
+        Profiles, (candidates, features).
+    others
+        The row of `candidates` of each pair, (pairs,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Cosine similarities, (pairs,).
+    """
     found = np.empty(len(rows))
     step = max(1, BLOCK // (4 * unit.shape[1]))
     for start in range(0, len(rows), step):

@@ -26,19 +26,26 @@ def pair_objects(
 ) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
     """Find the cells: objects of all compartments that belong together, one of each.
 
-    Args:
-        objects: the object numbers of each compartment's table, in its order.
-        linker: the compartment whose parents are known.
-        parents: for each other compartment, the object number that each object of `linker` names
-            (0: none).
+    Parameters
+    ----------
+    objects
+        The object numbers of each compartment's table, in its order.
+    linker
+        The compartment whose parents are known.
+    parents
+        For each other compartment, the object number that each object of `linker` names
+        (0: none).
 
-    Returns:
-        For each compartment the positions of the cells' objects, all of one length; and the object
-        numbers that are in no cell.
+    Returns
+    -------
+    For each compartment the positions of the cells' objects, all of one length; and the object
+    numbers that are in no cell.
 
-    Raises:
-        SiteError: if an object number is a duplicate, a named parent does not exist, or two objects
-            name the same parent.
+    Raises
+    ------
+    SiteError
+        If an object number is a duplicate, a named parent does not exist, or two objects
+        name the same parent.
     """
     for name, numbers in objects.items():
         if repeated := repeats(numbers):

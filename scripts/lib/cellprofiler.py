@@ -224,12 +224,27 @@ class CellProfiler:
         return arguments
 
     def run(self, load_data, output, log, about, rows=None):
-        """Run over the rows of an image table and make sure that it ran to its end.
+        """Run the pipeline over the rows of an image table, and check that it ran to its end.
 
-        `rows`: first and last row, from 1 (all rows if None); `log`: an open text file for CellProfiler's
-        output, beside which `.progress.json` names the site that the runner is processing; `about`: the
-        plate and sites, for messages. Raises InputError with CellProfiler's last lines unless its done-file
-        is `Complete`: the exit status of its command line alone is 0 even after a failure.
+        Parameters
+        ----------
+        load_data
+            The image table.
+        output
+            The folder of the results.
+        log
+            An open text file for CellProfiler's output; the file `.progress.json` beside it names the site
+            that the runner is processing.
+        about
+            The plate and sites, for messages.
+        rows
+            First and last row, from 1; None for all rows.
+
+        Raises
+        ------
+        InputError
+            With CellProfiler's last lines, unless its done-file is `Complete`: the exit status of its command
+            line alone is 0 even after a failure.
         """
         # CellProfiler executes a pipeline as code, so it is first checked as text.
         read_pipeline(self.pipeline)

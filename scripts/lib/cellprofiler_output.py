@@ -181,8 +181,10 @@ def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> Non
 def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
     """Return the rows of a folder's Image table: text, and numbers where the table holds numbers.
 
-    Raises:
-        SiteError: if the table is missing, truncated or without rows.
+    Raises
+    ------
+    SiteError
+        If the table is missing, truncated or without rows.
     """
     file = folder.image
     if file is None:
@@ -236,14 +238,32 @@ def same_name(written: str, plate: str) -> bool:
 def place(
     folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None
 ) -> tuple[str, str]:
-    """Return well (`A01`) and site (without leading zeros) of an image set.
+    """Return well and site of an image set.
 
-    The pattern, if given, is searched in the file names and the folder's name. Otherwise,
-    Metadata_Well (or _Row and _Column) and Metadata_Site (or _Field) are used, then a folder name such as
-    `BR00121431-A01-1` or `A01-1`, then a well alone.
+    The pattern, if given, is searched in the file names and the folder's name. Otherwise, Metadata_Well (or
+    _Row and _Column) and Metadata_Site (or _Field) are used, then a folder name such as `BR00121431-A01-1` or
+    `A01-1`, then a well alone.
 
-    Raises:
-        InputError: if well and site cannot be determined, or if the plate is a different one.
+    Parameters
+    ----------
+    folder
+        The folder of the tables.
+    row
+        The image set's row of the Image table.
+    plate
+        The plate's name.
+    site_pattern
+        A regular expression with the groups `well` and `site`, or None.
+
+    Returns
+    -------
+    tuple[str, str]
+        Well (`A01`) and site (without leading zeros).
+
+    Raises
+    ------
+    InputError
+        If well and site cannot be determined, or if the plate is a different one.
     """
     where = folder.image or folder.path
     number = row.get("ImageNumber", "?")
@@ -346,7 +366,7 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
     numbers = [site.own_number for site in sites if site.own_number is not None]
     unique = len(set(numbers)) == len(numbers)
     if not unique:
-        logger.info("ImageNumber is not unique in plate %s: numbered anew by well and site", plate)
+        logger.info("ImageNumber is not unique in plate %s: renumbered by well and site", plate)
     for order, site in enumerate(sites, start=1):
         site.number = site.own_number if unique else order
     return sorted(sites, key=lambda site: (site.number is None, site.number or 0))

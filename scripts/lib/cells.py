@@ -14,7 +14,7 @@ KEYS = (
     "Metadata_ObjectNumber",
 )
 
-# A column that numbers the objects of an image is never a feature, whatever the config says.
+# A column that numbers the objects of an image is never a feature, regardless of the config.
 OBJECT_NUMBER = r"^Number_Object_Number$"
 NUMBER = "_Number_Object_Number"
 
@@ -22,10 +22,13 @@ NUMBER = "_Number_Object_Number"
 def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
     """Find the features among the columns of a single-cell table, in the order of the table.
 
-    Args:
-        columns: names such as `Cells_AreaShape_Area`; `Metadata_*` are never features.
-        exclude: regular expressions over the name without its compartment; a column that one of them
-            matches is not a feature.
+    Parameters
+    ----------
+    columns
+        Names such as `Cells_AreaShape_Area`; `Metadata_*` are never features.
+    exclude
+        Regular expressions over the name without its compartment; a column that one of them
+        matches is not a feature.
     """
     columns = list(columns)
     left_out = [re.compile(pattern) for pattern in (OBJECT_NUMBER, *exclude)]

@@ -36,8 +36,10 @@ MOST_FILES = 20  # of the missing ones that a message lists
 def check_python(executable: str) -> None:
     """Check that Snakemake can run scripts with this Python.
 
-    Raises:
-        InputError: if its path contains characters that a shell would interpret.
+    Raises
+    ------
+    InputError
+        If its path contains characters that a shell would interpret.
     """
     if re.search(r"[^\w@%+=:,./-]", executable):
         # Snakemake writes it unquoted into a shell line for each `script:`.
@@ -51,8 +53,10 @@ def check_python(executable: str) -> None:
 def check_config_files(files: Iterable[str | Path]) -> None:
     """Reject a config file that Snakemake runs as a template: a config is data.
 
-    Raises:
-        InputError: naming the file.
+    Raises
+    ------
+    InputError
+        Naming the file.
     """
     for file in files:
         if "__use_yte__" in Path(file).read_text(encoding="utf-8", errors="replace"):
@@ -66,8 +70,10 @@ def check_config_files(files: Iterable[str | Path]) -> None:
 def check_results_folder(folder: str | Path) -> None:
     """Check that the results folder can be created and written.
 
-    Raises:
-        InputError: naming the folder that cannot be written.
+    Raises
+    ------
+    InputError
+        Naming the folder that cannot be written.
     """
     existing = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
@@ -81,8 +87,10 @@ def check_results_folder(folder: str | Path) -> None:
 def check_experiment(experiment: Experiment, results: str | Path) -> None:
     """Check that an experiment's inputs exist and can be used.
 
-    Raises:
-        InputError: naming each input that is missing or cannot be used.
+    Raises
+    ------
+    InputError
+        Naming each input that is missing or cannot be used.
     """
     check_files(experiment, results)
     check_times(experiment)
@@ -96,8 +104,10 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
     An input may be missing once its result exists (images that were archived), and one inside the
     results folder may be written by the workflow itself.
 
-    Raises:
-        InputError: naming each missing file, its plate and its column.
+    Raises
+    ------
+    InputError
+        Naming each missing file, its plate and its column.
     """
     exists = cache(os.path.exists)
     folder, results = experiment.config_file.parent, Path(results).resolve()
@@ -123,8 +133,10 @@ def check_times(experiment: Experiment) -> None:
 
     Snakemake would consider each result older than its input, and remove it right after it was made.
 
-    Raises:
-        InputError: naming these files and folders, with the command that sets their date to now.
+    Raises
+    ------
+    InputError
+        Naming these files and folders, with the command that sets their date to now.
     """
     folder, latest = experiment.config_file.parent, time.time() + SECONDS_OF_SKEW
     simulated = experiment.config.get("simulate", {}).get("effects")
@@ -145,8 +157,10 @@ def check_times(experiment: Experiment) -> None:
 def check_pipelines(experiment: Experiment) -> None:
     """Check that a user's pipeline can be read and executes no code while it is read.
 
-    Raises:
-        InputError: naming the pipeline, the line and the error.
+    Raises
+    ------
+    InputError
+        Naming the pipeline, the line and the error.
     """
     for key in ("illumination_pipeline", "analysis_pipeline"):
         path = experiment.config_file.parent / (experiment.config["cellprofiler"][key] or "")
@@ -160,8 +174,10 @@ def check_pipelines(experiment: Experiment) -> None:
 def check_weights(experiment: Experiment) -> None:
     """Check that the file of a deep network's weights exists.
 
-    Raises:
-        InputError: naming the file, and how to get one.
+    Raises
+    ------
+    InputError
+        Naming the file, and how to get one.
     """
     if not experiment.embeddings or experiment.embeddings["weights"] in PROVIDED_WEIGHTS:
         return

@@ -22,9 +22,11 @@ def is_judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
 def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
     """Return the conditions of the benchmark by name, each with its plates.
 
-    Raises:
-        InputError: if the config names a column that the sample sheet does not have, or whose values
-            cannot be part of a file's name.
+    Raises
+    ------
+    InputError
+        If the config names a column that the sample sheet does not have, or whose values
+        cannot be part of a file's name.
     """
     benchmark = config["benchmark"]
     columns = benchmark["condition"]
@@ -77,9 +79,11 @@ def get_comparisons(
 def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str, Any]) -> list[Plate]:
     """Return the plates that a recommended split divides.
 
-    Raises:
-        InputError: if its `where` names a column that the sample sheet does not have, or selects no plate,
-            or if one of its sides names a value that no plate has.
+    Raises
+    ------
+    InputError
+        If its `where` names a column that the sample sheet does not have, or selects no plate,
+        or if one of its sides names a value that no plate has.
     """
     split = config["splits"][name]
     where = split["where"]

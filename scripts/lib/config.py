@@ -39,7 +39,7 @@ def described_problem(error: ValidationError) -> Iterator[str]:
     elif error.validator == "type" and "string" in get_types(error.schema) and is_misread(error.instance):
         yield (
             f"{where}: YAML reads this value as {error.instance!r}, since yes, no, on, off, true, false and "
-            'dates have a meaning of their own there; to mean the text, quote it, as in "yes".'
+            'dates have a special meaning there; to mean the text, quote it, as in "yes".'
         )
     else:
         meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
@@ -131,8 +131,10 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
     """Check `config` against the schema and complete it with its defaults.
 
-    Raises:
-        InputError: naming `file` and every problem in it.
+    Raises
+    ------
+    InputError
+        Naming `file` and every problem in it.
     """
     config = read_values(config, schema())
     found = list(problems(config))

@@ -21,9 +21,12 @@ def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
     taken to name compounds if its name says so, if it has more than six values besides `negcon`, or if more
     wells have another value than none, unless these values are named as controls.
 
-    Args:
-        values: the column that marks controls (`controls.column`).
-        negcon: its value for negative controls.
+    Parameters
+    ----------
+    values
+        The column that marks controls (`controls.column`).
+    negcon
+        Its value for negative controls.
     """
     column = str(values.name or "").removeprefix("Metadata_")
     missing = MissingValues(control=(column, negcon))

@@ -263,7 +263,7 @@ class PlateImages:
         Raises
         ------
         InputError
-            If the image table lacks the site, or a cell lies outside of its images.
+            If the image table lacks the site, or a cell is outside its images.
         """
         row = self.rows.get((cells.well, cells.site))
         if row is None:
@@ -355,9 +355,22 @@ def cut_crops(
 def work_ahead(
     work: Callable[[Any], Any], items: Iterable[Any], threads: int, waiting: int
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield each item with the result of `work`, in order, computed in advance by `threads` threads.
+    """Yield each item with its result, in order, with the results computed in advance by threads.
 
-    At most `waiting` items are in progress or finished but not yet used, so that memory use stays constant.
+    Parameters
+    ----------
+    work
+        A function of an item.
+    items
+        The items.
+    threads
+        Number of threads.
+    waiting
+        Maximum number of items that are in progress or finished but not yet used, which limits memory use.
+
+    Yields
+    ------
+    The item and its result.
     """
     left = iter(items)
     with ThreadPoolExecutor(threads) as pool:

@@ -34,7 +34,24 @@ def make_way(folder: Path) -> None:
 
 
 def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log: IO[str]) -> None:
-    """Run one command of the build; raise an InputError with its last lines if it fails."""
+    """Run one command of the build.
+
+    Parameters
+    ----------
+    about
+        What the command does, for the message.
+    arguments
+        The command and its arguments.
+    variables
+        Environment variables.
+    log
+        An open text file for the command's output.
+
+    Raises
+    ------
+    InputError
+        With the last lines of the output, if the command fails.
+    """
     log.write(" ".join(arguments) + "\n")
     log.flush()
     done = subprocess.run(arguments, env=variables, stdout=log, stderr=subprocess.STDOUT, check=False)

@@ -36,8 +36,10 @@ class Experiment:
     def read(cls, config: Mapping[str, Any], config_file: Path) -> Experiment:
         """Read the sample sheet of a complete config, and check that both are consistent.
 
-        Raises:
-            InputError: naming the file and its errors.
+        Raises
+        ------
+        InputError
+            Naming the file and its errors.
         """
         sheet = config_file.parent / config["plates"]
         plates = read_plates(sheet, get_all_levels(config), MissingValues.of_config(config))
@@ -299,7 +301,7 @@ class Experiment:
         """Return the plates on which a feature set is scored.
 
         Published embeddings and published CellProfiler profiles of one plate are two rows of the sample
-        sheet (in two batches); each is scored only on the feature sets of its own kind.
+        sheet (in two batches); each is scored only on the feature sets of the same kind.
         """
         features = self.levels[feature_set].features
         return [
@@ -312,8 +314,10 @@ class Experiment:
     def feature_sets(self) -> list[str]:
         """Return the benchmark's feature sets, after checking that every plate that is scored on one has it.
 
-        Raises:
-            InputError: naming the feature set and the plates that do not have it.
+        Raises
+        ------
+        InputError
+            Naming the feature set and the plates that do not have it.
         """
         judged = [plate for plates in self.conditions.values() for plate in plates]
         for name in self.config["benchmark"]["feature_sets"]:
@@ -327,7 +331,7 @@ class Experiment:
             if lacking:
                 raise InputError(
                     f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
-                    f"made are {listed(self.get_levels(having[0]), 40)}."
+                    f"available levels: {listed(self.get_levels(having[0]), 40)}."
                     + (
                         " Embeddings are made of plates that start with images, when the config has a block "
                         "`embeddings`."

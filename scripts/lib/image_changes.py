@@ -56,7 +56,19 @@ def digest_of_file(path: str | Path) -> str | None:
 
 
 def write_digests(images: Path, pattern: str, record: str | Path, threads: int) -> None:
-    """Write the digest of each image file of a plate: a table of `image`, its path, and `digest`."""
+    """Write the digest of each image file of a plate.
+
+    Parameters
+    ----------
+    images
+        The plate's folder of images, or its image table.
+    pattern
+        How file names are read.
+    record
+        The file to write: a table of `image` (its path) and `digest`.
+    threads
+        Number of files that are read at once.
+    """
     files = list_images(images, pattern)
     with ThreadPoolExecutor(threads) as pool:
         digests = list(pool.map(digest_of_file, files.values()))

@@ -303,9 +303,25 @@ def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
 
 
 def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
-    """Return the faults of a plate's images as a message; a fault shared by all of a channel is given once.
+    """Return the faults of a plate's images as a message.
 
-    `source`: the location of the plate's images in the sample sheet.
+    A fault that all images of a channel share is given once.
+
+    Parameters
+    ----------
+    plate
+        The plate's name.
+    faults
+        The faults.
+    found
+        The images of the plate.
+    source
+        The location of the images in the sample sheet.
+
+    Returns
+    -------
+    str
+        The message.
     """
     if all_are_missing(faults, found):
         return none_exists(plate, faults, source)

@@ -24,8 +24,10 @@ DEFAULT = MissingValues()
 def read_columns(path: str | Path) -> tuple[list[str], Rows]:
     """Read a table of wells or reagents as written; `Metadata_` before a name is not part of it.
 
-    Raises:
-        InputError: naming a column that occurs with and without `Metadata_`.
+    Raises
+    ------
+    InputError
+        Naming a column that occurs with and without `Metadata_`.
     """
     columns, rows = read_table(path)
     names = [column.removeprefix("Metadata_") for column in columns]
@@ -44,8 +46,21 @@ def clean_rows(
 ) -> Rows:
     """Clean the values of all columns (see `MissingValues.clean`), except the names of wells and plates.
 
-    A `broad_sample` among `known_samples` is a name: an annotation may define `untreated` wells as
-    negative controls.
+    Parameters
+    ----------
+    columns
+        Names of the columns.
+    rows
+        The rows of the table.
+    missing
+        What counts as missing.
+    known_samples
+        `broad_sample`s that are names: an annotation may define `untreated` wells as negative controls.
+
+    Returns
+    -------
+    list of dict
+        The cleaned rows.
     """
     known = set(known_samples)
     cleaned = {}

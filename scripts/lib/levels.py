@@ -162,8 +162,10 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
 def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) -> list[str]:
     """Return the levels of profiles that are exported: all of them, unless the config names some.
 
-    Raises:
-        InputError: if the config names one that does not exist.
+    Raises
+    ------
+    InputError
+        If the config names one that does not exist.
     """
     names = config["export_levels"]
     if unknown := [name for name in names or () if name not in levels]:

@@ -62,10 +62,27 @@ Nulls = Mapping[Hashable, Null | None]
 def draw_different(
     candidates: np.ndarray, codes: np.ndarray, size: int, draws: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Draw `draws` sets of `size` wells of as many different perturbations; None if there are too few.
+    """Draw sets of wells of different perturbations.
 
-    `candidates` are row numbers, `codes` the perturbation of every row. Each well is drawn uniformly
-    from the wells of the perturbations that the set does not have yet.
+    Each well is drawn uniformly from the wells of the perturbations that the set does not have yet.
+
+    Parameters
+    ----------
+    candidates
+        Row numbers of the wells to draw from.
+    codes
+        The perturbation of every row, as an integer.
+    size
+        Number of wells per set.
+    draws
+        Number of sets.
+    rng
+        A random generator.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Row numbers, (draws, size); None if there are fewer than `size` perturbations.
     """
     if len(np.unique(codes[candidates])) < size:
         return None
@@ -113,9 +130,23 @@ class Positions:
     def draw(
         self, positions: np.ndarray, size: int, codes: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Draw, for each of `positions` (n,), `size` of its wells: (n, size).
+        """Draw wells at each position.
 
-        Their perturbations are different wherever ten attempts sufficed for that.
+        Parameters
+        ----------
+        positions
+            Numbers of the positions, (n,).
+        size
+            Number of wells per position.
+        codes
+            The perturbation of every row, as an integer.
+        rng
+            A random generator.
+
+        Returns
+        -------
+        numpy.ndarray
+            Row numbers, (n, size). Their perturbations are different if ten attempts are enough for that.
         """
         chosen = np.empty((len(positions), size), dtype=int)
         step = max(1, KEYS // self.wells.shape[1])
@@ -129,7 +160,7 @@ class Positions:
         return chosen
 
     def pick(self, positions: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw, for each of `positions` (n,), `size` of its wells: (n, size); duplicates among many wells."""
+        """Draw `size` wells for each of `positions` (n,): (n, size); with many wells, one may occur twice."""
         if self.wells.shape[1] > WIDE:
             offset = rng.random((len(positions), size)) * self.counts[positions, None]
             return self.wells[positions[:, None], offset.astype(int)]
@@ -153,13 +184,31 @@ def draw_sharing_positions(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Draw sets of wells of different perturbations that share positions according to `pattern`.
 
-    `pattern` counts the wells of a perturbation at each of its positions, largest first: (4,) for
-    four plates with it at one position, (2, 2) for two wells on each of two plates. A position that
-    holds several wells of the set is drawn from those that hold as many different perturbations
-    (every negative-control well has a separate code in `codes`, as it shares no perturbation
-    with any); a position with a single well is drawn from the `scored` wells. Returns row numbers
-    (draws, wells) and the positions of the blocks (draws, blocks), or None when fewer than 20
-    positions can be drawn from or hardly any choice of them has different perturbations.
+    A position with several wells of the set is drawn from those that hold as many different perturbations; a
+    position with a single well is drawn from the `scored` wells.
+
+    Parameters
+    ----------
+    pattern
+        Number of wells of a perturbation at each of its positions, largest first: (4,) for one position on
+        four plates, (2, 2) for two wells on each of two plates.
+    scored
+        Row numbers of the scored wells.
+    codes
+        The perturbation of every row, as an integer. Every negative-control well has a separate code, as it
+        shares no perturbation with any other well.
+    positions
+        The wells at each position.
+    draws
+        Number of sets.
+    rng
+        A random generator.
+
+    Returns
+    -------
+    tuple[numpy.ndarray, numpy.ndarray] or None
+        Row numbers (draws, wells), and the positions of the blocks (draws, blocks). None if fewer than 20
+        positions can be drawn from, or if hardly any choice of them has different perturbations.
     """
     blocks = [size for size in pattern if size > 1]
     singles = len(pattern) - len(blocks)
@@ -212,16 +261,34 @@ def score(
     repeats: int = 100,
     seed: int = 0,
 ) -> Score:
-    """Return the percentage of signals beyond their null's percentile, strictly, with its interval.
-
-    `keys[i]` is the null that signal i is compared with. A missing (NaN) signal does not count and
-    stays in the denominator; one whose null could not be drawn is left out of it. `right` compares with the
-    percentile, `left` with 100 - percentile from below, `both` with either, as the published code
-    does, so that by chance `both` is twice 100 - percentile. The interval holds the central 95 % of
-    the scores of `repeats` nulls like these, and the score itself. It is NaN without any signal.
+    """Return the percentage of signals strictly beyond their null's percentile, with its interval.
 
     For a null drawn from only n values, percentile p is taken at p(n + 1)/n, because that is the percentile
     which the next value exceeds with a probability of 100 - p.
+
+    Parameters
+    ----------
+    signal
+        The signals, (n,). A missing (NaN) signal does not count and stays in the denominator.
+    keys
+        The key of the null that each signal is compared with.
+    nulls
+        The nulls by key. A signal whose null could not be drawn (None) is left out of the denominator.
+    percentile
+        The percentile of the null.
+    tail
+        `right` compares with the percentile, `left` with 100 - percentile from below, and `both` with
+        either, as in the published code, so that by chance `both` is twice 100 - percentile.
+    repeats
+        Number of nulls for the interval.
+    seed
+        Seed of the interval.
+
+    Returns
+    -------
+    Score
+        The interval holds the central 95 % of the scores of `repeats` nulls like these, and the score itself.
+        The percentage is NaN if there is no signal.
     """
     lower = np.full((1 + repeats, len(signal)), np.nan)
     upper = np.full((1 + repeats, len(signal)), np.nan)
@@ -263,8 +330,21 @@ def p_values(
 ) -> np.ndarray:
     """Return empirical p-values against each signal's null, (1 + as extreme) / (1 + draws).
 
-    `both` doubles the smaller tail. For a null drawn from only n values, no p-value is below
-    1 / (1 + n). NaN where there is no signal or no null.
+    Parameters
+    ----------
+    signal
+        The signals, (n,).
+    keys
+        The key of the null that each signal is compared with.
+    nulls
+        The nulls by key. For a null drawn from only n values, no p-value is below 1 / (1 + n).
+    tail
+        `right`, `left`, or `both`, which doubles the smaller tail.
+
+    Returns
+    -------
+    numpy.ndarray
+        The p-values, (n,); NaN if there is no signal or no null.
     """
     found = np.full(len(signal), np.nan)
     names = np.array([hash(key) for key in keys])

@@ -81,9 +81,11 @@ def client(bucket):
 def persistently(ask, address):
     """Return `ask()`, called up to ATTEMPTS times while connections break or the server is busy.
 
-    Raises:
-        InputError: immediately if there is no such object or it may not be read, else after the last
-            attempt; it names the address.
+    Raises
+    ------
+    InputError
+        Immediately if there is no such object or it may not be read, else after the last
+        attempt; it names the address.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError
@@ -114,7 +116,7 @@ def persistently(ask, address):
             time.sleep(PAUSE * 2 ** (attempt - 1))
     raise InputError(
         f"{address} could not be fetched in {ATTEMPTS} attempts; the last one: "
-        f"{type(said).__name__}: {said}. Start again when the server answers; what is finished stays."
+        f"{type(said).__name__}: {said}. Start again when the server responds; finished results are kept."
     ) from said
 
 
@@ -165,8 +167,10 @@ def objects_below(address):
 def resolved_address(address):
     """Fill in the `*` (the instrument's time stamp in a folder's name) of an s3:// address.
 
-    Raises:
-        InputError: if no folder, or more than one, matches.
+    Raises
+    ------
+    InputError
+        If no folder, or more than one, matches.
     """
     bucket, key = bucket_and_key(address)
     head, star, tail = key.partition("*")
@@ -191,10 +195,28 @@ def resolved_address(address):
 
 
 def fetch_folder(address, folder, wanted, threads):
-    """Copy the objects below an address whose path `wanted(path)` accepts into a folder; return their number.
+    """Copy the objects below an address into a folder.
 
-    Raises:
-        InputError: if there is none, or a path would lead out of the folder.
+    Parameters
+    ----------
+    address
+        An s3:// address.
+    folder
+        The folder on disk.
+    wanted
+        A function of an object's path below the address, which returns whether to copy it.
+    threads
+        Number of objects that are copied at once.
+
+    Returns
+    -------
+    int
+        Number of copied objects.
+
+    Raises
+    ------
+    InputError
+        If there are none, or if a path would lead out of the folder.
     """
     folder = Path(folder).resolve()
     names = [name for name in objects_below(address) if wanted(name)]

@@ -82,9 +82,11 @@ def column_type(name: str) -> Any:
 def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[bytes]]]:
     """Yield the lines of a CSV table by ImageNumber, in the order of the file.
 
-    Raises:
-        SiteError: at an incomplete line. A last line without a line end is complete if no table of the
-            folder ends with one.
+    Raises
+    ------
+    SiteError
+        At an incomplete line. A last line without a line end is complete if no table of the
+        folder ends with one.
     """
     position = list(columns).index("ImageNumber")
     open_end = not ends_lines(file) and not any(ends_lines(other) for other in csv_beside(file))

@@ -100,7 +100,7 @@ def stretch(image: np.ndarray, contrast: tuple[float, float]) -> np.ndarray:
 
 
 def crop_center(image: np.ndarray, side: int) -> np.ndarray:
-    """Return the central square of `side` pixels of an image, or the whole image if it is smaller."""
+    """Return the central square of `side` pixels of an image, or the entire image if it is smaller."""
     rows, columns = (max(0, (length - side) // 2) for length in image.shape[:2])
     return image[rows : rows + side, columns : columns + side]
 

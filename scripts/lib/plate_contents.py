@@ -15,7 +15,24 @@ def read_plate_map(
     missing: MissingValues = DEFAULT,
     known_samples: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Read a plate map (`plate_map_rows`): one row per well, with `well`, `broad_sample` and any others."""
+    """Read a plate map (see `plate_map_rows`).
+
+    Parameters
+    ----------
+    path
+        The plate map's file.
+    plate
+        The plate whose rows are used; None for a table of one plate.
+    missing
+        What counts as missing.
+    known_samples
+        The annotation's `broad_sample`s, which are names even if they look like missing values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per well, with `well`, `broad_sample` and any other columns.
+    """
     columns, rows = plate_map_rows(path, plate, missing, known_samples)
     return pd.DataFrame(rows, columns=columns, dtype=str)
 
@@ -64,7 +81,24 @@ def read_known_wells(
     plate: str,
     missing: MissingValues = DEFAULT,
 ) -> pd.DataFrame:
-    """Read a plate map and, if there is one, the table of the reagents, and join them (`known_wells`)."""
+    """Read a plate map and, if there is one, the annotation of its reagents, and join them (`known_wells`).
+
+    Parameters
+    ----------
+    plate_map, annotation
+        The files; the annotation may be None.
+    gene
+        The annotation's column with the gene, or None.
+    plate
+        The plate's name.
+    missing
+        What counts as missing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per well.
+    """
     known = read_annotation(annotation, gene, missing) if annotation else None
     samples = () if known is None else known["broad_sample"]
     return known_wells(read_plate_map(plate_map, plate, missing, samples), known)

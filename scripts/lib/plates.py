@@ -32,9 +32,11 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     A byte-order mark, Windows line ends and blanks around values are removed; empty lines, and the empty
     columns that a spreadsheet writes at the end, are skipped.
 
-    Raises:
-        InputError: if the file is missing, is not UTF-8 text, has duplicate or unnamed columns, a row
-            with more values than columns, or a quotation mark that is not closed.
+    Raises
+    ------
+    InputError
+        If the file is missing, is not UTF-8 text, has duplicate or unnamed columns, a row
+        with more values than columns, or a quotation mark that is not closed.
     """
     path = Path(path)
     try:
@@ -68,7 +70,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
         )
     if "" in columns:
         raise InputError(
-            f"{path}: column {columns.index('') + 1} has no name; its neighbours are {listed(columns)}."
+            f"{path}: column {columns.index('') + 1} has no name; its neighbors are {listed(columns)}."
         )
     rows = []
     for number, row in cells[1:]:
@@ -108,16 +110,23 @@ def read_plates(
 ) -> list[Plate]:
     """Read and check the sample sheet.
 
-    Args:
-        path: `plates.tsv`.
-        levels: the levels of profiles (`lib.levels.Level`) by name, at which a `profiles` row may enter.
-        missing: what counts as missing in columns that describe a plate (cell line, time point, others).
+    Parameters
+    ----------
+    path
+        `plates.tsv`.
+    levels
+        The levels of profiles (`lib.levels.Level`) by name, at which a `profiles` row may enter.
+    missing
+        What counts as missing in columns that describe a plate (cell line, time point, others).
 
-    Returns:
-        One dictionary per plate, in the sheet's order; values are strings.
+    Returns
+    -------
+    One dictionary per plate, in the sheet's order; values are strings.
 
-    Raises:
-        InputError: naming the file and every row with an error.
+    Raises
+    ------
+    InputError
+        Naming the file and every row with an error.
     """
     columns, rows = read_table(path)
     missing = [name for name in REQUIRED if name not in columns]
@@ -197,8 +206,10 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
     Snakemake reads `--config only=0012` as the number 12: a number that is not a plate's name means the plate
     whose barcode is that number, if there is one such plate.
 
-    Raises:
-        InputError: if `only` names a plate that the sample sheet does not list.
+    Raises
+    ------
+    InputError
+        If `only` names a plate that the sample sheet does not list.
     """
     if only is None:
         return plates

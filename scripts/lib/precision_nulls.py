@@ -12,7 +12,7 @@ p-value is the larger of theirs:
 * labels: without an effect the perturbation's wells are like controls. Sets of as many wells are taken from
   the wells of the perturbation and the controls, on each plate as many as the perturbation has there, and
   ranked in the same way. All sets where they are few, otherwise a sample. This is a permutation test: it
-  holds whatever the similarities are like.
+  is valid for any distribution of similarities.
 * rankings: without an effect all similarities, between replicates and to controls, come in any order. This
   null depends on the numbers of replicates and controls alone, and says which p-values they allow at all.
 
@@ -300,7 +300,7 @@ class LabelTest:
         plates = fitting[choose(len(fitting), len(pattern), self.draws, rng)]
         parts = []
         for column, count in enumerate(pattern):
-            # the same share of each plate's wells, whatever their number
+            # the same fraction of each plate's wells, regardless of their number
             picks = choose(int(sizes[fitting].min()), count, self.draws, rng)
             shift = rng.integers(sizes[plates[:, column]])
             parts.append(

@@ -42,8 +42,10 @@ def without_image(name: str) -> str:
 def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str]]]:
     """Return the header of separated text, its separator, and the first rows.
 
-    Raises:
-        InputError: for an empty file, or one that is not text.
+    Raises
+    ------
+    InputError
+        For an empty file, or one that is not text.
     """
     with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
         try:
@@ -64,8 +66,10 @@ def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str
 def refuse_twice(names: Sequence[str], path: Path) -> None:
     """Reject a table with duplicate columns.
 
-    Raises:
-        InputError: naming the column.
+    Raises
+    ------
+    InputError
+        Naming the column.
     """
     twice = [name for name, count in Counter(names).items() if count > 1 and not NUMBERED.fullmatch(name)]
     if twice:

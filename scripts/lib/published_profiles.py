@@ -108,7 +108,7 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
 
 
 def read_any_format(path: Path) -> pd.DataFrame:
-    """Read a table in whatever format it is: text columns as written, numbers as numbers."""
+    """Read a table in any known format: text columns as written, numbers as numbers."""
     try:
         with path.open("rb") as file:
             start = file.read(16)
@@ -186,8 +186,10 @@ def as_text(column: pd.Series) -> list[str]:
 def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Find the wells of a table under any known name: `Metadata_Well`, as A01.
 
-    Raises:
-        InputError: naming the rows without a valid well, or the columns if none of them has wells.
+    Raises
+    ------
+    InputError
+        Naming the rows without a valid well, or the columns if none of them has wells.
     """
     name = next((name for name in WELL_NAMES if name in table), None)
     column = name
@@ -277,8 +279,10 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
 def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
     """Read a feature as float64; infinite values are missing, and reported.
 
-    Raises:
-        InputError: naming the column, and the wells in which it holds text.
+    Raises
+    ------
+    InputError
+        Naming the column, and the wells in which it holds text.
     """
     if not pd.api.types.is_numeric_dtype(column):
         texts = pd.Series(as_text(column), index=column.index).str.strip()

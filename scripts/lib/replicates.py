@@ -155,7 +155,7 @@ def joined(
     if len(twice):
         wells = listed(twice["Metadata_Plate"].str.cat(twice["Metadata_Well"], sep=" "))
         raise InputError(
-            f"Wells that are there twice: {wells} (in {listed(Path(file).name for file in every)}). "
+            f"Duplicate wells: {wells} (in {listed(Path(file).name for file in every)}). "
             "Name each plate once and keep one profile per well."
         )
     union = set().union(*every.values())

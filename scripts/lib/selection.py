@@ -24,11 +24,14 @@ OUTLIERS = "drop_outliers"
 def pairwise_correlation(values: np.ndarray) -> np.ndarray:
     """Return the Pearson correlation of every two columns over the rows where neither is missing.
 
-    Args:
-        values: wells x features, NaN where missing.
+    Parameters
+    ----------
+    values
+        Wells x features, NaN where missing.
 
-    Returns:
-        features x features; NaN if a feature is constant, as in `pandas.DataFrame.corr`.
+    Returns
+    -------
+    Features x features; NaN if a feature is constant, as in `pandas.DataFrame.corr`.
     """
     centred = values - np.nanmean(values, axis=0)
     present = np.isfinite(centred)

@@ -60,7 +60,26 @@ def mark_sides(
     group: str | Sequence[str],
     positive_controls: bool,
 ) -> tuple[Wells, Wells, Wells]:
-    """Choose the wells that are scored: all of them, those of the first side, those of the second."""
+    """Choose the wells that are scored.
+
+    Parameters
+    ----------
+    wells
+        The wells of both sides.
+    of_a
+        Which wells are of the first side, (wells,).
+    within
+        Whether both sides are the same condition.
+    group
+        The column, or columns, whose equal values make replicates.
+    positive_controls
+        Whether positive controls are scored.
+
+    Returns
+    -------
+    tuple[Wells, Wells, Wells]
+        All scored wells, those of the first side, and those of the second.
+    """
     with_sides = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
     scored, _ = split_wells(with_sides, group, positive_controls)
     first = scored.metadata["of_a"].to_numpy(dtype=bool)

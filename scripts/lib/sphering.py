@@ -39,12 +39,18 @@ class Sphering:
     sqrt(number - 1), so that epsilon is added to singular values; a direction that X does not span gets the
     smallest S of those that it spans.
 
-    Attributes:
-        centre, scale: (features,), by which a profile is centered and standardized.
-        directions: (rank, features), the rows of V' that the controls span.
-        spread: (rank,), S + epsilon, or S of the shrunk covariance.
-        outside: the spread of directions that the controls do not span.
-        left_out: the reason of each feature that is left out.
+    Attributes
+    ----------
+    centre, scale
+        (features,), by which a profile is centered and standardized.
+    directions
+        (rank, features), the rows of V' that the controls span.
+    spread
+        (rank,), S + epsilon, or S of the shrunk covariance.
+    outside
+        The spread of directions that the controls do not span.
+    left_out
+        The reason of each feature that is left out.
     """
 
     features: list[str]
@@ -184,7 +190,28 @@ def of_controls(
     left_out: Mapping[str, str],
     shrink: bool = False,
 ) -> Sphering:
-    """Fit the sphering on `reference` (controls, features), complete values; the method is ZCA-cor or ZCA."""
+    """Fit the sphering on negative controls.
+
+    Parameters
+    ----------
+    reference
+        The controls, (controls, features), without missing values.
+    features
+        Names of the features.
+    method
+        `ZCA-cor` or `ZCA`.
+    epsilon
+        Number that is added to the singular values.
+    left_out
+        The reason of each feature that is left out.
+    shrink
+        Whether the covariance is shrunk, instead of adding epsilon.
+
+    Returns
+    -------
+    Sphering
+        The fitted sphering.
+    """
     centre = reference.mean(axis=0)
     scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
     standard = (reference - centre) / scale

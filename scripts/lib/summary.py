@@ -90,7 +90,7 @@ def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Se
         state += f", failed at {names[stopped]}"
     if others:
         state += f", failed in {', '.join(dict.fromkeys(others))}"
-    # Without a failure, a later stage may be there because a target of one's own does not need those before.
+    # Without a failure, a later stage may exist because a user's own target does not need the earlier ones.
     if stopped is not None and any(there[name] for name in names[reached:]):
         state += "; what there is of later stages is from an earlier run"
     return state

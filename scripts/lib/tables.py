@@ -45,8 +45,10 @@ def read_profiles(
     with `missing` for what counts as missing. From a file of the workflow, only the metadata and `features`
     are read, if `features` are given.
 
-    Raises:
-        InputError: naming the file, and the part that cannot be read.
+    Raises
+    ------
+    InputError
+        Naming the file, and the part that cannot be read.
     """
     if not is_of_workflow(path):
         return read_published(path, missing)
@@ -74,8 +76,10 @@ def read_profiles(
 def is_of_workflow(path: str | Path) -> bool:
     """Return whether a file is Parquet that the workflow wrote, with its provenance.
 
-    Raises:
-        InputError: for an incomplete Parquet file.
+    Raises
+    ------
+    InputError
+        For an incomplete Parquet file.
     """
     path = Path(path)
     try:

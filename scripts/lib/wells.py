@@ -28,8 +28,10 @@ def row_number(name: str) -> int:
 def well_name(text: str) -> str:
     """Read `a1`, `A1`, `A001`, `r01c01` and `A01 ` as `A01`.
 
-    Raises:
-        InputError: if `text` is not a valid well.
+    Raises
+    ------
+    InputError
+        If `text` is not a valid well.
     """
     placed = ROW_AND_COLUMN.fullmatch(text)
     if placed and int(placed[1]):

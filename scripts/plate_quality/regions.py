@@ -120,9 +120,9 @@ def compare_region(
     treated wells (or the negative controls) there. The median of the differences must exceed chance
     (`region_z`, in standard deviations of the medians of as many wells from outside), be large enough to
     matter (`region_shift`), and have the same sign in four of five wells. In addition, the quarter of the
-    wells that differ least must differ as well (`all_shifted`): strong treatments that happen to lie together
+    wells that differ least must differ as well (`all_shifted`): strong treatments that happen to be together
     change the median, whereas a fault of the region changes all wells. A perturbation whose replicates all
-    lie in the region gives no information about the region.
+    are in the region gives no information about the region.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def compare_region(
     deviations
         Wells x measures: the difference of each well from the value expected from the other wells.
     region
-        Whether each well lies in the region.
+        Whether each well is in the region.
     least
         The minimum number of wells in the region.
     limits

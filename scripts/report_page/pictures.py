@@ -1,4 +1,4 @@
-"""Pictures in the page: small copies as data URIs, each a link to the whole picture in the results."""
+"""Pictures in the page: small copies as data URIs, each a link to the full picture in the results."""
 
 import base64
 import io

@@ -103,7 +103,10 @@ def test_the_benchmark_follows_the_papers_rule(every):
 def test_every_column_is_as_published(every):
     published = [row for row in metadata("experiment-metadata.tsv", "\t") if row["Batch"] == BATCH]
     expected = {
-        row["Assay_Plate_Barcode"]: {name: row[theirs] for name, theirs in PUBLISHED.items()}
+        # An anomaly of `none` is a word for nothing, which is read as an empty cell.
+        row["Assay_Plate_Barcode"]: {
+            name: row[theirs].replace("none", "") for name, theirs in PUBLISHED.items()
+        }
         for row in published
     }
     assert len(expected) == 51

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 SCRIPTS = PROJECT / "scripts"
 # What runs in CellProfiler's Python, and in that of the deep networks.
 IN_CELLPROFILER = re.compile(
-    r"(cellprofiler_(fetching|pipelines|plugins|runner)/|run_cellprofiler\.py|pipelines\.py)"
+    r"(cellprofiler_(fetching|pipelines|plugins|runner)/|run_cellprofiler\.py|pipelines\.py|compile_kernels\.py)"
 )
 IN_EMBEDDINGS = {"embeddings.py", "network.py", "lib/networks.py", "lib/crops.py"}
 IN_HARMONY = {"harmony.py"}

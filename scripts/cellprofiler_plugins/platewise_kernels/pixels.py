@@ -61,7 +61,7 @@ def last_places(order, labels, count):
     """Return the last pixel of each label 1..`count` in an order of all pixels; 0 for absent labels.
 
     Of the pixels that share an object's maximum, SciPy's maximum_position takes the one that comes last when
-    NumPy sorts the whole image, so the choice depends on all pixels.
+    NumPy sorts the entire image, so the choice depends on all pixels.
     """
     places = numpy.zeros(count, numpy.int64)
     missing = count

@@ -142,11 +142,25 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
 def choose_epsilon(
     profiles: pd.DataFrame, kind: np.ndarray, group: str, number: int, method: str = "ZCA-cor"
 ) -> tuple[float, pd.DataFrame]:
-    """Return the epsilon, of `number` draws, whose sphered profiles have the best mean average precision.
+    """Choose the epsilon whose sphered profiles have the best mean average precision.
+
+    Parameters
+    ----------
+    profiles
+        The wells of all plates.
+    kind
+        What each well is: `trt`, `negcon`, `poscon` or empty.
+    group
+        The column that names the perturbation.
+    number
+        Number of epsilons that are drawn.
+    method
+        One of `METHODS`.
 
     Returns
     -------
-    The epsilon, and the table of all: epsilon, map_negcon, map_nonrep, score.
+    tuple[float, pandas.DataFrame]
+        The epsilon, and the table of all of them: epsilon, map_negcon, map_nonrep, score.
     """
     rows = []
     for epsilon in draw_epsilons(number):
