@@ -128,7 +128,7 @@ def describe_incomplete(metadata: pd.DataFrame, incomplete: np.ndarray) -> list[
         return []
     named = metadata.loc[incomplete, "Metadata_Plate"] + " " + metadata.loc[incomplete, "Metadata_Well"]
     wells = number_of(int(incomplete.sum()), "well")
-    return [f"{wells} left out, without more than a tenth of the features: {listed(named, 5)}"]
+    return [f"{wells} left out because more than a tenth of the features are missing: {listed(named, 5)}"]
 
 
 def describe_filled(values: np.ndarray) -> list[str]:

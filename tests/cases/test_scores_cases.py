@@ -51,7 +51,7 @@ def scored(raw: dict[str, pd.DataFrame], folder: Path) -> pd.Series:
     "scores",
     kind="a well that lacks most features",
     comes_from="CytoTable, pycytominer: a single cell that could not be measured is the mean of its well",
-    says="1 well left out, without more than a tenth of the features: Pplate0 W00003",
+    says="1 well left out because more than a tenth of the features are missing: Pplate0 W00003",
     happens="the well stays in every table and is in no score; the features stay",
 )
 def test_one_poor_well_takes_no_feature_from_its_condition(tmp_path):

@@ -86,6 +86,6 @@ def test_incomplete_wells_are_named():
     assert table["Metadata_Well"].tolist() == ["A02"]
     assert table["reason"].item().startswith("lacks 25 % of the features")
     assert describe_incomplete(metadata, find_incomplete_wells(values)) == [
-        "1 well left out, without more than a tenth of the features: P1 A02"
+        "1 well left out because more than a tenth of the features are missing: P1 A02"
     ]
     assert describe_incomplete(metadata, np.zeros(3, dtype=bool)) == []
