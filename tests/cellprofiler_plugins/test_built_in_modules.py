@@ -73,7 +73,7 @@ def test_something_was_measured(comparisons):
         ("MeasureImageQuality", "NaN"),
     }
     for (module, _, case), found in comparisons.items():
-        assert (module, case) in failing or case.startswith("no objects") or found["values"] >= 7, (
+        assert (module, case) in failing or case.startswith("no objects") or found["values"] >= 4, (
             module,
             case,
         )
@@ -153,7 +153,9 @@ def images(python, tmp_path_factory):
 @pytest.mark.data
 def test_images_are_read_as_bio_formats_reads_them(images):
     assert len(images) >= 50
-    assert [image["file"] for image in images if not image["same"]] == []
+    damaged = [image["file"] for image in images if image["damaged"]]
+    assert damaged == ["lzw_broken_8.tif", "lzw_broken_16.tif"]
+    assert [image["file"] for image in images if not image["same"]] == damaged
 
 
 @pytest.mark.data
@@ -163,7 +165,6 @@ def test_common_images_need_no_java(images):
     assert {f"{name}_{bits}.tif" for name in common for bits in (8, 16)} <= without
     packed = ("tiff_lzw_predictor", "lzw_large", "lzw_large_predictor", "lzw_big_endian")
     assert {f"{name}_{bits}.tif" for name in packed for bits in (8, 16)} <= without
-    assert not {f"lzw_broken_{bits}.tif" for bits in (8, 16)} & without
     assert {"grey_8.png", "grey_16.png", "palette_same.tif", "bits_12_in_16.tif"} <= without
     assert {image["file"] for image in images if image["file"].startswith(("r01", "AS_"))} <= without
     assert not without & {
