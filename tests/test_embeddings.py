@@ -20,6 +20,7 @@ from PIL import Image
 
 import embeddings
 from lib import networks
+from lib.code import digest_of
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, cut_crops, cut_square, read_cells
 from lib.errors import InputError
@@ -76,8 +77,8 @@ def results(config) -> Path:
 @pytest.fixture(scope="module")
 def python(results) -> Path:
     """Python of the environment of the deep networks, which the run has built."""
-    (ready,) = (PROJECT / ".environments").glob("embeddings-*/complete.json")
-    return ready.parent / "bin" / "python"
+    lock = digest_of([PROJECT / "envs" / "embeddings.txt"])
+    return PROJECT / ".environments" / f"embeddings-{lock}" / "bin" / "python"
 
 
 def run(python, *arguments, check=True, **more):
