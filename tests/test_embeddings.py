@@ -178,10 +178,11 @@ def test_random_weights_tell_strong_effects_from_none(results):
     effects = truth.drop_duplicates("broad_sample").set_index("broad_sample")["effect"]
     files = sorted((results / f"benchmark/percent_replicating/{SPHERIZED}").glob("*_perturbations.parquet"))
     table = pd.concat(map(pd.read_parquet, files))
-    replicating = table.groupby(table["perturbation"].map(effects))["replicating"].mean()
-    # by chance 5 % would replicate
-    assert replicating["strong"] >= 0.5
-    assert replicating["none"] <= 0.15
+    # Seven perturbations make a null too coarse for Percent Replicating; their order is tested instead.
+    correlation = table.set_index("perturbation")["median_correlation"]
+    assert correlation.idxmax() == "SIMCPD-POS"
+    of_effect = correlation.groupby(effects).mean()
+    assert of_effect["strong"] > of_effect["none"] + 0.05
 
 
 def test_contact_sheet(results):
