@@ -376,8 +376,8 @@ SCORES = {
     "or {draws} of more).",
     "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
     "each perturbation against the negative controls by cosine similarity. The p-value of a perturbation is "
-    "the share of sets of as many wells, drawn from its wells and the controls on each plate, with at least "
-    "its mean average precision.",
+    "the share of sets of as many wells, taken from its wells and the controls on each plate (all sets or, "
+    "if there are more, 10,000 drawn with seed {seed}), with at least its mean average precision.",
 }
 
 
