@@ -4,31 +4,14 @@ harmonypy is licensed under GPL-3, so it is installed only if a chain requires i
 workflow's own packages. The file complete.json is written last and marks the environment as complete.
 """
 
-import json
-import sys
+from functools import partial
 
-from lib.cellprofiler import output_of
-from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, make_way, step
-from lib.errors import InputError
+from lib.environments import build_as_script, build_from_lock
 
-ABOUT = "The environment of Harmony"
-TELL = "import harmonypy, importlib.metadata as m, json; print(json.dumps({n: m.version(n) for n in %r}))"
 PACKAGES = ("harmonypy", "pandas", "pyarrow")
 
-
-def build(folder, log):
-    """Build the environment in `folder`, deleting its content first, and mark it complete."""
-    variables = clean_variables()
-    make_way(folder)
-    python = str(folder / "bin" / "python")
-    step(ABOUT, [sys.executable, "-m", "venv", str(folder)], variables, log)
-    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
-    step(ABOUT, [*install, "--require-hashes", "-r", str(LOCKS / "harmony.txt")], variables, log)
-    told = output_of([python, "-c", TELL % (PACKAGES,)], variables)
-    if told is None:
-        raise InputError(f"{ABOUT} was installed, but harmonypy cannot be imported.")
-    (folder / MARKER).write_text(json.dumps(json.loads(told.splitlines()[-1]), indent=1) + "\n")
-
-
 if __name__ == "__main__":
+    build = partial(
+        build_from_lock, about="The environment of Harmony", lock="harmony.txt", packages=PACKAGES
+    )
     build_as_script(__doc__, build)

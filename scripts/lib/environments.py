@@ -2,17 +2,24 @@
 
 import argparse
 import fcntl
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from lib.cellprofiler import logged_to
-from lib.errors import InputError
+from lib.cellprofiler import logged_to, output_of
+from lib.errors import InputError, listed
 
 MARKER = "complete.json"  # written last: it marks an environment as complete
+# Each package is imported, since one that is installed may still lack a library of the system.
+VERSIONS = (
+    "import importlib, importlib.metadata as m, json; names = {packages}; "
+    "[importlib.import_module(n) for n in names]; print(json.dumps(dict((n, m.version(n)) for n in names)))"
+)
 LOCKS = Path(__file__).resolve().parents[2] / "envs"
 
 
@@ -75,6 +82,34 @@ def build_once(folder: Path, build: Callable[[Path, IO[str]], None], log: IO[str
             log.write(f"{folder} was built by another run\n")
         else:
             build(folder, log)
+
+
+def build_from_lock(folder: Path, log: IO[str], about: str, lock: str, packages: Sequence[str]) -> None:
+    """Build an environment of the workflow's own Python version with pip, and mark it complete.
+
+    Parameters
+    ----------
+    folder : where it is built; its content is deleted first.
+    log : open text file.
+    about : what it is called in messages.
+    lock : the name of its lock in envs/, with hashes.
+    packages : what must be importable; their versions are written into the mark.
+
+    Raises
+    ------
+    InputError
+        If a command fails, or a package cannot be imported.
+    """
+    variables = clean_variables()
+    make_way(folder)
+    python = str(folder / "bin" / "python")
+    step(about, [sys.executable, "-m", "venv", str(folder)], variables, log)
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
+    step(about, [*install, "--require-hashes", "-r", str(LOCKS / lock)], variables, log)
+    versions = output_of([python, "-c", VERSIONS.format(packages=list(packages))], variables)
+    if versions is None:
+        raise InputError(f"{about} was installed, but {listed(packages)} cannot be imported.")
+    (folder / MARKER).write_text(json.dumps(json.loads(versions.splitlines()[-1]), indent=1) + "\n")
 
 
 def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) -> None:
