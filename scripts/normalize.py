@@ -97,6 +97,25 @@ def reference_wells(
     return chosen
 
 
+def mark_missing(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mark what is not finite as NaN, in copies.
+
+    Parameters
+    ----------
+    values : (wells, features).
+    reference : (reference wells, features).
+
+    Returns
+    -------
+    Both, and which features no reference well has; those are 0 in the reference.
+    """
+    values = np.where(np.isfinite(values), values, np.nan)
+    reference = np.where(np.isfinite(reference), reference, np.nan)
+    missing = np.isnan(reference).all(axis=0)
+    reference[:, missing] = 0
+    return values, reference, missing
+
+
 def mad_robustize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Center and scale each feature by median and MAD of the reference wells.
 
@@ -109,10 +128,7 @@ def mad_robustize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray
     -------
     The normalized values, and the MAD of each feature in the reference wells (NaN if none has a value).
     """
-    values = np.where(np.isfinite(values), values, np.nan)
-    reference = np.where(np.isfinite(reference), reference, np.nan)
-    missing = np.isnan(reference).all(axis=0)
-    reference[:, missing] = 0
+    values, reference, missing = mark_missing(values, reference)
     median = np.nanmedian(reference, axis=0)
     mad = np.nanmedian(np.abs(reference - median), axis=0)
     return (values - median) / (MAD_SCALE * mad + EPSILON), np.where(missing, np.nan, mad)
@@ -132,10 +148,7 @@ def standardize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, 
     -------
     The normalized values, and which features are constant (or missing) in the reference wells.
     """
-    values = np.where(np.isfinite(values), values, np.nan)
-    reference = np.where(np.isfinite(reference), reference, np.nan)
-    missing = np.isnan(reference).all(axis=0)
-    reference[:, missing] = 0
+    values, reference, missing = mark_missing(values, reference)
     spread = np.nanstd(reference, axis=0)
     constant = missing | (np.nanmax(reference, axis=0) == np.nanmin(reference, axis=0))
     least = np.median(spread[~constant]) if not constant.all() else 1.0

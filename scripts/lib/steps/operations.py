@@ -20,6 +20,7 @@ from pycytominer.operations import (
     variance_threshold,
 )
 
+from lib.chains import STEPS
 from lib.errors import InputError, listed
 from lib.selection import correlated_features
 from lib.tables import feature_columns
@@ -68,18 +69,16 @@ OPERATIONS: Mapping[str, Selector] = {
     ),
     "image_features": lambda profiles, features, settings: [n for n in features if n.startswith("Image_")],
 }
-# pycytominer's defaults.
+# How the operations are applied, not an option of any of them.
+CHOICES = ("operations", "together")
+# The defaults of a chain's step, which are pycytominer's.
 DEFAULTS = {
-    "freq_cut": 0.05,
-    "unique_cut": 0.01,
-    "corr_threshold": 0.9,
-    "corr_method": "pearson",
-    "na_cutoff": 0.05,
-    "min_variance": 1e-6,
-    "outlier_cutoff": 500,
-    "blocklist": None,
+    **{
+        name: value
+        for name, value in STEPS["feature_select"].items()
+        if name not in ("operations", "together")
+    },
     "noise_removal_perturb_groups": "Metadata_broad_sample",
-    "noise_removal_stdev_cutoff": 0.8,
 }
 
 
