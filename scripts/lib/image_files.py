@@ -164,18 +164,14 @@ def damage(data):
         return f"cannot be read ({type(error).__name__}: {error})"
 
 
-def read_pixels(path):
-    """Return the first plane of an image file (or of an image in object storage) as it is stored.
+def read_plane_and_scale(path):
+    """Return the first plane of an image file, or of one in object storage, and the value that becomes 1.
 
-    Three equal colors are one gray image.
+    The pixels are as stored; three equal colors are one gray image. The value is the tag's, or the type's
+    largest.
 
     Raises InputError, naming the file, if it cannot be read.
     """
-    return read_plane_and_scale(path)[0]
-
-
-def read_plane_and_scale(path):
-    """Return the pixels of `read_pixels` and the value that becomes 1: the type's largest, or the tag's."""
     path = Path(path)
     source = at_hand(path)
     scale = None
