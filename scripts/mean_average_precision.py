@@ -23,7 +23,12 @@ import numpy as np
 import pandas as pd
 from copairs.map.normalization import normalize_ap
 
-from lib.average_precision import TIE, count_above, precision_from_counts, unit_rows
+from lib.average_precision import (
+    count_above,
+    precision_from_counts,
+    ranked,
+    unit_rows,
+)
 from lib.errors import number_of
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
@@ -53,15 +58,6 @@ SPHERED = (
     "no score: sphering made the negative controls that it was fitted on uncorrelated, so that "
     "replicates without any effect rank above them too"
 )
-
-
-def average_precision(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """Return each query's average precision from similarities: positive (queries, m), negative (queries, n).
-
-    The best value is 1. Among equal similarities a positive ranks first, as in copairs.
-    """
-    above = np.array([(negative > limit[:, None] + TIE).sum(axis=1) for limit in positive.T]).T
-    return precision_from_counts(above)
 
 
 def replicability(
@@ -246,50 +242,6 @@ def matching(
 def rows_by_value(values: np.ndarray) -> dict[Any, np.ndarray]:
     """Return the rows of each value."""
     return {value: np.array(rows) for value, rows in pd.Series(values).groupby(values).indices.items()}
-
-
-def ranked(
-    queries: np.ndarray,
-    candidates: np.ndarray,
-    rows: Sequence[int],
-    positives: Sequence[np.ndarray],
-    aside: Sequence[np.ndarray],
-) -> np.ndarray:
-    """Return the average precision of some queries, each with its own positives.
-
-    Parameters
-    ----------
-    queries, candidates
-        Profiles, (queries, features) and (candidates, features).
-    rows
-        The queries that rank.
-    positives
-        For each of them, its positives among the candidates.
-    aside
-        For each of them, the candidates that are not negatives: its positives, and those that are left out.
-
-    Returns
-    -------
-    numpy.ndarray
-        Average precision of each of `rows`.
-    """
-    found = np.empty(len(rows))
-    width = np.array([len(part) for part in positives], dtype=int)
-    # queries with similar numbers of positives are ranked together; no similarity exceeds a threshold of 2
-    classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
-    for each in np.unique(classes):
-        chosen = np.flatnonzero(classes == each)
-        unit = unit_rows(queries[[rows[i] for i in chosen]])
-        limits = np.full((len(chosen), width[chosen].max()), 2.0)
-        no_negatives = np.zeros(limits.shape, dtype=int)
-        for line, i in enumerate(chosen):
-            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit[line]
-            others = np.sort(unit_rows(candidates[aside[i]]) @ unit[line])
-            no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
-        above = count_above(unit, candidates, limits) - no_negatives
-        for line, i in enumerate(chosen):
-            found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
-    return found
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

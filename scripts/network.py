@@ -8,7 +8,6 @@ only: no file can run code.
 """
 
 import argparse
-import contextlib
 import copy
 import difflib
 import importlib.metadata
@@ -27,7 +26,17 @@ from lib.crops import resize_crop
 from lib.errors import InputError, listed
 from lib.files import whole_folder
 from lib.logs import logged
-from lib.networks import ABOUT, ONNX, WEIGHTS, OnnxNetwork, TorchNetwork, count_planes, create_model
+from lib.networks import (
+    ABOUT,
+    ONNX,
+    WEIGHTS,
+    OnnxNetwork,
+    TorchNetwork,
+    count_planes,
+    create_model,
+    save_weights,
+    write_onnx,
+)
 from lib.provenance import digest
 
 logger = logging.getLogger("platewise")
@@ -215,25 +224,6 @@ def make_noise_crops(number: int, channels: int, size: int, seed: int) -> np.nda
     return np.stack(made)
 
 
-def write_onnx(model: Any, path: Path, size: int, about: Mapping[str, Any]) -> None:
-    """Write a timm model as an ONNX file."""
-    import torch
-
-    example = torch.zeros((2, count_planes(about), size, size))
-    with contextlib.redirect_stdout(None):
-        torch.onnx.export(
-            model,
-            (example,),
-            str(path),
-            input_names=["crops"],
-            output_names=["features"],
-            dynamic_shapes=({0: torch.export.Dim("crops")},),
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-
-
 def check_onnx(path: Path, about: dict[str, Any], size: int) -> None:
     """Check the input of a user's own ONNX network.
 
@@ -346,14 +336,6 @@ def prepare(
             )
     about["features"] = features.shape[1] if stacked else features.shape[1] // channels
     return about
-
-
-def save_weights(network: Any, path: Path) -> None:
-    """Write a model's weights as safetensors."""
-    from safetensors.torch import save_file
-
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
-    path.chmod(0o644)
 
 
 def get_normalization(

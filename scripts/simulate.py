@@ -32,6 +32,7 @@ from lib.simulated_cells import (
     CHANNELS,
     PARAMETERS,
     Cells,
+    count_inside,
     grow_cells,
     paint_cells,
     random,
@@ -376,14 +377,6 @@ def main(
     ]
     with whole(truth) as part:
         wells.to_csv(part, index=False)
-
-
-def count_inside(cells: Cells, size: int) -> int:
-    """Count the nuclei that are entirely in the field."""
-    reach = cells.nucleus_radius * np.sqrt(cells.nucleus_aspect)
-    low = np.minimum(cells.nucleus_row, cells.nucleus_column) - reach
-    high = np.maximum(cells.nucleus_row, cells.nucleus_column) + reach
-    return int(np.sum((low > 0) & (high < size - 1)))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,23 @@ from copairs import map as copairs_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.average_precision import TIE, precision_from_counts
 from lib.replicates import join_plates
 from lib.sphering import fitted
 from lib.tables import write_profiles
-from mean_average_precision import average_precision, main, matching, replicability, summarise
+from mean_average_precision import main, matching, replicability, summarise
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
+
+
+def average_precision(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """Return each query's average precision from similarities: positive (queries, m), negative (queries, n).
+
+    The best value is 1. Among equal similarities a positive ranks first, as in copairs.
+    """
+    above = np.array([(negative > limit[:, None] + TIE).sum(axis=1) for limit in positive.T]).T
+    return precision_from_counts(above)
 
 
 def test_average_precision_by_hand():

@@ -7,6 +7,8 @@ positive's that rounding might matter are computed again in double precision: th
 precision, at the speed and memory of single precision.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BLOCK = 8_000_000  # similarities that are held at once
@@ -147,3 +149,47 @@ def precision_from_counts(above: np.ndarray) -> np.ndarray:
     """
     rank = np.arange(1, above.shape[1] + 1)
     return (rank / (rank + np.sort(above, axis=1))).mean(axis=1)
+
+
+def ranked(
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    rows: Sequence[int],
+    positives: Sequence[np.ndarray],
+    aside: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Return the average precision of some queries, each with its own positives.
+
+    Parameters
+    ----------
+    queries, candidates
+        Profiles, (queries, features) and (candidates, features).
+    rows
+        The queries that rank.
+    positives
+        For each of them, its positives among the candidates.
+    aside
+        For each of them, the candidates that are not negatives: its positives, and those that are left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Average precision of each of `rows`.
+    """
+    found = np.empty(len(rows))
+    width = np.array([len(part) for part in positives], dtype=int)
+    # queries with similar numbers of positives are ranked together; no similarity exceeds a threshold of 2
+    classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
+    for each in np.unique(classes):
+        chosen = np.flatnonzero(classes == each)
+        unit = unit_rows(queries[[rows[i] for i in chosen]])
+        limits = np.full((len(chosen), width[chosen].max()), 2.0)
+        no_negatives = np.zeros(limits.shape, dtype=int)
+        for line, i in enumerate(chosen):
+            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit[line]
+            others = np.sort(unit_rows(candidates[aside[i]]) @ unit[line])
+            no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
+        above = count_above(unit, candidates, limits) - no_negatives
+        for line, i in enumerate(chosen):
+            found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
+    return found

@@ -6,6 +6,7 @@ torch there, and each thread processes its own batches, so that the number of th
 value); on a GPU, timm's model is used in mixed precision. torch is only imported if there is a GPU.
 """
 
+import contextlib
 import ctypes
 import json
 import logging
@@ -240,3 +241,30 @@ def driver_finds_gpu() -> bool:
         return Path("/dev/kfd").exists()
     count = ctypes.c_int()
     return not driver.cuInit(0) and not driver.cuDeviceGetCount(ctypes.byref(count)) and count.value > 0
+
+
+def write_onnx(model: Any, path: Path, size: int, about: Mapping[str, Any]) -> None:
+    """Write a timm model as an ONNX file."""
+    import torch
+
+    example = torch.zeros((2, count_planes(about), size, size))
+    with contextlib.redirect_stdout(None):
+        torch.onnx.export(
+            model,
+            (example,),
+            str(path),
+            input_names=["crops"],
+            output_names=["features"],
+            dynamic_shapes=({0: torch.export.Dim("crops")},),
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+
+
+def save_weights(network: Any, path: Path) -> None:
+    """Write a model's weights as safetensors."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    path.chmod(0o644)

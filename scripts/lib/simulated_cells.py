@@ -331,3 +331,11 @@ def paint_mito(
     points = filaments(rng, cells, cell)
     network = spots(points, np.full(len(points), 520.0), len(body), 0.9, inside)
     return factor["mito_intensity"] * (350 * body + network)
+
+
+def count_inside(cells: Cells, size: int) -> int:
+    """Count the nuclei that are entirely in the field."""
+    reach = cells.nucleus_radius * np.sqrt(cells.nucleus_aspect)
+    low = np.minimum(cells.nucleus_row, cells.nucleus_column) - reach
+    high = np.maximum(cells.nucleus_row, cells.nucleus_column) + reach
+    return int(np.sum((low > 0) & (high < size - 1)))

@@ -1,0 +1,127 @@
+"""Write the sentences of the Methods section on images: what CellProfiler did, read from the config's assay.
+
+Each function returns one sentence, or an empty one if there is nothing to report.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.errors import number_of
+from report_page.sentences import at, in_range, in_words, write_sentence
+
+NOTHING = Markup("")
+CORRECTION = {"Divide": "divided by it", "Subtract": "corrected by subtracting it"}
+# Measurements of objects, as a paper would name them.
+MEASUREMENTS = {
+    "size_shape": "size and shape",
+    "intensity": "intensity",
+    "radial_distribution": "radial distribution of intensity",
+    "granularity": "granularity",
+    "texture": "texture",
+    "colocalization": "colocalization",
+    "neighbors": "neighbors",
+}
+
+
+def describe_imaging(
+    config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool
+) -> list[Markup]:
+    """Describe what CellProfiler did with the images."""
+    assay, own = config["assay"], config["cellprofiler"]
+    sentences = [describe_images(config, plates, cellprofiler, accelerated)]
+    if own["illumination_pipeline"]:
+        sentences.append(write_sentence("Illumination functions were calculated with a custom pipeline."))
+    else:
+        sentences.append(describe_illumination(assay))
+    if own["analysis_pipeline"]:
+        custom = "Objects were segmented and measured with a custom pipeline."
+        return [*sentences, write_sentence(custom)]
+    return [*sentences, describe_nuclei(assay), describe_cells(assay), describe_measurements(assay)]
+
+
+def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> Markup:
+    """Name the images and the software that processed them."""
+    channels = [
+        f"{channel['name']}" + (f" ({channel['stain']})" if channel["stain"] else "")
+        for channel in config["assay"]["channels"]
+    ]
+    faster = (
+        ", in which the slowest measurement modules were replaced by faster implementations with the same "
+        "names, settings and values"
+    )
+    return write_sentence(
+        "Images of {plates} with the channels {channels} were processed with {cellprofiler} "
+        "{@cellprofiler}{faster}.",
+        plates=number_of(plates, "plate"),
+        channels=in_words(channels),
+        cellprofiler=cellprofiler,
+        faster=faster if accelerated else "",
+    )
+
+
+def describe_illumination(assay: Mapping[str, Any]) -> Markup:
+    """Describe the illumination correction."""
+    apply = assay["illumination"]["apply"]
+    if apply == "None":
+        return write_sentence("Illumination was not corrected.")
+    return write_sentence(
+        "For each plate and channel, an illumination function was calculated from all images "
+        "(CorrectIlluminationCalculate; {illumination.calculate}, images downsampled by a factor of "
+        "{illumination.downsample}, {illumination.smoothing} of size {illumination.filter_size} pixels, "
+        "rescaled to {illumination.rescale}), and each image was {illumination.apply}.",
+        "assay",
+        lambda key: at(assay, key),
+        {"illumination.apply": CORRECTION[apply]},
+    )
+
+
+def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
+    """Describe the segmentation of nuclei."""
+    return write_sentence(
+        "Nuclei were identified in the channel {nuclei.channel} (IdentifyPrimaryObjects; diameter "
+        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}).",
+        "assay",
+        lambda key: at(assay, key),
+        {"nuclei.diameter": in_range(assay["nuclei"]["diameter"])},
+        threshold=describe_threshold(assay, "nuclei"),
+    )
+
+
+def describe_cells(assay: Mapping[str, Any]) -> Markup:
+    """Describe the segmentation of cells."""
+    if not assay.get("cells"):
+        return NOTHING
+    where = " in the channel {cells.channel}" if assay["cells"].get("channel") else ""
+    cytoplasm = "; the cytoplasm was defined as the cell without its nucleus" if assay["cytoplasm"] else ""
+    return write_sentence(
+        "Cells were identified with the nuclei as seeds (IdentifySecondaryObjects; {cells.method}"
+        f"{where}; {{threshold}}){cytoplasm}.",
+        "assay",
+        lambda key: at(assay, key),
+        threshold=describe_threshold(assay, "cells"),
+    )
+
+
+def describe_threshold(assay: Mapping[str, Any], objects: str) -> Markup:
+    """Describe how objects were separated from the background, as part of a sentence."""
+    text = "{strategy} {method} threshold with a correction factor of {correction} and bounds {bounds}"
+    if assay[objects]["threshold"]["method"] == "Manual":
+        text = "manual threshold of {manual}"
+    bounds = in_range(assay[objects]["threshold"]["bounds"])
+    return write_sentence(
+        text.replace("{", f"{{{objects}.threshold."),
+        "assay",
+        lambda key: at(assay, key),
+        {f"{objects}.threshold.bounds": bounds},
+    )
+
+
+def describe_measurements(assay: Mapping[str, Any]) -> Markup:
+    """List the measurements of each object."""
+    measurements = [words for name, words in MEASUREMENTS.items() if assay["measurements"].get(name)]
+    if not measurements:
+        return NOTHING
+    text = "We measured {measurements} of each object."
+    return write_sentence(text, measurements=in_words(measurements))
