@@ -11,6 +11,7 @@ from functools import partial
 SCRIPTS = PLATEWISE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
@@ -18,6 +19,7 @@ from lib.digests import Digests
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.image_changes import find_former_folder, get_contents
+from lib.image_names import listing_pattern
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run

@@ -65,6 +65,9 @@ rule load_data:
         decode=CONFIG["images"]["decode"],
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
+        labels=get_label_settings,
+        labeled=EXPERIMENT.labeled,
+        label_images=PLACES["label_images"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),
     message:

@@ -33,6 +33,9 @@ IN_PIPELINE = {
         {key: channel[key] for key in ("name", "measure")} for channel in EXPERIMENT.assay.get("channels", [])
     ],
 }
+for objects in EXPERIMENT.labeled:
+    # Which files hold the labels does not change a pipeline.
+    IN_PIPELINE[objects.lower()] = {"channel": IN_PIPELINE["nuclei"]["channel"], "labels": True}
 if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]

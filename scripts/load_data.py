@@ -14,6 +14,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -33,6 +35,7 @@ from lib.image_checks import (
 )
 from lib.image_files import MAXIMUM
 from lib.image_names import compiled
+from lib.label_files import find_label_files, with_label_files, with_numbered_labels
 from lib.logs import logged
 from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
 from lib.plates import is_address, is_image_table, read_table, same_number
@@ -264,6 +267,7 @@ def load_data(
     threads: int,
     maximum: float | None = None,
     decode: bool = False,
+    labels: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """Return a plate's image table, and the sites that were left out of it.
 
@@ -285,6 +289,8 @@ def load_data(
         The pixel value that stands for 1; None for the largest of the file's type.
     decode
         Whether the pixels of every image are read.
+    labels
+        The settings of label images by the objects that they replace (see `find_label_files`).
 
     Raises
     ------
@@ -297,12 +303,14 @@ def load_data(
         found = read_load_data(images, channels, plate["plate"])
     else:
         found = find_images(images, pattern, channels, plate["plate"])
+    label_files, label_faults = find_label_files(found, labels, images, threads)
     faults = sorted(
         [
             *site_faults(found, names),
             *image_faults(found, threads, maximum, decode),
             *stored_faults(found),
             *repeated_faults(found, threads),
+            *label_faults,
         ],
         key=lambda fault: plate_order((fault.well, fault.site)),
     )
@@ -321,7 +329,7 @@ def load_data(
     table = image_table(good, names, plate["batch"], plate["plate"])
     if maximum is not None:
         table[MAXIMUM] = f"{maximum:g}"
-    return table, faults
+    return with_label_files(table, label_files), faults
 
 
 def main() -> None:
@@ -340,9 +348,13 @@ def main() -> None:
         snakemake.threads,
         snakemake.params.maximum,
         snakemake.params.decode,
+        snakemake.params.labels,
     )
     channels = snakemake.params.channels.values()
     illuminated = with_illumination(table, channels, Path(snakemake.params.illumination))
+    illuminated = with_numbered_labels(
+        illuminated, snakemake.params.labeled, Path(snakemake.params.label_images)
+    )
     dropped = pd.DataFrame(
         [(fault.well, fault.site, fault.reason) for fault in faults],
         columns=["Metadata_Well", "Metadata_Site", "reason"],

@@ -23,7 +23,7 @@ from cellprofiler_pipelines.images import (
     measure_image_quality,
 )
 from cellprofiler_pipelines.measurements import measure
-from cellprofiler_pipelines.objects import find_cells, find_cytoplasm, find_nuclei
+from cellprofiler_pipelines.objects import find_cells, find_cytoplasm, find_nuclei, relate_cells
 from cellprofiler_pipelines.outputs import export, save_image, save_labels, save_outlines
 from cellprofiler_pipelines.own import own_pipeline
 from cellprofiler_runner.loading import load
@@ -59,6 +59,8 @@ def analysis_pipeline(assay):
         find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
     if "Cytoplasm" in objects:
         find_cytoplasm(assembly)
+    elif assay.get("cells", {}).get("labels"):
+        relate_cells(assembly)
     measure(assembly, assay)
     if assay["outlines"]:
         save_outlines(assembly, objects)

@@ -33,8 +33,38 @@ def threshold_settings(threshold):
     ]
 
 
+def take_labels(assembly, objects):
+    """Add ConvertImageToObjects: objects from the label image of the site."""
+    assembly.add(
+        "ConvertImageToObjects",
+        [
+            ("Select the input image", f"Labels{objects}"),
+            ("Name the output object", objects),
+            ("Convert to boolean image", False),
+            ("Preserve original labels", True),
+        ],
+    )
+
+
+def relate_cells(assembly):
+    """Add RelateObjects: the nucleus of each cell, where the cytoplasm does not tell it."""
+    assembly.add(
+        "RelateObjects",
+        [
+            ("Parent objects", "Nuclei"),
+            ("Child objects", "Cells"),
+            ("Calculate child-parent distances?", "None"),
+            ("Calculate per-parent means for all child measurements?", False),
+            ("Do you want to save the children with parents as a new object set?", False),
+        ],
+    )
+
+
 def find_nuclei(assembly, nuclei):
-    """Add IdentifyPrimaryObjects: Nuclei."""
+    """Add IdentifyPrimaryObjects: Nuclei; or take them from label images."""
+    if nuclei.get("labels"):
+        take_labels(assembly, "Nuclei")
+        return
     image = nuclei["channel"]
     if nuclei["background"] is not None:
         image = subtract_background(assembly, image, nuclei["background"])
@@ -72,7 +102,10 @@ def find_nuclei(assembly, nuclei):
 
 
 def find_cells(assembly, cells, nuclei_channel):
-    """Add IdentifySecondaryObjects: Cells, one around each nucleus."""
+    """Add IdentifySecondaryObjects: Cells, one around each nucleus; or take them from label images."""
+    if cells.get("labels"):
+        take_labels(assembly, "Cells")
+        return
     # Distance - N uses no image, but CellProfiler requires one anyway.
     image = cells.get("channel", nuclei_channel)
     assembly.add(

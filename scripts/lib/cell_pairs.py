@@ -45,7 +45,7 @@ def pair_objects(
     ------
     SiteError
         If an object number is a duplicate, a named parent does not exist, or two objects
-        name the same parent.
+        name the same parent and neither has its number.
     """
     for name, numbers in objects.items():
         if repeated := repeats(numbers):
@@ -60,6 +60,10 @@ def pair_objects(
         found[at < len(ranked)] = ranked[at[at < len(ranked)]] == named[at < len(ranked)]
         if missing := sorted(set(named[~found & (named > 0)].tolist())):
             raise SiteError(f"{linker} names {name} {listed(missing)}, and the table lacks them")
+        # Label images of other programs may hold two cells at one nucleus: the pair has one number.
+        claimed_twice = found & np.isin(named, repeats(named[found]))
+        own = claimed_twice & (named == objects[linker])
+        found &= ~claimed_twice | own | ~np.isin(named, named[own])
         if repeated := repeats(named[found]):
             raise SiteError(f"{name} {listed(repeated)} belong to two {linker} each")
         positions[name] = np.where(found, order[np.minimum(at, len(order) - 1)] if len(order) else 0, -1)

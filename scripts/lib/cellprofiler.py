@@ -154,18 +154,23 @@ def engine_here(command, engine, log):
 
 
 @contextmanager
-def with_functions(load_data, folder):
-    """Yield the image table, or a copy of it that names the illumination functions in `folder`.
+def with_functions(load_data, functions, labels=None):
+    """Yield the image table, or a copy of it that names the folders of illumination functions and labels.
 
     The copy is needed for results that were moved, or that are in object storage: they are no longer where
-    they were when the table was written. If `folder` is None, the table is used as it is.
+    they were when the table was written. A folder that is None stays as in the table.
     """
     load_data = Path(load_data).resolve()
     with load_data.open(newline="") as file:
         header, *rows = list(csv.reader(file))
-    places = [at for at, name in enumerate(header) if name.startswith("PathName_Illum")]
-    here = folder and str(Path(folder).resolve())
-    if not folder or all(row[at] == here for row in rows for at in places):
+    folders = {"PathName_Illum": functions, "PathName_Labels": labels}
+    here = {
+        at: str(Path(folder).resolve())
+        for start, folder in folders.items()
+        for at, name in enumerate(header)
+        if folder and name.startswith(start)
+    }
+    if all(row[at] == folder for row in rows for at, folder in here.items()):
         yield load_data
         return
     with tempfile.TemporaryDirectory(prefix="cellprofiler-") as temporary:
@@ -174,7 +179,7 @@ def with_functions(load_data, folder):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             for row in rows:
-                writer.writerow([here if at in places else value for at, value in enumerate(row)])
+                writer.writerow([here.get(at, value) for at, value in enumerate(row)])
         yield copy
 
 
@@ -315,6 +320,12 @@ def options_of_a_run(description):
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True, help="the folder that gets the results")
     return parser
+
+
+def add_folders(parser):
+    """Add the options of `with_functions` to a parser: folders that may have been moved."""
+    for name, files in (("--functions", "illumination functions"), ("--labels", "label images")):
+        parser.add_argument(name, help=f"folder of the {files}, if not the one in the image table")
 
 
 def last_words(path, lines=20):

@@ -10,10 +10,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from lib.assay import assay_problems
+from lib.assay import assay_problems, get_labels, label_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, listed
-from lib.image_names import compiled
+from lib.image_names import compiled, listing_pattern
 from lib.schema import get_types, read_values, schema
 
 
@@ -66,6 +66,12 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
         compiled(config["images"]["pattern"], len(config.get("assay", {}).get("channels", [])))
     except InputError as error:
         yield str(error)
+    for name, labels in get_labels(config.get("assay", {})).items():
+        key = f"assay.{name.lower()}.labels.pattern"
+        try:
+            compiled(listing_pattern(labels["pattern"]), 1)
+        except InputError as error:
+            yield f"{key}: {str(error).removeprefix('images.pattern ')}"
 
 
 def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -147,6 +153,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         found = [*expression_problems(complete), *address_problems(complete)]
     if not found and "assay" in complete:
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
+        found += label_problems(config["assay"])
     if found:
         raise InputError(f"{file} has errors:\n  " + "\n  ".join(dict.fromkeys(found)))
     try:
