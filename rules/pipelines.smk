@@ -35,7 +35,8 @@ IN_PIPELINE = {
 }
 for objects in EXPERIMENT.labeled:
     # Which files hold the labels does not change a pipeline.
-    IN_PIPELINE[objects.lower()] = {"channel": IN_PIPELINE["nuclei"]["channel"], "labels": True}
+    settings = IN_PIPELINE[objects.lower()]
+    IN_PIPELINE[objects.lower()] = {**settings, "labels": True}
 if CONFIG.get("embeddings", {}).get("mask"):
     IN_PIPELINE["labels"] = True
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]

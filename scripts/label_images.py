@@ -1,8 +1,8 @@
 """Number the objects of label images as CellProfiler does, and count how nuclei and cells belong together.
 
 Label images of another program replace CellProfiler's segmentation. Their objects keep their pixels and get
-the numbers 1, 2, 3, ...; a nucleus and its cell have the same one. Nuclei and cells without a partner are also
-measured, but the single-cell table lacks them; the table of this step counts and names them per site.
+the numbers 1, 2, 3, ...; a nucleus and its cell have the same one. Nuclei and cells without a partner are
+also measured, but the single-cell table lacks them; the table of this step counts and names them per site.
 """
 
 import logging
@@ -104,8 +104,8 @@ def warn_of_unpaired(table: pd.DataFrame, plate: str) -> None:
         alone = total - int(table["pairs"].sum())
         if total and alone > MANY * total:
             logging.warning(
-                "plate %s: %d of %d %s have no partner, so that the single-cell table lacks them. Do the label "
-                "images belong to these sites, and is each object numbered?",
+                "plate %s: %d of %d %s have no partner, so that the single-cell table lacks them. Do the "
+                "label images belong to these sites, and is each object numbered?",
                 plate,
                 alone,
                 total,

@@ -23,7 +23,8 @@ from cellprofiler_pipelines.images import (
     measure_image_quality,
 )
 from cellprofiler_pipelines.measurements import measure
-from cellprofiler_pipelines.objects import find_cells, find_cytoplasm, find_nuclei, relate_cells
+from cellprofiler_pipelines.mitochondria import measure_background, measure_mitochondria
+from cellprofiler_pipelines.objects import find_objects
 from cellprofiler_pipelines.outputs import export, save_image, save_labels, save_outlines
 from cellprofiler_pipelines.own import own_pipeline
 from cellprofiler_runner.loading import load
@@ -53,15 +54,14 @@ def analysis_pipeline(assay):
     load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
     measure_image_quality(assembly, assay)
     correct_illumination(assembly, assay)
-    find_nuclei(assembly, assay["nuclei"])
     objects = compartments(assay)
-    if "Cells" in objects:
-        find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
-    if "Cytoplasm" in objects:
-        find_cytoplasm(assembly)
-    elif assay.get("cells", {}).get("labels"):
-        relate_cells(assembly)
+    cells = find_objects(assembly, assay, objects)
     measure(assembly, assay)
+    if assay["measurements"]["mitochondria"] is not None:
+        measure_mitochondria(assembly, objects, assay["measurements"]["mitochondria"])
+    if assay["measurements"]["background"] and cells is not None:
+        measured = [channel["name"] for channel in assay["channels"] if channel["measure"]]
+        measure_background(assembly, measured, cells)
     if assay["outlines"]:
         save_outlines(assembly, objects)
     if assay.get("labels"):
@@ -81,9 +81,7 @@ def segmentation_pipeline(assay, own=None):
     if own is None:
         load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
         correct_illumination(assembly, assay)
-        find_nuclei(assembly, assay["nuclei"])
-        if "Cells" in objects:
-            find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
+        find_objects(assembly, assay, [name for name in objects if name != "Cytoplasm"])
     else:
         pipeline = load(own)
         assembly.append(without_measurements(pipeline.modules(), pipeline))

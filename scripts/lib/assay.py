@@ -70,6 +70,12 @@ def assay_problems(assay):
             f"assay: cells: the method {cells['method']} needs `channel`, the image that shows "
             "entire cells; only Distance - N does not need it."
         )
+    mitochondria = assay["measurements"]["mitochondria"]
+    if mitochondria is not None and mitochondria["channel"] not in names:
+        problems.append(
+            f"assay: measurements: mitochondria: channel {mitochondria['channel']} is unknown; {known} Set "
+            "`mitochondria: {channel: ...}`, or `mitochondria: null` to leave it out."
+        )
     for name in ("nuclei", "cells"):
         if name in assay:
             problems += threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])

@@ -179,7 +179,8 @@ def pair_labels(nuclei: np.ndarray, cells: np.ndarray, cytoplasm: bool) -> Relat
     """Find the nucleus of each cell, and give both the same number.
 
     CellProfiler's IdentifyTertiaryObjects takes as the nucleus of a cell the one whose outline has most
-    pixels in it, and so does this function. A nucleus that several cells take belongs to the one with most of it.
+    pixels in it, and so does this function. A nucleus that several cells take belongs to the one with most
+    of it.
 
     Parameters
     ----------

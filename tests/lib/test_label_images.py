@@ -115,7 +115,7 @@ def test_a_pair_has_one_number():
     assert found.pairs == 3
     for number in (1, 2, 3):
         assert set(np.unique(found.cells[found.nuclei == number])) == {number}
-    assert not (found.nuclei_outside or found.further_nuclei or found.cells_without_nucleus)
+    assert [found.nuclei_outside, found.further_nuclei, found.cells_without_nucleus] == [[], [], []]
 
 
 def test_what_has_no_partner_is_counted():
@@ -160,7 +160,8 @@ def test_nothing_is_lost_and_no_number_is_missing(seed, nuclei, cells, cytoplasm
 
     def draw(number, size):
         circles = [
-            (*random.integers(0, 50, 2), random.integers(1, size), at) for at in random.permutation(number) + 1
+            (*random.integers(0, 50, 2), random.integers(1, size), at)
+            for at in random.permutation(number) + 1
         ]
         return number_objects(disks((50, 50), *circles), mask=False).pixels
 
