@@ -162,7 +162,8 @@ rule compare_cellprofiler:
         labels=get_labels_option,
         sites=CONFIG["cellprofiler"]["compare_sites"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
-        plugins_code=digest_of(FASTER_MODULES),
+        plugins=PLUGINS_OPTION,
+        plugins_code=digest_of([*FASTER_MODULES, *OWN_MODULES]),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
         code=code_digest("compare_cellprofiler.py"),
@@ -171,5 +172,5 @@ rule compare_cellprofiler:
     shell:
         f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --functions {params.functions:q}"
-        " {params.labels} --engine {params.engine} --sites {params.sites} --timeout {params.timeout}"
+        " {params.labels} {params.plugins} --engine {params.engine} --sites {params.sites} --timeout {params.timeout}"
         " --threads {threads} --log {log:q} --output {params.folder:q}"

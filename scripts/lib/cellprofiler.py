@@ -183,12 +183,30 @@ def with_functions(load_data, functions, labels=None):
         yield copy
 
 
+def join_plugins(folders, target):
+    """Fill a new folder with links to the modules in some folders; a later folder's replace an earlier one's.
+
+    CellProfiler takes one folder of plugins.
+    """
+    target.mkdir()
+    for folder in folders:
+        for path in sorted(Path(folder).resolve().iterdir()):
+            if path.name.startswith((".", "__pycache__")):
+                continue
+            link = target / path.name
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(path)
+    return target
+
+
 @dataclass(frozen=True)
 class CellProfiler:
     """How a pipeline is run.
 
     `command`: CellProfiler's command line; `engine`: `stock` (that command line) or `platewise`
-    (run_cellprofiler.py in the same Python); `plugins`: a folder of modules; `timeout`: seconds.
+    (run_cellprofiler.py in the same Python); `plugins`: a folder of modules; `timeout`: seconds;
+    `own_plugins`: the user's folder of modules, which replace others of the same name.
     """
 
     command: str
@@ -197,6 +215,7 @@ class CellProfiler:
     plugins: str | None = None
     timeout: float | None = None
     threads: int = 1
+    own_plugins: str | None = None
 
     @classmethod
     def of(cls, options):
@@ -208,10 +227,15 @@ class CellProfiler:
             options.plugins,
             options.timeout,
             options.threads,
+            options.own_plugins,
         )
 
     def arguments(self, engine, load_data, output, done, temporary, progress, rows):
         """Return the command and its arguments for one run; the parameters are those of `run`."""
+        modules = self.plugins
+        if self.own_plugins:
+            folders = [folder for folder in (self.plugins, self.own_plugins) if folder]
+            modules = join_plugins(folders, Path(temporary, "plugins"))
         pipeline = str(Path(self.pipeline).resolve())
         if engine == "stock":
             arguments = [*words_of(self.command), "-c", "-r", "-p", pipeline, "--data-file", str(load_data)]
@@ -224,8 +248,8 @@ class CellProfiler:
             first, last, plugins = "--first", "--last", "--plugins"
         if rows is not None:
             arguments += [first, str(rows[0]), last, str(rows[1])]
-        if self.plugins:
-            arguments += [plugins, str(self.plugins)]
+        if modules:
+            arguments += [plugins, str(modules)]
         return arguments
 
     def run(self, load_data, output, log, about, rows=None):
@@ -315,6 +339,7 @@ def options_of_a_run(description):
     parser.add_argument("--load-data", required=True, help="the plate's image table")
     parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
     parser.add_argument("--plugins", help="a folder of CellProfiler modules")
+    parser.add_argument("--own-plugins", help="the user's own folder of CellProfiler modules")
     parser.add_argument("--timeout", type=float, help="seconds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--log", required=True)

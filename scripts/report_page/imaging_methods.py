@@ -86,7 +86,8 @@ def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
     border = after if assay["nuclei"]["discard_border"] == "after cells" else ""
     return write_sentence(
         "Nuclei were identified in the channel {nuclei.channel} (IdentifyPrimaryObjects; diameter "
-        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}{border}).",
+        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}"
+        "{border}).",
         "assay",
         lambda key: at(assay, key),
         {"nuclei.diameter": in_range(assay["nuclei"]["diameter"])},

@@ -25,8 +25,8 @@ RENAMED = {
     "Brightfield_H": "BFHigh",
     "__BackgroundOnly": "_BackgroundOnly",
 }
-# Settings that have no effect beside the others: without Costes' thresholds, with a global threshold, and where
-# no threshold is measured.
+# Settings that have no effect beside the others: without Costes' thresholds, with a global threshold, and
+# where no threshold is measured.
 OVERRIDDEN = {"Run all metrics?", "Method for Costes thresholding", "Size of adaptive window"}
 OVERRIDDEN |= {"Use all thresholding methods?"}
 LEFT_OUT = {"LoadData", "SaveImages", "ExportToSpreadsheet", "OverlayOutlines"}
