@@ -92,7 +92,7 @@ def results(shared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("jump_production") / "experiment"
     config = copy_of_config("jump_production_fields", folder)
     snakemake("--configfile", config, "--until", "single_cells")
-    snakemake("--configfile", config, "compare_cellprofiler")
+    snakemake("compare_cellprofiler", "--configfile", config)
     return folder / "results"
 
 
