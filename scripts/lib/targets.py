@@ -115,7 +115,8 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for condition in experiment.conditions
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    return [*tables, *figures, wells, *consensus, place("left_out")]
+    hits = [place("hits"), place("clusters")] if experiment.conditions else []
+    return [*tables, *figures, wells, *consensus, *hits, place("left_out")]
 
 
 def get_split_targets(experiment: Experiment) -> list[str]:
@@ -217,6 +218,8 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
                     feature_set=feature_set,
                     name=condition,
                 ),
+                "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
+                "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
                 "null": place(
                     "condition_figure",
                     feature_set=feature_set,
