@@ -295,7 +295,7 @@ def sort_hits(table: pd.DataFrame) -> pd.DataFrame:
     first = ["active", "active_rule", "toxic"]
     rest = [name for name in table if name not in first]
     at = rest.index("plates") + 1
-    return table.loc[order.index, [*rest[:at], *first, *rest[at:]]].reset_index(names="perturbation")
+    return table.loc[order.index, [*rest[:at], *first, *rest[at:]]].reset_index(names="name")
 
 
 def main(
@@ -312,7 +312,8 @@ def main(
     hits, clusters = get_hits(read_wells(profiles, controls), *tables, **options)
     for name, table in (("hits", hits), ("clusters", clusters)):
         for position, (column, value) in enumerate(head.items()):
-            table.insert(position, column, value)
+            # a column of the sample sheet may be called as one of the table
+            table.insert(position, f"condition_{column}" if column in table else column, value)
         with whole(outputs[name]) as part:
             table.to_csv(part, index=False, float_format="%.6g")
 

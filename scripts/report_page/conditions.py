@@ -12,7 +12,7 @@ from report_page.results import Results
 from report_page.tables import Table, table_of
 
 # Columns of names, which may look like numbers; those with these endings are numbers.
-AS_TEXT = ("perturbation", "Metadata_", "neighbor_", "strongest_", "class", "members", "active_rule")
+AS_TEXT = ("name", "Metadata_", "neighbor_", "strongest_", "class", "members", "active_rule")
 NUMBERS = ("_cosine", "_score", "perturbations", "_sharing")
 
 
