@@ -14,7 +14,7 @@ from pycytominer.cyto_utils.blocklist import Blocklist
 from pycytominer.operations import frequency_threshold, get_na_columns
 
 from lib.gaps import find_few_cells, find_incomplete_wells
-from lib.spread import describe_exploding
+from lib.spread import describe_exploding, find_lone
 from lib.tables import feature_columns
 
 # pycytominer's name for the operation that drops features with extreme values.
@@ -111,6 +111,7 @@ def dropped_features(
         )
         for name in rare
     ]
+    values = values.mask(find_lone(values.to_numpy(float), limit))
     exploding = describe_exploding(features, values.to_numpy(float), limit)
     rows += [(name, OUTLIERS, why) for name, why in exploding.items()]
     complete = values.loc[:, values.notna().any(axis=0)]
