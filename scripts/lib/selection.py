@@ -66,9 +66,9 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
     -------
     Features x features; NaN if a feature is constant, as in `pandas.DataFrame.corr`.
     """
-    centred = values - np.nanmean(values, axis=0)
-    present = np.isfinite(centred)
-    filled = np.where(present, centred, 0)
+    centered = values - np.nanmean(values, axis=0)
+    present = np.isfinite(centered)
+    filled = np.where(present, centered, 0)
     cross = filled.T @ filled
     if present.all():
         variance = np.diag(cross)
@@ -86,7 +86,7 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
         correlation = cross / spread
     # The variance of a constant column is a rounding error, not 0.
     scale = np.nanmax(np.abs(values), axis=0)
-    constant = np.nanmax(np.abs(centred), axis=0) <= 8 * np.finfo(float).eps * scale
+    constant = np.nanmax(np.abs(centered), axis=0) <= 8 * np.finfo(float).eps * scale
     correlation[constant] = correlation[:, constant] = np.nan
     return correlation
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# pycytominer's constant for making the MAD of a normal distribution its standard deviation.
+MAD_SCALE = 1.4826
 # CellProfiler computes from images in single precision; a mean over cells or sites of such values can be some
 # units in the last place off.
 SINGLE = 8 * 2.0**-23
@@ -18,6 +20,13 @@ MOST_DECIMALS = 7
 # single unusual well does not remove a feature from its plate.
 EXPLODING_SHARE = 0.01
 EXPLODING_WELLS = 2
+
+
+def get_robust_spread(values: np.ndarray) -> float:
+    """Return the robust standard deviation of the values that are not missing, 1.4826 MAD."""
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    return MAD_SCALE * float(np.median(np.abs(known - np.median(known)))) if len(known) else np.nan
 
 
 def get_rounding(reference: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.spread import describe_exploding, find_exploding, get_rounding
+from lib.spread import describe_exploding, find_exploding, get_robust_spread, get_rounding
 
 pytestmark = pytest.mark.unit
 RNG = np.random.default_rng(3)
@@ -69,3 +69,10 @@ def test_one_strange_well_does_not_take_the_feature():
     assert not find_exploding(values, None).any()
     found = describe_exploding(["A", "B", "C"], values, 1000)
     assert found == {"B": "exploded: beyond 1,000 in 2 of 100 wells, to -2,000"}
+
+
+def test_robust_spread_by_hand():
+    # the deviations from the median 3 are 2, 1, 0, 1, 7: their median is 1
+    assert get_robust_spread(np.array([1.0, 2, 3, np.nan, 4, 10])) == pytest.approx(1.4826)
+    assert get_robust_spread(np.array([5.0, 5, 5])) == 0
+    assert np.isnan(get_robust_spread(np.array([np.nan])))
