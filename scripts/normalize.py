@@ -23,11 +23,9 @@ from lib.errors import InputError, listed
 from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
 from lib.logs import logged
 from lib.provenance import with_left_out
-from lib.spread import blank_lone, describe_exploding, get_rounding
+from lib.spread import MAD_SCALE, blank_lone, describe_exploding, get_rounding
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
 
-# pycytominer's constant for making the MAD of a normal distribution its standard deviation.
-MAD_SCALE = 1.4826
 EPSILON = 1e-18
 FLAT = "MAD is 0 in the reference wells"
 CONSTANT = "constant in the reference wells"

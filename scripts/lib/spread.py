@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# pycytominer's constant for making the MAD of a normal distribution its standard deviation.
+MAD_SCALE = 1.4826
 # CellProfiler computes from images in single precision; a mean over cells or sites of such values can be some
 # units in the last place off.
 SINGLE = 8 * 2.0**-23
@@ -22,6 +24,13 @@ EXPLODING_WELLS = 2
 # A value beyond the limit in another feature is lone if it is this many times as large as every value within
 # the limit. Strong effects are graded, so that values beyond the limit have neighbors within it.
 LONE_FACTOR = 10
+
+
+def get_robust_spread(values: np.ndarray) -> float:
+    """Return the robust standard deviation of the values that are not missing, 1.4826 MAD."""
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    return MAD_SCALE * float(np.median(np.abs(known - np.median(known)))) if len(known) else np.nan
 
 
 def get_rounding(reference: np.ndarray) -> np.ndarray:

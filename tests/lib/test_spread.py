@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lib.spread import blank_lone, describe_exploding, find_exploding, find_lone, get_rounding
+from lib.spread import (
+    blank_lone,
+    describe_exploding,
+    find_exploding,
+    find_lone,
+    get_robust_spread,
+    get_rounding,
+)
 
 pytestmark = pytest.mark.unit
 RNG = np.random.default_rng(3)
@@ -102,3 +109,10 @@ def test_lone_values_become_missing_in_counted_wells_only():
     assert lone == {"A02 X": "50,000"}
     assert np.isnan(found).sum() == 2
     assert found[4, 1] == -6e4
+
+
+def test_robust_spread_by_hand():
+    # the deviations from the median 3 are 2, 1, 0, 1, 7: their median is 1
+    assert get_robust_spread(np.array([1.0, 2, 3, np.nan, 4, 10])) == pytest.approx(1.4826)
+    assert get_robust_spread(np.array([5.0, 5, 5])) == 0
+    assert np.isnan(get_robust_spread(np.array([np.nan])))
