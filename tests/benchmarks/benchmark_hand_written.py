@@ -32,11 +32,12 @@ sys.path[:0] = [str(ROOT / "scripts" / "cellprofiler_plugins")]
 
 from platewise_kernels import granularity, lzw  # noqa: E402
 
-MODULES = (
-    "LoadData CorrectIlluminationApply IdentifyPrimaryObjects IdentifySecondaryObjects IdentifyTertiaryObjects "
-    "MeasureObjectIntensity MeasureObjectSizeShape MeasureTexture MeasureGranularity MeasureColocalization "
-    "MeasureObjectNeighbors MeasureObjectIntensityDistribution ExportToSpreadsheet"
-).split()
+MODULES = [
+    *("LoadData", "CorrectIlluminationApply", "IdentifyPrimaryObjects", "IdentifySecondaryObjects"),
+    *("IdentifyTertiaryObjects", "MeasureObjectIntensity", "MeasureObjectSizeShape", "MeasureTexture"),
+    *("MeasureGranularity", "MeasureColocalization", "MeasureObjectNeighbors"),
+    *("MeasureObjectIntensityDistribution", "ExportToSpreadsheet"),
+]
 START = """
 import sys
 sys.path[:0] = [{scripts!r}]
