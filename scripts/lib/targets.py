@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.experiment import Experiment
+from lib.judging import get_judged_levels
 from lib.levels import CELLPROFILER, NETWORK, Level
 from lib.places import place
 from lib.plates import Plate, source
@@ -115,7 +116,15 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for condition in experiment.conditions
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    return [*tables, *figures, wells, *consensus, place("left_out")]
+    return [*tables, *figures, wells, *consensus, *get_judged_targets(experiment), place("left_out")]
+
+
+def get_judged_targets(experiment: Experiment) -> list[str]:
+    """Return the table and the figure of all steps of all chains; nothing if none is judged."""
+    if not get_judged_levels(experiment):
+        return []
+    figures = [place("figure", figure="judged_chains", kind=kind) for kind in ("png", "svg")]
+    return [place("judged_chains"), *figures]
 
 
 def get_split_targets(experiment: Experiment) -> list[str]:
@@ -230,9 +239,10 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
         ],
         "figures": [
             place("figure", figure=figure, kind="png")
-            for figure in ["plate_maps", *experiment.metrics, "dropped_features"]
+            for figure in ["plate_maps", *experiment.metrics, "judged_chains", "dropped_features"]
         ],
         "left_out": place("left_out"),
+        "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
     }
