@@ -20,8 +20,8 @@ pytestmark = pytest.mark.unit
 LABELS, BATCHES = np.repeat(np.arange(12), 20), np.tile(np.arange(4), 60)
 GROUPS = {str(label): np.flatnonzero(label == LABELS) for label in range(12)}
 # scib-metrics 0.5.10 (with jax 0.10.2, float32) on `simulate`: silhouette_label, silhouette_batch, ilisi_knn
-# with 60 neighbors, kbet with 50 and graph_connectivity with 15, on the exact nearest neighbors (the well itself
-# is one).
+# with 60 neighbors, kbet with 50 and graph_connectivity with 15, on the exact nearest neighbors and the well
+# itself.
 OF_SCIB_METRICS = {
     (0, 1): (0.5475003123, 0.8832091689, 0.7275215983, 0.975, 0.9291666667),
     (0.5, 1): (0.5290948749, 0.8832489848, 0.5637931228, 0.3958333333, 0.8791666667),
