@@ -21,7 +21,7 @@ from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 
-# The measures that a verdict is built on: each well has them. The silhouettes and the connectivity depend on the
+# The measures that a verdict is built on: each well has them. Silhouettes and connectivity depend on the
 # numbers of replicates and features, and are in the table only.
 MIXED = ("ilisi", "kbet")
 FOUND = ("mean_average_precision_negcon", "mean_average_precision_others")
