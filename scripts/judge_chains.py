@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from judge_level import PERCENT, REPLICATES
-from lib.drawing import COLOURS, MARKS, nothing_to_draw, save, use_style
+from lib.drawing import COLORS, MARKS, nothing_to_draw, save, use_style
 from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
@@ -180,13 +180,13 @@ def draw(table: pd.DataFrame) -> Figure:
                 else values
                 for end in ("low", "high")
             ]
-            colour = COLOURS[number]
-            axes.hlines(place + offset, *ends, color=colour, linewidth=1)
+            color = COLORS[number]
+            axes.hlines(place + offset, *ends, color=color, linewidth=1)
             axes.plot(
                 values,
                 place + offset,
                 MARKS[number],
-                color=colour,
+                color=color,
                 markersize=4.5,
                 label=words,
                 clip_on=False,
