@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from lib.gaps import find_few_cells, find_incomplete_wells
-from lib.spread import describe_exploding
+from lib.spread import describe_exploding, find_lone
 from lib.tables import feature_columns
 
 # pycytominer's name for the operation that drops features with extreme values.
@@ -132,6 +132,7 @@ def dropped_features(
     values = profiles.loc[~find_few_cells(profiles), features]
     values = values[values.notna().any(axis=1)]
     values = values[~find_incomplete_wells(values.to_numpy(float))]
+    values = values.mask(find_lone(values.to_numpy(float), limit))
     measured = values.to_numpy(float)
     rows: list[tuple[str, str, str]] = []
     different, common = count_values(measured)

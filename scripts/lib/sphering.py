@@ -26,7 +26,7 @@ from lib.errors import InputError, listed
 from lib.files import whole
 from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type
-from lib.spread import describe_exploding, get_rounding
+from lib.spread import describe_exploding, find_lone, get_rounding
 
 FEWEST = 3  # controls that a covariance can be estimated from at all
 
@@ -168,6 +168,9 @@ def fitted(
     left_out |= dict.fromkeys(names[~gappy & ~varies], "constant in the negative controls")
     standard = (values[:, varies] - reference[:, varies].mean(axis=0)) / spread[varies]
     left_out |= describe_exploding(names[varies].tolist(), standard, outlier_cutoff)
+    for position in np.flatnonzero(find_lone(standard, outlier_cutoff).any(axis=0)):
+        largest = np.nan_to_num(np.abs(standard[:, position])).max()
+        left_out[names[varies][position]] = f"exploded in a single well: {largest:,.0f}"
     kept = np.array([name not in left_out for name in wells.features], dtype=bool)
     sphering = of_controls(reference[:, kept], names[kept].tolist(), method, epsilon, left_out, shrink)
     rank, features = sphering.directions.shape
