@@ -153,3 +153,34 @@ rule montages:
         "{wildcards.plate}: montages of control and treated wells"
     script:
         "../scripts/montages.py"
+
+
+rule thumbnails:
+    input:
+        flags=rules.quality.output.flags,
+        functions=FUNCTIONS,
+        load_data=PLACES["load_data"],
+    output:
+        composite=place("thumbnails", picture="composite"),
+        channels=[place("thumbnails", picture=name) for name in EXPERIMENT.channels],
+        wells=PLACES["thumbnail_wells"],
+    log:
+        "logs/thumbnails/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/thumbnails/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        # reading and shrinking one site of each well, times four
+        runtime=minutes(20 + 4 * SIZE["wells"] * 0.1 * MEGAPIXELS / 60),
+    params:
+        channels=SHOWN_CHANNELS,
+        apply=APPLIED,
+        side=CONFIG["montages"]["thumbnails"],
+        code=code_digest("thumbnails.py"),
+    message:
+        "{wildcards.plate}: thumbnails of all wells"
+    script:
+        "../scripts/thumbnails.py"
