@@ -175,7 +175,7 @@ function openWell(identifier, name) {
     `Well ${name}, plate ${plateLabel(plate)}${content ? `: ${shortText(content)}` : ""}`,
     treatment ? h("p", {}, button(`Card of ${shortText(treatment, 40)}`, () => openCard(treatment)), plate.outlines[name] ? h("span", {}, " ", h("a", { href: plate.outlines[name] }, "Outlines of nuclei and cells")) : "") : null,
     flags.length ? h("div", { class: "warning" }, h("strong", {}, "Flagged"), h("ul", {}, ...flags.map((flag) => h("li", {}, flag)))) : null,
-    pictures.length ? h("div", { class: "tiles" }, ...pictures) : null,
+    pictures.length ? h("div", { class: "tiles" }, pictures[0], h("div", { class: "tiles channels" }, ...pictures.slice(1))) : null,
     pictures.length ? h("p", { class: "quiet" }, `Site ${site}, corrected for illumination; a channel has the same contrast in all wells of the plate.`) : null,
     links,
     h("div", { class: "columns" },

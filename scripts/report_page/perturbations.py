@@ -1,11 +1,13 @@
 """The data of a condition in the page: its wells on the maps, its perturbations with scores, and the null."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lib.errors import InputError
 from lib.replicates import correlation_matrix, members, read_wells, split_wells
 from report_page.blocks import round_numbers
 from report_page.results import Results
@@ -137,11 +139,15 @@ def get_neighbors(
 ) -> dict[str, list]:
     """Return the perturbations nearest to each one: names, and Pearson correlations of median profiles."""
     files = [str(results.path(file)) for file in results.existing(condition["profiles"])]
-    if not files:
+    try:
+        wells = read_wells(files, options["controls"]) if files else None
+        if wells is None:
+            return {}
+        scored, _ = split_wells(wells, options["group"], options["positive_controls"])
+    except InputError as error:
+        # The benchmark reports it; the page shows what does not depend on it.
+        logging.warning("%s: no nearest neighbors: %s", condition["label"], error)
         return {}
-    scored, _ = split_wells(
-        read_wells(files, options["controls"]), options["group"], options["positive_controls"]
-    )
     sets = members(scored.metadata["perturbation"]) if len(scored) else {}
     if len(sets) < 2 or not scored.values.shape[1]:
         return {}

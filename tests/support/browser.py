@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import websocket
+
 from pages import CHROMIUM, FLAGS
 
 PATIENCE = 60  # seconds for an answer on a busy machine
@@ -52,7 +53,11 @@ class Browser:
             self.call(f"{domain}.enable")
         width, height = self.size
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         return self
 
