@@ -43,7 +43,7 @@ from report_page.pictures import (
 )
 from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
 from report_page.results import Results
-from report_page.scores import remember_scores, score_tables
+from report_page.scores import judged_table, remember_scores, score_tables
 from report_page.sheets import allow_sheets
 from report_page.tables import table_of
 from report_page.wells import find_features, get_wells, read_scored
@@ -191,6 +191,7 @@ def content(
         "left_out": get_totals(results, manifest["left_out"]),
         "left_out_table": link_to(manifest["left_out"]),
         "score_tables": score_tables(results, scores, history),
+        "judged": judged_table(results, manifest["judged"]),
         "figures": figures,
         "conditions": conditions,
         "methods": methods.write_methods(

@@ -63,6 +63,9 @@ PLACES = {
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",
+    "judged_score": "benchmark/judged/{feature_set}/{condition}_score.csv",
+    "judged_perturbations": "benchmark/judged/{feature_set}/{condition}_perturbations.parquet",
+    "judged_chains": "benchmark/judged_chains.csv",
     "consensus": "benchmark/consensus/{feature_set}/{condition}_{operation}.parquet",
     "left_out": "benchmark/left_out.csv",
     "split": "benchmark/splits/{split}.csv",

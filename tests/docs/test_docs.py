@@ -77,13 +77,18 @@ def written(tmp_path_factory) -> set[str]:
         "splits": {"random": {}},
     }
     file.write_text(yaml.safe_dump(config))
+    # A chain's files on each plate are named after its steps; docs/chains.md describes them.
+    composed = folder / "chains.yaml"
+    composed.write_text(yaml.safe_dump(config | {"chains": {"ranks": ["rank_int"]}}))
+    of_chains = {name for name in outputs("--configfile", composed) if "judged" in name or "/chains/" in name}
     images = small_images.write_experiment(folder.parent / "images")
     config = yaml.safe_load(images.read_text()) | {"embeddings": {"weights": "random"}}
     config["spherize"] = {"enabled": True}
     config["benchmark"]["feature_sets"] = ["normalized_feature_select_negcon_plate", "embeddings_spherized"]
     images.write_text(yaml.safe_dump(config))
     return (
-        outputs()
+        of_chains
+        | outputs()
         | outputs("--configfile", file)
         | outputs("all", "segmentation_check", "--configfile", images)
     )

@@ -18,7 +18,7 @@ from lib.logs import logged
 from lib.pictures import choose_colors, compose, correct, find_contrast, read_channel, read_function, stretch
 from lib.tables import whole
 from lib.wells import plate_format, well_order, well_place
-from montages import choose_sites
+from plot_montages import choose_sites
 
 COMPOSITE = "composite"
 LARGEST_SHEET = 16_383  # pixels of a side, the limit of WebP

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-import thumbnails
+import plot_thumbnails
 from lib.wells import plate_format
 
 pytestmark = pytest.mark.unit
@@ -32,7 +32,7 @@ def draw(folder, images, side, flags=NO_FLAGS):
     sheets = {name: folder / f"{name}.webp" for name in ("composite", "DNA")}
     channels = [{"name": "DNA", "stain": "", "color": ""}]
     options = {"apply": "None", "side": side}
-    thumbnails.main(images, flags, channels, {}, sheets, folder / "wells.csv", options)
+    plot_thumbnails.main(images, flags, channels, {}, sheets, folder / "wells.csv", options)
     table = pd.read_csv(folder / "wells.csv", dtype={"Metadata_Site": str}).set_index("Metadata_Well")
     return np.asarray(Image.open(sheets["DNA"]).convert("L")).astype(int), table
 
@@ -65,9 +65,9 @@ def test_a_site_without_a_flag_is_chosen(tmp_path):
 
 
 def test_sheets_of_all_plates_can_be_written():
-    assert thumbnails.find_side(240, (16, 24)) == 240
-    assert thumbnails.find_side(1024, (32, 48)) * 48 <= thumbnails.LARGEST_SHEET
-    assert thumbnails.find_side(1, (32, 48)) == 1
+    assert plot_thumbnails.find_side(240, (16, 24)) == 240
+    assert plot_thumbnails.find_side(1024, (32, 48)) * 48 <= plot_thumbnails.LARGEST_SHEET
+    assert plot_thumbnails.find_side(1, (32, 48)) == 1
 
 
 def test_constant_images_are_drawn(tmp_path):
