@@ -43,6 +43,8 @@ PLACES = {
     "illumination_shading": f"{QUALITY}/illumination_shading.csv",
     "montage_wells": f"{QUALITY}/montage_wells.csv",
     "picture": f"{QUALITY}/pictures/{{picture}}.png",
+    "thumbnails": f"{QUALITY}/thumbnails/{{picture}}.webp",
+    "thumbnail_wells": f"{QUALITY}/thumbnails/wells.csv",
     "contact_sheet": f"{QUALITY}/contact_sheet.png",
     "segmentation_load_data": f"{CHECK}/load_data_with_illum.csv",
     "segmentation_wells": f"{CHECK}/wells.csv",
