@@ -256,7 +256,7 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def summarise(
+def summarize(
     precision: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.05
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Summarize average precisions as the score's row and a table with one row per perturbation.
@@ -356,7 +356,7 @@ def main(
                 wells,
                 of_a,
                 SCORES,
-                lambda part, sides: summarise(matching(part, sides, within, **choice)[0], **drawn),
+                lambda part, sides: summarize(matching(part, sides, within, **choice)[0], **drawn),
                 within,
                 choice,
             )
@@ -365,9 +365,9 @@ def main(
         precision, scored = replicability(wells, **choice)
         if len(precision) and not fitted:
             compared = get_replicate_baselines(
-                wells, SCORES, lambda part: summarise(replicability(part, **choice)[0], **drawn), choice
+                wells, SCORES, lambda part: summarize(replicability(part, **choice)[0], **drawn), choice
             )
-    row, table = summarise(precision[:0] if fitted else precision, **drawn)
+    row, table = summarize(precision[:0] if fitted else precision, **drawn)
     row |= compared
     if fitted:
         row["message"] = SPHERED

@@ -9,7 +9,7 @@ from lib.cell_counts import add_count_z
 from lib.feature_groups import group_features
 from lib.replicates import Wells, join_plates
 from lib.tables import write_profiles
-from mean_average_precision import replicability, summarise
+from mean_average_precision import replicability, summarize
 from percent_replicating import percent_replicating
 from simulated_profiles import plates
 
@@ -41,7 +41,7 @@ def simulate(replicates=4, controls=16, seed=0, perturbations=40) -> Wells:
 def get_tables(wells, **options):
     wells = add_count_z(wells)
     _, replicating, _ = percent_replicating(wells, draws=2000)
-    _, precision = summarise(replicability(wells, draws=1000)[0], draws=1000)
+    _, precision = summarize(replicability(wells, draws=1000)[0], draws=1000)
     return get_hits(wells, replicating, precision, "Metadata_gene", ["DNA", "ER"], **options)
 
 
