@@ -122,7 +122,8 @@ def get_level(wildcards):
 
 def in_group(group):
     """Return the group of a rule's jobs where jobs are submitted; locally, groups only make planning longer."""
-    return None if workflow.local_exec else group
+    # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit.
+    return None if workflow.resource_settings.nodes is None else group
 
 
 def get_group_of_level(wildcards):

@@ -1,9 +1,9 @@
 """Which steps of a plate a cluster gets as one job.
 
-Most steps of a plate take a few seconds, less than a cluster's scheduler takes to start a job, so the steps that
-follow each other are submitted together (Snakemake's `group`). Each remains a job of the workflow with its own log,
-files and rerun. A step may be in a group only if no step outside the group stands between it and the group's first
-step; otherwise the group would wait for itself.
+Most steps of a plate take a few seconds, less than a cluster's scheduler takes to start a job, so the steps
+that follow each other are submitted together (Snakemake's `group`). Each remains a job of the workflow with
+its own log, files and rerun. A step may be in a group only if no step outside the group stands between it and
+the group's first step; otherwise the group would wait for itself.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ def get_steps(experiment: Experiment, plate: Mapping[str, str], level: Level) ->
     """Return the name of the steps of a plate that make a level.
 
     The steps from the cells to the profiles that need no other plate are `wells`. A step that needs other
-    plates begins steps of its own, which are called after its level, and so does the aggregation of a network's
-    features, since the network itself stands between them and the cells.
+    plates begins steps of its own, which are called after its level, and so does the aggregation of a
+    network's features, since the network itself stands between them and the cells.
     """
     if plate.get("level") == level.name:
         return "wells"
