@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.drawing import nothing_to_draw, save_png, shortened, use_style
-from lib.feature_names import channels_of
+from lib.feature_names import channels_of, find_channels
 from lib.logs import logged
 from lib.replicates import members, read_wells, split_wells
 from lib.tables import whole
@@ -30,14 +30,7 @@ def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
     """Return the groups of a feature: compartment, family, channel; two for a pair of channels."""
     parts = feature.split("_")
     compartment, family = parts[0], parts[1] if len(parts) > 1 else ""
-    rest = f"_{'_'.join(parts[2:])}_"
-    named = []
-    # a channel's name may contain an underscore or another channel's name: the longest is searched first
-    for channel in sorted(channels, key=len, reverse=True):
-        if f"_{channel}_" in rest:
-            named.append(channel)
-            rest = rest.replace(f"_{channel}_", "__")
-    named.sort(key=list(channels).index)
+    named = sorted(find_channels("_".join(parts[2:]), channels), key=list(channels).index)
     return [(compartment, family, channel) for channel in named or [NO_CHANNEL]]
 
 
