@@ -23,6 +23,7 @@ STAGES = (
     "load_data",
     "single_cells",
     "quality",
+    "cell_quality",
     "aggregate",
     "annotate",
     "normalize",
@@ -105,6 +106,9 @@ def of_plate(file: str) -> Iterator[LeftOut]:
     """Return what a table of one plate (or batch) lists; its path names the plate."""
     path = Path(file)
     if path.parts[:2] == ("workspace", "quality_control"):
+        if path.stem == "cell_flags":
+            yield from of_cell_flags(file, path.parts[2], path.parts[3])
+            return
         stage = {"dropped_sites": "load_data", "sites": "single_cells", "flags": "quality"}[path.stem]
         place = {"batch": path.parts[2], "plate": path.parts[3]}
         yield from of_table(file, "site", stage, **place)
@@ -128,12 +132,25 @@ def of_plate(file: str) -> Iterator[LeftOut]:
     metadata = read_metadata(file)
     if {"Metadata_Count_Cells", "Metadata_Count_Sites"} <= set(metadata):
         no_cells = (metadata["Metadata_Count_Cells"] == 0) & (metadata["Metadata_Count_Sites"] != 0)
-        wells = metadata.loc[no_cells, "Metadata_Well"].tolist()
-        if wells:
-            names = listed(wells, MOST_NAMES)
-            yield LeftOut(
-                "well", len(wells), "aggregate", why="no cells", names=names, table=file, level=level, **place
-            )
+        flagged = metadata.get("Metadata_Count_Cells_Flagged", pd.Series(0, metadata.index)) > 0
+        for chosen, why in ((no_cells & ~flagged, "no cells"), (no_cells & flagged, "all cells are flagged")):
+            wells = metadata.loc[chosen, "Metadata_Well"].tolist()
+            if wells:
+                names = listed(wells, MOST_NAMES)
+                yield LeftOut(
+                    "well", len(wells), "aggregate", why=why, names=names, table=file, level=level, **place
+                )
+
+
+def of_cell_flags(file: str, batch: str, plate: str) -> Iterator[LeftOut]:
+    """Return the cells of a plate that quality control flagged, with the numbers of each rule."""
+    table = pd.read_csv(file, dtype={"Metadata_Well": str})
+    if number := int(table["flagged"].sum()):
+        rules = table.columns[table.columns.get_loc("flagged") + 1 :]
+        why = "flagged by " + ", ".join(f"{name} ({table[name].sum()})" for name in rules)
+        wells = table.groupby("Metadata_Well", sort=False)["flagged"].sum()
+        names = listed((f"{well} ({cells})" for well, cells in wells[wells > 0].items()), MOST_NAMES)
+        yield LeftOut("cell", number, "cell_quality", batch, plate, why=why, names=names, table=file)
 
 
 def of_scores(file: str) -> Iterator[LeftOut]:

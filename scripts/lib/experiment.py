@@ -102,6 +102,12 @@ class Experiment:
         measured = [channel["name"] for channel in self.assay["channels"] if channel["measure"]]
         return self.config["embeddings"]["channels"] or measured
 
+    @cached_property
+    def flags_cells(self) -> bool:
+        """Return whether quality control flags single cells."""
+        settings = self.config["cell_quality"]
+        return bool(settings["sets"] or settings["rules"])
+
     # --- how CellProfiler runs ------------------------------------------------------------------------
 
     @cached_property

@@ -45,6 +45,8 @@ class Level:
         A level that a plate may enter with from which this one is made instead of from `made_from`.
     asked : bool
         Whether the config requests it for each plate that has the level that it is made from.
+    summary : str
+        The summary of a well's cells that it starts from, if that is not the config's `aggregate.operation`.
     action, options, chain, is_last
         Of a level of a chain that the config composes: the step and its options, the chain's name, and
         whether it is the chain's last level.
@@ -62,6 +64,7 @@ class Level:
     all_features: str = ""
     made_from_published: str = ""
     asked: bool = True
+    summary: str = ""
     action: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
     chain: str = ""
@@ -135,7 +138,31 @@ def get_levels(config: Mapping[str, Any]) -> dict[str, Level]:
 
     Levels that a config composes are added here; rules find the levels of their step in this table.
     """
-    return {level.name: set_up(level, config) for level in LEVELS.values()}
+    rows = {level.name: set_up(level, config) for level in LEVELS.values()}
+    for summary in config["aggregate"]["summaries"]:
+        rows |= {level.name: level for level in get_summary_levels(rows, summary)}
+    return rows
+
+
+def get_summary_levels(rows: Mapping[str, Level], summary: str) -> list[Level]:
+    """Return the levels that start from another summary of a well's cells, named after it."""
+
+    def rename(name: str) -> str:
+        return f"{summary}_{name}".removesuffix("_aggregated") if name else ""
+
+    return [
+        replace(
+            level,
+            name=rename(level.name),
+            suffix=f"_{rename(level.name)}",
+            made_from=rename(level.made_from),
+            all_features=rename(level.all_features),
+            made_from_published=rename(level.made_from_published),
+            summary=summary,
+        )
+        for level in rows.values()
+        if level.features == CELLPROFILER and level.step != "spherize" and not level.summary
+    ]
 
 
 def set_up(level: Level, config: Mapping[str, Any]) -> Level:

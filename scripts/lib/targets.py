@@ -57,7 +57,7 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
     pictures = ["heatmaps"]
     if source(plate) == "images":
         montages = [f"montage_{channel}" for channel in ("composite", *experiment.channels)]
-        pictures += ["illumination", *montages]
+        pictures += ["illumination", *montages, *(["flagged_cells"] if experiment.flags_cells else [])]
     sheet = experiment.get_place(plate, "contact_sheet")
     return [
         *([sheet] if experiment.get_cells(plate, NETWORK) else []),
@@ -70,6 +70,7 @@ def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
     if source(plate) == "profiles":
         return {}
     tables = ["flags", "quality_summary", *(["dropped_sites"] if source(plate) == "images" else [])]
+    tables += ["cell_flag_counts"] if experiment.flags_cells else []
     return {
         **{table: experiment.get_place(plate, table) for table in tables},
         "unmatched_wells": experiment.get_place(plate, "unmatched_wells", suffix=""),
@@ -133,12 +134,14 @@ def get_left_out_tables(experiment: Experiment) -> list[str]:
         start = source(plate)
         if start != "profiles":
             tables = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            tables += ["cell_flag_counts"] if experiment.config["cell_quality"]["exclude_flagged"] else []
             found += [experiment.get_place(plate, table) for table in tables]
             found.append(experiment.get_profiles(plate, next(iter(experiment.get_levels(plate)))))
         for level in experiment.get_levels(plate).values():
             if start == "profiles" and plate["level"] == level.name:
                 continue
-            if level.step == "annotate":
+            # The wells of another summary are the same.
+            if level.step == "annotate" and not level.summary:
                 suffix = experiment.levels[level.made_from].suffix
                 found.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
             if level.step in ("normalize", "feature_select", "spherize"):
@@ -176,7 +179,7 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
     for plate in experiment.plates:
         levels = experiment.get_levels(plate)
         for level in levels.values():
-            if level.step != "feature_select" or plate.get("level") == level.name:
+            if level.step != "feature_select" or level.summary or plate.get("level") == level.name:
                 continue
             start = experiment.levels[level.made_from]
             # Published profiles were already normalized: what was dropped before is not known.
