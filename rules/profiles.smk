@@ -29,8 +29,15 @@ def get_annotation_of_published(
     wildcards,
 ):
     """Return the annotation table for published profiles that start after the annotation."""
-    is_annotated = EXPERIMENT.levels[get_plate(wildcards)["level"]].annotated
+    is_annotated = get_imported_level(wildcards).annotated
     return get_annotation(wildcards) if is_annotated else []
+
+
+def get_imported_level(
+    wildcards,
+):
+    """Return the level at which a plate's published profiles enter."""
+    return EXPERIMENT.levels[get_plate(wildcards)["level"]]
 
 
 def get_digests_of_published(
@@ -64,6 +71,8 @@ rule import_profiles:
         sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
         unwanted=as_written(CONFIG["exclude_features"]),
         minimum_cells=CONFIG["minimum_cells"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
+        is_normalized=lambda wildcards: bool(get_imported_level(wildcards).reference),
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
@@ -255,6 +264,7 @@ rule feature_select:
         runtime=minutes(10),
     params:
         settings=CONFIG["feature_select"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         over=lambda wildcards: get_level(wildcards).scope,
         code=code_digest("feature_select.py"),
     message:

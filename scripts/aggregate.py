@@ -21,11 +21,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cells import feature_names, use_threads
 from lib.controls import control_kinds
 from lib.errors import InputError, listed
 from lib.feature_names import keep_wanted
 from lib.logs import logged
+from lib.schema import schema
 from lib.tables import (
     UNREADABLE,
     feature_columns,
@@ -72,21 +74,6 @@ class Summary:
         return summarize_block(block, row, self.operation, self.trim, is_control)
 
 
-def find_kept_cells(
-    file: pq.ParquetFile,
-    excluded: Collection[tuple[str, str]],
-    flagged: np.ndarray | None,
-) -> np.ndarray | None:
-    """Return which cells are neither on an excluded site nor flagged; None if all of them are kept."""
-    kept = None if flagged is None else ~flagged
-    if excluded:
-        table = file.read(columns=["Metadata_Well", "Metadata_Site"])
-        keys = zip(*(column.to_pylist() for column in table.columns), strict=True)
-        on_site = np.array([key not in excluded for key in keys], dtype=bool)
-        kept = on_site if kept is None else kept & on_site
-    return kept
-
-
 def read_wells(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
     """Return the position of each cell's well among `wells`.
 
@@ -102,24 +89,6 @@ def read_wells(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
         )
     position = {well: at for at, well in enumerate(wells)}
     return np.array([position[well] for well in of_cell], dtype=np.int64)
-
-
-def read_flagged_cells(flags: str | Path, file: pq.ParquetFile) -> np.ndarray:
-    """Return which cells of a single-cell table are flagged.
-
-    Raises
-    ------
-    InputError
-        If the table of flags is of other cells.
-    """
-    keys = ["Metadata_ImageNumber", "Metadata_ObjectNumber"]
-    try:
-        table = pq.read_table(flags, columns=[*keys, "flagged"])
-    except UNREADABLE as error:
-        raise unreadable(flags, error) from error
-    if not table.select(keys).equals(file.read(columns=keys).cast(table.select(keys).schema)):
-        raise InputError(f"{flags} does not have the cells of the single-cell table. Make it again.")
-    return table["flagged"].to_numpy()
 
 
 def summarize_wells(
@@ -307,6 +276,31 @@ def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: s
     return wells.loc[control_kinds(wells[name], negcon) == negcon, "Metadata_Well"].tolist()
 
 
+def get_excluded_features(
+    columns: Sequence[str], exclude: Sequence[str], unwanted: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the features that the config takes out, by key.
+
+    Parameters
+    ----------
+    columns
+        Columns of the single-cell table.
+    exclude
+        The config's `aggregate.exclude_features`; the default ones among them are no features.
+    unwanted
+        The config's `exclude_features`.
+    """
+    settings = schema()["properties"]["aggregate"]["properties"]
+    usual = feature_names(columns, set(exclude) & set(settings["exclude_features"]["default"]))
+    features = feature_names(columns, exclude)
+    wanted = set(keep_wanted(features, unwanted))
+    excluded = {
+        "aggregate.exclude_features": sorted(set(usual) - set(features)),
+        "exclude_features": [name for name in features if name not in wanted],
+    }
+    return {key: names for key, names in excluded.items() if names}
+
+
 def main(
     cells: str | Path,
     image: str | Path,
@@ -369,13 +363,19 @@ def main(
     if cell_flags:
         parameters["cell_quality"] = read_provenance(cell_flags)["parameters"]["cell_quality"]
         parameters["flagged_cells"] = int(table["Metadata_Count_Cells_Flagged"].sum())
+    excluded_features = get_excluded_features(
+        pq.read_schema(cells).names, parameters["exclude_features"], parameters["unwanted"]
+    )
     if excluded is not None:
         parameters["excluded_sites"] = sorted(f"{well} site {site}" for well, site in excluded)
         inputs.append(flags)
         logger.warning(
             "plate %s: left out as flagged: %s", plate, listed(parameters["excluded_sites"], 4000) or "none"
         )
-    write_profiles(table, profiles, provenance(parameters, inputs))
+    made_by = provenance(parameters, inputs)
+    if excluded_features:
+        made_by["excluded_features"] = excluded_features
+    write_profiles(table, profiles, made_by)
 
 
 if __name__ == "__main__":

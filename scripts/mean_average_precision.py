@@ -249,7 +249,7 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def summarise(
+def summarize(
     precision: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.05
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Summarize average precisions as the score's row and a table with one row per perturbation.
@@ -343,7 +343,7 @@ def main(
     else:
         precision, scored = replicability(read_wells(profiles["profiles"], controls), **choice)
     fitted = "a" not in profiles and controls_fitted
-    row, table = summarise(precision[:0] if fitted else precision, **drawn)
+    row, table = summarize(precision[:0] if fitted else precision, **drawn)
     if fitted:
         row["message"] = SPHERED
     row["message"] = add_notes(row["message"], scored.notes)

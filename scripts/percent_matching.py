@@ -335,15 +335,15 @@ def message(
             f"no pair of perturbations shares a gene ({len(a.names)} and {len(b.names)} "
             "perturbations with a gene): nothing to score"
         )
-    said = []
+    reasons = []
     for kind, keys, found in (("standard", shapes, nulls), ("position-aware", places, aware)):
         lacking = sum(found[key] is None for key in keys)
         if lacking:
-            said.append(
+            reasons.append(
                 f"{kind} null not available for {number_of(lacking, 'pair')}: fewer than {FEWEST} pairs of "
                 "different genes have their number of replicates and of shared positions"
             )
-    return "; ".join(said)
+    return "; ".join(reasons)
 
 
 def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> pd.DataFrame:

@@ -295,23 +295,23 @@ def message(
     if not enough.any():
         least = max(2, minimum_replicates)
         return f"no perturbation has {least} replicates: nothing to score"
-    said = []
+    reasons = []
     short = [size for size, null in nulls.items() if null is None]
     if short:
-        said.append(f"too few perturbations for a null of sets of {listed(short)} wells")
+        reasons.append(f"too few perturbations for a null of sets of {listed(short)} wells")
     elif len(beyond):
-        said.append(
+        reasons.append(
             f"{number_of(len(beyond), 'perturbation')} with {beyond.min()} replicates or more are compared "
             f"with sets of {most} wells of different perturbations, a stricter threshold"
         )
     lacking = {pattern for pattern in patterns if pattern in aware and aware[pattern] is None}
     if lacking:
         number = sum(pattern in lacking for pattern in patterns)
-        said.append(
+        reasons.append(
             f"position-aware null not available for {number_of(number, 'perturbation')}: fewer than "
             f"{FEWEST} positions hold enough different perturbations or negative controls"
         )
-    return "; ".join(said)
+    return "; ".join(reasons)
 
 
 def null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:

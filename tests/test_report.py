@@ -135,8 +135,8 @@ def test_a_browser_shows_it_without_an_error_or_a_request(page, width, tmp_path)
     assert "<button" in elements.split("<tbody>")[0], "the script made headings to sort by"
     assert shown(page, tmp_path / "page.png", width)[1] == ""
     with Image.open(tmp_path / "page.png") as picture:
-        colours = picture.convert("RGB").getcolors(2**24)
-    assert len(colours) > 100
+        colors = picture.convert("RGB").getcolors(2**24)
+    assert len(colors) > 100
 
 
 @pytest.mark.run
@@ -271,8 +271,8 @@ def test_the_report_follows_all_plates_and_no_single_one(tmp_path):
     (tmp_path / "small").mkdir()
     config = write_experiment(tmp_path / "small")
     jobs = planned("--configfile", config)
-    assert jobs["report"] == jobs["dropped_figure"] == 1
-    for rule in ("replicate_figures", "profile_maps", "position_effects", "changed_features"):
+    assert jobs["report"] == jobs["plot_dropped_features"] == 1
+    for rule in ("plot_replicates", "plot_profile_maps", "plot_position_effects", "plot_changed_features"):
         assert jobs[rule] == 1, rule
     assert "report" not in planned("--configfile", config, "--config", "only=P1")
     snakemake("draft_report", "--configfile", config)

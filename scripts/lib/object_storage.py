@@ -106,18 +106,18 @@ def persistently(ask, address):
                     f"{address} may not be read ({code}). Give credentials for it (AWS_ACCESS_KEY_ID and "
                     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)."
                 ) from error
-            said = error
+            reason = error
         except (BrokenTransferError, BotoCoreError, HTTPError, http.client.HTTPException, OSError) as error:
-            said = error
+            reason = error
         logging.getLogger("platewise").warning(
-            "%s, attempt %d of %d: %s: %s", address, attempt, ATTEMPTS, type(said).__name__, said
+            "%s, attempt %d of %d: %s: %s", address, attempt, ATTEMPTS, type(reason).__name__, reason
         )
         if attempt < ATTEMPTS:
             time.sleep(PAUSE * 2 ** (attempt - 1))
     raise InputError(
         f"{address} could not be fetched in {ATTEMPTS} attempts; the last one: "
-        f"{type(said).__name__}: {said}. Start again when the server responds; finished results are kept."
-    ) from said
+        f"{type(reason).__name__}: {reason}. Start again when the server responds; finished results are kept."
+    ) from reason
 
 
 def content(address):

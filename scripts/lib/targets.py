@@ -109,14 +109,8 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for figure in [*experiment.metrics, "plate_maps"]
         for kind in FIGURE_FILES
     ]
-    consensus = [
-        place("consensus", feature_set=feature_set, condition=condition, operation=operation)
-        for operation in experiment.config["consensus"]
-        for feature_set in experiment.feature_sets
-        for condition in experiment.conditions
-    ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    return [*tables, *figures, wells, *consensus, place("left_out")]
+    return [*tables, *figures, wells, *get_consensus_targets(experiment), place("left_out")]
 
 
 def get_split_targets(experiment: Experiment) -> list[str]:
@@ -124,33 +118,85 @@ def get_split_targets(experiment: Experiment) -> list[str]:
     return [place("split", split=name) for name in experiment.splits]
 
 
-def get_left_out_tables(experiment: Experiment) -> list[str]:
-    """Return the tables of all stages that list sites, wells and features which are left out.
+def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
+    """Return the results that record which sites, wells, features and values are left out, by kind.
 
-    The first level of a plate's profiles is among them: it shows which wells have no cells.
+    `tables` lists what a stage leaves out; `first` is the first level of a plate's profiles, which shows the
+    wells without cells and the excluded features; `annotated` marks wells with few cells; `scaled` records
+    the values that are taken as missing; `chains` are the tables of the chains' steps.
     """
-    found: list[str] = []
+    found: dict[str, list[str]] = {"tables": [], "first": [], "annotated": [], "scaled": [], "chains": []}
+    tables = found["tables"]
     for plate in experiment.plates:
         start = source(plate)
         if start != "profiles":
-            tables = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
-            tables += ["cell_flag_counts"] if experiment.config["cell_quality"]["exclude_flagged"] else []
-            found += [experiment.get_place(plate, table) for table in tables]
-            found.append(experiment.get_profiles(plate, next(iter(experiment.get_levels(plate)))))
-        for level in experiment.get_levels(plate).values():
+            names = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            names += ["cell_flag_counts"] if experiment.config["cell_quality"]["exclude_flagged"] else []
+            tables += [experiment.get_place(plate, name) for name in names]
+        levels = experiment.get_levels(plate)
+        found["first"] += [
+            experiment.get_profiles(plate, level)
+            for level in levels.values()
+            # Other summaries are of the same cells.
+            if (level.step == "aggregate" and not level.summary) or plate.get("level") == level.name
+        ]
+        if experiment.config["minimum_cells"] > 1:
+            found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
+        for level in levels.values():
             if start == "profiles" and plate["level"] == level.name:
                 continue
             # The wells of another summary are the same.
             if level.step == "annotate" and not level.summary:
                 suffix = experiment.levels[level.made_from].suffix
-                found.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
+                tables.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
             if level.step in ("normalize", "feature_select", "spherize"):
                 of_batch = level.step == "feature_select" and level.scope == "batch"
                 table = "dropped_of_batch" if of_batch else "dropped"
-                found.append(experiment.get_place(plate, table, suffix=level.suffix))
+                tables.append(experiment.get_place(plate, table, suffix=level.suffix))
             if level.step in ("normalize", "spherize"):
-                found.append(experiment.get_place(plate, "incomplete_wells", suffix=level.suffix))
-    return list(dict.fromkeys(found))
+                tables.append(experiment.get_place(plate, "incomplete_wells", suffix=level.suffix))
+            # Values are taken as missing by normalization; of profiles that were normalized elsewhere, by the
+            # selection of features.
+            source_level = experiment.get_source_level(plate, level).name if level.made_from else ""
+            is_published = start == "profiles" and plate["level"] == source_level
+            if level.step == "normalize" or (level.step == "feature_select" and is_published):
+                found["scaled"].append(experiment.get_profiles(plate, level))
+            if level.chain and level.action != "harmony":
+                found["chains"].append(get_chain_table(experiment, plate, level))
+    found["consensus"] = get_consensus_targets(experiment)
+    found["scores"] = [place("score_table", metric=metric) for metric in experiment.scores]
+    return {kind: list(dict.fromkeys(files)) for kind, files in found.items()}
+
+
+def get_chain_table(experiment: Experiment, plate: Plate, level: Level) -> str:
+    """Return the table of what a step of a chain leaves out, of a plate or of the plates of its group."""
+    if level.scope == "plate":
+        return experiment.get_place(plate, "dropped", suffix=level.suffix)
+    return place("chain_dropped", level=level.name, group=experiment.get_group(plate, level))
+
+
+def get_consensus_targets(experiment: Experiment) -> list[str]:
+    """Return the consensus profiles of each condition, if the config asks for any."""
+    return [
+        place("consensus", feature_set=feature_set, condition=condition, operation=operation)
+        for operation in experiment.config["consensus"]
+        for feature_set in experiment.feature_sets
+        for condition in experiment.conditions
+    ]
+
+
+def get_plates_not_scored(experiment: Experiment) -> list[dict[str, str]]:
+    """Return the plates that the benchmark does not score, each with the reason."""
+    found = []
+    for plate in experiment.plates:
+        why = ""
+        if (plate["batch"], plate["plate"]) not in experiment.condition_of:
+            why = "not in benchmark.where"
+        elif not any(experiment.get_plates_with(name, [plate]) for name in experiment.feature_sets):
+            why = "it has none of benchmark.feature_sets"
+        if why:
+            found.append({"batch": plate["batch"], "plate": plate["plate"], "why": why})
+    return found
 
 
 def get_condition_figures(feature_set: str, condition: str) -> list[str]:

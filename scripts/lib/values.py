@@ -98,9 +98,9 @@ class MissingValues:
         that no program that reads the tables later takes it for missing.
         """
         column = column.removeprefix("Metadata_")
-        told = set(self.names.get(column, ()))
+        extra = set(self.names.get(column, ()))
         kept = {self.control[1]} if self.control and self.control[0] == column else set()
-        known = {value: self._clean_value(value.strip(), told, kept) for value in dict.fromkeys(values)}
+        known = {value: self._clean_value(value.strip(), extra, kept) for value in dict.fromkeys(values)}
         parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
         spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))
         written = {
@@ -109,12 +109,12 @@ class MissingValues:
         }
         return [written[value] for value in values]
 
-    def _clean_value(self, text: str, told: set[str], kept: set[str]) -> str:
+    def _clean_value(self, text: str, extra: set[str], kept: set[str]) -> str:
         if text in kept:
             return text
         parts = [part.strip() for part in text.split(SEVERAL)]
-        if text in told or told.intersection(parts):
-            parts = [f"{part} (name)" if part in told and self.is_nothing(part) else part for part in parts]
+        if text in extra or extra.intersection(parts):
+            parts = [f"{part} (name)" if part in extra and self.is_nothing(part) else part for part in parts]
         found = [part for part in parts if not self.is_nothing(part)]
         return SEVERAL.join(found)
 

@@ -64,6 +64,6 @@ def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
     if not words:
         return NOTHING
     return write_sentence(
-        "In addition, and with profiles of their own, the cells of a well were summarized by their {summaries}.",
+        "In addition, with profiles of their own, the cells of a well were summarized by their {summaries}.",
         summaries=in_words(words),
     )

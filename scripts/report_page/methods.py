@@ -143,11 +143,17 @@ def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
         return NOTHING
     made = [each for some in reached.values() for each in some]
     robust = "MAD robust z-scores ({method}; (x − median) / (1.4826 × MAD))"
+    extreme = (
+        ", as were features beyond {outlier_cutoff} in more than 1 % of the wells; a single value beyond it "
+        "and more than ten times as large as all others of the feature was taken as missing"
+    )
     over = value_of(made, "over")
     return write_sentence(
         "Features were normalized {over} with "
         + (robust if value_of(made, "method") == "mad_robustize" else "{method}")
-        + ", relative to {wells}; features without variation in these wells were dropped.",
+        + ", relative to {wells}; features without variation in these wells were dropped"
+        + (extreme if value_of(made, "outlier_cutoff") else "")
+        + ".",
         "normalize",
         made,
         {"over": name_scope(over)},

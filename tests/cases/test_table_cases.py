@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from annotate import annotate
-from benchmark_figures import add_published
 from cases.case import case
 from import_profiles import add_annotation, read_plate_profiles
 from lib.conditions import is_judged
@@ -23,6 +22,7 @@ from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
 from load_data import read_image_table
 from normalize import reference_wells
+from plot_benchmark import add_published
 from splits import find_units, split_wells
 from workflow import PROJECT
 

@@ -11,7 +11,7 @@ from import_profiles import read_plate_profiles
 from lib.replicates import Wells, correlate, join_plates, members, read_wells, split_wells
 from lib.sides import read_sides
 from lib.tables import feature_columns, read_profiles, write_profiles
-from mean_average_precision import matching, replicability, summarise
+from mean_average_precision import matching, replicability, summarize
 from percent_matching import percent_matching
 from percent_replicating import percent_replicating, signals, standard_nulls
 from published_form import compound_files, write_genetic_plates
@@ -120,7 +120,7 @@ def test_negative_controls_at_one_position_replicate(condition):
 
 
 def test_replicability_equals_the_published_average_precision(condition):
-    row, table = summarise(replicability(condition)[0])
+    row, table = summarize(replicability(condition)[0])
     published = pd.read_csv(CPJUMP1 / "published" / "cellprofiler_replicability_ap.csv")
     of_condition = published.query("Modality == 'compound' and Cell == 'U2OS' and time == 'long'")
     assert row["mean_average_precision"] == pytest.approx(0.496076, abs=1e-6)

@@ -82,7 +82,7 @@ def test_a_summary_has_the_levels_of_the_papers_chain_under_its_name():
 
 @pytest.mark.parametrize("name", ["max", "quantile_100", "emd_augmented"])
 def test_a_summary_that_does_not_exist(name):
-    with pytest.raises(InputError, match="aggregate.summaries"):
+    with pytest.raises(InputError, match=r"aggregate\.summaries"):
         complete_config({**SMALL, "aggregate": {"summaries": [name]}}, "config.yaml")
 
 

@@ -26,8 +26,8 @@ def test_flagged_cells_are_told_with_their_rules():
     rules = {"sets": ["large_nuclei"], "rules": {"dim": RULE}}
     text = told({"aggregated": [flagged(1200, **rules), flagged(34, **rules)]})
     assert (
-        "Of the single cells, 1,234 were flagged by quality control (coSMicQC's set large nuclei; dim: robust "
-        "z-scores over each well, Nuclei_Intensity_MeanIntensity_DNA below -3) and excluded."
+        "Of the single cells, 1,234 were flagged by quality control (coSMicQC's set large nuclei; dim: "
+        "robust z-scores over each well, Nuclei_Intensity_MeanIntensity_DNA below -3) and excluded."
     ) in unescape(text)
     text = told({"aggregated": [flagged(1, exclude=False, **rules)]})
     assert "1 was flagged by quality control" in text

@@ -112,7 +112,7 @@ def test_everything_asked_for_is_planned(experiment):
     assert jobs["consensus"] == 2 * 2 * 2
     assert jobs["splits"] == 3
     assert jobs["export"] == 2 * 4 * PLATES, "normalized, selected on the plate and over the batch, sphered"
-    assert jobs["plate_maps"] == jobs["benchmark_figures"] == 1
+    assert jobs["plot_plate_maps"] == jobs["plot_benchmark"] == 1
 
 
 @pytest.mark.plan

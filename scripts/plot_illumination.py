@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.drawing import COLOURS, REDS, save_png, use_style
+from lib.drawing import COLORS, REDS, save_png, use_style
 from lib.errors import listed
 from lib.logs import logged
 from lib.pictures import correct, read_channel, read_function
@@ -26,7 +26,7 @@ from lib.tables import whole
 PIXELS = 48e6
 SITES = 48, 192
 STRIPS = 10  # of the field, for the shading
-BEFORE, AFTER = COLOURS[1], COLOURS[0]
+BEFORE, AFTER = COLORS[1], COLORS[0]
 # No microscope's illumination varies by such a factor over the field, but a function that shows cells may.
 CELL_FACTOR = 3
 DIRECTIONS = {"across": 0, "down": 1}
