@@ -37,7 +37,7 @@ if EXPERIMENT.plates_with_images and EXPERIMENT.flags_cells:
         )
     )
 
-    rule flagged_cells:
+    rule plot_flagged_cells:
         input:
             cells=PLACES["single_cells"],
             flags=PLACES["cell_flags"],
@@ -46,9 +46,9 @@ if EXPERIMENT.plates_with_images and EXPERIMENT.flags_cells:
         output:
             picture=get_picture("flagged_cells"),
         log:
-            "logs/flagged_cells/{batch}/{plate}.log",
+            "logs/plot_flagged_cells/{batch}/{plate}.log",
         benchmark:
-            "benchmarks/flagged_cells/{batch}/{plate}.tsv"
+            "benchmarks/plot_flagged_cells/{batch}/{plate}.tsv"
         conda:
             "../envs/platewise.yaml"
         threads: 1
@@ -60,8 +60,8 @@ if EXPERIMENT.plates_with_images and EXPERIMENT.flags_cells:
             channels=SEGMENTED_CHANNELS,
             # Room for a cell around the largest nucleus.
             box=max(32, round(2.5 * EXPERIMENT.assay["nuclei"]["diameter"][1])),
-            code=code_digest("flagged_cells.py"),
+            code=code_digest("plot_flagged_cells.py"),
         message:
             "{wildcards.plate}: picture of flagged cells"
         script:
-            "../scripts/flagged_cells.py"
+            "../scripts/plot_flagged_cells.py"

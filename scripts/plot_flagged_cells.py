@@ -14,11 +14,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
-from contact_sheet import CELLS, SEED, STYLE, Crop, plot_sheet
 from lib.crops import PlateImages, Settings, cut_crops, read_cells
 from lib.drawing import nothing_to_draw, plt, save_png
 from lib.errors import InputError
 from lib.logs import logged
+from plot_contact_sheet import CELLS, SEED, STYLE, Crop, plot_sheet
 
 KEPT, FLAGGED = "not flagged", "flagged"
 
