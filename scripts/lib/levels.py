@@ -200,3 +200,33 @@ def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) 
             f"export_levels: there is no level {listed(unknown)}; the levels are {listed(levels, 40)}."
         )
     return list(levels) if names is None else names
+
+
+def get_level_of_cells(wanted: str, levels: Mapping[str, Level], plate: str) -> Level | None:
+    """Return the level of profiles whose features a plate's normalized cells have; None for all features.
+
+    Parameters
+    ----------
+    wanted
+        The config's `normalized_cells.features`: `all`, `selection`, or a level.
+    levels
+        The levels of the plate.
+    plate
+        The name of the plate, for messages.
+
+    Raises
+    ------
+    InputError
+        If the plate does not have that level.
+    """
+    if wanted == "all":
+        return None
+    for level in levels.values():
+        is_selection = level.step == "feature_select" and level.scope == "plate" and not level.summary
+        is_wanted = is_selection if wanted == "selection" else level.name == wanted
+        if is_wanted and level.features == CELLPROFILER:
+            return level
+    raise InputError(
+        f"normalized_cells.features: `{wanted}` is not a level of CellProfiler's features that is made for "
+        f"plate {plate}; write `selection`, `all`, or one of {listed(levels, 40)}."
+    )

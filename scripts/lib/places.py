@@ -32,6 +32,10 @@ PLACES = {
     # cells
     "single_cells": "workspace/backend/{batch}/{plate}/{plate}.parquet",
     "image_table": "workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+    "normalized_cells": "workspace/single_cells/{batch}/{plate}/{plate}.parquet",
+    "normalized_cells_dropped": "workspace/single_cells/{batch}/{plate}/{plate}_dropped.csv",
+    "exported_cells": "workspace/single_cells/{batch}/{plate}/{plate}.{kind}",
+    "sampled_cells": "workspace/single_cells/sample.h5ad",
     "network": "workspace/network",
     "embedded_cells": "workspace/embeddings/{batch}/{plate}/{plate}.parquet",
     # quality control

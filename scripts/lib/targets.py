@@ -34,7 +34,24 @@ def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
     if experiment.waiting and source(plate) == "images":
         return get_segmentation_montages(experiment, [plate])
     cells = [experiment.get_cells(plate, features) for features in (CELLPROFILER, NETWORK)]
-    return get_well_targets(experiment, plate) + [file for file in cells if file]
+    return [
+        *get_well_targets(experiment, plate),
+        *filter(None, cells),
+        *get_cell_targets(experiment, plate, of_one_plate=True),
+    ]
+
+
+def get_cell_targets(experiment: Experiment, plate: Plate, of_one_plate: bool) -> list[str]:
+    """Return the normalized cells of a plate, if their features were selected on that plate alone or not."""
+    key = plate["batch"], plate["plate"]
+    if key not in experiment.levels_of_cells:
+        return []
+    level = experiment.levels_of_cells[key]
+    if (level is None or level.scope == "plate") != of_one_plate:
+        return []
+    formats = experiment.config["normalized_cells"]["formats"]
+    exported = [experiment.get_place(plate, "exported_cells", kind=kind) for kind in formats]
+    return [experiment.get_place(plate, "normalized_cells"), *exported]
 
 
 def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
@@ -91,8 +108,15 @@ def get_profile_targets(experiment: Experiment, plate: Mapping[str, str], level:
 
 
 def get_batch_targets(experiment: Experiment) -> list[str]:
-    """Return the plates' profiles that depend on several plates: selected over the batch, or sphered."""
-    return [
+    """Return what depends on several plates: profiles with features of the batch, or sphered; cells."""
+    cells = [
+        file
+        for plate in experiment.plates
+        for file in get_cell_targets(experiment, plate, of_one_plate=False)
+    ]
+    if experiment.levels_of_cells and experiment.config["normalized_cells"]["sample"]:
+        cells.append(place("sampled_cells"))
+    return cells + [
         file
         for plate in experiment.plates
         for level in experiment.get_levels(plate).values()
