@@ -90,7 +90,15 @@ def to_anndata(
 
 
 def main(profiles: str, exported: str, level: str, channels: Sequence[str]) -> None:
-    """Write the profiles in the format that the name of `exported` ends in."""
+    """Write the profiles in the format that the name of `exported` ends in.
+
+    Parameters
+    ----------
+    profiles : the file of profiles.
+    exported : the file to write; its name ends in `.csv.gz` or `.h5ad`.
+    level : the level of the profiles.
+    channels : the assay's channels, to be found in the features' names.
+    """
     table = read_profiles(profiles)
     if exported.endswith(".csv.gz"):
         write_csv(table, exported)

@@ -125,7 +125,9 @@ def plate_map_rows(
         raise InputError(f"{path} lists no well.")
     plates = {row.get("Plate", "") for row in rows}
     if plate is not None and len(plates) > 1:
-        rows = [row for row in rows if row["Plate"] in (plate, *same_number(plate, plates))]
+        # A program may have taken the zeros from a barcode; a plate of the very name goes before it.
+        names = [plate] if plate in plates else same_number(plate, plates)
+        rows = [row for row in rows if row["Plate"] in names]
         if not rows:
             raise InputError(f"{path} lists no well of plate {plate}; it has {listed(sorted(plates), 5)}.")
     try:

@@ -140,18 +140,21 @@ def get_levels(config: Mapping[str, Any]) -> dict[str, Level]:
     """
     rows = {level.name: set_up(level, config) for level in LEVELS.values()}
     for summary in config["aggregate"]["summaries"]:
-        rows |= {level.name: level for level in get_summary_levels(rows, summary)}
+        rows |= {level.name: level for level in get_summary_levels(rows, summary, config)}
     return rows
 
 
-def get_summary_levels(rows: Mapping[str, Level], summary: str) -> list[Level]:
+def get_summary_levels(rows: Mapping[str, Level], summary: str, config: Mapping[str, Any]) -> list[Level]:
     """Return the levels that start from another summary of a well's cells, named after it."""
 
     def rename(name: str) -> str:
         return f"{summary}_{name}".removesuffix("_aggregated") if name else ""
 
-    return [
-        replace(
+    found = []
+    for level in rows.values():
+        if level.features != CELLPROFILER or level.step == "spherize" or level.summary:
+            continue
+        row = replace(
             level,
             name=rename(level.name),
             suffix=f"_{rename(level.name)}",
@@ -160,9 +163,11 @@ def get_summary_levels(rows: Mapping[str, Level], summary: str) -> list[Level]:
             made_from_published=rename(level.made_from_published),
             summary=summary,
         )
-        for level in rows.values()
-        if level.features == CELLPROFILER and level.step != "spherize" and not level.summary
-    ]
+        if level.step == "feature_select":
+            is_reference = level.reference == config["feature_select"]["reference"]
+            row = replace(row, asked=is_reference and is_selection_asked(row, config))
+        found.append(row)
+    return found
 
 
 def set_up(level: Level, config: Mapping[str, Any]) -> Level:
@@ -174,7 +179,7 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
     if level.step == "normalize":
         return replace(level, asked=level.reference in config["normalize"]["to"])
     if level.step == "feature_select":
-        return replace(level, asked=level.reference == reference)
+        return replace(level, asked=level.reference == reference and is_selection_asked(level, config))
     if level.step == "spherize":
         settings = config["spherize"]
         asked = settings["enabled"] or level.name in config["benchmark"]["feature_sets"]
@@ -184,6 +189,24 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
         made_from = settings["level"] or normalized
         return replace(level, asked=asked, made_from=made_from, all_features=made_from)
     return level
+
+
+def is_selection_asked(level: Level, config: Mapping[str, Any]) -> bool:
+    """Return whether the config asks for features to be selected over the plates of a level.
+
+    Without `feature_select.over`, it asks for the levels that it names: those that are scored, sphered or
+    exported, those that chains start from, and the one whose features normalized cells have.
+    """
+    if (over := config["feature_select"]["over"]) is not None:
+        return level.scope in over
+    named = [
+        *config["benchmark"]["feature_sets"],
+        *(config["export_levels"] or ()),
+        *(chain["start"] for chain in config["chains"].values()),
+        config["spherize"]["level"],
+        config.get("normalized_cells", {}).get("features"),
+    ]
+    return level.name in named
 
 
 def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) -> list[str]:
@@ -221,12 +244,12 @@ def get_level_of_cells(wanted: str, levels: Mapping[str, Level], plate: str) -> 
     """
     if wanted == "all":
         return None
-    for level in levels.values():
-        is_selection = level.step == "feature_select" and level.scope == "plate" and not level.summary
-        is_wanted = is_selection if wanted == "selection" else level.name == wanted
-        if is_wanted and level.features == CELLPROFILER:
-            return level
-    raise InputError(
-        f"normalized_cells.features: `{wanted}` is not a level of CellProfiler's features that is made for "
-        f"plate {plate}; write `selection`, `all`, or one of {listed(levels, 40)}."
-    )
+    selections = [level for level in levels.values() if level.step == "feature_select" and not level.summary]
+    named = [level for level in levels.values() if level.name == wanted and level.features == CELLPROFILER]
+    found = sorted(selections, key=lambda level: level.scope != "plate") if wanted == "selection" else named
+    if not found:
+        raise InputError(
+            f"normalized_cells.features: `{wanted}` is not a level of CellProfiler's features that is made "
+            f"for plate {plate}; write `all`, or one of {listed(levels, 40)}."
+        )
+    return found[0]

@@ -50,6 +50,8 @@ PLACES = {
     "illumination_shading": f"{QUALITY}/illumination_shading.csv",
     "montage_wells": f"{QUALITY}/montage_wells.csv",
     "picture": f"{QUALITY}/pictures/{{picture}}.png",
+    "thumbnails": f"{QUALITY}/thumbnails/{{picture}}.webp",
+    "thumbnail_wells": f"{QUALITY}/thumbnails/wells.csv",
     "contact_sheet": f"{QUALITY}/contact_sheet.png",
     "segmentation_load_data": f"{CHECK}/load_data_with_illum.csv",
     "segmentation_wells": f"{CHECK}/wells.csv",
@@ -68,6 +70,9 @@ PLACES = {
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",
+    "judged_score": "benchmark/judged/{feature_set}/{condition}_score.csv",
+    "judged_perturbations": "benchmark/judged/{feature_set}/{condition}_perturbations.parquet",
+    "judged_chains": "benchmark/judged_chains.csv",
     "consensus": "benchmark/consensus/{feature_set}/{condition}_{operation}.parquet",
     "left_out": "benchmark/left_out.csv",
     "split": "benchmark/splits/{split}.csv",

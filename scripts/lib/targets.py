@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.experiment import Experiment
+from lib.judging import get_judged_levels
 from lib.levels import CELLPROFILER, NETWORK, Level
 from lib.places import place
 from lib.plates import Plate, source
@@ -64,7 +65,12 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
         if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
-    return [*get_plate_pictures(experiment, plate), *get_plate_tables(experiment, plate).values(), *profiles]
+    return [
+        *get_plate_pictures(experiment, plate),
+        *get_thumbnails(experiment, plate).values(),
+        *get_plate_tables(experiment, plate).values(),
+        *profiles,
+    ]
 
 
 def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
@@ -80,6 +86,14 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
         *([sheet] if experiment.get_cells(plate, NETWORK) else []),
         *(experiment.get_place(plate, "picture", picture=picture) for picture in pictures),
     ]
+
+
+def get_thumbnails(experiment: Experiment, plate: Plate) -> dict[str, str]:
+    """Return the sheets of thumbnails of a plate by channel; none without images, or if they are off."""
+    if source(plate) != "images" or not experiment.config["montages"]["thumbnails"]:
+        return {}
+    names = ("composite", *experiment.channels)
+    return {name: experiment.get_place(plate, "thumbnails", picture=name) for name in names}
 
 
 def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
@@ -134,7 +148,16 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for kind in FIGURE_FILES
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    return [*tables, *figures, wells, *get_consensus_targets(experiment), place("left_out")]
+    judged = get_judged_targets(experiment)
+    return [*tables, *figures, wells, *get_consensus_targets(experiment), *judged, place("left_out")]
+
+
+def get_judged_targets(experiment: Experiment) -> list[str]:
+    """Return the table and the figure of all steps of all chains; nothing if none is judged."""
+    if not get_judged_levels(experiment):
+        return []
+    figures = [place("figure", figure="judged_chains", kind=kind) for kind in ("png", "svg")]
+    return [place("judged_chains"), *figures]
 
 
 def get_split_targets(experiment: Experiment) -> list[str]:
@@ -277,37 +300,57 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
     return {
         "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
         "conditions": [
-            {
-                "name": condition,
-                "label": experiment.get_condition_label(condition),
-                "columns": experiment.get_condition_columns(condition),
-                "plates": [plate["plate"] for plate in experiment.conditions[condition]],
-                "feature_set": feature_set,
-                "pictures": get_condition_figures(feature_set, condition),
-                "perturbations": place(
-                    "perturbations",
-                    metric="percent_replicating",
-                    feature_set=feature_set,
-                    name=condition,
-                ),
-                "null": place(
-                    "condition_figure",
-                    feature_set=feature_set,
-                    condition=condition,
-                    figure="replicate_null",
-                    kind="csv",
-                ),
-            }
+            get_condition_manifest(experiment, feature_set, condition)
             for feature_set in experiment.feature_sets
             for condition in experiment.conditions
         ],
+        "matches": [
+            {
+                "pairs": place("pairs", metric="percent_matching", feature_set=feature_set, name=name),
+                "label": " and ".join(map(experiment.get_condition_label, sides))
+                + (f" ({feature_set})" if len(experiment.feature_sets) > 1 else ""),
+            }
+            for feature_set in experiment.feature_sets
+            for name, sides in experiment.comparisons.items()
+        ],
         "figures": [
             place("figure", figure=figure, kind="png")
-            for figure in ["plate_maps", *experiment.metrics, "dropped_features"]
+            for figure in ["plate_maps", *experiment.metrics, "judged_chains", "dropped_features"]
         ],
         "left_out": place("left_out"),
+        "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+    }
+
+
+def get_condition_manifest(experiment: Experiment, feature_set: str, condition: str) -> dict[str, Any]:
+    """Return the files of one condition in one feature set that the report shows."""
+    plates = experiment.conditions[condition]
+    scored = experiment.get_plates_with(feature_set, plates)
+
+    def get_result(result: str, metric: str) -> str:
+        return place(result, metric=metric, feature_set=feature_set, name=condition)
+
+    def get_numbers(figure: str) -> str:
+        known = {"feature_set": feature_set, "condition": condition}
+        return place("condition_figure", figure=figure, kind="csv", **known)
+
+    return {
+        "name": condition,
+        "label": experiment.get_condition_label(condition),
+        "columns": experiment.get_condition_columns(condition),
+        "plates": [plate["plate"] for plate in plates],
+        "feature_set": feature_set,
+        "keys": [(plate["batch"], plate["plate"]) for plate in scored],
+        "profiles": [experiment.get_profiles(plate, feature_set) for plate in scored],
+        "pictures": get_condition_figures(feature_set, condition),
+        "perturbations": get_result("perturbations", "percent_replicating"),
+        "null_sets": get_result("null", "percent_replicating"),
+        "precision": get_result("perturbations", "mean_average_precision"),
+        "null": get_numbers("replicate_null"),
+        "coordinates": get_numbers("profile_maps"),
+        "changes": get_numbers("changed_features"),
     }
 
 
@@ -322,6 +365,12 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             *get_segmentation_montages(experiment, [plate]),
         ],
         "load_data": experiment.get_place(plate, "load_data") if source(plate) == "images" else "",
+        "condition": experiment.condition_of.get((plate["batch"], plate["plate"]), ""),
+        "thumbnails": get_thumbnails(experiment, plate),
+        "thumbnail_wells": experiment.get_place(plate, "thumbnail_wells"),
+        "well_quality": experiment.get_place(plate, "well_quality"),
+        "outlines": experiment.get_place(plate, "segmentation_pictures"),
+        **get_explored_profiles(experiment, plate),
         "cells": {
             features: file
             for features in (CELLPROFILER, NETWORK)
@@ -332,6 +381,22 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             for name, level in experiment.get_levels(plate).items()
             if level.is_last
         },
+    }
+
+
+def get_explored_profiles(experiment: Experiment, plate: Plate) -> dict[str, Any]:
+    """Return the profiles whose features the report shows: all normalized ones, and the selected ones.
+
+    They are those of the first feature set of the benchmark that the plate has, or else its last profiles.
+    """
+    levels = experiment.get_levels(plate)
+    name = next((name for name in experiment.feature_sets if name in levels), next(reversed(levels)))
+    all_features = experiment.levels[name].all_features
+    return {
+        "normalized": experiment.get_profiles(plate, all_features if all_features in levels else name),
+        "selected": experiment.get_profiles(plate, name),
+        # Values of other levels have no common scale, so that no feature is stronger than another one.
+        "z_scores": experiment.levels[name].step not in ("aggregate", "annotate"),
     }
 
 
