@@ -382,6 +382,10 @@ class Experiment:
 
     def get_gene_columns(self, comparison: str) -> list[str]:
         """Return the columns that hold the genes of both sides of a comparison."""
+        return [self.get_gene_column(condition) for condition in self.comparisons[comparison]]
+
+    def get_gene_column(self, condition: str) -> str:
+        """Return the column that holds the genes (targets, mechanisms) of a condition's perturbations."""
         gene = self.config["benchmark"]["gene"]
-        types = [self.conditions[side][0]["perturbation"] for side in self.comparisons[comparison]]
-        return [gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene") for kind in types]
+        kind = self.conditions[condition][0]["perturbation"]
+        return gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene")

@@ -148,8 +148,10 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for kind in FIGURE_FILES
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
+    hits = [place("hits"), place("clusters")] if experiment.conditions else []
     judged = get_judged_targets(experiment)
-    return [*tables, *figures, wells, *get_consensus_targets(experiment), *judged, place("left_out")]
+    consensus = get_consensus_targets(experiment)
+    return [*tables, *figures, wells, *consensus, *hits, *judged, place("left_out")]
 
 
 def get_judged_targets(experiment: Experiment) -> list[str]:
@@ -348,6 +350,8 @@ def get_condition_manifest(experiment: Experiment, feature_set: str, condition: 
         "perturbations": get_result("perturbations", "percent_replicating"),
         "null_sets": get_result("null", "percent_replicating"),
         "precision": get_result("perturbations", "mean_average_precision"),
+        "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
+        "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
         "null": get_numbers("replicate_null"),
         "coordinates": get_numbers("profile_maps"),
         "changes": get_numbers("changed_features"),

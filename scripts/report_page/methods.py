@@ -290,6 +290,23 @@ def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
     ]
 
 
+def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances]) -> Markup:
+    """Describe how perturbations were called active and toxic, and clustered."""
+    if not metrics.get("percent_replicating"):
+        return NOTHING
+    return write_sentence(
+        "A perturbation was called active if the Benjamini-Hochberg q-value of {measure} was below 0.05, and "
+        "toxic if the median robust z-score of its cell counts, relative to the negative controls of the "
+        "plate, was at most {limit}. Active perturbations were clustered with the Leiden algorithm {@leiden} "
+        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity.",
+        measure="its mean average precision (of its median replicate correlation where replicates or "
+        "controls were too few)"
+        if metrics.get("mean_average_precision")
+        else "its median replicate correlation",
+        limit=mark_parameter("benchmark", "toxic_z", config["benchmark"]["toxic_z"]),
+    )
+
+
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = in_words([f"{name} {version}" for name, version in versions])
@@ -338,5 +355,6 @@ def write_methods(
     ):
         if number := sources.get(source):
             first.append(write_sentence(text, plates=number_of(number, "plate")))
-    paragraphs = [first, describe_profiling(levels), describe_scores(metrics), [name_software(versions)]]
+    scores = [*describe_scores(metrics), describe_hits(config, metrics)]
+    paragraphs = [first, describe_profiling(levels), scores, [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]
