@@ -15,7 +15,7 @@ from typing import Any
 import anndata
 import pandas as pd
 
-from lib.feature_names import channels_of, find_channels
+from lib.feature_names import find_channels, get_channels
 from lib.logs import logged
 from lib.tables import feature_columns, read_profiles, read_provenance, whole
 
@@ -45,7 +45,7 @@ def describe_features(features: Sequence[str], channels: Sequence[str]) -> pd.Da
     A pair of channels is `A|B`. Of other names (a network's), only the part before the first underscore is
     known.
     """
-    known = channels_of(features, channels)
+    known = get_channels(features, channels)
     rows = []
     for feature in features:
         compartment, *rest = feature.split("_")

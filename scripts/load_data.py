@@ -35,7 +35,7 @@ from lib.image_messages import faults_in_words, remedy_of
 from lib.image_names import compiled
 from lib.logs import logged
 from lib.object_storage import entries_below, fetching_is_allowed, resolved_address
-from lib.plates import is_address, is_image_table, read_table, same_number
+from lib.plates import find_name, is_address, is_image_table, read_table
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.values import is_nothing
@@ -175,7 +175,7 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         )
     if "Metadata_Plate" in columns:
         of_plates = {row["Metadata_Plate"] for row in rows}
-        meant = {plate} if plate in of_plates else set(same_number(plate, of_plates))
+        meant = find_name(plate, of_plates)
         rows = [row for row in rows if row["Metadata_Plate"] in meant]
         if not rows:
             raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(of_plates), 5)}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib.errors import InputError
 from lib.image_changes import list_images
 from lib.image_names import compiled
-from lib.plates import is_address, is_image_table, read_table, same_number, source
+from lib.plates import find_name, is_address, is_image_table, read_table, source
 from lib.wells import well_at, well_name
 
 
@@ -47,7 +47,7 @@ def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
     _, rows = read_table(table)
     rows = [{name.removeprefix("Image_"): value for name, value in row.items()} for row in rows]
     plates = {row.get("Metadata_Plate", "") for row in rows} - {""}
-    meant = {plate} if plate in plates else set(same_number(plate, plates))
+    meant = find_name(plate, plates)
     rows = [row for row in rows if not plates or row.get("Metadata_Plate") in meant]
     named = [row["Metadata_Well"] for row in rows if row.get("Metadata_Well")]
     placed = [(row["Metadata_Row"], row["Metadata_Column"]) for row in rows if row.get("Metadata_Row")]
