@@ -22,6 +22,7 @@ from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
 from lib.places import PLACES, place
+from lib.plane_reader import PYTHON as PLANE_READER
 from lib.plates import is_address, is_image_table, source
 from lib.summary import failure_summary, plate_summary, result_summary
 from lib.targets import get_segmentation_montages, get_selections
@@ -61,6 +62,8 @@ if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
 DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
 if workflow.is_main_process and not IN_STORAGE:
     atexit.register(DIGESTS.write)
+# Other environments' processes read stacks and files of several channels through this Python (lib.plane_reader).
+os.environ[PLANE_READER] = sys.executable
 # Words that the readers of tables take for missing; a value that marks a control is not missing.
 MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.

@@ -32,9 +32,19 @@ from lib.image_checks import (
     stored_faults,
 )
 from lib.image_files import MAXIMUM
-from lib.image_names import compiled
+from lib.image_finding import (
+    Reading,
+    combine_planes,
+    divide_files,
+    find_in_index,
+    find_in_zarr,
+    get_index_columns,
+)
+from lib.image_names import compiled, without_channel
 from lib.logs import logged
+from lib.microscope_index import INDEX
 from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
+from lib.ome_zarr import OME_ZARR
 from lib.plates import is_address, is_image_table, read_table, same_number
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
@@ -84,7 +94,8 @@ def parsed(
         well = well_name(groups["well"]) if groups.get("well") else well_at(groups["row"], groups["column"])
     except InputError as error:
         raise InputError(f"{path}: {error} So says images.pattern.") from error
-    return Found(well, site_name(groups.get("site")), channel, path)
+    plane, time = groups.get("plane") or "", groups.get("timepoint") or ""
+    return Found(well, site_name(groups.get("site")), channel, path, plane, time)
 
 
 def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
@@ -100,20 +111,34 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
 
 
-def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
-    """Return every image of the assay's channels in `folder`.
+def find_images(
+    folder: Path | str,
+    pattern: str,
+    channels: Mapping[str, str],
+    plate: str,
+    reading: Reading = Reading(),  # noqa: B008
+) -> list[Found]:
+    """Return every image of the assay's channels in `folder`; of a stack, each plane.
 
     Parameters
     ----------
     folder
         The plate's images, or their s3:// address; subfolders are searched too.
     pattern
-        A layout's name or a regular expression with named groups.
+        A layout's name, a regular expression with named groups, `index` or `ome-zarr`.
     channels
-        Channel names by their label in the file name.
+        Channel names by their label in the file name, the index or the file.
     plate
         The plate's name, for messages.
+    reading
+        How images are read from files.
     """
+    if pattern == INDEX:
+        return find_in_index(folder, channels, plate)
+    if pattern == OME_ZARR:
+        return find_in_zarr(folder, channels, plate)
+    if reading.channels_in == "files":
+        return divide_files(find_images(folder, without_channel(pattern), {"": "all"}, plate), channels)
     expression = compiled(pattern, len(set(channels.values())))
     files = files_in(folder, plate)
     root = resolved_address(folder) if isinstance(folder, str) else folder
@@ -213,8 +238,9 @@ def planes_hint(found: list[Found]) -> str:
         return ""
     return (
         "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not distinguish. Project a stack, or write your own pattern "
-        "that matches one plane and time point; config/README.md shows how."
+        "group `site` of images.pattern does not distinguish. For a stack, give images.pattern a group "
+        "`plane` and "
+        "set images.project in the config; config/README.md shows how."
     )
 
 
@@ -264,6 +290,7 @@ def load_data(
     threads: int,
     maximum: float | None = None,
     decode: bool = False,
+    reading: Reading = Reading(),  # noqa: B008
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """Return a plate's image table, and the sites that were left out of it.
 
@@ -285,6 +312,8 @@ def load_data(
         The pixel value that stands for 1; None for the largest of the file's type.
     decode
         Whether the pixels of every image are read.
+    reading
+        How images are read from files: projections, time points, several channels in a file.
 
     Raises
     ------
@@ -296,9 +325,11 @@ def load_data(
     if isinstance(images, Path) and is_image_table(images.name):
         found = read_load_data(images, channels, plate["plate"])
     else:
-        found = find_images(images, pattern, channels, plate["plate"])
+        found = find_images(images, pattern, channels, plate["plate"], reading)
+    found, plane_faults = combine_planes(found, reading)
     faults = sorted(
         [
+            *plane_faults,
             *site_faults(found, names),
             *image_faults(found, threads, maximum, decode),
             *stored_faults(found),
@@ -319,6 +350,7 @@ def load_data(
         logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)
     refuse_dead_channels(good, plate["plate"], threads)
     table = image_table(good, names, plate["batch"], plate["plate"])
+    table = table.assign(**get_index_columns(good, table))
     if maximum is not None:
         table[MAXIMUM] = f"{maximum:g}"
     return table, faults
@@ -340,6 +372,7 @@ def main() -> None:
         snakemake.threads,
         snakemake.params.maximum,
         snakemake.params.decode,
+        Reading(**snakemake.params.reading),
     )
     channels = snakemake.params.channels.values()
     illuminated = with_illumination(table, channels, Path(snakemake.params.illumination))
