@@ -65,7 +65,9 @@ rule load_data:
         decode=CONFIG["images"]["decode"],
         reading={
             **{name: CONFIG["images"][name] for name in ("project", "timepoint", "channels_in")},
-            "scales": {channel["name"]: channel["scale"] for channel in EXPERIMENT.assay.get("channels", [])},
+            "scales": {
+                channel["name"]: channel["scale"] for channel in EXPERIMENT.assay.get("channels", [])
+            },
         },
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],

@@ -141,6 +141,10 @@ def find_images(
         return divide_files(find_images(folder, without_channel(pattern), {"": "all"}, plate), channels)
     expression = compiled(pattern, len(set(channels.values())))
     files = files_in(folder, plate)
+    if "plate" in expression.groupindex:
+        files = [
+            path for path in files if (match := expression.search(path.name)) and match["plate"] == plate
+        ]
     root = resolved_address(folder) if isinstance(folder, str) else folder
     found = [image for path in files if (image := parsed(path, expression, channels, root))]
     if not found:

@@ -345,4 +345,5 @@ def with_options(image: Found, reading: Reading, is_chosen: bool = False) -> Fou
         "timepoint": None if image.timepoint else reading.timepoint,
         "scale": None if factor == 1 else f"{factor:g}",
     }
-    return image._replace(path=join(image.path, write_reference(files, **options, **more)))
+    more = {key: value for key, value in more.items() if value is not None}
+    return image._replace(path=join(image.path, write_reference(files, **{**options, **more})))
