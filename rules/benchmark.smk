@@ -235,7 +235,7 @@ rule benchmark_table:
         "../scripts/benchmark_table.py"
 
 
-rule plate_maps:
+rule plot_plate_maps:
     input:
         profiles=[
             EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
@@ -247,7 +247,7 @@ rule plate_maps:
         csv=place("figure", figure="plate_maps", kind="csv"),
         wells=place("figure", figure="plate_maps_wells", kind="csv"),
     log:
-        "logs/plate_maps.log",
+        "logs/plot_plate_maps.log",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -259,14 +259,14 @@ rule plate_maps:
         controls=CONFIG["controls"],
         group=BENCHMARK["group"],
         clinical_phase=BENCHMARK["clinical_phase"],
-        code=code_digest("plate_maps.py"),
+        code=code_digest("plot_plate_maps.py"),
     message:
         "Plate maps by control type"
     script:
-        "../scripts/plate_maps.py"
+        "../scripts/plot_plate_maps.py"
 
 
-rule benchmark_figures:
+rule plot_benchmark:
     input:
         **{metric: place("score_table", metric=metric) for metric in EXPERIMENT.metrics},
     output:
@@ -277,7 +277,7 @@ rule benchmark_figures:
             for kind in ("svg", "csv")
         ],
     log:
-        "logs/benchmark_figures.log",
+        "logs/plot_benchmark.log",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -292,8 +292,8 @@ rule benchmark_figures:
         },
         feature_sets=EXPERIMENT.feature_sets,
         networks=[name for name in EXPERIMENT.feature_sets if EXPERIMENT.levels[name].features == NETWORK],
-        code=code_digest("benchmark_figures.py"),
+        code=code_digest("plot_benchmark.py"),
     message:
         "Benchmark figures"
     script:
-        "../scripts/benchmark_figures.py"
+        "../scripts/plot_benchmark.py"

@@ -122,7 +122,7 @@ if EMBEDDINGS:
             " --functions {input.functions:q} {params.mask:q} {params.options:q}"
             " --threads {threads} --log {log:q} --output {output.cells:q}"
 
-    rule contact_sheet:
+    rule plot_contact_sheet:
         input:
             profiles=place("profiles", suffix=EXPERIMENT.levels["embeddings_augmented"].suffix),
             cells=PLACES["single_cells"],
@@ -132,7 +132,7 @@ if EMBEDDINGS:
         output:
             sheet=PLACES["contact_sheet"],
         log:
-            "logs/contact_sheet/{batch}/{plate}.log",
+            "logs/plot_contact_sheet/{batch}/{plate}.log",
         conda:
             "../envs/platewise.yaml"
         threads: 1
@@ -144,8 +144,8 @@ if EMBEDDINGS:
             crops={**CROPS, "mask": EMBEDDINGS["mask"]},
             column=as_written(CONFIG["controls"]["column"]),
             negcon=as_written(CONFIG["controls"]["negcon"]),
-            code=code_digest("contact_sheet.py"),
+            code=code_digest("plot_contact_sheet.py"),
         message:
             "{wildcards.plate}: contact sheet of crops"
         script:
-            "../scripts/contact_sheet.py"
+            "../scripts/plot_contact_sheet.py"

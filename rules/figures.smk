@@ -29,7 +29,7 @@ def get_unselected_profiles(
     return [EXPERIMENT.get_profiles(plate, level) for plate in plates]
 
 
-rule replicate_figures:
+rule plot_replicates:
     input:
         profiles=get_condition_profiles,
         score=rules.percent_replicating.output.score,
@@ -41,9 +41,9 @@ rule replicate_figures:
         null=get_condition_figure("replicate_null"),
         medians=place("condition_figure", figure="replicate_null", kind="csv"),
     log:
-        "logs/replicate_figures/{feature_set}/{condition}.log",
+        "logs/plot_replicates/{feature_set}/{condition}.log",
     benchmark:
-        "benchmarks/replicate_figures/{feature_set}/{condition}.tsv"
+        "benchmarks/plot_replicates/{feature_set}/{condition}.tsv"
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -57,14 +57,14 @@ rule replicate_figures:
             "controls": CONFIG["controls"],
             "positive_controls": CONFIG["benchmark"]["positive_controls"],
         },
-        code=code_digest("replicate_figures.py"),
+        code=code_digest("plot_replicates.py"),
     message:
         "{wildcards.condition}: figures of replicates ({wildcards.feature_set})"
     script:
-        "../scripts/replicate_figures.py"
+        "../scripts/plot_replicates.py"
 
 
-rule profile_maps:
+rule plot_profile_maps:
     input:
         profiles=get_condition_profiles,
         perturbations=rules.percent_replicating.output.perturbations,
@@ -72,9 +72,9 @@ rule profile_maps:
         maps=get_condition_figure("profile_maps"),
         coordinates=place("condition_figure", figure="profile_maps", kind="csv"),
     log:
-        "logs/profile_maps/{feature_set}/{condition}.log",
+        "logs/plot_profile_maps/{feature_set}/{condition}.log",
     benchmark:
-        "benchmarks/profile_maps/{feature_set}/{condition}.tsv"
+        "benchmarks/plot_profile_maps/{feature_set}/{condition}.tsv"
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -88,22 +88,22 @@ rule profile_maps:
             "controls": CONFIG["controls"],
             **{name: REPORT[name] for name in ("umap", "neighbors", "minimum_distance", "seed")},
         },
-        code=code_digest("profile_maps.py"),
+        code=code_digest("plot_profile_maps.py"),
     message:
         "{wildcards.condition}: maps of the wells ({wildcards.feature_set})"
     script:
-        "../scripts/profile_maps.py"
+        "../scripts/plot_profile_maps.py"
 
 
-rule position_effects:
+rule plot_position_effects:
     input:
         profiles=get_condition_profiles,
-        coordinates=rules.profile_maps.output.coordinates,
+        coordinates=rules.plot_profile_maps.output.coordinates,
     output:
         figure=get_condition_figure("position_effects"),
         numbers=place("condition_figure", figure="position_effects", kind="csv"),
     log:
-        "logs/position_effects/{feature_set}/{condition}.log",
+        "logs/plot_position_effects/{feature_set}/{condition}.log",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -116,23 +116,23 @@ rule position_effects:
             "group": CONFIG["benchmark"]["group"],
             "controls": CONFIG["controls"],
         },
-        code=code_digest("position_effects.py"),
+        code=code_digest("plot_position_effects.py"),
     message:
         "{wildcards.condition}: effects of the position ({wildcards.feature_set})"
     script:
-        "../scripts/position_effects.py"
+        "../scripts/plot_position_effects.py"
 
 
-rule changed_features:
+rule plot_changed_features:
     input:
         profiles=get_unselected_profiles,
     output:
         figure=get_condition_figure("changed_features"),
         numbers=place("condition_figure", figure="changed_features", kind="csv"),
     log:
-        "logs/changed_features/{feature_set}/{condition}.log",
+        "logs/plot_changed_features/{feature_set}/{condition}.log",
     benchmark:
-        "benchmarks/changed_features/{feature_set}/{condition}.tsv"
+        "benchmarks/plot_changed_features/{feature_set}/{condition}.tsv"
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -148,21 +148,21 @@ rule changed_features:
             "perturbations": REPORT["perturbations"],
             "seed": REPORT["seed"],
         },
-        code=code_digest("changed_features.py"),
+        code=code_digest("plot_changed_features.py"),
     message:
         "{wildcards.condition}: groups of features that changed ({wildcards.feature_set})"
     script:
-        "../scripts/changed_features.py"
+        "../scripts/plot_changed_features.py"
 
 
-rule dropped_figure:
+rule plot_dropped_features:
     input:
         files=get_selection_files(),
     output:
         figure=get_figure(place("figure", figure="dropped_features", kind="png")),
         numbers=place("figure", figure="dropped_features", kind="csv"),
     log:
-        "logs/dropped_figure.log",
+        "logs/plot_dropped_features.log",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -171,8 +171,8 @@ rule dropped_figure:
         runtime=minutes(10),
     params:
         bars=get_selections(EXPERIMENT),
-        code=code_digest("dropped_figure.py"),
+        code=code_digest("plot_dropped_features.py"),
     message:
         "Figure of dropped features"
     script:
-        "../scripts/dropped_figure.py"
+        "../scripts/plot_dropped_features.py"

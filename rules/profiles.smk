@@ -11,6 +11,10 @@ for plate in EXPERIMENT.plates:
     PLATES_OF_FILES.setdefault(plate.get("profiles"), []).append(plate["plate"])
 
 
+# How features are selected, whatever the plates that they are selected over.
+SELECTION = {name: value for name, value in CONFIG["feature_select"].items() if name != "over"}
+
+
 ruleorder: import_profiles > aggregate
 ruleorder: import_profiles > annotate
 ruleorder: import_profiles > normalize
@@ -29,8 +33,15 @@ def get_annotation_of_published(
     wildcards,
 ):
     """Return the annotation table for published profiles that start after the annotation."""
-    is_annotated = EXPERIMENT.levels[get_plate(wildcards)["level"]].annotated
+    is_annotated = get_imported_level(wildcards).annotated
     return get_annotation(wildcards) if is_annotated else []
+
+
+def get_imported_level(
+    wildcards,
+):
+    """Return the level at which a plate's published profiles enter."""
+    return EXPERIMENT.levels[get_plate(wildcards)["level"]]
 
 
 def get_digests_of_published(
@@ -64,6 +75,8 @@ rule import_profiles:
         sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
         unwanted=as_written(CONFIG["exclude_features"]),
         minimum_cells=CONFIG["minimum_cells"],
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
+        is_normalized=lambda wildcards: bool(get_imported_level(wildcards).reference),
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"
@@ -183,7 +196,7 @@ rule dropped_features:
         mem_mb=of_correlations(),
         runtime=minutes(20),
     params:
-        settings=CONFIG["feature_select"],
+        settings=SELECTION,
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
@@ -219,7 +232,7 @@ rule dropped_features_of_batch:
         mem_mb=of_batch_correlations,
         runtime=minutes(60),
     params:
-        settings=CONFIG["feature_select"],
+        settings=SELECTION,
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
@@ -254,7 +267,8 @@ rule feature_select:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        settings=CONFIG["feature_select"],
+        settings=SELECTION,
+        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         over=lambda wildcards: get_level(wildcards).scope,
         code=code_digest("feature_select.py"),
     message:

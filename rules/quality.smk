@@ -70,15 +70,15 @@ rule quality:
         "../scripts/quality.py"
 
 
-rule heatmaps:
+rule plot_heatmaps:
     input:
         wells=rules.quality.output.wells,
     output:
         heatmaps=get_picture("heatmaps"),
     log:
-        "logs/heatmaps/{batch}/{plate}.log",
+        "logs/plot_heatmaps/{batch}/{plate}.log",
     benchmark:
-        "benchmarks/heatmaps/{batch}/{plate}.tsv"
+        "benchmarks/plot_heatmaps/{batch}/{plate}.tsv"
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -86,14 +86,14 @@ rule heatmaps:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        code=code_digest("heatmaps.py"),
+        code=code_digest("plot_heatmaps.py"),
     message:
         "{wildcards.plate}: heat maps of the plate"
     script:
-        "../scripts/heatmaps.py"
+        "../scripts/plot_heatmaps.py"
 
 
-rule illumination_picture:
+rule plot_illumination:
     input:
         functions=FUNCTIONS,
         load_data=PLACES["load_data"],
@@ -101,9 +101,9 @@ rule illumination_picture:
         picture=get_picture("illumination"),
         shading=PLACES["illumination_shading"],
     log:
-        "logs/illumination_picture/{batch}/{plate}.log",
+        "logs/plot_illumination/{batch}/{plate}.log",
     benchmark:
-        "benchmarks/illumination_picture/{batch}/{plate}.tsv"
+        "benchmarks/plot_illumination/{batch}/{plate}.tsv"
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -113,14 +113,14 @@ rule illumination_picture:
     params:
         channels=EXPERIMENT.channels,
         apply=APPLIED,
-        code=code_digest("illumination_picture.py"),
+        code=code_digest("plot_illumination.py"),
     message:
         "{wildcards.plate}: picture of the illumination functions"
     script:
-        "../scripts/illumination_picture.py"
+        "../scripts/plot_illumination.py"
 
 
-rule montages:
+rule plot_montages:
     input:
         profiles=get_profiles_for_montages,
         flags=rules.quality.output.flags,
@@ -131,9 +131,9 @@ rule montages:
         channels=[get_picture(f"montage_{name}", "montage_channel") for name in EXPERIMENT.channels],
         wells=PLACES["montage_wells"],
     log:
-        "logs/montages/{batch}/{plate}.log",
+        "logs/plot_montages/{batch}/{plate}.log",
     benchmark:
-        "benchmarks/montages/{batch}/{plate}.tsv"
+        "benchmarks/plot_montages/{batch}/{plate}.tsv"
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -148,8 +148,39 @@ rule montages:
         montages=CONFIG["montages"],
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
-        code=code_digest("montages.py"),
+        code=code_digest("plot_montages.py"),
     message:
         "{wildcards.plate}: montages of control and treated wells"
     script:
-        "../scripts/montages.py"
+        "../scripts/plot_montages.py"
+
+
+rule plot_thumbnails:
+    input:
+        flags=rules.quality.output.flags,
+        functions=FUNCTIONS,
+        load_data=PLACES["load_data"],
+    output:
+        composite=place("thumbnails", picture="composite"),
+        channels=[place("thumbnails", picture=name) for name in EXPERIMENT.channels],
+        wells=PLACES["thumbnail_wells"],
+    log:
+        "logs/plot_thumbnails/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/plot_thumbnails/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        # reading and shrinking one site of each well, times four
+        runtime=minutes(20 + 4 * SIZE["wells"] * 0.1 * MEGAPIXELS / 60),
+    params:
+        channels=SHOWN_CHANNELS,
+        apply=APPLIED,
+        side=CONFIG["montages"]["thumbnails"],
+        code=code_digest("plot_thumbnails.py"),
+    message:
+        "{wildcards.plate}: thumbnails of all wells"
+    script:
+        "../scripts/plot_thumbnails.py"

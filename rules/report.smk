@@ -1,6 +1,6 @@
 # The report: one page of the entire experiment. `draft_report` shows an unfinished one.
 
-from lib.targets import get_left_out_tables, get_manifest, get_well_targets
+from lib.targets import get_left_out_files, get_manifest, get_plates_not_scored, get_well_targets
 
 REPORT_FILES = sorted(
     file for file in (SCRIPTS / "report_page").rglob("*") if file.suffix in (".j2", ".css", ".js")
@@ -32,10 +32,16 @@ def get_wells_of_plates(
     return [file for plate in EXPERIMENT.plates for file in get_well_targets(EXPERIMENT, plate)]
 
 
+def get_left_out_inputs(
+    wildcards,
+):
+    """Return the results that record what is left out, by kind."""
+    return get_left_out_files(EXPERIMENT)
+
+
 rule left_out:
     input:
-        tables=lambda wildcards: get_left_out_tables(EXPERIMENT),
-        scores=[place("score_table", metric="percent_replicating")],
+        unpack(get_left_out_inputs),
     output:
         table=PLACES["left_out"],
     log:
@@ -47,11 +53,7 @@ rule left_out:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        not_scored=[
-            {name: plate[name] for name in ("batch", "plate")}
-            for plate in EXPERIMENT.plates
-            if (plate["batch"], plate["plate"]) not in EXPERIMENT.condition_of
-        ],
+        not_scored=lambda wildcards: get_plates_not_scored(EXPERIMENT),
         code=code_digest("left_out.py"),
     message:
         "What was left out, and why"

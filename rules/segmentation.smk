@@ -72,7 +72,7 @@ rule segmentation_objects:
         " --threads {threads} --log {log:q} --output {output.tables:q}"
 
 
-rule segmentation_montage:
+rule plot_segmentation:
     input:
         tables=rules.segmentation_objects.output.tables,
         load_data=rules.segmentation_sites.output.load_data,
@@ -83,7 +83,7 @@ rule segmentation_montage:
         wells=directory(PLACES["segmentation_pictures"]),
         objects=PLACES["segmentation_counts"],
     log:
-        "logs/segmentation_montage/{batch}/{plate}.log",
+        "logs/plot_segmentation/{batch}/{plate}.log",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -96,8 +96,8 @@ rule segmentation_montage:
         cells=EXPERIMENT.assay.get("cells", {}).get("channel"),
         apply=APPLIED,
         pixel_size=CONFIG["images"]["pixel_size"],
-        code=code_digest("segmentation_montage.py"),
+        code=code_digest("plot_segmentation.py"),
     message:
         "{wildcards.plate}: outlines of nuclei and cells"
     script:
-        "../scripts/segmentation_montage.py"
+        "../scripts/plot_segmentation.py"

@@ -23,6 +23,7 @@ from lib.cells import feature_names, use_threads
 from lib.errors import InputError, listed
 from lib.feature_names import keep_wanted
 from lib.logs import logged
+from lib.schema import schema
 from lib.tables import UNREADABLE, feature_columns, provenance, unreadable, write_profiles
 from lib.wells import well_order
 
@@ -182,6 +183,31 @@ def aggregate(
     return pd.concat([keys, pd.DataFrame(summary, columns=features)], axis=1)
 
 
+def get_excluded_features(
+    columns: Sequence[str], exclude: Sequence[str], unwanted: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the features that the config takes out, by key.
+
+    Parameters
+    ----------
+    columns
+        Columns of the single-cell table.
+    exclude
+        The config's `aggregate.exclude_features`; the default ones among them are no features.
+    unwanted
+        The config's `exclude_features`.
+    """
+    settings = schema()["properties"]["aggregate"]["properties"]
+    usual = feature_names(columns, set(exclude) & set(settings["exclude_features"]["default"]))
+    features = feature_names(columns, exclude)
+    wanted = set(keep_wanted(features, unwanted))
+    excluded = {
+        "aggregate.exclude_features": sorted(set(usual) - set(features)),
+        "exclude_features": [name for name in features if name not in wanted],
+    }
+    return {key: names for key, names in excluded.items() if names}
+
+
 def main(
     cells: str | Path,
     image: str | Path,
@@ -212,6 +238,9 @@ def main(
         len(feature_columns(table)),
         listed(empty, 1536) or "none",
     )
+    excluded_features = get_excluded_features(
+        pq.read_schema(cells).names, parameters["exclude_features"], parameters["unwanted"]
+    )
     made_by = provenance(parameters, [cells, image])
     if excluded is not None:
         sites = sorted(f"{well} site {site}" for well, site in excluded)
@@ -219,6 +248,8 @@ def main(
             "plate %s: left out as flagged: %s", parameters["plate"], listed(sites, 4000) or "none"
         )
         made_by = provenance({**parameters, "excluded_sites": sites}, [cells, image, flags])
+    if excluded_features:
+        made_by["excluded_features"] = excluded_features
     write_profiles(table, profiles, made_by)
 
 

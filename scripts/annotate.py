@@ -81,8 +81,8 @@ def annotate(
     own |= dict.fromkeys((name.removeprefix("Metadata_") for name in COUNTS), None)
     of_map = {name: set(plate_map[name]) for name in plate_map}
     of_annotation = {} if annotation is None else {name: set(annotation[name]) for name in annotation}
-    renamed, told = find_clashes(of_map, of_annotation, own)
-    for sentence in told:
+    renamed, clashes = find_clashes(of_map, of_annotation, own)
+    for sentence in clashes:
         logging.warning("plate %s: %s", plate["plate"], sentence)
     known = known.rename(columns=renamed)
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")

@@ -71,8 +71,8 @@ def find_python(environment):
 
 def runs_as(python, environment):
     """Return whether a Python runs and is the version that CellProfiler needs."""
-    told = output_of([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], environment)
-    return (told or "").strip() == PYTHON
+    answer = output_of([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], environment)
+    return (answer or "").strip() == PYTHON
 
 
 def build(folder, log):
@@ -93,9 +93,9 @@ def build(folder, log):
     environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
     step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)
     command = folder / "bin" / "cellprofiler"
-    told = output_of([str(command), "--version"], environment) or "it does not start"
-    if told.strip().splitlines()[-1:] != [VERSION]:
-        raise InputError(f"CellProfiler was installed, but `{command} --version` says: {told}")
+    answer = output_of([str(command), "--version"], environment) or "it does not start"
+    if answer.strip().splitlines()[-1:] != [VERSION]:
+        raise InputError(f"CellProfiler was installed, but `{command} --version` says: {answer}")
     made_of = {
         "cellprofiler": VERSION,
         "command": str(command),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError
-from lib.gaps import find_few_cells, find_incomplete_wells
+from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share
 from lib.logs import logged
 from lib.provenance import read_provenance
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
@@ -136,6 +136,18 @@ def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool
     return counted
 
 
+def describe_uncounted(profiles: pd.DataFrame, counted: np.ndarray) -> dict[str, str]:
+    """Return the wells that the first step leaves out although they have values, with the reason."""
+    values = profiles[feature_columns(profiles)].to_numpy(float)
+    few = find_few_cells(profiles) & ~counted
+    incomplete = find_incomplete_wells(values) & ~counted & ~few
+    names = (profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"]).to_numpy()
+    share = get_missing_share(values)[incomplete]
+    lacking = [f"lacks {100 * part:.0f} % of the features" for part in share]
+    few_cells = dict.fromkeys(names[few], "fewer cells than minimum_cells")
+    return {**few_cells, **dict(zip(names[incomplete], lacking, strict=True))}
+
+
 def run_step(
     profiles: pd.DataFrame, settings: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, dict[str, str], dict[str, Any]]:
@@ -171,7 +183,8 @@ def run_step(
         "condition": [f"Metadata_{column}" for column in settings["condition"]],
         "experiment": [],
     }[over]
-    parts, dropped, found = [], {}, {}
+    parts, found = [], {}
+    dropped = describe_uncounted(profiles, counted) if settings["first"] else {}
     grouped = wells.groupby(columns, sort=False, dropna=False).indices.values() if columns else [slice(None)]
     for rows in grouped:
         part = with_precision(wells.iloc[rows].reset_index(drop=True), settings["precision"])

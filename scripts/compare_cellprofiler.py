@@ -62,12 +62,12 @@ def timed_run(cellprofiler, load_data, output, rows):
     """Run CellProfiler over the first `rows` rows; return CPU seconds by module, and GiB."""
     output = Path(output)
     output.mkdir()
-    said = output.with_suffix(".log")
-    with said.open("w", buffering=1) as log:
+    run_log = output.with_suffix(".log")
+    with run_log.open("w", buffering=1) as log:
         cellprofiler.run(load_data, output, log, f"The comparison's {output.name} run", (1, rows))
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     modules = defaultdict(float)
-    for module, seconds in MODULE_TIME.findall(said.read_text(errors="replace")):
+    for module, seconds in MODULE_TIME.findall(run_log.read_text(errors="replace")):
         modules[module] += float(seconds)
     modules[STARTING] = usage.ru_utime + usage.ru_stime - sum(modules.values())
     return {"modules": dict(modules), "peak_gib": usage.ru_maxrss / 2**20}
@@ -263,8 +263,9 @@ def command_line():
 if __name__ == "__main__":
     options = command_line().parse_args()
     with logged_to(options.log) as log_file:
-        told = in_words(*main(options, log_file))
-        log_file.write(f"{told}\n")
+        summary = in_words(*main(options, log_file))
+        log_file.write(f"{summary}\n")
         print(
-            f"{told}\nBy table and by module: differences.csv and times.csv in {options.output}", flush=True
+            f"{summary}\nBy table and by module: differences.csv and times.csv in {options.output}",
+            flush=True,
         )

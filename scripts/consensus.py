@@ -23,18 +23,22 @@ PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 
 def consensus(
     wells: Wells, group: str | Sequence[str] = "Metadata_broad_sample", operation: str = "median"
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
     """Compute one row per perturbation, sorted: metadata, number of replicates, consensus features.
 
     `operation` is `median` or `modz` (Spearman weights, at least 0.01). Metadata that differ between the
     wells of a perturbation become missing. Wells without any value and incomplete wells are left out, as are
-    the features that the other wells lack (the rule of `lib.gaps`).
+    the features that the other wells lack (the rule of `lib.gaps`). These wells and features are returned
+    with the reason, by kind.
     """
     negative = control_type(wells.metadata) == NEGATIVE_CONTROL
     perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
     used = perturbation.notna().to_numpy() & np.isfinite(wells.values).any(axis=1)
-    used &= ~find_few_cells(wells.metadata)
-    used[used] = ~find_incomplete_wells(wells.values[used])
+    few = used & find_few_cells(wells.metadata)
+    used &= ~few
+    incomplete = used.copy()
+    incomplete[used] = find_incomplete_wells(wells.values[used])
+    used &= ~incomplete
     metadata = wells.metadata[used].reset_index(drop=True)
     metadata["Metadata_perturbation"] = perturbation[used].to_numpy()
     gappy = find_gappy_features(wells.values[used])
@@ -50,7 +54,15 @@ def consensus(
     about = metadata.groupby("Metadata_perturbation").agg(get_only_value)
     about = about.drop(columns=[name for name in PER_WELL if name in about])
     about["Metadata_Count_Replicates"] = metadata["Metadata_perturbation"].value_counts()
-    return about.loc[table.index].join(table).reset_index()
+    names = (wells.metadata["Metadata_Plate"] + " " + wells.metadata["Metadata_Well"]).to_numpy()
+    left_out = {
+        "wells": {
+            **dict.fromkeys(names[few], "fewer cells than minimum_cells"),
+            **dict.fromkeys(names[incomplete], "more than a tenth of the features is missing"),
+        },
+        "features": dict.fromkeys(np.array(wells.features)[gappy], "missing in a well"),
+    }
+    return about.loc[table.index].join(table).reset_index(), left_out
 
 
 def get_only_value(column: pd.Series) -> Any:
@@ -66,9 +78,21 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the consensus of a condition's plates."""
-    table = consensus(read_wells(profiles, controls), **options)
-    write_profiles(table, output, provenance({**condition, **options}, profiles))
+    """Write the consensus of a condition's plates.
+
+    Parameters
+    ----------
+    profiles : the files of the condition's plates.
+    output : the file to write.
+    condition : feature set and condition, for the provenance.
+    options : the parameters of `consensus`.
+    controls : the column that marks controls and its value, or None.
+    """
+    table, left_out = consensus(read_wells(profiles, controls), **options)
+    made_by = provenance({**condition, **options}, profiles)
+    if any(left_out.values()):
+        made_by["left_out"] = {kind: reasons for kind, reasons in left_out.items() if reasons}
+    write_profiles(table, output, made_by)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,33 @@
 """Remove the features that feature selection dropped from a plate's profiles."""
 
+import logging
+
+import numpy as np
 import pandas as pd
 
+from lib.errors import listed
+from lib.gaps import find_few_cells, find_incomplete_wells
 from lib.logs import logged
 from lib.provenance import with_left_out
 from lib.selection import OUTLIERS
-from lib.tables import provenance, read_profiles, write_profiles
+from lib.spread import blank_lone
+from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+
+
+def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the profiles of a plate without lone values (`lib.spread`), and those values.
+
+    Only published profiles can have any, since this workflow's normalization leaves none.
+    """
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float)
+    counted = np.isfinite(values).any(axis=1) & ~find_incomplete_wells(values) & ~find_few_cells(profiles)
+    values, lone = blank_lone(values, profiles["Metadata_Well"].tolist(), features, limit, counted)
+    if not lone:
+        return profiles, lone
+    logging.warning("taken as missing: %s", listed(map(" ".join, lone.items()), 20))
+    table = pd.DataFrame(values, columns=features, index=profiles.index)
+    return pd.concat([profiles.drop(columns=features), table], axis=1), lone
 
 
 def main() -> None:
@@ -14,12 +36,13 @@ def main() -> None:
     table = pd.read_csv(snakemake.input.dropped, dtype=str)
     dropped = set(table["feature"])
     selected = profiles[[name for name in profiles.columns if name not in dropped]]
+    selected, lone = take_lone_as_missing(selected, snakemake.params.outlier_cutoff)
     exploding = table[table["operation"] == OUTLIERS].set_index("feature")["reason"].to_dict()
     made_by = provenance(
         {"feature_select": snakemake.params.settings, "over": snakemake.params.over},
         [snakemake.input.profiles, snakemake.input.dropped],
     )
-    made_by = with_left_out(made_by, snakemake.input.profiles, exploding)
+    made_by = with_left_out(made_by, snakemake.input.profiles, exploding, values=lone)
     write_profiles(selected, snakemake.output.profiles, made_by)
 
 

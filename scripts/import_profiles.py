@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, listed
@@ -18,8 +19,9 @@ from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation
-from lib.plates import KNOWN
-from lib.published_profiles import find_plate_column, same_plate
+from lib.plates import KNOWN, find_name
+from lib.published_profiles import find_plate_column
+from lib.spread import find_exploding, find_lone
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from lib.values import MissingValues
 
@@ -66,7 +68,7 @@ def get_rows_of_plate(
     if column != "Metadata_Plate":
         logging.warning("%s: the plates are read from %s", path, column)
     there = profiles[column].dropna().unique().tolist()
-    meant = same_plate(plate, there)
+    meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
             f"{path} has no well of plate {plate}; it has {listed(there, 5) or 'no plate'} in {column}. The "
@@ -156,6 +158,19 @@ def add_annotation(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataF
     return pd.concat([profiles.drop(columns=features), joined, profiles[features]], axis=1)
 
 
+def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]:
+    """Return the features of normalized profiles that explode, or have a lone value, with the largest value.
+
+    Profiles whose features were selected elsewhere are scored as they are; these features are named in the
+    message of each score. (If features are still to be selected here, the selection drops them.)
+    """
+    features = feature_columns(profiles)
+    values = profiles[features].to_numpy(float)
+    extreme = find_exploding(values, limit) | find_lone(values, limit).any(axis=0)
+    largest = np.abs(np.nan_to_num(values)).max(axis=0, initial=0)
+    return {features[at]: f"to {largest[at]:,.0f}" for at in np.flatnonzero(extreme)}
+
+
 def main() -> None:
     """Write the plate's profiles as Parquet."""
     params, path = snakemake.params, snakemake.input.profiles
@@ -163,7 +178,8 @@ def main() -> None:
     profiles = read_plate_profiles(path, plate, params.sharing, missing)
     features = feature_columns(profiles)
     wanted = set(keep_wanted(features, params.unwanted))
-    profiles = profiles.drop(columns=[name for name in features if name not in wanted])
+    excluded = [name for name in features if name not in wanted]
+    profiles = profiles.drop(columns=excluded)
     inputs = [path]
     if snakemake.input.annotation:
         if words := words_in_rows(snakemake.input.annotation, missing):
@@ -172,7 +188,16 @@ def main() -> None:
         inputs.append(snakemake.input.annotation)
     profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
-    write_profiles(profiles, snakemake.output.profiles, provenance(parameters, inputs))
+    made_by = provenance(parameters, inputs)
+    if params.is_normalized and (extreme := find_extremes(profiles, params.outlier_cutoff)):
+        named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
+        logging.warning(
+            "plate %s has values beyond %g: %s", plate["plate"], params.outlier_cutoff, listed(named)
+        )
+        made_by["extreme_features"] = extreme
+    if excluded:
+        made_by["excluded_features"] = {"exclude_features": excluded}
+    write_profiles(profiles, snakemake.output.profiles, made_by)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""List everything that an experiment leaves out: sites, wells, features, perturbations and plates.
+"""List everything that an experiment leaves out: sites, wells, features, values, perturbations, plates.
 
 Each stage writes what it leaves out into a separate table. Here they are collected in one table with one row
 for each stage, place and reason: the number left out, why, from which stage on, their names, and the table
@@ -6,14 +6,16 @@ that has all of them.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from lib.errors import listed
+from lib.gaps import find_few_cells
 from lib.logs import logged
+from lib.provenance import get_left_out, read_provenance
 from lib.scores import condition_columns, read_scores
 from lib.tables import read_metadata, whole
 
@@ -28,6 +30,8 @@ STAGES = (
     "normalize",
     "feature_select",
     "spherize",
+    "chains",
+    "consensus",
     "benchmark",
 )
 # The parts that differ between similar reasons: numbers, and names of files.
@@ -42,7 +46,10 @@ OF_SCORES = {
     "wells_constant": ("well", "all features are equal"),
     "features_not_common": ("feature", "not on every plate of the condition"),
     "features_missing": ("feature", "missing in a well that is scored"),
+    "perturbations_without_gene": ("perturbation", "no gene: it matches nothing"),
 }
+# A well among the features that a step of a chain leaves out: its plate and name, and the reason.
+WELL_OF_CHAIN = re.compile(r"^(?:lacks \d|fewer cells)")
 FEW_REPLICATES = "fewer replicates than benchmark.minimum_replicates"
 
 
@@ -113,9 +120,8 @@ def of_plate(file: str) -> Iterator[LeftOut]:
             if unpaired := int(sites.get("unpaired_objects", pd.Series(dtype=float)).sum()):
                 yield LeftOut("object", unpaired, stage, why="not part of a cell", table=file, **place)
         return
-    batch, plate = path.parts[2], path.parts[3] if len(path.parts) == 5 else ""
-    place = {"batch": batch, "plate": plate}
-    level = path.name.removeprefix(plate or batch).partition(".")[0].removeprefix("_")
+    place = get_place_of_profiles(file)
+    level = place.pop("level")
     for ending, what in (("_dropped", "feature"), ("_incomplete_wells", "well"), ("unmatched_wells", "well")):
         if level.endswith(ending):
             level = level.removesuffix(ending).removesuffix("_")
@@ -124,16 +130,76 @@ def of_plate(file: str) -> Iterator[LeftOut]:
             )
             stage = "annotate" if ending == "unmatched_wells" else stage
             yield from of_table(file, what, stage, level=level, **place)
-            return
+
+
+def get_place_of_profiles(file: str) -> dict[str, str]:
+    """Return batch, plate and level of a file of profiles, from its path; a file of a batch has no plate."""
+    path = Path(file)
+    batch, plate = path.parts[2], path.parts[3] if len(path.parts) == 5 else ""
+    level = path.name.removeprefix(plate or batch).partition(".")[0].removeprefix("_")
+    return {"batch": batch, "plate": plate, "level": level}
+
+
+def of_first_profiles(file: str) -> Iterator[LeftOut]:
+    """Return the wells without cells, and the features that the config excludes, of a plate's first level."""
+    place = get_place_of_profiles(file)
     metadata = read_metadata(file)
     if {"Metadata_Count_Cells", "Metadata_Count_Sites"} <= set(metadata):
         no_cells = (metadata["Metadata_Count_Cells"] == 0) & (metadata["Metadata_Count_Sites"] != 0)
         wells = metadata.loc[no_cells, "Metadata_Well"].tolist()
-        if wells:
-            names = listed(wells, MOST_NAMES)
-            yield LeftOut(
-                "well", len(wells), "aggregate", why="no cells", names=names, table=file, level=level, **place
-            )
+        yield from of_names("well", wells, "aggregate", "no cells", file, place)
+    excluded = read_provenance(file).get("excluded_features", {})
+    for key, names in excluded.items():
+        yield from of_names("feature", names, "aggregate", f"{key} in the config", file, place)
+
+
+def of_few_cells(file: str) -> Iterator[LeftOut]:
+    """Return the wells that annotated profiles mark as having too few cells."""
+    metadata = read_metadata(file)
+    wells = metadata.loc[find_few_cells(metadata), "Metadata_Well"].tolist()
+    why = "fewer cells than minimum_cells"
+    yield from of_names("well", wells, "annotate", why, file, get_place_of_profiles(file))
+
+
+def of_lone_values(file: str) -> Iterator[LeftOut]:
+    """Return the values that normalization, or the selection of published profiles, takes as missing."""
+    place = get_place_of_profiles(file)
+    stage = "feature_select" if "feature_select" in place["level"] else "normalize"
+    values = [f"{name} ({value})" for name, value in get_left_out(file).get("values", {}).items()]
+    yield from of_names("value", values, stage, "far beyond all others of the feature", file, place)
+
+
+def of_chain(file: str) -> Iterator[LeftOut]:
+    """Return what a step of a chain leaves out: features and wells, of one plate or of several together."""
+    path = Path(file)
+    if path.parts[2] == "chains":
+        place = {"condition": path.stem.removesuffix("_dropped"), "level": path.parts[3]}
+    else:
+        place = get_place_of_profiles(file)
+        place["level"] = place["level"].removesuffix("_dropped")
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    is_well = table["reason"].str.contains(WELL_OF_CHAIN)
+    for what, part in (("well", table[is_well]), ("feature", table[~is_well])):
+        for why, names in by_reason(part["feature"], part["reason"]):
+            yield from of_names(what, names, "chains", why, file, place)
+
+
+def of_consensus(file: str) -> Iterator[LeftOut]:
+    """Return the wells and features that consensus profiles do without; the path names the condition."""
+    path = Path(file)
+    place = {"level": path.parts[2], "condition": path.stem}
+    for kind, reasons in get_left_out(file).items():
+        for why, names in by_reason(reasons, reasons.values()):
+            yield from of_names(kind.removesuffix("s"), names, "consensus", why, file, place)
+
+
+def of_names(
+    what: str, names: Sequence[str], stage: str, why: str, table: str, place: Mapping[str, str]
+) -> Iterator[LeftOut]:
+    """Return one row of named wells, features or values; none if there are no names."""
+    if names:
+        shown = listed(names, MOST_NAMES)
+        yield LeftOut(what, len(names), stage, why=why, names=shown, table=table, **place)
 
 
 def of_scores(file: str) -> Iterator[LeftOut]:
@@ -152,47 +218,48 @@ def of_scores(file: str) -> Iterator[LeftOut]:
             yield LeftOut("perturbation", int(all_of_them - scored), "benchmark", why=FEW_REPLICATES, **place)
 
 
-def gather(
-    tables: Sequence[str], scores: Sequence[str], not_scored: Sequence[Mapping[str, str]]
-) -> pd.DataFrame:
+# The function that reads the files of each kind (`lib.targets.get_left_out_files`).
+READERS: Mapping[str, Callable[[str], Iterator[LeftOut]]] = {
+    "tables": of_plate,
+    "first": of_first_profiles,
+    "annotated": of_few_cells,
+    "scaled": of_lone_values,
+    "chains": of_chain,
+    "consensus": of_consensus,
+    "scores": of_scores,
+}
+
+
+def gather(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """Return the table of all that was left out, stage by stage.
 
     Parameters
     ----------
-    tables
-        The stages' tables and the aggregated profiles of all plates, by their paths in the results.
-    scores
-        Tables of scores.
+    files
+        The results that record what was left out, by kind (`READERS`), by their paths in the results.
     not_scored
-        The plates (batch, plate) that belong to no condition of the benchmark.
+        The plates (batch, plate, why) that the benchmark does not score.
     """
-    found = [
-        LeftOut("plate", 1, "sample sheet", plate["batch"], plate["plate"], why="not in benchmark.where")
-        for plate in not_scored
-    ]
-    for file in tables:
-        found += of_plate(file)
-    for file in scores:
-        found += of_scores(file)
+    found = [LeftOut("plate", 1, "sample sheet", **plate) for plate in not_scored]
+    for kind, paths in files.items():
+        for path in paths:
+            found += READERS[kind](path)
     names = [field.name for field in fields(LeftOut)]
     table = pd.DataFrame([astuple(row) for row in found], columns=names)
     order = table["stage"].map(STAGES.index)
     return table.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
 
 
-def main(
-    tables: Sequence[str], scores: Sequence[str], not_scored: Sequence[Mapping[str, str]], output: str
-) -> None:
+def main(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str, str]], output: str) -> None:
     """Write the table."""
     with whole(output) as part:
-        gather(tables, scores, not_scored).to_csv(part, index=False)
+        gather(files, not_scored).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         main(
-            list(snakemake.input.tables),
-            list(snakemake.input.scores),
+            {kind: list(snakemake.input[kind]) for kind in READERS},
             list(snakemake.params.not_scored),
             snakemake.output.table,
         )

@@ -5,13 +5,13 @@ the assay, and every image opens: what is missing, duplicate, unreadable, trunca
 than the plate's other images, or not an intensity is reported all at once, or, if the config says so, its
 site is left out and listed (`lib.image_checks`).
 
-Images in object storage (s3://) are listed, not fetched: each job of CellProfiler fetches those of its own
-sites. Their sizes are checked here, and their headers when they are fetched.
+Images in object storage (s3://) are listed: each job of CellProfiler fetches those of its own sites. Their
+sizes are checked here, and a few of each channel are fetched and checked like files; the others are checked
+when they are fetched.
 """
 
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,10 +23,8 @@ from lib.image_checks import (
     Fault,
     Found,
     StoredImage,
-    faults_in_words,
     image_faults,
     refuse_dead_channels,
-    remedy_of,
     repeated_faults,
     site_faults,
     stored_faults,
@@ -39,13 +37,16 @@ from lib.image_finding import (
     find_in_index,
     find_in_zarr,
     get_index_columns,
+    planes_hint,
+    split_urls,
 )
+from lib.image_messages import faults_in_words, remedy_of
 from lib.image_names import compiled, without_channel
 from lib.logs import logged
 from lib.microscope_index import INDEX
-from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
+from lib.object_storage import entries_below, fetching_is_allowed, resolved_address
 from lib.ome_zarr import OME_ZARR
-from lib.plates import is_address, is_image_table, read_table, same_number
+from lib.plates import find_name, is_address, is_image_table, read_table
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.values import is_nothing
@@ -102,10 +103,12 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     """Return the files of a folder or an s3:// address, and of its subfolders, in their paths' order."""
     if isinstance(folder, str):
         address = resolved_address(folder).rstrip("/")
-        found = [(f"{address}/{path}".rpartition("/"), size) for path, size in objects_below(address).items()]
+        found = [
+            (f"{address}/{path}".rpartition("/"), *about) for path, about in entries_below(address).items()
+        ]
         if not found:
             raise InputError(f"Plate {plate}: there is no object below {address}/.")
-        return [StoredImage(parent, name, size) for (parent, _, name), size in found]
+        return [StoredImage(parent, name, size, tag) for (parent, _, name), size, tag in found]
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
     return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
@@ -169,10 +172,13 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             raise InputError(f"{path} cannot be read as an image table: {error}.") from error
         columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
     # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
-    return [name.removeprefix("Image_") for name in columns], [
-        {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
-        for row in rows
-    ]
+    return split_urls(
+        [name.removeprefix("Image_") for name in columns],
+        [
+            {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
+            for row in rows
+        ],
+    )
 
 
 def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
@@ -202,18 +208,18 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         )
     if "Metadata_Plate" in columns:
         of_plates = {row["Metadata_Plate"] for row in rows}
-        meant = {plate} if plate in of_plates else set(same_number(plate, of_plates))
+        meant = find_name(plate, of_plates)
         rows = [row for row in rows if row["Metadata_Plate"] in meant]
         if not rows:
             raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(of_plates), 5)}.")
     if not rows:
         raise InputError(f"{path} has no row.")
     folders = {row[folder] for row in rows for _, folder in where.values() if folder}
-    sizes = {folder: objects_below(folder) for folder in sorted(folders) if is_address(folder)}
+    stored = {folder: entries_below(folder) for folder in sorted(folders) if is_address(folder)}
 
     def image(folder: str, name: str) -> Path | StoredImage:
-        if folder in sizes:
-            return StoredImage(folder.rstrip("/"), name, sizes[folder].get(name))
+        if folder in stored:
+            return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
         return path.parent / folder / name
 
     def well(row: Mapping[str, str]) -> str:
@@ -232,20 +238,6 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         for channel, (file, folder) in where.items()
         if row[file]
     ]
-
-
-def planes_hint(found: list[Found]) -> str:
-    """Return what to do if half of the sites or more have several images of a channel."""
-    images = Counter((image.well, image.site, image.channel) for image in found)
-    several = {(well, site) for (well, site, _), number in images.items() if number > 1}
-    if 2 * len(several) < len({(image.well, image.site) for image in found}):
-        return ""
-    return (
-        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not distinguish. For a stack, give images.pattern a group "
-        "`plane` and "
-        "set images.project in the config; config/README.md shows how."
-    )
 
 
 def plate_order(key: SiteKey) -> tuple:
@@ -331,12 +323,15 @@ def load_data(
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
     found, plane_faults = combine_planes(found, reading)
+    of_listing = stored_faults(found)
+    listed_as_bad = {fault.image for fault in of_listing}
+    to_read = [image for image in found if str(image.path) not in listed_as_bad]
     faults = sorted(
         [
             *plane_faults,
             *site_faults(found, names),
-            *image_faults(found, threads, maximum, decode),
-            *stored_faults(found),
+            *of_listing,
+            *image_faults(to_read, threads, maximum, decode),
             *repeated_faults(found, threads),
         ],
         key=lambda fault: plate_order((fault.well, fault.site)),
@@ -392,10 +387,7 @@ def main() -> None:
     ):
         with whole(output) as part:
             content.to_csv(part, index=False)
-    if isinstance(images, Path):
-        write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
-    else:
-        Path(snakemake.output.digests).write_text("image,digest\n")
+    write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
 
 
 if __name__ == "__main__":

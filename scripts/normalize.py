@@ -3,8 +3,9 @@
 Median and MAD come from the plate's negative controls, or from all its wells. The formula and its constant
 are `pycytominer.normalize(method="mad_robustize")`'s; there, a feature whose MAD is 0 gets values up to
 1e18. Here it is dropped and listed, as are features whose MAD is only the rounding of their values
-(`lib.spread`) and features that explode. Wells without cells neither contribute nor get values; incomplete
-wells (`lib.gaps`) keep their values, but do not contribute.
+(`lib.spread`) and features that explode. A value that explodes in a feature that does not is taken as
+missing. Wells without cells neither contribute nor get values; incomplete wells (`lib.gaps`) keep their
+values, but do not contribute.
 
 The features of a deep network are standardized instead, (x - mean) / standard deviation, with a lower bound
 of the spread: after ReLU, many features are almost always 0, and their tiny spread would make values of
@@ -22,11 +23,9 @@ from lib.errors import InputError, listed
 from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
 from lib.logs import logged
 from lib.provenance import with_left_out
-from lib.spread import describe_exploding, get_rounding
+from lib.spread import MAD_SCALE, blank_lone, describe_exploding, get_rounding
 from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
 
-# pycytominer's constant for making the MAD of a normal distribution its standard deviation.
-MAD_SCALE = 1.4826
 EPSILON = 1e-18
 FLAT = "MAD is 0 in the reference wells"
 CONSTANT = "constant in the reference wells"
@@ -192,7 +191,7 @@ def normalize(
     limit: float | None = None,
     minimum: int = 1,
     method: str = MAD_ROBUSTIZE,
-) -> tuple[pd.DataFrame, dict[str, str]]:
+) -> tuple[pd.DataFrame, dict[str, str], dict[str, str]]:
     """Return a plate's normalized profiles, and the features that are dropped with the reason.
 
     Parameters
@@ -202,6 +201,11 @@ def normalize(
     limit : the limit beyond which a feature explodes (`lib.spread.find_exploding`); None keeps such features.
     minimum : the fewest reference wells that must have a value of a feature.
     method : `mad_robustize` or `standardize`.
+
+    Returns
+    -------
+    The normalized profiles; the dropped features with the reason; and the values that are taken as missing
+    (`lib.spread.find_lone`), by well and feature.
     """
     features = feature_columns(profiles)
     of_reference = reference[features].to_numpy(float)
@@ -218,8 +222,11 @@ def normalize(
     counted = np.isfinite(measured).any(axis=1) & ~find_incomplete_wells(measured)
     counted &= ~find_few_cells(profiles)
     exploding = describe_exploding(names, values[counted], limit)
+    wells = profiles["Metadata_Well"].tolist() if "Metadata_Well" in profiles else [""] * len(profiles)
+    values, lone = blank_lone(values, wells, names, limit, counted)
     table = pd.DataFrame(values, columns=names, index=profiles.index).drop(columns=list(exploding))
-    return pd.concat([profiles.drop(columns=features), table], axis=1), {**dropped, **exploding}
+    normalized = pd.concat([profiles.drop(columns=features), table], axis=1)
+    return normalized, {**dropped, **exploding}, lone
 
 
 def get_notable(dropped: Mapping[str, str]) -> dict[str, str]:
@@ -239,15 +246,19 @@ def main() -> None:
     shared = set(population.columns)
     only_here = [name for name in feature_columns(profiles) if name not in shared]
     profiles = profiles.drop(columns=only_here)
-    normalized, dropped = normalize(
+    normalized, dropped, lone = normalize(
         profiles, population[chosen], params.outlier_cutoff, params.minimum, params.method
     )
-    incomplete = get_incomplete_wells(profiles, profiles[feature_columns(profiles)].to_numpy(float))
+    # A well that lacks many features, or whose values explode in many, is incomplete.
+    with_gaps = normalized if lone else profiles
+    incomplete = get_incomplete_wells(with_gaps, with_gaps[feature_columns(with_gaps)].to_numpy(float))
     logging.info("%d reference wells; %d features dropped", chosen.sum(), len(dropped))
     for name, why in get_notable(dropped).items():
         logging.warning("plate %s, %s: %s", plate, name, why)
     for _, well, why in incomplete.itertuples(index=False):
         logging.warning("plate %s, well %s %s", plate, well, why)
+    if lone:
+        logging.warning("plate %s, taken as missing: %s", plate, listed(map(" ".join, lone.items()), 20))
     if not feature_columns(normalized):
         raise InputError(
             f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells, so none can "
@@ -269,7 +280,7 @@ def main() -> None:
         [snakemake.input.profiles, *snakemake.input.population],
     )
     wells = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
-    made_by = with_left_out(made_by, snakemake.input.profiles, get_notable(dropped), wells)
+    made_by = with_left_out(made_by, snakemake.input.profiles, get_notable(dropped), wells, lone)
     write_profiles(normalized, snakemake.output.profiles, made_by)
 
 

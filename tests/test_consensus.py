@@ -32,7 +32,7 @@ def small():
 
 
 def test_median_by_hand():
-    table = consensus(small()).set_index("Metadata_perturbation")
+    table = consensus(small())[0].set_index("Metadata_perturbation")
     assert table.index.tolist() == ["negcon", "x", "y"]
     assert table.loc["x", ["Cells_F0", "Cells_F1"]].tolist() == [2, 2]
     assert table.loc["y", ["Cells_F0", "Cells_F1"]].tolist() == [4, 7]
@@ -44,7 +44,7 @@ def test_median_by_hand():
 
 def test_modz_is_the_mean_weighted_by_agreement():
     wells = join_plates(plates(3, 4, effect=1, features=30, seed=2))
-    table = consensus(wells, operation="modz").set_index("Metadata_perturbation")
+    table = consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")
     for name in ("P0000", "P0002"):
         rows = wells.values[(wells.metadata["Metadata_broad_sample"] == name).to_numpy()]
         agreement = spearmanr(rows.T).statistic.clip(min=0)
@@ -57,7 +57,7 @@ def test_modz_is_the_mean_weighted_by_agreement():
 
 def test_modz_of_one_replicate_is_that_replicate():
     wells = join_plates(plates(4, [1, 3, 3, 3]))
-    table = consensus(wells, operation="modz").set_index("Metadata_perturbation")
+    table = consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")
     np.testing.assert_allclose(table.loc["P0000", wells.features].astype(float), wells.values[0])
 
 
@@ -67,7 +67,7 @@ def test_missing_values_leave_out_the_feature_and_blank_wells_the_well(operation
     first = given_plates["Pplate0.parquet"]
     first.loc[1, "Cells_F3"] = np.nan
     first.loc[2, feature_columns(first)] = np.nan
-    table = consensus(join_plates(given_plates), operation=operation)
+    table = consensus(join_plates(given_plates), operation=operation)[0]
     assert "Cells_F3" not in table
     counts = table.set_index("Metadata_perturbation")["Metadata_Count_Replicates"]
     assert counts.to_dict() == {"P0000": 3, "P0001": 3, "P0002": 2, "P0003": 3, "P0004": 3}

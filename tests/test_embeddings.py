@@ -518,7 +518,7 @@ def test_masks_come_from_the_generated_pipeline(results, tmp_path):
 
 @pytest.mark.plan
 def test_without_the_block_nothing_is_planned():
-    assert not {"network", "embeddings", "contact_sheet"} & set(planned("--forceall"))
+    assert not {"network", "embeddings", "plot_contact_sheet"} & set(planned("--forceall"))
 
 
 @pytest.mark.plan
@@ -659,6 +659,6 @@ def test_the_lock_has_hashes_and_no_address():
 
 
 def test_the_workflow_itself_needs_no_torch():
-    code = "import sys; sys.path.insert(0, 'scripts'); import contact_sheet, lib.networks\n"
+    code = "import sys; sys.path.insert(0, 'scripts'); import plot_contact_sheet, lib.networks\n"
     code += "assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0

@@ -15,6 +15,7 @@ import gallery_metadata
 import gallery_uploads
 from lib.errors import InputError
 from lib.gallery_tables import get_full_name, with_urls
+from lib.image_finding import split_urls
 
 pytestmark = pytest.mark.unit
 PREFIX = "s3://cellpainting-gallery/cpg9999-test/source_1"
@@ -127,3 +128,12 @@ def test_what_is_uploaded_where(tmp_path):
     table = gallery_uploads.list_uploads(plates, [images, Path("s3://b/p")], PREFIX)
     assert table.to_numpy().tolist() == [[str(images.parent), f"{PREFIX}/images/B/images/{FULL}"]]
     assert re.fullmatch(r"s3://[^/]+/[^/]+/[^/]+/images/B/images/.+", table["address"][0])
+
+
+def test_urls_are_read_as_images(tmp_path):
+    columns, rows = split_urls(
+        ["URL_OrigDNA", "Metadata_Well"], [{"URL_OrigDNA": "s3://b/x/a.tiff", "Metadata_Well": "A01"}]
+    )
+    assert rows[0]["PathName_OrigDNA"] == "s3://b/x"
+    assert rows[0]["FileName_OrigDNA"] == "a.tiff"
+    assert columns == ["URL_OrigDNA", "Metadata_Well", "FileName_OrigDNA", "PathName_OrigDNA"]

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from aggregate import get_excluded_features
 from left_out import by_reason, gather
 from lib.tables import write_profiles
 from report_page.left_out import get_totals
@@ -72,12 +73,16 @@ def results(tmp_path, monkeypatch):
     (tmp_path / "benchmark").mkdir()
     pd.DataFrame([scores]).to_csv(tmp_path / "benchmark/percent_replicating.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    return [*tables, f"{PROFILES}.parquet"]
+    return {
+        "tables": list(tables),
+        "first": [f"{PROFILES}.parquet"],
+        "scores": ["benchmark/percent_replicating.csv"],
+    }
 
 
 def test_everything_that_left_is_counted_and_named(results):
-    not_scored = [{"batch": "B", "plate": "P9"}]
-    table = gather(results, ["benchmark/percent_replicating.csv"], not_scored)
+    not_scored = [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}]
+    table = gather(results, not_scored)
     found = [(row.stage, row.what, row.number, row.names) for row in table.itertuples()]
     assert found == [
         ("sample sheet", "plate", 1, ""),
@@ -107,7 +112,7 @@ def test_everything_that_left_is_counted_and_named(results):
 
 
 def test_totals_are_sentences(results, tmp_path):
-    table = gather(results, ["benchmark/percent_replicating.csv"], [{"batch": "B", "plate": "P9"}])
+    table = gather(results, [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}])
     table.to_csv(tmp_path / "left_out.csv", index=False)
     told = get_totals(Results(tmp_path), "left_out.csv")
     assert told[0] == "1 plate by the sample sheet"
@@ -117,8 +122,73 @@ def test_totals_are_sentences(results, tmp_path):
 
 
 def test_nothing_left_out_is_an_empty_table(tmp_path):
-    table = gather([], [], [])
+    table = gather({}, [])
     assert table.empty
     table.to_csv(tmp_path / "left_out.csv", index=False)
     assert get_totals(Results(tmp_path), "left_out.csv") == []
     assert list(by_reason([], [])) == []
+
+
+def test_the_config_the_chains_and_consensus_leave_out_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wells = pd.DataFrame(
+        {"Metadata_Well": ["A01", "A02"], "Metadata_few_cells": ["True", pd.NA], "Cells_A": [1.0, 2.0]}
+    )
+    made_by = {
+        "": {"excluded_features": {"exclude_features": ["Image_X", "Image_Y"]}},
+        "_augmented": {},
+        "_normalized": {"left_out": {"values": {"A02 Cells_A": "-50,000"}}},
+    }
+    for suffix, record in made_by.items():
+        write_profiles(wells, f"{PROFILES}{suffix}.parquet", record)
+    joint = "workspace/profiles/chains/own_variance/all_dropped.csv"
+    own = f"{PROFILES}_own_drop_missing_wells_dropped.csv"
+    for name in (joint, own):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / joint).write_text(
+        "feature,reason\nCells_B,does not vary\nP1 A02,lacks 40 % of the features\n"
+    )
+    (tmp_path / own).write_text("feature,reason\nP1 A01,fewer cells than minimum_cells\n")
+    consensus = "benchmark/consensus/spherized/compound_48_median.parquet"
+    left_out = {"wells": {"P1 A01": "more than a tenth"}, "features": {"Cells_C": "missing in a well"}}
+    write_profiles(wells, consensus, {"left_out": left_out})
+    table = gather(
+        {
+            "first": [f"{PROFILES}.parquet"],
+            "annotated": [f"{PROFILES}_augmented.parquet"],
+            "scaled": [f"{PROFILES}_normalized.parquet"],
+            "chains": [joint, own],
+            "consensus": [consensus],
+        },
+        [],
+    )
+    columns = ["stage", "what", "number", "names", "level", "plate", "condition"]
+    assert [tuple(row) for row in table[columns].to_numpy().tolist()] == [
+        ("aggregate", "feature", 2, "Image_X, Image_Y", "", "P1", ""),
+        ("annotate", "well", 1, "A01", "augmented", "P1", ""),
+        ("normalize", "value", 1, "A02 Cells_A (-50,000)", "normalized", "P1", ""),
+        ("chains", "well", 1, "P1 A02", "own_variance", "", "all"),
+        ("chains", "feature", 1, "Cells_B", "own_variance", "", "all"),
+        ("chains", "well", 1, "P1 A01", "own_drop_missing_wells", "P1", ""),
+        ("consensus", "feature", 1, "Cells_C", "spherized", "", "compound_48_median"),
+        ("consensus", "well", 1, "P1 A01", "spherized", "", "compound_48_median"),
+    ]
+    assert table["why"].iloc[0] == "exclude_features in the config"
+    table.to_csv("left_out.csv", index=False)
+    assert "2 wells in chains (of 2 tables)" in get_totals(Results(tmp_path), "left_out.csv")
+
+
+def test_a_config_may_take_out_features_in_two_ways():
+    columns = [
+        "Cells_Number_Object_Number",
+        "Cells_Location_Center_X",
+        "Cells_AreaShape_Area",
+        "Cells_Intensity_1",
+        "Cells_Texture_1",
+    ]
+    usual = ["^Number_Object_Number$", "^Location_"]
+    assert get_excluded_features(columns, usual, []) == {}
+    assert get_excluded_features(columns, [*usual, "^Texture_"], ["*_Area"]) == {
+        "aggregate.exclude_features": ["Cells_Texture_1"],
+        "exclude_features": ["Cells_AreaShape_Area"],
+    }

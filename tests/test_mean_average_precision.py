@@ -11,7 +11,7 @@ from lib.average_precision import TIE, precision_from_counts
 from lib.replicates import join_plates
 from lib.sphering import fitted
 from lib.tables import write_profiles
-from mean_average_precision import main, matching, replicability, summarise
+from mean_average_precision import main, matching, replicability, summarize
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -69,7 +69,7 @@ def test_replicability_agrees_with_copairs(sizes, controls, effect, seed):
 def test_noise_is_random_and_effects_are_retrieved():
     def row(effect):
         wells = join_plates(plates(60, 4, effect=effect, controls=50, seed=4))
-        return summarise(replicability(wells)[0], draws=2000)[0]
+        return summarize(replicability(wells)[0], draws=2000)[0]
 
     noise, strong = row(0), row(3)
     assert abs(noise["mean_average_precision_normalized"]) < 0.03
@@ -84,7 +84,7 @@ def test_sphered_replicates_get_no_score_since_noise_would_be_retrieved(tmp_path
     wells = join_plates(plates(60, 4, controls=40, features=300, seed=5))
     sphered = fitted(wells).of(wells)
     precision, _ = replicability(join_plates({"sphered": sphered}))
-    assert summarise(precision, draws=1000)[0]["percent_retrieved"] > 30, "why no score is given"
+    assert summarize(precision, draws=1000)[0]["percent_retrieved"] > 30, "why no score is given"
     write_profiles(sphered, tmp_path / "sphered.parquet", {})
     outputs = {"score": tmp_path / "score.csv", "perturbations": tmp_path / "p.parquet"}
     main(
@@ -105,14 +105,14 @@ def test_single_replicates_are_left_out():
     wells = join_plates(plates(10, [1] * 4 + [3] * 6, controls=5))
     assert replicability(wells)[0]["perturbation"].nunique() == 6
     empty, _ = replicability(join_plates(plates(5, 1, controls=5)))
-    row, table = summarise(empty)
+    row, table = summarize(empty)
     assert np.isnan(row["mean_average_precision"])
     assert row["message"]
     assert len(table) == 0
 
 
 def test_without_negative_controls_there_is_no_score_and_the_row_says_why():
-    row, table = summarise(replicability(join_plates(plates(5, 2)))[0])
+    row, table = summarize(replicability(join_plates(plates(5, 2)))[0])
     assert np.isnan(row["mean_average_precision"])
     assert "replicates need negative controls (`negcon` in control_type)" in row["message"]
     assert len(table) == 0
@@ -123,7 +123,7 @@ def test_matching_retrieves_the_gene_of_the_other_side():
     b = plates(60, 3, genes=30, effect=2, prefix="K", seed=1)
     wells = join_plates({**a, **b})
     of_a = wells.metadata["Metadata_Plate"].str.startswith("C").to_numpy()
-    row, table = summarise(matching(wells, of_a, within=False)[0], draws=1000)
+    row, table = summarize(matching(wells, of_a, within=False)[0], draws=1000)
     assert len(table) == 30
     assert (table["positives"] == 2).all()
     assert row["mean_average_precision_raw"] == pytest.approx(1)

@@ -118,17 +118,17 @@ def test_features_of_a_network_that_hardly_vary_do_not_explode():
     names = [f"Embedding_DNA_{number:04d}" for number in range(600)]
     profiles = pd.DataFrame(np.hstack([usual, quiet]), columns=names)
     profiles.insert(0, "Metadata_Well", [f"A{number:02d}" for number in range(40)])
-    normalized, dropped = normalize(profiles, profiles[:30], method=STANDARDIZE)
+    normalized, dropped, _ = normalize(profiles, profiles[:30], method=STANDARDIZE)
     values = normalized[feature_columns(normalized)].to_numpy()
     assert dropped == {}
     assert np.abs(values).max() < 30
-    robust, _ = normalize(profiles, profiles[:30])
+    robust, _, _ = normalize(profiles, profiles[:30])
     assert np.abs(robust[feature_columns(robust)].to_numpy()).max() > 300
 
 
 def test_normalizing_equals_pycytominer():
     profiles = random_profiles(40, 30)
-    mine, dropped = normalize(profiles, profiles[profiles["Metadata_control_type"] == "negcon"])
+    mine, dropped, _ = normalize(profiles, profiles[profiles["Metadata_control_type"] == "negcon"])
     theirs = pycytominer_normalize(
         profiles,
         features=feature_columns(profiles),
@@ -143,7 +143,7 @@ def test_normalizing_equals_pycytominer():
 def test_a_feature_with_mad_0_is_dropped_and_listed_not_1e18():
     profiles = random_profiles(12, 2).assign(Cells_Flat=[5.0] * 11 + [6.0], Cells_Gone=np.nan)
     reference = profiles.iloc[:9]
-    normalized, dropped = normalize(profiles, reference)
+    normalized, dropped, _ = normalize(profiles, reference)
     assert list(dropped) == ["Cells_Flat", "Cells_Gone"]
     assert np.abs(normalized[feature_columns(normalized)].to_numpy()).max() < 1e6
     theirs = pycytominer_normalize(
@@ -154,7 +154,7 @@ def test_a_feature_with_mad_0_is_dropped_and_listed_not_1e18():
 
 def test_rounding_of_equal_means_is_no_spread():
     profiles = random_profiles(6, 1).assign(Cells_Flat=[0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2, 0.3, 7.0])
-    _, dropped = normalize(profiles, profiles.iloc[:5])
+    _, dropped, _ = normalize(profiles, profiles.iloc[:5])
     assert list(dropped) == ["Cells_Flat"]
 
 
@@ -326,7 +326,7 @@ def test_bbbc021_normalized_as_expected(shared):
     folder = shared / "bbbc021_profiles"
     raw = read_profiles(folder / "ljosa_jbiomolscreen_2013_per_well_mean.csv.gz")
     expected = read_profiles(folder / "expected" / "BBBC021_feature_selected_mad_robustize.csv")
-    normalized, _ = normalize(raw, raw)
+    normalized, _, _ = normalize(raw, raw)
     keys = ["Metadata_Plate", "Metadata_Well"]
     common = [name for name in feature_columns(expected) if name in normalized]
     mine = expected[keys].merge(normalized, on=keys, how="left", validate="1:1")

@@ -6,12 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import aggregate
-from heatmaps import find_color_range, plot_heat_maps
 from lib.errors import InputError
 from lib.thresholds import threshold_flags
 from lib.wells import row_name, well_place
 from plate_quality.measures import measure_sites, name_image_measures, robust_z
 from plate_quality.regions import list_regions
+from plot_heatmaps import find_color_range, plot_heat_maps
 from quality import check_quality
 from simulate import faults_of
 
@@ -373,7 +373,7 @@ def test_heat_maps_of_any_plate(shape):
     assert figure.axes[0].images[0].get_array().shape == shape
 
 
-def test_one_odd_well_takes_no_colour_from_the_others():
+def test_one_odd_well_takes_no_color_from_the_others():
     values = np.array([[1.0, 2, 3, 4, 100, np.nan]])
     low, high, ends = find_color_range(values)
     assert (low, ends) == (1.0, "max")

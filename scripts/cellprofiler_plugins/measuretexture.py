@@ -38,13 +38,13 @@ class MeasureTexture(builtin.MeasureTexture):
             whole = self.wants_image_measurements()
             # As in the built-in module, values beyond -1 and 1 are an error only if something is measured.
             if whole or any(present.size for _, _, present in regions.values()):
-                grey = self._grey_levels(image)
+                gray = self._gray_levels(image)
             else:
-                grey = numpy.zeros(image.pixel_data.shape, numpy.uint8)
+                gray = numpy.zeros(image.pixel_data.shape, numpy.uint8)
             how = self._distances(), texture.DIRECTIONS, texture.LOGS
-            found = {"Image": texture.image_textures(grey, *how)} if whole else {}
+            found = {"Image": texture.image_textures(gray, *how)} if whole else {}
             for name, region in regions.items():
-                found[name] = texture.object_textures(grey, *region, *how)
+                found[name] = texture.object_textures(gray, *region, *how)
             self._record(workspace, image_name, found)
 
     def _is_plain(self, workspace, image_names, object_names):
@@ -63,15 +63,15 @@ class MeasureTexture(builtin.MeasureTexture):
     def _distances(self):
         return numpy.array([group.scale.value for group in self.scale_groups])
 
-    def _grey_levels(self, image):
+    def _gray_levels(self, image):
         """Return the image in the requested gray levels, as the built-in module computes them."""
-        grey = skimage.util.img_as_ubyte(image.pixel_data)
+        gray = skimage.util.img_as_ubyte(image.pixel_data)
         levels = int(self.gray_levels.value)
         if levels != 256:
-            grey = skimage.exposure.rescale_intensity(
-                grey, in_range=(0, 255), out_range=(0, levels - 1)
+            gray = skimage.exposure.rescale_intensity(
+                gray, in_range=(0, 255), out_range=(0, levels - 1)
             ).astype(numpy.uint8)
-        return numpy.ascontiguousarray(grey)
+        return numpy.ascontiguousarray(gray)
 
     def _record(self, workspace, image_name, found):
         levels = f"{int(self.gray_levels.value):d}"

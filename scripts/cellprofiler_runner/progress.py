@@ -54,7 +54,7 @@ class Progress:
         if self.path is None:
             return
         now = time.time()
-        told = {
+        record = {
             "state": state,
             "number": self.number,
             "of": self.of,
@@ -65,5 +65,5 @@ class Progress:
             "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         }
         part = self.path.with_name(f".{self.path.name}.part")
-        part.write_text(json.dumps(told) + "\n")
+        part.write_text(json.dumps(record) + "\n")
         part.replace(self.path)

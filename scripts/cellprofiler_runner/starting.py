@@ -199,11 +199,11 @@ def start(plugins, temporary, output, data_file):
 
     command_lines_import = modules.fill_modules
     modules.fill_modules = lambda: None
-    name_colour_maps()
+    name_color_maps()
     java_on_demand()
 
 
-def name_colour_maps():
+def name_color_maps():
     """Give CellProfiler's settings the names of color maps without importing a plot library."""
     import matplotlib.cm
     from cellprofiler_core.setting.choice import _colormap

@@ -87,8 +87,8 @@ class Joiner:
         lacking = [name for name in self.compartments if name not in site.folder.tables]
         if lacking:
             counted = [f"{site.counts[name]} {name}" for name in lacking if name in site.counts]
-            told = f", and the Image table counts {listed(counted)}" if counted else ""
-            raise SiteError(f"there is no table {listed(lacking)}{told}")
+            count_note = f", and the Image table counts {listed(counted)}" if counted else ""
+            raise SiteError(f"there is no table {listed(lacking)}{count_note}")
         wrong = []
         for name, columns in site.folder.headers.items():
             file = site.folder.tables[name]

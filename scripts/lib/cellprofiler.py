@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lib.errors import InputError, storage_problem
 from lib.pipeline_files import read_pipeline
+from lib.sites import PLATE_VARIABLE, plate_in
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -265,7 +266,7 @@ class CellProfiler:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=cellprofiler_environment(self.threads),
+                    env={**cellprofiler_environment(self.threads), PLATE_VARIABLE: plate_in(load_data)},
                     timeout=self.timeout,
                     check=False,
                 ).returncode
@@ -277,13 +278,13 @@ class CellProfiler:
                     f"{log.name}:\n{last_words(log.name)}\nGive it more time in the config "
                     "(cellprofiler.timeout), or more chunks."
                 ) from error
-            said = done.read_text().strip() if done.exists() else "nothing"
-            full = full_disk(output, log.name) if status != 0 or said != "Complete" else None
+            done_state = done.read_text().strip() if done.exists() else "nothing"
+            full = full_disk(output, log.name) if status != 0 or done_state != "Complete" else None
         if full:
             raise InputError(f"{about}: {full}")
-        if status != 0 or said != "Complete":
+        if status != 0 or done_state != "Complete":
             raise InputError(
-                f"{about}: CellProfiler did not finish (exit status {status}, done-file: {said}). "
+                f"{about}: CellProfiler did not finish (exit status {status}, done-file: {done_state}). "
                 f"Its last words in {log.name}:\n{last_words(log.name)}"
             )
 
@@ -320,15 +321,16 @@ def options_of_a_run(description):
 def last_words(path, lines=20):
     """Return the last lines of a log, or CellProfiler's last error in it, which more output may follow."""
     with Path(path).open(errors="replace") as file:
-        said = [line.rstrip() for line in file if line.strip()]
+        log_lines = [line.rstrip() for line in file if line.strip()]
     errors = [
         number
-        for number, line in enumerate(said)
+        for number, line in enumerate(log_lines)
         # CellProfiler reports a missing database client at every start, and does not need it.
-        if line.startswith("Traceback") and not any("MySQL" in near for near in said[number : number + 4])
+        if line.startswith("Traceback")
+        and not any("MySQL" in near for near in log_lines[number : number + 4])
     ]
-    shown = said[errors[-1] :][: 2 * lines] if errors else said[-lines:]
-    return "\n".join("  " + line for line in shown)
+    excerpt = log_lines[errors[-1] :][: 2 * lines] if errors else log_lines[-lines:]
+    return "\n".join("  " + line for line in excerpt)
 
 
 @contextmanager
@@ -344,10 +346,10 @@ def logged_to(path):
         try:
             yield log
         except (InputError, OSError) as error:
-            said = str(error) if isinstance(error, InputError) else storage_problem(error, path.parent)
-            if said is None:
+            reason = str(error) if isinstance(error, InputError) else storage_problem(error, path.parent)
+            if reason is None:
                 raise
             with suppress(OSError):
                 # as `lib.logs` writes it, so that the end of the run can tell the reason
-                log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR {said}\n")
-            sys.exit(f"\n{said}\n")
+                log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR {reason}\n")
+            sys.exit(f"\n{reason}\n")

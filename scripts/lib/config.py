@@ -147,7 +147,13 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     column = controls["column"].removeprefix("Metadata_")
-    return {**config, "benchmark": {**benchmark, **named}, "controls": {**controls, "column": column}}
+    judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
+    return {
+        **config,
+        "judge": judge,
+        "benchmark": {**benchmark, **named},
+        "controls": {**controls, "column": column},
+    }
 
 
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:

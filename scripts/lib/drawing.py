@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from lib.tables import whole
 
 # Okabe and Ito's palette: distinct for every common kind of color blindness.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # Its cold and its warm half, to distinguish two kinds of things.
 BLUES = ("#0072B2", "#56B4E9", "#009E73")
 REDS = ("#D55E00", "#CC79A7", "#E69F00")
 # Besides its color each class has its own marker, for color-blind people and black-and-white printers.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
-GREY = "0.72"
+GRAY = "0.72"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,

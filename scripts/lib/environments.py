@@ -63,10 +63,10 @@ def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log
     log.flush()
     done = subprocess.run(arguments, env=variables, stdout=log, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
-        said = Path(log.name).read_text(errors="replace").splitlines()[-25:]
+        tail = Path(log.name).read_text(errors="replace").splitlines()[-25:]
         raise InputError(
             f"{about} cannot be built: `{' '.join(arguments)}` failed. Its last words in {log.name}:\n"
-            + "\n".join(said)
+            + "\n".join(tail)
         )
 
 

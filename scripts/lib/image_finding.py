@@ -347,3 +347,31 @@ def with_options(image: Found, reading: Reading, is_chosen: bool = False) -> Fou
     }
     more = {key: value for key, value in more.items() if value is not None}
     return image._replace(path=join(image.path, write_reference(files, **{**options, **more})))
+
+
+def planes_hint(found: Sequence[Found]) -> str:
+    """Return what to do if half of the sites or more have several images of a channel."""
+    images = Counter((image.well, image.site, image.channel) for image in found)
+    several = {(well, site) for (well, site, _), number in images.items() if number > 1}
+    if 2 * len(several) < len({(image.well, image.site) for image in found}):
+        return ""
+    return (
+        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
+        "group `site` of images.pattern does not distinguish. For a stack, give images.pattern a group "
+        "`plane` and set images.project in the config; config/README.md shows how."
+    )
+
+
+# --- image tables of the Gallery ------------------------------------------------------------------
+
+
+def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
+    """Return an image table with file names and folders in place of the Gallery's columns `URL_OrigDNA`."""
+    images = [name.removeprefix("URL_") for name in columns if name.startswith("URL_")]
+    images = [name for name in images if f"FileName_{name}" not in columns]
+    for row in rows:
+        for name in images:
+            folder, _, file = row[f"URL_{name}"].removeprefix("file:").rpartition("/")
+            row |= {f"FileName_{name}": file, f"PathName_{name}": folder}
+    more = [f"{kind}_{name}" for name in images for kind in ("FileName", "PathName")]
+    return [*columns, *more], rows

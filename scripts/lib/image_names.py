@@ -49,8 +49,8 @@ def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
             f"expression: {error}."
         ) from error
     groups = set(expression.groupindex)
-    told = "channel" in groups or channels == 1
-    if not told or not ("well" in groups or {"row", "column"} <= groups):
+    has_channel = "channel" in groups or channels == 1
+    if not has_channel or not ("well" in groups or {"row", "column"} <= groups):
         raise InputError(
             f"images.pattern `{pattern}` must have the named groups `channel` and `well` (or `row` "
             f"and `column`); it has {listed(sorted(groups)) or 'none'}. Layouts with a name are "

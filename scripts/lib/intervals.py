@@ -30,9 +30,9 @@ def proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -
         scatter = len(sizes) / (len(sizes) - 1) * ((hits - share * sizes) ** 2).sum() / number**2
         effect = max(1.0, scatter / (share * (1 - share) / (number - 1)))
     size = number / effect
-    centre = share + Z**2 / (2 * size)
+    center = share + Z**2 / (2 * size)
     half = Z * np.sqrt(share * (1 - share) / size + Z**2 / (4 * size**2))
-    low, high = (100 * (centre + side * half) / (1 + Z**2 / size) for side in (-1, 1))
+    low, high = (100 * (center + side * half) / (1 + Z**2 / size) for side in (-1, 1))
     return max(0.0, low), min(100.0, high)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError, listed
-from lib.plates import read_table, same_number
+from lib.plates import find_name, read_table
 from lib.values import MissingValues
 from lib.wells import well_name
 
@@ -125,7 +125,8 @@ def plate_map_rows(
         raise InputError(f"{path} lists no well.")
     plates = {row.get("Plate", "") for row in rows}
     if plate is not None and len(plates) > 1:
-        rows = [row for row in rows if row["Plate"] in (plate, *same_number(plate, plates))]
+        names = find_name(plate, plates)
+        rows = [row for row in rows if row["Plate"] in names]
         if not rows:
             raise InputError(f"{path} lists no well of plate {plate}; it has {listed(sorted(plates), 5)}.")
     try:
@@ -157,8 +158,8 @@ def annotation_rows(
         raise InputError(f"{path} lacks the column broad_sample; it has {listed(columns)}.")
     if gene is not None and gene != "gene":
         # The config may list names among the genes under either name of the column.
-        told = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))
-        missing = replace(missing, names={**missing.names, gene: told})
+        gene_words = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))
+        missing = replace(missing, names={**missing.names, gene: gene_words})
     cleaned = clean_rows(columns, rows, missing)
     for row, clean in zip(rows, cleaned, strict=True):
         says = any(value for column, value in clean.items() if column not in SAMPLE_COLUMNS)
@@ -201,29 +202,29 @@ def find_clashes(
     equal to the sheet's value, is not lost.
     """
     renamed: dict[str, str] = {}
-    told = []
+    notes = []
     for table, columns in (("plate map", plate_map), ("annotation", annotation)):
         for name, values in columns.items():
             if name in SAMPLE_COLUMNS or name not in own or name in renamed:
                 continue
             if set(values) - {"", own[name]}:
                 renamed[name] = f"{table.replace(' ', '_')}_{name}"
-                told.append(
+                notes.append(
                     f"the {table} has a column {name}, and so has the workflow or its sample sheet: theirs "
                     f"is Metadata_{name}, and the {table}'s is kept as Metadata_{renamed[name]}"
                 )
     both = [name for name in annotation if name in plate_map and name not in SAMPLE_COLUMNS]
     for name in both:
         if set(plate_map[name]) <= {""}:
-            told.append(f"the plate map's column {name} is empty: the annotation's is taken")
+            notes.append(f"the plate map's column {name} is empty: the annotation's is taken")
         else:
-            told.append(f"plate map and annotation have a column {name}: the plate map's is taken")
+            notes.append(f"plate map and annotation have a column {name}: the plate map's is taken")
     every = dict.fromkeys([*plate_map, *annotation])
     for name in every:
         other = next((other for other in every if other != name and other.lower() == name.lower()), None)
         if other is not None and name < other:
-            told.append(f"{name} and {other} are two columns, which differ in capitals only")
-    return renamed, told
+            notes.append(f"{name} and {other} are two columns, which differ in capitals only")
+    return renamed, notes
 
 
 def near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:

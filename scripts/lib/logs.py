@@ -33,8 +33,8 @@ def logged(path: str | Path) -> Iterator[logging.Logger]:
         logger.error("%s", error)
         sys.exit(f"\n{error}\n")
     except BaseException as error:
-        said = storage_problem(error, Path.cwd()) if isinstance(error, OSError) else None
-        logger.exception("the step failed" if said is None else said)
-        if said is None:
+        problem = storage_problem(error, Path.cwd()) if isinstance(error, OSError) else None
+        logger.exception("the step failed" if problem is None else problem)
+        if problem is None:
             raise
-        sys.exit(f"\n{said}\n")
+        sys.exit(f"\n{problem}\n")

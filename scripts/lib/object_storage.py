@@ -106,18 +106,18 @@ def persistently(ask, address):
                     f"{address} may not be read ({code}). Give credentials for it (AWS_ACCESS_KEY_ID and "
                     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)."
                 ) from error
-            said = error
+            reason = error
         except (BrokenTransferError, BotoCoreError, HTTPError, http.client.HTTPException, OSError) as error:
-            said = error
+            reason = error
         logging.getLogger("platewise").warning(
-            "%s, attempt %d of %d: %s: %s", address, attempt, ATTEMPTS, type(said).__name__, said
+            "%s, attempt %d of %d: %s: %s", address, attempt, ATTEMPTS, type(reason).__name__, reason
         )
         if attempt < ATTEMPTS:
             time.sleep(PAUSE * 2 ** (attempt - 1))
     raise InputError(
         f"{address} could not be fetched in {ATTEMPTS} attempts; the last one: "
-        f"{type(said).__name__}: {said}. Start again when the server responds; finished results are kept."
-    ) from said
+        f"{type(reason).__name__}: {reason}. Start again when the server responds; finished results are kept."
+    ) from reason
 
 
 def content(address):
@@ -148,20 +148,30 @@ def at_hand(path):
     return io.BytesIO(content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
 
 
-def objects_below(address):
-    """Return the objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
+def entries_below(address):
+    """Return the objects below an s3:// folder, as {path below it: (bytes, tag)}, in the paths' order.
+
+    The tag (ETag) changes with an object's content.
+    """
     bucket, key = bucket_and_key(address)
     prefix = key.rstrip("/") + "/" if key else ""
 
     def once():
         pages = client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         found = {
-            entry["Key"][len(prefix) :]: entry["Size"] for page in pages for entry in page.get("Contents", [])
+            entry["Key"][len(prefix) :]: (entry["Size"], entry.get("ETag", "").strip('"'))
+            for page in pages
+            for entry in page.get("Contents", [])
         }
         # Consoles mark folders with an empty object.
         return {name: found[name] for name in sorted(found) if name and not name.endswith("/")}
 
     return persistently(once, address)
+
+
+def objects_below(address):
+    """Return the objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
+    return {name: size for name, (size, _) in entries_below(address).items()}
 
 
 def resolved_address(address):

@@ -51,6 +51,7 @@ def with_left_out(
     source: str | Path,
     features: Mapping[str, str] | None = None,
     wells: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Add what was left out of the profiles because of their values to `made_by`, for every later step.
 
@@ -59,6 +60,7 @@ def with_left_out(
     made_by : the provenance of the profiles.
     source : the profiles that they were made from, whose own record is kept.
     features, wells : what this step leaves out, with the reason.
+    values : the single values that it takes as missing, by well and feature.
 
     Returns
     -------
@@ -68,17 +70,23 @@ def with_left_out(
     found = {
         "features": {**before.get("features", {}), **(features or {})},
         "wells": {**before.get("wells", {}), **(wells or {})},
+        "values": {**before.get("values", {}), **(values or {})},
     }
     found = {kind: names for kind, names in found.items() if names}
     return {**made_by, **({"left_out": found} if found else {})}
 
 
 def get_left_out(path: str | Path) -> dict[str, dict[str, str]]:
-    """Return what `with_left_out` wrote into a file of profiles (feature or well: reason)."""
+    """Return what `with_left_out` wrote into a file of profiles (feature, well or value: reason)."""
+    return get_record(path, "left_out")
+
+
+def get_record(path: str | Path, key: str) -> dict[str, Any]:
+    """Return one entry of the provenance in a file of profiles; empty if it has none."""
     if not str(path).endswith(".parquet"):
         return {}
     metadata = pq.read_schema(path).metadata or {}
-    return json.loads(metadata.get(PROVENANCE_KEY, b"{}")).get("left_out", {})
+    return json.loads(metadata.get(PROVENANCE_KEY, b"{}")).get(key, {})
 
 
 def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:

@@ -255,7 +255,7 @@ def by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.
     return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
 
 
-def standardise(values: np.ndarray) -> np.ndarray:
+def standardize(values: np.ndarray) -> np.ndarray:
     """Center each profile (last axis) and scale it to length 1: the product of two is their Pearson r."""
     centered = np.asarray(values, dtype=float)
     centered = centered - centered.mean(axis=-1, keepdims=True)
@@ -267,8 +267,8 @@ def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray
 
     Computed in blocks of rows: one product of 22,000 rows crashed in a threaded BLAS.
     """
-    rows = standardise(a)
-    columns = (rows if b is None else standardise(b)).T
+    rows = standardize(a)
+    columns = (rows if b is None else standardize(b)).T
     found = np.empty((len(rows), columns.shape[1]))
     for start in range(0, len(rows), BLOCK_ROWS):
         np.matmul(rows[start : start + BLOCK_ROWS], columns, out=found[start : start + BLOCK_ROWS])
@@ -290,7 +290,7 @@ class Correlations:
 
     def unit(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the standardized profiles of some rows."""
-        return values[rows] if self.standard else standardise(values[rows])
+        return values[rows] if self.standard else standardize(values[rows])
 
     def within(self, sets: np.ndarray) -> np.ndarray:
         """Return the correlations of all pairs within each set of wells (sets, m): (sets, m (m - 1) / 2)."""
@@ -322,8 +322,8 @@ def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf)
         return Correlations(a, other, correlation_matrix(a, b))
     if a.size + other.size > MOST_DOUBLES:
         return Correlations(a, other, None)
-    rows = standardise(a)
-    return Correlations(rows, rows if b is None else standardise(b), None, standard=True)
+    rows = standardize(a)
+    return Correlations(rows, rows if b is None else standardize(b), None, standard=True)
 
 
 def members(perturbation: pd.Series) -> dict[str, np.ndarray]:
@@ -356,7 +356,7 @@ def medians_within(correlations: Correlations, sets: np.ndarray) -> np.ndarray:
 
 def median_of_large_set(values: np.ndarray) -> float:
     """Return the median correlation of all pairs of profiles (wells, features), computed block by block."""
-    rows = standardise(values)
+    rows = standardize(values)
     found = np.empty(len(rows) * (len(rows) - 1) // 2)
     end = 0
     for start in range(0, len(rows), BLOCK_ROWS):

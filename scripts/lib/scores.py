@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lib.errors import listed, number_of
-from lib.provenance import get_left_out
+from lib.provenance import get_left_out, get_record
 from lib.tables import provenance, whole, write_profiles
 
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
@@ -49,18 +49,33 @@ def add_notes(message: str, notes: Iterable[str]) -> str:
 
 
 def describe_left_out(profiles: Sequence[str]) -> list[str]:
-    """Return sentences on features that earlier steps left out for their values, one per kind of reason."""
+    """Return sentences on features and values that earlier steps left out, one per kind of reason."""
     plates: dict[str, dict[str, None]] = {}
     features: dict[str, dict[str, str]] = {}
+    values: list[str] = []
+    extreme: list[str] = []
     for path in profiles:
-        for name, why in get_left_out(path).get("features", {}).items():
+        left_out = get_left_out(path)
+        named = [f"{k} ({v})" for k, v in get_record(path, "extreme_features").items()]
+        extreme += [f"{Path(path).parent.name} {listed(named, 3)}"] if named else []
+        values += [f"{Path(path).parent.name} {k} ({v})" for k, v in left_out.get("values", {}).items()]
+        for name, why in left_out.get("features", {}).items():
             kind = why.split(":")[0]
             plates.setdefault(kind, {})[Path(path).parent.name] = None
             features.setdefault(kind, {}).setdefault(name, f"{name} ({why})")
+    kept = [
+        "features with extreme values are kept, since the published profiles were normalized and selected "
+        f"elsewhere (exclude_features takes them out): {listed(extreme, 3)}"
+    ]
+    told = [f"{number_of(len(values), 'value')} far beyond all others, taken as missing: {listed(values, 3)}"]
     return [
-        f"{number_of(len(named), 'feature')} left out on plate {listed(plates[kind], 5)}: "
-        f"{listed(named.values(), 3)}"
-        for kind, named in features.items()
+        *(kept if extreme else []),
+        *(told if values else []),
+        *(
+            f"{number_of(len(named), 'feature')} left out on plate {listed(plates[kind], 5)}: "
+            f"{listed(named.values(), 3)}"
+            for kind, named in features.items()
+        ),
     ]
 
 

@@ -1,24 +1,57 @@
 """Feature selection: the operations of the CPJUMP1 paper, each over all features.
 
-frequency_threshold, get_na_columns and the blocklist are pycytominer's. The correlation threshold is
-a product of matrices: pycytominer's own takes minutes and gigabytes for the same set. Wells
-without cells are not used: they would count as missing values of every feature.
+The operations are those of pycytominer, computed for all features at once; tests compare them with
+pycytominer, whose import takes longer than a selection, and whose correlation threshold takes minutes and
+gigabytes. The blocklist is the one in its package. Wells without cells are not used: they would count as
+missing values of every feature.
 """
 
+import importlib.metadata
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pycytominer.cyto_utils.blocklist import Blocklist
-from pycytominer.operations import frequency_threshold, get_na_columns
+import yaml
 
 from lib.gaps import find_few_cells, find_incomplete_wells
-from lib.spread import describe_exploding
+from lib.spread import describe_exploding, find_lone
 from lib.tables import feature_columns
 
 # pycytominer's name for the operation that drops features with extreme values.
 OUTLIERS = "drop_outliers"
+# The blocklist of Way (2019), as a file in pycytominer's package.
+BLOCKLIST = "pycytominer/data/default_blocklists.yaml"
+
+
+def read_blocklist() -> list[str]:
+    """Return the features on the field's blocklist, without importing the package that holds the file."""
+    file = Path(str(importlib.metadata.distribution("pycytominer").locate_file(BLOCKLIST)))
+    return [str(name) for name in yaml.safe_load(file.read_text())["default"]]
+
+
+def count_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many different values each feature has, and how often the two most common ones occur.
+
+    Parameters
+    ----------
+    values
+        Wells x features, NaN where missing.
+
+    Returns
+    -------
+    The number of different values per feature; features x 2, the counts of the most common value and of the
+    next one, 0 if there is none. Missing values are not counted.
+    """
+    different = np.zeros(values.shape[1], dtype=int)
+    common = np.zeros((values.shape[1], 2), dtype=int)
+    for position, column in enumerate(values.T):
+        counts = np.unique(column[~np.isnan(column)], return_counts=True)[1]
+        different[position] = len(counts)
+        largest = np.sort(counts)[::-1][:2]
+        common[position, : len(largest)] = largest
+    return different, common
 
 
 def pairwise_correlation(values: np.ndarray) -> np.ndarray:
@@ -33,9 +66,9 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
     -------
     Features x features; NaN if a feature is constant, as in `pandas.DataFrame.corr`.
     """
-    centred = values - np.nanmean(values, axis=0)
-    present = np.isfinite(centred)
-    filled = np.where(present, centred, 0)
+    centered = values - np.nanmean(values, axis=0)
+    present = np.isfinite(centered)
+    filled = np.where(present, centered, 0)
     cross = filled.T @ filled
     if present.all():
         variance = np.diag(cross)
@@ -53,7 +86,7 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
         correlation = cross / spread
     # The variance of a constant column is a rounding error, not 0.
     scale = np.nanmax(np.abs(values), axis=0)
-    constant = np.nanmax(np.abs(centred), axis=0) <= 8 * np.finfo(float).eps * scale
+    constant = np.nanmax(np.abs(centered), axis=0) <= 8 * np.finfo(float).eps * scale
     correlation[constant] = correlation[:, constant] = np.nan
     return correlation
 
@@ -99,31 +132,35 @@ def dropped_features(
     values = profiles.loc[~find_few_cells(profiles), features]
     values = values[values.notna().any(axis=1)]
     values = values[~find_incomplete_wells(values.to_numpy(float))]
+    values = values.mask(find_lone(values.to_numpy(float), limit))
+    measured = values.to_numpy(float)
     rows: list[tuple[str, str, str]] = []
-    rare = frequency_threshold(
-        values, features, freq_cut=settings["freq_cut"], unique_cut=settings["unique_cut"]
-    )
+    different, common = count_values(measured)
+    frequency = common[:, 1] / np.maximum(common[:, 0], 1)
+    with np.errstate(invalid="ignore"):
+        rare = (frequency < settings["freq_cut"]) | (different / len(values) < settings["unique_cut"])
     rows += [
         (
-            name,
+            features[position],
             "frequency_threshold",
-            f"{values[name].nunique()} different values in {len(values)} wells",
+            f"{different[position]} different values in {len(values)} wells",
         )
-        for name in rare
+        for position in np.flatnonzero(rare)
     ]
-    exploding = describe_exploding(features, values.to_numpy(float), limit)
+    exploding = describe_exploding(features, measured, limit)
     rows += [(name, OUTLIERS, why) for name, why in exploding.items()]
     complete = values.loc[:, values.notna().any(axis=0)]
     correlated = correlated_features(complete, settings["correlation"])
     rows += [(name, "correlation_threshold", why) for name, why in correlated.items()]
-    absent = get_na_columns(values, features, cutoff=settings["na_cutoff"])
+    with np.errstate(invalid="ignore"):
+        missing = np.isnan(measured).sum(axis=0) / len(measured)
     rows += [
-        (name, "drop_na_columns", f"missing in {values[name].isna().mean():.1%} of the wells")
-        for name in absent
+        (features[position], "drop_na_columns", f"missing in {missing[position]:.1%} of the wells")
+        for position in np.flatnonzero(missing > settings["na_cutoff"])
     ]
     if settings["blocklist"]:
-        blocked = [name for name in Blocklist("default").to_list() if name in set(features)]
-        rows += [(name, "blocklist", "on the field's blocklist") for name in blocked]
+        blocked = set(read_blocklist())
+        rows += [(name, "blocklist", "on the field's blocklist") for name in features if name in blocked]
     table = pd.DataFrame(rows, columns=["feature", "operation", "reason"])
     position = {name: number for number, name in enumerate(features)}
     return table.sort_values(

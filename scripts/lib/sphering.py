@@ -26,7 +26,7 @@ from lib.errors import InputError, listed
 from lib.files import whole
 from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type
-from lib.spread import describe_exploding, get_rounding
+from lib.spread import describe_exploding, find_lone, get_rounding
 
 FEWEST = 3  # controls that a covariance can be estimated from at all
 
@@ -41,7 +41,7 @@ class Sphering:
 
     Attributes
     ----------
-    centre, scale
+    center, scale
         (features,), by which a profile is centered and standardized.
     directions
         (rank, features), the rows of V' that the controls span.
@@ -55,7 +55,7 @@ class Sphering:
 
     features: list[str]
     number: int
-    centre: np.ndarray
+    center: np.ndarray
     scale: np.ndarray
     directions: np.ndarray
     spread: np.ndarray
@@ -71,14 +71,14 @@ class Sphering:
         at = {name: position for position, name in enumerate(wells.features)}
         values = wells.values[:, [at[name] for name in self.features]]
         incomplete = find_incomplete_wells(wells.values) | ~np.isfinite(values).any(axis=1)
-        sphered = self.whitened(fill_gaps(values, self.centre))
+        sphered = self.whitened(fill_gaps(values, self.center))
         sphered[~np.isfinite(values) | incomplete[:, None]] = np.nan
         profiles = pd.DataFrame(sphered, columns=self.features, index=wells.metadata.index)
         return pd.concat([wells.metadata, profiles], axis=1)
 
     def whitened(self, values: np.ndarray) -> np.ndarray:
         """Return `values` (wells, features) whitened."""
-        values = (values - self.centre) / self.scale
+        values = (values - self.center) / self.scale
         rest = 1 / self.outside if len(self.directions) < len(self.features) else 0.0
         # the part outside the span: `values` minus its part in the span
         turned = (values @ self.directions.T) * (1 / self.spread - rest) @ self.directions + rest * values
@@ -94,7 +94,7 @@ class Sphering:
                 file,
                 about=about,
                 features=json.dumps(self.features),
-                centre=self.centre,
+                center=self.center,
                 scale=self.scale,
                 directions=self.directions,
                 spread=self.spread,
@@ -106,7 +106,7 @@ class Sphering:
         """Read a sphering that `write` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
-            arrays = {name: stored[name] for name in ("centre", "scale", "directions", "spread")}
+            arrays = {name: stored[name] for name in ("center", "scale", "directions", "spread")}
             features = json.loads(str(stored["features"]))
             arrays["outside"] = float(stored["outside"])
         return cls(features=features, number=about["number"], left_out=about["left_out"], **arrays)
@@ -168,6 +168,9 @@ def fitted(
     left_out |= dict.fromkeys(names[~gappy & ~varies], "constant in the negative controls")
     standard = (values[:, varies] - reference[:, varies].mean(axis=0)) / spread[varies]
     left_out |= describe_exploding(names[varies].tolist(), standard, outlier_cutoff)
+    for position in np.flatnonzero(find_lone(standard, outlier_cutoff).any(axis=0)):
+        largest = np.nan_to_num(np.abs(standard[:, position])).max()
+        left_out[names[varies][position]] = f"exploded in a single well: {largest:,.0f}"
     kept = np.array([name not in left_out for name in wells.features], dtype=bool)
     sphering = of_controls(reference[:, kept], names[kept].tolist(), method, epsilon, left_out, shrink)
     rank, features = sphering.directions.shape
@@ -212,9 +215,9 @@ def of_controls(
     Sphering
         The fitted sphering.
     """
-    centre = reference.mean(axis=0)
-    scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(centre))
-    standard = (reference - centre) / scale
+    center = reference.mean(axis=0)
+    scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(center))
+    standard = (reference - center) / scale
     _, spread, directions = np.linalg.svd(standard, full_matrices=False)
     # as numpy's matrix_rank, which would decompose the matrix again
     rank = np.count_nonzero(spread > spread.max() * max(standard.shape) * np.finfo(float).eps)
@@ -228,7 +231,7 @@ def of_controls(
     else:
         spread = spread + epsilon
         outside = float(spread[-1])
-    return Sphering(features, len(reference), centre, scale, directions, spread, outside, left_out)
+    return Sphering(features, len(reference), center, scale, directions, spread, outside, left_out)
 
 
 def get_shrinkage(squares: np.ndarray, controls: int, features: int) -> float:

@@ -1,7 +1,8 @@
-"""Detect spreads that are only rounding, and features that explode.
+"""Detect spreads that are only rounding, features that explode, and single values that explode.
 
 A feature that is the same in all reference wells except for rounding has a tiny spread, and dividing by it
-gives values of millions, which then dominate the correlation of profiles.
+gives values of millions, which then dominate the correlation of profiles. The same happens to the profile of
+one well if one of its values is far beyond all others of the feature.
 """
 
 import warnings
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# pycytominer's constant for making the MAD of a normal distribution its standard deviation.
+MAD_SCALE = 1.4826
 # CellProfiler computes from images in single precision; a mean over cells or sites of such values can be some
 # units in the last place off.
 SINGLE = 8 * 2.0**-23
@@ -18,6 +21,16 @@ MOST_DECIMALS = 7
 # single unusual well does not remove a feature from its plate.
 EXPLODING_SHARE = 0.01
 EXPLODING_WELLS = 2
+# A value beyond the limit in another feature is lone if it is this many times as large as every value within
+# the limit. Strong effects are graded, so that values beyond the limit have neighbors within it.
+LONE_FACTOR = 10
+
+
+def get_robust_spread(values: np.ndarray) -> float:
+    """Return the robust standard deviation of the values that are not missing, 1.4826 MAD."""
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    return MAD_SCALE * float(np.median(np.abs(known - np.median(known)))) if len(known) else np.nan
 
 
 def get_rounding(reference: np.ndarray) -> np.ndarray:
@@ -93,3 +106,48 @@ def describe_exploding(names: Sequence[str], values: np.ndarray, limit: float | 
             f"exploded: beyond {limit:,g} in {beyond} of {len(column)} wells, to {largest:,.0f}"
         )
     return found
+
+
+def find_lone(values: np.ndarray, limit: float | None) -> np.ndarray:
+    """Find single values that explode in features that do not.
+
+    Parameters
+    ----------
+    values : (wells, features), in units of the reference wells' spread.
+    limit : None disables the search.
+
+    Returns
+    -------
+    One boolean per value: whether it is beyond `limit`, and more than ten times as large as every value of
+    its feature within `limit`.
+    """
+    size = np.abs(np.nan_to_num(values))
+    if limit is None or not size.size or size.max() <= limit:
+        return np.zeros(values.shape, dtype=bool)
+    beyond = size > limit
+    within = np.where(beyond, 0, size).max(axis=0)
+    return beyond & (size > LONE_FACTOR * within) & ~find_exploding(values, limit)
+
+
+def blank_lone(
+    values: np.ndarray, wells: Sequence[str], names: Sequence[str], limit: float | None, counted: np.ndarray
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Replace the values of one plate that `find_lone` finds by NaN.
+
+    Parameters
+    ----------
+    values : (wells, features), in units of the reference wells' spread.
+    wells, names : the names of the wells and of the features.
+    limit : the limit beyond which a value explodes; None leaves the values unchanged.
+    counted : one boolean per well; the others are neither compared nor changed.
+
+    Returns
+    -------
+    The values, and well and feature of each value that was replaced, with the value as text.
+    """
+    lone = np.zeros(values.shape, dtype=bool)
+    lone[counted] = find_lone(values[counted], limit)
+    found = {
+        f"{wells[row]} {names[column]}": f"{values[row, column]:,.0f}" for row, column in np.argwhere(lone)
+    }
+    return (np.where(lone, np.nan, values) if found else values), found

@@ -28,7 +28,7 @@ SCORES = {
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
 FAILED = re.compile(r"^\s*Error in rule (?P<rule>\w+)")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")  # how `lib.logs` begins each message
-ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<said>.*)")
+ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<reason>.*)")
 FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>\S.*?)(?: \(check log file.*)?$")
 
 
@@ -134,13 +134,13 @@ def failure_summary(log: str | Path) -> str:
     failures = find_failures(log)
     if not failures:
         return f"Failed; see {log}"
-    lines, told = ["Failed (open the log beside each):"], set()
+    lines, seen = ["Failed (open the log beside each):"], set()
     for failure in failures:
         lines.append(f"  {failure.rule}  {Path(failure.log).resolve()}")
-        said = "\n".join(f"    {line}" for line in get_reason(failure.log))
-        if said and said not in told:
-            lines.append(said)
-            told.add(said)
+        reason = "\n".join(f"    {line}" for line in get_reason(failure.log))
+        if reason and reason not in seen:
+            lines.append(reason)
+            seen.add(reason)
     return "\n".join(lines)
 
 
@@ -158,10 +158,10 @@ def get_reason(log: str | Path) -> list[str]:
         return []
     records = (number for number, line in enumerate(message[1:], start=1) if RECORD.match(line))
     end = next(records, len(message))
-    said = [ERROR.match(message[0])["said"], *(line.rstrip() for line in message[1:end])]
-    if len(said) > MOST_OF_REASON:  # the first line names the fault, the last the remedy
-        said = [*said[: MOST_OF_REASON - 1], "  ...", said[-1]]
-    return [line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..." for line in said]
+    reason = [ERROR.match(message[0])["reason"], *(line.rstrip() for line in message[1:end])]
+    if len(reason) > MOST_OF_REASON:  # the first line names the fault, the last the remedy
+        reason = [*reason[: MOST_OF_REASON - 1], "  ...", reason[-1]]
+    return [line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..." for line in reason]
 
 
 def result_summary(experiment: Experiment, results: str | Path = ".") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.experiment import Experiment
+from lib.judging import get_judged_levels
 from lib.levels import CELLPROFILER, NETWORK, Level
 from lib.places import place
 from lib.plates import Plate, source
@@ -47,7 +48,12 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
         if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
-    return [*get_plate_pictures(experiment, plate), *get_plate_tables(experiment, plate).values(), *profiles]
+    return [
+        *get_plate_pictures(experiment, plate),
+        *get_thumbnails(experiment, plate).values(),
+        *get_plate_tables(experiment, plate).values(),
+        *profiles,
+    ]
 
 
 def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
@@ -63,6 +69,14 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
         *([sheet] if experiment.get_cells(plate, NETWORK) else []),
         *(experiment.get_place(plate, "picture", picture=picture) for picture in pictures),
     ]
+
+
+def get_thumbnails(experiment: Experiment, plate: Plate) -> dict[str, str]:
+    """Return the sheets of thumbnails of a plate by channel; none without images, or if they are off."""
+    if source(plate) != "images" or not experiment.config["montages"]["thumbnails"]:
+        return {}
+    names = ("composite", *experiment.channels)
+    return {name: experiment.get_place(plate, "thumbnails", picture=name) for name in names}
 
 
 def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
@@ -108,14 +122,19 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for figure in [*experiment.metrics, "plate_maps"]
         for kind in FIGURE_FILES
     ]
-    consensus = [
-        place("consensus", feature_set=feature_set, condition=condition, operation=operation)
-        for operation in experiment.config["consensus"]
-        for feature_set in experiment.feature_sets
-        for condition in experiment.conditions
-    ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
-    return [*tables, *figures, wells, *consensus, place("left_out")]
+    hits = [place("hits"), place("clusters")] if experiment.conditions else []
+    judged = get_judged_targets(experiment)
+    consensus = get_consensus_targets(experiment)
+    return [*tables, *figures, wells, *consensus, *hits, *judged, place("left_out")]
+
+
+def get_judged_targets(experiment: Experiment) -> list[str]:
+    """Return the table and the figure of all steps of all chains; nothing if none is judged."""
+    if not get_judged_levels(experiment):
+        return []
+    figures = [place("figure", figure="judged_chains", kind=kind) for kind in ("png", "svg")]
+    return [place("judged_chains"), *figures]
 
 
 def get_split_targets(experiment: Experiment) -> list[str]:
@@ -123,31 +142,82 @@ def get_split_targets(experiment: Experiment) -> list[str]:
     return [place("split", split=name) for name in experiment.splits]
 
 
-def get_left_out_tables(experiment: Experiment) -> list[str]:
-    """Return the tables of all stages that list sites, wells and features which are left out.
+def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
+    """Return the results that record which sites, wells, features and values are left out, by kind.
 
-    The first level of a plate's profiles is among them: it shows which wells have no cells.
+    `tables` lists what a stage leaves out; `first` is the first level of a plate's profiles, which shows the
+    wells without cells and the excluded features; `annotated` marks wells with few cells; `scaled` records
+    the values that are taken as missing; `chains` are the tables of the chains' steps.
     """
-    found: list[str] = []
+    found: dict[str, list[str]] = {"tables": [], "first": [], "annotated": [], "scaled": [], "chains": []}
+    tables = found["tables"]
     for plate in experiment.plates:
         start = source(plate)
         if start != "profiles":
-            tables = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
-            found += [experiment.get_place(plate, table) for table in tables]
-            found.append(experiment.get_profiles(plate, next(iter(experiment.get_levels(plate)))))
-        for level in experiment.get_levels(plate).values():
+            names = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            tables += [experiment.get_place(plate, name) for name in names]
+        levels = experiment.get_levels(plate)
+        found["first"] += [
+            experiment.get_profiles(plate, level)
+            for level in levels.values()
+            if level.step == "aggregate" or plate.get("level") == level.name
+        ]
+        if experiment.config["minimum_cells"] > 1:
+            found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
+        for level in levels.values():
             if start == "profiles" and plate["level"] == level.name:
                 continue
             if level.step == "annotate":
                 suffix = experiment.levels[level.made_from].suffix
-                found.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
+                tables.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
             if level.step in ("normalize", "feature_select", "spherize"):
                 of_batch = level.step == "feature_select" and level.scope == "batch"
                 table = "dropped_of_batch" if of_batch else "dropped"
-                found.append(experiment.get_place(plate, table, suffix=level.suffix))
+                tables.append(experiment.get_place(plate, table, suffix=level.suffix))
             if level.step in ("normalize", "spherize"):
-                found.append(experiment.get_place(plate, "incomplete_wells", suffix=level.suffix))
-    return list(dict.fromkeys(found))
+                tables.append(experiment.get_place(plate, "incomplete_wells", suffix=level.suffix))
+            # Values are taken as missing by normalization; of profiles that were normalized elsewhere, by the
+            # selection of features.
+            source_level = experiment.get_source_level(plate, level).name if level.made_from else ""
+            is_published = start == "profiles" and plate["level"] == source_level
+            if level.step == "normalize" or (level.step == "feature_select" and is_published):
+                found["scaled"].append(experiment.get_profiles(plate, level))
+            if level.chain and level.action != "harmony":
+                found["chains"].append(get_chain_table(experiment, plate, level))
+    found["consensus"] = get_consensus_targets(experiment)
+    found["scores"] = [place("score_table", metric=metric) for metric in experiment.scores]
+    return {kind: list(dict.fromkeys(files)) for kind, files in found.items()}
+
+
+def get_chain_table(experiment: Experiment, plate: Plate, level: Level) -> str:
+    """Return the table of what a step of a chain leaves out, of a plate or of the plates of its group."""
+    if level.scope == "plate":
+        return experiment.get_place(plate, "dropped", suffix=level.suffix)
+    return place("chain_dropped", level=level.name, group=experiment.get_group(plate, level))
+
+
+def get_consensus_targets(experiment: Experiment) -> list[str]:
+    """Return the consensus profiles of each condition, if the config asks for any."""
+    return [
+        place("consensus", feature_set=feature_set, condition=condition, operation=operation)
+        for operation in experiment.config["consensus"]
+        for feature_set in experiment.feature_sets
+        for condition in experiment.conditions
+    ]
+
+
+def get_plates_not_scored(experiment: Experiment) -> list[dict[str, str]]:
+    """Return the plates that the benchmark does not score, each with the reason."""
+    found = []
+    for plate in experiment.plates:
+        why = ""
+        if (plate["batch"], plate["plate"]) not in experiment.condition_of:
+            why = "not in benchmark.where"
+        elif not any(experiment.get_plates_with(name, [plate]) for name in experiment.feature_sets):
+            why = "it has none of benchmark.feature_sets"
+        if why:
+            found.append({"batch": plate["batch"], "plate": plate["plate"], "why": why})
+    return found
 
 
 def get_condition_figures(feature_set: str, condition: str) -> list[str]:
@@ -204,37 +274,59 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
     return {
         "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
         "conditions": [
-            {
-                "name": condition,
-                "label": experiment.get_condition_label(condition),
-                "columns": experiment.get_condition_columns(condition),
-                "plates": [plate["plate"] for plate in experiment.conditions[condition]],
-                "feature_set": feature_set,
-                "pictures": get_condition_figures(feature_set, condition),
-                "perturbations": place(
-                    "perturbations",
-                    metric="percent_replicating",
-                    feature_set=feature_set,
-                    name=condition,
-                ),
-                "null": place(
-                    "condition_figure",
-                    feature_set=feature_set,
-                    condition=condition,
-                    figure="replicate_null",
-                    kind="csv",
-                ),
-            }
+            get_condition_manifest(experiment, feature_set, condition)
             for feature_set in experiment.feature_sets
             for condition in experiment.conditions
         ],
+        "matches": [
+            {
+                "pairs": place("pairs", metric="percent_matching", feature_set=feature_set, name=name),
+                "label": " and ".join(map(experiment.get_condition_label, sides))
+                + (f" ({feature_set})" if len(experiment.feature_sets) > 1 else ""),
+            }
+            for feature_set in experiment.feature_sets
+            for name, sides in experiment.comparisons.items()
+        ],
         "figures": [
             place("figure", figure=figure, kind="png")
-            for figure in ["plate_maps", *experiment.metrics, "dropped_features"]
+            for figure in ["plate_maps", *experiment.metrics, "judged_chains", "dropped_features"]
         ],
         "left_out": place("left_out"),
+        "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+    }
+
+
+def get_condition_manifest(experiment: Experiment, feature_set: str, condition: str) -> dict[str, Any]:
+    """Return the files of one condition in one feature set that the report shows."""
+    plates = experiment.conditions[condition]
+    scored = experiment.get_plates_with(feature_set, plates)
+
+    def get_result(result: str, metric: str) -> str:
+        return place(result, metric=metric, feature_set=feature_set, name=condition)
+
+    def get_numbers(figure: str) -> str:
+        known = {"feature_set": feature_set, "condition": condition}
+        return place("condition_figure", figure=figure, kind="csv", **known)
+
+    return {
+        "name": condition,
+        "label": experiment.get_condition_label(condition),
+        "columns": experiment.get_condition_columns(condition),
+        "plates": [plate["plate"] for plate in plates],
+        "feature_set": feature_set,
+        "keys": [(plate["batch"], plate["plate"]) for plate in scored],
+        "profiles": [experiment.get_profiles(plate, feature_set) for plate in scored],
+        "pictures": get_condition_figures(feature_set, condition),
+        "perturbations": get_result("perturbations", "percent_replicating"),
+        "null_sets": get_result("null", "percent_replicating"),
+        "precision": get_result("perturbations", "mean_average_precision"),
+        "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
+        "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
+        "null": get_numbers("replicate_null"),
+        "coordinates": get_numbers("profile_maps"),
+        "changes": get_numbers("changed_features"),
     }
 
 
@@ -249,6 +341,12 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             *get_segmentation_montages(experiment, [plate]),
         ],
         "load_data": experiment.get_place(plate, "load_data") if source(plate) == "images" else "",
+        "condition": experiment.condition_of.get((plate["batch"], plate["plate"]), ""),
+        "thumbnails": get_thumbnails(experiment, plate),
+        "thumbnail_wells": experiment.get_place(plate, "thumbnail_wells"),
+        "well_quality": experiment.get_place(plate, "well_quality"),
+        "outlines": experiment.get_place(plate, "segmentation_pictures"),
+        **get_explored_profiles(experiment, plate),
         "cells": {
             features: file
             for features in (CELLPROFILER, NETWORK)
@@ -259,6 +357,22 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             for name, level in experiment.get_levels(plate).items()
             if level.is_last
         },
+    }
+
+
+def get_explored_profiles(experiment: Experiment, plate: Plate) -> dict[str, Any]:
+    """Return the profiles whose features the report shows: all normalized ones, and the selected ones.
+
+    They are those of the first feature set of the benchmark that the plate has, or else its last profiles.
+    """
+    levels = experiment.get_levels(plate)
+    name = next((name for name in experiment.feature_sets if name in levels), next(reversed(levels)))
+    all_features = experiment.levels[name].all_features
+    return {
+        "normalized": experiment.get_profiles(plate, all_features if all_features in levels else name),
+        "selected": experiment.get_profiles(plate, name),
+        # Values of other levels have no common scale, so that no feature is stronger than another one.
+        "z_scores": experiment.levels[name].step not in ("aggregate", "annotate"),
     }
 
 

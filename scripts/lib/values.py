@@ -13,8 +13,10 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-# What programs and people write for missing values, in any case and with blanks around it. `untreated`
-# and JUMP's two identifiers are wells without a perturbation.
+# What programs and people write for missing values, in any case and with blanks around it: statistics
+# programs, spreadsheets (also German, French and Spanish ones), databases, and then people. `untreated` and
+# the like, and JUMP's two identifiers, are wells without a perturbation. Usual names of treatments and
+# controls (mock, vehicle, DMSO, control) are not among them.
 WORDS_FOR_NOTHING = (
     "NA",
     "N/A",
@@ -37,22 +39,48 @@ WORDS_FOR_NOTHING = (
     "#NUM!",
     "#NAME?",
     "#NULL!",
+    "#NV",
+    "#WERT!",
+    "#BEZUG!",
+    "#ZAHL!",
+    "#VALEUR!",
+    "#NOMBRE!",
+    "#N/D",
+    "#¡VALOR!",
     "(null)",
+    "nil",
     "\\N",
+    "undefined",
+    ".",
     "?",
+    "nd",
     "n.d.",
     "n/d",
+    "TBD",
+    "TBA",
+    "to be determined",
     "not available",
     "not applicable",
+    "not determined",
+    "not done",
+    "not tested",
+    "no data",
     "empty",
+    "blank",
+    "unused",
+    "not used",
     "missing",
     "unknown",
     "untreated",
+    "non-treated",
+    "not treated",
+    "no treatment",
+    "no compound",
     "JCP2022_999999",
     "JCP2022_UNKNOWN",
 )
 # Words whose author meant an empty well: they need not be reported.
-MEANT = ("empty", "jcp2022_999999", "jcp2022_unknown")
+MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_unknown")
 SEVERAL = "|"  # separates the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
@@ -98,9 +126,9 @@ class MissingValues:
         that no program that reads the tables later takes it for missing.
         """
         column = column.removeprefix("Metadata_")
-        told = set(self.names.get(column, ()))
+        extra = set(self.names.get(column, ()))
         kept = {self.control[1]} if self.control and self.control[0] == column else set()
-        known = {value: self._clean_value(value.strip(), told, kept) for value in dict.fromkeys(values)}
+        known = {value: self._clean_value(value.strip(), extra, kept) for value in dict.fromkeys(values)}
         parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
         spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))
         written = {
@@ -109,12 +137,12 @@ class MissingValues:
         }
         return [written[value] for value in values]
 
-    def _clean_value(self, text: str, told: set[str], kept: set[str]) -> str:
+    def _clean_value(self, text: str, extra: set[str], kept: set[str]) -> str:
         if text in kept:
             return text
         parts = [part.strip() for part in text.split(SEVERAL)]
-        if text in told or told.intersection(parts):
-            parts = [f"{part} (name)" if part in told and self.is_nothing(part) else part for part in parts]
+        if text in extra or extra.intersection(parts):
+            parts = [f"{part} (name)" if part in extra and self.is_nothing(part) else part for part in parts]
         found = [part for part in parts if not self.is_nothing(part)]
         return SEVERAL.join(found)
 

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 
+from lib.spread import get_robust_spread
 from lib.wells import well_order
 
 KEYS = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
@@ -121,8 +122,8 @@ def list_channels(table: pd.DataFrame, measure: str) -> list[str]:
 def robust_z(values: pd.Series) -> pd.Series:
     """Return (x - median) / (1.4826 MAD); if the MAD is 0, values other than the median are missing."""
     difference = values - values.median()
-    mad = 1.4826 * difference.abs().median()
-    return difference / mad if mad > 0 else difference.where(difference == 0)
+    spread = get_robust_spread(values)
+    return difference / spread if spread > 0 else difference.where(difference == 0)
 
 
 def median_of_replicates(values: pd.DataFrame, samples: pd.Series, groups: pd.Series) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import number_of
+from lib.spread import get_robust_spread
 from plate_quality.measures import KEYS, list_channels, median_of_replicates
 
 # Minimum number of other sites with a perturbation that show how dim it is.
@@ -179,14 +180,27 @@ def flag_out_of_focus(
 
     They are compared with the plate and with other wells with the same perturbation; the parameters are those
     of `flag_debris`.
+
+    Parameters
+    ----------
+    sites : one row per site.
+    samples : the `broad_sample` of each site.
+    candidates : whether a site can be judged.
+    limits : the config's `quality` block.
+
+    Returns
+    -------
+    One dictionary per flagged site and channel.
     """
     channels = list_channels(sites, "PowerLogLogSlope")
     if not channels or candidates.sum() < 3:
         return []
     slope = split_by_channel(sites, "PowerLogLogSlope", channels)
     usual = slope[candidates].median()
-    z = slope.apply(lambda values: (values - values[candidates].median()) / robust_spread(values[candidates]))
+    # where the usual sites are alike, any other slope is far away
+    spread = slope[candidates].apply(get_robust_spread).clip(lower=1e-9)
     shift = slope - usual
+    z = shift / spread
     replicates = median_of_replicates(
         slope[candidates], samples[candidates], sites.loc[candidates, "Metadata_Well"]
     )
@@ -204,8 +218,3 @@ def flag_out_of_focus(
 
     hit = candidates & in_half(over)
     return flag_by_channel(sites, hit, "out_of_focus", "PowerLogLogSlope", over, z, -z, limit, reason)
-
-
-def robust_spread(values: pd.Series) -> float:
-    """Return 1.4826 MAD, or a tiny number if it is 0."""
-    return max(1.4826 * (values - values.median()).abs().median(), 1e-9)

@@ -15,11 +15,11 @@ def get_totals(results: Results, file: str) -> list[str]:
     if not results.has(file):
         return []
     table = pd.read_csv(results.path(file), keep_default_na=False)
-    told = []
+    lines = []
     for (stage, what), rows in table.groupby(["stage", "what"], sort=False):
         total, places = int(rows["number"].sum()), len(rows[PLACE].drop_duplicates())
         number = f"{total:,} {what}{'' if total == 1 else 's'}"
-        told.append(f"{number} by the {stage}" if what == "plate" else f"{number} in {stage}")
+        lines.append(f"{number} by the {stage}" if what == "plate" else f"{number} in {stage}")
         if places > 1 and what != "plate":
-            told[-1] += f" (of {places} tables)"
-    return told
+            lines[-1] += f" (of {places} tables)"
+    return lines

@@ -140,11 +140,17 @@ def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
         return NOTHING
     made = [each for some in reached.values() for each in some]
     robust = "MAD robust z-scores ({method}; (x − median) / (1.4826 × MAD))"
+    extreme = (
+        ", as were features beyond {outlier_cutoff} in more than 1 % of the wells; a single value beyond it "
+        "and more than ten times as large as all others of the feature was taken as missing"
+    )
     over = value_of(made, "over")
     return write_sentence(
         "Features were normalized {over} with "
         + (robust if value_of(made, "method") == "mad_robustize" else "{method}")
-        + ", relative to {wells}; features without variation in these wells were dropped.",
+        + ", relative to {wells}; features without variation in these wells were dropped"
+        + (extreme if value_of(made, "outlier_cutoff") else "")
+        + ".",
         "normalize",
         made,
         {"over": name_scope(over)},
@@ -281,6 +287,23 @@ def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
     ]
 
 
+def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances]) -> Markup:
+    """Describe how perturbations were called active and toxic, and clustered."""
+    if not metrics.get("percent_replicating"):
+        return NOTHING
+    return write_sentence(
+        "A perturbation was called active if the Benjamini-Hochberg q-value of {measure} was below 0.05, and "
+        "toxic if the median robust z-score of its cell counts, relative to the negative controls of the "
+        "plate, was at most {limit}. Active perturbations were clustered with the Leiden algorithm {@leiden} "
+        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity.",
+        measure="its mean average precision (of its median replicate correlation where replicates or "
+        "controls were too few)"
+        if metrics.get("mean_average_precision")
+        else "its median replicate correlation",
+        limit=mark_parameter("benchmark", "toxic_z", config["benchmark"]["toxic_z"]),
+    )
+
+
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = in_words([f"{name} {version}" for name, version in versions])
@@ -329,5 +352,6 @@ def write_methods(
     ):
         if number := sources.get(source):
             first.append(write_sentence(text, plates=number_of(number, "plate")))
-    paragraphs = [first, describe_profiling(levels), describe_scores(metrics), [name_software(versions)]]
+    scores = [*describe_scores(metrics), describe_hits(config, metrics)]
+    paragraphs = [first, describe_profiling(levels), scores, [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]

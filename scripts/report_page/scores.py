@@ -83,6 +83,40 @@ def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
     return rows
 
 
+# The columns of the table of judged steps in the page; the file has all of them.
+JUDGED = (
+    "chain",
+    "step",
+    "percent_replicating",
+    "position_aware_percent_replicating",
+    "mean_average_precision_negcon",
+    "mean_average_precision_others",
+    "ilisi",
+    "kbet",
+    "silhouette_batch",
+    "silhouette_perturbation",
+    "graph_connectivity",
+    "verdict",
+    "verdict_since_start",
+)
+
+
+def judged_table(results: Results, file: str) -> Table | None:
+    """Return the table of all steps of all chains, with what each changed in words; None without chains."""
+    if not results.has(file):
+        return None
+    table = read_scores(results.path(file))
+    names = condition_columns(table)
+    labels = [condition_label(row, names) for row in table.to_dict("records")]
+    shown = table[[name for name in JUDGED if name in table]].copy()
+    for name in shown.select_dtypes("number"):
+        shown[name] = shown[name].round(1 if "percent" in name else 3)
+    if len(set(labels)) > 1:
+        shown.insert(0, "condition", labels)
+    found = table_of(shown, "judged-chains", "Steps of all chains", link_to(file))
+    return replace(found, notes=score_notes(results.path(file)))
+
+
 def score_notes(file: Path) -> list[str]:
     """Return what a reader of a metric's scores must know: each message with its conditions."""
     table = read_scores(file)

@@ -54,7 +54,7 @@ def simulate(plates: int, features: int):
 
 def measure(plates: int, features: int, draws: int) -> None:
     """Score one simulated condition; print each score's CPU seconds and the peak memory so far."""
-    from mean_average_precision import matching, replicability, summarise
+    from mean_average_precision import matching, replicability, summarize
     from percent_matching import percent_matching
     from percent_replicating import percent_replicating
 
@@ -65,10 +65,10 @@ def measure(plates: int, features: int, draws: int) -> None:
         "percent_matching": lambda: percent_matching(wells, everything, within=True, draws=draws)[0][
             "percent_matching_right"
         ],
-        "mean_average_precision": lambda: summarise(replicability(wells, draws=draws)[0], draws)[0][
+        "mean_average_precision": lambda: summarize(replicability(wells, draws=draws)[0], draws)[0][
             "percent_retrieved"
         ],
-        "mean_average_precision_matching": lambda: summarise(
+        "mean_average_precision_matching": lambda: summarize(
             matching(wells, everything, within=True, draws=draws)[0], draws
         )[0]["percent_retrieved"],
     }

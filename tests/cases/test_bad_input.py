@@ -221,7 +221,7 @@ def test_infinite_features_count_as_missing(tmp_path, caplog):
     profiles = read_profiles(path)
     assert profiles["Cells_X"].isna().tolist() == [False, False, False, True, True]
     assert "Cells_X is infinite in well A04: taken as missing" in caplog.text
-    normalized, dropped = normalize(profiles, profiles)
+    normalized, dropped, _ = normalize(profiles, profiles)
     assert dropped == {}
     # Median 2, MAD 1 of the three values that are there.
     assert normalized["Cells_X"][:3].to_list() == pytest.approx([-1 / 1.4826, 0, 2 / 1.4826])
@@ -234,9 +234,9 @@ def test_a_feature_constant_on_one_plate_is_dropped_there_and_named_for_the_batc
         pd.DataFrame({**wells, "Cells_X": x, "Cells_Y": [1.0, 2, 3]}) for x in ([1.0, 2, 4], [5.0, 5, 5])
     ]
     both = [normalize(plate, plate) for plate in plates]
-    assert [list(dropped) for _, dropped in both] == [[], ["Cells_X"]]
-    assert [feature_columns(normalized) for normalized, _ in both] == [["Cells_X", "Cells_Y"], ["Cells_Y"]]
-    together, partial = stacked([normalized for normalized, _ in both])
+    assert [list(dropped) for _, dropped, _ in both] == [[], ["Cells_X"]]
+    assert [feature_columns(normalized) for normalized, _, _ in both] == [["Cells_X", "Cells_Y"], ["Cells_Y"]]
+    together, partial = stacked([normalized for normalized, _, _ in both])
     assert feature_columns(together) == ["Cells_Y"]
     assert partial == ["Cells_X"]
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from cases.case import case
-from dropped_figure import dropped_figure
 from export import to_anndata
 from import_profiles import read_plate_profiles
 from lib.errors import InputError
 from lib.profile_files import find_header_problems
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from plot_dropped_features import plot_dropped_features
 from report import plate_entries
 from report_page.plates import numbers
 from report_page.results import Results
@@ -402,7 +402,7 @@ def test_one_barcode_in_two_batches_is_two_bars():
         ("B2", "P1", "plate", "kept", 10),
         ("B1", "P2", "plate", "kept", 5),
     ]
-    figure = dropped_figure(
+    figure = plot_dropped_features(
         pd.DataFrame(rows, columns=["batch", "plate", "selection", "operation", "features"])
     )
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]

@@ -8,6 +8,7 @@ import pytest
 
 from cases.case import case
 from consensus import consensus
+from feature_select import take_lone_as_missing
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
 from lib.gaps import find_few_cells, mark_few_cells
@@ -37,9 +38,9 @@ def scored(raw: dict[str, pd.DataFrame], folder: Path) -> pd.Series:
     for name, profiles in raw.items():
         chosen = (profiles["Metadata_control_type"] == "negcon") & ~find_few_cells(profiles)
         controls = profiles[chosen]
-        normalized, dropped = normalize(profiles, controls, LIMIT, 3)
+        normalized, dropped, lone = normalize(profiles, controls, LIMIT, 3)
         selected = dropped_features(normalized, SELECTION, LIMIT)
-        made_by = with_left_out({}, "", get_notable(dropped))
+        made_by = with_left_out({}, "", get_notable(dropped), values=lone)
         files.append(str(folder / Path(name).stem / name))
         write_profiles(normalized.drop(columns=set(selected["feature"])), files[-1], made_by)
     outputs = {name: str(folder / f"{name}.csv") for name in ("score", "perturbations", "null")}
@@ -100,7 +101,8 @@ def test_a_gap_under_one_compound_loses_no_well():
     fit = fitted(wells)
     assert fit.left_out == {"Cells_F7": "missing in a well"}
     assert fit.of(wells)[fit.features].notna().all(axis=None)
-    table = consensus(wells)
+    table, left_out = consensus(wells)
+    assert left_out == {"wells": {}, "features": {"Cells_F7": "missing in a well"}}
     assert "Cells_F7" not in table
     assert "P0003" in set(table["Metadata_perturbation"])
 
@@ -145,6 +147,56 @@ def test_a_feature_that_explodes(tmp_path):
     row = scored(raw, tmp_path / "with")
     assert row["percent_replicating"] == without["percent_replicating"]
     return row["message"]
+
+
+@case(
+    "scores",
+    kind="a value far beyond all others in one well only",
+    comes_from="divisions by almost 0 in one well; its profile correlates with nothing",
+    says="2 values far beyond all others, taken as missing: Pplate0 W00003 Cells_F7 (...)",
+    happens="the value is a gap, and the rule of missing values decides; strong but graded effects stay",
+)
+def test_a_value_that_explodes_in_one_well(tmp_path):
+    raw = experiment()
+    for profiles in raw.values():
+        profiles.loc[3, "Cells_F7"] = np.nan
+    gap = scored(raw, tmp_path / "gap")
+    raw = experiment()
+    # Another sign and size on each plate.
+    for profiles, value in zip(raw.values(), (4e4, -3e7), strict=True):
+        profiles.loc[3, "Cells_F7"] = value
+    row = scored(raw, tmp_path / "lone")
+    assert row["percent_replicating"] == gap["percent_replicating"]
+    assert (row["features"], row["wells"]) == (gap["features"], gap["wells"])
+    assert row["wells_incomplete"] == 0
+    return row["message"]
+
+
+def test_a_well_that_explodes_in_many_features_is_incomplete(tmp_path):
+    raw = experiment()
+    first = raw["Pplate0.parquet"]
+    first.loc[3, feature_columns(first)[:20]] = 1e6
+    row = scored(raw, tmp_path / "lone")
+    assert row["wells_incomplete"] == 1
+    sound = scored(experiment(), tmp_path / "sound")
+    assert (row["features"], row["wells"]) == (sound["features"], sound["wells"] - 1)
+
+
+def test_lone_values_of_published_profiles_are_taken_as_missing_at_selection():
+    profiles = next(iter(experiment().values()))
+    profiles.loc[5, "Cells_F3"] = -70_000.0
+    selected, lone = take_lone_as_missing(profiles, LIMIT)
+    assert lone == {"W00005 Cells_F3": "-70,000"}
+    assert selected.isna().sum().sum() - profiles.isna().sum().sum() == 1
+    assert take_lone_as_missing(profiles, None)[1] == {}
+
+
+def test_a_lone_value_takes_its_feature_from_sphered_profiles():
+    raw = experiment()
+    raw["Pplate0.parquet"].loc[3, "Cells_F7"] = 1e6
+    fit = fitted(join_plates(raw), outlier_cutoff=LIMIT)
+    assert list(fit.left_out) == ["Cells_F7"]
+    assert fit.left_out["Cells_F7"].startswith("exploded in a single well")
 
 
 @case(

@@ -52,7 +52,7 @@ def comparisons(python):
 @pytest.mark.parametrize(("module", "variant", "case"), COMPARISONS)
 def test_values_equal_the_built_in_modules(comparisons, module, variant, case):
     found = comparisons[module, variant, case]
-    # InfoMeas2 is the square root of a difference that is 0 for independent grey levels: where the
+    # InfoMeas2 is the square root of a difference that is 0 for independent gray levels: where the
     # built-in module is left with a rounding error, that is up to 1e-7 instead of 0.
     ill_defined = [
         difference
@@ -124,7 +124,7 @@ def test_resized_images_are_the_same_to_the_last_bit(python):
     results = [json.loads(line) for line in lines if line.startswith("{")]
     assert len(results) >= 50
     assert [result["case"] for result in results if not result["same"]] == []
-    # Masked, in colours, binary, otherwise interpolated, shrunk to one pixel: the built-in module.
+    # Masked, in colors, binary, otherwise interpolated, shrunk to one pixel: the built-in module.
     assert sum(not result["fast"] for result in results) == 6
 
 
@@ -176,7 +176,7 @@ def test_common_images_need_no_java(images):
         "float_scaled_16.tif",
         "bigtiff_16.tif",
         "jpeg_inside.tif",
-        "grey.jpg",
+        "gray.jpg",
         "palette.png",
         "bits_1.tif",
         "array_16.npy",

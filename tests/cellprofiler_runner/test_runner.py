@@ -400,7 +400,7 @@ print(skimage.segmentation.slic(numpy.eye(8)[..., None] * numpy.ones(3), n_segme
 print(skimage.restoration.wiener(numpy.eye(5), numpy.ones((3, 3)) / 9, 1).shape)
 print(inflect.engine().plural("cell"), boto3.client.__name__, callable(matplotlib.pyplot.figure))
 from matplotlib.pyplot import colormaps
-starting.name_colour_maps()
+starting.name_color_maps()
 from cellprofiler_core.setting.choice import Colormap
 print(Colormap("").choices == ["Default", *sorted(colormaps())])
 """

@@ -194,8 +194,8 @@ def test_one_embedding_a_cell_border_cells_too(results):
     assert ours.select(keys).equals(theirs.select(keys))
     assert len(ours.columns) - len(keys) == 6400
     # crops of 224 pixels that reach over the border of 1080
-    centre = theirs.select("Nuclei_Location_Center_X", "Nuclei_Location_Center_Y").to_numpy()
-    border = ((centre < 112) | (centre > 1080 - 112)).any(axis=1)
+    center = theirs.select("Nuclei_Location_Center_X", "Nuclei_Location_Center_Y").to_numpy()
+    border = ((center < 112) | (center > 1080 - 112)).any(axis=1)
     assert border.sum() > 50
     assert np.isfinite(ours.drop(keys).to_numpy()).all()
 

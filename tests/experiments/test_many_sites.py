@@ -42,7 +42,7 @@ PLATES = {
 
 
 def nuclei_of(position):
-    """How many nuclei the site at a position of the plate shows: neighbours differ."""
+    """How many nuclei the site at a position of the plate shows: neighbors differ."""
     return 1 + position * 5 % 7
 
 

@@ -177,11 +177,11 @@ def test_the_gate_waits_for_a_persons_yes(tmp_path):
     config = copy_of_config("planted_faults", tmp_path / "experiment")
     waiting = ("--forceall", "--configfile", config, "--config")
     jobs = planned(*waiting, "segmentation={wait_for_approval: true}")
-    assert jobs["segmentation_montage"] == 1
+    assert jobs["plot_segmentation"] == 1
     assert "features" not in jobs
     jobs = planned(*waiting, "segmentation={wait_for_approval: true, approved: true}")
     assert jobs["features"] == 1
-    assert "segmentation_montage" not in jobs
+    assert "plot_segmentation" not in jobs
     told = snakemake(
         "workspace/backend/simulated/FAULTY/FAULTY.parquet",
         "--dry-run",

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from contact_sheet import choose_cells, get_well_types
 from lib.crops import (
     Cells,
     PlateImages,
@@ -24,6 +23,7 @@ from lib.crops import (
     work_ahead,
 )
 from lib.errors import InputError
+from plot_contact_sheet import choose_cells, get_well_types
 
 pytestmark = pytest.mark.unit
 

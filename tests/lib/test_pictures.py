@@ -6,10 +6,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-import montages
-import segmentation_montage
+import plot_montages
+import plot_segmentation
 import segmentation_sites
-from illumination_picture import average_strips, find_cells_in_functions, measure_shading, suggest_remedy
 from lib.errors import InputError
 from lib.pictures import (
     Montage,
@@ -27,6 +26,7 @@ from lib.pictures import (
     round_length,
     stretch,
 )
+from plot_illumination import average_strips, find_cells_in_functions, measure_shading, suggest_remedy
 
 pytestmark = pytest.mark.unit
 
@@ -69,7 +69,7 @@ def channel(name, stain="", **more):
     return {"name": name, "stain": stain, **more}
 
 
-def test_colours_of_channels():
+def test_colors_of_channels():
     painting = [channel(name, "a dye") for name in ("DNA", "ER", "RNA", "AGP", "Mito")]
     chosen = choose_colors([*painting, channel("Brightfield", "none"), channel("HighZBF", "none")])
     assert list(chosen) == ["DNA", "ER", "RNA", "AGP", "Mito"]
@@ -151,23 +151,23 @@ def test_montages_of_one_to_eight_channels(tmp_path, number, size, dtype):
             "sample": ["D", "X"],
         }
     )
-    shown = montages.choose_sites(
+    shown = plot_montages.choose_sites(
         images, pd.DataFrame({"Metadata_Well": ["A01"], "Metadata_Site": ["1"]}), ["A01", "A02"]
     )
     outputs = {name: tmp_path / f"montage_{name}.png" for name in ("composite", *names)}
     options = {"apply": "Divide", "pixel_size": 0.5}
-    montages.main(images, wells, shown, [channel(name) for name in names], functions, outputs, options)
+    plot_montages.main(images, wells, shown, [channel(name) for name in names], functions, outputs, options)
     for path in outputs.values():
         with Image.open(path) as picture:
             assert picture.mode == "RGB"
             assert picture.width > 600
-    assert montages.write_labels(shown, wells)[0] == ["A01 site 1", "DMSO (negcon)"]
+    assert plot_montages.write_labels(shown, wells)[0] == ["A01 site 1", "DMSO (negcon)"]
 
 
 def test_a_site_without_a_flag_is_shown_where_there_is_one():
     images = pd.DataFrame({"Metadata_Well": ["A01", "A01", "B01"], "Metadata_Site": ["1", "2", "1"]})
     flags = pd.DataFrame({"Metadata_Well": ["A01", "B01", np.nan], "Metadata_Site": ["1", "1", np.nan]})
-    shown = montages.choose_sites(images, flags, ["A01", "B01"])
+    shown = plot_montages.choose_sites(images, flags, ["A01", "B01"])
     assert [row["Metadata_Site"] for row in shown] == ["2", "1"]
 
 
@@ -184,7 +184,7 @@ def test_treated_wells_are_ranked_by_their_profiles_and_faulty_ones_come_last():
     )
     images = pd.DataFrame({"Metadata_Well": ["A01", "A02", "A03", "A04"]})
     flags = pd.DataFrame({"Metadata_Well": ["A03"], "Metadata_Site": ["1"]})
-    wells = montages.find_candidates(profiles, images, flags, "control_type", "negcon").set_index("well")
+    wells = plot_montages.find_candidates(profiles, images, flags, "control_type", "negcon").set_index("well")
     assert wells["strength"].to_dict() == {"A01": 1, "A02": 5, "A03": 8}
     assert wells["rank"].sort_values().index.tolist() == ["A02", "A01", "A03"]
 
@@ -206,10 +206,10 @@ def test_outlines_lie_over_the_image_and_nuclei_on_top(tmp_path):
     (tmp_path / "A01_s01--nuclei_outlines.png").touch()
     (tmp_path / "A01_s01--cell_outlines.png").touch()
     (tmp_path / "other.png").touch()
-    found = segmentation_montage.find_outlines(tmp_path)
+    found = plot_segmentation.find_outlines(tmp_path)
     assert set(found) == {("A01", "1", "nuclei"), ("A01", "1", "cell")}
     lines = {"nuclei": np.array([[True, False, False]]), "cell": np.array([[True, True, False]])}
-    picture = segmentation_montage.draw_outlines(np.full((1, 3), 0.5), lines)
+    picture = plot_segmentation.draw_outlines(np.full((1, 3), 0.5), lines)
     assert (picture[0] * 255).round().astype(int).tolist()[:2] == [[230, 159, 0], [86, 180, 233]]
     assert picture[0, 2].tolist() == [0.5, 0.5, 0.5]
 

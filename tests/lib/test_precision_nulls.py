@@ -19,7 +19,7 @@ from lib.precision_nulls import (
     replicate_rankings,
 )
 from lib.replicates import Wells, join_plates
-from mean_average_precision import replicability, replicate_precision, summarise
+from mean_average_precision import replicability, replicate_precision, summarize
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -201,7 +201,7 @@ def test_noise_is_hardly_ever_retrieved(replicates, plates_used, controls):
     shares, runs = [], 0
     for seed in range(8):
         wells = noise(40, replicates, controls, seed, plates_used)
-        row, table = summarise(replicability(wells, draws=1000)[0], draws=1000)
+        row, table = summarize(replicability(wells, draws=1000)[0], draws=1000)
         shares.append((table["p_value"] < 0.05).mean())
         runs += row["percent_retrieved"] > 0
     assert runs <= 1
@@ -211,7 +211,7 @@ def test_noise_is_hardly_ever_retrieved(replicates, plates_used, controls):
 
 def test_too_few_controls_are_told():
     wells = join_plates(plates(30, 2, effect=8, controls=4, seed=1))
-    row, table = summarise(replicability(wells)[0])
+    row, table = summarize(replicability(wells)[0])
     assert np.isnan(row["percent_retrieved"])
     assert row["perturbations_testable"] == 0
     assert row["message"] == (

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lib.spread import describe_exploding, find_exploding, get_rounding
+from lib.spread import (
+    blank_lone,
+    describe_exploding,
+    find_exploding,
+    find_lone,
+    get_robust_spread,
+    get_rounding,
+)
 
 pytestmark = pytest.mark.unit
 RNG = np.random.default_rng(3)
@@ -69,3 +76,43 @@ def test_one_strange_well_does_not_take_the_feature():
     assert not find_exploding(values, None).any()
     found = describe_exploding(["A", "B", "C"], values, 1000)
     assert found == {"B": "exploded: beyond 1,000 in 2 of 100 wells, to -2,000"}
+
+
+def test_a_lone_value_is_beyond_the_limit_and_ten_times_all_within():
+    values = np.zeros((300, 4))
+    values[:, 1:] = np.linspace(-90, 90, 300)[:, None]
+    values[7, 0] = 1001  # alone
+    values[7, 1] = 1001  # 11 times the largest
+    values[7, 2] = -899  # within the limit
+    values[:4, 3] = 5000  # a feature that explodes
+    assert np.argwhere(find_lone(values, 1000)).tolist() == [[7, 0], [7, 1]]
+    values[9, 1] = -400  # now 1001 is graded
+    assert np.argwhere(find_lone(values, 1000)).tolist() == [[7, 0]]
+    assert not find_lone(values, None).any()
+    assert find_lone(np.empty((0, 4)), 1000).shape == (0, 4)
+
+
+def test_three_of_many_wells_may_each_be_lone():
+    values = np.zeros((384, 2))
+    values[[1, 5, 9], 0] = [2e3, -9e5, 4e3]
+    assert find_lone(values, 1000).sum() == 3
+    values[11, 0] = 2e3  # 4 of 384 wells: the feature explodes
+    assert not find_lone(values, 1000).any()
+
+
+def test_lone_values_become_missing_in_counted_wells_only():
+    values = np.zeros((10, 2))
+    values[[2, 4], [0, 1]] = [5e4, -6e4]
+    values[6, 1] = np.nan
+    counted = np.arange(10) != 4
+    found, lone = blank_lone(values, [f"A{n:02d}" for n in range(10)], ["X", "Y"], 1000, counted)
+    assert lone == {"A02 X": "50,000"}
+    assert np.isnan(found).sum() == 2
+    assert found[4, 1] == -6e4
+
+
+def test_robust_spread_by_hand():
+    # the deviations from the median 3 are 2, 1, 0, 1, 7: their median is 1
+    assert get_robust_spread(np.array([1.0, 2, 3, np.nan, 4, 10])) == pytest.approx(1.4826)
+    assert get_robust_spread(np.array([5.0, 5, 5])) == 0
+    assert np.isnan(get_robust_spread(np.array([np.nan])))

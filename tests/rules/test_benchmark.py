@@ -25,6 +25,7 @@ HEADER = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint
 CONDITIONS = ("compound_U2OS_48", "crispr_U2OS_96")
 COMPARISON = "__".join(CONDITIONS)
 OPTIONS = {
+    "feature_select": {"over": ["plate", "batch"]},
     "export": ["csv.gz", "h5ad"],
     "consensus": ["median", "modz"],
     "splits": {
@@ -112,7 +113,7 @@ def test_everything_asked_for_is_planned(experiment):
     assert jobs["consensus"] == 2 * 2 * 2
     assert jobs["splits"] == 3
     assert jobs["export"] == 2 * 4 * PLATES, "normalized, selected on the plate and over the batch, sphered"
-    assert jobs["plate_maps"] == jobs["benchmark_figures"] == 1
+    assert jobs["plot_plate_maps"] == jobs["plot_benchmark"] == 1
 
 
 @pytest.mark.plan

@@ -23,22 +23,23 @@ SHARED_JOBS = {
     "mean_average_precision",
     "mean_average_precision_matching",
     "benchmark_table",
-    "benchmark_figures",
-    "plate_maps",
-    "replicate_figures",
-    "profile_maps",
-    "position_effects",
-    "changed_features",
-    "dropped_figure",
+    "plot_benchmark",
+    "plot_plate_maps",
+    "plot_replicates",
+    "plot_profile_maps",
+    "plot_position_effects",
+    "plot_changed_features",
+    "plot_dropped_features",
     "left_out",
     "report",
 }
 # Of these, what does not stand on the benchmark's draws.
-NOT_DRAWN = {"dropped_features_of_batch", "plate_maps", "changed_features", "dropped_figure"}
+NOT_DRAWN = {"dropped_features_of_batch", "plot_plate_maps", "plot_changed_features", "plot_dropped_features"}
 PLATE = "COMPOUND1"
 PLATES = 6
-OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "montages": 1}
-OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "heatmaps": 1, "illumination_picture": 1}
+OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "plot_montages": 1}
+OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "plot_heatmaps": 1, "plot_illumination": 1}
+OF_IMAGES |= {"plot_thumbnails": 1}
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_an_illumination_setting_reruns_from_the_illumination_pipeline(copy, edi
 def test_a_stain_is_no_setting_of_a_pipeline(copy, edit):
     """The pictures and the report tell it, and nothing else is made anew."""
     edit("config/config.yaml", "SYTO 14", "SYTO RNASelect")
-    assert set(jobs(copy)) == {"montages", "report", "all"}
+    assert set(jobs(copy)) == {"plot_montages", "plot_thumbnails", "report", "all"}
 
 
 def test_an_edited_helper_reruns_the_steps_that_import_it(copy, edit):

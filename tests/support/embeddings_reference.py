@@ -38,7 +38,7 @@ def read_channel(row, channel, function):
 
 
 def crop(image, y, x):
-    """224 x 224 pixels around a cell's centre, 0 beyond the border."""
+    """224 x 224 pixels around a cell's center, 0 beyond the border."""
     top, left = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
     return np.pad(image, HALF)[top : top + 2 * HALF, left : left + 2 * HALF]
 

@@ -14,7 +14,7 @@ KINDS = ("related", "levels", "opposed", "unrelated", "dark", "constant", "few",
 
 
 def images(random, kind):
-    """Two images' pixels and the scale of their grey levels."""
+    """Two images' pixels and the scale of their gray levels."""
     size = int(random.integers(3, 12)) if kind == "few" else int(random.integers(400, 6000))
     scale = int(random.choice([255, 4095, 65535]))
     light = random.gamma(0.6, 0.02, size)

@@ -103,30 +103,30 @@ def write_files(folder):
         image.save(folder / f"grey_{bits}.png")
         np.save(folder / f"array_{bits}.npy", pixels / 7.0)
         files += [(folder / f"grey_{bits}.png", None), (folder / f"array_{bits}.npy", None)]
-    grey = PIL.Image.fromarray((wide >> 8).astype(np.uint8))
+    gray = PIL.Image.fromarray((wide >> 8).astype(np.uint8))
     palettes = {"same": (1, 1, 1, 0), "green": (0, 1, 0, 0), "inverse": (-1, -1, -1, 255)}
     for name, (red, green, blue, start) in palettes.items():
-        indexed = grey.convert("P")
+        indexed = gray.convert("P")
         table = [(start + factor * k) % 256 for k in range(256) for factor in (red, green, blue)]
         indexed.putpalette(table)
         files.append((folder / f"palette_{name}.tif", None))
         indexed.save(files[-1][0])
-    colors = PIL.Image.fromarray(np.dstack([np.array(grey)] * 2 + [np.array(grey)[::-1]]))
+    colors = PIL.Image.fromarray(np.dstack([np.array(gray)] * 2 + [np.array(gray)[::-1]]))
     for name in ("rgb.tif", "rgb.png"):
         colors.save(folder / name)
         files.append((folder / name, None))
     for name, changed in (
-        ("palette.png", grey.convert("P")),
-        ("alpha.png", grey.convert("LA")),
-        ("bits_1.png", grey.convert("1")),
-        ("bits_1.tif", grey.convert("1")),
-        ("grey.jpg", grey),
+        ("palette.png", gray.convert("P")),
+        ("alpha.png", gray.convert("LA")),
+        ("bits_1.png", gray.convert("1")),
+        ("bits_1.tif", gray.convert("1")),
+        ("gray.jpg", gray),
         ("rgb.jpg", colors),
-        ("bitmap.bmp", grey),
+        ("bitmap.bmp", gray),
     ):
         changed.save(folder / name)
         files.append((folder / name, None))
-    grey.save(folder / "jpeg_inside.tif", compression="jpeg")
+    gray.save(folder / "jpeg_inside.tif", compression="jpeg")
     files.append((folder / "jpeg_inside.tif", None))
     # 12 bits of a camera in 16 of a file: the numbers are scaled by the 16.
     PIL.Image.fromarray(wide >> 4).save(folder / "bits_12_in_16.tif", compression="tiff_lzw")

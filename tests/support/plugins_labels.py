@@ -55,7 +55,7 @@ def compare_labels(labels, random):
     same(ours.binary_dilation(labels > 0, odd), ndimage.binary_dilation(labels > 0, odd), "any dilation")
     if labels.max() > 0:
         ones, index = np.ones(labels.shape), np.arange(1, labels.max() + 1)
-        same(ours.center_of_mass(ones, labels, index), ndimage.center_of_mass(ones, labels, index), "centre")
+        same(ours.center_of_mass(ones, labels, index), ndimage.center_of_mass(ones, labels, index), "center")
         same(ours.total(ones, labels, index), ndimage.sum(ones, labels, index), "sum")
 
 

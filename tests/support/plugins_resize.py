@@ -36,7 +36,7 @@ def cases():
         for size in (0.2, 0.25, 0.3, 0.5, 1.0, 2.0, 5.0, (43, 61), (400, 90)):
             yield f"{name}, {size}", Image(pixels.copy(order="K")), size, "Bilinear"
     yield "masked", Image(textured, mask=mask), 0.2, "Bilinear"
-    yield "colours", Image(random.rand(60, 50, 3)), 0.2, "Bilinear"
+    yield "colors", Image(random.rand(60, 50, 3)), 0.2, "Bilinear"
     yield "binary", Image(mask), 0.5, "Bilinear"
     yield "nearest", Image(textured), 0.2, "Nearest Neighbor"
     yield "cubic", Image(textured), 0.2, "Bicubic"

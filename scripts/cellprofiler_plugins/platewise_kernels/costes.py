@@ -60,14 +60,14 @@ class PixelsBelow:
     def __init__(self, x, y, slope, intercept):
         self.x, self.y = numpy.ascontiguousarray(x), numpy.ascontiguousarray(y)
         self.slope, self.intercept = float(slope), float(intercept)
-        self.centre = float(x[::17].mean()), float(y[::17].mean())
+        self.center = float(x[::17].mean()), float(y[::17].mean())
         self.ordered = None
         if numpy.isfinite([self.slope, self.intercept]).all() and self.slope > 0:
             lowest, highest = reach(self.x, self.y, self.slope, self.intercept)
             if numpy.isfinite([lowest, highest]).all() and highest - lowest > 1e-30:
                 self.lowest, self.width = lowest, (highest - lowest) / (BINS - 1)
                 self.ordered = in_bins(
-                    self.x, self.y, self.slope, self.intercept, self.lowest, self.width, *self.centre
+                    self.x, self.y, self.slope, self.intercept, self.lowest, self.width, *self.center
                 )
 
     def sums(self, x_limit, y_limit, place):
@@ -77,13 +77,13 @@ class PixelsBelow:
         """
         limits = self.x.dtype.type(x_limit), self.y.dtype.type(y_limit)
         if self.ordered is None:
-            return sums_below(self.x, self.y, *limits, *self.centre)
+            return sums_below(self.x, self.y, *limits, *self.center)
         # More than rounding to float32 can move a pixel.
         margin = 1e-6 * (abs(place) + abs(float(y_limit)) / self.slope + abs(self.intercept) / self.slope)
         first = (place - margin - self.lowest) / self.width
         last = (place + margin - self.lowest) / self.width
         first, last = (int(min(max(bin_, -1.0), BINS)) for bin_ in (first, last))
-        return sums_of_bins(*self.ordered, max(first, 0), min(last + 1, BINS), *limits, *self.centre)
+        return sums_of_bins(*self.ordered, max(first, 0), min(last + 1, BINS), *limits, *self.center)
 
     def correlation(self, sums, x_limit, y_limit, decisive):
         """Return Pearson's correlation of the pixels below the limits, exact near a `decisive` value."""
@@ -175,7 +175,7 @@ def reach(x, y, slope, intercept):
 
 
 @compiled
-def in_bins(x, y, slope, intercept, lowest, width, x_centre, y_centre):
+def in_bins(x, y, slope, intercept, lowest, width, x_center, y_center):
     """Return the pixels by bin, each bin's start, and the sums of all bins before each: bins + 1 rows."""
     bins = numpy.empty(x.size, numpy.int32)
     starts = numpy.zeros(BINS + 2, numpy.int64)
@@ -203,8 +203,8 @@ def in_bins(x, y, slope, intercept, lowest, width, x_centre, y_centre):
         yy = 0.0
         xy = 0.0
         for at in range(starts[bin_], starts[bin_ + 1]):
-            a = sorted_x[at] - x_centre
-            b = sorted_y[at] - y_centre
+            a = sorted_x[at] - x_center
+            b = sorted_y[at] - y_center
             sx += a
             sy += b
             xx += a * a
@@ -219,7 +219,7 @@ def in_bins(x, y, slope, intercept, lowest, width, x_centre, y_centre):
 
 
 @compiled
-def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_centre, y_centre):
+def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_center, y_center):
     """Return sums of the bins before `first`, and of pixels below the limits in bins before `end`."""
     number = starts[first]
     sx = before[first, 0]
@@ -229,8 +229,8 @@ def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_centre, y
     xy = before[first, 4]
     for at in range(starts[first], starts[end]):
         if x[at] < x_limit or y[at] < y_limit:
-            a = x[at] - x_centre
-            b = y[at] - y_centre
+            a = x[at] - x_center
+            b = y[at] - y_center
             number += 1
             sx += a
             sy += b
@@ -241,7 +241,7 @@ def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_centre, y
 
 
 @compiled
-def sums_below(x, y, x_limit, y_limit, x_centre, y_centre):
+def sums_below(x, y, x_limit, y_limit, x_center, y_center):
     """Return the sums of all pixels below the limits."""
     number = 0
     sx = 0.0
@@ -251,8 +251,8 @@ def sums_below(x, y, x_limit, y_limit, x_centre, y_centre):
     xy = 0.0
     for k in range(x.size):
         if x[k] < x_limit or y[k] < y_limit:
-            a = x[k] - x_centre
-            b = y[k] - y_centre
+            a = x[k] - x_center
+            b = y[k] - y_center
             number += 1
             sx += a
             sy += b

@@ -133,10 +133,10 @@ def component_tree(order, height, width):
         lowest[place] = node
         pixels[place] = 1
         root = place
-        for neighbour in (place - stride, place - 1, place + 1, place + stride):
-            if forest[neighbour] < 0:
+        for neighbor in (place - stride, place - 1, place + 1, place + stride):
+            if forest[neighbor] < 0:
                 continue
-            other = find_root(forest, neighbour)
+            other = find_root(forest, neighbor)
             if other == root:
                 continue
             if lowest[other] != node:

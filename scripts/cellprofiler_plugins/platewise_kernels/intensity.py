@@ -119,10 +119,10 @@ def statistics(values, ordered, positions, width, edge, starts):
                 edge_high = max(edge_high, value)
         inside = ordered[first:last]
         tied[owner] = last - first > 1 and inside[-1] == inside[-2]
-        centre_column = column_weighted / total
-        centre_row = row_weighted / total
-        away_column = column_sum / size - centre_column
-        away_row = row_sum / size - centre_row
+        center_column = column_weighted / total
+        center_row = row_weighted / total
+        away_column = column_sum / size - center_column
+        away_row = row_sum / size - center_row
         median = quantile(inside, 0.5)
         out[0, owner] = total
         out[1, owner] = mean
@@ -139,8 +139,8 @@ def statistics(values, ordered, positions, width, edge, starts):
         out[12, owner] = median
         out[13, owner] = median_deviation(inside, median)
         out[14, owner] = quantile(inside, 0.75)
-        out[15, owner] = centre_column
-        out[16, owner] = centre_row
+        out[15, owner] = center_column
+        out[16, owner] = center_row
         row = positions[place] // width
         out[17, owner] = positions[place] - row * width
         out[18, owner] = row

@@ -13,11 +13,10 @@ from scipy.stats import median_abs_deviation
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from lib.errors import InputError, listed
-from lib.spread import get_rounding
+from lib.spread import MAD_SCALE, get_rounding
 from lib.tables import feature_columns
 
 METHODS = ("mad_robustize", "robustize", "standardize")
-MAD_SCALE = 1.4826
 
 
 def get_center_and_spread(

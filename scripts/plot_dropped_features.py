@@ -52,7 +52,7 @@ def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) 
     return counts
 
 
-def dropped_figure(table: pd.DataFrame) -> Figure:
+def plot_dropped_features(table: pd.DataFrame) -> Figure:
     """Draw one bar per plate and selection, whose parts are the operations.
 
     A barcode that occurs in several batches is drawn once for each.
@@ -70,12 +70,12 @@ def dropped_figure(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
     left = pd.Series(0.0, index=wide.index)
     for operation in [name for name in OPERATIONS if name in wide] + [n for n in wide if n not in OPERATIONS]:
-        words, colour = OPERATIONS.get(operation, (operation, "0.6"))
+        words, color = OPERATIONS.get(operation, (operation, "0.6"))
         axes.barh(
             range(len(wide)),
             wide[operation],
             left=left,
-            color=colour,
+            color=color,
             label=words,
             edgecolor="white",
             linewidth=0.5,
@@ -109,7 +109,7 @@ def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
         for operation, number in reasons(normalized, pd.read_csv(results / bar["dropped"]), kept).items():
             rows.append((batch, bar["plate"], bar["selection"], operation, number))
     table = pd.DataFrame(rows, columns=["batch", "plate", "selection", "operation", "features"])
-    save_png(dropped_figure(table), outputs["figure"])
+    save_png(plot_dropped_features(table), outputs["figure"])
     with whole(outputs["numbers"]) as part:
         table.to_csv(part, index=False)
 

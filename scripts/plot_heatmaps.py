@@ -14,9 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from lib.drawing import COLOURS, save_png, use_style
+from lib.drawing import COLORS, save_png, use_style
 from lib.errors import InputError
 from lib.logs import logged
+from lib.spread import get_robust_spread
 from lib.wells import plate_format, row_name, well_place
 
 MAPS = {
@@ -28,13 +29,13 @@ MAPS = {
 # For plates without image measurements.
 CELL_MAPS = {"CellIntensity": "mean intensity of cells"}
 FLAGS = {
-    "empty": COLOURS[6],
-    "out_of_focus": COLOURS[0],
-    "saturated": COLOURS[4],
-    "debris": COLOURS[1],
-    "low_cell_count": COLOURS[3],
-    "shifted_column": COLOURS[5],
-    "shifted_row": COLOURS[2],
+    "empty": COLORS[6],
+    "out_of_focus": COLORS[0],
+    "saturated": COLORS[4],
+    "debris": COLORS[1],
+    "low_cell_count": COLORS[3],
+    "shifted_column": COLORS[5],
+    "shifted_row": COLORS[2],
     "edge_effect": "0.6",
 }
 NO_WELL = "0.93"
@@ -71,7 +72,7 @@ def find_color_range(values: np.ndarray) -> tuple[float, float, str]:
     if len(known) == 0:
         return 0.0, 1.0, "neither"
     least, most, middle = known.min(), known.max(), np.median(known)
-    spread = 4 * 1.4826 * np.median(np.abs(known - middle))
+    spread = 4 * get_robust_spread(known)
     low, high = (max(least, middle - spread), min(most, middle + spread)) if spread else (least, most)
     if high <= low:
         return low - 0.5, high + 0.5, "neither"

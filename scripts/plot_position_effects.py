@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.drawing import COLOURS, nothing_to_draw, save_png, use_style
+from lib.drawing import COLORS, nothing_to_draw, save_png, use_style
 from lib.logs import logged
 from lib.replicates import NEGATIVE_CONTROL, Wells, correlation_matrix, read_wells, split_wells
 from lib.tables import whole
@@ -86,8 +86,8 @@ def draw_plate(axes: Axes, means: pd.DataFrame) -> None:
 
 def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
     """Draw the mean of each row or column, with two standard errors."""
-    for shift, (kind, mark, colour, label) in enumerate(
-        (("all", "o", COLOURS[0], "all wells"), ("negcon", "s", COLOURS[1], "negative controls"))
+    for shift, (kind, mark, color, label) in enumerate(
+        (("all", "o", COLORS[0], "all wells"), ("negcon", "s", COLORS[1], "negative controls"))
     ):
         found = means[(means["by"] == by) & (means["wells"] == kind)]
         names = found["name"].astype(str)
@@ -98,7 +98,7 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
             found["mean"],
             error,
             fmt=mark,
-            color=colour,
+            color=color,
             markersize=4,
             linewidth=1,
             label=label,
@@ -128,7 +128,7 @@ def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
         orientation="horizontal",
         widths=0.5,
         showfliers=False,
-        medianprops={"color": COLOURS[1], "linewidth": 2},
+        medianprops={"color": COLORS[1], "linewidth": 2},
         tick_labels=[
             f"{name}\n{len(found)} pairs, median {found['correlation'].median():.2f}" for name, found in kinds
         ],

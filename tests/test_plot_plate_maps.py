@@ -6,7 +6,7 @@ import pytest
 
 from lib.tables import write_profiles
 from lib.wells import plate_format, row_name, row_number
-from plate_maps import (
+from plot_plate_maps import (
     counts,
     draw,
     kinds,
@@ -122,7 +122,7 @@ def test_every_kind_of_control_has_its_own_look():
     look = looks(order, "negcon")
     assert len({look[kind] for kind in order}) == len(order)
     shapes = [look[kind][1] for kind in order if kind not in ("treatment", "empty")]
-    assert len(set(shapes)) == len(shapes), "told apart without colour"
+    assert len(set(shapes)) == len(shapes), "told apart without color"
 
 
 @pytest.mark.parametrize(

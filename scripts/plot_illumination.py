@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.drawing import COLOURS, REDS, save_png, use_style
+from lib.drawing import COLORS, REDS, save_png, use_style
 from lib.errors import listed
 from lib.logs import logged
 from lib.pictures import correct, read_channel, read_function
@@ -26,7 +26,7 @@ from lib.tables import whole
 PIXELS = 48e6
 SITES = 48, 192
 STRIPS = 10  # of the field, for the shading
-BEFORE, AFTER = COLOURS[1], COLOURS[0]
+BEFORE, AFTER = COLORS[1], COLORS[0]
 # No microscope's illumination varies by such a factor over the field, but a function that shows cells may.
 CELL_FACTOR = 3
 DIRECTIONS = {"across": 0, "down": 1}
@@ -43,7 +43,19 @@ def average_strips(image: np.ndarray, direction: str) -> np.ndarray:
 def average_images(
     rows: Sequence[Mapping[str, str]], channel: str, function: np.ndarray, apply: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average a channel's images before and after correction, with one image in memory at a time."""
+    """Average a channel's images before and after correction, with one image in memory at a time.
+
+    Parameters
+    ----------
+    rows : rows of the image table.
+    channel : the channel's name.
+    function : (height, width) illumination function.
+    apply : how it is applied: `Divide` or `Subtract`.
+
+    Returns
+    -------
+    Two images of mean near 1, (height, width).
+    """
     before, after = np.zeros(function.shape), np.zeros(function.shape)
     for row in rows:
         image = read_channel(row, channel)
@@ -56,7 +68,15 @@ def average_images(
 def measure_shading(
     images: pd.DataFrame, functions: Mapping[str, np.ndarray], apply: str, sites: int = SITES
 ) -> pd.DataFrame:
-    """Measure the shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`."""
+    """Measure the shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`.
+
+    Parameters
+    ----------
+    images : the image table, one row per site.
+    functions : the illumination function of each channel.
+    apply : how the functions are applied.
+    sites : number of sites, spread over the plate, that are averaged.
+    """
     rows = images.iloc[np.unique(np.linspace(0, len(images) - 1, sites).round().astype(int))].to_dict(
         "records"
     )

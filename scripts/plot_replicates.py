@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.drawing import COLOURS, nothing_to_draw, save_png, shortened, use_style
+from lib.drawing import COLORS, nothing_to_draw, save_png, shortened, use_style
 from lib.logs import logged
 from lib.replicates import Wells, correlation_matrix, members, read_wells, split_wells
 from lib.tables import provenance, whole, write_profiles
@@ -94,9 +94,9 @@ def correlation_figure(
     image = axes.imshow(correlations, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     starts = [0] + [i for i in range(1, len(groups)) if groups[i] != groups[i - 1]] + [len(groups)]
     kinds = [kind_of(groups[start], replicating) for start in starts[:-1]]
-    centres = [(a + b - 1) / 2 for a, b in pairwise(starts)]
+    centers = [(a + b - 1) / 2 for a, b in pairwise(starts)]
     if len(kinds) <= NAMED:
-        strip.set_yticks(centres, [shortened(groups[start]) for start in starts[:-1]], fontsize=7)
+        strip.set_yticks(centers, [shortened(groups[start]) for start in starts[:-1]], fontsize=7)
     else:
         strip.set_yticks([])
     axes.set_yticks([])
@@ -161,23 +161,23 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
         density=True,
         histtype="step",
         linewidth=1.5,
-        color=COLOURS[0],
+        color=COLORS[0],
         label="perturbations",
     )
     for name, label in (("threshold", "threshold"), ("threshold_left", "left threshold")):
         limit = signal.loc[compared.astype(str) == size].get(name, pd.Series(dtype=float))
         if limit.notna().any():
             where = float(limit.dropna().iloc[0])
-            axes.axvline(where, color=COLOURS[1], label=f"{label} {where:.3f}")
+            axes.axvline(where, color=COLORS[1], label=f"{label} {where:.3f}")
     ranked = signal.assign(judged=judged).sort_values("median_correlation", ignore_index=True)
     for name in ("threshold", "threshold_left"):
         # each perturbation's own threshold: with matched nulls it depends on the number of replicates
         if name in ranked and ranked[name].notna().any():
             strip.plot(
-                ranked[name], ranked.index + 1, "|", color=COLOURS[1], markersize=4, label="its threshold"
+                ranked[name], ranked.index + 1, "|", color=COLORS[1], markersize=4, label="its threshold"
             )
-    for counts, mark, colour, label in (
-        (True, "o", COLOURS[0], "replicating"),
+    for counts, mark, color, label in (
+        (True, "o", COLORS[0], "replicating"),
         (False, "x", "0.35", "not replicating"),
         (None, ".", "0.6", "no null"),
     ):
@@ -190,7 +190,7 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
             mine["median_correlation"],
             mine.index + 1,
             mark,
-            color=colour,
+            color=color,
             markersize=3.5,
             label=f"{label} ({len(mine)})",
         )
@@ -200,8 +200,8 @@ def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, objec
     strip.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_ylabel("density")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    told = f"{title}: replicates against {size} wells of different perturbations"
-    figure.suptitle(textwrap.fill(told, 80), fontsize=11, x=0.01, ha="left")
+    heading = f"{title}: replicates against {size} wells of different perturbations"
+    figure.suptitle(textwrap.fill(heading, 80), fontsize=11, x=0.01, ha="left")
     return figure
 
 

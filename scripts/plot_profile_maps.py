@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.drawing import COLOURS, GREY, MARKS, nothing_to_draw, save_png, shortened, use_style
+from lib.drawing import COLORS, GRAY, MARKS, nothing_to_draw, save_png, shortened, use_style
 from lib.logs import logged
 from lib.replicates import Wells, control_type, labels, read_wells
 from lib.tables import whole
@@ -44,17 +44,17 @@ def principal_components(values: np.ndarray, number: int = COMPONENTS) -> tuple[
     The sign makes the largest loading positive, so that it does not depend on the library. There are fewer
     components if wells or features are fewer.
     """
-    centred = values - values.mean(axis=0)
-    wide = centred.shape[1] > centred.shape[0]
-    product = centred @ centred.T if wide else centred.T @ centred
+    centered = values - values.mean(axis=0)
+    wide = centered.shape[1] > centered.shape[0]
+    product = centered @ centered.T if wide else centered.T @ centered
     variances, vectors = np.linalg.eigh(product)
-    order = np.argsort(variances)[::-1][: min(number, *centred.shape)]
+    order = np.argsort(variances)[::-1][: min(number, *centered.shape)]
     total = max(float(variances.clip(0).sum()), np.finfo(float).tiny)
-    loadings = centred.T @ vectors[:, order] if wide else vectors[:, order]
+    loadings = centered.T @ vectors[:, order] if wide else vectors[:, order]
     lengths = np.linalg.norm(loadings, axis=0)
     loadings = loadings / np.where(lengths > 0, lengths, 1)
     largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])]
-    scores = centred @ loadings * np.where(largest < 0, -1, 1)
+    scores = centered @ loadings * np.where(largest < 0, -1, 1)
     return scores, variances[order].clip(0) / total
 
 
@@ -84,7 +84,7 @@ def classes(
     best = table.dropna(subset=["median_correlation"]).sort_values(
         "median_correlation", ascending=False, kind="stable"
     )["perturbation"]
-    best = best.head(len(COLOURS)).tolist()
+    best = best.head(len(COLORS)).tolist()
     kinds = sorted(kind.unique(), key=lambda name: (name == "treatment", name))
     return {
         "control type": (kind.mask(kind == "treatment", ""), [k for k in kinds if k != "treatment"]),
@@ -98,15 +98,15 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
     size = float(np.clip(3000 / max(len(points), 1), 6, 26))
     rest = (of_well == "").to_numpy()
     if rest.any():
-        axes.scatter(*points[rest].T, s=size, c=GREY, linewidths=0, label=other)
-    many = len(names) > len(COLOURS)
+        axes.scatter(*points[rest].T, s=size, c=GRAY, linewidths=0, label=other)
+    many = len(names) > len(COLORS)
     shades = plt.get_cmap("cividis")(np.linspace(0, 1, max(len(names), 2)))
     for number, name in enumerate(names):
         mine = (of_well == name).to_numpy()
         axes.scatter(
             *points[mine].T,
             s=size,
-            color=shades[number] if many else COLOURS[number],
+            color=shades[number] if many else COLORS[number],
             marker="o" if many else MARKS[number],
             linewidths=0,
             alpha=0.85,
@@ -116,7 +116,7 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
     axes.set_yticks([])
 
 
-def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], coloured: Mapping, title: str) -> Figure:
+def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], colored: Mapping, title: str) -> Figure:
     """Draw one row per map (its points, its axes' names) and one column per coloring."""
     if not maps:
         return nothing_to_draw("Fewer than three wells with values: no map to draw.")
@@ -124,12 +124,12 @@ def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], coloured: M
         len(maps), 3, figsize=(10.5, 3.6 * len(maps) + 0.9), squeeze=False, layout="constrained"
     )
     for row, (points, names) in zip(grid, maps.values(), strict=True):
-        for axes, (what, (of_well, order)) in zip(row, coloured.items(), strict=True):
+        for axes, (what, (of_well, order)) in zip(row, colored.items(), strict=True):
             scatter(axes, points, of_well, order, "treatment" if what == "control type" else "others")
             axes.set_xlabel(names[0])
             axes.set_ylabel(names[1])
-    for axes, what in zip(grid[0], coloured, strict=True):
-        axes.set_title(f"coloured by {what}")
+    for axes, what in zip(grid[0], colored, strict=True):
+        axes.set_title(f"colored by {what}")
     for axes in grid[-1]:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, markerscale=1.3)
     figure.suptitle(f"{title}: each point is a well", fontsize=11, x=0.01, ha="left")
@@ -162,8 +162,8 @@ def main(
         columns |= {"UMAP1": points[:, 0], "UMAP2": points[:, 1]}
         maps["umap"] = (points, ("UMAP 1", "UMAP 2"))
     logging.info("%d wells, %d features, maps: %s", len(wells), len(wells.features), ", ".join(maps))
-    coloured = classes(wells, group, pd.read_parquet(perturbations))
-    save_png(map_figure(maps, coloured, str(options["title"])), outputs["maps"])
+    colored = classes(wells, group, pd.read_parquet(perturbations))
+    save_png(map_figure(maps, colored, str(options["title"])), outputs["maps"])
     with whole(outputs["coordinates"]) as part:
         pd.DataFrame(columns).to_csv(part, index=False, float_format="%.6g")
 

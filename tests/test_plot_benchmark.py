@@ -5,19 +5,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark_figures import (
-    add_published,
-    colours,
-    draw,
-    main,
-    panels,
-    read_compared,
-)
 from benchmark_table import gather
 from benchmark_table import main as make_table
 from lib.drawing import BLUES, REDS
 from lib.errors import InputError
 from lib.scores import condition_label
+from plot_benchmark import (
+    add_published,
+    colors,
+    draw,
+    main,
+    panels,
+    read_compared,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -144,7 +144,7 @@ def test_precision_and_the_fraction_retrieved_stand_side_by_side(precision, tmp_
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_feature_sets_stand_side_by_side_in_their_own_colours(replicating, number):
+def test_feature_sets_stand_side_by_side_in_their_own_colors(replicating, number):
     sets = ["normalized_feature_select_negcon_plate", "embeddings_spherized", "spherized"][:number]
     one = read_compared(replicating).assign(published=np.nan)
     table = pd.concat([one.assign(feature_set=name) for name in sorted(sets)], ignore_index=True)
@@ -161,7 +161,7 @@ def test_feature_sets_stand_side_by_side_in_their_own_colours(replicating, numbe
 
 
 def test_a_network_is_red_and_cellprofiler_blue():
-    found = colours(["a", "embeddings_b", "c", "embeddings_d", "e", "f"], ["embeddings_b", "embeddings_d"])
+    found = colors(["a", "embeddings_b", "c", "embeddings_d", "e", "f"], ["embeddings_b", "embeddings_d"])
     assert list(found.values())[:5] == [BLUES[0], REDS[0], BLUES[1], REDS[1], BLUES[2]]
     assert len(set(found.values())) == 6
 

@@ -197,20 +197,20 @@ def draw_plate(
     rows, columns = plate_format(wells["Metadata_Well"])
     cell = min(72 * width / columns, 24)
     for row in table.itertuples():
-        colour, shape = look[row.control_type]
+        color, shape = look[row.control_type]
         of_kind = wells.loc[wells["control_type"] == row.control_type, "Metadata_Well"]
-        said = f"{row.control_type}: {row.wells} well{'s' if row.wells > 1 else ''}"
+        label = f"{row.control_type}: {row.wells} well{'s' if row.wells > 1 else ''}"
         if row.control_type == TREATMENT or row.perturbations > 1:
-            said += f", {row.perturbations} perturbations"
+            label += f", {row.perturbations} perturbations"
         axes.scatter(
             [well_place(well)[1] for well in of_kind],
             [well_place(well)[0] for well in of_kind],
             s=(0.62 * cell) ** 2,
             marker=shape,
-            color=colour,
-            edgecolor="0.55" if colour == "white" else "none",
+            color=color,
+            edgecolor="0.55" if color == "white" else "none",
             linewidth=0.6,
-            label=said,
+            label=label,
         )
     axes.set_xlim(0.4, columns + 0.6)
     axes.set_ylim(rows + 0.6, 0.4)

@@ -26,7 +26,7 @@ from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 
-UNCOLOURED = "0.4"  # if the colors are used up, and for what has no score
+UNCOLORED = "0.4"  # if the colors are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
 HEADER = 1.7  # height of titles, axis label and legend, inches
@@ -159,13 +159,13 @@ def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(name), part) for name, part in scores.groupby("cell_line", sort=True)]
 
 
-def colours(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
+def colors(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
     """Return a color per feature set: blue or green for CellProfiler's, red or orange for a network's."""
     left = {True: list(REDS), False: list(BLUES)}
     found = {}
     for name in feature_sets:
         kind = left[name in networks]
-        found[name] = kind.pop(0) if kind else UNCOLOURED
+        found[name] = kind.pop(0) if kind else UNCOLORED
     return found
 
 
@@ -174,15 +174,15 @@ def feature_set_label(name: str, networks: Collection[str] = ()) -> str:
     return f"{'deep network' if name in networks else 'CellProfiler'}: {name}"
 
 
-def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, colour: str) -> None:
+def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, color: str) -> None:
     """Draw one score as a bar at `height`, with its intervals, and its numbers to the right of the panel."""
     value = column.value
     point = score[value]
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 7.5}
     if pd.isna(point):
-        axes.text(1.015, height, "no score", color=UNCOLOURED, **at)
+        axes.text(1.015, height, "no score", color=UNCOLORED, **at)
         return
-    axes.barh(height, point, height=0.74, color=colour, alpha=0.3, linewidth=0, zorder=1)
+    axes.barh(height, point, height=0.74, color=color, alpha=0.3, linewidth=0, zorder=1)
     words = [f"{point:.{column.digits}f}"]
     for kind, width, brackets in (("", 2.6, "()"), ("_sampling", 0.9, "[]")):
         if f"{value}{kind}_low" in score:
@@ -190,7 +190,7 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
             axes.plot(
                 [low, high],
                 [height, height],
-                color=colour,
+                color=color,
                 linewidth=width,
                 solid_capstyle="butt",
                 zorder=2,
@@ -198,13 +198,13 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
             digits = column.digits if column.digits > 1 or not kind else 0
             words.append(f"{brackets[0]}{low:.{digits}f}–{high:.{digits}f}{brackets[1]}")
     axes.plot(
-        [point, point], [height - 0.37, height + 0.37], color=colour, linewidth=1.8, clip_on=False, zorder=3
+        [point, point], [height - 0.37, height + 0.37], color=color, linewidth=1.8, clip_on=False, zorder=3
     )
     aware = f"position_aware_{value}"
     if aware in score and pd.notna(score[aware]):
         ends = [score[f"{aware}_low"], score[f"{aware}_high"]]
-        axes.plot(ends, [height + 0.16] * 2, color=colour, linewidth=0.9, linestyle=":", zorder=4)
-        mark = {"markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": colour, "clip_on": False}
+        axes.plot(ends, [height + 0.16] * 2, color=color, linewidth=0.9, linestyle=":", zorder=4)
+        mark = {"markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": color, "clip_on": False}
         axes.plot(score[aware], height + 0.16, "D", zorder=4, **mark)
     if column.published:
         axes.plot(score["published"], height, "x", color="black", markersize=5.5, zorder=5)
@@ -247,7 +247,7 @@ def draw(
     title, columns = FIGURES[metric]
     sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
     sets = sets or list(dict.fromkeys(scores[BOUNDARY]))
-    colour = colours(sets, networks)
+    color = colors(sets, networks)
     names = [name for name in condition_columns(scores) if name != BOUNDARY]
     parts = [(line, list(part.groupby(names, sort=False, dropna=False))) for line, part in panels(scores)]
     step = len(sets) + GAP
@@ -264,10 +264,10 @@ def draw(
     )
     figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     for panel, (line, rows) in zip(grid, parts, strict=True):
-        centres = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
+        centers = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
         # The cell line is in the panel's title.
-        told = [name for name in names if name != "cell_line"]
-        panel[0].set_yticks(centres, [condition_label(part.iloc[0], told) for _, part in rows])
+        varying = [name for name in names if name != "cell_line"]
+        panel[0].set_yticks(centers, [condition_label(part.iloc[0], varying) for _, part in rows])
         panel[0].set_ylim(step * len(rows) - GAP - 0.3, -0.7)
         for axes, column in zip(panel, columns, strict=True):
             axes.set_title(
@@ -282,12 +282,12 @@ def draw(
             for i, (_, part) in enumerate(rows):
                 for score in part.to_dict("records"):
                     lane = step * i + sets.index(score[BOUNDARY])
-                    draw_score(axes, lane, score, column, colour[score[BOUNDARY]])
+                    draw_score(axes, lane, score, column, color[score[BOUNDARY]])
     for axes, column in zip(grid[-1], columns, strict=True):
         tail = str(scores["tail"].iloc[0]) if "tail" in scores else "right"
         level = float(scores["level"].max()) if "level" in scores else float("nan")
         axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level))
-    entries = legend(scores, columns, colour, networks)
+    entries = legend(scores, columns, color, networks)
     figure.legend(
         handles=entries, loc="outside lower left", ncols=len(columns) + 1, frameon=False, fontsize=8
     )
@@ -297,14 +297,14 @@ def draw(
 def legend(
     scores: pd.DataFrame,
     columns: Sequence[Column],
-    colour: Mapping[str, str],
+    color: Mapping[str, str],
     networks: Collection[str] = (),
 ) -> list[Patch | Line2D]:
     """Return the legend's entries for the colors, lines and markers that the figure has."""
     value = columns[0].value
     entries: list[Patch | Line2D] = [
         Patch(color=shade, alpha=0.6, label=feature_set_label(name, networks))
-        for name, shade in colour.items()
+        for name, shade in color.items()
     ]
     if f"{value}_low" in scores:
         entries.append(Line2D([], [], color="0.25", linewidth=2.6, label="( ) null drawn anew, 95 %"))
