@@ -32,6 +32,10 @@ PLACES = {
     # cells
     "single_cells": "workspace/backend/{batch}/{plate}/{plate}.parquet",
     "image_table": "workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+    "normalized_cells": "workspace/single_cells/{batch}/{plate}/{plate}.parquet",
+    "normalized_cells_dropped": "workspace/single_cells/{batch}/{plate}/{plate}_dropped.csv",
+    "exported_cells": "workspace/single_cells/{batch}/{plate}/{plate}.{kind}",
+    "sampled_cells": "workspace/single_cells/sample.h5ad",
     "network": "workspace/network",
     "embedded_cells": "workspace/embeddings/{batch}/{plate}/{plate}.parquet",
     # quality control
@@ -39,6 +43,9 @@ PLACES = {
     "site_quality": f"{QUALITY}/site_quality.parquet",
     "well_quality": f"{QUALITY}/well_quality.csv",
     "flags": f"{QUALITY}/flags.csv",
+    "cell_flags": f"{QUALITY}/cell_flags.parquet",
+    "cell_flag_counts": f"{QUALITY}/cell_flags.csv",
+    "flagged_cells": f"{QUALITY}/pictures/flagged_cells.png",
     "quality_summary": f"{QUALITY}/summary.csv",
     "illumination_shading": f"{QUALITY}/illumination_shading.csv",
     "montage_wells": f"{QUALITY}/montage_wells.csv",
