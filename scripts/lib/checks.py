@@ -272,7 +272,13 @@ def find_map_problems(
             if words := words_in_rows(path, missing):
                 yield f"in {path.name}, taken as empty: {listed(words)}. See missing_values in the config."
         own = {name: value for name, value in plates[0].items() if name not in SOURCES}
-        own |= {"Batch": None, "Count_Cells": None, "Count_Sites": None, "Count_Sites_Excluded": None}
+        own |= {
+            "Batch": None,
+            "Count_Cells": None,
+            "Count_Cells_Flagged": None,
+            "Count_Sites": None,
+            "Count_Sites_Excluded": None,
+        }
         of_map = {name: {row[name] for row in wells} for name in columns}
         yield from find_clashes(of_map, {name: {row[name] for row in reagents} for name in known}, own)[1]
         # A column that the plate map leaves empty comes from the annotation.
@@ -355,7 +361,9 @@ def get_remedy(config: Mapping[str, Any]) -> str:
     levels = get_levels(config)
     judged = [levels[name] for name in config["benchmark"]["feature_sets"] if name in levels]
     others = {
-        (level.features, level.step, level.scope, level.reference): level.name for level in levels.values()
+        (level.features, level.step, level.scope, level.reference): level.name
+        for level in levels.values()
+        if not level.summary
     }
     kept = [
         others.get((level.features, level.step, level.scope, "all"), "") if level.reference else level.name

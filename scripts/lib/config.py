@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from lib.assay import assay_problems, get_labels, label_problems
+from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, listed
 from lib.image_names import compiled, listing_pattern
@@ -64,7 +65,9 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
         except re.error as error:
             yield f"{key}: `{pattern}` is not a valid regular expression: {error}."
     try:
-        compiled(config["images"]["pattern"], len(config.get("assay", {}).get("channels", [])))
+        in_files = config["images"]["channels_in"] == "files"
+        channels = len(config.get("assay", {}).get("channels", []))
+        compiled(config["images"]["pattern"], 1 if in_files else channels)
     except InputError as error:
         yield str(error)
     for name, labels in get_labels(config.get("assay", {})).items():
@@ -73,6 +76,26 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
             compiled(listing_pattern(labels["pattern"]), 1)
         except InputError as error:
             yield f"{key}: {str(error).removeprefix('images.pattern ')}"
+
+
+def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Return why images cannot be read as the config says, as sentences."""
+    images, channels = config["images"], config.get("assay", {}).get("channels", [])
+    keys = {
+        "images.pattern: ome-zarr": images["pattern"] == "ome-zarr",
+        "images.project": images["project"] is not None,
+        "images.channels_in: files": images["channels_in"] == "files",
+        "assay.channels[].scale": any(channel["scale"] != 1 for channel in channels),
+    }
+    used = [key for key, is_used in keys.items() if is_used]
+    if used and config["cellprofiler"]["environment"] == "container":
+        yield (
+            f"{listed(used)}: CellProfiler's container cannot read such images; set cellprofiler.environment "
+            f"to `built` "
+            "or `conda`, or write one plane per channel and file."
+        )
+    if images["pattern"] in ("index", "ome-zarr") and images["channels_in"] == "files":
+        yield f"images.channels_in: leave it out with images.pattern: {images['pattern']}."
 
 
 def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -180,7 +203,12 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         name_network(complete)
         found = list(problems(complete))
     if not found:
-        found = [*expression_problems(complete), *address_problems(complete)]
+        found = [
+            *expression_problems(complete),
+            *reading_problems(complete),
+            *address_problems(complete),
+            *find_rule_problems(complete["cell_quality"]),
+        ]
     if not found and "assay" in complete:
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
         found += label_problems(written.get("assay", {}))

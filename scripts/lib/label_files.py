@@ -149,26 +149,6 @@ def find_matching(
     return lambda site: sorted(by_site.get(site, []))
 
 
-def with_label_files(table: Any, files: LabelFiles) -> Any:
-    """Return an image table (pandas) with the label images of each site."""
-    sites = list(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
-    columns = {}
-    for objects, of_site in files.items():
-        columns[f"FileName_Labels{objects}"] = [of_site[site].name for site in sites]
-        columns[f"PathName_Labels{objects}"] = [str(of_site[site].parent) for site in sites]
-    return table.assign(**columns)
-
-
 def numbered_name(well: str, site: str, objects: str) -> str:
     """Return the file name of a site's label image after its objects were numbered anew."""
     return f"{well}_s{site}--{objects}.tiff"
-
-
-def with_numbered_labels(table: Any, objects: Sequence[str], folder: Path) -> Any:
-    """Return an image table (pandas) with the label images that CellProfiler reads."""
-    sites = list(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
-    columns: dict[str, Any] = {}
-    for name in objects:
-        columns[f"FileName_Labels{name}"] = [numbered_name(*site, name) for site in sites]
-        columns[f"PathName_Labels{name}"] = str(folder.resolve())
-    return table.assign(**columns)

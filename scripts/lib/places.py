@@ -36,6 +36,10 @@ PLACES = {
     # cells
     "single_cells": "workspace/backend/{batch}/{plate}/{plate}.parquet",
     "image_table": "workspace/backend/{batch}/{plate}/{plate}_Image.parquet",
+    "normalized_cells": "workspace/single_cells/{batch}/{plate}/{plate}.parquet",
+    "normalized_cells_dropped": "workspace/single_cells/{batch}/{plate}/{plate}_dropped.csv",
+    "exported_cells": "workspace/single_cells/{batch}/{plate}/{plate}.{kind}",
+    "sampled_cells": "workspace/single_cells/sample.h5ad",
     "network": "workspace/network",
     "embedded_cells": "workspace/embeddings/{batch}/{plate}/{plate}.parquet",
     # quality control
@@ -43,6 +47,9 @@ PLACES = {
     "site_quality": f"{QUALITY}/site_quality.parquet",
     "well_quality": f"{QUALITY}/well_quality.csv",
     "flags": f"{QUALITY}/flags.csv",
+    "cell_flags": f"{QUALITY}/cell_flags.parquet",
+    "cell_flag_counts": f"{QUALITY}/cell_flags.csv",
+    "flagged_cells": f"{QUALITY}/pictures/flagged_cells.png",
     "quality_summary": f"{QUALITY}/summary.csv",
     "illumination_shading": f"{QUALITY}/illumination_shading.csv",
     "montage_wells": f"{QUALITY}/montage_wells.csv",
@@ -67,6 +74,15 @@ PLACES = {
     "chain_wells": "workspace/profiles/chains/{level}/{group}.parquet",
     "chain_dropped": "workspace/profiles/chains/{level}/{group}_dropped.csv",
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
+    # the upload to the Cell Painting Gallery
+    "gallery_load_data": "gallery/workspace/load_data_csv/{batch}/{plate}",
+    "gallery_analysis": "gallery/workspace/analysis/{batch}/{plate}",
+    "gallery_profiles": "gallery/workspace/profiles/{batch}/{plate}",
+    "gallery_illum": "gallery/images/{batch}/illum/{plate}",
+    "gallery_metadata": "gallery/workspace/metadata/platemaps/{batch}",
+    "gallery_embeddings": "gallery/workspace_dl/embeddings/{network}/{batch}/{plate}",
+    "gallery_embedded_profiles": "gallery/workspace_dl/profiles/{network}/{batch}/{plate}",
+    "gallery_uploads": "gallery/uploads.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",
     "judged_score": "benchmark/judged/{feature_set}/{condition}_score.csv",
