@@ -54,7 +54,7 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
             counts[rows] = count_sorted(unit_rows(queries[rows]) @ columns, thresholds[rows])
         return counts
     count_block = get_counting(len(queries) * len(candidates) * thresholds.shape[1])
-    lengths = get_lengths(candidates)
+    lengths, band = get_lengths(candidates), get_band(queries.shape[1])
     for start in range(0, len(queries), QUERIES):
         rows = slice(start, start + QUERIES)
         unit = unit_rows(queries[rows])
@@ -62,7 +62,8 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
         for first in range(0, len(candidates), CANDIDATES):
             part = slice(first, first + CANDIDATES)
             similarity = single @ columns[:, part]
-            counts[rows] += count_block(similarity, unit, candidates[part], lengths[part], thresholds[rows])
+            block = similarity, unit, candidates[part], lengths[part], thresholds[rows]
+            counts[rows] += count_block(*block, band, TIE)
     return counts
 
 
@@ -114,6 +115,8 @@ def count_compared(
     candidates: np.ndarray,
     lengths: np.ndarray,
     thresholds: np.ndarray,
+    band: np.float32,
+    tie: float,
 ) -> np.ndarray:
     """Count as `count_above`, for a block of queries and candidates.
 
@@ -129,13 +132,16 @@ def count_compared(
         Their lengths, (candidates,).
     thresholds
         Cosine similarities, (queries, thresholds).
+    band
+        Similarities that are nearer to a threshold are computed again in double precision.
+    tie
+        Similarities that are nearer to a threshold are equal to it.
 
     Returns
     -------
     numpy.ndarray
         Counts, (queries, thresholds).
     """
-    band = get_band(unit.shape[1])
     counts = np.empty(thresholds.shape, dtype=np.int64)
     for column, limits in enumerate(thresholds.T):
         nearest = limits[:, None].astype(np.float32)
@@ -148,7 +154,7 @@ def count_compared(
             rows, near = np.nonzero((part > at - band) & (part <= at + band))
             rows = unsure[rows]
             exact = products(unit, rows, candidates, near) / lengths[near]
-            above = exact > limits[rows] + TIE
+            above = exact > limits[rows] + tie
             counts[:, column] += np.bincount(rows[above], minlength=len(counts))
     return counts
 

@@ -3,8 +3,6 @@
 import numba
 import numpy as np
 
-from lib.average_precision import TIE, get_band
-
 PART = 512  # similarities that are compared before it is decided whether one of them needs double precision
 
 
@@ -19,7 +17,7 @@ def count_part(similarity, high, low):
 
 
 @numba.njit
-def count_rows(similarity, unit, candidates, lengths, thresholds, band, counts):
+def count_rows(similarity, unit, candidates, lengths, thresholds, band, tie, counts):
     """Add to `counts` how many similarities of each row are above each of its thresholds."""
     features = unit.shape[1]
     for row in range(similarity.shape[0]):
@@ -38,7 +36,7 @@ def count_rows(similarity, unit, candidates, lengths, thresholds, band, counts):
                         exact = 0.0
                         for feature in range(features):
                             exact += unit[row, feature] * np.float64(candidates[start + at, feature])
-                        total += exact / lengths[start + at] > limit + TIE
+                        total += exact / lengths[start + at] > limit + tie
             counts[row, column] += total
 
 
@@ -48,8 +46,10 @@ def count_compiled(
     candidates: np.ndarray,
     lengths: np.ndarray,
     thresholds: np.ndarray,
+    band: np.float32,
+    tie: float,
 ) -> np.ndarray:
     """Count as `count_compared` does, which describes the parameters."""
     counts = np.zeros(thresholds.shape, dtype=np.int64)
-    count_rows(similarity, unit, candidates, lengths, thresholds, get_band(unit.shape[1]), counts)
+    count_rows(similarity, unit, candidates, lengths, thresholds, band, tie, counts)
     return counts
