@@ -310,10 +310,10 @@ def describe_dose_response(config: Mapping[str, Any]) -> Markup:
         return NOTHING
     limits = {"2sd": "two standard deviations", "mad": "one median absolute deviation"}
     return write_sentence(
-        "For each compound, a Hill curve over the dose was fitted to the Mahalanobis distance of each well to the "
-        "negative controls of its plate (principal components explaining 95 % of the variance; covariance of the "
-        "residuals given compound and dose) and to its cell count. The benchmark dose is that at which the "
-        "curve leaves the negative controls by {limit} of their distances, with a 90 % bootstrap interval.",
+        "For each compound, a Hill curve over the dose was fitted to the cell count and to the Mahalanobis "
+        "distance of each well to the negative controls of its plate (principal components with 95 % of "
+        "the variance; covariance of the residuals given compound and dose). The benchmark dose is that at "
+        "which the curve leaves the controls by {limit} of their values, with a 90 % bootstrap interval.",
         limit=mark_parameter("dose_response", "limit", limits[config["dose_response"]["limit"]]),
     )
 

@@ -73,7 +73,7 @@ def test_high_doses_replicate(results):
 
 
 def test_the_halves_of_the_plate_have_different_dose_responses(results):
-    """Each half has one compound in ten doses: both move GFP, at different doses; neither kills many cells."""
+    """Each half has one compound in ten doses: both move GFP, at different doses."""
     table = pd.read_csv(results / "benchmark/dose_response.csv").set_index("compound")
     assert list(table.index.sort_values()) == ["first_half", "second_half"]
     doses = table["benchmark_dose"]
