@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.chains import COMPLETE
 from lib.errors import InputError
-from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share
+from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.logs import logged
 from lib.provenance import read_provenance
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
 from lib.steps.batches import correct_arms, normalize_typical_variation, project
+from lib.steps.combat import correct_batches
 from lib.steps.correction import CELLS, correct_cell_count, correct_well_position
 from lib.steps.filters import drop_invariant, drop_missing_wells, drop_outliers
 from lib.steps.normalization import normalize
@@ -78,6 +80,7 @@ class Step:
             "tvn": lambda o: normalize_typical_variation(
                 self.profiles, self.negative, o["batch"], o["ridge"]
             ),
+            "combat": lambda o: correct_batches(self.profiles, o["batch"]),
             "pca": lambda o: project(self.profiles, o["variance"]),
             "arm_correction": lambda o: correct_arms(
                 self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"]
@@ -189,6 +192,8 @@ def run_step(
     for rows in grouped:
         part = with_precision(wells.iloc[rows].reset_index(drop=True), settings["precision"])
         step = Step(part, (control_type(part) == NEGATIVE_CONTROL).to_numpy(), name)
+        if settings["step"] in COMPLETE:
+            step.profiles = step.take(leave_out_gaps(step.profiles))
         done = step.run(settings["step"], settings["options"])
         parts.append(done.set_index(ROW))
         dropped |= step.dropped

@@ -98,3 +98,12 @@ def test_no_well_and_no_feature_are_answered():
         run_step(raw.assign(**dict.fromkeys(feature_columns(raw), np.nan)), settings("rank_int"))
     with pytest.raises(InputError, match="no feature is left"):
         run_step(raw.assign(**dict.fromkeys(feature_columns(raw), 1.0)), settings("variance"))
+
+
+@pytest.mark.parametrize("step", ["sphere", "tvn", "combat", "pca"])
+def test_steps_that_need_complete_profiles_leave_out_what_a_well_lacks(step):
+    raw = wells()
+    raw.loc[5, "Cells_F3"] = np.nan
+    out, dropped, _ = run_step(raw, settings(step, first=False))
+    assert dropped == {"Cells_F3": "missing in a well"}
+    assert out[feature_columns(out)].notna().all(axis=None)

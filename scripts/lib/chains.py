@@ -81,6 +81,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "sphere": {"method": "ZCA-cor", "epsilon": 1e-6},
     "harmony": {"batch": "Metadata_Plate", "clusters": 300, "iterations": 20},
     "tvn": {"batch": "Metadata_Plate", "ridge": 1.0},
+    "combat": {"batch": "Metadata_Plate"},
     "pca": {"variance": 0.98},
     "arm_correction": {
         "arm": "Metadata_arm",
@@ -110,6 +111,9 @@ OPERATIONS = (
     "image_features",
 )
 FITTED_ON_CONTROLS = ("sphere", "tvn")
+SEVERAL_PLATES = ("harmony", "combat")
+# Steps that need a value of every feature in every well.
+COMPLETE = ("sphere", "tvn", "combat", "pca")
 # Steps whose features are not named after measurements.
 COMPONENTS = ("harmony", "tvn", "pca")
 
@@ -183,8 +187,10 @@ def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
         raise InputError(
             f"{where}.epsilon: `{options['epsilon']}` is not a number above 0, `shrink` or {{draws: 25}}."
         )
-    if step == "harmony" and options["over"] == "plate":
-        raise InputError(f"{where}.over: Harmony aligns several plates; name batch, condition or experiment.")
+    if step in SEVERAL_PLATES and options["over"] == "plate":
+        raise InputError(
+            f"{where}.over: this step aligns several plates; name batch, condition or experiment."
+        )
 
 
 def is_epsilon(value: Any) -> bool:
