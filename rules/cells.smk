@@ -15,8 +15,8 @@ def get_flags_to_heed(
 def get_cells_to_aggregate(
     wildcards,
 ):
-    """Return the table of a plate's cells that a level is aggregated from: CellProfiler's or embeddings."""
-    return EXPERIMENT.get_cells(get_plate(wildcards), get_level(wildcards).features)
+    """Return the table of a plate's cells that a level is aggregated from; published profiles have none."""
+    return EXPERIMENT.get_cells(get_plate(wildcards), get_level(wildcards).features) or []
 
 
 def get_excluded_features(

@@ -11,6 +11,10 @@ for plate in EXPERIMENT.plates:
     PLATES_OF_FILES.setdefault(plate.get("profiles"), []).append(plate["plate"])
 
 
+# How features are selected, whatever the plates that they are selected over.
+SELECTION = {name: value for name, value in CONFIG["feature_select"].items() if name != "over"}
+
+
 ruleorder: import_profiles > aggregate
 ruleorder: import_profiles > annotate
 ruleorder: import_profiles > normalize
@@ -192,7 +196,7 @@ rule dropped_features:
         mem_mb=of_correlations(),
         runtime=minutes(20),
     params:
-        settings=CONFIG["feature_select"],
+        settings=SELECTION,
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
@@ -228,7 +232,7 @@ rule dropped_features_of_batch:
         mem_mb=of_batch_correlations,
         runtime=minutes(60),
     params:
-        settings=CONFIG["feature_select"],
+        settings=SELECTION,
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         code=code_digest("dropped_features.py"),
     message:
@@ -263,7 +267,7 @@ rule feature_select:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        settings=CONFIG["feature_select"],
+        settings=SELECTION,
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         over=lambda wildcards: get_level(wildcards).scope,
         code=code_digest("feature_select.py"),

@@ -17,7 +17,7 @@ from lib.assay import compartments
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.levels import NETWORK, Level, get_exported_levels
+from lib.levels import NETWORK, Level, get_exported_levels, is_selection_asked
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
 from lib.values import MissingValues
@@ -155,7 +155,8 @@ class Experiment:
         start = plate["level"] if source(plate) == "profiles" else ""
         found: dict[str, Level] = {}
         for name, level in self.levels.items():
-            if name == start or (start and level.made_from_published == start):
+            further = bool(start) and level.made_from_published == start
+            if name == start or (further and is_selection_asked(level, self.config)):
                 found[name] = level
             elif not level.made_from:
                 # Made from cells: those measured by CellProfiler, or those whose images a network processes.

@@ -147,7 +147,7 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
     if level.step == "normalize":
         return replace(level, asked=level.reference in config["normalize"]["to"])
     if level.step == "feature_select":
-        return replace(level, asked=level.reference == reference)
+        return replace(level, asked=level.reference == reference and is_selection_asked(level, config))
     if level.step == "spherize":
         settings = config["spherize"]
         asked = settings["enabled"] or level.name in config["benchmark"]["feature_sets"]
@@ -157,6 +157,23 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
         made_from = settings["level"] or normalized
         return replace(level, asked=asked, made_from=made_from, all_features=made_from)
     return level
+
+
+def is_selection_asked(level: Level, config: Mapping[str, Any]) -> bool:
+    """Return whether the config asks for features to be selected over the plates of a level.
+
+    Without `feature_select.over`, it asks for the levels that it names: those that are scored, sphered or
+    exported, and those that chains start from.
+    """
+    if (over := config["feature_select"]["over"]) is not None:
+        return level.scope in over
+    named = [
+        *config["benchmark"]["feature_sets"],
+        *(config["export_levels"] or ()),
+        *(chain["start"] for chain in config["chains"].values()),
+        config["spherize"]["level"],
+    ]
+    return level.name in named
 
 
 def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) -> list[str]:

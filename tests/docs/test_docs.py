@@ -11,6 +11,7 @@ import yaml
 
 import small_images
 from lib.config import complete_config
+from lib.places import PLACES
 from lib.plates import read_table
 from lib.tables import feature_columns, read_profiles, read_provenance
 from simulated_profiles import plates as simulated_plates
@@ -92,6 +93,23 @@ def written(tmp_path_factory) -> set[str]:
         | outputs("--configfile", file)
         | outputs("all", "segmentation_check", "--configfile", images)
     )
+
+
+def place_expressions() -> dict[str, re.Pattern[str]]:
+    """The places of results, each as the expression of its files; a chain's suffix has dots and dashes."""
+    found = {}
+    for result, pattern in PLACES.items():
+        parts = re.split(r"(\{\w+\})", pattern)
+        kinds = {"{suffix}": r"\w*", "{kind}": r"[\w.]+"}
+        found[result] = re.compile(
+            "".join(kinds.get(part, "[^/]+") if part[:1] == "{" else re.escape(part) for part in parts)
+        )
+    return found
+
+
+def test_every_output_has_a_place(written):
+    expressions = place_expressions().values()
+    assert [file for file in sorted(written) if not any(e.fullmatch(file) for e in expressions)] == []
 
 
 def test_every_output_is_documented(written):

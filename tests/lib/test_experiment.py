@@ -38,13 +38,27 @@ NORMALIZED = ["normalized_negcon", "normalized"]
     ],
 )
 def test_the_levels_of_a_plate_follow_from_where_it_enters(plate, expected):
-    experiment = build_experiment([plate])
+    experiment = build_experiment([plate], feature_select={"over": ["plate", "batch"]})
+    assert list(experiment.get_levels(experiment.plates[0])) == expected
+
+
+@pytest.mark.parametrize(
+    ("over", "expected"),
+    [(["plate"], [f"{SELECTED}batch", f"{SELECTED}plate"]), (["batch"], [f"{SELECTED}batch"])],
+)
+def test_published_profiles_are_selected_further_if_the_config_asks_for_it(over, expected):
+    experiment = build_experiment(
+        [{"profiles": "p", "level": f"{SELECTED}batch"}],
+        feature_select={"over": over},
+        benchmark={"feature_sets": [f"{SELECTED}batch"]},
+    )
     assert list(experiment.get_levels(experiment.plates[0])) == expected
 
 
 def test_published_profiles_selected_over_the_batch_are_selected_further():
     experiment = build_experiment(
-        [{"profiles": "p", "level": f"{SELECTED}batch"}, {"images": "i", "plate": "Q"}]
+        [{"profiles": "p", "level": f"{SELECTED}batch"}, {"images": "i", "plate": "Q"}],
+        feature_select={"over": ["plate", "batch"]},
     )
     published, imaged = experiment.plates
     level = experiment.levels[f"{SELECTED}plate"]

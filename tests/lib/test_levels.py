@@ -33,10 +33,12 @@ def test_only_sphering_is_fitted_on_controls():
     assert [level.name for level in LEVELS.values() if not level.annotated] == ["aggregated", "embeddings"]
 
 
+def get_asked(step, **config):
+    return {name for name, level in levels(**config).items() if level.asked and level.step == step}
+
+
 def test_the_config_says_which_levels_are_made():
-    asked = {name for name, level in levels().items() if level.asked and level.step == "feature_select"}
-    assert asked == {"normalized_feature_select_negcon_plate", "normalized_feature_select_negcon_batch"}
-    all_wells = levels(normalize={"to": ["all"]}, feature_select={"reference": "all"})
+    all_wells = levels(normalize={"to": ["all"]}, feature_select={"reference": "all", "over": ["plate"]})
     assert not all_wells["normalized_negcon"].asked
     assert all_wells["normalized_feature_select_plate"].asked
     assert all_wells["spherized"].made_from == "normalized"
@@ -44,6 +46,32 @@ def test_the_config_says_which_levels_are_made():
     judged = levels(benchmark={"feature_sets": ["spherized"]})
     assert judged["spherized"].asked
     assert not judged["embeddings_spherized"].asked
+
+
+PLATE, BATCH = "normalized_feature_select_negcon_plate", "normalized_feature_select_negcon_batch"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, {PLATE}),
+        ({"benchmark": {"feature_sets": [BATCH]}}, {BATCH}),
+        ({"benchmark": {"feature_sets": [BATCH, PLATE]}}, {BATCH, PLATE}),
+        ({"benchmark": {"feature_sets": ["normalized_negcon"]}}, set()),
+        ({"benchmark": {"feature_sets": ["spherized"]}, "spherize": {"level": BATCH}}, {BATCH}),
+        ({"export": ["csv.gz"], "export_levels": ["augmented", BATCH]}, {BATCH, PLATE}),
+        ({"chains": {"own": {"start": BATCH, "steps": ["normalize"]}}}, {BATCH, PLATE}),
+        ({"feature_select": {"over": ["batch"]}}, {BATCH}),
+        ({"feature_select": {"over": ["plate", "batch"]}}, {BATCH, PLATE}),
+        ({"feature_select": {"over": []}}, set()),
+        (
+            {"feature_select": {"reference": "all", "over": ["batch"]}, "normalize": {"to": ["all"]}},
+            {"normalized_feature_select_batch"},
+        ),
+    ],
+)
+def test_features_are_selected_over_the_plates_that_the_config_asks_for(config, expected):
+    assert get_asked("feature_select", **config) == expected
 
 
 def test_all_features_of_a_selected_or_sphered_level():

@@ -25,6 +25,7 @@ HEADER = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint
 CONDITIONS = ("compound_U2OS_48", "crispr_U2OS_96")
 COMPARISON = "__".join(CONDITIONS)
 OPTIONS = {
+    "feature_select": {"over": ["plate", "batch"]},
     "export": ["csv.gz", "h5ad"],
     "consensus": ["median", "modz"],
     "splits": {

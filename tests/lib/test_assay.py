@@ -1,0 +1,72 @@
+"""Errors of an assay description that its schema cannot detect."""
+
+import copy
+
+import pytest
+
+from lib.assay import assay_problems, compartments
+
+pytestmark = pytest.mark.unit
+THRESHOLD = {
+    "method": "Otsu",
+    "strategy": "Global",
+    "bounds": [0, 1],
+    "lower_outliers": 0.05,
+    "upper_outliers": 0.05,
+}
+ASSAY = {
+    "channels": [
+        {"name": "DNA", "image": "1", "measure": True},
+        {"name": "RNA", "image": "2", "measure": True},
+    ],
+    "nuclei": {"channel": "DNA", "diameter": [15, 60], "threshold": THRESHOLD},
+    "cells": {"channel": "RNA", "method": "Propagation", "threshold": THRESHOLD},
+    "cytoplasm": True,
+}
+
+
+def changed(change):
+    assay = copy.deepcopy(ASSAY)
+    change(assay)
+    return assay
+
+
+def test_a_complete_description_has_no_problem():
+    assert assay_problems(ASSAY) == []
+
+
+def test_compartments_follow_from_the_description():
+    assert compartments(ASSAY) == ["Nuclei", "Cells", "Cytoplasm"]
+    assert compartments({**ASSAY, "cytoplasm": False}) == ["Nuclei", "Cells"]
+    assert compartments(changed(lambda assay: assay.pop("cells"))) == ["Nuclei"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda a: a["channels"][1].update(name="DNA"), "the name DNA is a duplicate"),
+        (lambda a: a["channels"][1].update(image="1"), "the image 1 is a duplicate"),
+        (lambda a: [c.update(measure=False) for c in a["channels"]], "at least one channel must have"),
+        (lambda a: a["nuclei"].update(channel="ER"), "nuclei: channel ER is unknown"),
+        (lambda a: a["cells"].update(channel="ER"), "cells: channel ER is unknown"),
+        (lambda a: a["cells"].pop("channel"), "the method Propagation needs `channel`"),
+        (lambda a: a["nuclei"].update(diameter=[60, 15]), "is not a range"),
+        (lambda a: a["nuclei"]["threshold"].update(method="Sauvola"), "needs `strategy: Adaptive`"),
+        (
+            lambda a: a["cells"]["threshold"].update(method="Manual", strategy="Adaptive"),
+            "needs `strategy: Global`",
+        ),
+        (lambda a: a["cells"]["threshold"].update(bounds=[1, 0]), "write the lower one first"),
+        (lambda a: a["cells"]["threshold"].update(lower_outliers=0.95), "leave no pixel"),
+    ],
+)
+def test_each_error_is_one_sentence(change, words):
+    problems = assay_problems(changed(change))
+    assert any(words in problem for problem in problems), problems
+    assert all(problem.endswith(".") for problem in problems)
+
+
+def test_growing_nuclei_needs_no_channel():
+    assay = changed(lambda a: a["cells"].update(method="Distance - N"))
+    del assay["cells"]["channel"]
+    assert assay_problems(assay) == []

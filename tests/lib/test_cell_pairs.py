@@ -1,0 +1,56 @@
+"""Objects that are one cell, by hand."""
+
+import numpy as np
+import pytest
+
+from lib.cell_pairs import Objects, linking_compartment, pair_objects, refuse_lost_children
+from lib.errors import InputError
+from lib.object_tables import SiteError
+
+pytestmark = pytest.mark.unit
+
+
+def test_the_linking_compartment_names_its_partner_in_all_others():
+    headers = {"Nuclei": [], "Cells": ["Parent_Nuclei"], "Cytoplasm": ["Parent_Nuclei", "Parent_Cells"]}
+    assert linking_compartment(headers) == "Cytoplasm"
+    assert linking_compartment({name: headers[name] for name in ("Nuclei", "Cells")}) == "Cells"
+    assert linking_compartment({"Nuclei": []}) == "Nuclei"
+    with pytest.raises(InputError, match="No table among Nuclei, Cells has the parent columns"):
+        linking_compartment({"Nuclei": [], "Cells": []})
+
+
+def test_objects_are_paired_by_their_parents_in_any_order():
+    objects = {"Cells": np.array([3, 1, 2]), "Nuclei": np.array([2, 1, 4])}
+    positions, alone = pair_objects(objects, "Cells", {"Nuclei": np.array([1, 4, 0])})
+    # cell 3 has nucleus 1, cell 1 has nucleus 4, cell 2 has none
+    assert positions["Cells"].tolist() == [0, 1]
+    assert positions["Nuclei"].tolist() == [1, 2]
+    assert alone == {"Cells": [2], "Nuclei": [2]}
+
+
+def test_no_objects_no_cells():
+    empty = np.array([], int)
+    positions, alone = pair_objects({"Cells": empty, "Nuclei": empty}, "Cells", {"Nuclei": empty})
+    assert [at.tolist() for at in positions.values()] == [[], []]
+    assert alone == {"Cells": [], "Nuclei": []}
+
+
+@pytest.mark.parametrize(
+    ("cells", "nuclei", "parents", "words"),
+    [
+        ([1, 1], [1, 2], [1, 2], "Cells has the object numbers 1 twice"),
+        ([1, 2], [1, 2], [1, 3], "Cells names Nuclei 3, and the table lacks them"),
+        ([1, 2], [1, 2], [1, 1], "Nuclei 1 belong to two Cells each"),
+        ([1], [], [1], "Cells names Nuclei 1, and the table lacks them"),
+    ],
+)
+def test_tables_that_contradict_each_other_are_refused(cells, nuclei, parents, words):
+    objects = {"Cells": np.array(cells), "Nuclei": np.array(nuclei, int)}
+    with pytest.raises(SiteError, match=words):
+        pair_objects(objects, "Cells", {"Nuclei": np.array(parents)})
+
+
+def test_a_child_that_the_table_does_not_hold_is_named():
+    objects = Objects({"Nuclei": np.array([1, 2])}, {"Nuclei": np.array([1])}, {"Nuclei": np.array([1, 1])})
+    with pytest.raises(SiteError, match="Cells lacks the objects that belong to Nuclei 2"):
+        refuse_lost_children(objects, "Cells")

@@ -1,0 +1,75 @@
+"""Tables are written whole, with their provenance, and read with the types of their columns."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.errors import InputError
+from lib.tables import (
+    feature_columns,
+    features_in,
+    is_of_workflow,
+    read_metadata,
+    read_profiles,
+    read_provenance,
+    write_profiles,
+)
+
+pytestmark = pytest.mark.unit
+PROFILES = pd.DataFrame(
+    {
+        "Metadata_Plate": ["0012", "0012"],
+        "Metadata_Well": ["A01", "A02"],
+        "Metadata_Count_Cells": [3, 5],
+        "Cells_AreaShape_Area": [1.5, np.nan],
+        "Nuclei_AreaShape_Area": np.array([1, 2], np.float32),
+    }
+)
+
+
+def test_profiles_come_back_as_they_were_written(tmp_path):
+    path = tmp_path / "p.parquet"
+    write_profiles(PROFILES, path, {"parameters": {"a": 1}})
+    read = read_profiles(path)
+    assert read["Metadata_Plate"].tolist() == ["0012", "0012"]  # a barcode keeps its zeros
+    assert read["Metadata_Count_Cells"].tolist() == [3, 5]
+    assert read["Nuclei_AreaShape_Area"].dtype == float
+    assert np.isnan(read["Cells_AreaShape_Area"][1])
+    assert read_provenance(path)["parameters"] == {"a": 1}
+    assert features_in(path) == feature_columns(PROFILES) == list(PROFILES.columns[3:])
+    assert list(read_metadata(path)) == list(PROFILES.columns[:3])
+    assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]
+
+
+def test_only_the_asked_features_are_read(tmp_path):
+    write_profiles(PROFILES, tmp_path / "p.parquet", {})
+    read = read_profiles(tmp_path / "p.parquet", features=["Nuclei_AreaShape_Area"])
+    assert list(read) == [*PROFILES.columns[:3], "Nuclei_AreaShape_Area"]
+
+
+def test_infinite_values_are_missing_and_named(tmp_path, caplog):
+    infinite = PROFILES.assign(Cells_AreaShape_Area=[np.inf, 1])
+    write_profiles(infinite, tmp_path / "p.parquet", {})
+    with caplog.at_level(logging.WARNING):
+        read = read_profiles(tmp_path / "p.parquet")
+    assert np.isnan(read["Cells_AreaShape_Area"][0])
+    assert "Cells_AreaShape_Area is infinite in well A01" in caplog.text
+
+
+def test_a_file_of_someone_else_is_not_of_the_workflow(tmp_path):
+    PROFILES.to_parquet(tmp_path / "other.parquet")
+    PROFILES.to_csv(tmp_path / "other.csv", index=False)
+    assert not is_of_workflow(tmp_path / "other.parquet")
+    assert not is_of_workflow(tmp_path / "other.csv")
+    write_profiles(PROFILES, tmp_path / "own.parquet", {})
+    assert is_of_workflow(tmp_path / "own.parquet")
+
+
+def test_a_cut_off_file_is_named_with_what_to_do(tmp_path):
+    write_profiles(PROFILES, tmp_path / "p.parquet", {})
+    whole = (tmp_path / "p.parquet").read_bytes()
+    (tmp_path / "p.parquet").write_bytes(whole[:-20])
+    with pytest.raises(InputError, match=r"p\.parquet cannot be read .*Delete it"):
+        read_profiles(tmp_path / "p.parquet")
