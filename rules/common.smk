@@ -62,7 +62,7 @@ DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESUL
 if workflow.is_main_process and not IN_STORAGE:
     atexit.register(DIGESTS.write)
 # Words that the readers of tables take for missing; a value that marks a control is not missing.
-MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls", "plate_maps")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.
 if workflow.is_main_process and not IN_STORAGE:
     checked(check_experiment, EXPERIMENT, RESULTS)

@@ -22,7 +22,7 @@ from lib.levels import get_levels
 from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems
-from lib.values import MissingValues, same_value
+from lib.values import SEVERAL, MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -255,7 +255,8 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
     of_sample = {row["broad_sample"]: row for row in reagents}
     if "negcon" in config["normalize"]["to"]:
         marks = [get_mark(well, column, of_sample) for well in wells]
-        number = sum(same_value(mark, controls["negcon"]) for mark in marks)
+        names = controls["negcon"].split(SEVERAL)
+        number = sum(any(same_value(mark, name) for name in names) for mark in marks)
         needed = config["normalize"]["minimum_wells"]
         if column not in there:
             yield (

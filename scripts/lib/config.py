@@ -15,6 +15,7 @@ from lib.chains import complete_chains
 from lib.errors import InputError, listed
 from lib.image_names import compiled
 from lib.schema import get_types, read_values, schema
+from lib.values import SEVERAL
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -125,12 +126,17 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     column = controls["column"].removeprefix("Metadata_")
+    negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
+    group = named["group"] if isinstance(named["group"], str) else named["group"][0]
+    sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None
+    tables = {"sample": sample, "group": group.removeprefix("Metadata_")}
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
     return {
         **config,
         "judge": judge,
         "benchmark": {**benchmark, **named},
-        "controls": {**controls, "column": column},
+        "controls": {**controls, "column": column, "negcon": negcon},
+        "plate_maps": tables,
     }
 
 
@@ -156,6 +162,6 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     if found:
         raise InputError(f"{file} has errors:\n  " + "\n  ".join(dict.fromkeys(found)))
     try:
-        return complete_chains(columns_named(complete))
+        return complete_chains(columns_named(complete), Path(file).parent)
     except InputError as error:
         raise InputError(f"{file} has errors:\n  {error}") from error
