@@ -17,7 +17,7 @@ from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.digests import Digests
 from lib.errors import InputError
 from lib.experiment import Experiment
-from lib.image_changes import find_former_folder, get_contents
+from lib.image_changes import find_former_folder, get_contents, get_stored_contents
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
@@ -161,15 +161,21 @@ CONTENTS = {}
 
 
 def get_image_contents(wildcards):
-    """Return a word that changes with a plate's images; "" for images in storage or simulated ones."""
+    """Return a word that changes with a plate's images; "" for simulated ones, or if results are in storage."""
     location = get_plate(wildcards)["images"]
-    of_others = IN_STORAGE or "simulate" in CONFIG or is_address(location)
-    if of_others or not workflow.is_main_process:
+    if IN_STORAGE or "simulate" in CONFIG or not workflow.is_main_process:
         return ""
     key = (wildcards.batch, wildcards.plate)
     if key not in CONTENTS:
         files = [Path(place(name, batch=key[0], plate=key[1])) for name in ("image_digests", "images_seen")]
-        images, pattern = Path(get_images(wildcards)), CONFIG["images"]["pattern"]
+        pattern = CONFIG["images"]["pattern"]
+        if is_address(location):
+            is_folder = not is_image_table(location)
+            CONTENTS[key] = (
+                checked(get_stored_contents, location, pattern, *files, CONFIG["fetch"]) if is_folder else ""
+            )
+            return CONTENTS[key]
+        images = Path(get_images(wildcards))
         CONTENTS[key] = checked(get_contents, images, pattern, *files)
         table = Path(place("load_data", batch=key[0], plate=key[1]))
         former = checked(find_former_folder, table, images, pattern)

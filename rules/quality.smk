@@ -153,3 +153,34 @@ rule plot_montages:
         "{wildcards.plate}: montages of control and treated wells"
     script:
         "../scripts/plot_montages.py"
+
+
+rule plot_thumbnails:
+    input:
+        flags=rules.quality.output.flags,
+        functions=FUNCTIONS,
+        load_data=PLACES["load_data"],
+    output:
+        composite=place("thumbnails", picture="composite"),
+        channels=[place("thumbnails", picture=name) for name in EXPERIMENT.channels],
+        wells=PLACES["thumbnail_wells"],
+    log:
+        "logs/plot_thumbnails/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/plot_thumbnails/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        # reading and shrinking one site of each well, times four
+        runtime=minutes(20 + 4 * SIZE["wells"] * 0.1 * MEGAPIXELS / 60),
+    params:
+        channels=SHOWN_CHANNELS,
+        apply=APPLIED,
+        side=CONFIG["montages"]["thumbnails"],
+        code=code_digest("plot_thumbnails.py"),
+    message:
+        "{wildcards.plate}: thumbnails of all wells"
+    script:
+        "../scripts/plot_thumbnails.py"

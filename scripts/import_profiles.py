@@ -19,8 +19,8 @@ from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation
-from lib.plates import KNOWN
-from lib.published_profiles import find_plate_column, same_plate
+from lib.plates import KNOWN, find_name
+from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from lib.values import MissingValues
@@ -68,7 +68,7 @@ def get_rows_of_plate(
     if column != "Metadata_Plate":
         logging.warning("%s: the plates are read from %s", path, column)
     there = profiles[column].dropna().unique().tolist()
-    meant = same_plate(plate, there)
+    meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
             f"{path} has no well of plate {plate}; it has {listed(there, 5) or 'no plate'} in {column}. The "

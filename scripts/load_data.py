@@ -5,8 +5,9 @@ the assay, and every image opens: what is missing, duplicate, unreadable, trunca
 than the plate's other images, or not an intensity is reported all at once, or, if the config says so, its
 site is left out and listed (`lib.image_checks`).
 
-Images in object storage (s3://) are listed, not fetched: each job of CellProfiler fetches those of its own
-sites. Their sizes are checked here, and their headers when they are fetched.
+Images in object storage (s3://) are listed: each job of CellProfiler fetches those of its own sites. Their
+sizes are checked here, and a few of each channel are fetched and checked like files; the others are checked
+when they are fetched.
 """
 
 import logging
@@ -23,19 +24,18 @@ from lib.image_checks import (
     Fault,
     Found,
     StoredImage,
-    faults_in_words,
     image_faults,
     refuse_dead_channels,
-    remedy_of,
     repeated_faults,
     site_faults,
     stored_faults,
 )
 from lib.image_files import MAXIMUM
+from lib.image_messages import faults_in_words, remedy_of
 from lib.image_names import compiled
 from lib.logs import logged
-from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
-from lib.plates import is_address, is_image_table, read_table, same_number
+from lib.object_storage import entries_below, fetching_is_allowed, resolved_address
+from lib.plates import find_name, is_address, is_image_table, read_table
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.values import is_nothing
@@ -91,10 +91,12 @@ def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     """Return the files of a folder or an s3:// address, and of its subfolders, in their paths' order."""
     if isinstance(folder, str):
         address = resolved_address(folder).rstrip("/")
-        found = [(f"{address}/{path}".rpartition("/"), size) for path, size in objects_below(address).items()]
+        found = [
+            (f"{address}/{path}".rpartition("/"), *about) for path, about in entries_below(address).items()
+        ]
         if not found:
             raise InputError(f"Plate {plate}: there is no object below {address}/.")
-        return [StoredImage(parent, name, size) for (parent, _, name), size in found]
+        return [StoredImage(parent, name, size, tag) for (parent, _, name), size, tag in found]
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
     return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
@@ -173,18 +175,18 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         )
     if "Metadata_Plate" in columns:
         of_plates = {row["Metadata_Plate"] for row in rows}
-        meant = {plate} if plate in of_plates else set(same_number(plate, of_plates))
+        meant = find_name(plate, of_plates)
         rows = [row for row in rows if row["Metadata_Plate"] in meant]
         if not rows:
             raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(of_plates), 5)}.")
     if not rows:
         raise InputError(f"{path} has no row.")
     folders = {row[folder] for row in rows for _, folder in where.values() if folder}
-    sizes = {folder: objects_below(folder) for folder in sorted(folders) if is_address(folder)}
+    stored = {folder: entries_below(folder) for folder in sorted(folders) if is_address(folder)}
 
     def image(folder: str, name: str) -> Path | StoredImage:
-        if folder in sizes:
-            return StoredImage(folder.rstrip("/"), name, sizes[folder].get(name))
+        if folder in stored:
+            return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
         return path.parent / folder / name
 
     def well(row: Mapping[str, str]) -> str:
@@ -297,11 +299,14 @@ def load_data(
         found = read_load_data(images, channels, plate["plate"])
     else:
         found = find_images(images, pattern, channels, plate["plate"])
+    of_listing = stored_faults(found)
+    listed_as_bad = {fault.image for fault in of_listing}
+    to_read = [image for image in found if str(image.path) not in listed_as_bad]
     faults = sorted(
         [
             *site_faults(found, names),
-            *image_faults(found, threads, maximum, decode),
-            *stored_faults(found),
+            *of_listing,
+            *image_faults(to_read, threads, maximum, decode),
             *repeated_faults(found, threads),
         ],
         key=lambda fault: plate_order((fault.well, fault.site)),
@@ -355,10 +360,7 @@ def main() -> None:
     ):
         with whole(output) as part:
             content.to_csv(part, index=False)
-    if isinstance(images, Path):
-        write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
-    else:
-        Path(snakemake.output.digests).write_text("image,digest\n")
+    write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,11 @@ from lib.places import place
 from lib.plates import source
 from lib.tables import whole
 from report_page import methods, runs
+from report_page.blocks import as_block
 from report_page.conditions import condition_entry, condition_pictures
 from report_page.left_out import get_totals
+from report_page.library import get_digest, get_library
+from report_page.perturbations import get_condition, get_matches
 from report_page.pictures import (
     BYTES_OF_CONDITIONS,
     BYTES_OF_PLATES,
@@ -41,7 +44,9 @@ from report_page.pictures import (
 from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
 from report_page.results import Results
 from report_page.scores import judged_table, remember_scores, score_tables
+from report_page.sheets import allow_sheets
 from report_page.tables import table_of
+from report_page.wells import find_features, get_wells, read_scored
 
 HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
@@ -107,6 +112,59 @@ def figures_and_conditions(
     return figures, entries
 
 
+def explored(results: Results, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data that the page explores, as blocks by name; a plate that cannot be read has none."""
+    manifest, config = options["manifest"], options["config"]
+    plates, conditions = manifest["plates"], manifest["conditions"]
+    features, every = find_features(results, plates)
+    scored = read_scored(results, conditions)
+    wanted = {
+        "controls": config["controls"],
+        "group": config["benchmark"]["group"],
+        "positive_controls": config["benchmark"]["positive_controls"],
+        "sheets": allow_sheets(plates, config["plate_size"]["wells"]),
+    }
+    ids = {
+        (plate["plate"]["batch"], plate["plate"]["plate"]): f"plate-{i}" for i, plate in enumerate(plates, 1)
+    }
+    wells, maps = {}, {}
+    for identifier, plate in zip(ids.values(), plates, strict=True):
+        try:
+            wells[identifier] = get_wells(results, identifier, plate, features, scored, wanted)
+        except CANNOT_BE_READ:
+            logging.exception("the wells of plate %s are not shown", plate["plate"]["plate"])
+    for number, condition in enumerate(conditions, start=1):
+        try:
+            maps[f"condition-{number}"] = get_condition(
+                results, f"condition-{number}", condition, ids, wanted
+            )
+        except CANNOT_BE_READ:
+            logging.exception("the profiles of %s are not shown", condition["label"])
+    known = ("id", "batch", "plate", "plate_map", "perturbation", "condition")
+    experiment = {
+        "features": features,
+        "all_features": every,
+        "z_scores": all(plate["z_scores"] for plate in plates),
+        "plates": [
+            {**{name: data[name] for name in known}, "wells": True} for data in wells.values() if data
+        ],
+        "conditions": [
+            {name: data[name] for name in ("id", "name", "label", "feature_set")} for data in maps.values()
+        ],
+        "matches": get_matches(results, manifest["matches"]),
+    }
+    blocks = {"experiment": experiment, **{name: data for name, data in wells.items() if data}, **maps}
+    return {name: as_block(data) for name, data in blocks.items()}
+
+
+def get_scripts() -> list[dict[str, str]]:
+    """Return the page's scripts: the library of plots, and the page's own, each with its digest."""
+    own = "\n".join((PAGE / name).read_text() for name in ("page.js", "charts.js", "explore.js"))
+    # Each in a function of its own, so that their names cannot clash.
+    scripts = [f"(() => {{\n{text}\n}})();" for text in (get_library(), own)]
+    return [{"text": text, "digest": get_digest(text)} for text in scripts]
+
+
 def content(
     results: Results, options: Mapping[str, Any], digests: str, history: str
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -115,6 +173,7 @@ def content(
     plates, scores = manifest["plates"], manifest["scores"]
     entries = plate_entries(results, options)
     figures, conditions = figures_and_conditions(results, options)
+    blocks = explored(results, options)
     made = runs.made_of(results, plates)
     metrics = runs.metrics_made(results, manifest["scored"])
     versions = runs.versions([*made.values(), *(each for some in metrics.values() for each in some)])
@@ -154,7 +213,9 @@ def content(
             if results.path(folder).is_dir()
         ],
         "style": (PAGE / "page.css").read_text(),
-        "script": (PAGE / "page.js").read_text(),
+        "scripts": get_scripts(),
+        "blocks": blocks,
+        "explored_conditions": [name for name in blocks if name.startswith("condition-")],
     }
     return shown, inputs
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lib.errors import InputError, storage_problem
 from lib.pipeline_files import read_pipeline
+from lib.sites import PLATE_VARIABLE, plate_in
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -265,7 +266,7 @@ class CellProfiler:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=cellprofiler_environment(self.threads),
+                    env={**cellprofiler_environment(self.threads), PLATE_VARIABLE: plate_in(load_data)},
                     timeout=self.timeout,
                     check=False,
                 ).returncode

@@ -297,6 +297,7 @@ def complete_chains(config: Mapping[str, Any], folder: Path = Path()) -> dict[st
         Naming the chain and its error.
     """
     chains = {name: complete_chain(name, written) for name, written in config["chains"].items()}
+    levels = get_levels(config)
     for name, chain in chains.items():
         for step, options in chain["steps"]:
             if step == "feature_select" and isinstance(options["blocklist"], str):
@@ -304,8 +305,8 @@ def complete_chains(config: Mapping[str, Any], folder: Path = Path()) -> dict[st
                     options["blocklist"] = read_blocklist(folder / options["blocklist"])
                 except InputError as error:
                     raise InputError(f"chains.{name}.feature_select.blocklist: {error}") from error
-        if chain["start"] not in LEVELS or not LEVELS[chain["start"]].annotated:
-            starts = [level.name for level in LEVELS.values() if level.annotated]
+        if chain["start"] not in levels or not levels[chain["start"]].annotated:
+            starts = [level.name for level in levels.values() if level.annotated]
             raise InputError(f"chains.{name}.start: `{chain['start']}` is not one of {listed(starts, 30)}.")
     last = {name: get_chain_levels(name, chain)[-1].name for name, chain in chains.items()}
     feature_sets = [last.get(name, name) for name in config["benchmark"]["feature_sets"]]

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from lib.assay import assay_problems
+from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, listed
 from lib.image_names import compiled
@@ -156,7 +157,11 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         name_network(complete)
         found = list(problems(complete))
     if not found:
-        found = [*expression_problems(complete), *address_problems(complete)]
+        found = [
+            *expression_problems(complete),
+            *address_problems(complete),
+            *find_rule_problems(complete["cell_quality"]),
+        ]
     if not found and "assay" in complete:
         found = assay_problems(complete["assay"]) + embeddings_problems(complete)
     if found:

@@ -150,7 +150,20 @@ def as_numpy(column: pa.Array) -> np.ndarray:
 def make_site_cells(
     rows: Mapping[str, np.ndarray], columns: Mapping[str, str], settings: Settings, path: str | Path
 ) -> Cells:
-    """Make the cells of one site from its rows of the single-cell table."""
+    """Make the cells of one site from its rows of the single-cell table.
+
+    Parameters
+    ----------
+    rows : the columns of the table, each an array with one entry per cell of the site.
+    columns : the column that holds each of X, Y and, for boxes, their ends.
+    settings : how crops are cut.
+    path : the table, for messages.
+
+    Raises
+    ------
+    InputError
+        For a cell without a position.
+    """
     well, site = rows["Metadata_Well"][0], rows["Metadata_Site"][0]
     at = {what: rows[column].astype(float) for what, column in columns.items()}
     unplaced = ~np.all([np.isfinite(values) for values in at.values()], axis=0)

@@ -17,7 +17,7 @@ from lib.assay import compartments
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.levels import NETWORK, Level, get_exported_levels, is_selection_asked
+from lib.levels import NETWORK, Level, get_exported_levels, get_level_of_cells, is_selection_asked
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
 from lib.values import MissingValues
@@ -48,7 +48,12 @@ class Experiment:
         if experiment.plates_with_images and not experiment.assay:
             raise InputError(f"{config_file} has no `assay`: plates that start with images need one.")
         # Errors in these are reported when the experiment is read.
-        _ = (experiment.exported_levels, experiment.feature_sets, experiment.splits)
+        _ = (
+            experiment.exported_levels,
+            experiment.feature_sets,
+            experiment.splits,
+            experiment.levels_of_cells,
+        )
         return experiment
 
     # --- plates and their contents -------------------------------------------------------------------
@@ -101,6 +106,12 @@ class Experiment:
         """Return the channels that a deep network sees, in their order."""
         measured = [channel["name"] for channel in self.assay["channels"] if channel["measure"]]
         return self.config["embeddings"]["channels"] or measured
+
+    @cached_property
+    def flags_cells(self) -> bool:
+        """Return whether quality control flags single cells."""
+        settings = self.config["cell_quality"]
+        return bool(settings["sets"] or settings["rules"])
 
     # --- how CellProfiler runs ------------------------------------------------------------------------
 
@@ -223,6 +234,18 @@ class Experiment:
         if features == NETWORK:
             return self.get_place(plate, "embedded_cells") if self.embeddings else ""
         return self.get_place(plate, "single_cells")
+
+    @cached_property
+    def levels_of_cells(self) -> dict[tuple[str, str], Level | None]:
+        """Return the plates with normalized cells, with the level that has their features; None for all."""
+        if "normalized_cells" not in self.config:
+            return {}
+        wanted = self.config["normalized_cells"]["features"]
+        return {
+            key: get_level_of_cells(wanted, self.get_levels(plate), plate["plate"])
+            for key, plate in self.by_name.items()
+            if source(plate) != "profiles"
+        }
 
     def get_stages(self, plate: Mapping[str, str]) -> dict[str, str]:
         """Return the stages that a plate passes individually, each with the file or folder that it writes."""
@@ -359,6 +382,10 @@ class Experiment:
 
     def get_gene_columns(self, comparison: str) -> list[str]:
         """Return the columns that hold the genes of both sides of a comparison."""
+        return [self.get_gene_column(condition) for condition in self.comparisons[comparison]]
+
+    def get_gene_column(self, condition: str) -> str:
+        """Return the column that holds the genes (targets, mechanisms) of a condition's perturbations."""
         gene = self.config["benchmark"]["gene"]
-        types = [self.conditions[side][0]["perturbation"] for side in self.comparisons[comparison]]
-        return [gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene") for kind in types]
+        kind = self.conditions[condition][0]["perturbation"]
+        return gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene")

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from lib.errors import InputError, listed
 
 
-def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
+def get_channels(features: Sequence[str], described: Sequence[str]) -> list[str]:
     """Return the channels in feature names: the assay's, and those whose intensity is measured."""
     parts = [name.split("_") for name in features]
     named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]

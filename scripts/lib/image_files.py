@@ -39,20 +39,22 @@ class DamagedImageError(ValueError):
 
 
 def properties(path):
-    """Return shape and type of the image in the file `path`, as (tuple, str), or an error as text.
+    """Return shape and type of the image at `path` (or address), as (tuple, str), or an error as text.
 
     A TIFF is truncated when its header points beyond the end of the file. A stack, or an image in color,
     is not a valid image of a channel, and files that CellProfiler's readers cannot read are also errors.
     """
+    path = Path(path)
     try:
-        size = path.stat().st_size
+        source = at_hand(path)
+        size = path.stat().st_size if source is path else source.getbuffer().nbytes
         if size == 0:
             return "is empty (0 bytes)"
         if path.suffix.lower() not in TIFF:
-            with Image.open(path) as image:
+            with Image.open(source) as image:
                 image.load()
                 return properties_of_picture(image)
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(source) as file:
             return properties_of_tiff(file, size)
     except FileNotFoundError:
         return "does not exist"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError, listed
-from lib.plates import read_table, same_number
+from lib.plates import find_name, read_table
 from lib.values import MissingValues
 from lib.wells import well_name
 
@@ -142,7 +142,8 @@ def plate_map_rows(
         raise InputError(f"{path} lists no well.")
     plates = {row.get("Plate", "") for row in rows}
     if plate is not None and len(plates) > 1:
-        rows = [row for row in rows if row["Plate"] in (plate, *same_number(plate, plates))]
+        names = find_name(plate, plates)
+        rows = [row for row in rows if row["Plate"] in names]
         if not rows:
             raise InputError(f"{path} lists no well of plate {plate}; it has {listed(sorted(plates), 5)}.")
     try:

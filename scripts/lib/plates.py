@@ -216,7 +216,7 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
     names = {plate["plate"] for plate in plates}
     chosen, unknown = set(), []
     for name in only:
-        meant = [name] if name in names else same_number(name, names)
+        meant = find_name(name, names)
         chosen.update(meant[:1] if len(meant) == 1 else [])
         if not meant:
             unknown.append(f"only={name}: the sample sheet lists no such plate.")
@@ -230,8 +230,11 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
     return [plate for plate in plates if plate["plate"] in chosen]
 
 
-def same_number(name: str, names: Iterable[str]) -> list[str]:
-    """Return the names that, read as a number, equal the number `name`."""
+def find_name(name: str, names: Iterable[str]) -> list[str]:
+    """Return a plate's name as others spell it: itself, else the equal numbers (0012 and 12)."""
+    names = [str(other) for other in names]
+    if name in names:
+        return [name]
 
     def number(text: str) -> float | None:
         try:

@@ -35,7 +35,24 @@ def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
     if experiment.waiting and source(plate) == "images":
         return get_segmentation_montages(experiment, [plate])
     cells = [experiment.get_cells(plate, features) for features in (CELLPROFILER, NETWORK)]
-    return get_well_targets(experiment, plate) + [file for file in cells if file]
+    return [
+        *get_well_targets(experiment, plate),
+        *filter(None, cells),
+        *get_cell_targets(experiment, plate, of_one_plate=True),
+    ]
+
+
+def get_cell_targets(experiment: Experiment, plate: Plate, of_one_plate: bool) -> list[str]:
+    """Return the normalized cells of a plate, if their features were selected on that plate alone or not."""
+    key = plate["batch"], plate["plate"]
+    if key not in experiment.levels_of_cells:
+        return []
+    level = experiment.levels_of_cells[key]
+    if (level is None or level.scope == "plate") != of_one_plate:
+        return []
+    formats = experiment.config["normalized_cells"]["formats"]
+    exported = [experiment.get_place(plate, "exported_cells", kind=kind) for kind in formats]
+    return [experiment.get_place(plate, "normalized_cells"), *exported]
 
 
 def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
@@ -48,7 +65,12 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
         if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
-    return [*get_plate_pictures(experiment, plate), *get_plate_tables(experiment, plate).values(), *profiles]
+    return [
+        *get_plate_pictures(experiment, plate),
+        *get_thumbnails(experiment, plate).values(),
+        *get_plate_tables(experiment, plate).values(),
+        *profiles,
+    ]
 
 
 def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
@@ -58,7 +80,7 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
     pictures = ["heatmaps"]
     if source(plate) == "images":
         montages = [f"montage_{channel}" for channel in ("composite", *experiment.channels)]
-        pictures += ["illumination", *montages]
+        pictures += ["illumination", *montages, *(["flagged_cells"] if experiment.flags_cells else [])]
     sheet = experiment.get_place(plate, "contact_sheet")
     return [
         *([sheet] if experiment.get_cells(plate, NETWORK) else []),
@@ -66,11 +88,20 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
     ]
 
 
+def get_thumbnails(experiment: Experiment, plate: Plate) -> dict[str, str]:
+    """Return the sheets of thumbnails of a plate by channel; none without images, or if they are off."""
+    if source(plate) != "images" or not experiment.config["montages"]["thumbnails"]:
+        return {}
+    names = ("composite", *experiment.channels)
+    return {name: experiment.get_place(plate, "thumbnails", picture=name) for name in names}
+
+
 def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
     """Return the tables of a plate from quality control; none if it starts with profiles."""
     if source(plate) == "profiles":
         return {}
     tables = ["flags", "quality_summary", *(["dropped_sites"] if source(plate) == "images" else [])]
+    tables += ["cell_flag_counts"] if experiment.flags_cells else []
     return {
         **{table: experiment.get_place(plate, table) for table in tables},
         "unmatched_wells": experiment.get_place(plate, "unmatched_wells", suffix=""),
@@ -91,8 +122,15 @@ def get_profile_targets(experiment: Experiment, plate: Mapping[str, str], level:
 
 
 def get_batch_targets(experiment: Experiment) -> list[str]:
-    """Return the plates' profiles that depend on several plates: selected over the batch, or sphered."""
-    return [
+    """Return what depends on several plates: profiles with features of the batch, or sphered; cells."""
+    cells = [
+        file
+        for plate in experiment.plates
+        for file in get_cell_targets(experiment, plate, of_one_plate=False)
+    ]
+    if experiment.levels_of_cells and experiment.config["normalized_cells"]["sample"]:
+        cells.append(place("sampled_cells"))
+    return cells + [
         file
         for plate in experiment.plates
         for level in experiment.get_levels(plate).values()
@@ -110,8 +148,10 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for kind in FIGURE_FILES
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
+    hits = [place("hits"), place("clusters")] if experiment.conditions else []
     judged = get_judged_targets(experiment)
-    return [*tables, *figures, wells, *get_consensus_targets(experiment), *judged, place("left_out")]
+    consensus = get_consensus_targets(experiment)
+    return [*tables, *figures, wells, *consensus, *hits, *judged, place("left_out")]
 
 
 def get_judged_targets(experiment: Experiment) -> list[str]:
@@ -140,19 +180,22 @@ def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
         start = source(plate)
         if start != "profiles":
             names = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            names += ["cell_flag_counts"] if experiment.config["cell_quality"]["exclude_flagged"] else []
             tables += [experiment.get_place(plate, name) for name in names]
         levels = experiment.get_levels(plate)
         found["first"] += [
             experiment.get_profiles(plate, level)
             for level in levels.values()
-            if level.step == "aggregate" or plate.get("level") == level.name
+            # Other summaries are of the same cells.
+            if (level.step == "aggregate" and not level.summary) or plate.get("level") == level.name
         ]
         if experiment.config["minimum_cells"] > 1:
             found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
         for level in levels.values():
             if start == "profiles" and plate["level"] == level.name:
                 continue
-            if level.step == "annotate":
+            # The wells of another summary are the same.
+            if level.step == "annotate" and not level.summary:
                 suffix = experiment.levels[level.made_from].suffix
                 tables.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
             if level.step in ("normalize", "feature_select", "spherize"):
@@ -231,7 +274,7 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
     for plate in experiment.plates:
         levels = experiment.get_levels(plate)
         for level in levels.values():
-            if level.step != "feature_select" or plate.get("level") == level.name:
+            if level.step != "feature_select" or level.summary or plate.get("level") == level.name:
                 continue
             start = experiment.levels[level.made_from]
             # Published profiles were already normalized: what was dropped before is not known.
@@ -259,29 +302,18 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
     return {
         "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
         "conditions": [
-            {
-                "name": condition,
-                "label": experiment.get_condition_label(condition),
-                "columns": experiment.get_condition_columns(condition),
-                "plates": [plate["plate"] for plate in experiment.conditions[condition]],
-                "feature_set": feature_set,
-                "pictures": get_condition_figures(feature_set, condition),
-                "perturbations": place(
-                    "perturbations",
-                    metric="percent_replicating",
-                    feature_set=feature_set,
-                    name=condition,
-                ),
-                "null": place(
-                    "condition_figure",
-                    feature_set=feature_set,
-                    condition=condition,
-                    figure="replicate_null",
-                    kind="csv",
-                ),
-            }
+            get_condition_manifest(experiment, feature_set, condition)
             for feature_set in experiment.feature_sets
             for condition in experiment.conditions
+        ],
+        "matches": [
+            {
+                "pairs": place("pairs", metric="percent_matching", feature_set=feature_set, name=name),
+                "label": " and ".join(map(experiment.get_condition_label, sides))
+                + (f" ({feature_set})" if len(experiment.feature_sets) > 1 else ""),
+            }
+            for feature_set in experiment.feature_sets
+            for name, sides in experiment.comparisons.items()
         ],
         "figures": [
             place("figure", figure=figure, kind="png")
@@ -291,6 +323,38 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
         "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+    }
+
+
+def get_condition_manifest(experiment: Experiment, feature_set: str, condition: str) -> dict[str, Any]:
+    """Return the files of one condition in one feature set that the report shows."""
+    plates = experiment.conditions[condition]
+    scored = experiment.get_plates_with(feature_set, plates)
+
+    def get_result(result: str, metric: str) -> str:
+        return place(result, metric=metric, feature_set=feature_set, name=condition)
+
+    def get_numbers(figure: str) -> str:
+        known = {"feature_set": feature_set, "condition": condition}
+        return place("condition_figure", figure=figure, kind="csv", **known)
+
+    return {
+        "name": condition,
+        "label": experiment.get_condition_label(condition),
+        "columns": experiment.get_condition_columns(condition),
+        "plates": [plate["plate"] for plate in plates],
+        "feature_set": feature_set,
+        "keys": [(plate["batch"], plate["plate"]) for plate in scored],
+        "profiles": [experiment.get_profiles(plate, feature_set) for plate in scored],
+        "pictures": get_condition_figures(feature_set, condition),
+        "perturbations": get_result("perturbations", "percent_replicating"),
+        "null_sets": get_result("null", "percent_replicating"),
+        "precision": get_result("perturbations", "mean_average_precision"),
+        "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
+        "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
+        "null": get_numbers("replicate_null"),
+        "coordinates": get_numbers("profile_maps"),
+        "changes": get_numbers("changed_features"),
     }
 
 
@@ -305,6 +369,12 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             *get_segmentation_montages(experiment, [plate]),
         ],
         "load_data": experiment.get_place(plate, "load_data") if source(plate) == "images" else "",
+        "condition": experiment.condition_of.get((plate["batch"], plate["plate"]), ""),
+        "thumbnails": get_thumbnails(experiment, plate),
+        "thumbnail_wells": experiment.get_place(plate, "thumbnail_wells"),
+        "well_quality": experiment.get_place(plate, "well_quality"),
+        "outlines": experiment.get_place(plate, "segmentation_pictures"),
+        **get_explored_profiles(experiment, plate),
         "cells": {
             features: file
             for features in (CELLPROFILER, NETWORK)
@@ -315,6 +385,22 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             for name, level in experiment.get_levels(plate).items()
             if level.is_last
         },
+    }
+
+
+def get_explored_profiles(experiment: Experiment, plate: Plate) -> dict[str, Any]:
+    """Return the profiles whose features the report shows: all normalized ones, and the selected ones.
+
+    They are those of the first feature set of the benchmark that the plate has, or else its last profiles.
+    """
+    levels = experiment.get_levels(plate)
+    name = next((name for name in experiment.feature_sets if name in levels), next(reversed(levels)))
+    all_features = experiment.levels[name].all_features
+    return {
+        "normalized": experiment.get_profiles(plate, all_features if all_features in levels else name),
+        "selected": experiment.get_profiles(plate, name),
+        # Values of other levels have no common scale, so that no feature is stronger than another one.
+        "z_scores": experiment.levels[name].step not in ("aggregate", "annotate"),
     }
 
 

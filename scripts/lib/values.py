@@ -13,8 +13,10 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-# What programs and people write for missing values, in any case and with blanks around it. `untreated`
-# and JUMP's two identifiers are wells without a perturbation.
+# What programs and people write for missing values, in any case and with blanks around it: statistics
+# programs, spreadsheets (also German, French and Spanish ones), databases, and then people. `untreated` and
+# the like, and JUMP's two identifiers, are wells without a perturbation. Usual names of treatments and
+# controls (mock, vehicle, DMSO, control) are not among them.
 WORDS_FOR_NOTHING = (
     "NA",
     "N/A",
@@ -37,22 +39,48 @@ WORDS_FOR_NOTHING = (
     "#NUM!",
     "#NAME?",
     "#NULL!",
+    "#NV",
+    "#WERT!",
+    "#BEZUG!",
+    "#ZAHL!",
+    "#VALEUR!",
+    "#NOMBRE!",
+    "#N/D",
+    "#¡VALOR!",
     "(null)",
+    "nil",
     "\\N",
+    "undefined",
+    ".",
     "?",
+    "nd",
     "n.d.",
     "n/d",
+    "TBD",
+    "TBA",
+    "to be determined",
     "not available",
     "not applicable",
+    "not determined",
+    "not done",
+    "not tested",
+    "no data",
     "empty",
+    "blank",
+    "unused",
+    "not used",
     "missing",
     "unknown",
     "untreated",
+    "non-treated",
+    "not treated",
+    "no treatment",
+    "no compound",
     "JCP2022_999999",
     "JCP2022_UNKNOWN",
 )
 # Words whose author meant an empty well: they need not be reported.
-MEANT = ("empty", "jcp2022_999999", "jcp2022_unknown")
+MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_unknown")
 SEVERAL = "|"  # separates the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")

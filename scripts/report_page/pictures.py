@@ -17,8 +17,8 @@ from report_page.results import Results
 
 WIDEST, NARROWEST = 1600, 160  # pixels; shown at half a page, enlarged by a click
 TYPICAL_BYTES = 0.12  # per pixel of a figure, as WebP
-# Of the page's 30 MB: base64 adds a third, and tables need room, too.
-BYTES_OF_PLATES = 10_000_000
+# Of the page's 60 MB: base64 adds a third, and thumbnails, features and tables need room, too.
+BYTES_OF_PLATES = 8_000_000
 BYTES_OF_CONDITIONS = 7_000_000
 MOST_BYTES = 160_000
 QUALITY = 80

@@ -101,6 +101,31 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
     )
     assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
     assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+    # Several columns that group, columns of any name, and the profiles' other formats.
+    several = text.assign(Metadata_y=["a", "a"])
+    assert labels(several, ["Metadata_y", "Metadata_x"]).isna().tolist() == [True, False]
+    dosed = frame.rename(columns={"Metadata_gene": "Metadata_dose"})
+    dosed.to_csv(tmp_path / "p.tsv", index=False, sep="\t")
+    dosed.to_feather(tmp_path / "p.feather")
+    for name in ("p.tsv", "p.feather"):
+        assert read_profiles(tmp_path / name)["Metadata_dose"].isna().tolist() == [True, False]
+    sheet = write(
+        "plates.tsv",
+        (
+            "batch",
+            "plate",
+            "plate_map",
+            "perturbation",
+            "cell_line",
+            "timepoint",
+            "profiles",
+            "level",
+            "dose",
+        ),
+        ("B", "P1", "m", "compound", word, word, "x", "augmented", word),
+    )
+    (plate,) = read_plates(sheet, get_levels(COMPLETE))
+    assert (plate["cell_line"], plate["timepoint"], plate["dose"]) == ("", "", "")
 
 
 @pytest.mark.parametrize("word", ["NA", "nan", "None", "-", "#N/A"])

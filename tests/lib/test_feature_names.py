@@ -3,15 +3,15 @@
 import pytest
 
 from lib.errors import InputError
-from lib.feature_names import channels_of, keep_wanted
+from lib.feature_names import get_channels, keep_wanted
 
 pytestmark = pytest.mark.unit
 FEATURES = ["Cells_AreaShape_Area", "Cells_Intensity_MeanIntensity_ER", "Nuclei_Intensity_StdIntensity_DNA"]
 
 
 def test_channels_are_those_of_the_assay_and_those_measured():
-    assert channels_of(FEATURES, ["DNA"]) == ["DNA", "ER"]
-    assert channels_of([], []) == []
+    assert get_channels(FEATURES, ["DNA"]) == ["DNA", "ER"]
+    assert get_channels([], []) == []
 
 
 def test_unwanted_features_are_named_or_match_a_pattern():

@@ -39,6 +39,7 @@ PLATE = "COMPOUND1"
 PLATES = 6
 OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "plot_montages": 1}
 OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "plot_heatmaps": 1, "plot_illumination": 1}
+OF_IMAGES |= {"plot_thumbnails": 1}
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_an_illumination_setting_reruns_from_the_illumination_pipeline(copy, edi
 def test_a_stain_is_no_setting_of_a_pipeline(copy, edit):
     """The pictures and the report tell it, and nothing else is made anew."""
     edit("config/config.yaml", "SYTO 14", "SYTO RNASelect")
-    assert set(jobs(copy)) == {"plot_montages", "report", "all"}
+    assert set(jobs(copy)) == {"plot_montages", "plot_thumbnails", "report", "all"}
 
 
 def test_an_edited_helper_reruns_the_steps_that_import_it(copy, edit):

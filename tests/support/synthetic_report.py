@@ -22,6 +22,7 @@ from lib.experiment import Experiment  # noqa: E402
 from lib.levels import LEVELS  # noqa: E402
 from lib.tables import write_profiles  # noqa: E402
 from lib.targets import get_manifest  # noqa: E402
+from lib.wells import plate_format, well_place  # noqa: E402
 
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
 PICTURES = ("heatmaps", "illumination", "montage_composite", *(f"montage_{name}" for name in CHANNELS))
@@ -34,7 +35,6 @@ FIGURES = (
 )
 WELLS = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]
 FLAGS = 40
-PERTURBATIONS = 306
 
 
 def drawn(path: Path, generator: np.random.Generator, size: tuple[int, int]) -> None:
@@ -46,6 +46,104 @@ def drawn(path: Path, generator: np.random.Generator, size: tuple[int, int]) -> 
     ]
     picture = sum(layer[: size[1], : size[0]] for layer in layers)
     Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path, compress_level=1)
+
+
+def drawn_sheets(
+    folder: Path, generator: np.random.Generator, side: int, wells: list[str], channels: tuple[str, ...]
+) -> None:
+    """The sheets of thumbnails of a plate, and where each well is."""
+    rows, columns = plate_format(wells)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("composite", *channels):
+        blobs = np.kron(
+            generator.integers(0, 120, (rows * 6, columns * 6, 3)), np.ones((side // 6, side // 6, 1))
+        )
+        grain = generator.integers(0, 60, (rows * side, columns * side, 1))
+        pixels = np.zeros((rows * side, columns * side, 3))
+        pixels[: blobs.shape[0], : blobs.shape[1]] = blobs
+        Image.fromarray((pixels + grain).astype(np.uint8)).save(folder / f"{name}.webp", quality=82)
+    at = [well_place(well) for well in wells]
+    table = {
+        "Metadata_Well": wells,
+        "Metadata_Site": "1",
+        "left": [(column - 1) * side for _, column in at],
+        "top": [(row - 1) * side for row, _ in at],
+        "width": side,
+        "height": side,
+        "side": side,
+    }
+    pd.DataFrame(table).to_csv(folder / "wells.csv", index=False)
+
+
+def contents(wells: list[str]) -> pd.DataFrame:
+    """What is in the wells of a plate: every sixth is a negative control."""
+    control = np.arange(len(wells)) % 6 == 0
+    names = [f"BRD-{i:08d}" for i in range(len(wells))]
+    return pd.DataFrame(
+        {
+            "Metadata_Well": wells,
+            "Metadata_broad_sample": np.where(control, "DMSO", names),
+            "Metadata_pert_iname": np.where(control, "DMSO", [f"compound {i}" for i in range(len(wells))]),
+            "Metadata_gene": np.where(control, None, [f"GENE{i % 90}" for i in range(len(wells))]),
+            "Metadata_control_type": np.where(control, "negcon", None),
+            "Metadata_Count_Cells": np.arange(len(wells)) % 97 + 800,
+            "Metadata_Count_Sites": 9,
+        }
+    )
+
+
+def write_condition_tables(
+    folder: Path,
+    feature_set: str,
+    name: str,
+    plates: list[str],
+    generator: np.random.Generator,
+    wells: list[str],
+) -> None:
+    """The tables of a condition: its perturbations, the null, the maps, what changed, and precision."""
+    about = contents(wells)
+    treated = about.loc[about["Metadata_control_type"].isna(), "Metadata_broad_sample"].tolist()
+    correlation = np.sort(generator.normal(0.2, 0.2, len(treated)))[::-1]
+    table = pd.DataFrame(
+        {
+            "perturbation": treated,
+            "replicates": len(plates),
+            "median_correlation": correlation,
+            "threshold": 0.15,
+            "replicating": correlation > 0.15,
+            "p_value": 0.01,
+            "q_value": 0.02,
+        }
+    )
+    base = folder / "benchmark"
+    scored = base / f"percent_replicating/{feature_set}"
+    scored.mkdir(parents=True, exist_ok=True)
+    write_profiles(
+        table, scored / f"{name}_perturbations.parquet", {"parameters": {"draws": 10_000, "seed": 1}}
+    )
+    null = {
+        "null": "standard",
+        "wells": str(len(plates)),
+        "median_correlation": generator.normal(0, 0.1, 2000),
+    }
+    write_profiles(pd.DataFrame(null), scored / f"{name}_null.parquet", {})
+    figures = base / f"figures/{feature_set}/{name}"
+    figures.mkdir(parents=True, exist_ok=True)
+    every = [(plate, well) for plate in plates for well in wells]
+    maps = pd.DataFrame(every, columns=["Metadata_Plate", "Metadata_Well"])
+    for axis in ("PC1", "PC2", "PC3", "PC4", "UMAP1", "UMAP2"):
+        maps[axis] = generator.normal(size=len(maps))
+    maps.assign(PC1_share_of_variance=0.3, PC2_share_of_variance=0.1).to_csv(
+        figures / "profile_maps.csv", index=False
+    )
+    groups = [(c, f, n) for c in ("Cells", "Nuclei") for f in ("Intensity", "Texture") for n in CHANNELS]
+    changes = [
+        (p, *group, 20, value)
+        for p in treated
+        for group, value in zip(groups, generator.gamma(2, 1, 20), strict=True)
+    ]
+    names = ["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"]
+    pd.DataFrame(changes, columns=names).to_csv(figures / "changed_features.csv", index=False)
 
 
 def provenance(level: str) -> dict[str, Any]:
@@ -63,9 +161,18 @@ def provenance(level: str) -> dict[str, Any]:
 
 
 def write_results(
-    folder: Path, plates: int, conditions: int = 12, pixels: tuple[int, int] = (900, 700)
+    folder: Path,
+    plates: int,
+    conditions: int = 12,
+    pixels: tuple[int, int] = (900, 700),
+    features: int = 4,
+    side: int = 12,
+    wells: list[str] = WELLS,
 ) -> dict[str, Any]:
-    """Write the results of an experiment; gives the options of the report's rule."""
+    """Write the results of an experiment; gives the options of the report's rule.
+
+    `pixels`: the size of a picture; `side`: that of a thumbnail; `features`: their number at each level.
+    """
     generator = np.random.default_rng(1)
     config = complete_config(
         {
@@ -94,14 +201,10 @@ def write_results(
     experiment = Experiment(config, folder / "config.yaml", tuple(rows), tuple(rows))
     for plate in rows:
         for level in experiment.get_levels(plate):
-            profiles = pd.DataFrame(
-                {
-                    "Metadata_Well": WELLS,
-                    "Metadata_Count_Cells": 900,
-                    "Metadata_Count_Sites": 9,
-                    "Cells_A": 0.5,
-                }
-            )
+            values = generator.normal(size=(len(wells), features)).astype(np.float32)
+            names = [f"Cells_Intensity_Feature{i}_DNA" for i in range(features)]
+            profiles = pd.concat([contents(wells), pd.DataFrame(values, columns=names)], axis=1)
+            profiles.insert(0, "Metadata_Plate", plate["plate"])
             path = folder / experiment.get_profiles(plate, level)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_profiles(profiles, path, provenance(level))
@@ -109,9 +212,18 @@ def write_results(
         for name in PICTURES:
             drawn(quality / "pictures" / f"{name}.png", generator, pixels)
         drawn(quality / "pictures" / "segmentation" / "montage.png", generator, pixels)
+        drawn_sheets(quality / "thumbnails", generator, side, wells, CHANNELS)
+        measured = {"Metadata_Plate": plate["plate"], "Metadata_Well": wells, "Count_Sites": 9}
+        measured |= {"Count_Cells": generator.poisson(900, len(wells))}
+        for channel in CHANNELS:
+            measured |= {
+                f"{measure}_{channel}": generator.normal(size=len(wells))
+                for measure in ("PowerLogLogSlope", "MeanIntensity", "Background", "PercentMaximal")
+            }
+        pd.DataFrame(measured).to_csv(quality / "well_quality.csv", index=False)
         flags = {
             "Metadata_Plate": plate["plate"],
-            "Metadata_Well": generator.choice(WELLS, FLAGS),
+            "Metadata_Well": generator.choice(wells, FLAGS),
             "Metadata_Site": generator.integers(1, 10, FLAGS),
             "flag": generator.choice(["out_of_focus", "debris", "saturated"], FLAGS),
             "value": generator.normal(size=FLAGS),
@@ -125,14 +237,8 @@ def write_results(
     for name in names:
         for figure in FIGURES:
             drawn(folder / f"benchmark/figures/{feature_set}/{name}/{figure}.png", generator, pixels)
-        of_each = folder / f"benchmark/percent_replicating/{feature_set}/{name}_perturbations.parquet"
-        of_each.parent.mkdir(parents=True, exist_ok=True)
-        table = {
-            "perturbation": [f"BRD-{i:08d}" for i in range(PERTURBATIONS)],
-            "median_correlation": generator.normal(size=PERTURBATIONS),
-            "replicating": True,
-        }
-        write_profiles(pd.DataFrame(table), of_each, {"parameters": {"draws": 10_000, "seed": 1}})
+        of_condition = [plate["plate"] for plate in rows if plate["cell_line"] == names[name]]
+        write_condition_tables(folder, feature_set, name, of_condition, generator, wells)
     scores = pd.DataFrame(
         {
             "perturbation": "compound",
@@ -166,4 +272,5 @@ def write_report(folder: Path, options: dict[str, Any]) -> Path:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    print(write_report(target, write_results(target, int(sys.argv[2]), pixels=(1800, 1200))))
+    size = {"pixels": (1800, 1200), "features": 600, "side": 240}
+    print(write_report(target, write_results(target, int(sys.argv[2]), **size)))

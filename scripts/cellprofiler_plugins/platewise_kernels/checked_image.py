@@ -13,6 +13,7 @@ from cellprofiler_core.image import FileImage, Image
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
+from lib.sites import barcode
 
 #: The suffixes of files that can be damaged without an error by Bio-Formats.
 CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex")
@@ -75,7 +76,8 @@ def place_of(name, measurements):
     for tag in ("Plate", "Well", "Site"):
         feature = f"Metadata_{tag}"
         if measurements.has_feature("Image", feature):
-            words.append(f"{tag.lower()} {measurements.get_measurement('Image', feature)}")
+            value = measurements.get_measurement("Image", feature)
+            words.append(f"{tag.lower()} {barcode(value) if tag == 'Plate' else value}")
     return ", ".join([*words, f"image {name}"])
 
 
