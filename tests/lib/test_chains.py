@@ -4,10 +4,12 @@ import re
 
 import pytest
 
-from lib.chains import CHOICES, OPERATIONS, PRESETS, STEPS, complete_chain, complete_chains, get_chain_levels
+from lib.chains import CHOICES, OPERATIONS, PRESETS, STEPS, complete_chain, get_chain_levels
+from lib.config import complete_config
 from lib.errors import InputError
 from lib.steps import normalization, operations, whitening
 from report_page.chain_methods import SENTENCES, describe_step
+from small_config import SMALL
 
 pytestmark = pytest.mark.unit
 
@@ -91,8 +93,8 @@ def test_a_query_names_reference_wells():
 def test_a_blocklist_may_be_a_file(tmp_path, text):
     (tmp_path / "blocked.csv").write_text(text)
     steps = [{"feature_select": {"operations": ["blocklist"], "blocklist": "blocked.csv"}}]
-    config = {"chains": {"mine": steps}, "benchmark": {"feature_sets": []}}
-    ((_, options),) = complete_chains(config, tmp_path)["chains"]["mine"]["steps"]
+    config = complete_config({**SMALL, "chains": {"mine": steps}}, tmp_path / "config.yaml")
+    ((_, options),) = config["chains"]["mine"]["steps"]
     assert options["blocklist"] == ["Cells_A", "*_Manders_*"]
 
 
@@ -102,10 +104,10 @@ def test_a_blocklist_that_is_not_there_is_named(tmp_path):
     with pytest.raises(
         InputError, match=r"chains.mine.feature_select.blocklist: .*blocked.csv cannot be read"
     ):
-        complete_chains(config, tmp_path)
+        complete_config(config, tmp_path / "config.yaml")
     (tmp_path / "blocked.csv").write_text("blocklist\n")
     with pytest.raises(InputError, match="names no feature"):
-        complete_chains(config, tmp_path)
+        complete_config(config, tmp_path / "config.yaml")
 
 
 def test_what_the_config_may_say_is_what_the_steps_know():
