@@ -63,6 +63,12 @@ rule load_data:
         bad_sites=CONFIG["images"]["bad_sites"],
         maximum=CONFIG["images"]["maximum"],
         decode=CONFIG["images"]["decode"],
+        reading={
+            **{name: CONFIG["images"][name] for name in ("project", "timepoint", "channels_in")},
+            "scales": {
+                channel["name"]: channel["scale"] for channel in EXPERIMENT.assay.get("channels", [])
+            },
+        },
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
         fetch=may_fetch,

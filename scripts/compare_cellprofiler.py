@@ -211,7 +211,7 @@ def main(arguments, log):
     with with_functions(arguments.load_data, arguments.functions) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
-    asked = any(word in sample.read_text() for word in ("s3://", MAXIMUM))
+    asked = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
     asked |= any(module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline))
     builtin = replace(accelerated, engine="stock", plugins=FETCHING if asked else None)
 

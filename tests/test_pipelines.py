@@ -120,6 +120,22 @@ def test_an_old_pipeline_is_brought_up_to_date_once_and_alike(modules, written):
     assert [module.settings for module in copies[0]] == [module.settings for module in copies[1]]
 
 
+def test_names_in_a_list_may_have_no_blank_between_them(modules, written):
+    """Older CellProfilers wrote `OrigAGP,OrigDNA`, in which version 4 sees one image."""
+    start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
+    copy, _ = written(*start, OLD)
+    new = next(module for module in copy if module.name == "MeasureColocalization")
+    revision = new.attributes["variable_revision_number"]
+    lines = [f"    {text}:{value.replace(', ', ',')}" for text, value in new.settings]
+    attributes = f"module_num:3|svn_version:'Unknown'|variable_revision_number:{revision}|notes:[]"
+    head = f"MeasureColocalization:[{attributes}]"
+    again, log = written(*start, "\n".join([head, *lines]) + "\n", seed="2")
+    measured = settings(again, "MeasureColocalization")
+    assert measured["Select images to measure"] == dict(new.settings)["Select images to measure"]
+    assert len(measured["Select images to measure"].split(", ")) == 5
+    assert "MeasureColocalization (module 3) takes `Select images to measure` as " in log
+
+
 def test_the_windows_modules_of_images_are_replaced_by_load_data(modules, written):
     copy, log = written(
         WINDOW_INPUT,

@@ -22,6 +22,13 @@ def assay_problems(assay):
         for key, values in (("name", names), ("image", images))
         for value in sorted({value for value in values if values.count(value) > 1})
     ]
+    joined = {f"{a}_{b}": (a, b) for a in names for b in names}
+    problems += [
+        f"assay: channels: the name {name} is that of the pair {' and '.join(joined[name])} in features of "
+        "two channels; rename it."
+        for name in names
+        if name in joined
+    ]
     if not any(channel["measure"] for channel in assay["channels"]):
         problems.append("assay: channels: at least one channel must have `measure: true`.")
     known = f"the channels are {listed(names)}."

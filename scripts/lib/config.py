@@ -65,9 +65,31 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
         except re.error as error:
             yield f"{key}: `{pattern}` is not a valid regular expression: {error}."
     try:
-        compiled(config["images"]["pattern"], len(config.get("assay", {}).get("channels", [])))
+        in_files = config["images"]["channels_in"] == "files"
+        channels = len(config.get("assay", {}).get("channels", []))
+        compiled(config["images"]["pattern"], 1 if in_files else channels)
     except InputError as error:
         yield str(error)
+
+
+def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Return why images cannot be read as the config says, as sentences."""
+    images, channels = config["images"], config.get("assay", {}).get("channels", [])
+    keys = {
+        "images.pattern: ome-zarr": images["pattern"] == "ome-zarr",
+        "images.project": images["project"] is not None,
+        "images.channels_in: files": images["channels_in"] == "files",
+        "assay.channels[].scale": any(channel["scale"] != 1 for channel in channels),
+    }
+    used = [key for key, is_used in keys.items() if is_used]
+    if used and config["cellprofiler"]["environment"] == "container":
+        yield (
+            f"{listed(used)}: CellProfiler's container cannot read such images; set cellprofiler.environment "
+            f"to `built` "
+            "or `conda`, or write one plane per channel and file."
+        )
+    if images["pattern"] in ("index", "ome-zarr") and images["channels_in"] == "files":
+        yield f"images.channels_in: leave it out with images.pattern: {images['pattern']}."
 
 
 def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -159,6 +181,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     if not found:
         found = [
             *expression_problems(complete),
+            *reading_problems(complete),
             *address_problems(complete),
             *find_rule_problems(complete["cell_quality"]),
         ]

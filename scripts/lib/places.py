@@ -68,6 +68,15 @@ PLACES = {
     "chain_wells": "workspace/profiles/chains/{level}/{group}.parquet",
     "chain_dropped": "workspace/profiles/chains/{level}/{group}_dropped.csv",
     "unmatched_wells": f"{PROFILES}{{suffix}}_unmatched_wells.csv",
+    # the upload to the Cell Painting Gallery
+    "gallery_load_data": "gallery/workspace/load_data_csv/{batch}/{plate}",
+    "gallery_analysis": "gallery/workspace/analysis/{batch}/{plate}",
+    "gallery_profiles": "gallery/workspace/profiles/{batch}/{plate}",
+    "gallery_illum": "gallery/images/{batch}/illum/{plate}",
+    "gallery_metadata": "gallery/workspace/metadata/platemaps/{batch}",
+    "gallery_embeddings": "gallery/workspace_dl/embeddings/{network}/{batch}/{plate}",
+    "gallery_embedded_profiles": "gallery/workspace_dl/profiles/{network}/{batch}/{plate}",
+    "gallery_uploads": "gallery/uploads.csv",
     # benchmark
     "sphering": "benchmark/sphering/{level}/{condition}.npz",
     "judged_score": "benchmark/judged/{feature_set}/{condition}_score.csv",

@@ -30,7 +30,7 @@ def describe_imaging(
 ) -> list[Markup]:
     """Describe what CellProfiler did with the images."""
     assay, own = config["assay"], config["cellprofiler"]
-    sentences = [describe_images(config, plates, cellprofiler, accelerated)]
+    sentences = [describe_images(config, plates, cellprofiler, accelerated), describe_projection(config)]
     if own["illumination_pipeline"]:
         sentences.append(write_sentence("Illumination functions were calculated with a custom pipeline."))
     else:
@@ -59,6 +59,25 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, a
         cellprofiler=cellprofiler,
         faster=faster if accelerated else "",
     )
+
+
+def describe_projection(config: Mapping[str, Any]) -> Markup:
+    """Describe how planes of a stack became one image, and which channels were resized."""
+    how, text = at(config, "images.project"), ""
+    if how == "best_focus":
+        text = (
+            "Of each stack, the plane with the largest sum of squared differences between pixels two apart "
+            "was used."
+        )
+    elif isinstance(how, int):
+        text = "Of each stack, plane {images.project} was used."
+    elif how:
+        text = "The planes of each stack were projected to their {images.project} (pixel by pixel)."
+    resized = [channel["name"] for channel in config["assay"]["channels"] if channel.get("scale", 1) != 1]
+    text += " Images of {resized} were resized to the size of the others." if resized else ""
+    if not text:
+        return NOTHING
+    return write_sentence(text.strip(), "load_data", lambda key: at(config, key), resized=in_words(resized))
 
 
 def describe_illumination(assay: Mapping[str, Any]) -> Markup:
