@@ -297,7 +297,7 @@ def complete_chains(config: Mapping[str, Any], folder: Path = Path()) -> dict[st
         Naming the chain and its error.
     """
     chains = {name: complete_chain(name, written) for name, written in config["chains"].items()}
-    levels = get_levels(config)
+    levels = get_levels({**config, "chains": chains})
     for name, chain in chains.items():
         for step, options in chain["steps"]:
             if step == "feature_select" and isinstance(options["blocklist"], str):

@@ -100,7 +100,7 @@ def test_a_blocklist_may_be_a_file(tmp_path, text):
 
 def test_a_blocklist_that_is_not_there_is_named(tmp_path):
     steps = [{"feature_select": {"blocklist": "blocked.csv"}}]
-    config = {"chains": {"mine": steps}, "benchmark": {"feature_sets": []}}
+    config = {**SMALL, "chains": {"mine": steps}}
     with pytest.raises(
         InputError, match=r"chains.mine.feature_select.blocklist: .*blocked.csv cannot be read"
     ):
