@@ -49,6 +49,8 @@ rule load_data:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
         "benchmarks/load_data/{batch}/{plate}.tsv"
+    group:
+        in_group(IMAGES)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -71,6 +73,9 @@ rule load_data:
         },
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
+        labels=get_label_settings,
+        labeled=EXPERIMENT.labeled,
+        label_images=PLACES["label_images"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),
     message:

@@ -96,6 +96,7 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
     check_files(experiment, results)
     check_times(experiment)
     check_pipelines(experiment)
+    check_plugins(experiment)
     check_weights(experiment)
 
 
@@ -170,6 +171,23 @@ def check_pipelines(experiment: Experiment) -> None:
                 read_pipeline(path)
             except InputError as error:
                 raise InputError(f"cellprofiler.{key}: {error}") from None
+
+
+def check_plugins(experiment: Experiment) -> None:
+    """Check that the folder of a user's own CellProfiler modules exists and holds modules.
+
+    Raises
+    ------
+    InputError
+        Naming the folder.
+    """
+    if plugins := experiment.config["cellprofiler"]["plugins"]:
+        folder = experiment.config_file.parent / plugins
+        if not any(folder.glob("[!_]*.py")):
+            what = "holds no module (.py)" if folder.is_dir() else "is not a folder"
+            raise InputError(
+                f"cellprofiler.plugins: {folder} {what}. Name the folder that has the modules' files."
+            )
 
 
 def check_weights(experiment: Experiment) -> None:
