@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from lib.errors import number_of
 from lib.levels import CELLPROFILER, LEVELS, NETWORK, Level
+from report_page.cell_methods import describe_flagged_cells, describe_summaries
 from report_page.chain_methods import describe_chains
 from report_page.imaging_methods import describe_imaging
 from report_page.sentences import (
@@ -45,7 +46,9 @@ def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
     sentences = [
         describe_joining(levels),
         describe_excluded_sites(levels),
+        describe_flagged_cells(levels),
         describe_aggregation(levels),
+        describe_summaries(levels),
         *describe_embedding(levels),
         describe_normalization(levels),
         describe_embedding_normalization(levels),
