@@ -33,7 +33,7 @@ IN_PIPELINE = {
         {key: channel[key] for key in ("name", "measure")} for channel in EXPERIMENT.assay.get("channels", [])
     ],
 }
-if CONFIG.get("embeddings", {}).get("mask"):
+if any(CONFIG.get(block, {}).get("mask") for block in ("embeddings", "crops")):
     IN_PIPELINE["labels"] = True
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 
