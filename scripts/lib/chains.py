@@ -246,7 +246,7 @@ def complete_chains(config: Mapping[str, Any]) -> dict[str, Any]:
         Naming the chain and its error.
     """
     chains = {name: complete_chain(name, written) for name, written in config["chains"].items()}
-    levels = get_levels(config)
+    levels = get_levels({**config, "chains": chains})
     for name, chain in chains.items():
         if chain["start"] not in levels or not levels[chain["start"]].annotated:
             starts = [level.name for level in levels.values() if level.annotated]
