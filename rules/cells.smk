@@ -60,6 +60,8 @@ rule single_cells:
         "logs/single_cells/{batch}/{plate}.log",
     benchmark:
         "benchmarks/single_cells/{batch}/{plate}.tsv"
+    group:
+        in_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -74,6 +76,7 @@ rule single_cells:
         usual=not DESCRIBED,
         image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
         bad_sites=CONFIG["single_cells"]["bad_sites"],
+        labeled=lambda wildcards: EXPERIMENT.labeled if source(get_plate(wildcards)) == "images" else [],
         code=code_digest("single_cells.py"),
     message:
         "{wildcards.plate}: joining single cells"
@@ -96,6 +99,8 @@ rule aggregate:
         "benchmarks/aggregate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2

@@ -11,17 +11,22 @@ from functools import partial
 SCRIPTS = PLATEWISE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.digests import Digests
+from lib.drafts import read_draft_request
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.groups import IMAGES, PICTURES, WELLS, get_group
 from lib.image_changes import find_former_folder, get_contents, get_stored_contents
+from lib.image_names import listing_pattern
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
 from lib.places import PLACES, place
+from lib.plane_reader import PYTHON as PLANE_READER
 from lib.plates import is_address, is_image_table, source
 from lib.summary import failure_summary, plate_summary, result_summary
 from lib.targets import get_segmentation_montages, get_selections
@@ -45,6 +50,10 @@ checked(check_config_files, workflow.configfiles)
 # The paths in a config are relative to its folder. A workflow that uses this one as a module may have the
 # config in its own Snakefile; they are then relative to the working directory.
 CONFIG_FILE = Path(os.path.abspath((workflow.configfiles or ["Snakefile"])[-1 if IS_MODULE else 0]))
+# A folder of images on the command line is one to draft an experiment from; nothing else of it is made.
+DRAFTED = checked(read_draft_request, config)
+if DRAFTED:
+    config["results"] = f"{DRAFTED['experiment']}/results"
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
 # Results that go to a storage (--default-storage-provider) do not change the working directory.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
@@ -61,10 +70,12 @@ if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
 DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
 if workflow.is_main_process and not IN_STORAGE:
     atexit.register(DIGESTS.write)
+# Other environments' processes read stacks and files of several channels through this Python (lib.plane_reader).
+os.environ[PLANE_READER] = sys.executable
 # Words that the readers of tables take for missing; a value that marks a control is not missing.
-MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls", "plate_maps")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.
-if workflow.is_main_process and not IN_STORAGE:
+if workflow.is_main_process and not (IN_STORAGE or DRAFTED):
     checked(check_experiment, EXPERIMENT, RESULTS)
 
 
@@ -117,6 +128,18 @@ def get_plate(wildcards):
 def get_level(wildcards):
     """Return the level of profiles that a job makes."""
     return EXPERIMENT.by_suffix[wildcards.suffix]
+
+
+def in_group(group):
+    """Return the group of a rule's jobs where jobs are submitted; locally, groups only make planning longer."""
+    # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit.
+    return None if workflow.resource_settings.nodes is None else group
+
+
+def get_group_of_level(wildcards):
+    """Return the group of the job that makes a plate's profiles at a level, or exports them."""
+    level = EXPERIMENT.by_suffix[wildcards.get("suffix", "")]
+    return get_group(EXPERIMENT, get_plate(wildcards), level)
 
 
 def get_suffixes(step, **also):
@@ -263,7 +286,7 @@ onstart:
 
 
 onsuccess:
-    if not IN_STORAGE:
+    if not (IN_STORAGE or DRAFTED):
         print(plate_summary(EXPERIMENT))
     if EXPERIMENT.waiting:
         print(get_approval_request())
@@ -273,6 +296,6 @@ onsuccess:
 
 onerror:
     log_file = log[0] if isinstance(log, list) else log
-    if not IN_STORAGE:
+    if not (IN_STORAGE or DRAFTED):
         print(plate_summary(EXPERIMENT, log_file))
     print(failure_summary(log_file))

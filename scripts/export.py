@@ -15,7 +15,7 @@ from typing import Any
 import anndata
 import pandas as pd
 
-from lib.feature_names import get_channels
+from lib.feature_names import find_channels, get_channels
 from lib.logs import logged
 from lib.tables import feature_columns, read_profiles, read_provenance, whole
 
@@ -49,8 +49,8 @@ def describe_features(features: Sequence[str], channels: Sequence[str]) -> pd.Da
     rows = []
     for feature in features:
         compartment, *rest = feature.split("_")
-        of_channel = dict.fromkeys(word for word in rest[1:] if word in known)
-        rows.append((compartment, rest[0] if len(rest) > 1 else None, "|".join(of_channel) or None))
+        named = find_channels("_".join(rest[1:]), known)
+        rows.append((compartment, rest[0] if len(rest) > 1 else None, "|".join(named) or None))
     return pd.DataFrame(rows, columns=["compartment", "family", "channel"], dtype="str")
 
 

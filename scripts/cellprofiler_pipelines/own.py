@@ -73,6 +73,7 @@ def own_pipeline(path, kind, channels, objects, log):
         for module in loaded.modules():
             if module.module_name == "LoadData":
                 keep_to_the_image_table(module, grouping, path, log)
+        split_names(loaded, path, log)
         missing = images_needed(loaded)
         aliases = aliases_of(missing, images, path)
         modules = loaded.modules()
@@ -124,6 +125,24 @@ def keep_to_the_image_table(module, grouping, path, log):
     if module.wants_image_groupings.value and not set(tags) <= set(METADATA):
         note(log, path, "LoadData", f"groups images by {grouping}, not by {','.join(tags)}")
         module.metadata_fields.value = grouping
+
+
+def split_names(pipeline, path, log):
+    """Split lists of images or objects that are written `OrigAGP,OrigDNA`, as older CellProfilers did.
+
+    CellProfiler 4 splits a list only at a comma with a blank, and would look for one image of that name.
+    """
+    from cellprofiler_core.setting.subscriber import ListSubscriber
+
+    for module in pipeline.modules():
+        for setting in module.settings():
+            if isinstance(setting, ListSubscriber):
+                parts = [part.strip() for name in setting.value for part in str(name).split(",")]
+                names = [part for part in parts if part]
+                if names != list(setting.value):
+                    module_name = f"{module.module_name} (module {module.module_num})"
+                    note(log, path, module_name, f"takes `{setting.text}` as {', '.join(names)}")
+                    setting.value = ", ".join(names)
 
 
 def images_needed(pipeline):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lib.feature_names import find_channels
+
 Group = tuple[str, str, str]
 MOST_COLUMNS = 80  # pairs of family and channel; with more, names follow another convention
 NO_CHANNEL = "–"
@@ -14,14 +16,7 @@ def get_groups_of_feature(feature: str, channels: Sequence[str]) -> list[Group]:
     """Return the groups of a feature: compartment, family, channel; two for a pair of channels."""
     parts = feature.split("_")
     compartment, family = parts[0], parts[1] if len(parts) > 1 else ""
-    rest = f"_{'_'.join(parts[2:])}_"
-    named = []
-    # a channel's name may contain an underscore or another channel's name: the longest is searched first
-    for channel in sorted(channels, key=len, reverse=True):
-        if f"_{channel}_" in rest:
-            named.append(channel)
-            rest = rest.replace(f"_{channel}_", "__")
-    named.sort(key=list(channels).index)
+    named = sorted(find_channels("_".join(parts[2:]), channels), key=list(channels).index)
     return [(compartment, family, channel) for channel in named or [NO_CHANNEL]]
 
 

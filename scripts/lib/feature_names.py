@@ -13,6 +13,21 @@ def get_channels(features: Sequence[str], described: Sequence[str]) -> list[str]
     return list(dict.fromkeys([*described, *named]))
 
 
+def find_channels(name: str, channels: Sequence[str]) -> list[str]:
+    """Return the channels in the part of a feature's name after its family, in the order of the name.
+
+    A channel's name may contain an underscore, or another channel's name: the longest is searched first.
+    """
+    rest = f"_{name}_"
+    at: dict[str, int] = {}
+    for channel in sorted(channels, key=len, reverse=True):
+        while f"_{channel}_" in rest:
+            at.setdefault(channel, rest.index(f"_{channel}_"))
+            # As long as it was, so that the order stays known; no channel is named like this.
+            rest = rest.replace(f"_{channel}_", f"_{' ' * len(channel)}_", 1)
+    return sorted(at, key=lambda channel: at[channel])
+
+
 def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """Return the features that match none of `patterns`: full names, or shell patterns with * and ?.
 

@@ -41,12 +41,18 @@ class StoredImage(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One image file and the information in its name."""
+    """One image file and the information in its name.
+
+    `plane` and `timepoint` are empty if a site has one; `fields` is what the microscope's index says.
+    """
 
     well: str
     site: str
     channel: str
     path: Path | StoredImage
+    plane: str = ""
+    timepoint: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 class Fault(NamedTuple):

@@ -13,15 +13,17 @@ import tifffile
 from PIL import Image
 
 from lib.errors import InputError
+from lib.image_references import is_reference
 from lib.object_storage import at_hand
+from lib.plane_reader import get_image_properties, read_image
 
 TIFF = {".tif", ".tiff"}
 KINDS_OF_TIFF = {".stk", ".lsm", ".flex"}
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
 STACK = (
-    "holds several planes (a stack, or all channels in one file); write one plane per file: of a stack its "
-    "projection, of a file of channels each channel"
+    "holds several planes: set images.project in the config for a stack, or images.channels_in to `files` if "
+    "they are channels"
 )
 COLOR = "is in color; write one gray image for each channel"
 #: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
@@ -45,6 +47,8 @@ def properties(path):
     is not a valid image of a channel, and files that CellProfiler's readers cannot read are also errors.
     """
     path = Path(path)
+    if is_reference(path.name):
+        return get_image_properties(path)
     try:
         source = at_hand(path)
         size = path.stat().st_size if source is path else source.getbuffer().nbytes
@@ -175,6 +179,9 @@ def read_plane_and_scale(path):
     Raises InputError, naming the file, if it cannot be read.
     """
     path = Path(path)
+    if is_reference(path.name):
+        pixels, _, scale = read_image(path)
+        return pixels, scale
     source = at_hand(path)
     scale = None
     try:
