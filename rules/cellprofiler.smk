@@ -51,6 +51,8 @@ rule illumination:
         "logs/illumination/{batch}/{plate}.log",
     benchmark:
         "benchmarks/illumination/{batch}/{plate}.tsv"
+    group:
+        in_group(IMAGES)
     conda:
         "../envs/cellprofiler.yaml"
     container:

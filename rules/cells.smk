@@ -60,6 +60,8 @@ rule single_cells:
         "logs/single_cells/{batch}/{plate}.log",
     benchmark:
         "benchmarks/single_cells/{batch}/{plate}.tsv"
+    group:
+        in_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -96,6 +98,8 @@ rule aggregate:
         "benchmarks/aggregate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2

@@ -18,6 +18,7 @@ from lib.digests import Digests
 from lib.drafts import read_draft_request
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.groups import IMAGES, PICTURES, WELLS, get_group
 from lib.image_changes import find_former_folder, get_contents, get_stored_contents
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
@@ -125,6 +126,18 @@ def get_plate(wildcards):
 def get_level(wildcards):
     """Return the level of profiles that a job makes."""
     return EXPERIMENT.by_suffix[wildcards.suffix]
+
+
+def in_group(group):
+    """Return the group of a rule's jobs where jobs are submitted; locally, groups only make planning longer."""
+    # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit.
+    return None if workflow.resource_settings.nodes is None else group
+
+
+def get_group_of_level(wildcards):
+    """Return the group of the job that makes a plate's profiles at a level, or exports them."""
+    level = EXPERIMENT.by_suffix[wildcards.get("suffix", "")]
+    return get_group(EXPERIMENT, get_plate(wildcards), level)
 
 
 def get_suffixes(step, **also):

@@ -49,6 +49,8 @@ rule load_data:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
         "benchmarks/load_data/{batch}/{plate}.tsv"
+    group:
+        in_group(IMAGES)
     conda:
         "../envs/platewise.yaml"
     threads: 2

@@ -61,6 +61,8 @@ rule import_profiles:
         "logs/import_profiles/{batch}/{plate}/{imported}.log",
     wildcard_constraints:
         imported="|".join(map(re.escape, IMPORTED)) or "(?!)",
+    group:
+        in_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -98,6 +100,8 @@ rule annotate:
         "benchmarks/annotate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -157,6 +161,8 @@ rule normalize:
         "benchmarks/normalize/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("normalize"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -189,6 +195,8 @@ rule dropped_features:
         "benchmarks/dropped_features/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("feature_select", scope="plate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -260,6 +268,8 @@ rule feature_select:
         "logs/feature_select/{batch}/{plate}{suffix}.log",
     wildcard_constraints:
         suffix=get_suffixes("feature_select"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -287,6 +297,8 @@ rule export:
     wildcard_constraints:
         suffix="|".join(map(re.escape, EXPERIMENT.by_suffix)),
         kind=r"csv\.gz|h5ad",
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
