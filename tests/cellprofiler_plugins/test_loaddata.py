@@ -49,6 +49,7 @@ def test_a_file_that_is_cut_off_is_found_by_its_header(tmp_path, kind):
     assert damage(b"another format") is None
 
 
+@pytest.mark.unit
 @pytest.mark.parametrize("kind", ["bmp", "jpeg"])
 def test_a_bitmap_that_is_cut_off_is_found_too(tmp_path, kind):
     for height in (64, 1):
