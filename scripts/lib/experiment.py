@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.assay import compartments
+from lib.assay import compartments, get_labels
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
@@ -95,6 +95,21 @@ class Experiment:
     def objects(self) -> list[str]:
         """Return the objects that CellProfiler measures; one table each."""
         return compartments(self.assay) if self.assay else []
+
+    @cached_property
+    def labeled(self) -> list[str]:
+        """Return the objects that are not found by CellProfiler but come from label images."""
+        return list(get_labels(self.assay))
+
+    def get_label_settings(self, plate: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Return the settings of a plate's label images by objects; the folder None is that of its images."""
+        found = {}
+        for name, settings in get_labels(self.assay).items():
+            folder = settings["folder"] and settings["folder"].replace("{batch}", plate["batch"])
+            folder = folder and str(self.config_file.parent / folder.replace("{plate}", plate["plate"]))
+            channel = self.assay[name.lower()].get("channel", self.assay["nuclei"]["channel"])
+            found[name] = {**settings, "folder": folder, "channel": channel}
+        return found
 
     @cached_property
     def embeddings(self) -> Mapping[str, Any] | None:

@@ -101,6 +101,7 @@ def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
     if source(plate) == "profiles":
         return {}
     tables = ["flags", "quality_summary", *(["dropped_sites"] if source(plate) == "images" else [])]
+    tables += ["label_relations"] if source(plate) == "images" and experiment.labeled else []
     tables += ["cell_flag_counts"] if experiment.flags_cells else []
     return {
         **{table: experiment.get_place(plate, table) for table in tables},
