@@ -40,6 +40,7 @@ PLACES = {
     "normalized_cells_dropped": "workspace/single_cells/{batch}/{plate}/{plate}_dropped.csv",
     "exported_cells": "workspace/single_cells/{batch}/{plate}/{plate}.{kind}",
     "sampled_cells": "workspace/single_cells/sample.h5ad",
+    "crops": "workspace/crops/{batch}/{plate}",
     "network": "workspace/network",
     "embedded_cells": "workspace/embeddings/{batch}/{plate}/{plate}.parquet",
     # quality control

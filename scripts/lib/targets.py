@@ -39,6 +39,7 @@ def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
         *get_well_targets(experiment, plate),
         *filter(None, cells),
         *get_cell_targets(experiment, plate, of_one_plate=True),
+        *([experiment.get_place(plate, "crops")] if experiment.crops and source(plate) == "images" else []),
     ]
 
 
