@@ -73,7 +73,7 @@ if workflow.is_main_process and not IN_STORAGE:
 # Other environments' processes read stacks and files of several channels through this Python (lib.plane_reader).
 os.environ[PLANE_READER] = sys.executable
 # Words that the readers of tables take for missing; a value that marks a control is not missing.
-MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls", "plate_maps")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.
 if workflow.is_main_process and not (IN_STORAGE or DRAFTED):
     checked(check_experiment, EXPERIMENT, RESULTS)

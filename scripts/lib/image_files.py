@@ -5,6 +5,7 @@ Needs only tifffile and Pillow, which CellProfiler also has, and Python 3.8: Cel
 
 import io
 import re
+import struct
 from operator import add
 from pathlib import Path
 
@@ -21,6 +22,10 @@ TIFF = {".tif", ".tiff"}
 KINDS_OF_TIFF = {".stk", ".lsm", ".flex"}
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
+JPEG_BEGINNING, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+# In a BMP file: where its pixels begin, the size of its second header, width, height, planes, bits per pixel,
+# compression.
+BITMAP_HEADER = struct.Struct("<10xIIiiHHI")
 STACK = (
     "holds several planes: set images.project in the config for a stack, or images.channels_in to `files` if "
     "they are channels"
@@ -149,7 +154,7 @@ def in_color(pixels):
 
 
 def damage(data):
-    """Return the error in the bytes of a TIFF or PNG file as text; None if they seem complete.
+    """Return the error in the bytes of a TIFF, PNG, BMP or JPEG file as text; None if they seem complete.
 
     Bio-Formats reads a truncated file and fills in the missing part. Other files are not checked.
     """
@@ -161,6 +166,10 @@ def damage(data):
             if b"IEND" in data[-1024:]
             else f"is truncated (a PNG file of {len(data)} bytes without its end)"
         )
+    if data[:3] == JPEG_BEGINNING and JPEG_END not in data[-1024:]:
+        return f"is truncated (a JPEG file of {len(data)} bytes without its end)"
+    if data[:2] == b"BM" and len(data) < bytes_of_bitmap(data):
+        return f"is truncated ({len(data)} bytes of at least {bytes_of_bitmap(data)})"
     if data[:4] not in TIFF_BEGINNINGS:
         return None
     try:
@@ -168,6 +177,15 @@ def damage(data):
             return cut_off(file, len(data))
     except Exception as error:
         return f"cannot be read ({type(error).__name__}: {error})"
+
+
+def bytes_of_bitmap(data):
+    """Return how many bytes a BMP file has at least, from its header; 0 for a compressed one."""
+    if len(data) < BITMAP_HEADER.size:
+        return BITMAP_HEADER.size
+    start, _, width, height, _, bits, compression = BITMAP_HEADER.unpack_from(data)
+    rows = abs(height)
+    return 0 if compression else start + rows * ((width * bits + 31) // 32 * 4)
 
 
 def read_plane_and_scale(path):
