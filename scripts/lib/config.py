@@ -192,6 +192,11 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     column = controls["column"].removeprefix("Metadata_")
+    doses = {}
+    if "dose_response" in config:
+        asked = config["dose_response"]
+        compound = asked["compound"] or benchmark["group"]
+        doses = {"dose_response": {**asked, "dose": full(asked["dose"]), "compound": full(compound)}}
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
     sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None
@@ -199,6 +204,7 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
     return {
         **config,
+        **doses,
         "judge": judge,
         "benchmark": {**benchmark, **named},
         "controls": {**controls, "column": column, "negcon": negcon},
