@@ -321,6 +321,12 @@ def find_map_problems(
     there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
         yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+    if "dose_response" in config:
+        doses = config["dose_response"]
+        compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
+        wanted = [name.removeprefix("Metadata_") for name in (doses["dose"], *compound)]
+        if lacking := [name for name in wanted if name not in there]:
+            yield f"no column {listed(lacking)} in {tables}, which dose_response names."
 
 
 def find_controls_without_images(

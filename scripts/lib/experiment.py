@@ -124,6 +124,11 @@ class Experiment:
         return self.config.get("embeddings") if self.plates_with_images else None
 
     @cached_property
+    def crops(self) -> Mapping[str, Any] | None:
+        """Return the config of crops that are written; None if no plate gets any."""
+        return self.config.get("crops") if self.plates_with_images else None
+
+    @cached_property
     def embedded_channels(self) -> list[str]:
         """Return the channels that a deep network sees, in their order."""
         measured = [channel["name"] for channel in self.assay["channels"] if channel["measure"]]

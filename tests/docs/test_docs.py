@@ -76,6 +76,7 @@ def written(tmp_path_factory) -> set[str]:
         "export": ["csv.gz", "h5ad"],
         "consensus": ["median", "modz"],
         "splits": {"random": {}},
+        "dose_response": {"dose": "dose"},
     }
     file.write_text(yaml.safe_dump(config))
     # A chain's files on each plate are named after its steps; docs/chains.md describes them.
