@@ -30,7 +30,10 @@ STACK = (
     "holds several planes: set images.project in the config for a stack, or images.channels_in to `files` if "
     "they are channels"
 )
-PALETTE = "holds numbers of the colors of a palette, not intensities; write one gray image for each channel (8 or 16 bits)"
+PALETTE = (
+    "holds numbers of the colors of a palette, not intensities; write one gray image for each channel (8 or "
+    "16 bits)"
+)
 # Of TIFF's photometric interpretations: white is 0, a palette, and inks (CMYK).
 WHITE_IS_ZERO, OF_PALETTE, OF_INKS = 0, 3, 5
 #: Types of pixels that CellProfiler's readers do not support.
@@ -120,10 +123,11 @@ def properties_of_tiff(file, size):
         page.colormap, 2 ** (16 - page.bitspersample)
     ):
         return PALETTE
-    if np.dtype(page.dtype).name in UNREAD_TYPES:
+    kind = np.dtype(page.dtype).name
+    if kind in UNREAD_TYPES:
         return (
-            f"holds numbers of the type {np.dtype(page.dtype).name}, which CellProfiler does not read; write the "
-            "image as whole numbers of 16 bits"
+            f"holds numbers of the type {kind}, which CellProfiler does not read; write the image as whole "
+            "numbers of 16 bits"
         )
     if page.samplesperpixel > 1:
         pixels = samples_last(page, page.asarray())
