@@ -26,6 +26,7 @@ from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 
+MOST_OF_REASON = 40  # characters beside a bar; the score's table has all of the reason
 UNCOLORED = "0.4"  # if the colors are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
@@ -183,7 +184,10 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
     point = score[value]
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 7.5}
     if pd.isna(point):
-        axes.text(1.015, height, "no score", color=UNCOLORED, **at)
+        why = "" if pd.isna(score.get("message")) else str(score["message"]).removeprefix("no score: ")
+        why = why if len(why) <= MOST_OF_REASON else f"{why[: MOST_OF_REASON - 1]}…"
+        words = f"no score: {why}" if why else "no score"
+        axes.text(1.015, height, words, color=UNCOLORED, **at)
         return
     axes.barh(height, point, height=0.74, color=color, alpha=0.3, linewidth=0, zorder=1)
     words = [f"{point:.{column.digits}f}"]
