@@ -76,6 +76,7 @@ rule single_cells:
         usual=not DESCRIBED,
         image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
         bad_sites=CONFIG["single_cells"]["bad_sites"],
+        labeled=lambda wildcards: EXPERIMENT.labeled if source(get_plate(wildcards)) == "images" else [],
         code=code_digest("single_cells.py"),
     message:
         "{wildcards.plate}: joining single cells"

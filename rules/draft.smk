@@ -1,8 +1,9 @@
 # An experiment folder from a folder of images: snakemake draft --cores N --config images=FOLDER
+# or from a dataset in the form of the Cell Painting Gallery: snakemake draft --cores N --config dataset=PREFIX
 
 if workflow.is_main_process and "draft" not in sys.argv:
     raise WorkflowError(
-        "--config images=FOLDER is for the target draft alone, as in: snakemake draft --cores 1 --config images=FOLDER. "
+        "--config images=FOLDER (or dataset=PREFIX) is for the target draft alone, as in: snakemake draft --cores 1 --config images=FOLDER. "
         "To run an experiment, name its config: --configfile EXPERIMENT/config.yaml."
     )
 
@@ -17,9 +18,11 @@ rule draft:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        images=DRAFTED["images"],
+        images=DRAFTED.get("images", ""),
+        dataset=DRAFTED.get("dataset", ""),
+        batch=DRAFTED.get("batch", ""),
         experiment=DRAFTED["experiment"],
     message:
-        "Looking into {params.images}"
+        "Looking into {params.images}{params.dataset}"
     script:
         "../scripts/draft.py"

@@ -2,6 +2,19 @@
 
 import hashlib
 
+# The network's folder: its model, its weights, and a digest of how it sees cells.
+NETWORK_FOLDER = ""
+if EXPERIMENT.embeddings:
+    NETWORK_FOLDER = "_".join(
+        [
+            CONFIG["embeddings"]["model"],
+            re.sub(r"[^A-Za-z0-9]+", "_", Path(CONFIG["embeddings"]["weights"]).stem),
+            hashlib.sha256(
+                json.dumps(CONFIG["embeddings"], sort_keys=True, default=str).encode()
+            ).hexdigest()[:7],
+        ]
+    )
+
 
 def get_gallery_prefix(
     wildcards,
@@ -36,20 +49,15 @@ def get_plates_of_gallery(
     return [plate for plate in EXPERIMENT.batches[batch] if source(plate) == "images"]
 
 
-def get_plate_images_folder(wildcards, plate=None):
+def get_plate_images_folder(
+    wildcards,
+    plate=None,
+):
     """Return the folder of a plate's images as an absolute path, or its image table."""
     plate = plate or get_plate(wildcards)
     if "simulate" in CONFIG:
         return os.path.abspath(EXPERIMENT.get_place(plate, "images"))
     return os.path.normpath(CONFIG_FILE.parent / plate["images"])
-
-
-def get_network_name():
-    """Return the name of the network's folder: its model, its weights, and a digest of how it sees cells."""
-    said = {key: CONFIG["embeddings"][key] for key in sorted(CONFIG["embeddings"])}
-    digest = hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:7]
-    weights = re.sub(r"[^A-Za-z0-9]+", "_", Path(CONFIG["embeddings"]["weights"]).stem)
-    return f"{CONFIG['embeddings']['model']}_{weights}_{digest}"
 
 
 def get_gallery_folders(
@@ -58,9 +66,8 @@ def get_gallery_folders(
     """Return every folder of the upload."""
     of_plates = ["gallery_load_data"]
     of_plates += ["gallery_embeddings"] if EXPERIMENT.embeddings else []
-    network = get_network_name() if EXPERIMENT.embeddings else ""
     folders = [
-        EXPERIMENT.get_place(plate, name, network=network)
+        EXPERIMENT.get_place(plate, name, network=NETWORK_FOLDER)
         for plate in EXPERIMENT.plates_with_images
         for name in of_plates
     ]

@@ -73,6 +73,9 @@ rule load_data:
         },
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
+        labels=get_label_settings,
+        labeled=EXPERIMENT.labeled,
+        label_images=PLACES["label_images"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),
     message:

@@ -18,11 +18,13 @@ import yaml
 from drafting.page import draw_composite, list_tasks, write_page
 from lib.channel_guess import NO_STAIN, WHOLE_CELLS, guess_diameters, guess_nuclei, name_channels
 from lib.errors import InputError, listed
+from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, combine_planes
 from lib.logs import logged
 from lib.pictures import read_image
-from lib.surveys import Survey, SurveyedPlate, get_map_name, survey
+from lib.plates import is_address
+from lib.surveys import Channel, Survey, SurveyedPlate, get_map_name, survey
 from lib.wells import row_name
 from load_data import find_images
 
@@ -33,6 +35,8 @@ LOOKED_AT = 3
 #: Wells of a plate with which normalization to a few negative controls makes sense.
 FEW_WELLS = 16
 CAMERA_BITS = (10, 12, 14)
+#: Of a plate whose images were not looked at.
+USUAL_WELLS, USUAL_SITES = 384, 9
 
 
 def read_examples(found: Survey, names: Mapping[str, str]) -> dict[str, list[np.ndarray]]:
@@ -277,11 +281,52 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
     return tasks
 
 
+def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list[str]:
+    """Write the experiment folder of a dataset in the form of the Cell Painting Gallery.
+
+    Parameters
+    ----------
+    prefix
+        The dataset's folder, or its address.
+    batch
+        Only this batch; empty for all.
+    experiment
+        The folder to write.
+    cores
+        Cores of this machine.
+
+    Returns
+    -------
+    list of str
+        What is left to do.
+    """
+    dataset = find_dataset(prefix, batch or None)
+    plates = [
+        SurveyedPlate(row["plate"], Path(row["images"]), [""] * USUAL_WELLS, USUAL_SITES, (16, 24))
+        for row in dataset.rows
+    ]
+    channels = dataset.channels or [Channel("1", "DNA")]
+    found = Survey(dataset.pattern, f"the dataset {prefix}", plates, channels)
+    config = make_config(found, name_channels(channels), {}, cores)
+    config |= {"fetch": True} if is_address(prefix) else {}
+    lines = ["\t".join(dataset.rows[0]), *("\t".join(row.values()) for row in dataset.rows)]
+    write_new(experiment, {"config.yaml": write_config(config, found), "plates.tsv": "\n".join(lines) + "\n"})
+    return [
+        "plates.tsv: check `perturbation`, and fill in `cell_line` and `timepoint` (hours).",
+        "config.yaml, annotation: name the table of the reagents of each perturbation type "
+        "(workspace/metadata/external_metadata of the dataset), and controls.column.",
+        "config.yaml, assay: check how nuclei and cells are found, with the target segmentation_check.",
+    ]
+
+
 def main() -> None:
     """Write the folder, and print what is left to do."""
-    experiment = Path(snakemake.params.experiment)
-    tasks = draft(Path(snakemake.params.images), experiment, os.cpu_count() or 1)
-    print(f"\n{experiment} is drafted; open draft.html there. What is left to do:")
+    experiment, cores = Path(snakemake.params.experiment), os.cpu_count() or 1
+    if snakemake.params.dataset:
+        tasks = draft_dataset(snakemake.params.dataset, snakemake.params.batch, experiment, cores)
+    else:
+        tasks = draft(Path(snakemake.params.images), experiment, cores)
+    print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")
 

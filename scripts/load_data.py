@@ -14,6 +14,8 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -29,6 +31,7 @@ from lib.image_checks import (
     site_faults,
     stored_faults,
 )
+from lib.image_columns import with_illumination, with_label_files, with_numbered_labels
 from lib.image_files import MAXIMUM
 from lib.image_finding import (
     Reading,
@@ -42,6 +45,7 @@ from lib.image_finding import (
 )
 from lib.image_messages import faults_in_words, remedy_of
 from lib.image_names import compiled, without_channel
+from lib.label_files import find_label_files
 from lib.logs import logged
 from lib.microscope_index import INDEX
 from lib.object_storage import entries_below, fetching_is_allowed, resolved_address
@@ -267,16 +271,6 @@ def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: 
     return pd.DataFrame(rows)
 
 
-def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:
-    """Return the image table with each site's illumination functions."""
-    plate = table["Metadata_Plate"].iloc[0]
-    columns = {}
-    for channel in channels:
-        columns[f"FileName_Illum{channel}"] = f"{plate}_Illum{channel}.npy"
-        columns[f"PathName_Illum{channel}"] = str(folder.resolve())
-    return table.assign(**columns)
-
-
 def load_data(
     images: Path | str,
     plate: Mapping[str, str],
@@ -286,6 +280,7 @@ def load_data(
     threads: int,
     maximum: float | None = None,
     decode: bool = False,
+    labels: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     reading: Reading = Reading(),  # noqa: B008
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """Return a plate's image table, and the sites that were left out of it.
@@ -308,6 +303,8 @@ def load_data(
         The pixel value that stands for 1; None for the largest of the file's type.
     decode
         Whether the pixels of every image are read.
+    labels
+        The settings of label images by the objects that they replace (see `find_label_files`).
     reading
         How images are read from files: projections, time points, several channels in a file.
 
@@ -323,6 +320,7 @@ def load_data(
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
     found, plane_faults = combine_planes(found, reading)
+    label_files, label_faults = find_label_files(found, labels, images, threads)
     of_listing = stored_faults(found)
     listed_as_bad = {fault.image for fault in of_listing}
     to_read = [image for image in found if str(image.path) not in listed_as_bad]
@@ -333,6 +331,7 @@ def load_data(
             *of_listing,
             *image_faults(to_read, threads, maximum, decode),
             *repeated_faults(found, threads),
+            *label_faults,
         ],
         key=lambda fault: plate_order((fault.well, fault.site)),
     )
@@ -352,7 +351,7 @@ def load_data(
     table = table.assign(**get_index_columns(good, table))
     if maximum is not None:
         table[MAXIMUM] = f"{maximum:g}"
-    return table, faults
+    return with_label_files(table, label_files), faults
 
 
 def main() -> None:
@@ -371,10 +370,14 @@ def main() -> None:
         snakemake.threads,
         snakemake.params.maximum,
         snakemake.params.decode,
+        snakemake.params.labels,
         Reading(**snakemake.params.reading),
     )
     channels = snakemake.params.channels.values()
     illuminated = with_illumination(table, channels, Path(snakemake.params.illumination))
+    illuminated = with_numbered_labels(
+        illuminated, snakemake.params.labeled, Path(snakemake.params.label_images)
+    )
     dropped = pd.DataFrame(
         [(fault.well, fault.site, fault.reason) for fault in faults],
         columns=["Metadata_Well", "Metadata_Site", "reason"],

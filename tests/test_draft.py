@@ -215,3 +215,56 @@ def test_published_plates(shared, tmp_path):
     assert (rows[0]["plate"], rows[0]["plate_map"]) == ("bbbc013", "plate_map_96_wells.tsv")
     config, _, _ = make(shared / "cpjump1" / "images", tmp_path / "2")
     assert (config["images"]["pattern"], config["assay"]["nuclei"]["channel"]) == ("phenix", "Channel5")
+
+
+# --- datasets of the Gallery -----------------------------------------------------------------------
+
+
+def write_dataset(folder: Path, table: str) -> Path:
+    """A dataset of one batch with two plates."""
+    maps = folder / "workspace" / "metadata" / "platemaps" / "2024_B1"
+    (maps / "platemap").mkdir(parents=True)
+    barcodes = "Assay_Plate_Barcode,Plate_Map_Name\nBR1,T1_crispr_platemap\nBR2,T1_crispr_platemap\n"
+    (maps / "barcode_platemap.csv").write_text(barcodes)
+    (maps / "platemap" / "T1_crispr_platemap.txt").write_text("well_position\tbroad_sample\nA01\tx\n")
+    for plate in ("BR1", "BR2"):
+        (folder / "images" / "2024_B1" / "images" / f"{plate}__2024-Measurement 1").mkdir(parents=True)
+        tables = folder / "workspace" / "load_data_csv" / "2024_B1" / plate
+        tables.mkdir(parents=True)
+        (tables / "load_data.csv").write_text(table)
+    return folder
+
+
+def test_a_dataset_with_urls(tmp_path):
+    table = "URL_OrigDNA,URL_OrigER,Metadata_Well\ns3://b/r01c01f01p01-ch5sk1fk1fl1.tiff,s3://b/x.tiff,A01\n"
+    dataset = write_dataset(tmp_path / "in", table)
+    draft.draft_dataset(str(dataset), "2024_B1", tmp_path / "out", 2)
+    rows = read_plates(tmp_path / "out" / "plates.tsv", {})
+    assert [(row["batch"], row["plate"], row["perturbation"]) for row in rows] == [
+        ("2024_B1", "BR1", "crispr"),
+        ("2024_B1", "BR2", "crispr"),
+    ]
+    assert rows[0]["images"] == f"{dataset}/workspace/load_data_csv/2024_B1/BR1/load_data.csv"
+    assert Path(rows[0]["plate_map"]).is_file()
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    complete_config(config, tmp_path / "config.yaml")
+    assert [channel["name"] for channel in config["assay"]["channels"]] == ["DNA", "ER"]
+
+
+def test_a_dataset_with_paths_of_another_machine(tmp_path):
+    table = "FileName_OrigDNA,PathName_OrigDNA,Metadata_Well\nr01c01f01p01-ch5sk1fk1fl1.tiff,/home/x,A01\n"
+    dataset = write_dataset(tmp_path / "in", table)
+    draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
+    rows = read_plates(tmp_path / "out" / "plates.tsv", {})
+    assert rows[1]["images"] == f"{dataset}/images/2024_B1/images/BR2__2024-Measurement 1"
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    assert config["assay"]["channels"] == [{"name": "DNA", "stain": "", "image": "5"}]
+
+
+def test_what_is_not_a_dataset(tmp_path):
+    with pytest.raises(InputError, match=r"has no B2/barcode_platemap\.csv"):
+        draft.draft_dataset(str(write_dataset(tmp_path / "in", "")), "B2", tmp_path / "out", 2)
+    with pytest.raises(InputError, match="add fetch=true"):
+        read_draft_request({"dataset": "s3://bucket/project/source"})
+    request = read_draft_request({"dataset": "s3://bucket/project/source/", "fetch": True, "batch": "B"})
+    assert (request["dataset"], request["batch"]) == ("s3://bucket/project/source", "B")

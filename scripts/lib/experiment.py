@@ -13,11 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.assay import compartments
+from lib.assay import compartments, get_labels
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.levels import NETWORK, Level, get_exported_levels, get_level_of_cells, is_selection_asked
+from lib.levels import (
+    NETWORK,
+    Level,
+    explain_missing_level,
+    get_exported_levels,
+    get_level_of_cells,
+    is_selection_asked,
+)
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
 from lib.values import MissingValues
@@ -97,9 +104,29 @@ class Experiment:
         return compartments(self.assay) if self.assay else []
 
     @cached_property
+    def labeled(self) -> list[str]:
+        """Return the objects that are not found by CellProfiler but come from label images."""
+        return list(get_labels(self.assay))
+
+    def get_label_settings(self, plate: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Return the settings of a plate's label images by objects; the folder None is that of its images."""
+        found = {}
+        for name, settings in get_labels(self.assay).items():
+            folder = settings["folder"] and settings["folder"].replace("{batch}", plate["batch"])
+            folder = folder and str(self.config_file.parent / folder.replace("{plate}", plate["plate"]))
+            channel = self.assay[name.lower()].get("channel", self.assay["nuclei"]["channel"])
+            found[name] = {**settings, "folder": folder, "channel": channel}
+        return found
+
+    @cached_property
     def embeddings(self) -> Mapping[str, Any] | None:
         """Return the config of deep-network features; None if no plate gets any."""
         return self.config.get("embeddings") if self.plates_with_images else None
+
+    @cached_property
+    def crops(self) -> Mapping[str, Any] | None:
+        """Return the config of crops that are written; None if no plate gets any."""
+        return self.config.get("crops") if self.plates_with_images else None
 
     @cached_property
     def embedded_channels(self) -> list[str]:
@@ -356,12 +383,7 @@ class Experiment:
                 raise InputError(
                     f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
                     f"available levels: {listed(self.get_levels(having[0]), 40)}."
-                    + (
-                        " Embeddings are made of plates that start with images, when the config has a block "
-                        "`embeddings`."
-                        if self.levels[name].features == NETWORK
-                        else ""
-                    )
+                    + explain_missing_level(self.levels[name], self.config)
                 )
         return self.config["benchmark"]["feature_sets"]
 

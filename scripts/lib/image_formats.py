@@ -27,6 +27,10 @@ CONTAINERS = tuple(LIBRARIES)
 AXES = "TCZ"
 
 
+class UnfitImageError(ValueError):
+    """A file that opens, but does not hold the image that is asked for; the message continues its name."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """An open image file.
@@ -77,7 +81,7 @@ def open_image(path: Path, pages: str = "Z") -> Iterator[Opened]:
     ------
     InputError
         If the format's library is not installed.
-    ValueError
+    UnfitImageError
         If the file holds color images, or dimensions that are not those of microscopy.
     """
     suffix = path.suffix.lower()
@@ -144,17 +148,17 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
     series = every[0]
     axes, shape = series.axes, series.shape
     if not axes.endswith("YX"):
-        raise ValueError(
+        raise UnfitImageError(
             f"has the dimensions {axes} ({shape}), where gray images end with rows and columns (YX)"
         )
     leading = axes[:-2]
     unknown = [axis for axis in leading if axis not in AXES]
     if len(unknown) > 1:
-        raise ValueError(
+        raise UnfitImageError(
             f"has the dimensions {axes}, of which {', '.join(unknown)} are unknown: write OME-TIFF"
         )
     if unknown and pages in leading:
-        raise ValueError(
+        raise UnfitImageError(
             f"has the dimensions {axes}: {shape[leading.index(unknown[0])]} pages of an unknown kind beside "
             f"the "
             f"dimension {pages}; write OME-TIFF"
@@ -165,7 +169,7 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if not 0 <= scene < len(every):
-            raise ValueError(f"has no scene {scene + 1}; it has {len(every)}")
+            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(every)}")
         chosen = every[scene]
         at = {"T": time, "C": channel, "Z": plane}
         place = tuple(at[axis] for axis in known)
@@ -175,10 +179,12 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
             return chosen.asarray()[place]
         page = chosen.pages[number]
         if page is None:
-            raise ValueError(f"lacks the plane at {dict(zip(known, place, strict=True))}")
+            raise UnfitImageError(f"lacks the plane at {dict(zip(known, place, strict=True))}")
         ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if max(ends, default=0) > page.parent.filehandle.size:
-            raise ValueError(f"is truncated ({page.parent.filehandle.size} bytes of at least {max(ends)})")
+            raise UnfitImageError(
+                f"is truncated ({page.parent.filehandle.size} bytes of at least {max(ends)})"
+            )
         return page.asarray()
 
     first = file.pages[0]
@@ -204,7 +210,7 @@ def open_zarr(path: Path) -> Opened:
     found = open_multiscale(path)
     known, array = found.axes[:-2].upper(), found.array
     if set(known) - set(AXES) or found.axes[-2:] != "yx":
-        raise ValueError(f"has the axes {found.axes}, where t, c, z, y, x are expected")
+        raise UnfitImageError(f"has the axes {found.axes}, where t, c, z, y, x are expected")
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         at = {"T": time, "C": channel, "Z": plane}
@@ -222,7 +228,7 @@ def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> Opened:
     """Return an open ND2 file; its positions are scenes."""
     file = stack.enter_context(nd2.ND2File(path))
     if file.is_rgb:
-        raise ValueError("is in color; write one gray image for each channel")
+        raise UnfitImageError("is in color; write one gray image for each channel")
     sizes = file.sizes
     frames = {
         (at.get("P", 0), at.get("T", 0), at.get("Z", 0)): number
@@ -231,7 +237,7 @@ def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> Opened:
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if (scene, time, plane) not in frames:
-            raise ValueError(f"lacks scene {scene + 1}, time point {time + 1}, plane {plane + 1}")
+            raise UnfitImageError(f"lacks scene {scene + 1}, time point {time + 1}, plane {plane + 1}")
         pixels = np.asarray(file.read_frame(frames[scene, time, plane]))
         return pixels.reshape(-1, *pixels.shape[-2:])[channel]
 
@@ -255,7 +261,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if scenes and not 0 <= scene < len(scenes):
-            raise ValueError(f"has no scene {scene + 1}; it has {len(scenes)}")
+            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(scenes)}")
         place = {
             axis: box[axis][0] + at
             for axis, at in zip(AXES, (time, channel, plane), strict=True)
@@ -263,7 +269,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
         }
         pixels = file.read(plane=place, **({"scene": scenes[scene]} if scenes else {}))
         if pixels.shape[-1] != 1:
-            raise ValueError("is in color; write one gray image for each channel")
+            raise UnfitImageError("is in color; write one gray image for each channel")
         return pixels[..., 0]
 
     image = (
@@ -300,14 +306,14 @@ def open_lif(path: Path, liffile: Any, stack: ExitStack) -> Opened:
     file = stack.enter_context(liffile.LifFile(path))
     images = list(file.images)
     if not images:
-        raise ValueError("holds no image")
+        raise UnfitImageError("holds no image")
     first = images[0]
     if "S" in first.dims or not {"Y", "X"} <= set(first.dims):
-        raise ValueError(f"has the dimensions {first.dims}; write one gray image for each channel")
+        raise UnfitImageError(f"has the dimensions {first.dims}; write one gray image for each channel")
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if not 0 <= scene < len(images):
-            raise ValueError(f"has no scene {scene + 1}; it has {len(images)}")
+            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(images)}")
         pixels, dims = images[scene].asarray(), list(images[scene].dims)
         for axis, at in zip(AXES, (time, channel, plane), strict=True):
             if axis in dims:

@@ -30,6 +30,15 @@ LAYOUTS = {
 # are.
 BY_METADATA = ("index", "ome-zarr")
 EVERY_FILE = re.compile(r"(?P<well>)(?P<channel>)")
+# In the name of a label image: the name, without its ending, of the image whose objects it holds.
+IMAGE = "{image}"
+
+
+def listing_pattern(pattern: str) -> str:
+    """Return the regular expression of the file names of label images; those with {image} name no well."""
+    if IMAGE not in pattern:
+        return pattern
+    return f"^{re.escape(pattern).replace(re.escape(IMAGE), '.+')}(?P<well>)$"
 
 
 def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import InputError, listed
-from lib.image_formats import Opened, open_image
+from lib.image_formats import Opened, UnfitImageError, open_image
 from lib.image_references import PROJECTIONS, read_reference
 
 #: How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
@@ -57,7 +57,7 @@ def project(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
 
     Raises
     ------
-    ValueError
+    UnfitImageError
         If the planes differ in size.
     """
     result = next(planes)
@@ -66,7 +66,7 @@ def project(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
         result = result.astype(np.float64)
     for plane in planes:
         if plane.shape != result.shape:
-            raise ValueError(f"has planes of different sizes, {result.shape} and {plane.shape}")
+            raise UnfitImageError(f"has planes of different sizes, {result.shape} and {plane.shape}")
         number += 1
         if how == "max":
             result = np.maximum(result, plane)
@@ -95,13 +95,13 @@ def find_channel(opened: Opened, name: str | None) -> int:
 
     Raises
     ------
-    ValueError
+    UnfitImageError
         If the file has no such channel, naming those that it has.
     """
     names, number = opened.channels, opened.sizes["C"]
     if name is None:
         if number > 1:
-            raise ValueError(
+            raise UnfitImageError(
                 f"holds {number} channels ({list_channels(opened)}): leave the group `channel` out of "
                 "images.pattern, and name each channel of the file in `image` of the config's channels"
             )
@@ -112,7 +112,7 @@ def find_channel(opened: Opened, name: str | None) -> int:
         alike = [int(name) - 1]
     if len(alike) != 1:
         what = "several channels" if alike else "no channel"
-        raise ValueError(f"has {what} `{name}`; it has the channels {list_channels(opened)}")
+        raise UnfitImageError(f"has {what} `{name}`; it has the channels {list_channels(opened)}")
     return alike[0]
 
 
@@ -129,7 +129,7 @@ def as_input_error(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except ValueError as error:
+    except UnfitImageError as error:
         raise InputError(f"{path} {error}.") from error
     except Exception as error:
         raise InputError(f"{path} cannot be read as an image ({type(error).__name__}: {error}).") from error
@@ -140,30 +140,30 @@ def find_planes(opened: Opened, options: Mapping[str, str]) -> list[tuple[int, i
 
     Raises
     ------
-    ValueError
+    UnfitImageError
         If the file has several planes or time points and the reference does not choose.
     """
     channel = find_channel(opened, options.get("channel"))
     scene = int(options.get("scene", 1)) - 1
     time = int(options.get("timepoint", 1)) - 1
     if not 0 <= time < opened.sizes["T"]:
-        raise ValueError(f"has no time point {time + 1}; it has {opened.sizes['T']}")
+        raise UnfitImageError(f"has no time point {time + 1}; it has {opened.sizes['T']}")
     if opened.sizes["T"] > 1 and "timepoint" not in options:
-        raise ValueError(f"holds {opened.sizes['T']} time points: set images.timepoint in the config")
+        raise UnfitImageError(f"holds {opened.sizes['T']} time points: set images.timepoint in the config")
     depth, how = opened.sizes["Z"], options.get("project")
     if how is not None and opened.unnamed > 1 and opened.sizes["C"] == opened.unnamed:
-        raise ValueError(
+        raise UnfitImageError(
             f"holds {opened.unnamed} pages, and does not say which are channels and which are planes: write "
             f"OME-TIFF, "
             "or leave out images.project if all are channels"
         )
     if how is None and depth > 1:
-        raise ValueError(
+        raise UnfitImageError(
             f"holds {depth} planes: set images.project in the config ({listed(PROJECTIONS)}, or a plane)"
         )
     if how is not None and how not in PROJECTIONS:
         if int(how) > depth:
-            raise ValueError(f"has no plane {how}; it has {depth}")
+            raise UnfitImageError(f"has no plane {how}; it has {depth}")
         return [(scene, time, channel, int(how) - 1)]
     return [(scene, time, channel, plane) for plane in range(depth)]
 
@@ -194,9 +194,14 @@ def read_planes(path: Path) -> Plane:
     with as_input_error(folder / names[0]):
         pixels = project(each(), how) if how in PROJECTIONS else next(each())
         if len(kinds) > 1:
-            raise ValueError(f"has planes of different types, {listed(kinds)}")
+            raise UnfitImageError(f"has planes of different types, {listed(kinds)}")
     (kind, scale), factor = next(iter(kinds.items())), float(options.get("scale", 1))
     return Plane(resize(pixels, factor) if factor != 1 else pixels, kind, scale)
+
+
+def name_plane(name: str, names: list[str], what: str) -> str:
+    """Return what is wrong with a file; of several, which one it is."""
+    return what if len(names) == 1 else f"has a plane, {name}, that {what}"
 
 
 def get_options_of_file(names: list[str], options: Mapping[str, str]) -> Mapping[str, str]:
@@ -227,14 +232,11 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
                 found.add((opened.shape, opened.kind))
         except FileNotFoundError:
             return "does not exist" if len(names) == 1 else f"lacks the plane {name}, which does not exist"
+        except UnfitImageError as error:
+            return name_plane(name, names, str(error))
         except Exception as error:
-            what = (
-                str(error)
-                if isinstance(error, ValueError | InputError)
-                else f"{type(error).__name__}: {error}"
-            )
-            what = what if isinstance(error, ValueError) else f"cannot be read ({what})"
-            return what if len(names) == 1 else f"has a plane, {name}, that {what}"
+            said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            return name_plane(name, names, f"cannot be read ({said})")
     if len(found) > 1:
         return f"has planes of different sizes or types: {listed(sorted(f'{s} {k}' for s, k in found))}"
     shape, kind = found.pop()

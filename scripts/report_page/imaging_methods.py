@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "texture": "texture",
     "colocalization": "colocalization",
     "neighbors": "neighbors",
+    "mitochondria": "the skeletonized network of mitochondria",
 }
 
 
@@ -98,13 +99,19 @@ def describe_illumination(assay: Mapping[str, Any]) -> Markup:
 
 def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
     """Describe the segmentation of nuclei."""
+    if assay["nuclei"]["labels"]:
+        return write_sentence("Nuclei were taken from label images that another program had made.")
+    after = "; those at the border discarded together with their cells"
+    border = after if assay["nuclei"]["discard_border"] == "after cells" else ""
     return write_sentence(
         "Nuclei were identified in the channel {nuclei.channel} (IdentifyPrimaryObjects; diameter "
-        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}).",
+        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}"
+        "{border}).",
         "assay",
         lambda key: at(assay, key),
         {"nuclei.diameter": in_range(assay["nuclei"]["diameter"])},
         threshold=describe_threshold(assay, "nuclei"),
+        border=border,
     )
 
 
@@ -114,6 +121,8 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
         return NOTHING
     where = " in the channel {cells.channel}" if assay["cells"].get("channel") else ""
     cytoplasm = "; the cytoplasm was defined as the cell without its nucleus" if assay["cytoplasm"] else ""
+    if assay["cells"]["labels"]:
+        return write_sentence(f"Cells were taken from label images that another program had made{cytoplasm}.")
     return write_sentence(
         "Cells were identified with the nuclei as seeds (IdentifySecondaryObjects; {cells.method}"
         f"{where}; {{threshold}}){cytoplasm}.",

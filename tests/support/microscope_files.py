@@ -1,5 +1,6 @@
 """Write the files of microscopes: their indexes, stacks, files with several channels, and OME-Zarr plates."""
 
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -233,4 +234,71 @@ def write_ome_tiff(path: Path, pixels: np.ndarray, axes: str, channels: Iterable
     if channels:
         metadata["Channel"] = {"Name": list(channels)}
     tifffile.imwrite(path, pixels, ome=True, metadata=metadata, photometric="minisblack")
+    return path
+
+
+def write_czi(path: Path, scenes: Iterable[np.ndarray], channels: Iterable[str]) -> Path:
+    """Write a CZI file of scenes, each (channels, planes, rows, columns), side by side on the stage."""
+    from pylibCZIrw import czi
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with czi.create_czi(str(path)) as document:
+        for number, pixels in enumerate(scenes):
+            for channel, planes in enumerate(pixels):
+                for plane, image in enumerate(planes):
+                    document.write(
+                        np.ascontiguousarray(image[..., None]),
+                        plane={"C": channel, "Z": plane, "T": 0},
+                        scene=number,
+                        location=(number * 2 * image.shape[1], 0),
+                    )
+        names = dict(enumerate(channels))
+        document.write_metadata("test", channel_names=names, scale_x=0.5e-6, scale_y=0.5e-6)
+    return path
+
+
+def write_lif(path: Path, images: Mapping[str, np.ndarray]) -> Path:
+    """Write a LIF file of images, each (channels, planes, rows, columns), after its public description."""
+
+    def block(data: bytes) -> bytes:
+        return struct.pack("<II", 0x70, len(data)) + data
+
+    def text(words: str) -> bytes:
+        return struct.pack("<BI", 0x2A, len(words)) + words.encode("utf-16-le")
+
+    elements, memory = [], []
+    for number, (name, pixels) in enumerate(images.items()):
+        channels, planes, rows, columns = pixels.shape
+        size = pixels.itemsize
+        of_channel = planes * rows * columns * size
+        described = "".join(
+            f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{8 * size}" Min="0" Max="65535" '
+            f'Unit="" NameOfMeasuredQuantity="" LUTName="Gray" IsLUTInverted="0" '
+            f'BytesInc="{at * of_channel}" BitInc="0" />'
+            for at in range(channels)
+        )
+        dimensions = "".join(
+            f'<DimensionDescription DimID="{axis}" NumberOfElements="{length}" Origin="0" Length="1e-4" '
+            f'Unit="m" BitInc="0" BytesInc="{step}" />'
+            for axis, length, step in (
+                (1, columns, size),
+                (2, rows, columns * size),
+                (3, planes, rows * columns * size),
+            )
+        )
+        elements.append(
+            f'<Element Name="{name}" Visibility="1" UniqueID="u{number}"><Data><Image><ImageDescription>'
+            f"<Channels>{described}</Channels><Dimensions>{dimensions}</Dimensions></ImageDescription></Image></Data>"
+            f'<Memory Size="{pixels.nbytes}" MemoryBlockID="MemBlock_{number}" /></Element>'
+        )
+        head = struct.pack("<BQ", 0x2A, pixels.nbytes) + text(f"MemBlock_{number}")
+        memory.append(block(head) + pixels.tobytes())
+    xml = (
+        '<LMSDataContainerHeader Version="2"><Element Name="P" Visibility="1" UniqueID="p"><Data />'
+        f'<Memory Size="0" MemoryBlockID="MemBlock_p" /><Children>{"".join(elements)}</Children></Element>'
+        "</LMSDataContainerHeader>"
+    )
+    memory.append(block(struct.pack("<BQ", 0x2A, 0) + text("MemBlock_p")))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(block(text(xml)) + b"".join(memory))
     return path
