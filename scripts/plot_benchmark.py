@@ -49,7 +49,7 @@ class Column:
 
 
 REPLICATING = "perturbations whose replicates correlate {beyond} the null (%)"
-MATCHING = "pairs of one gene {beyond} the null of different genes (%)"
+MATCHING = "pairs that share a {{relation}} {beyond} the null of others (%)"
 PRECISION = (
     Column(
         "mean_average_precision",
@@ -94,7 +94,10 @@ FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "mean_average_precision": ("Replicates retrieved among negative controls", PRECISION),
-    "mean_average_precision_matching": ("Genes retrieved among other genes", PRECISION),
+    "mean_average_precision_matching": (
+        "Perturbations with one {relation} retrieved among others",
+        PRECISION,
+    ),
 }
 BEYOND = {"right": "above", "left": "below", "both": "outside"}
 
@@ -241,12 +244,16 @@ def chance_level(scores: pd.DataFrame) -> float:
 
 
 def draw(
-    metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = (), networks: Collection[str] = ()
+    metric: str,
+    scores: pd.DataFrame,
+    feature_sets: Sequence[str] = (),
+    networks: Collection[str] = (),
+    relation: str = "gene",
 ) -> Figure:
     """Draw one benchmark table: panels of conditions, with feature sets side by side in each row.
 
     `feature_sets` is their order from top to bottom, by default that of the table. Those of a deep network
-    are in `networks`.
+    are in `networks`. `relation` is what matching perturbations share, such as gene or mechanism.
     """
     title, columns = FIGURES[metric]
     sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
@@ -266,7 +273,7 @@ def draw(
         height_ratios=lanes,
         layout="constrained",
     )
-    figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+    figure.suptitle(title.format(relation=relation), fontsize=11, fontweight="bold", x=0.01, ha="left")
     for panel, (line, rows) in zip(grid, parts, strict=True):
         centers = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
         # The cell line is in the panel's title.
@@ -290,7 +297,7 @@ def draw(
     for axes, column in zip(grid[-1], columns, strict=True):
         tail = str(scores["tail"].iloc[0]) if "tail" in scores else "right"
         level = float(scores["level"].max()) if "level" in scores else float("nan")
-        axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level))
+        axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level, relation=relation))
     entries = legend(scores, columns, color, networks)
     figure.legend(
         handles=entries, loc="outside lower left", ncols=len(columns) + 1, frameon=False, fontsize=8
@@ -338,6 +345,7 @@ def main(
     feature_sets: Sequence[str],
     outputs: Sequence[str | Path],
     networks: Collection[str] = (),
+    relation: str = "gene",
 ) -> None:
     """Draw each of the benchmark's tables (metric: table).
 
@@ -348,7 +356,10 @@ def main(
         value = FIGURES[metric][1][0].value
         scores = add_published(read_compared(table), published.get(metric), value)
         mine = [Path(path) for path in outputs if Path(path).stem == metric]
-        save(draw(metric, scores, feature_sets, networks), [path for path in mine if path.suffix != ".csv"])
+        save(
+            draw(metric, scores, feature_sets, networks, relation),
+            [path for path in mine if path.suffix != ".csv"],
+        )
         for path in mine:
             if path.suffix == ".csv":
                 with whole(path) as part:
@@ -363,4 +374,5 @@ if __name__ == "__main__":
             list(snakemake.params.feature_sets),
             list(snakemake.output),
             list(snakemake.params.networks),
+            snakemake.params.relation,
         )
