@@ -13,6 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
+from lib.conditions import get_relation
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.digests import Digests
@@ -73,7 +74,7 @@ if workflow.is_main_process and not IN_STORAGE:
 # Other environments' processes read stacks and files of several channels through this Python (lib.plane_reader).
 os.environ[PLANE_READER] = sys.executable
 # Words that the readers of tables take for missing; a value that marks a control is not missing.
-MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls", "plate_maps")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.
 if workflow.is_main_process and not (IN_STORAGE or DRAFTED):
     checked(check_experiment, EXPERIMENT, RESULTS)
@@ -251,6 +252,11 @@ def get_cellprofiler_version():
         return "CellProfiler (an installation of our own)"
     lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
     return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
+
+
+RELATION = get_relation(
+    EXPERIMENT.get_gene_column(side) for sides in EXPERIMENT.comparisons.values() for side in sides
+)
 
 
 wildcard_constraints:

@@ -144,7 +144,7 @@ def get_normalization(
 ):
     """Return the method by which a level is normalized."""
     is_network = get_level(wildcards).features == NETWORK
-    return CONFIG["normalize"]["embeddings"] if is_network else "mad_robustize"
+    return CONFIG["normalize"]["embeddings" if is_network else "method"]
 
 
 rule normalize:
@@ -177,6 +177,7 @@ rule normalize:
         minimum=CONFIG["normalize"]["minimum_wells"],
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         method=get_normalization,
+        floored=lambda wildcards: get_level(wildcards).features == NETWORK,
         code=code_digest("normalize.py"),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"

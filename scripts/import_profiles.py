@@ -130,13 +130,19 @@ def read_plate_profiles(
     return take_plate(profiles, path, plate)
 
 
-def add_annotation(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
-    """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`."""
-    name = next((name for name in SAMPLE_COLUMNS if f"Metadata_{name}" in profiles), None)
+def add_annotation(
+    profiles: pd.DataFrame, annotation: pd.DataFrame, samples: tuple[str, str] = ("", "")
+) -> pd.DataFrame:
+    """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`.
+
+    `samples` are further columns that may name the content of a well (see `MissingValues`).
+    """
+    order = [name for name in (samples[0], *SAMPLE_COLUMNS, samples[1]) if name]
+    name = next((name for name in order if f"Metadata_{name}" in profiles), None)
     if name is None:
         logging.warning(
             "the profiles have no column %s: nothing of the annotation is joined to them",
-            listed(f"Metadata_{name}" for name in SAMPLE_COLUMNS),
+            listed(f"Metadata_{name}" for name in dict.fromkeys(order)),
         )
         return profiles
     empty = [
@@ -184,7 +190,9 @@ def main() -> None:
     if snakemake.input.annotation:
         if words := words_in_rows(snakemake.input.annotation, missing):
             logging.warning("%s: taken as empty: %s", snakemake.input.annotation, listed(words))
-        profiles = add_annotation(profiles, read_annotation(snakemake.input.annotation, gene, missing))
+        profiles = add_annotation(
+            profiles, read_annotation(snakemake.input.annotation, gene, missing), missing.samples
+        )
         inputs.append(snakemake.input.annotation)
     profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}

@@ -104,15 +104,24 @@ class MissingValues:
 
     words: tuple[str, ...] = ()
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # A control's value, which is compared unchanged: column and value.
+    # A control's value, which is compared unchanged: column and value (or several, separated by `|`).
     control: tuple[str, str] | None = None
+    # Columns that may name the content of a well, besides `broad_sample`: the first has priority over it, the
+    # second is used in a table that has neither.
+    samples: tuple[str, str] = ("", "")
 
     @staticmethod
     def of_config(config: Mapping[str, Any]) -> "MissingValues":
-        """Create it from the blocks `missing_values` and `controls` of a complete config."""
+        """Create it from a complete config, or from these blocks: missing_values, controls, plate_maps."""
         asked, controls = config["missing_values"], config["controls"]
+        samples = config.get("plate_maps", {"sample": None, "group": None})
         names = {column.removeprefix("Metadata_"): tuple(values) for column, values in asked["names"].items()}
-        return MissingValues(tuple(asked["words"]), names, (controls["column"], controls["negcon"]))
+        return MissingValues(
+            tuple(asked["words"]),
+            names,
+            (controls["column"], controls["negcon"]),
+            (samples["sample"] or "", samples["group"] or ""),
+        )
 
     def is_nothing(self, text: str) -> bool:
         """Return whether a value is empty or a word for a missing value."""
@@ -127,7 +136,7 @@ class MissingValues:
         """
         column = column.removeprefix("Metadata_")
         extra = set(self.names.get(column, ()))
-        kept = {self.control[1]} if self.control and self.control[0] == column else set()
+        kept = set(self.control[1].split(SEVERAL)) if self.control and self.control[0] == column else set()
         known = {value: self._clean_value(value.strip(), extra, kept) for value in dict.fromkeys(values)}
         parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
         spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))
