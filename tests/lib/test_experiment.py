@@ -133,6 +133,18 @@ def test_an_experiment_is_frozen():
     assert Experiment.__dataclass_params__.frozen
 
 
+def test_a_feature_set_that_is_not_made_names_the_key_that_decides():
+    plates = [{"plate": name, "cellprofiler": name} for name in ("P1", "P2")]
+    for name, key in (
+        ("normalized_feature_select_plate", r"normalized to negcon \(feature_select\.reference\)"),
+        ("normalized", r"Profiles are normalized to negcon \(normalize\.to\)"),
+    ):
+        benchmark = {"feature_sets": [name]}
+        experiment = build_experiment(plates, benchmark=benchmark, normalize={"to": ["negcon"]})
+        with pytest.raises(InputError, match=rf"{name} is not made for plate P1, P2; .*{key}"):
+            _ = experiment.feature_sets
+
+
 # --- normalized cells and crops -----------------------------------------------------------------
 
 
