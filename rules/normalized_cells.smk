@@ -36,7 +36,6 @@ if EXPERIMENT.levels_of_cells:
             plate="{plate}",
             method=NORMALIZED_CELLS["method"],
             reference=NORMALIZED_CELLS["reference"],
-            minimum=CONFIG["normalize"]["minimum_wells"],
             column=as_written(CONFIG["controls"]["column"]),
             negcon=as_written(CONFIG["controls"]["negcon"]),
             exclude_features=as_written(CONFIG["aggregate"]["exclude_features"]),

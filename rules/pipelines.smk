@@ -42,7 +42,7 @@ for objects in EXPERIMENT.labeled:
     # Which files hold the labels does not change a pipeline.
     settings = IN_PIPELINE[objects.lower()]
     IN_PIPELINE[objects.lower()] = {**settings, "labels": True}
-if CONFIG.get("embeddings", {}).get("mask"):
+if any(CONFIG.get(block, {}).get("mask") for block in ("embeddings", "crops")):
     IN_PIPELINE["labels"] = True
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 

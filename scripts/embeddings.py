@@ -23,12 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.cells import KEYS
-from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells, work_ahead
+from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells
 from lib.errors import InputError
 from lib.files import whole
 from lib.logs import logged
 from lib.networks import load_network, read_about
 from lib.provenance import provenance, provenance_metadata
+from lib.working_ahead import work_ahead
 
 logger = logging.getLogger("platewise")
 

@@ -39,7 +39,7 @@ def read_observations(path: str | Path) -> pd.DataFrame:
     obs = pq.read_table(path, columns=names).to_pandas()
     keys = ("Batch", "Plate", "Well", "Site", "ObjectNumber")
     parts = [obs[f"Metadata_{key}"].astype("str") for key in keys]
-    return obs.set_axis(pd.Index(list(parts[0].str.cat(parts[1:], sep=":")), dtype=object))
+    return obs.set_axis(parts[0].str.cat(parts[1:], sep=":").to_numpy())
 
 
 def build_skeleton(
@@ -59,7 +59,7 @@ def build_skeleton(
         The provenance, which `uns` holds as JSON.
     """
     obs = obs.apply(as_categories)
-    obs.columns = pd.Index(obs.columns, dtype=object)
+    obs.index, obs.columns = (pd.Index(list(names), dtype=object) for names in (obs.index, obs.columns))
     var = describe_features(features, channels).apply(as_categories)
     var = var.set_axis(pd.Index(list(features), dtype=object))
     var.columns = pd.Index(var.columns, dtype=object)

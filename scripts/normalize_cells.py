@@ -222,19 +222,25 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
     outputs
         Paths of `cells` (Parquet) and `dropped` (CSV).
     parameters
-        `plate`, `method`, `reference`, `minimum` (of reference wells), `column` and `negcon` (how controls
+        `plate`, `method`, `reference`, `column` and `negcon` (how controls
         are marked), `exclude_features`, `unwanted`, `exclude_flagged_cells`.
 
     Raises
     ------
     InputError
-        If there are too few reference wells, or no feature can be normalized.
+        If no reference well has cells, or no feature can be normalized.
     """
     plate, reference = parameters["plate"], parameters["reference"]
     profiles = read_profiles(inputs["profiles"])
-    chosen = reference_wells(
-        profiles, reference, parameters["column"], parameters["negcon"], parameters["minimum"], plate
-    )
+    column, negcon = parameters["column"], parameters["negcon"]
+    # One well has enough cells; `minimum_wells` is for profiles.
+    chosen = reference_wells(profiles, reference, column, negcon, 0, plate)
+    if not chosen.any():
+        wells = "well" if reference == "all" else f"well of negative controls ({column} = {negcon})"
+        raise InputError(
+            f"Plate {plate}: no {wells} has cells, so cells cannot be normalized. Check the plate map, the "
+            "annotation table and controls.negcon, or set normalized_cells.reference to all."
+        )
     wells = describe_wells(profiles)
     excluded = read_excluded_sites(inputs["flags"]) if inputs["flags"] else set()
     with pq.ParquetFile(inputs["cells"]) as file:
@@ -296,7 +302,7 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         use_threads(snakemake.threads)
-        settings = ("plate", "method", "reference", "minimum", "column", "negcon", "exclude_flagged_cells")
+        settings = ("plate", "method", "reference", "column", "negcon", "exclude_flagged_cells")
         main(
             {
                 name: snakemake.input[name] or None

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import scanpy
 
 from cell_plate import FEATURES, write_plate
 from lib.errors import InputError
@@ -45,6 +46,15 @@ def test_a_sample_of_two_plates_of_one_name(plates):
         expected = table.set_index([table[key].astype(str) for key in keys])
         index = list(zip(*(part.obs[key].astype(str) for key in keys), strict=True))
         np.testing.assert_array_equal(part.X, expected.loc[index, list(FEATURES[1:])])
+
+
+def test_scanpy_opens_the_sample(plates, tmp_path):
+    sample = draw(plates, 54, 1, ["DNA", "ER"])
+    sample.write_h5ad(tmp_path / "sample.h5ad")
+    found = scanpy.read_h5ad(tmp_path / "sample.h5ad")
+    np.testing.assert_array_equal(found.X, sample.X)
+    assert found.obs_names.tolist() == sample.obs_names.tolist()
+    assert found.obs["Metadata_Batch"].cat.categories.tolist() == ["B1", "B2"]
 
 
 def test_all_cells_if_there_are_fewer(plates):

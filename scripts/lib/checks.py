@@ -23,6 +23,7 @@ from lib.levels import get_levels
 from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems
+from lib.shared_folders import check_shared_folders
 from lib.values import SEVERAL, MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -94,6 +95,7 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
         Naming each input that is missing or cannot be used.
     """
     check_files(experiment, results)
+    check_shared_folders(experiment)
     check_times(experiment)
     check_pipelines(experiment)
     check_plugins(experiment)
@@ -319,6 +321,12 @@ def find_map_problems(
     there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
         yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+    if "dose_response" in config:
+        doses = config["dose_response"]
+        compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
+        wanted = [name.removeprefix("Metadata_") for name in (doses["dose"], *compound)]
+        if lacking := [name for name in wanted if name not in there]:
+            yield f"no column {listed(lacking)} in {tables}, which dose_response names."
 
 
 def find_controls_without_images(

@@ -162,6 +162,20 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def crops_problems(config: Mapping[str, Any]) -> list[str]:
+    """Return, as sentences, errors in the block `crops` that a schema cannot detect."""
+    if "crops" not in config:
+        return []
+    known, ends = [channel["name"] for channel in config["assay"]["channels"]], config["crops"]["percentiles"]
+    unknown = [name for name in config["crops"]["channels"] or [] if name not in known]
+    found = []
+    if unknown:
+        found.append(f"crops: channels: the assay has no channel {listed(unknown)}; it has {listed(known)}.")
+    if ends[0] >= ends[1]:
+        found.append(f"crops: percentiles: {ends} is not a range; write the lower end first.")
+    return found
+
+
 def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
@@ -178,6 +192,11 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     column = controls["column"].removeprefix("Metadata_")
+    doses = {}
+    if "dose_response" in config:
+        asked = config["dose_response"]
+        compound = asked["compound"] or benchmark["group"]
+        doses = {"dose_response": {**asked, "dose": full(asked["dose"]), "compound": full(compound)}}
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
     sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None
@@ -185,6 +204,7 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
     return {
         **config,
+        **doses,
         "judge": judge,
         "benchmark": {**benchmark, **named},
         "controls": {**controls, "column": column, "negcon": negcon},
@@ -216,8 +236,12 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
             *find_rule_problems(complete["cell_quality"]),
         ]
     if not found and "assay" in complete:
-        found = assay_problems(complete["assay"]) + embeddings_problems(complete)
-        found += label_problems(written.get("assay", {}))
+        found = [
+            *assay_problems(complete["assay"]),
+            *embeddings_problems(complete),
+            *crops_problems(complete),
+            *label_problems(written.get("assay", {})),
+        ]
     if found:
         raise InputError(f"{file} has errors:\n  " + "\n  ".join(dict.fromkeys(found)))
     try:

@@ -32,6 +32,8 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
         for name in list_images(images, pattern):
             match = expression.search(name if in_path else name.rpartition("/")[2])
             groups = match.groupdict() if match else {}
+            if groups.get("plate", plate["plate"]) != plate["plate"]:
+                continue
             is_named = bool(groups.get("well"))
             if is_named or groups.get("row"):
                 wells.add(well_name(groups["well"]) if is_named else well_at(groups["row"], groups["column"]))

@@ -40,6 +40,7 @@ PLACES = {
     "normalized_cells_dropped": "workspace/single_cells/{batch}/{plate}/{plate}_dropped.csv",
     "exported_cells": "workspace/single_cells/{batch}/{plate}/{plate}.{kind}",
     "sampled_cells": "workspace/single_cells/sample.h5ad",
+    "crops": "workspace/crops/{batch}/{plate}",
     "network": "workspace/network",
     "embedded_cells": "workspace/embeddings/{batch}/{plate}/{plate}.parquet",
     # quality control
@@ -99,6 +100,10 @@ PLACES = {
     "hits": "benchmark/hits.csv",
     "clusters_of_condition": "benchmark/clusters/{feature_set}/{condition}.csv",
     "clusters": "benchmark/clusters.csv",
+    "doses_of_condition": "benchmark/dose_response/{feature_set}/{condition}_compounds.csv",
+    "dose_curves": "benchmark/dose_response/{feature_set}/{condition}_curves.csv",
+    "dose_wells": "benchmark/dose_response/{feature_set}/{condition}_wells.csv",
+    "doses": "benchmark/dose_response.csv",
     "null": "benchmark/{metric}/{feature_set}/{name}_null.parquet",
     "figure": "benchmark/figures/{figure}.{kind}",
     "condition_figure": f"{CONDITION_FIGURES}/{{figure}}.{{kind}}",

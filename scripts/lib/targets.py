@@ -39,6 +39,7 @@ def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
         *get_well_targets(experiment, plate),
         *filter(None, cells),
         *get_cell_targets(experiment, plate, of_one_plate=True),
+        *([experiment.get_place(plate, "crops")] if experiment.crops and source(plate) == "images" else []),
     ]
 
 
@@ -150,6 +151,7 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
     hits = [place("hits"), place("clusters")] if experiment.conditions else []
+    hits += [place("doses")] if experiment.conditions and "dose_response" in experiment.config else []
     judged = get_judged_targets(experiment)
     consensus = get_consensus_targets(experiment)
     return [*tables, *figures, wells, *consensus, *hits, *judged, place("left_out")]
@@ -249,11 +251,12 @@ def get_plates_not_scored(experiment: Experiment) -> list[dict[str, str]]:
     return found
 
 
-def get_condition_figures(feature_set: str, condition: str) -> list[str]:
+def get_condition_figures(experiment: Experiment, feature_set: str, condition: str) -> list[str]:
     """Return the figures of a condition in a feature set."""
+    doses = ["dose_response"] if "dose_response" in experiment.config else []
     return [
         place("condition_figure", feature_set=feature_set, condition=condition, figure=figure, kind="png")
-        for figure in CONDITION_FIGURES
+        for figure in [*CONDITION_FIGURES, *doses]
     ]
 
 
@@ -263,7 +266,7 @@ def get_figure_targets(experiment: Experiment) -> list[str]:
         file
         for feature_set in experiment.feature_sets
         for condition in experiment.conditions
-        for file in get_condition_figures(feature_set, condition)
+        for file in get_condition_figures(experiment, feature_set, condition)
     ]
     dropped = place("figure", figure="dropped_features", kind="png")
     return figures + ([dropped] if get_selections(experiment) else [])
@@ -347,12 +350,13 @@ def get_condition_manifest(experiment: Experiment, feature_set: str, condition: 
         "feature_set": feature_set,
         "keys": [(plate["batch"], plate["plate"]) for plate in scored],
         "profiles": [experiment.get_profiles(plate, feature_set) for plate in scored],
-        "pictures": get_condition_figures(feature_set, condition),
+        "pictures": get_condition_figures(experiment, feature_set, condition),
         "perturbations": get_result("perturbations", "percent_replicating"),
         "null_sets": get_result("null", "percent_replicating"),
         "precision": get_result("perturbations", "mean_average_precision"),
         "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
         "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
+        "doses": place("doses_of_condition", feature_set=feature_set, condition=condition),
         "null": get_numbers("replicate_null"),
         "coordinates": get_numbers("profile_maps"),
         "changes": get_numbers("changed_features"),

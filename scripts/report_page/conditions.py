@@ -12,7 +12,19 @@ from report_page.results import Results
 from report_page.tables import Table, table_of
 
 # Columns of names, which may look like numbers; those with these endings are numbers.
-AS_TEXT = ("name", "Metadata_", "neighbor_", "strongest_", "class", "members", "active_rule")
+AS_TEXT = (
+    "name",
+    "compound",
+    "unit",
+    "most_sensitive",
+    "message",
+    "Metadata_",
+    "neighbor_",
+    "strongest_",
+    "class",
+    "members",
+    "active_rule",
+)
 NUMBERS = ("_cosine", "_score", "perturbations", "_sharing")
 
 
@@ -33,7 +45,7 @@ def condition_entry(
         table = table_of(frame, f"{identifier}-perturbations", "Perturbations", link)
     answers = [
         found
-        for name, title in (("hits", "Hits"), ("clusters", "Clusters"))
+        for name, title in (("hits", "Hits"), ("doses", "Dose response"), ("clusters", "Clusters"))
         if (found := answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
     ]
     return {

@@ -307,6 +307,20 @@ def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances])
     )
 
 
+def describe_dose_response(config: Mapping[str, Any]) -> Markup:
+    """Describe how dose-response curves were fitted."""
+    if "dose_response" not in config:
+        return NOTHING
+    limits = {"2sd": "two standard deviations", "mad": "one median absolute deviation"}
+    return write_sentence(
+        "For each compound, a Hill curve over the dose was fitted to the cell count and to the Mahalanobis "
+        "distance of each well to the negative controls of its plate (principal components with 95 % of "
+        "the variance; covariance of the residuals given compound and dose). The benchmark dose is that at "
+        "which the curve leaves the controls by {limit} of their values, with a 90 % bootstrap interval.",
+        limit=mark_parameter("dose_response", "limit", limits[config["dose_response"]["limit"]]),
+    )
+
+
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = in_words([f"{name} {version}" for name, version in versions])
@@ -355,6 +369,6 @@ def write_methods(
     ):
         if number := sources.get(source):
             first.append(write_sentence(text, plates=number_of(number, "plate")))
-    scores = [*describe_scores(metrics), describe_hits(config, metrics)]
+    scores = [*describe_scores(metrics), describe_hits(config, metrics), describe_dose_response(config)]
     paragraphs = [first, describe_profiling(levels), scores, [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]

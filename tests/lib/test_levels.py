@@ -124,3 +124,9 @@ def test_a_chain_can_start_from_a_summary():
     assert complete["chains"]["mine"]["start"] == "emd_augmented"
     with pytest.raises(InputError, match="emd_augmented"):
         complete_config({**SMALL, "chains": chains}, "config.yaml")
+
+
+@pytest.mark.parametrize("written", ["jump_compound", ["normalize"], {"preset": "jump_orf"}])
+def test_chains_in_every_form_have_levels(written):
+    complete = complete_config({**SMALL, "chains": {"mine": written}}, "config.yaml")
+    assert "normalized_negcon" in get_levels(complete)

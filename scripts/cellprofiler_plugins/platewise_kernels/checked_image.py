@@ -16,7 +16,7 @@ from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
 from lib.sites import barcode
 
 #: The suffixes of files that can be damaged without an error by Bio-Formats.
-CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex")
+CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex", ".bmp", ".jpg", ".jpeg")
 #: Files of numbers that are not camera intensities (illumination functions).
 NUMBERS = (".npy", ".npz", ".mat")
 #: How the names of label images begin, which hold the numbers of objects.
