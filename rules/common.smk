@@ -13,6 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
+from lib.conditions import get_relation
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.digests import Digests
@@ -251,6 +252,11 @@ def get_cellprofiler_version():
         return "CellProfiler (an installation of our own)"
     lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
     return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
+
+
+RELATION = get_relation(
+    EXPERIMENT.get_gene_column(side) for sides in EXPERIMENT.comparisons.values() for side in sides
+)
 
 
 wildcard_constraints:

@@ -153,8 +153,9 @@ def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
         }
         for prefix, response in (("", ALL_FEATURES), ("cell_count_", CELL_COUNT)):
             for column in ("benchmark_dose", "benchmark_dose_low", "benchmark_dose_high", "ec50", "top"):
-                known = response in by_response.index
-                row[f"{prefix}{column}"] = by_response.loc[response, column] if known else np.nan
+                # the parameters of a curve that does not count mean nothing
+                counts = response in by_response.index and by_response.loc[response, "counts"]
+                row[f"{prefix}{column}"] = by_response.loc[response, column] if counts else np.nan
         row["message"] = by_response.loc[ALL_FEATURES, "message"]
         rows.append(row)
     table = pd.DataFrame(rows)

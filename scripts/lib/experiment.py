@@ -17,7 +17,14 @@ from lib.assay import compartments, get_labels
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.levels import NETWORK, Level, get_exported_levels, get_level_of_cells, is_selection_asked
+from lib.levels import (
+    NETWORK,
+    Level,
+    explain_missing_level,
+    get_exported_levels,
+    get_level_of_cells,
+    is_selection_asked,
+)
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
 from lib.values import MissingValues
@@ -376,12 +383,7 @@ class Experiment:
                 raise InputError(
                     f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
                     f"available levels: {listed(self.get_levels(having[0]), 40)}."
-                    + (
-                        " Embeddings are made of plates that start with images, when the config has a block "
-                        "`embeddings`."
-                        if self.levels[name].features == NETWORK
-                        else ""
-                    )
+                    + explain_missing_level(self.levels[name], self.config)
                 )
         return self.config["benchmark"]["feature_sets"]
 

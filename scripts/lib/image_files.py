@@ -30,6 +30,14 @@ STACK = (
     "holds several planes: set images.project in the config for a stack, or images.channels_in to `files` if "
     "they are channels"
 )
+PALETTE = (
+    "holds numbers of the colors of a palette, not intensities; write one gray image for each channel (8 or "
+    "16 bits)"
+)
+# Of TIFF's photometric interpretations: white is 0, a palette, and inks (CMYK).
+WHITE_IS_ZERO, OF_PALETTE, OF_INKS = 0, 3, 5
+#: Types of pixels that CellProfiler's readers do not support.
+UNREAD_TYPES = ("float16", "int64", "uint64", "complex64", "complex128")
 COLOR = "is in color; write one gray image for each channel"
 #: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
 #: 2000.
@@ -80,6 +88,10 @@ def properties_of_picture(image):
     pixels = np.asarray(image)
     if image.mode.startswith("RGB") and in_color(pixels):
         return COLOR
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return COLOR
+    if image.mode == "P" and not is_gray_ramp(np.reshape(image.getpalette("RGB"), (-1, 3)).T, 1):
+        return PALETTE
     # Pillow reads 16 bits as 32 if its version has no mode for them.
     kind = "uint16" if image.format == "PNG" and image.mode == "I" else pixels.dtype.name
     return (image.height, image.width), kind
@@ -105,6 +117,18 @@ def properties_of_tiff(file, size):
         )
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
+    if int(page.photometric) == WHITE_IS_ZERO:
+        return "stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0"
+    if int(page.photometric) == OF_PALETTE and not is_gray_ramp(
+        page.colormap, 2 ** (16 - page.bitspersample)
+    ):
+        return PALETTE
+    kind = np.dtype(page.dtype).name
+    if kind in UNREAD_TYPES:
+        return (
+            f"holds numbers of the type {kind}, which CellProfiler does not read; write the image as whole "
+            "numbers of 16 bits"
+        )
     if page.samplesperpixel > 1:
         pixels = samples_last(page, page.asarray())
         if page.samplesperpixel == 2 or page.samplesperpixel > 4:
@@ -112,10 +136,16 @@ def properties_of_tiff(file, size):
                 f"holds {page.samplesperpixel} samples per pixel (channels in one file, or gray with alpha); "
                 "write one gray image for each channel, without alpha"
             )
-        if in_color(pixels):
+        if int(page.photometric) == OF_INKS or in_color(pixels):
             return COLOR
         return tuple(pixels.shape[:2]), pixels.dtype.name
     return tuple(page.shape), np.dtype(page.dtype).name
+
+
+def is_gray_ramp(colors, step):
+    """Return whether a palette, (3, colors), makes each number the gray of that number times `step`."""
+    colors = np.asarray(colors).astype(int)
+    return bool((colors // step == np.arange(colors.shape[1])).all())
 
 
 def cut_off(file, size):

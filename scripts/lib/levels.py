@@ -253,3 +253,17 @@ def get_level_of_cells(wanted: str, levels: Mapping[str, Level], plate: str) -> 
             f"for plate {plate}; write `all`, or one of {listed(levels, 40)}."
         )
     return found[0]
+
+
+def explain_missing_level(level: Level, config: Mapping[str, Any]) -> str:
+    """Return, as a sentence, the key of the config on which a level depends; empty if there is none."""
+    reference, to = config["feature_select"]["reference"], config["normalize"]["to"]
+    if level.features == NETWORK:
+        return (
+            " Embeddings are made of plates that start with images, when the config has a block `embeddings`."
+        )
+    if level.step == "feature_select" and level.reference != reference:
+        return f" Features are selected from profiles normalized to {reference} (feature_select.reference)."
+    if level.step == "normalize" and level.reference not in to:
+        return f" Profiles are normalized to {listed(to)} (normalize.to)."
+    return ""

@@ -86,6 +86,7 @@ def written(tmp_path_factory) -> set[str]:
     images = small_images.write_experiment(folder.parent / "images")
     config = yaml.safe_load(images.read_text()) | {"embeddings": {"weights": "random"}}
     config["cell_quality"] = {"sets": ["large_nuclei"], "exclude_flagged": True}
+    config |= {"crops": {}, "normalized_cells": {"formats": ["h5ad", "zarr"]}}
     config["spherize"] = {"enabled": True}
     config["benchmark"]["feature_sets"] = ["normalized_feature_select_negcon_plate", "embeddings_spherized"]
     images.write_text(yaml.safe_dump(config))

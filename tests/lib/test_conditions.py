@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.conditions import get_comparisons, get_conditions, get_plates_of_split
+from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, get_relation
 from lib.errors import InputError
 
 pytestmark = pytest.mark.unit
@@ -101,3 +101,16 @@ def test_a_split_divides_the_plates_of_its_where():
 def test_a_split_that_cannot_be_made_is_answered(changes, words):
     with pytest.raises(InputError, match=words):
         get_plates_of_split("lines", PLATES, split(**changes))
+
+
+@pytest.mark.parametrize(
+    ("columns", "relation"),
+    [
+        (["Metadata_gene", "Metadata_gene"], "gene"),
+        (["Metadata_target", "Metadata_gene"], "target or gene"),
+        (["Metadata_mechanism_of_action"], "mechanism of action"),
+        ([], "gene"),
+    ],
+)
+def test_the_relation_is_what_its_columns_are_called(columns, relation):
+    assert get_relation(columns) == relation
