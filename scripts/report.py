@@ -43,7 +43,7 @@ from report_page.pictures import (
 )
 from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
 from report_page.results import Results
-from report_page.scores import judged_table, remember_scores, score_tables
+from report_page.scores import drawn_scores, judged_table, remember_scores, score_tables
 from report_page.sheets import allow_sheets
 from report_page.tables import table_of
 from report_page.wells import find_features, get_wells, read_scored
@@ -112,7 +112,7 @@ def figures_and_conditions(
     return figures, entries
 
 
-def explored(results: Results, options: Mapping[str, Any]) -> dict[str, Any]:
+def explored(results: Results, options: Mapping[str, Any], history: str) -> dict[str, Any]:
     """Return the data that the page explores, as blocks by name; a plate that cannot be read has none."""
     manifest, config = options["manifest"], options["config"]
     plates, conditions = manifest["plates"], manifest["conditions"]
@@ -154,6 +154,7 @@ def explored(results: Results, options: Mapping[str, Any]) -> dict[str, Any]:
         "matches": get_matches(results, manifest["matches"]),
     }
     blocks = {"experiment": experiment, **{name: data for name, data in wells.items() if data}, **maps}
+    blocks["scores"] = drawn_scores(results, manifest["scores"], history)
     return {name: as_block(data) for name, data in blocks.items()}
 
 
@@ -173,7 +174,7 @@ def content(
     plates, scores = manifest["plates"], manifest["scores"]
     entries = plate_entries(results, options)
     figures, conditions = figures_and_conditions(results, options)
-    blocks = explored(results, options)
+    blocks = explored(results, options, history)
     made = runs.made_of(results, plates)
     metrics = runs.metrics_made(results, manifest["scored"])
     versions = runs.versions([*made.values(), *(each for some in metrics.values() for each in some)])

@@ -467,6 +467,26 @@ function drawDose(place, wells, name) {
   draw(place, doseSpec(rows, column, "Distance to controls", Math.min(560, panel.clientWidth - 60)), (datum) => { if (datum.plate) openWell(datum.plate, datum.well); });
 }
 
+// --- the scores of the first screen ---------------------------------------------------------------------
+
+async function buildScores() {
+  const scores = getBlock("scores") || {};
+  for (const figure of document.querySelectorAll("figure[data-score]")) {
+    const charts = scores[figure.dataset.score] || [];
+    const places = h("div", {});
+    figure.prepend(places);
+    for (const { title, unit, chance, rows } of charts) {
+      const place = h("div", { class: "chart", "data-name": figure.dataset.score });
+      places.append(h("p", { class: "table-title" }, title), place);
+      const told = rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key[0].toUpperCase() + key.slice(1), asText(value)])));
+      const bars = rows.map((row) => ({ label: row.condition, set: row["feature set"] || "", x: row.score, low: row["sampling low"], high: row["sampling high"], published: row.published }));
+      const titles = withTold(bars, told);
+      await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval for other perturbations" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
+    }
+    if (charts.length) figure.querySelector(":scope > a").hidden = true;
+  }
+}
+
 // The rows of the tables of perturbations open cards.
 for (const table of document.querySelectorAll("table[id$='-perturbations']")) {
   for (const row of table.tBodies[0].rows) {
@@ -477,6 +497,7 @@ for (const table of document.querySelectorAll("table[id$='-perturbations']")) {
 
 async function explore() {
   const [plates, profiles] = [document.getElementById("plate-explorer"), document.getElementById("profile-explorer")];
+  await buildScores();
   if (EXPERIMENT && plates) await buildPlates(plates);
   if (EXPERIMENT && profiles) await buildProfiles(profiles);
   document.documentElement.dataset.ready = "yes";

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.pictures import name_content
+from lib.perturbation_names import name_content
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
 from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
 from lib.wells import plate_format, well_order
