@@ -3,6 +3,7 @@
 #   snakemake --cores N                                        the default experiment
 #   snakemake --cores N --configfile FOLDER/config.yaml        your own
 #   snakemake --cores N --config only=PLATE --forcerun STAGE   one plate again, from a named stage
+#   snakemake draft --cores N --config images=FOLDER           writes an experiment from a folder of images
 #   snakemake --cores N segmentation_check                     nuclei and cells of a few wells, to inspect
 # first
 
@@ -35,22 +36,37 @@ include: "rules/targets.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
 include: "rules/pipelines.smk"
+include: "rules/labels.smk"
 include: "rules/cellprofiler.smk"
 include: "rules/images.smk"
 include: "rules/cells.smk"
 include: "rules/quality.smk"
+include: "rules/cell_quality.smk"
 include: "rules/embeddings.smk"
+include: "rules/crops.smk"
 include: "rules/segmentation.smk"
 include: "rules/profiles.smk"
+include: "rules/normalized_cells.smk"
 include: "rules/sphering.smk"
 include: "rules/chains.smk"
 include: "rules/benchmark.smk"
+include: "rules/hits.smk"
 include: "rules/judging.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
 include: "rules/figures.smk"
+include: "rules/dose_response.smk"
 include: "rules/report.smk"
 include: "rules/resources_report.smk"
+include: "rules/gallery.smk"
+
+
+if DRAFTED:
+
+    include: "rules/draft.smk"
+
+    localrules:
+        draft,
 
 
 localrules:

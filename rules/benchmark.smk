@@ -292,6 +292,7 @@ rule plot_benchmark:
         },
         feature_sets=EXPERIMENT.feature_sets,
         networks=[name for name in EXPERIMENT.feature_sets if EXPERIMENT.levels[name].features == NETWORK],
+        relation=RELATION,
         code=code_digest("plot_benchmark.py"),
     message:
         "Benchmark figures"

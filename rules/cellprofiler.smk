@@ -31,6 +31,14 @@ def get_functions_to_compare(
     return [EXPERIMENT.get_place(plate, "illumination", channel=name) for name in EXPERIMENT.channels]
 
 
+def get_labels_to_compare(
+    wildcards,
+):
+    """Return the label images of the plate whose sites are compared, or no file."""
+    plate = get_plate_to_compare()
+    return EXPERIMENT.get_place(plate, "label_images") if EXPERIMENT.labeled else []
+
+
 def get_load_data_to_compare(
     wildcards,
 ):
@@ -51,6 +59,8 @@ rule illumination:
         "logs/illumination/{batch}/{plate}.log",
     benchmark:
         "benchmarks/illumination/{batch}/{plate}.tsv"
+    group:
+        in_group(IMAGES)
     conda:
         "../envs/cellprofiler.yaml"
     container:
@@ -90,6 +100,7 @@ rule features:
         approval=require_approval,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=FUNCTIONS,
+        labels=get_label_images,
         load_data=PLACES["load_data_with_illum"],
     output:
         tables=directory(PLACES["chunk"]),
@@ -107,6 +118,7 @@ rule features:
         runtime=minutes_of_sites(SITES_PER_CHUNK),
     params:
         functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
+        labels=get_labels_option,
         objects=EXPERIMENT.objects,
         chunks=CONFIG["cellprofiler"]["chunks"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
@@ -120,8 +132,8 @@ rule features:
         "{wildcards.plate}: segmentation and features, chunk {wildcards.chunk} of {params.chunks}"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        " --load-data {input.load_data:q} --functions {params.functions:q} --plate {wildcards.plate}"
-        " --objects {params.objects:q}"
+        " --load-data {input.load_data:q} --functions {params.functions:q} {params.labels}"
+        " --plate {wildcards.plate} --objects {params.objects:q}"
         " --chunk {wildcards.chunk} --chunks {params.chunks} --engine {params.engine} {params.plugins}"
         " --timeout {params.timeout} --threads {threads} --log {log:q} --output {output.tables:q}"
 
@@ -131,6 +143,7 @@ rule compare_cellprofiler:
         environment=get_environment_with_kernels,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=get_functions_to_compare,
+        labels=get_labels_to_compare,
         load_data=get_load_data_to_compare,
     output:
         differences=PLACES["cellprofiler_differences"],
@@ -148,9 +161,11 @@ rule compare_cellprofiler:
     params:
         folder=lambda wildcards, output: str(Path(output.times).parent),
         functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
+        labels=get_labels_option,
         sites=CONFIG["cellprofiler"]["compare_sites"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
-        plugins_code=digest_of(FASTER_MODULES),
+        plugins=PLUGINS_OPTION,
+        plugins_code=digest_of([*FASTER_MODULES, *OWN_MODULES]),
         engine=ENGINE,
         engine_code=ENGINE_CODE,
         code=code_digest("compare_cellprofiler.py"),
@@ -159,4 +174,5 @@ rule compare_cellprofiler:
     shell:
         f"{PYTHON} {RUN}/compare_cellprofiler.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
         " --load-data {input.load_data:q} --functions {params.functions:q}"
-        " --engine {params.engine} --sites {params.sites} --timeout {params.timeout} --threads {threads} --log {log:q} --output {params.folder:q}"
+        " {params.labels} {params.plugins} --engine {params.engine} --sites {params.sites} --timeout {params.timeout}"
+        " --threads {threads} --log {log:q} --output {params.folder:q}"

@@ -27,6 +27,28 @@ def get_excluded_features(
     return [] if is_network else CONFIG["aggregate"]["exclude_features"]
 
 
+def get_cell_flags(
+    wildcards,
+):
+    """Return the table of a plate's flagged cells, if cells are flagged."""
+    return EXPERIMENT.get_place(get_plate(wildcards), "cell_flags") if EXPERIMENT.flags_cells else []
+
+
+def get_operation(
+    wildcards,
+):
+    """Return the statistic over the cells of a well that a level starts from."""
+    return get_level(wildcards).summary or CONFIG["aggregate"]["operation"]
+
+
+def get_wells_of_controls(
+    wildcards,
+):
+    """Return the annotated profiles of a plate if the statistic compares cells with those of its controls."""
+    plate = get_plate(wildcards)
+    return EXPERIMENT.get_profiles(plate, "augmented") if get_operation(wildcards) == "emd" else []
+
+
 rule single_cells:
     input:
         tables=get_tables,
@@ -38,6 +60,8 @@ rule single_cells:
         "logs/single_cells/{batch}/{plate}.log",
     benchmark:
         "benchmarks/single_cells/{batch}/{plate}.tsv"
+    group:
+        in_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -52,6 +76,7 @@ rule single_cells:
         usual=not DESCRIBED,
         image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
         bad_sites=CONFIG["single_cells"]["bad_sites"],
+        labeled=lambda wildcards: EXPERIMENT.labeled if source(get_plate(wildcards)) == "images" else [],
         code=code_digest("single_cells.py"),
     message:
         "{wildcards.plate}: joining single cells"
@@ -64,6 +89,8 @@ rule aggregate:
         cells=get_cells_to_aggregate,
         image=PLACES["image_table"],
         flags=get_flags_to_heed,
+        cell_flags=get_cell_flags,
+        annotated=get_wells_of_controls,
     output:
         profiles=PLACES["profiles"],
     log:
@@ -72,6 +99,8 @@ rule aggregate:
         "benchmarks/aggregate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -81,7 +110,11 @@ rule aggregate:
     params:
         batch="{batch}",
         plate="{plate}",
-        operation=CONFIG["aggregate"]["operation"],
+        operation=get_operation,
+        trim=CONFIG["aggregate"]["trim"],
+        exclude_flagged_cells=CONFIG["cell_quality"]["exclude_flagged"],
+        column=as_written(CONFIG["controls"]["column"]),
+        negcon=as_written(CONFIG["controls"]["negcon"]),
         # A function, since braces in patterns would be read as wildcards.
         exclude_features=get_excluded_features,
         unwanted=as_written(CONFIG["exclude_features"]),

@@ -93,6 +93,8 @@ rule chain_step_of_plate:
         "benchmarks/chain_step/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("chain", scope="plate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1

@@ -11,17 +11,23 @@ from functools import partial
 SCRIPTS = PLATEWISE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
+from lib.conditions import get_relation
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config
 from lib.digests import Digests
+from lib.drafts import read_draft_request
 from lib.errors import InputError
 from lib.experiment import Experiment
-from lib.image_changes import find_former_folder, get_contents
+from lib.groups import IMAGES, PICTURES, WELLS, get_group
+from lib.image_changes import find_former_folder, get_contents, get_stored_contents
+from lib.image_names import listing_pattern
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold, write_run
 from lib.places import PLACES, place
+from lib.plane_reader import PYTHON as PLANE_READER
 from lib.plates import is_address, is_image_table, source
 from lib.summary import failure_summary, plate_summary, result_summary
 from lib.targets import get_segmentation_montages, get_selections
@@ -45,6 +51,10 @@ checked(check_config_files, workflow.configfiles)
 # The paths in a config are relative to its folder. A workflow that uses this one as a module may have the
 # config in its own Snakefile; they are then relative to the working directory.
 CONFIG_FILE = Path(os.path.abspath((workflow.configfiles or ["Snakefile"])[-1 if IS_MODULE else 0]))
+# A folder of images on the command line is one to draft an experiment from; nothing else of it is made.
+DRAFTED = checked(read_draft_request, config)
+if DRAFTED:
+    config["results"] = f"{DRAFTED['experiment']}/results"
 CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
 # Results that go to a storage (--default-storage-provider) do not change the working directory.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
@@ -61,10 +71,12 @@ if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
 DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
 if workflow.is_main_process and not IN_STORAGE:
     atexit.register(DIGESTS.write)
+# Other environments' processes read stacks and files of several channels through this Python (lib.plane_reader).
+os.environ[PLANE_READER] = sys.executable
 # Words that the readers of tables take for missing; a value that marks a control is not missing.
-MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls")}
+MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls", "plate_maps")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.
-if workflow.is_main_process and not IN_STORAGE:
+if workflow.is_main_process and not (IN_STORAGE or DRAFTED):
     checked(check_experiment, EXPERIMENT, RESULTS)
 
 
@@ -119,6 +131,18 @@ def get_level(wildcards):
     return EXPERIMENT.by_suffix[wildcards.suffix]
 
 
+def in_group(group):
+    """Return the group of a rule's jobs where jobs are submitted; locally, groups only make planning longer."""
+    # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit.
+    return None if workflow.resource_settings.nodes is None else group
+
+
+def get_group_of_level(wildcards):
+    """Return the group of the job that makes a plate's profiles at a level, or exports them."""
+    level = EXPERIMENT.by_suffix[wildcards.get("suffix", "")]
+    return get_group(EXPERIMENT, get_plate(wildcards), level)
+
+
 def get_suffixes(step, **also):
     """Return the regular expression of the suffixes that the levels of a step add to file names."""
     suffixes = [
@@ -161,15 +185,21 @@ CONTENTS = {}
 
 
 def get_image_contents(wildcards):
-    """Return a word that changes with a plate's images; "" for images in storage or simulated ones."""
+    """Return a word that changes with a plate's images; "" for simulated ones, or if results are in storage."""
     location = get_plate(wildcards)["images"]
-    of_others = IN_STORAGE or "simulate" in CONFIG or is_address(location)
-    if of_others or not workflow.is_main_process:
+    if IN_STORAGE or "simulate" in CONFIG or not workflow.is_main_process:
         return ""
     key = (wildcards.batch, wildcards.plate)
     if key not in CONTENTS:
         files = [Path(place(name, batch=key[0], plate=key[1])) for name in ("image_digests", "images_seen")]
-        images, pattern = Path(get_images(wildcards)), CONFIG["images"]["pattern"]
+        pattern = CONFIG["images"]["pattern"]
+        if is_address(location):
+            is_folder = not is_image_table(location)
+            CONTENTS[key] = (
+                checked(get_stored_contents, location, pattern, *files, CONFIG["fetch"]) if is_folder else ""
+            )
+            return CONTENTS[key]
+        images = Path(get_images(wildcards))
         CONTENTS[key] = checked(get_contents, images, pattern, *files)
         table = Path(place("load_data", batch=key[0], plate=key[1]))
         former = checked(find_former_folder, table, images, pattern)
@@ -224,6 +254,11 @@ def get_cellprofiler_version():
     return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
 
 
+RELATION = get_relation(
+    EXPERIMENT.get_gene_column(side) for sides in EXPERIMENT.comparisons.values() for side in sides
+)
+
+
 wildcard_constraints:
     batch=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     plate=r"[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -257,7 +292,7 @@ onstart:
 
 
 onsuccess:
-    if not IN_STORAGE:
+    if not (IN_STORAGE or DRAFTED):
         print(plate_summary(EXPERIMENT))
     if EXPERIMENT.waiting:
         print(get_approval_request())
@@ -267,6 +302,6 @@ onsuccess:
 
 onerror:
     log_file = log[0] if isinstance(log, list) else log
-    if not IN_STORAGE:
+    if not (IN_STORAGE or DRAFTED):
         print(plate_summary(EXPERIMENT, log_file))
     print(failure_summary(log_file))

@@ -49,6 +49,8 @@ rule load_data:
         "logs/load_data/{batch}/{plate}.log",
     benchmark:
         "benchmarks/load_data/{batch}/{plate}.tsv"
+    group:
+        in_group(IMAGES)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -63,8 +65,17 @@ rule load_data:
         bad_sites=CONFIG["images"]["bad_sites"],
         maximum=CONFIG["images"]["maximum"],
         decode=CONFIG["images"]["decode"],
+        reading={
+            **{name: CONFIG["images"][name] for name in ("project", "timepoint", "channels_in")},
+            "scales": {
+                channel["name"]: channel["scale"] for channel in EXPERIMENT.assay.get("channels", [])
+            },
+        },
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
+        labels=get_label_settings,
+        labeled=EXPERIMENT.labeled,
+        label_images=PLACES["label_images"],
         fetch=may_fetch,
         code=code_digest("load_data.py"),
     message:

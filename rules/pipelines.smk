@@ -20,7 +20,12 @@ RUN = shlex.quote(from_results(SCRIPTS))
 # Both folders have a LoadData that reads images in object storage; the second has no other module.
 PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if EXPERIMENT.accelerated else 'fetching'}"
 FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
-PLUGIN_FILES = FASTER_MODULES if EXPERIMENT.accelerated else []
+# The user's own modules; a change in one of their files repeats what CellProfiler does.
+OWN_PLUGINS = CONFIG["cellprofiler"]["plugins"] and located(CONFIG["cellprofiler"]["plugins"])
+OWN_MODULES = sorted(Path(OWN_PLUGINS).rglob("*.py")) if OWN_PLUGINS else []
+PLUGINS_OPTION = f"--own-plugins {in_shell(OWN_PLUGINS)}" if OWN_PLUGINS else ""
+PLUGINS = f"{PLUGINS} {PLUGINS_OPTION}".strip()
+PLUGIN_FILES = [*(FASTER_MODULES if EXPERIMENT.accelerated else []), *OWN_MODULES]
 # A user's CellProfiler is checked when a job starts.
 ENGINE = EXPERIMENT.engine
 COMPILED = from_results(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
@@ -33,7 +38,11 @@ IN_PIPELINE = {
         {key: channel[key] for key in ("name", "measure")} for channel in EXPERIMENT.assay.get("channels", [])
     ],
 }
-if CONFIG.get("embeddings", {}).get("mask"):
+for objects in EXPERIMENT.labeled:
+    # Which files hold the labels does not change a pipeline.
+    settings = IN_PIPELINE[objects.lower()]
+    IN_PIPELINE[objects.lower()] = {**settings, "labels": True}
+if any(CONFIG.get(block, {}).get("mask") for block in ("embeddings", "crops")):
     IN_PIPELINE["labels"] = True
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 
@@ -144,12 +153,14 @@ rule illumination_pipeline:
         assay=json.dumps({key: IN_PIPELINE.get(key) for key in ("channels", "illumination")}),
         own=get_own_option("illumination"),
         digest=get_own_digest("illumination"),
+        plugins=PLUGINS_OPTION,
+        plugins_code=digest_of(OWN_MODULES),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's illumination pipeline"
     shell:
         f"{PYTHON} {RUN}/pipelines.py illumination --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " {params.own} --output {output.pipeline:q} --log {log:q}"
+        " {params.own} {params.plugins} --output {output.pipeline:q} --log {log:q}"
 
 
 rule analysis_pipeline:
@@ -172,12 +183,14 @@ rule analysis_pipeline:
         assay=json.dumps(IN_PIPELINE),
         own=get_own_option("analysis"),
         digest=get_own_digest("analysis"),
+        plugins=PLUGINS_OPTION,
+        plugins_code=digest_of(OWN_MODULES),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's analysis pipeline"
     shell:
         f"{PYTHON} {RUN}/pipelines.py analysis --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " {params.own} --output {output.pipeline:q} --log {log:q}"
+        " {params.own} {params.plugins} --output {output.pipeline:q} --log {log:q}"
 
 
 rule segmentation_pipeline:
@@ -200,9 +213,11 @@ rule segmentation_pipeline:
     params:
         assay=json.dumps({key: value for key, value in IN_PIPELINE.items() if key != "measurements"}),
         own=lambda wildcards, input: f"--own {shlex.quote(input.own)}" if input.own else "",
+        plugins=PLUGINS_OPTION,
+        plugins_code=digest_of(OWN_MODULES),
         code=code_digest("pipelines.py"),
     message:
         "Writing CellProfiler's pipeline for the segmentation check"
     shell:
         f"{PYTHON} {RUN}/pipelines.py segmentation --cellprofiler {CELLPROFILER} --assay {{params.assay:q}}"
-        " {params.own} --output {output.pipeline:q} --log {log:q}"
+        " {params.own} {params.plugins} --output {output.pipeline:q} --log {log:q}"

@@ -61,6 +61,8 @@ rule import_profiles:
         "logs/import_profiles/{batch}/{plate}/{imported}.log",
     wildcard_constraints:
         imported="|".join(map(re.escape, IMPORTED)) or "(?!)",
+    group:
+        in_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -98,6 +100,8 @@ rule annotate:
         "benchmarks/annotate/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -140,7 +144,7 @@ def get_normalization(
 ):
     """Return the method by which a level is normalized."""
     is_network = get_level(wildcards).features == NETWORK
-    return CONFIG["normalize"]["embeddings"] if is_network else "mad_robustize"
+    return CONFIG["normalize"]["embeddings" if is_network else "method"]
 
 
 rule normalize:
@@ -157,6 +161,8 @@ rule normalize:
         "benchmarks/normalize/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("normalize"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -171,6 +177,7 @@ rule normalize:
         minimum=CONFIG["normalize"]["minimum_wells"],
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         method=get_normalization,
+        floored=lambda wildcards: get_level(wildcards).features == NETWORK,
         code=code_digest("normalize.py"),
     message:
         "{wildcards.plate}: normalizing to {params.reference} wells"
@@ -189,6 +196,8 @@ rule dropped_features:
         "benchmarks/dropped_features/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("feature_select", scope="plate"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -260,6 +269,8 @@ rule feature_select:
         "logs/feature_select/{batch}/{plate}{suffix}.log",
     wildcard_constraints:
         suffix=get_suffixes("feature_select"),
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -287,6 +298,8 @@ rule export:
     wildcard_constraints:
         suffix="|".join(map(re.escape, EXPERIMENT.by_suffix)),
         kind=r"csv\.gz|h5ad",
+    group:
+        in_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1

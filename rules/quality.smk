@@ -49,6 +49,8 @@ rule quality:
         "logs/quality/{batch}/{plate}.log",
     benchmark:
         "benchmarks/quality/{batch}/{plate}.tsv"
+    group:
+        in_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -79,6 +81,8 @@ rule plot_heatmaps:
         "logs/plot_heatmaps/{batch}/{plate}.log",
     benchmark:
         "benchmarks/plot_heatmaps/{batch}/{plate}.tsv"
+    group:
+        in_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -104,6 +108,8 @@ rule plot_illumination:
         "logs/plot_illumination/{batch}/{plate}.log",
     benchmark:
         "benchmarks/plot_illumination/{batch}/{plate}.tsv"
+    group:
+        in_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -134,6 +140,8 @@ rule plot_montages:
         "logs/plot_montages/{batch}/{plate}.log",
     benchmark:
         "benchmarks/plot_montages/{batch}/{plate}.tsv"
+    group:
+        in_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -168,6 +176,8 @@ rule plot_thumbnails:
         "logs/plot_thumbnails/{batch}/{plate}.log",
     benchmark:
         "benchmarks/plot_thumbnails/{batch}/{plate}.tsv"
+    group:
+        in_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1

@@ -25,6 +25,7 @@ def get_report_options(
         "manifest": get_manifest(EXPERIMENT),
         "sheet": located(CONFIG["plates"]),
         "captions": from_results(CAPTIONS),
+        "relation": RELATION,
         "cellprofiler": get_cellprofiler_version(),
         "accelerated": EXPERIMENT.accelerated,
         "draft": is_draft,

@@ -39,6 +39,7 @@ rule segmentation_objects:
         environment=get_environment_with_kernels,
         pipeline=rules.segmentation_pipeline.output.pipeline,
         functions=FUNCTIONS,
+        labels=PLACES["segmentation_labels"] if EXPERIMENT.labeled else [],
         load_data=rules.segmentation_sites.output.load_data,
     output:
         tables=directory(PLACES["segmentation_objects"]),
@@ -56,6 +57,7 @@ rule segmentation_objects:
         runtime=minutes_of_sites(len(CONFIG["segmentation"]["named"]) or CONFIG["segmentation"]["wells"]),
     params:
         objects=CHECKED_OBJECTS,
+        labels=get_labels_option,
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
         plugins=PLUGINS,
         plugins_code=digest_of(PLUGIN_FILES),
@@ -67,7 +69,7 @@ rule segmentation_objects:
         "{wildcards.plate}: finding nuclei and cells for the segmentation check"
     shell:
         f"{PYTHON} {RUN}/features.py --cellprofiler {CELLPROFILER} --pipeline {{input.pipeline:q}}"
-        " --load-data {input.load_data:q} --plate {wildcards.plate} --objects {params.objects:q}"
+        " --load-data {input.load_data:q} {params.labels} --plate {wildcards.plate} --objects {params.objects:q}"
         " --chunk 0 --chunks 1 --engine {params.engine} {params.plugins} --timeout {params.timeout}"
         " --threads {threads} --log {log:q} --output {output.tables:q}"
 

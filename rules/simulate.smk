@@ -15,6 +15,8 @@ if "simulate" in CONFIG:
             "logs/simulate/{batch}/{plate}.log",
         benchmark:
             "benchmarks/simulate/{batch}/{plate}.tsv"
+        group:
+            in_group(IMAGES)
         conda:
             "../envs/platewise.yaml"
         threads: 1

@@ -1,15 +1,17 @@
-"""Aggregate the cells of each well: their mean (or median), and the numbers of cells and sites.
+"""Aggregate the cells of each well: their mean (or another summary), and the numbers of cells and sites.
 
 Missing values are ignored, feature by feature, as in pycytominer's `aggregate`. Sums are computed in float64
 over the cells in the order of the table, so that the same cells give the same bytes with any number of
 threads. A few columns are read at a time, so that a plate's cells are never all in memory. Wells without
 cells are kept: Metadata_Count_Cells is 0 and every feature is missing.
 
-Sites that quality control flagged can be left out; Metadata_Count_Sites_Excluded then counts them.
+Sites that quality control flagged can be left out; Metadata_Count_Sites_Excluded then counts them. Where
+cells are flagged, Metadata_Count_Cells_Flagged counts them, and they can be left out, too.
 """
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,23 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cells import feature_names, use_threads
+from lib.controls import control_kinds
 from lib.errors import InputError, listed
 from lib.feature_names import keep_wanted
 from lib.logs import logged
 from lib.schema import schema
-from lib.tables import UNREADABLE, feature_columns, provenance, unreadable, write_profiles
+from lib.tables import (
+    UNREADABLE,
+    feature_columns,
+    provenance,
+    read_metadata,
+    read_provenance,
+    unreadable,
+    write_profiles,
+)
+from lib.well_summaries import EARTH_MOVER, MEAN, MEDIAN, TRIMMED_MEAN, is_summary, summarize_block
 from lib.wells import well_order
 
 logger = logging.getLogger("platewise")
@@ -33,32 +46,36 @@ logger = logging.getLogger("platewise")
 BLOCK_BYTES = 128 * 2**20
 
 
-def summarize_wells(
-    file: pq.ParquetFile,
-    wells: Sequence[str],
-    features: Sequence[str],
-    operation: str,
-    excluded: Collection[tuple[str, str]] = (),
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count and aggregate the cells of each well.
+@dataclass(frozen=True)
+class Summary:
+    """A statistic over the cells of a well.
 
-    Parameters
+    Attributes
     ----------
-    file
-        The single-cell table.
-    wells
-        The rows of the result.
-    features
-        Its columns.
     operation
-        `mean` or `median`.
-    excluded
-        Wells and sites whose cells are left out.
+        `mean`, `median`, or a summary of `lib.well_summaries`.
+    trim
+        The share of the cells that a trimmed mean leaves out at each end.
+    controls
+        The numbers of the wells of negative controls, for `emd`.
+    """
 
-    Returns
-    -------
-    The number of cells per well, and the aggregated values (wells, features) in float64, NaN where no cell
-    has a value.
+    operation: str
+    trim: float = 0.1
+    controls: Collection[int] | None = None
+
+    def summarize(self, block: pa.Table, row: np.ndarray) -> np.ndarray:
+        """Summarize the cells of each row number, in ascending order of `row`: (wells, features)."""
+        if self.operation == MEAN:
+            return get_means(block, row)
+        if self.operation == MEDIAN:
+            return get_medians(block, row)
+        is_control = np.isin(row, list(self.controls)) if self.operation == EARTH_MOVER else None
+        return summarize_block(block, row, self.operation, self.trim, is_control)
+
+
+def read_wells(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
+    """Return the position of each cell's well among `wells`.
 
     Raises
     ------
@@ -71,21 +88,48 @@ def summarize_wells(
             f"Wells {listed(strange)} have cells but no row in the Image table: make both again."
         )
     position = {well: at for at, well in enumerate(wells)}
-    row = np.array([position[well] for well in of_cell], dtype=np.int64)
-    kept = None
-    if excluded:
-        site_of_cell = file.read(columns=["Metadata_Site"])["Metadata_Site"].to_pylist()
-        kept = np.array([key not in excluded for key in zip(of_cell, site_of_cell, strict=True)], dtype=bool)
-        row = row[kept]
-    counts = np.bincount(row, minlength=len(wells))
-    summary = np.full((len(wells), len(features)), np.nan)
+    return np.array([position[well] for well in of_cell], dtype=np.int64)
+
+
+def summarize_wells(
+    file: pq.ParquetFile,
+    row: np.ndarray,
+    kept: np.ndarray | None,
+    number: int,
+    features: Sequence[str],
+    summary: Summary,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count and aggregate the cells of each well.
+
+    Parameters
+    ----------
+    file
+        The single-cell table.
+    row
+        (cells,), the number of each cell's well.
+    kept
+        (cells,), the cells that count; None for all of them.
+    number
+        The number of wells.
+    features
+        The features that are aggregated.
+    summary
+        The statistic, and what it needs.
+
+    Returns
+    -------
+    The number of cells per well, and the aggregated values (wells, features) in float64, NaN where no cell
+    has a value.
+    """
+    row = row if kept is None else row[kept]
+    counts = np.bincount(row, minlength=number)
+    found = np.full((number, len(features)), np.nan)
     width = max(1, BLOCK_BYTES // (8 * max(1, len(row))))
     for start in range(0, len(features), width):
         block = file.read(columns=features[start : start + width])
         block = block if kept is None else block.filter(pa.array(kept))
-        found = get_means(block, row) if operation == "mean" else get_medians(block, row)
-        summary[counts > 0, start : start + width] = found
-    return counts, summary
+        found[counts > 0, start : start + width] = summary.summarize(block, row)
+    return counts, found
 
 
 def get_means(block: pa.Table, row: np.ndarray) -> np.ndarray:
@@ -128,6 +172,10 @@ def aggregate(
     exclude: Sequence[str],
     excluded: Collection[tuple[str, str]] | None = None,
     unwanted: Sequence[str] = (),
+    flags: str | Path | None = None,
+    exclude_flagged: bool = False,
+    trim: float = 0.1,
+    controls: Collection[str] = (),
 ) -> pd.DataFrame:
     """Aggregate the profiles of one plate: one row per well, in plate order.
 
@@ -138,21 +186,32 @@ def aggregate(
     image
         The table of sites beside it, which also has the sites without cells (Parquet).
     operation
-        `mean` or `median`.
+        `mean`, `median`, or another summary of `lib.well_summaries`.
     exclude
         Regular expressions of columns that are not features, see `feature_names`.
     excluded
         Wells and sites that are left out; None if quality control is not used.
     unwanted
         Names or patterns of features that are left out of every level (`exclude_features`).
+    flags
+        The table of flagged cells (Parquet); None if cells are not flagged.
+    exclude_flagged
+        Whether flagged cells are left out.
+    trim
+        The share of the cells that a trimmed mean leaves out at each end.
+    controls
+        The wells of negative controls, for `emd`.
 
     Raises
     ------
     InputError
-        For another operation, or cells in wells that have no site.
+        For another operation, cells in wells that have no site, or a distance to controls that have no cells.
     """
-    if operation not in ("mean", "median"):
-        raise InputError(f"aggregate: operation `{operation}` is neither mean nor median.")
+    if not is_summary(operation):
+        raise InputError(
+            f"aggregate: operation `{operation}` is neither mean nor median, trimmed_mean, mad, emd or a "
+            "quantile such as quantile_90."
+        )
     for path in (cells, image):
         try:
             pq.read_metadata(path)
@@ -166,10 +225,22 @@ def aggregate(
     out = sites[[key in excluded for key in keys]] if excluded else sites.iloc[:0]
     left_out = out.groupby("Metadata_Well").size().reindex(wells, fill_value=0)
     counted = sites.groupby("Metadata_Well").size().reindex(wells) - left_out
+    reference = [at for at, well in enumerate(wells) if well in set(controls)]
     with pq.ParquetFile(cells) as file:
         features = feature_names(file.schema_arrow.names, exclude)
         features = keep_wanted(features, unwanted)
-        number, summary = summarize_wells(file, wells, features, operation, excluded or ())
+        row = read_wells(file, wells)
+        flagged = None if flags is None else read_flagged_cells(flags, file)
+        on_site = find_kept_cells(file, excluded or (), None)
+        kept = find_kept_cells(file, excluded or (), flagged if exclude_flagged else None)
+        if operation == EARTH_MOVER and not np.isin(row if kept is None else row[kept], reference).any():
+            raise InputError(
+                f"Plate {listed(plate)}: none of the {len(reference)} wells of negative controls has a cell, "
+                "so the distance of other wells to them cannot be computed. Check the plate map, the "
+                "annotation table and controls.negcon, or take emd out of aggregate.summaries."
+            )
+        summary = Summary(operation, trim, reference)
+        number, values = summarize_wells(file, row, kept, len(wells), features, summary)
     keys = pd.DataFrame(
         {
             "Metadata_Plate": plate.repeat(len(wells)),
@@ -178,9 +249,31 @@ def aggregate(
             "Metadata_Count_Sites": counted.to_numpy(),
         }
     )
+    if flagged is not None:
+        chosen = flagged if on_site is None else flagged & on_site
+        keys["Metadata_Count_Cells_Flagged"] = np.bincount(row[chosen], minlength=len(wells))
     if excluded is not None:
         keys["Metadata_Count_Sites_Excluded"] = left_out.to_numpy()
-    return pd.concat([keys, pd.DataFrame(summary, columns=features)], axis=1)
+    return pd.concat([keys, pd.DataFrame(values, columns=features)], axis=1)
+
+
+def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: str) -> list[str]:
+    """Return the wells of a plate's negative controls, from its annotated profiles.
+
+    Raises
+    ------
+    InputError
+        If no column marks controls.
+    """
+    wells = read_metadata(annotated)
+    name = f"Metadata_{column}"
+    if name not in wells:
+        raise InputError(
+            f"Plate {plate}: its profiles have no column {name} to find negative controls by. Name the "
+            "column in controls.column, add it to the plate map or the annotation table, or take emd out of "
+            "aggregate.summaries."
+        )
+    return wells.loc[control_kinds(wells[name], negcon) == negcon, "Metadata_Well"].tolist()
 
 
 def get_excluded_features(
@@ -214,40 +307,72 @@ def main(
     profiles: str | Path,
     parameters: Mapping[str, Any],
     flags: str | Path | None = None,
+    cell_flags: str | Path | None = None,
+    annotated: str | Path | None = None,
 ) -> None:
     """Write the profiles of one plate.
 
-    `parameters`: batch, plate, operation, exclude_features; `flags`: quality control's table, if
-    its flagged sites are to be left out.
+    Parameters
+    ----------
+    cells
+        The single-cell table (Parquet).
+    image
+        The table of sites beside it (Parquet).
+    profiles
+        Where to write the profiles.
+    parameters
+        `batch`, `plate`, `operation`, `exclude_features`, `unwanted`; and, where they matter,
+        `exclude_flagged_cells`, `trim`, and how controls are marked (`column`, `negcon`).
+    flags
+        Quality control's table of flagged sites, if these are left out.
+    cell_flags
+        The table of flagged cells, if cells are flagged.
+    annotated
+        The plate's annotated profiles, if the operation needs its negative controls.
     """
+    plate, operation = parameters["plate"], parameters["operation"]
     excluded = read_excluded_sites(flags) if flags else None
+    controls: Sequence[str] = ()
+    if annotated:
+        controls = read_control_wells(annotated, parameters["column"], parameters["negcon"], plate)
     table = aggregate(
         cells,
         image,
-        parameters["operation"],
+        operation,
         parameters["exclude_features"],
         excluded,
         parameters["unwanted"],
+        cell_flags,
+        parameters.get("exclude_flagged_cells", False),
+        parameters.get("trim", 0.1),
+        controls,
     )
     empty = table.loc[table["Metadata_Count_Cells"] == 0, "Metadata_Well"]
     logger.info(
         "plate %s: %d wells, %d cells, %d features; wells without a cell: %s",
-        parameters["plate"],
+        plate,
         len(table),
         table["Metadata_Count_Cells"].sum(),
         len(feature_columns(table)),
         listed(empty, 1536) or "none",
     )
+    inputs = [cells, image, *filter(None, (cell_flags, annotated))]
+    unused = {"trim": operation != TRIMMED_MEAN, "column": not annotated, "negcon": not annotated}
+    unused["exclude_flagged_cells"] = not cell_flags
+    parameters = {name: value for name, value in parameters.items() if not unused.get(name)}
+    if cell_flags:
+        parameters["cell_quality"] = read_provenance(cell_flags)["parameters"]["cell_quality"]
+        parameters["flagged_cells"] = int(table["Metadata_Count_Cells_Flagged"].sum())
     excluded_features = get_excluded_features(
         pq.read_schema(cells).names, parameters["exclude_features"], parameters["unwanted"]
     )
-    made_by = provenance(parameters, [cells, image])
     if excluded is not None:
-        sites = sorted(f"{well} site {site}" for well, site in excluded)
+        parameters["excluded_sites"] = sorted(f"{well} site {site}" for well, site in excluded)
+        inputs.append(flags)
         logger.warning(
-            "plate %s: left out as flagged: %s", parameters["plate"], listed(sites, 4000) or "none"
+            "plate %s: left out as flagged: %s", plate, listed(parameters["excluded_sites"], 4000) or "none"
         )
-        made_by = provenance({**parameters, "excluded_sites": sites}, [cells, image, flags])
+    made_by = provenance(parameters, inputs)
     if excluded_features:
         made_by["excluded_features"] = excluded_features
     write_profiles(table, profiles, made_by)
@@ -256,16 +381,17 @@ def main(
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         use_threads(snakemake.threads)
+        names = ("batch", "plate", "operation", "exclude_flagged_cells", "trim", "column", "negcon")
         main(
             snakemake.input.cells,
             snakemake.input.image,
             snakemake.output.profiles,
             {
-                "batch": snakemake.params.batch,
-                "plate": snakemake.params.plate,
-                "operation": snakemake.params.operation,
+                **{name: snakemake.params[name] for name in names},
                 "exclude_features": list(snakemake.params.exclude_features),
                 "unwanted": list(snakemake.params.unwanted),
             },
             snakemake.input.flags or None,
+            snakemake.input.cell_flags or None,
+            snakemake.input.annotated or None,
         )

@@ -22,7 +22,12 @@ from lib.values import MissingValues
 from lib.wells import well_order
 
 KEYS = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
-COUNTS = ["Metadata_Count_Cells", "Metadata_Count_Sites", "Metadata_Count_Sites_Excluded"]
+COUNTS = [
+    "Metadata_Count_Cells",
+    "Metadata_Count_Cells_Flagged",
+    "Metadata_Count_Sites",
+    "Metadata_Count_Sites_Excluded",
+]
 OF_SHEET = ("plate_map", "perturbation", "cell_line", "timepoint")
 
 

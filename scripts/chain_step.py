@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError
-from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share
+from lib.chains import COMPLETE
+from lib.errors import InputError, listed
+from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.logs import logged
 from lib.provenance import read_provenance
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
 from lib.steps.batches import correct_arms, normalize_typical_variation, project
+from lib.steps.combat import correct_batches
 from lib.steps.correction import CELLS, correct_cell_count, correct_well_position
 from lib.steps.filters import drop_invariant, drop_missing_wells, drop_outliers
 from lib.steps.normalization import normalize
@@ -48,9 +50,14 @@ class Step:
         self.reference_wells = 0
 
     def reference(self, options: Mapping[str, Any]) -> np.ndarray:
-        """Return the wells that a step refers to: the negative controls, or all."""
-        everyone = np.ones(len(self.profiles), dtype=bool)
-        chosen = self.negative if options["reference"] == "negcon" else everyone
+        """Return the wells that a step refers to: the negative controls, all, or those of a query."""
+        asked = options["reference"]
+        if asked == "negcon":
+            chosen = self.negative
+        elif asked == "all":
+            chosen = np.ones(len(self.profiles), dtype=bool)
+        else:
+            chosen = find_wells(self.profiles, asked)
         self.reference_wells = int(chosen.sum())
         return chosen
 
@@ -76,8 +83,9 @@ class Step:
             "feature_select": self.feature_select,
             "sphere": self.sphere,
             "tvn": lambda o: normalize_typical_variation(
-                self.profiles, self.negative, o["batch"], o["ridge"]
+                self.profiles, self.reference(o), o["batch"], o["ridge"]
             ),
+            "combat": lambda o: correct_batches(self.profiles, o["batch"]),
             "pca": lambda o: project(self.profiles, o["variance"]),
             "arm_correction": lambda o: correct_arms(
                 self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"]
@@ -105,10 +113,14 @@ class Step:
 
     def feature_select(self, options: Mapping[str, Any]) -> pd.DataFrame:
         """Select features."""
-        settings = {name: value for name, value in options.items() if name not in ("over", "operations")}
+        counted = self.reference(options)
+        if not counted.any():
+            raise InputError(f"feature_select: no well is in its reference ({options['reference']}).")
+        own = ("over", "operations", "reference")
+        settings = {name: value for name, value in options.items() if name not in own}
         together = settings.pop("together")
         settings["noise_removal_perturb_groups"] = self.group
-        return self.take(select_features(self.profiles, options["operations"], settings, together))
+        return self.take(select_features(self.profiles, options["operations"], settings, together, counted))
 
     def sphere(self, options: Mapping[str, Any]) -> pd.DataFrame:
         """Sphere the wells by the negative controls."""
@@ -121,7 +133,28 @@ class Step:
             )
             self.found["epsilons"] = table.to_dict("list")
         self.found["chosen_epsilon"] = epsilon
-        return sphere(self.profiles, self.negative, options["method"], epsilon)
+        return sphere(self.profiles, self.reference(options), options["method"], epsilon)
+
+
+def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
+    """Return the wells of a query on their metadata, as pandas reads it; metadata are text, counts numbers.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or the query does not choose wells.
+    """
+    metadata = profiles[[name for name in profiles if name.startswith("Metadata_")]]
+    try:
+        chosen = metadata.eval(query, engine="python")
+    except Exception as error:
+        raise InputError(
+            f"reference: the query `{query}` cannot be applied ({error}). The columns of the wells are "
+            f"{listed(metadata.columns, 30)}."
+        ) from error
+    if not isinstance(chosen, pd.Series) or len(chosen) != len(profiles):
+        raise InputError(f"reference: the query `{query}` does not say of each well whether it is meant.")
+    return chosen.fillna(False).to_numpy(dtype=bool)
 
 
 def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool) -> np.ndarray:
@@ -189,6 +222,8 @@ def run_step(
     for rows in grouped:
         part = with_precision(wells.iloc[rows].reset_index(drop=True), settings["precision"])
         step = Step(part, (control_type(part) == NEGATIVE_CONTROL).to_numpy(), name)
+        if settings["step"] in COMPLETE:
+            step.profiles = step.take(leave_out_gaps(step.profiles))
         done = step.run(settings["step"], settings["options"])
         parts.append(done.set_index(ROW))
         dropped |= step.dropped

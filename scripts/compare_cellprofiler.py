@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_functions
+from lib.cellprofiler import CellProfiler, add_folders, logged_to, options_of_a_run, with_functions
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 from lib.files import whole
@@ -208,10 +208,10 @@ def main(arguments, log):
     shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir(parents=True)
     sample = runs / "load_data.csv"
-    with with_functions(arguments.load_data, arguments.functions) as load_data:
+    with with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
-    asked = any(word in sample.read_text() for word in ("s3://", MAXIMUM))
+    asked = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
     asked |= any(module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline))
     builtin = replace(accelerated, engine="stock", plugins=FETCHING if asked else None)
 
@@ -251,9 +251,7 @@ def in_words(differences, seconds):
 def command_line():
     """Define the script's options."""
     parser = options_of_a_run(__doc__)
-    parser.add_argument(
-        "--functions", help="folder of the illumination functions, if not the one in the image table"
-    )
+    add_folders(parser)
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")
     parser.add_argument("--keep", action="store_true", help="keep the tables of both runs")
     parser.set_defaults(engine="platewise", plugins=PLUGINS)

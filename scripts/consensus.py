@@ -78,7 +78,16 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the consensus of a condition's plates."""
+    """Write the consensus of a condition's plates.
+
+    Parameters
+    ----------
+    profiles : the files of the condition's plates.
+    output : the file to write.
+    condition : feature set and condition, for the provenance.
+    options : the parameters of `consensus`.
+    controls : the column that marks controls and its value, or None.
+    """
     table, left_out = consensus(read_wells(profiles, controls), **options)
     made_by = provenance({**condition, **options}, profiles)
     if any(left_out.values()):

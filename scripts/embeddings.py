@@ -23,12 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.cells import KEYS
-from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells, work_ahead
+from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells
 from lib.errors import InputError
 from lib.files import whole
 from lib.logs import logged
 from lib.networks import load_network, read_about
 from lib.provenance import provenance, provenance_metadata
+from lib.working_ahead import work_ahead
 
 logger = logging.getLogger("platewise")
 
@@ -49,7 +50,19 @@ def name_features(channels: Sequence[str], stacked: bool, features: int) -> list
 def make_batches(
     images: PlateImages, cells: Iterator[Cells], number: int, threads: int
 ) -> Iterator[tuple[Cells, range, Any]]:
-    """Yield `number` cells of a site at a time with the site's images, while further sites are read."""
+    """Yield `number` cells of a site at a time with the site's images, while further sites are read.
+
+    Parameters
+    ----------
+    images : the plate's images.
+    cells : the cells of one site at a time.
+    number : most cells in a batch.
+    threads : number of threads that read images.
+
+    Returns
+    -------
+    The site's cells, the positions of the batch among them, and the site's images and labels.
+    """
     for site, (image, labels) in work_ahead(images.site, cells, threads, threads + 1):
         for start in range(0, len(site), number):
             yield site, range(start, min(start + number, len(site))), (image, labels)

@@ -15,7 +15,7 @@ from typing import Any
 import anndata
 import pandas as pd
 
-from lib.feature_names import channels_of
+from lib.feature_names import find_channels, get_channels
 from lib.logs import logged
 from lib.tables import feature_columns, read_profiles, read_provenance, whole
 
@@ -45,12 +45,12 @@ def describe_features(features: Sequence[str], channels: Sequence[str]) -> pd.Da
     A pair of channels is `A|B`. Of other names (a network's), only the part before the first underscore is
     known.
     """
-    known = channels_of(features, channels)
+    known = get_channels(features, channels)
     rows = []
     for feature in features:
         compartment, *rest = feature.split("_")
-        of_channel = dict.fromkeys(word for word in rest[1:] if word in known)
-        rows.append((compartment, rest[0] if len(rest) > 1 else None, "|".join(of_channel) or None))
+        named = find_channels("_".join(rest[1:]), known)
+        rows.append((compartment, rest[0] if len(rest) > 1 else None, "|".join(named) or None))
     return pd.DataFrame(rows, columns=["compartment", "family", "channel"], dtype="str")
 
 
@@ -90,7 +90,15 @@ def to_anndata(
 
 
 def main(profiles: str, exported: str, level: str, channels: Sequence[str]) -> None:
-    """Write the profiles in the format that the name of `exported` ends in."""
+    """Write the profiles in the format that the name of `exported` ends in.
+
+    Parameters
+    ----------
+    profiles : the file of profiles.
+    exported : the file to write; its name ends in `.csv.gz` or `.h5ad`.
+    level : the level of the profiles.
+    channels : the assay's channels, to be found in the features' names.
+    """
     table = read_profiles(profiles)
     if exported.endswith(".csv.gz"):
         write_csv(table, exported)

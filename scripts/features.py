@@ -15,7 +15,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run, with_functions
+from lib.cellprofiler import CellProfiler, add_folders, logged_to, options_of_a_run, with_functions
 from lib.chunk_tables import image_rows, object_counts, table_of
 from lib.errors import InputError, listed
 from lib.files import whole_folder
@@ -172,7 +172,7 @@ def main(arguments, log):
                 f"Plate {arguments.plate}, chunk {arguments.chunk} of {arguments.chunks} (ImageNumber "
                 f"{rows[0]} to {rows[1]} of {len(sites)} sites)"
             )
-            with with_functions(arguments.load_data, arguments.functions) as load_data:
+            with with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
                 CellProfiler.of(arguments).run(load_data, part, log, about, rows)
             images = check_images(table_of(part, "Image"), rows, sites, arguments.plate)
             places = [(number, *place_of(images[number])) for number in sorted(images)]
@@ -195,9 +195,7 @@ def main(arguments, log):
 def command_line():
     """Define the script's options."""
     parser = options_of_a_run(__doc__)
-    parser.add_argument(
-        "--functions", help="folder of the illumination functions, if not the one in the image table"
-    )
+    add_folders(parser)
     parser.add_argument("--plate", required=True)
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
     parser.add_argument("--chunk", required=True, type=int, help="from 0")

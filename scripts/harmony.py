@@ -2,11 +2,13 @@
 
 The step `harmony` of a chain. It runs in a separate environment, since harmonypy is licensed under GPL-3.
 The settings are those of the JUMP consortium's recipe, whose published values need harmonypy 0.0.10: later
-versions were rewritten and give other digits. Wells with a missing value stay without values.
+versions were rewritten and give other digits. Wells without any value stay so; features that other wells lack
+are left out by the rule of `lib.gaps`.
 """
 
 import argparse
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +16,8 @@ import harmonypy
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError
+from lib.errors import InputError, listed
+from lib.gaps import leave_out_gaps
 from lib.logs import logged
 from lib.provenance import read_provenance
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
@@ -38,9 +41,16 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
     """
     if batch not in profiles:
         raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")
-    features = feature_columns(profiles)
-    values = profiles[features].to_numpy(float)
-    complete = np.isfinite(values).all(axis=1)
+    counted = np.isfinite(profiles[feature_columns(profiles)].to_numpy(float)).any(axis=1)
+    filled, dropped = leave_out_gaps(profiles[counted].reset_index(drop=True))
+    if dropped:
+        logging.warning(
+            "%d features are missing in a well and left out: %s", len(dropped), listed(dropped, 5)
+        )
+    profiles, features = profiles.drop(columns=list(dropped)), feature_columns(filled)
+    values = np.full((len(profiles), len(features)), np.nan)
+    values[counted] = filled[features].to_numpy(float)
+    complete = counted
     if complete.sum() <= clusters:
         raise InputError(
             f"harmony: {complete.sum()} wells with all features, and {clusters} clusters: lower its option "

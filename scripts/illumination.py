@@ -42,11 +42,19 @@ def read_npy(path):
     return tuple(header["shape"]), values
 
 
+def plain(name):
+    """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
 def function_of(channel, folder):
-    """Return the file that the pipeline wrote for a channel: `Illum{channel}.npy`, with any prefix."""
+    """Return the file that the pipeline wrote for a channel: `Illum{channel}.npy`, with any prefix.
+
+    Capitals and underscores do not count, as in the names of images: `Illum_Brightfield_H` is the function
+    of BrightfieldH.
+    """
     written = sorted(folder.rglob("*.npy"))
-    pattern = re.compile(rf"(.*_)?Illum{re.escape(channel)}\.npy")
-    found = [path for path in written if pattern.fullmatch(path.name)]
+    found = [path for path in written if plain(path.stem).endswith(plain(f"Illum{channel}"))]
     if len(found) != 1:
         raise InputError(
             f"The illumination pipeline wrote {len(found)} files Illum{channel}.npy for channel "

@@ -19,8 +19,8 @@ from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation
-from lib.plates import KNOWN
-from lib.published_profiles import find_plate_column, same_plate
+from lib.plates import KNOWN, find_name
+from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
 from lib.values import MissingValues
@@ -68,7 +68,7 @@ def get_rows_of_plate(
     if column != "Metadata_Plate":
         logging.warning("%s: the plates are read from %s", path, column)
     there = profiles[column].dropna().unique().tolist()
-    meant = same_plate(plate, there)
+    meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
             f"{path} has no well of plate {plate}; it has {listed(there, 5) or 'no plate'} in {column}. The "
@@ -130,13 +130,19 @@ def read_plate_profiles(
     return take_plate(profiles, path, plate)
 
 
-def add_annotation(profiles: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
-    """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`."""
-    name = next((name for name in SAMPLE_COLUMNS if f"Metadata_{name}" in profiles), None)
+def add_annotation(
+    profiles: pd.DataFrame, annotation: pd.DataFrame, samples: tuple[str, str] = ("", "")
+) -> pd.DataFrame:
+    """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`.
+
+    `samples` are further columns that may name the content of a well (see `MissingValues`).
+    """
+    order = [name for name in (samples[0], *SAMPLE_COLUMNS, samples[1]) if name]
+    name = next((name for name in order if f"Metadata_{name}" in profiles), None)
     if name is None:
         logging.warning(
             "the profiles have no column %s: nothing of the annotation is joined to them",
-            listed(f"Metadata_{name}" for name in SAMPLE_COLUMNS),
+            listed(f"Metadata_{name}" for name in dict.fromkeys(order)),
         )
         return profiles
     empty = [
@@ -184,7 +190,9 @@ def main() -> None:
     if snakemake.input.annotation:
         if words := words_in_rows(snakemake.input.annotation, missing):
             logging.warning("%s: taken as empty: %s", snakemake.input.annotation, listed(words))
-        profiles = add_annotation(profiles, read_annotation(snakemake.input.annotation, gene, missing))
+        profiles = add_annotation(
+            profiles, read_annotation(snakemake.input.annotation, gene, missing), missing.samples
+        )
         inputs.append(snakemake.input.annotation)
     profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}

@@ -25,6 +25,7 @@ STAGES = (
     "load_data",
     "single_cells",
     "quality",
+    "cell_quality",
     "aggregate",
     "annotate",
     "normalize",
@@ -112,6 +113,9 @@ def of_plate(file: str) -> Iterator[LeftOut]:
     """Return what a table of one plate (or batch) lists; its path names the plate."""
     path = Path(file)
     if path.parts[:2] == ("workspace", "quality_control"):
+        if path.stem == "cell_flags":
+            yield from of_cell_flags(file, path.parts[2], path.parts[3])
+            return
         stage = {"dropped_sites": "load_data", "sites": "single_cells", "flags": "quality"}[path.stem]
         place = {"batch": path.parts[2], "plate": path.parts[3]}
         yield from of_table(file, "site", stage, **place)
@@ -146,8 +150,10 @@ def of_first_profiles(file: str) -> Iterator[LeftOut]:
     metadata = read_metadata(file)
     if {"Metadata_Count_Cells", "Metadata_Count_Sites"} <= set(metadata):
         no_cells = (metadata["Metadata_Count_Cells"] == 0) & (metadata["Metadata_Count_Sites"] != 0)
-        wells = metadata.loc[no_cells, "Metadata_Well"].tolist()
-        yield from of_names("well", wells, "aggregate", "no cells", file, place)
+        flagged = metadata.get("Metadata_Count_Cells_Flagged", pd.Series(0, metadata.index)) > 0
+        for chosen, why in ((no_cells & ~flagged, "no cells"), (no_cells & flagged, "all cells are flagged")):
+            wells = metadata.loc[chosen, "Metadata_Well"].tolist()
+            yield from of_names("well", wells, "aggregate", why, file, place)
     excluded = read_provenance(file).get("excluded_features", {})
     for key, names in excluded.items():
         yield from of_names("feature", names, "aggregate", f"{key} in the config", file, place)
@@ -200,6 +206,17 @@ def of_names(
     if names:
         shown = listed(names, MOST_NAMES)
         yield LeftOut(what, len(names), stage, why=why, names=shown, table=table, **place)
+
+
+def of_cell_flags(file: str, batch: str, plate: str) -> Iterator[LeftOut]:
+    """Return the cells of a plate that quality control flagged, with the numbers of each rule."""
+    table = pd.read_csv(file, dtype={"Metadata_Well": str})
+    if number := int(table["flagged"].sum()):
+        rules = table.columns[table.columns.get_loc("flagged") + 1 :]
+        why = "flagged by " + ", ".join(f"{name} ({table[name].sum()})" for name in rules)
+        wells = table.groupby("Metadata_Well", sort=False)["flagged"].sum()
+        names = listed((f"{well} ({cells})" for well, cells in wells[wells > 0].items()), MOST_NAMES)
+        yield LeftOut("cell", number, "cell_quality", batch, plate, why=why, names=names, table=file)
 
 
 def of_scores(file: str) -> Iterator[LeftOut]:

@@ -5,15 +5,17 @@ the assay, and every image opens: what is missing, duplicate, unreadable, trunca
 than the plate's other images, or not an intensity is reported all at once, or, if the config says so, its
 site is left out and listed (`lib.image_checks`).
 
-Images in object storage (s3://) are listed, not fetched: each job of CellProfiler fetches those of its own
-sites. Their sizes are checked here, and their headers when they are fetched.
+Images in object storage (s3://) are listed: each job of CellProfiler fetches those of its own sites. Their
+sizes are checked here, and a few of each channel are fetched and checked like files; the others are checked
+when they are fetched.
 """
 
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -23,19 +25,32 @@ from lib.image_checks import (
     Fault,
     Found,
     StoredImage,
-    faults_in_words,
     image_faults,
     refuse_dead_channels,
-    remedy_of,
     repeated_faults,
     site_faults,
     stored_faults,
 )
+from lib.image_columns import with_illumination, with_label_files, with_numbered_labels
 from lib.image_files import MAXIMUM
-from lib.image_names import compiled
+from lib.image_finding import (
+    Reading,
+    combine_planes,
+    divide_files,
+    find_in_index,
+    find_in_zarr,
+    get_index_columns,
+    planes_hint,
+    split_urls,
+)
+from lib.image_messages import faults_in_words, remedy_of
+from lib.image_names import compiled, without_channel
+from lib.label_files import find_label_files
 from lib.logs import logged
-from lib.object_storage import fetching_is_allowed, objects_below, resolved_address
-from lib.plates import is_address, is_image_table, read_table, same_number
+from lib.microscope_index import INDEX
+from lib.object_storage import entries_below, fetching_is_allowed, resolved_address
+from lib.ome_zarr import OME_ZARR
+from lib.plates import find_name, is_address, is_image_table, read_table
 from lib.sites import site_name, site_order
 from lib.tables import UNREADABLE, whole
 from lib.values import is_nothing
@@ -84,38 +99,59 @@ def parsed(
         well = well_name(groups["well"]) if groups.get("well") else well_at(groups["row"], groups["column"])
     except InputError as error:
         raise InputError(f"{path}: {error} So says images.pattern.") from error
-    return Found(well, site_name(groups.get("site")), channel, path)
+    plane, time = groups.get("plane") or "", groups.get("timepoint") or ""
+    return Found(well, site_name(groups.get("site")), channel, path, plane, time)
 
 
 def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     """Return the files of a folder or an s3:// address, and of its subfolders, in their paths' order."""
     if isinstance(folder, str):
         address = resolved_address(folder).rstrip("/")
-        found = [(f"{address}/{path}".rpartition("/"), size) for path, size in objects_below(address).items()]
+        found = [
+            (f"{address}/{path}".rpartition("/"), *about) for path, about in entries_below(address).items()
+        ]
         if not found:
             raise InputError(f"Plate {plate}: there is no object below {address}/.")
-        return [StoredImage(parent, name, size) for (parent, _, name), size in found]
+        return [StoredImage(parent, name, size, tag) for (parent, _, name), size, tag in found]
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
     return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
 
 
-def find_images(folder: Path | str, pattern: str, channels: Mapping[str, str], plate: str) -> list[Found]:
-    """Return every image of the assay's channels in `folder`.
+def find_images(
+    folder: Path | str,
+    pattern: str,
+    channels: Mapping[str, str],
+    plate: str,
+    reading: Reading = Reading(),  # noqa: B008
+) -> list[Found]:
+    """Return every image of the assay's channels in `folder`; of a stack, each plane.
 
     Parameters
     ----------
     folder
         The plate's images, or their s3:// address; subfolders are searched too.
     pattern
-        A layout's name or a regular expression with named groups.
+        A layout's name, a regular expression with named groups, `index` or `ome-zarr`.
     channels
-        Channel names by their label in the file name.
+        Channel names by their label in the file name, the index or the file.
     plate
         The plate's name, for messages.
+    reading
+        How images are read from files.
     """
+    if pattern == INDEX:
+        return find_in_index(folder, channels, plate)
+    if pattern == OME_ZARR:
+        return find_in_zarr(folder, channels, plate)
+    if reading.channels_in == "files":
+        return divide_files(find_images(folder, without_channel(pattern), {"": "all"}, plate), channels)
     expression = compiled(pattern, len(set(channels.values())))
     files = files_in(folder, plate)
+    if "plate" in expression.groupindex:
+        files = [
+            path for path in files if (match := expression.search(path.name)) and match["plate"] == plate
+        ]
     root = resolved_address(folder) if isinstance(folder, str) else folder
     found = [image for path in files if (image := parsed(path, expression, channels, root))]
     if not found:
@@ -140,10 +176,13 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             raise InputError(f"{path} cannot be read as an image table: {error}.") from error
         columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
     # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
-    return [name.removeprefix("Image_") for name in columns], [
-        {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
-        for row in rows
-    ]
+    return split_urls(
+        [name.removeprefix("Image_") for name in columns],
+        [
+            {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
+            for row in rows
+        ],
+    )
 
 
 def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
@@ -173,18 +212,18 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         )
     if "Metadata_Plate" in columns:
         of_plates = {row["Metadata_Plate"] for row in rows}
-        meant = {plate} if plate in of_plates else set(same_number(plate, of_plates))
+        meant = find_name(plate, of_plates)
         rows = [row for row in rows if row["Metadata_Plate"] in meant]
         if not rows:
             raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(of_plates), 5)}.")
     if not rows:
         raise InputError(f"{path} has no row.")
     folders = {row[folder] for row in rows for _, folder in where.values() if folder}
-    sizes = {folder: objects_below(folder) for folder in sorted(folders) if is_address(folder)}
+    stored = {folder: entries_below(folder) for folder in sorted(folders) if is_address(folder)}
 
     def image(folder: str, name: str) -> Path | StoredImage:
-        if folder in sizes:
-            return StoredImage(folder.rstrip("/"), name, sizes[folder].get(name))
+        if folder in stored:
+            return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
         return path.parent / folder / name
 
     def well(row: Mapping[str, str]) -> str:
@@ -203,19 +242,6 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         for channel, (file, folder) in where.items()
         if row[file]
     ]
-
-
-def planes_hint(found: list[Found]) -> str:
-    """Return what to do if half of the sites or more have several images of a channel."""
-    images = Counter((image.well, image.site, image.channel) for image in found)
-    several = {(well, site) for (well, site, _), number in images.items() if number > 1}
-    if 2 * len(several) < len({(image.well, image.site) for image in found}):
-        return ""
-    return (
-        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not distinguish. Project a stack, or write your own pattern "
-        "that matches one plane and time point; config/README.md shows how."
-    )
 
 
 def plate_order(key: SiteKey) -> tuple:
@@ -245,16 +271,6 @@ def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: 
     return pd.DataFrame(rows)
 
 
-def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:
-    """Return the image table with each site's illumination functions."""
-    plate = table["Metadata_Plate"].iloc[0]
-    columns = {}
-    for channel in channels:
-        columns[f"FileName_Illum{channel}"] = f"{plate}_Illum{channel}.npy"
-        columns[f"PathName_Illum{channel}"] = str(folder.resolve())
-    return table.assign(**columns)
-
-
 def load_data(
     images: Path | str,
     plate: Mapping[str, str],
@@ -264,6 +280,8 @@ def load_data(
     threads: int,
     maximum: float | None = None,
     decode: bool = False,
+    labels: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    reading: Reading = Reading(),  # noqa: B008
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """Return a plate's image table, and the sites that were left out of it.
 
@@ -285,6 +303,10 @@ def load_data(
         The pixel value that stands for 1; None for the largest of the file's type.
     decode
         Whether the pixels of every image are read.
+    labels
+        The settings of label images by the objects that they replace (see `find_label_files`).
+    reading
+        How images are read from files: projections, time points, several channels in a file.
 
     Raises
     ------
@@ -296,13 +318,20 @@ def load_data(
     if isinstance(images, Path) and is_image_table(images.name):
         found = read_load_data(images, channels, plate["plate"])
     else:
-        found = find_images(images, pattern, channels, plate["plate"])
+        found = find_images(images, pattern, channels, plate["plate"], reading)
+    found, plane_faults = combine_planes(found, reading)
+    label_files, label_faults = find_label_files(found, labels, images, threads)
+    of_listing = stored_faults(found)
+    listed_as_bad = {fault.image for fault in of_listing}
+    to_read = [image for image in found if str(image.path) not in listed_as_bad]
     faults = sorted(
         [
+            *plane_faults,
             *site_faults(found, names),
-            *image_faults(found, threads, maximum, decode),
-            *stored_faults(found),
+            *of_listing,
+            *image_faults(to_read, threads, maximum, decode),
             *repeated_faults(found, threads),
+            *label_faults,
         ],
         key=lambda fault: plate_order((fault.well, fault.site)),
     )
@@ -319,9 +348,10 @@ def load_data(
         logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)
     refuse_dead_channels(good, plate["plate"], threads)
     table = image_table(good, names, plate["batch"], plate["plate"])
+    table = table.assign(**get_index_columns(good, table))
     if maximum is not None:
         table[MAXIMUM] = f"{maximum:g}"
-    return table, faults
+    return with_label_files(table, label_files), faults
 
 
 def main() -> None:
@@ -340,9 +370,14 @@ def main() -> None:
         snakemake.threads,
         snakemake.params.maximum,
         snakemake.params.decode,
+        snakemake.params.labels,
+        Reading(**snakemake.params.reading),
     )
     channels = snakemake.params.channels.values()
     illuminated = with_illumination(table, channels, Path(snakemake.params.illumination))
+    illuminated = with_numbered_labels(
+        illuminated, snakemake.params.labeled, Path(snakemake.params.label_images)
+    )
     dropped = pd.DataFrame(
         [(fault.well, fault.site, fault.reason) for fault in faults],
         columns=["Metadata_Well", "Metadata_Site", "reason"],
@@ -355,10 +390,7 @@ def main() -> None:
     ):
         with whole(output) as part:
             content.to_csv(part, index=False)
-    if isinstance(images, Path):
-        write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
-    else:
-        Path(snakemake.output.digests).write_text("image,digest\n")
+    write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
 
 
 if __name__ == "__main__":

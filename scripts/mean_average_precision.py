@@ -12,6 +12,10 @@ of the condition's most common ranking, averaged over the wells of a perturbatio
 perturbations: `average_precision_above_random`. `normalized_average_precision` is copairs' own scale,
 where 0 is random and 1 is perfect for any number of replicates.
 
+Baselines beside the scores (`lib/baselines.py`), of at most 2,000 perturbations or 500 genes drawn at random:
+the same scores from the cell count alone, without the features that follow the count, and from shuffled
+labels (wells are shuffled on each plate; in matching, genes are shuffled among perturbations).
+
 `_sampling_low` and `_sampling_high` are the scores that other perturbations of the same kind might get: a
 bootstrap over perturbations for the mean, Wilson's interval for the percentage retrieved.
 """
@@ -29,6 +33,8 @@ from lib.average_precision import (
     ranked,
     unit_rows,
 )
+from lib.baselines import get_matching_baselines, get_replicate_baselines
+from lib.cell_counts import add_count_z
 from lib.errors import number_of
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
@@ -38,6 +44,7 @@ from lib.replicates import Wells, members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
 
+SCORES = ("mean_average_precision", "percent_retrieved")
 NO_ROWS = np.empty(0, dtype=int)
 PERTURBATIONS = 64  # whose similarities to the controls are computed at once
 QUERIES = 20_000  # wells whose profiles are held in double precision
@@ -338,12 +345,30 @@ def main(
     """
     choice = dict(options)
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
-    if "a" in profiles:
-        precision, scored = matching(*read_sides(profiles["a"], profiles.get("b", ()), controls), **choice)
-    else:
-        precision, scored = replicability(read_wells(profiles["profiles"], controls), **choice)
     fitted = "a" not in profiles and controls_fitted
+    compared: dict[str, Any] = {}
+    if "a" in profiles:
+        wells, of_a, within = read_sides(profiles["a"], profiles.get("b", ()), controls)
+        wells = add_count_z(wells)
+        precision, scored = matching(wells, of_a, within, **choice)
+        if len(precision):
+            compared = get_matching_baselines(
+                wells,
+                of_a,
+                SCORES,
+                lambda part, sides: summarize(matching(part, sides, within, **choice)[0], **drawn),
+                within,
+                choice,
+            )
+    else:
+        wells = add_count_z(read_wells(profiles["profiles"], controls))
+        precision, scored = replicability(wells, **choice)
+        if len(precision) and not fitted:
+            compared = get_replicate_baselines(
+                wells, SCORES, lambda part: summarize(replicability(part, **choice)[0], **drawn), choice
+            )
     row, table = summarize(precision[:0] if fitted else precision, **drawn)
+    row |= compared
     if fitted:
         row["message"] = SPHERED
     row["message"] = add_notes(row["message"], scored.notes)

@@ -212,7 +212,19 @@ def initialize_randomly(about: Mapping[str, Any], size: int, seed: int):
 
 
 def make_noise_crops(number: int, channels: int, size: int, seed: int) -> np.ndarray:
-    """Make seeded crops of noise from 0 to 1, sums of coarse and fine grains, mostly dark."""
+    """Make seeded crops of noise from 0 to 1, sums of coarse and fine grains, mostly dark.
+
+    Parameters
+    ----------
+    number : number of crops.
+    channels : planes per crop.
+    size : side of a crop in pixels.
+    seed : of the noise.
+
+    Returns
+    -------
+    (number, channels, size, size) float32.
+    """
     generator = np.random.default_rng(seed)
     made = []
     for at in range(number):
@@ -341,7 +353,20 @@ def prepare(
 def get_normalization(
     name: str, given: Sequence[float] | None, config: Mapping[str, Any], about: Mapping[str, Any]
 ) -> list[float]:
-    """Return the mean or std of each input plane: one value for all, unless the planes are colors."""
+    """Return the mean or std of each input plane: one value for all, unless the planes are colors.
+
+    Parameters
+    ----------
+    name : `mean` or `std`.
+    given : the config's values, or None.
+    config : what the weights' file says.
+    about : the description of the network.
+
+    Raises
+    ------
+    InputError
+        If the number of values fits neither one plane nor all.
+    """
     values = [float(value) for value in given or config.get(name) or IMAGENET[name]]
     if len(values) == count_planes(about):
         return values

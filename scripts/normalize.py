@@ -1,4 +1,4 @@
-"""Normalize a plate's profiles by mad_robustize: (x - median) / (1.4826 MAD).
+"""Normalize a plate's profiles by mad_robustize, (x - median) / (1.4826 MAD), robustize or standardize.
 
 Median and MAD come from the plate's negative controls, or from all its wells. The formula and its constant
 are `pycytominer.normalize(method="mad_robustize")`'s; there, a feature whose MAD is 0 gets values up to
@@ -154,6 +154,27 @@ def standardize(values: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, 
     return (values - np.nanmean(reference, axis=0)) / np.maximum(spread, least), constant
 
 
+def scale(values: np.ndarray, reference: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale each feature by `robustize` or `standardize` of pycytominer.
+
+    Parameters
+    ----------
+    values : (wells, features); NaN is missing, infinite counts as missing.
+    reference : (reference wells, features).
+    method : `robustize` or `standardize`.
+
+    Returns
+    -------
+    The normalized values, and which features have no spread (or no value) in the reference wells.
+    """
+    from lib.steps.normalization import get_center_and_spread  # imports scikit-learn
+
+    values, reference, missing = mark_missing(values, reference)
+    center, spread = get_center_and_spread(reference, method)
+    constant = missing | (spread == 0)
+    return (values - center) / np.where(constant, np.nan, spread), constant
+
+
 def find_flat(names: list[str], mad: np.ndarray, reference: np.ndarray, minimum: int = 1) -> dict[str, str]:
     """Return the features that cannot be normalized, with the reason.
 
@@ -191,6 +212,7 @@ def normalize(
     limit: float | None = None,
     minimum: int = 1,
     method: str = MAD_ROBUSTIZE,
+    floored: bool = True,
 ) -> tuple[pd.DataFrame, dict[str, str], dict[str, str]]:
     """Return a plate's normalized profiles, and the features that are dropped with the reason.
 
@@ -200,7 +222,8 @@ def normalize(
     reference : profiles of the reference wells (of the plate, or of its batch).
     limit : the limit beyond which a feature explodes (`lib.spread.find_exploding`); None keeps such features.
     minimum : the fewest reference wells that must have a value of a feature.
-    method : `mad_robustize` or `standardize`.
+    method : `mad_robustize`, `robustize` or `standardize`.
+    floored : whether `standardize` has a lower bound of the spread, as for the features of a network.
 
     Returns
     -------
@@ -210,7 +233,10 @@ def normalize(
     features = feature_columns(profiles)
     of_reference = reference[features].to_numpy(float)
     measured = profiles[features].to_numpy(float)
-    if method == STANDARDIZE:
+    if method != MAD_ROBUSTIZE and not (method == STANDARDIZE and floored):
+        values, constant = scale(measured, of_reference, method)
+        dropped = {name: CONSTANT for name, flat in zip(features, constant, strict=True) if flat}
+    elif method == STANDARDIZE:
         values, constant = standardize(measured, of_reference)
         dropped = {name: CONSTANT for name, flat in zip(features, constant, strict=True) if flat}
     else:
@@ -247,7 +273,12 @@ def main() -> None:
     only_here = [name for name in feature_columns(profiles) if name not in shared]
     profiles = profiles.drop(columns=only_here)
     normalized, dropped, lone = normalize(
-        profiles, population[chosen], params.outlier_cutoff, params.minimum, params.method
+        profiles,
+        population[chosen],
+        params.outlier_cutoff,
+        params.minimum,
+        params.method,
+        params.floored,
     )
     # A well that lacks many features, or whose values explode in many, is incomplete.
     with_gaps = normalized if lone else profiles

@@ -14,140 +14,32 @@ from blocks of the same shape: perturbations with at least as many replicates, c
 
 The position-aware null holds pairs whose wells share positions as often as those of the pair.
 
+Beside the score are baselines (`lib/baselines.py`), from at most 500 genes drawn at random: the same score
+from the cell count alone, without the features that follow the count, and with genes shuffled among
+perturbations.
+
 A score has two intervals: `_low` and `_high` are the scores of new draws of the null, `_sampling_low` and
 `_sampling_high` the scores that other genes might get (the pairs of one gene depend on each other).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lib.baselines import DRAWS, REPEATS, get_matching_baselines
+from lib.cell_counts import add_count_z
 from lib.errors import number_of
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
-from lib.nulls import FEWEST, TAILS, Null, Nulls, Score, evenly, p_values, q_values, score
+from lib.matching_nulls import Unlike, draw_both_nulls, get_number_of_candidates
+from lib.nulls import FEWEST, TAILS, Nulls, Score, evenly, p_values, q_values, score
 from lib.replicates import Correlations, Wells, correlate, medians_between
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import Side, identities, mark_sides, pairs_of_genes, read_sides, side
 
-CUTS = 20  # random choices of replicates, where a pair has more than the block of the null
-CANDIDATES = (100_000, 1_000_000)  # pairs of different genes that nulls are taken from, at least and at most
-
-
-def shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Count the well pairs at one position, for row pairs of two position arrays (perturbations, wells)."""
-    codes = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)[1]
-    first, second = codes[: a.size].reshape(a.shape), codes[a.size :].reshape(b.shape)
-    found = np.empty(len(rows), dtype=int)
-    step = max(1, 8_000_000 // (a.shape[1] * b.shape[1]))
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        same = first[rows[part]][:, :, None] == second[columns[part]][:, None, :]
-        found[part] = same.sum(axis=(1, 2))
-    return found
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The pairs of different genes whose blocks have one shape: medians and shared positions.
-
-    `cuts`: how often each pair is included, each time with other replicates.
-    """
-
-    medians: np.ndarray
-    shared: np.ndarray
-    cuts: int = 1
-
-
-@dataclass(frozen=True)
-class Unlike:
-    """The pairs of perturbations that make a null: they share no gene and differ as pairs must.
-
-    `related` are the pairs that share a gene, as row * (number of columns) + column, ascending.
-    """
-
-    related: np.ndarray
-    identity_a: np.ndarray
-    identity_b: np.ndarray
-
-    def holds(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return, for each pair (row, column), whether it may be in the null."""
-        return self.differ(rows, columns) & ~np.isin(rows * len(self.identity_b) + columns, self.related)
-
-    def differ(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return, for each pair (row, column), whether the two differ as the perturbations of a pair must."""
-        return self.identity_a[rows] != self.identity_b[columns]
-
-    def pairs(
-        self, rows: np.ndarray, columns: np.ndarray, most: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pairs of `rows` and `columns` that may be in the null; of many, about `most`."""
-        total = len(rows) * len(columns)
-        if total <= 4 * most:
-            first, second = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
-        else:
-            drawn = np.unique(rng.integers(total, size=2 * most))
-            first, second = rows[drawn // len(columns)], columns[drawn % len(columns)]
-        chosen = np.flatnonzero(self.holds(first, second))
-        if len(chosen) > most:
-            chosen = np.sort(rng.choice(chosen, most, replace=False))
-        return first[chosen], second[chosen]
-
-
-def null_pool(
-    correlations: Correlations,
-    a: Side,
-    b: Side,
-    unlike: Unlike,
-    shape: tuple[int, int],
-    most: int,
-    rng: np.random.Generator,
-) -> Pool:
-    """Return the pairs that make up the null of a block of `shape`.
-
-    Their perturbations have at least `shape` replicates; of more replicates, this many are drawn at random,
-    up to twenty times.
-    """
-    rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
-    first, second = unlike.pairs(rows, columns, most, rng)
-    if not len(first):
-        return Pool(np.empty(0), np.empty(0, dtype=int))
-    cut = (a.sizes[rows] > shape[0]).any() or (b.sizes[columns] > shape[1]).any()
-    cuts = max(1, min(CUTS, most // len(first))) if cut else 1
-    medians, shared = [], []
-    for _ in range(cuts):
-        wells_a, wells_b = np.zeros((len(a.names), shape[0]), int), np.zeros((len(b.names), shape[1]), int)
-        for row in rows:
-            wells_a[row] = rng.permutation(a.wells[row])[: shape[0]]
-        for column in columns:
-            wells_b[column] = rng.permutation(b.wells[column])[: shape[1]]
-        medians.append(medians_between(correlations, wells_a[first], wells_b[second]))
-        shared.append(shared_positions(a.position[wells_a], b.position[wells_b], first, second))
-    return Pool(np.concatenate(medians), np.concatenate(shared), cuts)
-
-
-def candidates(draws: int) -> int:
-    """Return how many pairs the nulls of one block shape are taken from."""
-    return min(max(draws, CANDIDATES[0]), CANDIDATES[1])
-
-
-def draw(
-    medians: np.ndarray, cuts: int, draws: int, resampled: bool, rng: np.random.Generator
-) -> Null | None:
-    """Return the null of a pool's medians: all of them, or `draws` of more; None if fewer than 20.
-
-    `resampled`: whether the score's interval is that of other pools like it, for pools whose size limits how
-    well the threshold is known. Otherwise, a pool that is used completely has no other draw.
-    """
-    size = len(medians) // cuts
-    if size < FEWEST:
-        return None
-    if size > draws:
-        return Null(medians[rng.integers(len(medians), size=draws)])
-    return Null(medians, size, drawn=resampled)
+SCORES = ("percent_matching_right", "percent_matching_left")
 
 
 def percent_matching(
@@ -198,7 +90,7 @@ def percent_matching(
     )
     pairs = related[unlike.differ(related[:, 0], related[:, 1])]
     pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if within else pairs
-    blocks = min(len(a.names) * len(b.names), candidates(draws)) + len(pairs)
+    blocks = min(len(a.names) * len(b.names), get_number_of_candidates(draws)) + len(pairs)
     asked = blocks * np.median(a.sizes) * np.median(b.sizes) if blocks else 0
     correlations = correlate(part_a.values, part_b.values, pairs=asked)
     table = pair_table(correlations, a, b, pairs)
@@ -206,7 +98,7 @@ def percent_matching(
     if within:
         shapes = [(min(shape), max(shape)) for shape in shapes]
     places = [(*s, shared) for s, shared in zip(shapes, table["shared_positions"], strict=True)]
-    nulls, aware = both_nulls(correlations, a, b, unlike, set(places), draws, seed)
+    nulls, aware = draw_both_nulls(correlations, a, b, unlike, set(places), draws, seed)
     signal = table["median_correlation"].to_numpy()
     row: dict[str, Any] = {
         "plates_a": part_a.metadata["Metadata_Plate"].nunique(),
@@ -257,29 +149,6 @@ def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) 
             "median_correlation": signal,
         }
     )
-
-
-def both_nulls(
-    correlations: Correlations,
-    a: Side,
-    b: Side,
-    unlike: Unlike,
-    places: set[tuple[int, int, int]],
-    draws: int,
-    seed: int,
-) -> tuple[dict[Hashable, Null | None], dict[Hashable, Null | None]]:
-    """Return the standard null of each block shape, and the position-aware one of each shape and sharing."""
-    nulls: dict[Hashable, Null | None] = {}
-    aware: dict[Hashable, Null | None] = {}
-    for shape in sorted({place[:2] for place in places}):
-        rng = np.random.default_rng([seed, 2, *shape])
-        pool = null_pool(correlations, a, b, unlike, shape, candidates(draws), rng)
-        nulls[shape] = draw(pool.medians, pool.cuts, draws, False, rng)
-        for shared in sorted(place[2] for place in places if place[:2] == shape):
-            alike = pool.medians[pool.shared == shared]
-            rng = np.random.default_rng([seed, 3, *shape, shared])
-            aware[(*shape, shared)] = draw(alike, pool.cuts, draws, True, rng)
-    return nulls, aware
 
 
 def add_scores(
@@ -375,7 +244,18 @@ def main(
 ) -> None:
     """Read the plates of both sides, score the comparison, write the three tables."""
     wells, of_a, within = read_sides(*profiles, controls)
+    wells = add_count_z(wells)
     row, table, null = percent_matching(wells, of_a, within=within, **options)
+    if len(table):
+        choice = {**options, "draws": min(options.get("draws", DRAWS), DRAWS), "repeats": REPEATS}
+        row |= get_matching_baselines(
+            wells,
+            of_a,
+            SCORES,
+            lambda part, sides: percent_matching(part, sides, within=within, **choice)[:2],
+            within,
+            options,
+        )
     tables = {"pairs": table, "null": null}
     write_score(
         row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, [*profiles[0], *profiles[1]]

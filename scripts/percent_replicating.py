@@ -15,6 +15,9 @@ The same score is also computed against a position-aware null: the wells of a dr
 as the replicates of the perturbation do. Replicates usually sit at one position on every plate, and
 the effect of the position then looks like an effect of the perturbation.
 
+Beside the score are baselines: the same score from the cell count alone, without the features that follow the
+cell count (`lib/baselines.py`), and from labels that are shuffled among the wells of each plate.
+
 A score has two intervals: `_low` and `_high` are the scores of new draws of the null, `_sampling_low` and
 `_sampling_high` the scores that other perturbations of the same kind might get.
 """
@@ -22,32 +25,23 @@ A score has two intervals: `_low` and `_high` are the scores of new draws of the
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lib import baselines
+from lib.cell_counts import add_count_z
 from lib.errors import InputError, listed, number_of
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
-from lib.nulls import (
-    FEWEST,
-    TAILS,
-    Null,
-    Positions,
-    draw_different,
-    draw_sharing_positions,
-    evenly,
-    p_values,
-    q_values,
-    score,
-)
+from lib.nulls import FEWEST, TAILS, Score, evenly, is_beyond, p_values, q_values, score
+from lib.replicate_nulls import draw_position_nulls, draw_standard_nulls, get_draws, get_position_pattern
 from lib.replicates import Correlations, Wells, correlate, medians_within, members, read_wells, wells_to_score
 from lib.scores import BOUNDARY, add_notes, write_score
 
 LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
-MOST_PAIRS = 50_000_000  # correlations of one null
-FEWEST_DRAWS = 10_000  # of a null, whatever its size
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
 
@@ -63,6 +57,7 @@ def percent_replicating(
     positive_controls: bool = True,
     controls_in_null: bool = True,
     seed: int = 0,
+    with_baselines: bool = True,
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     """Score the wells of one condition.
 
@@ -87,6 +82,8 @@ def percent_replicating(
         which the controls that the transform was fitted on are uncorrelated by construction.
     seed
         Seed of the draws.
+    with_baselines
+        Whether the baselines are computed; those of the cell count need the column of `add_count_z`.
 
     Returns
     -------
@@ -104,16 +101,16 @@ def percent_replicating(
     enough = sizes >= max(2, minimum_replicates)
     most = min(len(groups), LARGEST_SET)
     position = scored.metadata["Metadata_Well"].to_numpy()
-    patterns = [position_pattern(position, rows[:LARGEST_SET]) for rows in groups.values()]
+    patterns = [get_position_pattern(position, rows[:LARGEST_SET]) for rows in groups.values()]
     keys = [min(int(size), most) if null_size == "matched" else int(null_size) for size in sizes]
 
     scorable = sorted({k for k, e in zip(keys, enough, strict=True) if e})
-    drawn = {size: draws_of(size, draws) for size in scorable}
+    drawn = {size: get_draws(size, draws) for size in scorable}
     asked = sum(size * (size - 1) * number for size, number in drawn.items()) + int((sizes**2).sum())
     correlations = correlate(both.values, pairs=asked)
     signal = signals(correlations, list(groups.values()), enough)
-    nulls = standard_nulls(correlations, scored, drawn, seed)
-    aware = position_nulls(
+    nulls = draw_standard_nulls(correlations, scored, drawn, seed)
+    aware = draw_position_nulls(
         correlations,
         scored,
         list(control_wells),
@@ -145,6 +142,34 @@ def percent_replicating(
             "position_aware_q_value": q_values(p_aware),
         }
     )
+    compared: dict[str, Any] = {}
+    if with_baselines:
+        rescore = partial(
+            percent_replicating,
+            group=group,
+            draws=min(draws, baselines.DRAWS),
+            repeats=baselines.REPEATS,
+            null_size=null_size,
+            percentile=percentile,
+            tail=tail,
+            minimum_replicates=minimum_replicates,
+            positive_controls=positive_controls,
+            controls_in_null=False,
+            seed=seed,
+            with_baselines=False,
+        )
+        compared, columns = baselines.get_baselines(
+            both,
+            ["percent_replicating"],
+            lambda part: rescore(part)[:2],
+            "replicating",
+            "median_correlation",
+        )
+        table = baselines.join_baselines(table, columns)
+        plates = scored.metadata["Metadata_Plate"].to_numpy()
+        compared["shuffled_percent_replicating"] = shuffled_percent(
+            correlations, list(groups.values()), enough, plates, result, tail, seed
+        )
     common = Counter(sizes[enough].tolist()).most_common(1)
     typical = int(np.flatnonzero(enough & (sizes == common[0][0]))[0]) if common else None
     row = {
@@ -174,6 +199,7 @@ def percent_replicating(
             for name, values in limits("position_aware_threshold", result_aware, tail).items()
         },
         "position_aware_perturbations": int(sum(aware.get(p) is not None for p in patterns)),
+        **compared,
         "tail": tail,
         "percentile": percentile,
         "draws": draws,
@@ -198,17 +224,6 @@ def percent_replicating(
     return row, table, null_table(nulls, aware)
 
 
-def draws_of(wells: int, draws: int) -> int:
-    """Return how many sets of this size are drawn: `draws`, or fewer for sets of very many pairs."""
-    return min(draws, max(FEWEST_DRAWS, MOST_PAIRS // max(1, wells * (wells - 1) // 2)))
-
-
-def position_pattern(position: np.ndarray, rows: np.ndarray) -> tuple[int, ...]:
-    """Return how many of a perturbation's wells are at each of its positions, largest first."""
-    counts = Counter(position[rows])
-    return tuple(sorted(counts.values(), reverse=True))
-
-
 def signals(correlations: Correlations, groups: Sequence[np.ndarray], enough: np.ndarray) -> np.ndarray:
     """Return the median replicate correlation of each group; NaN for those without enough replicates."""
     signal = np.full(len(groups), np.nan)
@@ -219,53 +234,30 @@ def signals(correlations: Correlations, groups: Sequence[np.ndarray], enough: np
     return signal
 
 
-def standard_nulls(
-    correlations: Correlations, scored: Wells, sizes: Mapping[int, int], seed: int
-) -> dict[int, Null | None]:
-    """Return the null of each set size (number of draws); None if there are too few perturbations."""
-    codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
-    nulls: dict[int, Null | None] = {}
-    for size, draws in sorted(sizes.items()):
-        rng = np.random.default_rng([seed, 0, size])
-        nulls[size] = None
-        if different_pairs(codes) >= FEWEST:
-            sets = draw_different(np.arange(len(codes)), codes, size, draws, rng)
-            nulls[size] = None if sets is None else Null(medians_within(correlations, sets))
-    return nulls
-
-
-def different_pairs(codes: np.ndarray) -> int:
-    """Return the number of pairs of wells of different perturbations."""
-    counts = np.bincount(codes)
-    return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
-
-
-def position_nulls(
+def shuffled_percent(
     correlations: Correlations,
-    scored: Wells,
-    controls: Sequence[str],
-    patterns: set[tuple[int, ...]],
-    draws: int,
+    groups: Sequence[np.ndarray],
+    enough: np.ndarray,
+    plates: np.ndarray,
+    result: Score,
+    tail: str,
     seed: int,
-) -> dict[tuple[int, ...], Null | None]:
-    """Return the null of each pattern of shared positions; None if there are too few positions.
+) -> float:
+    """Return the score, against the same thresholds, of labels shuffled among the wells of each plate.
 
-    `controls` are the positions of the negative controls, whose wells follow those that are scored.
+    `groups` holds the wells of each perturbation, `enough` says which have enough replicates, and `plates` is
+    the plate of each well. The score is the mean of up to 20 shuffles.
     """
-    codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
-    codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])
-    position = [*scored.metadata["Metadata_Well"], *controls]
-    positions = Positions.of(position)
-    nulls: dict[tuple[int, ...], Null | None] = {}
-    for pattern in sorted(patterns):
-        rng = np.random.default_rng([seed, 1, *pattern])
-        number = draws_of(sum(pattern), draws)
-        drawn = draw_sharing_positions(pattern, np.arange(len(scored)), codes, positions, number, rng)
-        nulls[pattern] = None
-        if drawn is not None:
-            places = len(np.unique(drawn[1])) or None
-            nulls[pattern] = Null(medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32))
-    return nulls
+    if not result.judged.any():
+        return np.nan
+    rng = np.random.default_rng([seed, 12])
+    percents = []
+    for _ in range(baselines.get_number_of_shuffles(len(groups))):
+        order = baselines.shuffle_within(plates, rng)
+        signal = signals(correlations, [order[rows] for rows in groups], enough)
+        beyond = is_beyond(signal, result.lower, result.upper, tail)
+        percents.append(100 * beyond[result.judged].mean())
+    return float(np.mean(percents))
 
 
 def limits(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
@@ -345,7 +337,7 @@ def main(
 
     Controls that the features were fitted on (`controls_fitted`) are excluded from the null.
     """
-    wells = read_wells(profiles, controls)
+    wells = add_count_z(read_wells(profiles, controls))
     row, table, null = percent_replicating(wells, controls_in_null=not controls_fitted, **options)
     tables = {"perturbations": table, "null": null}
     write_score(row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, profiles)

@@ -23,13 +23,15 @@ from cellprofiler_pipelines.images import (
     measure_image_quality,
 )
 from cellprofiler_pipelines.measurements import measure
-from cellprofiler_pipelines.objects import find_cells, find_cytoplasm, find_nuclei
+from cellprofiler_pipelines.mitochondria import measure_background, measure_mitochondria
+from cellprofiler_pipelines.objects import find_objects
 from cellprofiler_pipelines.outputs import export, save_image, save_labels, save_outlines
 from cellprofiler_pipelines.own import own_pipeline
-from cellprofiler_runner.loading import load
+from cellprofiler_runner.loading import load, use_plugins
 from lib.assay import compartments
 from lib.cellprofiler import HASH_SEED, cellprofiler_environment, logged_to, python_of
 from lib.errors import InputError
+from lib.pipeline_files import read_pipeline
 
 HERE_FOR = "PLATEWISE_PIPELINES_FOR"
 
@@ -53,13 +55,14 @@ def analysis_pipeline(assay):
     load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
     measure_image_quality(assembly, assay)
     correct_illumination(assembly, assay)
-    find_nuclei(assembly, assay["nuclei"])
     objects = compartments(assay)
-    if "Cells" in objects:
-        find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
-    if "Cytoplasm" in objects:
-        find_cytoplasm(assembly)
+    cells = find_objects(assembly, assay, objects)
     measure(assembly, assay)
+    if assay["measurements"]["mitochondria"] is not None:
+        measure_mitochondria(assembly, objects, assay["measurements"]["mitochondria"])
+    if assay["measurements"]["background"] and cells is not None:
+        measured = [channel["name"] for channel in assay["channels"] if channel["measure"]]
+        measure_background(assembly, measured, cells)
     if assay["outlines"]:
         save_outlines(assembly, objects)
     if assay.get("labels"):
@@ -79,9 +82,7 @@ def segmentation_pipeline(assay, own=None):
     if own is None:
         load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
         correct_illumination(assembly, assay)
-        find_nuclei(assembly, assay["nuclei"])
-        if "Cells" in objects:
-            find_cells(assembly, assay["cells"], assay["nuclei"]["channel"])
+        find_objects(assembly, assay, [name for name in objects if name != "Cytoplasm"])
     else:
         pipeline = load(own)
         assembly.append(without_measurements(pipeline.modules(), pipeline))
@@ -123,7 +124,7 @@ def without_measurements(modules, pipeline):
     ]
 
 
-def main(name, assay, output, own, log):
+def main(name, assay, output, own, plugins, log):
     """Write a pipeline to a file.
 
     Parameters
@@ -133,11 +134,14 @@ def main(name, assay, output, own, log):
     output : the .cppipe to write
     own : the user's pipeline, or None. It replaces the generated one; for segmentation it is the
         analysis pipeline, which defines how cells are found.
+    plugins : the user's folder of CellProfiler modules, or None
     log : open text file
     """
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()
+    if plugins is not None and own is not None:
+        use_plugins(plugins, [module.name for module in read_pipeline(own) if module.enabled])
     if name == "segmentation":
         assembly = segmentation_pipeline(assay, own)
     elif own is not None:
@@ -147,6 +151,8 @@ def main(name, assay, output, own, log):
     else:
         make = {"illumination": illumination_pipeline, "analysis": analysis_pipeline}[name]
         assembly = make(assay)
+    if plugins is not None and own is None:
+        use_plugins(plugins, [module.module_name for module in assembly.pipeline.modules()])
     assembly.write(output)
 
 
@@ -155,6 +161,7 @@ def command_line():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=["illumination", "analysis", "segmentation"])
     parser.add_argument("--own", help="the user's own .cppipe")
+    parser.add_argument("--own-plugins", help="the user's own folder of CellProfiler modules")
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
     parser.add_argument("--assay", required=True, help="the assay description, as JSON")
     parser.add_argument("--log", required=True)
@@ -179,4 +186,5 @@ if __name__ == "__main__":
             go_to_cellprofilers_python(options.cellprofiler)
         # What CellProfiler reports as missing on import (a database client) is irrelevant here.
         logging.basicConfig(stream=log_file)
-        main(options.name, json.loads(options.assay), options.output, options.own, log_file)
+        assay = json.loads(options.assay)
+        main(options.name, assay, options.output, options.own, options.own_plugins, log_file)

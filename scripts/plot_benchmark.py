@@ -26,6 +26,7 @@ from lib.logs import logged
 from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
 from lib.tables import whole
 
+MOST_OF_REASON = 40  # characters beside a bar; the score's table has all of the reason
 UNCOLORED = "0.4"  # if the colors are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
@@ -48,7 +49,7 @@ class Column:
 
 
 REPLICATING = "perturbations whose replicates correlate {beyond} the null (%)"
-MATCHING = "pairs of one gene {beyond} the null of different genes (%)"
+MATCHING = "pairs that share a {{relation}} {beyond} the null of others (%)"
 PRECISION = (
     Column(
         "mean_average_precision",
@@ -93,7 +94,10 @@ FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "mean_average_precision": ("Replicates retrieved among negative controls", PRECISION),
-    "mean_average_precision_matching": ("Genes retrieved among other genes", PRECISION),
+    "mean_average_precision_matching": (
+        "Perturbations with one {relation} retrieved among others",
+        PRECISION,
+    ),
 }
 BEYOND = {"right": "above", "left": "below", "both": "outside"}
 
@@ -179,7 +183,10 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
     point = score[column.value]
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 8}
     if pd.isna(point):
-        axes.text(1.015, height, "no score", color=UNCOLORED, **at)
+        why = "" if pd.isna(score.get("message")) else str(score["message"]).removeprefix("no score: ")
+        why = why if len(why) <= MOST_OF_REASON else f"{why[: MOST_OF_REASON - 1]}…"
+        words = f"no score: {why}" if why else "no score"
+        axes.text(1.015, height, words, color=UNCOLORED, **at)
         return
     axes.barh(height, point, height=0.74, color=color, alpha=0.45, linewidth=0, zorder=1)
     ends = [score.get(f"{column.value}_sampling_{end}") for end in ("low", "high")]
@@ -222,12 +229,16 @@ def chance_level(scores: pd.DataFrame) -> float:
 
 
 def draw(
-    metric: str, scores: pd.DataFrame, feature_sets: Sequence[str] = (), networks: Collection[str] = ()
+    metric: str,
+    scores: pd.DataFrame,
+    feature_sets: Sequence[str] = (),
+    networks: Collection[str] = (),
+    relation: str = "gene",
 ) -> Figure:
     """Draw one benchmark table: panels of conditions, with feature sets side by side in each row.
 
     `feature_sets` is their order from top to bottom, by default that of the table. Those of a deep network
-    are in `networks`.
+    are in `networks`. `relation` is what matching perturbations share, such as gene or mechanism.
     """
     title, columns = FIGURES[metric]
     sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
@@ -247,7 +258,7 @@ def draw(
         height_ratios=lanes,
         layout="constrained",
     )
-    figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+    figure.suptitle(title.format(relation=relation), fontsize=11, fontweight="bold", x=0.01, ha="left")
     for panel, (line, rows) in zip(grid, parts, strict=True):
         centers = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
         # The cell line is in the panel's title.
@@ -271,7 +282,7 @@ def draw(
     for axes, column in zip(grid[-1], columns, strict=True):
         tail = str(scores["tail"].iloc[0]) if "tail" in scores else "right"
         level = float(scores["level"].max()) if "level" in scores else float("nan")
-        axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level))
+        axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level, relation=relation))
     entries = legend(scores, columns, color, networks)
     figure.legend(
         handles=entries, loc="outside lower left", ncols=len(columns) + 1, frameon=False, fontsize=8
@@ -313,6 +324,7 @@ def main(
     feature_sets: Sequence[str],
     outputs: Sequence[str | Path],
     networks: Collection[str] = (),
+    relation: str = "gene",
 ) -> None:
     """Draw each of the benchmark's tables (metric: table).
 
@@ -323,7 +335,10 @@ def main(
         value = FIGURES[metric][1][0].value
         scores = add_published(read_compared(table), published.get(metric), value)
         mine = [Path(path) for path in outputs if Path(path).stem == metric]
-        save(draw(metric, scores, feature_sets, networks), [path for path in mine if path.suffix != ".csv"])
+        save(
+            draw(metric, scores, feature_sets, networks, relation),
+            [path for path in mine if path.suffix != ".csv"],
+        )
         for path in mine:
             if path.suffix == ".csv":
                 with whole(path) as part:
@@ -338,4 +353,5 @@ if __name__ == "__main__":
             list(snakemake.params.feature_sets),
             list(snakemake.output),
             list(snakemake.params.networks),
+            snakemake.params.relation,
         )

@@ -6,7 +6,6 @@ the median over a perturbation's replicates of the normalized feature. For compa
 drawn for sets of negative controls, with as many wells as a perturbation has replicates.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -15,48 +14,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.drawing import nothing_to_draw, save_png, shortened, use_style
-from lib.feature_names import channels_of
+from lib.feature_groups import NO_CHANNEL, Group, group_features
+from lib.feature_names import get_channels
 from lib.logs import logged
 from lib.perturbation_names import name_perturbations
 from lib.replicates import members, read_wells, split_wells
 from lib.tables import whole
 
-Group = tuple[str, str, str]
 CONTROL_SETS = 50
-MOST_COLUMNS = 80
-NO_CHANNEL = "–"
-
-
-def groups_of(feature: str, channels: Sequence[str]) -> list[Group]:
-    """Return the groups of a feature: compartment, family, channel; two for a pair of channels."""
-    parts = feature.split("_")
-    compartment, family = parts[0], parts[1] if len(parts) > 1 else ""
-    rest = f"_{'_'.join(parts[2:])}_"
-    named = []
-    # a channel's name may contain an underscore or another channel's name: the longest is searched first
-    for channel in sorted(channels, key=len, reverse=True):
-        if f"_{channel}_" in rest:
-            named.append(channel)
-            rest = rest.replace(f"_{channel}_", "__")
-    named.sort(key=list(channels).index)
-    return [(compartment, family, channel) for channel in named or [NO_CHANNEL]]
-
-
-def grouped_features(features: Sequence[str], channels: Sequence[str]) -> dict[Group, np.ndarray]:
-    """Return the column numbers of the features of each group.
-
-    If there are too many families and channels to draw (another naming), only compartments are groups.
-    """
-    found: dict[Group, list[int]] = defaultdict(list)
-    for number, feature in enumerate(features):
-        for group in groups_of(feature, channels):
-            found[group].append(number)
-    if len({(family, channel) for _, family, channel in found}) > MOST_COLUMNS:
-        coarse: dict[Group, list[int]] = defaultdict(list)
-        for (compartment, _, _), numbers in found.items():
-            coarse[compartment, "all", NO_CHANNEL] += numbers
-        found = coarse
-    return {group: np.array(numbers) for group, numbers in found.items()}
 
 
 def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarray:
@@ -143,8 +108,8 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     use_style()
     scored, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
     sets = {name: rows for name, rows in members(scored.metadata["perturbation"]).items() if len(rows) > 1}
-    channels = channels_of(scored.features, list(options["channels"]))
-    groups = grouped_features(scored.features, channels)
+    channels = get_channels(scored.features, list(options["channels"]))
+    groups = group_features(scored.features, channels)
     table = changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
     if len(table):
         table = table.loc[table.median(axis=1).sort_values(ascending=False, kind="stable").index]

@@ -43,7 +43,19 @@ def average_strips(image: np.ndarray, direction: str) -> np.ndarray:
 def average_images(
     rows: Sequence[Mapping[str, str]], channel: str, function: np.ndarray, apply: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average a channel's images before and after correction, with one image in memory at a time."""
+    """Average a channel's images before and after correction, with one image in memory at a time.
+
+    Parameters
+    ----------
+    rows : rows of the image table.
+    channel : the channel's name.
+    function : (height, width) illumination function.
+    apply : how it is applied: `Divide` or `Subtract`.
+
+    Returns
+    -------
+    Two images of mean near 1, (height, width).
+    """
     before, after = np.zeros(function.shape), np.zeros(function.shape)
     for row in rows:
         image = read_channel(row, channel)
@@ -56,7 +68,15 @@ def average_images(
 def measure_shading(
     images: pd.DataFrame, functions: Mapping[str, np.ndarray], apply: str, sites: int = SITES
 ) -> pd.DataFrame:
-    """Measure the shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`."""
+    """Measure the shading of each channel: `channel`, `direction`, `position` (0 to 1), `before`, `after`.
+
+    Parameters
+    ----------
+    images : the image table, one row per site.
+    functions : the illumination function of each channel.
+    apply : how the functions are applied.
+    sites : number of sites, spread over the plate, that are averaged.
+    """
     rows = images.iloc[np.unique(np.linspace(0, len(images) - 1, sites).round().astype(int))].to_dict(
         "records"
     )

@@ -58,6 +58,14 @@ def find_candidates(
     """Find the wells with images and cells: `well`, `kind`, `sample`, `rank`, `name`, `strength`.
 
     Wells with a flagged site are ranked last, because a fault changes a profile as well.
+
+    Parameters
+    ----------
+    profiles : the plate's normalized profiles.
+    images : one row per site with images.
+    flags : the plate's flags.
+    column : the column that marks controls, without its `Metadata_`.
+    negcon : its value for negative controls.
     """
     kind = profiles.get(f"Metadata_{column}", pd.Series("", index=profiles.index))
     table = pd.DataFrame(

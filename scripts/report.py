@@ -113,7 +113,8 @@ def figures_and_conditions(
     files, conditions = ordered(results.existing(manifest["figures"])), manifest["conditions"]
     number = len(files) + sum(len(condition_pictures(results, condition)) for condition in conditions)
     allowed = allowance(number, BYTES_OF_CONDITIONS)
-    figures = [picture(results, file, caption_of(captions, Path(file).stem, {}), allowed) for file in files]
+    told = {file: caption_of(captions, Path(file).stem, {}, options["relation"]) for file in files}
+    figures = [picture(results, file, told[file], allowed) for file in files]
     entries = [
         condition_entry(results, i, condition, captions, allowed)
         for i, condition in enumerate(conditions, start=1)

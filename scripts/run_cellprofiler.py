@@ -24,6 +24,7 @@ from cellprofiler_runner import starting
 from cellprofiler_runner.loading import load
 from cellprofiler_runner.progress import Progress
 from lib.errors import InputError
+from lib.sites import barcode
 
 HERE = Path(__file__).resolve().parent
 REMEDY = "With `engine: stock` in the config's `cellprofiler` block, CellProfiler's command line runs it."
@@ -143,7 +144,8 @@ def place_of(measurements, number):
     place = {}
     for name in ("Plate", "Well", "Site"):
         if measurements.has_feature("Image", f"Metadata_{name}"):
-            place[name.lower()] = str(measurements.get_measurement("Image", f"Metadata_{name}", number))
+            value = measurements.get_measurement("Image", f"Metadata_{name}", number)
+            place[name.lower()] = barcode(value) if name == "Plate" else str(value)
     return place
 
 

@@ -20,7 +20,15 @@ from lib.wells import well_name
 
 
 def find_candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negcon: str) -> pd.DataFrame:
-    """Find the wells with images: `well`, `kind` (control type, or ""), `sample`, `rank`, `name`."""
+    """Find the wells with images: `well`, `kind` (control type, or ""), `sample`, `rank`, `name`.
+
+    Parameters
+    ----------
+    images : one row per site with images.
+    known : one row per well of the plate map, with annotation.
+    column : the column that marks controls, without its `Metadata_`.
+    negcon : its value for negative controls.
+    """
     about = known.set_index("well").reindex(images["Metadata_Well"].unique())
     nothing = pd.Series("", index=about.index)
     texts = {name: about.get(name, nothing).fillna("") for name in (column, "broad_sample")}

@@ -93,7 +93,14 @@ def add_fibers(rng: np.random.Generator, light: dict[str, np.ndarray], size: int
 
 
 def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
-    """Return the illumination of a plate's channel: (size, size), mean 1, brightest off the center."""
+    """Return the illumination of a plate's channel: (size, size), mean 1, brightest off the center.
+
+    Parameters
+    ----------
+    seed : the experiment's seed.
+    plate, channel : names; each pair has an illumination of its own.
+    size : side of the image in pixels.
+    """
     rng = random(seed, plate, "illumination", channel)
     rows, columns = (np.mgrid[:size, :size] + 0.5) / size - 0.5
     row, column = rng.uniform(-0.15, 0.15, 2)
@@ -205,7 +212,22 @@ def read_effects(path: str | Path) -> pd.DataFrame:
 def plan_wells(
     plate: str, plate_map: str | Path, annotation: str | Path, effects: str | Path
 ) -> pd.DataFrame:
-    """List the plate's wells in the plate map's order, with annotation and effect (as in the truth)."""
+    """List the plate's wells in the plate map's order, with annotation and effect (as in the truth).
+
+    Parameters
+    ----------
+    plate : for the column and for messages.
+    plate_map, annotation, effects : the tables of the simulation.
+
+    Returns
+    -------
+    One row per well.
+
+    Raises
+    ------
+    InputError
+        For a `broad_sample` of the plate map that another table lacks.
+    """
     layout = read_table(plate_map, ["well_position", "broad_sample"])
     about = read_table(annotation, ["broad_sample", "pert_type", "control_type"])
     known = read_effects(effects)
@@ -242,6 +264,13 @@ def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set
 
     They are in wells without an effect, one field per well, so that they test the workflow without changing
     the truth.
+
+    Parameters
+    ----------
+    seed : the experiment's seed.
+    plate : the plate's name.
+    wells : one row per well, as `plan_wells` returns them.
+    fields : number of sites per well.
     """
     plain = wells.loc[wells["effect"] == "none", "well"]
     count = min(len(plain), round(EMPTY_FIELDS * len(wells) * fields))
@@ -255,14 +284,17 @@ def faults_of(
 ) -> dict[tuple[str, int], set[str]]:
     """Return the planted faults of each field (well, site) of a plate.
 
-    Args:
-        planted: each with `fault` and either `well` (and `site`, or all of its sites) or `column`.
-        plate: for messages.
-        wells: the plate's wells.
-        fields: number of sites per well.
+    Parameters
+    ----------
+    planted : each with `fault` and either `well` (and `site`, or all of its sites) or `column`.
+    plate : for messages.
+    wells : the plate's wells.
+    fields : number of sites per well.
 
-    Raises:
-        InputError: for a fault whose well, site or column the plate does not have.
+    Raises
+    ------
+    InputError
+        For a fault whose well, site or column the plate does not have.
     """
     found: dict[tuple[str, int], set[str]] = {}
     wells = list(wells)

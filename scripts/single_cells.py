@@ -179,7 +179,7 @@ def main(
         folders: where the tables are, from `chunk_folders` or `published_folders`.
         outputs: paths of `cells` and `image` (Parquet) and `sites` (csv).
         parameters: `plate`, `batch`, `compartments`, `site_pattern` (or None), `bad_sites` (`error`
-            or `drop`).
+            or `drop`), and, if there are any, `labeled` (the objects that come from label images).
 
     Raises:
         InputError: if a site's tables cannot be used and `bad_sites` is `error`, or if the plate has no
@@ -187,7 +187,7 @@ def main(
     """
     plate = parameters["plate"]
     sites = read_sites(folders, plate, parameters["site_pattern"])
-    joiner = Joiner(plate, parameters["compartments"], sites)
+    joiner = Joiner(plate, parameters["compartments"], sites, bool(parameters.get("labeled")))
     made_by = provenance(parameters, [])
     with whole(outputs["cells"]) as cells, whole(outputs["image"]) as image:
         write_cells(all_cells(joiner, sites), joiner.schema, cells, made_by)
@@ -231,5 +231,6 @@ if __name__ == "__main__":
                 "compartments": list(names),
                 "site_pattern": snakemake.params.image_pattern,
                 "bad_sites": snakemake.params.bad_sites,
+                **({"labeled": list(snakemake.params.labeled)} if snakemake.params.labeled else {}),
             },
         )

@@ -19,7 +19,15 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
 ) -> None:
-    """Fit the sphering of these plates and write it."""
+    """Fit the sphering of these plates and write it.
+
+    Parameters
+    ----------
+    profiles : the files of the plates.
+    output : the file to write.
+    options : the parameters of `fitted`.
+    controls : the column that marks controls and its value, or None.
+    """
     sphering = fitted(read_wells(profiles, controls), **options)
     sphering.write(output, provenance(options, profiles))
 

@@ -28,7 +28,16 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
 ) -> None:
-    """Sphere the profiles of a plate; write them, the features that are left out and the incomplete wells."""
+    """Sphere the profiles of a plate; write them, the features that are left out and the incomplete wells.
+
+    Parameters
+    ----------
+    profiles : the plate's file.
+    sphering : the file of the fitted sphering.
+    outputs : the files to write: `profiles`, `dropped`, `incomplete`.
+    options : the sphering's parameters, for the provenance.
+    controls : the column that marks controls and its value, or None.
+    """
     fitted = Sphering.read(sphering)
     wells = read_wells([profiles], controls)
     incomplete = get_incomplete_wells(wells.metadata, wells.values)

@@ -184,7 +184,17 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
 ) -> None:
-    """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order."""
+    """Write one split of all plates; `plates` holds each plate's row of the sample sheet, in order.
+
+    Parameters
+    ----------
+    profiles : the files of all plates.
+    plates : each plate's row of the sample sheet, in the same order.
+    output : the file to write.
+    split : the split's block of the config.
+    options : the other parameters of `split_wells`.
+    controls : the column that marks controls and its value, or None.
+    """
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
         part = marked(read_profiles(path), controls)

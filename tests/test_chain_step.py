@@ -98,3 +98,30 @@ def test_no_well_and_no_feature_are_answered():
         run_step(raw.assign(**dict.fromkeys(feature_columns(raw), np.nan)), settings("rank_int"))
     with pytest.raises(InputError, match="no feature is left"):
         run_step(raw.assign(**dict.fromkeys(feature_columns(raw), 1.0)), settings("variance"))
+
+
+@pytest.mark.parametrize("step", ["sphere", "tvn", "combat", "pca"])
+def test_steps_that_need_complete_profiles_leave_out_what_a_well_lacks(step):
+    raw = wells()
+    raw.loc[5, "Cells_F3"] = np.nan
+    out, dropped, _ = run_step(raw, settings(step, first=False))
+    assert dropped == {"Cells_F3": "missing in a well"}
+    assert out[feature_columns(out)].notna().all(axis=None)
+
+
+def test_reference_wells_may_be_a_query():
+    raw = wells().assign(Metadata_row=lambda t: [str(n % 3) for n in range(len(t))])
+    raw = raw.rename(columns={"Metadata_row": "Metadata_kind"})
+    query = "Metadata_kind == '1' or Metadata_Count_Cells > 110"
+    chosen = (raw["Metadata_kind"] == "1") | (raw["Metadata_Count_Cells"] > 110)
+    out, _, found = run_step(raw, settings("normalize", over="experiment", reference=query))
+    assert found["reference_wells"] == chosen.sum()
+    np.testing.assert_allclose(out.loc[chosen, feature_columns(out)].median(), 0, atol=1e-12)
+    with pytest.raises(InputError, match=r"cannot be applied .*Metadata_lot.*The columns of the wells are"):
+        run_step(raw, settings("normalize", reference="Metadata_lot == 'x'"))
+    with pytest.raises(InputError, match="has 0 reference wells"):
+        run_step(raw, settings("normalize", reference="Metadata_kind == '7'"))
+    selected, _, _ = run_step(raw, settings("feature_select", reference=query))
+    expected, _, _ = run_step(raw[chosen].reset_index(drop=True), settings("feature_select"))
+    assert feature_columns(selected) == feature_columns(expected)
+    assert len(selected) == len(raw)

@@ -10,7 +10,7 @@ import pytest
 
 from export import as_categories, describe_features, main, to_anndata
 from lib.errors import InputError
-from lib.feature_names import channels_of
+from lib.feature_names import get_channels
 from lib.levels import LEVELS, get_exported_levels
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
@@ -87,7 +87,7 @@ def test_features_are_described_by_their_names():
         ["Cells", None, None],
         ["efficientnet", None, None],
     ]
-    assert channels_of(features, ["RNA"]) == ["RNA", "DNA", "AGP"]
+    assert get_channels(features, ["RNA"]) == ["RNA", "DNA", "AGP"]
 
 
 def test_text_becomes_categories_and_numbers_stay():

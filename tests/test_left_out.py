@@ -1,5 +1,7 @@
 """The table of what left the numbers, from small tables of every stage."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -192,3 +194,18 @@ def test_a_config_may_take_out_features_in_two_ways():
         "aggregate.exclude_features": ["Cells_Texture_1"],
         "exclude_features": ["Cells_AreaShape_Area"],
     }
+
+
+def test_flagged_cells_are_counted_with_their_wells(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = Path("workspace/quality_control/B/P/cell_flags.csv")
+    file.parent.mkdir(parents=True)
+    rows = ["Metadata_Plate,Metadata_Well,Metadata_Site,cells,flagged,large,dim"]
+    rows += ["P,A01,1,9,2,2,1", "P,A01,2,5,1,0,1", "P,A02,1,7,0,0,0", "P,B01,1,1,1,1,0"]
+    file.write_text("\n".join(rows) + "\n")
+    table = gather({"tables": [str(file)]}, [])
+    assert table[["what", "number", "stage", "batch", "plate"]].values.tolist() == [
+        ["cell", 4, "cell_quality", "B", "P"]
+    ]
+    assert table["why"][0] == "flagged by large (3), dim (2)"
+    assert table["names"][0] == "A01 (3), B01 (1)"

@@ -332,3 +332,22 @@ def test_bbbc021_normalized_as_expected(shared):
     mine = expected[keys].merge(normalized, on=keys, how="left", validate="1:1")
     assert len(common) == 189
     np.testing.assert_allclose(mine[common], expected[common], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["robustize", "standardize"])
+def test_other_methods_are_pycytominers(method):
+    rng = np.random.default_rng(3)
+    profiles = pd.DataFrame(rng.normal(3, 2, size=(40, 5)), columns=[f"Cells_F{n}" for n in range(5)])
+    profiles["Cells_Flat"] = 0.3
+    profiles.insert(0, "Metadata_Plate", "P")
+    reference = profiles.iloc[:15]
+    mine, dropped, _ = normalize(profiles, reference, method=method, floored=False)
+    theirs = pycytominer_normalize(
+        profiles.assign(Metadata_negative=["y"] * 15 + [""] * 25),
+        features=[f"Cells_F{n}" for n in range(5)],
+        meta_features=["Metadata_Plate"],
+        samples="Metadata_negative == 'y'",
+        method=method,
+    )
+    assert list(dropped) == ["Cells_Flat"]
+    np.testing.assert_allclose(mine[theirs.columns[1:]], theirs[theirs.columns[1:]], rtol=1e-9, atol=1e-9)

@@ -57,6 +57,34 @@ Groups:[module_num:4|svn_version:'Unknown'|variable_revision_number:2|notes:[]|e
 """
 
 
+PLUGIN = """from cellprofiler_core.module import Module
+from cellprofiler_core.setting.subscriber import LabelSubscriber
+from {helper} import half
+
+
+class MeasureHalves(Module):
+    module_name = "MeasureHalves"
+    category = "Measurement"
+    variable_revision_number = 1
+
+    def create_settings(self):
+        self.objects = LabelSubscriber("Select the objects", "None")
+
+    def settings(self):
+        return [self.objects]
+
+    def run(self, workspace):
+        areas = workspace.object_set.get_objects(self.objects.value).areas
+        workspace.add_measurement(self.objects.value, "Halves_Area", half(areas))
+
+    def get_measurement_columns(self, pipeline):
+        return [(self.objects.value, "Halves_Area", "float")]
+"""
+HALVES = """MeasureHalves:[module_num:1|svn_version:'Unknown'|variable_revision_number:1|notes:[]]
+    Select the objects:Nuclei
+"""
+
+
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory, cellprofiler_environment) -> dict[str, str]:
     """The modules of a small pipeline of the tests' by name, as text."""
@@ -71,7 +99,9 @@ def modules(tmp_path_factory, cellprofiler_environment) -> dict[str, str]:
 def written(tmp_path, cellprofiler_environment):
     """Write a pipeline of some modules' text, have the copy made, and give its modules; or what is said."""
 
-    def write(*blocks: str, seed: str = "1", objects: dict | None = None) -> tuple[list, str]:
+    def write(
+        *blocks: str, seed: str = "1", objects: dict | None = None, plugins: Path | None = None
+    ) -> tuple[list, str]:
         own, copy, log = tmp_path / "own.cppipe", tmp_path / f"copy_{seed}.cppipe", tmp_path / "log"
         count = sum("variable_revision_number" in line for block in blocks for line in block.splitlines())
         own.write_text(f"{HEADER}ModuleCount:{count}\nHasImagePlaneDetails:False\n\n" + "\n".join(blocks))
@@ -79,6 +109,7 @@ def written(tmp_path, cellprofiler_environment):
         command = [sys.executable, PROJECT / "scripts/pipelines.py", "analysis", "--own", own, "--log", log]
         command += ["--cellprofiler", cellprofiler_environment / "bin" / "cellprofiler"]
         command += ["--assay", json.dumps({**ASSAY, **(objects or {})}), "--output", copy]
+        command += ["--own-plugins", plugins] if plugins else []
         result = subprocess.run(
             command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False
         )
@@ -118,6 +149,22 @@ def test_an_old_pipeline_is_brought_up_to_date_once_and_alike(modules, written):
     revision = next(module for module in copies[0] if module.name == "MeasureColocalization").attributes
     assert revision["variable_revision_number"] > 3
     assert [module.settings for module in copies[0]] == [module.settings for module in copies[1]]
+
+
+def test_names_in_a_list_may_have_no_blank_between_them(modules, written):
+    """Older CellProfilers wrote `OrigAGP,OrigDNA`, in which version 4 sees one image."""
+    start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
+    copy, _ = written(*start, OLD)
+    new = next(module for module in copy if module.name == "MeasureColocalization")
+    revision = new.attributes["variable_revision_number"]
+    lines = [f"    {text}:{value.replace(', ', ',')}" for text, value in new.settings]
+    attributes = f"module_num:3|svn_version:'Unknown'|variable_revision_number:{revision}|notes:[]"
+    head = f"MeasureColocalization:[{attributes}]"
+    again, log = written(*start, "\n".join([head, *lines]) + "\n", seed="2")
+    measured = settings(again, "MeasureColocalization")
+    assert measured["Select images to measure"] == dict(new.settings)["Select images to measure"]
+    assert len(measured["Select images to measure"].split(", ")) == 5
+    assert "MeasureColocalization (module 3) takes `Select images to measure` as " in log
 
 
 def test_the_windows_modules_of_images_are_replaced_by_load_data(modules, written):
@@ -170,17 +217,22 @@ def test_a_copy_runs_with_both_engines_and_gives_the_same(
             row += [name, str(tmp_path)]
     with (tmp_path / "load_data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
-    written(
-        WINDOW_INPUT, modules["IdentifyPrimaryObjects"], OLD, measure, modules["ExportToDatabase"], seed="2"
-    )
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "measurehalves.py").write_text(PLUGIN.format(helper="halving"))
+    (plugins / "halving.py").write_text("def half(areas):\n    return areas / 2\n")
+    blocks = (WINDOW_INPUT, modules["IdentifyPrimaryObjects"], OLD, measure, HALVES)
+    written(*blocks, modules["ExportToDatabase"], seed="2", plugins=plugins)
     command = str(cellprofiler_environment / "bin" / "cellprofiler")
-    for engine, plugins in (
+    for engine, faster in (
         ("stock", compare_cellprofiler.FETCHING),
         ("platewise", compare_cellprofiler.PLUGINS),
     ):
         (tmp_path / engine).mkdir()
         with (tmp_path / f"{engine}.log").open("w") as log:
-            cellprofiler = CellProfiler(command, tmp_path / "copy_2.cppipe", engine=engine, plugins=plugins)
+            cellprofiler = CellProfiler(
+                command, tmp_path / "copy_2.cppipe", engine=engine, plugins=faster, own_plugins=plugins
+            )
             cellprofiler.run(tmp_path / "load_data.csv", tmp_path / engine, log, "Plate P1")
         assert (tmp_path / engine / "own.db").exists()
     tables = compare_cellprofiler.compare(tmp_path / "stock", tmp_path / "platewise")
@@ -188,6 +240,26 @@ def test_a_copy_runs_with_both_engines_and_gives_the_same(
     for row in tables:
         assert row["different"] == row["columns_of_one_only"] == 0, row
         assert row["rows"] > 1
+    nuclei = list(csv.DictReader((tmp_path / "stock" / "Nuclei.csv").open()))
+    assert all(float(row["Halves_Area"]) > 10 for row in nuclei)
+
+
+def test_a_plugin_that_cannot_be_imported_is_named(modules, written, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "measurehalves.py").write_text(PLUGIN.format(helper="nobodys_package"))
+    start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
+    _, said = written(*start, HALVES, plugins=plugins)
+    assert (
+        "measurehalves.py cannot be imported (ModuleNotFoundError: No module named 'nobodys_package')" in said
+    )
+    assert "cellprofiler.environment" in said
+    # One that the pipeline does not need may lie beside the others.
+    copy, _ = written(*start, modules["ExportToSpreadsheet"], plugins=plugins)
+    assert [module.name for module in copy][-1] == "ExportToSpreadsheet"
+    _, said = written(*start, HALVES)
+    assert "the module MeasureHalves cannot be loaded" in said
+    assert "cellprofiler.plugins" in said
 
 
 def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):

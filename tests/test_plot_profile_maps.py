@@ -10,6 +10,8 @@ import plot_dropped_features
 import plot_position_effects
 import plot_profile_maps
 import plot_replicates
+from lib.feature_groups import get_groups_of_feature, group_features
+from lib.feature_names import get_channels
 from lib.replicates import Wells, correlation_matrix, join_plates, split_wells
 from lib.tables import write_profiles
 from percent_replicating import percent_replicating
@@ -113,11 +115,9 @@ def test_controls_are_paired_between_plates_only():
 
 
 def test_a_features_name_says_its_groups():
-    channels = plot_changed_features.channels_of(
-        ["Cells_Intensity_MeanIntensity_ER", "Cells_AreaShape_Area"], ["DNA"]
-    )
+    channels = get_channels(["Cells_Intensity_MeanIntensity_ER", "Cells_AreaShape_Area"], ["DNA"])
     assert channels == ["DNA", "ER"]
-    groups = plot_changed_features.groups_of
+    groups = get_groups_of_feature
     assert groups("Cells_Texture_Entropy_ER_3_00_256", channels) == [("Cells", "Texture", "ER")]
     assert groups("Nuclei_Correlation_K_DNA_ER", channels) == [
         ("Nuclei", "Correlation", "DNA"),
@@ -129,7 +129,7 @@ def test_a_features_name_says_its_groups():
 
 def test_names_of_another_kind_are_grouped_by_their_beginning():
     names = [f"network_{number}" for number in range(200)]
-    groups = plot_changed_features.grouped_features(names, [])
+    groups = group_features(names, [])
     assert list(groups) == [("network", "all", "–")]
     assert sorted(groups["network", "all", "–"]) == list(range(200))
 
@@ -303,10 +303,16 @@ def test_each_perturbation_is_drawn_against_its_own_threshold():
 def test_channels_with_an_underscore_are_found():
     channels = ["DNA", "DNA_2", "ER"]
     found = [
-        channel
-        for _, _, channel in plot_changed_features.groups_of("Cells_Correlation_Costes_DNA_2_ER", channels)
+        channel for _, _, channel in get_groups_of_feature("Cells_Correlation_Costes_DNA_2_ER", channels)
     ]
     assert found == ["DNA_2", "ER"]
-    assert plot_changed_features.groups_of("Cells_Texture_Contrast_ER_3_00_256", channels) == [
+    assert get_groups_of_feature("Cells_Texture_Contrast_ER_3_00_256", channels) == [
         ("Cells", "Texture", "ER")
     ]
+
+
+def test_what_is_compiled_for_umap_is_stored_for_the_next_process():
+    umap = pytest.importorskip("umap.umap_")
+    plot_profile_maps.keep_compiled(("umap", "pynndescent"))
+    assert umap.smooth_knn_dist.stats.cache_path
+    assert umap.compute_membership_strengths.stats.cache_path

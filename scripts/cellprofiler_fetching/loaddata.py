@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "cellprofiler_plugins"
 
 from platewise_kernels.checked_image import CheckedImage, checked_provider, rescaling
 from platewise_kernels.fetched_image import FetchedImage, address_of
+from platewise_kernels.referenced_image import ReferencedImage, is_reference
 
 
 class LoadData(builtin.LoadData):
@@ -21,6 +22,8 @@ class LoadData(builtin.LoadData):
     def fetch_provider(self, name, measurements, is_image_name=True):
         """Return the provider of the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
+        if is_reference(provider.get_filename()):
+            return checked_provider(provider, name, measurements, ReferencedImage)
         address = address_of(provider.get_pathname())
         if address:
             provider.rescale = rescaling(provider, measurements)

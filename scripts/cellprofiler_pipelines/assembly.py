@@ -17,12 +17,13 @@ class Assembly:
         """Append module `name` with the settings [(text, value), ...]; the others keep their default.
 
         A text that the module holds several times (once for each image, say) takes its values in
-        order. `grow` names the module's methods that add an image, an object, ... to it.
+        order. `grow` names the module's methods that add an image, an object, ... to it, or has
+        functions that take the module.
         """
         package = "cellprofiler_core.modules" if name == "LoadData" else "cellprofiler.modules"
         module = getattr(importlib.import_module(f"{package}.{name.lower()}"), name)()
         for method in grow:
-            getattr(module, method)()
+            method(module) if callable(method) else getattr(module, method)()
         free = list(module.settings())
         for text, value in settings:
             setting = next((setting for setting in free if setting.text == text), None)

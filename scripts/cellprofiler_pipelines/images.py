@@ -143,14 +143,17 @@ def measure_image_quality(assembly, assay):
         [
             ("Calculate metrics for which images?", "Select..."),
             ("Select the images to measure", images),
-            ("Include the image rescaling value?", False),
+            ("Include the image rescaling value?", quality["scaling"]),
             ("Calculate blur metrics?", True),
-            ("Spatial scale for blur measurements", quality["scale"]),
+            *(("Spatial scale for blur measurements", scale) for scale in quality["scales"]),
             ("Calculate saturation metrics?", True),
             ("Calculate intensity metrics?", True),
             ("Calculate thresholds?", False),
         ],
+        grow=[lambda module: module.add_scale_group(module.image_groups[0])] * (len(quality["scales"]) - 1),
     )
+    if quality["thresholds"]:
+        measure_thresholds(assembly, assay)
     assembly.add(
         "MeasureImageIntensity",
         [
@@ -158,4 +161,39 @@ def measure_image_quality(assembly, assay):
             ("Calculate custom percentiles", True),
             ("Specify percentiles to measure", quality["background_percentile"]),
         ],
+    )
+
+
+def measure_thresholds(assembly, assay):
+    """Measure the Otsu thresholds of the raw images in which nuclei and cells are found."""
+    found_in = {"nuclei": "Two classes", "cells": "Three classes"}
+    chosen = {
+        assay[name]["channel"]: classes
+        for name, classes in found_in.items()
+        if assay.get(name, {}).get("channel")
+    }
+    settings = [
+        setting
+        for channel, classes in chosen.items()
+        for setting in (
+            ("Select the images to measure", f"Orig{channel}"),
+            ("Include the image rescaling value?", False),
+            ("Calculate blur metrics?", False),
+            ("Calculate saturation metrics?", False),
+            ("Calculate intensity metrics?", False),
+            ("Calculate thresholds?", True),
+            ("Use all thresholding methods?", False),
+            ("Select a thresholding method", "Otsu"),
+            ("Two-class or three-class thresholding?", classes),
+            ("Minimize the weighted variance or the entropy?", "Weighted variance"),
+            (
+                "Assign pixels in the middle intensity class to the foreground or the background?",
+                "Background" if classes == "Two classes" else "Foreground",
+            ),
+        )
+    ]
+    assembly.add(
+        "MeasureImageQuality",
+        [("Calculate metrics for which images?", "Select..."), *settings],
+        grow=["add_image_group"] * (len(chosen) - 1),
     )

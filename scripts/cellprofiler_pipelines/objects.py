@@ -2,6 +2,10 @@
 
 from cellprofiler_pipelines.images import subtract_background
 
+# The value of `nuclei.discard_border` with which nuclei at the border are discarded together with their
+# cells, and the names that the objects have until then.
+AFTER_CELLS = "after cells"
+EVERY = {"Nuclei": "NucleiIncludingEdges", "Cells": "CellsIncludingEdges"}
 OTSU_CLASSES = {2: "Two classes", 3: "Three classes"}
 
 
@@ -33,21 +37,53 @@ def threshold_settings(threshold):
     ]
 
 
+def take_labels(assembly, objects):
+    """Add ConvertImageToObjects: objects from the label image of the site."""
+    assembly.add(
+        "ConvertImageToObjects",
+        [
+            ("Select the input image", f"Labels{objects}"),
+            ("Name the output object", objects),
+            ("Convert to boolean image", False),
+            ("Preserve original labels", True),
+        ],
+    )
+
+
+def relate_cells(assembly):
+    """Add RelateObjects: the nucleus of each cell, where the cytoplasm does not tell it."""
+    assembly.add(
+        "RelateObjects",
+        [
+            ("Parent objects", "Nuclei"),
+            ("Child objects", "Cells"),
+            ("Calculate child-parent distances?", "None"),
+            ("Calculate per-parent means for all child measurements?", False),
+            ("Do you want to save the children with parents as a new object set?", False),
+        ],
+    )
+
+
 def find_nuclei(assembly, nuclei):
-    """Add IdentifyPrimaryObjects: Nuclei."""
+    """Add IdentifyPrimaryObjects: Nuclei; or take them from label images."""
+    if nuclei.get("labels"):
+        take_labels(assembly, "Nuclei")
+        return
     image = nuclei["channel"]
     if nuclei["background"] is not None:
         image = subtract_background(assembly, image, nuclei["background"])
     declump = nuclei["declump"]
+    # Nuclei at the border are discarded only after cells were grown around them, or at once.
+    name = EVERY["Nuclei"] if nuclei["discard_border"] == AFTER_CELLS else "Nuclei"
     smoothing, distance = declump["smoothing"], declump["minimum_distance"]
     assembly.add(
         "IdentifyPrimaryObjects",
         [
             ("Select the input image", image),
-            ("Name the primary objects to be identified", "Nuclei"),
+            ("Name the primary objects to be identified", name),
             ("Typical diameter of objects, in pixel units (Min,Max)", nuclei["diameter"]),
             ("Discard objects outside the diameter range?", nuclei["discard_outside_diameter"]),
-            ("Discard objects touching the border of the image?", nuclei["discard_border"]),
+            ("Discard objects touching the border of the image?", nuclei["discard_border"] is True),
             ("Method to distinguish clumped objects", declump["method"]),
             ("Method to draw dividing lines between clumped objects", declump["dividing_lines"]),
             ("Automatically calculate size of smoothing filter for declumping?", smoothing is None),
@@ -71,15 +107,21 @@ def find_nuclei(assembly, nuclei):
     )
 
 
-def find_cells(assembly, cells, nuclei_channel):
-    """Add IdentifySecondaryObjects: Cells, one around each nucleus."""
+def find_cells(assembly, cells, nuclei_channel, names):
+    """Add IdentifySecondaryObjects: Cells, one around each nucleus; or take them from label images.
+
+    `names`: those of the nuclei and of the cells in the pipeline.
+    """
+    if cells.get("labels"):
+        take_labels(assembly, "Cells")
+        return
     # Distance - N uses no image, but CellProfiler requires one anyway.
     image = cells.get("channel", nuclei_channel)
     assembly.add(
         "IdentifySecondaryObjects",
         [
-            ("Select the input objects", "Nuclei"),
-            ("Name the objects to be identified", "Cells"),
+            ("Select the input objects", names["Nuclei"]),
+            ("Name the objects to be identified", names["Cells"]),
             ("Select the method to identify the secondary objects", cells["method"]),
             ("Select the input image", image),
             ("Number of pixels by which to expand the primary objects", cells["distance"]),
@@ -101,4 +143,40 @@ def find_cytoplasm(assembly):
             ("Name the tertiary objects to be identified", "Cytoplasm"),
             ("Shrink smaller object prior to subtraction?", True),
         ],
+    )
+
+
+def find_objects(assembly, assay, objects):
+    """Add the modules that find nuclei, cells and cytoplasm; return the name of all cells, or None."""
+    nuclei, cells = assay["nuclei"], assay.get("cells")
+    later = nuclei.get("discard_border") == AFTER_CELLS and not nuclei.get("labels")
+    names = EVERY if later else {"Nuclei": "Nuclei", "Cells": "Cells"}
+    find_nuclei(assembly, nuclei)
+    if "Cells" in objects:
+        find_cells(assembly, cells, nuclei["channel"], names)
+    if later:
+        discard_border(assembly, "Cells" in objects)
+    if "Cytoplasm" in objects:
+        find_cytoplasm(assembly)
+    elif "Cells" in objects and (later or cells.get("labels")):
+        relate_cells(assembly)
+    return names["Cells"] if "Cells" in objects else None
+
+
+def discard_border(assembly, with_cells):
+    """Add FilterObjects: nuclei that touch the border are discarded, and so are their cells."""
+    cells = [
+        ("Select additional object to relabel", EVERY["Cells"]),
+        ("Name the relabeled objects", "Cells"),
+    ]
+    assembly.add(
+        "FilterObjects",
+        [
+            ("Select the objects to filter", EVERY["Nuclei"]),
+            ("Name the output objects", "Nuclei"),
+            ("Select the filtering mode", "Image or mask border"),
+            ("Select the filtering method", "Limits"),
+            *(cells if with_cells else []),
+        ],
+        grow=["add_additional_object"] if with_cells else [],
     )

@@ -46,7 +46,7 @@ def save_outlines(assembly, objects):
 
 
 def save_labels(assembly, name):
-    """Save the objects' numbers as an image, which embeddings.mask uses: A01_s1--labels.tiff."""
+    """Save the objects' numbers as an image, which masked crops need: A01_s1--labels.tiff."""
     assembly.add(
         "ConvertObjectsToImage",
         [

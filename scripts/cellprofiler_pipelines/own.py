@@ -8,11 +8,12 @@ is for CellProfiler's window or a cluster is left out. Each difference is one li
 import csv
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
-from cellprofiler_pipelines.outputs import export
+from cellprofiler_pipelines.outputs import export, save_image
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, listed
 from lib.pipeline_files import read_pipeline, write_pipeline
@@ -24,6 +25,9 @@ METADATA = ("Plate", "Well", "Site")
 # SQLite's limit of columns is 2,000; ExportToDatabase adds some columns.
 WIDEST_DATABASE = 1900
 TABLE = "load_data.csv"
+# Formats that CellProfiler 4 no longer writes, and what is written in their place.
+FORMATS = {"mat": "npy", "bmp": "png"}
+FORMAT_SETTINGS = ("Saved file format", "Select the file format to use")
 
 
 def own_pipeline(path, kind, channels, objects, log):
@@ -57,6 +61,8 @@ def own_pipeline(path, kind, channels, objects, log):
     images = [f"Orig{name}" for name in channels]
     if kind == "analysis":
         images += [f"Illum{name}" for name in channels]
+    known = [with_known_formats(module, path, log) for module in kept]
+    kept = [module for module in known if module is not None]
     assembly = Assembly()
     with tempfile.TemporaryDirectory() as folder:
         # LoadData reads the names of its images from the columns of the image table.
@@ -73,6 +79,9 @@ def own_pipeline(path, kind, channels, objects, log):
         for module in loaded.modules():
             if module.module_name == "LoadData":
                 keep_to_the_image_table(module, grouping, path, log)
+        split_names(loaded, path, log)
+        for module in loaded.modules():
+            separate_names(module, path, log)
         missing = images_needed(loaded)
         aliases = aliases_of(missing, images, path)
         modules = loaded.modules()
@@ -84,12 +93,98 @@ def own_pipeline(path, kind, channels, objects, log):
         for module in modules[first:]:
             if keep_to_the_output(module, loaded, aliases, path, log):
                 assembly.append([module])
+        if kind == "illumination":
+            save_functions(assembly, channels, path, log)
         if kind == "analysis":
             check_objects(assembly.pipeline, objects, path)
             if not any(module.module_name == "ExportToSpreadsheet" for module in modules):
                 note(log, path, "ExportToSpreadsheet", "is added")
                 export(assembly, objects)
     return assembly
+
+
+def with_known_formats(module, path, log):
+    """Return a module of a file with a format that CellProfiler 4 writes; None if there is none.
+
+    Older revisions of SaveImages cannot be brought up to date with the formats `mat` and `bmp`, or when they
+    save objects.
+    """
+    if module.name != "SaveImages":
+        return module
+    if ("Select the type of image to save", "Objects") in module.settings:
+        note(log, path, module.name, "is left out: CellProfiler 4 saves no objects, only images of them")
+        return None
+    settings = []
+    for text, value in module.settings:
+        instead_of = FORMATS.get(value) if text in FORMAT_SETTINGS else None
+        if instead_of:
+            note(log, path, module.name, f"saves .{instead_of}: CellProfiler 4 writes no .{value} files")
+        settings.append((text, instead_of or value))
+    return replace(module, settings=tuple(settings))
+
+
+def separate_names(module, path, log):
+    """Separate the names in a module's lists (`OrigDNA,OrigRNA`) as CellProfiler 4 expects it."""
+    from cellprofiler_core.setting.subscriber import ImageListSubscriber, LabelListSubscriber
+
+    for setting in module.settings():
+        if not isinstance(setting, (ImageListSubscriber, LabelListSubscriber)):
+            continue
+        names = [name.strip() for name in setting.value_text.split(",") if name.strip()]
+        if len(names) > 1 and setting.value_text != ", ".join(names):
+            setting.value = ", ".join(names)
+            note(log, path, module.module_name, f"takes the names {setting.value_text} one by one")
+
+
+def save_functions(assembly, channels, path, log):
+    """Have the illumination function of each channel saved as .npy.
+
+    A module that saves it in another format (a TIFF file) saves .npy; a function that is calculated over all
+    images and not saved is saved under the channel's name.
+
+    Raises
+    ------
+    InputError
+        If no function is calculated over the images of a channel.
+    """
+    modules = assembly.pipeline.modules()
+    source = {}  # the channel's image that an image is made from
+    functions = {}  # the last image made from the function of a channel
+    for module in modules:
+        if module.module_name == "CorrectIlluminationCalculate":
+            if module.each_or_all.value.startswith("Each"):
+                continue
+            image, made = module.image_name.value, module.illumination_image_name.value
+            functions[made] = source.get(image, image)
+        elif module.module_name in ("Resize", "ImageMath", "Smooth", "RescaleIntensity"):
+            used = [s.value for s in module.settings() if type(s).__name__ == "ImageSubscriber"]
+            made = [s.value for s in module.settings() if type(s).__name__ == "ImageName"][:1]
+            for name in made if used else ():
+                first = next((image for image in used if image in functions or image in source), used[0])
+                into = functions if first in functions else source
+                into[name] = into.get(first, first)
+    saved = {}
+    for module in modules:
+        if module.module_name == "SaveImages" and module.image_name.value in functions:
+            saved[functions[module.image_name.value]] = module
+            if module.file_format.value != "npy":
+                note(log, path, f"SaveImages (module {module.module_num})", "saves the function as .npy")
+                module.file_format.value = "npy"
+    by_channel = {plain(image.split("Orig")[-1]): image for image in functions.values()}
+    for channel in channels:
+        image = by_channel.get(plain(channel))
+        if image is None:
+            known = listed(by_channel.values()) or "none"
+            raise InputError(
+                f"{path} calculates no illumination function over all images of channel {channel} "
+                f"(CorrectIlluminationCalculate, `All`); it does for {known}. Add one, take the channel out "
+                "of assay.channels, or let the workflow generate this pipeline."
+            )
+        names = [] if image not in saved else [plain(saved[image].single_file_name.value)]
+        if not any(name.endswith(plain(f"Illum{channel}")) for name in names):
+            function = [name for name, made_from in functions.items() if made_from == image][-1]
+            save_image(assembly, function, f"Illum{channel}", "npy", when="Last cycle")
+            note(log, path, "SaveImages", f"is added for the illumination function of {channel}")
 
 
 def note(log, path, module, what):
@@ -124,6 +219,24 @@ def keep_to_the_image_table(module, grouping, path, log):
     if module.wants_image_groupings.value and not set(tags) <= set(METADATA):
         note(log, path, "LoadData", f"groups images by {grouping}, not by {','.join(tags)}")
         module.metadata_fields.value = grouping
+
+
+def split_names(pipeline, path, log):
+    """Split lists of images or objects that are written `OrigAGP,OrigDNA`, as older CellProfilers did.
+
+    CellProfiler 4 splits a list only at a comma with a blank, and would look for one image of that name.
+    """
+    from cellprofiler_core.setting.subscriber import ListSubscriber
+
+    for module in pipeline.modules():
+        for setting in module.settings():
+            if isinstance(setting, ListSubscriber):
+                parts = [part.strip() for name in setting.value for part in str(name).split(",")]
+                names = [part for part in parts if part]
+                if names != list(setting.value):
+                    module_name = f"{module.module_name} (module {module.module_num})"
+                    note(log, path, module_name, f"takes `{setting.text}` as {', '.join(names)}")
+                    setting.value = ", ".join(names)
 
 
 def images_needed(pipeline):

@@ -2,7 +2,7 @@
 
 Plain 8- and 16-bit TIFF and PNG files are read by `platewise_kernels.image_files`; everything else
 by Bio-Formats, as usual. A damaged file causes an error that names it. Images in object storage are fetched
-when their site is measured.
+when their site is measured. Stacks, channels of a file and OME-Zarr images are read by `lib.plane_reader`.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import numpy
 from platewise_kernels.checked_image import CheckedImage, checked_provider, rescaling
 from platewise_kernels.fetched_image import FetchedImage, address_of
 from platewise_kernels.image_files import may_be_plain, read_plane
+from platewise_kernels.referenced_image import ReferencedImage, is_reference
 
 
 class LoadData(builtin.LoadData):
@@ -21,6 +22,8 @@ class LoadData(builtin.LoadData):
     def fetch_provider(self, name, measurements, is_image_name=True):
         """Return the provider of the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
+        if is_reference(provider.get_filename()):
+            return checked_provider(provider, name, measurements, ReferencedImage)
         address = address_of(provider.get_pathname())
         if address:
             provider.rescale = rescaling(provider, measurements)

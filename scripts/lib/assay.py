@@ -13,6 +13,40 @@ def compartments(assay):
     return ["Nuclei", "Cells"] + (["Cytoplasm"] if assay["cytoplasm"] else [])
 
 
+def get_labels(assay):
+    """Return the objects that come from label images, with the config's settings of these."""
+    return {
+        name: assay[name.lower()]["labels"]
+        for name in ("Nuclei", "Cells")
+        if assay.get(name.lower(), {}).get("labels")
+    }
+
+
+def label_problems(written):
+    """Return, as sentences, settings of label images that do not fit together.
+
+    `written`: the assay as in the config, without defaults.
+    """
+    problems = []
+    for name in ("nuclei", "cells"):
+        settings = written.get(name)
+        if not isinstance(settings, dict) or not settings.get("labels"):
+            continue
+        without_effect = sorted(set(settings) - {"channel", "labels"})
+        if without_effect:
+            problems.append(
+                f"assay: {name}: {listed(without_effect)} finds objects in images and has no effect on "
+                f"`labels`; remove one of them."
+            )
+    labeled = [name for name in ("nuclei", "cells") if (written.get(name) or {}).get("labels")]
+    if labeled == ["cells"]:
+        problems.append(
+            "assay: cells: labels need label images of the nuclei, too (assay.nuclei.labels): CellProfiler "
+            "finds cells around nuclei, not nuclei in cells."
+        )
+    return problems
+
+
 def assay_problems(assay):
     """Return, as sentences, errors of a complete assay description that its schema cannot detect."""
     names = [channel["name"] for channel in assay["channels"]]
@@ -22,6 +56,13 @@ def assay_problems(assay):
         for key, values in (("name", names), ("image", images))
         for value in sorted({value for value in values if values.count(value) > 1})
     ]
+    joined = {f"{a}_{b}": (a, b) for a in names for b in names}
+    problems += [
+        f"assay: channels: the name {name} is that of the pair {' and '.join(joined[name])} in features of "
+        "two channels; rename it."
+        for name in names
+        if name in joined
+    ]
     if not any(channel["measure"] for channel in assay["channels"]):
         problems.append("assay: channels: at least one channel must have `measure: true`.")
     known = f"the channels are {listed(names)}."
@@ -30,10 +71,17 @@ def assay_problems(assay):
     cells = assay.get("cells")
     if cells is not None and "channel" in cells and cells["channel"] not in names:
         problems.append(f"assay: cells: channel {cells['channel']} is unknown; {known}")
-    if cells is not None and "channel" not in cells and cells["method"] != "Distance - N":
+    needs_channel = cells is not None and not cells["labels"] and cells["method"] != "Distance - N"
+    if needs_channel and "channel" not in cells:
         problems.append(
             f"assay: cells: the method {cells['method']} needs `channel`, the image that shows "
             "entire cells; only Distance - N does not need it."
+        )
+    mitochondria = assay["measurements"]["mitochondria"]
+    if mitochondria is not None and mitochondria["channel"] not in names:
+        problems.append(
+            f"assay: measurements: mitochondria: channel {mitochondria['channel']} is unknown; {known} Set "
+            "`mitochondria: {channel: ...}`, or `mitochondria: null` to leave it out."
         )
     for name in ("nuclei", "cells"):
         if name in assay:

@@ -4,14 +4,17 @@ Average precision needs no complete ranking: a positive that has k positives and
 adds k / (k + n) (itself counted among the k). So only the negatives above each positive are counted, block
 by block. The similarities of a block are computed in single precision, and those that come so near to a
 positive's that rounding might matter are computed again in double precision: the counts are those of double
-precision, at the speed and memory of single precision.
+precision, at the speed and memory of single precision. For large conditions a compiled loop counts
+(`lib/counting.py`); for small ones its compilation would take longer than the counting.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 BLOCK = 8_000_000  # similarities that are held at once
+QUERIES, CANDIDATES = 2048, 4096  # of a block, so that a product reads each of them often
+MANY = 3_000_000_000  # comparisons from which the compiled loop is used
 TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
 
@@ -44,15 +47,42 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
         return counts
     sort = thresholds.shape[1] > COUNTED
     columns = as_columns(candidates, float if sort else np.float32)
-    step = max(1, BLOCK // len(candidates))
-    for start in range(0, len(queries), step):
-        rows = slice(start, start + step)
+    if sort:
+        step = max(1, BLOCK // len(candidates))
+        for start in range(0, len(queries), step):
+            rows = slice(start, start + step)
+            counts[rows] = count_sorted(unit_rows(queries[rows]) @ columns, thresholds[rows])
+        return counts
+    count_block = get_counting(len(queries) * len(candidates) * thresholds.shape[1])
+    lengths, band = get_lengths(candidates), get_band(queries.shape[1])
+    for start in range(0, len(queries), QUERIES):
+        rows = slice(start, start + QUERIES)
         unit = unit_rows(queries[rows])
-        if sort:
-            counts[rows] = count_sorted(unit @ columns, thresholds[rows])
-        else:
-            counts[rows] = count_compared(unit, columns, candidates, thresholds[rows])
+        single = unit.astype(np.float32)
+        for first in range(0, len(candidates), CANDIDATES):
+            part = slice(first, first + CANDIDATES)
+            similarity = single @ columns[:, part]
+            block = similarity, unit, candidates[part], lengths[part], thresholds[rows]
+            counts[rows] += count_block(*block, band, TIE)
     return counts
+
+
+def get_lengths(values: np.ndarray) -> np.ndarray:
+    """Return the length of each row, made block by block, in double precision."""
+    parts = [
+        np.linalg.norm(values[start : start + CANDIDATES].astype(float), axis=1)
+        for start in range(0, len(values), CANDIDATES)
+    ]
+    return np.concatenate(parts)
+
+
+def get_counting(comparisons: int) -> Callable[..., np.ndarray]:
+    """Return the function that counts a block: compiled for many comparisons, which takes some seconds."""
+    if comparisons < MANY:
+        return count_compared
+    from lib.counting import count_compiled
+
+    return count_compiled
 
 
 def as_columns(values: np.ndarray, precision: type) -> np.ndarray:
@@ -74,30 +104,44 @@ def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     )
 
 
+def get_band(features: int) -> np.float32:
+    """Return more than the rounding of a sum of so many products in single precision, whatever its order."""
+    return np.float32(2.0**-24 * (features / 4 + 16))
+
+
 def count_compared(
-    unit: np.ndarray, columns: np.ndarray, candidates: np.ndarray, thresholds: np.ndarray
+    similarity: np.ndarray,
+    unit: np.ndarray,
+    candidates: np.ndarray,
+    lengths: np.ndarray,
+    thresholds: np.ndarray,
+    band: np.float32,
+    tie: float,
 ) -> np.ndarray:
-    """Count as `count_above`, for a block of queries.
+    """Count as `count_above`, for a block of queries and candidates.
 
     Parameters
     ----------
+    similarity
+        Their cosine similarities in single precision, (queries, candidates).
     unit
         Queries of length 1, (queries, features).
-    columns
-        Candidates of length 1 in single precision, (features, candidates).
     candidates
-        The same candidates as given, (candidates, features).
+        Candidates as given, (candidates, features).
+    lengths
+        Their lengths, (candidates,).
     thresholds
         Cosine similarities, (queries, thresholds).
+    band
+        Similarities that are nearer to a threshold are computed again in double precision.
+    tie
+        Similarities that are nearer to a threshold are equal to it.
 
     Returns
     -------
     numpy.ndarray
         Counts, (queries, thresholds).
     """
-    similarity = unit.astype(np.float32) @ columns
-    # more than the rounding of a sum of so many products in single precision, whatever its order
-    band = np.float32(2.0**-24 * (unit.shape[1] / 4 + 16))
     counts = np.empty(thresholds.shape, dtype=np.int64)
     for column, limits in enumerate(thresholds.T):
         nearest = limits[:, None].astype(np.float32)
@@ -109,14 +153,14 @@ def count_compared(
             part, at = similarity[unsure], nearest[unsure]
             rows, near = np.nonzero((part > at - band) & (part <= at + band))
             rows = unsure[rows]
-            exact = products(unit, rows, candidates, near)
-            above = exact > limits[rows] + TIE
+            exact = products(unit, rows, candidates, near) / lengths[near]
+            above = exact > limits[rows] + tie
             counts[:, column] += np.bincount(rows[above], minlength=len(counts))
     return counts
 
 
 def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the cosine similarities of pairs of profiles, in double precision.
+    """Return the products of pairs of profiles, in double precision.
 
     Parameters
     ----------
@@ -132,13 +176,13 @@ def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others:
     Returns
     -------
     numpy.ndarray
-        Cosine similarities, (pairs,).
+        Products, (pairs,).
     """
     found = np.empty(len(rows))
     step = max(1, BLOCK // (4 * unit.shape[1]))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        found[part] = np.einsum("ij,ij->i", unit[rows[part]], unit_rows(candidates[others[part]]))
+        found[part] = np.einsum("ij,ij->i", unit[rows[part]], candidates[others[part]].astype(float))
     return found
 
 

@@ -37,8 +37,12 @@ class Taken:
 class Joiner:
     """Joins the compartments of a plate's sites into tables with the same columns."""
 
-    def __init__(self, plate: str, compartments: Sequence[str], sites: Sequence[Site]):
+    def __init__(
+        self, plate: str, compartments: Sequence[str], sites: Sequence[Site], same_number: bool = False
+    ):
         self.plate, self.compartments = plate, compartments
+        # Whether the objects of a cell have one number (see `pair_objects`).
+        self.same_number = same_number
         # Sites whose tables differ from those of most sites are bad sites.
         self.columns: dict[str, list[str]] = {}
         for name in compartments:
@@ -151,7 +155,7 @@ class Joiner:
             SiteError: if its tables do not match.
         """
         refuse_lost_children(objects, self.linker)
-        positions, alone = pair_objects(objects.numbers, self.linker, objects.parents)
+        positions, alone = pair_objects(objects.numbers, self.linker, objects.parents, self.same_number)
         order = np.argsort(objects.numbers[self.main][positions[self.main]])
         site.cells, site.unpaired = len(order), sum(len(numbers) for numbers in alone.values())
         for name, numbers in alone.items():

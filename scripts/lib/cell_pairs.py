@@ -22,7 +22,10 @@ def linking_compartment(headers: Mapping[str, Sequence[str]]) -> str:
 
 
 def pair_objects(
-    objects: Mapping[str, np.ndarray], linker: str, parents: Mapping[str, np.ndarray]
+    objects: Mapping[str, np.ndarray],
+    linker: str,
+    parents: Mapping[str, np.ndarray],
+    same_number: bool = False,
 ) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
     """Find the cells: objects of all compartments that belong together, one of each.
 
@@ -35,6 +38,9 @@ def pair_objects(
     parents
         For each other compartment, the object number that each object of `linker` names
         (0: none).
+    same_number
+        Whether objects that belong together have one number, as those of label images do. Of several objects
+        that name one parent, the one with its number is then its partner.
 
     Returns
     -------
@@ -60,6 +66,9 @@ def pair_objects(
         found[at < len(ranked)] = ranked[at[at < len(ranked)]] == named[at < len(ranked)]
         if missing := sorted(set(named[~found & (named > 0)].tolist())):
             raise SiteError(f"{linker} names {name} {listed(missing)}, and the table lacks them")
+        if same_number:
+            twice = np.isin(named, repeats(named[found]))
+            found &= ~twice | (named == objects[linker])
         if repeated := repeats(named[found]):
             raise SiteError(f"{name} {listed(repeated)} belong to two {linker} each")
         positions[name] = np.where(found, order[np.minimum(at, len(order) - 1)] if len(order) else 0, -1)

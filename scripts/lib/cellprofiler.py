@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lib.errors import InputError, storage_problem
 from lib.pipeline_files import read_pipeline
+from lib.sites import PLATE_VARIABLE, plate_in
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -154,18 +155,23 @@ def engine_here(command, engine, log):
 
 
 @contextmanager
-def with_functions(load_data, folder):
-    """Yield the image table, or a copy of it that names the illumination functions in `folder`.
+def with_functions(load_data, functions, labels=None):
+    """Yield the image table, or a copy of it that names the folders of illumination functions and labels.
 
     The copy is needed for results that were moved, or that are in object storage: they are no longer where
-    they were when the table was written. If `folder` is None, the table is used as it is.
+    they were when the table was written. A folder that is None stays as in the table.
     """
     load_data = Path(load_data).resolve()
     with load_data.open(newline="") as file:
         header, *rows = list(csv.reader(file))
-    places = [at for at, name in enumerate(header) if name.startswith("PathName_Illum")]
-    here = folder and str(Path(folder).resolve())
-    if not folder or all(row[at] == here for row in rows for at in places):
+    folders = {"PathName_Illum": functions, "PathName_Labels": labels}
+    here = {
+        at: str(Path(folder).resolve())
+        for start, folder in folders.items()
+        for at, name in enumerate(header)
+        if folder and name.startswith(start)
+    }
+    if all(row[at] == folder for row in rows for at, folder in here.items()):
         yield load_data
         return
     with tempfile.TemporaryDirectory(prefix="cellprofiler-") as temporary:
@@ -174,8 +180,25 @@ def with_functions(load_data, folder):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             for row in rows:
-                writer.writerow([here if at in places else value for at, value in enumerate(row)])
+                writer.writerow([here.get(at, value) for at, value in enumerate(row)])
         yield copy
+
+
+def join_plugins(folders, target):
+    """Fill a new folder with links to the modules in some folders; a later folder's replace an earlier one's.
+
+    CellProfiler takes one folder of plugins.
+    """
+    target.mkdir()
+    for folder in folders:
+        for path in sorted(Path(folder).resolve().iterdir()):
+            if path.name.startswith((".", "__pycache__")):
+                continue
+            link = target / path.name
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(path)
+    return target
 
 
 @dataclass(frozen=True)
@@ -183,7 +206,8 @@ class CellProfiler:
     """How a pipeline is run.
 
     `command`: CellProfiler's command line; `engine`: `stock` (that command line) or `platewise`
-    (run_cellprofiler.py in the same Python); `plugins`: a folder of modules; `timeout`: seconds.
+    (run_cellprofiler.py in the same Python); `plugins`: a folder of modules; `timeout`: seconds;
+    `own_plugins`: the user's folder of modules, which replace others of the same name.
     """
 
     command: str
@@ -192,6 +216,7 @@ class CellProfiler:
     plugins: str | None = None
     timeout: float | None = None
     threads: int = 1
+    own_plugins: str | None = None
 
     @classmethod
     def of(cls, options):
@@ -203,10 +228,15 @@ class CellProfiler:
             options.plugins,
             options.timeout,
             options.threads,
+            options.own_plugins,
         )
 
     def arguments(self, engine, load_data, output, done, temporary, progress, rows):
         """Return the command and its arguments for one run; the parameters are those of `run`."""
+        modules = self.plugins
+        if self.own_plugins:
+            folders = [folder for folder in (self.plugins, self.own_plugins) if folder]
+            modules = join_plugins(folders, Path(temporary, "plugins"))
         pipeline = str(Path(self.pipeline).resolve())
         if engine == "stock":
             arguments = [*words_of(self.command), "-c", "-r", "-p", pipeline, "--data-file", str(load_data)]
@@ -219,8 +249,8 @@ class CellProfiler:
             first, last, plugins = "--first", "--last", "--plugins"
         if rows is not None:
             arguments += [first, str(rows[0]), last, str(rows[1])]
-        if self.plugins:
-            arguments += [plugins, str(self.plugins)]
+        if modules:
+            arguments += [plugins, str(modules)]
         return arguments
 
     def run(self, load_data, output, log, about, rows=None):
@@ -265,7 +295,7 @@ class CellProfiler:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=cellprofiler_environment(self.threads),
+                    env={**cellprofiler_environment(self.threads), PLATE_VARIABLE: plate_in(load_data)},
                     timeout=self.timeout,
                     check=False,
                 ).returncode
@@ -310,11 +340,18 @@ def options_of_a_run(description):
     parser.add_argument("--load-data", required=True, help="the plate's image table")
     parser.add_argument("--engine", choices=ENGINES, default="stock", help="what drives CellProfiler")
     parser.add_argument("--plugins", help="a folder of CellProfiler modules")
+    parser.add_argument("--own-plugins", help="the user's own folder of CellProfiler modules")
     parser.add_argument("--timeout", type=float, help="seconds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True, help="the folder that gets the results")
     return parser
+
+
+def add_folders(parser):
+    """Add the options of `with_functions` to a parser: folders that may have been moved."""
+    for name, files in (("--functions", "illumination functions"), ("--labels", "label images")):
+        parser.add_argument(name, help=f"folder of the {files}, if not the one in the image table")
 
 
 def last_words(path, lines=20):

@@ -313,7 +313,15 @@ def well_of_row(row: Mapping[str, str | float]) -> str:
 
 
 def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None) -> Site:
-    """Create a site from its row of the Image table."""
+    """Create a site from its row of the Image table.
+
+    Parameters
+    ----------
+    folder : the folder of tables that lists the site.
+    row : the site's row of the Image table.
+    plate : the plate's name, for messages.
+    site_pattern : the expression that finds well and site in a file name, where no column holds them.
+    """
     well, site = place(folder, row, plate, site_pattern)
     kept = {name: text for name, text in row.items() if not name.startswith(OF_THE_RUN)}
     numbers = {name: number(text) for name, text in kept.items() if not name.startswith(TEXT)}

@@ -6,8 +6,10 @@ processes several plates together, all wells of these plates stay in one file, a
 extracted from it if it is requested.
 """
 
+import ast
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, listed
@@ -66,6 +68,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "drop_outliers": {"cutoff": 100, "quantile": 0.99},
     "rank_int": {"seed": 0},
     "feature_select": {
+        "reference": "all",
         "operations": ["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
         "together": False,
         "freq_cut": 0.05,
@@ -78,9 +81,10 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "blocklist": None,
         "noise_removal_stdev_cutoff": 0.8,
     },
-    "sphere": {"method": "ZCA-cor", "epsilon": 1e-6},
+    "sphere": {"reference": "negcon", "method": "ZCA-cor", "epsilon": 1e-6},
     "harmony": {"batch": "Metadata_Plate", "clusters": 300, "iterations": 20},
-    "tvn": {"batch": "Metadata_Plate", "ridge": 1.0},
+    "tvn": {"reference": "negcon", "batch": "Metadata_Plate", "ridge": 1.0},
+    "combat": {"batch": "Metadata_Plate"},
     "pca": {"variance": 0.98},
     "arm_correction": {
         "arm": "Metadata_arm",
@@ -91,11 +95,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
 }
 # The words that are allowed for an option.
 CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "variance": {"reference": ("negcon", "all")},
-    "normalize": {
-        "method": ("mad_robustize", "robustize", "standardize"),
-        "reference": ("negcon", "all"),
-    },
+    "normalize": {"method": ("mad_robustize", "robustize", "standardize", "inverse_normal")},
     "feature_select": {"corr_method": ("pearson", "spearman", "kendall")},
     "sphere": {"method": ("ZCA-cor", "ZCA", "PCA-cor", "PCA")},
 }
@@ -110,6 +110,9 @@ OPERATIONS = (
     "image_features",
 )
 FITTED_ON_CONTROLS = ("sphere", "tvn")
+SEVERAL_PLATES = ("harmony", "combat")
+# Steps that need a value of every feature in every well.
+COMPLETE = ("sphere", "tvn", "combat", "pca")
 # Steps whose features are not named after measurements.
 COMPONENTS = ("harmony", "tvn", "pca")
 
@@ -174,17 +177,42 @@ def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
     InputError
         Naming the option and its valid values.
     """
+    if step == "normalize" and options["method"] == "spherize":
+        raise InputError(
+            f"{where}.method: spherize is a step of its own, `sphere`, with the options "
+            f"{listed(STEPS['sphere'])}."
+        )
     for key, choices in {"over": SCOPES, **CHOICES.get(step, {})}.items():
         if options[key] not in choices:
             raise InputError(f"{where}.{key}: `{options[key]}` is not one of {listed(choices)}.")
+    if "reference" in options and not is_reference(options["reference"]):
+        raise InputError(
+            f"{where}.reference: `{options['reference']}` is not negcon, all or a query on columns of the "
+            "wells such as Metadata_pert_type == 'control'."
+        )
     if step == "feature_select" and (unknown := [o for o in options["operations"] if o not in OPERATIONS]):
         raise InputError(f"{where}.operations: `{listed(unknown)}` is not one of {listed(OPERATIONS)}.")
     if step == "sphere" and not is_epsilon(options["epsilon"]):
         raise InputError(
             f"{where}.epsilon: `{options['epsilon']}` is not a number above 0, `shrink` or {{draws: 25}}."
         )
-    if step == "harmony" and options["over"] == "plate":
-        raise InputError(f"{where}.over: Harmony aligns several plates; name batch, condition or experiment.")
+    if step in SEVERAL_PLATES and options["over"] == "plate":
+        raise InputError(
+            f"{where}.over: this step aligns several plates; name batch, condition or experiment."
+        )
+
+
+def is_reference(value: Any) -> bool:
+    """Return whether a value names wells: `negcon`, `all`, or a query on their metadata."""
+    if not isinstance(value, str):
+        return False
+    if value in ("negcon", "all"):
+        return True
+    try:
+        tree = ast.parse(value, mode="eval")
+    except SyntaxError:
+        return False
+    return any(isinstance(node, ast.Name) and node.id.startswith("Metadata_") for node in ast.walk(tree))
 
 
 def is_epsilon(value: Any) -> bool:
@@ -201,7 +229,7 @@ def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
     scope, fitted, all_features = "plate", False, ""
     for number, (step, options) in enumerate(chain["steps"], start=1):
         scope = max(scope, options["over"], key=SCOPES.index)
-        fitted |= step in FITTED_ON_CONTROLS
+        fitted |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
         level = "_".join([name, *(each for each, _ in chain["steps"][:number])])
         if step not in COMPONENTS and step != "sphere":
             all_features = level
@@ -235,10 +263,33 @@ def get_all_levels(config: Mapping[str, Any]) -> dict[str, Level]:
     return levels
 
 
-def complete_chains(config: Mapping[str, Any]) -> dict[str, Any]:
+def read_blocklist(file: Path) -> list[str]:
+    """Read a blocklist: a table's column `blocklist` (as pycytominer's), or one name or pattern per line.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has no name.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the blocklist {file} cannot be read ({error}).") from error
+    cells = [
+        [cell.strip().strip('"') for cell in line.replace("\t", ",").split(",")] for line in lines if line
+    ]
+    at = cells[0].index("blocklist") if cells and "blocklist" in cells[0] else 0
+    names = [row[at] for row in cells if len(row) > at and row[at] not in ("", "blocklist")]
+    if not names:
+        raise InputError(f"the blocklist {file} names no feature.")
+    return names
+
+
+def complete_chains(config: Mapping[str, Any], folder: Path = Path()) -> dict[str, Any]:
     """Return a complete config with complete chains.
 
-    The name of a chain among the feature sets means its last level.
+    The name of a chain among the feature sets means its last level. The file of a blocklist is relative to
+    `folder`.
 
     Raises
     ------
@@ -246,9 +297,16 @@ def complete_chains(config: Mapping[str, Any]) -> dict[str, Any]:
         Naming the chain and its error.
     """
     chains = {name: complete_chain(name, written) for name, written in config["chains"].items()}
+    levels = get_levels({**config, "chains": chains})
     for name, chain in chains.items():
-        if chain["start"] not in LEVELS or not LEVELS[chain["start"]].annotated:
-            starts = [level.name for level in LEVELS.values() if level.annotated]
+        for step, options in chain["steps"]:
+            if step == "feature_select" and isinstance(options["blocklist"], str):
+                try:
+                    options["blocklist"] = read_blocklist(folder / options["blocklist"])
+                except InputError as error:
+                    raise InputError(f"chains.{name}.feature_select.blocklist: {error}") from error
+        if chain["start"] not in levels or not levels[chain["start"]].annotated:
+            starts = [level.name for level in levels.values() if level.annotated]
             raise InputError(f"chains.{name}.start: `{chain['start']}` is not one of {listed(starts, 30)}.")
     last = {name: get_chain_levels(name, chain)[-1].name for name, chain in chains.items()}
     feature_sets = [last.get(name, name) for name in config["benchmark"]["feature_sets"]]

@@ -17,12 +17,14 @@ from typing import Any
 from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError, listed
 from lib.experiment import Experiment
+from lib.imaged_wells import find_wells_with_images
 from lib.layouts import SAMPLE_COLUMNS, annotation_rows, find_clashes, plate_map_rows, words_in_rows
 from lib.levels import get_levels
 from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems
-from lib.values import MissingValues, same_value
+from lib.shared_folders import check_shared_folders
+from lib.values import SEVERAL, MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -93,8 +95,10 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
         Naming each input that is missing or cannot be used.
     """
     check_files(experiment, results)
+    check_shared_folders(experiment)
     check_times(experiment)
     check_pipelines(experiment)
+    check_plugins(experiment)
     check_weights(experiment)
 
 
@@ -171,6 +175,23 @@ def check_pipelines(experiment: Experiment) -> None:
                 raise InputError(f"cellprofiler.{key}: {error}") from None
 
 
+def check_plugins(experiment: Experiment) -> None:
+    """Check that the folder of a user's own CellProfiler modules exists and holds modules.
+
+    Raises
+    ------
+    InputError
+        Naming the folder.
+    """
+    if plugins := experiment.config["cellprofiler"]["plugins"]:
+        folder = experiment.config_file.parent / plugins
+        if not any(folder.glob("[!_]*.py")):
+            what = "holds no module (.py)" if folder.is_dir() else "is not a folder"
+            raise InputError(
+                f"cellprofiler.plugins: {folder} {what}. Name the folder that has the modules' files."
+            )
+
+
 def check_weights(experiment: Experiment) -> None:
     """Check that the file of a deep network's weights exists.
 
@@ -213,7 +234,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         table = config["annotation"].get(perturbation, {}).get("table", "")
         paths = [folder / name for name in (plate_map, table) if name]
         if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
-            for problem in find_map_problems(plates, paths, config):
+            for problem in find_map_problems(plates, paths, config, folder):
                 yield f"plate {listed((plate['plate'] for plate in plates), 3)}: {problem}"
     files: dict[str, list[str]] = {}
     for plate in experiment.chosen:
@@ -225,8 +246,22 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
                 yield f"plate {listed(names, 3)}: {problem}"
 
 
-def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[str, Any]) -> Iterator[str]:
-    """Return the errors of a plate map and its annotation (`paths`), for the plates that use them."""
+def find_map_problems(
+    plates: list[Plate], paths: list[Path], config: Mapping[str, Any], folder: Path
+) -> Iterator[str]:
+    """Return the errors of a plate map and its annotation (`paths`), for the plates that use them.
+
+    Parameters
+    ----------
+    plates
+        Plates of one perturbation type that share a plate map.
+    paths
+        The plate map, and the annotation if there is one.
+    config
+        The complete config.
+    folder
+        The folder of the config.
+    """
     perturbation = plates[0]["perturbation"]
     try:
         missing = MissingValues.of_config(config)
@@ -239,7 +274,13 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
             if words := words_in_rows(path, missing):
                 yield f"in {path.name}, taken as empty: {listed(words)}. See missing_values in the config."
         own = {name: value for name, value in plates[0].items() if name not in SOURCES}
-        own |= {"Batch": None, "Count_Cells": None, "Count_Sites": None, "Count_Sites_Excluded": None}
+        own |= {
+            "Batch": None,
+            "Count_Cells": None,
+            "Count_Cells_Flagged": None,
+            "Count_Sites": None,
+            "Count_Sites_Excluded": None,
+        }
         of_map = {name: {row[name] for row in wells} for name in columns}
         yield from find_clashes(of_map, {name: {row[name] for row in reagents} for name in known}, own)[1]
         # A column that the plate map leaves empty comes from the annotation.
@@ -255,7 +296,8 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
     of_sample = {row["broad_sample"]: row for row in reagents}
     if "negcon" in config["normalize"]["to"]:
         marks = [get_mark(well, column, of_sample) for well in wells]
-        number = sum(same_value(mark, controls["negcon"]) for mark in marks)
+        names = controls["negcon"].split(SEVERAL)
+        number = sum(any(same_value(mark, name) for name in names) for mark in marks)
         needed = config["normalize"]["minimum_wells"]
         if column not in there:
             yield (
@@ -269,12 +311,58 @@ def find_map_problems(plates: list[Plate], paths: list[Path], config: Mapping[st
                 f"needs {needed}. The column has {values}; see controls.negcon and normalize.minimum_wells, "
                 f"or do without: {get_remedy(config)}."
             )
+        else:
+            pairs = zip(wells, marks, strict=True)
+            negative = [well["well"] for well, mark in pairs if same_value(mark, controls["negcon"])]
+            yield from find_controls_without_images(plates, negative, config, folder)
     group = config["benchmark"]["group"]
     wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
     of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
     there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
         yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+    if "dose_response" in config:
+        doses = config["dose_response"]
+        compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
+        wanted = [name.removeprefix("Metadata_") for name in (doses["dose"], *compound)]
+        if lacking := [name for name in wanted if name not in there]:
+            yield f"no column {listed(lacking)} in {tables}, which dose_response names."
+
+
+def find_controls_without_images(
+    plates: list[Plate], negative: list[str], config: Mapping[str, Any], folder: Path
+) -> Iterator[str]:
+    """Return the plates of which too few negative controls have images.
+
+    Parameters
+    ----------
+    plates
+        Plates that share a plate map.
+    negative
+        The wells of its negative controls.
+    config
+        The complete config.
+    folder
+        The folder of the config.
+    """
+    needed = config["normalize"]["minimum_wells"]
+    kind = f"{config['controls']['column']} = {config['controls']['negcon']}"
+    if config["normalize"]["over"] == "batch":
+        # The controls of all plates of a batch serve together.
+        return
+    for plate in plates:
+        imaged = find_wells_with_images(plate, folder, config["images"]["pattern"])
+        if imaged is None:
+            continue
+        there = [well for well in negative if well in imaged]
+        if len(there) < needed:
+            without = [well for well in negative if well not in imaged]
+            yield (
+                f"plate {plate['plate']} has images of {len(imaged)} wells, of which {len(there)} are "
+                f"negative controls ({kind}); normalizing needs {needed}. Without images are "
+                f"{listed(without, 5)}. Correct the plate map or images.pattern, lower "
+                f"normalize.minimum_wells (at least 2), or do without: {get_remedy(config)}."
+            )
 
 
 def get_remedy(config: Mapping[str, Any]) -> str:
@@ -282,7 +370,9 @@ def get_remedy(config: Mapping[str, Any]) -> str:
     levels = get_levels(config)
     judged = [levels[name] for name in config["benchmark"]["feature_sets"] if name in levels]
     others = {
-        (level.features, level.step, level.scope, level.reference): level.name for level in levels.values()
+        (level.features, level.step, level.scope, level.reference): level.name
+        for level in levels.values()
+        if not level.summary
     }
     kept = [
         others.get((level.features, level.step, level.scope, "all"), "") if level.reference else level.name

@@ -18,15 +18,28 @@ IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(\([^)]*\)
 
 
 @cache
-def helpers(script: Path) -> frozenset[Path]:
-    """Return the files below scripts/ that `script` imports, directly or through another helper."""
+def imports(script: Path) -> frozenset[Path]:
+    """Return the files below scripts/ that a script names in its imports."""
     found: set[Path] = set()
     for module, imported in IMPORT.findall(script.read_text()):
         names = re.findall(r"[\w.]+", imported)
         for name in [module, *(f"{module}.{name}" for name in names)] if module else names:
             file = SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
-            if file.is_file() and file not in found:
-                found |= {file} | helpers(file)
+            if file.is_file():
+                found.add(file)
+    return frozenset(found)
+
+
+@cache
+def helpers(script: Path) -> frozenset[Path]:
+    """Return the files below scripts/ that `script` imports, directly or through another helper."""
+    found: set[Path] = set()
+    unread = [script]
+    while unread:
+        # A helper may import another one within a function, and that one the helper.
+        new = imports(unread.pop()) - found
+        found |= new
+        unread += new
     return frozenset(found)
 
 

@@ -1,6 +1,6 @@
 """The conditions of the benchmark, the comparisons between them, and the plates that a split divides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -74,6 +74,12 @@ def get_comparisons(
         if types in benchmark["matching"] and shared and (a == b or not within_one):
             found[f"{a}__{b}"] = (a, b)
     return found
+
+
+def get_relation(columns: Iterable[str]) -> str:
+    """Return what matching perturbations share, in words, from the columns that hold it: gene or target."""
+    names = dict.fromkeys(column.removeprefix("Metadata_").replace("_", " ") for column in columns)
+    return " or ".join(names) or "gene"
 
 
 def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str, Any]) -> list[Plate]:

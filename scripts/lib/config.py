@@ -7,14 +7,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from lib.assay import assay_problems
+from lib.assay import assay_problems, get_labels, label_problems
+from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, listed
-from lib.image_names import compiled
+from lib.image_names import compiled, listing_pattern
 from lib.schema import get_types, read_values, schema
+from lib.values import SEVERAL
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -63,9 +66,37 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
         except re.error as error:
             yield f"{key}: `{pattern}` is not a valid regular expression: {error}."
     try:
-        compiled(config["images"]["pattern"], len(config.get("assay", {}).get("channels", [])))
+        in_files = config["images"]["channels_in"] == "files"
+        channels = len(config.get("assay", {}).get("channels", []))
+        compiled(config["images"]["pattern"], 1 if in_files else channels)
     except InputError as error:
         yield str(error)
+    for name, labels in get_labels(config.get("assay", {})).items():
+        key = f"assay.{name.lower()}.labels.pattern"
+        try:
+            compiled(listing_pattern(labels["pattern"]), 1)
+        except InputError as error:
+            yield f"{key}: {str(error).removeprefix('images.pattern ')}"
+
+
+def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Return why images cannot be read as the config says, as sentences."""
+    images, channels = config["images"], config.get("assay", {}).get("channels", [])
+    keys = {
+        "images.pattern: ome-zarr": images["pattern"] == "ome-zarr",
+        "images.project": images["project"] is not None,
+        "images.channels_in: files": images["channels_in"] == "files",
+        "assay.channels[].scale": any(channel["scale"] != 1 for channel in channels),
+    }
+    used = [key for key, is_used in keys.items() if is_used]
+    if used and config["cellprofiler"]["environment"] == "container":
+        yield (
+            f"{listed(used)}: CellProfiler's container cannot read such images; set cellprofiler.environment "
+            f"to `built` "
+            "or `conda`, or write one plane per channel and file."
+        )
+    if images["pattern"] in ("index", "ome-zarr") and images["channels_in"] == "files":
+        yield f"images.channels_in: leave it out with images.pattern: {images['pattern']}."
 
 
 def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -73,6 +104,28 @@ def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
     for name, described in config["annotation"].items():
         if "://" in described["table"] and ".." in described["table"].split("/"):
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
+
+
+PRESETS = Path(__file__).resolve().parents[2] / "config" / "presets"
+
+
+def with_preset(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config whose assay has the settings of its preset, unless it gives its own."""
+    assay = config.get("assay")
+    file = PRESETS / f"{assay.get('preset')}.yaml" if isinstance(assay, Mapping) else None
+    # An unknown preset is reported with the other errors; the defaults are the first one's.
+    if file is None or not file.is_file():
+        return dict(config)
+    return {**config, "assay": merge(yaml.safe_load(file.read_text()), assay)}
+
+
+def merge(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a preset, block by block, with a user's own in their place."""
+    merged = dict(preset)
+    for key, value in own.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
 
 
 # Weights that do not come from a file, and the networks of weights if embeddings.model does not name one.
@@ -109,6 +162,20 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def crops_problems(config: Mapping[str, Any]) -> list[str]:
+    """Return, as sentences, errors in the block `crops` that a schema cannot detect."""
+    if "crops" not in config:
+        return []
+    known, ends = [channel["name"] for channel in config["assay"]["channels"]], config["crops"]["percentiles"]
+    unknown = [name for name in config["crops"]["channels"] or [] if name not in known]
+    found = []
+    if unknown:
+        found.append(f"crops: channels: the assay has no channel {listed(unknown)}; it has {listed(known)}.")
+    if ends[0] >= ends[1]:
+        found.append(f"crops: percentiles: {ends} is not a range; write the lower end first.")
+    return found
+
+
 def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
@@ -125,12 +192,23 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     column = controls["column"].removeprefix("Metadata_")
+    doses = {}
+    if "dose_response" in config:
+        asked = config["dose_response"]
+        compound = asked["compound"] or benchmark["group"]
+        doses = {"dose_response": {**asked, "dose": full(asked["dose"]), "compound": full(compound)}}
+    negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
+    group = named["group"] if isinstance(named["group"], str) else named["group"][0]
+    sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None
+    tables = {"sample": sample, "group": group.removeprefix("Metadata_")}
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
     return {
         **config,
+        **doses,
         "judge": judge,
         "benchmark": {**benchmark, **named},
-        "controls": {**controls, "column": column},
+        "controls": {**controls, "column": column, "negcon": negcon},
+        "plate_maps": tables,
     }
 
 
@@ -142,7 +220,8 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     InputError
         Naming `file` and every problem in it.
     """
-    config = read_values(config, schema())
+    written = read_values(config, schema())
+    config = with_preset(written)
     found = list(problems(config))
     complete: dict[str, Any] = {}
     if not found:
@@ -150,12 +229,22 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         name_network(complete)
         found = list(problems(complete))
     if not found:
-        found = [*expression_problems(complete), *address_problems(complete)]
+        found = [
+            *expression_problems(complete),
+            *reading_problems(complete),
+            *address_problems(complete),
+            *find_rule_problems(complete["cell_quality"]),
+        ]
     if not found and "assay" in complete:
-        found = assay_problems(complete["assay"]) + embeddings_problems(complete)
+        found = [
+            *assay_problems(complete["assay"]),
+            *embeddings_problems(complete),
+            *crops_problems(complete),
+            *label_problems(written.get("assay", {})),
+        ]
     if found:
         raise InputError(f"{file} has errors:\n  " + "\n  ".join(dict.fromkeys(found)))
     try:
-        return complete_chains(columns_named(complete))
+        return complete_chains(columns_named(complete), Path(file).parent)
     except InputError as error:
         raise InputError(f"{file} has errors:\n  {error}") from error

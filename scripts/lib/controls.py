@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from lib.layouts import SAMPLE_COLUMNS
-from lib.values import MissingValues, same_value
+from lib.values import SEVERAL, MissingValues, same_value
 
 # Values for treated wells in columns of controls (`pert_type`, `broad_sample_type`).
 TREATED = ("trt", "treated", "treatment")
@@ -26,14 +26,16 @@ def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
     values
         The column that marks controls (`controls.column`).
     negcon
-        Its value for negative controls.
+        Its value for negative controls, or several values separated by `|`; the wells with any of them get
+        all of them as their kind.
     """
     column = str(values.name or "").removeprefix("Metadata_")
     missing = MissingValues(control=(column, negcon))
     text = pd.Series(
         missing.clean(values.astype("str").fillna("").tolist(), column), values.index, dtype="str"
     )
-    kinds = text.mask(text.map(lambda value: same_value(value, negcon)), negcon)
+    names = negcon.split(SEVERAL)
+    kinds = text.mask(text.map(lambda value: any(same_value(value, name) for name in names)), negcon)
     kinds = kinds.mask(kinds.str.lower().isin(TREATED) & (kinds != negcon), "")
     other = ~kinds.isin(["", negcon])
     others = set(kinds[other])

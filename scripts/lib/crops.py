@@ -6,12 +6,10 @@ starting at 0.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +19,13 @@ from PIL import Image
 
 from lib.cells import KEYS
 from lib.errors import InputError, listed
-from lib.image_files import MAXIMUM, read_intensities
+from lib.image_files import MAXIMUM, read_intensities, read_plane_and_scale
 from lib.plates import read_table
 from lib.sites import site_name
 
 CELL = "cell"  # the box with each cell's own size
+# The pixels of crops: as in the file, corrected for illumination, and also rescaled from 0 to 1.
+RAW, CORRECTED, RESCALED = "raw", "corrected", "rescaled"
 LABELS = re.compile(r"^(?P<well>[A-Z]{1,2}\d{2})_s(?P<site>.+)--labels\.tiff$")
 
 SiteKey = tuple[str, str]
@@ -106,8 +106,8 @@ def find_location_columns(names: Sequence[str], settings: Settings, path: str | 
         if column is None:
             raise InputError(
                 f"{path} has no column {' or '.join(columns)}, so crops cannot be cut around its cells. "
-                "Measure it in the analysis pipeline, or name another compartment in embeddings.center "
-                "(or a number of pixels in embeddings.box)."
+                "Measure it in the analysis pipeline, or name another compartment as `center` (or a number "
+                "of pixels as `box`) of embeddings or crops in the config."
             )
         location[what] = column
     return location
@@ -150,7 +150,20 @@ def as_numpy(column: pa.Array) -> np.ndarray:
 def make_site_cells(
     rows: Mapping[str, np.ndarray], columns: Mapping[str, str], settings: Settings, path: str | Path
 ) -> Cells:
-    """Make the cells of one site from its rows of the single-cell table."""
+    """Make the cells of one site from its rows of the single-cell table.
+
+    Parameters
+    ----------
+    rows : the columns of the table, each an array with one entry per cell of the site.
+    columns : the column that holds each of X, Y and, for boxes, their ends.
+    settings : how crops are cut.
+    path : the table, for messages.
+
+    Raises
+    ------
+    InputError
+        For a cell without a position.
+    """
     well, site = rows["Metadata_Well"][0], rows["Metadata_Site"][0]
     at = {what: rows[column].astype(float) for what, column in columns.items()}
     unplaced = ~np.all([np.isfinite(values) for values in at.values()], axis=0)
@@ -189,7 +202,17 @@ def read_image(path: str | Path, maximum: str | float | None = None) -> np.ndarr
     InputError
         If the file cannot be read or is not one plane.
     """
-    pixels = read_intensities(path, maximum)
+    return refuse_stack(read_intensities(path, maximum), path)
+
+
+def refuse_stack(pixels: np.ndarray, path: str | Path) -> np.ndarray:
+    """Return the pixels of an image after checking that they are one plane.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
     if pixels.ndim != 2:
         raise InputError(f"{path} is not one plane of one channel: its shape is {pixels.shape}.")
     return pixels
@@ -216,6 +239,8 @@ class PlateImages:
         The settings of crops.
     labels
         CellProfiler's result folders with label images, for masks.
+    pixels
+        `rescaled`; `corrected` for illumination only; or `raw`, as in the image files, of their type.
     """
 
     def __init__(
@@ -224,13 +249,14 @@ class PlateImages:
         functions: Mapping[str, str | Path],
         settings: Settings,
         labels: Iterable[str | Path] = (),
+        pixels: str = RESCALED,
     ):
         columns, rows = read_table(load_data)
         lacking = [name for name in settings.channels if f"FileName_Orig{name}" not in columns]
         if lacking:
             known = [c.removeprefix("FileName_Orig") for c in columns if c.startswith("FileName_Orig")]
             raise InputError(f"{load_data} has no channel {listed(lacking)}; it has {listed(known)}.")
-        self.load_data, self.settings = load_data, settings
+        self.load_data, self.settings, self.pixels = load_data, settings, pixels
         self.rows = {(row["Metadata_Well"], row["Metadata_Site"]): row for row in rows}
         self.functions = {
             name: np.load(path, allow_pickle=False).astype(np.float32) for name, path in functions.items()
@@ -245,17 +271,20 @@ class PlateImages:
         return len(self.rows)
 
     def channel(self, row: Mapping[str, str], name: str) -> np.ndarray:
-        """Read one channel of a site, corrected and rescaled."""
+        """Read one channel of a site, corrected and rescaled, or as far as `pixels` says."""
         path = Path(row[f"PathName_Orig{name}"], row[f"FileName_Orig{name}"])
+        if self.pixels == RAW:
+            return refuse_stack(read_plane_and_scale(path)[0], path)
         image, function = read_image(path, row.get(MAXIMUM)), self.functions[name]
         if image.shape != function.shape:
             raise InputError(
                 f"{path} has {image.shape} pixels, the illumination function of {name} {function.shape}."
             )
-        if not self.settings.fixed and image.min() == image.max():
+        if self.pixels == RESCALED and not self.settings.fixed and image.min() == image.max():
             # After correction, it would show the illumination function at full contrast.
             return np.zeros_like(image)
-        return rescale(image / function, self.settings)
+        corrected = image / function
+        return corrected if self.pixels == CORRECTED else rescale(corrected, self.settings)
 
     def site(self, cells: Cells) -> tuple[np.ndarray, np.ndarray | None]:
         """Read the image (channels, height, width) of the site of `cells`, and its label image for masks.
@@ -287,7 +316,7 @@ class PlateImages:
         path = self.labels.get((cells.well, cells.site))
         if path is None:
             raise InputError(
-                f"Well {cells.well}, site {cells.site} has no label image for embeddings.mask. The generated "
+                f"Well {cells.well}, site {cells.site} has no label image to mask cells. The generated "
                 "analysis pipeline saves them; your own pipeline must save the objects' numbers as "
                 f"labels/{cells.well}_s{cells.site}--labels.tiff."
             )
@@ -350,37 +379,3 @@ def cut_crops(
             crop = crop * (cut_square(labels, *place) == cells.numbers[number])
         cut.append(resize_crop(crop, size))
     return np.stack(cut)
-
-
-def work_ahead(
-    work: Callable[[Any], Any], items: Iterable[Any], threads: int, waiting: int
-) -> Iterator[tuple[Any, Any]]:
-    """Yield each item with its result, in order, with the results computed in advance by threads.
-
-    Parameters
-    ----------
-    work
-        A function of an item.
-    items
-        The items.
-    threads
-        Number of threads.
-    waiting
-        Maximum number of items that are in progress or finished but not yet used, which limits memory use.
-
-    Yields
-    ------
-    The item and its result.
-    """
-    left = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        begun: list[tuple[Any, Future]] = [(item, pool.submit(work, item)) for item in islice(left, waiting)]
-        try:
-            while begun:
-                item, future = begun.pop(0)
-                result = future.result()
-                begun += [(further, pool.submit(work, further)) for further in islice(left, 1)]
-                yield item, result
-        finally:
-            for _, future in begun:
-                future.cancel()

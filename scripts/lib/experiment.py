@@ -13,11 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.assay import compartments
+from lib.assay import compartments, get_labels
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
-from lib.levels import NETWORK, Level, get_exported_levels, is_selection_asked
+from lib.levels import (
+    NETWORK,
+    Level,
+    explain_missing_level,
+    get_exported_levels,
+    get_level_of_cells,
+    is_selection_asked,
+)
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
 from lib.values import MissingValues
@@ -48,7 +55,12 @@ class Experiment:
         if experiment.plates_with_images and not experiment.assay:
             raise InputError(f"{config_file} has no `assay`: plates that start with images need one.")
         # Errors in these are reported when the experiment is read.
-        _ = (experiment.exported_levels, experiment.feature_sets, experiment.splits)
+        _ = (
+            experiment.exported_levels,
+            experiment.feature_sets,
+            experiment.splits,
+            experiment.levels_of_cells,
+        )
         return experiment
 
     # --- plates and their contents -------------------------------------------------------------------
@@ -92,15 +104,41 @@ class Experiment:
         return compartments(self.assay) if self.assay else []
 
     @cached_property
+    def labeled(self) -> list[str]:
+        """Return the objects that are not found by CellProfiler but come from label images."""
+        return list(get_labels(self.assay))
+
+    def get_label_settings(self, plate: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Return the settings of a plate's label images by objects; the folder None is that of its images."""
+        found = {}
+        for name, settings in get_labels(self.assay).items():
+            folder = settings["folder"] and settings["folder"].replace("{batch}", plate["batch"])
+            folder = folder and str(self.config_file.parent / folder.replace("{plate}", plate["plate"]))
+            channel = self.assay[name.lower()].get("channel", self.assay["nuclei"]["channel"])
+            found[name] = {**settings, "folder": folder, "channel": channel}
+        return found
+
+    @cached_property
     def embeddings(self) -> Mapping[str, Any] | None:
         """Return the config of deep-network features; None if no plate gets any."""
         return self.config.get("embeddings") if self.plates_with_images else None
+
+    @cached_property
+    def crops(self) -> Mapping[str, Any] | None:
+        """Return the config of crops that are written; None if no plate gets any."""
+        return self.config.get("crops") if self.plates_with_images else None
 
     @cached_property
     def embedded_channels(self) -> list[str]:
         """Return the channels that a deep network sees, in their order."""
         measured = [channel["name"] for channel in self.assay["channels"] if channel["measure"]]
         return self.config["embeddings"]["channels"] or measured
+
+    @cached_property
+    def flags_cells(self) -> bool:
+        """Return whether quality control flags single cells."""
+        settings = self.config["cell_quality"]
+        return bool(settings["sets"] or settings["rules"])
 
     # --- how CellProfiler runs ------------------------------------------------------------------------
 
@@ -224,6 +262,18 @@ class Experiment:
             return self.get_place(plate, "embedded_cells") if self.embeddings else ""
         return self.get_place(plate, "single_cells")
 
+    @cached_property
+    def levels_of_cells(self) -> dict[tuple[str, str], Level | None]:
+        """Return the plates with normalized cells, with the level that has their features; None for all."""
+        if "normalized_cells" not in self.config:
+            return {}
+        wanted = self.config["normalized_cells"]["features"]
+        return {
+            key: get_level_of_cells(wanted, self.get_levels(plate), plate["plate"])
+            for key, plate in self.by_name.items()
+            if source(plate) != "profiles"
+        }
+
     def get_stages(self, plate: Mapping[str, str]) -> dict[str, str]:
         """Return the stages that a plate passes individually, each with the file or folder that it writes."""
         stages = {}
@@ -333,12 +383,7 @@ class Experiment:
                 raise InputError(
                     f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
                     f"available levels: {listed(self.get_levels(having[0]), 40)}."
-                    + (
-                        " Embeddings are made of plates that start with images, when the config has a block "
-                        "`embeddings`."
-                        if self.levels[name].features == NETWORK
-                        else ""
-                    )
+                    + explain_missing_level(self.levels[name], self.config)
                 )
         return self.config["benchmark"]["feature_sets"]
 
@@ -359,6 +404,10 @@ class Experiment:
 
     def get_gene_columns(self, comparison: str) -> list[str]:
         """Return the columns that hold the genes of both sides of a comparison."""
+        return [self.get_gene_column(condition) for condition in self.comparisons[comparison]]
+
+    def get_gene_column(self, condition: str) -> str:
+        """Return the column that holds the genes (targets, mechanisms) of a condition's perturbations."""
         gene = self.config["benchmark"]["gene"]
-        types = [self.conditions[side][0]["perturbation"] for side in self.comparisons[comparison]]
-        return [gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene") for kind in types]
+        kind = self.conditions[condition][0]["perturbation"]
+        return gene if isinstance(gene, str) else gene.get(kind, "Metadata_gene")

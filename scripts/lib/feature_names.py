@@ -6,11 +6,26 @@ from fnmatch import fnmatchcase
 from lib.errors import InputError, listed
 
 
-def channels_of(features: Sequence[str], described: Sequence[str]) -> list[str]:
+def get_channels(features: Sequence[str], described: Sequence[str]) -> list[str]:
     """Return the channels in feature names: the assay's, and those whose intensity is measured."""
     parts = [name.split("_") for name in features]
     named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]
     return list(dict.fromkeys([*described, *named]))
+
+
+def find_channels(name: str, channels: Sequence[str]) -> list[str]:
+    """Return the channels in the part of a feature's name after its family, in the order of the name.
+
+    A channel's name may contain an underscore, or another channel's name: the longest is searched first.
+    """
+    rest = f"_{name}_"
+    at: dict[str, int] = {}
+    for channel in sorted(channels, key=len, reverse=True):
+        while f"_{channel}_" in rest:
+            at.setdefault(channel, rest.index(f"_{channel}_"))
+            # As long as it was, so that the order stays known; no channel is named like this.
+            rest = rest.replace(f"_{channel}_", f"_{' ' * len(channel)}_", 1)
+    return sorted(at, key=lambda channel: at[channel])
 
 
 def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:

@@ -97,6 +97,24 @@ def fill_gaps(values: np.ndarray, typical: np.ndarray | None = None) -> np.ndarr
     return np.where(missing, typical, values)
 
 
+def leave_out_gaps(profiles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return complete profiles, and the features that were left out with the reason.
+
+    Parameters
+    ----------
+    profiles : the wells that count. Gaps that remain after leaving out features are filled.
+    """
+    features = [name for name in profiles if not name.startswith("Metadata_")]
+    values = profiles[features].to_numpy(float)
+    if np.isfinite(values).all():
+        return profiles, {}
+    gappy = find_gappy_features(values)
+    kept = [name for name, gone in zip(features, gappy, strict=True) if not gone]
+    table = pd.DataFrame(fill_gaps(values[:, ~gappy]), columns=kept, index=profiles.index)
+    dropped = dict.fromkeys(np.array(features)[gappy], "missing in a well")
+    return pd.concat([profiles.drop(columns=features), table], axis=1), dropped
+
+
 def get_missing_share(values: np.ndarray) -> np.ndarray:
     """Return the fraction of features that each well lacks, among those that half of the wells have."""
     missing = ~np.isfinite(values)

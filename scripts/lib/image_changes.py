@@ -14,10 +14,11 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from lib.errors import InputError
 from lib.files import whole
@@ -29,6 +30,9 @@ THREADS = 8
 # The record of an image: its size and time; "" if its content is the first that was measured, or else its
 # digest; and the digest of that first content, once load_data has written it.
 NEW = (None, "", None)
+# Set when a server did not answer while planning.
+UNREACHABLE = "object storage"
+FAILED: set[str] = set()
 
 
 def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
@@ -55,13 +59,13 @@ def digest_of_file(path: str | Path) -> str | None:
     return digest.hexdigest()
 
 
-def write_digests(images: Path, pattern: str, record: str | Path, threads: int) -> None:
-    """Write the digest of each image file of a plate.
+def write_digests(images: Path | str, pattern: str, record: str | Path, threads: int) -> None:
+    """Write the digest of each image file of a plate; in object storage, its tag (ETag).
 
     Parameters
     ----------
     images
-        The plate's folder of images, or its image table.
+        The plate's folder of images, its s3:// address, or its image table.
     pattern
         How file names are read.
     record
@@ -69,13 +73,16 @@ def write_digests(images: Path, pattern: str, record: str | Path, threads: int) 
     threads
         Number of files that are read at once.
     """
-    files = list_images(images, pattern)
-    with ThreadPoolExecutor(threads) as pool:
-        digests = list(pool.map(digest_of_file, files.values()))
+    if isinstance(images, Path):
+        files = list_images(images, pattern)
+        with ThreadPoolExecutor(threads) as pool:
+            digests = dict(zip(files, pool.map(digest_of_file, files.values()), strict=True))
+    else:
+        digests = list_stored_images(images, pattern)
     with whole(record) as part, part.open("w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["image", "digest"])
-        writer.writerows(zip(files, digests, strict=True))
+        writer.writerows(digests.items())
 
 
 def list_images(images: Path, pattern: str) -> dict[str, str]:
@@ -95,6 +102,20 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
                 found.append(f"{below}/{name}" if below else name)
     # Paths are joined as text: as path objects, 30,000 images take a second.
     return {name: f"{images}/{name}" for name in sorted(found)}
+
+
+def list_stored_images(address: str, pattern: str) -> dict[str, str]:
+    """Return the tags of the images below an s3:// address that match the pattern, by path below it."""
+    # boto3 is imported only for plates in object storage.
+    from lib.object_storage import entries_below, resolved_address
+
+    expression = compiled(pattern, 1)
+    in_path = "/" in expression.pattern
+    return {
+        path: tag
+        for path, (_, tag) in entries_below(resolved_address(address)).items()
+        if expression.search(path if in_path else path.rpartition("/")[2])
+    }
 
 
 def files_of_table(table: Path) -> list[Path]:
@@ -147,23 +168,67 @@ def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
     except InputError:
         # load_data reports the errors.
         return ""
-    if not files:
-        return ""
-    known, recorded = read_seen(seen), read_record(record)
+    paths = list(files.values())
     with ThreadPoolExecutor(THREADS) as pool:
-        paths = list(files.values())
         # Network disks can answer several requests at once.
-        size = -(-len(paths) // THREADS)
+        size = max(1, -(-len(paths) // THREADS))
         blocks = pool.map(states_of, [paths[start : start + size] for start in range(0, len(paths), size)])
         states = dict(zip(files, (state for block in blocks for state in block), strict=True))
-        # An image that load_data has not yet read cannot have changed when it is first seen.
-        doubtful = [
-            name
-            for name, state in states.items()
-            if known.get(name, NEW)[0] != state and (name in known or name in recorded)
-        ]
-        read = pool.map(digest_of_file, [files[name] for name in doubtful])
-        digests = dict(zip(doubtful, read, strict=True))
+
+        def read(names: list[str]) -> list[str | None]:
+            return list(pool.map(digest_of_file, [files[name] for name in names]))
+
+        return compare_contents(states, read, record, seen)
+
+
+def get_stored_contents(address: str, pattern: str, record: Path, seen: Path, asked: bool) -> str:
+    """Return the word of `get_contents` for images in object storage.
+
+    Parameters
+    ----------
+    address
+        The s3:// address of the plate's images.
+    pattern, record, seen
+        See `get_contents`.
+    asked
+        Whether the server may be asked; if not, the images are taken to be as they were last seen.
+    """
+    tags = None
+    if asked and UNREACHABLE not in FAILED:
+        try:
+            tags = list_stored_images(address, pattern)
+        except InputError:
+            # load_data reports the error, if it has to run. The server is not asked again for other plates.
+            FAILED.add(UNREACHABLE)
+    if tags is None:
+        tags = {name: state for name, (state, _, _) in read_seen(seen).items()}
+    return compare_contents(tags, lambda names: [tags[name] for name in names], record, seen)
+
+
+def compare_contents(
+    states: Mapping[str, Any], read: Callable[[list[str]], list[str | None]], record: Path, seen: Path
+) -> str:
+    """Return a word that changes if an image of a plate is added, removed or modified.
+
+    Parameters
+    ----------
+    states
+        The state of each image, which changes whenever its content does.
+    read
+        The function that returns the digests of images.
+    record, seen
+        See `get_contents`.
+    """
+    if not states:
+        return ""
+    known, recorded = read_seen(seen), read_record(record)
+    # An image that load_data has not yet read cannot have changed when it is first seen.
+    doubtful = [
+        name
+        for name, state in states.items()
+        if known.get(name, NEW)[0] != state and (name in known or name in recorded)
+    ]
+    digests = dict(zip(doubtful, read(doubtful), strict=True))
     now = {}
     for name, state in states.items():
         _, content, first = known.get(name, NEW)

@@ -7,7 +7,6 @@ channel share is reported once.
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,28 +24,35 @@ from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_pla
 FAR_OFF = 10
 # Images of a channel that are checked first: a channel without contrast has none in these.
 SAMPLE = 8
-# Faults of one kind that a message lists; the log has all.
-NAMED = 20
+# Images of a channel in object storage that are fetched and checked before anything is measured.
+FETCHED = 3
 
 
 class StoredImage(NamedTuple):
-    """An image in object storage: its folder (s3://bucket/folder), its name, and its bytes there, if any."""
+    """An image in object storage: its folder (s3://bucket/folder), name, size there (if any) and tag."""
 
     folder: str
     name: str
     size: int | None
+    tag: str = ""
 
     def __str__(self) -> str:
         return f"{self.folder}/{self.name}"
 
 
 class Found(NamedTuple):
-    """One image file and the information in its name."""
+    """One image file and the information in its name.
+
+    `plane` and `timepoint` are empty if a site has one; `fields` is what the microscope's index says.
+    """
 
     well: str
     site: str
     channel: str
     path: Path | StoredImage
+    plane: str = ""
+    timepoint: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 class Fault(NamedTuple):
@@ -64,6 +70,24 @@ class Fault(NamedTuple):
         return f"{self.image} {self.what}".strip()
 
 
+def location_of(image: Found) -> Path | str:
+    """Return where an image is read from: its path, or its address."""
+    return image.path if isinstance(image.path, Path) else str(image.path)
+
+
+def sample_stored(found: Sequence[Found], number: int = FETCHED) -> list[Found]:
+    """Return a few images in object storage of each channel, from the whole plate, which are fetched."""
+    channels: dict[str, list[Found]] = defaultdict(list)
+    for image in found:
+        if isinstance(image.path, StoredImage) and image.path.size:
+            channels[image.channel].append(image)
+    return [
+        images[at]
+        for images in channels.values()
+        for at in np.unique(np.linspace(0, len(images) - 1, number).astype(int))
+    ]
+
+
 def fault_of(image: Found, what: str) -> Fault:
     """Return the fault of an image."""
     return Fault(image.well, image.site, what, image.channel, str(image.path))
@@ -78,7 +102,7 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
     Parameters
     ----------
     found
-        The images of the plate.
+        The images of the plate; of those in object storage, a few.
     threads
         How many files are read at once.
     maximum
@@ -86,9 +110,10 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
     decode
         Whether the pixels of every image are read, and not only those with an ambiguous header.
     """
-    found = [image for image in found if isinstance(image.path, Path)]
+    every, stored = found, sample_stored(found)
+    found = [*(image for image in found if isinstance(image.path, Path)), *stored]
     with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(properties, [image.path for image in found]))
+        read = list(pool.map(properties, [location_of(image) for image in found]))
         sizes = Counter(value[0] for value in read if not isinstance(value, str)).most_common(1)
         # Each channel has its own camera: types may differ between channels.
         types: dict[str, Counter[str]] = defaultdict(Counter)
@@ -111,14 +136,44 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
                 )
             elif decode or maximum is not None or kind not in PLAIN_TYPES:
                 sound.append((image, kind))
-        problems = pool.map(lambda each: values_problem(each[0].path, each[1], maximum), sound)
+        problems = pool.map(lambda each: values_problem(location_of(each[0]), each[1], maximum), sound)
         faults += [
             fault_of(image, problem) for (image, _), problem in zip(sound, problems, strict=True) if problem
         ]
-    return faults
+    return faults + find_shared_faults(faults, stored, every)
 
 
-def values_problem(path: Path, kind: str, maximum: float | None) -> str | None:
+def find_shared_faults(
+    faults: Sequence[Fault], fetched: Sequence[Found], found: Sequence[Found]
+) -> list[Fault]:
+    """Return the faults of images in object storage that were not fetched, like those of the fetched ones.
+
+    A fault of one kind in all fetched images of a channel is taken to be in every image of the channel.
+
+    Parameters
+    ----------
+    faults
+        The faults that were found.
+    fetched
+        The images in object storage that were fetched.
+    found
+        All images of the plate.
+    """
+    shared = []
+    for channel in dict.fromkeys(image.channel for image in fetched):
+        names = {str(image.path) for image in fetched if image.channel == channel}
+        whats = [fault.what for fault in faults if fault.image in names]
+        if len(whats) == len(names) and len(set(map(without_numbers, whats))) == 1:
+            shared += [
+                fault_of(image, whats[0])
+                for image in found
+                if image.channel == channel and isinstance(image.path, StoredImage)
+                if str(image.path) not in names
+            ]
+    return shared
+
+
+def values_problem(path: Path | str, kind: str, maximum: float | None) -> str | None:
     """Return why an image's pixels cannot be read or are not intensities; None if they are."""
     try:
         pixels, _ = read_plane_and_scale(path)
@@ -186,13 +241,16 @@ def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
         if len(set(same)) > 1
         for image in dict.fromkeys(same)
     ]
-    single = [same[0] for same in by_file.values() if isinstance(same[0].path, Path)]
-    groups = [single]
-    for key in (size_of, ends_of, digest_of_file):
-        with ThreadPoolExecutor(threads) as pool:
+    single = [same[0] for same in by_file.values()]
+    groups = [[image for image in single if isinstance(image.path, Path)]]
+    stored = [image for image in single if isinstance(image.path, StoredImage)]
+    with ThreadPoolExecutor(threads) as pool:
+        for key in (size_of, ends_of, digest_of_file):
             groups = [smaller for group in groups for smaller in divided(group, key, pool)]
+        groups += divided(stored, tag_of, pool)
     for group in groups:
-        if len({(image.well, image.channel) for image in group}) < 2 or has_one_value(group[0].path):
+        several = len({(image.well, image.channel) for image in group}) > 1
+        if not several or has_one_value(location_of(group[0])):
             continue
         for image in group:
             other = next(o for o in group if (o.well, o.channel) != (image.well, image.channel))
@@ -220,6 +278,11 @@ def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list
     return [group for group in groups.values() if len(group) > 1]
 
 
+def tag_of(image: StoredImage) -> tuple[int, str] | None:
+    """Return size and tag of an image in object storage; None if they do not tell its content."""
+    return (image.size, image.tag) if image.size and image.tag else None
+
+
 def size_of(path: Path) -> int | None:
     """Return the size of a file in bytes; None if it does not exist."""
     try:
@@ -244,7 +307,7 @@ def ends_of(path: Path) -> bytes | None:
 # --- channels without contrast --------------------------------------------------------------------
 
 
-def has_one_value(path: Path) -> bool:
+def has_one_value(path: Path | str) -> bool:
     """Return whether all pixels of an image have the same value; False if it cannot be read."""
     try:
         pixels = read_plane_and_scale(path)[0]
@@ -281,6 +344,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
             channel,
             listed(wells),
         )
+    warn_of_stored_without_contrast(found, plate, threads)
     if dead:
         raise InputError(
             f"Plate {plate}: nothing can be measured in images without contrast, and illumination functions "
@@ -291,98 +355,24 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
         )
 
 
+def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads: int) -> None:
+    """Warn of a channel whose fetched images all hold one value; its other images are not known."""
+    stored = sample_stored(found)
+    with ThreadPoolExecutor(threads) as pool:
+        flat = list(pool.map(has_one_value, map(location_of, stored)))
+    for channel in dict.fromkeys(image.channel for image in stored):
+        ones = [one for image, one in zip(stored, flat, strict=True) if image.channel == channel]
+        if all(ones):
+            wells = listed(image.well for image in stored if image.channel == channel)
+            logging.warning(
+                "plate %s: images of channel %s hold one value (black, or without contrast), in wells %s",
+                *(plate, channel, wells),
+            )
+
+
 def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
     """Return the message about a channel whose images hold one value each."""
     values = sorted({float(read_plane_and_scale(image.path)[0].flat[0]) for image in images[:SAMPLE]})
     shown = listed((f"{value:g}" for value in values), 4)
     shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({shown})"
     return f"channel {channel}: all {number_of(len(images), 'image')} {shade}; {images[0].path} for one"
-
-
-# --- messages -------------------------------------------------------------------------------------
-
-
-def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
-    """Return the faults of a plate's images as a message.
-
-    A fault that all images of a channel share is given once.
-
-    Parameters
-    ----------
-    plate
-        The plate's name.
-    faults
-        The faults.
-    found
-        The images of the plate.
-    source
-        The location of the images in the sample sheet.
-
-    Returns
-    -------
-    str
-        The message.
-    """
-    if all_are_missing(faults, found):
-        return none_exists(plate, faults, source)
-    per_channel = Counter(image.channel for image in found)
-    kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
-    for fault in faults:
-        kinds[fault.channel, without_numbers(re.sub(r"as \S+, the", "as the", fault.what))].append(fault)
-    shared = {
-        key: same
-        for key, same in kinds.items()
-        if len(same) > 2 and len(same) >= per_channel[key[0]] and same[0].image
-    }
-    lines = []
-    for same in group_alike(shared.values()):
-        channels = list(dict.fromkeys(fault.channel for fault in same))
-        lines.append(
-            f"every image of channel {listed(channels)} ({len(same):,}) {same[0].what} "
-            f"({Path(same[0].image).name} for one)"
-        )
-    rest = [fault for key, same in kinds.items() if key not in shared for fault in same]
-    order = {id(fault): at for at, fault in enumerate(faults)}
-    rest.sort(key=lambda fault: order[id(fault)])
-    lines += [f"well {fault.well}, site {fault.site}: {fault.reason}" for fault in rest[:NAMED]]
-    if len(rest) > NAMED:
-        lines.append(f"and {len(rest) - NAMED:,} more, in the log")
-    return f"Plate {plate}: {number_of(len(faults), 'fault')} in its images:\n  " + "\n  ".join(lines)
-
-
-def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
-    """Join groups of faults that are the same fault in different channels."""
-    joined: dict[str, list[Fault]] = defaultdict(list)
-    for group in groups:
-        joined[without_numbers(group[0].what)] += group
-    return list(joined.values())
-
-
-def all_are_missing(faults: Sequence[Fault], found: Sequence[Found]) -> bool:
-    """Return whether none of a plate's images is at its path in the table."""
-    return sum(fault.what == "does not exist" for fault in faults) == len(found)
-
-
-def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
-    """Return the message if none of a plate's images is at its path in the table."""
-    missing = [fault for fault in missing if fault.what == "does not exist"]
-    folders = Counter(str(Path(fault.image).parent) for fault in missing)
-    where = listed((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
-    return (
-        f"Plate {plate}: none of its {len(missing):,} images exists. {source} names the folder {where}, "
-        "which is not on this machine, or not under this name. Correct the columns PathName_... of the "
-        "table; without these columns the images are looked for beside the table."
-    )
-
-
-def remedy_of(faults: Sequence[Fault], found: Sequence[Found], hint: str) -> str:
-    """Return what to do about the faults of a plate's images."""
-    sites = {(image.well, image.site) for image in found}
-    if hint or all_are_missing(faults, found):
-        return hint
-    kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for fault in faults:
-        kinds[without_numbers(fault.what)].add((fault.well, fault.site))
-    if len(sites) > 2 and any(having >= sites for having in kinds.values()):
-        return "\nNo site is without it: mend the images, or the config, as it says above."
-    return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."

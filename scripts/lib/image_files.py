@@ -5,6 +5,7 @@ Needs only tifffile and Pillow, which CellProfiler also has, and Python 3.8: Cel
 
 import io
 import re
+import struct
 from operator import add
 from pathlib import Path
 
@@ -13,16 +14,30 @@ import tifffile
 from PIL import Image
 
 from lib.errors import InputError
+from lib.image_references import is_reference
 from lib.object_storage import at_hand
+from lib.plane_reader import get_image_properties, read_image
 
 TIFF = {".tif", ".tiff"}
 KINDS_OF_TIFF = {".stk", ".lsm", ".flex"}
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
+JPEG_BEGINNING, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+# In a BMP file: where its pixels begin, the size of its second header, width, height, planes, bits per pixel,
+# compression.
+BITMAP_HEADER = struct.Struct("<10xIIiiHHI")
 STACK = (
-    "holds several planes (a stack, or all channels in one file); write one plane per file: of a stack its "
-    "projection, of a file of channels each channel"
+    "holds several planes: set images.project in the config for a stack, or images.channels_in to `files` if "
+    "they are channels"
 )
+PALETTE = (
+    "holds numbers of the colors of a palette, not intensities; write one gray image for each channel (8 or "
+    "16 bits)"
+)
+# Of TIFF's photometric interpretations: white is 0, a palette, and inks (CMYK).
+WHITE_IS_ZERO, OF_PALETTE, OF_INKS = 0, 3, 5
+#: Types of pixels that CellProfiler's readers do not support.
+UNREAD_TYPES = ("float16", "int64", "uint64", "complex64", "complex128")
 COLOR = "is in color; write one gray image for each channel"
 #: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
 #: 2000.
@@ -39,20 +54,24 @@ class DamagedImageError(ValueError):
 
 
 def properties(path):
-    """Return shape and type of the image in the file `path`, as (tuple, str), or an error as text.
+    """Return shape and type of the image at `path` (or address), as (tuple, str), or an error as text.
 
     A TIFF is truncated when its header points beyond the end of the file. A stack, or an image in color,
     is not a valid image of a channel, and files that CellProfiler's readers cannot read are also errors.
     """
+    path = Path(path)
+    if is_reference(path.name):
+        return get_image_properties(path)
     try:
-        size = path.stat().st_size
+        source = at_hand(path)
+        size = path.stat().st_size if source is path else source.getbuffer().nbytes
         if size == 0:
             return "is empty (0 bytes)"
         if path.suffix.lower() not in TIFF:
-            with Image.open(path) as image:
+            with Image.open(source) as image:
                 image.load()
                 return properties_of_picture(image)
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(source) as file:
             return properties_of_tiff(file, size)
     except FileNotFoundError:
         return "does not exist"
@@ -69,6 +88,10 @@ def properties_of_picture(image):
     pixels = np.asarray(image)
     if image.mode.startswith("RGB") and in_color(pixels):
         return COLOR
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return COLOR
+    if image.mode == "P" and not is_gray_ramp(np.reshape(image.getpalette("RGB"), (-1, 3)).T, 1):
+        return PALETTE
     # Pillow reads 16 bits as 32 if its version has no mode for them.
     kind = "uint16" if image.format == "PNG" and image.mode == "I" else pixels.dtype.name
     return (image.height, image.width), kind
@@ -94,6 +117,18 @@ def properties_of_tiff(file, size):
         )
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
+    if int(page.photometric) == WHITE_IS_ZERO:
+        return "stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0"
+    if int(page.photometric) == OF_PALETTE and not is_gray_ramp(
+        page.colormap, 2 ** (16 - page.bitspersample)
+    ):
+        return PALETTE
+    kind = np.dtype(page.dtype).name
+    if kind in UNREAD_TYPES:
+        return (
+            f"holds numbers of the type {kind}, which CellProfiler does not read; write the image as whole "
+            "numbers of 16 bits"
+        )
     if page.samplesperpixel > 1:
         pixels = samples_last(page, page.asarray())
         if page.samplesperpixel == 2 or page.samplesperpixel > 4:
@@ -101,10 +136,16 @@ def properties_of_tiff(file, size):
                 f"holds {page.samplesperpixel} samples per pixel (channels in one file, or gray with alpha); "
                 "write one gray image for each channel, without alpha"
             )
-        if in_color(pixels):
+        if int(page.photometric) == OF_INKS or in_color(pixels):
             return COLOR
         return tuple(pixels.shape[:2]), pixels.dtype.name
     return tuple(page.shape), np.dtype(page.dtype).name
+
+
+def is_gray_ramp(colors, step):
+    """Return whether a palette, (3, colors), makes each number the gray of that number times `step`."""
+    colors = np.asarray(colors).astype(int)
+    return bool((colors // step == np.arange(colors.shape[1])).all())
 
 
 def cut_off(file, size):
@@ -143,7 +184,7 @@ def in_color(pixels):
 
 
 def damage(data):
-    """Return the error in the bytes of a TIFF or PNG file as text; None if they seem complete.
+    """Return the error in the bytes of a TIFF, PNG, BMP or JPEG file as text; None if they seem complete.
 
     Bio-Formats reads a truncated file and fills in the missing part. Other files are not checked.
     """
@@ -155,6 +196,10 @@ def damage(data):
             if b"IEND" in data[-1024:]
             else f"is truncated (a PNG file of {len(data)} bytes without its end)"
         )
+    if data[:3] == JPEG_BEGINNING and JPEG_END not in data[-1024:]:
+        return f"is truncated (a JPEG file of {len(data)} bytes without its end)"
+    if data[:2] == b"BM" and len(data) < bytes_of_bitmap(data):
+        return f"is truncated ({len(data)} bytes of at least {bytes_of_bitmap(data)})"
     if data[:4] not in TIFF_BEGINNINGS:
         return None
     try:
@@ -162,6 +207,15 @@ def damage(data):
             return cut_off(file, len(data))
     except Exception as error:
         return f"cannot be read ({type(error).__name__}: {error})"
+
+
+def bytes_of_bitmap(data):
+    """Return how many bytes a BMP file has at least, from its header; 0 for a compressed one."""
+    if len(data) < BITMAP_HEADER.size:
+        return BITMAP_HEADER.size
+    start, _, width, height, _, bits, compression = BITMAP_HEADER.unpack_from(data)
+    rows = abs(height)
+    return 0 if compression else start + rows * ((width * bits + 31) // 32 * 4)
 
 
 def read_plane_and_scale(path):
@@ -173,6 +227,9 @@ def read_plane_and_scale(path):
     Raises InputError, naming the file, if it cannot be read.
     """
     path = Path(path)
+    if is_reference(path.name):
+        pixels, _, scale = read_image(path)
+        return pixels, scale
     source = at_hand(path)
     scale = None
     try:

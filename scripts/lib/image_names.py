@@ -26,17 +26,35 @@ LAYOUTS = {
     ),
 }
 
+# Names are not read: the microscope's index, or the metadata of an OME-Zarr plate, says which images there
+# are.
+BY_METADATA = ("index", "ome-zarr")
+EVERY_FILE = re.compile(r"(?P<well>)(?P<channel>)")
+# In the name of a label image: the name, without its ending, of the image whose objects it holds.
+IMAGE = "{image}"
+
+
+def listing_pattern(pattern: str) -> str:
+    """Return the regular expression of the file names of label images; those with {image} name no well."""
+    if IMAGE not in pattern:
+        return pattern
+    return f"^{re.escape(pattern).replace(re.escape(IMAGE), '.+')}(?P<well>)$"
+
 
 def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
     """Return the regular expression of a named layout, or the user's pattern after a check.
 
-    The names of an assay with one of `channels` need not name it.
+    The names of an assay with one of `channels` need not name it. With `index` and `ome-zarr`, any file may
+    belong to the plate.
     """
+    if pattern in BY_METADATA:
+        return EVERY_FILE
     try:
         expression = re.compile(LAYOUTS.get(pattern, pattern))
     except re.error as error:
         raise InputError(
-            f"images.pattern `{pattern}` is neither a layout ({listed(LAYOUTS)}) nor a regular "
+            f"images.pattern `{pattern}` is neither a layout ({listed([*LAYOUTS, *BY_METADATA])}) nor a "
+            f"regular "
             f"expression: {error}."
         ) from error
     groups = set(expression.groupindex)
@@ -45,6 +63,11 @@ def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
         raise InputError(
             f"images.pattern `{pattern}` must have the named groups `channel` and `well` (or `row` "
             f"and `column`); it has {listed(sorted(groups)) or 'none'}. Layouts with a name are "
-            f"{listed(LAYOUTS)}."
+            f"{listed([*LAYOUTS, *BY_METADATA])}."
         )
     return expression
+
+
+def without_channel(pattern: str) -> str:
+    """Return the regular expression of file names whose channel is not read: the files hold all channels."""
+    return LAYOUTS.get(pattern, pattern).replace("(?P<channel>", "(?:")

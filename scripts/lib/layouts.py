@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError, listed
-from lib.plates import read_table, same_number
+from lib.plates import find_name, read_table
 from lib.values import MissingValues
 from lib.wells import well_name
 
@@ -21,8 +21,16 @@ Rows = list[dict[str, str]]
 DEFAULT = MissingValues()
 
 
-def read_columns(path: str | Path) -> tuple[list[str], Rows]:
+def read_columns(path: str | Path, samples: tuple[str, str] = ("", "")) -> tuple[list[str], Rows]:
     """Read a table of wells or reagents as written; `Metadata_` before a name is not part of it.
+
+    Parameters
+    ----------
+    path
+        The table's file.
+    samples
+        Columns that may name the content of a well, besides `broad_sample` (see `MissingValues`). The column
+        `broad_sample` has its values; one that the table has besides is kept as `table_broad_sample`.
 
     Raises
     ------
@@ -35,9 +43,14 @@ def read_columns(path: str | Path) -> tuple[list[str], Rows]:
     if twice:
         raise InputError(f"{path} has the column {listed(twice)} twice, with and without Metadata_.")
     rows = [dict(zip(names, row.values(), strict=True)) for row in rows]
-    name = next((column for column in SAMPLE_COLUMNS if column in names), None)
+    order = (samples[0], *SAMPLE_COLUMNS, samples[1])
+    name = next((column for column in order if column and column in names), None)
     if name in (None, "broad_sample"):
         return names, rows
+    if "broad_sample" in names:
+        new = {"broad_sample": "table_broad_sample"}
+        names = [new.get(column, column) for column in names]
+        rows = [{new.get(column, column): value for column, value in row.items()} for row in rows]
     return [*names, "broad_sample"], [{**row, "broad_sample": row[name]} for row in rows]
 
 
@@ -67,7 +80,7 @@ def clean_rows(
     for column in columns:
         values = [row[column] for row in rows]
         cleaned[column] = values if column in NAMED else missing.clean(values, column)
-        if column in SAMPLE_COLUMNS:
+        if column in (*SAMPLE_COLUMNS, *missing.samples):
             cleaned[column] = [
                 value if value in known else clean
                 for value, clean in zip(values, cleaned[column], strict=True)
@@ -77,7 +90,7 @@ def clean_rows(
 
 def words_in_rows(path: str | Path, missing: MissingValues) -> list[str]:
     """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
-    columns, rows = read_columns(path)
+    columns, rows = read_columns(path, missing.samples)
     return [
         f"{word} in {count} rows of {column}"
         for column in columns
@@ -114,18 +127,23 @@ def plate_map_rows(
     InputError
         Naming the file and the wells that are duplicates or not valid.
     """
-    columns, rows = read_columns(path)
+    columns, rows = read_columns(path, missing.samples)
     name = next((column for column in WELL_COLUMNS if column in columns), None)
     if name is None or "broad_sample" not in columns:
+        hint = ""
+        if name is not None:
+            hint = " Name the one that says what is in each well in the config, as in plate_maps: {sample: "
+            hint += f"{columns[-1]}}}."
         raise InputError(
             f"{path}: a plate map has the columns well_position and broad_sample; this one has "
-            f"{listed(columns)}."
+            f"{listed(columns, 20)}.{hint}"
         )
     if not rows:
         raise InputError(f"{path} lists no well.")
     plates = {row.get("Plate", "") for row in rows}
     if plate is not None and len(plates) > 1:
-        rows = [row for row in rows if row["Plate"] in (plate, *same_number(plate, plates))]
+        names = find_name(plate, plates)
+        rows = [row for row in rows if row["Plate"] in names]
         if not rows:
             raise InputError(f"{path} lists no well of plate {plate}; it has {listed(sorted(plates), 5)}.")
     try:
@@ -152,9 +170,10 @@ def annotation_rows(
     A row whose `broad_sample` is a word for a missing value is used only if another of its columns has a
     value.
     """
-    columns, rows = read_columns(path)
+    columns, rows = read_columns(path, missing.samples)
     if "broad_sample" not in columns:
-        raise InputError(f"{path} lacks the column broad_sample; it has {listed(columns)}.")
+        named = f"{missing.samples[0]} (plate_maps.sample) or " if missing.samples[0] else ""
+        raise InputError(f"{path} lacks the column {named}broad_sample; it has {listed(columns)}.")
     if gene is not None and gene != "gene":
         # The config may list names among the genes under either name of the column.
         gene_words = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))
@@ -171,6 +190,11 @@ def annotation_rows(
         cleaned = [{**row, "gene": row[gene]} for row in cleaned]
     empty = [row for row in cleaned if not any(row[name] for name in columns)]
     cleaned = [row for row in cleaned if row not in empty] if empty else cleaned
+    # Under its own name, the column would stand in both tables that are joined by it.
+    same = [name for name in missing.samples if name in columns and name not in SAMPLE_COLUMNS]
+    if all(row[name] == row["broad_sample"] for name in same for row in cleaned):
+        columns = [name for name in columns if name not in same]
+        cleaned = [{name: row[name] for name in columns} for row in cleaned]
     twice = [name for name, n in Counter(row["broad_sample"] for row in cleaned).items() if n > 1]
     if twice:
         raise InputError(

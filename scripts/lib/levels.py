@@ -45,6 +45,8 @@ class Level:
         A level that a plate may enter with from which this one is made instead of from `made_from`.
     asked : bool
         Whether the config requests it for each plate that has the level that it is made from.
+    summary : str
+        The summary of a well's cells that it starts from, if that is not the config's `aggregate.operation`.
     action, options, chain, is_last
         Of a level of a chain that the config composes: the step and its options, the chain's name, and
         whether it is the chain's last level.
@@ -62,6 +64,7 @@ class Level:
     all_features: str = ""
     made_from_published: str = ""
     asked: bool = True
+    summary: str = ""
     action: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
     chain: str = ""
@@ -135,7 +138,36 @@ def get_levels(config: Mapping[str, Any]) -> dict[str, Level]:
 
     Levels that a config composes are added here; rules find the levels of their step in this table.
     """
-    return {level.name: set_up(level, config) for level in LEVELS.values()}
+    rows = {level.name: set_up(level, config) for level in LEVELS.values()}
+    for summary in config["aggregate"]["summaries"]:
+        rows |= {level.name: level for level in get_summary_levels(rows, summary, config)}
+    return rows
+
+
+def get_summary_levels(rows: Mapping[str, Level], summary: str, config: Mapping[str, Any]) -> list[Level]:
+    """Return the levels that start from another summary of a well's cells, named after it."""
+
+    def rename(name: str) -> str:
+        return f"{summary}_{name}".removesuffix("_aggregated") if name else ""
+
+    found = []
+    for level in rows.values():
+        if level.features != CELLPROFILER or level.step == "spherize" or level.summary:
+            continue
+        row = replace(
+            level,
+            name=rename(level.name),
+            suffix=f"_{rename(level.name)}",
+            made_from=rename(level.made_from),
+            all_features=rename(level.all_features),
+            made_from_published=rename(level.made_from_published),
+            summary=summary,
+        )
+        if level.step == "feature_select":
+            is_reference = level.reference == config["feature_select"]["reference"]
+            row = replace(row, asked=is_reference and is_selection_asked(row, config))
+        found.append(row)
+    return found
 
 
 def set_up(level: Level, config: Mapping[str, Any]) -> Level:
@@ -163,7 +195,7 @@ def is_selection_asked(level: Level, config: Mapping[str, Any]) -> bool:
     """Return whether the config asks for features to be selected over the plates of a level.
 
     Without `feature_select.over`, it asks for the levels that it names: those that are scored, sphered or
-    exported, and those that chains start from.
+    exported, those that chains start from, and the one whose features normalized cells have.
     """
     if (over := config["feature_select"]["over"]) is not None:
         return level.scope in over
@@ -172,6 +204,7 @@ def is_selection_asked(level: Level, config: Mapping[str, Any]) -> bool:
         *(config["export_levels"] or ()),
         *(chain["start"] for chain in config["chains"].values()),
         config["spherize"]["level"],
+        config.get("normalized_cells", {}).get("features"),
     ]
     return level.name in named
 
@@ -190,3 +223,47 @@ def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) 
             f"export_levels: there is no level {listed(unknown)}; the levels are {listed(levels, 40)}."
         )
     return list(levels) if names is None else names
+
+
+def get_level_of_cells(wanted: str, levels: Mapping[str, Level], plate: str) -> Level | None:
+    """Return the level of profiles whose features a plate's normalized cells have; None for all features.
+
+    Parameters
+    ----------
+    wanted
+        The config's `normalized_cells.features`: `all`, `selection`, or a level.
+    levels
+        The levels of the plate.
+    plate
+        The name of the plate, for messages.
+
+    Raises
+    ------
+    InputError
+        If the plate does not have that level.
+    """
+    if wanted == "all":
+        return None
+    selections = [level for level in levels.values() if level.step == "feature_select" and not level.summary]
+    named = [level for level in levels.values() if level.name == wanted and level.features == CELLPROFILER]
+    found = sorted(selections, key=lambda level: level.scope != "plate") if wanted == "selection" else named
+    if not found:
+        raise InputError(
+            f"normalized_cells.features: `{wanted}` is not a level of CellProfiler's features that is made "
+            f"for plate {plate}; write `all`, or one of {listed(levels, 40)}."
+        )
+    return found[0]
+
+
+def explain_missing_level(level: Level, config: Mapping[str, Any]) -> str:
+    """Return, as a sentence, the key of the config on which a level depends; empty if there is none."""
+    reference, to = config["feature_select"]["reference"], config["normalize"]["to"]
+    if level.features == NETWORK:
+        return (
+            " Embeddings are made of plates that start with images, when the config has a block `embeddings`."
+        )
+    if level.step == "feature_select" and level.reference != reference:
+        return f" Features are selected from profiles normalized to {reference} (feature_select.reference)."
+    if level.step == "normalize" and level.reference not in to:
+        return f" Profiles are normalized to {listed(to)} (normalize.to)."
+    return ""

@@ -244,7 +244,15 @@ def driver_finds_gpu() -> bool:
 
 
 def write_onnx(model: Any, path: Path, size: int, about: Mapping[str, Any]) -> None:
-    """Write a timm model as an ONNX file."""
+    """Write a timm model as an ONNX file.
+
+    Parameters
+    ----------
+    model : the timm model.
+    path : the file to write.
+    size : side of a crop in pixels.
+    about : the description of the network.
+    """
     import torch
 
     example = torch.zeros((2, count_planes(about), size, size))

@@ -301,11 +301,7 @@ def score(
             found = null.percentiles([100 - level, level], repeats, rng)
             chosen = names == hash(key)
             lower[:, chosen], upper[:, chosen] = found[:, :1], found[:, 1:]
-    beyond = np.zeros(upper.shape, dtype=bool)
-    if tail in ("right", "both"):
-        beyond |= signal > upper
-    if tail in ("left", "both"):
-        beyond |= signal < lower
+    beyond = is_beyond(signal, lower, upper, tail)
     judged = np.isnan(signal) | ~np.isnan(upper[0])
     if not len(signal) or np.isnan(upper).all() or np.isnan(signal).all():
         return Score(np.nan, np.nan, np.nan, lower[0], upper[0], beyond[0], judged & False)
@@ -313,6 +309,16 @@ def score(
     low, high = np.percentile(percents, [2.5, 97.5])
     percent = percents[0]
     return Score(percent, min(low, percent), max(high, percent), lower[0], upper[0], beyond[0], judged)
+
+
+def is_beyond(signal: np.ndarray, lower: np.ndarray, upper: np.ndarray, tail: str) -> np.ndarray:
+    """Return whether signals are strictly beyond their thresholds on the side that `tail` names."""
+    beyond = np.zeros(np.broadcast_shapes(np.shape(signal), np.shape(upper)), dtype=bool)
+    if tail in ("right", "both"):
+        beyond |= signal > upper
+    if tail in ("left", "both"):
+        beyond |= signal < lower
+    return beyond
 
 
 def evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:

@@ -148,20 +148,30 @@ def at_hand(path):
     return io.BytesIO(content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
 
 
-def objects_below(address):
-    """Return the objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
+def entries_below(address):
+    """Return the objects below an s3:// folder, as {path below it: (bytes, tag)}, in the paths' order.
+
+    The tag (ETag) changes with an object's content.
+    """
     bucket, key = bucket_and_key(address)
     prefix = key.rstrip("/") + "/" if key else ""
 
     def once():
         pages = client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         found = {
-            entry["Key"][len(prefix) :]: entry["Size"] for page in pages for entry in page.get("Contents", [])
+            entry["Key"][len(prefix) :]: (entry["Size"], entry.get("ETag", "").strip('"'))
+            for page in pages
+            for entry in page.get("Contents", [])
         }
         # Consoles mark folders with an empty object.
         return {name: found[name] for name in sorted(found) if name and not name.endswith("/")}
 
     return persistently(once, address)
+
+
+def objects_below(address):
+    """Return the objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
+    return {name: size for name, (size, _) in entries_below(address).items()}
 
 
 def resolved_address(address):

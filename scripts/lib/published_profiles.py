@@ -9,7 +9,6 @@ named differently, as in plate maps. Values that are read differently than writt
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, listed
-from lib.plates import same_number
+from lib.plates import find_name
 from lib.profile_files import (
     FEATHER,
     GZIP,
@@ -307,11 +306,5 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
 def find_plate_column(table: pd.DataFrame, plate: str) -> str | None:
     """Find the column that names the plate of each well: the first that has `plate`, else the first."""
     there = [name for name in (*PLATE_NAMES, *(f"Metadata_{name}" for name in PLATE_NAMES)) if name in table]
-    having = [name for name in there if same_plate(plate, table[name].dropna().unique())]
+    having = [name for name in there if find_name(plate, table[name].dropna().unique())]
     return next(iter(having or there), None)
-
-
-def same_plate(plate: str, names: Iterable[str]) -> list[str]:
-    """Return a plate's name as spelled in a table: itself, else an equal number (0012 and 12)."""
-    names = [str(name) for name in names]
-    return [plate] if plate in names else same_number(plate, names)

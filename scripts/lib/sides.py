@@ -39,8 +39,7 @@ def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     kept: list[tuple[str, frozenset[str], np.ndarray]] = []
     without = 0
     for name, rows in members(metadata["perturbation"]).items():
-        joined = "|".join(gene.iloc[rows].dropna().unique())
-        genes = frozenset(part.strip() for part in joined.split("|") if part.strip())
+        genes = split_genes(gene.iloc[rows])
         without += not genes
         if genes and len(rows) >= minimum_replicates:
             kept.append((name, genes, rows))
@@ -51,6 +50,20 @@ def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
         metadata["Metadata_Well"].to_numpy(dtype=str),
         without,
     )
+
+
+def split_genes(values: pd.Series) -> frozenset[str]:
+    """Return the genes in the values of a perturbation's wells, several of which are separated by `|`."""
+    joined = "|".join(values.dropna().unique())
+    return frozenset(part.strip() for part in joined.split("|") if part.strip())
+
+
+def get_genes(metadata: pd.DataFrame, column: str, sets: Sequence[np.ndarray]) -> list[frozenset[str]]:
+    """Return the genes of each set of wells (row numbers); none if the profiles have no such column."""
+    if column not in metadata:
+        return [frozenset()] * len(sets)
+    gene = labels(metadata, column)
+    return [split_genes(gene.iloc[rows]) for rows in sets]
 
 
 def mark_sides(

@@ -178,14 +178,34 @@ def nucleus_distance(cells: Cells, size: int) -> np.ndarray:
 
 
 def texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> np.ndarray:
-    """Return noise (size, size) with structures between `fine` and `coarse` pixels, mean 0, SD 1."""
+    """Return noise (size, size) with structures between `fine` and `coarse` pixels, mean 0, SD 1.
+
+    Parameters
+    ----------
+    rng : the source of chance.
+    size : side of the image in pixels.
+    fine, coarse : standard deviations, in pixels, of the two Gaussian filters between which structures stay.
+    """
     white = rng.normal(0, 1, (size, size))
     band = gaussian_filter(white, fine) - gaussian_filter(white, coarse)
     return (band - band.mean()) / band.std()
 
 
 def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray) -> np.ndarray:
-    """Draw round spots with peak `heights` and width `sigma` at the `places` (n, 2) in `within`."""
+    """Draw round spots with peak `heights` and width `sigma` at the `places` (n, 2) in `within`.
+
+    Parameters
+    ----------
+    places : (n, 2) rows and columns in pixels.
+    heights : (n,) peak of each spot.
+    size : side of the image in pixels.
+    sigma : standard deviation of a spot in pixels.
+    within : (size, size) booleans; a spot elsewhere is not drawn.
+
+    Returns
+    -------
+    (size, size) floats.
+    """
     image = np.zeros((size, size))
     nearest = np.rint(places).astype(int).reshape(-1, 2)
     inside = np.all((nearest >= 0) & (nearest < size), axis=1)
@@ -217,7 +237,19 @@ def filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
 def around(
     rng: np.random.Generator, row: float, column: float, low: float, high: float, count: int
 ) -> np.ndarray:
-    """Draw `count` places (row, column) at a distance of `low` to `high` from a center."""
+    """Draw `count` places (row, column) at a distance of `low` to `high` from a center.
+
+    Parameters
+    ----------
+    rng : the source of chance.
+    row, column : the center, in pixels.
+    low, high : smallest and largest distance, in pixels.
+    count : number of places.
+
+    Returns
+    -------
+    (count, 2) rows and columns.
+    """
     angle = rng.uniform(0, 2 * np.pi, count)
     away = np.sqrt(rng.uniform(low**2, high**2, count))
     return np.stack([row + away * np.sin(angle), column + away * np.cos(angle)], axis=1)
@@ -267,7 +299,20 @@ def paint_er(
     grain: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """Paint a reticulum that becomes thinner toward the cell's edge, with little of it over the nucleus."""
+    """Paint a reticulum that becomes thinner toward the cell's edge, with little of it over the nucleus.
+
+    Parameters
+    ----------
+    cytoplasm : (size, size) 1 in the cell's cytoplasm, 0 elsewhere.
+    nucleus : (size, size) 1 in the cell's nucleus, 0 elsewhere.
+    distance : (size, size) distance from the cell's center, 1 at its edge.
+    grain : (size, size) noise with mean 0 and SD 1.
+    factor : the treatment's factors by name; 1 leaves the cell as it is.
+
+    Returns
+    -------
+    (size, size) intensities in gray levels of 16 bits.
+    """
     reticulum = np.clip(1 + 0.3 * grain, 0.1, None) * np.exp(-1.2 * np.minimum(distance, 2))
     return 5000 * factor["er_intensity"] * reticulum * (cytoplasm + 0.35 * nucleus)
 
@@ -282,7 +327,23 @@ def paint_rna(
     grain: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """Paint a cytoplasm that becomes thinner at its border, and a nucleus with two to four nucleoli."""
+    """Paint a cytoplasm that becomes thinner at its border, and a nucleus with two to four nucleoli.
+
+    Parameters
+    ----------
+    rng : the source of chance.
+    cells : the shapes of all cells of the field.
+    cell : the cell's number in `cells`.
+    cytoplasm : (size, size) 1 in the cell's cytoplasm, 0 elsewhere.
+    nucleus : (size, size) 1 in the cell's nucleus, 0 elsewhere.
+    distance : (size, size) distance from the cell's center, 1 at its edge.
+    grain : (size, size) noise with mean 0 and SD 1.
+    factor : the treatment's factors by name; 1 leaves the cell as it is.
+
+    Returns
+    -------
+    (size, size) intensities in gray levels of 16 bits.
+    """
     count = rng.integers(2, 5)
     radius = cells.nucleus_radius[cell] / np.sqrt(cells.nucleus_aspect[cell])
     row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
@@ -304,7 +365,23 @@ def paint_agp(
     grain: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """Paint actin along the cell's edge, a Golgi apparatus beside the nucleus, granules in the cytoplasm."""
+    """Paint actin along the cell's edge, a Golgi apparatus beside the nucleus, granules in the cytoplasm.
+
+    Parameters
+    ----------
+    rng : the source of chance.
+    cells : the shapes of all cells of the field.
+    cell : the cell's number in `cells`.
+    body : (size, size) 1 in the cell, 0 elsewhere.
+    distance : (size, size) distance from the cell's center, 1 at its edge.
+    inside : (size, size) booleans: where granules and filaments may be.
+    grain : (size, size) noise with mean 0 and SD 1.
+    factor : the treatment's factors by name; 1 leaves the cell as it is.
+
+    Returns
+    -------
+    (size, size) intensities in gray levels of 16 bits.
+    """
     size = len(body)
     edge = body * np.exp(-(((distance - 0.92) / 0.1) ** 2))
     row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
@@ -327,7 +404,21 @@ def paint_mito(
     inside: np.ndarray,
     factor: Mapping[str, float],
 ) -> np.ndarray:
-    """Paint filaments or fragments of mitochondria in the cytoplasm, over a faint haze."""
+    """Paint filaments or fragments of mitochondria in the cytoplasm, over a faint haze.
+
+    Parameters
+    ----------
+    rng : the source of chance.
+    cells : the shapes of all cells of the field.
+    cell : the cell's number in `cells`.
+    body : (size, size) 1 in the cell, 0 elsewhere.
+    inside : (size, size) booleans: where granules and filaments may be.
+    factor : the treatment's factors by name; 1 leaves the cell as it is.
+
+    Returns
+    -------
+    (size, size) intensities in gray levels of 16 bits.
+    """
     points = filaments(rng, cells, cell)
     network = spots(points, np.full(len(points), 520.0), len(body), 0.9, inside)
     return factor["mito_intensity"] * (350 * body + network)

@@ -6,9 +6,14 @@ becomes 12, and `2` becomes 2.0 beside a `1.5`. The names that are written here 
 Standard library only, Python 3.8: the scripts that run CellProfiler use it in CellProfiler's container too.
 """
 
+import csv
 import math
+import os
+from pathlib import Path
 
 ONLY_SITE = "1"
+# The environment variable that tells CellProfiler's process the plate's name as the image table writes it.
+PLATE_VARIABLE = "PLATEWISE_PLATE"
 
 
 def site_name(text):
@@ -43,3 +48,20 @@ def site_order(site):
     """Return the sort key of the sites of a well: numbers in numerical order, then names."""
     number = as_number(site)
     return (0, number, "") if number is not None else (1, 0.0, site)
+
+
+def plate_in(load_data):
+    """Return the plate of an image table, as it is written there; "" if the table does not name it."""
+    try:
+        with Path(load_data).open(newline="") as table:
+            return next(csv.DictReader(table), {}).get("Metadata_Plate") or ""
+    except OSError:
+        # CellProfiler reports it.
+        return ""
+
+
+def barcode(plate):
+    """Return a plate's name for messages of CellProfiler's process, which reads barcode `00123` as 123."""
+    written = os.environ.get(PLATE_VARIABLE, "")
+    number = as_number(written)
+    return written if number is not None and number == as_number(str(plate)) else str(plate)

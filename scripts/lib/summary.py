@@ -196,7 +196,9 @@ def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:
         for row in csv.DictReader(file):
             names = list(row)
             about = " ".join(row[name] for name in names[: names.index(BOUNDARY) + 1] if row[name])
-            value = f"{float(row[column]):.3g}{unit}" if row.get(column) else "no score"
+            why = (row.get("message") or "").removeprefix("no score: ")
+            value = "no score" + (f" ({why})" if why else "")
+            value = f"{float(row[column]):.3g}{unit}" if row.get(column) else value
             yield f"{table.stem.replace('_', ' ')}  {about}  {value}"
 
 

@@ -38,7 +38,25 @@ def get_plate_targets(experiment: Experiment, plate: Plate) -> list[str]:
     if experiment.waiting and source(plate) == "images":
         return get_segmentation_montages(experiment, [plate])
     cells = [experiment.get_cells(plate, features) for features in (CELLPROFILER, NETWORK)]
-    return get_well_targets(experiment, plate) + [file for file in cells if file]
+    return [
+        *get_well_targets(experiment, plate),
+        *filter(None, cells),
+        *get_cell_targets(experiment, plate, of_one_plate=True),
+        *([experiment.get_place(plate, "crops")] if experiment.crops and source(plate) == "images" else []),
+    ]
+
+
+def get_cell_targets(experiment: Experiment, plate: Plate, of_one_plate: bool) -> list[str]:
+    """Return the normalized cells of a plate, if their features were selected on that plate alone or not."""
+    key = plate["batch"], plate["plate"]
+    if key not in experiment.levels_of_cells:
+        return []
+    level = experiment.levels_of_cells[key]
+    if (level is None or level.scope == "plate") != of_one_plate:
+        return []
+    formats = experiment.config["normalized_cells"]["formats"]
+    exported = [experiment.get_place(plate, "exported_cells", kind=kind) for kind in formats]
+    return [experiment.get_place(plate, "normalized_cells"), *exported]
 
 
 def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
@@ -66,7 +84,7 @@ def get_plate_pictures(experiment: Experiment, plate: Plate) -> list[str]:
     pictures = ["heatmaps"]
     if source(plate) == "images":
         montages = [f"montage_{channel}" for channel in ("composite", *experiment.channels)]
-        pictures += ["illumination", *montages]
+        pictures += ["illumination", *montages, *(["flagged_cells"] if experiment.flags_cells else [])]
     sheet = experiment.get_place(plate, "contact_sheet")
     return [
         *([sheet] if experiment.get_cells(plate, NETWORK) else []),
@@ -87,6 +105,8 @@ def get_plate_tables(experiment: Experiment, plate: Plate) -> dict[str, str]:
     if source(plate) == "profiles":
         return {}
     tables = ["flags", "quality_summary", *(["dropped_sites"] if source(plate) == "images" else [])]
+    tables += ["label_relations"] if source(plate) == "images" and experiment.labeled else []
+    tables += ["cell_flag_counts"] if experiment.flags_cells else []
     return {
         **{table: experiment.get_place(plate, table) for table in tables},
         "unmatched_wells": experiment.get_place(plate, "unmatched_wells", suffix=""),
@@ -107,8 +127,15 @@ def get_profile_targets(experiment: Experiment, plate: Mapping[str, str], level:
 
 
 def get_batch_targets(experiment: Experiment) -> list[str]:
-    """Return the plates' profiles that depend on several plates: selected over the batch, or sphered."""
-    return [
+    """Return what depends on several plates: profiles with features of the batch, or sphered; cells."""
+    cells = [
+        file
+        for plate in experiment.plates
+        for file in get_cell_targets(experiment, plate, of_one_plate=False)
+    ]
+    if experiment.levels_of_cells and experiment.config["normalized_cells"]["sample"]:
+        cells.append(place("sampled_cells"))
+    return cells + [
         file
         for plate in experiment.plates
         for level in experiment.get_levels(plate).values()
@@ -126,8 +153,11 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
         for kind in FIGURE_FILES
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
+    hits = [place("hits"), place("clusters")] if experiment.conditions else []
+    hits += [place("doses")] if experiment.conditions and "dose_response" in experiment.config else []
     judged = get_judged_targets(experiment)
-    return [*tables, *figures, wells, *get_consensus_targets(experiment), *judged, place("left_out")]
+    consensus = get_consensus_targets(experiment)
+    return [*tables, *figures, wells, *consensus, *hits, *judged, place("left_out")]
 
 
 def get_judged_targets(experiment: Experiment) -> list[str]:
@@ -156,19 +186,22 @@ def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
         start = source(plate)
         if start != "profiles":
             names = ["sites", "flags", *(["dropped_sites"] if start == "images" else [])]
+            names += ["cell_flag_counts"] if experiment.config["cell_quality"]["exclude_flagged"] else []
             tables += [experiment.get_place(plate, name) for name in names]
         levels = experiment.get_levels(plate)
         found["first"] += [
             experiment.get_profiles(plate, level)
             for level in levels.values()
-            if level.step == "aggregate" or plate.get("level") == level.name
+            # Other summaries are of the same cells.
+            if (level.step == "aggregate" and not level.summary) or plate.get("level") == level.name
         ]
         if experiment.config["minimum_cells"] > 1:
             found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
         for level in levels.values():
             if start == "profiles" and plate["level"] == level.name:
                 continue
-            if level.step == "annotate":
+            # The wells of another summary are the same.
+            if level.step == "annotate" and not level.summary:
                 suffix = experiment.levels[level.made_from].suffix
                 tables.append(experiment.get_place(plate, "unmatched_wells", suffix=suffix))
             if level.step in ("normalize", "feature_select", "spherize"):
@@ -221,11 +254,12 @@ def get_plates_not_scored(experiment: Experiment) -> list[dict[str, str]]:
     return found
 
 
-def get_condition_figures(feature_set: str, condition: str) -> list[str]:
+def get_condition_figures(experiment: Experiment, feature_set: str, condition: str) -> list[str]:
     """Return the figures of a condition in a feature set."""
+    doses = ["dose_response"] if "dose_response" in experiment.config else []
     return [
         place("condition_figure", feature_set=feature_set, condition=condition, figure=figure, kind="png")
-        for figure in CONDITION_FIGURES
+        for figure in [*CONDITION_FIGURES, *doses]
     ]
 
 
@@ -235,7 +269,7 @@ def get_figure_targets(experiment: Experiment) -> list[str]:
         file
         for feature_set in experiment.feature_sets
         for condition in experiment.conditions
-        for file in get_condition_figures(feature_set, condition)
+        for file in get_condition_figures(experiment, feature_set, condition)
     ]
     dropped = place("figure", figure="dropped_features", kind="png")
     return figures + ([dropped] if get_selections(experiment) else [])
@@ -247,7 +281,7 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
     for plate in experiment.plates:
         levels = experiment.get_levels(plate)
         for level in levels.values():
-            if level.step != "feature_select" or plate.get("level") == level.name:
+            if level.step != "feature_select" or level.summary or plate.get("level") == level.name:
                 continue
             start = experiment.levels[level.made_from]
             # Published profiles were already normalized: what was dropped before is not known.
@@ -346,10 +380,13 @@ def get_condition_manifest(experiment: Experiment, feature_set: str, condition: 
         "feature_set": feature_set,
         "keys": [(plate["batch"], plate["plate"]) for plate in scored],
         "profiles": [experiment.get_profiles(plate, feature_set) for plate in scored],
-        "pictures": get_condition_figures(feature_set, condition),
+        "pictures": get_condition_figures(experiment, feature_set, condition),
         "perturbations": get_result("perturbations", "percent_replicating"),
         "null_sets": get_result("null", "percent_replicating"),
         "precision": get_result("perturbations", "mean_average_precision"),
+        "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
+        "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
+        "doses": place("doses_of_condition", feature_set=feature_set, condition=condition),
         "null": get_numbers("replicate_null"),
         "coordinates": get_numbers("profile_maps"),
         "changes": get_numbers("changed_features"),

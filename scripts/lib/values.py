@@ -13,8 +13,10 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-# What programs and people write for missing values, in any case and with blanks around it. `untreated`
-# and JUMP's two identifiers are wells without a perturbation.
+# What programs and people write for missing values, in any case and with blanks around it: statistics
+# programs, spreadsheets (also German, French and Spanish ones), databases, and then people. `untreated` and
+# the like, and JUMP's two identifiers, are wells without a perturbation. Usual names of treatments and
+# controls (mock, vehicle, DMSO, control) are not among them.
 WORDS_FOR_NOTHING = (
     "NA",
     "N/A",
@@ -37,22 +39,48 @@ WORDS_FOR_NOTHING = (
     "#NUM!",
     "#NAME?",
     "#NULL!",
+    "#NV",
+    "#WERT!",
+    "#BEZUG!",
+    "#ZAHL!",
+    "#VALEUR!",
+    "#NOMBRE!",
+    "#N/D",
+    "#¡VALOR!",
     "(null)",
+    "nil",
     "\\N",
+    "undefined",
+    ".",
     "?",
+    "nd",
     "n.d.",
     "n/d",
+    "TBD",
+    "TBA",
+    "to be determined",
     "not available",
     "not applicable",
+    "not determined",
+    "not done",
+    "not tested",
+    "no data",
     "empty",
+    "blank",
+    "unused",
+    "not used",
     "missing",
     "unknown",
     "untreated",
+    "non-treated",
+    "not treated",
+    "no treatment",
+    "no compound",
     "JCP2022_999999",
     "JCP2022_UNKNOWN",
 )
 # Words whose author meant an empty well: they need not be reported.
-MEANT = ("empty", "jcp2022_999999", "jcp2022_unknown")
+MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_unknown")
 SEVERAL = "|"  # separates the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
@@ -76,15 +104,24 @@ class MissingValues:
 
     words: tuple[str, ...] = ()
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # A control's value, which is compared unchanged: column and value.
+    # A control's value, which is compared unchanged: column and value (or several, separated by `|`).
     control: tuple[str, str] | None = None
+    # Columns that may name the content of a well, besides `broad_sample`: the first has priority over it, the
+    # second is used in a table that has neither.
+    samples: tuple[str, str] = ("", "")
 
     @staticmethod
     def of_config(config: Mapping[str, Any]) -> "MissingValues":
-        """Create it from the blocks `missing_values` and `controls` of a complete config."""
+        """Create it from a complete config, or from these blocks: missing_values, controls, plate_maps."""
         asked, controls = config["missing_values"], config["controls"]
+        samples = config.get("plate_maps", {"sample": None, "group": None})
         names = {column.removeprefix("Metadata_"): tuple(values) for column, values in asked["names"].items()}
-        return MissingValues(tuple(asked["words"]), names, (controls["column"], controls["negcon"]))
+        return MissingValues(
+            tuple(asked["words"]),
+            names,
+            (controls["column"], controls["negcon"]),
+            (samples["sample"] or "", samples["group"] or ""),
+        )
 
     def is_nothing(self, text: str) -> bool:
         """Return whether a value is empty or a word for a missing value."""
@@ -99,7 +136,7 @@ class MissingValues:
         """
         column = column.removeprefix("Metadata_")
         extra = set(self.names.get(column, ()))
-        kept = {self.control[1]} if self.control and self.control[0] == column else set()
+        kept = set(self.control[1].split(SEVERAL)) if self.control and self.control[0] == column else set()
         known = {value: self._clean_value(value.strip(), extra, kept) for value in dict.fromkeys(values)}
         parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
         spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))

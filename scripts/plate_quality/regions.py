@@ -22,6 +22,17 @@ def flag_regions(sites: pd.DataFrame, wells: pd.DataFrame, negcon: str, limits: 
 
     The mean over a well's unflagged sites is compared with the same perturbation elsewhere on the plate (see
     `compare_region`).
+
+    Parameters
+    ----------
+    sites : one row per site, with its measures and flags.
+    wells : one row per well, with its content.
+    negcon : the kind of the negative controls.
+    limits : the config's `quality` block.
+
+    Returns
+    -------
+    One dictionary per flag.
     """
     clean = sites[sites["flags"] == ""]
     inside = "CellIntensity_" if list_channels(clean, "CellIntensity") else "MeanIntensity_"
@@ -95,6 +106,13 @@ def draw_wells(
 
     A well whose perturbation is nowhere else on the plate also differs by that perturbation's effect, so it
     is drawn from wells of the same kind.
+
+    Parameters
+    ----------
+    deviations : (wells, measures) distance of each well from what its content lets expect.
+    alone : whether a well's perturbation is nowhere else on the plate.
+    region : (wells,) booleans: the wells of the region.
+    members : the wells of the region, by name.
     """
     generator = np.random.default_rng(0)
     drawn = []
@@ -185,6 +203,13 @@ def all_shifted(differences: pd.Series, drawn: np.ndarray, side: float, least: f
 
     The shift, to this `side` (1 or -1), must exceed `least` and that of every set `drawn` from outside (draws
     x wells).
+
+    Parameters
+    ----------
+    differences : (wells,) shift of each well of the region.
+    drawn : (draws, wells) shifts of wells from outside.
+    side : 1 or -1.
+    least : the smallest shift that counts.
     """
     part = 0.25 if side > 0 else 0.75
     by_chance = side * np.nanquantile(drawn, part, axis=1)

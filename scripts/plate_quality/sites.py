@@ -180,6 +180,17 @@ def flag_out_of_focus(
 
     They are compared with the plate and with other wells with the same perturbation; the parameters are those
     of `flag_debris`.
+
+    Parameters
+    ----------
+    sites : one row per site.
+    samples : the `broad_sample` of each site.
+    candidates : whether a site can be judged.
+    limits : the config's `quality` block.
+
+    Returns
+    -------
+    One dictionary per flagged site and channel.
     """
     channels = list_channels(sites, "PowerLogLogSlope")
     if not channels or candidates.sum() < 3:

@@ -36,6 +36,8 @@ SENTENCES: Mapping[str, str] = {
     "{iterations} iterations).",
     "tvn": "Typical variation normalization was applied {over}: principal components of the negative "
     "controls, whose covariance was then aligned (CORAL) between the values of {batch}.",
+    "combat": "The location and the scale of each feature were aligned between the values of {batch} with "
+    "ComBat {over}.",
     "pca": "Profiles were reduced to the principal components that hold a fraction of {variance} of the "
     "variance {over}.",
     "arm_correction": "The mean profile of unexpressed genes (zFPKM below {threshold}) on the same "

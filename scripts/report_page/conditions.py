@@ -6,9 +6,26 @@ from typing import Any
 
 import pandas as pd
 
+from lib.scores import BOUNDARY
 from report_page.pictures import caption_of, link_to, ordered, picture
 from report_page.results import Results
-from report_page.tables import table_of
+from report_page.tables import Table, table_of
+
+# Columns of names, which may look like numbers; those with these endings are numbers.
+AS_TEXT = (
+    "name",
+    "compound",
+    "unit",
+    "most_sensitive",
+    "message",
+    "Metadata_",
+    "neighbor_",
+    "strongest_",
+    "class",
+    "members",
+    "active_rule",
+)
+NUMBERS = ("_cosine", "_score", "perturbations", "_sharing")
 
 
 def condition_entry(
@@ -26,6 +43,11 @@ def condition_entry(
         frame = frame.drop(columns=[column for column in about if column in frame]).dropna(axis=1, how="all")
         link = link_to(condition["null"]) if results.has(condition["null"]) else ""
         table = table_of(frame, f"{identifier}-perturbations", "Perturbations", link)
+    answers = [
+        found
+        for name, title in (("hits", "Hits"), ("doses", "Dose response"), ("clusters", "Clusters"))
+        if (found := answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
+    ]
     return {
         "id": identifier,
         "name": condition["name"],
@@ -36,8 +58,28 @@ def condition_entry(
             picture(results, file, caption_of(captions, Path(file).stem, wildcards), bytes_allowed)
             for file in condition_pictures(results, condition)
         ],
+        "answers": answers,
         "table": table,
     }
+
+
+def answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
+    """Return the table of a condition's hits or clusters without the columns that name the condition."""
+    if not results.has(file):
+        return None
+    frame = read_answers(results.path(file))
+    return table_of(frame, identifier, title, link_to(file)) if len(frame) else None
+
+
+def read_answers(file: Path) -> pd.DataFrame:
+    """Read a table of hits or clusters: names and annotation as text, without empty columns."""
+    names = list(pd.read_csv(file, nrows=0))
+    text = [name for name in names if name.startswith(AS_TEXT) and not name.endswith(NUMBERS)]
+    frame = pd.read_csv(file, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+    frame = frame[names[names.index(BOUNDARY) + 1 :]].dropna(axis=1, how="all")
+    for name in frame.select_dtypes("float"):
+        frame[name] = frame[name].map(lambda value: value if pd.isna(value) else float(f"{value:.3g}"))
+    return frame.replace({"True": True, "False": False})
 
 
 def condition_pictures(results: Results, condition: Mapping[str, Any]) -> list[str]:

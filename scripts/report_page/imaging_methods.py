@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "texture": "texture",
     "colocalization": "colocalization",
     "neighbors": "neighbors",
+    "mitochondria": "the skeletonized network of mitochondria",
 }
 
 
@@ -30,7 +31,7 @@ def describe_imaging(
 ) -> list[Markup]:
     """Describe what CellProfiler did with the images."""
     assay, own = config["assay"], config["cellprofiler"]
-    sentences = [describe_images(config, plates, cellprofiler, accelerated)]
+    sentences = [describe_images(config, plates, cellprofiler, accelerated), describe_projection(config)]
     if own["illumination_pipeline"]:
         sentences.append(write_sentence("Illumination functions were calculated with a custom pipeline."))
     else:
@@ -61,6 +62,25 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, a
     )
 
 
+def describe_projection(config: Mapping[str, Any]) -> Markup:
+    """Describe how planes of a stack became one image, and which channels were resized."""
+    how, text = at(config, "images.project"), ""
+    if how == "best_focus":
+        text = (
+            "Of each stack, the plane with the largest sum of squared differences between pixels two apart "
+            "was used."
+        )
+    elif isinstance(how, int):
+        text = "Of each stack, plane {images.project} was used."
+    elif how:
+        text = "The planes of each stack were projected to their {images.project} (pixel by pixel)."
+    resized = [channel["name"] for channel in config["assay"]["channels"] if channel.get("scale", 1) != 1]
+    text += " Images of {resized} were resized to the size of the others." if resized else ""
+    if not text:
+        return NOTHING
+    return write_sentence(text.strip(), "load_data", lambda key: at(config, key), resized=in_words(resized))
+
+
 def describe_illumination(assay: Mapping[str, Any]) -> Markup:
     """Describe the illumination correction."""
     apply = assay["illumination"]["apply"]
@@ -79,13 +99,19 @@ def describe_illumination(assay: Mapping[str, Any]) -> Markup:
 
 def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
     """Describe the segmentation of nuclei."""
+    if assay["nuclei"]["labels"]:
+        return write_sentence("Nuclei were taken from label images that another program had made.")
+    after = "; those at the border discarded together with their cells"
+    border = after if assay["nuclei"]["discard_border"] == "after cells" else ""
     return write_sentence(
         "Nuclei were identified in the channel {nuclei.channel} (IdentifyPrimaryObjects; diameter "
-        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}).",
+        "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}"
+        "{border}).",
         "assay",
         lambda key: at(assay, key),
         {"nuclei.diameter": in_range(assay["nuclei"]["diameter"])},
         threshold=describe_threshold(assay, "nuclei"),
+        border=border,
     )
 
 
@@ -95,6 +121,8 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
         return NOTHING
     where = " in the channel {cells.channel}" if assay["cells"].get("channel") else ""
     cytoplasm = "; the cytoplasm was defined as the cell without its nucleus" if assay["cytoplasm"] else ""
+    if assay["cells"]["labels"]:
+        return write_sentence(f"Cells were taken from label images that another program had made{cytoplasm}.")
     return write_sentence(
         "Cells were identified with the nuclei as seeds (IdentifySecondaryObjects; {cells.method}"
         f"{where}; {{threshold}}){cytoplasm}.",

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from lib.errors import number_of
 from lib.levels import CELLPROFILER, LEVELS, NETWORK, Level
+from report_page.cell_methods import describe_flagged_cells, describe_summaries
 from report_page.chain_methods import describe_chains
 from report_page.imaging_methods import describe_imaging
 from report_page.sentences import (
@@ -45,7 +46,9 @@ def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
     sentences = [
         describe_joining(levels),
         describe_excluded_sites(levels),
+        describe_flagged_cells(levels),
         describe_aggregation(levels),
+        describe_summaries(levels),
         *describe_embedding(levels),
         describe_normalization(levels),
         describe_embedding_normalization(levels),
@@ -287,6 +290,37 @@ def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
     ]
 
 
+def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances]) -> Markup:
+    """Describe how perturbations were called active and toxic, and clustered."""
+    if not metrics.get("percent_replicating"):
+        return NOTHING
+    return write_sentence(
+        "A perturbation was called active if the Benjamini-Hochberg q-value of {measure} was below 0.05, and "
+        "toxic if the median robust z-score of its cell counts, relative to the negative controls of the "
+        "plate, was at most {limit}. Active perturbations were clustered with the Leiden algorithm {@leiden} "
+        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity.",
+        measure="its mean average precision (of its median replicate correlation where replicates or "
+        "controls were too few)"
+        if metrics.get("mean_average_precision")
+        else "its median replicate correlation",
+        limit=mark_parameter("benchmark", "toxic_z", config["benchmark"]["toxic_z"]),
+    )
+
+
+def describe_dose_response(config: Mapping[str, Any]) -> Markup:
+    """Describe how dose-response curves were fitted."""
+    if "dose_response" not in config:
+        return NOTHING
+    limits = {"2sd": "two standard deviations", "mad": "one median absolute deviation"}
+    return write_sentence(
+        "For each compound, a Hill curve over the dose was fitted to the cell count and to the Mahalanobis "
+        "distance of each well to the negative controls of its plate (principal components with 95 % of "
+        "the variance; covariance of the residuals given compound and dose). The benchmark dose is that at "
+        "which the curve leaves the controls by {limit} of their values, with a 90 % bootstrap interval.",
+        limit=mark_parameter("dose_response", "limit", limits[config["dose_response"]["limit"]]),
+    )
+
+
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = in_words([f"{name} {version}" for name, version in versions])
@@ -335,5 +369,6 @@ def write_methods(
     ):
         if number := sources.get(source):
             first.append(write_sentence(text, plates=number_of(number, "plate")))
-    paragraphs = [first, describe_profiling(levels), describe_scores(metrics), [name_software(versions)]]
+    scores = [*describe_scores(metrics), describe_hits(config, metrics), describe_dose_response(config)]
+    paragraphs = [first, describe_profiling(levels), scores, [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]

@@ -110,10 +110,13 @@ def alt_text(title: str, caption: str) -> str:
     return f"{title}. {first}" if first else title
 
 
-def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+def caption_of(
+    folder: str | Path, name: str, wildcards: Mapping[str, str], relation: str = "gene"
+) -> tuple[str, str]:
     """Return a figure's title and text: the paragraphs of its caption in `snakemake --report`.
 
-    Without a caption the file's name is the title: `replicate_null` is `Replicate null`.
+    `relation` is what matching perturbations share. Without a caption the file's name is the title:
+    `replicate_null` is `Replicate null`.
     """
     file = Path(folder) / f"{name}.rst"
     if not file.exists():
@@ -122,7 +125,7 @@ def caption_of(folder: str | Path, name: str, wildcards: Mapping[str, str]) -> t
     title, text = (
         Environment(undefined=ChainableUndefined, autoescape=False)
         .from_string(paragraph)
-        .render(snakemake={"wildcards": dict(wildcards)})
+        .render(snakemake={"wildcards": dict(wildcards), "params": {"relation": relation}})
         for paragraph in file.read_text().split("\n\n", 1)
     )
     return " ".join(title.split()), " ".join(text.replace("``", "").split())

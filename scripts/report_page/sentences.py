@@ -14,6 +14,7 @@ from markupsafe import Markup
 REFERENCES = {
     "cellprofiler": ("Stirling et al., BMC Bioinformatics 2021", "10.1186/s12859-021-04344-9"),
     "pycytominer": ("Serrano et al., Nature Methods 2025", "10.1038/s41592-025-02611-8"),
+    "leiden": ("Traag et al., Scientific Reports 2019", "10.1038/s41598-019-41695-z"),
     "cpjump1": ("Chandrasekaran et al., Nature Methods 2024", "10.1038/s41592-024-02241-6"),
     "map": ("Kalinin et al., Nature Communications 2025", "10.1038/s41467-025-60306-2"),
     "snakemake": ("Mölder et al., F1000Research 2021", "10.12688/f1000research.29032.1"),

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/benchmark_dag.py                      10, 100, 500, 2,000 plates
     python tests/benchmarks/benchmark_dag.py --plates 10 100      a quick look
+    python tests/benchmarks/benchmark_dag.py --starts profiles --chain jump_compound
 
 Each experiment is a sample sheet alone: plates of 384 wells and 9 sites that start with images, with the
 config's default number of CellProfiler jobs a plate, or plates that start with published profiles; 100 plates
@@ -35,10 +36,18 @@ assay:
 BATCH = 100  # plates
 
 
-def write_experiment(folder: Path, plates: int, start: str) -> Path:
-    """Write an experiment whose plates start with `images` or `profiles`; gives its config file."""
+OF_CHAIN = """chains: {{own: {chain}}}
+benchmark: {{feature_sets: [own]}}
+"""
+
+
+def write_experiment(folder: Path, plates: int, start: str, chain: str = "") -> Path:
+    """Write an experiment; gives its config file.
+
+    Its plates start with `images` or `profiles`, and get the profiles of a preset `chain` if one is given.
+    """
     (folder / "start").mkdir(parents=True)
-    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "config.yaml").write_text(CONFIG + (OF_CHAIN.format(chain=chain) if chain else ""))
     (folder / "map.txt").write_text("well_position\tbroad_sample\nA01\tX\n")
     columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", start, "level"]
     with (folder / "plates.tsv").open("w", newline="") as file:
@@ -52,7 +61,7 @@ def write_experiment(folder: Path, plates: int, start: str) -> Path:
             else:
                 path = path.with_suffix(".parquet")
                 path.touch()
-            level = "normalized_negcon" if start == "profiles" else ""
+            level = ("augmented" if chain else "normalized_negcon") if start == "profiles" else ""
             about = ["map.txt", "compound", "U2OS", "48"]
             sheet.writerow([f"B{number // BATCH:02d}", name, *about, f"start/{path.name}", level])
     return folder / "config.yaml"
@@ -80,14 +89,14 @@ def planned(config: Path, *arguments: str) -> dict[str, float]:
     }
 
 
-def main(numbers: list[int]) -> None:
+def main(numbers: list[int], starts: list[str], chain: str) -> None:
     """Print one line an experiment."""
     columns = ("start", "plates", "planned", "jobs", "CPU s", "wall s", "GiB")
     print(*(f"{name:>9}" for name in columns))
-    for start in ("images", "profiles"):
+    for start in starts:
         for plates in numbers:
             with tempfile.TemporaryDirectory() as folder:
-                config = write_experiment(Path(folder) / "experiment", plates, start)
+                config = write_experiment(Path(folder) / "experiment", plates, start, chain)
                 for what, arguments in (
                     ("all", []),
                     ("one plate", ["--config", f"only=P{plates // 2:05d}"]),
@@ -103,4 +112,7 @@ def main(numbers: list[int]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plates", type=int, nargs="+", default=[10, 100, 500, 2000])
-    main(parser.parse_args().plates)
+    parser.add_argument("--starts", nargs="+", default=["images", "profiles"])
+    parser.add_argument("--chain", default="", help="a preset chain that every plate gets")
+    given = parser.parse_args()
+    main(given.plates, given.starts, given.chain)

@@ -256,6 +256,59 @@ def test_a_png_with_alpha(tmp_path):
     return properties(tmp_path / "x.png")
 
 
+@case(
+    "images",
+    kind="an image with a palette of colors",
+    comes_from="screenshots and exports for slides; the numbers of the colors were measured as intensities",
+    says="holds numbers of the colors of a palette, not intensities; write one gray image for each channel",
+    happens="the plate stops; a palette that is a gray ramp is read",
+)
+def test_a_palette_is_refused_unless_it_is_gray(tmp_path):
+    small = (pixels("B02", "1") // 20).astype(np.uint8)
+    ramp = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
+    for name, colors in (("gray", ramp), ("colors", ramp[:, ::-1])):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, small, photometric="palette", colormap=colors)
+        image = Image.fromarray(small).convert("P")
+        image.putpalette((colors >> 8).T.astype(np.uint8).ravel().tolist())
+        image.save(tmp_path / f"{name}.png")
+    for ending in ("tif", "png"):
+        assert properties(tmp_path / f"gray.{ending}") == ((12, 10), "uint8")
+        told = properties(tmp_path / f"colors.{ending}")
+        assert "a palette" in told
+    return told
+
+
+@case(
+    "images",
+    kind="an image that stores white as 0",
+    comes_from="scanners and fax formats: programs disagree on whether such an image is inverted",
+    says="stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0",
+    happens="the plate stops",
+)
+def test_white_as_zero_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", pixels("B02", "1"), photometric="miniswhite")
+    return properties(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("kind", ["float16", "int64", "uint64", "complex64"])
+def test_types_that_cellprofiler_does_not_read_are_named(tmp_path, kind):
+    tifffile.imwrite(tmp_path / "x.tif", pixels("B02", "1").astype(kind))
+    assert f"holds numbers of the type {kind}, which CellProfiler does not read" in properties(
+        tmp_path / "x.tif"
+    )
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
+def test_other_ways_to_store_colors(tmp_path, mode):
+    Image.fromarray((pixels("B02", "1") // 20).astype(np.uint8)).convert("RGB").convert(mode).save(
+        tmp_path / "x.tif" if mode == "CMYK" else tmp_path / "x.jpg"
+    )
+    found = properties(tmp_path / ("x.tif" if mode == "CMYK" else "x.jpg"))
+    # Pillow opens a JPEG of three equal colors as RGB, which is one gray image.
+    assert ("samples" in found or "color" in found) if mode == "CMYK" else found == ((12, 10), "uint8")
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_gray_as_three_equal_colors_is_one_gray_image(tmp_path, planar):
     gray = pixels("B02", "1")

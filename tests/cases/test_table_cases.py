@@ -101,6 +101,31 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
     )
     assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
     assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
+    # Several columns that group, columns of any name, and the profiles' other formats.
+    several = text.assign(Metadata_y=["a", "a"])
+    assert labels(several, ["Metadata_y", "Metadata_x"]).isna().tolist() == [True, False]
+    dosed = frame.rename(columns={"Metadata_gene": "Metadata_dose"})
+    dosed.to_csv(tmp_path / "p.tsv", index=False, sep="\t")
+    dosed.to_feather(tmp_path / "p.feather")
+    for name in ("p.tsv", "p.feather"):
+        assert read_profiles(tmp_path / name)["Metadata_dose"].isna().tolist() == [True, False]
+    sheet = write(
+        "plates.tsv",
+        (
+            "batch",
+            "plate",
+            "plate_map",
+            "perturbation",
+            "cell_line",
+            "timepoint",
+            "profiles",
+            "level",
+            "dose",
+        ),
+        ("B", "P1", "m", "compound", word, word, "x", "augmented", word),
+    )
+    (plate,) = read_plates(sheet, get_levels(COMPLETE))
+    assert (plate["cell_line"], plate["timepoint"], plate["dose"]) == ("", "", "")
 
 
 @pytest.mark.parametrize("word", ["NA", "nan", "None", "-", "#N/A"])
@@ -200,6 +225,33 @@ def test_the_list_of_words_is_in_the_schema_and_the_words_found_are_counted():
     assert dict(found) == {"NA": 2}
     page = (PROJECT / "config" / "README.md").read_text()
     assert all(f"`{word}`" in page for word in WORDS_FOR_NOTHING)
+
+
+# --- how a table is saved -----------------------------------------------------------------------
+
+
+@case(
+    "tables",
+    kind="a table saved by Excel as Unicode Text (UTF-16), with a first line `sep=;`, or below empty lines",
+    comes_from="Excel's ways to save a table",
+    says="is an Excel workbook or another zip file, which is not read. Save the table as `CSV UTF-8`.",
+    happens="the table is read; a workbook is named",
+)
+def test_tables_as_excel_saves_them(tmp_path):
+    text = "well_position\tbroad_sample\nA01\t5 µM x\n"
+    for name, content in {
+        "unicode.txt": text.encode("utf-16"),
+        "separator.csv": b"sep=;\r\n" + text.replace("\t", ";").encode(),
+        "bar.csv": b"\xef\xbb\xbfSEP=|\n" + text.replace("\t", "|").encode(),
+        "below.txt": b"\n \n" + text.encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        wells = read_plate_map(tmp_path / name)
+        assert wells[["well", "broad_sample"]].to_numpy().tolist() == [["A01", "5 µM x"]], name
+    (tmp_path / "map.xlsx").write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(InputError) as error:
+        read_plate_map(tmp_path / "map.xlsx")
+    return str(error.value)
 
 
 # --- numbers ------------------------------------------------------------------------------------

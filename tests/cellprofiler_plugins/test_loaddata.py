@@ -49,6 +49,18 @@ def test_a_file_that_is_cut_off_is_found_by_its_header(tmp_path, kind):
     assert damage(b"another format") is None
 
 
+@pytest.mark.unit
+@pytest.mark.parametrize("kind", ["bmp", "jpeg"])
+def test_a_bitmap_that_is_cut_off_is_found_too(tmp_path, kind):
+    for height in (64, 1):
+        path = tmp_path / f"image.{kind}"
+        Image.fromarray((gray() // 256).astype(np.uint8)[:height]).save(path)
+        data = path.read_bytes()
+        assert damage(data) is None
+        for cut in (len(data) // 2, len(data) - 2, 20):
+            assert damage(data[:cut]).startswith("is truncated (")
+
+
 @pytest.mark.oracle
 def test_damaged_images_are_errors_with_their_names(tmp_path, cellprofiler_environment):
     for kind in [*WRITTEN, "png"]:

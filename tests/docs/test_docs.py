@@ -76,6 +76,7 @@ def written(tmp_path_factory) -> set[str]:
         "export": ["csv.gz", "h5ad"],
         "consensus": ["median", "modz"],
         "splits": {"random": {}},
+        "dose_response": {"dose": "dose"},
     }
     file.write_text(yaml.safe_dump(config))
     # A chain's files on each plate are named after its steps; docs/chains.md describes them.
@@ -84,6 +85,8 @@ def written(tmp_path_factory) -> set[str]:
     of_chains = {name for name in outputs("--configfile", composed) if "judged" in name or "/chains/" in name}
     images = small_images.write_experiment(folder.parent / "images")
     config = yaml.safe_load(images.read_text()) | {"embeddings": {"weights": "random"}}
+    config["cell_quality"] = {"sets": ["large_nuclei"], "exclude_flagged": True}
+    config |= {"crops": {}, "normalized_cells": {"formats": ["h5ad", "zarr"]}}
     config["spherize"] = {"enabled": True}
     config["benchmark"]["feature_sets"] = ["normalized_feature_select_negcon_plate", "embeddings_spherized"]
     images.write_text(yaml.safe_dump(config))

@@ -70,3 +70,16 @@ def test_high_doses_replicate(results):
     assert (table["replicates"] == 4).all()
     assert table.loc[["dose_6", "dose_7", "dose_8", "dose_9"], "replicating"].all()
     assert not table.loc[["dose_1", "dose_2"], "replicating"].any()
+
+
+def test_the_halves_of_the_plate_have_different_dose_responses(results):
+    """Each half has one compound in ten doses: both move GFP, at different doses."""
+    table = pd.read_csv(results / "benchmark/dose_response.csv").set_index("compound")
+    assert list(table.index.sort_values()) == ["first_half", "second_half"]
+    doses = table["benchmark_dose"]
+    assert doses.between(0.5, 10).all()
+    assert (table["benchmark_dose_low"] <= doses).all()
+    assert (doses <= table["benchmark_dose_high"]).all()
+    assert (table["point_of_departure"] <= doses).all()
+    ratio = table["ec50"].max() / table["ec50"].min()
+    assert ratio > 1.3, "the two compounds differ in their EC50"

@@ -8,12 +8,13 @@ import pytest
 from pycytominer import feature_select
 
 from import_profiles import read_plate_profiles
+from lib.replicate_nulls import draw_standard_nulls
 from lib.replicates import Wells, correlate, join_plates, members, read_wells, split_wells
 from lib.sides import read_sides
 from lib.tables import feature_columns, read_profiles, write_profiles
 from mean_average_precision import matching, replicability, summarize
 from percent_matching import percent_matching
-from percent_replicating import percent_replicating, signals, standard_nulls
+from percent_replicating import percent_replicating, signals
 from published_form import compound_files, write_genetic_plates
 from workflow import SHARED
 
@@ -82,7 +83,7 @@ def scores_of_nulls(wells: Wells, draws: int, repeats: int) -> np.ndarray:
     correlations = correlate(scored.values)
     groups = list(members(scored.metadata["perturbation"]).values())
     signal = signals(correlations, groups, np.full(len(groups), True))
-    nulls = (standard_nulls(correlations, scored, {4: draws}, seed)[4] for seed in range(1 + repeats))
+    nulls = (draw_standard_nulls(correlations, scored, {4: draws}, seed)[4] for seed in range(1 + repeats))
     limits = np.array([np.percentile(null.medians, 95) for null in nulls])
     return 100 * (signal > limits[:, None]).mean(axis=1)
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+import scanpy
 import yaml
 
 from workflow import snakemake
@@ -59,6 +61,40 @@ def test_jump_single_cells(shared, tmp_path):
     assert sites.height == 4
     profiles = pl.read_parquet(results / "profiles/B/BR00121431/BR00121431.parquet")
     assert profiles["Metadata_Count_Cells"].to_list() == [89, 36]
+
+
+@pytest.mark.parametrize(
+    ("tables", "plate", "single_cells", "number"),
+    [
+        ("jump_single_cells/analysis/2021_04_20_Target2", "BR00121431", {"bad_sites": "drop"}, 125),
+        ("examplehuman", "AS09125", {"site_pattern": r"_(?P<well>[A-P]\d\d)f(?P<site>\d\d)d\d"}, 289),
+        ("single_cell_edge_cases/data_b", "EDGE", {"bad_sites": "drop"}, 40),
+    ],
+)
+def test_cells_of_published_tables_are_flagged_normalized_and_opened(
+    shared, tmp_path, tables, plate, single_cells, number
+):
+    config = experiment(
+        tmp_path,
+        shared / tables,
+        plate,
+        single_cells=single_cells,
+        cell_quality={"sets": ["elongated_nuclei", "large_nuclei"]},
+        normalized_cells={"features": "all", "reference": "all"},
+    )
+    cells = f"workspace/single_cells/B/{plate}/{plate}"
+    snakemake(f"{cells}.h5ad", "workspace/single_cells/sample.h5ad", "--configfile", config)
+    found = scanpy.read_h5ad(tmp_path / "results" / f"{cells}.h5ad")
+    assert found.n_obs == number
+    assert found.n_vars > 100
+    assert found.obsm["spatial"].shape == (number, 2)
+    assert set(found.var["compartment"]) == {"Cells", "Cytoplasm", "Nuclei"}
+    assert np.abs(np.nanmedian(found.X, axis=0)).max() < 1e-5
+    flags = pl.read_csv(tmp_path / f"results/workspace/quality_control/B/{plate}/cell_flags.csv")
+    assert flags["cells"].sum() == number
+    assert 0 < flags["flagged"].sum() < number / 5
+    assert (found.obs["Metadata_Flags"] != "").sum() == flags["flagged"].sum()
+    assert scanpy.read_h5ad(tmp_path / "results/workspace/single_cells/sample.h5ad").n_obs == number
 
 
 def test_sites_without_their_tables_stop_the_plate_unless_dropped(shared, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import average_precision
-from lib.average_precision import count_above, precision_from_counts, unit_rows
+from lib.average_precision import TIE, count_above, precision_from_counts, unit_rows
 
 pytestmark = pytest.mark.unit
 
@@ -54,3 +54,19 @@ def test_a_tie_is_not_above(thresholds):
 
 def test_without_candidates_nothing_is_above():
     assert count_above(np.ones((2, 3)), np.empty((0, 3)), np.zeros((2, 4))).tolist() == [[0] * 4] * 2
+
+
+@pytest.mark.parametrize("precision", [np.float32, float])
+def test_the_compiled_loop_counts_the_same(monkeypatch, precision):
+    rng = np.random.default_rng(3)
+    queries = rng.normal(size=(60, 40)).astype(precision)
+    candidates = rng.normal(size=(5000, 40)).astype(precision)
+    # some thresholds are similarities of candidates, which rounding must not put above themselves
+    exact = unit_rows(queries) @ unit_rows(candidates[:2]).T
+    limits = np.hstack([exact, rng.uniform(-0.4, 0.4, (60, 2)), np.full((60, 1), 2.0)])
+    plain = count_above(queries, candidates, limits)
+    monkeypatch.setattr(average_precision, "MANY", 0)
+    assert np.array_equal(count_above(queries, candidates, limits), plain)
+    in_full = unit_rows(queries) @ unit_rows(candidates).T
+    expected = (in_full[:, None, :] > limits[:, :, None] + TIE).sum(axis=2)
+    assert np.array_equal(plain, expected)

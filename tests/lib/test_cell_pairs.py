@@ -54,3 +54,13 @@ def test_a_child_that_the_table_does_not_hold_is_named():
     objects = Objects({"Nuclei": np.array([1, 2])}, {"Nuclei": np.array([1])}, {"Nuclei": np.array([1, 1])})
     with pytest.raises(SiteError, match="Cells lacks the objects that belong to Nuclei 2"):
         refuse_lost_children(objects, "Cells")
+
+
+def test_in_label_images_the_partner_has_the_same_number():
+    objects = {"Cytoplasm": np.array([1, 2, 3]), "Nuclei": np.array([1, 2]), "Cells": np.array([1, 2, 3])}
+    parents = {"Nuclei": np.array([1, 2, 2]), "Cells": np.array([1, 2, 3])}
+    with pytest.raises(SiteError, match="Nuclei 2 belong to two Cytoplasm each"):
+        pair_objects(objects, "Cytoplasm", parents)
+    positions, alone = pair_objects(objects, "Cytoplasm", parents, same_number=True)
+    assert positions["Cytoplasm"].tolist() == positions["Nuclei"].tolist() == [0, 1]
+    assert alone == {"Cytoplasm": [3], "Nuclei": [], "Cells": [3]}

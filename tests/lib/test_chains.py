@@ -5,9 +5,11 @@ import re
 import pytest
 
 from lib.chains import CHOICES, OPERATIONS, PRESETS, STEPS, complete_chain, get_chain_levels
+from lib.config import complete_config
 from lib.errors import InputError
 from lib.steps import normalization, operations, whitening
 from report_page.chain_methods import SENTENCES, describe_step
+from small_config import SMALL
 
 pytestmark = pytest.mark.unit
 
@@ -52,11 +54,14 @@ def test_the_presets_are_the_recipes_chains():
         ([{"normalize": {"to": "all"}}], "chains.mine.normalize: `to` is not one of over, method"),
         (
             [{"normalize": {"method": "zscore"}}],
-            "`zscore` is not one of mad_robustize, robustize, standardize",
+            "`zscore` is not one of mad_robustize, robustize, standardize, inverse_normal",
         ),
+        ([{"normalize": {"method": "spherize"}}], "spherize is a step of its own, `sphere`"),
+        ([{"normalize": {"reference": "dmso"}}], "`dmso` is not negcon, all or a query on columns"),
+        ([{"combat": {"over": "plate"}}], "this step aligns several plates"),
         ([{"sphere": {"epsilon": 0}}], "epsilon: `0` is not a number above 0"),
         ([{"feature_select": {"operations": ["variance"]}}], "`variance` is not one of variance_threshold"),
-        ([{"harmony": {"over": "plate"}}], "Harmony aligns several plates"),
+        ([{"harmony": {"over": "plate"}}], "this step aligns several plates"),
         ([{"sphere": {"over": "batch"}}, {"pca": {"over": "condition"}}], "one step takes a batch together"),
         ({"over": "batch"}, "it has neither steps nor a preset"),
         ({"preset": "jump_compound", "options": {"sphere": {}}}, "the chain has no step sphere"),
@@ -66,6 +71,43 @@ def test_what_is_wrong_is_answered(written, told):
     with pytest.raises(InputError) as error:
         get_chain_levels("mine", complete_chain("mine", written))
     assert told in str(error.value)
+
+
+def test_a_query_names_reference_wells():
+    query = "Metadata_pert_type == 'control' and Metadata_dose in ['0', '1']"
+    chain = complete_chain("mine", [{"normalize": {"reference": query}}, {"sphere": {"reference": "all"}}])
+    assert chain["steps"][0][1]["reference"] == query
+    fitted = [level.controls_fitted for level in get_chain_levels("mine", chain)]
+    assert fitted == [False, False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "blocklist\nCells_A\n*_Manders_*\n",
+        "Cells_A\n*_Manders_*",
+        "number,blocklist\n1,Cells_A\n2,*_Manders_*\n",
+        '\ufeff"blocklist"\r\n"Cells_A"\r\n\r\n"*_Manders_*"\r\n',
+    ],
+)
+def test_a_blocklist_may_be_a_file(tmp_path, text):
+    (tmp_path / "blocked.csv").write_text(text)
+    steps = [{"feature_select": {"operations": ["blocklist"], "blocklist": "blocked.csv"}}]
+    config = complete_config({**SMALL, "chains": {"mine": steps}}, tmp_path / "config.yaml")
+    ((_, options),) = config["chains"]["mine"]["steps"]
+    assert options["blocklist"] == ["Cells_A", "*_Manders_*"]
+
+
+def test_a_blocklist_that_is_not_there_is_named(tmp_path):
+    steps = [{"feature_select": {"blocklist": "blocked.csv"}}]
+    config = {**SMALL, "chains": {"mine": steps}}
+    with pytest.raises(
+        InputError, match=r"chains.mine.feature_select.blocklist: .*blocked.csv cannot be read"
+    ):
+        complete_config(config, tmp_path / "config.yaml")
+    (tmp_path / "blocked.csv").write_text("blocklist\n")
+    with pytest.raises(InputError, match="names no feature"):
+        complete_config(config, tmp_path / "config.yaml")
 
 
 def test_what_the_config_may_say_is_what_the_steps_know():

@@ -68,3 +68,23 @@ def test_every_key_of_the_remedy_is_in_one_message(tmp_path):
     assert "spherize" not in problem
     (problem,) = said(tmp_path, spherize={"enabled": True}, normalize={"minimum_wells": 4})
     assert "spherize.enabled: false" in problem
+
+
+def write_images(folder, wells, name="{}_s1_w1.tif"):
+    folder.mkdir(exist_ok=True)
+    for well in wells:
+        (folder / name.format(well)).touch()
+
+
+def test_negative_controls_without_images_are_foreseen(tmp_path):
+    """The plate map has three controls, of which only those with images can serve."""
+    write_images(tmp_path / "i", ["A01", "A02", "B01"])
+    problems = said(tmp_path, images={"pattern": "imagexpress"})
+    assert len(problems) == 2  # one per plate
+    assert "plate P2 has images of 3 wells, of which 2 are negative controls (control_type = " in problems[1]
+    assert "normalizing needs 3. Without images are A03." in problems[1]
+    for key in ("normalize.to: [all]", "feature_select.reference: all", "normalize.minimum_wells"):
+        assert key in problems[0]
+    assert said(tmp_path, images={"pattern": "imagexpress"}, normalize={"over": "batch"}) == []
+    write_images(tmp_path / "i", ["A03"])
+    assert said(tmp_path, images={"pattern": "imagexpress"}) == []

@@ -20,9 +20,9 @@ from lib.crops import (
     read_cells,
     read_image,
     rescale,
-    work_ahead,
 )
 from lib.errors import InputError
+from lib.working_ahead import work_ahead
 from plot_contact_sheet import choose_cells, get_well_types
 
 pytestmark = pytest.mark.unit

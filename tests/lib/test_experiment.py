@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.places import PLACES, place
 from lib.targets import get_benchmark_targets, get_manifest, get_plate_targets, get_selections
@@ -124,3 +125,15 @@ def test_an_experiment_is_frozen():
     with pytest.raises(AttributeError):
         build_experiment([{"images": "i"}]).plates = ()
     assert Experiment.__dataclass_params__.frozen
+
+
+def test_a_feature_set_that_is_not_made_names_the_key_that_decides():
+    plates = [{"plate": name, "cellprofiler": name} for name in ("P1", "P2")]
+    for name, key in (
+        ("normalized_feature_select_plate", r"normalized to negcon \(feature_select\.reference\)"),
+        ("normalized", r"Profiles are normalized to negcon \(normalize\.to\)"),
+    ):
+        benchmark = {"feature_sets": [name]}
+        experiment = build_experiment(plates, benchmark=benchmark, normalize={"to": ["negcon"]})
+        with pytest.raises(InputError, match=rf"{name} is not made for plate P1, P2; .*{key}"):
+            _ = experiment.feature_sets

@@ -86,3 +86,47 @@ def test_an_exported_level_must_exist():
     assert get_exported_levels({"export_levels": ["augmented"]}, LEVELS) == ["augmented"]
     with pytest.raises(InputError, match="there is no level selected"):
         get_exported_levels({"export_levels": ["selected"]}, LEVELS)
+
+
+def test_a_summary_has_the_levels_of_the_papers_chain_under_its_name():
+    given = {
+        "aggregate": {"summaries": ["emd", "quantile_90"]},
+        "feature_select": {"reference": "all", "over": ["plate"]},
+    }
+    levels = get_levels(complete_config({**SMALL, **given}, "config.yaml"))
+    assert (levels["emd"].step, levels["emd"].suffix, levels["emd"].summary) == ("aggregate", "_emd", "emd")
+    assert levels["emd_augmented"].made_from == "emd"
+    assert levels["emd_normalized"].made_from == "emd_augmented"
+    selected = levels["emd_normalized_feature_select_plate"]
+    assert (selected.made_from, selected.asked, selected.all_features) == (
+        "emd_normalized",
+        True,
+        "emd_normalized",
+    )
+    assert selected.made_from_published == "emd_normalized_feature_select_batch"
+    assert not levels["emd_normalized_feature_select_negcon_plate"].asked
+    assert "emd_spherized" not in levels
+    assert levels["quantile_90_augmented"].summary == "quantile_90"
+    assert list(levels).index("embeddings_spherized") < list(levels).index("emd")
+    assert not levels["normalized"].summary
+
+
+@pytest.mark.parametrize("name", ["max", "quantile_100", "emd_augmented"])
+def test_a_summary_that_does_not_exist(name):
+    with pytest.raises(InputError, match=r"aggregate\.summaries"):
+        complete_config({**SMALL, "aggregate": {"summaries": [name]}}, "config.yaml")
+
+
+def test_a_chain_can_start_from_a_summary():
+    config = {**SMALL, "aggregate": {"summaries": ["emd"]}}
+    chains = {"mine": {"start": "emd_augmented", "steps": ["normalize"]}}
+    complete = complete_config({**config, "chains": chains}, "config.yaml")
+    assert complete["chains"]["mine"]["start"] == "emd_augmented"
+    with pytest.raises(InputError, match="emd_augmented"):
+        complete_config({**SMALL, "chains": chains}, "config.yaml")
+
+
+@pytest.mark.parametrize("written", ["jump_compound", ["normalize"], {"preset": "jump_orf"}])
+def test_chains_in_every_form_have_levels(written):
+    complete = complete_config({**SMALL, "chains": {"mine": written}}, "config.yaml")
+    assert "normalized_negcon" in get_levels(complete)

@@ -12,8 +12,10 @@ import tifffile
 import yaml
 
 import load_data
-from lib import crops, object_storage, pictures
+from lib import crops, image_changes, object_storage, pictures
 from lib.errors import InputError
+from lib.image_changes import get_stored_contents, write_digests
+from lib.image_names import PHENIX
 from lib.plates import read_plates
 from object_storage import KEYS, Broken, breaking_proxy, objects, put_folder, s3, s3_server
 from small_experiment import results, write_experiment
@@ -198,6 +200,73 @@ def test_what_a_listing_shows_to_be_wrong_is_said(client, tmp_path):
     assert len(faults) == 3
     with pytest.raises(InputError, match="there is no object below s3://faulty/P2/"):
         read("s3://faulty/P2/")
+
+
+def test_pixels_of_a_few_images_are_checked(client, tmp_path):
+    """Signed pixels, black channels and one image under two names, none of which a listing's sizes show."""
+    folder = write_images(tmp_path / "images")
+    for path in folder.glob("*ch5*"):
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.int16) - 500)
+    put_folder(client, folder, "s3://signed/P1")
+    with pytest.raises(InputError, match=r"channel DNA \(4\) holds signed numbers of the type int16"):
+        read("s3://signed/P1", "drop")
+    again = write_images(tmp_path / "again")
+    shutil.copy(again / "r01c01f01p01-ch1sk1fk1fl1.tiff", again / "r02c10f01p01-ch1sk1fk1fl1.tiff")
+    put_folder(client, again, "s3://twice/P1")
+    with pytest.raises(InputError, match=r"same bytes as r02c10f01p01-ch1sk1fk1fl1\.tiff, the image of"):
+        read("s3://twice/P1")
+
+
+def test_a_black_channel_is_told(client, tmp_path, caplog):
+    folder = write_images(tmp_path / "images")
+    for path in folder.glob("*ch5*"):
+        tifffile.imwrite(path, np.zeros((64, 48), np.uint16))
+    put_folder(client, folder, "s3://black/P1")
+    assert read("s3://black/P1")[1] == []
+    assert "plate P1: images of channel DNA hold one value" in caplog.text
+
+
+def test_a_replaced_object_is_a_change_and_only_then(client, tmp_path):
+    """As in a folder: the plan after a repair differs, and stays as it is once the image is measured."""
+    folder = write_images(tmp_path / "images")
+    put_folder(client, folder, "s3://changes/P1")
+    record, seen = tmp_path / "digests.csv", tmp_path / "seen.json"
+
+    def look(asked=True):
+        return get_stored_contents("s3://changes/P1/", PHENIX, record, seen, asked)
+
+    assert look(asked=False) == ""
+    first = look()
+    write_digests("s3://changes/P1/", PHENIX, record, 1)
+    assert look() == look(asked=False) == first
+    name = "r02c10f02p01-ch5sk1fk1fl1.tiff"
+    before = (folder / name).read_bytes()
+    put(client, f"s3://changes/P1/{name}", before + b"more")
+    changed = look()
+    assert changed != first
+    write_digests("s3://changes/P1/", PHENIX, record, 1)
+    assert look() == look(asked=False) == changed
+    put(client, f"s3://changes/P1/{name}", before)
+    assert look() == first
+    client.delete_object(Bucket="changes", Key=f"P1/{name}")
+    assert look() not in (first, changed)
+
+
+def test_a_server_that_does_not_answer_changes_nothing_and_is_asked_once(client, tmp_path, monkeypatch):
+    put_folder(client, write_images(tmp_path / "images"), "s3://silent/P1")
+    record, seen = tmp_path / "digests.csv", tmp_path / "seen.json"
+    monkeypatch.setattr(image_changes, "FAILED", set())
+    first = get_stored_contents("s3://silent/P1", PHENIX, record, seen, True)
+    asked = []
+
+    def silent(*_):
+        asked.append(1)
+        raise InputError("silent")
+
+    monkeypatch.setattr(object_storage, "entries_below", silent)
+    for _ in range(2):
+        assert get_stored_contents("s3://silent/P1", PHENIX, record, seen, True) == first
+    assert len(asked) == 1
 
 
 def test_a_load_data_csv_may_name_objects(client, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.sites import site_name, site_order
+from lib.sites import PLATE_VARIABLE, barcode, plate_in, site_name, site_order
 
 pytestmark = pytest.mark.unit
 
@@ -53,3 +53,23 @@ def test_cellprofiler_gives_the_names_back(written):
     names = [site_name(text) for text in written]
     assert [site_name(name) for name in names] == names
     assert [site_name(text) for text in as_cellprofiler(names)] == names
+
+
+def test_a_barcode_keeps_its_zeros(tmp_path, monkeypatch):
+    """CellProfiler reads a column of digits as numbers; its messages name the plate as the table does."""
+    table = tmp_path / "load_data.csv"
+    for written, read, told in (
+        ("00123", 123, "00123"),
+        ("00123", 124, "124"),
+        ("1e5", 100000.0, "1e5"),
+        ("BR001", "BR001", "BR001"),
+        ("", 7, "7"),
+    ):
+        table.write_text(f"Metadata_Plate,Metadata_Well\n{written},A01\n")
+        assert plate_in(table) == written
+        monkeypatch.setenv(PLATE_VARIABLE, plate_in(table))
+        assert barcode(read) == told
+    table.write_text("Metadata_Well\nA01\n")
+    assert plate_in(table) == ""
+    monkeypatch.delenv(PLATE_VARIABLE)
+    assert barcode(123) == "123"

@@ -103,12 +103,14 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
     (tmp_path / "report/report.html").touch()
     (tmp_path / "benchmark").mkdir()
     (tmp_path / "benchmark/percent_replicating.csv").write_text(
-        "perturbation,cell_line,feature_set,percent_replicating\ncompound,U2OS,normalized,83.3333\norf,,normalized,\n"
+        "perturbation,cell_line,feature_set,percent_replicating,message\ncompound,U2OS,normalized,83.3333,\n"
+        "orf,,normalized,,\ncrispr,,normalized,,no score: too few replicates\n"
     )
     assert result_summary(experiment).splitlines() == [
         "Scores:",
         "  percent replicating  compound U2OS normalized  83.3 %",
         "  percent replicating  orf normalized  no score",
+        "  percent replicating  crispr normalized  no score (too few replicates)",
         "Flags of quality control: 2 on 1 of 1 plates",
         f"Report: {tmp_path / 'report/report.html'}",
     ]

@@ -56,6 +56,7 @@ def cluster_python(tmp_path_factory) -> Path:
         ("workstation", ["--resources", "mem_mb=16000"]),
         ("slurm", ["--slurm-partition-config", "profiles/slurm/partitions.yaml"]),
         ("grid", []),
+        ("htcondor", []),
         ("aws-batch", CLOUD + BATCH),
         ("kubernetes", CLOUD),
     ],

@@ -255,6 +255,7 @@ def write_results(
         "manifest": get_manifest(experiment),
         "sheet": "plates.tsv",
         "captions": str(PROJECT / "rules" / "captions"),
+        "relation": "gene",
         "cellprofiler": "CellProfiler 4.2.8.1",
         "accelerated": True,
         "draft": False,

@@ -13,11 +13,14 @@ from cellprofiler_core.image import FileImage, Image
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
+from lib.sites import barcode
 
 #: The suffixes of files that can be damaged without an error by Bio-Formats.
-CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex")
+CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex", ".bmp", ".jpg", ".jpeg")
 #: Files of numbers that are not camera intensities (illumination functions).
 NUMBERS = (".npy", ".npz", ".mat")
+#: How the names of label images begin, which hold the numbers of objects.
+LABELS = "Labels"
 
 
 class CheckedImage(FileImage):
@@ -75,14 +78,15 @@ def place_of(name, measurements):
     for tag in ("Plate", "Well", "Site"):
         feature = f"Metadata_{tag}"
         if measurements.has_feature("Image", feature):
-            words.append(f"{tag.lower()} {measurements.get_measurement('Image', feature)}")
+            value = measurements.get_measurement("Image", feature)
+            words.append(f"{tag.lower()} {barcode(value) if tag == 'Plate' else value}")
     return ", ".join([*words, f"image {name}"])
 
 
 def rescaling(provider, measurements):
     """Return how a provider's image is scaled: by the config's `images.maximum`, or as in CellProfiler."""
-    of_camera = not provider.get_filename().lower().endswith(NUMBERS)
-    if provider.rescale is True and of_camera and measurements.has_feature("Image", MAXIMUM):
+    numbers = provider.get_filename().lower().endswith(NUMBERS) or provider.get_name().startswith(LABELS)
+    if provider.rescale is True and not numbers and measurements.has_feature("Image", MAXIMUM):
         return float(measurements.get_measurement("Image", MAXIMUM))
     return provider.rescale
 

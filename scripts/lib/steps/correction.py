@@ -1,13 +1,17 @@
 """Remove effects of position and number of cells from profiles: the JUMP recipe's `wellpos` and `cc`."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, listed
+from lib.replicates import control_type
 from lib.tables import feature_columns
 
 CELLS = "Metadata_Count_Cells"
 FEWEST_PERTURBATIONS = 3
+MOST_FEW = 0.1  # of the positions of treated wells
 FEWEST_VALUES = 100
 
 
@@ -26,7 +30,8 @@ def correct_well_position(
     ----------
     profiles : the wells of all plates that share their positions' effects.
     group : the column that names the perturbation.
-    fewest : the fewest different perturbations that most positions must hold.
+    fewest : the fewest different perturbations that a position of treated wells must hold; up to a tenth of
+        the positions may hold fewer, and are named in the log. Positions of controls are not counted.
 
     Raises
     ------
@@ -34,15 +39,21 @@ def correct_well_position(
         If replicates share their position, so that the mean of a position is the perturbation's own
         profile.
     """
-    known = profiles[profiles[group].notna() & (profiles[group] != "")]
+    treated = profiles[group].notna() & (profiles[group] != "") & (control_type(profiles) == "")
+    known = profiles[treated]
     different = known.groupby("Metadata_Well")[group].nunique()
     few = different[different < fewest]
-    if len(few) > 0.5 * len(different):
+    if len(few) > MOST_FEW * len(different):
         raise InputError(
             f"well_position: {len(few)} of {len(different)} positions hold fewer than {fewest} different "
             f"perturbations ({listed(few.index, 5)}): there, the mean over the plates is the profile of the "
             "perturbation, and subtracting it takes the signal away. Leave the step out, or take plates of "
             "several layouts together."
+        )
+    if len(few):
+        logging.warning(
+            "well_position: the signal of %d positions with fewer than %d perturbations is reduced: %s",
+            *(len(few), fewest, listed(few.index, 20)),
         )
     features = feature_columns(profiles)
     values = profiles[features]

@@ -1,22 +1,25 @@
 """Normalize each plate (or batch) by its reference wells.
 
-`mad_robustize`, `robustize` and `standardize` are pycytominer's methods of these names. The spread of a
-feature is the median absolute deviation (times 1.4826), the interquartile range or the standard deviation (of
-the population) of the reference wells.
+`mad_robustize`, `robustize`, `standardize` and `inverse_normal` are pycytominer's methods of these names. The
+spread of a feature is the median absolute deviation (times 1.4826), the interquartile range or the standard
+deviation (of the population) of the reference wells; `inverse_normal` gives a normal distribution to the
+reference wells by their quantiles.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import median_abs_deviation
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
 from lib.errors import InputError, listed
 from lib.spread import MAD_SCALE, get_rounding
 from lib.tables import feature_columns
 
-METHODS = ("mad_robustize", "robustize", "standardize")
+METHODS = ("mad_robustize", "robustize", "standardize", "inverse_normal")
+MOST_QUANTILES = 1000  # of inverse_normal
 
 
 def get_center_and_spread(
@@ -48,9 +51,25 @@ def get_center_and_spread(
     elif method == "standardize":
         scaler = StandardScaler().fit(known)
         center, spread = scaler.mean_, np.sqrt(scaler.var_)
+    elif method == "inverse_normal":
+        center, spread = np.nanmedian(known, axis=0), np.nanstd(known, axis=0)
     else:
         raise InputError(f"normalize.method: `{method}` is not one of {listed(METHODS)}.")
     return center, np.where(spread <= get_rounding(known), 0, spread)
+
+
+def get_normal_scores(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the normal scores of each feature's quantiles among the reference wells (scikit-learn).
+
+    Parameters
+    ----------
+    values, reference : (wells, features); NaN is missing. Values beyond the reference get its extremes.
+    """
+    number = min(MOST_QUANTILES, len(reference))
+    transformer = QuantileTransformer(n_quantiles=number, output_distribution="normal")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of features without any value
+        return transformer.fit(reference).transform(values)
 
 
 def normalize(
@@ -103,6 +122,10 @@ def normalize(
                 "(minimum_wells). Choose reference: all, or correct controls.negcon."
             )
         center, spread = get_center_and_spread(values[chosen], method, scaled)
+        if method == "inverse_normal":
+            flat |= spread == 0
+            out[rows] = get_normal_scores(values[rows], values[chosen])
+            continue
         if floor is not None and (spread > 0).any():
             lowest = floor * np.median(spread[spread > 0])
             spread = np.where(spread > 0, np.maximum(spread, lowest), 0)

@@ -2,7 +2,6 @@
 
 The transforms are those of pycytominer's `Spherize` (Kessy, Lewin and Strimmer 2018, The American
 Statistician). With X = U S V' the centered (-cor: standardized) controls, a well is multiplied by V (S +
-epsilon)^-1 sqrt(n - 1), and by V' for ZCA. Epsilon is a number; or the best of several draws by mean average
 epsilon)^-1 sqrt(n - 1), and by V' for ZCA. Epsilon is a number, or the best of several draws by mean average
 precision, as in the JUMP recipe. With `shrink`, the covariance is instead shrunk toward its mean variance
 (Ledoit and Wolf 2004), the more the fewer controls there are.

@@ -47,6 +47,27 @@ def test_replicates_at_one_position_are_refused():
         correct_well_position(raw, GROUP)
 
 
+def test_positions_of_controls_are_not_counted_and_few_others_are_named(caplog):
+    tables = [
+        table.assign(Metadata_broad_sample=table[GROUP].replace("nan", "DMSO"))
+        for table in plates(40, 16, features=5, controls=30, shuffled=True).values()
+    ]
+    raw = pd.concat(tables, ignore_index=True)
+    control = raw["Metadata_control_type"] == "negcon"
+    # the controls stand at places of their own on every plate
+    raw.loc[control, "Metadata_Well"] = [f"X{n:02d}" for n in range(30)] * 16
+    out = correct_well_position(raw, GROUP, fewest=2)
+    assert len(out) == len(raw)
+    two = raw[GROUP].isin(["P0000", "P0001"])
+    raw.loc[two, "Metadata_Well"] = raw.loc[two, GROUP]
+    correct_well_position(raw, GROUP, fewest=2)
+    assert "the signal of 2 positions with fewer than 2 perturbations is reduced: P0000, P0001" in caplog.text
+    many = raw[GROUP].isin([f"P{n:04d}" for n in range(10)])
+    raw.loc[many, "Metadata_Well"] = raw.loc[many, GROUP]
+    with pytest.raises(InputError, match=r"1\d of \d+ positions hold fewer than 2"):
+        correct_well_position(raw, GROUP, fewest=2)
+
+
 def test_an_effect_of_the_cell_count_goes():
     rng = np.random.default_rng(1)
     count = rng.integers(50, 500, 300).astype(float)

@@ -61,6 +61,15 @@ def test_a_feature_without_spread_on_one_plate_is_dropped(method):
     assert sorted(dropped) == ["Cells_Flat", "Cells_Gone"]
 
 
+def test_inverse_normal_keeps_gaps():
+    profiles = wells()
+    profiles.loc[3, "Cells_F0"] = np.nan
+    out, dropped = normalize(profiles, negative(profiles), method="inverse_normal")
+    assert dropped == {}
+    assert np.isnan(out.loc[3, "Cells_F0"])
+    assert out["Cells_F0"].notna().sum() == len(profiles) - 1
+
+
 def test_a_floor_under_tiny_spreads():
     profiles = wells()
     profiles["Cells_F0"] *= 1e-3
@@ -74,5 +83,7 @@ def test_too_few_reference_wells_and_a_wrong_method_are_answered():
     profiles = wells()
     with pytest.raises(InputError, match="Pplate0 has 0 reference wells and needs 3"):
         normalize(profiles, np.zeros(len(profiles), dtype=bool))
-    with pytest.raises(InputError, match="`z` is not one of mad_robustize, robustize, standardize"):
+    with pytest.raises(
+        InputError, match="`z` is not one of mad_robustize, robustize, standardize, inverse_normal"
+    ):
         normalize(profiles, negative(profiles), method="z")

@@ -1,0 +1,106 @@
+# Answers from the scores: what each perturbation does, and which ones belong together.
+
+
+def get_replicate_scores(
+    wildcards,
+):
+    """Return the tables of a condition's scores, one row per perturbation."""
+    metrics = {"replicating": "percent_replicating"}
+    if BENCHMARK["mean_average_precision"]:
+        metrics["precision"] = "mean_average_precision"
+    return {
+        name: place(
+            "perturbations", metric=metric, feature_set=wildcards.feature_set, name=wildcards.condition
+        )
+        for name, metric in metrics.items()
+    }
+
+
+def get_parts_of_table(
+    result,
+    wildcards,
+):
+    """Return a table of every condition in every feature set."""
+    return [
+        place(result, feature_set=feature_set, condition=condition)
+        for feature_set in EXPERIMENT.feature_sets
+        for condition in EXPERIMENT.conditions
+    ]
+
+
+rule hits:
+    input:
+        unpack(get_replicate_scores),
+        profiles=get_condition_profiles,
+    output:
+        hits=PLACES["hits_of_condition"],
+        clusters=PLACES["clusters_of_condition"],
+    log:
+        "logs/hits/{feature_set}/{condition}.log",
+    benchmark:
+        "benchmarks/hits/{feature_set}/{condition}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=of_condition,
+        runtime=minutes(60),
+    params:
+        condition=get_condition_columns,
+        feature_set="{feature_set}",
+        options=lambda wildcards: {
+            "group": BENCHMARK["group"],
+            "gene": EXPERIMENT.get_gene_column(wildcards.condition),
+            "channels": EXPERIMENT.channels,
+            "positive_controls": BENCHMARK["positive_controls"],
+            "toxic_z": BENCHMARK["toxic_z"],
+            "seed": BENCHMARK["seed"],
+        },
+        controls=CONFIG["controls"],
+        code=code_digest("hits.py"),
+    message:
+        "{wildcards.condition}: hits ({wildcards.feature_set})"
+    script:
+        "../scripts/hits.py"
+
+
+rule hits_table:
+    input:
+        scores=partial(get_parts_of_table, "hits_of_condition"),
+    output:
+        table=PLACES["hits"],
+    log:
+        "logs/hits_table.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        code=code_digest("benchmark_table.py"),
+    message:
+        "Table of hits"
+    script:
+        "../scripts/benchmark_table.py"
+
+
+rule clusters_table:
+    input:
+        scores=partial(get_parts_of_table, "clusters_of_condition"),
+    output:
+        table=PLACES["clusters"],
+    log:
+        "logs/clusters_table.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        code=code_digest("benchmark_table.py"),
+    message:
+        "Table of clusters"
+    script:
+        "../scripts/benchmark_table.py"

@@ -1,0 +1,116 @@
+# Label images of other programs, in place of CellProfiler's segmentation.
+
+
+def get_label_settings(
+    wildcards,
+):
+    """Return the settings of a plate's label images by objects, folders as seen from the results folder."""
+    settings = EXPERIMENT.get_label_settings(get_plate(wildcards))
+    return {
+        name: {**each, "folder": each["folder"] and str(from_results(each["folder"]))}
+        for name, each in settings.items()
+    }
+
+
+def get_label_sources(
+    wildcards,
+):
+    """Return the folder and the file names of a plate's label images, for each kind of object."""
+    location = get_plate(wildcards)["images"]
+    beside = "" if is_address(location) else str(get_images(wildcards))
+    beside = str(Path(beside).parent) if is_image_table(location) else beside
+    return [
+        {"folder": settings["folder"] or beside, "pattern": listing_pattern(settings["pattern"])}
+        for settings in get_label_settings(wildcards).values()
+        if settings["folder"] or beside
+    ]
+
+
+def get_label_contents(
+    wildcards,
+):
+    """Return a word that changes with the label images of a plate; "" if they are in storage."""
+    if IN_STORAGE or not workflow.is_main_process:
+        return ""
+    known = {"batch": wildcards.batch, "plate": wildcards.plate}
+    words = []
+    for name, source in zip(EXPERIMENT.labeled, get_label_sources(wildcards), strict=False):
+        files = [Path(place(kind, objects=name, **known)) for kind in ("label_digests", "labels_seen")]
+        words.append(checked(get_contents, Path(source["folder"]), source["pattern"], *files))
+    return " ".join(words)
+
+
+def get_label_images(
+    wildcards,
+):
+    """Return the folder of a plate's numbered label images, or no file if CellProfiler finds all objects."""
+    return EXPERIMENT.get_place(get_plate(wildcards), "label_images") if EXPERIMENT.labeled else []
+
+
+def get_labels_option(
+    wildcards,
+    input,
+):
+    """Return the option of the scripts that run CellProfiler for the folder of label images."""
+    return f"--labels {shlex.quote(str(input.labels))}" if input.labels else ""
+
+
+rule label_images:
+    input:
+        load_data=PLACES["load_data"],
+        chosen=[],
+        segmented=[],
+    output:
+        labels=directory(PLACES["label_images"]),
+        relations=PLACES["label_relations"],
+        digests=[place("label_digests", objects=name) for name in EXPERIMENT.labeled],
+    log:
+        "logs/label_images/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/label_images/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10 + SITES / 60),
+    params:
+        plate="{plate}",
+        masks={name: settings["mask"] for name, settings in get_labels(EXPERIMENT.assay).items()},
+        cytoplasm="Cytoplasm" in EXPERIMENT.objects,
+        sources=get_label_sources,
+        contents=get_label_contents,
+        code=code_digest("label_images.py"),
+    message:
+        "{wildcards.plate}: numbering the objects of label images"
+    script:
+        "../scripts/label_images.py"
+
+
+rule segmentation_labels:
+    input:
+        load_data=PLACES["load_data"],
+        chosen=PLACES["segmentation_load_data"],
+        segmented=[],
+    output:
+        labels=directory(PLACES["segmentation_labels"]),
+        relations=PLACES["segmentation_relations"],
+    log:
+        "logs/segmentation_labels/{batch}/{plate}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        plate="{plate}",
+        masks=rules.label_images.params.masks,
+        cytoplasm=rules.label_images.params.cytoplasm,
+        sources=[],
+        contents=get_label_contents,
+        code=code_digest("label_images.py"),
+    message:
+        "{wildcards.plate}: label images for the segmentation check"
+    script:
+        "../scripts/label_images.py"

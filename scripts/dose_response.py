@@ -1,0 +1,250 @@
+"""Fit dose-response curves of the compounds of one condition, and find their benchmark doses.
+
+The response of a well is its Mahalanobis distance to the solvent wells (negative controls) of its plate, in
+the space of principal components (`lib/distances.py`), for all features and for each group of them; and its
+cell count, in percent of the solvent wells of its plate.
+
+The benchmark dose is the dose at which the curve leaves the solvent (`lib/dose_curves.py`): by two standard
+deviations of the solvent wells, as OASIS does, or by one median absolute deviation, as CompTox does. The
+point of departure is the smallest benchmark dose of all distances.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.cell_counts import get_counts
+from lib.distances import ALL_FEATURES, get_distances, get_responses
+from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses
+from lib.drawing import COLORS, GRAY, nothing_to_draw, save_png, shortened, use_style
+from lib.errors import InputError, listed
+from lib.feature_groups import group_features
+from lib.feature_names import get_channels
+from lib.logs import logged
+from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells, wells_to_score
+from lib.scores import BOUNDARY
+from lib.tables import whole
+
+CELL_COUNT = "cell count"
+DRAWN = 12  # compounds in the figure, those with the smallest points of departure
+CURVE_COLUMNS = (
+    *("compound", "response", "doses", "wells", "solvent_wells", "features", "components"),
+    *("bottom", "top", "ec50", "slope", "residual_sd", "solvent_sd", "p_value", "counts"),
+    *("benchmark_dose", "benchmark_dose_low", "benchmark_dose_high", "message"),
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Wells with a dose: plate, well, compound, dose (0 for the solvent) and responses; and their unit.
+
+    `responses` holds for each response the values (wells,), the number of features and of components.
+    """
+
+    wells: pd.DataFrame
+    responses: dict[str, tuple[np.ndarray, int, int]]
+    unit: str
+
+
+def get_series(
+    wells: Wells, dose: str, compound: str | Sequence[str], channels: Sequence[str], positive_controls: bool
+) -> Series:
+    """Return the wells of all compounds and of the solvent with their responses.
+
+    Raises
+    ------
+    InputError
+        If the profiles have no column of doses, or no well has a dose.
+    """
+    if dose not in wells.metadata:
+        known = listed(name for name in wells.metadata if name.startswith("Metadata_"))
+        raise InputError(
+            f"The profiles have no column {dose}, which dose_response.dose names. Their columns are {known}: "
+            "name the one with the doses, add it to the plate maps, or remove the block dose_response."
+        )
+    both, number = wells_to_score(wells, compound, positive_controls)
+    negative = np.arange(len(both)) >= number
+    doses, unit = read_doses(both.metadata[dose].tolist())
+    doses[negative] = 0
+    if not (doses[~negative] > 0).any():
+        examples = listed(both.metadata.loc[~negative, dose].dropna().unique(), 5)
+        raise InputError(
+            f"{dose}: no well has a dose above 0 (values: {examples or 'none'}). A dose is a number, with a "
+            "unit or without (10, 0.3 uM)."
+        )
+    kept = ~np.isnan(doses)
+    both, doses, negative = both.where(kept), doses[kept], negative[kept]
+    name = labels(both.metadata, compound).mask(negative, "")
+    # a well of a compound at dose 0 has solvent only
+    solvent = doses == 0
+    treatment = np.where(solvent, "", name.astype("str") + "\n" + pd.Series(doses).astype("str").to_numpy())
+    plates = both.metadata["Metadata_Plate"].to_numpy()
+    groups = get_responses(
+        both.features, group_features(both.features, get_channels(both.features, channels))
+    )
+    responses: dict[str, tuple[np.ndarray, int, int]] = {}
+    for response, columns in groups.items():
+        distances, components = get_distances(
+            np.asarray(both.values[:, columns], dtype=float), treatment, plates, solvent
+        )
+        responses[response] = distances, len(columns), components
+    counts = get_counts(both.metadata)
+    usual = pd.Series(np.where(solvent, counts, np.nan)).groupby(plates).transform("mean").to_numpy()
+    if not np.isnan(counts).all():
+        responses[CELL_COUNT] = 100 * counts / np.where(usual > 0, usual, np.nan), 0, 0
+    about = both.metadata[["Metadata_Plate", "Metadata_Well"]].assign(
+        compound=np.where(solvent & negative, "", name.astype("str")), dose=doses
+    )
+    return Series(about, responses, unit)
+
+
+def fit_series(series: Series, limit: str, seed: int) -> pd.DataFrame:
+    """Fit the curve of every compound and response: one row each.
+
+    The solvent wells of a compound are those of the plates on which it is.
+    """
+    table = series.wells
+    plates, doses = table["Metadata_Plate"].to_numpy(), table["dose"].to_numpy(float)
+    solvent = doses == 0
+    rows = []
+    for name, wells in table[table["compound"] != ""].groupby("compound").groups.items():
+        wells = np.asarray(wells)
+        treated = wells[doses[wells] > 0]
+        used = np.concatenate([treated, np.flatnonzero(solvent & np.isin(plates, np.unique(plates[wells])))])
+        different = np.unique(doses[treated])
+        for response, (values, features, components) in series.responses.items():
+            known = used[~np.isnan(values[used])]
+            enough = len(different) >= FEWEST_DOSES and (doses[known] > 0).any()
+            grid = Grid.of_doses(doses[known]) if enough else None
+            curve = fit_curve(doses[known], values[known], limit, seed, grid)
+            rows.append(
+                {
+                    "compound": name,
+                    "response": response,
+                    "doses": len(different),
+                    "wells": int((doses[known] > 0).sum()),
+                    "solvent_wells": int((doses[known] == 0).sum()),
+                    "features": features,
+                    "components": components,
+                    **asdict(curve),
+                }
+            )
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+
+
+def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return one row per compound: its point of departure, and the benchmark doses beside each other."""
+    rows = []
+    for name, of_compound in curves.groupby("compound", sort=True):
+        by_response = of_compound.set_index("response")
+        distances = by_response.drop(index=CELL_COUNT, errors="ignore")
+        found = distances["benchmark_dose"].dropna()
+        row: dict[str, Any] = {
+            "compound": name,
+            "doses": int(of_compound["doses"].iloc[0]),
+            "unit": unit,
+            "point_of_departure": found.min() if len(found) else np.nan,
+            "most_sensitive": found.idxmin() if len(found) else "",
+        }
+        for prefix, response in (("", ALL_FEATURES), ("cell_count_", CELL_COUNT)):
+            for column in ("benchmark_dose", "benchmark_dose_low", "benchmark_dose_high", "ec50", "top"):
+                # the parameters of a curve that does not count mean nothing
+                counts = response in by_response.index and by_response.loc[response, "counts"]
+                row[f"{prefix}{column}"] = by_response.loc[response, column] if counts else np.nan
+        row["message"] = by_response.loc[ALL_FEATURES, "message"]
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    if len(table):
+        table = table.sort_values(["point_of_departure", "compound"], na_position="last", ignore_index=True)
+    return table
+
+
+def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, title: str) -> Figure:
+    """Draw the distances of all features and the cell counts of the most potent compounds."""
+    names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
+    if not names:
+        return nothing_to_draw("No compound with a dose: no curve to draw.")
+    shown = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
+    figure, grid = plt.subplots(
+        len(names),
+        len(shown),
+        figsize=(4.6 * len(shown), 2.3 * len(names) + 0.6),
+        squeeze=False,
+        layout="constrained",
+    )
+    by_name = curves.set_index(["compound", "response"])
+    doses = series.wells["dose"].to_numpy(float)
+    for line, name in zip(grid, names, strict=True):
+        treated = ((series.wells["compound"] == name) & (doses > 0)).to_numpy()
+        plates = series.wells.loc[treated, "Metadata_Plate"].unique()
+        solvent = (doses == 0) & series.wells["Metadata_Plate"].isin(plates).to_numpy()
+        for number, (axes, response) in enumerate(zip(line, shown, strict=True)):
+            values = series.responses[response][0]
+            low, high = doses[treated].min(), doses[treated].max()
+            zero = low / 3
+            axes.scatter(np.full(solvent.sum(), zero), values[solvent], s=12, color=GRAY, label="solvent")
+            axes.scatter(doses[treated], values[treated], s=14, color=COLORS[number], linewidths=0)
+            found = by_name.loc[(name, response)]
+            if not np.isnan(found["bottom"]):
+                at = np.geomspace(low, high, 100)
+                curve = Curve(found["bottom"], found["top"], found["ec50"], found["slope"])
+                axes.plot(at, curve.at(at), color=COLORS[number], linestyle="-" if found["counts"] else ":")
+            if not np.isnan(found["benchmark_dose"]):
+                axes.axvline(found["benchmark_dose"], color="black", linewidth=1)
+                ends = np.clip([found["benchmark_dose_low"], found["benchmark_dose_high"]], zero, high * 3)
+                axes.axvspan(*ends, color="black", alpha=0.1, linewidth=0)
+            axes.set_xscale("log")
+            axes.set_title(f"{shortened(name)}: {response}")
+            axes.set_ylabel("distance" if number == 0 else "% of the solvent")
+    for axes in grid[-1]:
+        axes.set_xlabel(f"dose{f' ({series.unit})' if series.unit else ''}; gray: solvent")
+    figure.suptitle(f"{title}: dose response", fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def main(
+    profiles: Sequence[str],
+    outputs: Mapping[str, str],
+    head: Mapping[str, Any],
+    options: Mapping[str, Any],
+    controls: Mapping[str, str],
+) -> None:
+    """Write the curves, the compounds, the responses of the wells, and the figure."""
+    use_style()
+    wells = read_wells(profiles, controls)
+    if not (control_type(wells.metadata) == NEGATIVE_CONTROL).any():
+        raise InputError(
+            "dose_response: no well is a negative control, to which doses are compared. Name the solvent in "
+            "controls.column and controls.negcon."
+        )
+    names = ("dose", "compound", "channels", "positive_controls")
+    series = get_series(wells, **{name: options[name] for name in names})
+    curves = fit_series(series, options["limit"], options["seed"])
+    compounds = summarize_compounds(curves, series.unit)
+    save_png(draw_figure(series, curves, compounds, options["title"]), outputs["figure"])
+    responses = {name.replace(" ", "_"): values for name, (values, _, _) in series.responses.items()}
+    for name, table in (
+        ("curves", curves),
+        ("compounds", compounds),
+        ("wells", series.wells.assign(**responses)),
+    ):
+        for position, (column, value) in enumerate(head.items()):
+            table.insert(position, f"condition_{column}" if column in table else column, value)
+        with whole(outputs[name]) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            {name: snakemake.output[name] for name in ("compounds", "curves", "wells", "figure")},
+            {**snakemake.params.condition, BOUNDARY: snakemake.params.feature_set},
+            dict(snakemake.params.options),
+            dict(snakemake.params.controls),
+        )

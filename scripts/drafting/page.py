@@ -1,0 +1,145 @@
+"""Write the page of a drafted experiment: what was found, what is left to do, an image of each channel."""
+
+import html
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.channel_guess import NUCLEI
+from lib.errors import listed, number_of
+from lib.pictures import (
+    Montage,
+    Tile,
+    choose_colors,
+    crop_center,
+    draw_montage,
+    find_contrast,
+    resize_to_tile,
+    stretch,
+)
+from lib.surveys import Survey, get_map_name
+
+TILE = 360
+DARK = 0.3
+STYLE = (
+    "body{font:16px sans-serif;max-width:70em;margin:2em auto}"
+    "td,th{padding:.2em 1em;text-align:left}img{max-width:100%}"
+)
+
+
+def draw_composite(
+    examples: Mapping[str, Sequence[np.ndarray]], config: Mapping[str, Any], plate: str
+) -> bytes:
+    """Draw one image of each channel, and their composite, as PNG."""
+    channels = config["assay"]["channels"]
+    colors = choose_colors(channels)
+    tiles, layers = [], []
+    for channel in channels:
+        images = examples.get(channel["name"])
+        if not images:
+            continue
+        gray = stretch(crop_center(images[0], min(images[0].shape)), find_contrast([images[0]]))
+        zoom = max(gray.shape) / TILE
+        small = resize_to_tile(gray, TILE)
+        label = [channel["name"], f"image: {channel['image']}"]
+        tiles.append(Tile(small, label, zoom))
+        color = colors.get(channel["name"], "none")
+        # A stain is bright on a dark background; transmitted light is not.
+        if color != "none" and np.median(small) < DARK:
+            red_green_blue = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+            layers.append(small[..., None] * np.array(red_green_blue))
+    if len({layer.shape for layer in layers}) == 1:
+        tiles.insert(0, Tile(np.clip(np.sum(layers, axis=0), 0, 1), ["all channels"], tiles[0].zoom))
+    montage = Montage(f"Plate {plate}", tiles, 4, config["images"].get("pixel_size"))
+    buffer = BytesIO()
+    draw_montage(montage).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> list[str]:
+    """Return what is left to fill in or to check, as sentences."""
+    maps = listed(dict.fromkeys(map(get_map_name, found.plates)))
+    assay = config["assay"]
+    tasks = [
+        f"{maps}: write what is in each well into `broad_sample` (the same name for replicates), and "
+        f"`negcon` into "
+        "`control_type` for the negative controls. A well without a `broad_sample` is empty. Plates with "
+        "other layouts "
+        "need plate maps of their own: copy the file, and name it in `plates.tsv`.",
+        "plates.tsv: check the names of the plates, and fill in `perturbation` (compound, crispr, orf), "
+        "`cell_line` and "
+        "`timepoint` (hours).",
+    ]
+    unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
+    if unnamed:
+        tasks.append(
+            f"config.yaml, assay.channels: name {number_of(len(unnamed), 'channel')} after their stains "
+            f"({listed(channel['name'] for channel in unnamed)}); features are named after them."
+        )
+    nuclei, cells = assay["nuclei"]["channel"], assay["cells"]
+    guessed = "" if NUCLEI.search(nuclei) else ", guessed from what the images show,"
+    tasks.append(
+        f"config.yaml, assay: nuclei are found in {nuclei}{guessed} with diameters from "
+        f"{assay['nuclei']['diameter'][0]} to {assay['nuclei']['diameter'][1]} pixels, and cells "
+        + (
+            f"in {cells['channel']}"
+            if "channel" in cells
+            else f"by growing nuclei by {cells['distance']} pixels"
+        )
+        + ". Look at the outlines first: run the target `segmentation_check`."
+    )
+    if "pixel_size" not in config["images"]:
+        tasks.append("config.yaml, images.pixel_size: the width of a pixel in micrometers, for scale bars.")
+    if found.planes > 1:
+        tasks.append(
+            f"config.yaml, images.project: each image has up to {found.planes} planes, and their maximum is "
+            f"taken; mean, "
+            "sum, best_focus or a plane's number are the others."
+        )
+    if len(found.timepoints) > 1:
+        tasks.append(
+            f"config.yaml, images.timepoint: the images are of the time points "
+            f"{listed(found.timepoints, 8)}; one is "
+            "measured."
+        )
+    if bits:
+        tasks.append(
+            f"config.yaml, images.maximum: the images look like those of a camera of {bits} bits; set it to "
+            f"{2**bits - 1} "
+            "if they are, so that an intensity of 1 is the brightest that it can see."
+        )
+    if found.ignored:
+        tasks.append(
+            f"{number_of(len(found.ignored), 'file')} in the folder "
+            f"{'is' if len(found.ignored) == 1 else 'are'} not used: "
+            f"{listed(found.ignored, 5)}."
+        )
+    return tasks
+
+
+def write_page(found: Survey, tasks: Sequence[str], picture: bytes, folder: Path) -> str:
+    """Return the page of what was found and what is left to do, as HTML."""
+    rows = "".join(
+        f"<tr><td>{html.escape(plate.name)}</td><td>{len(plate.wells)} of "
+        f"{plate.shape[0] * plate.shape[1]}</td>"
+        f"<td>{plate.sites}</td><td>{html.escape(str(plate.folder))}</td></tr>"
+        for plate in found.plates
+    )
+    items = "".join(f"<li><label><input type=checkbox> {html.escape(task)}</label></li>" for task in tasks)
+    config = html.escape(str(folder / "config.yaml"))
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>Draft: {html.escape(folder.name)}</title>"
+        f"<style>{STYLE}</style><h1>{html.escape(folder.name)}</h1>"
+        f"<p>Found by {html.escape(found.how)}.</p>"
+        f"<table><tr><th>plate</th><th>wells with images</th><th>sites per "
+        f"well</th><th>folder</th></tr>{rows}</table>"
+        f"<h2>What is left to do</h2><ol>{items}</ol>"
+        f"<p>Then run:</p><pre>snakemake --cores N segmentation_check --configfile {config}\n"
+        f"snakemake --cores N --configfile {config}</pre>"
+        f'<img alt="One image of each channel" src="data:image/png;base64,{b64encode(picture).decode()}">'
+        "</html>\n"
+    )

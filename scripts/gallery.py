@@ -1,0 +1,79 @@
+"""Write a plate's results as the Cell Painting Gallery stores them, ready to be uploaded.
+
+The image tables name images by their URL in the dataset, CellProfiler's tables are CSV files in a folder per
+site, and profiles are gzipped CSV.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from export import write_csv
+from lib.files import whole_folder
+from lib.gallery_tables import divide_by_site, find_images_folder, with_urls
+from lib.logs import logged
+from lib.tables import read_profiles
+
+
+def write_image_tables(
+    tables: Sequence[Path], images: Path, prefix: str, batch: str, plate: str, folder: Path
+) -> None:
+    """Write image tables, with and without illumination functions, with URLs.
+
+    Parameters
+    ----------
+    tables
+        The image tables of the results.
+    images
+        The plate's folder of images, or the user's image table.
+    prefix
+        The dataset's address.
+    batch, plate
+        The plate.
+    folder
+        The folder to write.
+    """
+    with whole_folder(folder) as part:
+        for path in tables:
+            table = pd.read_csv(path, dtype=str)
+            place = find_images_folder(images, table)
+            with_urls(table, place, prefix, batch, plate).to_csv(part / path.name, index=False)
+
+
+def write_analysis(chunks: Sequence[Path], plate: str, folder: Path) -> None:
+    """Write CellProfiler's tables of each site, as `analysis/{plate}-{well}-{site}/{table}.csv`."""
+    with whole_folder(folder) as part:
+        for chunk in chunks:
+            for well, site, tables in divide_by_site(chunk):
+                of_site = part / "analysis" / f"{plate}-{well}-{site}"
+                of_site.mkdir(parents=True)
+                for name, table in tables.items():
+                    table.write_csv(of_site / f"{name}.csv")
+
+
+def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
+    """Write every level of a plate's profiles as gzipped CSV."""
+    with whole_folder(folder) as part:
+        for path in profiles:
+            write_csv(read_profiles(path), part / f"{path.stem}.csv.gz")
+
+
+def main() -> None:
+    """Write the plate's folders."""
+    plate, given, output = snakemake.params.plate, snakemake.input, snakemake.output
+    batch, name = plate["batch"], plate["plate"]
+    tables = [Path(given.load_data), Path(given.with_illum)]
+    images = Path(snakemake.params.images)
+    write_image_tables(tables, images, snakemake.params.prefix, batch, name, Path(output.load_data))
+    write_analysis([Path(chunk) for chunk in given.tables], name, Path(output.analysis))
+    write_profiles([Path(path) for path in given.profiles], Path(output.profiles))
+    with whole_folder(Path(output.illum)) as part:
+        for function in given.functions:
+            shutil.copy(function, part)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()

@@ -1,0 +1,39 @@
+"""Write a plate's deep-network features as the Cell Painting Gallery stores them, below `workspace_dl`."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from lib.files import whole_folder
+from lib.logs import logged
+
+
+def write_embeddings(cells: Path, folder: Path) -> None:
+    """Write the cells of each site, as `{well}-{site}/embedding.parquet`."""
+    table = pl.read_parquet(cells)
+    keys = ["Metadata_Well", "Metadata_Site"]
+    with whole_folder(folder) as part:
+        for (well, site), of_site in table.partition_by(keys, as_dict=True, maintain_order=True).items():
+            place = part / f"{well}-{site}"
+            place.mkdir()
+            of_site.write_parquet(place / "embedding.parquet")
+
+
+def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
+    """Copy the profiles of every level: Parquet, as they are."""
+    with whole_folder(folder) as part:
+        for path in profiles:
+            shutil.copy(path, part)
+
+
+def main() -> None:
+    """Write the plate's folders."""
+    write_embeddings(Path(snakemake.input.cells), Path(snakemake.output.embeddings))
+    write_profiles([Path(path) for path in snakemake.input.profiles], Path(snakemake.output.profiles))
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main()

@@ -1,0 +1,262 @@
+"""Fit dose-response curves, and find the dose at which a curve leaves the solvent.
+
+The curve is Hill's, over the solvent as dose 0: bottom + (top - bottom) / (1 + (ec50 / dose)^slope). For a
+given ec50 and slope it is linear in bottom and top, so a grid of both finds the best start, and the bootstrap
+needs no other fit; scipy's least squares refines the curve itself.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.stats import f as f_distribution
+
+SLOPES = np.array([0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])
+STEPS_PER_DECADE = 20  # of the grid of ec50
+FINE = (30, 15)  # steps of ec50 and slope of the finer grid that a bootstrap ends with
+BEYOND = 1.0  # decades by which an ec50 may lie beyond the doses
+FEWEST_DOSES = 3  # above 0
+REPEATS = 200  # of the bootstrap
+INTERVAL = (5, 95)  # percentiles: the usual 90 % interval of a benchmark dose
+BETTER = 0.01  # p-value of the F-test against no effect
+SPREAD = 3.0  # times the solvent's: a curve with a larger residual spread does not count
+DOSE = re.compile(r"([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s0-9.]*)")
+# Units of concentration, in mol per liter; and of mass per volume, in g per liter.
+MOLAR = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12}
+MASS = {"g/L": 1.0, "mg/mL": 1.0, "mg/L": 1e-3, "ug/mL": 1e-3, "ng/mL": 1e-6}
+
+
+def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
+    """Read doses: numbers, or numbers with a unit, which are converted to the unit of most values.
+
+    Parameters
+    ----------
+    values
+        The doses as written, missing for none.
+
+    Returns
+    -------
+    tuple[numpy.ndarray, str]
+        Doses, NaN where a value is not a dose, and their unit; empty without one.
+    """
+    texts = [
+        "" if value is None else str(value).strip().replace("µ", "u").replace("μ", "u") for value in values
+    ]
+    found = [DOSE.fullmatch(text) for text in texts]
+    units = [match[2] for match in found if match and match[2]]
+    unit = max(dict.fromkeys(units), key=units.count, default="")
+    scales = next((table for table in (MOLAR, MASS) if unit in table), {unit: 1.0})
+    doses = np.full(len(texts), np.nan)
+    for row, match in enumerate(found):
+        if match and (match[2] or unit) in scales:
+            doses[row] = float(match[1]) * scales[match[2] or unit] / scales[unit]
+    # a factor such as 1e-3 / 1e-6 has a rounding error, and replicates must share one dose
+    rounded = np.array([float(f"{dose:.12g}") for dose in doses])
+    return np.where(rounded >= 0, rounded, np.nan), unit
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A Hill curve, its fit, and where it leaves the solvent; missing values are NaN."""
+
+    bottom: float = np.nan
+    top: float = np.nan
+    ec50: float = np.nan
+    slope: float = np.nan
+    residual_sd: float = np.nan
+    solvent_sd: float = np.nan
+    p_value: float = np.nan
+    counts: bool = False
+    benchmark_dose: float = np.nan
+    benchmark_dose_low: float = np.nan
+    benchmark_dose_high: float = np.nan
+    message: str = ""
+
+    def at(self, doses: np.ndarray) -> np.ndarray:
+        """Return the response at each dose."""
+        with np.errstate(divide="ignore"):
+            return self.bottom + (self.top - self.bottom) * get_share(doses, self.ec50, self.slope)
+
+
+def get_share(doses: np.ndarray, ec50: np.ndarray | float, slope: np.ndarray | float) -> np.ndarray:
+    """Return Hill's fraction of the full effect at each dose, between 0 and 1."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return 1 / (1 + (ec50 / np.asarray(doses, dtype=float)) ** slope)
+
+
+def get_benchmark_dose(
+    change: np.ndarray, ec50: np.ndarray, slope: np.ndarray, response: float
+) -> np.ndarray:
+    """Return the dose at which a curve has changed by `response` of its `change`; inf if it never does."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        odds = response / (np.abs(change) - response)
+        return np.where(np.abs(change) > response, ec50 * odds ** (1 / slope), np.inf)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Curves with each ec50 and slope of a grid, for wells with these doses."""
+
+    doses: np.ndarray
+    ec50: np.ndarray
+    slope: np.ndarray
+
+    @classmethod
+    def of_doses(cls, doses: np.ndarray) -> "Grid":
+        """Return the grid of all curves that are looked for: ec50 up to a decade beyond the doses."""
+        used = np.log10(doses[doses > 0])
+        low, high = used.min() - BEYOND, used.max() + BEYOND
+        steps = 10 ** np.linspace(low, high, int(np.ceil((high - low) * STEPS_PER_DECADE)) + 1)
+        return cls(doses, np.repeat(steps, len(SLOPES)), np.tile(SLOPES, len(steps)))
+
+    def refine(self, chosen: np.ndarray) -> "Grid":
+        """Return a finer grid over the range of the curves `chosen` (numbers), and one step around it."""
+        centers, slopes = np.log10(self.ec50), np.log10(SLOPES)
+        used = np.flatnonzero(np.isin(SLOPES, self.slope[chosen]))
+        step = 1 / STEPS_PER_DECADE
+        ec50 = np.linspace(centers[chosen].min() - step, centers[chosen].max() + step, FINE[0])
+        ends = slopes[max(used[0] - 1, 0)], slopes[min(used[-1] + 1, len(slopes) - 1)]
+        slope = np.linspace(*ends, FINE[1])
+        return Grid(self.doses, np.repeat(10**ec50, FINE[1]), np.tile(10**slope, FINE[0]))
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Return the fractions."""
+        return get_share(self.doses[:, None], self.ec50, self.slope)
+
+    def fit(self, responses: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Find the best curve of the grid for each set of weights.
+
+        Parameters
+        ----------
+        responses
+            The response of each well, (wells,).
+        weights
+            How often each well counts, (sets, wells).
+
+        Returns
+        -------
+        tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]
+            Number of the curve, bottom and change of each set.
+        """
+        x = self.shares
+        total = weights.sum(axis=1, keepdims=True)
+        y = responses - responses.mean()
+        sum_x, sum_xx, sum_xy = weights @ x, weights @ x**2, weights @ (x * y[:, None])
+        sum_y = (weights @ y)[:, None]
+        variance = sum_xx - sum_x**2 / total
+        covariance = sum_xy - sum_x * sum_y / total
+        usable = variance > 1e-9 * total
+        change = np.where(usable, covariance / np.where(usable, variance, 1), 0)
+        best = np.argmax(np.where(usable, change * covariance, -1), axis=1)
+        row = np.arange(len(weights))
+        slope = change[row, best]
+        bottom = (sum_y[:, 0] - slope * sum_x[row, best]) / total[:, 0] + responses.mean()
+        return best, bottom, slope
+
+
+def fit_curve(
+    doses: np.ndarray, responses: np.ndarray, limit: str, seed: int, grid: Grid | None = None
+) -> Curve:
+    """Fit a Hill curve and find its benchmark dose with a 90 % interval.
+
+    Parameters
+    ----------
+    doses
+        Dose of each well, 0 for the solvent, (wells,).
+    responses
+        Response of each well, (wells,).
+    limit
+        How far the curve must leave the solvent: `2sd`, or `mad` of the solvent's responses.
+    seed
+        Seed of the bootstrap, which draws the wells of each dose with replacement.
+    grid
+        The grid of these doses, if several responses are fitted.
+
+    Returns
+    -------
+    Curve
+        It counts if its residual spread is under three times the solvent's, and if it is better than none.
+    """
+    solvent = responses[doses == 0]
+    different = len(np.unique(doses[doses > 0]))
+    if different < FEWEST_DOSES:
+        return Curve(message=f"{different} doses: a curve needs {FEWEST_DOSES}")
+    if len(solvent) < 2:
+        return Curve(message=f"{len(solvent)} solvent wells: their spread needs 2")
+    sd = float(solvent.std(ddof=1))
+    mad = float(np.median(np.abs(solvent - np.median(solvent))))
+    response = 2 * sd if limit == "2sd" else mad
+    if not response > 0:
+        return Curve(message="the solvent wells do not vary")
+    grid = Grid.of_doses(doses) if grid is None else grid
+    best, bottom, change = (part[0] for part in grid.fit(responses, np.ones((1, len(doses)))))
+    start = np.array([bottom, change, np.log10(grid.ec50[best]), np.log(grid.slope[best])])
+    low = [-np.inf, -np.inf, np.log10(grid.ec50.min()), np.log(SLOPES[0])]
+    high = [np.inf, np.inf, np.log10(grid.ec50.max()), np.log(SLOPES[-1])]
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        base, height, center, steepness = parameters
+        return base + height * get_share(doses, 10**center, np.exp(steepness)) - responses
+
+    inside = np.clip(start, np.array(low) + 1e-9, np.array(high) - 1e-9)
+    found = least_squares(residuals, inside, bounds=(low, high), x_scale=np.maximum(np.abs(inside), 0.1))
+    bottom, change, center, steepness = found.x
+    ec50, slope = 10**center, np.exp(steepness)
+    squares, flat = float((found.fun**2).sum()), float(((responses - responses.mean()) ** 2).sum())
+    freedom = len(doses) - 4
+    ratio = (flat - squares) / 3 / (squares / freedom) if freedom > 0 and squares > 0 else np.inf
+    p_value = float(f_distribution.sf(ratio, 3, freedom)) if freedom > 0 else np.nan
+    residual_sd = float(np.sqrt(squares / max(freedom, 1)))
+    dose = float(get_benchmark_dose(np.array(change), np.array(ec50), np.array(slope), response))
+    message = explain(p_value, residual_sd, sd, dose, doses)
+    counts = not message
+    low_dose, high_dose = bootstrap(grid, responses, response, seed) if counts else (np.nan, np.nan)
+    if counts and dose < doses[doses > 0].min():
+        message = "below the lowest dose"
+    return Curve(
+        float(bottom),
+        float(bottom + change),
+        float(ec50),
+        float(slope),
+        residual_sd,
+        sd,
+        p_value,
+        counts,
+        dose if counts else np.nan,
+        low_dose,
+        high_dose,
+        message,
+    )
+
+
+def explain(p_value: float, residual_sd: float, solvent_sd: float, dose: float, doses: np.ndarray) -> str:
+    """Return why a curve has no benchmark dose; empty if it has one."""
+    if not p_value < BETTER:
+        return "no effect of the dose"
+    if residual_sd >= SPREAD * solvent_sd:
+        return f"the residuals spread {residual_sd / solvent_sd:.1f} times as much as the solvent wells"
+    if dose > doses.max():
+        return "the curve does not leave the solvent within the doses"
+    return ""
+
+
+def bootstrap(grid: Grid, responses: np.ndarray, response: float, seed: int) -> tuple[float, float]:
+    """Return the interval of the benchmark dose from wells that are drawn with replacement at each dose.
+
+    An end is infinite where so many curves do not leave the solvent.
+    """
+    rng = np.random.default_rng([seed, 17])
+    weights = np.zeros((REPEATS, len(responses)))
+    for dose in np.unique(grid.doses):
+        rows = np.flatnonzero(grid.doses == dose)
+        weights[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=REPEATS)
+    best, _, change = grid.fit(responses, weights)
+    grid = grid.refine(np.unique(best))
+    best, _, change = grid.fit(responses, weights)
+    found = get_benchmark_dose(change, grid.ec50[best], grid.slope[best], response)
+    low, high = np.percentile(found, INTERVAL, method="inverted_cdf")
+    return float(low), float(high)

@@ -1,0 +1,332 @@
+"""Open image files of any format: their channels, planes, scenes and pixels, through the formats' libraries.
+
+TIFF in all its kinds, PNG and OME-Zarr are always read; Nikon's ND2, Zeiss' CZI and Leica's LIF where their
+libraries are installed.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from lib.errors import InputError
+from lib.image_files import KINDS_OF_TIFF, MAX_SAMPLE_VALUE, TIFF, read_plane_and_scale
+from lib.object_storage import at_hand
+from lib.ome_zarr import is_in_zarr, open_multiscale
+
+#: The package that reads each format which is not always installed.
+LIBRARIES = {".nd2": "nd2", ".czi": "pylibCZIrw.czi", ".lif": "liffile"}
+#: The formats whose files may hold several scenes (positions of the microscope).
+CONTAINERS = tuple(LIBRARIES)
+AXES = "TCZ"
+
+
+class UnfitImageError(ValueError):
+    """A file that opens, but does not hold the image that is asked for; the message continues its name."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open image file.
+
+    Attributes
+    ----------
+    sizes
+        Numbers of time points (T), channels (C) and planes (Z).
+    shape, kind
+        Rows and columns, and the type, of a plane.
+    read
+        Reads a plane: scene, time point, channel and plane, from 0.
+    channels
+        Names of the channels; may be empty.
+    scenes
+        Names of the scenes.
+    scale
+        The number that stands for 1, if the file says so.
+    pixel_size
+        Width of a pixel in micrometers, if the file says so.
+    unnamed
+        Number of pages of a TIFF that does not say what they are.
+    """
+
+    sizes: dict[str, int]
+    shape: tuple[int, int]
+    kind: str
+    read: Callable[[int, int, int, int], np.ndarray]
+    channels: Sequence[str] = ()
+    scenes: Sequence[str] = ("",)
+    scale: float | None = None
+    pixel_size: float | None = None
+    unnamed: int = 1
+
+
+@contextmanager
+def open_image(path: Path, pages: str = "Z") -> Iterator[Opened]:
+    """Open an image file, one in object storage, or an image in an OME-Zarr plate.
+
+    Parameters
+    ----------
+    path
+        The file.
+    pages
+        What the pages of a TIFF are that does not say it: planes (`Z`) or channels (`C`).
+
+    Raises
+    ------
+    InputError
+        If the format's library is not installed.
+    UnfitImageError
+        If the file holds color images, or dimensions that are not those of microscopy.
+    """
+    suffix = path.suffix.lower()
+    with ExitStack() as stack:
+        if is_in_zarr(path):
+            yield open_zarr(path)
+        elif suffix in TIFF | KINDS_OF_TIFF:
+            yield open_tiff(stack.enter_context(tifffile.TiffFile(at_hand(path))), pages)
+        elif suffix in LIBRARIES:
+            library = get_library(path)
+            yield {".nd2": open_nd2, ".czi": open_czi, ".lif": open_lif}[suffix](path, library, stack)
+        else:
+            pixels, scale = read_plane_and_scale(path)
+            yield Opened(
+                {"T": 1, "C": 1, "Z": 1}, pixels.shape, pixels.dtype.name, lambda *_: pixels, scale=scale
+            )
+
+
+def get_library(path: Path) -> Any:
+    """Return the library that reads a file's format.
+
+    Raises
+    ------
+    InputError
+        Telling how to install it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    name = LIBRARIES[path.suffix.lower()]
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"{path}: reading {path.suffix} files needs the package {name.partition('.')[0]}, which is not "
+            f"installed. "
+            "Run `.uv/bin/uv sync --frozen --extra microscopes` in Platewise's folder."
+        ) from error
+
+
+# --- TIFF -----------------------------------------------------------------------------------------
+
+
+def get_ome_names(description: str | None) -> tuple[list[str], list[list[str]], float | None]:
+    """Return the names of images and of their channels in OME-XML, and the pixel size in micrometers."""
+    if not description:
+        return [], [], None
+    root = ET.fromstring(description)
+    images, channels, size = [], [], None
+    for image in root.iter():
+        if image.tag.rpartition("}")[2] != "Image":
+            continue
+        images.append(image.get("Name") or "")
+        pixels = next(child for child in image if child.tag.endswith("Pixels"))
+        channels.append([c.get("Name") or c.get("Fluor") or "" for c in pixels if c.tag.endswith("Channel")])
+        if size is None and pixels.get("PhysicalSizeX") and pixels.get("PhysicalSizeXUnit", "µm") == "µm":
+            size = float(pixels.get("PhysicalSizeX", "0")) or None
+    return images, channels, size
+
+
+def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
+    """Return an open TIFF file: OME-TIFF, ImageJ, MetaMorph, LSM, or pages without further information."""
+    images, names, pixel_size = get_ome_names(file.ome_metadata)
+    every = file.series if file.is_ome else file.series[:1]
+    series = every[0]
+    axes, shape = series.axes, series.shape
+    if not axes.endswith("YX"):
+        raise UnfitImageError(
+            f"has the dimensions {axes} ({shape}), where gray images end with rows and columns (YX)"
+        )
+    leading = axes[:-2]
+    unknown = [axis for axis in leading if axis not in AXES]
+    if len(unknown) > 1:
+        raise UnfitImageError(
+            f"has the dimensions {axes}, of which {', '.join(unknown)} are unknown: write OME-TIFF"
+        )
+    if unknown and pages in leading:
+        raise UnfitImageError(
+            f"has the dimensions {axes}: {shape[leading.index(unknown[0])]} pages of an unknown kind beside "
+            f"the "
+            f"dimension {pages}; write OME-TIFF"
+        )
+    known = leading.replace(unknown[0], pages) if unknown else leading
+    sizes = {axis: shape[known.index(axis)] if axis in known else 1 for axis in AXES}
+    lengths = shape[:-2]
+
+    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+        if not 0 <= scene < len(every):
+            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(every)}")
+        chosen = every[scene]
+        at = {"T": time, "C": channel, "Z": plane}
+        place = tuple(at[axis] for axis in known)
+        number = int(np.ravel_multi_index(place, lengths)) if lengths else 0
+        if len(chosen.pages) != int(np.prod(lengths, dtype=int)):
+            # One block of pixels behind a single page, as ImageJ writes it.
+            return chosen.asarray()[place]
+        page = chosen.pages[number]
+        if page is None:
+            raise UnfitImageError(f"lacks the plane at {dict(zip(known, place, strict=True))}")
+        ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        if max(ends, default=0) > page.parent.filehandle.size:
+            raise UnfitImageError(
+                f"is truncated ({page.parent.filehandle.size} bytes of at least {max(ends)})"
+            )
+        return page.asarray()
+
+    first = file.pages[0]
+    scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
+    return Opened(
+        sizes,
+        tuple(shape[-2:]),
+        np.dtype(series.dtype).name,
+        read,
+        names[0] if names else (),
+        images if file.is_ome and len(images) == len(every) else [""] * len(every),
+        float(scale) if isinstance(scale, int | float) else None,
+        pixel_size,
+        shape[leading.index(unknown[0])] if unknown else 1,
+    )
+
+
+# --- OME-Zarr -------------------------------------------------------------------------------------
+
+
+def open_zarr(path: Path) -> Opened:
+    """Return an open image of an OME-Zarr plate, in full resolution."""
+    found = open_multiscale(path)
+    known, array = found.axes[:-2].upper(), found.array
+    if set(known) - set(AXES) or found.axes[-2:] != "yx":
+        raise UnfitImageError(f"has the axes {found.axes}, where t, c, z, y, x are expected")
+
+    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+        at = {"T": time, "C": channel, "Z": plane}
+        return np.asarray(array[tuple(at[axis] for axis in known)])
+
+    sizes = {axis: array.shape[known.index(axis)] if axis in known else 1 for axis in AXES}
+    kind = np.dtype(array.dtype).name
+    return Opened(sizes, tuple(array.shape[-2:]), kind, read, found.channels, pixel_size=found.pixel_size)
+
+
+# --- formats of microscopes -----------------------------------------------------------------------
+
+
+def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> Opened:
+    """Return an open ND2 file; its positions are scenes."""
+    file = stack.enter_context(nd2.ND2File(path))
+    if file.is_rgb:
+        raise UnfitImageError("is in color; write one gray image for each channel")
+    sizes = file.sizes
+    frames = {
+        (at.get("P", 0), at.get("T", 0), at.get("Z", 0)): number
+        for number, at in enumerate(file.loop_indices or [{}])
+    }
+
+    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+        if (scene, time, plane) not in frames:
+            raise UnfitImageError(f"lacks scene {scene + 1}, time point {time + 1}, plane {plane + 1}")
+        pixels = np.asarray(file.read_frame(frames[scene, time, plane]))
+        return pixels.reshape(-1, *pixels.shape[-2:])[channel]
+
+    names = [channel.channel.name for channel in (file.metadata.channels or [])] if file.metadata else []
+    size = file.voxel_size().x
+    return Opened(
+        {axis: sizes.get(axis, 1) for axis in AXES},
+        (sizes["Y"], sizes["X"]),
+        np.dtype(file.dtype).name,
+        read,
+        names,
+        [""] * sizes.get("P", 1),
+        pixel_size=size if size and size != 1 else None,
+    )
+
+
+def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
+    """Return an open CZI file; the tiles of a mosaic are one image, as in Zeiss' own program."""
+    file = stack.enter_context(czi.open_czi(str(path)))
+    box, scenes = file.total_bounding_box, sorted(file.scenes_bounding_rectangle)
+
+    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+        if scenes and not 0 <= scene < len(scenes):
+            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(scenes)}")
+        place = {
+            axis: box[axis][0] + at
+            for axis, at in zip(AXES, (time, channel, plane), strict=True)
+            if axis in box
+        }
+        pixels = file.read(plane=place, **({"scene": scenes[scene]} if scenes else {}))
+        if pixels.shape[-1] != 1:
+            raise UnfitImageError("is in color; write one gray image for each channel")
+        return pixels[..., 0]
+
+    image = (
+        ((file.metadata.get("ImageDocument") or {}).get("Metadata") or {})
+        .get("Information", {})
+        .get("Image", {})
+    )
+    said = ((image.get("Dimensions") or {}).get("Channels") or {}).get("Channel", [])
+    names = [each.get("@Name", "") for each in (said if isinstance(said, list) else [said])]
+    first = read(0, 0, 0, 0)
+    return Opened(
+        {axis: box[axis][1] - box[axis][0] if axis in box else 1 for axis in AXES},
+        first.shape,
+        first.dtype.name,
+        read,
+        names,
+        [""] * max(1, len(scenes)),
+        pixel_size=get_czi_pixel_size(file.metadata),
+    )
+
+
+def get_czi_pixel_size(metadata: Any) -> float | None:
+    """Return the width of a pixel in micrometers from a CZI file's metadata."""
+    scaling = ((metadata.get("ImageDocument") or {}).get("Metadata") or {}).get("Scaling") or {}
+    items = (scaling.get("Items") or {}).get("Distance", [])
+    for item in items if isinstance(items, list) else [items]:
+        if item.get("@Id") == "X" and item.get("Value"):
+            return float(item["Value"]) * 1e6
+    return None
+
+
+def open_lif(path: Path, liffile: Any, stack: ExitStack) -> Opened:
+    """Return an open LIF file; its images are scenes."""
+    file = stack.enter_context(liffile.LifFile(path))
+    images = list(file.images)
+    if not images:
+        raise UnfitImageError("holds no image")
+    first = images[0]
+    if "S" in first.dims or not {"Y", "X"} <= set(first.dims):
+        raise UnfitImageError(f"has the dimensions {first.dims}; write one gray image for each channel")
+
+    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+        if not 0 <= scene < len(images):
+            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(images)}")
+        pixels, dims = images[scene].asarray(), list(images[scene].dims)
+        for axis, at in zip(AXES, (time, channel, plane), strict=True):
+            if axis in dims:
+                pixels = np.take(pixels, at, axis=dims.index(axis))
+                dims.remove(axis)
+        return pixels
+
+    sizes = first.sizes
+    return Opened(
+        {axis: sizes.get(axis, 1) for axis in AXES},
+        (sizes["Y"], sizes["X"]),
+        np.dtype(first.dtype).name,
+        read,
+        (),
+        [image.name for image in images],
+    )

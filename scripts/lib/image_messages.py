@@ -1,0 +1,99 @@
+"""Write the faults of a plate's images as a message, with what to do."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lib.errors import listed, number_of
+from lib.image_checks import Fault, Found
+from lib.image_files import without_numbers
+
+# Faults of one kind that a message lists; the log has all.
+NAMED = 20
+
+
+def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
+    """Return the faults of a plate's images as a message.
+
+    A fault that all images of a channel share is given once.
+
+    Parameters
+    ----------
+    plate
+        The plate's name.
+    faults
+        The faults.
+    found
+        The images of the plate.
+    source
+        The location of the images in the sample sheet.
+
+    Returns
+    -------
+    str
+        The message.
+    """
+    if all_are_missing(faults, found):
+        return none_exists(plate, faults, source)
+    per_channel = Counter(image.channel for image in found)
+    kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
+    for fault in faults:
+        kinds[fault.channel, without_numbers(re.sub(r"as \S+, the", "as the", fault.what))].append(fault)
+    shared = {
+        key: same
+        for key, same in kinds.items()
+        if len(same) > 2 and len(same) >= per_channel[key[0]] and same[0].image
+    }
+    lines = []
+    for same in group_alike(shared.values()):
+        channels = list(dict.fromkeys(fault.channel for fault in same))
+        lines.append(
+            f"every image of channel {listed(channels)} ({len(same):,}) {same[0].what} "
+            f"({Path(same[0].image).name} for one)"
+        )
+    rest = [fault for key, same in kinds.items() if key not in shared for fault in same]
+    order = {id(fault): at for at, fault in enumerate(faults)}
+    rest.sort(key=lambda fault: order[id(fault)])
+    lines += [f"well {fault.well}, site {fault.site}: {fault.reason}" for fault in rest[:NAMED]]
+    if len(rest) > NAMED:
+        lines.append(f"and {len(rest) - NAMED:,} more, in the log")
+    return f"Plate {plate}: {number_of(len(faults), 'fault')} in its images:\n  " + "\n  ".join(lines)
+
+
+def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
+    """Join groups of faults that are the same fault in different channels."""
+    joined: dict[str, list[Fault]] = defaultdict(list)
+    for group in groups:
+        joined[without_numbers(group[0].what)] += group
+    return list(joined.values())
+
+
+def all_are_missing(faults: Sequence[Fault], found: Sequence[Found]) -> bool:
+    """Return whether none of a plate's images is at its path in the table."""
+    return sum(fault.what == "does not exist" for fault in faults) == len(found)
+
+
+def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
+    """Return the message if none of a plate's images is at its path in the table."""
+    missing = [fault for fault in missing if fault.what == "does not exist"]
+    folders = Counter(str(Path(fault.image).parent) for fault in missing)
+    where = listed((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
+    return (
+        f"Plate {plate}: none of its {len(missing):,} images exists. {source} names the folder {where}, "
+        "which is not on this machine, or not under this name. Correct the columns PathName_... of the "
+        "table; without these columns the images are looked for beside the table."
+    )
+
+
+def remedy_of(faults: Sequence[Fault], found: Sequence[Found], hint: str) -> str:
+    """Return what to do about the faults of a plate's images."""
+    sites = {(image.well, image.site) for image in found}
+    if hint or all_are_missing(faults, found):
+        return hint
+    kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for fault in faults:
+        kinds[without_numbers(fault.what)].add((fault.well, fault.site))
+    if len(sites) > 2 and any(having >= sites for having in kinds.values()):
+        return "\nNo site is without it: mend the images, or the config, as it says above."
+    return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."

@@ -1,0 +1,56 @@
+"""Find the wells of a plate that have images, from the names of its files, before anything runs.
+
+Standard library only: Snakemake's process imports it when it plans.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib.errors import InputError
+from lib.image_changes import list_images
+from lib.image_names import compiled
+from lib.plates import find_name, is_address, is_image_table, read_table, source
+from lib.wells import well_at, well_name
+
+
+def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str) -> set[str] | None:
+    """Return the wells of a plate that have images; None if that cannot be known here.
+
+    Nothing is known of images in object storage, of images that an earlier step still has to write, and of
+    names that cannot be read, which the step load_data reports.
+    """
+    location = plate.get("images", "")
+    if source(plate) != "images" or is_address(location):
+        return None
+    images = folder / location
+    try:
+        if is_image_table(location):
+            return find_wells_in_table(images, plate["plate"])
+        expression = compiled(pattern)
+        in_path = "/" in expression.pattern
+        wells = set()
+        for name in list_images(images, pattern):
+            match = expression.search(name if in_path else name.rpartition("/")[2])
+            groups = match.groupdict() if match else {}
+            if groups.get("plate", plate["plate"]) != plate["plate"]:
+                continue
+            is_named = bool(groups.get("well"))
+            if is_named or groups.get("row"):
+                wells.add(well_name(groups["well"]) if is_named else well_at(groups["row"], groups["column"]))
+    except (InputError, OSError, KeyError, IndexError):
+        return None
+    return wells or None
+
+
+def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
+    """Return the wells of a plate in a user's image table (csv); None for a table in another format."""
+    if table.suffix != ".csv":
+        return None
+    _, rows = read_table(table)
+    rows = [{name.removeprefix("Image_"): value for name, value in row.items()} for row in rows]
+    plates = {row.get("Metadata_Plate", "") for row in rows} - {""}
+    meant = find_name(plate, plates)
+    rows = [row for row in rows if not plates or row.get("Metadata_Plate") in meant]
+    named = [row["Metadata_Well"] for row in rows if row.get("Metadata_Well")]
+    placed = [(row["Metadata_Row"], row["Metadata_Column"]) for row in rows if row.get("Metadata_Row")]
+    return {well_name(well) for well in named} or {well_at(*where) for where in placed} or None

@@ -1,0 +1,154 @@
+"""Find the label images of a plate: one file per site for the nuclei, and one for the cells.
+
+In the config, `pattern` is either a file name with `{image}`, which stands for the name (without its ending)
+of the site's image in the channel of these objects, or a regular expression with the groups `well` (or `row`
+and `column`) and `site`, like `images.pattern`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from lib.errors import InputError, listed
+from lib.image_changes import folders_below
+from lib.image_checks import Fault, Found, StoredImage
+from lib.image_files import properties
+from lib.image_names import IMAGE, compiled
+from lib.label_images import LabelError, number_objects, read_pixels
+from lib.sites import site_name
+from lib.wells import well_at, well_name
+
+SiteKey = tuple[str, str]
+# By the objects' name (Nuclei, Cells), the label image of each site.
+LabelFiles = dict[str, dict[SiteKey, Path]]
+
+
+def find_label_files(
+    found: Sequence[Found], labels: Mapping[str, Mapping[str, Any]], images: Path | str, threads: int
+) -> tuple[LabelFiles, list[Fault]]:
+    """Find and check the label images of a plate's sites.
+
+    Parameters
+    ----------
+    found
+        The images of the plate.
+    labels
+        For each kind of object its settings: `pattern`, `folder` (None for that of the images), `mask`, and
+        the `channel` whose image `{image}` stands for.
+    images
+        The plate's folder of images, its image table, or an s3:// address.
+    threads
+        Number of files that are read at once.
+
+    Returns
+    -------
+    The files by site, and what is wrong with them.
+    """
+    sites = list(dict.fromkeys((image.well, image.site) for image in found))
+    files: LabelFiles = {}
+    faults: list[Fault] = []
+    for objects, settings in labels.items():
+        of_channel = {
+            (image.well, image.site): image.path for image in found if image.channel == settings["channel"]
+        }
+        where = (find_named if IMAGE in settings["pattern"] else find_matching)(settings, of_channel, images)
+        what = f"label image of the {objects.lower()}"
+        files[objects] = {}
+        for site in sites:
+            paths = where(site)
+            if len(paths) == 1:
+                files[objects][site] = paths[0]
+            elif paths:
+                faults.append(Fault(*site, f"has {len(paths)} files as {what}: {listed(paths, 4)}"))
+            else:
+                faults.append(Fault(*site, f"has no {what} ({settings['pattern']})"))
+
+        def check(site: SiteKey, settings=settings, of_channel=of_channel, paths=files[objects]):
+            return find_problem(paths[site], settings["mask"], of_channel.get(site))
+
+        with ThreadPoolExecutor(threads) as pool:
+            problems = pool.map(check, files[objects])
+            for site, problem in zip(list(files[objects]), problems, strict=True):
+                if problem:
+                    faults.append(Fault(*site, problem, objects, str(files[objects][site])))
+    return files, faults
+
+
+def find_problem(path: Path, mask: bool, image: Path | StoredImage | None) -> str | None:
+    """Return why a file is not the label image of an image; None if it is."""
+    try:
+        pixels = read_pixels(path)
+        number_objects(pixels, mask)
+    except LabelError as error:
+        return str(error)
+    shape = properties(image)[0] if isinstance(image, Path) else pixels.shape
+    if isinstance(shape, tuple) and tuple(shape) != pixels.shape:
+        return f"is {pixels.shape}; its image {image.name} is {tuple(shape)}"
+    return None
+
+
+def find_named(
+    settings: Mapping[str, Any], of_channel: Mapping[SiteKey, Path | StoredImage], images: Path | str
+) -> Callable[[SiteKey], list[Path]]:
+    """Return the function that finds a site's label image by the name of its image."""
+    folder = settings["folder"]
+
+    def where(site: SiteKey) -> list[Path]:
+        image = of_channel.get(site)
+        if image is None:
+            return []
+        beside = Path(image.folder) if isinstance(image, StoredImage) else image.parent
+        path = (Path(folder) if folder else beside) / settings["pattern"].replace(
+            IMAGE, image.name.rpartition(".")[0]
+        )
+        return [path] if path.exists() or (isinstance(image, StoredImage) and not folder) else []
+
+    return where
+
+
+def find_matching(
+    settings: Mapping[str, Any], of_channel: Mapping[SiteKey, Path | StoredImage], images: Path | str
+) -> Callable[[SiteKey], list[Path]]:
+    """Return the function that finds a site's label images among the files that match the pattern.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist, or holds no such file.
+    """
+    folder = Path(settings["folder"] or (images if Path(images).is_dir() else Path(images).parent))
+    expression = compiled(settings["pattern"], 1)
+    if not folder.is_dir():
+        raise InputError(f"The folder {folder} of the label images does not exist.")
+    by_site: dict[SiteKey, list[Path]] = defaultdict(list)
+    names = []
+    for root, found in folders_below(folder):
+        for name in found:
+            names.append(name)
+            below = f"{root.removeprefix(str(folder)).lstrip('/')}/{name}"
+            if match := expression.search(below if "/" in expression.pattern else name):
+                groups = match.groupdict()
+                try:
+                    well = (
+                        well_name(groups["well"])
+                        if groups.get("well")
+                        else well_at(groups["row"], groups["column"])
+                    )
+                except InputError as error:
+                    raise InputError(f"{root}/{name}: {error} So says `labels.pattern`.") from error
+                by_site[well, site_name(groups.get("site"))].append(Path(root, name))
+    if not by_site:
+        raise InputError(
+            f"None of the {len(names)} files in {folder} is named as `labels.pattern` says: "
+            f"{settings['pattern']}. Files there: {listed(sorted(names), 3) or 'none'}."
+        )
+    return lambda site: sorted(by_site.get(site, []))
+
+
+def numbered_name(well: str, site: str, objects: str) -> str:
+    """Return the file name of a site's label image after its objects were numbered anew."""
+    return f"{well}_s{site}--{objects}.tiff"

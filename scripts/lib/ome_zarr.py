@@ -1,0 +1,246 @@
+"""Read OME-Zarr plates (NGFF 0.1 to 0.5, Zarr 2 and 3), on disk and in object storage.
+
+Plate, wells and fields are found by the plate's metadata, channels by the image's.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import zarr
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from lib.errors import InputError, listed
+from lib.image_references import read_reference
+from lib.object_storage import ADDRESS, GONE, client, persistently
+from lib.sites import site_name
+from lib.wells import well_at
+
+#: The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
+OME_ZARR = "ome-zarr"
+ENDING = re.compile(r"\.zarr$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """An image in full resolution: array, letters of its axes, names of its channels, pixel size (µm)."""
+
+    array: Any
+    axes: str
+    channels: Sequence[str]
+    pixel_size: float | None
+
+
+@dataclass(frozen=True)
+class ZarrImage:
+    """One field of a plate: its well, its site, and its place below the plate."""
+
+    well: str
+    site: str
+    path: str
+
+
+class StoredZarr(Store):
+    """A read-only Zarr store over objects of S3 storage."""
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False
+
+    def __init__(self, address: str) -> None:
+        super().__init__(read_only=True)
+        self.address = address.rstrip("/")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoredZarr) and other.address == self.address
+
+    def __str__(self) -> str:
+        return self.address
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return an object's bytes, or a part of them; None if there is no such object."""
+        found = get_object(f"{self.address}/{key}", byte_range)
+        return None if found is None else prototype.buffer.from_bytes(found)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Return parts of several objects."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Return whether there is an object."""
+        return get_object(f"{self.address}/{key}", RangeByteRequest(0, 1)) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse to write."""
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        """Refuse to delete."""
+        raise NotImplementedError
+
+    async def list(self) -> AsyncIterator[str]:
+        """List nothing: the metadata say what there is."""
+        return
+        yield ""
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """List nothing."""
+        return
+        yield ""
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """List nothing."""
+        return
+        yield ""
+
+
+def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
+    """Return the bytes of an object, or a part of them; None if it does not exist."""
+    from botocore.exceptions import ClientError
+
+    place = ADDRESS.fullmatch(address)
+    if place is None:
+        raise InputError(f"{address} is not an address of S3 storage (s3://bucket/path).")
+    asked = {}
+    if isinstance(part, RangeByteRequest):
+        asked["Range"] = f"bytes={part.start}-{part.end - 1}"
+    elif isinstance(part, OffsetByteRequest):
+        asked["Range"] = f"bytes={part.offset}-"
+    elif isinstance(part, SuffixByteRequest):
+        asked["Range"] = f"bytes=-{part.suffix}"
+
+    def once() -> bytes | None:
+        try:
+            return (
+                client(place["bucket"])
+                .get_object(Bucket=place["bucket"], Key=place["key"], **asked)["Body"]
+                .read()
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                return None
+            raise
+
+    return persistently(once, address)
+
+
+def is_in_zarr(path: Path | str) -> bool:
+    """Return whether a path leads into an OME-Zarr folder."""
+    return any(ENDING.search(part) for part in Path(path).parts)
+
+
+def open_group(place: str) -> zarr.Group:
+    """Open a group of a Zarr folder, or of one in object storage.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    address = ADDRESS.fullmatch(place)
+    store = StoredZarr("s3://{bucket}/{key}".format(**address.groupdict())) if address else place
+    try:
+        return zarr.open_group(store, mode="r")
+    except (FileNotFoundError, KeyError, ValueError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{place} cannot be opened as OME-Zarr ({type(error).__name__}: {error})."
+        ) from error
+
+
+def get_metadata(group: zarr.Group) -> dict[str, Any]:
+    """Return a group's OME metadata: below `ome` since version 0.5, before at the top."""
+    attributes = dict(group.attrs)
+    return attributes.get("ome", attributes)
+
+
+def open_multiscale(path: Path | str) -> Multiscale:
+    """Open an image of a plate in full resolution.
+
+    Raises
+    ------
+    InputError
+        If there is no image with the metadata of OME-Zarr.
+    """
+    files, _ = read_reference(str(path))
+    group = open_group(files[0])
+    said = get_metadata(group)
+    if not said.get("multiscales"):
+        raise InputError(f"{files[0]} is not an image of OME-Zarr: its metadata have no `multiscales`.")
+    multiscale = said["multiscales"][0]
+    dataset = multiscale["datasets"][0]
+    array = group[dataset["path"]]
+    axes = [axis["name"] if isinstance(axis, dict) else axis for axis in multiscale.get("axes", [])]
+    letters = "".join(axes) if axes else "tczyx"[-array.ndim :]
+    channels = [str(channel.get("label", "")) for channel in (said.get("omero") or {}).get("channels", [])]
+    return Multiscale(array, letters.lower(), channels, get_pixel_size(multiscale, dataset))
+
+
+def get_pixel_size(multiscale: dict[str, Any], dataset: dict[str, Any]) -> float | None:
+    """Return the width of a pixel in micrometers, if the metadata say so."""
+    axes = multiscale.get("axes") or [{}]
+    if not isinstance(axes[-1], dict) or axes[-1].get("unit") != "micrometer":
+        return None
+    width = 1.0
+    for change in [
+        *dataset.get("coordinateTransformations", []),
+        *multiscale.get("coordinateTransformations", []),
+    ]:
+        if change.get("type") == "scale" and "scale" in change:
+            width *= float(change["scale"][-1])
+    return width
+
+
+def list_fields(place: str) -> list[ZarrImage]:
+    """List the fields of a plate.
+
+    Parameters
+    ----------
+    place
+        The plate's Zarr folder, or its s3:// address.
+
+    Raises
+    ------
+    InputError
+        If it is not a plate, or lists no field.
+    """
+    plate = get_metadata(open_group(place)).get("plate")
+    if not plate:
+        raise InputError(
+            f"{place} is not a plate of OME-Zarr: its metadata have no `plate`. Name the plate's folder "
+            f"(.zarr) in "
+            "the sample sheet."
+        )
+    rows, columns = ([each["name"] for each in plate.get(key, [])] for key in ("rows", "columns"))
+    fields = []
+    for well in plate.get("wells", []):
+        parts = PurePosixPath(well["path"]).parts
+        row = rows[well["rowIndex"]] if "rowIndex" in well else parts[0]
+        column = columns[well["columnIndex"]] if "columnIndex" in well else parts[1]
+        group = open_group(f"{place.rstrip('/')}/{well['path']}")
+        said = get_metadata(group).get("well", {})
+        images = said.get("images", [])
+        acquisitions = {image.get("acquisition") for image in images}
+        if len(acquisitions) > 1:
+            raise InputError(
+                f"{place}: well {well['path']} has images of {len(acquisitions)} acquisitions, "
+                f"{listed(sorted(map(str, acquisitions)))}: a plate is measured once; write each acquisition "
+                f"as a plate "
+                "of its own."
+            )
+        fields += [
+            ZarrImage(
+                well_at(str(row), str(column)), site_name(image["path"]), f"{well['path']}/{image['path']}"
+            )
+            for image in images
+        ]
+    if not fields:
+        raise InputError(f"{place} lists no image in the metadata of its wells.")
+    return fields

@@ -1,0 +1,31 @@
+"""Find wells that have exactly the values of another well: a plate or a profile that was copied."""
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import listed
+
+FEWEST_TO_COMPARE = 10  # features; with fewer, values may be equal by chance
+
+
+def describe_repeated(metadata: pd.DataFrame, values: np.ndarray) -> list[str]:
+    """Return the sentence that names wells with the same values as another one; none if there are none.
+
+    Two wells never have the same values in all features: one was copied, or is there under two names.
+    """
+    if values.shape[1] < FEWEST_TO_COMPARE:
+        return []
+    # A sum is compared first, since few of the wells that differ have the same one.
+    total = values.sum(axis=1)
+    _, codes, counts = np.unique(total, return_inverse=True, return_counts=True)
+    groups: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero((counts > 1)[codes]):
+        if (values[row] != values[row, 0]).any():
+            groups.setdefault(values[row].tobytes(), []).append(int(row))
+    repeated = [group for group in groups.values() if len(group) > 1]
+    if not repeated:
+        return []
+    names = (metadata["Metadata_Plate"] + " " + metadata["Metadata_Well"]).to_numpy()
+    pairs = listed((" = ".join(names[group[:3]]) for group in repeated), 3)
+    number = sum(map(len, repeated))
+    return [f"{number} wells have exactly the values of another well, as if one was copied: {pairs}"]

@@ -1,0 +1,73 @@
+"""Draw the nulls of Percent Replicating: wells of different perturbations, at any or at shared positions."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lib.nulls import FEWEST, Null, Positions, draw_different, draw_sharing_positions
+from lib.replicates import Correlations, Wells, medians_within
+
+MOST_PAIRS = 50_000_000  # correlations of one null
+FEWEST_DRAWS = 10_000  # of a null, whatever its size
+
+
+def get_draws(wells: int, draws: int) -> int:
+    """Return how many sets of this size are drawn: `draws`, or fewer for sets of very many pairs."""
+    return min(draws, max(FEWEST_DRAWS, MOST_PAIRS // max(1, wells * (wells - 1) // 2)))
+
+
+def get_position_pattern(position: np.ndarray, rows: np.ndarray) -> tuple[int, ...]:
+    """Return how many of a perturbation's wells are at each of its positions, largest first."""
+    counts = Counter(position[rows])
+    return tuple(sorted(counts.values(), reverse=True))
+
+
+def draw_standard_nulls(
+    correlations: Correlations, scored: Wells, sizes: Mapping[int, int], seed: int
+) -> dict[int, Null | None]:
+    """Return the null of each set size (number of draws); None if there are too few perturbations."""
+    codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
+    nulls: dict[int, Null | None] = {}
+    for size, draws in sorted(sizes.items()):
+        rng = np.random.default_rng([seed, 0, size])
+        nulls[size] = None
+        if count_different_pairs(codes) >= FEWEST:
+            sets = draw_different(np.arange(len(codes)), codes, size, draws, rng)
+            nulls[size] = None if sets is None else Null(medians_within(correlations, sets))
+    return nulls
+
+
+def count_different_pairs(codes: np.ndarray) -> int:
+    """Return the number of pairs of wells of different perturbations."""
+    counts = np.bincount(codes)
+    return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
+
+
+def draw_position_nulls(
+    correlations: Correlations,
+    scored: Wells,
+    controls: Sequence[str],
+    patterns: set[tuple[int, ...]],
+    draws: int,
+    seed: int,
+) -> dict[tuple[int, ...], Null | None]:
+    """Return the null of each pattern of shared positions; None if there are too few positions.
+
+    `controls` are the positions of the negative controls, whose wells follow those that are scored.
+    """
+    codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
+    codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])
+    position = [*scored.metadata["Metadata_Well"], *controls]
+    positions = Positions.of(position)
+    nulls: dict[tuple[int, ...], Null | None] = {}
+    for pattern in sorted(patterns):
+        rng = np.random.default_rng([seed, 1, *pattern])
+        number = get_draws(sum(pattern), draws)
+        drawn = draw_sharing_positions(pattern, np.arange(len(scored)), codes, positions, number, rng)
+        nulls[pattern] = None
+        if drawn is not None:
+            places = len(np.unique(drawn[1])) or None
+            nulls[pattern] = Null(medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32))
+    return nulls

@@ -1,0 +1,315 @@
+"""Look into a folder of images of one or many plates: layout, plates, wells, sites, planes and channels.
+
+The microscope's index is read where there is one, then the metadata of OME-Zarr plates, and else the files'
+names.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.errors import InputError, listed
+from lib.image_changes import folders_below
+from lib.image_formats import CONTAINERS, open_image
+from lib.microscope_index import INDEX, Index, find_indexes, images_of_plate, read_index
+from lib.name_patterns import NamePattern, guess_pattern
+from lib.ome_zarr import OME_ZARR, list_fields, open_multiscale
+from lib.plates import SAFE
+from lib.wells import plate_format
+
+#: The endings of image files.
+IMAGES = (".tif", ".tiff", ".png", ".stk", ".lsm", *CONTAINERS)
+THUMBNAIL = re.compile(r"thumb|overview|preview|\bmap\b", re.IGNORECASE)
+#: Folders whose names do not name a plate.
+GENERAL = re.compile(
+    r"^(images?|raw|data|tiffs?|png|timepoint_?\d+|zstep_?\d+|projections?|assays?|exports?|hs)$", re.I
+)
+#: What Harmony adds to the name of a plate's folder.
+MEASUREMENT = re.compile(r"__\d{4}-\d{2}-\d{2}T.*$")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel as the files or the index call it: its label for the config, and its name if there is one."""
+
+    label: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class SurveyedPlate:
+    """A plate that was found: its name and folder, its wells, and the rows and columns of its format."""
+
+    name: str
+    folder: Path
+    wells: Sequence[str]
+    sites: int
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a folder contains.
+
+    Attributes
+    ----------
+    pattern
+        The value of `images.pattern`.
+    how
+        How the images were found, in words.
+    plates, channels
+        The plates, and the channels in their order.
+    channels_in
+        The value of `images.channels_in`.
+    planes
+        The largest number of planes of a site and channel.
+    timepoints
+        The time points.
+    pixel_size
+        Width of a pixel in micrometers, if known.
+    ignored
+        Names of files that are not images of these plates.
+    """
+
+    pattern: str
+    how: str
+    plates: Sequence[SurveyedPlate]
+    channels: Sequence[Channel]
+    channels_in: str = "names"
+    planes: int = 1
+    timepoints: Sequence[str] = ()
+    pixel_size: float | None = None
+    ignored: Sequence[str] = field(default_factory=tuple)
+
+
+def survey(folder: Path) -> Survey:
+    """Look into a folder.
+
+    Raises
+    ------
+    InputError
+        If nothing is recognized, with the names that were seen.
+    """
+    if not folder.is_dir():
+        raise InputError(f"images: the folder {folder} does not exist.")
+    indexes = find_indexes(folder)
+    if indexes:
+        return survey_indexes([read_index(*each) for each in indexes])
+    zarrs = find_zarrs(folder)
+    if zarrs:
+        return survey_zarrs(zarrs)
+    return survey_names(folder)
+
+
+def get_plate_name(folder: Path) -> str:
+    """Return the name of a plate from its folder: the last name that is not a general word."""
+    names = [name for name in reversed(folder.parts) if not GENERAL.match(name)]
+    name = MEASUREMENT.sub("", names[0] if names else "plate")
+    name = re.sub(r"(\.ome)?\.zarr$", "", name)
+    return make_safe(name)
+
+
+def get_map_name(plate: SurveyedPlate) -> str:
+    """Return the name of the plate map of a plate's format."""
+    return f"plate_map_{plate.shape[0] * plate.shape[1]}_wells.tsv"
+
+
+def make_safe(name: str) -> str:
+    """Return a name with only letters, digits, dots, dashes and underscores."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100]
+    return safe if SAFE.fullmatch(safe) else f"plate_{safe}"[:100]
+
+
+def make_distinct(plates: Sequence[SurveyedPlate]) -> list[SurveyedPlate]:
+    """Return the plates with distinct names: a second plate of a name is numbered."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for plate in plates:
+        seen[plate.name] += 1
+        name = plate.name if seen[plate.name] == 1 else f"{plate.name}_{seen[plate.name]}"
+        distinct.append(SurveyedPlate(name, plate.folder, plate.wells, plate.sites, plate.shape))
+    return distinct
+
+
+def count_planes(keys: Iterable[tuple[str, ...]]) -> int:
+    """Return the largest number of planes of a site and channel; `keys` are those with the plane last."""
+    counts = Counter(key[:-1] for key in set(keys))
+    return max(counts.values(), default=1)
+
+
+# --- indexes --------------------------------------------------------------------------------------
+
+
+def survey_indexes(indexes: Sequence[Index]) -> Survey:
+    """Return what the indexes of one or many plates say."""
+    plates, channels, planes, times = [], {}, 1, set()
+    for index in indexes:
+        for name in index.plates:
+            images = images_of_plate(index, name)
+            keys = {(image.well, image.site) for image in images}
+            wells = sorted({image.well for image in images})
+            sites = max(Counter(well for well, _ in keys).values())
+            shape = index.formats.get(name, (0, 0))
+            shape = shape if all(shape) else plate_format(wells)
+            folder = index.path if index.kind == "MetaXpress" else index.path.parent
+            plates.append(SurveyedPlate(make_safe(name), folder, wells, sites, shape))
+            planes = max(
+                planes, count_planes((i.well, i.site, i.channel, i.timepoint, i.plane) for i in images)
+            )
+            times |= {image.timepoint for image in images}
+        channels |= {number: name for number, name in index.channels.items() if number not in channels}
+    names = Counter(channels.values())
+    labels = [Channel(n if names[n] == 1 and n else number, n) for number, n in sorted(channels.items())]
+    how = f"the index of {indexes[0].kind} ({listed(index.path.name for index in indexes[:1])})"
+    sizes = [index.pixel_size for index in indexes if index.pixel_size]
+    return Survey(
+        INDEX, how, make_distinct(plates), labels, "names", planes, sorted(times), sizes[0] if sizes else None
+    )
+
+
+# --- OME-Zarr -------------------------------------------------------------------------------------
+
+
+def find_zarrs(folder: Path) -> list[Path]:
+    """Return the OME-Zarr plates that a folder is or contains."""
+    if folder.suffix.lower() == ".zarr":
+        return [folder]
+    return sorted(
+        path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(f"{depth}.zarr") if path.is_dir()
+    )
+
+
+def survey_zarrs(folders: Sequence[Path]) -> Survey:
+    """Return what the metadata of OME-Zarr plates say."""
+    plates, first = [], None
+    for folder in folders:
+        fields = list_fields(str(folder))
+        wells = sorted({each.well for each in fields})
+        sites = max(Counter(each.well for each in fields).values())
+        plates.append(SurveyedPlate(get_plate_name(folder), folder, wells, sites, plate_format(wells)))
+        first = first or folder / fields[0].path
+    image = open_multiscale(first)
+    axes = image.axes.lower()
+    number = image.array.shape[axes.index("c")] if "c" in axes else 1
+    names = [*image.channels, *[""] * number][:number]
+    channels = [Channel(name or str(at), name) for at, name in enumerate(names, start=1)]
+    planes = image.array.shape[axes.index("z")] if "z" in axes else 1
+    times = [str(n + 1) for n in range(image.array.shape[axes.index("t")])] if "t" in axes else []
+    how = "the metadata of OME-Zarr plates"
+    return Survey(
+        OME_ZARR,
+        how,
+        make_distinct(plates),
+        channels,
+        "names",
+        planes,
+        times if len(times) > 1 else [],
+        image.pixel_size,
+    )
+
+
+# --- file names -----------------------------------------------------------------------------------
+
+
+def survey_names(folder: Path) -> Survey:
+    """Return what the names of the files in a folder say."""
+    files = [
+        Path(root, name)
+        for root, names in folders_below(folder)
+        for name in sorted(names)
+        if not name.startswith(".")
+    ]
+    images = [path for path in files if path.suffix.lower() in IMAGES and not THUMBNAIL.search(path.name)]
+    found = guess_pattern([path.name for path in images]) if images else None
+    if found is None:
+        seen = listed([path.name for path in (images or files)][:8]) or "no file"
+        raise InputError(
+            f"{folder}: the names of its {len(images):,} image files were not recognized ({seen}). A name "
+            f"has to tell the "
+            "well, as in A01 or r01c01. Write images.pattern yourself, a regular expression with the groups "
+            "`well`, "
+            "`site` and `channel`; config/README.md has examples."
+        )
+    known = [path for path in images if path.name in found.keys]
+    plates = make_distinct(divide_into_plates(folder, known, found))
+    first, channels_in = known[0], "names"
+    with open_image(first) as opened:
+        planes, pixel_size = opened.sizes["Z"], opened.pixel_size
+        channels = [Channel(label) for label in found.channels if label]
+        if not channels and (opened.sizes["C"] > 1 or first.suffix.lower() in CONTAINERS):
+            channels_in = "files"
+            names = [*opened.channels, *[""] * opened.sizes["C"]][: opened.sizes["C"]]
+            channels = [Channel(name or str(at), name) for at, name in enumerate(names, start=1)]
+        times = [str(n + 1) for n in range(opened.sizes["T"])] if opened.sizes["T"] > 1 else []
+    keys = [found.keys[path.name] for path in known]
+    planes = max(
+        planes, count_planes((str(p.parent), *k[:3], *k[4:], k[3]) for p, k in zip(known, keys, strict=True))
+    )
+    times = times or sorted({key[4] for key in keys} - {""})
+    taken = set(known)
+    return Survey(
+        found.pattern,
+        f"the names of {len(known):,} files, such as {first.name}",
+        plates,
+        channels or [Channel("1")],
+        channels_in,
+        planes,
+        times if len(times) > 1 else [],
+        pixel_size,
+        [path.name for path in files if path not in taken],
+    )
+
+
+def divide_into_plates(folder: Path, files: Sequence[Path], found: NamePattern) -> list[SurveyedPlate]:
+    """Return the plates in a folder: by the name of the plate in the files' names, or by their folders."""
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        by_name[found.keys[path.name][0]].append(path)
+    if set(by_name) != {""}:
+        return [
+            describe_plate(make_safe(name), folder, paths, found) for name, paths in sorted(by_name.items())
+        ]
+    return [
+        describe_plate(get_plate_name(place), place, paths, found)
+        for place, paths in sorted(divide_by_folder(folder, files, found.keys).items())
+    ]
+
+
+def divide_by_folder(
+    folder: Path, files: Sequence[Path], keys: Mapping[str, tuple]
+) -> dict[Path, list[Path]]:
+    """Return the files of each plate by its folder.
+
+    A folder is one plate if no two of its files are the same image, and its subfolders have wells in common
+    (planes, sites or channels in folders of their own) or one well each.
+    """
+    children: dict[Path, list[Path]] = defaultdict(list)
+    for path in files:
+        inside = path.relative_to(folder).parts
+        children[folder / inside[0] if len(inside) > 1 else folder].append(path)
+    if set(children) == {folder} or not children:
+        return {folder: list(files)}
+    if len(children) == 1:
+        (only,) = children
+        return divide_by_folder(only, files, keys)
+    wells = {child: {keys[path.name][1] for path in paths} for child, paths in children.items()}
+    is_distinct = len({keys[path.name] for path in files}) == len(files)
+    single = all(len(of_child) == 1 for of_child in wells.values())
+    overlap = sum(map(len, wells.values())) > len(set().union(*wells.values()))
+    if is_distinct and (single or overlap):
+        return {folder: list(files)}
+    divided: dict[Path, list[Path]] = {}
+    for child, paths in children.items():
+        divided |= {folder: paths} if child == folder else divide_by_folder(child, paths, keys)
+    return divided
+
+
+def describe_plate(name: str, folder: Path, files: Sequence[Path], found: NamePattern) -> SurveyedPlate:
+    """Return a plate of files."""
+    sites = {found.keys[path.name][1:3] for path in files}
+    wells = sorted({well for well, _ in sites})
+    return SurveyedPlate(
+        name, folder, wells, max(Counter(well for well, _ in sites).values()), plate_format(wells)
+    )

@@ -1,0 +1,69 @@
+"""Describe what was done with single cells: which were flagged, and how those of a well were summarized."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.cell_rules import COSMICQC
+from report_page.sentences import Provenances, at, in_words, value_of, write_sentence
+
+NOTHING = Markup("")
+SUMMARIES = {
+    "mean": "mean",
+    "median": "median",
+    "mad": "median absolute deviation",
+    "emd": "signed earth mover's distance to the cells of the plate's negative controls (the sign is that of "
+    "the difference of the medians)",
+}
+QUANTILE = "quantile_"
+
+
+def describe_flagged_cells(levels: Mapping[str, Provenances]) -> Markup:
+    """Report how many cells quality control flagged, by which rules, and whether they were excluded."""
+    made = [each for each in levels.get("aggregated", []) if at(each, "parameters.cell_quality")]
+    if not made:
+        return NOTHING
+    number = sum(int(at(each, "parameters.flagged_cells")) for each in made)
+    settings = at(made[0], "parameters.cell_quality")
+    rules = [f"coSMicQC's set {name.replace('_', ' ')}" for name in settings["sets"]]
+    rules += [describe_rule(name, rule) for name, rule in settings["rules"].items() if name not in COSMICQC]
+    fate = "excluded" if value_of(made, "exclude_flagged_cells") is True else "kept"
+    return write_sentence(
+        "Of the single cells, {number} flagged by quality control ({rules}) and {fate}.",
+        number=f"{number:,} {'was' if number == 1 else 'were'}",
+        fate=fate,
+        rules="; ".join(rules),
+    )
+
+
+def describe_rule(name: str, rule: Mapping[str, Any]) -> str:
+    """Describe a rule of the config: `dim: robust z of Nuclei_Intensity_MeanIntensity_DNA below -3 ...`."""
+    conditions = " and ".join(
+        f"{feature} {'above' if threshold > 0 else 'below'} {threshold:g}"
+        for feature, threshold in rule["conditions"].items()
+    )
+    kind = "robust z-scores" if rule["z"] == "robust" else "z-scores"
+    return f"{name}: {kind} over each {rule['over']}, {conditions}"
+
+
+def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
+    """Describe the statistics of a well's cells beside the first one."""
+    words = []
+    for name, made in levels.items():
+        operation = value_of(made, "operation")
+        if operation != name:
+            continue
+        if name == "trimmed_mean":
+            trimmed = in_words(value_of(made, "trim"))
+            words.append(f"mean without a fraction of {trimmed} of the values at each end")
+        elif name.startswith(QUANTILE):
+            words.append(f"{int(name.removeprefix(QUANTILE)) / 100:g} quantile")
+        else:
+            words.append(SUMMARIES[name])
+    if not words:
+        return NOTHING
+    return write_sentence(
+        "In addition, with profiles of their own, the cells of a well were summarized by their {summaries}.",
+        summaries=in_words(words),
+    )

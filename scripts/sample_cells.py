@@ -1,0 +1,111 @@
+"""Draw a stratified sample of an experiment's normalized cells, in one AnnData file for a notebook.
+
+Every well of every plate gives the same number of cells, or all of them if it has fewer. Which cells of a
+well are drawn depends only on that number, the seed, the batch, the plate and the well.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from export_cells import build_skeleton, read_observations
+from lib.cell_stream import to_matrix
+from lib.errors import InputError, listed
+from lib.logs import logged
+from lib.tables import features_in, provenance, whole
+
+logger = logging.getLogger("platewise")
+
+
+def get_share(numbers: np.ndarray, total: int) -> int:
+    """Return how many cells each well gives at most, so that all of them give at most `total`, or 1 each."""
+    low, high = 1, max(1, int(numbers.max(initial=1)))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if np.minimum(numbers, middle).sum() <= total:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def choose_rows(number: int, share: int, seed: int, name: str) -> np.ndarray:
+    """Choose at most `share` of `number` rows, by the seed and the name of the well, in ascending order."""
+    generator = np.random.default_rng([seed, *name.encode()])
+    return np.sort(generator.permutation(number)[:share])
+
+
+def find_common_features(paths: Sequence[str | Path]) -> tuple[list[str], int]:
+    """Return the features that every plate has, in the order of the first, and how many others there are.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    of_plates = [features_in(path) for path in paths]
+    common = set(of_plates[0]).intersection(*of_plates[1:])
+    if not common:
+        raise InputError(
+            f"The normalized cells of {listed(paths, 5)} have no feature in common. Set "
+            "normalized_cells.features to a level whose features were selected over the batch, or to `all`."
+        )
+    every = {name for features in of_plates for name in features}
+    return [name for name in of_plates[0] if name in common], len(every) - len(common)
+
+
+def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[str]) -> anndata.AnnData:
+    """Return a sample of the cells of all plates.
+
+    Parameters
+    ----------
+    paths
+        The normalized cells of each plate, with one row group per well.
+    total
+        The number of cells, which is not exceeded unless there are more wells.
+    seed
+        Seed of the choice.
+    channels
+        The channels that may be in the features' names.
+    """
+    features, left_out = find_common_features(paths)
+    files = [pq.ParquetFile(path) for path in paths]
+    numbers = [
+        np.array([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
+        for file in files
+    ]
+    share = get_share(np.concatenate(numbers), total)
+    observations, matrices = [], []
+    for path, file, of_wells in zip(paths, files, numbers, strict=True):
+        obs, first = read_observations(path), 0
+        for group, number in enumerate(of_wells):
+            well = obs.iloc[first : first + number]
+            name = ":".join(well.index[0].split(":")[:3])
+            rows = choose_rows(number, share, seed, name)
+            observations.append(well.iloc[rows])
+            values = to_matrix(file.read_row_group(group, columns=features), features)
+            matrices.append(values[rows].astype(np.float32))
+            first += number
+        file.close()
+    obs = pd.concat(observations)
+    made_by = provenance({"sample": total, "seed": seed, "cells_per_well": share}, paths)
+    sample = build_skeleton(obs, features, channels, made_by)
+    sample.X = np.concatenate(matrices)
+    sample.uns |= {"cells_per_well": share, "features_not_common": left_out}
+    if left_out:
+        logger.warning("%d features are not on every plate, and not in the sample", left_out)
+    logger.info("%d cells of %d wells, at most %d of each", len(obs), len(observations), share)
+    return sample
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        params = snakemake.params
+        drawn = draw(list(snakemake.input.cells), params.cells, params.seed, list(params.channels))
+        with whole(snakemake.output.sample) as part:
+            drawn.write_h5ad(part)

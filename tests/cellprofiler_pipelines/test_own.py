@@ -1,0 +1,100 @@
+"""A user's own pipeline: formats that CellProfiler 4 no longer writes, and illumination functions."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cellprofiler_pipelines.own import with_known_formats
+from illumination import function_of
+from lib.config import complete_config
+from lib.errors import InputError
+from lib.pipeline_files import PipelineModule, read_pipeline
+from workflow import PROJECT
+
+CHANNELS = ("DNA", "BrightfieldH")
+
+
+def save_images(*settings: tuple[str, str]) -> PipelineModule:
+    return PipelineModule("SaveImages", 1, {"enabled": True}, settings)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("old", "new"), [("mat", "npy"), ("bmp", "png"), ("tif", "tif")])
+@pytest.mark.parametrize("text", ["Saved file format", "Select the file format to use"])
+def test_formats_that_are_gone(text, old, new):
+    log = io.StringIO()
+    module = save_images(("Select the image to save", "mat"), (text, old))
+    found = with_known_formats(module, "own.cppipe", log)
+    # Only the format changes, not an image that has its name.
+    assert found.settings == (("Select the image to save", "mat"), (text, new))
+    assert (f"saves .{new}: CellProfiler 4 writes no .{old} files" in log.getvalue()) == (old != new)
+
+
+@pytest.mark.unit
+def test_saved_objects_are_left_out():
+    log = io.StringIO()
+    module = save_images(("Select the type of image to save", "Objects"))
+    assert with_known_formats(module, "own.cppipe", log) is None
+    assert "SaveImages is left out" in log.getvalue()
+
+
+@pytest.mark.unit
+def test_a_function_is_found_by_the_channel_however_it_is_written(tmp_path):
+    for name in ("P1_IllumDNA", "P1_Illum_Brightfield_H", "illumBrightfield-L"):
+        (tmp_path / f"{name}.npy").touch()
+    assert function_of("BrightfieldH", tmp_path).stem == "P1_Illum_Brightfield_H"
+    assert function_of("DNA", tmp_path).stem == "P1_IllumDNA"
+    assert function_of("BrightfieldL", tmp_path).stem == "illumBrightfield-L"
+    with pytest.raises(InputError, match=r"wrote 0 files IllumNA\.npy"):
+        function_of("NA", tmp_path)
+    (tmp_path / "P1_IllumD_NA.npy").touch()
+    with pytest.raises(InputError, match="wrote 2 files"):
+        function_of("DNA", tmp_path)
+
+
+@pytest.fixture
+def write(tmp_path, cellprofiler_environment):
+    """Write an illumination pipeline, generated or the copy of a user's; gives its file and what is said."""
+
+    def run(name: str, own: Path | None = None) -> tuple[Path, str]:
+        channels = [{"name": channel, "image": channel} for channel in CHANNELS]
+        assay = {"channels": channels, "nuclei": {"channel": "DNA"}}
+        complete = complete_config({"results": "r", "plates": "p.tsv", "assay": assay}, "config.yaml")
+        command = [sys.executable, PROJECT / "scripts/pipelines.py", "illumination"]
+        command += ["--cellprofiler", cellprofiler_environment / "bin" / "cellprofiler"]
+        command += ["--assay", json.dumps(complete["assay"]), "--log", tmp_path / "log"]
+        command += ["--output", tmp_path / name, *(["--own", own] if own else [])]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        return tmp_path / name, (tmp_path / "log").read_text() + result.stderr
+
+    return run
+
+
+@pytest.mark.run
+def test_each_channel_gets_its_function_as_npy(write, tmp_path):
+    generated, _ = write("generated.cppipe")
+    text = generated.read_text()
+    # A channel with an underscore, functions as TIFF files, and one that is not saved at all.
+    text = text.replace("BrightfieldH", "Brightfield_H").replace(
+        "Saved file format:npy", "Saved file format:tiff"
+    )
+    last = text.rindex("SaveImages:")
+    count = text.count("module_num:")
+    text = text[:last].rstrip().replace(f"ModuleCount:{count}", f"ModuleCount:{count - 1}")
+    (tmp_path / "own.cppipe").write_text(text + "\n")
+    copy, said = write("copy.cppipe", tmp_path / "own.cppipe")
+    saved = [dict(module.settings) for module in read_pipeline(copy) if module.name == "SaveImages"]
+    assert [settings["Saved file format"] for settings in saved] == ["npy", "npy"]
+    assert [settings["Enter single file name"] for settings in saved] == ["IllumDNA", "IllumBrightfieldH"]
+    assert saved[1]["Select the image to save"] == "UpsampledIllumBrightfield_H"
+    assert "saves the function as .npy" in said
+    assert "is added for the illumination function of BrightfieldH" in said
+    text = text.replace("All: Across cycles", "Each")
+    (tmp_path / "own.cppipe").write_text(text + "\n")
+    copy, said = write("each.cppipe", tmp_path / "own.cppipe")
+    assert not copy.exists()
+    assert "no illumination function over all images of channel DNA" in said

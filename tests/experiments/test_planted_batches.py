@@ -1,0 +1,180 @@
+"""Planted batch effects: the corrections restore the truth, and the judged table says so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chain_step import run_step
+from judge_chains import compare
+from judge_level import judge
+from lib.chains import complete_chain
+from lib.errors import InputError
+from lib.replicates import join_plates
+from lib.tables import feature_columns
+
+pytestmark = pytest.mark.unit
+
+PLATES, PERTURBATIONS, CONTROLS, FEATURES = 6, 30, 18, 40
+FEATURE_NAMES = [f"Cells_F{number}" for number in range(FEATURES)]
+GROUP = "Metadata_broad_sample"
+OPTIONS = {
+    "group": GROUP,
+    "batch": "Metadata_Plate",
+    "draws": 500,
+    "percentile": 95,
+    "minimum_replicates": 2,
+    "most_wells": 10_000,
+    "seed": 1,
+}
+
+
+def simulate(
+    plate_effect: float = 0.0, position_effect: float = 0.0, count_only: int = 0, seed: int = 0
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Simulate six plates, each with its own layout; return the wells, and their values without the effects.
+
+    Parameters
+    ----------
+    plate_effect : of each plate's shift and (in logarithms) scale of each feature.
+    position_effect : of each position, the same on all plates.
+    count_only : number of perturbations that change nothing but the number of cells, on which all features
+        depend linearly.
+    seed : of the simulation.
+    """
+    rng = np.random.default_rng(seed)
+    size = PERTURBATIONS + CONTROLS
+    names = [f"C{number:02d}" for number in range(PERTURBATIONS)]
+    directions = 0.9 * rng.normal(size=(PERTURBATIONS, FEATURES))
+    directions[:count_only] = 0
+    at_position = position_effect * rng.normal(size=(size, FEATURES))
+    of_count = rng.normal(size=FEATURES)
+    rows, truth, values = [], [], []
+    for plate in range(PLATES):
+        place = rng.permutation(size)
+        own = rng.normal(size=(size, FEATURES))
+        own[:PERTURBATIONS] += directions
+        count = rng.normal(200, 5, size=size)
+        count[:count_only] -= 60
+        seen = own + (count[:, None] - 200) / 30 * of_count if count_only else own
+        shift, scale = plate_effect * rng.normal(size=(2, FEATURES))
+        values.append((seen + at_position[place]) * np.exp(scale / 2) + shift)
+        truth.append(own)
+        for number in range(size):
+            treated = number < PERTURBATIONS
+            rows.append(
+                {
+                    "Metadata_Batch": f"B{plate // 3}",
+                    "Metadata_Plate": f"P{plate}",
+                    "Metadata_Well": f"W{place[number]:02d}",
+                    GROUP: names[number] if treated else pd.NA,
+                    "Metadata_control_type": pd.NA if treated else "negcon",
+                    "Metadata_Count_Cells": count[number],
+                }
+            )
+    table = pd.DataFrame(np.concatenate(values), columns=FEATURE_NAMES)
+    return pd.concat([pd.DataFrame(rows), table], axis=1), np.concatenate(truth)
+
+
+def run_chain(profiles: pd.DataFrame, steps: list) -> dict[str, pd.DataFrame]:
+    """Run the steps of a chain; the profiles before the first and after each."""
+    found = {"start": profiles}
+    for number, (step, options) in enumerate(complete_chain("x", steps)["steps"]):
+        settings = {
+            "step": step,
+            "options": options,
+            "first": number == 0,
+            "precision": "float64",
+            "condition": [],
+            "group": GROUP,
+        }
+        profiles, _, _ = run_step(profiles, settings)
+        found[step] = profiles
+    return found
+
+
+def judge_all(levels: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Judge all levels of a chain; one row per step."""
+    rows, tables, before = [], {}, ""
+    for step, profiles in levels.items():
+        wells = join_plates({"all": profiles})
+        row, tables["c", step] = judge(wells, OPTIONS, raw=step == "start")
+        start = "start" if before not in ("", "start") else ""
+        named = {"condition": "c", "chain": "x", "step": step, "level_before": before, "start": start}
+        rows.append({**named, "feature_set": step, **row})
+        before = step
+    return compare(pd.DataFrame(rows), tables, 0).set_index("step")
+
+
+def get_agreement(profiles: pd.DataFrame, truth: np.ndarray) -> float:
+    """Return the mean correlation of features with their true values over all wells."""
+    values = profiles[feature_columns(profiles)].to_numpy()
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(values.T, truth.T, strict=True)]))
+
+
+def test_normalization_restores_what_a_plate_shifts_and_scales():
+    profiles, truth = simulate(plate_effect=2)
+    levels = run_chain(profiles, [{"normalize": {"reference": "all"}}])
+    assert get_agreement(levels["start"], truth) < 0.6
+    assert get_agreement(levels["normalize"], truth) > 0.95
+    row = judge_all(levels).loc["normalize"]
+    assert row["verdict"].startswith("mixes batches better and raises the biology")
+    clean = judge_all({"start": simulate()[0]}).loc["start"]
+    for name in ("ilisi", "mean_average_precision_others", "percent_replicating"):
+        assert row[name] == pytest.approx(clean[name], rel=0.12), name
+
+
+@pytest.mark.parametrize("step", ["combat", "tvn"])
+def test_other_corrections_mix_batches_too(step):
+    profiles, _ = simulate(plate_effect=2)
+    row = judge_all(run_chain(profiles, [step])).loc[step]
+    assert row["verdict"].startswith("mixes batches better and raises the biology")
+    assert row["mixing_change_low"] > 0.2
+
+
+def test_the_position_is_subtracted():
+    profiles, truth = simulate(position_effect=1.5)
+    levels = run_chain(profiles, ["well_position"])
+    before, after = (get_agreement(levels[name], truth) for name in ("start", "well_position"))
+    # the mean of six plates keeps a sixth of the noise
+    assert before < 0.75 < 0.85 < after
+    row = judge_all(levels).loc["well_position"]
+    assert "raises the biology" in row["verdict"]
+
+
+def test_position_then_plate_together():
+    profiles, truth = simulate(plate_effect=1, position_effect=1)
+    levels = run_chain(profiles, [{"normalize": {"reference": "all"}}, "well_position"])
+    agreement = [get_agreement(levels[name], truth) for name in levels]
+    assert agreement[0] < agreement[1] < agreement[2]
+    table = judge_all(levels)
+    assert "mixes batches better" in table.loc["well_position", "verdict_since_start"]
+    assert table.loc["well_position", "precision_change_since_start_low"] > 0
+
+
+def test_effects_of_the_cell_count_alone_are_removed():
+    few = 8
+    profiles, truth = simulate(count_only=few)
+    levels = run_chain(profiles, ["cell_count"])
+    names = [f"C{number:02d}" for number in range(few)]
+    replicating = {}
+    for step, table in levels.items():
+        _, found = judge(join_plates({"all": table}), OPTIONS, raw=step == "start")
+        replicating[step] = found.set_index("perturbation")["replicating"]
+    assert replicating["start"][names].mean() == 1
+    assert replicating["cell_count"][names].mean() <= 2 / few
+    others = replicating["cell_count"].drop([*names, "negative controls"])
+    assert others.mean() > 0.9
+    assert get_agreement(levels["cell_count"], truth) > 0.95 > get_agreement(levels["start"], truth)
+
+
+def test_a_correction_that_takes_the_signal_is_told_so():
+    """Where replicates share their position, the mean of a position is the perturbation's own profile."""
+    profiles, _ = simulate(plate_effect=0.3)
+    number = profiles.groupby("Metadata_Plate").cumcount()
+    fixed = profiles.assign(Metadata_Well=[f"W{at:02d}" for at in number])
+    with pytest.raises(InputError, match="takes the signal away"):
+        run_chain(fixed, ["well_position"])
+    row = judge_all(run_chain(fixed, [{"well_position": {"fewest_perturbations": 1}}])).loc["well_position"]
+    assert "biology" in row["verdict"]
+    assert row["precision_change_high"] < -0.2
+    assert row["verdict"].startswith(("lowers", "mixes batches better at the cost of biology"))

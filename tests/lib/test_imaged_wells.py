@@ -1,0 +1,36 @@
+"""Which wells have images: file names of any layout, and image tables."""
+
+import pytest
+
+from lib.imaged_wells import find_wells_with_images
+
+pytestmark = pytest.mark.unit
+
+
+def write_images(folder, wells, name="{}_s1_w1.tif"):
+    folder.mkdir(exist_ok=True)
+    for well in wells:
+        (folder / name.format(well)).touch()
+
+
+def test_the_wells_of_any_layout_and_of_an_image_table_are_found(tmp_path):
+    plate = {"plate": "0012", "images": "i"}
+    write_images(tmp_path / "i", ["r01c02", "r27c03"], "{}f01p01-ch1sk1fk1fl1.tiff")
+    assert find_wells_with_images(plate, tmp_path, "phenix") == {"A02", "AA03"}
+    below = tmp_path / "i" / "B7"
+    write_images(below, ["x"], "{}_1.png")
+    by_folder = r"(?P<well>[A-Z]\d+)/x_(?P<channel>\d)\.png$"
+    assert find_wells_with_images(plate, tmp_path, by_folder) == {"B07"}
+    table = tmp_path / "load_data.csv"
+    table.write_text("Metadata_Plate,Metadata_Well,FileName_OrigDNA\n12,a1,x.tif\n13,A02,y.tif\n")
+    assert find_wells_with_images({**plate, "images": table.name}, tmp_path, "phenix") == {"A01"}
+    table.write_text("Image_Metadata_Row,Image_Metadata_Column,FileName_OrigDNA\n2,3,x.tif\n")
+    assert find_wells_with_images({**plate, "images": table.name}, tmp_path, "phenix") == {"B03"}
+
+
+def test_nothing_is_foreseen_of_images_that_cannot_be_listed(tmp_path):
+    for images in ("s3://bucket/images", "nowhere", "table.parquet"):
+        assert find_wells_with_images({"plate": "P", "images": images}, tmp_path, "phenix") is None
+    write_images(tmp_path / "i", ["A01"], "{}.txt")
+    assert find_wells_with_images({"plate": "P", "images": "i"}, tmp_path, "phenix") is None
+    assert find_wells_with_images({"plate": "P", "profiles": "i"}, tmp_path, "phenix") is None

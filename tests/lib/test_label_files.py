@@ -1,0 +1,104 @@
+"""The label images of a plate's sites: how they are found, and which are faults of their site."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from lib.errors import InputError
+from lib.image_checks import Found
+from lib.image_names import compiled, listing_pattern
+from lib.label_files import find_label_files
+
+pytestmark = pytest.mark.unit
+
+SITES = [("A01", "1"), ("A01", "2"), ("B12", "1")]
+REGULAR = r"^(?P<well>[A-P]\d+)_f(?P<site>\d+)_nuclei\.tif$"
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, pixels)
+
+
+@pytest.fixture
+def found(tmp_path) -> list[Found]:
+    """The images of three sites in two channels, 30 x 40 pixels."""
+    images = []
+    for well, site in SITES:
+        for channel in ("DNA", "RNA"):
+            path = tmp_path / "images" / f"{well}_{site}_{channel}.tif"
+            write(path, np.full((30, 40), 7, np.uint16))
+            images.append(Found(well, site, channel, path))
+    return images
+
+
+def settings(pattern: str, folder: Path | None = None, mask: bool = False, channel: str = "DNA") -> dict:
+    return {"pattern": pattern, "folder": folder and str(folder), "mask": mask, "channel": channel}
+
+
+def draw() -> np.ndarray:
+    labels = np.zeros((30, 40), np.uint16)
+    labels[5:9, 5:9], labels[5:9, 20:25] = 1, 2
+    return labels
+
+
+def test_by_the_name_of_the_image(found, tmp_path):
+    for well, site in SITES:
+        write(tmp_path / "images" / f"{well}_{site}_DNA_cp_masks.tif", draw())
+    files, faults = find_label_files(
+        found, {"Nuclei": settings("{image}_cp_masks.tif")}, tmp_path / "images", 2
+    )
+    assert not faults
+    assert {site: path.name for site, path in files["Nuclei"].items()} == {
+        (well, site): f"{well}_{site}_DNA_cp_masks.tif" for well, site in SITES
+    }
+
+
+def test_by_a_regular_expression_in_another_folder(found, tmp_path):
+    # Wells as another program writes them, and a site that has no images.
+    for name in ("A1_f01", "A01_f2", "B12_f1", "C03_f1"):
+        write(tmp_path / "masks" / "deep" / f"{name}_nuclei.tif", draw())
+    labels = {"Nuclei": settings(REGULAR, tmp_path / "masks")}
+    files, faults = find_label_files(found, labels, tmp_path / "images", 2)
+    assert not faults
+    assert list(files["Nuclei"]) == SITES
+
+
+def test_each_fault_names_its_site_and_file(found, tmp_path):
+    folder = tmp_path / "masks"
+    write(folder / "A01_f1_nuclei.tif", draw()[:20])
+    write(folder / "B12_f1_nuclei.tif", draw())
+    write(folder / "again" / "B12_f1_nuclei.tif", draw())
+    _, faults = find_label_files(found, {"Nuclei": settings(REGULAR, folder)}, tmp_path / "images", 2)
+    reasons = {(fault.well, fault.site): fault.reason for fault in faults}
+    assert "A01_f1_nuclei.tif is (20, 40); its image A01_1_DNA.tif is (30, 40)" in reasons["A01", "1"]
+    assert "has no label image of the nuclei" in reasons["A01", "2"]
+    assert "has 2 files as label image of the nuclei" in reasons["B12", "1"]
+
+
+def test_a_mask_that_is_not_announced_is_a_fault_with_its_remedy(found, tmp_path):
+    for well, site in SITES:
+        write(tmp_path / "images" / f"{well}_{site}_DNA_m.tif", np.where(draw() > 0, 255, 0).astype(np.uint8))
+    labels = {"Nuclei": settings("{image}_m.tif")}
+    _, faults = find_label_files(found, labels, tmp_path / "images", 2)
+    assert len(faults) == 3
+    assert "set `mask: true`" in faults[0].reason
+    labels["Nuclei"]["mask"] = True
+    assert not find_label_files(found, labels, tmp_path / "images", 2)[1]
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"), [("nowhere", "does not exist"), ("images", "None of the 6 files")]
+)
+def test_a_folder_without_label_images_is_an_error(found, tmp_path, folder, words):
+    with pytest.raises(InputError, match=words):
+        find_label_files(found, {"Nuclei": settings(REGULAR, tmp_path / folder)}, tmp_path / "images", 1)
+
+
+def test_the_pattern_that_lists_label_images():
+    expression = compiled(listing_pattern("{image}_cp(1).tif"), 1)
+    assert expression.search("r01c02_cp(1).tif")
+    assert not expression.search("r01c02_cp1.tif")
+    assert listing_pattern(REGULAR) == REGULAR

@@ -1,0 +1,96 @@
+"""Columns of plate maps and annotation that conflict, and names that nearly agree."""
+
+import pytest
+
+from lib.errors import InputError
+from lib.layouts import (
+    annotation_rows,
+    find_clashes,
+    near_samples,
+    plate_map_rows,
+    read_columns,
+    words_in_rows,
+)
+from lib.values import MissingValues
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text):
+        path = tmp_path / "table.tsv"
+        path.write_text(text.replace(",", "\t"))
+        return path
+
+    return write
+
+
+def test_metadata_is_not_part_of_a_name(table):
+    columns, rows = read_columns(table("Metadata_well,Metadata_JCP2022\nA01,J1\n"))
+    assert columns == ["well", "JCP2022", "broad_sample"]
+    assert rows == [{"well": "A01", "JCP2022": "J1", "broad_sample": "J1"}]
+    with pytest.raises(InputError, match="has the column well twice"):
+        read_columns(table("Metadata_well,well\nA01,A01\n"))
+
+
+def test_the_rows_of_a_plate_are_taken_from_a_table_of_many(table):
+    path = table("Metadata_Plate,well,broad_sample\n0012,A01,a\n12,A01,b\n13,a1,c\n")
+    assert plate_map_rows(path, "13")[1] == [{"well": "A01", "broad_sample": "c"}]
+    assert plate_map_rows(path, "0012")[1][0]["broad_sample"] == "a"
+    with pytest.raises(InputError, match="lists no well of plate 14"):
+        plate_map_rows(path, "14")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("well\nA01\n", "has the columns well_position and broad_sample"),
+        ("well,broad_sample\n", "lists no well"),
+        ("well,broad_sample\nA01,a\na1,b\n", "well A01 is there more than once"),
+        ("well,broad_sample\nA0,a\n", "`A0` is not a valid well"),
+    ],
+)
+def test_a_plate_map_that_cannot_be_read_is_named(table, text, words):
+    with pytest.raises(InputError, match=f"table.tsv.*{words}"):
+        plate_map_rows(table(text))
+
+
+def test_an_annotation_has_one_row_per_reagent_and_its_gene(table):
+    columns, rows = annotation_rows(table("broad_sample,target\na,X\nNA,\n"), "target")
+    assert columns == ["broad_sample", "target", "gene"]
+    assert rows == [{"broad_sample": "a", "target": "X", "gene": "X"}]
+    with pytest.raises(InputError, match="broad_sample a is there more than once"):
+        annotation_rows(table("broad_sample,gene\na,X\na,Y\n"), "gene")
+    with pytest.raises(InputError, match="has no column `moa`"):
+        annotation_rows(table("broad_sample,gene\na,X\n"), "moa")
+
+
+def test_words_for_missing_values_are_counted(table):
+    path = table("well,broad_sample\nA01,NA\nA02,na\nA03,a\n")
+    assert words_in_rows(path, MissingValues()) == [
+        "NA in 1 rows of broad_sample",
+        "na in 1 rows of broad_sample",
+    ]
+
+
+def test_clashes_are_told_and_nothing_is_lost():
+    renamed, notes = find_clashes(
+        {"cell_line": ["A549"], "dose": ["1"], "note": [""], "Dose": ["1"]},
+        {"dose": ["2"], "note": ["x"]},
+        {"cell_line": "U2OS"},
+    )
+    assert renamed == {"cell_line": "plate_map_cell_line"}
+    assert len(notes) == 4
+    assert "is kept as Metadata_plate_map_cell_line" in notes[0]
+    assert "column dose: the plate map's is taken" in notes[1]
+    assert "column note is empty: the annotation's is taken" in notes[2]
+    assert "Dose and dose are two columns" in notes[3]
+
+
+def test_a_column_equal_to_the_sheets_value_does_not_clash():
+    assert find_clashes({"cell_line": ["U2OS", ""]}, {}, {"cell_line": "U2OS"}) == ({}, [])
+
+
+def test_names_that_differ_in_capitals_or_dashes_are_suggested():
+    assert near_samples(["brd a-1", "x"], ["BRD-A1"]) == ["brd a-1 (is it BRD-A1?)", "x"]

@@ -1,0 +1,193 @@
+"""The indexes of microscopes, written by code as each version writes them, and the shared real ones."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from lib.errors import InputError
+from lib.image_finding import find_in_index, get_index_columns
+from lib.microscope_index import find_index, images_of_plate, match_channels, read_index
+from load_data import image_table
+from microscope_files import harmony_name, write_harmony_index, write_htd, write_mlf
+
+pytestmark = pytest.mark.unit
+DYES = {1: "Alexa 488", 5: "HOECHST 33342"}
+CHANNELS = {"HOECHST 33342": "DNA", "1": "ER"}
+
+
+def keys(images):
+    return [(image.well, image.site, image.channel, image.plane, image.timepoint) for image in images]
+
+
+@pytest.mark.parametrize(("version", "name"), [(1, "Index.idx.xml"), (5, "index.IDX.xml"), (7, "Index.xml")])
+def test_harmony_of_every_version_gives_the_same_images(tmp_path, version, name):
+    write_harmony_index(tmp_path / "Images" / name, ["A01", "P24"], DYES, 2, version=version)
+    index = find_index(tmp_path, "P1")
+    assert (index.kind, index.plates, index.formats) == ("Harmony", ["P1"], {"P1": (16, 24)})
+    assert index.channels == {"1": "Alexa 488", "5": "HOECHST 33342"}
+    assert index.pixel_size == pytest.approx(0.5)
+    assert sorted(keys(index.images)) == [
+        (well, site, channel, "1", "0") for well in ("A01", "P24") for site in "12" for channel in "15"
+    ]
+    image = index.images[0]
+    assert (image.file, image.fields["ExposureTime"]) == (harmony_name("A01", 1, 1), "0.1")
+
+
+def test_a_1536_well_plate_has_rows_beyond_z(tmp_path):
+    index = read_index("Harmony", write_harmony_index(tmp_path / "Index.xml", ["AF48"], DYES, version=7))
+    assert index.images[0].well == "AF48"
+
+
+def test_channels_are_found_by_name_and_number(tmp_path):
+    index = read_index("Harmony", write_harmony_index(tmp_path / "Index.xml", ["A01"], DYES))
+    assert match_channels(index.images, CHANNELS, index.path) == {"5": "DNA", "1": "ER"}
+    assert match_channels(index.images, {"hoechst33342": "DNA"}, index.path) == {"5": "DNA"}
+    with pytest.raises(InputError, match=r"channel `DAPI` \(DNA\).* 1 \(Alexa 488\), 5 \(HOECHST 33342\)"):
+        match_channels(index.images, {"DAPI": "DNA"}, index.path)
+
+
+def test_two_channels_of_one_name_need_their_numbers(tmp_path):
+    path = write_harmony_index(tmp_path / "Index.xml", ["A01"], {1: "Alexa 488", 2: "Alexa 488"})
+    index = read_index("Harmony", path)
+    with pytest.raises(InputError, match="2 channels have this name, so give its number"):
+        match_channels(index.images, {"Alexa 488": "ER"}, path)
+    assert match_channels(index.images, {"2": "ER", "1": "RNA"}, path) == {"2": "ER", "1": "RNA"}
+
+
+def test_the_plate_of_an_index_with_several_is_chosen_by_name(tmp_path):
+    path = write_harmony_index(tmp_path / "Index.idx.xml", ["A01"], DYES, plates=["P1", "P2"])
+    index = read_index("Harmony", path)
+    assert {image.plate for image in images_of_plate(index, "P2")} == {"P2"}
+    with pytest.raises(InputError, match="has no plate P3; it has P1, P2"):
+        images_of_plate(index, "P3")
+    only = read_index("Harmony", write_harmony_index(tmp_path / "one" / "Index.xml", ["A01"], DYES))
+    assert len(images_of_plate(only, "any name")) == 2
+
+
+def test_two_measurements_in_a_folder_are_refused(tmp_path):
+    for number in (1, 2):
+        write_harmony_index(
+            tmp_path / f"P1__Measurement {number}" / "Images" / "Index.idx.xml", ["A01"], DYES
+        )
+    with pytest.raises(InputError, match=r"2 indexes .*Measurement 1/Images/Index.idx.xml"):
+        find_index(tmp_path, "P1")
+
+
+@pytest.mark.parametrize("damage", ["<EvaluationInputData><Images><Image>", "", "<a><Images/></a>"])
+def test_a_damaged_index_is_named(tmp_path, damage):
+    (tmp_path / "Index.xml").write_text(damage)
+    with pytest.raises(InputError, match=r"Index\.xml (is not valid XML|lists no image)"):
+        find_index(tmp_path, "P1")
+
+
+def test_no_index_says_what_was_looked_for(tmp_path):
+    with pytest.raises(InputError, match=r"no index of a microscope .*HTD .*MeasurementData\.mlf"):
+        find_index(tmp_path, "P1")
+
+
+def test_files_in_a_subfolder_are_found_and_missing_ones_named(tmp_path):
+    write_harmony_index(tmp_path / "Index.xml", ["A01"], DYES)
+    below = tmp_path / "Images" / harmony_name("A01", 1, 5)
+    below.parent.mkdir()
+    below.write_bytes(b"x")
+    found = find_in_index(tmp_path, CHANNELS, "P1")
+    assert {image.channel: image.path for image in found} == {
+        "DNA": below,
+        "ER": tmp_path / harmony_name("A01", 1, 1),
+    }
+
+
+def test_what_the_channels_of_a_site_share_is_one_column(tmp_path):
+    write_harmony_index(tmp_path / "Index.xml", ["A01"], DYES, sites=2)
+    found = find_in_index(tmp_path, CHANNELS, "P1")
+    columns = get_index_columns(found, image_table(found, ["DNA", "ER"], "B", "P1"))
+    assert columns["Metadata_PositionX"] == ["0.001", "0.002"]
+    assert columns["Metadata_ChannelName_OrigDNA"] == ["HOECHST 33342"] * 2
+    assert "Metadata_ChannelName" not in columns
+
+
+# --- MetaXpress -----------------------------------------------------------------------------------
+
+
+def test_metaxpress_lists_what_should_be_there(tmp_path):
+    write_htd(tmp_path / "Exp.HTD", ["A01", "B03"], ["DAPI", "FITC"], sites=("TRUE", "FALSE", "TRUE"))
+    name = "Exp_A01_s2_w1E3A0F1A2-0B1C-4D2E-8F00-0123456789AB.tif"
+    (tmp_path / "TimePoint_1").mkdir()
+    (tmp_path / "TimePoint_1" / name).write_bytes(b"x")
+    (tmp_path / "TimePoint_1" / name.replace("_w1", "_w1_thumb")).write_bytes(b"x")
+    index = find_index(tmp_path, "P1")
+    assert index.channels == {"1": "DAPI", "2": "FITC"}
+    assert {key[:3] for key in keys(index.images)} == {
+        (well, site, wave) for well in ("A01", "B03") for site in "12" for wave in "12"
+    }
+    there = [image.file for image in index.images if image.file.startswith("TimePoint_1")]
+    assert there == [f"TimePoint_1/{name}"]
+    assert "Exp_B03_s1_w2.tif" in [image.file for image in index.images]
+
+
+def test_metaxpress_of_one_site_and_channel(tmp_path):
+    write_htd(tmp_path / "Exp.HTD", ["A01"], ["DAPI"])
+    (tmp_path / "Exp_A01.tif").write_bytes(b"x")
+    assert [
+        (image.well, image.site, image.channel, image.file) for image in find_index(tmp_path, "P").images
+    ] == [("A01", "1", "1", "Exp_A01.tif")]
+
+
+def test_metaxpress_takes_planes_and_not_their_projection(tmp_path):
+    write_htd(tmp_path / "E.HTD", ["A01"], ["DAPI", "FITC"], stacks=True)
+    for folder in ("", "ZStep_1", "ZStep_2"):
+        place = tmp_path / "TimePoint_1" / folder
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "E_A01_w1.tif").write_bytes(b"x")
+    (tmp_path / "TimePoint_1" / "E_A01_w2.tif").write_bytes(b"x")
+    found = [(image.channel, image.plane, image.file) for image in find_index(tmp_path, "P").images]
+    assert found == [
+        ("1", "1", "TimePoint_1/ZStep_1/E_A01_w1.tif"),
+        ("1", "2", "TimePoint_1/ZStep_2/E_A01_w1.tif"),
+        ("2", "", "TimePoint_1/E_A01_w2.tif"),
+    ]
+
+
+# --- CellVoyager ----------------------------------------------------------------------------------
+
+
+def test_cellvoyager_names_channels_and_leaves_out_failed_images(tmp_path):
+    write_mlf(
+        tmp_path / "AP1",
+        [("B02", 1, 1, 1, "a.tif"), ("B02", 1, 2, 1, "b.tif"), ("B02", 2, 1, 1, "")],
+        {1: "Hoechst", 2: "GFP"},
+    )
+    index = find_index(tmp_path, "AP1")
+    assert (index.kind, index.plates, index.pixel_size) == ("CellVoyager", ["AP1"], 0.325)
+    assert index.channels == {"1": "Hoechst", "2": "GFP"}
+    assert keys(index.images)[:2] == [("B02", "1", "1", "1", "1"), ("B02", "1", "2", "1", "1")]
+    for name in ("a.tif", "b.tif"):
+        (tmp_path / "AP1" / name).write_bytes(b"x")
+    found = find_in_index(tmp_path, {"Hoechst": "DNA", "2": "ER"}, "AP1")
+    assert sorted((image.channel, image.path.name) for image in found) == [("DNA", "a.tif"), ("ER", "b.tif")]
+
+
+# --- real indexes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("version", "channels"),
+    [
+        (1, {"HOECHST 33342": "DNA", "488 long": "RNA", "Brightfield": "Brightfield"}),
+        (5, {"488 650": "RNA", "Brightfield high": "Brightfield", "Digital Phase Contrast": "DPC"}),
+    ],
+)
+def test_published_indexes_give_the_published_image_table(shared, tmp_path, version, channels):
+    channels |= {"Alexa 568": "AGP", "Alexa 647": "Mito", "Alexa 488": "ER"}
+    folder = shared / "phenix_index"
+    shutil.copy(folder / f"harmony_v{version}_Index.idx.xml", tmp_path / "Index.idx.xml")
+    expected = pd.read_csv(folder / f"harmony_v{version}_load_data.csv", dtype=str)
+    plate = expected["Metadata_Plate"][0]
+    found = find_in_index(tmp_path, channels, plate)
+    table = image_table(found, list(channels.values()), "B", plate)
+    table = table.assign(**get_index_columns(found, table))
+    columns = [name for name in expected if not name.startswith("PathName")]
+    assert set(columns) <= set(table)
+    pd.testing.assert_frame_equal(table[columns], expected[columns], check_dtype=False)

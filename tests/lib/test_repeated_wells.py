@@ -1,0 +1,31 @@
+"""Wells that are copies of others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.repeated_wells import describe_repeated
+
+pytestmark = pytest.mark.unit
+
+
+def test_copies_are_named_and_others_are_not():
+    values = np.random.default_rng(1).normal(size=(8, 20))
+    metadata = pd.DataFrame({"Metadata_Plate": ["P1"] * 4 + ["P2"] * 4, "Metadata_Well": list("ABCD") * 2})
+    assert describe_repeated(metadata, values) == []
+    values[6] = values[1]
+    told = "2 wells have exactly the values of another well, as if one was copied: P1 B = P2 C"
+    assert describe_repeated(metadata, values) == [told]
+    # The same sum in another order is not the same profile; wells of one value are told elsewhere.
+    values[6] = values[1][::-1]
+    values[[0, 7]] = 3.0
+    assert describe_repeated(metadata, values) == []
+    assert describe_repeated(metadata, np.zeros((8, 3))) == []
+
+
+def test_single_precision_and_no_wells():
+    values = np.random.default_rng(1).normal(size=(4, 12)).astype(np.float32)
+    values[3] = values[0]
+    metadata = pd.DataFrame({"Metadata_Plate": "P", "Metadata_Well": list("ABCD")})
+    assert "P A = P D" in describe_repeated(metadata, values)[0]
+    assert describe_repeated(metadata[:0], values[:0]) == []

@@ -1,0 +1,38 @@
+"""The two sides of a comparison, by hand."""
+
+import pandas as pd
+import pytest
+
+from lib.errors import InputError
+from lib.sides import Side, pairs_of_genes, side
+
+pytestmark = pytest.mark.unit
+
+
+def wells(rows):
+    table = pd.DataFrame(rows, columns=["perturbation", "Metadata_gene"])
+    return table.assign(Metadata_Well=[f"A{n:02d}" for n in range(1, len(table) + 1)])
+
+
+def test_perturbations_with_genes_and_enough_replicates_are_kept():
+    found = side(wells([("a", "X"), ("a", "X"), ("b", ""), ("b", None), ("c", "Y|Z")]), "Metadata_gene", 2)
+    assert found.names.tolist() == ["a"]
+    assert found.genes == [{"X"}]
+    assert found.wells[0].tolist() == [0, 1]
+    assert found.without_gene == 1  # b
+    assert found.sizes.tolist() == [2]
+
+
+def test_a_missing_column_is_named_with_those_that_are_there():
+    with pytest.raises(InputError, match=r"have no column Metadata_target.*Metadata_gene"):
+        side(wells([("a", "X")]), "Metadata_target", 1)
+
+
+def parts(*genes):
+    return Side([str(at) for at in range(len(genes))], [frozenset(g) for g in genes], [], [], 0)
+
+
+def test_pairs_share_a_gene_and_come_once():
+    a, b = parts("X", "XY", ""), parts("Y", "XY", "Z")
+    assert pairs_of_genes(a, b).tolist() == [[0, 1], [1, 0], [1, 1]]
+    assert pairs_of_genes(parts(), b).shape == (0, 2)

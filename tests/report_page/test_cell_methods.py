@@ -1,0 +1,49 @@
+"""The Methods on single cells: what was flagged, and the summaries of a well."""
+
+import re
+from html import unescape
+
+import pytest
+
+from report_page.methods import write_methods
+
+pytestmark = pytest.mark.unit
+
+RULE = {"conditions": {"Nuclei_Intensity_MeanIntensity_DNA": -3}, "z": "robust", "over": "well"}
+
+
+def told(levels):
+    return re.sub("<.*?>", "", " ".join(write_methods({}, {}, "", levels, {}, [])))
+
+
+def flagged(number, exclude=True, **settings):
+    settings = {"sets": [], "rules": {}, "exclude_flagged": exclude, **settings}
+    parameters = {"operation": "mean", "cell_quality": settings, "flagged_cells": number}
+    return {"parameters": {**parameters, "exclude_flagged_cells": exclude}}
+
+
+def test_flagged_cells_are_told_with_their_rules():
+    rules = {"sets": ["large_nuclei"], "rules": {"dim": RULE}}
+    text = told({"aggregated": [flagged(1200, **rules), flagged(34, **rules)]})
+    assert (
+        "Of the single cells, 1,234 were flagged by quality control (coSMicQC's set large nuclei; dim: "
+        "robust z-scores over each well, Nuclei_Intensity_MeanIntensity_DNA below -3) and excluded."
+    ) in unescape(text)
+    text = told({"aggregated": [flagged(1, exclude=False, **rules)]})
+    assert "1 was flagged by quality control" in text
+    assert "and kept." in text
+
+
+def test_without_rules_nothing_is_told():
+    assert "flagged" not in told({"aggregated": [{"parameters": {"operation": "mean"}}]})
+
+
+def test_summaries_are_told():
+    levels = {"aggregated": [{"parameters": {"operation": "mean"}}]}
+    assert "In addition" not in told(levels)
+    levels |= {name: [{"parameters": {"operation": name}}] for name in ("mad", "quantile_5")}
+    levels["trimmed_mean"] = [{"parameters": {"operation": "trimmed_mean", "trim": 0.2}}]
+    assert (
+        "the cells of a well were summarized by their median absolute deviation, 0.05 quantile and mean "
+        "without a fraction of 0.2 of the values at each end."
+    ) in told(levels)

@@ -1,0 +1,270 @@
+"""Experiment folders from folders of images: what is found, and what is written."""
+
+import csv
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+
+import draft
+from lib.channel_guess import name_channels
+from lib.config import complete_config
+from lib.drafts import read_draft_request
+from lib.errors import InputError
+from lib.plates import read_plates
+from lib.surveys import Channel, get_plate_name, survey
+from microscope_files import harmony_name, write_harmony_index, write_ome_tiff, write_ome_zarr
+
+pytestmark = pytest.mark.unit
+RANDOM = np.random.default_rng(0)
+NOISE = RANDOM.integers(200, 3000, (40, 40)).astype(np.uint16)
+
+
+def draw_nuclei(size: int = 120) -> np.ndarray:
+    """An image with nine round nuclei, 16 pixels wide."""
+    rows, columns = np.mgrid[:size, :size]
+    image = RANDOM.integers(90, 110, (size, size))
+    for row in (20, 60, 100):
+        for column in (20, 60, 100):
+            image[(rows - row) ** 2 + (columns - column) ** 2 < 64] += 3000
+    return image.astype(np.uint16)
+
+
+def write_plate(
+    folder: Path, form: str, wells=("A01", "B02"), channels=(1, 2), sites=(1,), kind=NOISE
+) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for well in wells:
+        for site in sites:
+            for channel in channels:
+                tifffile.imwrite(folder / form.format(well=well, site=site, channel=channel), kind)
+    return folder
+
+
+def make(images: Path, tmp_path: Path) -> tuple[dict, list[dict], list[str]]:
+    """Draft an experiment: its config, which must be valid, the rows of its sheet, and what is left."""
+    folder = tmp_path / "experiment"
+    tasks = draft.draft(images, folder, 2)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    complete_config(config, folder / "config.yaml")
+    return config, read_plates(folder / "plates.tsv", {}), tasks
+
+
+def test_several_plates_in_nested_folders(tmp_path):
+    for plate in ("BR1", "BR2"):
+        place = write_plate(
+            tmp_path / "in" / f"{plate}__2024-05-06T01_02_03-Measurement 1" / "Images",
+            "{well}_w{channel}.tif",
+        )
+        (place / "notes.txt").write_text("x")
+    write_plate(tmp_path / "in" / "BR1__2024-05-06T01_02_03-Measurement 1", "{well}_w{channel}_thumb.tif")
+    config, rows, tasks = make(tmp_path / "in", tmp_path)
+    assert [row["plate"] for row in rows] == ["BR1", "BR2"]
+    assert all(Path(row["images"]).name == "Images" for row in rows)
+    assert config["images"]["pattern"] == "imagexpress"
+    assert any("6 files in the folder are not used: " in task for task in tasks)
+
+
+def test_planes_in_folders_of_their_own_are_one_plate(tmp_path):
+    for well in ("A01", "A02"):
+        write_plate(tmp_path / "P" / well, "{well}_s{site}_w{channel}.tif", wells=(well,), sites=(1, 2))
+    found = survey(tmp_path / "P")
+    assert [(plate.name, plate.sites, len(plate.wells)) for plate in found.plates] == [("P", 2, 2)]
+
+
+def test_plates_that_share_a_folder(tmp_path):
+    for plate in ("X1", "X2"):
+        write_plate(tmp_path / "in", plate + "_{well}_s{site}_d{channel}.tif", sites=(1, 2))
+    config, rows, _ = make(tmp_path / "in", tmp_path)
+    assert [row["plate"] for row in rows] == ["X1", "X2"]
+    assert "(?P<plate>" in config["images"]["pattern"]
+
+
+def test_nuclei_are_found_by_their_look_and_measured(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_ch{channel}.tif", channels=(1, 3))
+    write_plate(folder, "{well}_ch{channel}.tif", channels=(2,), kind=draw_nuclei())
+    write_plate(
+        folder, "{well}_ch{channel}.tif", channels=(1, 3), kind=RANDOM.integers(0, 99, (120, 120), np.uint16)
+    )
+    config, _, tasks = make(folder, tmp_path)
+    assert [channel["name"] for channel in config["assay"]["channels"]] == [
+        "Channel1",
+        "Channel2",
+        "Channel3",
+    ]
+    assert config["assay"]["nuclei"]["channel"] == "Channel2"
+    smallest, largest = config["assay"]["nuclei"]["diameter"]
+    assert smallest < 16 < largest
+    assert any("guessed from what the images show" in task for task in tasks)
+
+
+def test_a_smaller_camera_gets_its_scale(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_ch{channel}.tif", channels=(1,), kind=draw_nuclei())
+    write_plate(folder, "{well}_ch{channel}.tif", channels=(2,), kind=NOISE)
+    config, _, _ = make(folder, tmp_path)
+    assert [channel.get("scale") for channel in config["assay"]["channels"]] == [None, 3.0]
+
+
+def test_an_index_names_channels_plates_and_the_pixel_size(tmp_path):
+    folder, dyes = tmp_path / "in" / "Images", {1: "HOECHST 33342", 2: "Brightfield"}
+    write_harmony_index(folder / "Index.xml", ["A01", "P24"], dyes, planes=2, plates=["BR7"], version=7)
+    for well, channel, plane in (("A01", 1, 1), ("A01", 1, 2), ("A01", 2, 1), ("A01", 2, 2)):
+        tifffile.imwrite(folder / harmony_name(well, 1, channel, plane), draw_nuclei())
+    config, rows, tasks = make(tmp_path / "in", tmp_path)
+    assert (rows[0]["plate"], rows[0]["plate_map"]) == ("BR7", "plate_map_384_wells.tsv")
+    assert config["images"] | {"bad_sites": ""} == {
+        "pattern": "index",
+        "project": "max",
+        "bad_sites": "",
+        "pixel_size": 0.5,
+    }
+    assert config["assay"]["channels"] == [
+        {"name": "DNA", "stain": "HOECHST 33342", "image": "HOECHST 33342"},
+        {"name": "Brightfield", "stain": "", "image": "Brightfield"},
+    ]
+    assert any("images.project: each image has up to 2 planes" in task for task in tasks)
+
+
+def test_files_with_several_channels_and_zarr(tmp_path):
+    pixels = np.array([draw_nuclei(), draw_nuclei()])
+    write_ome_tiff(tmp_path / "ome" / "a01.ome.tif", pixels, "CYX", ["DAPI", "GFP"])
+    config, _, _ = make(tmp_path / "ome", tmp_path / "1")
+    assert config["images"]["channels_in"] == "files"
+    assert [channel["image"] for channel in config["assay"]["channels"]] == ["DAPI", "GFP"]
+    write_ome_zarr(tmp_path / "in" / "P9.ome.zarr", {"A01": {"0": pixels}}, ["DAPI", "GFP"], "0.5")
+    config, rows, _ = make(tmp_path / "in", tmp_path / "2")
+    assert (config["images"]["pattern"], rows[0]["plate"]) == ("ome-zarr", "P9")
+    assert [channel["name"] for channel in config["assay"]["channels"]] == ["DNA", "GFP"]
+
+
+def test_one_channel(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}.tif", channels=(1,), kind=draw_nuclei())
+    config, _, _ = make(folder, tmp_path)
+    assert [channel["image"] for channel in config["assay"]["channels"]] == ["1"]
+
+
+def test_the_plate_map_has_all_wells_of_the_format(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_w{channel}.tif", wells=("A01", "AF48"), kind=draw_nuclei())
+    make(folder, tmp_path)
+    with (tmp_path / "experiment" / "plate_map_1536_wells.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == 1536
+    assert rows[-1] == {"well_position": "AF48", "broad_sample": "", "control_type": "", "imaged": "yes"}
+
+
+def test_no_file_is_overwritten(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_w{channel}.tif", kind=draw_nuclei())
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "plates.tsv").write_text("mine")
+    with pytest.raises(InputError, match=r"already has plates\.tsv, which are yours"):
+        make(folder, tmp_path)
+    assert [path.name for path in (tmp_path / "experiment").iterdir()] == ["plates.tsv"]
+    assert (tmp_path / "experiment" / "plates.tsv").read_text() == "mine"
+
+
+def test_nothing_recognized_names_what_was_seen(tmp_path):
+    folder = write_plate(tmp_path / "P", "IMG_{site}.tif", sites=(1, 2))
+    with pytest.raises(InputError, match=r"2 image files were not recognized \(IMG_1\.tif, IMG_2\.tif\)"):
+        survey(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"0 image files were not recognized \(no file\)"):
+        survey(tmp_path / "empty")
+    with pytest.raises(InputError, match="does not exist"):
+        survey(tmp_path / "none")
+
+
+def test_cameras_of_12_bits_are_told(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_w{channel}.tif", kind=np.minimum(draw_nuclei() * 2, 4095))
+    _, _, tasks = make(folder, tmp_path)
+    assert any("a camera of 12 bits; set it to 4095" in task for task in tasks)
+
+
+def test_names_of_channels():
+    painted = ["HOECHST 33342", "Alexa 488", "Alexa 568", "488 long", "Alexa 647", "Brightfield"]
+    named = name_channels([Channel(name, name) for name in painted])
+    assert list(named.values()) == ["DNA", "ER", "AGP", "RNA", "Mito", "Brightfield"]
+    few = name_channels([Channel("DAPI"), Channel("Alexa 488"), Channel("01"), Channel("alexa-488")])
+    assert list(few.values()) == ["DNA", "Alexa488", "Channel1", "alexa488"]
+
+
+def test_names_of_plates():
+    assert get_plate_name(Path("/x/BR1__2024-05-06T01_02_03-Measurement 1/Images")) == "BR1"
+    assert get_plate_name(Path("/x/Müller 7/TimePoint_1")) == "M_ller_7"
+
+
+def test_the_request_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {"images": "a/b", "plates": "p.tsv"}
+    folders = {"images": f"{tmp_path}/a/b", "experiment": f"{tmp_path}/experiments/b"}
+    assert read_draft_request(config) == folders
+    assert config == {"plates": "p.tsv"}
+    assert read_draft_request({"images": {"pattern": "phenix"}}) == {}
+    with pytest.raises(InputError, match="a folder on this machine"):
+        read_draft_request({"images": "s3://bucket/plate"})
+
+
+@pytest.mark.data
+def test_published_plates(shared, tmp_path):
+    with tarfile.open(shared / "bbbc013_plate" / "images.tar.xz") as archive:
+        archive.extractall(tmp_path / "bbbc013", filter="data")
+    config, rows, _ = make(tmp_path / "bbbc013", tmp_path)
+    assert config["assay"]["nuclei"]["channel"] == "Channel2"
+    assert (rows[0]["plate"], rows[0]["plate_map"]) == ("bbbc013", "plate_map_96_wells.tsv")
+    config, _, _ = make(shared / "cpjump1" / "images", tmp_path / "2")
+    assert (config["images"]["pattern"], config["assay"]["nuclei"]["channel"]) == ("phenix", "Channel5")
+
+
+# --- datasets of the Gallery -----------------------------------------------------------------------
+
+
+def write_dataset(folder: Path, table: str) -> Path:
+    """A dataset of one batch with two plates."""
+    maps = folder / "workspace" / "metadata" / "platemaps" / "2024_B1"
+    (maps / "platemap").mkdir(parents=True)
+    barcodes = "Assay_Plate_Barcode,Plate_Map_Name\nBR1,T1_crispr_platemap\nBR2,T1_crispr_platemap\n"
+    (maps / "barcode_platemap.csv").write_text(barcodes)
+    (maps / "platemap" / "T1_crispr_platemap.txt").write_text("well_position\tbroad_sample\nA01\tx\n")
+    for plate in ("BR1", "BR2"):
+        (folder / "images" / "2024_B1" / "images" / f"{plate}__2024-Measurement 1").mkdir(parents=True)
+        tables = folder / "workspace" / "load_data_csv" / "2024_B1" / plate
+        tables.mkdir(parents=True)
+        (tables / "load_data.csv").write_text(table)
+    return folder
+
+
+def test_a_dataset_with_urls(tmp_path):
+    table = "URL_OrigDNA,URL_OrigER,Metadata_Well\ns3://b/r01c01f01p01-ch5sk1fk1fl1.tiff,s3://b/x.tiff,A01\n"
+    dataset = write_dataset(tmp_path / "in", table)
+    draft.draft_dataset(str(dataset), "2024_B1", tmp_path / "out", 2)
+    rows = read_plates(tmp_path / "out" / "plates.tsv", {})
+    assert [(row["batch"], row["plate"], row["perturbation"]) for row in rows] == [
+        ("2024_B1", "BR1", "crispr"),
+        ("2024_B1", "BR2", "crispr"),
+    ]
+    assert rows[0]["images"] == f"{dataset}/workspace/load_data_csv/2024_B1/BR1/load_data.csv"
+    assert Path(rows[0]["plate_map"]).is_file()
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    complete_config(config, tmp_path / "config.yaml")
+    assert [channel["name"] for channel in config["assay"]["channels"]] == ["DNA", "ER"]
+
+
+def test_a_dataset_with_paths_of_another_machine(tmp_path):
+    table = "FileName_OrigDNA,PathName_OrigDNA,Metadata_Well\nr01c01f01p01-ch5sk1fk1fl1.tiff,/home/x,A01\n"
+    dataset = write_dataset(tmp_path / "in", table)
+    draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
+    rows = read_plates(tmp_path / "out" / "plates.tsv", {})
+    assert rows[1]["images"] == f"{dataset}/images/2024_B1/images/BR2__2024-Measurement 1"
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    assert config["assay"]["channels"] == [{"name": "DNA", "stain": "", "image": "5"}]
+
+
+def test_what_is_not_a_dataset(tmp_path):
+    with pytest.raises(InputError, match=r"has no B2/barcode_platemap\.csv"):
+        draft.draft_dataset(str(write_dataset(tmp_path / "in", "")), "B2", tmp_path / "out", 2)
+    with pytest.raises(InputError, match="add fetch=true"):
+        read_draft_request({"dataset": "s3://bucket/project/source"})
+    request = read_draft_request({"dataset": "s3://bucket/project/source/", "fetch": True, "batch": "B"})
+    assert (request["dataset"], request["batch"]) == ("s3://bucket/project/source", "B")
