@@ -123,10 +123,10 @@ rule plate_page:
         files=get_inputs_of_plate_page,
     output:
         page=PLACES["plate_page"],
-    wildcard_constraints:
-        number="[0-9]+",
     log:
         "logs/report/plate_{number}.log",
+    wildcard_constraints:
+        number="[0-9]+",
     conda:
         "../envs/platewise.yaml"
     threads: 1
