@@ -100,6 +100,8 @@ PLACES = {
     "hits": "benchmark/hits.csv",
     "clusters_of_condition": "benchmark/clusters/{feature_set}/{condition}.csv",
     "clusters": "benchmark/clusters.csv",
+    "known_pairs_of_condition": "benchmark/known_pairs/{feature_set}/{condition}.csv",
+    "known_pairs": "benchmark/known_pairs.csv",
     "doses_of_condition": "benchmark/dose_response/{feature_set}/{condition}_compounds.csv",
     "dose_curves": "benchmark/dose_response/{feature_set}/{condition}_curves.csv",
     "dose_wells": "benchmark/dose_response/{feature_set}/{condition}_wells.csv",

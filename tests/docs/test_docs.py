@@ -77,6 +77,7 @@ def written(tmp_path_factory) -> set[str]:
         "consensus": ["median", "modz"],
         "splits": {"random": {}},
         "dose_response": {"dose": "dose"},
+        "benchmark": {**config["benchmark"], "known_pairs": ["plate_map.txt"]},
     }
     file.write_text(yaml.safe_dump(config))
     # A chain's files on each plate are named after its steps; docs/chains.md describes them.
