@@ -6,7 +6,9 @@ on the correlation of the profiles, which is how the benchmark compares replicat
 """
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,11 +60,30 @@ def principal_components(values: np.ndarray, number: int = COMPONENTS) -> tuple[
     return scores, variances[order].clip(0) / total
 
 
+def keep_compiled(packages: Sequence[str]) -> None:
+    """Let numba store what it compiles of some packages, so that only the first condition waits for it.
+
+    umap-learn does not ask numba for that, and compiling it takes 15 seconds in each process. What is stored
+    lies beside the package, or in numba's folder of the user; it is specific to the processor.
+    """
+    from numba.core.dispatcher import Dispatcher
+
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] in packages]
+    functions = [
+        found for module in modules for found in vars(module).values() if isinstance(found, Dispatcher)
+    ]
+    for function in functions:
+        # Without a folder that can be written, every process compiles.
+        with suppress(RuntimeError):
+            function.enable_caching()
+
+
 def umap_of(values: np.ndarray, neighbors: int, minimum_distance: float, seed: int) -> np.ndarray:
     """Return the UMAP of wells x features on the correlation of the profiles: wells x 2."""
     # Imported here because the import takes seconds and UMAP is optional.
     import umap
 
+    keep_compiled(("umap", "pynndescent"))
     model = umap.UMAP(
         n_neighbors=min(neighbors, len(values) - 1),
         min_dist=minimum_distance,

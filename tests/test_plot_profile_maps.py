@@ -309,3 +309,10 @@ def test_channels_with_an_underscore_are_found():
     assert get_groups_of_feature("Cells_Texture_Contrast_ER_3_00_256", channels) == [
         ("Cells", "Texture", "ER")
     ]
+
+
+def test_what_is_compiled_for_umap_is_stored_for_the_next_process():
+    umap = pytest.importorskip("umap.umap_")
+    plot_profile_maps.keep_compiled(("umap", "pynndescent"))
+    assert umap.smooth_knn_dist.stats.cache_path
+    assert umap.compute_membership_strengths.stats.cache_path

@@ -24,6 +24,7 @@ from lib.pictures import (
 from lib.surveys import Survey, get_map_name
 
 TILE = 360
+DARK = 0.3
 STYLE = (
     "body{font:16px sans-serif;max-width:70em;margin:2em auto}"
     "td,th{padding:.2em 1em;text-align:left}img{max-width:100%}"
@@ -47,7 +48,8 @@ def draw_composite(
         label = [channel["name"], f"image: {channel['image']}"]
         tiles.append(Tile(small, label, zoom))
         color = colors.get(channel["name"], "none")
-        if color != "none":
+        # A stain is bright on a dark background; transmitted light is not.
+        if color != "none" and np.median(small) < DARK:
             red_green_blue = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
             layers.append(small[..., None] * np.array(red_green_blue))
     if len({layer.shape for layer in layers}) == 1:

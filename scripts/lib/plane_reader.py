@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,10 @@ from lib.errors import InputError
 #: The variable with the path of Snakemake's Python, which Snakemake sets for its jobs.
 PYTHON = "PLATEWISE_PYTHON"
 _process = None
+#: Several threads may read the channels of a site, and the process answers one question at a time.
+_lock = threading.Lock()
+#: The channels of a site may be read by several threads, and the process answers one question at a time.
+_lock = threading.Lock()
 
 
 def is_at_home():
@@ -61,18 +66,18 @@ def get_image_properties(path):
 def ask(question):
     """Return the answer of the process that reads images, and the bytes that follow it."""
     global _process
-    if _process is None or _process.poll() is not None:
-        _process = start()
-    try:
-        _process.stdin.write(json.dumps(question).encode() + b"\n")
-        _process.stdin.flush()
-        line = _process.stdout.readline()
-        answer = json.loads(line)
-        data = _process.stdout.read(answer.get("bytes", 0))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"The process that reads stacks and containers ended ({error}); see the log."
-        ) from error
+    with _lock:
+        if _process is None or _process.poll() is not None:
+            _process = start()
+        try:
+            _process.stdin.write(json.dumps(question).encode() + b"\n")
+            _process.stdin.flush()
+            answer = json.loads(_process.stdout.readline())
+            data = _process.stdout.read(answer.get("bytes", 0))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The process that reads stacks and containers ended ({error}); see the log."
+            ) from error
     if "error" in answer:
         raise InputError(answer["error"])
     return answer, data

@@ -14,6 +14,9 @@ from typing import Any
 from lib.errors import InputError, listed
 from lib.values import MissingValues
 
+WORKBOOK = b"PK\x03\x04"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+SEPARATOR = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 # Columns that an assay may lack: cells that are not a line, an end point without a time.
 MAY_BE_EMPTY = ("cell_line", "timepoint")
@@ -29,8 +32,8 @@ Plate = dict[str, str]
 def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     """Read a text table (or .gz), separated by tabs, commas or semicolons, as strings: columns and rows.
 
-    A byte-order mark, Windows line ends and blanks around values are removed; empty lines, and the empty
-    columns that a spreadsheet writes at the end, are skipped.
+    A byte-order mark, Windows line ends and blanks around values are removed; empty lines, and what a
+    spreadsheet adds (a line `sep=;`, empty columns at the end), are skipped.
 
     Raises
     ------
@@ -42,7 +45,14 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         # Lines end only at line ends: names may contain other characters that Unicode counts as line ends.
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        lines = list(io.StringIO(content.decode("utf-8-sig"), newline=None))
+        if content.startswith(WORKBOOK):
+            raise InputError(
+                f"{path} is an Excel workbook or another zip file, which is not read. Save the table as "
+                "`CSV UTF-8`."
+            )
+        # Excel's `Unicode Text` is UTF-16.
+        encoding = "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
+        lines = list(io.StringIO(content.decode(encoding), newline=None))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -52,7 +62,11 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
         ) from error
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
-    delimiter = "\t" if "\t" in lines[0] else max(",;", key=lines[0].count)
+    # Excel writes the separator into a line of its own: sep=;
+    told = SEPARATOR.fullmatch(lines[0].strip())
+    lines[0] = "" if told else lines[0]
+    head = next((line for line in lines if line.strip()), "")
+    delimiter = told[1] if told else "\t" if "\t" in head else max(",;", key=head.count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         cells = [(reader.line_num, without_empty_end([cell.strip() for cell in row])) for row in reader]
@@ -62,6 +76,8 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
             f"{path}, line {reader.line_num}: {error}; close the quotation mark, or write a mark that "
             "belongs to the value twice, within quotation marks."
         ) from error
+    while len(cells) > 1 and not any(cells[0][1]):
+        cells.pop(0)
     columns = cells[0][1]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:

@@ -9,12 +9,13 @@ import pytest
 from cases.case import case
 from consensus import consensus
 from feature_select import take_lone_as_missing
+from import_profiles import find_extremes
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
 from lib.gaps import find_few_cells, mark_few_cells
 from lib.provenance import with_left_out
 from lib.replicates import join_plates
-from lib.scores import read_scores
+from lib.scores import describe_left_out, read_scores
 from lib.selection import OUTLIERS, dropped_features
 from lib.sphering import fitted
 from lib.tables import feature_columns, write_profiles
@@ -189,6 +190,26 @@ def test_lone_values_of_published_profiles_are_taken_as_missing_at_selection():
     assert lone == {"W00005 Cells_F3": "-70,000"}
     assert selected.isna().sum().sum() - profiles.isna().sum().sum() == 1
     assert take_lone_as_missing(profiles, None)[1] == {}
+
+
+@case(
+    "scores",
+    kind="published profiles, normalized and selected elsewhere, with features that explode",
+    comes_from="published CRISPR plates whose Costes features reached 10,789",
+    says="features with extreme values are kept, since the published profiles were normalized and selected "
+    "elsewhere (exclude_features takes them out): P1 Cells_F1 (to 10,789), Cells_F3 (to 70,000)",
+    happens="they are scored as published, and the message of each score names these features",
+)
+def test_extreme_features_of_published_profiles_are_told(tmp_path):
+    profiles = next(iter(experiment().values()))
+    assert find_extremes(profiles, LIMIT) == {}
+    profiles.loc[::3, "Cells_F1"] = 10_789.0
+    profiles.loc[5, "Cells_F3"] = -70_000.0
+    assert find_extremes(profiles, None) == {}
+    path = tmp_path / "P1" / "P1.parquet"
+    write_profiles(profiles, path, {"extreme_features": find_extremes(profiles, LIMIT)})
+    (told,) = describe_left_out([str(path)])
+    return told
 
 
 def test_a_lone_value_takes_its_feature_from_sphered_profiles():

@@ -227,6 +227,33 @@ def test_the_list_of_words_is_in_the_schema_and_the_words_found_are_counted():
     assert all(f"`{word}`" in page for word in WORDS_FOR_NOTHING)
 
 
+# --- how a table is saved -----------------------------------------------------------------------
+
+
+@case(
+    "tables",
+    kind="a table saved by Excel as Unicode Text (UTF-16), with a first line `sep=;`, or below empty lines",
+    comes_from="Excel's ways to save a table",
+    says="is an Excel workbook or another zip file, which is not read. Save the table as `CSV UTF-8`.",
+    happens="the table is read; a workbook is named",
+)
+def test_tables_as_excel_saves_them(tmp_path):
+    text = "well_position\tbroad_sample\nA01\t5 µM x\n"
+    for name, content in {
+        "unicode.txt": text.encode("utf-16"),
+        "separator.csv": b"sep=;\r\n" + text.replace("\t", ";").encode(),
+        "bar.csv": b"\xef\xbb\xbfSEP=|\n" + text.replace("\t", "|").encode(),
+        "below.txt": b"\n \n" + text.encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        wells = read_plate_map(tmp_path / name)
+        assert wells[["well", "broad_sample"]].to_numpy().tolist() == [["A01", "5 µM x"]], name
+    (tmp_path / "map.xlsx").write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(InputError) as error:
+        read_plate_map(tmp_path / "map.xlsx")
+    return str(error.value)
+
+
 # --- numbers ------------------------------------------------------------------------------------
 
 SPELLINGS = [
