@@ -59,6 +59,7 @@ include: "rules/figures.smk"
 include: "rules/dose_response.smk"
 include: "rules/report.smk"
 include: "rules/resources_report.smk"
+include: "rules/cost.smk"
 include: "rules/gallery.smk"
 
 

@@ -59,6 +59,8 @@ rule import_profiles:
         profiles="workspace/profiles/{batch}/{plate}/{imported}.parquet",
     log:
         "logs/import_profiles/{batch}/{plate}/{imported}.log",
+    benchmark:
+        "benchmarks/import_profiles/{batch}/{plate}/{imported}.tsv"
     wildcard_constraints:
         imported="|".join(map(re.escape, IMPORTED)) or "(?!)",
     group:
@@ -267,6 +269,8 @@ rule feature_select:
         profiles=PLACES["profiles"],
     log:
         "logs/feature_select/{batch}/{plate}{suffix}.log",
+    benchmark:
+        "benchmarks/feature_select/{batch}/{plate}{suffix}.tsv"
     wildcard_constraints:
         suffix=get_suffixes("feature_select"),
     group:
