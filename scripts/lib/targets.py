@@ -154,6 +154,8 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
     hits = [place("hits"), place("clusters")] if experiment.conditions else []
+    asked = [name for name in ("known_pairs", "rankings") if experiment.config["benchmark"][name]]
+    hits += [place(name) for name in asked if experiment.conditions]
     hits += [place("doses")] if experiment.conditions and "dose_response" in experiment.config else []
     judged = get_judged_targets(experiment)
     consensus = get_consensus_targets(experiment)
@@ -386,6 +388,7 @@ def get_condition_manifest(experiment: Experiment, feature_set: str, condition: 
         "precision": get_result("perturbations", "mean_average_precision"),
         "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
         "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
+        "known_pairs": place("known_pairs_of_condition", feature_set=feature_set, condition=condition),
         "doses": place("doses_of_condition", feature_set=feature_set, condition=condition),
         "null": get_numbers("replicate_null"),
         "coordinates": get_numbers("profile_maps"),
