@@ -196,6 +196,7 @@ def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
 
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
+    named["rankings"] = full(benchmark["rankings"])
     column = controls["column"].removeprefix("Metadata_")
     doses = {}
     if "dose_response" in config:
