@@ -15,7 +15,7 @@ from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.conditions import get_relation
 from lib.code import code_digest, digest_of
-from lib.config import PROVIDED_WEIGHTS, complete_config
+from lib.config import PROVIDED_WEIGHTS, complete_config, find_reading_keys
 from lib.digests import Digests
 from lib.drafts import read_draft_request
 from lib.errors import InputError

@@ -96,11 +96,13 @@ class Step:
     def normalize(self, options: Mapping[str, Any]) -> pd.DataFrame:
         """Normalize the wells to the reference wells among them."""
         names = ("method", "scaled", "epsilon", "floor")
+        # the wells are already those of one plate or batch, which a message then names
+        over = {"plate": "Metadata_Plate", "batch": "Metadata_Batch"}.get(options["over"], [])
         return self.take(
             normalize(
                 self.profiles,
                 self.reference(options),
-                [],
+                over,
                 minimum=options["minimum_wells"],
                 **{name: options[name] for name in names},
             )

@@ -1,9 +1,10 @@
 """Read well-level profiles in the formats that other people write.
 
 A file of profiles may be text (commas, tabs or semicolons, with decimal points or commas, plain or
-gzipped), Parquet, Feather or AnnData; its name does not matter. One table gives the same profiles from each
-of these formats. Columns are `Metadata_*` or features, as in the profiling recipe's files; wells may be
-named differently, as in plate maps. Values that are read differently than written are reported in the log.
+gzipped), Parquet, Feather or AnnData; its name does not matter. A folder holds DeepProfiler's files. One
+table gives the same profiles from each of these formats. Columns are `Metadata_*` or features, as in the
+profiling recipe's files; wells may be named differently, as in plate maps. Values that are read differently
+than written are reported in the log.
 """
 
 import logging
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 
+from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError, listed
 from lib.plates import find_name
 from lib.profile_files import (
@@ -44,7 +46,7 @@ FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribu
 FEATURE = re.compile(rf"[A-Za-z0-9]+_({FAMILIES})_")
 # Plain columns that describe a well, in tables whose features have no recognizable names.
 NOT_FEATURES = (
-    *("index", "row", "column", "col", "site", "batch", "id"),
+    *("index", "row", "column", "col", "site", "batch", "source", "id"),
     *("concentration", "dose", "timepoint"),
 )
 COUNT = "Metadata_Count_"
@@ -80,7 +82,7 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
         Naming the file, and the column or row that cannot be read.
     """
     path, missing = Path(path), missing or MissingValues()
-    table = read_any_format(path)
+    table = read_deepprofiler(path) if path.is_dir() else expand_arrays(read_any_format(path), path)
     table.columns = [without_image(str(name).strip()) for name in table.columns]
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     twice = [name for name, count in Counter(table.columns).items() if count > 1]

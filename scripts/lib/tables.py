@@ -82,6 +82,8 @@ def is_of_workflow(path: str | Path) -> bool:
         For an incomplete Parquet file.
     """
     path = Path(path)
+    if path.is_dir():  # DeepProfiler's
+        return False
     try:
         with path.open("rb") as file:
             if file.read(4) != b"PAR1":

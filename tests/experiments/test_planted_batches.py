@@ -178,3 +178,70 @@ def test_a_correction_that_takes_the_signal_is_told_so():
     assert "biology" in row["verdict"]
     assert row["precision_change_high"] < -0.2
     assert row["verdict"].startswith(("lowers", "mixes batches better at the cost of biology"))
+
+
+def test_the_chain_of_crispr_takes_arms_and_batches_out():
+    """The preset jump_crispr without Harmony, which has an environment of its own."""
+    profiles, _ = simulate(plate_effect=0.5, position_effect=0.5)
+    rng = np.random.default_rng(4)
+    # 24 unexpressed genes on one arm, 6 expressed ones on another; cutting the first arm has its own effect
+    number = profiles[GROUP].str[1:].astype("Int64")
+    first = (number < 24).fillna(False).to_numpy(dtype=bool)
+    of_arm = 2 * rng.normal(size=FEATURES)
+    profiles.loc[first, FEATURE_NAMES] += of_arm
+    profiles["Metadata_gene"] = profiles[GROUP]
+    profiles["Metadata_arm"] = np.where(first, "1p", np.where(number.isna(), "", "2q"))
+    profiles["Metadata_zfpkm"] = np.where(first, "-4", "1")
+    options = {"sphere": {"epsilon": 1.0}, "well_position": {"fewest_perturbations": 2}}
+    chain = complete_chain("x", {"preset": "jump_crispr", "options": options})
+    steps = [{step: options} for step, options in chain["steps"] if step != "harmony"]
+    assert [next(iter(step)) for step in steps][-3:] == ["sphere", "pca", "arm_correction"]
+    levels = run_chain(profiles, steps)
+    components = feature_columns(levels["arm_correction"])
+    assert components == [f"PC{at}" for at in range(1, len(components) + 1)]
+    before = levels["pca"].loc[first, components].mean()
+    assert np.abs(before).max() > 0.5
+    after = levels["arm_correction"]
+    np.testing.assert_allclose(after.loc[first, components].mean(), 0, atol=1e-6)
+    # by hand: wells of other arms, and controls, keep their values
+    rest = ~first
+    pd.testing.assert_frame_equal(
+        after.loc[rest, components].astype(float), levels["pca"].loc[rest, components].astype(float)
+    )
+    _, table = judge(join_plates({"all": after}), OPTIONS, controls_fitted=True)
+    assert table.set_index("perturbation")["replicating"].iloc[:-1].mean() > 0.5
+
+
+def test_a_single_plate_and_missing_controls():
+    profiles, _ = simulate()
+    one = profiles[profiles["Metadata_Plate"] == "P0"].reset_index(drop=True)
+    levels = run_chain(one, ["normalize", "rank_int", "feature_select", "pca"])
+    row, _ = judge(join_plates({"all": levels["pca"]}), OPTIONS)
+    assert "no perturbation has 2 replicates" in row["message"]
+    assert np.isnan(row["ilisi"])
+    with pytest.raises(InputError, match="30 of 30 positions hold fewer than 3 different perturbations"):
+        run_chain(one, ["well_position"])
+    without = profiles.assign(
+        Metadata_control_type=profiles["Metadata_control_type"].mask(profiles["Metadata_Plate"] == "P3"),
+        **{GROUP: profiles[GROUP].fillna("X")},
+    )
+    with pytest.raises(InputError, match="P3 has 0 reference wells"):
+        run_chain(without, ["normalize"])
+    with pytest.raises(InputError, match=r"tvn: Metadata_Plate P3 has 0 negative controls"):
+        run_chain(without, ["tvn"])
+
+
+def test_plates_that_lack_a_feature_and_features_without_values():
+    profiles, _ = simulate()
+    third = profiles["Metadata_Plate"] == "P2"
+    gaps = profiles.assign(
+        Cells_F0=profiles["Cells_F0"].mask(third), Cells_F1=np.nan, Cells_F2=3.0, Cells_F3=1.0 * third
+    )
+    normalized = run_chain(gaps, ["normalize"])["normalize"]
+    assert {"Cells_F0", "Cells_F1", "Cells_F2", "Cells_F3"}.isdisjoint(feature_columns(normalized))
+    ranked = run_chain(gaps, ["rank_int"])["rank_int"]
+    assert ranked["Cells_F0"].isna().sum() == third.sum()
+    assert ranked["Cells_F1"].isna().all()
+    # all wells are tied: the order of a permutation
+    np.testing.assert_allclose(ranked["Cells_F2"].mean(), 0, atol=1e-12)
+    assert ranked["Cells_F2"].nunique() == len(ranked)

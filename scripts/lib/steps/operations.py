@@ -1,7 +1,8 @@
 """Feature selection by pycytominer's operations, in the order of a chain, or all on the full set.
 
-The operations are pycytominer's own; the correlation threshold by Pearson or Spearman is its rule on one
-matrix product (`lib.selection`), since its own takes minutes and gigabytes for the same features.
+The operations are pycytominer's own; the correlation threshold by Pearson is its rule on one matrix product
+(`lib.selection`), since its own takes minutes and gigabytes for the same features. (By ranks, features with
+the same order tie, and rounding decides which of them goes.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +32,9 @@ Selector = Callable[[pd.DataFrame, list[str], Mapping[str, Any]], list[str]]
 def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
     """Return the features that the correlation threshold drops."""
     method, threshold = settings["corr_method"], settings["corr_threshold"]
-    values = profiles[features]
-    if method == "kendall" or (method == "spearman" and values.isna().any(axis=None)):
+    if method != "pearson":
         return correlation_threshold(profiles, features, threshold=threshold, method=method)
-    return list(correlated_features(values.rank() if method == "spearman" else values, threshold))
+    return list(correlated_features(profiles[features], threshold))
 
 
 def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:

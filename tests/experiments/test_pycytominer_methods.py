@@ -1,0 +1,94 @@
+"""Every method and operation of pycytominer on real plates: the values and the features are the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pycytominer import feature_select, normalize
+
+from chain_step import run_step
+from lib.chains import STEPS
+from lib.steps.normalization import METHODS
+from lib.tables import feature_columns, read_profiles
+
+pytestmark = pytest.mark.data
+
+OPERATIONS = (
+    "variance_threshold",
+    "frequency_threshold",
+    "correlation_threshold",
+    "drop_na_columns",
+    "blocklist",
+    "drop_outliers",
+    "noise_removal",
+)
+GROUP = "Metadata_broad_sample"
+
+
+@pytest.fixture(scope="module")
+def u2os(shared: Path) -> pd.DataFrame:
+    """The four plates of U2OS, 48 h."""
+    files = sorted((shared / "cpjump1" / "profiles").glob("*.csv.gz"))
+    assert len(files) == 4
+    tables = [read_profiles(file).assign(Metadata_Batch="B") for file in files]
+    table = pd.concat(tables, join="inner", ignore_index=True)
+    return table.assign(**{GROUP: table[GROUP].fillna("DMSO")})
+
+
+@pytest.fixture(scope="module")
+def bbbc021(shared: Path) -> pd.DataFrame:
+    """The wells of BBBC021's 55 plates."""
+    table = read_profiles(next((shared / "bbbc021_profiles").glob("*per_well_mean.csv.gz")))
+    # the content of the wells stands elsewhere; wells at one position serve as a group
+    return table.assign(**{GROUP: table["Metadata_Well"], "Metadata_Batch": "B", "Metadata_control_type": ""})
+
+
+@pytest.fixture(params=["u2os", "bbbc021"])
+def plates(request) -> pd.DataFrame:
+    return request.getfixturevalue(request.param)
+
+
+def settings(step: str, **options) -> dict:
+    return {
+        "step": step,
+        "options": {"over": "experiment", **STEPS[step], **options},
+        "first": False,
+        "precision": "float64",
+        "condition": [],
+        "group": GROUP,
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_normalize(plates, method):
+    features = feature_columns(plates)
+    mine, dropped, _ = run_step(plates, settings("normalize", over="plate", method=method, reference="all"))
+    kept = [name for name in features if name not in dropped]
+    assert len(kept) > 100
+    for _, rows in plates.groupby("Metadata_Plate"):
+        if len(rows) < 3:
+            continue
+        theirs = normalize(rows, features=kept, meta_features=["Metadata_Well"], method=method)
+        np.testing.assert_allclose(mine.loc[rows.index, kept], theirs[kept], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("operation", "method"),
+    [*((operation, "pearson") for operation in OPERATIONS), ("correlation_threshold", "spearman")],
+)
+def test_feature_select(plates, operation, method):
+    features = feature_columns(plates)
+    theirs = feature_select(
+        plates,
+        features=features,
+        operation=operation,
+        corr_method=method,
+        noise_removal_perturb_groups=GROUP,
+        noise_removal_stdev_cutoff=0.8,
+    )
+    mine, dropped, _ = run_step(
+        plates, settings("feature_select", operations=[operation], corr_method=method)
+    )
+    assert set(feature_columns(mine)) == set(features) & set(theirs.columns)
+    assert set(dropped) == set(features) - set(theirs.columns)
