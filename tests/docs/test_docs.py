@@ -74,7 +74,7 @@ def written(tmp_path_factory) -> set[str]:
     config |= {
         "spherize": {"enabled": True},
         "export": ["csv.gz", "h5ad"],
-        "consensus": ["median", "modz"],
+        "consensus": ["median", "mean", "modz"],
         "splits": {"random": {}},
         "dose_response": {"dose": "dose"},
     }
