@@ -94,7 +94,7 @@ def write_h5ad(skeleton: anndata.AnnData, cells: str | Path, path: Path) -> None
 
 def write_zarr(skeleton: anndata.AnnData, cells: str | Path, path: Path) -> None:
     """Write the cells as a zarr folder."""
-    with anndata.settings.override(zarr_write_format=3):
+    with anndata.settings.override(zarr_write_format=3, auto_shard_zarr_v3=False):
         skeleton.write_zarr(path)
     group = zarr.open_group(path, mode="a", use_consolidated=False)
     matrix = group.create_array(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pycytominer import aggregate as pycytominer_aggregate
+from scipy.stats import median_abs_deviation, trim_mean, wasserstein_distance
 
 import aggregate
 from lib.cells import feature_names
@@ -135,3 +136,51 @@ def test_an_object_with_an_underscore_in_its_name():
     names = [f"Filtered_Nuclei_{name}" for name in columns] + [f"Cells_{name}" for name in columns]
     found = feature_names(names, ["^Location_"])
     assert found == ["Filtered_Nuclei_AreaShape_Area", "Cells_AreaShape_Area"]
+
+
+# --- other summaries of a well ----------------------------------------------------------------------
+
+
+SUMMARIES = {
+    "trimmed_mean": lambda cells, _: trim_mean(cells, 0.2),
+    "mad": lambda cells, _: median_abs_deviation(cells),
+    "quantile_25": lambda cells, _: np.quantile(cells, 0.25),
+    "emd": lambda cells, controls: (
+        wasserstein_distance(cells, controls) * np.sign(np.median(cells) - np.median(controls))
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", SUMMARIES)
+def test_summaries_of_every_well_equal_scipys(tmp_path, operation, monkeypatch):
+    monkeypatch.setattr(aggregate, "BLOCK_BYTES", 600 * 8 * 7)
+    cells, image = random_plate(tmp_path)
+    controls = ["A01", "B03"]
+    table = aggregate.aggregate(cells, image, operation, [], trim=0.2, controls=controls)
+    single = pd.read_parquet(cells)
+    for name in ("Cells_F0", "Cells_F39"):
+        values = single[name].astype(float)
+        reference = values[single["Metadata_Well"].isin(controls)].dropna()
+        for well, found in zip(table["Metadata_Well"], table[name], strict=True):
+            expected = SUMMARIES[operation](values[single["Metadata_Well"] == well].dropna(), reference)
+            assert found == pytest.approx(expected, rel=1e-9), (well, name)
+
+
+def test_wells_with_one_cell_and_without_cells_have_summaries_as_far_as_possible(tmp_path):
+    cells = {"Metadata_Well": ["A01", "A01", "B01"], "Cells_A": [1, 3, 7]}
+    paths = write(tmp_path, cells, ["A01", "A02", "B01"])
+    expected = {"trimmed_mean": [2, np.nan, 7], "mad": [1, np.nan, 0], "quantile_90": [2.8, np.nan, 7]}
+    expected["emd"] = [0, np.nan, 5]
+    for operation, values in expected.items():
+        found = aggregate.aggregate(*paths, operation, [], controls=["A01"])
+        np.testing.assert_allclose(found["Cells_A"], values, err_msg=operation)
+
+
+def test_a_distance_to_controls_without_cells_is_refused(tmp_path):
+    paths = write(tmp_path, {"Metadata_Well": ["B01"], "Cells_A": [1]}, ["A01", "B01"])
+    with pytest.raises(InputError, match="none of the 1 wells of negative controls has a cell"):
+        aggregate.aggregate(*paths, "emd", [], controls=["A01"])
+    annotated = tmp_path / "annotated.parquet"
+    pd.DataFrame({"Metadata_Well": ["A01"]}).to_parquet(annotated)
+    with pytest.raises(InputError, match="no column Metadata_kind"):
+        aggregate.read_control_wells(annotated, "kind", "negcon", "P")

@@ -14,9 +14,11 @@ from lib.channel_guess import name_channels
 from lib.config import complete_config
 from lib.drafts import read_draft_request
 from lib.errors import InputError
+from lib.image_changes import list_images
 from lib.plates import read_plates
 from lib.surveys import Channel, get_plate_name, survey
-from microscope_files import harmony_name, write_harmony_index, write_ome_tiff, write_ome_zarr
+from load_data import load_data
+from microscope_files import harmony_name, write_harmony_index, write_htd, write_ome_tiff, write_ome_zarr
 
 pytestmark = pytest.mark.unit
 RANDOM = np.random.default_rng(0)
@@ -126,6 +128,22 @@ def test_an_index_names_channels_plates_and_the_pixel_size(tmp_path):
         {"name": "Brightfield", "stain": "", "image": "Brightfield"},
     ]
     assert any("images.project: each image has up to 2 planes" in task for task in tasks)
+
+
+def test_plates_of_imagexpress_share_a_folder(tmp_path):
+    for plate in ("E1", "E2"):
+        write_htd(tmp_path / "in" / f"{plate}.HTD", ["A01", "B02"], ["DAPI", "FITC"])
+        write_plate(tmp_path / "in" / "TimePoint_1", plate + "_{well}_w{channel}.tif", kind=draw_nuclei())
+    config, rows, _ = make(tmp_path / "in", tmp_path)
+    assert [(row["plate"], Path(row["images"]).name) for row in rows] == [("E1", "E1.HTD"), ("E2", "E2.HTD")]
+    assert [channel["name"] for channel in config["assay"]["channels"]] == ["DNA", "FITC"]
+    assert rows[0]["plate_map"] == "plate_map_6_wells.tsv"
+    images = Path(rows[0]["images"])
+    assert "TimePoint_1/E1_A01_w1.tif" in list_images(images, "index")
+    for file in (tmp_path / "in" / "TimePoint_1").iterdir():
+        tifffile.imwrite(file, RANDOM.integers(0, 999, (40, 40)).astype(np.uint16))
+    table, faults = load_data(images, rows[0], {"DAPI": "DNA", "FITC": "FITC"}, "index", "error", 2)
+    assert (len(table), faults) == (2, [])
 
 
 def test_files_with_several_channels_and_zarr(tmp_path):

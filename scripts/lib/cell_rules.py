@@ -79,6 +79,45 @@ def find_rule_problems(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
+# The families of CellProfiler's measurements of objects.
+FAMILIES = (
+    *("AreaShape", "Children", "Correlation", "Granularity", "Intensity", "Location", "Neighbors"),
+    *("Number", "ObjectSkeleton", "Parent", "RadialDistribution", "Texture"),
+)
+
+
+def check_rules(settings: Mapping[str, Any], objects: Sequence[str]) -> None:
+    """Check that the features of rules are of objects and families that the generated pipeline measures.
+
+    Whether it measures each of them is known when there are cells.
+
+    Parameters
+    ----------
+    settings
+        The config's block `cell_quality`.
+    objects
+        The objects of the assay.
+
+    Raises
+    ------
+    InputError
+        Naming each rule, its feature, and the nearest word.
+    """
+    found = []
+    for name, rule in settings["rules"].items():
+        for feature in rule["conditions"]:
+            parts = feature.split("_")
+            choices = ((parts[0], objects, "object"), ("".join(parts[1:2]), FAMILIES, "family of features"))
+            for word, known, what in choices:
+                if word not in known:
+                    near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+                    hint = f"did you mean {near[0]}?" if near else f"it may be {listed(known)}."
+                    found.append(f"cell_quality.rules.{name}: {feature}: there is no {what} `{word}`; {hint}")
+                    break
+    if found:
+        raise InputError("\n".join(found))
+
+
 def find_nuclei(columns: Iterable[str]) -> str:
     """Return the compartment of a table's nuclei: `Nuclei`, or the only one that is named after nuclei."""
     compartments = {name.partition("_AreaShape_")[0] for name in columns if "_AreaShape_" in name}

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib.cell_rules import check_rules
 from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError, listed
 from lib.experiment import Experiment
@@ -100,6 +101,8 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
     check_pipelines(experiment)
     check_plugins(experiment)
     check_weights(experiment)
+    if experiment.plates_with_images and not experiment.config["cellprofiler"]["analysis_pipeline"]:
+        check_rules(experiment.config["cell_quality"], experiment.objects)
 
 
 def check_files(experiment: Experiment, results: str | Path) -> None:

@@ -94,6 +94,8 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
         return {os.path.relpath(path, images.parent): str(path) for path in files_of_table(images)}
     expression = compiled(pattern, 1)
     in_path = "/" in expression.pattern
+    # The index of ImageXpress lies beside those of other plates, so that it may be named itself.
+    images = images.parent if images.is_file() else images
     found = []
     for root, names in folders_below(images):
         below = root.removeprefix(str(images)).lstrip("/")

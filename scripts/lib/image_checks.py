@@ -19,6 +19,7 @@ import numpy as np
 from lib.errors import InputError, listed, number_of
 from lib.image_changes import digest_of_file
 from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
+from lib.image_references import file_on_disk
 
 # An object this many times larger or smaller than most of its channel does not hold a similar image.
 FAR_OFF = 10
@@ -272,7 +273,9 @@ def place(image: Found, seen_from: Found) -> str:
 def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list[list[Found]]:
     """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
-    for image, value in zip(images, pool.map(lambda image: key(image.path), images), strict=True):
+    for image, value in zip(
+        images, pool.map(lambda image: key(file_on_disk(image.path)), images), strict=True
+    ):
         if value is not None:
             groups[value].append(image)
     return [group for group in groups.values() if len(group) > 1]

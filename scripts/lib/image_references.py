@@ -27,6 +27,17 @@ def is_reference(name):
     return str(name).endswith(">") and REFERENCE.match(str(name)) is not None
 
 
+def file_on_disk(path):
+    """Return the file whose bytes tell an image from another one: of planes in files, the first.
+
+    A reference to a part of a file is returned as it is, since it is not a file.
+    """
+    if not is_reference(path.name):
+        return path
+    files, options = read_reference(path.name)
+    return path if {"channel", "scene"} & set(options) else path.parent / files[0]
+
+
 def write_reference(files, **options):
     """Return the reference to files with options; options that are None or empty are left out.
 

@@ -5,8 +5,10 @@ import tarfile
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy
 
 from lib.tables import feature_columns, read_profiles
+from normalized_cells import largest_difference, normalize_plate
 from workflow import copy_of_config, snakemake
 
 pytestmark = pytest.mark.data
@@ -83,3 +85,11 @@ def test_the_halves_of_the_plate_have_different_dose_responses(results):
     assert (table["point_of_departure"] <= doses).all()
     ratio = table["ec50"].max() / table["ec50"].min()
     assert ratio > 1.3, "the two compounds differ in their EC50"
+
+
+def test_its_cells_are_normalized_and_opened_by_scanpy(results, profiles, tmp_path):
+    stem = normalize_plate(results, "BBBC013", "1049", tmp_path, "normalized_feature_select_negcon_plate")
+    cells = scanpy.read_h5ad(stem.with_suffix(".h5ad"))
+    assert cells.n_obs == profiles["augmented"]["Metadata_Count_Cells"].sum()
+    assert cells.obs.groupby("Metadata_Well", observed=True).size().gt(50).all()
+    assert largest_difference(results, "BBBC013", "1049", stem) < 1e-5

@@ -2,10 +2,14 @@
 
 import re
 
+import anndata
+import numpy as np
 import pandas as pd
 import pytest
+import scanpy
 
 from lib.tables import feature_columns, read_profiles, read_provenance
+from normalized_cells import largest_difference, normalize_plate
 from workflow import PROJECT
 
 pytestmark = pytest.mark.run
@@ -89,3 +93,16 @@ def test_profiles_say_what_made_them(default_results):
 
 def test_it_says_that_it_is_simulated(default_results):
     assert "SIMULATED" in (default_results / "images/simulated/images/ORF1/README.txt").read_text()
+
+
+@pytest.mark.parametrize("selected", [FEATURE_SET, None])
+def test_its_cells_are_normalized_and_opened_by_scanpy(default_results, tmp_path, selected):
+    stem = normalize_plate(default_results, "simulated", "COMPOUND1", tmp_path, selected)
+    cells = scanpy.read_h5ad(stem.with_suffix(".h5ad"))
+    wells = read_profiles(default_results / "workspace/profiles/simulated/COMPOUND1/COMPOUND1.parquet")
+    assert cells.n_obs == wells["Metadata_Count_Cells"].sum()
+    assert set(cells.var["compartment"]) == {"Cells", "Cytoplasm", "Nuclei"}
+    assert cells.obs["Metadata_broad_sample"].notna().all()
+    assert (cells.obsm["spatial"] > 0).all()
+    np.testing.assert_array_equal(cells.X, anndata.read_zarr(stem.with_suffix(".zarr")).X)
+    assert largest_difference(default_results, "simulated", "COMPOUND1", stem) < 1e-5

@@ -2,9 +2,11 @@
 
 import pytest
 
-from lib.cell_rules import COSMICQC, Rule, find_columns, find_nuclei, get_rules
+from lib.cell_rules import COSMICQC, Rule, check_rules, find_columns, find_nuclei, get_rules
+from lib.checks import check_experiment
 from lib.config import complete_config
 from lib.errors import InputError
+from planned_experiment import build_experiment
 from small_config import SMALL
 
 pytestmark = pytest.mark.unit
@@ -71,3 +73,28 @@ def test_two_compartments_of_nuclei_are_not_guessed():
     rule = Rule("large_nuclei", COSMICQC["large_nuclei"], is_named_set=True)
     with pytest.raises(InputError, match=r"cell_quality\.sets: large_nuclei"):
         find_columns(rule, columns, "T")
+
+
+def test_what_the_assay_cannot_measure_is_told_at_the_start(tmp_path):
+    features = ["Nuclei_AreaShape_Area", "Nucleus_AreaShape_Area", "Cells_Areashape_Area", "Cells"]
+    rules = {f"r{at}": {"conditions": {name: 1}} for at, name in enumerate(features)}
+    with pytest.raises(InputError) as error:
+        check_rules(settings(rules=rules), ["Nuclei", "Cells"])
+    found = str(error.value).splitlines()
+    assert len(found) == 3
+    assert "rules.r1: Nucleus_AreaShape_Area: there is no object `Nucleus`; did you mean Nuclei?" in found[0]
+    assert "there is no family of features `Areashape`; did you mean AreaShape?" in found[1]
+    check_rules(settings(rules={"r0": rules["r0"]}), ["Nuclei"])
+
+
+def test_the_check_is_for_generated_pipelines(tmp_path):
+    rules = {"odd": {"conditions": {"Nucleus_AreaShape_Area": 1}}}
+    (tmp_path / "map.csv").write_text("well_position,broad_sample\nA01,x\n")
+    (tmp_path / "images").mkdir()
+    plate = {"images": "images"}
+    with pytest.raises(InputError, match="did you mean Nuclei"):
+        check_experiment(
+            build_experiment([plate], tmp_path, cell_quality={"rules": rules}), tmp_path / "results"
+        )
+    published = build_experiment([{"cellprofiler": "images"}], tmp_path, cell_quality={"rules": rules})
+    check_experiment(published, tmp_path / "results")

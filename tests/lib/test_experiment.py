@@ -5,7 +5,13 @@ import pytest
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.places import PLACES, place
-from lib.targets import get_benchmark_targets, get_manifest, get_plate_targets, get_selections
+from lib.targets import (
+    get_batch_targets,
+    get_benchmark_targets,
+    get_manifest,
+    get_plate_targets,
+    get_selections,
+)
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -137,3 +143,46 @@ def test_a_feature_set_that_is_not_made_names_the_key_that_decides():
         experiment = build_experiment(plates, benchmark=benchmark, normalize={"to": ["negcon"]})
         with pytest.raises(InputError, match=rf"{name} is not made for plate P1, P2; .*{key}"):
             _ = experiment.feature_sets
+
+
+# --- normalized cells and crops -----------------------------------------------------------------
+
+
+def test_normalized_cells_have_the_features_of_a_level():
+    plates = [{"plate": "A", "images": "a"}, {"plate": "B", "cellprofiler": "b"}]
+    plates.append({"plate": "C", "profiles": "c.csv", "level": "normalized_negcon"})
+    selected = "normalized_feature_select_negcon_batch"
+    for features, level in (
+        ("selection", "normalized_feature_select_negcon_plate"),
+        ("all", None),
+        (selected, selected),
+    ):
+        found = build_experiment(plates, normalized_cells={"features": features}).levels_of_cells
+        names = {key: each and each.name for key, each in found.items()}
+        assert names == {("B", "A"): level, ("B", "B"): level}
+    assert build_experiment(plates).levels_of_cells == {}
+    with pytest.raises(InputError, match=r"normalized_cells.features: `embeddings` .* for plate A"):
+        build_experiment(plates, normalized_cells={"features": "embeddings"}).levels_of_cells  # noqa: B018
+
+
+def test_what_normalized_cells_and_crops_add_to_the_targets():
+    plates = [{"plate": "A", "images": "a"}, {"plate": "B", "cellprofiler": "b"}]
+
+    def added(**config):
+        with_them, without = build_experiment(plates, **config), build_experiment(plates)
+        of_plates = [
+            set(get_plate_targets(with_them, plate)) - set(get_plate_targets(without, plate))
+            for plate in with_them.plates
+        ]
+        return *of_plates, set(get_batch_targets(with_them)) - set(get_batch_targets(without))
+
+    cells = "workspace/single_cells/B/{0}/{0}.{1}"
+    names = [{cells.format(plate, kind) for kind in ("parquet", "h5ad")} for plate in "AB"]
+    sample = "workspace/single_cells/sample.h5ad"
+    assert added(normalized_cells={}) == (*names, {sample})
+    assert added(normalized_cells={"sample": None}) == (*names, set())
+    over_batch = {"features": "normalized_feature_select_negcon_batch"}
+    of_batch = added(normalized_cells=over_batch)[2]
+    assert {sample, *names[0], *names[1]} <= of_batch
+    assert added(normalized_cells=over_batch)[:2] == (set(), set())
+    assert added(crops={}) == ({"workspace/crops/B/A"}, set(), set())

@@ -12,8 +12,10 @@ import tifffile
 from lib import plane_reader
 from lib.errors import InputError
 from lib.image_files import properties, read_intensities, read_plane_and_scale
+from lib.image_finding import Reading
 from lib.image_references import is_reference, read_reference, write_reference
 from lib.planes import get_focus, project
+from load_data import load_data
 from microscope_files import blurred_stack, write_ome_tiff, write_ome_zarr
 from workflow import PROJECT
 
@@ -231,3 +233,62 @@ def test_without_snakemakes_python_the_message_says_so(monkeypatch):
     monkeypatch.delenv(plane_reader.PYTHON, raising=False)
     with pytest.raises(InputError, match="PLATEWISE_PYTHON"):
         plane_reader.read_image(Path("a.tif<project=max>"))
+
+
+# --- a plate of stacks ----------------------------------------------------------------------------
+
+
+def write_plate_of_stacks(folder, planes=3):
+    for well in ("A01", "A02", "A03"):
+        for plane in range(1, planes + 1):
+            tifffile.imwrite(folder / f"{well}_z{plane}.tif", noise(12, 10))
+    return r"^(?P<well>[A-Z]\d\d)_z(?P<plane>\d+)\.tif$"
+
+
+def load_plate(folder, pattern, project, bad_sites="drop"):
+    reading = Reading(project=project)
+    return load_data(
+        folder, {"batch": "B", "plate": "P"}, {"1": "DNA"}, pattern, bad_sites, 2, reading=reading
+    )
+
+
+def test_the_planes_of_a_site_are_one_image(tmp_path):
+    pattern = write_plate_of_stacks(tmp_path)
+    table, faults = load_plate(tmp_path, pattern, "max")
+    assert not faults
+    assert table["FileName_OrigDNA"][0] == "A01_z1.tif|A01_z2.tif|A01_z3.tif<project=max>"
+    assert list(load_plate(tmp_path, pattern, 2)[0]["FileName_OrigDNA"]) == [
+        f"A0{n}_z2.tif" for n in (1, 2, 3)
+    ]
+
+
+def test_a_site_that_lacks_a_plane_is_a_fault(tmp_path):
+    pattern = write_plate_of_stacks(tmp_path)
+    (tmp_path / "A02_z2.tif").unlink()
+    table, faults = load_plate(tmp_path, pattern, "max")
+    assert list(table["Metadata_Well"]) == ["A01", "A03"]
+    assert faults[0].reason == "has 2 planes of DNA; most sites have 3"
+    assert load_plate(tmp_path, pattern, 2)[1][0].reason == "has no plane 2 of DNA; it has 1, 3"
+    tifffile.imwrite(tmp_path / "A02_z2.tif", noise(6, 10))
+    assert "planes of different sizes or types" in load_plate(tmp_path, pattern, "max")[1][0].reason
+
+
+def test_stacks_with_the_same_bytes_are_told(tmp_path):
+    pattern = write_plate_of_stacks(tmp_path)
+    (tmp_path / "A03_z1.tif").write_bytes((tmp_path / "A01_z1.tif").read_bytes())
+    _, faults = load_plate(tmp_path, pattern, "max")
+    assert {fault.well for fault in faults} == {"A01", "A03"}
+
+
+def test_planes_without_a_projection_say_what_to_set(tmp_path):
+    pattern = write_plate_of_stacks(tmp_path)
+    with pytest.raises(InputError, match=r"group `plane` and set images\.project"):
+        load_plate(tmp_path, pattern, None)
+
+
+def test_a_sum_above_the_files_numbers_is_not_clipped(tmp_path):
+    for number in (1, 2):
+        tifffile.imwrite(tmp_path / f"p{number}.tif", np.full((4, 4), 40000, np.uint16))
+    path = tmp_path / write_reference(["p1.tif", "p2.tif"], project="sum")
+    assert read_intensities(path).max() == np.float32(80000) / np.float32(65535)
+    assert read_intensities(path, 100000).max() == np.float32(80000) / np.float32(100000)
