@@ -51,6 +51,7 @@ include: "rules/sphering.smk"
 include: "rules/chains.smk"
 include: "rules/benchmark.smk"
 include: "rules/hits.smk"
+include: "rules/rankings.smk"
 include: "rules/judging.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
@@ -85,6 +86,7 @@ rule all:
         figures=partial(get_files_of_all_plates, get_figure_targets),
         splits=partial(get_files_of_all_plates, get_split_targets),
         report=[PLACES["report"], PLACES["report_digests"]] if ALL_PLATES else [],
+        pages=partial(get_files_of_all_plates, get_plate_pages),
     # Shown instead of the names of all these files.
     message:
         "Everything is made"

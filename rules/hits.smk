@@ -104,3 +104,56 @@ rule clusters_table:
         "Table of clusters"
     script:
         "../scripts/benchmark_table.py"
+
+
+rule known_pairs:
+    input:
+        profiles=get_condition_profiles,
+        pairs=[get_location(path) for path in BENCHMARK["known_pairs"]],
+    output:
+        table=PLACES["known_pairs_of_condition"],
+    log:
+        "logs/known_pairs/{feature_set}/{condition}.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=of_condition,
+        runtime=minutes(30),
+    params:
+        condition=get_condition_columns,
+        feature_set="{feature_set}",
+        options=lambda wildcards: {
+            "group": BENCHMARK["group"],
+            "gene": EXPERIMENT.get_gene_column(wildcards.condition),
+            "positive_controls": BENCHMARK["positive_controls"],
+            "seed": BENCHMARK["seed"],
+        },
+        controls=CONFIG["controls"],
+        digests=[get_digest(path) for path in BENCHMARK["known_pairs"]],
+        code=code_digest("known_pairs.py"),
+    message:
+        "{wildcards.condition}: recall of known pairs ({wildcards.feature_set})"
+    script:
+        "../scripts/known_pairs.py"
+
+
+rule known_pairs_table:
+    input:
+        scores=partial(get_parts_of_table, "known_pairs_of_condition"),
+    output:
+        table=PLACES["known_pairs"],
+    log:
+        "logs/known_pairs_table.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        code=code_digest("benchmark_table.py"),
+    message:
+        "Table of known pairs"
+    script:
+        "../scripts/benchmark_table.py"

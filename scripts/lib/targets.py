@@ -1,6 +1,7 @@
 """The final files: those that the target `all` and the report request."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lib.experiment import Experiment
@@ -17,6 +18,8 @@ CONDITION_FIGURES = (
     "profile_maps",
     "position_effects",
 )
+# An experiment with more plates has a page for each of them beside the report.
+MOST_PLATES = 60
 # A figure in two formats, and the numbers that it shows.
 FIGURE_FILES = ("png", "svg", "csv")
 
@@ -151,6 +154,8 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
     hits = [place("hits"), place("clusters")] if experiment.conditions else []
+    asked = [name for name in ("known_pairs", "rankings") if experiment.config["benchmark"][name]]
+    hits += [place(name) for name in asked if experiment.conditions]
     hits += [place("doses")] if experiment.conditions and "dose_response" in experiment.config else []
     judged = get_judged_targets(experiment)
     consensus = get_consensus_targets(experiment)
@@ -298,12 +303,21 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
     return found
 
 
+def get_plate_pages(experiment: Experiment) -> list[str]:
+    """Return the pages of single plates, which an experiment has whose plates do not fit on one page."""
+    if len(experiment.plates) <= MOST_PLATES:
+        return []
+    return [place("plate_page", number=number) for number in range(1, len(experiment.plates) + 1)]
+
+
 # --- the report --------------------------------------------------------------------------------------
 
 
 def get_manifest(experiment: Experiment) -> dict[str, Any]:
     """Return what the report shows: its files by plate and by condition, relative to the results folder."""
     return {
+        "plate_pages": [Path(page).name for page in get_plate_pages(experiment)],
+        "index": "",
         "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
         "conditions": [
             get_condition_manifest(experiment, feature_set, condition)
@@ -327,6 +341,24 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
         "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+    }
+
+
+def get_single_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
+    """Return what the page of a single plate shows: the plate, and the scores of its perturbations."""
+    name = experiment.condition_of.get((plate["batch"], plate["plate"]), "")
+    feature_set = experiment.feature_sets[0]
+    condition = get_condition_manifest(experiment, feature_set, name) if name else None
+    nothing: dict[str, Any] = {"figures": [], "matches": [], "left_out": "", "judged": "", "scores": {}}
+    return {
+        **nothing,
+        "plate_pages": [],
+        "index": Path(place("report")).name,
+        "plates": [get_plate_manifest(experiment, plate)],
+        "conditions": [],
+        # Only its table of perturbations is read, for the scores of the plate's wells.
+        "scored_conditions": [condition] if condition else [],
+        "scored": {},
     }
 
 
@@ -356,6 +388,7 @@ def get_condition_manifest(experiment: Experiment, feature_set: str, condition: 
         "precision": get_result("perturbations", "mean_average_precision"),
         "hits": place("hits_of_condition", feature_set=feature_set, condition=condition),
         "clusters": place("clusters_of_condition", feature_set=feature_set, condition=condition),
+        "known_pairs": place("known_pairs_of_condition", feature_set=feature_set, condition=condition),
         "doses": place("doses_of_condition", feature_set=feature_set, condition=condition),
         "null": get_numbers("replicate_null"),
         "coordinates": get_numbers("profile_maps"),

@@ -11,6 +11,12 @@ from report_page.pictures import caption_of, link_to, ordered, picture
 from report_page.results import Results
 from report_page.tables import Table, table_of
 
+ANSWERS = (
+    ("hits", "Hits"),
+    ("doses", "Dose response"),
+    ("clusters", "Clusters"),
+    ("known_pairs", "Known pairs"),
+)
 # Columns of names, which may look like numbers; those with these endings are numbers.
 AS_TEXT = (
     "name",
@@ -45,7 +51,12 @@ def condition_entry(
         table = table_of(frame, f"{identifier}-perturbations", "Perturbations", link)
     answers = [
         found
-        for name, title in (("hits", "Hits"), ("doses", "Dose response"), ("clusters", "Clusters"))
+        for name, title in (
+            ("hits", "Hits"),
+            ("doses", "Dose response"),
+            ("clusters", "Clusters"),
+            ("known_pairs", "Known pairs"),
+        )
         if (found := answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
     ]
     return {

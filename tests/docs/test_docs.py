@@ -64,6 +64,11 @@ def outputs(*arguments: str | Path) -> set[str]:
     }
 
 
+RANKINGS = {
+    "controls": {"positives": {"same": ["broad_sample"]}, "negatives": {"different": ["control_type"]}}
+}
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> set[str]:
     """The files of the default experiment, and of one that asks for everything."""
@@ -74,9 +79,10 @@ def written(tmp_path_factory) -> set[str]:
     config |= {
         "spherize": {"enabled": True},
         "export": ["csv.gz", "h5ad"],
-        "consensus": ["median", "modz"],
+        "consensus": ["median", "mean", "modz"],
         "splits": {"random": {}},
         "dose_response": {"dose": "dose"},
+        "benchmark": {**config["benchmark"], "known_pairs": ["plate_map.txt"], "rankings": RANKINGS},
     }
     file.write_text(yaml.safe_dump(config))
     # A chain's files on each plate are named after its steps; docs/chains.md describes them.

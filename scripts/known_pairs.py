@@ -1,0 +1,160 @@
+"""Count how many known pairs of genes, targets or mechanisms are among the most and the least similar pairs.
+
+The profile of a name (a value of `benchmark.gene`, or a perturbation if it has none) is the mean of the
+consensus profiles of its perturbations, relative to the negative controls. Of all pairs of names, those in
+the top and in the bottom 5 % of the cosines are retrieved: 10 % by chance. The p-value is that of as many
+retrieved pairs if the names are shuffled among the profiles.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError
+from lib.logs import logged
+from lib.replicates import Wells, members, read_wells, split_wells
+from lib.scores import BOUNDARY
+from lib.sides import get_genes
+from lib.tables import whole
+
+TAIL = 5  # percent of all pairs, on either side
+SHUFFLES = 1000
+MOST_NAMES = 6000  # whose pairs are all compared; of more, those in known pairs are drawn at random
+COLUMNS = (
+    *("source", "names", "known_pairs", "pairs_in_condition", "in_top", "in_bottom"),
+    *("recall", "recall_top", "recall_bottom", "expected", "p_value", "message"),
+)
+
+
+def read_pairs(path: str | Path) -> set[tuple[str, str]]:
+    """Read known pairs: two columns of a CSV or TSV file with a header, or all pairs in each set of a GMT.
+
+    Raises
+    ------
+    InputError
+        If the file has no pair.
+    """
+    text = Path(path).read_text(encoding="utf-8-sig")
+    if Path(path).suffix.lower() == ".gmt":
+        sets = [[name.strip() for name in line.split("\t")[2:] if name.strip()] for line in text.splitlines()]
+        found = {pair for names in sets for pair in combinations(sorted(set(names)), 2)}
+    else:
+        separator = "\t" if "\t" in text.partition("\n")[0] else ","
+        lines = csv.reader(text.splitlines()[1:], delimiter=separator)
+        rows = [[part.strip() for part in line] for line in lines]
+        found = {tuple(sorted(row[:2])) for row in rows if len(row) > 1 and row[0] and row[1]}
+    found = {pair for pair in found if pair[0] != pair[1]}
+    if not found:
+        raise InputError(
+            f"{path} has no pair: give a CSV or TSV file with a header and two columns, or a GMT file."
+        )
+    return found
+
+
+def get_profiles_of_names(
+    wells: Wells, gene: str, group: str | Sequence[str], positive_controls: bool
+) -> tuple[list[str], np.ndarray]:
+    """Return the names of a condition, sorted, and the unit profile of each: (names, features)."""
+    scored, controls = split_wells(wells, group, positive_controls)
+    sets = members(scored.metadata["perturbation"])
+    if not sets:
+        return [], np.empty((0, len(scored.features)))
+    consensus = np.array([np.median(scored.values[rows], axis=0) for rows in sets.values()], dtype=float)
+    reference = controls.values if len(controls) else scored.values
+    consensus -= np.median(reference, axis=0)
+    genes = get_genes(scored.metadata, gene, list(sets.values()))
+    rows_of: dict[str, list[int]] = {}
+    for row, (name, of_name) in enumerate(zip(sets, genes, strict=True)):
+        for each in of_name or {name}:
+            rows_of.setdefault(each, []).append(row)
+    names = sorted(rows_of)
+    profiles = np.array([consensus[rows_of[name]].mean(axis=0) for name in names])
+    lengths = np.linalg.norm(profiles, axis=1, keepdims=True)
+    return names, profiles / np.where(lengths > 0, lengths, 1)
+
+
+def measure_recall(
+    names: Sequence[str], profiles: np.ndarray, known: set[tuple[str, str]], seed: int
+) -> dict[str, Any]:
+    """Return how many known pairs are retrieved: a row without its source.
+
+    Parameters
+    ----------
+    names
+        The names of the condition.
+    profiles
+        Their profiles of length 1, (names, features).
+    known
+        The known pairs.
+    seed
+        Seed of the shuffled names.
+    """
+    rng = np.random.default_rng([seed, 18])
+    row: dict[str, Any] = {"names": len(names), "known_pairs": len(known), "expected": 2.0 * TAIL}
+    at = {name: number for number, name in enumerate(names)}
+    if len(names) > MOST_NAMES:
+        used = np.array(sorted({at[name] for pair in known for name in pair if name in at}))
+        kept = np.sort(rng.permutation(used)[:MOST_NAMES])
+        profiles, names = profiles[kept], [names[number] for number in kept]
+        at = {name: number for number, name in enumerate(names)}
+    pairs = np.array([(at[a], at[b]) for a, b in sorted(known) if a in at and b in at]).reshape(-1, 2)
+    row["pairs_in_condition"] = len(pairs)
+    if not len(pairs) or len(names) < 3:
+        return row | {"message": "no known pair is in the condition"}
+    cosines = profiles @ profiles.T
+    low, high = np.percentile(cosines[np.triu_indices(len(names), 1)], [TAIL, 100 - TAIL])
+    row["in_top"] = int((cosines[pairs[:, 0], pairs[:, 1]] >= high).sum())
+    row["in_bottom"] = int((cosines[pairs[:, 0], pairs[:, 1]] <= low).sum())
+    found = row["in_top"] + row["in_bottom"]
+    as_many = 0
+    for _ in range(SHUFFLES):
+        first, second = rng.permutation(len(names))[pairs.T]
+        values = cosines[first, second]
+        as_many += int(((values >= high) | (values <= low)).sum()) >= found
+    return row | {
+        "recall": 100 * found / len(pairs),
+        "recall_top": 100 * row["in_top"] / len(pairs),
+        "recall_bottom": 100 * row["in_bottom"] / len(pairs),
+        "p_value": (1 + as_many) / (1 + SHUFFLES),
+        "message": "",
+    }
+
+
+def main(
+    profiles: Sequence[str],
+    pairs: Sequence[str],
+    output: str,
+    head: Mapping[str, Any],
+    options: Mapping[str, Any],
+    controls: Mapping[str, str],
+) -> None:
+    """Write the recall of each file of known pairs in a condition."""
+    wells = read_wells(profiles, controls)
+    about = {name: options[name] for name in ("gene", "group", "positive_controls")}
+    names, of_names = get_profiles_of_names(wells, **about)
+    rows = [
+        {"source": Path(path).name, **measure_recall(names, of_names, read_pairs(path), options["seed"])}
+        for path in pairs
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    for position, (column, value) in enumerate(head.items()):
+        table.insert(position, f"condition_{column}" if column in table else column, value)
+    with whole(output) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            list(snakemake.input.profiles),
+            list(snakemake.input.pairs),
+            snakemake.output.table,
+            {**snakemake.params.condition, BOUNDARY: snakemake.params.feature_set},
+            dict(snakemake.params.options),
+            dict(snakemake.params.controls),
+        )
