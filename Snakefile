@@ -86,6 +86,7 @@ rule all:
         figures=partial(get_files_of_all_plates, get_figure_targets),
         splits=partial(get_files_of_all_plates, get_split_targets),
         report=[PLACES["report"], PLACES["report_digests"]] if ALL_PLATES else [],
+        pages=partial(get_files_of_all_plates, get_plate_pages),
     # Shown instead of the names of all these files.
     message:
         "Everything is made"

@@ -1,6 +1,12 @@
 # The report: one page of the entire experiment. `draft_report` shows an unfinished one.
 
-from lib.targets import get_left_out_files, get_manifest, get_plates_not_scored, get_well_targets
+from lib.targets import (
+    get_left_out_files,
+    get_manifest,
+    get_plates_not_scored,
+    get_single_manifest,
+    get_well_targets,
+)
 
 REPORT_FILES = sorted(
     file for file in (SCRIPTS / "report_page").rglob("*") if file.suffix in (".j2", ".css", ".js")
@@ -91,6 +97,50 @@ rule report:
         "Report"
     script:
         "../scripts/report.py"
+
+
+def get_inputs_of_plate_page(
+    wildcards,
+):
+    """Return the files of a plate that its page shows, and the scores of its perturbations."""
+    manifest = get_single_manifest(EXPERIMENT, EXPERIMENT.plates[int(wildcards.number) - 1])
+    (plate,) = manifest["plates"]
+    scores = [condition["perturbations"] for condition in manifest["scored_conditions"]]
+    return [*get_well_targets(EXPERIMENT, plate["plate"]), plate["selected"], *scores]
+
+
+def get_options_of_plate_page(
+    wildcards,
+):
+    """Return the parameters of a plate's page: those of the report, for this plate alone."""
+    plate = EXPERIMENT.plates[int(wildcards.number) - 1]
+    options = {**get_report_options(False, wildcards), "title": f"Plate {plate['plate']}"}
+    return {**options, "manifest": get_single_manifest(EXPERIMENT, plate)}
+
+
+rule plate_page:
+    input:
+        files=get_inputs_of_plate_page,
+    output:
+        page=PLACES["plate_page"],
+    log:
+        "logs/report/plate_{number}.log",
+    wildcard_constraints:
+        number="[0-9]+",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        options=get_options_of_plate_page,
+        looks=digest_of([*REPORT_FILES, *sorted(CAPTIONS.glob("*.rst"))]),
+        code=code_digest("plate_page.py"),
+    message:
+        "Page of plate {wildcards.number}"
+    script:
+        "../scripts/plate_page.py"
 
 
 rule draft_report:

@@ -4,6 +4,7 @@ from lib.targets import (
     get_batch_targets,
     get_benchmark_targets,
     get_figure_targets,
+    get_plate_pages,
     get_plate_targets,
     get_split_targets,
 )

@@ -1,10 +1,10 @@
 """Draw the benchmark: Percent Replicating (the paper's Figure 2), Percent Matching (Figure 3), precision.
 
 A row is a condition or comparison, a color is one of the feature sets that are scored: blue for
-CellProfiler's, red for a deep network's, as in the paper. A bar ends at the score. Its thick line holds
-the scores of new draws of the null, its thin line the scores that other perturbations might get;
-an open diamond is the same score against the position-aware null, a cross the published value, and the
-dashed line the score by chance. Every number in the figure is in the table beside it.
+CellProfiler's, red for a deep network's, as in the paper. A bar ends at the score, and its line is the 95 %
+interval for other perturbations of the same kind; a cross is the published value, and the dashed line the
+score by chance. The table beside the figure has the other numbers as well: the interval when the null is
+drawn anew, and the score against the position-aware null.
 """
 
 import logging
@@ -179,51 +179,36 @@ def feature_set_label(name: str, networks: Collection[str] = ()) -> str:
 
 
 def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, color: str) -> None:
-    """Draw one score as a bar at `height`, with its intervals, and its numbers to the right of the panel."""
-    value = column.value
-    point = score[value]
-    at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 7.5}
+    """Draw one score as a bar at `height`, with its interval, and its number to the right of the panel."""
+    point = score[column.value]
+    at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 8}
     if pd.isna(point):
         why = "" if pd.isna(score.get("message")) else str(score["message"]).removeprefix("no score: ")
         why = why if len(why) <= MOST_OF_REASON else f"{why[: MOST_OF_REASON - 1]}…"
         words = f"no score: {why}" if why else "no score"
         axes.text(1.015, height, words, color=UNCOLORED, **at)
         return
-    axes.barh(height, point, height=0.74, color=color, alpha=0.3, linewidth=0, zorder=1)
-    words = [f"{point:.{column.digits}f}"]
-    for kind, width, brackets in (("", 2.6, "()"), ("_sampling", 0.9, "[]")):
-        if f"{value}{kind}_low" in score:
-            low, high = score[f"{value}{kind}_low"], score[f"{value}{kind}_high"]
-            axes.plot(
-                [low, high],
-                [height, height],
-                color=color,
-                linewidth=width,
-                solid_capstyle="butt",
-                zorder=2,
-            )
-            digits = column.digits if column.digits > 1 or not kind else 0
-            words.append(f"{brackets[0]}{low:.{digits}f}–{high:.{digits}f}{brackets[1]}")
-    axes.plot(
-        [point, point], [height - 0.37, height + 0.37], color=color, linewidth=1.8, clip_on=False, zorder=3
-    )
-    aware = f"position_aware_{value}"
-    if aware in score and pd.notna(score[aware]):
-        ends = [score[f"{aware}_low"], score[f"{aware}_high"]]
-        axes.plot(ends, [height + 0.16] * 2, color=color, linewidth=0.9, linestyle=":", zorder=4)
-        mark = {"markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": color, "clip_on": False}
-        axes.plot(score[aware], height + 0.16, "D", zorder=4, **mark)
+    axes.barh(height, point, height=0.74, color=color, alpha=0.45, linewidth=0, zorder=1)
+    ends = [score.get(f"{column.value}_sampling_{end}") for end in ("low", "high")]
+    if all(pd.notna(end) for end in ends):
+        axes.plot(ends, [height, height], color="0.15", linewidth=1.1, solid_capstyle="butt", zorder=3)
     if column.published:
         axes.plot(score["published"], height, "x", color="black", markersize=5.5, zorder=5)
-    axes.text(1.015, height, "  ".join(words).replace("-", "−"), color="0.15", **at)
+    axes.text(1.015, height, f"{point:.{column.digits}f}".replace("-", "\N{MINUS SIGN}"), color="0.15", **at)
 
 
 def drawn_columns(column: Column) -> list[str]:
     """Return the table's columns that one score of a figure shows."""
+    shown = [column.value, *(f"{column.value}_sampling_{end}" for end in ("low", "high"))]
+    return [*shown, "published"] if column.published else shown
+
+
+def told_columns(column: Column) -> list[str]:
+    """Return the table's columns that the table beside a figure has of one score: all that the page tells."""
     value, aware = column.value, f"position_aware_{column.value}"
     ends = [f"{kind}_{end}" for kind in ("", "_sampling") for end in ("low", "high")]
-    shown = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]
-    return [*shown, "published"] if column.published else shown
+    told = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]
+    return [*told, "published"] if column.published else told
 
 
 def axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
@@ -312,18 +297,12 @@ def legend(
     networks: Collection[str] = (),
 ) -> list[Patch | Line2D]:
     """Return the legend's entries for the colors, lines and markers that the figure has."""
-    value = columns[0].value
     entries: list[Patch | Line2D] = [
-        Patch(color=shade, alpha=0.6, label=feature_set_label(name, networks))
+        Patch(color=shade, alpha=0.45, label=feature_set_label(name, networks))
         for name, shade in color.items()
     ]
-    if f"{value}_low" in scores:
-        entries.append(Line2D([], [], color="0.25", linewidth=2.6, label="( ) null drawn anew, 95 %"))
-    entries.append(Line2D([], [], color="0.25", linewidth=0.9, label="[ ] other perturbations, 95 %"))
-    if f"position_aware_{value}" in scores:
-        mark = {"marker": "D", "markersize": 4.2, "markerfacecolor": "white", "linestyle": ":"}
-        label = "position-aware null, 95 %"
-        entries.append(Line2D([], [], color="0.25", linewidth=0.9, label=label, **mark))
+    if f"{columns[0].value}_sampling_low" in scores:
+        entries.append(Line2D([], [], color="0.15", linewidth=1.1, label="95 % interval"))
     if scores["published"].notna().any():
         entries.append(Line2D([], [], color="black", marker="x", linestyle="", label="published"))
     if columns[0].chance:
@@ -333,8 +312,8 @@ def legend(
 
 
 def drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the numbers that a figure shows: condition, scores with their intervals, published value."""
-    shown = [name for column in FIGURES[metric][1] for name in drawn_columns(column)]
+    """Return the table beside a figure: condition, scores with their intervals, published value."""
+    shown = [name for column in FIGURES[metric][1] for name in told_columns(column)]
     kept = [name for name in (*shown, "percentile", "tail", "level", "message") if name in scores]
     return scores[[*condition_columns(scores), *kept]]
 

@@ -17,6 +17,7 @@ from lib.drawing import nothing_to_draw, save_png, shortened, use_style
 from lib.feature_groups import NO_CHANNEL, Group, group_features
 from lib.feature_names import get_channels
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import members, read_wells, split_wells
 from lib.tables import whole
 
@@ -124,6 +125,7 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     has_reference = len(table) > len(sets)
     drawn_rows = pd.concat([table.iloc[: len(sets)].head(shown), table.iloc[len(sets) :]])
     drawn_rows = drawn_rows if has_reference else table.head(shown)
+    drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
     save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
     flat = pd.DataFrame(
         [

@@ -1,5 +1,7 @@
-"""Draw a plate's heat maps: cells, sites, nuclear size and flags; each channel's intensity, focus,
-saturation and background, in the shape of the plate. The numbers are in `well_quality.csv`.
+"""Draw a plate's heat maps: cells, nuclear size and flags, and each channel's intensity and focus.
+
+The maps have the shape of the plate. The report colors its plates by these and all other measures of
+`well_quality.csv`, which has the numbers.
 """
 
 import math
@@ -23,8 +25,6 @@ from lib.wells import plate_format, row_name, well_place
 MAPS = {
     "MeanIntensity": "mean intensity",
     "PowerLogLogSlope": "focus (power log-log slope)",
-    "PercentMaximal": "saturation (% of pixels)",
-    "Background": "background intensity",
 }
 # For plates without image measurements.
 CELL_MAPS = {"CellIntensity": "mean intensity of cells"}
@@ -39,7 +39,8 @@ FLAGS = {
     "edge_effect": "0.6",
 }
 NO_WELL = "0.93"
-WIDTH = 2.6  # of one map, inches
+WIDTH = 3.4  # of one map, inches
+COLUMNS = 3
 
 
 def arrange_on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[int, int]) -> np.ndarray:
@@ -54,10 +55,10 @@ def arrange_on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[
 def label_wells(axes: Axes, size: tuple[int, int]) -> None:
     """Label rows with letters and columns with numbers, as many as are legible."""
     rows, columns = size
-    every = max(1, math.ceil(rows / 8)), max(1, math.ceil(columns / 12))
+    every = max(1, math.ceil(rows / 16)), max(1, math.ceil(columns / 12))
     axes.set_yticks(range(0, rows, every[0]), [row_name(n + 1) for n in range(0, rows, every[0])])
     axes.set_xticks(range(0, columns, every[1]), range(1, columns + 1, every[1]))
-    axes.tick_params(length=0, labelsize=6.5, pad=1.5)
+    axes.tick_params(length=0, labelsize=8, pad=1.5)
     for side in axes.spines.values():
         side.set_visible(False)
 
@@ -88,12 +89,12 @@ def draw_map(axes: Axes, title: str, values: np.ndarray, flagged: np.ndarray) ->
     rows, columns = np.nonzero(flagged)
     size = 45 / values.shape[1]
     axes.plot(columns, rows, "o", markersize=size, markerfacecolor="white", markeredgecolor="black", mew=0.5)
-    bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.02, 0, 0.03, 1)), extend=ends)
-    bar.ax.tick_params(labelsize=6.5, length=2)
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.02, 0, 0.045, 1)), extend=ends)
+    bar.ax.tick_params(labelsize=8, length=2)
     bar.ax.ticklabel_format(style="sci", scilimits=(-3, 4), useMathText=True, useOffset=False)
-    bar.ax.yaxis.get_offset_text().set_fontsize(6)
+    bar.ax.yaxis.get_offset_text().set_fontsize(7.5)
     bar.outline.set_visible(False)
-    axes.set_title(title, fontsize=8.5)
+    axes.set_title(title, fontsize=10)
     label_wells(axes, values.shape)
 
 
@@ -114,65 +115,66 @@ def draw_flags(axes: Axes, wells: pd.DataFrame, size: tuple[int, int]) -> None:
             counts[kind] = counts.get(kind, 0) + 1
             place = (column - 1.46 + 0.92 * at / len(kinds), row - 1.46)
             axes.add_patch(Rectangle(place, 0.92 / len(kinds), 0.92, facecolor=FLAGS[kind], lw=0))
-    axes.set_title("flags" if counts else "flags: none", fontsize=8.5)
+    axes.set_title("flags" if counts else "flags: none", fontsize=10)
     entries = [
         Patch(color=FLAGS[kind], label=f"{kind.replace('_', ' ')} ({counts[kind]})")
         for kind in FLAGS
         if kind in counts
     ]
     if entries:
-        axes.legend(handles=entries, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6.5, handlelength=1)
+        axes.legend(handles=entries, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, handlelength=1)
     label_wells(axes, size)
 
 
+def list_maps(wells: pd.DataFrame) -> dict[str, str]:
+    """List the columns of a table of wells that are drawn, with the titles of their maps."""
+    found = {"Count_Cells": "cells", "Nuclei_Area": "nuclear area (pixels)"}
+    found = {column: title for column, title in found.items() if column in wells}
+    maps = {name: title for name, title in MAPS.items() if any(c.startswith(f"{name}_") for c in wells)}
+    columns = [(c, name) for name in maps or CELL_MAPS for c in wells if c.startswith(f"{name}_")]
+    channels = list(dict.fromkeys(column.removeprefix(f"{name}_") for column, name in columns))
+    for channel in channels:
+        for name, title in (maps or CELL_MAPS).items():
+            if f"{name}_{channel}" in wells:
+                found[f"{name}_{channel}"] = f"{channel}: {title}"
+    return found
+
+
 def plot_heat_maps(wells: pd.DataFrame) -> Figure:
-    """Plot the heat maps of a plate: four in the first row, then one row per channel.
+    """Plot the heat maps of a plate, three in a row: the flags, the cells, then each channel.
 
     `wells` is quality control's table of wells, with "" for wells without flags.
     """
     size = plate_format(wells["Metadata_Well"])
-    maps = {name: title for name, title in MAPS.items() if any(c.startswith(f"{name}_") for c in wells)}
-    maps = maps or CELL_MAPS
-    channels = list(
-        dict.fromkeys(c.removeprefix(f"{name}_") for name in maps for c in wells if c.startswith(f"{name}_"))
-    )
-    height = WIDTH * size[0] / size[1] + 0.5
+    maps = list_maps(wells)
+    rows = math.ceil((1 + len(maps)) / COLUMNS)
+    height = WIDTH * size[0] / size[1] + 0.6
     figure, grid = plt.subplots(
-        1 + len(channels),
-        4,
-        figsize=(4 * (WIDTH + 0.9), height * (1 + len(channels)) + 0.4),
+        rows,
+        COLUMNS,
+        figsize=(COLUMNS * (WIDTH + 1.1), height * rows + 0.5),
         squeeze=False,
-        gridspec_kw={"wspace": 0.9 / WIDTH, "hspace": 0.5 / (height - 0.5)},
+        gridspec_kw={"wspace": 1.1 / WIDTH, "hspace": 0.6 / (height - 0.6)},
     )
     tall = figure.get_figheight()
-    figure.subplots_adjust(left=0.025, right=0.9, top=1 - 0.8 / tall, bottom=0.25 / tall)
+    figure.subplots_adjust(left=0.025, right=0.91, top=1 - 0.9 / tall, bottom=0.25 / tall)
     plate = wells["Metadata_Plate"].iloc[0]
     imaged = int((wells["Count_Sites"] > 0).sum())
     figure.suptitle(
         f"Plate {plate}: {imaged} wells with images, {int(wells['Count_Cells'].sum())} cells; "
         "a white dot marks a flagged well",
-        fontsize=11,
+        fontsize=12,
         fontweight="bold",
         x=0.01,
         ha="left",
     )
     flagged = arrange_on_plate(wells["Metadata_Well"], wells["flags"] != "", size) == 1
-    per_plate = {"Count_Cells": "cells", "Count_Sites": "sites", "Nuclei_Area": "nuclear area (pixels)"}
-    for axes, (name, title) in zip(grid[0], per_plate.items(), strict=False):
-        if name in wells:
-            draw_map(axes, title, arrange_on_plate(wells["Metadata_Well"], wells[name], size), flagged)
-        else:
-            axes.set_axis_off()
-    draw_flags(grid[0, 3], wells, size)
-    for row, channel in zip(grid[1:], channels, strict=True):
-        for axes in row[len(maps) :]:
-            axes.set_axis_off()
-        for axes, (name, title) in zip(row, maps.items(), strict=False):
-            if f"{name}_{channel}" in wells:
-                values = arrange_on_plate(wells["Metadata_Well"], wells[f"{name}_{channel}"], size)
-                draw_map(axes, f"{channel}: {title}", values, flagged)
-            else:
-                axes.set_axis_off()
+    places = grid.ravel()
+    draw_flags(places[0], wells, size)
+    for axes, (column, title) in zip(places[1:], maps.items(), strict=False):
+        draw_map(axes, title, arrange_on_plate(wells["Metadata_Well"], wells[column], size), flagged)
+    for axes in places[1 + len(maps) :]:
+        axes.set_axis_off()
     return figure
 
 

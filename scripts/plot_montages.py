@@ -18,6 +18,7 @@ import pandas as pd
 
 from lib.controls import control_kinds
 from lib.logs import logged
+from lib.perturbation_names import name_content
 from lib.pictures import (
     Montage,
     Tile,
@@ -28,7 +29,6 @@ from lib.pictures import (
     crop_center,
     draw_montage,
     find_contrast,
-    name_content,
     read_channel,
     read_function,
     resize_to_tile,

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lib.drawing import COLORS, nothing_to_draw, save_png, shortened, use_style
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import Wells, correlation_matrix, members, read_wells, split_wells
 from lib.tables import provenance, whole, write_profiles
 
@@ -48,7 +49,10 @@ def order_of_wells(
     tuple[numpy.ndarray, list[str]]
         Row numbers into scored and controls, concatenated, and the group of each row.
     """
-    ranked = table.sort_values("median_correlation", ascending=False, kind="stable", na_position="last")
+    # Those that replicate come first, also where each number of replicates has a threshold of its own.
+    ranked = table.assign(replicates_well=table["replicating"].fillna(False).astype(bool)).sort_values(
+        ["replicates_well", "median_correlation"], ascending=False, kind="stable", na_position="last"
+    )
     wells = members(scored.metadata["perturbation"])
     by_plate = scored.metadata[["Metadata_Plate", "Metadata_Well"]]
     in_place = by_place(controls.metadata)
@@ -71,17 +75,38 @@ def by_place(metadata: pd.DataFrame) -> np.ndarray:
 
 
 def correlation_figure(
-    correlations: np.ndarray, groups: Sequence[str], plates: Sequence[str], replicating: set[str], title: str
+    correlations: np.ndarray,
+    groups: Sequence[str],
+    plates: Sequence[str],
+    replicating: set[str],
+    title: str,
+    names: Mapping[str, str],
 ) -> Figure:
-    """Draw the correlation matrix; lines separate replicating, other perturbations and controls."""
+    """Draw the correlation matrix; two lines separate replicating, other perturbations and controls.
+
+    Parameters
+    ----------
+    correlations
+        Pearson's r of every well with every other.
+    groups
+        The perturbation of each well, or `negcon`.
+    plates
+        The plate of each well.
+    replicating
+        The perturbations that replicate.
+    title
+        The condition.
+    names
+        The names of perturbations that people know.
+    """
     if len(groups) < 2:
         return nothing_to_draw("Fewer than two wells: no correlation to draw.")
     off_diagonal = np.abs(correlations[~np.eye(len(groups), dtype=bool)])
     limit = max(0.3, float(np.quantile(off_diagonal, 0.99)))
     figure, axes = plt.subplots(figsize=(8.4, 7.2), layout="constrained")
     strip = axes.inset_axes((-0.04, 0, 0.025, 1))
-    codes, names = pd.factorize(np.array(plates), sort=True)
-    shades = plt.get_cmap("cividis")(np.linspace(0, 1, max(len(names), 2)))
+    codes, of_plates = pd.factorize(np.array(plates), sort=True)
+    shades = plt.get_cmap("cividis")(np.linspace(0, 1, max(len(of_plates), 2)))
     strip.imshow(
         codes[:, None],
         cmap=ListedColormap(shades),
@@ -96,7 +121,10 @@ def correlation_figure(
     kinds = [kind_of(groups[start], replicating) for start in starts[:-1]]
     centers = [(a + b - 1) / 2 for a, b in pairwise(starts)]
     if len(kinds) <= NAMED:
-        strip.set_yticks(centers, [shortened(groups[start]) for start in starts[:-1]], fontsize=7)
+        strip.set_yticks(
+            centers, [shortened(names.get(groups[start], groups[start])) for start in starts[:-1]]
+        )
+        strip.tick_params(axis="y", labelsize=7)
     else:
         strip.set_yticks([])
     axes.set_yticks([])
@@ -107,7 +135,9 @@ def correlation_figure(
                 line(starts[number] - 0.5, color="black", linewidth=0.8)
     for kind in dict.fromkeys(kinds):
         inside = [i for i, group in enumerate(groups) if kind_of(group, replicating) == kind]
-        axes.text(np.mean(inside), len(groups) + 0.01 * len(groups), kind, ha="center", va="top", fontsize=8)
+        number = len({groups[i] for i in inside})
+        label = kind if kind == "controls" else f"{kind}\n({number} perturbation{'' if number == 1 else 's'})"
+        axes.text(np.mean(inside), 1.01 * len(groups), label, ha="center", va="top", fontsize=8)
     for side in ("top", "right", "left", "bottom"):
         strip.spines[side].set_visible(False)
     axes.set_title(f"{title}: correlation of {len(groups)} wells with each other")
@@ -226,7 +256,7 @@ def main(
     correlations = correlation_matrix(np.vstack([scored.values, controls.values])[order])
     replicating = set(table.loc[table["replicating"].astype(bool), "perturbation"])
     plates = metadata["Metadata_Plate"].astype(str).tolist()
-    figure = correlation_figure(correlations, groups, plates, replicating, title)
+    figure = correlation_figure(correlations, groups, plates, replicating, title, name_perturbations(table))
     save_png(figure, outputs["correlations"])
     columns = [f"{plate}_{well}" for plate, well in zip(plates, metadata["Metadata_Well"], strict=True)]
     # Four decimals are finer than any color, and compress four times better.

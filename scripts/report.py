@@ -43,7 +43,7 @@ from report_page.pictures import (
 )
 from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
 from report_page.results import Results
-from report_page.scores import judged_table, remember_scores, score_tables
+from report_page.scores import drawn_scores, judged_table, remember_scores, score_tables
 from report_page.sheets import allow_sheets
 from report_page.tables import table_of
 from report_page.wells import find_features, get_wells, read_scored
@@ -75,7 +75,16 @@ def render(shown: Mapping[str, Any]) -> str:
 
 def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the page's content for each plate."""
-    plates, captions = options["manifest"]["plates"], options["captions"]
+    plates, captions, pages = (
+        options["manifest"]["plates"],
+        options["captions"],
+        options["manifest"]["plate_pages"],
+    )
+    if pages:
+        # Pictures and tables are on the plate's own page.
+        short = [{**plate, "pictures": [], "outlines": ""} for plate in plates]
+        entries = [try_plate_entry(results, i, plate, captions, 0) for i, plate in enumerate(short, start=1)]
+        return [{**entry, "link": page, "tables": []} for entry, page in zip(entries, pages, strict=True)]
     allowed = allowance(sum(len(plate_pictures(results, plate)) for plate in plates), BYTES_OF_PLATES)
     return [try_plate_entry(results, i, plate, captions, allowed) for i, plate in enumerate(plates, start=1)]
 
@@ -113,17 +122,20 @@ def figures_and_conditions(
     return figures, entries
 
 
-def explored(results: Results, options: Mapping[str, Any]) -> dict[str, Any]:
+def explored(results: Results, options: Mapping[str, Any], history: str) -> dict[str, Any]:
     """Return the data that the page explores, as blocks by name; a plate that cannot be read has none."""
     manifest, config = options["manifest"], options["config"]
     plates, conditions = manifest["plates"], manifest["conditions"]
-    features, every = find_features(results, plates)
-    scored = read_scored(results, conditions)
+    pages = manifest["plate_pages"]
+    # With a page for each plate, this one has only what finds a well and its content.
+    features, every = ([], 0) if pages else find_features(results, plates)
+    scored = read_scored(results, manifest.get("scored_conditions", conditions))
     wanted = {
         "controls": config["controls"],
         "group": config["benchmark"]["group"],
         "positive_controls": config["benchmark"]["positive_controls"],
         "sheets": allow_sheets(plates, config["plate_size"]["wells"]),
+        "brief": bool(pages),
     }
     ids = {
         (plate["plate"]["batch"], plate["plate"]["plate"]): f"plate-{i}" for i, plate in enumerate(plates, 1)
@@ -153,8 +165,11 @@ def explored(results: Results, options: Mapping[str, Any]) -> dict[str, Any]:
             {name: data[name] for name in ("id", "name", "label", "feature_set")} for data in maps.values()
         ],
         "matches": get_matches(results, manifest["matches"]),
+        "pages": dict(zip(ids.values(), pages, strict=False)),
+        "index": manifest["index"],
     }
     blocks = {"experiment": experiment, **{name: data for name, data in wells.items() if data}, **maps}
+    blocks["scores"] = drawn_scores(results, manifest["scores"], history)
     return {name: as_block(data) for name, data in blocks.items()}
 
 
@@ -174,7 +189,7 @@ def content(
     plates, scores = manifest["plates"], manifest["scores"]
     entries = plate_entries(results, options)
     figures, conditions = figures_and_conditions(results, options)
-    blocks = explored(results, options)
+    blocks = explored(results, options, history)
     made = runs.made_of(results, plates)
     metrics = runs.metrics_made(results, manifest["scored"])
     versions = runs.versions([*made.values(), *(each for some in metrics.values() for each in some)])
@@ -186,6 +201,8 @@ def content(
         "title": options["title"],
         "date": "" if newest is None else datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%d"),
         "draft": options["draft"],
+        "plate_pages": manifest["plate_pages"],
+        "index": manifest["index"],
         "numbers": numbers(entries),
         "plates_table": plates_table(entries),
         "plates": entries,
@@ -221,16 +238,37 @@ def content(
     return shown, inputs
 
 
-def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> None:
-    """Write the page from the results that exist.
+def write_page(options: Mapping[str, Any], page: str, digests: str, history: str) -> pd.DataFrame:
+    """Write the page from the results that exist; return the table of all inputs.
 
     Parameters
     ----------
     options : mapping
         The rule's parameters; its `manifest` names the files that are shown, relative to the results folder.
+    page : str
+        The page. The results are around it: in the working directory, or in the local copy of a storage.
+    digests, history : str
+        The table of all inputs, and the folder with the score tables of the last reports, relative to the
+        results folder.
+    """
+    shown, inputs = content(Results(Path(page).parents[1]), options, digests, history)
+    text = render(shown)
+    with whole(page) as part:
+        part.write_text(text, encoding="utf-8")
+    plates, conditions = len(shown["plates"]), len(shown["conditions"])
+    logging.info("%d plates, %d conditions, %.1f MB", plates, conditions, len(text) / 1e6)
+    return inputs
+
+
+def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    options : mapping
+        The rule's parameters, see `write_page`.
     page, digests : str
-        The page, and the table of all inputs. The results are around the page: in the working
-        directory, or in the local copy of a storage.
+        The page, and the table of all inputs.
     history : str
         The folder that keeps the score tables for the next report; a draft changes nothing there.
     """
@@ -238,14 +276,9 @@ def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> N
     digests, history = (str(Path(file).relative_to(results.folder)) for file in (digests, history))
     if not options["draft"]:
         remember_scores(results, options["manifest"]["scores"], history)
-    shown, inputs = content(results, options, digests, history)
-    text = render(shown)
+    inputs = write_page(options, page, digests, history)
     with whole(results.path(digests)) as part:
         inputs.to_csv(part, index=False)
-    with whole(page) as part:
-        part.write_text(text, encoding="utf-8")
-    plates, conditions = len(shown["plates"]), len(shown["conditions"])
-    logging.info("%d plates, %d conditions, %.1f MB", plates, conditions, len(text) / 1e6)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import pandas as pd
 
 from lib.controls import control_kinds
 from lib.logs import logged
-from lib.pictures import choose_wells, name_content
+from lib.perturbation_names import name_content
+from lib.pictures import choose_wells
 from lib.plate_contents import read_known_wells
 from lib.tables import whole
 from lib.values import MissingValues

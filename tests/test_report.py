@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import lib.targets
+import report
 from browser import Browser
 from lib.levels import LEVELS
 from lib.tables import read_provenance, write_profiles
@@ -208,6 +210,28 @@ def test_missing_pieces_are_pieces_less(tmp_path, monkeypatch):
     text = (tmp_path / "none/report/report.html").read_text()
     assert "0 of 2" in text
     assert "Quality control was not run" in text
+
+
+def test_more_plates_have_pages_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(lib.targets, "MOST_PLATES", 1)
+    options = write_results(tmp_path, 2, conditions=1, pixels=(60, 40))
+    manifest = options["manifest"]
+    assert manifest["plate_pages"] == ["plate_1.html", "plate_2.html"]
+    index = write_report(tmp_path, options)
+    found = Page(index.read_text())
+    assert found.problems == []
+    assert set(found.outside) == {"plate_1.html", "plate_2.html"}
+    assert '"sheets":null' in index.read_text()
+    assert '"features":"' not in index.read_text()
+    single = {**manifest, "plates": manifest["plates"][1:], "plate_pages": [], "index": index.name}
+    single |= {"conditions": [], "scored_conditions": manifest["conditions"], "figures": [], "scores": {}}
+    page = tmp_path / "report/plate_2.html"
+    report.write_page({**options, "title": "Plate BR00001", "manifest": single}, page, "", "report/history")
+    text = page.read_text()
+    assert Page(text).problems == []
+    assert set(Page(text).outside) == {"report.html"}
+    assert "Replicate correlation (median)" in text
+    assert text.count("data:image/webp") > 6, "pictures and sheets"
 
 
 def test_hostile_names_are_text(tmp_path):

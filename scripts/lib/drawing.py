@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from lib.tables import whole
@@ -20,8 +21,23 @@ REDS = ("#D55E00", "#CC79A7", "#E69F00")
 # Besides its color each class has its own marker, for color-blind people and black-and-white printers.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 GRAY = "0.72"
+# Fonts with Chinese, Japanese and Korean characters; the first one installed draws what DejaVu Sans lacks.
+CJK_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Source Han Sans SC",
+    "Droid Sans Fallback",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Unifont",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "MS Gothic",
+    "Malgun Gothic",
+)
 STYLE = {
-    "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -35,9 +51,15 @@ STYLE = {
 DOTS_PER_INCH = 150
 
 
+def find_fonts() -> list[str]:
+    """Find the fonts of figures: DejaVu Sans, and for the characters that it lacks one that is installed."""
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)][:2]
+
+
 def use_style() -> None:
     """Set the style of all figures."""
-    plt.rcParams.update(STYLE)
+    plt.rcParams.update(STYLE | {"font.family": find_fonts()})
 
 
 def save_png(figure: Figure, path: str | Path) -> None:

@@ -159,16 +159,6 @@ def compose(images: Mapping[str, np.ndarray], colors: Mapping[str, str]) -> np.n
 # --- wells --------------------------------------------------------------------------------------
 
 
-def name_content(well: Mapping[str, Any]) -> str:
-    """Name the content of a well: its perturbation's name, or its identifier and gene (if it has one)."""
-    names = {}
-    for column in ("pert_iname", "broad_sample", "gene"):
-        values = [well.get(column), well.get(f"Metadata_{column}")]
-        names[column] = next((v for v in values if isinstance(v, str) and v not in ("", "nan")), "")
-    identifiers = [names["broad_sample"], names["gene"]]
-    return names["pert_iname"] or ", ".join(dict.fromkeys(filter(None, identifiers)))
-
-
 def choose_wells(
     wells: pd.DataFrame, named: Sequence[str], controls: int, treated: int, negcon: str, rng: Any
 ) -> list[str]:

@@ -114,6 +114,7 @@ PLACES = {
     "condition_figure": f"{CONDITION_FIGURES}/{{figure}}.{{kind}}",
     # report
     "report": "report/report.html",
+    "plate_page": "report/plate_{number}.html",
     "report_digests": "report/input_digests.csv",
     "report_history": "report/history",
     "draft": "report/draft.html",

@@ -1,6 +1,7 @@
 """The final files: those that the target `all` and the report request."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lib.experiment import Experiment
@@ -17,6 +18,8 @@ CONDITION_FIGURES = (
     "profile_maps",
     "position_effects",
 )
+# An experiment with more plates has a page for each of them beside the report.
+MOST_PLATES = 60
 # A figure in two formats, and the numbers that it shows.
 FIGURE_FILES = ("png", "svg", "csv")
 
@@ -300,12 +303,21 @@ def get_selections(experiment: Experiment) -> list[dict[str, str]]:
     return found
 
 
+def get_plate_pages(experiment: Experiment) -> list[str]:
+    """Return the pages of single plates, which an experiment has whose plates do not fit on one page."""
+    if len(experiment.plates) <= MOST_PLATES:
+        return []
+    return [place("plate_page", number=number) for number in range(1, len(experiment.plates) + 1)]
+
+
 # --- the report --------------------------------------------------------------------------------------
 
 
 def get_manifest(experiment: Experiment) -> dict[str, Any]:
     """Return what the report shows: its files by plate and by condition, relative to the results folder."""
     return {
+        "plate_pages": [Path(page).name for page in get_plate_pages(experiment)],
+        "index": "",
         "plates": [get_plate_manifest(experiment, plate) for plate in experiment.plates],
         "conditions": [
             get_condition_manifest(experiment, feature_set, condition)
@@ -329,6 +341,24 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
         "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
         "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+    }
+
+
+def get_single_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
+    """Return what the page of a single plate shows: the plate, and the scores of its perturbations."""
+    name = experiment.condition_of.get((plate["batch"], plate["plate"]), "")
+    feature_set = experiment.feature_sets[0]
+    condition = get_condition_manifest(experiment, feature_set, name) if name else None
+    nothing: dict[str, Any] = {"figures": [], "matches": [], "left_out": "", "judged": "", "scores": {}}
+    return {
+        **nothing,
+        "plate_pages": [],
+        "index": Path(place("report")).name,
+        "plates": [get_plate_manifest(experiment, plate)],
+        "conditions": [],
+        # Only its table of perturbations is read, for the scores of the plate's wells.
+        "scored_conditions": [condition] if condition else [],
+        "scored": {},
     }
 
 

@@ -170,10 +170,12 @@ function openWell(identifier, name) {
   const site = plate.sheets && plate.sheets.sites[name];
   const links = plate.sheets && pictures.length < Object.keys(plate.sheets.links).length ? h("p", { class: "quiet" }, "Sheets of all wells beside the page: ", ...Object.entries(plate.sheets.links).flatMap(([channel, link]) => [h("a", { href: link }, channel), " "])) : null;
   const strongest = plate.strongest ? plate.strongest.wells[well].map(([feature, value]) => [plate.strongest.features[feature], value]) : [];
+  const page = EXPERIMENT.pages[identifier];
   openPanel(
     "well",
     `Well ${name}, plate ${plateLabel(plate)}${content ? `: ${shortText(content)}` : ""}`,
     treatment ? h("p", {}, button(`Card of ${shortText(treatment, 40)}`, () => openCard(treatment)), plate.outlines[name] ? h("span", {}, " ", h("a", { href: plate.outlines[name] }, "Outlines of nuclei and cells")) : "") : null,
+    page ? h("p", {}, h("a", { href: page }, `Page of plate ${plateLabel(plate)}`), ", with the pictures and features of its wells.") : null,
     flags.length ? h("div", { class: "warning" }, h("strong", {}, "Flagged"), h("ul", {}, ...flags.map((flag) => h("li", {}, flag)))) : null,
     pictures.length ? h("div", { class: "tiles" }, pictures[0], h("div", { class: "tiles channels" }, ...pictures.slice(1))) : null,
     pictures.length ? h("p", { class: "quiet" }, `Site ${site}, corrected for illumination; a channel has the same contrast in all wells of the plate.`) : null,
@@ -421,11 +423,11 @@ function openCard(name) {
     h("div", { class: "columns" },
       about.length ? h("div", {}, h("h3", {}, "About"), pairsTable(about)) : null,
       neighbors.length ? h("div", {}, h("h3", {}, "Nearest neighbors"), h("p", { class: "quiet" }, "Pearson's r of the median profiles."), ...neighbors.map(([condition, list]) => h("div", {}, neighbors.length > 1 ? h("p", { class: "quiet" }, conditionLabel(condition)) : "", h("ol", { class: "neighbors" }, ...list.map(([other, r]) => h("li", {}, button(shortText(other, 40), () => openCard(other)), ` ${asText(r)}`)))))) : null),
-    scores.length ? h("div", {}, h("h3", {}, "Scores"), table) : h("p", { class: "quiet" }, "This perturbation has no score."),
+    scores.length ? h("div", {}, h("h3", {}, "Scores"), table) : h("p", { class: "quiet" }, EXPERIMENT.index ? h("a", { href: EXPERIMENT.index }, "The report of the experiment has the scores.") : "This perturbation has no score."),
     matches.length ? h("div", {}, h("h3", {}, "Matches of the same gene"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Conditions", "Other perturbation", "Genes", "Median correlation", "q-value"].map((key) => h("th", {}, key)))), h("tbody", {}, ...matches.map(([a, b, i, file]) => h("tr", {}, h("td", {}, file.label), h("td", {}, button(shortText(a === name ? b : a, 40), () => openCard(a === name ? b : a))), h("td", {}, file.genes[i]), h("td", {}, asText(file.correlation[i])), h("td", {}, asText(file.q[i])))))))) : null,
     wells.length ? h("div", {}, h("h3", {}, "Wells"), wellTiles(wells)) : null,
     controls.length && first[0].sheets ? h("div", {}, h("h3", {}, `Negative controls of plate ${plateLabel(first[0])}`), wellTiles(controls)) : null,
-    h("div", {}, h("h3", {}, "What changed"), changes),
+    EXPERIMENT.index ? null : h("div", {}, h("h3", {}, "What changed"), changes),
     dose,
   );
   drawChanges(changes, scores, name);
@@ -467,6 +469,26 @@ function drawDose(place, wells, name) {
   draw(place, doseSpec(rows, column, "Distance to controls", Math.min(560, panel.clientWidth - 60)), (datum) => { if (datum.plate) openWell(datum.plate, datum.well); });
 }
 
+// --- the scores of the first screen ---------------------------------------------------------------------
+
+async function buildScores() {
+  const scores = getBlock("scores") || {};
+  for (const figure of document.querySelectorAll("figure[data-score]")) {
+    const charts = scores[figure.dataset.score] || [];
+    const places = h("div", {});
+    figure.prepend(places);
+    for (const { title, unit, chance, rows } of charts) {
+      const place = h("div", { class: "chart", "data-name": figure.dataset.score });
+      places.append(h("p", { class: "table-title" }, title), place);
+      const told = rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key[0].toUpperCase() + key.slice(1), asText(value)])));
+      const bars = rows.map((row) => ({ label: row.condition, set: row["feature set"] || "", x: row.score, low: row["sampling low"], high: row["sampling high"], published: row.published }));
+      const titles = withTold(bars, told);
+      await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval for other perturbations" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
+    }
+    if (charts.length) figure.querySelector(":scope > a").hidden = true;
+  }
+}
+
 // The rows of the tables of perturbations open cards.
 for (const table of document.querySelectorAll("table[id$='-perturbations']")) {
   for (const row of table.tBodies[0].rows) {
@@ -477,6 +499,7 @@ for (const table of document.querySelectorAll("table[id$='-perturbations']")) {
 
 async function explore() {
   const [plates, profiles] = [document.getElementById("plate-explorer"), document.getElementById("profile-explorer")];
+  await buildScores();
   if (EXPERIMENT && plates) await buildPlates(plates);
   if (EXPERIMENT && profiles) await buildProfiles(profiles);
   document.documentElement.dataset.ready = "yes";

@@ -37,6 +37,7 @@ def plate_entry(
     ]
     return {
         "id": name,
+        "link": f"#{name}",
         "plate": row,
         "state": get_state(plate["stages"], results.folder),
         "counts": counts(results, plate["profiles"]),
@@ -140,7 +141,7 @@ def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
     for entry in entries:
         plate, counted = entry["plate"], entry["counts"]
-        row = [cell(plate["plate"], f"#{entry['id']}"), cell(plate["batch"]), cell(plate["perturbation"])]
+        row = [cell(plate["plate"], entry["link"]), cell(plate["batch"]), cell(plate["perturbation"])]
         row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"]))]
         row += [cell(entry["state"]), cell(entry["flags"])]
         row += [cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]

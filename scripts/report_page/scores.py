@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -43,6 +44,34 @@ def score_tables(results: Results, tables: Mapping[str, str], history: str) -> l
         link = link_to(tables[metric])
         found.append(replace(table_of(rows, f"score-{metric}-{value}", heading, link), notes=notes))
     return found
+
+
+def drawn_scores(
+    results: Results, tables: Mapping[str, str], history: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the scores that the first screen draws, by metric: title, unit, chance, and all numbers."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for metric, value, title, unit in SCORES:
+        if metric not in PUBLISHED or not results.has(tables.get(metric, "")):
+            continue
+        file = results.path(tables[metric])
+        rows = score_rows(file, value, results.path(history) / PREVIOUS / file.name)
+        if rows.empty or rows["score"].isna().all():
+            continue
+        percentile = read_scores(file).get("percentile", pd.Series(dtype=float)).dropna()
+        known = [
+            {name: short(number) for name, number in row.items() if pd.notna(number)}
+            for row in rows.to_dict("records")
+        ]
+        chance = short(100 - float(percentile.iloc[0])) if len(percentile) else None
+        found.setdefault(metric, []).append({"title": title, "unit": unit, "chance": chance, "rows": known})
+    return found
+
+
+def short(value: Any) -> Any:
+    """Return a number with four significant digits; other values as text."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(f"{value:.4g}") if is_number else str(value)
 
 
 def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:

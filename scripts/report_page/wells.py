@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.pictures import name_content
+from lib.perturbation_names import name_content
 from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
 from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
 from lib.wells import plate_format, well_order
@@ -32,6 +32,8 @@ MEASURES_OF_CHANNELS = {
     "Background": "Background",
     "PercentMaximal": "Saturation (% of pixels)",
 }
+# Those of a page that has all plates of a large experiment.
+BRIEF = ("Cells", "Nuclear area (pixels)")
 NOT_CONTENT = ("Metadata_Plate", "Metadata_Well", "Metadata_Batch")
 
 
@@ -93,13 +95,15 @@ def get_wells(
     scored
         The perturbations of each condition, from `read_scored`.
     options
-        `controls` and `group` of the config, and `sheets` (the bytes that sheets may have).
+        `controls` and `group` of the config, `sheets` (the bytes that sheets may have), and `brief`: without
+        pictures, features, and most measures.
 
     Returns
     -------
     The data, or None if no table names the plate's wells.
     """
-    profiles = read_all(results, plate, options["controls"])
+    brief = options["brief"]
+    profiles = read_all(results, plate, options["controls"], brief)
     quality = read_quality(results, plate)
     wells = sorted(
         {*(profiles["Metadata_Well"] if profiles is not None else ()), *quality.index}, key=well_order
@@ -122,15 +126,17 @@ def get_wells(
         "text": get_contents(about),
         "measures": get_measures(quality.reindex(wells), about),
         "flags": get_flags(results, plate),
-        "sheets": get_sheets(results, plate, options["sheets"]),
-        "outlines": find_outlines(results, plate),
+        "sheets": None if brief else get_sheets(results, plate, options["sheets"]),
+        "outlines": {} if brief else find_outlines(results, plate),
     }
+    if brief:
+        found["measures"] = {name: found["measures"][name] for name in BRIEF if name in found["measures"]}
     if plate["condition"] in scored:
         table = scored[plate["condition"]].reindex(perturbation.to_numpy())
         found["measures"]["Replicate correlation (median)"] = round_numbers(table["median_correlation"])
         replicating = table["replicating"].map({True: "yes", False: "no"})
         found["text"]["Replicating"] = encode_text(replicating.where(replicating.notna(), None))
-    if profiles is not None:
+    if profiles is not None and not brief:
         add_features(found, rows, features, plate["z_scores"])
         distance = measure_distances(results, plate, options["controls"])
         if distance is not None:
@@ -138,11 +144,18 @@ def get_wells(
     return found
 
 
-def read_all(results: Results, plate: Mapping[str, Any], controls: Mapping[str, str]) -> pd.DataFrame | None:
-    """Read the plate's normalized profiles, or the last level that exists; None without any."""
+def read_all(
+    results: Results, plate: Mapping[str, Any], controls: Mapping[str, str], brief: bool
+) -> pd.DataFrame | None:
+    """Read the plate's normalized profiles, or the last level that exists; None without any.
+
+    `brief`: without features, if the workflow wrote them.
+    """
     files = [plate["normalized"], plate["selected"], *reversed(plate["profiles"].values())]
     file = next(iter(results.existing(files)), None)
-    return None if file is None else marked(read_profiles(results.path(file)), controls)
+    if file is None:
+        return None
+    return marked(read_profiles(results.path(file), features=[] if brief else None), controls)
 
 
 def read_quality(results: Results, plate: Mapping[str, Any]) -> pd.DataFrame:

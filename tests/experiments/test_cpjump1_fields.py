@@ -1,6 +1,5 @@
 """Four real CPJUMP1 fields: the generated pipelines give the published pipelines' values."""
 
-import csv
 import re
 import subprocess
 
@@ -10,6 +9,7 @@ import pytest
 
 from lib.chunk_tables import read_arrow
 from lib.tables import read_profiles
+from published_pipelines import comparable, published_modules, read_cppipe
 from workflow import PROJECT, SUPPORT, copy_of_config, snakemake
 
 pytestmark = pytest.mark.data
@@ -20,18 +20,11 @@ FLUORESCENT = ["DNA", "ER", "RNA", "AGP", "Mito"]
 FIELDS = ["A21", "D08", "D14", "F10"]
 TABLES = ("Cells", "Cytoplasm", "Nuclei")
 
-# The listing's own names of images that are only steps on the way, here told by the channel; and
-# Resize by a factor where the generated pipeline asks for the image's own size, which is the same
-# for a size that is a multiple of the factor and right for the others.
+# The listing's own names of images that are only steps on the way, here by the channel.
 RENAMED = {"CorrBlue": "NucleiSubtracted", "IllumBlue": "NucleiBackground"}
-# Settings that CellProfiler 4.2.8 no longer has, or that these values do not use.
-UNUSED = {
-    "Display accepted local maxima?",
-    "Select maxima color",
-    "Threshold setting version",
-    "Select colormap",
-    "Resizing factor",
-}
+# Quality control's modules are not in the published pipeline.
+LEFT_OUT = {"LoadData", "SaveImages", "ExportToSpreadsheet", "OverlayOutlines"}
+LEFT_OUT |= {"MeasureImageQuality", "MeasureImageIntensity"}
 
 
 @pytest.fixture(scope="module")
@@ -55,82 +48,21 @@ def tables(results):
     }
 
 
-def read_cppipe(path):
-    """A pipeline's modules as (name, [(setting, value), ...])."""
-    modules = []
-    for line in path.read_text().splitlines():
-        if re.match(r"\w+:\[module_num:", line):
-            modules.append((line.split(":")[0], []))
-        elif line.startswith("    "):
-            text, _, value = line.strip().partition(":")
-            modules[-1][1].append((text, value))
-    return modules
-
-
-def published_modules(path, pipeline):
-    """The listed modules of a published pipeline as (name, [(setting, value), ...])."""
-    modules = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if row["pipeline"] == pipeline:
-                _, settings = modules.setdefault(int(row["module_number"]), (row["module"], []))
-                settings.append((row["setting"], row["value"]))
-    return [modules[number] for number in sorted(modules)]
-
-
-def canonical(name, settings):
-    """The settings that count, in one spelling: a sorted list of (setting, value)."""
-    given = dict(settings)
-    kept = []
-    methods = 0
-    for text, value in settings:
-        if text in UNUSED or "averaged image" in text or "dilated image" in text:
-            continue
-        if text == "Thresholding method":
-            methods += 1
-            if methods == (1 if given["Threshold strategy"] == "Adaptive" else 2):
-                continue
-        value = RENAMED.get(value, value)
-        value = re.sub("L(ow)?zBF|LzBF", "LowZBF", value, flags=re.I)
-        value = re.sub("H(igh)?zBF|HzBF", "HighZBF", value, flags=re.I)
-        value = re.sub("^Pre", "", value) if text == "Name the output image" else value
-        if re.fullmatch(r"[\d.]+", value):
-            value = str(float(value))
-        elif re.fullmatch(r"[\d.]+,[\d.]+", value):
-            value = str([float(part) for part in value.split(",")])
-        elif ", " in value:
-            value = ", ".join(sorted(value.split(", ")))
-        kept.append((text, value))
-    return name, sorted(kept)
-
-
-def comparable(modules, shrinking):
-    """The modules that the listing holds, in the form `canonical` gives them."""
-    left_out = {"LoadData", "SaveImages", "ExportToSpreadsheet", "OverlayOutlines"}
-    # Quality control's; the published pipeline has none.
-    left_out |= {"MeasureImageQuality", "MeasureImageIntensity"}
-    found = []
-    for name, settings in modules:
-        given = dict(settings)
-        if name in left_out:
-            continue
-        if name == "Resize":
-            factor = given.get("Resizing factor", given.get("X Resizing factor"))
-            shrinks = given["Select the input image"].startswith("Orig")
-            assert not shrinks or float(factor) == shrinking
-            settings = [
-                (text, given[text])
-                for text in ("Select the input image", "Name the output image", "Interpolation method")
-            ]
-        found.append(canonical(name, settings))
-    return sorted(found)
+def renamed(text, value):
+    """A value in the words of the generated pipeline."""
+    value = RENAMED.get(value, value)
+    value = re.sub("L(ow)?zBF|LzBF", "LowZBF", value, flags=re.I)
+    value = re.sub("H(igh)?zBF|HzBF", "HighZBF", value, flags=re.I)
+    return re.sub("^Pre", "", value) if text == "Name the output image" else value
 
 
 @pytest.mark.parametrize("pipeline", ["illumination", "analysis"])
 def test_every_published_setting_comes_out(results, shared, pipeline):
     listing = shared / "cpjump1" / "published_settings.tsv"
-    published = comparable(published_modules(listing, pipeline), 0.2)
-    generated = comparable(read_cppipe(results / f"workspace/pipelines/{pipeline}.cppipe"), 0.2)
+    published = comparable(published_modules(listing, pipeline), LEFT_OUT, 0.2, renamed)
+    generated = comparable(
+        read_cppipe(results / f"workspace/pipelines/{pipeline}.cppipe"), LEFT_OUT, 0.2, renamed
+    )
     assert [name for name, _ in generated] == [name for name, _ in published]
     for (name, ours), (_, theirs) in zip(generated, published, strict=True):
         missing = [setting for setting in theirs if setting not in ours]

@@ -19,9 +19,10 @@ ASSAY = {
         {"name": "DNA", "image": "1", "measure": True},
         {"name": "RNA", "image": "2", "measure": True},
     ],
-    "nuclei": {"channel": "DNA", "diameter": [15, 60], "threshold": THRESHOLD},
-    "cells": {"channel": "RNA", "method": "Propagation", "threshold": THRESHOLD},
+    "nuclei": {"channel": "DNA", "diameter": [15, 60], "threshold": THRESHOLD, "labels": None},
+    "cells": {"channel": "RNA", "method": "Propagation", "threshold": THRESHOLD, "labels": None},
     "cytoplasm": True,
+    "measurements": {"mitochondria": None},
 }
 
 
@@ -70,3 +71,14 @@ def test_growing_nuclei_needs_no_channel():
     assay = changed(lambda a: a["cells"].update(method="Distance - N"))
     del assay["cells"]["channel"]
     assert assay_problems(assay) == []
+
+
+def test_a_channel_may_not_be_called_as_a_pair_of_others():
+    """`Correlation_DNA_RNA` would be a feature of one channel, and of two."""
+    named = changed(
+        lambda assay: assay["channels"].append({"name": "DNA_RNA", "image": "3", "measure": True})
+    )
+    (problem,) = assay_problems(named)
+    assert "the name DNA_RNA is that of the pair DNA and RNA" in problem
+    other = changed(lambda assay: assay["channels"].append({"name": "DNA_2", "image": "3", "measure": True}))
+    assert assay_problems(other) == []

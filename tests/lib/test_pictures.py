@@ -19,7 +19,6 @@ from lib.pictures import (
     correct,
     draw_montage,
     find_contrast,
-    name_content,
     read_image,
     resize_lines,
     resize_to_tile,
@@ -227,14 +226,3 @@ def test_a_function_that_shows_cells_is_told():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
     assert find_cells_in_functions({"DNA": light, "RNA": cells}) == ["RNA"]
     assert "RNA: the function varies by a factor of more than 3 over" in suggest_remedy(["RNA"], 12)
-
-
-def test_a_well_without_a_name_is_called_by_its_identifier_and_gene():
-    assert (
-        name_content({"Metadata_pert_iname": "aloxistatin", "gene": "CTSB", "broad_sample": "BRD-1"})
-        == "aloxistatin"
-    )
-    assert name_content({"pert_iname": np.nan, "gene": "CTSB", "broad_sample": "BRD-1"}) == "BRD-1, CTSB"
-    assert name_content({"Metadata_broad_sample": "DMSO", "Metadata_gene": "nan"}) == "DMSO"
-    assert name_content({"Metadata_broad_sample": "PTEN", "Metadata_gene": "PTEN"}) == "PTEN"
-    assert name_content({}) == ""

@@ -11,7 +11,7 @@ from report_page.wells import find_features, get_wells
 pytestmark = pytest.mark.unit
 
 CONTROLS = {"column": "control_type", "negcon": "negcon"}
-OPTIONS = {"controls": CONTROLS, "group": "Metadata_broad_sample", "sheets": (0, 0)}
+OPTIONS = {"controls": CONTROLS, "group": "Metadata_broad_sample", "sheets": (0, 0), "brief": False}
 
 
 def plate_of(folder, profiles=None, **more):

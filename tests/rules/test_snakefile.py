@@ -65,3 +65,18 @@ def test_results_go_where_the_command_line_says(tmp_path):
     assert jobs["import_profiles"] == 1
     assert (tmp_path / "far" / "away").is_dir()
     assert not (tmp_path / "my results").exists()
+
+
+@pytest.mark.parametrize(("number", "pages"), [(60, 0), (61, 61)])
+def test_many_plates_get_a_page_each(tmp_path, number, pages):
+    (tmp_path / "config.yaml").write_text("results: results\nplates: plates.tsv\n")
+    rows = [("batch", "plate", "plate_map", "perturbation", "profiles", "level")]
+    for plate in range(number):
+        rows.append(("B", f"P{plate}", "", "compound", f"p{plate}.csv", "normalized_negcon"))
+        (tmp_path / f"p{plate}.csv").write_text(
+            f"Metadata_Plate,Metadata_Well,Cells_X\nP{plate},A01,{plate}\n"
+        )
+    (tmp_path / "plates.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    jobs = planned("--configfile", tmp_path / "config.yaml")
+    assert jobs["report"] == 1
+    assert jobs["plate_page"] == pages
