@@ -15,7 +15,7 @@ from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
 from lib.conditions import get_relation
 from lib.code import code_digest, digest_of
-from lib.config import PROVIDED_WEIGHTS, complete_config
+from lib.config import PROVIDED_WEIGHTS, complete_config, find_reading_keys
 from lib.digests import Digests
 from lib.drafts import read_draft_request
 from lib.errors import InputError
@@ -29,9 +29,11 @@ from lib.locks import hold, write_run
 from lib.places import PLACES, place
 from lib.plane_reader import PYTHON as PLANE_READER
 from lib.plates import is_address, is_image_table, source
+from lib.scheduling import look_once_per_timespan
 from lib.summary import failure_summary, plate_summary, result_summary
 from lib.targets import get_segmentation_montages, get_selections
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 
 def checked(check, *arguments):
@@ -45,6 +47,9 @@ def checked(check, *arguments):
 # The screen has one line for each finished job; the log file has everything.
 if workflow.is_main_process and not IS_MODULE and not workflow.dryrun:
     show_one_line_per_job(logger)
+
+if workflow.is_main_process:
+    look_once_per_timespan(JobScheduler)
 
 checked(check_python, sys.executable)
 checked(check_config_files, workflow.configfiles)

@@ -11,7 +11,7 @@ rule consensus:
     benchmark:
         "benchmarks/consensus/{feature_set}/{condition}_{operation}.tsv"
     wildcard_constraints:
-        operation="median|modz",
+        operation="median|mean|modz",
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -23,6 +23,7 @@ rule consensus:
         options=lambda wildcards: {
             "group": CONFIG["benchmark"]["group"],
             "operation": wildcards.operation,
+            **({"modz": CONFIG["modz"]} if wildcards.operation == "modz" else {}),
         },
         controls=CONFIG["controls"],
         code=code_digest("consensus.py"),

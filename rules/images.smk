@@ -71,6 +71,7 @@ rule load_data:
                 channel["name"]: channel["scale"] for channel in EXPERIMENT.assay.get("channels", [])
             },
         },
+        reading_code=code_digest("read_planes.py") if find_reading_keys(CONFIG) else "",
         contents=get_image_contents,
         illumination=PLACES["illumination_folder"],
         labels=get_label_settings,

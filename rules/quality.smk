@@ -50,7 +50,7 @@ rule quality:
     benchmark:
         "benchmarks/quality/{batch}/{plate}.tsv"
     group:
-        in_group(WELLS)
+        in_group(WELLS if CONFIG["quality"]["exclude_flagged"] else PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -176,8 +176,6 @@ rule plot_thumbnails:
         "logs/plot_thumbnails/{batch}/{plate}.log",
     benchmark:
         "benchmarks/plot_thumbnails/{batch}/{plate}.tsv"
-    group:
-        in_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1

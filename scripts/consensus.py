@@ -1,7 +1,7 @@
 """Consensus profiles: one row per perturbation, from the wells of all plates of a condition.
 
-The median over the replicates, or MODZ (Subramanian et al. 2017, Cell: a mean weighted by how well a
-replicate agrees with the others), both by pycytominer. Negative controls count as one
+The median or mean over the replicates, or MODZ (Subramanian et al. 2017, Cell: a mean weighted by how well a
+replicate agrees with the others), all by pycytominer. Negative controls count as one
 perturbation; empty wells are left out. pycytominer silently drops rows without a perturbation, and its MODZ
 ranks missing values: such rows and values are removed before it is called.
 """
@@ -22,14 +22,29 @@ PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 
 
 def consensus(
-    wells: Wells, group: str | Sequence[str] = "Metadata_broad_sample", operation: str = "median"
+    wells: Wells,
+    group: str | Sequence[str] = "Metadata_broad_sample",
+    operation: str = "median",
+    modz: Mapping[str, Any] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
     """Compute one row per perturbation, sorted: metadata, number of replicates, consensus features.
 
-    `operation` is `median` or `modz` (Spearman weights, at least 0.01). Metadata that differ between the
-    wells of a perturbation become missing. Wells without any value and incomplete wells are left out, as are
-    the features that the other wells lack (the rule of `lib.gaps`). These wells and features are returned
-    with the reason, by kind.
+    Parameters
+    ----------
+    wells
+        The wells of a condition.
+    group
+        The column, or columns, whose equal values make replicates.
+    operation
+        `median`, `mean` or `modz`.
+    modz
+        The weights of MODZ: `method`, `min_weight` and `precision`, by default pycytominer's.
+
+    Returns
+    -------
+    The consensus, in which metadata that differ between the wells of a perturbation are missing; and what was
+    left out with the reason, by kind: wells without any value, incomplete wells, and the features that the
+    other wells lack (the rule of `lib.gaps`).
     """
     negative = control_type(wells.metadata) == NEGATIVE_CONTROL
     perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
@@ -49,6 +64,7 @@ def consensus(
         replicate_columns=["Metadata_perturbation"],
         operation=operation,
         features=features,
+        modz_args=dict(modz or {"method": "spearman"}),
     )
     table = table.set_index("Metadata_perturbation")[features].sort_index()
     about = metadata.groupby("Metadata_perturbation").agg(get_only_value)

@@ -38,8 +38,16 @@ def read_observations(path: str | Path) -> pd.DataFrame:
     names = [name for name in pq.read_schema(path).names if name.startswith("Metadata_")]
     obs = pq.read_table(path, columns=names).to_pandas()
     keys = ("Batch", "Plate", "Well", "Site", "ObjectNumber")
-    parts = [obs[f"Metadata_{key}"].astype("str") for key in keys]
-    return obs.set_axis(parts[0].str.cat(parts[1:], sep=":").to_numpy())
+    columns = [obs[f"Metadata_{key}"].to_numpy(dtype=object) for key in keys]
+    return obs.set_axis([":".join(map(str, values)) for values in zip(*columns, strict=True)])
+
+
+def sort_categories(values: pd.Series) -> pd.Series:
+    """Return a column as AnnData files hold it; categories are sorted without a copy of their values."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return as_categories(values)
+    there = values.cat.remove_unused_categories()
+    return there.cat.set_categories(pd.Index(sorted(there.cat.categories), dtype=object))
 
 
 def build_skeleton(
@@ -58,7 +66,7 @@ def build_skeleton(
     made_by
         The provenance, which `uns` holds as JSON.
     """
-    obs = obs.apply(as_categories)
+    obs = pd.DataFrame({name: sort_categories(obs[name]) for name in obs}, index=obs.index)
     obs.index, obs.columns = (pd.Index(list(names), dtype=object) for names in (obs.index, obs.columns))
     var = describe_features(features, channels).apply(as_categories)
     var = var.set_axis(pd.Index(list(features), dtype=object))

@@ -279,7 +279,11 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
         columns = [*KEYS, *position.values(), *scaling.features]
         with whole(outputs["cells"]) as part:
             schema = schema.with_metadata(provenance_metadata(made_by))
-            with pq.ParquetWriter(part, schema, compression="lz4") as writer:
+            # The file's footer has an entry per well and column: features go without statistics there.
+            keyed = [name for name in schema.names if name.startswith("Metadata_")]
+            with pq.ParquetWriter(
+                part, schema, compression="lz4", use_dictionary=keyed, write_statistics=keyed
+            ) as writer:
                 for well, rows, cells in iterate_wells(file, codes, kept, list(dict.fromkeys(columns))):
                     for name, column in position.items():
                         cells = cells.append_column(name, cells[column])

@@ -55,6 +55,24 @@ def test_modz_is_the_mean_weighted_by_agreement():
         np.testing.assert_allclose(table.loc[name, wells.features].astype(float), expected, atol=1e-3)
 
 
+def test_mean_by_hand():
+    table = consensus(small(), operation="mean")[0].set_index("Metadata_perturbation")
+    assert table.loc["x", ["Cells_F0", "Cells_F1"]].tolist() == [4, 2]
+    assert table.loc["y", ["Cells_F0", "Cells_F1"]].tolist() == [4, 7]
+
+
+def test_the_weights_of_modz_are_options():
+    wells = join_plates(plates(3, 4, effect=1, features=30, seed=2))
+    options = {"method": "pearson", "min_weight": 0.3, "precision": 12}
+    table = consensus(wells, operation="modz", modz=options)[0].set_index("Metadata_perturbation")
+    rows = wells.values[(wells.metadata["Metadata_broad_sample"] == "P0001").to_numpy()]
+    agreement = np.corrcoef(rows).clip(min=0)
+    np.fill_diagonal(agreement, np.nan)
+    weights = np.nanmean(agreement, axis=1).clip(min=0.3)
+    expected = weights / weights.sum() @ rows
+    np.testing.assert_allclose(table.loc["P0001", wells.features].astype(float), expected, atol=1e-9)
+
+
 def test_modz_of_one_replicate_is_that_replicate():
     wells = join_plates(plates(4, [1, 3, 3, 3]))
     table = consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")

@@ -79,8 +79,8 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: {str(error).removeprefix('images.pattern ')}"
 
 
-def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Return why images cannot be read as the config says, as sentences."""
+def find_reading_keys(config: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a complete config for which images are more than files with one plane each."""
     images, channels = config["images"], config.get("assay", {}).get("channels", [])
     keys = {
         "images.pattern: ome-zarr": images["pattern"] == "ome-zarr",
@@ -88,7 +88,12 @@ def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
         "images.channels_in: files": images["channels_in"] == "files",
         "assay.channels[].scale": any(channel["scale"] != 1 for channel in channels),
     }
-    used = [key for key, is_used in keys.items() if is_used]
+    return [key for key, is_used in keys.items() if is_used]
+
+
+def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Return why images cannot be read as the config says, as sentences."""
+    used, images = find_reading_keys(config), config["images"]
     if used and config["cellprofiler"]["environment"] == "container":
         yield (
             f"{listed(used)}: CellProfiler's container cannot read such images; set cellprofiler.environment "

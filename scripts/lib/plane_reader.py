@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from lib.errors import InputError
 
 #: The variable with the path of Snakemake's Python, which Snakemake sets for its jobs.
 PYTHON = "PLATEWISE_PYTHON"
+#: The module that reads; only Snakemake's Python can import it.
+HOME = "lib.planes"
 _process = None
 #: Several threads may read the channels of a site, and the process answers one question at a time.
 _lock = threading.Lock()
@@ -44,9 +47,7 @@ def read_image(path):
         Naming the file that cannot be read.
     """
     if is_at_home():
-        from lib.planes import read_planes
-
-        plane = read_planes(Path(path))
+        plane = import_module(HOME).read_planes(Path(path))
         return plane.pixels, plane.kind, plane.scale
     answer, data = ask({"read": str(path)})
     pixels = np.frombuffer(data, np.dtype(answer["dtype"])).reshape(answer["shape"])
@@ -56,9 +57,7 @@ def read_image(path):
 def get_image_properties(path):
     """Return shape and type of the image that a reference names, or an error as text."""
     if is_at_home():
-        from lib.planes import get_properties
-
-        return get_properties(Path(path))
+        return import_module(HOME).get_properties(Path(path))
     answer, _ = ask({"properties": str(path)})
     return answer["fault"] or (tuple(answer["shape"]), answer["kind"])
 

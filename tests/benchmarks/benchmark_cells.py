@@ -2,7 +2,7 @@
 
     python tests/benchmarks/benchmark_cells.py [SITES ...]
 
-A synthetic plate has 150 cells per site and 2,000 features, four sites per well, and 16 wells of negative
+A synthetic plate has 150 cells per site and 600 features, four sites per well, and 16 wells of negative
 controls. Each number is the largest resident memory of a process of its own, and its CPU time. What may grow
 with the plate is one number per cell for its well, and the keys of the cells in the AnnData files.
 """
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "scripts")]
 
-CELLS, SITES_PER_WELL, FEATURES, ROWS = 150, 4, 2000, 8192
+CELLS, SITES_PER_WELL, FEATURES, ROWS = 150, 4, 600, 8192
 PARAMETERS = {
     "plate": "P",
     "method": "mad_robustize",

@@ -388,12 +388,20 @@ def test_two_processes_on_one_plate_are_refused_and_on_two_plates_agree(tmp_path
 
 @pytest.mark.parametrize("column", ["batch", "plate", "perturbation", "cell_line", "timepoint"])
 @pytest.mark.parametrize(
-    "value", [*PIECES, "../../x", "/x", "{wildcards.plate}", "a b", "\u00e4", "-x", ".", "..", "x" * 101]
+    "value", [*PIECES, "../../x", "/x", "{wildcards.plate}", "a b", "\u00e4", "-x", "..", "x" * 101]
 )
 def test_hostile_names_in_file_names_are_refused(tmp_path, column, value):
     row = dict(zip(HEADER, ROW, strict=True)) | {column: value.replace("{}", "pwned")}
     experiment(tmp_path, [list(row.values())])
     with pytest.raises(InputError, match=f"{column} `"):
+        read_plates(tmp_path / "plates.tsv", LEVELS)
+
+
+@pytest.mark.parametrize("column", ["batch", "plate", "perturbation"])
+def test_a_dot_is_not_a_name(tmp_path, column):
+    # elsewhere it is an empty cell, as some programs write it
+    experiment(tmp_path, [list((dict(zip(HEADER, ROW, strict=True)) | {column: "."}).values())])
+    with pytest.raises(InputError, match=column):
         read_plates(tmp_path / "plates.tsv", LEVELS)
 
 

@@ -79,7 +79,7 @@ def written(tmp_path_factory) -> set[str]:
     config |= {
         "spherize": {"enabled": True},
         "export": ["csv.gz", "h5ad"],
-        "consensus": ["median", "modz"],
+        "consensus": ["median", "mean", "modz"],
         "splits": {"random": {}},
         "dose_response": {"dose": "dose"},
         "benchmark": {**config["benchmark"], "known_pairs": ["plate_map.txt"], "rankings": RANKINGS},

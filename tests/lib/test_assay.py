@@ -22,6 +22,7 @@ ASSAY = {
     "nuclei": {"channel": "DNA", "diameter": [15, 60], "threshold": THRESHOLD, "labels": None},
     "cells": {"channel": "RNA", "method": "Propagation", "threshold": THRESHOLD, "labels": None},
     "cytoplasm": True,
+    "measurements": {"mitochondria": None},
 }
 
 

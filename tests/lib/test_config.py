@@ -217,3 +217,20 @@ def test_a_where_finds_a_number_however_it_is_written():
     plates = [plate("1", "compound", "A549", "24") | {"batch": "1.0e+5"}]
     config = complete_config({**SMALL, "benchmark": yaml.safe_load("where: {batch: 1.0e+5}")}, "c")
     assert list(get_conditions(plates, config).values()) == [plates]
+
+
+@pytest.mark.parametrize(
+    ("images", "channel"),
+    [({"project": "max"}, {}), ({"pattern": "ome-zarr"}, {}), ({}, {"scale": 2})],
+)
+def test_the_container_cannot_read_stacks(images, channel):
+    config = {
+        "results": "r",
+        "plates": "plates.tsv",
+        "images": images,
+        "cellprofiler": {"environment": "container"},
+        "assay": {"channels": [{"name": "DNA", "image": "1", **channel}], "nuclei": {"channel": "DNA"}},
+    }
+    with pytest.raises(InputError, match="CellProfiler's container cannot read such images"):
+        complete_config(config, "config.yaml")
+    complete_config({**config, "cellprofiler": {}}, "config.yaml")
