@@ -138,8 +138,9 @@ def get_level(wildcards):
 
 def in_group(group):
     """Return the group of a rule's jobs where jobs are submitted; locally, groups only make planning longer."""
-    # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit.
-    return None if workflow.resource_settings.nodes is None else group
+    # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit. With results in a
+    # storage, a job of a group does not find what an earlier one of the group has not yet stored.
+    return None if IN_STORAGE or workflow.resource_settings.nodes is None else group
 
 
 def get_group_of_level(wildcards):

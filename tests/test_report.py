@@ -360,7 +360,9 @@ def test_files_that_say_little_of_themselves_break_nothing():
     """Profiles that a step of one's own wrote, with no parameter that is known here."""
     levels = {name: [{}, {"parameters": {"mine": 1}}] for name in ("single_cells", "network", *LEVELS)}
     metrics = {name: [{}] for name in ("percent_replicating", "percent_matching", "mean_average_precision")}
-    text = " ".join(write_methods({}, {"cellprofiler": 1}, "", levels, metrics, []))
+    text = " ".join(
+        write_methods({"benchmark": {"toxic_z": -2}}, {"cellprofiler": 1}, "", levels, metrics, [])
+    )
     assert "The analysis of 1 plate started from existing CellProfiler tables" in text
     assert "1.4826" not in text
 

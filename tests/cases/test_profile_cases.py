@@ -467,7 +467,7 @@ def test_one_bad_plate_keeps_no_report_back(tmp_path):
         }
         for plate in ("P1", "P2")
     ]
-    options = {"manifest": {"plates": manifest}, "captions": str(tmp_path)}
+    options = {"manifest": {"plates": manifest, "plate_pages": []}, "captions": str(tmp_path)}
     good, bad = plate_entries(Results(tmp_path), options)
     assert good["counts"]["cells"] == 390
     assert bad["counts"]["wells"] is None

@@ -46,12 +46,12 @@ def documented() -> dict[str, re.Pattern[str]]:
         if "/" not in first:
             continue
         for path in (first, *(f"{first.rsplit('/', 1)[0]}/{name}" for name in others)):
-            parts = re.split(r"(\{\w+\})", path)
+            parts = re.split(r"(\{\w+\})", path.removesuffix("/"))
             kinds = {"{level}": r"\w+"}
             expression = "".join(
                 kinds.get(part, "[^/]+") if part[:1] == "{" else re.escape(part) for part in parts
             )
-            found[path] = re.compile(expression)
+            found[path] = re.compile(expression + ("(/.*)?" if path.endswith("/") else ""))
     return found
 
 
@@ -94,13 +94,14 @@ def written(tmp_path_factory) -> set[str]:
     config["cell_quality"] = {"sets": ["large_nuclei"], "exclude_flagged": True}
     config |= {"crops": {}, "normalized_cells": {"formats": ["h5ad", "zarr"]}}
     config["spherize"] = {"enabled": True}
+    config["gallery"] = {"prefix": "s3://bucket/dataset/source"}
     config["benchmark"]["feature_sets"] = ["normalized_feature_select_negcon_plate", "embeddings_spherized"]
     images.write_text(yaml.safe_dump(config))
     return (
         of_chains
         | outputs()
         | outputs("--configfile", file)
-        | outputs("all", "segmentation_check", "--configfile", images)
+        | outputs("all", "segmentation_check", "gallery", "--configfile", images)
     )
 
 
@@ -129,7 +130,13 @@ def test_every_output_is_documented(written):
 
 
 def test_every_documented_file_is_an_output(written):
-    idle = [path for path, pattern in documented().items() if not any(map(pattern.fullmatch, written))]
+    # Label images and the pages of more than 60 plates are in none of these experiments: their places are known.
+    places = {*PLACES.values()}
+    idle = [
+        path
+        for path, pattern in documented().items()
+        if not any(map(pattern.fullmatch, written)) and path.removesuffix("/") not in places
+    ]
     assert idle == []
 
 

@@ -14,7 +14,7 @@ from lib.tables import feature_columns
 
 pytestmark = pytest.mark.unit
 
-PLATES, PERTURBATIONS, CONTROLS, FEATURES = 6, 30, 18, 40
+PLATES, PERTURBATIONS, CONTROLS, FEATURES = 8, 30, 18, 40
 FEATURE_NAMES = [f"Cells_F{number}" for number in range(FEATURES)]
 GROUP = "Metadata_broad_sample"
 OPTIONS = {
@@ -31,7 +31,7 @@ OPTIONS = {
 def simulate(
     plate_effect: float = 0.0, position_effect: float = 0.0, count_only: int = 0, seed: int = 0
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Simulate six plates, each with its own layout; return the wells, and their values without the effects.
+    """Simulate eight plates, each with its own layout; return the wells, and their values without the effects.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def simulate(
             treated = number < PERTURBATIONS
             rows.append(
                 {
-                    "Metadata_Batch": f"B{plate // 3}",
+                    "Metadata_Batch": f"B{plate // 4}",
                     "Metadata_Plate": f"P{plate}",
                     "Metadata_Well": f"W{place[number]:02d}",
                     GROUP: names[number] if treated else pd.NA,

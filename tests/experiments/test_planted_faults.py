@@ -145,7 +145,7 @@ own.add("FilterObjects", [("Select the objects to filter", "Nuclei"), ("Name the
     ("Select the filtering mode", "Measurements"), ("Select the filtering method", "Limits"),
     ("Select the measurement to filter by", "AreaShape_Area")])
 own.write(folder / "own.cppipe")
-pipelines.main("segmentation", assay, folder / "segmentation.cppipe", folder / "own.cppipe", sys.stdout)
+pipelines.main("segmentation", assay, folder / "segmentation.cppipe", folder / "own.cppipe", None, sys.stdout)
 """
 
 

@@ -86,7 +86,13 @@ def test_several_values_mark_negative_controls():
 
 def test_the_config_writes_a_list():
     config = {
-        "benchmark": {"group": ["condition", "dose"], "gene": "g", "different": None, "clinical_phase": "c"},
+        "benchmark": {
+            "group": ["condition", "dose"],
+            "gene": "g",
+            "different": None,
+            "clinical_phase": "c",
+            "rankings": {},
+        },
         "controls": {"column": "condition", "negcon": ["DMSO", "H2O"]},
         "judge": {"batch": "Plate"},
         "plate_maps": {"sample": "Metadata_condition"},

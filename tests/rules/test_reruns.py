@@ -30,6 +30,9 @@ SHARED_JOBS = {
     "plot_position_effects",
     "plot_changed_features",
     "plot_dropped_features",
+    "hits",
+    "hits_table",
+    "clusters_table",
     "left_out",
     "report",
 }
