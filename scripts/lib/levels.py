@@ -226,7 +226,7 @@ def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) 
 
 
 def get_level_of_cells(wanted: str, levels: Mapping[str, Level], plate: str) -> Level | None:
-    """Return the level of profiles whose features a plate's normalized cells have; None for all features.
+    """Return the level of profiles that determines the features of normalized cells; None for all features.
 
     Parameters
     ----------

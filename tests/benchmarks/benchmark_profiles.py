@@ -40,7 +40,7 @@ SITES_A_CHUNK = 16
 
 
 def make_plate(folder: Path, wells: int, cells: int, features: int, table_format: str) -> list[Path]:
-    """Write the chunks of one plate: a site a well, `cells` cells a site, no value missing.
+    """Write the chunks of one plate: one site per well, `cells` cells per site, no value missing.
 
     Wells differ from each other about as much as a feature's mean from 0, so that rounding to float32
     stays below 1e-6 of a normalized value.
@@ -262,7 +262,7 @@ def main() -> None:
     """Read the sizes, make the plate, compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wells", type=int, default=384)
-    parser.add_argument("--cells", type=int, default=200, help="cells a well")
+    parser.add_argument("--cells", type=int, default=200, help="cells per well")
     parser.add_argument("--features", type=int, default=5800)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--format", choices=("arrow", "csv"), default="arrow")

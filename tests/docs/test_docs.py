@@ -130,7 +130,7 @@ def test_every_output_is_documented(written):
 
 
 def test_every_documented_file_is_an_output(written):
-    # Label images and the pages of more than 60 plates are in none of these experiments: their places are known.
+    # None of these experiments has label images or more than 60 plates; the places of their files are known.
     places = {*PLACES.values()}
     idle = [
         path
