@@ -1,8 +1,7 @@
 """Plot crops of the cells that quality control flagged beside crops of cells that it kept.
 
 A block shows the cells that one rule flags, or those that no rule flags, with one row per cell and one column
-per channel. Cells are
-chosen at random with a fixed seed, so that the same plate gives the same picture.
+per channel. Cells are chosen at random with a fixed seed, so that the same plate gives the same picture.
 """
 
 import logging

@@ -4,10 +4,11 @@
     python tests/benchmarks/benchmark_dag.py --plates 10 100      a quick look
     python tests/benchmarks/benchmark_dag.py --starts profiles --chain jump_compound
 
-Each experiment is a sample sheet alone: plates of 384 wells and 9 sites that start with images, with the
-config's default number of CellProfiler jobs per plate, or plates that start with published profiles; 100 plates
-per batch. A dry run plans all of it, and one of its plates (`--config only=`). Images are not looked at when a
-run is planned, so their folders are empty. CPU seconds and peak memory are those of Snakemake's process.
+Each experiment is a sample sheet alone, with 100 plates per batch: plates of 384 wells and 9 sites that start
+with images, with the config's default number of CellProfiler jobs per plate, or plates that start with
+published profiles. A dry run plans all of it, and one of its plates (`--config only=`). Images are not looked
+at when a run is planned, so their folders are empty. CPU seconds and peak memory are those of Snakemake's
+process.
 """
 
 import argparse

@@ -31,7 +31,7 @@ OPTIONS = {
 def simulate(
     plate_effect: float = 0.0, position_effect: float = 0.0, count_only: int = 0, seed: int = 0
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Simulate eight plates with layouts of their own; return the wells, and their values without the effects.
+    """Simulate eight plates with different layouts; return the wells, and their values without the effects.
 
     Parameters
     ----------
