@@ -12,7 +12,7 @@ SCRIPTS = PLATEWISE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.assay import get_labels
-from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
+from lib.checks import check_config_files, check_experiment, check_python, check_results_folder
 from lib.conditions import get_relation
 from lib.code import code_digest, digest_of
 from lib.config import PROVIDED_WEIGHTS, complete_config, find_reading_keys
@@ -20,6 +20,7 @@ from lib.digests import Digests
 from lib.drafts import read_draft_request
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.foreseen import find_problems
 from lib.groups import IMAGES, PICTURES, WELLS, get_group
 from lib.image_changes import find_former_folder, get_contents, get_stored_contents
 from lib.image_names import listing_pattern
