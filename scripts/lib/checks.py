@@ -25,6 +25,7 @@ from lib.pipeline_files import read_pipeline
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems
 from lib.shared_folders import check_shared_folders
+from lib.starting_points import get_starting_points
 from lib.values import SEVERAL, MissingValues, same_value
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -120,7 +121,7 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
     folder, results = experiment.config_file.parent, Path(results).resolve()
     missing = []
     for plate in experiment.chosen:
-        for named_in, location, result in experiment.get_starting_points(plate):
+        for named_in, location, result in get_starting_points(experiment, plate):
             path = Path(os.path.normpath(folder / location))
             if not exists(path) and not path.is_relative_to(results) and not exists(results / result):
                 missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {named_in}: {path}")
@@ -148,7 +149,7 @@ def check_times(experiment: Experiment) -> None:
     folder, latest = experiment.config_file.parent, time.time() + SECONDS_OF_SKEW
     simulated = experiment.config.get("simulate", {}).get("effects")
     locations = {
-        location for plate in experiment.chosen for _, location, _ in experiment.get_starting_points(plate)
+        location for plate in experiment.chosen for _, location, _ in get_starting_points(experiment, plate)
     }
     paths = [Path(os.path.normpath(folder / name)) for name in sorted(locations | {simulated or "."})]
     late = [path for path in paths if path.exists() and path.stat().st_mtime > latest]
