@@ -17,6 +17,7 @@ from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.pipeline_files import read_pipeline
 from lib.shared_folders import check_shared_folders
+from lib.starting_points import get_starting_points
 
 SECONDS_OF_SKEW = 10  # between the clocks of this machine and of a file server
 MOST_FILES = 20  # of the missing ones that a message lists
@@ -106,7 +107,7 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
     folder, results = experiment.config_file.parent, Path(results).resolve()
     missing = []
     for plate in experiment.chosen:
-        for named_in, location, result in experiment.get_starting_points(plate):
+        for named_in, location, result in get_starting_points(experiment, plate):
             path = Path(os.path.normpath(folder / location))
             if not exists(path) and not path.is_relative_to(results) and not exists(results / result):
                 missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {named_in}: {path}")
@@ -134,7 +135,7 @@ def check_times(experiment: Experiment) -> None:
     folder, latest = experiment.config_file.parent, time.time() + SECONDS_OF_SKEW
     simulated = experiment.config.get("simulate", {}).get("effects")
     locations = {
-        location for plate in experiment.chosen for _, location, _ in experiment.get_starting_points(plate)
+        location for plate in experiment.chosen for _, location, _ in get_starting_points(experiment, plate)
     }
     paths = [Path(os.path.normpath(folder / name)) for name in sorted(locations | {simulated or "."})]
     late = [path for path in paths if path.exists() and path.stat().st_mtime > latest]
