@@ -21,6 +21,7 @@ if IS_MODULE or not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/messages.smk"
 include: "rules/resources.smk"
 
 
@@ -45,17 +46,18 @@ include: "rules/cell_quality.smk"
 include: "rules/embeddings.smk"
 include: "rules/crops.smk"
 include: "rules/segmentation.smk"
+include: "rules/published.smk"
 include: "rules/profiles.smk"
 include: "rules/normalized_cells.smk"
 include: "rules/sphering.smk"
 include: "rules/chains.smk"
 include: "rules/benchmark.smk"
+include: "rules/figures.smk"
 include: "rules/hits.smk"
 include: "rules/rankings.smk"
 include: "rules/judging.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
-include: "rules/figures.smk"
 include: "rules/dose_response.smk"
 include: "rules/report.smk"
 include: "rules/resources_report.smk"

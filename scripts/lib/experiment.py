@@ -26,7 +26,7 @@ from lib.levels import (
     is_selection_asked,
 )
 from lib.places import place
-from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
+from lib.plates import Plate, get_chosen_plates, read_plates, source
 from lib.values import MissingValues
 
 
@@ -286,29 +286,6 @@ class Experiment:
             if level.scope == "plate" and level.is_last:
                 stages[name] = self.get_profiles(plate, level)
         return stages
-
-    def get_starting_points(self, plate: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """Return the local files that a plate starts from.
-
-        Each is a tuple: the column or key that names it, its path, and a result that is made from it.
-        """
-        start, config = source(plate), self.config
-        results = {
-            "images": self.get_place(plate, "load_data"),
-            "cellprofiler": self.get_place(plate, "single_cells"),
-            "profiles": self.get_profiles(plate, plate["level"]) if start == "profiles" else "",
-        }
-        points = [(start, plate[start], results[start])]
-        annotated = self.get_profiles(plate, self.get_annotated_level(plate))
-        if start != "profiles" or not self.levels[plate["level"]].annotated:
-            points.append(("plate_map", plate["plate_map"], annotated))
-        if annotation := config["annotation"].get(plate["perturbation"]):
-            points.append((f"annotation.{plate['perturbation']}.table", annotation["table"], annotated))
-        if start == "images":
-            for key in ("illumination_pipeline", "analysis_pipeline"):
-                if own := config["cellprofiler"][key]:
-                    points.append((f"cellprofiler.{key}", own, results["cellprofiler"]))
-        return [point for point in points if not is_address(point[1])]
 
     # --- the benchmark --------------------------------------------------------------------------------
 
