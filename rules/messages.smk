@@ -1,6 +1,6 @@
 # What a run prints before its first job and after its last one.
 
-from lib.checks import find_problems
+from lib.foreseen import find_problems
 from lib.locks import write_run
 from lib.summary import failure_summary, plate_summary, result_summary
 from lib.targets import get_segmentation_montages

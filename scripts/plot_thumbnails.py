@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from lib.illumination import correct, read_function
 from lib.logs import logged
-from lib.pictures import choose_colors, compose, correct, find_contrast, read_channel, read_function, stretch
+from lib.pictures import choose_colors, compose, find_contrast, read_channel, stretch
 from lib.tables import whole
 from lib.wells import plate_format, well_order, well_place
 from plot_montages import choose_sites
