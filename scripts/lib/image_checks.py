@@ -97,6 +97,14 @@ def fault_of(image: Found, what: str) -> Fault:
 # --- headers --------------------------------------------------------------------------------------
 
 
+def file_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
+    """Find faults of files: those that the listing of an object storage shows, and `image_faults`."""
+    of_listing = stored_faults(found)
+    bad = {fault.image for fault in of_listing}
+    to_read = [image for image in found if str(image.path) not in bad]
+    return of_listing + image_faults(to_read, threads, maximum, decode)
+
+
 def image_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
     """Find images that do not open, differ from most in size or type, or are not intensities.
 

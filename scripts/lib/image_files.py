@@ -42,6 +42,8 @@ COLOR = "is in color; write one gray image for each channel"
 #: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
 #: 2000.
 COMPRESSIONS = {1, 5, 7, 8, 32773, 32946, 33003, 33004, 33005, 34712}
+#: How the fault begins of an image that Snakemake's Python can decode and CellProfiler's cannot.
+COMPRESSED = "is compressed"
 MAX_SAMPLE_VALUE = 281
 #: The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
 MAXIMUM = "Metadata_ImageMaximum"
@@ -105,16 +107,6 @@ def properties_of_tiff(file, size):
     page = file.pages[0]
     if is_stack(file):
         return STACK
-    if int(page.compression) not in COMPRESSIONS:
-        return (
-            f"is compressed by {name_of(page.compression)}, which CellProfiler does not read; write it with "
-            "LZW or deflate, or uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
-        )
-    if int(page.predictor or 1) == 3:
-        return (
-            "is compressed with the predictor for floating point numbers, which CellProfiler does not read; "
-            "write it without (`tiffcp -c lzw:1`)"
-        )
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
     if int(page.photometric) == WHITE_IS_ZERO:
@@ -128,6 +120,16 @@ def properties_of_tiff(file, size):
         return (
             f"holds numbers of the type {kind}, which CellProfiler does not read; write the image as whole "
             "numbers of 16 bits"
+        )
+    if page.samplesperpixel == 1 and int(page.compression) not in COMPRESSIONS:
+        return (
+            f"{COMPRESSED} by {name_of(page.compression)}, which CellProfiler does not read; write it with "
+            "LZW or deflate, or uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
+        )
+    if page.samplesperpixel == 1 and int(page.predictor or 1) == 3:
+        return (
+            f"{COMPRESSED} with the predictor for floating point numbers, which CellProfiler does not read; "
+            "write it without (`tiffcp -c lzw:1`)"
         )
     if page.samplesperpixel > 1:
         pixels = samples_last(page, page.asarray())

@@ -13,6 +13,7 @@ from PIL import Image
 from cases.case import case
 from lib.errors import InputError
 from lib.image_files import properties, read_intensities
+from lib.image_finding import Reading
 from load_data import load_data
 
 pytestmark = pytest.mark.unit
@@ -185,12 +186,33 @@ def test_images_of_one_bit(tmp_path):
 # --- how a file is written ------------------------------------------------------------------------
 
 
+def is_decoded(folder, **how):
+    """Whether a plate's images are read by Snakemake's Python, with the values of uncompressed ones."""
+    change = how.pop("change", lambda image, *_: image)
+    table, faults = read(write_plate(folder / "compressed", change, **how))
+    plain, _ = read(write_plate(folder / "plain", change))
+    names = [name.removeprefix("FileName_") for name in table if name.startswith("FileName_")]
+    assert faults == []
+    assert len(names) == 3
+    for name in names:
+        places = [
+            zip(each[f"PathName_{name}"], each[f"FileName_{name}"], strict=True) for each in (table, plain)
+        ]
+        for (folder_of_one, one), (folder_of_other, other) in zip(*places, strict=True):
+            assert one == f"{other}<project=1>"
+            decoded = read_intensities(Path(folder_of_one, one))
+            assert np.array_equal(decoded, read_intensities(Path(folder_of_other, other)))
+    return True
+
+
 @pytest.mark.parametrize("compression", ["zstd", "lzma", "jpegxr", "jpegxl", "lerc", "png"])
-def test_compressions_that_cellprofiler_does_not_read_are_named(tmp_path, compression):
-    told = refusal(write_plate(tmp_path / "images", compression=compression))
-    assert "every image of channel AGP, RNA, DNA (12) is compressed by " in told
-    assert "which CellProfiler does not read; write it with LZW or deflate" in told
-    assert "bad_sites" not in told
+def test_compressions_that_cellprofiler_does_not_read_are_decoded(tmp_path, compression):
+    assert is_decoded(tmp_path, compression=compression)
+    images = tmp_path / "compressed"
+    if compression == "zstd":
+        (images / "B02_1.tif").write_bytes((images / "B02_1.tif").read_bytes()[:-30])
+        assert "well B02, site 1:" in refusal(images)
+        assert "is truncated" in refusal(images)
 
 
 @case(
@@ -199,10 +221,28 @@ def test_compressions_that_cellprofiler_does_not_read_are_named(tmp_path, compre
     comes_from="microscopes' and archives' own compression",
     says="every image of channel AGP, RNA, DNA (12) is compressed by ZSTD, which CellProfiler does not read; "
     "write it with LZW or deflate, or uncompressed",
-    happens="the plate stops; said once",
+    happens="Snakemake's Python decodes the images for CellProfiler; with CellProfiler's container, the "
+    "plate stops (said once)",
 )
-def test_zstd_is_named(tmp_path):
-    return refusal(write_plate(tmp_path / "images", compression="zstd"))
+def test_zstd_in_a_container(tmp_path):
+    return refusal(write_plate(tmp_path / "images", compression="zstd"), reading=Reading(decoding=False))
+
+
+def test_one_compressed_image_among_others(tmp_path):
+    images = write_plate(tmp_path / "images")
+    tifffile.imwrite(images / "C02_5.tif", pixels("C02", 5), compression="zstd")
+    table, faults = read(images)
+    assert faults == []
+    assert table["FileName_OrigDNA"].tolist() == [
+        f"{well}_5.tif{'<project=1>' if well == 'C02' else ''}" for well in WELLS
+    ]
+
+
+def test_what_is_wrong_beside_the_compression_is_told(tmp_path):
+    images = write_plate(tmp_path / "images", compression="zstd", photometric="miniswhite")
+    assert "stores white as 0" in refusal(images)
+    signed = write_plate(tmp_path / "signed", lambda image, *_: -image.astype(np.int16), compression="zstd")
+    assert "holds signed numbers of the type int16" in refusal(signed)
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "jpeg2000"])
@@ -214,18 +254,13 @@ def test_compressions_that_cellprofiler_reads(tmp_path, compression):
     "images",
     kind="floats compressed with the predictor for floats",
     comes_from="tifffile, GDAL",
-    says="is compressed with the predictor for floating point numbers, which CellProfiler does not read",
-    happens="the plate stops",
+    happens="Snakemake's Python decodes the images for CellProfiler",
 )
 def test_the_predictor_for_floats(tmp_path):
-    return refusal(
-        write_plate(
-            tmp_path / "images",
-            lambda image, *_: (image / 65535).astype(np.float32),
-            compression="zlib",
-            predictor=3,
-        )
-    )
+    def change(image, *_):
+        return (image / 65535).astype(np.float32)
+
+    assert is_decoded(tmp_path, change=change, compression="zlib", predictor=3)
 
 
 @pytest.mark.parametrize(
