@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.contrast import refuse_dead_channels
 from lib.errors import InputError, listed
 from lib.image_changes import folders_below, write_digests
 from lib.image_checks import (
@@ -26,7 +27,6 @@ from lib.image_checks import (
     Found,
     StoredImage,
     file_faults,
-    refuse_dead_channels,
     repeated_faults,
     site_faults,
 )

@@ -70,7 +70,11 @@ def properties(path):
         if size == 0:
             return "is empty (0 bytes)"
         if path.suffix.lower() not in TIFF:
-            with Image.open(source) as image:
+            data = source.read_bytes() if source is path else source.getvalue()
+            problem = damage(data)
+            if problem:
+                return problem
+            with Image.open(io.BytesIO(data)) as image:
                 image.load()
                 return properties_of_picture(image)
         with tifffile.TiffFile(source) as file:
@@ -121,12 +125,15 @@ def properties_of_tiff(file, size):
             f"holds numbers of the type {kind}, which CellProfiler does not read; write the image as whole "
             "numbers of 16 bits"
         )
-    if page.samplesperpixel == 1 and int(page.compression) not in COMPRESSIONS:
+    if int(page.compression) not in COMPRESSIONS:
+        how = f"by {name_of(page.compression)}"
+        if page.samplesperpixel > 1:
+            return f"holds {page.samplesperpixel} samples per pixel, compressed {how}; write one gray image"
         return (
-            f"{COMPRESSED} by {name_of(page.compression)}, which CellProfiler does not read; write it with "
-            "LZW or deflate, or uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
+            f"{COMPRESSED} {how}, which CellProfiler does not read; write it with LZW or deflate, or "
+            "uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
         )
-    if page.samplesperpixel == 1 and int(page.predictor or 1) == 3:
+    if int(page.predictor or 1) == 3:
         return (
             f"{COMPRESSED} with the predictor for floating point numbers, which CellProfiler does not read; "
             "write it without (`tiffcp -c lzw:1`)"
@@ -287,6 +294,11 @@ def problem_of_values(pixels, kind, maximum=None):
     if kind in PLAIN_TYPES:
         return None
     if np.issubdtype(pixels.dtype, np.floating):
+        if low < 0:
+            return (
+                f"holds negative numbers (down to {low:g}), where CellProfiler expects 0 to 1; write the "
+                "image as whole numbers of 16 bits, or add an offset"
+            )
         if high > 1:
             return (
                 f"holds floating point numbers up to {high:g}, where CellProfiler expects 0 to 1; set "

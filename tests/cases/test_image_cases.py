@@ -111,6 +111,20 @@ def test_floats_from_zero_to_one_are_read(tmp_path):
 
 @case(
     "images",
+    kind="negative floating point numbers",
+    comes_from="a background that was subtracted",
+    says="holds negative numbers (down to -0.0069482), where CellProfiler expects 0 to 1; write the image "
+    "as whole numbers of 16 bits, or add an offset",
+    happens="the plate stops",
+)
+def test_negative_floats(tmp_path):
+    return refusal(
+        write_plate(tmp_path / "images", lambda image, *_: (image / 65535 - 0.01).astype(np.float32))
+    )
+
+
+@case(
+    "images",
     kind="numbers of 32 bits",
     comes_from="exports and sums of images: CellProfiler divides by 4,294,967,295, and everything is black",
     says="holds numbers of the type uint32, up to 3000: which of them stands for 1 is not known; set "
@@ -226,6 +240,29 @@ def test_compressions_that_cellprofiler_does_not_read_are_decoded(tmp_path, comp
 )
 def test_zstd_in_a_container(tmp_path):
     return refusal(write_plate(tmp_path / "images", compression="zstd"), reading=Reading(decoding=False))
+
+
+def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
+    told = refusal(
+        write_plate(
+            tmp_path / "images",
+            lambda image, *_: np.stack([image] * 3, -1),
+            photometric="rgb",
+            compression="zstd",
+        )
+    )
+    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in told
+
+
+def test_pictures_without_their_end_are_damaged(tmp_path):
+    """Pillow reads a PNG that lacks its last bytes; the job that measures it would refuse it."""
+    (tmp_path / "images").mkdir()
+    for well in WELLS:
+        for channel in CHANNELS:
+            path = tmp_path / "images" / f"{well}_{channel}.png"
+            Image.fromarray(pixels(well, channel)).save(path)
+    path.write_bytes(path.read_bytes()[:-12])
+    assert "is truncated (a PNG file of" in refusal(tmp_path / "images")
 
 
 def test_one_compressed_image_among_others(tmp_path):
@@ -442,6 +479,28 @@ def test_a_black_channel(tmp_path):
 def test_a_plate_of_one_value(tmp_path):
     told = refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
     assert "channel RNA: all 4 images hold one value only (212)" in told
+
+
+@case(
+    "images",
+    kind="images that are black, or have a few gray levels only",
+    comes_from="a camera's dark noise, a shutter that stayed closed, a hot pixel",
+    says="2 of 4 images of channel AGP that were looked at are black, or almost without contrast, in wells "
+    "B02, B03",
+    happens="the log of load_data says it, the plate goes on",
+)
+@pytest.mark.parametrize("what", ["black", "dark noise", "hot pixel"])
+def test_almost_black_images(tmp_path, caplog, what):
+    def change(image, well, channel):
+        if channel != "1" or well not in ("B02", "B03"):
+            return np.tile(image, (10, 10))
+        dark = {"black": image * 0, "dark noise": image % 2 + 100, "hot pixel": image * 0}[what]
+        dark = np.tile(dark, (10, 10)).astype(np.uint16)
+        dark[5, 5] += (7000 + ord(well[-1])) * (what == "hot pixel")
+        return dark
+
+    assert len(read(write_plate(tmp_path / "images", change))[0]) == 4
+    return caplog.text
 
 
 @case(
