@@ -2,7 +2,7 @@
 
 In the config, `pattern` is a file name with `{image}`, which stands for the name (without its ending) of the
 site's image in the channel of these objects; a regular expression with the groups `well` (or `row` and
-`column`) and `site`, like `images.pattern`; or `ome-zarr`, for label images in the OME-Zarr plate of the images.
+`column`) and `site`, like `images.pattern`; or `ome-zarr`, for those in the OME-Zarr plate of the images.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def find_in_plate(
 ) -> Callable[[SiteKey], list[Path]]:
     """Return the function that finds a site's label image in an OME-Zarr plate.
 
-    It is below the image (`plate.zarr/A/1/0/labels/NAME`), or at the same place in the plate that `folder` names.
+    It is below the image (`plate.zarr/A/1/0/labels/NAME`), or at the same place in the plate `folder`.
     """
     folder, name = settings["folder"], settings["name"]
 
