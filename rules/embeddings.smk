@@ -1,5 +1,7 @@
 # Deep-network features beside CellProfiler's: the network once, then the cells of each plate.
 
+from lib.config import PROVIDED_WEIGHTS
+
 EMBEDDINGS = EXPERIMENT.embeddings
 
 
@@ -12,6 +14,7 @@ if EMBEDDINGS:
             EMBEDDINGS["environment"], located(EMBEDDINGS["environment"])
         )
     )
+    WEIGHTS_FILE = [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else located(EMBEDDINGS["weights"])
     CROPS = {name: EMBEDDINGS[name] for name in ("size", "box", "center", "percentiles", "fixed")}
     EMBEDDED_FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.embedded_channels]
 
@@ -40,7 +43,7 @@ if EMBEDDINGS:
     rule network:
         input:
             environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
-            weights=get_weights_file(),
+            weights=WEIGHTS_FILE,
         output:
             network=directory(PLACES["network"]),
         log:
@@ -53,7 +56,7 @@ if EMBEDDINGS:
             runtime=minutes(30),
         params:
             model=EMBEDDINGS["model"],
-            weights=get_weights_file() or EMBEDDINGS["weights"],
+            weights=WEIGHTS_FILE or EMBEDDINGS["weights"],
             options=[
                 *(
                     "--seed",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib.errors import listed
 from lib.gaps import mark_few_cells
-from lib.layouts import find_clashes, near_samples, words_in_rows
+from lib.layouts import find_clashes, find_suspects, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation, read_plate_map
 from lib.plates import KNOWN
@@ -122,6 +122,8 @@ def main() -> None:
     for path in filter(None, (inputs.plate_map, inputs.annotation)):
         if words := words_in_rows(path, missing):
             logging.warning("%s: taken as empty: %s", path, listed(words))
+        for sentence in find_suspects(path, missing):
+            logging.warning("%s: %s", path, sentence)
     if annotation is not None:
         unknown = set(plate_map["broad_sample"]) - set(samples) - {""}
         if unknown:

@@ -9,6 +9,7 @@ deviations of the solvent wells, as OASIS does, or by one median absolute deviat
 point of departure is the smallest benchmark dose of all distances.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from lib.cell_counts import get_counts
 from lib.distances import ALL_FEATURES, get_distances, get_responses
 from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses
 from lib.drawing import COLORS, GRAY, nothing_to_draw, save_png, shortened, use_style
-from lib.errors import InputError, listed
+from lib.errors import InputError, listed, number_of
 from lib.feature_groups import group_features
 from lib.feature_names import get_channels
 from lib.logs import logged
@@ -78,6 +79,12 @@ def get_series(
             "unit or without (10, 0.3 uM)."
         )
     kept = ~np.isnan(doses)
+    if not kept.all():
+        values = both.metadata[dose].astype("str").fillna("(empty)")[~kept]
+        logging.warning(
+            "%s without a dose that can be read are left out (%s: %s)",
+            number_of(int((~kept).sum()), "well"), dose, listed(values.unique(), 5),
+        )  # fmt: skip
     both, doses, negative = both.where(kept), doses[kept], negative[kept]
     name = labels(both.metadata, compound).mask(negative, "")
     # a well of a compound at dose 0 has solvent only

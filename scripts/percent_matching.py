@@ -81,7 +81,8 @@ def percent_matching(
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
     a = side(part_a.metadata, gene_a, minimum_replicates)
-    b = side(part_b.metadata, gene_b, minimum_replicates)
+    alike = part_b is part_a and gene_a == gene_b
+    b = a if alike else side(part_b.metadata, gene_b, minimum_replicates)
     related = pairs_of_genes(a, b)
     unlike = Unlike(
         related[:, 0] * len(b.names) + related[:, 1],

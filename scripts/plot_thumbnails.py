@@ -18,8 +18,9 @@ from PIL import Image
 
 from lib.crops import cut_square
 from lib.example_cells import choose_examples
+from lib.illumination import correct, read_function
 from lib.logs import logged
-from lib.pictures import choose_colors, compose, correct, find_contrast, read_channel, read_function, stretch
+from lib.pictures import choose_colors, compose, find_contrast, read_channel, stretch
 from lib.replicates import labels
 from lib.tables import features_in, read_profiles, whole
 from lib.wells import plate_format, well_order, well_place

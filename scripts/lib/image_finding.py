@@ -17,7 +17,8 @@ from lib.errors import InputError, listed
 from lib.image_checks import Fault, Found, StoredImage
 from lib.image_formats import CONTAINERS, open_image
 from lib.image_references import PROJECTIONS, read_reference, write_reference
-from lib.microscope_index import IndexImage, find_files, find_index, images_of_plate, match_channels
+from lib.microscope_index import find_files, find_index, images_of_plate, match_channels
+from lib.microscopes.index import IndexImage
 from lib.object_storage import resolved_address
 from lib.ome_zarr import list_fields
 

@@ -107,7 +107,7 @@ def read_pixels(path: Path) -> np.ndarray:
     return pixels
 
 
-def number_objects(pixels: np.ndarray, mask: bool) -> Labels:
+def number_objects(pixels: np.ndarray, mask: bool | None) -> Labels:
     """Number the objects from 1 without gaps, in the order of their numbers.
 
     Parameters
@@ -115,7 +115,8 @@ def number_objects(pixels: np.ndarray, mask: bool) -> Labels:
     pixels
         The values of the file.
     mask
-        Whether the file is black and white, so that each connected region is an object.
+        Whether the file is black and white, so that each connected region is an object; None if it is
+        known to be numbered, so that one object in several regions is not taken for a mask.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def number_objects(pixels: np.ndarray, mask: bool) -> Labels:
         labels, number = ndimage.label(pixels > 0, structure=TOUCHING)
         check_number(number)
         return Labels(labels.astype(np.int32))
-    if len(above) == 1:
+    if mask is not None and len(above) == 1:
         regions = ndimage.label(pixels > 0, structure=TOUCHING)[1]
         if regions > 1:
             raise LabelError(

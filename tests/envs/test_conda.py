@@ -17,7 +17,7 @@ SCRIPTS = PROJECT / "scripts"
 IN_CELLPROFILER = re.compile(
     r"(cellprofiler_(fetching|pipelines|plugins|runner)/|run_cellprofiler\.py|pipelines\.py|compile_kernels\.py)"
 )
-IN_EMBEDDINGS = {"embeddings.py", "network.py", "lib/networks.py", "lib/crops.py"}
+IN_EMBEDDINGS = {"embeddings.py", "network.py", "network_weights.py", "lib/networks.py", "lib/crops.py"}
 IN_HARMONY = {"harmony.py"}
 # What boto3 and Snakemake bring is installed with them.
 BROUGHT = {"botocore", "urllib3", "snakemake_interface_logger_plugins"}

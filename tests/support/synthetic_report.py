@@ -20,9 +20,9 @@ sys.path.insert(0, str(PROJECT / "scripts"))
 from lib.config import complete_config  # noqa: E402
 from lib.experiment import Experiment  # noqa: E402
 from lib.levels import LEVELS  # noqa: E402
+from lib.manifest import get_manifest  # noqa: E402
 from lib.places import place  # noqa: E402
 from lib.tables import write_profiles  # noqa: E402
-from lib.targets import get_manifest  # noqa: E402
 from lib.wells import plate_format, well_place  # noqa: E402
 
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
