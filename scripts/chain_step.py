@@ -25,7 +25,7 @@ from lib.steps.normalization import normalize
 from lib.steps.operations import select_features
 from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
-from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+from lib.tables import feature_columns, provenance, read_profiles, stack_profiles, whole, write_profiles
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
@@ -88,7 +88,7 @@ class Step:
             "combat": lambda o: correct_batches(self.profiles, o["batch"]),
             "pca": lambda o: project(self.profiles, o["variance"]),
             "arm_correction": lambda o: correct_arms(
-                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"]
+                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"], self.group
             ),
         }
         return steps[step](options)
@@ -254,10 +254,9 @@ def main() -> None:
     settings = snakemake.params.settings
     paths = list(snakemake.input.profiles)
     tables = [marked(read_profiles(path), snakemake.params.controls) for path in paths]
-    profiles = pd.concat(tables, join="inner", ignore_index=True)
-    partial = {name for table in tables for name in feature_columns(table)} - set(profiles.columns)
+    profiles, partial = stack_profiles(tables)
     out, dropped, found = run_step(profiles, settings)
-    dropped |= dict.fromkeys(sorted(partial), "not measured on every plate")
+    dropped |= dict.fromkeys(partial, "not measured on every plate")
     kept = len(feature_columns(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
     with whole(snakemake.output.dropped) as part:
