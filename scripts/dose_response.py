@@ -11,7 +11,7 @@ point of departure is the smallest benchmark dose of all distances.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -27,6 +27,7 @@ from lib.errors import InputError, listed, number_of
 from lib.feature_groups import group_features
 from lib.feature_names import get_channels
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells, wells_to_score
 from lib.scores import BOUNDARY
 from lib.tables import whole
@@ -44,12 +45,14 @@ CURVE_COLUMNS = (
 class Series:
     """Wells with a dose: plate, well, compound, dose (0 for the solvent) and responses; and their unit.
 
-    `responses` holds for each response the values (wells,), the number of features and of components.
+    `responses` holds for each response the values (wells,), the number of features and of components;
+    `names` has the names that people know, by compound.
     """
 
     wells: pd.DataFrame
     responses: dict[str, tuple[np.ndarray, int, int]]
     unit: str
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def get_series(
@@ -107,7 +110,7 @@ def get_series(
     about = both.metadata[["Metadata_Plate", "Metadata_Well"]].assign(
         compound=np.where(solvent & negative, "", name.astype("str")), dose=doses
     )
-    return Series(about, responses, unit)
+    return Series(about, responses, unit, name_perturbations(both.metadata.assign(perturbation=name)))
 
 
 def fit_series(series: Series, limit: str, seed: int) -> pd.DataFrame:
@@ -206,7 +209,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
                 ends = np.clip([found["benchmark_dose_low"], found["benchmark_dose_high"]], zero, high * 3)
                 axes.axvspan(*ends, color="black", alpha=0.1, linewidth=0)
             axes.set_xscale("log")
-            axes.set_title(f"{shortened(name)}: {response}")
+            axes.set_title(f"{shortened(series.names.get(name, name))}: {response}")
             axes.set_ylabel("distance" if number == 0 else "% of the solvent")
     for axes in grid[-1]:
         axes.set_xlabel(f"dose{f' ({series.unit})' if series.unit else ''}; gray: solvent")

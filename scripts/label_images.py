@@ -16,8 +16,16 @@ import pandas as pd
 from lib.errors import InputError, listed
 from lib.files import whole_folder
 from lib.image_changes import write_digests
-from lib.label_files import SiteKey, numbered_name
-from lib.label_images import LabelError, Labels, number_objects, pair_labels, read_pixels, write_labels
+from lib.label_files import SiteKey
+from lib.label_images import (
+    LabelError,
+    Labels,
+    number_objects,
+    numbered_name,
+    pair_labels,
+    read_pixels,
+    write_labels,
+)
 from lib.logs import logged
 from lib.tables import whole
 

@@ -20,7 +20,7 @@ from lib.errors import InputError
 from lib.files import whole_folder
 from lib.illumination import correct, read_function
 from lib.image_files import MAXIMUM, read_intensities
-from lib.label_files import numbered_name
+from lib.label_images import numbered_name
 from lib.logs import logged
 from lib.plates import read_table
 from lib.segmentation_networks import ABOUT, MODEL, choose_device, drop_small, load_network

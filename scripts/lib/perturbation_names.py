@@ -49,9 +49,13 @@ def name_perturbations(table: pd.DataFrame, perturbation: str = "perturbation") 
     names = {}
     for row in first.to_dict("records"):
         identifier = str(row[perturbation])
-        known = name_content({**row, "broad_sample": identifier})
-        # A perturbation of several columns, such as compound and dose, is more than its compound.
-        names[identifier] = identifier if "|" in identifier else known
+        if "|" in identifier:
+            # A perturbation of several columns, such as compound and dose, is more than its compound.
+            sample = row.get("Metadata_broad_sample", row.get("broad_sample"))
+            parts = [name_content(row) if part == sample else part for part in identifier.split("|")]
+            names[identifier] = "|".join(parts)
+        else:
+            names[identifier] = name_content({**row, "broad_sample": identifier})
     counts = pd.Series(list(names.values())).value_counts()
     return {
         identifier: name if counts[name] == 1 or name == identifier else f"{name} ({identifier})"
