@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, GRAY, MARKS, nothing_to_draw, save_png, shortened, use_style
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import Wells, control_type, labels, read_wells
 from lib.tables import whole
 
@@ -117,11 +118,15 @@ def classes(
         "median_correlation", ascending=False, kind="stable"
     )["perturbation"]
     best = best.head(len(COLORS)).tolist()
+    known = name_perturbations(wells.metadata.assign(perturbation=perturbation))
     kinds = sorted(kind.unique(), key=lambda name: (name == "treatment", name))
     return {
         "control type": (kind.mask(kind == "treatment", ""), [k for k in kinds if k != "treatment"]),
         "plate": (plate, sorted(plate.unique())),
-        "perturbation": (perturbation.where(perturbation.isin(best), "").fillna(""), best),
+        "perturbation": (
+            perturbation.where(perturbation.isin(best), "").fillna("").replace(known),
+            [known.get(name, name) for name in best],
+        ),
     }
 
 

@@ -24,6 +24,7 @@ from lib.gaps import (
     find_gappy_features,
     find_incomplete_wells,
 )
+from lib.perturbation_names import describe_alike
 from lib.repeated_wells import describe_repeated
 from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
 from lib.values import MissingValues
@@ -245,6 +246,7 @@ def wells_to_score(
         notes += describe_filled(values)
         values = fill_gaps(values)
     notes += describe_repeated(wells.metadata.iloc[rows], values)
+    notes += describe_alike(perturbation[scored].unique())
     flat = by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {
         **wells.dropped,
