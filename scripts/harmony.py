@@ -16,11 +16,11 @@ import harmonypy
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.gaps import leave_out_gaps
-from lib.logs import logged
+from lib.logs import log_to
 from lib.provenance import read_provenance
-from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "harmonypy", "pyarrow")
 
@@ -41,13 +41,13 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
     """
     if batch not in profiles:
         raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")
-    counted = np.isfinite(profiles[feature_columns(profiles)].to_numpy(float)).any(axis=1)
+    counted = np.isfinite(profiles[get_features(profiles)].to_numpy(float)).any(axis=1)
     filled, dropped = leave_out_gaps(profiles[counted].reset_index(drop=True))
     if dropped:
         logging.warning(
-            "%d features are missing in a well and left out: %s", len(dropped), listed(dropped, 5)
+            "%d features are missing in a well and left out: %s", len(dropped), join_names(dropped, 5)
         )
-    profiles, features = profiles.drop(columns=list(dropped)), feature_columns(filled)
+    profiles, features = profiles.drop(columns=list(dropped)), get_features(filled)
     values = np.full((len(profiles), len(features)), np.nan)
     values[counted] = filled[features].to_numpy(float)
     complete = counted
@@ -77,7 +77,7 @@ def main(paths: Sequence[str], settings: Mapping[str, Any], output: str) -> None
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": "harmony", **options}]
     write_profiles(
-        corrected, output, provenance({"chain": settings["chain"], "steps": steps}, paths, LIBRARIES)
+        corrected, output, get_provenance({"chain": settings["chain"], "steps": steps}, paths, LIBRARIES)
     )
 
 
@@ -89,5 +89,5 @@ if __name__ == "__main__":
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True)
     given = parser.parse_args()
-    with logged(given.log):
+    with log_to(given.log):
         main(given.profiles, given.settings, given.output)

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError
-from lib.logs import logged
-from lib.replicates import Wells, members, read_wells, split_wells
+from lib.logs import log_to
+from lib.replicates import Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
-from lib.tables import whole
+from lib.tables import write_whole
 
 TAIL = 5  # percent of all pairs, on either side
 SHUFFLES = 1000
@@ -61,7 +61,7 @@ def get_profiles_of_names(
 ) -> tuple[list[str], np.ndarray]:
     """Return the names of a condition, sorted, and the unit profile of each: (names, features)."""
     scored, controls = split_wells(wells, group, positive_controls)
-    sets = members(scored.metadata["perturbation"])
+    sets = group_members(scored.metadata["perturbation"])
     if not sets:
         return [], np.empty((0, len(scored.features)))
     consensus = np.array([np.median(scored.values[rows], axis=0) for rows in sets.values()], dtype=float)
@@ -144,12 +144,12 @@ def main(
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for position, (column, value) in enumerate(head.items()):
         table.insert(position, f"condition_{column}" if column in table else column, value)
-    with whole(output) as part:
+    with write_whole(output) as part:
         table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             list(snakemake.input.pairs),

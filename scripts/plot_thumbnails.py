@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib.logs import logged
+from lib.logs import log_to
 from lib.pictures import choose_colors, compose, correct, find_contrast, read_channel, read_function, stretch
-from lib.tables import whole
-from lib.wells import plate_format, well_order, well_place
+from lib.tables import write_whole
+from lib.wells import get_plate_format, get_well_order, get_well_place
 from plot_montages import choose_sites
 
 COMPOSITE = "composite"
@@ -62,7 +62,7 @@ def arrange(
 
 def save_sheet(sheet: np.ndarray, path: str | Path) -> None:
     """Write a sheet as WebP, complete or not at all."""
-    with whole(path) as part:
+    with write_whole(path) as part:
         Image.fromarray(sheet).save(part, format="WEBP", quality=QUALITY)
 
 
@@ -94,9 +94,9 @@ def main(
     options
         `apply` (how illumination is corrected) and `side` (of a thumbnail, in pixels).
     """
-    wells = sorted(images["Metadata_Well"].unique(), key=well_order)
+    wells = sorted(images["Metadata_Well"].unique(), key=get_well_order)
     rows = choose_sites(images, flags, wells)
-    places, plate = [well_place(well) for well in wells], plate_format(wells)
+    places, plate = [get_well_place(well) for well in wells], get_plate_format(wells)
     limit = find_side(options["side"], plate)
     drawn: dict[str, list[np.ndarray]] = {}
     for channel in channels:
@@ -125,12 +125,12 @@ def main(
             "side": side,
         }
     )
-    with whole(table) as part:
+    with write_whole(table) as part:
         found.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         params, inputs, made = snakemake.params, snakemake.input, snakemake.output
         names = [channel["name"] for channel in params.channels]
         main(

@@ -3,10 +3,10 @@
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
 
-from lib.errors import listed
+from lib.errors import join_names
 
 
-def compartments(assay):
+def get_compartments(assay):
     """Return the objects that an assay measures, in CellProfiler's names; one table each."""
     if "cells" not in assay:
         return ["Nuclei"]
@@ -35,7 +35,7 @@ def label_problems(written):
         without_effect = sorted(set(settings) - {"channel", "labels"})
         if without_effect:
             problems.append(
-                f"assay: {name}: {listed(without_effect)} finds objects in images and has no effect on "
+                f"assay: {name}: {join_names(without_effect)} finds objects in images and has no effect on "
                 f"`labels`; remove one of them."
             )
     labeled = [name for name in ("nuclei", "cells") if (written.get(name) or {}).get("labels")]
@@ -47,7 +47,7 @@ def label_problems(written):
     return problems
 
 
-def assay_problems(assay):
+def find_assay_problems(assay):
     """Return, as sentences, errors of a complete assay description that its schema cannot detect."""
     names = [channel["name"] for channel in assay["channels"]]
     images = [channel["image"] for channel in assay["channels"]]
@@ -65,7 +65,7 @@ def assay_problems(assay):
     ]
     if not any(channel["measure"] for channel in assay["channels"]):
         problems.append("assay: channels: at least one channel must have `measure: true`.")
-    known = f"the channels are {listed(names)}."
+    known = f"the channels are {join_names(names)}."
     if assay["nuclei"]["channel"] not in names:
         problems.append(f"assay: nuclei: channel {assay['nuclei']['channel']} is unknown; {known}")
     cells = assay.get("cells")
@@ -85,7 +85,7 @@ def assay_problems(assay):
         )
     for name in ("nuclei", "cells"):
         if name in assay:
-            problems += threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
+            problems += find_threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
     smallest, largest = assay["nuclei"]["diameter"]
     if smallest >= largest:
         problems.append(
@@ -95,7 +95,7 @@ def assay_problems(assay):
     return problems
 
 
-def threshold_problems(where, threshold):
+def find_threshold_problems(where, threshold):
     """Return the errors of one threshold of an assay description, as sentences."""
     problems = []
     if threshold["method"] == "Sauvola" and threshold["strategy"] != "Adaptive":

@@ -19,7 +19,7 @@ TIE = 1e-12  # similarities that differ by less are equal: rounding in another o
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
 
 
-def unit_rows(values: np.ndarray) -> np.ndarray:
+def scale_rows_to_unit(values: np.ndarray) -> np.ndarray:
     """Scale each row to length 1, in double precision: the product of two rows is their cosine similarity."""
     rows = np.asarray(values, dtype=float)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -46,18 +46,18 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
     if not thresholds.size or not len(candidates):
         return counts
     sort = thresholds.shape[1] > COUNTED
-    columns = as_columns(candidates, float if sort else np.float32)
+    columns = scale_columns_to_unit(candidates, float if sort else np.float32)
     if sort:
         step = max(1, BLOCK // len(candidates))
         for start in range(0, len(queries), step):
             rows = slice(start, start + step)
-            counts[rows] = count_sorted(unit_rows(queries[rows]) @ columns, thresholds[rows])
+            counts[rows] = count_sorted(scale_rows_to_unit(queries[rows]) @ columns, thresholds[rows])
         return counts
     count_block = get_counting(len(queries) * len(candidates) * thresholds.shape[1])
     lengths, band = get_lengths(candidates), get_band(queries.shape[1])
     for start in range(0, len(queries), QUERIES):
         rows = slice(start, start + QUERIES)
-        unit = unit_rows(queries[rows])
+        unit = scale_rows_to_unit(queries[rows])
         single = unit.astype(np.float32)
         for first in range(0, len(candidates), CANDIDATES):
             part = slice(first, first + CANDIDATES)
@@ -85,11 +85,11 @@ def get_counting(comparisons: int) -> Callable[..., np.ndarray]:
     return count_compiled
 
 
-def as_columns(values: np.ndarray, precision: type) -> np.ndarray:
+def scale_columns_to_unit(values: np.ndarray, precision: type) -> np.ndarray:
     """Return profiles of length 1 as the columns of a matrix, made block by block: (features, profiles)."""
     columns = np.empty((values.shape[1], len(values)), dtype=precision, order="F")
     for start in range(0, len(values), 4096):
-        columns[:, start : start + 4096] = unit_rows(values[start : start + 4096]).T
+        columns[:, start : start + 4096] = scale_rows_to_unit(values[start : start + 4096]).T
     return columns
 
 
@@ -153,13 +153,15 @@ def count_compared(
             part, at = similarity[unsure], nearest[unsure]
             rows, near = np.nonzero((part > at - band) & (part <= at + band))
             rows = unsure[rows]
-            exact = products(unit, rows, candidates, near) / lengths[near]
+            exact = multiply_pairs(unit, rows, candidates, near) / lengths[near]
             above = exact > limits[rows] + tie
             counts[:, column] += np.bincount(rows[above], minlength=len(counts))
     return counts
 
 
-def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray) -> np.ndarray:
+def multiply_pairs(
+    unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray
+) -> np.ndarray:
     """Return the products of pairs of profiles, in double precision.
 
     Parameters
@@ -186,7 +188,7 @@ def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others:
     return found
 
 
-def precision_from_counts(above: np.ndarray) -> np.ndarray:
+def compute_precision_from_counts(above: np.ndarray) -> np.ndarray:
     """Return average precision from the negatives above each positive: (queries, positives) to (queries,).
 
     Among equal similarities a positive ranks first, as in copairs.
@@ -195,7 +197,7 @@ def precision_from_counts(above: np.ndarray) -> np.ndarray:
     return (rank / (rank + np.sort(above, axis=1))).mean(axis=1)
 
 
-def ranked(
+def rank_queries(
     queries: np.ndarray,
     candidates: np.ndarray,
     rows: Sequence[int],
@@ -226,14 +228,14 @@ def ranked(
     classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
     for each in np.unique(classes):
         chosen = np.flatnonzero(classes == each)
-        unit = unit_rows(queries[[rows[i] for i in chosen]])
+        unit = scale_rows_to_unit(queries[[rows[i] for i in chosen]])
         limits = np.full((len(chosen), width[chosen].max()), 2.0)
         no_negatives = np.zeros(limits.shape, dtype=int)
         for line, i in enumerate(chosen):
-            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit[line]
-            others = np.sort(unit_rows(candidates[aside[i]]) @ unit[line])
+            limits[line, : width[i]] = scale_rows_to_unit(candidates[positives[i]]) @ unit[line]
+            others = np.sort(scale_rows_to_unit(candidates[aside[i]]) @ unit[line])
             no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
         above = count_above(unit, candidates, limits) - no_negatives
         for line, i in enumerate(chosen):
-            found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
+            found[i] = compute_precision_from_counts(above[line : line + 1, : width[i]])[0]
     return found

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib.errors import InputError, listed, number_of
+from lib.errors import InputError, join_names, number_of
 from lib.image_changes import digest_of_file
 from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
-from lib.image_references import file_on_disk
+from lib.image_references import get_file_on_disk
 
 # An object this many times larger or smaller than most of its channel does not hold a similar image.
 FAR_OFF = 10
@@ -219,7 +219,7 @@ def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
             elif len(paths) > 1:
                 names = [path.name for path in paths]
                 names = names if len(set(names)) == len(names) else paths
-                what = f"has {len(paths)} images of {channel}: {listed(names, 4)}"
+                what = f"has {len(paths)} images of {channel}: {join_names(names, 4)}"
                 faults.append(Fault(well, site, what, channel))
     return faults
 
@@ -274,7 +274,7 @@ def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list
     """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
     for image, value in zip(
-        images, pool.map(lambda image: key(file_on_disk(image.path)), images), strict=True
+        images, pool.map(lambda image: key(get_file_on_disk(image.path)), images), strict=True
     ):
         if value is not None:
             groups[value].append(image)
@@ -345,7 +345,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
             sum(flat),
             number_of(len(images), "image"),
             channel,
-            listed(wells),
+            join_names(wells),
         )
     warn_of_stored_without_contrast(found, plate, threads)
     if dead:
@@ -366,7 +366,7 @@ def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads:
     for channel in dict.fromkeys(image.channel for image in stored):
         ones = [one for image, one in zip(stored, flat, strict=True) if image.channel == channel]
         if all(ones):
-            wells = listed(image.well for image in stored if image.channel == channel)
+            wells = join_names(image.well for image in stored if image.channel == channel)
             logging.warning(
                 "plate %s: images of channel %s hold one value (black, or without contrast), in wells %s",
                 *(plate, channel, wells),
@@ -376,6 +376,6 @@ def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads:
 def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
     """Return the message about a channel whose images hold one value each."""
     values = sorted({float(read_plane_and_scale(image.path)[0].flat[0]) for image in images[:SAMPLE]})
-    shown = listed((f"{value:g}" for value in values), 4)
+    shown = join_names((f"{value:g}" for value in values), 4)
     shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({shown})"
     return f"channel {channel}: all {number_of(len(images), 'image')} {shade}; {images[0].path} for one"

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from lib.image_files import TIFF, in_color, is_stack, samples_last
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 
 # CellProfiler reads a label image with 16 bits.
 MOST_OBJECTS = 65535
@@ -69,7 +69,7 @@ def read_pixels(path: Path) -> np.ndarray:
         If the file cannot be read, is in color, or holds several planes, fractions or negative numbers.
     """
     try:
-        source = at_hand(path)
+        source = open_image_file(path)
         if path.suffix.lower() == ".npy":
             pixels = np.load(source, allow_pickle=False)
         elif path.suffix.lower() in TIFF:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 # What pandas calls a column without a name, and an index without one.
 NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
@@ -34,7 +34,7 @@ PLATE_NAMES = (
 LOOKED_AT = 50  # rows that show how numbers are written
 
 
-def without_image(name: str) -> str:
+def rename_image_metadata(name: str) -> str:
     """Rename `Image_Metadata_Well` to `Metadata_Well`; a measurement of entire images keeps its name."""
     return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
 
@@ -73,7 +73,7 @@ def refuse_twice(names: Sequence[str], path: Path) -> None:
     """
     twice = [name for name, count in Counter(names).items() if count > 1 and not NUMBERED.fullmatch(name)]
     if twice:
-        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
+        raise InputError(f"{path} has the column {join_names(twice)} twice. Keep one of them.")
 
 
 def name_format(start: bytes) -> str | None:
@@ -98,16 +98,16 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
     except (InputError, OSError, EOFError, csv.Error) as error:
         yield str(error)
         return
-    names = {without_image(name.strip()) for name in header}
+    names = {rename_image_metadata(name.strip()) for name in header}
     if not rows:
         yield f"{path} has a header and no rows: it holds no profile."
     if not names & set(WELL_NAMES) and not any(set(place) <= names for place in ROW_NAMES):
         yield (
             f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are "
-            f"{listed(header, 8)}."
+            f"{join_names(header, 8)}."
         )
     if len(plates) > 1 and not names & set(PLATE_NAMES):
         yield (
             f"{path} has no column Metadata_Plate, and the sample sheet takes {len(plates)} plates from it "
-            f"({listed(plates, 5)}): which wells are whose is not known."
+            f"({join_names(plates, 5)}): which wells are whose is not known."
         )

@@ -19,7 +19,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from lib.deep_profiles import expand_arrays, read_deepprofiler
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.plates import find_name
 from lib.profile_files import (
     FEATHER,
@@ -34,10 +34,10 @@ from lib.profile_files import (
     name_format,
     read_start,
     refuse_twice,
-    without_image,
+    rename_image_metadata,
 )
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing
-from lib.wells import well_at, well_name
+from lib.wells import get_well_at, get_well_name
 
 # The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
@@ -57,7 +57,7 @@ ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
 
 def is_text(name: str) -> bool:
     """Return whether a profile's column is read as text: metadata, except for counts."""
-    name = without_image(name)
+    name = rename_image_metadata(name)
     return name.startswith("Metadata_") and not name.startswith(COUNT)
 
 
@@ -83,22 +83,22 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     """
     path, missing = Path(path), missing or MissingValues()
     table = read_deepprofiler(path) if path.is_dir() else expand_arrays(read_any_format(path), path)
-    table.columns = [without_image(str(name).strip()) for name in table.columns]
+    table.columns = [rename_image_metadata(str(name).strip()) for name in table.columns]
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     twice = [name for name, count in Counter(table.columns).items() if count > 1]
     if twice:
-        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
-    table = with_wells(table, path)
+        raise InputError(f"{path} has the column {join_names(twice)} twice. Keep one of them.")
+    table = add_wells(table, path)
     words = []
     for name in list(table.columns):
         if is_text(name):
-            values = as_text(table[name])
+            values = format_as_text(table[name])
             cleaned = missing.clean(values, name)
             found = missing.words_found(values, name)
             words += [f"{word} in {count} rows of {name}" for word, count in found.items()]
             table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
     if words:
-        logging.warning("%s: taken as empty: %s", path, listed(words))
+        logging.warning("%s: taken as empty: %s", path, join_names(words))
     table = rename_what_is_no_feature(table, path)
     for name in list(table.columns):
         if name.startswith(COUNT):
@@ -177,14 +177,14 @@ NOTHING_IN_NUMBERS = sorted(
 )
 
 
-def as_text(column: pd.Series) -> list[str]:
+def format_as_text(column: pd.Series) -> list[str]:
     """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     return ["" if pd.isna(value) else str(value) for value in column]
 
 
-def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Find the wells of a table under any known name: `Metadata_Well`, as A01.
 
     Raises
@@ -195,15 +195,15 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     name = next((name for name in WELL_NAMES if name in table), None)
     column = name
     if name is not None:
-        wells = as_text(table[name])
+        wells = format_as_text(table[name])
     else:
         places = next((names for names in ROW_NAMES if set(names) <= set(table)), None)
         if places is None:
             raise InputError(
                 f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column): a profile has "
-                f"one row per well. Its columns are {listed(table.columns, 8)}."
+                f"one row per well. Its columns are {join_names(table.columns, 8)}."
             )
-        rows, columns = (as_text(table[place]) for place in places)
+        rows, columns = (format_as_text(table[place]) for place in places)
         wells = [f"{row}\t{column}" for row, column in zip(rows, columns, strict=True)]
         name = " and ".join(places)
     if name != "Metadata_Well":
@@ -211,11 +211,11 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     without = [at for at, well in enumerate(wells, start=2) if is_nothing(well.replace("\t", ""))]
     if without:
         raise InputError(
-            f"{path} has rows without a well: {listed(without, 5)} (the header is row 1). Write the well "
+            f"{path} has rows without a well: {join_names(without, 5)} (the header is row 1). Write the well "
             f"into {name}, or take the rows out."
         )
     try:
-        names = [well_at(*well.split("\t")) if "\t" in well else well_name(well) for well in wells]
+        names = [get_well_at(*well.split("\t")) if "\t" in well else get_well_name(well) for well in wells]
     except (InputError, ValueError) as error:
         raise InputError(f"{path}, column {name}: {error}") from error
     found = pd.Series(names, index=table.index, dtype="str", name="Metadata_Well")
@@ -240,21 +240,21 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             name.lower() in NOT_FEATURES
             or name in PLATE_NAMES
             or (of_cellprofiler and "_" not in name)
-            or (not FEATURE.match(name) and counts_rows(table[name]))
+            or (not FEATURE.match(name) and is_row_number(table[name]))
         ):
             renamed[name] = f"Metadata_{name}"
     if not renamed:
         return table
-    logging.warning("%s: not features, and kept as metadata: %s", path, listed(renamed))
+    logging.warning("%s: not features, and kept as metadata: %s", path, join_names(renamed))
     taken = [name for name, new in renamed.items() if new in table]
     table = table.drop(columns=taken).rename(columns=renamed)
     for name in set(renamed.values()) & set(table):
-        cleaned = MissingValues().clean(as_text(table[name]), name)
+        cleaned = MissingValues().clean(format_as_text(table[name]), name)
         table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
     return table
 
 
-def counts_rows(column: pd.Series) -> bool:
+def is_row_number(column: pd.Series) -> bool:
     """Return whether a column numbers the rows of its table, from 0 or from 1."""
     if len(column) < 3 or not pd.api.types.is_integer_dtype(column):
         return False
@@ -264,14 +264,14 @@ def counts_rows(column: pd.Series) -> bool:
 
 def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
     """Read the numbers of cells or sites: `1,234` is 1234; what is not a number is missing, and reported."""
-    texts = pd.Series(as_text(column), index=column.index, dtype="str").str.strip()
+    texts = pd.Series(format_as_text(column), index=column.index, dtype="str").str.strip()
     texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
     numbers = pd.to_numeric(texts, errors="coerce")
     wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
     if wrong.any():
         logging.warning(
             "%s: %s is not a number in well %s (%s): taken as missing",
-            path, column.name, listed(wells[wrong], 5), listed(column[wrong].unique(), 5),
+            path, column.name, join_names(wells[wrong], 5), join_names(column[wrong].unique(), 5),
         )  # fmt: skip
     whole = numbers.notna().all() and (numbers % 1 == 0).all()
     return numbers.astype(int if whole else float)
@@ -286,20 +286,20 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
         Naming the column, and the wells in which it holds text.
     """
     if not pd.api.types.is_numeric_dtype(column):
-        texts = pd.Series(as_text(column), index=column.index).str.strip()
+        texts = pd.Series(format_as_text(column), index=column.index).str.strip()
         numbers = pd.to_numeric(texts, errors="coerce")
         wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
         if wrong.any():
             raise InputError(
                 f"{path}: column {column.name} holds text: `{texts[wrong].iloc[0]}` in well "
-                f"{listed(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
+                f"{join_names(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
                 "Metadata_: rename it, or take it out."
             )
         column = numbers
     values = column.astype(float)
     infinite = np.isinf(values.to_numpy())
     if infinite.any():
-        where = listed(wells[infinite], 5)
+        where = join_names(wells[infinite], 5)
         logging.warning("%s: %s is infinite in well %s: taken as missing", path, column.name, where)
         values = values.mask(infinite)
     return values

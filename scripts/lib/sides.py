@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.replicates import Wells, join_plates, labels, marked, members, split_wells
+from lib.errors import InputError, join_names
+from lib.replicates import Wells, group_members, join_plates, label_wells, mark_controls, split_wells
 from lib.tables import read_profiles
 
 
@@ -27,18 +27,18 @@ class Side:
         return np.array([len(rows) for rows in self.wells], dtype=int)
 
 
-def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
+def collect_side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     """Collect the perturbations with a gene in `column` (several genes separated by `|`)."""
     if column not in metadata:
-        known = listed(name for name in metadata if name.startswith("Metadata_"))
+        known = join_names(name for name in metadata if name.startswith("Metadata_"))
         raise InputError(
             f"The profiles have no column {column}, which holds the genes that perturbations are matched by. "
             f"Name theirs in benchmark.gene ({known}), annotate the plates, or set benchmark.matching to []."
         )
-    gene = labels(metadata, column)
+    gene = label_wells(metadata, column)
     kept: list[tuple[str, frozenset[str], np.ndarray]] = []
     without = 0
-    for name, rows in members(metadata["perturbation"]).items():
+    for name, rows in group_members(metadata["perturbation"]).items():
         genes = split_genes(gene.iloc[rows])
         without += not genes
         if genes and len(rows) >= minimum_replicates:
@@ -62,7 +62,7 @@ def get_genes(metadata: pd.DataFrame, column: str, sets: Sequence[np.ndarray]) -
     """Return the genes of each set of wells (row numbers); none if the profiles have no such column."""
     if column not in metadata:
         return [frozenset()] * len(sets)
-    gene = labels(metadata, column)
+    gene = label_wells(metadata, column)
     return [split_genes(gene.iloc[rows]) for rows in sets]
 
 
@@ -99,15 +99,15 @@ def mark_sides(
     return scored, scored.where(first), scored.where(first if within else ~first)
 
 
-def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
+def get_identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
     """Return what two perturbations of a pair must differ in: their name, or columns of their wells."""
     if different is None:
         return part.names
-    value = labels(wells.metadata, different).fillna("")
+    value = label_wells(wells.metadata, different).fillna("")
     return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
 
 
-def pairs_of_genes(a: Side, b: Side) -> np.ndarray:
+def pair_by_gene(a: Side, b: Side) -> np.ndarray:
     """Return the pairs of perturbations (of `a`, of `b`) that share a gene, once and in order: (pairs, 2)."""
     holders: dict[str, list[int]] = {}
     for column, genes in enumerate(b.genes):
@@ -131,8 +131,8 @@ def read_sides(
             f"These profiles are on both sides of a comparison: {sorted(set(a) & set(b))}. A plate "
             "belongs to one condition; name the same plates on both sides to compare within one."
         )
-    plates_a = {path: marked(read_profiles(path), controls) for path in a}
-    plates_b = {} if within else {path: marked(read_profiles(path), controls) for path in b}
+    plates_a = {path: mark_controls(read_profiles(path), controls) for path in a}
+    plates_b = {} if within else {path: mark_controls(read_profiles(path), controls) for path in b}
     wells = join_plates({**plates_a, **plates_b})
     of_a = np.arange(len(wells)) < sum(len(plate) for plate in plates_a.values())
     return wells, of_a, within

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError
-from lib.replicates import correlation_matrix, members, read_wells, split_wells
+from lib.replicates import correlate_rows, group_members, read_wells, split_wells
 from report_page.blocks import round_numbers
 from report_page.results import Results
 
@@ -148,12 +148,12 @@ def get_neighbors(
         # The benchmark reports it; the page shows what does not depend on it.
         logging.warning("%s: no nearest neighbors: %s", condition["label"], error)
         return {}
-    sets = members(scored.metadata["perturbation"]) if len(scored) else {}
+    sets = group_members(scored.metadata["perturbation"]) if len(scored) else {}
     if len(sets) < 2 or not scored.values.shape[1]:
         return {}
     medians = np.array([np.median(scored.values[rows], axis=0) for rows in sets.values()])
     with np.errstate(all="ignore"):
-        similar = correlation_matrix(medians)
+        similar = correlate_rows(medians)
     np.fill_diagonal(similar, np.nan)
     names, found = list(sets), {}
     for name, row in zip(names, similar, strict=True):
@@ -193,7 +193,7 @@ def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[di
                 "label": file["label"],
                 "a": table["perturbation_a"].astype(str).tolist(),
                 "b": table["perturbation_b"].astype(str).tolist(),
-                "genes": table["genes"].map(as_text).tolist(),
+                "genes": table["genes"].map(format_genes).tolist(),
                 "correlation": round_numbers(table["median_correlation"], 3),
                 "q": round_numbers(q_values, 3),
             }
@@ -201,6 +201,6 @@ def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[di
     return found
 
 
-def as_text(genes: Any) -> str:
+def format_genes(genes: Any) -> str:
     """Return the genes of a pair as text."""
     return genes if isinstance(genes, str) else ", ".join(map(str, genes))

@@ -8,7 +8,7 @@ import pytest
 
 from chain_step import run_step
 from lib.chains import complete_chain
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 pytestmark = pytest.mark.data
 
@@ -72,8 +72,8 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
 
 
 def largest_difference(mine: pd.DataFrame, published: pd.DataFrame) -> float:
-    names = feature_columns(published)
-    assert set(feature_columns(mine)) == set(names)
+    names = get_features(published)
+    assert set(get_features(mine)) == set(names)
     return float((mine[names].astype("float32") - published[names]).abs().max().max())
 
 

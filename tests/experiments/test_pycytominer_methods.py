@@ -10,7 +10,7 @@ from pycytominer import feature_select, normalize
 from chain_step import run_step
 from lib.chains import STEPS
 from lib.steps.normalization import METHODS
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 
 pytestmark = pytest.mark.data
 
@@ -62,7 +62,7 @@ def settings(step: str, **options) -> dict:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_normalize(plates, method):
-    features = feature_columns(plates)
+    features = get_features(plates)
     mine, dropped, _ = run_step(plates, settings("normalize", over="plate", method=method, reference="all"))
     kept = [name for name in features if name not in dropped]
     assert len(kept) > 100
@@ -78,7 +78,7 @@ def test_normalize(plates, method):
     [*((operation, "pearson") for operation in OPERATIONS), ("correlation_threshold", "spearman")],
 )
 def test_feature_select(plates, operation, method):
-    features = feature_columns(plates)
+    features = get_features(plates)
     theirs = feature_select(
         plates,
         features=features,
@@ -90,5 +90,5 @@ def test_feature_select(plates, operation, method):
     mine, dropped, _ = run_step(
         plates, settings("feature_select", operations=[operation], corr_method=method)
     )
-    assert set(feature_columns(mine)) == set(features) & set(theirs.columns)
+    assert set(get_features(mine)) == set(features) & set(theirs.columns)
     assert set(dropped) == set(features) - set(theirs.columns)

@@ -8,7 +8,7 @@ import tifffile
 
 from lib.errors import InputError
 from lib.image_checks import Found
-from lib.image_names import compiled, listing_pattern
+from lib.image_names import compile_pattern, get_listing_pattern
 from lib.label_files import find_label_files
 
 pytestmark = pytest.mark.unit
@@ -98,7 +98,7 @@ def test_a_folder_without_label_images_is_an_error(found, tmp_path, folder, word
 
 
 def test_the_pattern_that_lists_label_images():
-    expression = compiled(listing_pattern("{image}_cp(1).tif"), 1)
+    expression = compile_pattern(get_listing_pattern("{image}_cp(1).tif"), 1)
     assert expression.search("r01c02_cp(1).tif")
     assert not expression.search("r01c02_cp1.tif")
-    assert listing_pattern(REGULAR) == REGULAR
+    assert get_listing_pattern(REGULAR) == REGULAR

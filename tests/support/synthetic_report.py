@@ -22,7 +22,7 @@ from lib.experiment import Experiment  # noqa: E402
 from lib.levels import LEVELS  # noqa: E402
 from lib.manifest import get_manifest  # noqa: E402
 from lib.tables import write_profiles  # noqa: E402
-from lib.wells import plate_format, well_place  # noqa: E402
+from lib.wells import get_plate_format, get_well_place  # noqa: E402
 
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
 PICTURES = ("heatmaps", "illumination", "montage_composite", *(f"montage_{name}" for name in CHANNELS))
@@ -52,7 +52,7 @@ def drawn_sheets(
     folder: Path, generator: np.random.Generator, side: int, wells: list[str], channels: tuple[str, ...]
 ) -> None:
     """The sheets of thumbnails of a plate, and where each well is."""
-    rows, columns = plate_format(wells)
+    rows, columns = get_plate_format(wells)
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("composite", *channels):
         blobs = np.kron(
@@ -62,7 +62,7 @@ def drawn_sheets(
         pixels = np.zeros((rows * side, columns * side, 3))
         pixels[: blobs.shape[0], : blobs.shape[1]] = blobs
         Image.fromarray((pixels + grain).astype(np.uint8)).save(folder / f"{name}.webp", quality=82)
-    at = [well_place(well) for well in wells]
+    at = [get_well_place(well) for well in wells]
     table = {
         "Metadata_Well": wells,
         "Metadata_Site": "1",

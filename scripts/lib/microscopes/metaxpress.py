@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-from lib.image_changes import folders_below
+from lib.image_changes import walk_folders
 from lib.microscopes.index import Index, IndexImage
-from lib.sites import site_name
-from lib.wells import well_at, well_name
+from lib.sites import get_site_name
+from lib.wells import get_well_at, get_well_name
 
 FILE = re.compile(r"\.HTD$", re.IGNORECASE)
 IMAGE = re.compile(
@@ -38,7 +38,7 @@ def read_metaxpress(path: Path) -> Index:
     said = read_settings(path)
     rows, columns = int(said["YWells"][0]), int(said["XWells"][0])
     wells = [
-        well_at(str(row), str(column))
+        get_well_at(str(row), str(column))
         for row in range(1, rows + 1)
         for column, chosen in enumerate(said.get(f"WellsSelection{row}", [])[:columns], start=1)
         if chosen.upper() == "TRUE"
@@ -82,7 +82,7 @@ def get_metaxpress_sites(said: Mapping[str, list[str]]) -> list[str]:
 def find_metaxpress_files(path: Path) -> dict[tuple[str, str, str, str, str], str]:
     """Return the images of an HTD file: their paths by well, site, channel, plane and time point."""
     found = {}
-    for root, files in folders_below(path.parent):
+    for root, files in walk_folders(path.parent):
         below = root.removeprefix(str(path.parent)).lstrip("/")
         places = {"plane": "", "timepoint": ""}
         for match in FOLDERS.finditer(below):
@@ -91,6 +91,6 @@ def find_metaxpress_files(path: Path) -> dict[tuple[str, str, str, str, str], st
             match = IMAGE.search(name)
             if match and name.upper().startswith(f"{path.stem.upper()}_") and not name.startswith("."):
                 channel = str(int(match["channel"] or 1))
-                key = (well_name(match["well"]), site_name(match["site"]), channel, *places.values())
+                key = (get_well_name(match["well"]), get_site_name(match["site"]), channel, *places.values())
                 found[key] = f"{below}/{name}" if below else name
     return found

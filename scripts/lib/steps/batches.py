@@ -8,22 +8,22 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from lib.errors import InputError
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 FEWEST_GENES = 20
 
 
-def with_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
+def replace_by_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
     """Return `profiles` with components in place of the features."""
     names = [f"{prefix}{number}" for number in range(1, values.shape[1] + 1)]
     table = pd.DataFrame(values, columns=names, index=profiles.index)
-    return pd.concat([profiles.drop(columns=feature_columns(profiles)), table], axis=1)
+    return pd.concat([profiles.drop(columns=get_features(profiles)), table], axis=1)
 
 
 def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
     """Return the principal components of all wells that hold a fraction of the variance (scikit-learn)."""
-    values = profiles[feature_columns(profiles)].to_numpy(float)
-    return with_components(profiles, PCA(variance, svd_solver="full").fit_transform(values))
+    values = profiles[get_features(profiles)].to_numpy(float)
+    return replace_by_components(profiles, PCA(variance, svd_solver="full").fit_transform(values))
 
 
 def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
@@ -54,7 +54,7 @@ def normalize_typical_variation(
     InputError
         For a batch with fewer than two controls.
     """
-    values = profiles[feature_columns(profiles)].to_numpy(float)
+    values = profiles[get_features(profiles)].to_numpy(float)
     center, scale = values[controls].mean(axis=0), values[controls].std(axis=0)
     standard = (values - center) / np.where(scale > 0, scale, 1)
     fit = PCA(svd_solver="full").fit(standard[controls])
@@ -69,7 +69,7 @@ def normalize_typical_variation(
             raise InputError(f"tvn: {batch} {name} has {len(own)} negative controls and needs 2.")
         whitened = get_root(np.cov(own.T).reshape(eye.shape) + eye, -0.5)
         out[rows] = (turned[rows] - own.mean(axis=0)) @ whitened @ target
-    return with_components(profiles, out)
+    return replace_by_components(profiles, out)
 
 
 def correct_arms(
@@ -101,7 +101,7 @@ def correct_arms(
             raise InputError(
                 f"arm_correction: the profiles have no column {column}; add it to the annotation table."
             )
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float, copy=True)
     silent = (pd.to_numeric(profiles[expression], errors="coerce") < threshold).to_numpy()
     genes = profiles["Metadata_gene"] if "Metadata_gene" in profiles else profiles["Metadata_broad_sample"]

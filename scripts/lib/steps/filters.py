@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 
 def drop(profiles: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -20,7 +20,7 @@ def drop_missing_wells(
     -------
     The other wells, and the dropped ones (plate and well: reason).
     """
-    missing = ~np.isfinite(profiles[feature_columns(profiles)].to_numpy(float))
+    missing = ~np.isfinite(profiles[get_features(profiles)].to_numpy(float))
     lacking = missing.mean(axis=1)
     gone = lacking > share
     if gone.sum() > most:
@@ -45,7 +45,7 @@ def drop_invariant(
     -------
     The profiles, and the dropped features with the reason.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float)
     missing = ~np.isfinite(values).all(axis=0)
     dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
@@ -67,7 +67,7 @@ def drop_outliers(
     profiles: pd.DataFrame, cutoff: float = 100, quantile: float = 0.99
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Drop the features whose absolute value exceeds `cutoff` at a quantile (1: pycytominer's maximum)."""
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     size = profiles[features].abs().quantile(quantile)
     return drop(
         profiles,
