@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from copairs.map.normalization import normalize_ap
 
 from lib.average_precision import (
+    Candidates,
     compute_precision_from_counts,
     count_above,
     rank_queries,
@@ -38,6 +38,7 @@ from lib.cell_counts import add_count_z
 from lib.errors import number_of
 from lib.intervals import compute_mean_interval, compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
+from lib.normalized_precision import normalize_precision
 from lib.nulls import compute_q_values
 from lib.precision_nulls import (
     MOST_SETS,
@@ -46,7 +47,7 @@ from lib.precision_nulls import (
     compute_replicate_p_value,
     get_distribution_of_query,
 )
-from lib.replicates import Wells, group_members, read_wells, split_wells
+from lib.replicates import MOST_DOUBLES, Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import collect_side, get_identities, mark_sides, pair_by_gene, read_sides
 
@@ -80,6 +81,7 @@ def rank_replicates(
     minimum_replicates: int = 2,
     draws: int = 10_000,
     seed: int = 0,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, Wells]:
     """Rank the replicates of every well among the negative controls.
 
@@ -95,6 +97,8 @@ def rank_replicates(
         Perturbations with fewer wells are left out.
     draws, seed
         For the p-values: the most sets of wells that are ranked, and the seed of their choice.
+    threads
+        Number of threads that count.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def rank_replicates(
         for name, rows in group_members(scored.metadata["perturbation"]).items()
         if len(rows) >= max(2, minimum_replicates)
     }
-    ranked_rows = compute_replicate_precision(scored.values, controls.values, list(groups.values()))
+    ranked_rows = compute_replicate_precision(scored.values, controls.values, list(groups.values()), threads)
     precision = dict(zip(groups, ranked_rows, strict=True))
     parts = []
     for chunk in split_into_chunks(list(groups.items()), PERTURBATIONS):
@@ -148,7 +152,7 @@ def split_into_chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
 
 
 def compute_replicate_precision(
-    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray]
+    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray], threads: int = 1
 ) -> list[np.ndarray]:
     """Return the average precision of each well, which ranks its group among the controls.
 
@@ -157,6 +161,7 @@ def compute_replicate_precision(
     """
     found: list[np.ndarray] = [NO_ROWS] * len(groups)
     sizes = np.array([len(rows) for rows in groups], dtype=int)
+    candidates = Candidates.of(controls) if len(groups) else controls
     for size in np.unique(sizes):
         chosen = np.flatnonzero(sizes == size)
         others = ~np.eye(size, dtype=bool)
@@ -166,7 +171,7 @@ def compute_replicate_precision(
             own = scale_rows_to_unit(values[np.concatenate([groups[i] for i in part])])
             blocks = own.reshape(len(part), size, -1)
             limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
-            precision = compute_precision_from_counts(count_above(own, controls, limits))
+            precision = compute_precision_from_counts(count_above(own, candidates, limits, threads))
             for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
                 found[i] = of_group
     return found
@@ -183,6 +188,7 @@ def rank_matches(
     minimum_replicates: int = 1,
     draws: int = 10_000,
     seed: int = 0,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, Wells]:
     """Rank, for each perturbation of the first side, those of its gene among all of the other side.
 
@@ -206,6 +212,8 @@ def rank_matches(
         Perturbations with fewer wells are left out.
     draws, seed
         For the p-values: the number of orders that are drawn if not all are counted, and the seed.
+    threads
+        Number of threads that count.
 
     Returns
     -------
@@ -216,9 +224,11 @@ def rank_matches(
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
     a = collect_side(part_a.metadata, gene_a, minimum_replicates)
-    b = collect_side(part_b.metadata, gene_b, minimum_replicates)
-    profiles_a = [np.median(part_a.values[rows], axis=0) for rows in a.wells]
-    profiles_b = [np.median(part_b.values[rows], axis=0) for rows in b.wells]
+    # within one condition both sides may be the same perturbations
+    alike = part_b is part_a and gene_a == gene_b
+    b = a if alike else collect_side(part_b.metadata, gene_b, minimum_replicates)
+    profiles_a = get_medians(part_a.values, a.wells)
+    profiles_b = profiles_a if alike else get_medians(part_b.values, b.wells)
     related = pair_by_gene(a, b)
     identity_a, identity_b = get_identities(part_a, a, different), get_identities(part_b, b, different)
     excluded_of = group_rows(identity_b)
@@ -233,7 +243,7 @@ def rank_matches(
             queries.append(row)
             positives.append(chosen)
             aside.append(others)
-    precision = rank_queries(np.array(profiles_a), np.array(profiles_b), queries, positives, aside)
+    precision = rank_queries(profiles_a, profiles_b, queries, positives, aside, threads)
     parts = []
     for row, found, chosen, others in zip(queries, precision, positives, aside, strict=True):
         negatives = len(b.names) - len(others)
@@ -250,6 +260,18 @@ def rank_matches(
             )
         )
     return pd.DataFrame(parts, columns=COLUMNS), scored
+
+
+def get_medians(values: np.ndarray, sets: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the median profile of each set of wells (row numbers): (sets, features).
+
+    They are in double precision, or in that of `values` if they take more than a gigabyte.
+    """
+    small = len(sets) * values.shape[1] <= MOST_DOUBLES
+    found = np.empty((len(sets), values.shape[1]), dtype=float if small else values.dtype)
+    for row, wells in enumerate(sets):
+        found[row] = np.median(values[wells].astype(float), axis=0)
+    return found
 
 
 def group_rows(values: np.ndarray) -> dict[Any, np.ndarray]:
@@ -278,7 +300,7 @@ def summarize(
     common = positives.mode()[0] / total[positives == positives.mode()[0]].mode()[0]
     precision = precision.assign(
         average_precision_above_random=precision["average_precision"] - common,
-        normalized_average_precision=normalize_ap(
+        normalized_average_precision=normalize_precision(
             precision["average_precision"].to_numpy(float),
             positives.to_numpy(),
             (total - positives).to_numpy(),
@@ -346,13 +368,14 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
     controls_fitted: bool = False,
+    threads: int = 1,
 ) -> None:
     """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
 
     The replicability of sphered profiles is not scored (with 400 features and 256 controls, three of four
     perturbations without effect would be retrieved); matching needs no controls and is scored.
     """
-    choice = dict(options)
+    choice = {**options, "threads": threads}
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
     fitted = "a" not in profiles and controls_fitted
     compared: dict[str, Any] = {}
@@ -398,4 +421,5 @@ if __name__ == "__main__":
             dict(snakemake.params.options),
             dict(snakemake.params.controls),
             snakemake.params.controls_fitted,
+            snakemake.threads,
         )

@@ -81,7 +81,8 @@ def score_comparison(
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
     a = collect_side(part_a.metadata, gene_a, minimum_replicates)
-    b = collect_side(part_b.metadata, gene_b, minimum_replicates)
+    alike = part_b is part_a and gene_a == gene_b
+    b = a if alike else collect_side(part_b.metadata, gene_b, minimum_replicates)
     related = pair_by_gene(a, b)
     unlike = Unlike(
         related[:, 0] * len(b.names) + related[:, 1],

@@ -272,5 +272,5 @@ def is_same_value(a: str, b: str) -> bool:
 
 
 def same_name(a: str, b: str) -> bool:
-    """Return whether two values are the same (`is_same_value`), in any case: Negcon and negcon, dmso and DMSO."""
+    """Return whether two values are the same but for capitals: Negcon and negcon, dmso and DMSO."""
     return is_same_value(a.casefold(), b.casefold())

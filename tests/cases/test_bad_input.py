@@ -277,7 +277,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path):
         "import sys, numpy as np, pandas as pd\n"
         "from lib.logs import log_to\n"
         "from lib.tables import write_profiles\n"
-        "with logged('log.txt'):\n"
+        "with log_to('log.txt'):\n"
         "    table = pd.DataFrame({'Metadata_Well': 'A01', 'Cells_X': np.random.rand(100_000)})\n"
         "    write_profiles(table, 'P1.parquet', {})\n"
     )
