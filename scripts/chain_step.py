@@ -25,7 +25,14 @@ from lib.steps.normalization import normalize
 from lib.steps.operations import select_features
 from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
-from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
+from lib.tables import (
+    get_features,
+    get_provenance,
+    read_profiles,
+    stack_profiles,
+    write_profiles,
+    write_whole,
+)
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
@@ -88,7 +95,7 @@ class Step:
             "combat": lambda o: correct_batches(self.profiles, o["batch"]),
             "pca": lambda o: project(self.profiles, o["variance"]),
             "arm_correction": lambda o: correct_arms(
-                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"]
+                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"], self.group
             ),
         }
         return steps[step](options)
@@ -254,10 +261,9 @@ def main() -> None:
     settings = snakemake.params.settings
     paths = list(snakemake.input.profiles)
     tables = [mark_controls(read_profiles(path), snakemake.params.controls) for path in paths]
-    profiles = pd.concat(tables, join="inner", ignore_index=True)
-    partial = {name for table in tables for name in get_features(table)} - set(profiles.columns)
+    profiles, partial = stack_profiles(tables)
     out, dropped, found = run_step(profiles, settings)
-    dropped |= dict.fromkeys(sorted(partial), "not measured on every plate")
+    dropped |= dict.fromkeys(partial, "not measured on every plate")
     kept = len(get_features(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
     with write_whole(snakemake.output.dropped) as part:

@@ -16,8 +16,16 @@ import pandas as pd
 from lib.errors import InputError, join_names
 from lib.files import write_whole_folder
 from lib.image_changes import write_digests
-from lib.label_files import SiteKey, name_numbered_file
-from lib.label_images import LabelError, Labels, number_objects, pair_labels, read_pixels, write_labels
+from lib.label_files import SiteKey
+from lib.label_images import (
+    LabelError,
+    Labels,
+    number_objects,
+    numbered_name,
+    pair_labels,
+    read_pixels,
+    write_labels,
+)
 from lib.logs import log_to
 from lib.tables import write_whole
 
@@ -27,7 +35,7 @@ UNPAIRED = ("nuclei_outside", "further_nuclei", "cells_without_nucleus", "cells_
 MANY = 0.5
 
 
-def read_labels(path: Path, mask: bool, plate: str) -> Labels:
+def read_labels(path: Path, mask: bool | None, plate: str) -> Labels:
     """Read one label image; an error names the plate and the file."""
     try:
         return number_objects(read_pixels(path), mask)
@@ -37,7 +45,7 @@ def read_labels(path: Path, mask: bool, plate: str) -> Labels:
 
 def number_site(
     files: Mapping[str, Path],
-    masks: Mapping[str, bool],
+    masks: Mapping[str, bool | None],
     site: SiteKey,
     options: Mapping[str, Any],
     folder: Path,
@@ -49,7 +57,7 @@ def number_site(
     files
         The label image of each kind of object (Nuclei, Cells).
     masks
-        For each kind, whether the file is black and white.
+        For each kind, whether the file is black and white; None for labels that this workflow made.
     site
         The well and the site.
     options
@@ -85,7 +93,7 @@ def number_site(
             row[kind] = len(numbers)
             row[f"{kind}_numbers"] = " ".join(map(str, numbers))
     for name, each in pixels.items():
-        write_labels(each, folder / name_numbered_file(*site, name))
+        write_labels(each, folder / numbered_name(*site, name))
     return row
 
 
@@ -115,7 +123,7 @@ def warn_of_unpaired(table: pd.DataFrame, plate: str) -> None:
 
 def main(
     sites: Iterable[tuple[SiteKey, Mapping[str, Path]]],
-    masks: Mapping[str, bool],
+    masks: Mapping[str, bool | None],
     options: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
     threads: int,
@@ -127,7 +135,7 @@ def main(
     sites
         Each site with the label image of each kind of object.
     masks
-        For each kind, whether the files are black and white.
+        For each kind, whether the files are black and white; None for labels that this workflow made.
     options
         `plate` and `cytoplasm`.
     outputs
@@ -153,7 +161,7 @@ def find_files(table: pd.DataFrame, objects: Sequence[str], folders: Sequence[st
             if f"FileName_Labels{name}" in table:
                 found[name] = Path(row[f"PathName_Labels{name}"], row[f"FileName_Labels{name}"])
             else:
-                found[name] = written[name_numbered_file(row["Metadata_Well"], row["Metadata_Site"], name)]
+                found[name] = written[numbered_name(row["Metadata_Well"], row["Metadata_Site"], name)]
         files.append(found)
     return files
 

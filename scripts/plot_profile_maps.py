@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, GRAY, MARKS, draw_nothing, save_png, shorten_label, use_style
 from lib.logs import log_to
+from lib.perturbation_names import name_perturbations
 from lib.replicates import Wells, get_control_type, label_wells, read_wells
 from lib.tables import write_whole
 
@@ -108,11 +109,15 @@ def get_classes(
         "median_correlation", ascending=False, kind="stable"
     )["perturbation"]
     best = best.head(len(COLORS)).tolist()
+    known = name_perturbations(wells.metadata.assign(perturbation=perturbation))
     kinds = sorted(kind.unique(), key=lambda name: (name == "treatment", name))
     return {
         "control type": (kind.mask(kind == "treatment", ""), [k for k in kinds if k != "treatment"]),
         "plate": (plate, sorted(plate.unique())),
-        "perturbation": (perturbation.where(perturbation.isin(best), "").fillna(""), best),
+        "perturbation": (
+            perturbation.where(perturbation.isin(best), "").fillna("").replace(known),
+            [known.get(name, name) for name in best],
+        ),
     }
 
 

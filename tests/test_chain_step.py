@@ -96,8 +96,11 @@ def test_no_well_and_no_feature_are_answered():
     raw = wells()
     with pytest.raises(InputError, match="no well has values"):
         run_step(raw.assign(**dict.fromkeys(get_features(raw), np.nan)), settings("rank_int"))
+    flat = raw.assign(**dict.fromkeys(get_features(raw), 1.0))
+    with pytest.raises(InputError, match="no plate has reference wells among which a feature varies"):
+        run_step(flat, settings("variance"))
     with pytest.raises(InputError, match="no feature is left"):
-        run_step(raw.assign(**dict.fromkeys(get_features(raw), 1.0)), settings("variance"))
+        run_step(flat, settings("normalize"))
 
 
 @pytest.mark.parametrize("step", ["sphere", "tvn", "combat", "pca"])

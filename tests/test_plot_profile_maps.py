@@ -70,6 +70,22 @@ def test_mapped_wells_are_filled_and_kept_within_limits():
     assert found.values.tolist() == [[1, 6], [3, 5], [plot_profile_maps.LIMIT, 7]]
 
 
+def test_perturbations_have_the_names_that_people_know():
+    metadata = pd.DataFrame(
+        {
+            "Metadata_Plate": "P",
+            "Metadata_broad_sample": ["BRD-1", "BRD-2", "D"],
+            "Metadata_pert_iname": ["aspirin", None, None],
+            "Metadata_control_type": ["", "", "negcon"],
+        }
+    )
+    wells = Wells(metadata, np.zeros((3, 2)), ["a", "b"], {})
+    table = pd.DataFrame({"perturbation": ["BRD-1", "BRD-2"], "median_correlation": [0.9, 0.1]})
+    of_well, names = plot_profile_maps.get_classes(wells, "Metadata_broad_sample", table)["perturbation"]
+    assert of_well.tolist() == ["aspirin", "BRD-2", ""]
+    assert names == ["aspirin", "BRD-2"]
+
+
 # --- positions -----------------------------------------------------------------------------------
 
 

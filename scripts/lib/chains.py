@@ -24,11 +24,12 @@ RECIPE_SELECTION = {
         "blocklist",
         "image_features",
         "drop_na_columns",
-    ]
+    ],
+    "na_cutoff": 0,
 }
 RECIPE_NORMALIZATION = {"method": "mad_robustize", "scaled": False, "epsilon": 0}
 RECIPE_CORRECTION: list[Any] = [
-    {"drop_missing_wells": {"share": 0, "most": 99}},
+    {"drop_missing_wells": {"share": 0}},
     "well_position",
     "cell_count",
     {"variance": {"reference": "all"}},
@@ -52,7 +53,7 @@ PRESETS: Mapping[str, list[Any]] = {
 }
 # The options of each step, with their defaults; `over` is the chain's if it is not given.
 STEPS: Mapping[str, Mapping[str, Any]] = {
-    "drop_missing_wells": {"share": 0.1, "most": 100},
+    "drop_missing_wells": {"share": 0.1, "most": 99},
     "variance": {"reference": "all", "variation": 1e-3},
     "normalize": {
         "over": "plate",

@@ -88,6 +88,7 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
     check_pipelines(experiment)
     check_plugins(experiment)
     check_weights(experiment)
+    check_models(experiment)
     if experiment.plates_with_images and not experiment.config["cellprofiler"]["analysis_pipeline"]:
         check_rules(experiment.config["cell_quality"], experiment.objects)
 
@@ -199,3 +200,20 @@ def check_weights(experiment: Experiment) -> None:
             f"https://huggingface.co/timm: model.safetensors of {experiment.embeddings['model']}), or set "
             "embeddings.weights to `pretrained` where there is a network."
         )
+
+
+def check_models(experiment: Experiment) -> None:
+    """Check that the files of the models of networks that find objects exist.
+
+    Raises
+    ------
+    InputError
+        Naming the file.
+    """
+    for name, settings in experiment.segmented.items():
+        path = experiment.config_file.parent / (settings["model"] or "")
+        if "/" in (settings["model"] or "") and not path.is_file():
+            raise InputError(
+                f"assay.{name.lower()}.network.model: {path} does not exist. Copy the model "
+                f"there, or name one that {settings['method']} distributes, without a slash."
+            )

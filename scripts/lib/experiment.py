@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.assay import get_compartments, get_labels
+from lib.assay import get_compartments, get_labels, get_segmented
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, join_names
@@ -105,8 +105,17 @@ class Experiment:
 
     @cached_property
     def labeled(self) -> list[str]:
-        """Return the objects that are not found by CellProfiler but come from label images."""
-        return list(get_labels(self.assay))
+        """Return the objects that are not found by CellProfiler but come from label images.
+
+        The label images are files that the config names, or those of a deep network.
+        """
+        elsewhere = {**get_labels(self.assay), **get_segmented(self.assay)}
+        return [name for name in ("Nuclei", "Cells") if name in elsewhere]
+
+    @cached_property
+    def segmented(self) -> dict[str, dict[str, Any]]:
+        """Return the settings of the networks that find objects, by the objects' names."""
+        return get_segmented(self.assay) if self.plates_with_images else {}
 
     def get_label_settings(self, plate: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Return the settings of a plate's label images by objects; the folder None is that of its images."""

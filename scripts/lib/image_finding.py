@@ -15,6 +15,7 @@ import pandas as pd
 
 from lib.errors import InputError, join_names
 from lib.image_checks import Fault, Found, StoredImage
+from lib.image_files import COMPRESSED
 from lib.image_formats import CONTAINERS, open_image
 from lib.image_references import PROJECTIONS, read_reference, write_reference
 from lib.microscope_index import find_files, find_index, get_images_of_plate, match_channels
@@ -57,12 +58,15 @@ class Reading:
         Whether the `names` of files tell the channel, or `files` hold several.
     scales
         Factor by which the images of a channel are resized, by the channel's name.
+    decoding
+        Whether Snakemake's Python decodes what CellProfiler cannot; in its container, it does not.
     """
 
     project: str | int | None = None
     timepoint: int | None = None
     channels_in: str = "names"
     scales: Mapping[str, float] = field(default_factory=dict)
+    decoding: bool = True
 
     @property
     def is_plain(self) -> bool:
@@ -353,6 +357,18 @@ def add_options(image: Found, reading: Reading, is_chosen: bool = False) -> Foun
     }
     more = {key: value for key, value in more.items() if value is not None}
     return image._replace(path=join(image.path, write_reference(files, **{**options, **more})))
+
+
+def decode_compressed(found: Sequence[Found], faults: Sequence[Fault]) -> list[Found]:
+    """Return the images, of which those that CellProfiler cannot decode are read by Snakemake's Python."""
+    compressed = {fault.image for fault in faults if fault.what.startswith(COMPRESSED)}
+
+    def decoded(image: Found) -> Found:
+        if not isinstance(image.path, Path) or str(image.path) not in compressed:
+            return image
+        return image._replace(path=join(image.path, write_reference([image.path.name], project="1")))
+
+    return [decoded(image) for image in found]
 
 
 def hint_at_planes(found: Sequence[Found]) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from lib.errors import InputError, join_names
 from lib.image_changes import walk_folders
+from lib.image_files import TIFF
 from lib.microscopes.cellvoyager import FILE as CELLVOYAGER
 from lib.microscopes.cellvoyager import read_cellvoyager
 from lib.microscopes.harmony import FILE as HARMONY
@@ -175,10 +176,12 @@ def match_channels(images: Iterable[IndexImage], channels: Mapping[str, str], pa
 def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
     """Return the path of each file that an index names: below its folder, or in any of its subfolders.
 
-    A file that is nowhere has the path that the index gives, at which it is missing.
+    There, capitals do not count, nor does the ending if no file has the whole name (of a plate that was
+    compressed as PNG). A file that is nowhere, or in several folders, has the path that the index gives.
     """
     folder = index.path.parent
     everywhere: dict[str, list[Path]] | None = None
+    stems: dict[str, list[Path]] = defaultdict(list)
     found = {}
     for name in dict.fromkeys(image.file for image in images if image.file):
         said = PureWindowsPath(name) if "\\" in name else PurePosixPath(name)
@@ -189,8 +192,10 @@ def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
                 everywhere = defaultdict(list)
                 for root, names in walk_folders(folder):
                     for other in names:
-                        everywhere[other].append(Path(root, other))
-            others = everywhere.get(said.name, [])
+                        everywhere[other.casefold()].append(Path(root, other))
+                        if PurePosixPath(other).suffix.lower() in TIFF | {".png"}:
+                            stems[PurePosixPath(other).stem.casefold()].append(Path(root, other))
+            others = everywhere.get(said.name.casefold(), []) or stems.get(said.stem.casefold(), [])
             path = others[0] if len(others) == 1 else path
         found[name] = path
     return found

@@ -24,6 +24,7 @@ from lib.gaps import (
     find_gappy_features,
     find_incomplete_wells,
 )
+from lib.perturbation_names import describe_alike
 from lib.repeated_wells import describe_repeated
 from lib.tables import get_features, is_of_workflow, read_feature_names, read_profiles
 from lib.values import MissingValues
@@ -246,6 +247,7 @@ def get_wells_to_score(
         notes += describe_filled(values)
         values = fill_gaps(values)
     notes += describe_repeated(wells.metadata.iloc[rows], values)
+    notes += describe_alike(perturbation[scored].unique())
     flat = apply_by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {
         **wells.dropped,

@@ -73,6 +73,12 @@ def test_every_package_of_the_deep_networks_is_there():
     assert names == conda_environments.names_of(text)
 
 
+def test_every_package_of_the_networks_that_find_objects_is_there():
+    names = conda_environments.names_of((conda_environments.ENVIRONMENTS / "segmentation.yaml").read_text())
+    wanted = (conda_environments.ENVIRONMENTS / "segmentation.in").read_text()
+    assert set(re.findall(r"^[a-z][\w-]*", wanted, re.MULTILINE)) == names
+
+
 def test_a_missing_version_is_found():
     text = "channels:\n  - x\ndependencies:\n  - python =3.12\n  - numpy\n  - pip:\n      - copairs\n"
     pinned = conda_environments.with_versions(text, {"numpy": "2.0", "copairs": "1.0"})

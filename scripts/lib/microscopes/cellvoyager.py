@@ -6,7 +6,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from lib.errors import InputError
 from lib.microscopes.index import Index, IndexImage, remove_namespace
@@ -37,16 +37,21 @@ def read_cellvoyager(path: Path) -> Index:
     """Read `MeasurementData.mlf`, and the camera and the channels from the `.mrf` and `.mes` beside it."""
     camera: dict[str, dict[str, str]] = {}
     names: dict[str, str] = {}
-    plate, shape = path.parent.name, (0, 0)
+    plate, shape, measured_with = path.parent.name, (0, 0), ""
     for detail in find_beside(path, ".mrf"):
         for _, element in ET.iterparse(detail):
             said = get_attributes(element)
             if remove_namespace(element.tag) == "MeasurementChannel":
                 camera[said["Ch"]] = said
+            elif remove_namespace(element.tag) == "MeasurementSamplePlate":
+                plate = said.get("Name") or plate
             elif remove_namespace(element.tag) == "MeasurementDetail":
-                plate = said.get("Title") or plate
+                # The title of the measurement, if the plate within has no name.
+                plate = said.get("Title") or plate if plate == path.parent.name else plate
+                measured_with = PureWindowsPath(said.get("MeasurementSettingFileName", "")).name
                 shape = int(said.get("RowCount") or 0), int(said.get("ColumnCount") or 0)
-    for settings in find_beside(path, ".mes"):
+    # Of several files of settings, the one of this measurement comes first.
+    for settings in sorted(find_beside(path, ".mes"), key=lambda other: other.name != measured_with):
         for element in read_elements(settings, "Channel"):
             said = get_attributes(element)
             words = [said.get(key, "") for key in ("Target", "Fluorophore", "Name", "Acquisition")]

@@ -11,6 +11,7 @@ from lib.errors import InputError
 from lib.tables import get_features
 
 FEWEST_GENES = 20
+GENE_COLUMNS = ("Metadata_gene", "Metadata_Symbol")
 
 
 def replace_by_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
@@ -21,9 +22,12 @@ def replace_by_components(profiles: pd.DataFrame, values: np.ndarray, prefix: st
 
 
 def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
-    """Return the principal components of all wells that hold a fraction of the variance (scikit-learn)."""
-    values = profiles[get_features(profiles)].to_numpy(float)
-    return replace_by_components(profiles, PCA(variance, svd_solver="full").fit_transform(values))
+    """Return the principal components of all wells that hold a fraction of the variance (scikit-learn).
+
+    They are computed in the precision of the profiles, as in the recipe.
+    """
+    values = profiles[get_features(profiles)].to_numpy()
+    return replace_by_components(profiles, PCA(variance).fit_transform(values))
 
 
 def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
@@ -78,6 +82,7 @@ def correct_arms(
     expression: str = "Metadata_zfpkm",
     fewest: int = FEWEST_GENES,
     threshold: float = -3,
+    group: str = "Metadata_broad_sample",
 ) -> pd.DataFrame:
     """Subtract from CRISPR wells the mean profile of the unexpressed genes on the same chromosome arm.
 
@@ -90,6 +95,8 @@ def correct_arms(
     arm : the column that names the chromosome arm of each well's gene; wells without one keep their values.
     expression : the column with the gene's expression.
     fewest : arms with no more unexpressed genes than this keep their values.
+    threshold : the expression below which a gene counts as unexpressed.
+    group : the column that names the perturbation; genes are counted by it if no column names the gene.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def correct_arms(
     features = get_features(profiles)
     values = profiles[features].to_numpy(float, copy=True)
     silent = (pd.to_numeric(profiles[expression], errors="coerce") < threshold).to_numpy()
-    genes = profiles["Metadata_gene"] if "Metadata_gene" in profiles else profiles["Metadata_broad_sample"]
+    genes = profiles[next(name for name in (*GENE_COLUMNS, group) if name in profiles)]
     for name, rows in profiles.groupby(arm, sort=True).indices.items():
         unexpressed = rows[silent[rows]]
         if name and genes.iloc[unexpressed].nunique() > fewest:

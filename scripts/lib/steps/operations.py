@@ -67,7 +67,7 @@ OPERATIONS: Mapping[str, Selector] = {
         features,
         noise_removal_stdev_cutoff=settings["noise_removal_stdev_cutoff"],
     ),
-    "image_features": lambda profiles, features, settings: [n for n in features if n.startswith("Image_")],
+    "image_features": lambda profiles, features, settings: [n for n in features if n.startswith("Image")],
 }
 # How the operations are applied, not an option of any of them.
 CHOICES = ("operations", "together")
