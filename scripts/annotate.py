@@ -17,7 +17,7 @@ from lib.layouts import find_clashes, find_near_samples, find_suspects, report_m
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.plates import KNOWN
-from lib.tables import get_features, get_provenance, read_profiles, whole, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 from lib.values import MissingValues
 from lib.wells import get_well_order
 
@@ -144,7 +144,7 @@ def main() -> None:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)
     annotated = mark_few_cells(annotated, snakemake.params.minimum_cells)
-    with whole(snakemake.output.unmatched) as part:
+    with write_whole(snakemake.output.unmatched) as part:
         pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
     paths = [inputs.profiles, inputs.plate_map, *([inputs.annotation] if inputs.annotation else [])]
     made_by = get_provenance({"plate": plate, "gene": snakemake.params.gene}, paths)

@@ -26,7 +26,14 @@ from lib.steps.normalization import normalize
 from lib.steps.operations import select_features
 from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
-from lib.tables import get_features, get_provenance, read_profiles, stack_profiles, whole, write_profiles
+from lib.tables import (
+    get_features,
+    get_provenance,
+    read_profiles,
+    stack_profiles,
+    write_profiles,
+    write_whole,
+)
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
@@ -271,7 +278,7 @@ def main() -> None:
     dropped |= dict.fromkeys(partial, "not measured on every plate")
     kept = len(get_features(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
-    with whole(snakemake.output.dropped) as part:
+    with write_whole(snakemake.output.dropped) as part:
         pd.DataFrame(dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": settings["step"], **settings["options"], **found}]

@@ -19,7 +19,7 @@ from lib.feature_names import get_channels
 from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
 from lib.replicates import group_members, read_wells, split_wells
-from lib.tables import whole
+from lib.tables import write_whole
 
 CONTROL_SETS = 50
 ROWS = 2000  # perturbations that are written at once
@@ -147,7 +147,7 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     drawn_rows = drawn_rows if has_reference else table.head(shown)
     drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
     save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
-    with whole(outputs["numbers"]) as part:
+    with write_whole(outputs["numbers"]) as part:
         write_numbers(table, groups, part)
 
 

@@ -20,7 +20,7 @@ from lib.drawing import COLORS, GRAY, MARKS, draw_nothing, save_png, shorten_lab
 from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
 from lib.replicates import Wells, get_control_type, label_wells, read_wells
-from lib.tables import whole
+from lib.tables import write_whole
 
 COMPONENTS = 5
 FEWEST_FOR_UMAP = 10
@@ -212,7 +212,7 @@ def main(
     logging.info("%d wells, %d features, maps: %s", len(wells), len(wells.features), ", ".join(maps))
     colored = get_classes(wells, group, pd.read_parquet(perturbations))
     save_png(map_figure(maps, colored, str(options["title"]), sampled), outputs["maps"])
-    with whole(outputs["coordinates"]) as part:
+    with write_whole(outputs["coordinates"]) as part:
         pd.DataFrame(columns).to_csv(part, index=False, float_format="%.6g")
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from lib.errors import InputError, join_names
 from lib.logs import log_to
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
-from lib.tables import read_profiles, whole
+from lib.tables import read_profiles, write_whole
 from lib.values import unify_spelling
 
 FRACTIONS = {"train": 0.6, "validate": 0.2, "test": 0.2}
@@ -207,7 +207,7 @@ def main(
         }
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
     table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
-    with whole(output) as part:
+    with write_whole(output) as part:
         table.to_csv(part, index=False)
 
 
