@@ -51,7 +51,8 @@ def read_pairs(path: str | Path) -> set[tuple[str, str]]:
         values = [value for row in rows for value in list(row.values())[:2]]
         if set(columns[:2]) & set(values):
             raise InputError(
-                f"{path}: the first line must name the columns; here it is the pair {join_names(columns[:2])}."
+                f"{path}: the first line must name the columns; here it is the pair "
+                f"{join_names(columns[:2])}."
             )
         names = MissingValues().clean(values) if len(columns) > 1 else []
         found = {(min(pair), max(pair)) for pair in zip(names[::2], names[1::2], strict=True) if all(pair)}
