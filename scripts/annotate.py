@@ -93,7 +93,11 @@ def annotate(
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
     features = feature_columns(profiles)
-    measured = profiles[["Metadata_Well", *[name for name in COUNTS if name in profiles], *features]]
+    # other metadata of published profiles, such as pycytominer's Metadata_Site_Count
+    taken = {"Metadata_Well", *COUNTS, *constant, *known}
+    others = [name for name in profiles if name.startswith("Metadata_") and name not in taken]
+    there = [name for name in COUNTS if name in profiles]
+    measured = profiles[["Metadata_Well", *there, *others, *features]]
     joined = known.merge(measured, on="Metadata_Well", how="outer", validate="1:1")
     for name in COUNTS:
         if name in joined:

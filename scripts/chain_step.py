@@ -1,7 +1,8 @@
 """Do one step of a chain on the wells of a plate, or of several plates together.
 
-The steps are the functions in `lib/steps`. Wells without a perturbation that are not negative controls, wells
-without values and incomplete wells (`lib.gaps`) stay in the table without values and have no influence.
+The steps are the functions in `lib/steps`. Wells without values and incomplete wells (`lib.gaps`) stay in the
+table without values and have no influence, and so do wells without a perturbation that are not negative
+controls if the chain leaves them out (`untreated_wells: false`).
 """
 
 import logging
@@ -159,14 +160,25 @@ def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
     return chosen.fillna(False).to_numpy(dtype=bool)
 
 
-def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool) -> np.ndarray:
-    """Return the treated and control wells with values; in the first step, without incomplete ones."""
+def find_counted(
+    profiles: pd.DataFrame, group: str | Sequence[str], first: bool, untreated: bool = False
+) -> np.ndarray:
+    """Return the wells that count: those with values, from which the first step takes out some.
+
+    Parameters
+    ----------
+    profiles : the wells.
+    group : the column or columns of the perturbation.
+    first : whether it is the first step, which leaves out incomplete wells and those with few cells.
+    untreated : whether the first step keeps wells without a perturbation that are not negative controls.
+    """
     values = profiles[feature_columns(profiles)].to_numpy(float)
     counted = np.isfinite(values).any(axis=1)
     if first:
         negative = control_type(profiles) == NEGATIVE_CONTROL
         counted &= ~find_few_cells(profiles)
-        counted &= (labels(profiles, group).notna() | negative).to_numpy()
+        if not untreated:
+            counted &= (labels(profiles, group).notna() | negative).to_numpy()
         counted[counted] = ~find_incomplete_wells(values[counted])
     return counted
 
@@ -191,8 +203,8 @@ def run_step(
     Parameters
     ----------
     profiles : the wells of all plates that the chain processes together here.
-    settings : `step`, `options`, `precision`, `first` (whether it is the first step), `condition` (the
-        columns of a condition) and `group` (the column or columns of the perturbation).
+    settings : `step`, `options`, `precision`, `untreated_wells`, `first` (whether it is the first step),
+        `condition` (the columns of a condition) and `group` (the column or columns of the perturbation).
 
     Returns
     -------
@@ -204,7 +216,7 @@ def run_step(
         If no well counts, or no feature is left.
     """
     group = settings["group"]
-    counted = find_counted(profiles, group, settings["first"])
+    counted = find_counted(profiles, group, settings["first"], settings["untreated_wells"])
     if not counted.any():
         raise InputError(f"{settings['step']}: no well has values.")
     wells = profiles[counted].assign(**{ROW: np.flatnonzero(counted)}).reset_index(drop=True)

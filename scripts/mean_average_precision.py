@@ -45,7 +45,7 @@ PERTURBATIONS = 64  # whose similarities to the controls are computed at once
 QUERIES = 20_000  # wells whose profiles are held in double precision
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
-    "negative controls (`negcon` in control_type), matching needs other genes"
+    "negative controls (`negcon` in control_type), matching needs others of another gene (or target)"
 )
 COLUMNS = (
     "perturbation",

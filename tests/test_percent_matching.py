@@ -221,6 +221,11 @@ def test_no_pair_is_a_row_with_a_message():
     assert row["pairs"] == 0
     assert "no pair of perturbations shares a gene" in row["message"]
     assert len(table) == len(null) == 0
+    wells, of_a = two_sides(
+        *({name: plate.assign(Metadata_target=pd.NA) for name, plate in each.items()} for each in (a, b))
+    )
+    row, _, _ = percent_matching(wells, of_a, gene="Metadata_target", **QUICK)
+    assert "no pair of perturbations shares a target (0 and 0 perturbations with a target)" in row["message"]
 
 
 def test_too_few_different_pairs_for_a_null():

@@ -89,6 +89,18 @@ def test_perturbations_have_the_names_that_people_know():
 # --- positions -----------------------------------------------------------------------------------
 
 
+def test_of_many_wells_some_are_drawn_at_random():
+    wells = join_plates(plates(30, 2, features=3))
+    assert plot_profile_maps.sample_wells(wells, 0) is wells
+    part = plot_profile_maps.sample_wells(wells, 0, most=10)
+    assert len(part) == 10
+    assert len(part.metadata.drop_duplicates(["Metadata_Plate", "Metadata_Well"])) == 10
+    rows = wells.metadata.reset_index().merge(part.metadata)["index"].to_numpy()
+    assert (wells.values[rows] == part.values).all()
+    other = plot_profile_maps.sample_wells(wells, 1, most=10)
+    assert other.metadata["Metadata_Well"].tolist() != part.metadata["Metadata_Well"].tolist()
+
+
 def test_means_by_position_are_less_the_plates_median():
     table = pd.DataFrame(
         {

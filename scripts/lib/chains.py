@@ -125,11 +125,11 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     ----------
     name : the chain's name.
     written : the name of a preset, a list of steps, or a mapping with `steps` or `preset`, `options` by step,
-        `over` and `start`.
+        and the other keys of the result.
 
     Returns
     -------
-    `over`, `start`, `precision`, and `steps`: pairs of a step's name and its options.
+    `over`, `start`, `precision`, `untreated_wells`, and `steps`: pairs of a step's name and its options.
 
     Raises
     ------
@@ -167,7 +167,13 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             "some of their plates. Let both be taken over the same, or over the experiment."
         )
     precision = given.get("precision", "float64" if preset is None else "float32")
-    return {"over": over, "start": given.get("start", "augmented"), "precision": precision, "steps": steps}
+    return {
+        "over": over,
+        "start": given.get("start", "augmented"),
+        "precision": precision,
+        "untreated_wells": given.get("untreated_wells", preset is None),
+        "steps": steps,
+    }
 
 
 def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:

@@ -108,9 +108,9 @@ def find_named(
         if image is None:
             return []
         beside = Path(image.folder) if isinstance(image, StoredImage) else image.parent
-        path = (Path(folder) if folder else beside) / settings["pattern"].replace(
-            IMAGE, image.name.rpartition(".")[0]
-        )
+        # the first plane of a stack names its label image
+        stem = read_reference(image.name)[0][0].rpartition(".")[0]
+        path = (Path(folder) if folder else beside) / settings["pattern"].replace(IMAGE, stem)
         return [path] if path.exists() or (isinstance(image, StoredImage) and not folder) else []
 
     return where

@@ -63,6 +63,7 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
             "options": options,
             "first": number == 0,
             "precision": chain["precision"],
+            "untreated_wells": chain["untreated_wells"],
             "condition": [],
             "group": REAGENT,
         }

@@ -68,6 +68,16 @@ def test_by_the_name_of_the_image(found, tmp_path):
     }
 
 
+def test_by_the_name_of_an_image_that_is_read_with_options(found, tmp_path):
+    for well, site in SITES:
+        write(tmp_path / "masks" / f"{well}_{site}_DNA_masks.tif", draw())
+    scaled = [image._replace(path=image.path.with_name(f"{image.path.name}<scale=1.0>")) for image in found]
+    of_name = settings("{image}_masks.tif", tmp_path / "masks")
+    files, faults = find_label_files(scaled, {"Nuclei": of_name}, tmp_path / "images", 2)
+    assert not faults
+    assert list(files["Nuclei"]) == SITES
+
+
 def test_by_a_regular_expression_in_another_folder(found, tmp_path):
     # Wells as another program writes them, and a site that has no images.
     for name in ("A1_f01", "A01_f2", "B12_f1", "C03_f1"):

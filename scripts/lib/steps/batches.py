@@ -58,6 +58,11 @@ def normalize_typical_variation(
     InputError
         For a batch with fewer than two controls.
     """
+    if controls.sum() < 2:
+        raise InputError(
+            f"tvn: {controls.sum()} wells are in its reference, and it needs 2. Choose `reference: all`, or "
+            "correct controls.negcon."
+        )
     values = profiles[feature_columns(profiles)].to_numpy(float)
     center, scale = values[controls].mean(axis=0), values[controls].std(axis=0)
     standard = (values - center) / np.where(scale > 0, scale, 1)

@@ -38,11 +38,13 @@ def get_center_and_spread(
     Two values per feature. A spread within rounding of 0 is 0, and so is that of a feature without a value.
     """
     empty = ~np.isfinite(reference).any(axis=0)
-    known = np.where(empty, reference.dtype.type(0), reference)
+    # by column, as in a table of pandas: the order of summation decides the last digits of a mean
+    known = np.asfortranarray(np.where(empty, reference.dtype.type(0), reference))
     if method == "mad_robustize":
         center = np.nanmedian(known, axis=0)
-        deviation = median_abs_deviation(known, axis=0, nan_policy="omit")
-        spread = (MAD_SCALE if scaled else 1) * deviation
+        # divided by the inverse, as pycytominer does: a product has other last digits
+        scale = 1 / MAD_SCALE if scaled else 1.0
+        spread = median_abs_deviation(known, axis=0, nan_policy="omit", scale=scale)
     elif method == "robustize":
         scaler = RobustScaler().fit(known)
         # scikit-learn replaces a spread of 0 by 1
