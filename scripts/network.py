@@ -234,9 +234,9 @@ def main(options: argparse.Namespace) -> None:
             options.std,
             part,
         )
-        about["libraries"] = {
-            name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime", "timm", "torch")
-        }
+        # The environment of an ONNX file has no torch.
+        names = ("onnx", "onnxruntime", "timm", "torch") if (part / WEIGHTS).exists() else ("onnxruntime",)
+        about["libraries"] = {name: importlib.metadata.version(name) for name in names}
         text = json.dumps(about, indent=1)
         (part / ABOUT).write_text(text + "\n")
         logger.info("%s", text)

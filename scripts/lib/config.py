@@ -16,6 +16,7 @@ from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, join_names
 from lib.image_names import compile_pattern, get_listing_pattern
+from lib.network_presets import find_preset_problems, with_network_preset
 from lib.schema import get_types, read_schema, read_values
 from lib.values import SEVERAL
 
@@ -229,7 +230,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         Naming `file` and every problem in it.
     """
     written = read_values(config, read_schema())
-    config = apply_preset(written)
+    config = with_network_preset(apply_preset(written))
     found = list(find_config_problems(config))
     complete: dict[str, Any] = {}
     if not found:
@@ -247,6 +248,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         found = [
             *find_assay_problems(complete["assay"]),
             *find_embeddings_problems(complete),
+            *find_preset_problems(complete),
             *find_crops_problems(complete),
             *label_problems(written.get("assay", {})),
         ]
