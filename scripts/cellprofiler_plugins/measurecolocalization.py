@@ -125,14 +125,14 @@ class MeasureColocalization(builtin.MeasureColocalization):
         labels = plain_labels(workspace.object_set.get_objects(name), shape)
         return None if labels is None else ObjectPixels(labels)
 
-    def _channel(self, names, image, pixels):
+    def _channel(self, image, pixels):
         """Return values, sums and ranks of one channel on an object set's pixels."""
         values = pixels.values(image)
         percent = values.dtype.type(self.thr.value / 100)
         sums = colocalization.channel_sums(values, pixels.starts, percent)
         ranks = numpy.zeros(values.size, numpy.int32)
         if self.do_rwc:
-            ranks = ranking.dense_ranks(values, ranking.order_of(names, values))
+            ranks = ranking.dense_ranks(values, ranking.value_order(values))
         return (values, ranks, int(ranks.max()), *sums)
 
     def _measure(self, workspace, names, object_name, pixels):
@@ -141,13 +141,7 @@ class MeasureColocalization(builtin.MeasureColocalization):
             none = numpy.zeros((0,))
             return self._features(names, [none], [none] * 2, [none] * 2, [none] * 3, [none] * 2)
         channels = [
-            self._once(
-                ("channel", name, object_name),
-                self._channel,
-                (name, object_name),
-                self._shares["image", name],
-                pixels,
-            )
+            self._once(("channel", name, object_name), self._channel, self._shares["image", name], pixels)
             for name in names
         ]
         x, x_rank, x_top, x_mean, x_deviation, x_limit, x_total = channels[0]

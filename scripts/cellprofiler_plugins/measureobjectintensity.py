@@ -31,7 +31,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
                     labels = plain_labels(workspace.object_set.get_objects(object_name), image.shape)
                     pixels = ObjectPixels(labels)
                     objects[object_name] = pixels, pixels.values(intensity.inner_boundary(labels))
-                features = measured((image_name, object_name), image, *objects[object_name])
+                features = measured(image, *objects[object_name])
                 self._record(workspace, image_name, object_name, features)
 
     def _plain_inputs(self, workspace):
@@ -68,18 +68,10 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
             workspace.measurements.add_measurement(object_name, column, values)
 
 
-def measured(names, image, pixels, edge):
-    """Return `intensity.statistics` plus a row 20, the depth of the weighted center.
-
-    Parameters
-    ----------
-    names : the names of the image and of the objects
-    image : the image's pixels
-    pixels : `ObjectPixels` of the objects
-    edge : 1 for each of these pixels that is at its object's edge, else 0
-    """
+def measured(image, pixels, edge):
+    """Return `intensity.statistics` plus a row 20, the depth of the weighted center."""
     values = pixels.values(image)
-    order = ranking.order_of(names, values)
+    order = ranking.value_order(values)
     ordered = sorted_by_object(values, order, pixels.owners, pixels.starts)
     features, tied = intensity.statistics(
         values, ordered, pixels.positions, image.shape[1], edge, pixels.starts

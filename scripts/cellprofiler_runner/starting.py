@@ -6,7 +6,6 @@ Java is started by the first image that needs it. Nothing is left out, but it is
 unused.
 """
 
-import collections
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -22,8 +21,6 @@ RARELY_USED = {
     "docutils.core",
     "imageio",
     "inflect",
-    "matplotlib",
-    "matplotlib.cm",
     "matplotlib.pyplot",
     "pkg_resources",
     "scipy.io",
@@ -49,17 +46,9 @@ class Waiting(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        self.load()
+        self.__class__ = types.ModuleType
+        self.__spec__.loader.whole.exec_module(self)
         return getattr(self, name)
-
-    def load(self):
-        """Run the code of the module's package, if that waits, too, and then its own."""
-        package = sys.modules.get(self.__name__.rpartition(".")[0])
-        if type(package) is Waiting:
-            package.load()
-        if type(self) is Waiting:
-            self.__class__ = types.ModuleType
-            self.__spec__.loader.whole.exec_module(self)
 
 
 class OnUse(importlib.abc.Loader):
@@ -218,31 +207,13 @@ def start(plugins, temporary, output, data_file):
     java_on_demand()
 
 
-class ColorMaps(collections.UserList):
-    """The choices of a setting for a color map; the names are found when something else than "Default" is asked."""
-
-    @property
-    def data(self):
-        """Return the names."""
-        import matplotlib.cm
-
-        return ["Default", *sorted(matplotlib.colormaps)]
-
-    def __getitem__(self, at):
-        return "Default" if at == 0 else self.data[at]
-
-    def __contains__(self, name):
-        return name == "Default" or name in self.data
-
-
 def name_color_maps():
     """Give CellProfiler's settings the names of color maps without importing a plot library."""
-    from cellprofiler_core.setting.choice import Choice, _colormap
+    import matplotlib.cm
+    from cellprofiler_core.setting.choice import _colormap
 
-    def start_setting(self, text, value="Default", *arguments, **options):
-        Choice.__init__(self, text, ColorMaps.__new__(ColorMaps), value, *arguments, **options)
-
-    _colormap.Colormap.__init__ = start_setting
+    pyplot = types.SimpleNamespace(colormaps=lambda: sorted(matplotlib.colormaps))
+    _colormap.matplotlib = types.SimpleNamespace(pyplot=pyplot)
 
 
 def java_on_demand():

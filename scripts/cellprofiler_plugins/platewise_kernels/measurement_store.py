@@ -53,6 +53,7 @@ class MeasurementStore(HDF5Dict):
         self.types = {}
         self.written = set()
         self.windows = {}
+        self.site = None
         for store in list(_stores):  # a copy starts from another store's file
             if copy is not None and store.holds_file(copy.file):
                 store.write_out()
@@ -93,7 +94,7 @@ class MeasurementStore(HDF5Dict):
             return False
         if type(vector) is not numpy.ndarray or vector.ndim != 1 or vector.dtype.kind not in "iuf":
             return False
-        if not numpy.isscalar(number) or number not in self.get_indices(IMAGE, IMAGE_NUMBER):
+        if not isinstance(number, (int, numpy.integer)) or not self._is_site(number):
             return False
         if object_name != IMAGE:
             objects = self.held.get((object_name, OBJECT_NUMBER), {}).get(number)
@@ -102,6 +103,14 @@ class MeasurementStore(HDF5Dict):
         if not self._takes((object_name, feature_name)):
             return False
         self._hold((object_name, feature_name), int(number), vector.copy())
+        return True
+
+    def _is_site(self, number):
+        """Return whether the number of a site is known; that of the current one is remembered."""
+        if number != self.site:
+            if number not in self.get_indices(IMAGE, IMAGE_NUMBER):
+                return False
+            self.site = number
         return True
 
     def _takes(self, name):
@@ -179,6 +188,7 @@ class MeasurementStore(HDF5Dict):
         if len(key) == 2:
             self._forget(*key)
         self.windows.pop(key[:2], None)
+        self.site = None
         super().__delitem__(key)
         self.features_in_file.pop(key[0], None)
 
@@ -215,6 +225,7 @@ class MeasurementStore(HDF5Dict):
         self.write_feature(object_name, feature_name)
         self._forget(object_name, feature_name)
         self.windows.pop((object_name, feature_name), None)
+        self.site = None
         super().add_all(object_name, feature_name, *arguments, **options)
         self.features_in_file.pop(object_name, None)
 
@@ -267,11 +278,13 @@ class MeasurementStore(HDF5Dict):
         """Renumber the sites of a feature."""
         self.write_feature(object_name, feature_name)
         self.windows.pop((object_name, feature_name), None)
+        self.site = None
         super().reorder(object_name, feature_name, image_numbers)
         self.features_in_file.pop(object_name, None)
 
     def clear(self):
         """Discard all measurements."""
+        self.site = None
         self.held.clear()
         self.types.clear()
         self.written.clear()

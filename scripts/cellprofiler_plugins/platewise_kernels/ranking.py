@@ -35,8 +35,8 @@ def radix_order(keys, key_bits):
 def packed_order(keys, lowest, key_bits):
     """Return positions that sort the uint32 `keys`, which are `lowest` plus at most `key_bits` bits; stable.
 
-    Key and position move together in one 64-bit number, so that each pass reads memory in order, and all digits
-    are counted in one pass.
+    Key and position move together in one 64-bit number, so that each pass reads memory in order. All
+    digits are counted in one pass.
     """
     size = keys.size
     passes = max(1, (key_bits + DIGIT_BITS - 1) // DIGIT_BITS)
@@ -88,23 +88,6 @@ def value_order(values):
         return radix_order(keys, int(highest).bit_length())
     lowest = keys.min()
     return packed_order(keys, numpy.uint64(lowest), int(highest - lowest).bit_length())
-
-
-#: The pixels that were last sorted under a name, and their order.
-_sorted = {}
-
-
-def order_of(name, values):
-    """Return `value_order` of an object set's pixels, which several modules sort on the same image.
-
-    `name` says of which image and objects. The pixels are compared with those that were last sorted under it, so
-    that an order is never taken from others.
-    """
-    known, order = _sorted.get(name, (None, None))
-    if known is None or known.dtype != values.dtype or not numpy.array_equal(known, values):
-        order = value_order(values)
-        _sorted[name] = values, order
-    return order
 
 
 @compiled
