@@ -55,20 +55,6 @@ def get_scores(
     ]
 
 
-def get_figure(
-    figure,
-):
-    """Return a figure with its caption, for `snakemake --report`."""
-    name = Path(figure).stem
-    of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in figure else {}
-    return report(
-        figure,
-        caption=f"captions/{name}.rst",
-        category="Conditions" if of_condition else "Experiment",
-        labels={**of_condition, "figure": name.replace("_", " ")},
-    )
-
-
 def of_metric(
     result,
     metric,
@@ -233,68 +219,3 @@ rule benchmark_table:
         "Table of {wildcards.metric}"
     script:
         "../scripts/benchmark_table.py"
-
-
-rule plot_plate_maps:
-    input:
-        profiles=[
-            EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
-            for plate in EXPERIMENT.plates
-        ],
-    output:
-        png=get_figure(place("figure", figure="plate_maps", kind="png")),
-        svg=place("figure", figure="plate_maps", kind="svg"),
-        csv=place("figure", figure="plate_maps", kind="csv"),
-        wells=place("figure", figure="plate_maps_wells", kind="csv"),
-    log:
-        "logs/plot_plate_maps.log",
-    conda:
-        "../envs/platewise.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    params:
-        plates=[{name: plate[name] for name in ("plate_map", "perturbation")} for plate in EXPERIMENT.plates],
-        controls=CONFIG["controls"],
-        group=BENCHMARK["group"],
-        clinical_phase=BENCHMARK["clinical_phase"],
-        code=code_digest("plot_plate_maps.py"),
-    message:
-        "Plate maps by control type"
-    script:
-        "../scripts/plot_plate_maps.py"
-
-
-rule plot_benchmark:
-    input:
-        **{metric: place("score_table", metric=metric) for metric in EXPERIMENT.metrics},
-    output:
-        figures=[get_figure(place("figure", figure=metric, kind="png")) for metric in EXPERIMENT.metrics],
-        others=[
-            place("figure", figure=metric, kind=kind)
-            for metric in EXPERIMENT.metrics
-            for kind in ("svg", "csv")
-        ],
-    log:
-        "logs/plot_benchmark.log",
-    conda:
-        "../envs/platewise.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    params:
-        published={
-            metric: from_results(PLATEWISE / f"config/cpjump1/published_{metric}.csv")
-            for metric in EXPERIMENT.scores
-            if BENCHMARK["published"]
-        },
-        feature_sets=EXPERIMENT.feature_sets,
-        networks=[name for name in EXPERIMENT.feature_sets if EXPERIMENT.levels[name].features == NETWORK],
-        relation=RELATION,
-        code=code_digest("plot_benchmark.py"),
-    message:
-        "Benchmark figures"
-    script:
-        "../scripts/plot_benchmark.py"

@@ -12,10 +12,9 @@ SCRIPTS = PLATEWISE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from lib.assay import get_labels
-from lib.checks import check_config_files, check_experiment, check_python, check_results_folder, find_problems
-from lib.conditions import get_relation
+from lib.checks import check_config_files, check_experiment, check_python, check_results_folder
 from lib.code import code_digest, digest_of
-from lib.config import PROVIDED_WEIGHTS, complete_config, find_reading_keys
+from lib.config import complete_config, find_reading_keys
 from lib.digests import Digests
 from lib.drafts import read_draft_request
 from lib.errors import InputError
@@ -25,13 +24,11 @@ from lib.image_changes import find_former_folder, get_contents, get_stored_conte
 from lib.image_names import listing_pattern
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
-from lib.locks import hold, write_run
+from lib.locks import hold
 from lib.places import PLACES, place
 from lib.plane_reader import PYTHON as PLANE_READER
 from lib.plates import is_address, is_image_table, source
 from lib.scheduling import look_once_per_timespan
-from lib.summary import failure_summary, plate_summary, result_summary
-from lib.targets import get_segmentation_montages, get_selections
 from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -217,39 +214,11 @@ def get_image_contents(wildcards):
     return CONTENTS[key]
 
 
-def get_approval_request():
-    """Return what to inspect, and what to set, for the workflow to continue after the segmentation check."""
-    montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
-    pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
-    return (
-        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
-        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
-        "  segmentation: {wait_for_approval: true, approved: true}\n"
-        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
-    )
-
-
 def get_plate_to_compare():
     """Return the first plate that starts with images."""
     if not EXPERIMENT.plates_with_images:
         raise WorkflowError("compare_cellprofiler needs a plate that starts with images.")
     return EXPERIMENT.plates_with_images[0]
-
-
-def get_weights_file():
-    """Return the file of the network's weights, or nothing if they do not come from a file."""
-    weights = EXPERIMENT.embeddings["weights"]
-    return [] if weights in PROVIDED_WEIGHTS else located(weights)
-
-
-def get_selection_files():
-    """Return the tables that the figure of dropped features is drawn from."""
-    return [
-        selection[name]
-        for selection in get_selections(EXPERIMENT)
-        for name in ("profiles", "dropped", "normalized")
-        if selection[name]
-    ]
 
 
 def get_cellprofiler_version():
@@ -260,54 +229,7 @@ def get_cellprofiler_version():
     return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
 
 
-RELATION = get_relation(
-    EXPERIMENT.get_gene_column(side) for sides in EXPERIMENT.comparisons.values() for side in sides
-)
-
-
 wildcard_constraints:
     batch=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     plate=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     chunk=r"\d+",
-
-
-def is_whole_run():
-    """Return whether this run makes the complete experiment, and not single files or plates."""
-    targets = set(workflow.dag_settings.targets or ["all"])
-    return "all" in targets and not (EXPERIMENT.only_some or EXPERIMENT.waiting)
-
-
-def print_problems():
-    """Print the expected time and space as the last lines of a dry run."""
-    if workflow.is_main_process and (workflow.dryrun or IS_MODULE):
-        for problem in find_problems(EXPERIMENT):
-            print(f"Foreseen: {problem}", file=sys.stderr)
-
-
-if not IN_STORAGE:
-    atexit.register(print_problems)
-
-
-onstart:
-    if LOCK:
-        write_run(LOCK, workflow.local_exec)
-    # After the table of jobs, so that only the jobs' own lines follow.
-    if not IN_STORAGE:
-        for problem in find_problems(EXPERIMENT):
-            logger.warning(f"Foreseen: {problem}")
-
-
-onsuccess:
-    if not (IN_STORAGE or DRAFTED):
-        print(plate_summary(EXPERIMENT))
-    if EXPERIMENT.waiting:
-        print(get_approval_request())
-    elif is_whole_run() and not IN_STORAGE:
-        print(result_summary(EXPERIMENT))
-
-
-onerror:
-    log_file = log[0] if isinstance(log, list) else log
-    if not (IN_STORAGE or DRAFTED):
-        print(plate_summary(EXPERIMENT, log_file))
-    print(failure_summary(log_file))

@@ -1,17 +1,24 @@
 # Deep-network features beside CellProfiler's: the network once, then the cells of each plate.
 
+from lib.config import PROVIDED_WEIGHTS
+
 EMBEDDINGS = EXPERIMENT.embeddings
 
 
 if EMBEDDINGS:
-    NETWORK_LOCK = PLATEWISE / "envs" / "embeddings.txt"
-    NETWORK_ENVIRONMENT = from_results(PLATEWISE / f".environments/embeddings-{digest_of([NETWORK_LOCK])}")
+    # A network in an ONNX file needs no torch.
+    NETWORK_KIND = "onnx" if EMBEDDINGS["weights"].lower().endswith(".onnx") else "embeddings"
+    NETWORK_LOCK = PLATEWISE / "envs" / f"{NETWORK_KIND}.txt"
+    NETWORK_ENVIRONMENT = from_results(
+        PLATEWISE / f".environments/{NETWORK_KIND}-{digest_of([NETWORK_LOCK])}"
+    )
     NETWORK_BUILT = EMBEDDINGS["environment"] == "built"
     NETWORK_PYTHON = in_shell(
         {"built": f"{NETWORK_ENVIRONMENT}/bin/python", "conda": "python"}.get(
             EMBEDDINGS["environment"], located(EMBEDDINGS["environment"])
         )
     )
+    WEIGHTS_FILE = [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else located(EMBEDDINGS["weights"])
     CROPS = {name: EMBEDDINGS[name] for name in ("size", "box", "center", "percentiles", "fixed")}
     EMBEDDED_FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.embedded_channels]
 
@@ -33,27 +40,27 @@ if EMBEDDINGS:
         params:
             folder=lambda wildcards, output: str(Path(output.ready).parent),
         message:
-            "Building the environment of the deep networks (once; about 6 GB)"
+            f"Building the environment of the deep networks (once{'' if NETWORK_KIND == 'onnx' else '; about 6 GB'})"
         shell:
-            f"{OWN_PYTHON} {RUN}/embeddings_environment.py --output {{params.folder:q}} --log {{log:q}}"
+            f"{OWN_PYTHON} {RUN}/{NETWORK_KIND}_environment.py --output {{params.folder:q}} --log {{log:q}}"
 
     rule network:
         input:
             environment=ancient(rules.embeddings_environment.output.ready) if NETWORK_BUILT else [],
-            weights=get_weights_file(),
+            weights=WEIGHTS_FILE,
         output:
             network=directory(PLACES["network"]),
         log:
             "logs/network.log",
         conda:
-            "../envs/embeddings.yaml"
+            f"../envs/{NETWORK_KIND}.yaml"
         threads: 1
         resources:
             mem_mb=memory(4000),
             runtime=minutes(30),
         params:
             model=EMBEDDINGS["model"],
-            weights=get_weights_file() or EMBEDDINGS["weights"],
+            weights=WEIGHTS_FILE or EMBEDDINGS["weights"],
             options=[
                 *(
                     "--seed",
@@ -89,7 +96,7 @@ if EMBEDDINGS:
         benchmark:
             "benchmarks/embeddings/{batch}/{plate}.tsv"
         conda:
-            "../envs/embeddings.yaml"
+            f"../envs/{NETWORK_KIND}.yaml"
         threads: 4
         resources:
             mem_mb=memory(4000),

@@ -1,6 +1,91 @@
-# Figures of profiles: one job per condition and feature set for each, and the numbers beside each figure.
+# Figures of the benchmark, and of profiles (one job per condition and feature set for each), with their numbers.
+
+from lib.conditions import get_relation
+from lib.targets import get_selections
 
 REPORT = CONFIG["report"]
+RELATION = get_relation(
+    EXPERIMENT.get_gene_column(side) for sides in EXPERIMENT.comparisons.values() for side in sides
+)
+
+
+def get_figure(
+    figure,
+):
+    """Return a figure with its caption, for `snakemake --report`."""
+    name = Path(figure).stem
+    of_condition = {"condition": "{condition}", "feature set": "{feature_set}"} if "{" in figure else {}
+    return report(
+        figure,
+        caption=f"captions/{name}.rst",
+        category="Conditions" if of_condition else "Experiment",
+        labels={**of_condition, "figure": name.replace("_", " ")},
+    )
+
+
+rule plot_plate_maps:
+    input:
+        profiles=[
+            EXPERIMENT.get_profiles(plate, EXPERIMENT.get_annotated_level(plate))
+            for plate in EXPERIMENT.plates
+        ],
+    output:
+        png=get_figure(place("figure", figure="plate_maps", kind="png")),
+        svg=place("figure", figure="plate_maps", kind="svg"),
+        csv=place("figure", figure="plate_maps", kind="csv"),
+        wells=place("figure", figure="plate_maps_wells", kind="csv"),
+    log:
+        "logs/plot_plate_maps.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        plates=[{name: plate[name] for name in ("plate_map", "perturbation")} for plate in EXPERIMENT.plates],
+        controls=CONFIG["controls"],
+        group=BENCHMARK["group"],
+        clinical_phase=BENCHMARK["clinical_phase"],
+        code=code_digest("plot_plate_maps.py"),
+    message:
+        "Plate maps by control type"
+    script:
+        "../scripts/plot_plate_maps.py"
+
+
+rule plot_benchmark:
+    input:
+        **{metric: place("score_table", metric=metric) for metric in EXPERIMENT.metrics},
+    output:
+        figures=[get_figure(place("figure", figure=metric, kind="png")) for metric in EXPERIMENT.metrics],
+        others=[
+            place("figure", figure=metric, kind=kind)
+            for metric in EXPERIMENT.metrics
+            for kind in ("svg", "csv")
+        ],
+    log:
+        "logs/plot_benchmark.log",
+    conda:
+        "../envs/platewise.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        published={
+            metric: from_results(PLATEWISE / f"config/cpjump1/published_{metric}.csv")
+            for metric in EXPERIMENT.scores
+            if BENCHMARK["published"]
+        },
+        feature_sets=EXPERIMENT.feature_sets,
+        networks=[name for name in EXPERIMENT.feature_sets if EXPERIMENT.levels[name].features == NETWORK],
+        relation=RELATION,
+        code=code_digest("plot_benchmark.py"),
+    message:
+        "Benchmark figures"
+    script:
+        "../scripts/plot_benchmark.py"
 
 
 def get_condition_figure(
@@ -157,7 +242,12 @@ rule plot_changed_features:
 
 rule plot_dropped_features:
     input:
-        files=get_selection_files(),
+        files=[
+            selection[name]
+            for selection in get_selections(EXPERIMENT)
+            for name in ("profiles", "dropped", "normalized")
+            if selection[name]
+        ],
     output:
         figure=get_figure(place("figure", figure="dropped_features", kind="png")),
         numbers=place("figure", figure="dropped_features", kind="csv"),

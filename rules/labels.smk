@@ -1,4 +1,7 @@
-# Label images of other programs, in place of CellProfiler's segmentation.
+# Label images of other programs, or of a deep network, in place of CellProfiler's segmentation.
+
+# Whether the label images of each kind of object are black and white; None for those of a network.
+MASKS = {name: get_labels(EXPERIMENT.assay).get(name, {}).get("mask") for name in EXPERIMENT.labeled}
 
 
 def get_label_settings(
@@ -34,7 +37,7 @@ def get_label_contents(
         return ""
     known = {"batch": wildcards.batch, "plate": wildcards.plate}
     words = []
-    for name, source in zip(EXPERIMENT.labeled, get_label_sources(wildcards), strict=False):
+    for name, source in zip(get_labels(EXPERIMENT.assay), get_label_sources(wildcards), strict=False):
         files = [Path(place(kind, objects=name, **known)) for kind in ("label_digests", "labels_seen")]
         words.append(checked(get_contents, Path(source["folder"]), source["pattern"], *files))
     return " ".join(words)
@@ -55,15 +58,27 @@ def get_labels_option(
     return f"--labels {shlex.quote(str(input.labels))}" if input.labels else ""
 
 
+def get_segmented_chunks(
+    wildcards,
+):
+    """Return the folders of a plate's label images that a network made, chunk by chunk."""
+    chunks = range(CONFIG["cellprofiler"]["chunks"])
+    return [
+        EXPERIMENT.get_place(get_plate(wildcards), "segmented", objects=name, chunk=chunk)
+        for name in EXPERIMENT.segmented
+        for chunk in chunks
+    ]
+
+
 rule label_images:
     input:
         load_data=PLACES["load_data"],
         chosen=[],
-        segmented=[],
+        segmented=get_segmented_chunks,
     output:
         labels=directory(PLACES["label_images"]),
         relations=PLACES["label_relations"],
-        digests=[place("label_digests", objects=name) for name in EXPERIMENT.labeled],
+        digests=[place("label_digests", objects=name) for name in get_labels(EXPERIMENT.assay)],
     log:
         "logs/label_images/{batch}/{plate}.log",
     benchmark:
@@ -76,7 +91,7 @@ rule label_images:
         runtime=minutes(10 + SITES / 60),
     params:
         plate="{plate}",
-        masks={name: settings["mask"] for name, settings in get_labels(EXPERIMENT.assay).items()},
+        masks=MASKS,
         cytoplasm="Cytoplasm" in EXPERIMENT.objects,
         sources=get_label_sources,
         contents=get_label_contents,
@@ -91,7 +106,7 @@ rule segmentation_labels:
     input:
         load_data=PLACES["load_data"],
         chosen=PLACES["segmentation_load_data"],
-        segmented=[],
+        segmented=[place("segmentation_segmented", objects=name) for name in EXPERIMENT.segmented],
     output:
         labels=directory(PLACES["segmentation_labels"]),
         relations=PLACES["segmentation_relations"],

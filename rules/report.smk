@@ -1,12 +1,7 @@
 # The report: one page of the entire experiment. `draft_report` shows an unfinished one.
 
-from lib.targets import (
-    get_left_out_files,
-    get_manifest,
-    get_plates_not_scored,
-    get_single_manifest,
-    get_well_targets,
-)
+from lib.manifest import get_manifest, get_single_manifest
+from lib.targets import get_left_out_files, get_plates_not_scored, get_well_targets
 
 REPORT_FILES = sorted(
     file for file in (SCRIPTS / "report_page").rglob("*") if file.suffix in (".j2", ".css", ".js")

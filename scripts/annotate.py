@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib.errors import listed
 from lib.gaps import mark_few_cells
-from lib.layouts import find_clashes, near_samples, words_in_rows
+from lib.layouts import find_clashes, find_suspects, near_samples, words_in_rows
 from lib.logs import logged
 from lib.plate_contents import known_wells, read_annotation, read_plate_map
 from lib.plates import KNOWN
@@ -93,7 +93,11 @@ def annotate(
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
     features = feature_columns(profiles)
-    measured = profiles[["Metadata_Well", *[name for name in COUNTS if name in profiles], *features]]
+    # other metadata of published profiles, such as pycytominer's Metadata_Site_Count
+    taken = {"Metadata_Well", *COUNTS, *constant, *known}
+    others = [name for name in profiles if name.startswith("Metadata_") and name not in taken]
+    there = [name for name in COUNTS if name in profiles]
+    measured = profiles[["Metadata_Well", *there, *others, *features]]
     joined = known.merge(measured, on="Metadata_Well", how="outer", validate="1:1")
     for name in COUNTS:
         if name in joined:
@@ -122,6 +126,8 @@ def main() -> None:
     for path in filter(None, (inputs.plate_map, inputs.annotation)):
         if words := words_in_rows(path, missing):
             logging.warning("%s: taken as empty: %s", path, listed(words))
+        for sentence in find_suspects(path, missing):
+            logging.warning("%s: %s", path, sentence)
     if annotation is not None:
         unknown = set(plate_map["broad_sample"]) - set(samples) - {""}
         if unknown:

@@ -1,7 +1,8 @@
 """Do one step of a chain on the wells of a plate, or of several plates together.
 
-The steps are the functions in `lib/steps`. Wells without a perturbation that are not negative controls, wells
-without values and incomplete wells (`lib.gaps`) stay in the table without values and have no influence.
+The steps are the functions in `lib/steps`. Wells without values and incomplete wells (`lib.gaps`) stay in the
+table without values and have no influence, and so do wells without a perturbation that are not negative
+controls if the chain leaves them out (`untreated_wells: false`).
 """
 
 import logging
@@ -25,7 +26,7 @@ from lib.steps.normalization import normalize
 from lib.steps.operations import select_features
 from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
-from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+from lib.tables import feature_columns, provenance, read_profiles, stack_profiles, whole, write_profiles
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
@@ -88,7 +89,7 @@ class Step:
             "combat": lambda o: correct_batches(self.profiles, o["batch"]),
             "pca": lambda o: project(self.profiles, o["variance"]),
             "arm_correction": lambda o: correct_arms(
-                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"]
+                self.profiles, o["arm"], o["expression"], o["fewest_genes"], o["threshold"], self.group
             ),
         }
         return steps[step](options)
@@ -159,14 +160,25 @@ def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
     return chosen.fillna(False).to_numpy(dtype=bool)
 
 
-def find_counted(profiles: pd.DataFrame, group: str | Sequence[str], first: bool) -> np.ndarray:
-    """Return the treated and control wells with values; in the first step, without incomplete ones."""
+def find_counted(
+    profiles: pd.DataFrame, group: str | Sequence[str], first: bool, untreated: bool = False
+) -> np.ndarray:
+    """Return the wells that count: those with values, from which the first step takes out some.
+
+    Parameters
+    ----------
+    profiles : the wells.
+    group : the column or columns of the perturbation.
+    first : whether it is the first step, which leaves out incomplete wells and those with few cells.
+    untreated : whether the first step keeps wells without a perturbation that are not negative controls.
+    """
     values = profiles[feature_columns(profiles)].to_numpy(float)
     counted = np.isfinite(values).any(axis=1)
     if first:
         negative = control_type(profiles) == NEGATIVE_CONTROL
         counted &= ~find_few_cells(profiles)
-        counted &= (labels(profiles, group).notna() | negative).to_numpy()
+        if not untreated:
+            counted &= (labels(profiles, group).notna() | negative).to_numpy()
         counted[counted] = ~find_incomplete_wells(values[counted])
     return counted
 
@@ -191,8 +203,8 @@ def run_step(
     Parameters
     ----------
     profiles : the wells of all plates that the chain processes together here.
-    settings : `step`, `options`, `precision`, `first` (whether it is the first step), `condition` (the
-        columns of a condition) and `group` (the column or columns of the perturbation).
+    settings : `step`, `options`, `precision`, `untreated_wells`, `first` (whether it is the first step),
+        `condition` (the columns of a condition) and `group` (the column or columns of the perturbation).
 
     Returns
     -------
@@ -204,7 +216,7 @@ def run_step(
         If no well counts, or no feature is left.
     """
     group = settings["group"]
-    counted = find_counted(profiles, group, settings["first"])
+    counted = find_counted(profiles, group, settings["first"], settings["untreated_wells"])
     if not counted.any():
         raise InputError(f"{settings['step']}: no well has values.")
     wells = profiles[counted].assign(**{ROW: np.flatnonzero(counted)}).reset_index(drop=True)
@@ -254,10 +266,9 @@ def main() -> None:
     settings = snakemake.params.settings
     paths = list(snakemake.input.profiles)
     tables = [marked(read_profiles(path), snakemake.params.controls) for path in paths]
-    profiles = pd.concat(tables, join="inner", ignore_index=True)
-    partial = {name for table in tables for name in feature_columns(table)} - set(profiles.columns)
+    profiles, partial = stack_profiles(tables)
     out, dropped, found = run_step(profiles, settings)
-    dropped |= dict.fromkeys(sorted(partial), "not measured on every plate")
+    dropped |= dict.fromkeys(partial, "not measured on every plate")
     kept = len(feature_columns(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
     with whole(snakemake.output.dropped) as part:

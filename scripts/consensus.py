@@ -15,9 +15,10 @@ import pycytominer
 
 from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
 from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells
+from lib.replicates import NEGATIVE_CONTROL, Wells, by_rows, control_type, labels, members, read_wells
 from lib.tables import provenance, write_profiles
 
+WELLS = 20_000  # whose consensus is computed at once
 PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 
 
@@ -48,28 +49,37 @@ def consensus(
     """
     negative = control_type(wells.metadata) == NEGATIVE_CONTROL
     perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
-    used = perturbation.notna().to_numpy() & np.isfinite(wells.values).any(axis=1)
+    complete = by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
+    used = perturbation.notna().to_numpy() & by_rows(wells.values, lambda part: np.isfinite(part).any(axis=1))
     few = used & find_few_cells(wells.metadata)
     used &= ~few
-    incomplete = used.copy()
-    incomplete[used] = find_incomplete_wells(wells.values[used])
-    used &= ~incomplete
+    incomplete = np.zeros(len(wells), dtype=bool)
+    gappy = np.zeros(len(wells.features), dtype=bool)
+    # the values of a large condition without gaps are not copied
+    values, rows = wells.values, np.flatnonzero(used)
+    if not complete[used].all():
+        incomplete[used] = find_incomplete_wells(wells.values[used])
+        used &= ~incomplete
+        gappy = find_gappy_features(wells.values[used])
+        values = fill_gaps(wells.values[used][:, ~gappy])
+        rows = np.arange(len(values))
     metadata = wells.metadata[used].reset_index(drop=True)
     metadata["Metadata_perturbation"] = perturbation[used].to_numpy()
-    gappy = find_gappy_features(wells.values[used])
     features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
-    values = pd.DataFrame(fill_gaps(wells.values[used][:, ~gappy]), columns=features)
-    table = pycytominer.consensus(
-        pd.concat([metadata["Metadata_perturbation"], values], axis=1),
-        replicate_columns=["Metadata_perturbation"],
-        operation=operation,
-        features=features,
-        modz_args=dict(modz or {"method": "spearman"}),
-    )
-    table = table.set_index("Metadata_perturbation")[features].sort_index()
-    about = metadata.groupby("Metadata_perturbation").agg(get_only_value)
-    about = about.drop(columns=[name for name in PER_WELL if name in about])
-    about["Metadata_Count_Replicates"] = metadata["Metadata_perturbation"].value_counts()
+    parts = []
+    for part in split_perturbations(metadata["Metadata_perturbation"]):
+        table = pd.DataFrame(values[rows[part]], columns=features)
+        table.insert(0, "Metadata_perturbation", metadata["Metadata_perturbation"].iloc[part].to_numpy())
+        found = pycytominer.consensus(
+            table,
+            replicate_columns=["Metadata_perturbation"],
+            operation=operation,
+            features=features,
+            modz_args=dict(modz or {"method": "spearman"}),
+        )
+        parts.append(found.set_index("Metadata_perturbation")[features].sort_index())
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=features)
+    about = get_common_metadata(metadata)
     names = (wells.metadata["Metadata_Plate"] + " " + wells.metadata["Metadata_Well"]).to_numpy()
     left_out = {
         "wells": {
@@ -81,10 +91,29 @@ def consensus(
     return about.loc[table.index].join(table).reset_index(), left_out
 
 
-def get_only_value(column: pd.Series) -> Any:
-    """Return the one value of a column; missing if there are several."""
-    values = column.unique()
-    return values[0] if len(values) == 1 else np.nan
+def split_perturbations(perturbation: pd.Series) -> list[np.ndarray]:
+    """Return the wells (row numbers) of some perturbations after the other, at most 20,000 wells at once.
+
+    A consensus depends on the wells of its perturbation alone, and pycytominer copies what it is given.
+    """
+    parts: list[list[np.ndarray]] = []
+    number = WELLS
+    for wells in members(perturbation).values():
+        if number + len(wells) > WELLS:
+            parts.append([])
+            number = 0
+        parts[-1].append(wells)
+        number += len(wells)
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def get_common_metadata(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return the metadata of each perturbation, missing where its wells differ, and its number of wells."""
+    grouped = metadata.groupby("Metadata_perturbation")
+    about = metadata.drop_duplicates("Metadata_perturbation").set_index("Metadata_perturbation")
+    about = about.mask(grouped.nunique(dropna=False).reindex(about.index) > 1)
+    about = about.drop(columns=[name for name in PER_WELL if name in about])
+    return about.assign(Metadata_Count_Replicates=grouped.size())
 
 
 def main(

@@ -9,8 +9,9 @@ deviations of the solvent wells, as OASIS does, or by one median absolute deviat
 point of departure is the smallest benchmark dose of all distances.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -22,10 +23,11 @@ from lib.cell_counts import get_counts
 from lib.distances import ALL_FEATURES, get_distances, get_responses
 from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses
 from lib.drawing import COLORS, GRAY, nothing_to_draw, save_png, shortened, use_style
-from lib.errors import InputError, listed
+from lib.errors import InputError, listed, number_of
 from lib.feature_groups import group_features
 from lib.feature_names import get_channels
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells, wells_to_score
 from lib.scores import BOUNDARY
 from lib.tables import whole
@@ -43,12 +45,14 @@ CURVE_COLUMNS = (
 class Series:
     """Wells with a dose: plate, well, compound, dose (0 for the solvent) and responses; and their unit.
 
-    `responses` holds for each response the values (wells,), the number of features and of components.
+    `responses` holds for each response the values (wells,), the number of features and of components;
+    `names` has the names that people know, by compound.
     """
 
     wells: pd.DataFrame
     responses: dict[str, tuple[np.ndarray, int, int]]
     unit: str
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def get_series(
@@ -78,6 +82,12 @@ def get_series(
             "unit or without (10, 0.3 uM)."
         )
     kept = ~np.isnan(doses)
+    if not kept.all():
+        values = both.metadata[dose].astype("str").fillna("(empty)")[~kept]
+        logging.warning(
+            "%s without a dose that can be read are left out (%s: %s)",
+            number_of(int((~kept).sum()), "well"), dose, listed(values.unique(), 5),
+        )  # fmt: skip
     both, doses, negative = both.where(kept), doses[kept], negative[kept]
     name = labels(both.metadata, compound).mask(negative, "")
     # a well of a compound at dose 0 has solvent only
@@ -100,7 +110,7 @@ def get_series(
     about = both.metadata[["Metadata_Plate", "Metadata_Well"]].assign(
         compound=np.where(solvent & negative, "", name.astype("str")), dose=doses
     )
-    return Series(about, responses, unit)
+    return Series(about, responses, unit, name_perturbations(both.metadata.assign(perturbation=name)))
 
 
 def fit_series(series: Series, limit: str, seed: int) -> pd.DataFrame:
@@ -199,7 +209,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
                 ends = np.clip([found["benchmark_dose_low"], found["benchmark_dose_high"]], zero, high * 3)
                 axes.axvspan(*ends, color="black", alpha=0.1, linewidth=0)
             axes.set_xscale("log")
-            axes.set_title(f"{shortened(name)}: {response}")
+            axes.set_title(f"{shortened(series.names.get(name, name))}: {response}")
             axes.set_ylabel("distance" if number == 0 else "% of the solvent")
     for axes in grid[-1]:
         axes.set_xlabel(f"dose{f' ({series.unit})' if series.unit else ''}; gray: solvent")

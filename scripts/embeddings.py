@@ -27,7 +27,7 @@ from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells
 from lib.errors import InputError
 from lib.files import whole
 from lib.logs import logged
-from lib.networks import load_network, read_about
+from lib.networks import WEIGHTS, load_network, read_about
 from lib.provenance import provenance, provenance_metadata
 from lib.working_ahead import work_ahead
 
@@ -35,7 +35,8 @@ logger = logging.getLogger("platewise")
 
 ROWS = 8192  # per row group, as in the single-cell table
 REPORT = 10  # seconds between two progress messages
-LIBRARIES = ("numpy", "onnxruntime", "pandas", "pyarrow", "timm", "torch")
+LIBRARIES = ("numpy", "onnxruntime", "pyarrow")
+BY_TORCH = ("pandas", "timm", "torch")
 
 
 def name_features(channels: Sequence[str], stacked: bool, features: int) -> list[str]:
@@ -229,7 +230,9 @@ def main(options: argparse.Namespace) -> None:
         "dtype": options.dtype,
         "crops": vars(settings),
     }
-    made_by = provenance(parameters, [options.cells, *options.functions], LIBRARIES)
+    # A network in an ONNX file may run in an environment without torch.
+    libraries = (*LIBRARIES, *(BY_TORCH if Path(options.network, WEIGHTS).exists() else ()))
+    made_by = provenance(parameters, [options.cells, *options.functions], libraries)
     names = name_features(options.channels, about["stacked"], about["features"])
     progress = Progress(options.plate, len(images), network)
     with whole(options.output) as part:

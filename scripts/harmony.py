@@ -12,7 +12,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import harmonypy
 import numpy as np
 import pandas as pd
 
@@ -20,7 +19,7 @@ from lib.errors import InputError, listed
 from lib.gaps import leave_out_gaps
 from lib.logs import logged
 from lib.provenance import read_provenance
-from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from lib.tables import feature_columns, provenance, read_profiles, stack_profiles, write_profiles
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "harmonypy", "pyarrow")
 
@@ -34,10 +33,15 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
     batch : the column whose equal values make a batch; a single batch is returned unchanged.
     clusters, iterations : of Harmony.
 
+    Returns
+    -------
+    Metadata, and as many features as before, in single precision as in the recipe's files. A well without
+    values has none.
+
     Raises
     ------
     InputError
-        If the column is missing, or if there are fewer wells than clusters.
+        If the column is missing, a well has no batch, or there are fewer wells than clusters.
     """
     if batch not in profiles:
         raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")
@@ -48,30 +52,52 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
             "%d features are missing in a well and left out: %s", len(dropped), listed(dropped, 5)
         )
     profiles, features = profiles.drop(columns=list(dropped)), feature_columns(filled)
-    values = np.full((len(profiles), len(features)), np.nan)
-    values[counted] = filled[features].to_numpy(float)
-    complete = counted
-    if complete.sum() <= clusters:
+    values = np.full((len(profiles), len(features)), np.nan, dtype=np.float32)
+    values[counted] = filled[features].to_numpy()
+    without = profiles.loc[counted & profiles[batch].isna().to_numpy(), "Metadata_Well"]
+    if len(without):
         raise InputError(
-            f"harmony: {complete.sum()} wells with all features, and {clusters} clusters: lower its option "
-            "`clusters`."
+            f"harmony: {len(without)} wells have no value in {batch} (its option `batch`): "
+            f"{listed(without.unique(), 5)}."
         )
-    out = np.full(values.shape, np.nan)
-    of_batch = profiles.loc[complete, [batch]].astype(str).reset_index(drop=True)
-    out[complete] = values[complete]
-    if of_batch[batch].nunique() > 1:
-        corrected = harmonypy.run_harmony(
-            values[complete], of_batch, batch, max_iter_harmony=iterations, nclust=clusters
-        ).Z_corr
-        out[complete] = corrected.T if corrected.shape[0] == len(features) else corrected
+    of_batch = profiles.loc[counted, [batch]].astype(str).reset_index(drop=True)
+    if of_batch[batch].nunique() == 1:
+        logging.warning(
+            "harmony: all wells are of one batch (%s %s), so there is nothing to align: the features are "
+            "returned as they are, under Harmony's names. Its option `batch` names another column.",
+            *(batch, of_batch[batch].iloc[0]),
+        )
+    elif counted.sum() < clusters:
+        raise InputError(
+            f"harmony: {counted.sum()} wells have values, fewer than its {clusters} clusters: lower its "
+            "option `clusters`."
+        )
+    else:
+        values[counted] = run_harmony(values[counted], of_batch, batch, clusters, iterations)
     names = [f"X_{number}" for number in range(1, len(features) + 1)]
-    table = pd.DataFrame(out, columns=names, index=profiles.index)
+    table = pd.DataFrame(values, columns=names, index=profiles.index)
     return pd.concat([profiles.drop(columns=features), table], axis=1)
+
+
+def run_harmony(
+    values: np.ndarray, of_batch: pd.DataFrame, batch: str, clusters: int, iterations: int
+) -> np.ndarray:
+    """Return the corrected values (wells, features) of harmonypy, which only this step's environment has."""
+    import harmonypy
+
+    corrected = harmonypy.run_harmony(
+        values, of_batch, batch, max_iter_harmony=iterations, nclust=clusters
+    ).Z_corr
+    return corrected.T if corrected.shape == values.T.shape else corrected
 
 
 def main(paths: Sequence[str], settings: Mapping[str, Any], output: str) -> None:
     """Write the corrected wells."""
-    profiles = pd.concat([read_profiles(path) for path in paths], join="inner", ignore_index=True)
+    profiles, partial = stack_profiles([read_profiles(path) for path in paths])
+    if partial:
+        logging.warning(
+            "harmony: %d features are not measured on every plate: %s", len(partial), listed(partial, 5)
+        )
     options = settings["options"]
     corrected = mix_batches(profiles, options["batch"], options["clusters"], options["iterations"])
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]

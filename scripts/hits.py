@@ -25,6 +25,7 @@ from lib.clusters import cluster_profiles, find_neighbors, measure_enrichment, m
 from lib.feature_groups import NO_CHANNEL, Group, group_features
 from lib.feature_names import get_channels
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import BLOCK_ROWS, Wells, control_type, labels, members, read_wells, split_wells
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
@@ -273,7 +274,8 @@ def get_hits(
         chosen = choose_for_clusters(table.loc[names, "active"])
         cluster = np.zeros(len(names), dtype=int)
         cluster[chosen] = cluster_profiles(relative[chosen], seed)
-        clusters = measure_enrichment(names, genes, cluster)
+        known = name_perturbations(scored.metadata)
+        clusters = measure_enrichment([known[name] for name in names], genes, cluster)
         found = pd.DataFrame(strongest, index=names).join(describe_neighbors(names, genes, relative, seed))
         found["cluster"] = pd.array(np.where(cluster > 0, cluster, pd.NA), dtype="Int64")
         table = table.join(found)

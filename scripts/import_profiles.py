@@ -23,7 +23,7 @@ from lib.plates import KNOWN, find_name
 from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone
 from lib.tables import feature_columns, provenance, read_profiles, write_profiles
-from lib.values import MissingValues
+from lib.values import MissingValues, is_nothing
 
 KEYS = ("Metadata_Batch", "Metadata_Plate")
 OF_SHEET = ("perturbation", "cell_line", "timepoint")
@@ -67,12 +67,22 @@ def get_rows_of_plate(
         return profiles
     if column != "Metadata_Plate":
         logging.warning("%s: the plates are read from %s", path, column)
-    there = profiles[column].dropna().unique().tolist()
+    # a plate may be called NA, and only then is that a name
+    named = profiles[column].where(
+        [value == plate or not is_nothing(str(value)) for value in profiles[column]]
+    )
+    if named.isna().any():
+        wells = profiles["Metadata_Well"][named.isna()]
+        raise InputError(
+            f"{path} has rows without a plate in {column}: well {listed(wells, 5)}. Write the plate into "
+            "each row, or take the rows out."
+        )
+    there = named.unique().tolist()
     meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
-            f"{path} has no well of plate {plate}; it has {listed(there, 5) or 'no plate'} in {column}. The "
-            "sample sheet's `plate` is the file's."
+            f"{path} has no well of plate {plate}; it has {listed(there, 5)} in {column}. The sample sheet's "
+            "`plate` is the file's."
         )
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 

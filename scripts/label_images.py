@@ -16,8 +16,16 @@ import pandas as pd
 from lib.errors import InputError, listed
 from lib.files import whole_folder
 from lib.image_changes import write_digests
-from lib.label_files import SiteKey, numbered_name
-from lib.label_images import LabelError, Labels, number_objects, pair_labels, read_pixels, write_labels
+from lib.label_files import SiteKey
+from lib.label_images import (
+    LabelError,
+    Labels,
+    number_objects,
+    numbered_name,
+    pair_labels,
+    read_pixels,
+    write_labels,
+)
 from lib.logs import logged
 from lib.tables import whole
 
@@ -27,7 +35,7 @@ UNPAIRED = ("nuclei_outside", "further_nuclei", "cells_without_nucleus", "cells_
 MANY = 0.5
 
 
-def read_labels(path: Path, mask: bool, plate: str) -> Labels:
+def read_labels(path: Path, mask: bool | None, plate: str) -> Labels:
     """Read one label image; an error names the plate and the file."""
     try:
         return number_objects(read_pixels(path), mask)
@@ -37,7 +45,7 @@ def read_labels(path: Path, mask: bool, plate: str) -> Labels:
 
 def number_site(
     files: Mapping[str, Path],
-    masks: Mapping[str, bool],
+    masks: Mapping[str, bool | None],
     site: SiteKey,
     options: Mapping[str, Any],
     folder: Path,
@@ -49,7 +57,7 @@ def number_site(
     files
         The label image of each kind of object (Nuclei, Cells).
     masks
-        For each kind, whether the file is black and white.
+        For each kind, whether the file is black and white; None for labels that this workflow made.
     site
         The well and the site.
     options
@@ -115,7 +123,7 @@ def warn_of_unpaired(table: pd.DataFrame, plate: str) -> None:
 
 def main(
     sites: Iterable[tuple[SiteKey, Mapping[str, Path]]],
-    masks: Mapping[str, bool],
+    masks: Mapping[str, bool | None],
     options: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
     threads: int,
@@ -127,7 +135,7 @@ def main(
     sites
         Each site with the label image of each kind of object.
     masks
-        For each kind, whether the files are black and white.
+        For each kind, whether the files are black and white; None for labels that this workflow made.
     options
         `plate` and `cytoplasm`.
     outputs

@@ -19,23 +19,23 @@ from typing import Any
 
 import pandas as pd
 
+from lib.contrast import refuse_dead_channels
 from lib.errors import InputError, listed
 from lib.image_changes import folders_below, write_digests
 from lib.image_checks import (
     Fault,
     Found,
     StoredImage,
-    image_faults,
-    refuse_dead_channels,
+    file_faults,
     repeated_faults,
     site_faults,
-    stored_faults,
 )
 from lib.image_columns import with_illumination, with_label_files, with_numbered_labels
 from lib.image_files import MAXIMUM
 from lib.image_finding import (
     Reading,
     combine_planes,
+    decode_compressed,
     divide_files,
     find_in_index,
     find_in_zarr,
@@ -320,16 +320,15 @@ def load_data(
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
     found, plane_faults = combine_planes(found, reading)
+    of_files = file_faults(found, threads, maximum, decode)
+    if reading.decoding and (decoded := decode_compressed(found, of_files)) != found:
+        found, of_files = decoded, file_faults(decoded, threads, maximum, decode)
     label_files, label_faults = find_label_files(found, labels, images, threads)
-    of_listing = stored_faults(found)
-    listed_as_bad = {fault.image for fault in of_listing}
-    to_read = [image for image in found if str(image.path) not in listed_as_bad]
     faults = sorted(
         [
             *plane_faults,
             *site_faults(found, names),
-            *of_listing,
-            *image_faults(to_read, threads, maximum, decode),
+            *of_files,
             *repeated_faults(found, threads),
             *label_faults,
         ],

@@ -25,22 +25,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from copairs.map.normalization import normalize_ap
 
-from lib.average_precision import (
-    count_above,
-    precision_from_counts,
-    ranked,
-    unit_rows,
-)
+from lib.average_precision import Candidates, count_above, precision_from_counts, ranked, unit_rows
 from lib.baselines import get_matching_baselines, get_replicate_baselines
 from lib.cell_counts import add_count_z
 from lib.errors import number_of
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
+from lib.normalized_precision import normalize_precision
 from lib.nulls import q_values
 from lib.precision_nulls import MOST_SETS, Controls, LabelTest, one_ranking, replicate_p_value
-from lib.replicates import Wells, members, read_wells, split_wells
+from lib.replicates import MOST_DOUBLES, Wells, members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
 
@@ -50,7 +45,7 @@ PERTURBATIONS = 64  # whose similarities to the controls are computed at once
 QUERIES = 20_000  # wells whose profiles are held in double precision
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
-    "negative controls (`negcon` in control_type), matching needs other genes"
+    "negative controls (`negcon` in control_type), matching needs others of another gene (or target)"
 )
 COLUMNS = (
     "perturbation",
@@ -74,6 +69,7 @@ def replicability(
     minimum_replicates: int = 2,
     draws: int = 10_000,
     seed: int = 0,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, Wells]:
     """Rank the replicates of every well among the negative controls.
 
@@ -89,6 +85,8 @@ def replicability(
         Perturbations with fewer wells are left out.
     draws, seed
         For the p-values: the most sets of wells that are ranked, and the seed of their choice.
+    threads
+        Number of threads that count.
 
     Returns
     -------
@@ -108,7 +106,7 @@ def replicability(
         for name, rows in members(scored.metadata["perturbation"]).items()
         if len(rows) >= max(2, minimum_replicates)
     }
-    ranked_rows = replicate_precision(scored.values, controls.values, list(groups.values()))
+    ranked_rows = replicate_precision(scored.values, controls.values, list(groups.values()), threads)
     precision = dict(zip(groups, ranked_rows, strict=True))
     parts = []
     for chunk in chunks(list(groups.items()), PERTURBATIONS):
@@ -142,7 +140,7 @@ def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
 
 
 def replicate_precision(
-    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray]
+    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray], threads: int = 1
 ) -> list[np.ndarray]:
     """Return the average precision of each well, which ranks its group among the controls.
 
@@ -151,6 +149,7 @@ def replicate_precision(
     """
     found: list[np.ndarray] = [NO_ROWS] * len(groups)
     sizes = np.array([len(rows) for rows in groups], dtype=int)
+    candidates = Candidates.of(controls) if len(groups) else controls
     for size in np.unique(sizes):
         chosen = np.flatnonzero(sizes == size)
         others = ~np.eye(size, dtype=bool)
@@ -160,7 +159,7 @@ def replicate_precision(
             own = unit_rows(values[np.concatenate([groups[i] for i in part])])
             blocks = own.reshape(len(part), size, -1)
             limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
-            precision = precision_from_counts(count_above(own, controls, limits))
+            precision = precision_from_counts(count_above(own, candidates, limits, threads))
             for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
                 found[i] = of_group
     return found
@@ -177,6 +176,7 @@ def matching(
     minimum_replicates: int = 1,
     draws: int = 10_000,
     seed: int = 0,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, Wells]:
     """Rank, for each perturbation of the first side, those of its gene among all of the other side.
 
@@ -200,6 +200,8 @@ def matching(
         Perturbations with fewer wells are left out.
     draws, seed
         For the p-values: the number of orders that are drawn if not all are counted, and the seed.
+    threads
+        Number of threads that count.
 
     Returns
     -------
@@ -210,9 +212,11 @@ def matching(
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
     a = side(part_a.metadata, gene_a, minimum_replicates)
-    b = side(part_b.metadata, gene_b, minimum_replicates)
-    profiles_a = [np.median(part_a.values[rows], axis=0) for rows in a.wells]
-    profiles_b = [np.median(part_b.values[rows], axis=0) for rows in b.wells]
+    # within one condition both sides may be the same perturbations
+    alike = part_b is part_a and gene_a == gene_b
+    b = a if alike else side(part_b.metadata, gene_b, minimum_replicates)
+    profiles_a = get_medians(part_a.values, a.wells)
+    profiles_b = profiles_a if alike else get_medians(part_b.values, b.wells)
     related = pairs_of_genes(a, b)
     identity_a, identity_b = identities(part_a, a, different), identities(part_b, b, different)
     excluded_of = rows_by_value(identity_b)
@@ -227,7 +231,7 @@ def matching(
             queries.append(row)
             positives.append(chosen)
             aside.append(others)
-    precision = ranked(np.array(profiles_a), np.array(profiles_b), queries, positives, aside)
+    precision = ranked(profiles_a, profiles_b, queries, positives, aside, threads)
     parts = []
     for row, found, chosen, others in zip(queries, precision, positives, aside, strict=True):
         negatives = len(b.names) - len(others)
@@ -244,6 +248,18 @@ def matching(
             )
         )
     return pd.DataFrame(parts, columns=COLUMNS), scored
+
+
+def get_medians(values: np.ndarray, sets: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the median profile of each set of wells (row numbers): (sets, features).
+
+    They are in double precision, or in that of `values` if they take more than a gigabyte.
+    """
+    small = len(sets) * values.shape[1] <= MOST_DOUBLES
+    found = np.empty((len(sets), values.shape[1]), dtype=float if small else values.dtype)
+    for row, wells in enumerate(sets):
+        found[row] = np.median(values[wells].astype(float), axis=0)
+    return found
 
 
 def rows_by_value(values: np.ndarray) -> dict[Any, np.ndarray]:
@@ -272,7 +288,7 @@ def summarize(
     common = positives.mode()[0] / total[positives == positives.mode()[0]].mode()[0]
     precision = precision.assign(
         average_precision_above_random=precision["average_precision"] - common,
-        normalized_average_precision=normalize_ap(
+        normalized_average_precision=normalize_precision(
             precision["average_precision"].to_numpy(float),
             positives.to_numpy(),
             (total - positives).to_numpy(),
@@ -337,13 +353,14 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
     controls_fitted: bool = False,
+    threads: int = 1,
 ) -> None:
     """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
 
     The replicability of sphered profiles is not scored (with 400 features and 256 controls, three of four
     perturbations without effect would be retrieved); matching needs no controls and is scored.
     """
-    choice = dict(options)
+    choice = {**options, "threads": threads}
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
     fitted = "a" not in profiles and controls_fitted
     compared: dict[str, Any] = {}
@@ -389,4 +406,5 @@ if __name__ == "__main__":
             dict(snakemake.params.options),
             dict(snakemake.params.controls),
             snakemake.params.controls_fitted,
+            snakemake.threads,
         )

@@ -30,6 +30,7 @@ import pandas as pd
 
 from lib.baselines import DRAWS, REPEATS, get_matching_baselines
 from lib.cell_counts import add_count_z
+from lib.conditions import get_relation
 from lib.errors import number_of
 from lib.intervals import proportion_interval, sampling
 from lib.logs import logged
@@ -81,7 +82,8 @@ def percent_matching(
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
     a = side(part_a.metadata, gene_a, minimum_replicates)
-    b = side(part_b.metadata, gene_b, minimum_replicates)
+    alike = part_b is part_a and gene_a == gene_b
+    b = a if alike else side(part_b.metadata, gene_b, minimum_replicates)
     related = pairs_of_genes(a, b)
     unlike = Unlike(
         related[:, 0] * len(b.names) + related[:, 1],
@@ -121,7 +123,9 @@ def percent_matching(
         "minimum_replicates": minimum_replicates,
         "positive_controls": positive_controls,
         "seed": seed,
-        "message": add_notes(message(a, b, pairs, shapes, nulls, places, aware), scored.notes),
+        "message": add_notes(
+            message(a, b, pairs, shapes, nulls, places, aware, get_relation([gene_a, gene_b])), scored.notes
+        ),
     }
     return row, table, null_table(nulls, aware)
 
@@ -197,12 +201,16 @@ def message(
     nulls: Mapping[Hashable, Any],
     places: Sequence[Hashable],
     aware: Mapping[Hashable, Any],
+    relation: str,
 ) -> str:
-    """Return what a reader must know if a part of the score could not be computed."""
+    """Return what a reader must know if a part of the score could not be computed.
+
+    `relation`: what the perturbations of a pair share, such as gene or target.
+    """
     if not len(pairs):
         return (
-            f"no pair of perturbations shares a gene ({len(a.names)} and {len(b.names)} "
-            "perturbations with a gene): nothing to score"
+            f"no pair of perturbations shares a {relation} ({len(a.names)} and {len(b.names)} "
+            f"perturbations with a {relation}): nothing to score"
         )
     reasons = []
     for kind, keys, found in (("standard", shapes, nulls), ("position-aware", places, aware)):
@@ -210,7 +218,8 @@ def message(
         if lacking:
             reasons.append(
                 f"{kind} null not available for {number_of(lacking, 'pair')}: fewer than {FEWEST} pairs of "
-                "different genes have their number of replicates and of shared positions"
+                f"different {relation}s have their number of replicates and of shared positions"
+                + ("; these have the score by the standard null alone" if kind != "standard" else "")
             )
     return "; ".join(reasons)
 

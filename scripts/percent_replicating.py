@@ -301,7 +301,8 @@ def message(
         number = sum(pattern in lacking for pattern in patterns)
         reasons.append(
             f"position-aware null not available for {number_of(number, 'perturbation')}: fewer than "
-            f"{FEWEST} positions hold enough different perturbations or negative controls"
+            f"{FEWEST} positions hold enough different perturbations or negative controls; these have the "
+            "score by the standard null alone"
         )
     return "; ".join(reasons)
 

@@ -22,6 +22,7 @@ from lib.replicates import members, read_wells, split_wells
 from lib.tables import whole
 
 CONTROL_SETS = 50
+ROWS = 2000  # perturbations that are written at once
 
 
 def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarray:
@@ -34,8 +35,12 @@ def changes(
     values: np.ndarray, sets: Mapping[str, np.ndarray], groups: Mapping[Group, np.ndarray]
 ) -> pd.DataFrame:
     """Return the median |z| of each group (column) for each set of wells (row numbers of `values`)."""
-    z = np.array([np.median(values[rows], axis=0) for rows in sets.values()])
-    return pd.DataFrame(group_values(z, groups), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
+    rows = list(sets.values())
+    parts = [
+        group_values(np.array([np.median(values[of], axis=0) for of in rows[start : start + ROWS]]), groups)
+        for start in range(0, len(rows), ROWS)
+    ]
+    return pd.DataFrame(np.vstack(parts), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
 
 
 def change_figure(
@@ -103,6 +108,19 @@ def change_figure(
     return figure
 
 
+def write_numbers(table: pd.DataFrame, groups: Mapping[Group, np.ndarray], path: str) -> None:
+    """Write one row per perturbation and group of features; of many perturbations, some after the other."""
+    columns = ["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"]
+    pd.DataFrame(columns=columns).to_csv(path, index=False)
+    names = pd.DataFrame([(*group, len(groups[group])) for group in table.columns], columns=columns[1:5])
+    for start in range(0, len(table), ROWS):
+        rows = table.iloc[start : start + ROWS]
+        part = pd.concat([names] * len(rows), ignore_index=True)
+        part.insert(0, columns[0], rows.index.repeat(len(names)))
+        part[columns[5]] = rows.to_numpy().ravel()
+        part.to_csv(path, mode="a", header=False, index=False, float_format="%.6g")
+
+
 def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[str, object]) -> None:
     """Draw the most changed perturbations of a condition; write all of them."""
     use_style()
@@ -127,16 +145,8 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     drawn_rows = drawn_rows if has_reference else table.head(shown)
     drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
     save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
-    flat = pd.DataFrame(
-        [
-            (name, *group, len(groups[group]), value)
-            for name, row in table.iterrows()
-            for group, value in row.items()
-        ],
-        columns=["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"],
-    )
     with whole(outputs["numbers"]) as part:
-        flat.to_csv(part, index=False, float_format="%.6g")
+        write_numbers(table, groups, part)
 
 
 if __name__ == "__main__":

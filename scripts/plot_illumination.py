@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, REDS, save_png, use_style
 from lib.errors import listed
+from lib.illumination import correct, read_function
 from lib.logs import logged
-from lib.pictures import correct, read_channel, read_function
+from lib.pictures import read_channel
 from lib.tables import whole
 
 # Number of pixels that are read per channel, and minimum and maximum number of sites, evenly over the plate.

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lib.controls import control_kinds
+from lib.illumination import correct, read_function
 from lib.logs import logged
 from lib.perturbation_names import name_content
 from lib.pictures import (
@@ -25,12 +26,10 @@ from lib.pictures import (
     choose_colors,
     choose_wells,
     compose,
-    correct,
     crop_center,
     draw_montage,
     find_contrast,
     read_channel,
-    read_function,
     resize_to_tile,
     save_picture,
     stretch,

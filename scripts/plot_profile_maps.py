@@ -18,13 +18,25 @@ from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, GRAY, MARKS, nothing_to_draw, save_png, shortened, use_style
 from lib.logs import logged
+from lib.perturbation_names import name_perturbations
 from lib.replicates import Wells, control_type, labels, read_wells
 from lib.tables import whole
 
 COMPONENTS = 5
 FEWEST_FOR_UMAP = 10
+# A point of more wells is smaller than a pixel, and UMAP of 600,000 wells takes hours.
+MOST_WELLS = 20_000
 # A few wells (debris, nearly no cells) reach thousands of MADs and would otherwise dominate the map.
 LIMIT = 20.0
+
+
+def sample_wells(wells: Wells, seed: int, most: int = MOST_WELLS) -> Wells:
+    """Return the wells, or `most` of them drawn at random, in their order."""
+    if len(wells) <= most:
+        return wells
+    kept = np.zeros(len(wells), dtype=bool)
+    kept[np.random.default_rng([seed, 20]).permutation(len(wells))[:most]] = True
+    return wells.where(kept)
 
 
 def mapped_wells(wells: Wells) -> Wells:
@@ -106,11 +118,15 @@ def classes(
         "median_correlation", ascending=False, kind="stable"
     )["perturbation"]
     best = best.head(len(COLORS)).tolist()
+    known = name_perturbations(wells.metadata.assign(perturbation=perturbation))
     kinds = sorted(kind.unique(), key=lambda name: (name == "treatment", name))
     return {
         "control type": (kind.mask(kind == "treatment", ""), [k for k in kinds if k != "treatment"]),
         "plate": (plate, sorted(plate.unique())),
-        "perturbation": (perturbation.where(perturbation.isin(best), "").fillna(""), best),
+        "perturbation": (
+            perturbation.where(perturbation.isin(best), "").fillna("").replace(known),
+            [known.get(name, name) for name in best],
+        ),
     }
 
 
@@ -137,8 +153,13 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
     axes.set_yticks([])
 
 
-def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], colored: Mapping, title: str) -> Figure:
-    """Draw one row per map (its points, its axes' names) and one column per coloring."""
+def map_figure(
+    maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], colored: Mapping, title: str, sampled: str = ""
+) -> Figure:
+    """Draw one row per map (its points, its axes' names) and one column per coloring.
+
+    `sampled` says which wells are drawn, if these are not all.
+    """
     if not maps:
         return nothing_to_draw("Fewer than three wells with values: no map to draw.")
     figure, grid = plt.subplots(
@@ -153,7 +174,7 @@ def map_figure(maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], colored: Ma
         axes.set_title(f"colored by {what}")
     for axes in grid[-1]:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, markerscale=1.3)
-    figure.suptitle(f"{title}: each point is a well", fontsize=11, x=0.01, ha="left")
+    figure.suptitle(f"{title}: each point is a well{sampled}", fontsize=11, x=0.01, ha="left")
     return figure
 
 
@@ -162,7 +183,9 @@ def main(
 ) -> None:
     """Draw the maps of a condition and write the coordinates of its wells."""
     use_style()
-    wells = mapped_wells(read_wells(profiles, options["controls"]))
+    every = read_wells(profiles, options["controls"])
+    wells = mapped_wells(sample_wells(every, int(options["seed"])))
+    sampled = f" ({MOST_WELLS:,} of {len(every):,}, drawn at random)" if len(every) > MOST_WELLS else ""
     group = options["group"]
     columns = {
         "Metadata_Plate": wells.metadata["Metadata_Plate"],
@@ -184,7 +207,7 @@ def main(
         maps["umap"] = (points, ("UMAP 1", "UMAP 2"))
     logging.info("%d wells, %d features, maps: %s", len(wells), len(wells.features), ", ".join(maps))
     colored = classes(wells, group, pd.read_parquet(perturbations))
-    save_png(map_figure(maps, colored, str(options["title"])), outputs["maps"])
+    save_png(map_figure(maps, colored, str(options["title"]), sampled), outputs["maps"])
     with whole(outputs["coordinates"]) as part:
         pd.DataFrame(columns).to_csv(part, index=False, float_format="%.6g")
 

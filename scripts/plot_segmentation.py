@@ -18,15 +18,14 @@ from PIL import ImageColor
 
 from lib.chunk_tables import image_rows, table_of
 from lib.errors import InputError
+from lib.illumination import correct, read_function
 from lib.logs import logged
 from lib.pictures import (
     Montage,
     Tile,
-    correct,
     draw_montage,
     find_contrast,
     read_channel,
-    read_function,
     read_image,
     resize_lines,
     resize_to_tile,

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from copairs.map.normalization import normalize_ap
 
 from lib.intervals import mean_interval, proportion_interval, sampling
 from lib.logs import logged
+from lib.normalized_precision import normalize_precision
 from lib.nulls import q_values
 from lib.rankings import Relation, find_pairs, rank_groups
 from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells, wells_to_score
@@ -80,7 +80,7 @@ def rank_wells(
     message = ""
     if len(table):
         sizes = table[["positives", "negatives"]].round().astype(int)
-        table["normalized_average_precision"] = normalize_ap(
+        table["normalized_average_precision"] = normalize_precision(
             table["average_precision"].to_numpy(float), *(sizes[name].to_numpy() for name in sizes)
         )
         table["q_value"] = q_values(table["p_value"].to_numpy(float))

@@ -44,14 +44,16 @@ from report_page.pictures import (
 from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
 from report_page.results import Results
 from report_page.scores import drawn_scores, judged_table, remember_scores, score_tables
-from report_page.sheets import allow_sheets
+from report_page.sheets import allow_examples, allow_sheets
 from report_page.tables import table_of
-from report_page.wells import find_features, get_wells, read_scored
+from report_page.wells import find_features, get_wells, read_scored, split_large
 
 HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
 # The errors of reading a file that is truncated or has unexpected content.
 CANNOT_BE_READ = (ValueError, TypeError, KeyError, OSError, pa.ArrowException, InputError)
+# The page's own scripts, in the order in which they need each other.
+SCRIPTS = ("page.js", "charts.js", "explore.js", "plates.js", "profiles.js", "card.js", "start.js")
 FOLDERS = {
     "scores and figures": "benchmark",
     "profiles": "workspace/profiles",
@@ -133,8 +135,8 @@ def explored(results: Results, options: Mapping[str, Any], history: str) -> dict
     wanted = {
         "controls": config["controls"],
         "group": config["benchmark"]["group"],
-        "positive_controls": config["benchmark"]["positive_controls"],
         "sheets": allow_sheets(plates, config["plate_size"]["wells"]),
+        "example_cells": allow_examples(plates, config["plate_size"]["wells"]),
         "brief": bool(pages),
     }
     ids = {
@@ -148,9 +150,7 @@ def explored(results: Results, options: Mapping[str, Any], history: str) -> dict
             logging.exception("the wells of plate %s are not shown", plate["plate"]["plate"])
     for number, condition in enumerate(conditions, start=1):
         try:
-            maps[f"condition-{number}"] = get_condition(
-                results, f"condition-{number}", condition, ids, wanted
-            )
+            maps[f"condition-{number}"] = get_condition(results, f"condition-{number}", condition, ids)
         except CANNOT_BE_READ:
             logging.exception("the profiles of %s are not shown", condition["label"])
     known = ("id", "batch", "plate", "plate_map", "perturbation", "condition")
@@ -168,14 +168,19 @@ def explored(results: Results, options: Mapping[str, Any], history: str) -> dict
         "pages": dict(zip(ids.values(), pages, strict=False)),
         "index": manifest["index"],
     }
-    blocks = {"experiment": experiment, **{name: data for name, data in wells.items() if data}, **maps}
+    blocks = {"experiment": experiment, **maps}
+    for name, data in wells.items():
+        if data:
+            blocks[name], large = split_large(data)
+            if large:
+                blocks[f"{name}-large"] = large
     blocks["scores"] = drawn_scores(results, manifest["scores"], history)
     return {name: as_block(data) for name, data in blocks.items()}
 
 
 def get_scripts() -> list[dict[str, str]]:
     """Return the page's scripts: the library of plots, and the page's own, each with its digest."""
-    own = "\n".join((PAGE / name).read_text() for name in ("page.js", "charts.js", "explore.js"))
+    own = "\n".join((PAGE / name).read_text() for name in SCRIPTS)
     # Each in a function of its own, so that their names cannot clash.
     scripts = [f"(() => {{\n{text}\n}})();" for text in (get_library(), own)]
     return [{"text": text, "digest": get_digest(text)} for text in scripts]

@@ -26,29 +26,14 @@ import pandas as pd
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from lib.errors import InputError, listed
+from lib.errors import InputError
 from lib.logs import logged
-from lib.simulated_cells import (
-    CHANNELS,
-    PARAMETERS,
-    Cells,
-    count_inside,
-    grow_cells,
-    paint_cells,
-    random,
-    scatter,
-    spots,
-)
 from lib.tables import whole
 from lib.wells import well_place
-
-EFFECTS = ("none", "weak", "strong")
-
-# The microscope: camera counts without light, electrons per count, read noise and stray light.
-OFFSET = 200.0
-ELECTRONS_PER_COUNT = 0.5
-READ_NOISE = 8.0
-STRAY_LIGHT = 60.0
+from simulation.camera import add_debris, add_fibers, expose, illumination
+from simulation.cells import CHANNELS, PARAMETERS, Cells, count_inside, grow_cells, random, scatter
+from simulation.light import paint_cells
+from simulation.wells import plan_wells
 
 EMPTY_FIELDS = 0.03  # fraction of a plate's fields without cells
 
@@ -56,71 +41,7 @@ EMPTY_FIELDS = 0.03  # fraction of a plate's fields without cells
 DEFOCUS = 4.0  # width of the blur of a field out of focus, in pixels
 OVEREXPOSURE = 25.0  # exposure of a saturated field, relative to the normal one
 UNDERSTAINED = 0.6  # stain in a shifted column, relative to the normal one
-DEBRIS_LIGHT = 25000.0  # camera counts of a fluorescent fiber in every channel
 COLUMN_FAULTS = ("shifted",)
-
-
-# ------------------------------------------------------------------------------------- microscope
-
-
-def add_debris(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
-    """Add debris to a field: specks smaller than a nucleus and, sometimes, a fiber."""
-    everywhere = np.ones((size, size), dtype=bool)
-    for _ in range(rng.poisson(2 * size**2 / 240**2)):
-        place = rng.uniform(0, size, (1, 2))
-        width = rng.uniform(0.8, 1.6)
-        for channel, share in (("DNA", 1.0), ("AGP", 0.6), ("RNA", 0.15)):
-            height = np.array([rng.uniform(1500, 5000) * share])
-            light[channel] += spots(place, height, size, width, everywhere)
-    if rng.random() < 0.1:
-        start, angle = rng.uniform(0, size, 2), rng.uniform(0, np.pi)
-        bend = angle + np.cumsum(rng.normal(0, 0.05, 60))
-        fiber = start + np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
-        light["AGP"] += spots(fiber, np.full(60, 350.0), size, 0.9, everywhere)
-
-
-def add_fibers(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
-    """Add a tangle of bright, thick fibers that are visible in every channel."""
-    everywhere = np.ones((size, size), dtype=bool)
-    tangle = np.zeros((size, size))
-    for _ in range(4):
-        start, angle = rng.uniform(0.3 * size, 0.7 * size, 2), rng.uniform(0, 2 * np.pi)
-        bend = angle + np.cumsum(rng.normal(0, 0.04, size))
-        fiber = start + 0.5 * np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
-        tangle += spots(fiber, np.full(size, 1.0), size, 2.5, everywhere)
-    for channel in CHANNELS:
-        light[channel] += DEBRIS_LIGHT * rng.uniform(0.6, 1.0) * np.minimum(tangle / 20, 1)
-
-
-def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
-    """Return the illumination of a plate's channel: (size, size), mean 1, brightest off the center.
-
-    Parameters
-    ----------
-    seed : the experiment's seed.
-    plate, channel : names; each pair has an illumination of its own.
-    size : side of the image in pixels.
-    """
-    rng = random(seed, plate, "illumination", channel)
-    rows, columns = (np.mgrid[:size, :size] + 0.5) / size - 0.5
-    row, column = rng.uniform(-0.15, 0.15, 2)
-    vignette = 1 - rng.uniform(0.5, 0.8) * ((rows - row) ** 2 + (columns - column) ** 2)
-    tilt = 1 + rng.uniform(-0.15, 0.15) * rows + rng.uniform(-0.15, 0.15) * columns
-    lit = vignette * tilt
-    return lit / lit.mean()
-
-
-def expose(rng: np.random.Generator, light: np.ndarray, lit: np.ndarray) -> np.ndarray:
-    """Return the camera's image, (size, size) uint16, of `light` under the illumination `lit`.
-
-    It has the blur and haze of the optics, stray light, shot noise of the electrons, read noise and an
-    offset.
-    """
-    sharp = gaussian_filter(light, 0.7)
-    haze = gaussian_filter(light, 10.0)
-    electrons = rng.poisson((0.95 * sharp + 0.05 * haze + STRAY_LIGHT) * lit * ELECTRONS_PER_COUNT)
-    counts = OFFSET + electrons / ELECTRONS_PER_COUNT + rng.normal(0, READ_NOISE, light.shape)
-    return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
 
 
 def draw_field(
@@ -175,88 +96,6 @@ def draw_field(
         )
         for channel in CHANNELS
     }, cells
-
-
-# ------------------------------------------------------------------------------------------ plate
-
-
-def read_table(path: str | Path, needed: Iterable[str]) -> pd.DataFrame:
-    """Read a tab-separated table of strings with the columns `needed`."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise InputError(f"{path} has no column {listed(missing)}; it must be tab-separated.")
-    return table
-
-
-def read_effects(path: str | Path) -> pd.DataFrame:
-    """Read the table of effects, one row per broad_sample: `gene`, `effect` and the factors as floats."""
-    effects = read_table(path, ["broad_sample", "gene", "effect", *PARAMETERS])
-    doubled = effects.loc[effects["broad_sample"].duplicated(), "broad_sample"]
-    if len(doubled):
-        raise InputError(f"{path} names {listed(doubled)} more than once; keep one row of each.")
-    strange = effects.loc[~effects["effect"].isin(EFFECTS), "broad_sample"]
-    if len(strange):
-        raise InputError(
-            f"{path}: the effect of {listed(strange)} is not one of {listed(EFFECTS)}; correct it."
-        )
-    for name in PARAMETERS:
-        factors = pd.to_numeric(effects[name], errors="coerce")
-        wrong = effects.loc[~(factors > 0), "broad_sample"]
-        if len(wrong):
-            raise InputError(f"{path}: {name} of {listed(wrong)} is not a number above 0; correct it.")
-        effects[name] = factors.astype(float)
-    return effects
-
-
-def plan_wells(
-    plate: str, plate_map: str | Path, annotation: str | Path, effects: str | Path
-) -> pd.DataFrame:
-    """List the plate's wells in the plate map's order, with annotation and effect (as in the truth).
-
-    Parameters
-    ----------
-    plate : for the column and for messages.
-    plate_map, annotation, effects : the tables of the simulation.
-
-    Returns
-    -------
-    One row per well.
-
-    Raises
-    ------
-    InputError
-        For a `broad_sample` of the plate map that another table lacks.
-    """
-    layout = read_table(plate_map, ["well_position", "broad_sample"])
-    about = read_table(annotation, ["broad_sample", "pert_type", "control_type"])
-    known = read_effects(effects)
-    for path, table in ((annotation, about), (effects, known)):
-        missing = sorted(set(layout["broad_sample"]) - set(table["broad_sample"]))
-        if missing:
-            raise InputError(
-                f"Plate {plate}: {listed(missing)} is in {plate_map} but not in {path}; "
-                "add a row for each there."
-            )
-    about = about[["broad_sample", "pert_type", "control_type"]].drop_duplicates("broad_sample")
-    wells = layout.rename(columns={"well_position": "well"})[["well", "broad_sample"]]
-    wells.insert(0, "plate", plate)
-    return (
-        wells.merge(about, on="broad_sample")
-        .merge(known, on="broad_sample")[
-            [
-                "plate",
-                "well",
-                "broad_sample",
-                "gene",
-                "pert_type",
-                "control_type",
-                "effect",
-                *PARAMETERS,
-            ]
-        ]
-        .set_index(wells.index)
-    )
 
 
 def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set[tuple[str, int]]:

@@ -197,7 +197,7 @@ def main(
     """
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
-        part = marked(read_profiles(path), controls)
+        part = marked(read_profiles(path, features=[]), controls)
         metadata = part[[name for name in part if name.startswith("Metadata_")]]
         # Values that are empty in the sheet may come from the profiles.
         sheet = {

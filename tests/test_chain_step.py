@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chain_step import run_step
-from lib.chains import STEPS
+from lib.chains import STEPS, complete_chain
 from lib.errors import InputError
 from lib.tables import feature_columns
 from simulated_profiles import plates
@@ -29,6 +29,7 @@ def settings(step: str, first: bool = True, **options) -> dict:
         "options": {"over": "experiment", **STEPS[step], **options},
         "first": first,
         "precision": "float64",
+        "untreated_wells": False,
         "condition": ["Batch"],
         "group": "Metadata_broad_sample",
     }
@@ -58,6 +59,20 @@ def test_wells_that_do_not_count_stay_without_values_and_steer_nothing():
     assert len(out) == len(more)
     assert out[features].iloc[-2:].isna().all(axis=None)
     pd.testing.assert_frame_equal(out.iloc[:-2].reset_index(drop=True), expected, check_dtype=False)
+
+
+def test_wells_without_a_perturbation_count_unless_the_chain_leaves_them_out():
+    raw = wells()
+    raw.loc[0, "Metadata_broad_sample"] = np.nan
+    options = settings("normalize", method="standardize", reference="all", over="experiment")
+    without, _, found = run_step(raw, options)
+    assert found["reference_wells"] == len(raw) - 1
+    assert without.loc[0, feature_columns(raw)].isna().all()
+    with_all, _, found = run_step(raw, {**options, "untreated_wells": True})
+    assert found["reference_wells"] == len(raw)
+    np.testing.assert_allclose(with_all[feature_columns(raw)].mean(), 0, atol=1e-12)
+    assert complete_chain("own", ["normalize"])["untreated_wells"]
+    assert not complete_chain("own", "jump_orf")["untreated_wells"]
 
 
 def test_sphering_within_each_condition_keeps_the_common_features():
@@ -96,8 +111,11 @@ def test_no_well_and_no_feature_are_answered():
     raw = wells()
     with pytest.raises(InputError, match="no well has values"):
         run_step(raw.assign(**dict.fromkeys(feature_columns(raw), np.nan)), settings("rank_int"))
+    flat = raw.assign(**dict.fromkeys(feature_columns(raw), 1.0))
+    with pytest.raises(InputError, match="no plate has reference wells among which a feature varies"):
+        run_step(flat, settings("variance"))
     with pytest.raises(InputError, match="no feature is left"):
-        run_step(raw.assign(**dict.fromkeys(feature_columns(raw), 1.0)), settings("variance"))
+        run_step(flat, settings("normalize"))
 
 
 @pytest.mark.parametrize("step", ["sphere", "tvn", "combat", "pca"])

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from consensus import consensus, main
-from lib.replicates import join_plates
+from lib.replicates import Wells, join_plates
 from lib.tables import feature_columns, read_profiles, write_profiles
 from simulated_profiles import plates
 
@@ -103,3 +103,21 @@ def test_main_writes_the_table(tmp_path):
     written = pd.read_parquet(output)
     assert len(written) == 6
     assert feature_columns(written) == feature_columns(read_profiles(files[0]))
+
+
+@pytest.mark.parametrize("operation", ["median", "mean", "modz"])
+def test_many_perturbations_are_computed_some_after_the_other(monkeypatch, operation):
+    wells = join_plates(plates(7, 3, features=12, controls=4, seed=5))
+    whole, _ = consensus(wells, operation=operation)
+    monkeypatch.setattr("consensus.WELLS", 7)
+    parts, _ = consensus(wells, operation=operation)
+    assert len(whole) == 8
+    pd.testing.assert_frame_equal(parts, whole)
+
+
+def test_a_condition_without_a_perturbation_has_an_empty_consensus():
+    wells = join_plates(plates(2, 1, features=3))
+    metadata = wells.metadata.assign(Metadata_broad_sample=pd.NA, Metadata_control_type=pd.NA)
+    table, _ = consensus(Wells(metadata, wells.values, wells.features, {}))
+    assert len(table) == 0
+    assert set(wells.features) <= set(table.columns)

@@ -569,7 +569,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy, torch, timm
 from PIL import Image
-from network import load_packaged
+from network_weights import load_packaged
 about = {"model": "tf_efficientnet_lite0", "channels": 3, "stacked": True}
 model, origin = load_packaged(about)
 files = list(__import__("pathlib").Path(sys.argv[2]).glob("*.pth"))

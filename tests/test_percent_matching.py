@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib import replicates
 from lib.errors import InputError
 from lib.replicates import correlate, join_plates, medians_between
 from lib.sides import read_sides, side
@@ -220,6 +221,11 @@ def test_no_pair_is_a_row_with_a_message():
     assert row["pairs"] == 0
     assert "no pair of perturbations shares a gene" in row["message"]
     assert len(table) == len(null) == 0
+    wells, of_a = two_sides(
+        *({name: plate.assign(Metadata_target=pd.NA) for name, plate in each.items()} for each in (a, b))
+    )
+    row, _, _ = percent_matching(wells, of_a, gene="Metadata_target", **QUICK)
+    assert "no pair of perturbations shares a target (0 and 0 perturbations with a target)" in row["message"]
 
 
 def test_too_few_different_pairs_for_a_null():
@@ -239,6 +245,24 @@ def test_the_same_plate_on_both_sides_is_refused(tmp_path):
     assert read_sides(files, [])[2]
     with pytest.raises(InputError, match="on both sides"):
         read_sides(files[:2], files[1:])
+
+
+def test_both_sides_are_read_for_their_common_features_alone(tmp_path, monkeypatch):
+    a, b = plates(5, 2, features=6, prefix="C"), plates(5, 3, features=7, prefix="K")
+    files = []
+    for side_name, sides in (("a", a), ("b", b)):
+        for name, plate in sides.items():
+            files.append(str(tmp_path / f"{side_name}_{name}.parquet"))
+            write_profiles(plate.assign(Metadata_Plate=f"{side_name}{name}"), files[-1], {})
+    wells, of_a, within = read_sides(files[:2], files[2:])
+    assert not within
+    assert of_a.tolist() == [True] * sum(map(len, a.values())) + [False] * sum(map(len, b.values()))
+    assert len(wells.features) == 6
+    assert wells.dropped["features_not_common"] == 1
+    expected = np.vstack([plate[wells.features].to_numpy() for plate in (*a.values(), *b.values())])
+    assert (wells.values == expected).all()
+    monkeypatch.setattr(replicates, "MOST_DOUBLES", 10)
+    assert read_sides(files[:2], files[2:])[0].values.dtype == np.float32
 
 
 def test_main_writes_the_three_tables(tmp_path):

@@ -70,7 +70,35 @@ def test_mapped_wells_are_filled_and_kept_within_limits():
     assert found.values.tolist() == [[1, 6], [3, 5], [plot_profile_maps.LIMIT, 7]]
 
 
+def test_perturbations_have_the_names_that_people_know():
+    metadata = pd.DataFrame(
+        {
+            "Metadata_Plate": "P",
+            "Metadata_broad_sample": ["BRD-1", "BRD-2", "D"],
+            "Metadata_pert_iname": ["aspirin", None, None],
+            "Metadata_control_type": ["", "", "negcon"],
+        }
+    )
+    wells = Wells(metadata, np.zeros((3, 2)), ["a", "b"], {})
+    table = pd.DataFrame({"perturbation": ["BRD-1", "BRD-2"], "median_correlation": [0.9, 0.1]})
+    of_well, names = plot_profile_maps.classes(wells, "Metadata_broad_sample", table)["perturbation"]
+    assert of_well.tolist() == ["aspirin", "BRD-2", ""]
+    assert names == ["aspirin", "BRD-2"]
+
+
 # --- positions -----------------------------------------------------------------------------------
+
+
+def test_of_many_wells_some_are_drawn_at_random():
+    wells = join_plates(plates(30, 2, features=3))
+    assert plot_profile_maps.sample_wells(wells, 0) is wells
+    part = plot_profile_maps.sample_wells(wells, 0, most=10)
+    assert len(part) == 10
+    assert len(part.metadata.drop_duplicates(["Metadata_Plate", "Metadata_Well"])) == 10
+    rows = wells.metadata.reset_index().merge(part.metadata)["index"].to_numpy()
+    assert (wells.values[rows] == part.values).all()
+    other = plot_profile_maps.sample_wells(wells, 1, most=10)
+    assert other.metadata["Metadata_Well"].tolist() != part.metadata["Metadata_Well"].tolist()
 
 
 def test_means_by_position_are_less_the_plates_median():

@@ -152,7 +152,9 @@ def test_a_figure_is_enlarged_in_a_page_that_was_sent_alone(tmp_path):
     shutil.copy(file, tmp_path / "alone.html")
     with Browser() as browser:
         browser.open(tmp_path / "alone.html")
-        browser.run('document.querySelector("figure > a").click()')
+        browser.run("document.getElementById('plate-1').open = true")
+        browser.wait_until("document.querySelector('#plate-1 figure > a')")
+        browser.run("document.querySelector('#plate-1 figure > a').click()")
         enlarged = browser.run('document.querySelector("dialog[open]").outerHTML')
         assert browser.logged == []
     figure = re.search(r'<figure>\s*<a href="([^"]+)"><img src="([^"]+)"', file.read_text())

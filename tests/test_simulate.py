@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simulate
-from lib import simulated_cells
 from lib.errors import InputError
+from simulation import cells as simulated_cells
+from simulation.camera import add_debris, expose, illumination
+from simulation.wells import plan_wells, read_effects
 
 pytestmark = pytest.mark.unit
 
@@ -121,21 +123,21 @@ def test_an_empty_field_holds_stray_light_only():
 
 
 def test_illumination_is_uneven_and_differs_between_plates_and_channels():
-    dna = simulate.illumination(1, "P1", "DNA", 200)
+    dna = illumination(1, "P1", "DNA", 200)
     assert dna.mean() == pytest.approx(1)
     assert dna.max() / dna.min() > 1.3
-    assert np.array_equal(dna, simulate.illumination(1, "P1", "DNA", 200))
+    assert np.array_equal(dna, illumination(1, "P1", "DNA", 200))
     for plate, channel in (("P1", "ER"), ("P2", "DNA")):
-        assert not np.allclose(dna, simulate.illumination(1, plate, channel, 200), atol=0.01)
+        assert not np.allclose(dna, illumination(1, plate, channel, 200), atol=0.01)
 
 
 def test_the_camera_counts_offset_light_and_noise():
     light = np.full((300, 300), 1000.0)
-    image = simulate.expose(np.random.default_rng(0), light, np.ones_like(light)).astype(float)
+    image = expose(np.random.default_rng(0), light, np.ones_like(light)).astype(float)
     assert image.mean() == pytest.approx(200 + 1000 + 60, abs=1)
     # 1060 counts are 530 electrons: shot noise of 2 sqrt(530) counts; read noise 8; rounding 1/12.
     assert image.var() == pytest.approx(4 * 530 + 64 + 1 / 12, rel=0.03)
-    bright = simulate.expose(np.random.default_rng(0), light * 100, np.ones_like(light))
+    bright = expose(np.random.default_rng(0), light * 100, np.ones_like(light))
     assert (bright == 65535).all()
 
 
@@ -206,7 +208,7 @@ def test_nuclei_never_overlap(seed, radius):
 def test_debris_is_too_small_for_a_nucleus():
     light = {channel: np.zeros((200, 200)) for channel in simulate.CHANNELS}
     for number in range(20):
-        simulate.add_debris(np.random.default_rng(number), light, 200)
+        add_debris(np.random.default_rng(number), light, 200)
     assert light["DNA"].max() > 1000
     assert np.sum(light["DNA"] > 1000) / 20 < 50
 
@@ -232,21 +234,21 @@ def test_a_wrong_table_of_effects_is_named(tmp_path, column, value, message):
     table.loc[0, column] = value
     table.to_csv(paths["effects"], sep="\t", index=False)
     with pytest.raises(InputError, match=re.escape(message)):
-        simulate.plan_wells("P1", **paths)
+        plan_wells("P1", **paths)
 
 
 def test_a_table_without_its_columns_is_named(tmp_path):
     paths = small_experiment(tmp_path)
     paths["plate_map"].write_text("well,broad_sample\nB03,NEG\n")
     with pytest.raises(InputError, match="no column well_position, broad_sample"):
-        simulate.plan_wells("P1", **paths)
+        plan_wells("P1", **paths)
 
 
 # What is committed ----------------------------------------------------------------------------
 
 
 def design(kind):
-    return simulate.plan_wells(
+    return plan_wells(
         kind,
         METADATA / "platemaps" / f"{kind}_platemap.txt",
         METADATA / f"{kind}_metadata.tsv",
@@ -266,7 +268,7 @@ def test_each_plate_has_controls_and_treatments_in_replicate(kind):
 
 
 def test_the_reagents_of_a_gene_act_alike_and_those_of_others_do_not():
-    effects = simulate.read_effects(EFFECTS)
+    effects = read_effects(EFFECTS)
     assert (effects.loc[effects["effect"] == "none", list(simulate.PARAMETERS)] == 1).all(axis=None)
     assert (effects[effects["gene"] != ""].groupby("gene")["effect"].nunique() == 1).all()
     strong = effects[effects["effect"] == "strong"]

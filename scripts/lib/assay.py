@@ -5,6 +5,11 @@ Standard library only, Python 3.8: the scripts that run inside CellProfiler's en
 
 from lib.errors import listed
 
+# The methods that find objects with a deep network, in an environment of their own, into label images.
+NETWORKS = ("cellpose", "instanseg")
+# Settings of `network` that only one method has.
+ONLY_CELLPOSE = ("diameter", "cell_probability", "flow_error")
+
 
 def compartments(assay):
     """Return the objects that an assay measures, in CellProfiler's names; one table each."""
@@ -22,27 +27,48 @@ def get_labels(assay):
     }
 
 
+def get_segmented(assay):
+    """Return the objects that a deep network finds, with the method and the settings of the network."""
+    found = {}
+    for name in ("Nuclei", "Cells"):
+        settings = assay.get(name.lower(), {})
+        if settings.get("method") in NETWORKS and not settings.get("labels"):
+            found[name] = {"method": settings["method"], **settings["network"]}
+    return found
+
+
 def label_problems(written):
-    """Return, as sentences, settings of label images that do not fit together.
+    """Return, as sentences, settings of label images and of networks that do not fit together.
 
     `written`: the assay as in the config, without defaults.
     """
-    problems = []
+    problems, elsewhere = [], []
     for name in ("nuclei", "cells"):
         settings = written.get(name)
-        if not isinstance(settings, dict) or not settings.get("labels"):
+        if not isinstance(settings, dict):
             continue
-        without_effect = sorted(set(settings) - {"channel", "labels"})
+        method = settings.get("method")
+        if settings.get("labels"):
+            elsewhere.append(name)
+            without_effect, of = set(settings) - {"channel", "labels"}, "`labels`"
+        elif method in NETWORKS:
+            elsewhere.append(name)
+            without_effect, of = set(settings) - {"channel", "labels", "method", "network"}, f"`{method}`"
+            if method != "cellpose":
+                without_effect |= set(settings.get("network") or {}) & set(ONLY_CELLPOSE)
+        else:
+            without_effect = {"network"} & set(settings)
+            of = "CellProfiler's own methods"
         if without_effect:
             problems.append(
-                f"assay: {name}: {listed(without_effect)} finds objects in images and has no effect on "
-                f"`labels`; remove one of them."
+                f"assay: {name}: {listed(sorted(without_effect))} finds objects in another way and has no "
+                f"effect with {of}; remove one of them."
             )
-    labeled = [name for name in ("nuclei", "cells") if (written.get(name) or {}).get("labels")]
-    if labeled == ["cells"]:
+    if elsewhere == ["cells"]:
         problems.append(
-            "assay: cells: labels need label images of the nuclei, too (assay.nuclei.labels): CellProfiler "
-            "finds cells around nuclei, not nuclei in cells."
+            "assay: cells: labels, or a network as method, need labels or a network for the nuclei, too "
+            "(assay.nuclei.labels, assay.nuclei.method): CellProfiler finds cells around nuclei, not nuclei "
+            "in cells."
         )
     return problems
 

@@ -9,12 +9,15 @@ precision, at the speed and memory of single precision. For large conditions a c
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 BLOCK = 8_000_000  # similarities that are held at once
 QUERIES, CANDIDATES = 2048, 4096  # of a block, so that a product reads each of them often
-MANY = 3_000_000_000  # comparisons from which the compiled loop is used
+MANY = 700_000_000  # comparisons from which the compiled loop is used
 TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
 
@@ -25,7 +28,30 @@ def unit_rows(values: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Candidates:
+    """Profiles that many queries rank, prepared once.
+
+    `values` (candidates, features) as given, their `lengths` (candidates,) in double precision, and the
+    profiles scaled to length 1 as `columns` (features, candidates) in single precision.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    columns: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Candidates":
+        """Prepare profiles, (candidates, features)."""
+        return cls(values, get_lengths(values), as_columns(values, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def count_above(
+    queries: np.ndarray, candidates: np.ndarray | Candidates, thresholds: np.ndarray, threads: int = 1
+) -> np.ndarray:
     """Count, for each query and threshold, the candidates whose similarity to the query is larger.
 
     Parameters
@@ -33,9 +59,11 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
     queries
         Profiles, (queries, features).
     candidates
-        Profiles, (candidates, features).
+        Profiles, (candidates, features), or the same prepared for several calls.
     thresholds
         Cosine similarities, (queries, thresholds).
+    threads
+        Number of blocks of queries that are counted at the same time.
 
     Returns
     -------
@@ -45,25 +73,52 @@ def count_above(queries: np.ndarray, candidates: np.ndarray, thresholds: np.ndar
     counts = np.zeros(thresholds.shape, dtype=np.int64)
     if not thresholds.size or not len(candidates):
         return counts
-    sort = thresholds.shape[1] > COUNTED
-    columns = as_columns(candidates, float if sort else np.float32)
-    if sort:
-        step = max(1, BLOCK // len(candidates))
+    if thresholds.shape[1] > COUNTED:
+        values = candidates.values if isinstance(candidates, Candidates) else candidates
+        columns = as_columns(values, float)
+        step = max(1, BLOCK // len(values))
         for start in range(0, len(queries), step):
             rows = slice(start, start + step)
             counts[rows] = count_sorted(unit_rows(queries[rows]) @ columns, thresholds[rows])
         return counts
+    if not isinstance(candidates, Candidates):
+        candidates = Candidates.of(candidates)
     count_block = get_counting(len(queries) * len(candidates) * thresholds.shape[1])
-    lengths, band = get_lengths(candidates), get_band(queries.shape[1])
-    for start in range(0, len(queries), QUERIES):
-        rows = slice(start, start + QUERIES)
-        unit = unit_rows(queries[rows])
-        single = unit.astype(np.float32)
-        for first in range(0, len(candidates), CANDIDATES):
-            part = slice(first, first + CANDIDATES)
-            similarity = single @ columns[:, part]
-            block = similarity, unit, candidates[part], lengths[part], thresholds[rows]
-            counts[rows] += count_block(*block, band, TIE)
+    parts = [slice(start, start + QUERIES) for start in range(0, len(queries), QUERIES)]
+
+    def count_part(rows: slice) -> None:
+        counts[rows] = count_block_of_queries(queries[rows], candidates, thresholds[rows], count_block)
+
+    if threads < 2 or len(parts) < 2:
+        for rows in parts:
+            count_part(rows)
+        return counts
+    # each thread computes its own products, in which BLAS must not start threads of its own
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(count_part, parts))
+    return counts
+
+
+def count_block_of_queries(
+    queries: np.ndarray,
+    candidates: Candidates,
+    thresholds: np.ndarray,
+    count_block: Callable[..., np.ndarray],
+) -> np.ndarray:
+    """Count as `count_above`, for at most 2,048 queries, with the function that `get_counting` returns."""
+    unit = unit_rows(queries)
+    single, band = unit.astype(np.float32), get_band(queries.shape[1])
+    counts = np.zeros(thresholds.shape, dtype=np.int64)
+    # one buffer for all blocks: new memory for each would cost as much time as the product
+    width = min(CANDIDATES, len(candidates))
+    buffer = np.empty(len(unit) * width, dtype=np.float32)
+    for first in range(0, len(candidates), width):
+        part = slice(first, min(first + width, len(candidates)))
+        shape = len(unit), part.stop - first
+        similarity = buffer[: shape[0] * shape[1]].reshape(shape)
+        np.matmul(single, candidates.columns[:, part], out=similarity)
+        block = similarity, unit, candidates.values[part], candidates.lengths[part], thresholds
+        counts += count_block(*block, band, TIE)
     return counts
 
 
@@ -201,6 +256,7 @@ def ranked(
     rows: Sequence[int],
     positives: Sequence[np.ndarray],
     aside: Sequence[np.ndarray],
+    threads: int = 1,
 ) -> np.ndarray:
     """Return the average precision of some queries, each with its own positives.
 
@@ -214,6 +270,8 @@ def ranked(
         For each of them, its positives among the candidates.
     aside
         For each of them, the candidates that are not negatives: its positives, and those that are left out.
+    threads
+        Number of blocks of queries that are counted at the same time.
 
     Returns
     -------
@@ -221,19 +279,23 @@ def ranked(
         Average precision of each of `rows`.
     """
     found = np.empty(len(rows))
+    if not len(rows):
+        return found
+    rows = np.asarray(rows)
+    prepared = Candidates.of(candidates)
     width = np.array([len(part) for part in positives], dtype=int)
     # queries with similar numbers of positives are ranked together; no similarity exceeds a threshold of 2
     classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
     for each in np.unique(classes):
         chosen = np.flatnonzero(classes == each)
-        unit = unit_rows(queries[[rows[i] for i in chosen]])
         limits = np.full((len(chosen), width[chosen].max()), 2.0)
         no_negatives = np.zeros(limits.shape, dtype=int)
         for line, i in enumerate(chosen):
-            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit[line]
-            others = np.sort(unit_rows(candidates[aside[i]]) @ unit[line])
+            unit = unit_rows(queries[rows[i], None])[0]
+            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit
+            others = np.sort(unit_rows(candidates[aside[i]]) @ unit)
             no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
-        above = count_above(unit, candidates, limits) - no_negatives
+        above = count_above(queries[rows[chosen]], prepared, limits, threads) - no_negatives
         for line, i in enumerate(chosen):
             found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
     return found

@@ -24,11 +24,12 @@ RECIPE_SELECTION = {
         "blocklist",
         "image_features",
         "drop_na_columns",
-    ]
+    ],
+    "na_cutoff": 0,
 }
 RECIPE_NORMALIZATION = {"method": "mad_robustize", "scaled": False, "epsilon": 0}
 RECIPE_CORRECTION: list[Any] = [
-    {"drop_missing_wells": {"share": 0, "most": 99}},
+    {"drop_missing_wells": {"share": 0}},
     "well_position",
     "cell_count",
     {"variance": {"reference": "all"}},
@@ -52,7 +53,7 @@ PRESETS: Mapping[str, list[Any]] = {
 }
 # The options of each step, with their defaults; `over` is the chain's if it is not given.
 STEPS: Mapping[str, Mapping[str, Any]] = {
-    "drop_missing_wells": {"share": 0.1, "most": 100},
+    "drop_missing_wells": {"share": 0.1, "most": 99},
     "variance": {"reference": "all", "variation": 1e-3},
     "normalize": {
         "over": "plate",
@@ -124,11 +125,11 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     ----------
     name : the chain's name.
     written : the name of a preset, a list of steps, or a mapping with `steps` or `preset`, `options` by step,
-        `over` and `start`.
+        and the other keys of the result.
 
     Returns
     -------
-    `over`, `start`, `precision`, and `steps`: pairs of a step's name and its options.
+    `over`, `start`, `precision`, `untreated_wells`, and `steps`: pairs of a step's name and its options.
 
     Raises
     ------
@@ -166,7 +167,13 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             "some of their plates. Let both be taken over the same, or over the experiment."
         )
     precision = given.get("precision", "float64" if preset is None else "float32")
-    return {"over": over, "start": given.get("start", "augmented"), "precision": precision, "steps": steps}
+    return {
+        "over": over,
+        "start": given.get("start", "augmented"),
+        "precision": precision,
+        "untreated_wells": given.get("untreated_wells", preset is None),
+        "steps": steps,
+    }
 
 
 def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:

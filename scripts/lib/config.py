@@ -16,6 +16,7 @@ from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, listed
 from lib.image_names import compiled, listing_pattern
+from lib.network_presets import find_preset_problems, with_network_preset
 from lib.schema import get_types, read_values, schema
 from lib.values import SEVERAL
 
@@ -227,7 +228,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         Naming `file` and every problem in it.
     """
     written = read_values(config, schema())
-    config = with_preset(written)
+    config = with_network_preset(with_preset(written))
     found = list(problems(config))
     complete: dict[str, Any] = {}
     if not found:
@@ -245,6 +246,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         found = [
             *assay_problems(complete["assay"]),
             *embeddings_problems(complete),
+            *find_preset_problems(complete),
             *crops_problems(complete),
             *label_problems(written.get("assay", {})),
         ]

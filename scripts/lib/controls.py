@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from lib.layouts import SAMPLE_COLUMNS
-from lib.values import SEVERAL, MissingValues, same_value
+from lib.values import SEVERAL, MissingValues, same_name
 
 # Values for treated wells in columns of controls (`pert_type`, `broad_sample_type`).
 TREATED = ("trt", "treated", "treatment")
@@ -26,8 +26,8 @@ def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
     values
         The column that marks controls (`controls.column`).
     negcon
-        Its value for negative controls, or several values separated by `|`; the wells with any of them get
-        all of them as their kind.
+        Its value for negative controls in any case, or several values separated by `|`; the wells with any
+        of them get all of them as their kind.
     """
     column = str(values.name or "").removeprefix("Metadata_")
     missing = MissingValues(control=(column, negcon))
@@ -35,7 +35,7 @@ def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
         missing.clean(values.astype("str").fillna("").tolist(), column), values.index, dtype="str"
     )
     names = negcon.split(SEVERAL)
-    kinds = text.mask(text.map(lambda value: any(same_value(value, name) for name in names)), negcon)
+    kinds = text.mask(text.map(lambda value: any(same_name(value, name) for name in names)), negcon)
     kinds = kinds.mask(kinds.str.lower().isin(TREATED) & (kinds != negcon), "")
     other = ~kinds.isin(["", negcon])
     others = set(kinds[other])

@@ -14,6 +14,8 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import f as f_distribution
 
+from lib.values import plain_text
+
 SLOPES = np.array([0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])
 STEPS_PER_DECADE = 20  # of the grid of ec50
 FINE = (30, 15)  # steps of ec50 and slope of the finer grid that a bootstrap ends with
@@ -23,10 +25,16 @@ REPEATS = 200  # of the bootstrap
 INTERVAL = (5, 95)  # percentiles: the usual 90 % interval of a benchmark dose
 BETTER = 0.01  # p-value of the F-test against no effect
 SPREAD = 3.0  # times the solvent's: a curve with a larger residual spread does not count
-DOSE = re.compile(r"([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s0-9.]*)")
+DOSE = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([^0-9.,]*)")
+# Decimal commas; three digits after a comma that does not follow a 0 may be thousands.
+DECIMAL_COMMA = re.compile(r"(?=[+-]?(?:0,|[0-9]+,(?![0-9]{3}(?![0-9]))))([+-]?[0-9]+),([0-9]+)")
 # Units of concentration, in mol per liter; and of mass per volume, in g per liter.
 MOLAR = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12}
-MASS = {"g/L": 1.0, "mg/mL": 1.0, "mg/L": 1e-3, "ug/mL": 1e-3, "ng/mL": 1e-6}
+MASS = {"g/L": 1.0, "mg/mL": 1.0, "mg/L": 1e-3, "ug/mL": 1e-3, "ng/mL": 1e-6, "ug/L": 1e-6, "pg/mL": 1e-9}
+# The units as people write them: in other capitals, in words, as mol/L.
+UNITS = {unit.casefold(): unit for unit in (*MOLAR, *MASS)}
+UNITS |= {f"{unit[:-1]}mol/l".casefold(): unit for unit in MOLAR}
+UNITS |= {"molar": "M", "millimolar": "mM", "micromolar": "uM", "nanomolar": "nM", "picomolar": "pM"}
 
 
 def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
@@ -42,17 +50,16 @@ def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
     tuple[numpy.ndarray, str]
         Doses, NaN where a value is not a dose, and their unit; empty without one.
     """
-    texts = [
-        "" if value is None else str(value).strip().replace("µ", "u").replace("μ", "u") for value in values
-    ]
-    found = [DOSE.fullmatch(text) for text in texts]
-    units = [match[2] for match in found if match and match[2]]
+    texts = ["" if value is None else plain_text(str(value)).replace("µ", "u") for value in values]
+    found = [DOSE.fullmatch(DECIMAL_COMMA.sub(r"\1.\2", text)) for text in texts]
+    written = [UNITS.get(match[2].casefold(), match[2]) if match else "" for match in found]
+    units = [each for each in written if each]
     unit = max(dict.fromkeys(units), key=units.count, default="")
     scales = next((table for table in (MOLAR, MASS) if unit in table), {unit: 1.0})
     doses = np.full(len(texts), np.nan)
     for row, match in enumerate(found):
-        if match and (match[2] or unit) in scales:
-            doses[row] = float(match[1]) * scales[match[2] or unit] / scales[unit]
+        if match and (written[row] or unit) in scales:
+            doses[row] = float(match[1]) * scales[written[row] or unit] / scales[unit]
     # a factor such as 1e-3 / 1e-6 has a rounding error, and replicates must share one dose
     rounded = np.array([float(f"{dose:.12g}") for dose in doses])
     return np.where(rounded >= 0, rounded, np.nan), unit

@@ -18,7 +18,8 @@ MARKER = "complete.json"  # written last: it marks an environment as complete
 # Each package is imported, since one that is installed may still lack a library of the system.
 VERSIONS = (
     "import importlib, importlib.metadata as m, json; names = {packages}; "
-    "[importlib.import_module(n) for n in names]; print(json.dumps(dict((n, m.version(n)) for n in names)))"
+    "[importlib.import_module(n) for n in names]; of = m.packages_distributions(); "
+    "print(json.dumps(dict((n, m.version(of[n][0])) for n in names)))"
 )
 LOCKS = Path(__file__).resolve().parents[2] / "envs"
 

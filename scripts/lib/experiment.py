@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.assay import compartments, get_labels
+from lib.assay import compartments, get_labels, get_segmented
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, listed
@@ -26,7 +26,7 @@ from lib.levels import (
     is_selection_asked,
 )
 from lib.places import place
-from lib.plates import Plate, get_chosen_plates, is_address, read_plates, source
+from lib.plates import Plate, get_chosen_plates, read_plates, source
 from lib.values import MissingValues
 
 
@@ -105,8 +105,17 @@ class Experiment:
 
     @cached_property
     def labeled(self) -> list[str]:
-        """Return the objects that are not found by CellProfiler but come from label images."""
-        return list(get_labels(self.assay))
+        """Return the objects that are not found by CellProfiler but come from label images.
+
+        The label images are files that the config names, or those of a deep network.
+        """
+        elsewhere = {**get_labels(self.assay), **get_segmented(self.assay)}
+        return [name for name in ("Nuclei", "Cells") if name in elsewhere]
+
+    @cached_property
+    def segmented(self) -> dict[str, dict[str, Any]]:
+        """Return the settings of the networks that find objects, by the objects' names."""
+        return get_segmented(self.assay) if self.plates_with_images else {}
 
     def get_label_settings(self, plate: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Return the settings of a plate's label images by objects; the folder None is that of its images."""
@@ -286,29 +295,6 @@ class Experiment:
             if level.scope == "plate" and level.is_last:
                 stages[name] = self.get_profiles(plate, level)
         return stages
-
-    def get_starting_points(self, plate: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """Return the local files that a plate starts from.
-
-        Each is a tuple: the column or key that names it, its path, and a result that is made from it.
-        """
-        start, config = source(plate), self.config
-        results = {
-            "images": self.get_place(plate, "load_data"),
-            "cellprofiler": self.get_place(plate, "single_cells"),
-            "profiles": self.get_profiles(plate, plate["level"]) if start == "profiles" else "",
-        }
-        points = [(start, plate[start], results[start])]
-        annotated = self.get_profiles(plate, self.get_annotated_level(plate))
-        if start != "profiles" or not self.levels[plate["level"]].annotated:
-            points.append(("plate_map", plate["plate_map"], annotated))
-        if annotation := config["annotation"].get(plate["perturbation"]):
-            points.append((f"annotation.{plate['perturbation']}.table", annotation["table"], annotated))
-        if start == "images":
-            for key in ("illumination_pipeline", "analysis_pipeline"):
-                if own := config["cellprofiler"][key]:
-                    points.append((f"cellprofiler.{key}", own, results["cellprofiler"]))
-        return [point for point in points if not is_address(point[1])]
 
     # --- the benchmark --------------------------------------------------------------------------------
 

@@ -13,10 +13,12 @@ A well with fewer cells than the config's `minimum_cells` is marked when it is a
 an incomplete one. A well without any value (no cells) is not incomplete but empty, and is counted as such.
 """
 
+import logging
+
 import numpy as np
 import pandas as pd
 
-from lib.errors import listed, number_of
+from lib.errors import InputError, listed, number_of
 
 CELLS = "Metadata_Count_Cells"
 FEW_CELLS = "Metadata_few_cells"
@@ -51,11 +53,27 @@ def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
 
     Every later step and score leaves out the marked wells, as it does incomplete ones. A minimum of 1 marks
     nothing and adds no column; without counts, no well is marked.
+
+    Raises
+    ------
+    InputError
+        If every well has fewer cells.
     """
     if minimum <= 1:
         return profiles
-    count = profiles[CELLS] if CELLS in profiles else pd.Series(minimum, index=profiles.index)
-    few = pd.to_numeric(count, errors="coerce") < minimum
+    count = profiles[CELLS] if CELLS in profiles else pd.Series(np.nan, index=profiles.index)
+    count = pd.to_numeric(count, errors="coerce")
+    if count.isna().any():
+        logging.warning(
+            "the number of cells is not known in %d of %d wells: minimum_cells leaves out none of them",
+            *(count.isna().sum(), len(count)),
+        )
+    few = count < minimum
+    if few.all() and count.max() > 0:
+        raise InputError(
+            f"minimum_cells is {minimum}, and no well has so many cells: the largest number is "
+            f"{count.max():g}. Set it lower."
+        )
     marks = few.map({True: "True", False: pd.NA}).astype("str")
     metadata = [name for name in profiles if name.startswith("Metadata_")]
     features = profiles.drop(columns=metadata)

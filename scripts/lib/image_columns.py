@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.label_files import LabelFiles, numbered_name
+from lib.label_files import LabelFiles
+from lib.label_images import numbered_name
 
 
 def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:

@@ -15,9 +15,11 @@ import pandas as pd
 
 from lib.errors import InputError, listed
 from lib.image_checks import Fault, Found, StoredImage
+from lib.image_files import COMPRESSED
 from lib.image_formats import CONTAINERS, open_image
 from lib.image_references import PROJECTIONS, read_reference, write_reference
-from lib.microscope_index import IndexImage, find_files, find_index, images_of_plate, match_channels
+from lib.microscope_index import find_files, find_index, images_of_plate, match_channels
+from lib.microscopes.index import IndexImage
 from lib.object_storage import resolved_address
 from lib.ome_zarr import list_fields
 
@@ -56,12 +58,15 @@ class Reading:
         Whether the `names` of files tell the channel, or `files` hold several.
     scales
         Factor by which the images of a channel are resized, by the channel's name.
+    decoding
+        Whether Snakemake's Python decodes what CellProfiler cannot; in its container, it does not.
     """
 
     project: str | int | None = None
     timepoint: int | None = None
     channels_in: str = "names"
     scales: Mapping[str, float] = field(default_factory=dict)
+    decoding: bool = True
 
     @property
     def is_plain(self) -> bool:
@@ -347,6 +352,18 @@ def with_options(image: Found, reading: Reading, is_chosen: bool = False) -> Fou
     }
     more = {key: value for key, value in more.items() if value is not None}
     return image._replace(path=join(image.path, write_reference(files, **{**options, **more})))
+
+
+def decode_compressed(found: Sequence[Found], faults: Sequence[Fault]) -> list[Found]:
+    """Return the images, of which those that CellProfiler cannot decode are read by Snakemake's Python."""
+    compressed = {fault.image for fault in faults if fault.what.startswith(COMPRESSED)}
+
+    def decoded(image: Found) -> Found:
+        if not isinstance(image.path, Path) or str(image.path) not in compressed:
+            return image
+        return image._replace(path=join(image.path, write_reference([image.path.name], project="1")))
+
+    return [decoded(image) for image in found]
 
 
 def planes_hint(found: Sequence[Found]) -> str:

@@ -7,6 +7,7 @@ are, and only the numbers change. This module needs numpy, scipy, tifffile and P
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lib.object_storage import at_hand
 MOST_OBJECTS = 65535
 # Regions that touch at a corner are one object, as in CellProfiler's ConvertImageToObjects.
 TOUCHING = np.ones((3, 3), dtype=bool)
+ZARR = re.compile(r"\.zarr/", re.IGNORECASE)
 
 
 class LabelError(ValueError):
@@ -61,7 +63,7 @@ class Relations:
 
 
 def read_pixels(path: Path) -> np.ndarray:
-    """Read the values of a label image as whole numbers (TIFF, PNG, or a plain array in .npy).
+    """Read the values of a label image as whole numbers (TIFF, PNG, a plain array in .npy, or OME-Zarr).
 
     Raises
     ------
@@ -69,6 +71,11 @@ def read_pixels(path: Path) -> np.ndarray:
         If the file cannot be read, is in color, or holds several planes, fractions or negative numbers.
     """
     try:
+        if ZARR.search(str(path)):
+            # Not in the environments that only write label images.
+            from lib.ome_zarr import read_labels
+
+            return as_whole(read_labels(path))
         source = at_hand(path)
         if path.suffix.lower() == ".npy":
             pixels = np.load(source, allow_pickle=False)
@@ -95,6 +102,17 @@ def read_pixels(path: Path) -> np.ndarray:
         pixels = pixels[..., 0]
     if pixels.ndim == 3 and pixels.shape[-1] in (3, 4):
         raise LabelError("is in color; write the objects' numbers as one gray plane of 16 bits")
+    return as_whole(pixels)
+
+
+def as_whole(pixels: np.ndarray) -> np.ndarray:
+    """Return one plane of labels as whole numbers.
+
+    Raises
+    ------
+    LabelError
+        If there are several planes, fractions or negative numbers.
+    """
     if pixels.ndim != 2:
         raise LabelError(f"is not one plane of labels: its shape is {pixels.shape}")
     if not np.issubdtype(pixels.dtype, np.integer):
@@ -107,7 +125,7 @@ def read_pixels(path: Path) -> np.ndarray:
     return pixels
 
 
-def number_objects(pixels: np.ndarray, mask: bool) -> Labels:
+def number_objects(pixels: np.ndarray, mask: bool | None) -> Labels:
     """Number the objects from 1 without gaps, in the order of their numbers.
 
     Parameters
@@ -115,7 +133,8 @@ def number_objects(pixels: np.ndarray, mask: bool) -> Labels:
     pixels
         The values of the file.
     mask
-        Whether the file is black and white, so that each connected region is an object.
+        Whether the file is black and white, so that each connected region is an object; None if it is
+        known to be numbered, so that one object in several regions is not taken for a mask.
 
     Raises
     ------
@@ -132,7 +151,7 @@ def number_objects(pixels: np.ndarray, mask: bool) -> Labels:
         labels, number = ndimage.label(pixels > 0, structure=TOUCHING)
         check_number(number)
         return Labels(labels.astype(np.int32))
-    if len(above) == 1:
+    if mask is not None and len(above) == 1:
         regions = ndimage.label(pixels > 0, structure=TOUCHING)[1]
         if regions > 1:
             raise LabelError(
@@ -238,3 +257,8 @@ def write_labels(labels: np.ndarray, path: Path) -> None:
     tifffile.imwrite(
         path, labels.astype(np.uint16), compression="zlib", photometric="minisblack", metadata=None
     )
+
+
+def numbered_name(well: str, site: str, objects: str) -> str:
+    """Return the file name of a site's label image after its objects were numbered anew."""
+    return f"{well}_s{site}--{objects}.tiff"

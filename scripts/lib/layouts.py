@@ -8,14 +8,21 @@ from pathlib import Path
 
 from lib.errors import InputError, listed
 from lib.plates import find_name, read_table
-from lib.values import MissingValues
-from lib.wells import well_name
+from lib.values import MissingValues, plain_text
+from lib.wells import well_at, well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")
+# Where a table has none of these, row and column of each well.
+PLACE_COLUMNS = (("row", "column"), ("Row", "Column"), ("row", "col"), ("Row", "Col"))
 # JUMP calls its reagents by another name.
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
 # Columns of names, which are compared as written.
 NAMED = (*WELL_COLUMNS, "Plate")
+
+# A name that a spreadsheet made a date of: 2-Sep, Mar-01.
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+DATE = re.compile(rf"\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{1,2}}")
+EXPONENT = re.compile(r"\d+[eE]\d+")
 
 Rows = list[dict[str, str]]
 DEFAULT = MissingValues()
@@ -99,6 +106,39 @@ def words_in_rows(path: str | Path, missing: MissingValues) -> list[str]:
     ]
 
 
+def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
+    """Report values of a table of wells or reagents that a program has probably changed, or that look alike.
+
+    A spreadsheet makes dates of some genes (SEPT2, MARCH1) and numbers of some clones (1E5). Names that
+    differ in capitals only are different names.
+    """
+    columns, rows = read_columns(path, missing.samples)
+    found = []
+    for column in dict.fromkeys(columns):
+        if column in NAMED or "date" in column.casefold():
+            continue
+        values = list(dict.fromkeys(plain_text(row[column]) for row in rows if row[column]))
+        if dates := [value for value in values if DATE.fullmatch(value)]:
+            found.append(
+                f"{column} has {listed(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
+            )
+        numbers = [value for value in values if EXPONENT.fullmatch(value)] if column in SAMPLE_COLUMNS else []
+        changed = [value for value in numbers if value not in missing.clean(values, column)]
+        if changed:
+            found.append(f"{column} has {listed(changed, 5)}, read as numbers; write a letter before a name")
+        if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
+            found += [f"{column} has {names}, which differ in capitals only" for names in alike(values)]
+    return found
+
+
+def alike(values: Iterable[str]) -> list[str]:
+    """Return the values that differ in capitals only, each group as text."""
+    groups: dict[str, list[str]] = {}
+    for value in dict.fromkeys(values):
+        groups.setdefault(value.casefold(), []).append(value)
+    return [" and ".join(group) for group in groups.values() if len(group) > 1]
+
+
 def plate_map_rows(
     path: str | Path,
     plate: str | None = None,
@@ -129,15 +169,9 @@ def plate_map_rows(
     """
     columns, rows = read_columns(path, missing.samples)
     name = next((column for column in WELL_COLUMNS if column in columns), None)
-    if name is None or "broad_sample" not in columns:
-        hint = ""
-        if name is not None:
-            hint = " Name the one that says what is in each well in the config, as in plate_maps: {sample: "
-            hint += f"{columns[-1]}}}."
-        raise InputError(
-            f"{path}: a plate map has the columns well_position and broad_sample; this one has "
-            f"{listed(columns, 20)}.{hint}"
-        )
+    place = next((names for names in PLACE_COLUMNS if set(names) <= set(columns)), None)
+    if (name is None and place is None) or "broad_sample" not in columns:
+        raise InputError(describe_lacking(path, columns, rows, name is not None or place is not None))
     if not rows:
         raise InputError(f"{path} lists no well.")
     plates = {row.get("Plate", "") for row in rows}
@@ -146,8 +180,17 @@ def plate_map_rows(
         rows = [row for row in rows if row["Plate"] in names]
         if not rows:
             raise InputError(f"{path} lists no well of plate {plate}; it has {listed(sorted(plates), 5)}.")
+    of_well = (name,) if name else place or ()
+    empty = [at for at, row in enumerate(rows, start=2) if not any(row[column] for column in of_well)]
+    if empty:
+        raise InputError(
+            f"{path} has rows without a well: {listed(empty, 5)} (the header is row 1). Write the well into "
+            f"{' and '.join(of_well)}, or take the rows out."
+        )
     try:
-        wells = [well_name(row[name]) for row in rows]
+        wells = [
+            well_name(row[name]) if name else well_at(*(row[column] for column in of_well)) for row in rows
+        ]
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     twice = [well for well, count in Counter(wells).items() if count > 1]
@@ -156,10 +199,37 @@ def plate_map_rows(
             f"{path}: well {listed(twice)} is there more than once. A plate map is one plate's; one of "
             "many plates has a column Metadata_Plate."
         )
-    left_out = {*WELL_COLUMNS[1:], name, "Plate"}
+    left_out = {*WELL_COLUMNS, "Plate"}
     kept = [column for column in columns if column not in left_out]
     rows = clean_rows(kept, rows, missing, known_samples)
     return ["well", *kept], [{"well": well, **row} for well, row in zip(wells, rows, strict=True)]
+
+
+def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells: bool) -> str:
+    """Return the message about a plate map without wells, or without their content."""
+    said = (
+        f"{path}: a plate map has the columns well_position and broad_sample; this one has "
+        f"{listed(columns, 20)}."
+    )
+    plain = {re.sub(r"[\W_]+", "", column).casefold(): column for column in columns}
+    if not has_wells:
+        near = next(
+            (plain[key] for key in ("wellposition", "well", "wellid", "wellname") if key in plain), ""
+        )
+        return said + (f" Is it {near}? Call that column well_position." if near else "")
+    if "broadsample" in plain and plain["broadsample"] != "broad_sample":
+        return f"{said} Is it {plain['broadsample']}? Call that column broad_sample."
+    of_place = {*WELL_COLUMNS, *(name for names in PLACE_COLUMNS for name in names), "Plate"}
+    texts = [
+        column
+        for column in columns
+        if column not in of_place and not all(re.fullmatch(r"[\d.,\s]*", row[column]) for row in rows)
+    ]
+    sample = max(texts, key=lambda column: len({row[column] for row in rows}), default=columns[-1])
+    return (
+        f"{said} Name the one that says what is in each well in the config, as in plate_maps: "
+        f"{{sample: {sample}}}."
+    )
 
 
 def annotation_rows(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -181,6 +182,31 @@ def open_multiscale(path: Path | str) -> Multiscale:
     letters = "".join(axes) if axes else "tczyx"[-array.ndim :]
     channels = [str(channel.get("label", "")) for channel in (said.get("omero") or {}).get("channels", [])]
     return Multiscale(array, letters.lower(), channels, get_pixel_size(multiscale, dataset))
+
+
+def list_labels(labels: Path) -> list[str]:
+    """Return the names of the label images of an image; none if it has none.
+
+    `labels`: the group `labels` within the image.
+    """
+    try:
+        return [str(name) for name in get_metadata(open_group(str(labels))).get("labels", [])]
+    except InputError:
+        return []
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Read a label image in full resolution.
+
+    Raises
+    ------
+    ValueError
+        If it has several planes, channels or time points.
+    """
+    array = open_multiscale(path).array
+    if any(length > 1 for length in array.shape[:-2]):
+        raise ValueError(f"its shape is {array.shape}, where one plane is expected")
+    return np.asarray(array[(0,) * (array.ndim - 2)])
 
 
 def get_pixel_size(multiscale: dict[str, Any], dataset: dict[str, Any]) -> float | None:

@@ -1,9 +1,12 @@
 """The names of perturbations that people know: a compound's name, or an identifier with its gene."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+
+from lib.errors import listed
 
 
 def name_content(well: Mapping[str, Any]) -> str:
@@ -14,6 +17,17 @@ def name_content(well: Mapping[str, Any]) -> str:
         names[column] = next((v for v in values if isinstance(v, str) and v not in ("", "nan")), "")
     identifiers = [names["broad_sample"], names["gene"]]
     return names["pert_iname"] or ", ".join(dict.fromkeys(filter(None, identifiers)))
+
+
+def describe_alike(perturbations: Iterable[str]) -> list[str]:
+    """Return the sentence on perturbations whose names differ in capitals, blanks and dashes only."""
+    groups: dict[str, list[str]] = {}
+    for name in perturbations:
+        groups.setdefault(re.sub(r"[\s_-]+", " ", name).casefold(), []).append(name)
+    pairs = [" and ".join(sorted(names)[:3]) for names in groups.values() if len(names) > 1]
+    return (
+        [f"differently written, and so not taken for one perturbation: {listed(pairs, 3)}"] if pairs else []
+    )
 
 
 def name_perturbations(table: pd.DataFrame, perturbation: str = "perturbation") -> dict[str, str]:
@@ -35,9 +49,13 @@ def name_perturbations(table: pd.DataFrame, perturbation: str = "perturbation") 
     names = {}
     for row in first.to_dict("records"):
         identifier = str(row[perturbation])
-        known = name_content({**row, "broad_sample": identifier})
-        # A perturbation of several columns, such as compound and dose, is more than its compound.
-        names[identifier] = identifier if "|" in identifier else known
+        if "|" in identifier:
+            # A perturbation of several columns, such as compound and dose, is more than its compound.
+            sample = row.get("Metadata_broad_sample", row.get("broad_sample"))
+            parts = [name_content(row) if part == sample else part for part in identifier.split("|")]
+            names[identifier] = "|".join(parts)
+        else:
+            names[identifier] = name_content({**row, "broad_sample": identifier})
     counts = pd.Series(list(names.values())).value_counts()
     return {
         identifier: name if counts[name] == 1 or name == identifier else f"{name} ({identifier})"

@@ -63,19 +63,6 @@ def read_channel(row: Mapping[str, str], channel: str) -> np.ndarray:
     return read_image(get_image_path(row, channel), row.get(MAXIMUM))
 
 
-def read_function(path: str | Path) -> np.ndarray:
-    """Read an illumination function (rows, columns)."""
-    return np.load(path, allow_pickle=False)
-
-
-def correct(image: np.ndarray, function: np.ndarray | None, apply: str) -> np.ndarray:
-    """Correct an image with its illumination function by `Divide`, `Subtract` or `None`."""
-    if function is None or apply == "None":
-        return image
-    corrected = image / function if apply == "Divide" else image - function
-    return np.clip(corrected, 0, 1).astype(np.float32)
-
-
 def get_image_path(row: Mapping[str, str], channel: str) -> Path:
     """Return the path of a channel's image from a row of the image table."""
     return Path(row[f"PathName_Orig{channel}"]) / row[f"FileName_Orig{channel}"]

@@ -85,8 +85,10 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
             f"{path}: column {listed(name or '(without a name)' for name in twice)} is duplicated."
         )
     if "" in columns:
+        is_grid = columns[1:3] == ["1", "2"]
+        hint = " Is this a drawing of the plate? Write one row per well instead." if is_grid else ""
         raise InputError(
-            f"{path}: column {columns.index('') + 1} has no name; its neighbors are {listed(columns)}."
+            f"{path}: column {columns.index('') + 1} has no name; its neighbors are {listed(columns)}.{hint}"
         )
     rows = []
     for number, row in cells[1:]:
@@ -145,11 +147,16 @@ def read_plates(
         Naming the file and every row with an error.
     """
     columns, rows = read_table(path)
-    missing = [name for name in REQUIRED if name not in columns]
-    if missing:
+    plain = {re.sub(r"[\W_]+", "_", column).casefold(): column for column in columns}
+    other = {name: plain[name] for name in KNOWN if name in plain and name not in columns}
+    if other:
+        renamed = listed(f"`{column}` (write {name})" for name, column in other.items())
+        raise InputError(f"{path}: columns are named in lower-case letters, unlike {renamed}.")
+    lacking = [name for name in REQUIRED if name not in columns]
+    if lacking:
         near = [
             f"{name} (is it `{close[0]}`?)" if close else name
-            for name in missing
+            for name in lacking
             for close in [difflib.get_close_matches(name, set(columns) - set(KNOWN), 1)]
         ]
         raise InputError(f"{path} lacks the column {listed(near)}; it has {listed(columns)}.")

@@ -7,10 +7,12 @@ import csv
 import gzip
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import InputError, listed
+from lib.plates import SEPARATOR, UTF_16
 
 # What pandas calls a column without a name, and an index without one.
 NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
@@ -18,7 +20,14 @@ NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
 PARQUET, FEATHER, GZIP, HDF5 = b"PAR1", b"ARROW1", b"\x1f\x8b", b"\x89HDF"
 OTHER_FORMATS = {
     b"PK\x03\x04": "an Excel workbook or another zip file",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"SQLite format": "an SQLite database",
+    b"BZh": "a file compressed by bzip2",
+    b"\xfd7zXZ": "a file compressed by xz",
+    b"\x28\xb5\x2f\xfd": "a file compressed by Zstandard",
+    b"version https://": "a pointer of Git LFS to a file that was not fetched (`git lfs pull`)",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
 }
 READ = "comma-, tab- or semicolon-separated text, Parquet, Feather and AnnData (h5ad)"
 WELL_NAMES = (
@@ -31,36 +40,62 @@ PLATE_NAMES = (
     *("Metadata_Barcode", "Metadata_barcode", "Metadata_PlateID", "Metadata_Plate_ID"),
     *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
 )
+METADATA = re.compile("(Image_)?metadata_", re.IGNORECASE)
 LOOKED_AT = 50  # rows that show how numbers are written
 
 
-def without_image(name: str) -> str:
-    """Rename `Image_Metadata_Well` to `Metadata_Well`; a measurement of entire images keeps its name."""
-    return name.removeprefix("Image_") if name.startswith("Image_Metadata_") else name
+def usual_name(name: str) -> str:
+    """Return a column's usual name: `Metadata_Well` for `Image_Metadata_Well` and `metadata_Well`.
+
+    A measurement of entire images (`Image_Granularity_1_DNA`) keeps its name.
+    """
+    match = METADATA.match(name)
+    return f"Metadata_{name[match.end() :]}" if match else name
 
 
-def read_start(path: Path, gzipped: bool) -> tuple[list[str], str, list[list[str]]]:
-    """Return the header of separated text, its separator, and the first rows.
+@dataclass(frozen=True)
+class Start:
+    """The beginning of a file of separated text.
+
+    `skipped` counts the lines above the header: empty ones, and the separator that Excel writes (`sep=;`).
+    """
+
+    header: list[str]
+    separator: str
+    rows: list[list[str]]
+    encoding: str = "utf-8-sig"
+    skipped: int = 0
+
+
+def read_start(path: Path, gzipped: bool) -> Start:
+    """Read the header of separated text, and its first rows.
 
     Raises
     ------
     InputError
         For an empty file, or one that is not text.
     """
-    with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
+    with gzip.open(path) if gzipped else path.open("rb") as file:
+        # Excel's `Unicode Text` is UTF-16.
+        encoding = "utf-16" if file.read(2) in UTF_16 else "utf-8-sig"
+    with gzip.open(path, "rt", encoding=encoding) if gzipped else path.open(encoding=encoding) as file:
         try:
             lines = [line for _, line in zip(range(LOOKED_AT + 1), file, strict=False)]
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise InputError(
                 f"{path} is not UTF-8 text ({error}). {READ} are read; save a spreadsheet as `CSV UTF-8`."
             ) from error
-    if not lines or not lines[0].strip():
+    told = SEPARATOR.fullmatch(lines[0].strip()) if lines else None
+    skipped = 1 if told else 0
+    while skipped < len(lines) and not lines[skipped].strip(" \t\r\n,;"):
+        skipped += 1
+    if skipped == len(lines):
         raise InputError(f"{path} is empty: its first line must name the columns.")
-    if "\0" in lines[0]:
+    if "\0" in lines[skipped]:
         raise InputError(f"{path} is of a format that is not known: {READ} are read.")
-    separator = max("\t;,", key=lines[0].count)
-    header, *rows = csv.reader(lines, delimiter=separator)
-    return header, separator, rows
+    separator = told[1] if told else max("\t;,|", key=lines[skipped].count)
+    header, *rows = csv.reader(lines[skipped:], delimiter=separator)
+    return Start(header, separator, rows, encoding, skipped)
 
 
 def refuse_twice(names: Sequence[str], path: Path) -> None:
@@ -74,6 +109,16 @@ def refuse_twice(names: Sequence[str], path: Path) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1 and not NUMBERED.fullmatch(name)]
     if twice:
         raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
+
+
+def suggest_name(names: Iterable[str], wanted: str) -> str:
+    """Return the sentence that says which column may be meant, and how it has to be called; else nothing."""
+    plain = {re.sub(r"[\W_]+", "", name.removeprefix("Metadata_")).casefold(): name for name in names}
+    key = wanted.removeprefix("Metadata_").casefold()
+    found = next(
+        (plain[key + end] for end in ("", "id", "name", "position", "barcode") if key + end in plain), ""
+    )
+    return f" Is it {found}? Call that column {wanted}." if found else ""
 
 
 def name_format(start: bytes) -> str | None:
@@ -93,18 +138,18 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
     if other or start.startswith((PARQUET, FEATHER, HDF5)):
         return
     try:
-        header, _, rows = read_start(path, start.startswith(GZIP))
-        refuse_twice([name.strip() for name in header], path)
+        begin = read_start(path, start.startswith(GZIP))
+        refuse_twice([name.strip() for name in begin.header], path)
     except (InputError, OSError, EOFError, csv.Error) as error:
         yield str(error)
         return
-    names = {without_image(name.strip()) for name in header}
-    if not rows:
+    names = {usual_name(name.strip()) for name in begin.header}
+    if not begin.rows:
         yield f"{path} has a header and no rows: it holds no profile."
     if not names & set(WELL_NAMES) and not any(set(place) <= names for place in ROW_NAMES):
         yield (
             f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are "
-            f"{listed(header, 8)}."
+            f"{listed(begin.header, 8)}.{suggest_name(begin.header, 'Metadata_Well')}"
         )
     if len(plates) > 1 and not names & set(PLATE_NAMES):
         yield (

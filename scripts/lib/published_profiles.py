@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError, listed
 from lib.plates import find_name
+from lib.profile_columns import as_text, read_counts, read_feature, rename_what_is_no_feature, with_count
 from lib.profile_files import (
     FEATHER,
     GZIP,
@@ -31,34 +32,29 @@ from lib.profile_files import (
     READ,
     ROW_NAMES,
     WELL_NAMES,
+    Start,
     name_format,
     read_start,
     refuse_twice,
-    without_image,
+    suggest_name,
+    usual_name,
 )
-from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing
+from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, one_spelling, plain_text
 from lib.wells import well_at, well_name
 
 # The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
-# Names of CellProfiler's features: compartment, family, and what is measured.
-FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
-FEATURE = re.compile(rf"[A-Za-z0-9]+_({FAMILIES})_")
-# Plain columns that describe a well, in tables whose features have no recognizable names.
-NOT_FEATURES = (
-    *("index", "row", "column", "col", "site", "batch", "source", "id"),
-    *("concentration", "dose", "timepoint"),
-)
 COUNT = "Metadata_Count_"
-THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
+LAST_BYTES = 1_000_000  # of a file: its last row is in them
 ONE_DECIMAL_COMMA = re.compile(r"-?\d+,\d+([eE][+-]?\d+)?")
 ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
 
 
 def is_text(name: str) -> bool:
     """Return whether a profile's column is read as text: metadata, except for counts."""
-    name = without_image(name)
-    return name.startswith("Metadata_") and not name.startswith(COUNT)
+    name = usual_name(name)
+    is_place = name in PLATE_NAMES or name in WELL_NAMES
+    return is_place or (name.startswith("Metadata_") and not name.startswith(COUNT))
 
 
 def read_published(path: str | Path, missing: MissingValues | None = None) -> pd.DataFrame:
@@ -83,18 +79,20 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     """
     path, missing = Path(path), missing or MissingValues()
     table = read_deepprofiler(path) if path.is_dir() else expand_arrays(read_any_format(path), path)
-    table.columns = [without_image(str(name).strip()) for name in table.columns]
+    table.columns = [usual_name(str(name).strip()) for name in table.columns]
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     twice = [name for name, count in Counter(table.columns).items() if count > 1]
     if twice:
         raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
-    table = with_wells(table, path)
+    table = with_wells(with_count(table), path)
     words = []
     for name in list(table.columns):
         if is_text(name):
             values = as_text(table[name])
             cleaned = missing.clean(values, name)
-            found = missing.words_found(values, name)
+            if name in PLATE_NAMES:  # a plate may be called NA
+                cleaned = one_spelling([plain_text(value) for value in values])
+            found = {} if name in PLATE_NAMES else missing.words_found(values, name)
             words += [f"{word} in {count} rows of {name}" for word, count in found.items()]
             table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
     if words:
@@ -148,26 +146,51 @@ def read_anndata(path: Path) -> pd.DataFrame:
 
 def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
     """Read separated text; metadata stay as written."""
-    header, separator, first_rows = read_start(path, gzipped)
+    start = read_start(path, gzipped)
+    header, separator = start.header, start.separator
     refuse_twice([name.strip() for name in header], path)
     metadata = {name for name in header if is_text(name.strip()) or name.strip().startswith(COUNT)}
     measured = [at for at, name in enumerate(header) if name not in metadata]
-    seen = [row[at].strip() for row in first_rows for at in measured if at < len(row)]
+    seen = [row[at].strip() for row in start.rows for at in measured if at < len(row)]
     commas = separator != "," and any(map(ONE_DECIMAL_COMMA.fullmatch, seen))
     if commas and any(map(ONE_DECIMAL_POINT.fullmatch, seen)):
         raise InputError(f"{path} has numbers with decimal commas and numbers with decimal points.")
-    return pd.read_csv(
+    table = pd.read_csv(
         path,
+        skiprows=start.skipped,
         sep=separator,
         decimal="," if commas else ".",
         dtype=dict.fromkeys(metadata, str),
         keep_default_na=False,
         na_values={name: ["", *NOTHING_IN_NUMBERS] for name in header if name not in metadata},
         compression="gzip" if gzipped else None,
-        encoding="utf-8-sig",
+        encoding=start.encoding,
         skipinitialspace=True,
         index_col=False,
     )
+    if not gzipped:
+        refuse_cut_off(path, start)
+    return table
+
+
+def refuse_cut_off(path: Path, start: Start) -> None:
+    """Reject text that ends in the middle of a row (gzip finds that out itself).
+
+    Raises
+    ------
+    InputError
+        Naming the numbers of values and of columns.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - LAST_BYTES))
+        last = file.read().rpartition(b"\n")[2].decode(errors="replace")
+    values = last.count(start.separator) + 1
+    if last.strip() and values < len(start.header) and start.encoding != "utf-16":
+        raise InputError(
+            f"{path} ends in the middle of a row: its last line has {values} values, and the header "
+            f"{len(start.header)}. It was cut off: replace it."
+        )
 
 
 # How Windows writes values that are not numbers.
@@ -175,13 +198,6 @@ NOT_A_NUMBER = ("1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "nan(ind)", "-nan(in
 NOTHING_IN_NUMBERS = sorted(
     {case for word in (*WORDS_FOR_NOTHING, *NOT_A_NUMBER) for case in (word, word.lower(), word.upper())}
 )
-
-
-def as_text(column: pd.Series) -> list[str]:
-    """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    return ["" if pd.isna(value) else str(value) for value in column]
 
 
 def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -202,6 +218,7 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             raise InputError(
                 f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column): a profile has "
                 f"one row per well. Its columns are {listed(table.columns, 8)}."
+                + suggest_name(table.columns, "Metadata_Well")
             )
         rows, columns = (as_text(table[place]) for place in places)
         wells = [f"{row}\t{column}" for row, column in zip(rows, columns, strict=True)]
@@ -223,86 +240,6 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         return pd.concat([found, table], axis=1)
     table[column] = found
     return table.rename(columns={column: "Metadata_Well"})
-
-
-def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Turn plain columns that are not features into metadata: row numbers, positions, doses.
-
-    In a table with CellProfiler's features, a column without an underscore in its name is not a feature; in
-    any table, neither is a column that counts the rows (and is not named as CellProfiler names features), or
-    one that is called as a place or a dose is.
-    """
-    plain = [name for name in table if not name.startswith("Metadata_")]
-    of_cellprofiler = any(FEATURE.match(name) for name in plain)
-    renamed = {}
-    for name in plain:
-        if (
-            name.lower() in NOT_FEATURES
-            or name in PLATE_NAMES
-            or (of_cellprofiler and "_" not in name)
-            or (not FEATURE.match(name) and counts_rows(table[name]))
-        ):
-            renamed[name] = f"Metadata_{name}"
-    if not renamed:
-        return table
-    logging.warning("%s: not features, and kept as metadata: %s", path, listed(renamed))
-    taken = [name for name, new in renamed.items() if new in table]
-    table = table.drop(columns=taken).rename(columns=renamed)
-    for name in set(renamed.values()) & set(table):
-        cleaned = MissingValues().clean(as_text(table[name]), name)
-        table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
-    return table
-
-
-def counts_rows(column: pd.Series) -> bool:
-    """Return whether a column numbers the rows of its table, from 0 or from 1."""
-    if len(column) < 3 or not pd.api.types.is_integer_dtype(column):
-        return False
-    first = column.iloc[0]
-    return first in (0, 1) and bool((column.to_numpy() == np.arange(first, first + len(column))).all())
-
-
-def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
-    """Read the numbers of cells or sites: `1,234` is 1234; what is not a number is missing, and reported."""
-    texts = pd.Series(as_text(column), index=column.index, dtype="str").str.strip()
-    texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
-    numbers = pd.to_numeric(texts, errors="coerce")
-    wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
-    if wrong.any():
-        logging.warning(
-            "%s: %s is not a number in well %s (%s): taken as missing",
-            path, column.name, listed(wells[wrong], 5), listed(column[wrong].unique(), 5),
-        )  # fmt: skip
-    whole = numbers.notna().all() and (numbers % 1 == 0).all()
-    return numbers.astype(int if whole else float)
-
-
-def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
-    """Read a feature as float64; infinite values are missing, and reported.
-
-    Raises
-    ------
-    InputError
-        Naming the column, and the wells in which it holds text.
-    """
-    if not pd.api.types.is_numeric_dtype(column):
-        texts = pd.Series(as_text(column), index=column.index).str.strip()
-        numbers = pd.to_numeric(texts, errors="coerce")
-        wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
-        if wrong.any():
-            raise InputError(
-                f"{path}: column {column.name} holds text: `{texts[wrong].iloc[0]}` in well "
-                f"{listed(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
-                "Metadata_: rename it, or take it out."
-            )
-        column = numbers
-    values = column.astype(float)
-    infinite = np.isinf(values.to_numpy())
-    if infinite.any():
-        where = listed(wells[infinite], 5)
-        logging.warning("%s: %s is infinite in well %s: taken as missing", path, column.name, where)
-        values = values.mask(infinite)
-    return values
 
 
 def find_plate_column(table: pd.DataFrame, plate: str) -> str | None:

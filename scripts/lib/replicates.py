@@ -24,6 +24,7 @@ from lib.gaps import (
     find_gappy_features,
     find_incomplete_wells,
 )
+from lib.perturbation_names import describe_alike
 from lib.repeated_wells import describe_repeated
 from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
 from lib.values import MissingValues
@@ -67,8 +68,16 @@ def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None =
     Of the workflow's own files only the features that all plates have are read, one plate at a time. Values
     are kept in double precision; in single precision when the files are, or when they are over a gigabyte.
     """
+    return read_plates(paths, controls)[0]
+
+
+def read_plates(
+    paths: Sequence[str | Path], controls: Mapping[str, str] | None = None
+) -> tuple[Wells, list[int]]:
+    """Read as `read_wells`; return also the number of wells of each plate."""
     if len(paths) < 2 or not all(is_of_workflow(path) for path in paths):
-        return join_plates({str(path): marked(read_profiles(path), controls) for path in paths})
+        plates = {str(path): marked(read_profiles(path), controls) for path in paths}
+        return join_plates(plates), [len(plate) for plate in plates.values()]
     every = {str(path): features_in(path) for path in paths}
     features = common_features(every)
     number = sum(pq.read_metadata(path).num_rows for path in paths)
@@ -81,7 +90,7 @@ def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None =
         end = rows.stop
         about = plate[[name for name in plate if name.startswith("Metadata_")]]
         metadata.append(with_plate(marked(about, controls), str(path)))
-    return joined(metadata, values[:end], features, every)
+    return joined(metadata, values[:end], features, every), [len(plate) for plate in metadata]
 
 
 def precision_of(paths: Sequence[str | Path], features: Sequence[str], number: int) -> type:
@@ -224,7 +233,10 @@ def wells_to_score(
         scored &= (control == "").to_numpy()
     controls = negative & ~blank & ~incomplete & ~few
     rows = np.concatenate([np.flatnonzero(scored), np.flatnonzero(controls)])
-    values = np.take(wells.values, rows, axis=0)
+    # a large condition whose wells are all used, in this order already, is not copied
+    values = wells.values
+    if not np.array_equal(rows, np.arange(len(wells))):
+        values = np.take(values, rows, axis=0)
     gappy = np.zeros(len(wells.features), dtype=bool)
     notes = describe_incomplete(wells.metadata, incomplete)
     notes += [f"{number_of(int(few.sum()), 'well')} left out, with too few cells"] if few.any() else []
@@ -234,6 +246,7 @@ def wells_to_score(
         notes += describe_filled(values)
         values = fill_gaps(values)
     notes += describe_repeated(wells.metadata.iloc[rows], values)
+    notes += describe_alike(perturbation[scored].unique())
     flat = by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {
         **wells.dropped,
@@ -259,9 +272,14 @@ def by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.
 
 def standardize(values: np.ndarray) -> np.ndarray:
     """Center each profile (last axis) and scale it to length 1: the product of two is their Pearson r."""
-    centered = np.asarray(values, dtype=float)
-    centered = centered - centered.mean(axis=-1, keepdims=True)
-    return centered / np.linalg.norm(centered, axis=-1, keepdims=True)
+    rows = np.array(values, dtype=float)
+    # blocks stay in the cache, and need no copies of a large table
+    step = BLOCK_ROWS if rows.ndim == 2 else max(1, len(rows))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        part -= part.mean(axis=-1, keepdims=True)
+        part /= np.linalg.norm(part, axis=-1, keepdims=True)
+    return rows
 
 
 def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
@@ -318,6 +336,7 @@ class Correlations:
 
 def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf) -> Correlations:
     """Prepare the correlations of `a` (wells, features) with `b` (or `a`); `pairs` will be requested."""
+    b = None if b is a else b
     other = a if b is None else b
     number = len(a) * len(other)
     if number <= min(pairs, MOST_CORRELATIONS):

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, listed
-from lib.replicates import Wells, join_plates, labels, marked, members, split_wells
-from lib.tables import read_profiles
+from lib.replicates import Wells, labels, members, read_plates, split_wells
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
             f"The profiles have no column {column}, which holds the genes that perturbations are matched by. "
             f"Name theirs in benchmark.gene ({known}), annotate the plates, or set benchmark.matching to []."
         )
-    gene = labels(metadata, column)
+    gene = GeneSets.of(metadata, column)
     kept: list[tuple[str, frozenset[str], np.ndarray]] = []
     without = 0
     for name, rows in members(metadata["perturbation"]).items():
-        genes = split_genes(gene.iloc[rows])
+        genes = gene.get(rows)
         without += not genes
         if genes and len(rows) >= minimum_replicates:
             kept.append((name, genes, rows))
@@ -52,18 +51,32 @@ def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     )
 
 
-def split_genes(values: pd.Series) -> frozenset[str]:
-    """Return the genes in the values of a perturbation's wells, several of which are separated by `|`."""
-    joined = "|".join(values.dropna().unique())
-    return frozenset(part.strip() for part in joined.split("|") if part.strip())
+@dataclass(frozen=True)
+class GeneSets:
+    """The genes of wells: `codes` numbers each well's value (-1 for none), `genes` those of each value."""
+
+    codes: np.ndarray
+    genes: list[frozenset[str]]
+
+    @classmethod
+    def of(cls, metadata: pd.DataFrame, column: str) -> "GeneSets":
+        """Read the values of a column, in which several genes are separated by `|`."""
+        codes, values = pd.factorize(labels(metadata, column))
+        parts = (value.split("|") for value in values)
+        return cls(codes, [frozenset(part.strip() for part in of_one if part.strip()) for of_one in parts])
+
+    def get(self, rows: np.ndarray) -> frozenset[str]:
+        """Return the genes of a perturbation's wells (row numbers)."""
+        used = {code for code in self.codes[rows].tolist() if code >= 0}
+        return frozenset().union(*(self.genes[code] for code in used))
 
 
 def get_genes(metadata: pd.DataFrame, column: str, sets: Sequence[np.ndarray]) -> list[frozenset[str]]:
     """Return the genes of each set of wells (row numbers); none if the profiles have no such column."""
     if column not in metadata:
         return [frozenset()] * len(sets)
-    gene = labels(metadata, column)
-    return [split_genes(gene.iloc[rows]) for rows in sets]
+    gene = GeneSets.of(metadata, column)
+    return [gene.get(rows) for rows in sets]
 
 
 def mark_sides(
@@ -96,7 +109,8 @@ def mark_sides(
     with_sides = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
     scored, _ = split_wells(with_sides, group, positive_controls)
     first = scored.metadata["of_a"].to_numpy(dtype=bool)
-    return scored, scored.where(first), scored.where(first if within else ~first)
+    part = scored.where(first)
+    return scored, part, part if within else scored.where(~first)
 
 
 def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
@@ -124,15 +138,15 @@ def pairs_of_genes(a: Side, b: Side) -> np.ndarray:
 def read_sides(
     a: Sequence[str], b: Sequence[str], controls: Mapping[str, str] | None = None
 ) -> tuple[Wells, np.ndarray, bool]:
-    """Read and join the plates of both sides: the wells, which of them are of `a`, same condition."""
+    """Read and join the plates of both sides: the wells, which of them are of `a`, same condition.
+
+    See `read_wells` for what is read, and in which precision.
+    """
     within = not b or sorted(a) == sorted(b)
     if not within and set(a) & set(b):
         raise InputError(
             f"These profiles are on both sides of a comparison: {sorted(set(a) & set(b))}. A plate "
             "belongs to one condition; name the same plates on both sides to compare within one."
         )
-    plates_a = {path: marked(read_profiles(path), controls) for path in a}
-    plates_b = {} if within else {path: marked(read_profiles(path), controls) for path in b}
-    wells = join_plates({**plates_a, **plates_b})
-    of_a = np.arange(len(wells)) < sum(len(plate) for plate in plates_a.values())
-    return wells, of_a, within
+    wells, sizes = read_plates(a if within else [*a, *b], controls)
+    return wells, np.arange(len(wells)) < sum(sizes[: len(a)]), within

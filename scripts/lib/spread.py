@@ -21,8 +21,8 @@ MOST_DECIMALS = 7
 # single unusual well does not remove a feature from its plate.
 EXPLODING_SHARE = 0.01
 EXPLODING_WELLS = 2
-# A value beyond the limit in another feature is lone if it is this many times as large as every value within
-# the limit. Strong effects are graded, so that values beyond the limit have neighbors within it.
+# The largest values of another feature are lone if they reach beyond the limit, and all of them are more than
+# this many times as large as the next one. Strong effects are graded: their values have neighbors.
 LONE_FACTOR = 10
 
 
@@ -118,15 +118,22 @@ def find_lone(values: np.ndarray, limit: float | None) -> np.ndarray:
 
     Returns
     -------
-    One boolean per value: whether it is beyond `limit`, and more than ten times as large as every value of
-    its feature within `limit`.
+    One boolean per value. The lone values of a feature are its largest ones: the first of them is beyond
+    `limit`, the last beyond a tenth of it and more than ten times as large as the next value, and they are as
+    few as do not make a feature explode.
     """
     size = np.abs(np.nan_to_num(values))
+    lone = np.zeros(values.shape, dtype=bool)
     if limit is None or not size.size or size.max() <= limit:
-        return np.zeros(values.shape, dtype=bool)
-    beyond = size > limit
-    within = np.where(beyond, 0, size).max(axis=0)
-    return beyond & (size > LONE_FACTOR * within) & ~find_exploding(values, limit)
+        return lone
+    most = max(EXPLODING_WELLS, int(EXPLODING_SHARE * len(values)))
+    for column in np.flatnonzero((size.max(axis=0) > limit) & ~find_exploding(values, limit)):
+        ordered = np.append(np.sort(size[:, column])[::-1], 0.0)[: most + 1]
+        large = ordered[:-1]
+        apart = np.flatnonzero((large > LONE_FACTOR * ordered[1:]) & (large > limit / LONE_FACTOR))
+        if len(apart):
+            lone[:, column] = size[:, column] >= large[apart[-1]]
+    return lone
 
 
 def blank_lone(

@@ -13,7 +13,8 @@ from pathlib import Path
 from lib.errors import InputError, listed
 from lib.image_changes import folders_below
 from lib.image_formats import CONTAINERS, open_image
-from lib.microscope_index import INDEX, Index, find_indexes, images_of_plate, read_index
+from lib.microscope_index import INDEX, find_indexes, images_of_plate, read_index
+from lib.microscopes.index import Index
 from lib.name_patterns import NamePattern, guess_pattern
 from lib.ome_zarr import OME_ZARR, list_fields, open_multiscale
 from lib.plates import SAFE

@@ -99,6 +99,23 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     return pq.read_table(path, columns=names).to_pandas()
 
 
+def stack_profiles(tables: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
+    """Stack the wells of several plates: all metadata, and the features that every plate has.
+
+    Returns
+    -------
+    The wells, in which metadata that a plate lacks are missing; and the features that some plates lack.
+    """
+    every = [set(feature_columns(table)) for table in tables]
+    partial = set.union(*every) - set.intersection(*every)
+    stacked = pd.concat(
+        [table.drop(columns=[name for name in partial if name in table]) for table in tables],
+        ignore_index=True,
+    )
+    metadata = [name for name in stacked if name.startswith("Metadata_")]
+    return stacked[[*metadata, *feature_columns(stacked)]], sorted(partial)
+
+
 def features_in(path: str | Path) -> list[str]:
     """Return the features of a Parquet file of profiles, of which only the schema is read."""
     return [name for name in pq.read_schema(path).names if not name.startswith("Metadata_")]

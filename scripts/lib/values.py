@@ -6,6 +6,7 @@ in one way. Standard library only, since tables are also read while planning.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,28 @@ WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
 BEGINS_AS_NUMBER = re.compile(r"[+-]?\.?[0-9]")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 MOST_DIGITS = 15  # that a float holds: a longer number is an identifier
+# Characters that look alike, or cannot be seen: Greek mu and the micro sign, hyphens, dashes, a minus sign;
+# soft hyphens, spaces of no width, byte-order marks.
+LOOK_ALIKE = str.maketrans(
+    {
+        "\u03bc": "\u00b5",
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
+    }
+)
+# Amounts: a number with a unit, with or without a blank between them.
+AMOUNT = re.compile(r"([+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?)\s*(%|[munp\u00b5]?M|[munp\u00b5]?g/m?[lL])")
+
+
+def plain_text(text: str) -> str:
+    """Return a text in which what looks alike is written alike.
+
+    Accents are composed (NFC), every run of blanks, also of no-break ones and line ends, is one blank, and
+    characters are replaced as in `LOOK_ALIKE`.
+    """
+    if text.isascii() and "  " not in text and text.isprintable():
+        return text.strip()
+    return " ".join(unicodedata.normalize("NFC", text).translate(LOOK_ALIKE).split())
 
 
 def is_nothing(text: str) -> bool:
@@ -125,19 +148,21 @@ class MissingValues:
 
     def is_nothing(self, text: str) -> bool:
         """Return whether a value is empty or a word for a missing value."""
-        folded = text.strip().casefold()
+        folded = plain_text(text).casefold()
         return not folded or folded in fold_words(self.words)
 
     def clean(self, values: Sequence[str], column: str = "") -> list[str]:
-        """Return a column's values: "" if missing, without blanks around them, each number in one spelling.
+        """Return a column's values: "" if missing, as `plain_text`, each number in one spelling.
 
         A word for missing values that the config lists as a name in this column is written `NAN (name)`, so
         that no program that reads the tables later takes it for missing.
         """
         column = column.removeprefix("Metadata_")
         extra = set(self.names.get(column, ()))
-        kept = set(self.control[1].split(SEVERAL)) if self.control and self.control[0] == column else set()
-        known = {value: self._clean_value(value.strip(), extra, kept) for value in dict.fromkeys(values)}
+        kept: set[str] = set()
+        if self.control and self.control[0] == column:
+            kept = {plain_text(name).casefold() for name in self.control[1].split(SEVERAL)}
+        known = {value: self._clean_value(plain_text(value), extra, kept) for value in dict.fromkeys(values)}
         parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
         spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))
         written = {
@@ -147,7 +172,7 @@ class MissingValues:
         return [written[value] for value in values]
 
     def _clean_value(self, text: str, extra: set[str], kept: set[str]) -> str:
-        if text in kept:
+        if text.casefold() in kept:
             return text
         parts = [part.strip() for part in text.split(SEVERAL)]
         if text in extra or extra.intersection(parts):
@@ -169,7 +194,7 @@ class MissingValues:
 @cache
 def fold_words(words: tuple[str, ...]) -> frozenset[str]:
     """Return all words for missing values, including those of the config, in lower case."""
-    return frozenset(word.casefold() for word in (*WORDS_FOR_NOTHING, *words))
+    return frozenset(plain_text(word).casefold() for word in (*WORDS_FOR_NOTHING, *words))
 
 
 def one_spelling(values: Sequence[str]) -> list[str]:
@@ -178,7 +203,8 @@ def one_spelling(values: Sequence[str]) -> list[str]:
     A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers and stay
     as they are. `15.0` is always 15, since programs write integers like this. Exponents, decimal fractions
     and decimal commas are read as numbers only if all values of the column that begin like a number are
-    numbers: beside a clone 2F7, 1E5 is a clone, too.
+    numbers: beside a clone 2F7, 1E5 is a clone, too. Amounts (`10.0uM`) get one spelling (`10 uM`) if all
+    values that begin like a number are amounts or numbers.
     """
     begin = [value for value in values if BEGINS_AS_NUMBER.match(value)]
     if not begin:
@@ -195,11 +221,16 @@ def one_spelling(values: Sequence[str]) -> list[str]:
         return value.replace(",", ".") if with_comma and DECIMAL_COMMA.fullmatch(value) else value
 
     numbers = all(number_in_one_spelling(point(value)) is not None for value in begin)
+    amounts = not numbers and all(
+        amount_in_one_spelling(value) or number_in_one_spelling(value) for value in begin
+    )
     found = []
     for value in values:
         spelled = None
         if numbers or WHOLE.fullmatch(value):
             spelled = number_in_one_spelling(point(value))
+        elif amounts:
+            spelled = amount_in_one_spelling(value)
         found.append(value if spelled is None else spelled)
     return found
 
@@ -222,6 +253,24 @@ def number_in_one_spelling(text: str) -> str | None:
     return format(float(number), f".{MOST_DIGITS}g")
 
 
+def amount_in_one_spelling(text: str) -> str | None:
+    """Return a number with a unit, such as 0.50uM or 0,5 \u00b5M, as `0.5 uM`; None for any other text.
+
+    A comma is a decimal comma unless three digits follow it.
+    """
+    match = AMOUNT.fullmatch(text)
+    if not match or re.search(r",[0-9]{3}(?![0-9])", match[1]) or match[1].count(",") > 1:
+        return None
+    number = number_in_one_spelling(match[1].replace(",", "."))
+    return f"{number} {match[2].replace(chr(0xB5), 'u')}" if number else None
+
+
 def same_value(a: str, b: str) -> bool:
     """Return whether two values are equal, or are one number in two spellings."""
+    a, b = plain_text(a), plain_text(b)
     return a == b or (number_in_one_spelling(a) or a) == (number_in_one_spelling(b) or b)
+
+
+def same_name(a: str, b: str) -> bool:
+    """Return whether two values are the `same_value`, in any case: Negcon and negcon, dmso and DMSO."""
+    return same_value(a.casefold(), b.casefold())

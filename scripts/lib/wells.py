@@ -8,7 +8,7 @@ from lib.errors import InputError
 WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*")
 # The wells in the Opera's file names: r01c02.
 ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
-ROWS_OF_1536 = 32
+ROWS_OF_1536, COLUMNS_OF_1536 = 32, 48
 # Rows and columns of the plates that are sold.
 FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 
@@ -22,7 +22,7 @@ def row_name(number: int) -> str:
 
 def row_number(name: str) -> int:
     """Return the row of a letter, counted from 1: A is 1, Z is 26, AA is 27."""
-    return ord(name) - 64 if len(name) == 1 else 26 + ord(name[1]) - 64
+    return ord(name) - 64 if len(name) == 1 else 26 * (ord(name[0]) - 64) + ord(name[1]) - 64
 
 
 def well_name(text: str) -> str:
@@ -39,7 +39,12 @@ def well_name(text: str) -> str:
     match = WELL.fullmatch(text)
     if not match or int(match[2]) == 0:
         raise InputError(f"`{text}` is not a valid well: write a row letter and a column number, as in A01.")
-    return f"{match[1].upper()}{int(match[2]):02d}"
+    row, column = match[1].upper(), int(match[2])
+    if row_number(row) > ROWS_OF_1536 or column > COLUMNS_OF_1536:
+        raise InputError(
+            f"`{text.strip()}` is not a well of a plate: the largest, of 1536 wells, end at AF48."
+        )
+    return f"{row}{column:02d}"
 
 
 def well_at(row: str, column: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.assay import NETWORKS
 from lib.errors import number_of
 from report_page.sentences import at, in_range, in_words, write_sentence
 
@@ -101,6 +102,8 @@ def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
     """Describe the segmentation of nuclei."""
     if assay["nuclei"]["labels"]:
         return write_sentence("Nuclei were taken from label images that another program had made.")
+    if assay["nuclei"]["method"] in NETWORKS:
+        return describe_network(assay, "nuclei")
     after = "; those at the border discarded together with their cells"
     border = after if assay["nuclei"]["discard_border"] == "after cells" else ""
     return write_sentence(
@@ -123,12 +126,29 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
     cytoplasm = "; the cytoplasm was defined as the cell without its nucleus" if assay["cytoplasm"] else ""
     if assay["cells"]["labels"]:
         return write_sentence(f"Cells were taken from label images that another program had made{cytoplasm}.")
+    if assay["cells"]["method"] in NETWORKS:
+        return describe_network(assay, "cells", cytoplasm)
     return write_sentence(
         "Cells were identified with the nuclei as seeds (IdentifySecondaryObjects; {cells.method}"
         f"{where}; {{threshold}}){cytoplasm}.",
         "assay",
         lambda key: at(assay, key),
         threshold=describe_threshold(assay, "cells"),
+    )
+
+
+def describe_network(assay: Mapping[str, Any], objects: str, more: str = "") -> Markup:
+    """Describe how a deep network found nuclei or cells."""
+    network = assay[objects]["network"]
+    model = f"the model {{{objects}.network.model}}" if network["model"] else "its usual model"
+    rescaled = f", diameter {{{objects}.network.diameter}} pixels" if network["diameter"] else ""
+    seen = " and that of the nuclei" if objects == "cells" else ""
+    return write_sentence(
+        f"{objects.capitalize()} were found in the channel {{{objects}.channel}}{seen} by "
+        f"{{{objects}.method}} ({model}{rescaled}; objects below {{{objects}.network.smallest}} pixels "
+        f"discarded){more}.",
+        "assay",
+        lambda key: at(assay, key),
     )
 
 

@@ -144,8 +144,9 @@ def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
     made = [each for some in reached.values() for each in some]
     robust = "MAD robust z-scores ({method}; (x − median) / (1.4826 × MAD))"
     extreme = (
-        ", as were features beyond {outlier_cutoff} in more than 1 % of the wells; a single value beyond it "
-        "and more than ten times as large as all others of the feature was taken as missing"
+        ", as were features beyond {outlier_cutoff} in more than 1 % of the wells; the largest "
+        "values of other features, where they reached beyond it and were more than ten times as large as all "
+        "other values, were taken as missing"
     )
     over = value_of(made, "over")
     return write_sentence(

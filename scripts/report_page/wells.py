@@ -12,7 +12,7 @@ from lib.tables import feature_columns, features_in, is_of_workflow, read_profil
 from lib.wells import plate_format, well_order
 from report_page.blocks import choose_features, encode_text, pack, round_numbers
 from report_page.results import Results
-from report_page.sheets import get_sheets
+from report_page.sheets import get_examples, get_sheets
 from report_page.tables import text_columns
 
 BYTES_OF_FEATURES = 9_000_000
@@ -95,8 +95,8 @@ def get_wells(
     scored
         The perturbations of each condition, from `read_scored`.
     options
-        `controls` and `group` of the config, `sheets` (the bytes that sheets may have), and `brief`: without
-        pictures, features, and most measures.
+        `controls` and `group` of the config, `sheets` and `example_cells` (the bytes that sheets may have),
+        and `brief`: without pictures, features, and most measures.
 
     Returns
     -------
@@ -127,6 +127,7 @@ def get_wells(
         "measures": get_measures(quality.reindex(wells), about),
         "flags": get_flags(results, plate),
         "sheets": None if brief else get_sheets(results, plate, options["sheets"]),
+        "examples": None if brief else get_examples(results, plate, options["example_cells"]),
         "outlines": {} if brief else find_outlines(results, plate),
     }
     if brief:
@@ -142,6 +143,20 @@ def get_wells(
         if distance is not None:
             found["measures"]["Distance to controls"] = round_numbers(distance.reindex(wells))
     return found
+
+
+def split_large(found: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split the data of a plate's wells from its pictures and features, which the page reads when needed."""
+    small, large = dict(found), {}
+    if "features" in small:
+        small["features"], large["features"] = True, found["features"]
+    if sheets := found["sheets"]:
+        large["sheets"] = sheets["pictures"]
+        small["sheets"] = {**sheets, "pictures": list(sheets["pictures"])}
+    if examples := found["examples"]:
+        large["examples"] = examples["picture"]
+        small["examples"] = {**examples, "picture": bool(examples["picture"])}
+    return small, large
 
 
 def read_all(

@@ -46,6 +46,7 @@ def simulate(plates: int, features: int):
                     "Metadata_broad_sample": names,
                     "Metadata_gene": [f"G{layout}_{i // 4}" for i in range(treated)] + [""] * CONTROLS,
                     "Metadata_control_type": [""] * treated + ["negcon"] * CONTROLS,
+                    "Metadata_Count_Cells": rng.poisson(1000, WELLS),
                 }
             )
         )
@@ -83,6 +84,35 @@ def measure(plates: int, features: int, draws: int) -> None:
             f"  {name:32s} {value:6.1f} % {used:8.1f} CPU s {elapsed:8.1f} s  peak {peak:5.2f} GiB",
             flush=True,
         )
+    measure_counting(wells)
+
+
+def measure_counting(wells) -> None:
+    """Count a part of the wells among all controls, and compute the matrix product alone, in CPU seconds."""
+    from lib.average_precision import CANDIDATES, QUERIES, Candidates, count_above, unit_rows
+
+    control = (wells.metadata["Metadata_control_type"] == "negcon").to_numpy()
+    candidates = Candidates.of(wells.values[control])
+    chosen = np.flatnonzero(~control)[: 4 * QUERIES]
+    limits = np.random.default_rng(0).normal(0, wells.values.shape[1] ** -0.5, (len(chosen), COPIES - 1))
+    count_above(wells.values[chosen], candidates, limits)  # compiles
+    start = time.process_time()
+    count_above(wells.values[chosen], candidates, limits)
+    counting = time.process_time() - start
+    single = unit_rows(wells.values[chosen]).astype(np.float32)
+    buffer = np.empty((QUERIES, CANDIDATES), dtype=np.float32)
+    start = time.process_time()
+    for first in range(0, len(single), QUERIES):
+        for other in range(0, len(candidates), CANDIDATES):
+            columns = candidates.columns[:, other : other + CANDIDATES]
+            rows = single[first : first + QUERIES]
+            np.matmul(rows, columns, out=buffer[: len(rows), : columns.shape[1]])
+    product = time.process_time() - start
+    print(
+        f"  {len(chosen)} wells among {len(candidates)} controls: counting {counting:.1f} CPU s, "
+        f"the product alone {product:.1f}, {counting / product:.2f} times",
+        flush=True,
+    )
 
 
 def measure_copairs(plates: int, features: int) -> None:

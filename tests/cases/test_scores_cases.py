@@ -13,6 +13,7 @@ from import_profiles import find_extremes
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
 from lib.gaps import find_few_cells, mark_few_cells
+from lib.perturbation_names import describe_alike
 from lib.provenance import with_left_out
 from lib.replicates import join_plates
 from lib.scores import describe_left_out, read_scores
@@ -245,6 +246,43 @@ def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
     assert row["percent_replicating"] == without["percent_replicating"]
     assert (row["wells"], row["features"]) == (without["wells"], without["features"])
     return row["message"]
+
+
+@case(
+    "scores",
+    kind="minimum_cells where the numbers of cells are not known, or above all of them",
+    comes_from="published profiles without a column of counts; a limit in cells per site",
+    says="the number of cells is not known in 64 of 64 wells: minimum_cells leaves out none of them ... "
+    "minimum_cells is 500, and no well has so many cells: the largest number is 240. Set it lower.",
+    happens="a warning; or the plate stops at once",
+)
+def test_minimum_cells_without_cells(caplog):
+    profiles = next(iter(experiment().values()))
+    assert not find_few_cells(mark_few_cells(profiles, 20)).any()
+    counts = np.arange(177, 241)
+    with pytest.raises(InputError) as error:
+        mark_few_cells(profiles.assign(Metadata_Count_Cells=counts), 500)
+    # a plate without any cell is told elsewhere
+    assert find_few_cells(mark_few_cells(profiles.assign(Metadata_Count_Cells=0), 500)).all()
+    return f"{caplog.text} {error.value}"
+
+
+@case(
+    "scores",
+    kind="perturbations whose names differ in capitals, blanks or dashes only",
+    comes_from="plates that different people described",
+    says="no perturbation has 2 replicates: nothing to score; differently written, and so not taken for one "
+    "perturbation: P0000 and p0000, P0001 and p0001, P0002 and p0002 and 37 more",
+    happens="they are different perturbations, and the message of each score says so",
+)
+def test_perturbations_that_are_written_differently(tmp_path):
+    raw = experiment()
+    first = raw["Pplate0.parquet"]
+    first["Metadata_broad_sample"] = first["Metadata_broad_sample"].str.lower()
+    assert describe_alike(["BRD-K1", "BRD K1", "BRD-K11", "a|0.1", "a|01"]) == [
+        "differently written, and so not taken for one perturbation: BRD K1 and BRD-K1"
+    ]
+    return scored(raw, tmp_path)["message"]
 
 
 def test_published_profiles_with_a_feature_that_explodes_lose_it_at_selection():

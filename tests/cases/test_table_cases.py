@@ -12,7 +12,7 @@ from lib.conditions import is_judged
 from lib.config import complete_config, schema
 from lib.controls import control_kinds
 from lib.errors import InputError
-from lib.layouts import near_samples
+from lib.layouts import find_suspects, near_samples
 from lib.levels import get_levels
 from lib.plate_contents import known_wells, read_annotation, read_known_wells, read_plate_map
 from lib.plates import read_plates
@@ -382,6 +382,158 @@ def test_decimal_commas_are_read_where_they_must_be_some():
     # Two genes by their number, or a thousand.
     assert one_spelling(["672,675", "1,234"]) == ["672,675", "1,234"]
     assert one_spelling(["0,1", "0.2"]) == ["0,1", "0.2"]
+
+
+# --- names that look alike ----------------------------------------------------------------------
+
+
+@case(
+    "tables",
+    kind="names that look the same and are not: accents and micro signs of two kinds, no-break and double "
+    "blanks, spaces of no width, line ends in a cell, hyphens of other kinds",
+    comes_from="copied from web pages and Word; macOS composes accents otherwise; two keys for µ",
+    happens="they are one name in every table",
+)
+def test_names_that_look_the_same_are_one_name(write, tmp_path):
+    written = [
+        ("café", "café"),
+        ("x µg", "x μg"),
+        ("BRD-K1", "BRD‐K1", "BRD‑K1", "BRD–K1", "BRD-​K1", "﻿BRD-K1"),
+        ("a b", "a  b", "a b", " a b "),
+    ]
+    for names in written:
+        assert set(MissingValues().clean(names, "broad_sample")) == {names[0]}
+        frame = pd.DataFrame({"Metadata_x": names}, dtype="str")
+        assert labels(frame, "Metadata_x").unique().tolist() == [names[0]]
+        for at, name in enumerate(names):
+            plate_map = write(f"map{at}.txt", ("well_position", "broad_sample"), ("A01", name))
+            known = write("known.txt", ("broad_sample", "gene"), (names[0], "G"))
+            assert read_known_wells(plate_map, known, "gene", "P1")["gene"].tolist() == ["G"]
+    table = pd.DataFrame({"Metadata_Well": ["A01"], "Metadata_n": ["a\nb\u200b"], "Cells_F": [1.0]})
+    table.to_csv(tmp_path / "p.csv", index=False)
+    table.to_parquet(tmp_path / "p.parquet")
+    for name in ("p.csv", "p.parquet"):
+        assert read_profiles(tmp_path / name)["Metadata_n"].tolist() == ["a b"]
+    assert MissingValues().clean(["N/A\u00a0", "\u2014", "\u200b"]) == ["", "", ""]
+
+
+@case(
+    "tables",
+    kind="amounts: 10 uM, 10uM, 10.0 µM and 10 μM, 0,5 mg/ml",
+    comes_from="plate maps of several people",
+    happens="one value; a compound called 5-FU beside them keeps its name",
+)
+def test_amounts_in_one_spelling():
+    assert set(one_spelling(["10 uM", "10uM", "10.0 µM", "1e1 uM", "+10 uM"])) == {"10 uM"}
+    assert one_spelling(["0,5 mg/ml", "0.50mg/ml", "10 %", "10%"]) == ["0.5 mg/ml"] * 2 + ["10 %"] * 2
+    same = ["5-FU", "10.0 uM", "17-AAG"]
+    assert one_spelling(same) == same
+    assert one_spelling(["1,000 uM", "2 uM"]) == ["1,000 uM", "2 uM"]
+    labeled = labels(
+        pd.DataFrame({"Metadata_x": ["1 uM", "1.0uM"], "Metadata_y": "a"}), ["Metadata_y", "Metadata_x"]
+    )
+    assert labeled.unique().tolist() == ["a|1 uM"]
+
+
+@case(
+    "tables",
+    kind="controls in other capitals: Negcon, NEGCON, dmso beside DMSO, TRUE beside True",
+    comes_from="plate maps of several people; R writes TRUE, Python True",
+    happens="they are negative controls, and not a kind of positive ones",
+)
+def test_controls_in_any_case():
+    kinds = control_kinds(pd.Series(["negcon", "Negcon", "NEGCON ", "poscon", "", "TRT"]), "negcon")
+    assert kinds.tolist() == ["negcon"] * 3 + ["poscon", "", ""]
+    assert control_kinds(pd.Series(["TRUE", "FALSE"]), "True").tolist() == ["True", ""]
+    several = pd.Series(["dmso", "Untreated", "x", "y", "z"], name="Metadata_compound")
+    assert control_kinds(several, "DMSO|untreated").tolist() == ["DMSO|untreated"] * 2 + [""] * 3
+    profiles = pd.DataFrame(
+        {"Metadata_Well": ["A01", "A02"], "Metadata_c": ["NegCon", ""], "Cells_F": [1.0, 2]}
+    )
+    assert reference_wells(profiles, "negcon", "c", "negcon", 1, "P").tolist() == [True, False]
+
+
+@case(
+    "tables",
+    kind="genes that a spreadsheet turned into dates, clones that are numbers (1E5), names that differ in "
+    "capitals only",
+    comes_from="Excel makes 2-Sep of SEPT2",
+    says="gene has 2-Sep, 1-Mar: did a spreadsheet make dates of names (SEPT2, MARCH1)? ... broad_sample has "
+    "1E5, read as numbers; write a letter before a name ... broad_sample has Abc and ABC, which differ in "
+    "capitals only",
+    happens="a warning before anything runs; the values stay as they are",
+)
+def test_values_that_a_program_changed(write):
+    known = write(
+        "known.txt",
+        ("broad_sample", "gene", "plated_date"),
+        *(("1E5", "2-Sep", "2-Sep"), ("Abc", "1-Mar", "3-Sep"), ("ABC", "TP53", "")),
+    )
+    clean = write("clean.txt", ("broad_sample", "gene"), ("BRD-K1", "SEPTIN2"), ("7", "MARCHF1"), ("1e", "x"))
+    assert find_suspects(clean, MissingValues()) == []
+    found = find_suspects(known, MissingValues())
+    return " ".join([*found[2:], found[0], found[1]])
+
+
+def test_words_of_ones_own_count_in_the_sample_sheet(write):
+    row = {**PLATE, "cell_line": "mock"}
+    sheet = write("plates.tsv", tuple(row), tuple(row.values()))
+    levels = get_levels(COMPLETE)
+    assert read_plates(sheet, levels)[0]["cell_line"] == "mock"
+    assert read_plates(sheet, levels, MissingValues(("mock",)))[0]["cell_line"] == ""
+
+
+# --- headings and wells -------------------------------------------------------------------------
+
+
+@case(
+    "tables",
+    kind="headings in other letters: Well_Position, WELL, Plate Map, IMAGES, Broad_Sample",
+    comes_from="tables of people",
+    says="columns are named in lower-case letters, unlike `Plate Map` (write plate_map), `Images` (write "
+    "images). ... Is it WELL? Call that column well_position. ... Is it Broad_Sample? Call that column "
+    "broad_sample.",
+    happens="nothing runs, or the plate stops; the nearest right name is said",
+)
+def test_headings_in_other_letters(write):
+    names = [{"plate_map": "Plate Map", "profiles": "Images"}.get(name, name) for name in PLATE]
+    sheet = write("plates.tsv", names, PLATE.values())
+    told = []
+    with pytest.raises(InputError) as error:
+        read_plates(sheet, get_levels(COMPLETE))
+    told.append(str(error.value))
+    for header in (("WELL", "broad_sample"), ("well_position", "Broad_Sample")):
+        with pytest.raises(InputError) as error:
+            read_plate_map(write("map.txt", header, ("A01", "x")))
+        told.append(str(error.value))
+    return " ".join(told)
+
+
+@case(
+    "tables",
+    kind="a plate map with row and column of each well, a row without a well, a well beyond a 1536-well "
+    "plate, a drawing of the plate",
+    comes_from="tables of robots and of people",
+    says="has rows without a well: 3 (the header is row 1). ... `AG01` is not a well of a plate: the largest,"
+    " of 1536 wells, end at AF48. ... Is this a drawing of the plate? Write one row per well instead.",
+    happens="row and column are read; otherwise, the plate stops",
+)
+def test_wells_of_plate_maps(write):
+    for row in ("A", "1", "1.0"):
+        placed = write("placed.txt", ("row", "column", "broad_sample"), (row, "3", "x"))
+        assert read_plate_map(placed)["well"].tolist() == ["A03"]
+    told = []
+    for rows in (
+        [("well", "broad_sample"), ("A1", "x"), ("", "y")],
+        [("well", "broad_sample"), ("AG01", "x")],
+        [("", "1", "2"), ("A", "x", "y")],
+    ):
+        with pytest.raises(InputError) as error:
+            read_plate_map(write("map.txt", *rows))
+        told.append(str(error.value))
+    with pytest.raises(InputError, match="A49"):
+        read_plate_map(write("map.txt", ("well", "broad_sample"), ("A49", "x")))
+    return " ".join(told)
 
 
 # --- columns whose names clash ------------------------------------------------------------------

@@ -17,7 +17,7 @@ SCRIPTS = PROJECT / "scripts"
 IN_CELLPROFILER = re.compile(
     r"(cellprofiler_(fetching|pipelines|plugins|runner)/|run_cellprofiler\.py|pipelines\.py|compile_kernels\.py)"
 )
-IN_EMBEDDINGS = {"embeddings.py", "network.py", "lib/networks.py", "lib/crops.py"}
+IN_EMBEDDINGS = {"embeddings.py", "network.py", "network_weights.py", "lib/networks.py", "lib/crops.py"}
 IN_HARMONY = {"harmony.py"}
 # What boto3 and Snakemake bring is installed with them.
 BROUGHT = {"botocore", "urllib3", "snakemake_interface_logger_plugins"}
@@ -71,6 +71,13 @@ def test_every_package_of_the_deep_networks_is_there():
     wanted = (conda_environments.ENVIRONMENTS / "embeddings.in").read_text()
     names = set(re.findall(r"^[a-z][\w-]*", wanted, re.MULTILINE))
     assert names == conda_environments.names_of(text)
+
+
+@pytest.mark.parametrize("name", ["segmentation", "onnx"])
+def test_every_package_of_a_small_lock_is_there(name):
+    names = conda_environments.names_of((conda_environments.ENVIRONMENTS / f"{name}.yaml").read_text())
+    wanted = (conda_environments.ENVIRONMENTS / f"{name}.in").read_text()
+    assert set(re.findall(r"^[a-z][\w-]*", wanted, re.MULTILINE)) == names
 
 
 def test_a_missing_version_is_found():

@@ -1,4 +1,4 @@
-"""The JUMP recipe's published chains: every step on its own test plates, up to sphering."""
+"""The JUMP recipe's published chains: every step on its own test plates, to the end."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from chain_step import run_step
+from harmony_runs import run_harmony
 from lib.chains import complete_chain
-from lib.tables import feature_columns
+from lib.tables import feature_columns, read_profiles, write_profiles
 
 pytestmark = pytest.mark.data
 
@@ -62,6 +63,7 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
             "options": options,
             "first": number == 0,
             "precision": chain["precision"],
+            "untreated_wells": chain["untreated_wells"],
             "condition": [],
             "group": REAGENT,
         }
@@ -73,8 +75,17 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
 
 def largest_difference(mine: pd.DataFrame, published: pd.DataFrame) -> float:
     names = feature_columns(published)
-    assert set(feature_columns(mine)) == set(names)
+    assert feature_columns(mine) == names
     return float((mine[names].astype("float32") - published[names]).abs().max().max())
+
+
+def align(profiles: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Run the script of the step `harmony`, in its environment."""
+    before, after = folder / "before.parquet", folder / "after.parquet"
+    write_profiles(profiles, before, {})
+    ((_, options),) = complete_chain("jump", ["harmony"])["steps"]
+    run_harmony([before], options, after, folder / "log.txt")
+    return read_profiles(after)
 
 
 def test_the_compound_chain_up_to_selection_is_the_published_one(recipe):
@@ -85,6 +96,14 @@ def test_the_compound_chain_up_to_selection_is_the_published_one(recipe):
     assert largest_difference(mine, published) == 0
 
 
+def test_the_compound_chain_after_harmony_is_the_published_one(recipe, tmp_path):
+    file = recipe / "expected" / "compound_trimmed" / "profiles_var_mad_int_featselect_harmony.parquet"
+    published = as_text(pd.read_parquet(file))
+    profiles = annotated(recipe, "profiles/source_5", published)
+    mine, _ = run_chain(profiles, "jump_compound", "feature_select")
+    assert largest_difference(align(mine, tmp_path), published) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("name", "prefix", "folder", "read"),
     [
@@ -92,8 +111,9 @@ def test_the_compound_chain_up_to_selection_is_the_published_one(recipe):
         ("orf_efficientnet_trimmed", "dropna_", "profiles_efficientnet/source_4", read_deep),
     ],
 )
-def test_the_orf_chains_up_to_selection_and_the_chosen_epsilon(recipe, name, prefix, folder, read):
-    file = recipe / "expected" / name / f"profiles_{prefix}wellpos_cc_var_mad_outlier_featselect.parquet"
+def test_the_orf_chains_are_the_published_ones(recipe, tmp_path, name, prefix, folder, read):
+    stem = f"profiles_{prefix}wellpos_cc_var_mad_outlier_featselect"
+    file = recipe / "expected" / name / f"{stem}.parquet"
     published = as_text(pd.read_parquet(file))
     # replicates share their position on these two plates, and the published files keep the cell count
     options = {
@@ -105,5 +125,9 @@ def test_the_orf_chains_up_to_selection_and_the_chosen_epsilon(recipe, name, pre
     profiles = annotated(recipe, folder, published, read)
     mine, _ = run_chain(profiles, written, "feature_select")
     assert largest_difference(mine, published) < 1e-6
-    _, found = run_chain(profiles, written, "sphere")
+    sphered, found = run_chain(profiles, written, "sphere")
     assert found["chosen_epsilon"] == pytest.approx(0.0042665621, rel=1e-8)
+    last = as_text(pd.read_parquet(file.with_name(f"{stem}_sphering_harmony.parquet")))
+    # the last file has its rows in the same order
+    assert last["Metadata_Well"].tolist() == published["Metadata_Well"].tolist()
+    assert largest_difference(align(sphered, tmp_path), last) < 1e-5

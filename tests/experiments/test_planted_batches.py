@@ -84,6 +84,7 @@ def run_chain(profiles: pd.DataFrame, steps: list) -> dict[str, pd.DataFrame]:
             "options": options,
             "first": number == 0,
             "precision": "float64",
+            "untreated_wells": False,
             "condition": [],
             "group": GROUP,
         }

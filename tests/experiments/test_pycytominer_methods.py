@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pycytominer import consensus as pycytominer_consensus
 from pycytominer import feature_select, normalize
 
 from chain_step import run_step
+from consensus import consensus
 from lib.chains import STEPS
+from lib.replicates import join_plates
 from lib.steps.normalization import METHODS
+from lib.steps.whitening import METHODS as SPHERING
 from lib.tables import feature_columns, read_profiles
 
 pytestmark = pytest.mark.data
@@ -55,6 +59,7 @@ def settings(step: str, **options) -> dict:
         "options": {"over": "experiment", **STEPS[step], **options},
         "first": False,
         "precision": "float64",
+        "untreated_wells": True,
         "condition": [],
         "group": GROUP,
     }
@@ -71,6 +76,80 @@ def test_normalize(plates, method):
             continue
         theirs = normalize(rows, features=kept, meta_features=["Metadata_Well"], method=method)
         np.testing.assert_allclose(mine.loc[rows.index, kept], theirs[kept], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_normalize_to_the_negative_controls(u2os, method):
+    features = feature_columns(u2os)
+    mine, dropped, _ = run_step(u2os, settings("normalize", over="plate", method=method))
+    kept = [name for name in features if name not in dropped]
+    assert len(kept) > 800
+    for _, rows in u2os.groupby("Metadata_Plate"):
+        theirs = normalize(
+            rows,
+            features=kept,
+            meta_features=["Metadata_Well"],
+            samples="Metadata_control_type == 'negcon'",
+            method=method,
+        )
+        np.testing.assert_allclose(mine.loc[rows.index, kept], theirs[kept], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", SPHERING)
+def test_spherize(u2os, method):
+    # fewer features than controls, and more: pycytominer treats them differently
+    for number in (60, 400):
+        features = feature_columns(u2os)[:number]
+        profiles = u2os[[name for name in u2os if name.startswith("Metadata_")] + features]
+        chain = [
+            ("feature_select", {"operations": ["correlation_threshold"]}),
+            ("sphere", {"method": method}),
+        ]
+        for step, options in chain:
+            before, (profiles, _, _) = profiles, run_step(profiles, settings(step, **options))
+        theirs = normalize(
+            before,
+            features=feature_columns(before),
+            meta_features=["Metadata_Well"],
+            samples="Metadata_control_type == 'negcon'",
+            method="spherize",
+            spherize_method=method,
+            spherize_epsilon=1e-6,
+        )
+        mine = profiles[feature_columns(profiles)].to_numpy()
+        expected = theirs.drop(columns="Metadata_Well").to_numpy()
+        if method.startswith("PCA"):  # the sign of a component is free, and so are those outside the span
+            expected = expected[:, : mine.shape[1]]
+            expected = expected * np.sign((mine * expected).sum(axis=0))
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("operation", "modz"),
+    [
+        ("median", None),
+        ("mean", None),
+        ("modz", {"method": "spearman"}),
+        ("modz", {"method": "pearson", "min_weight": 0.05, "precision": 3}),
+    ],
+)
+def test_consensus(u2os, operation, modz):
+    treated = u2os[u2os["Metadata_control_type"] != "negcon"]
+    features = feature_columns(treated)
+    complete = treated[features].notna().all()
+    features = [name for name in features if complete[name]][:150]
+    profiles = treated[["Metadata_Plate", "Metadata_Well", GROUP, "Metadata_control_type", *features]]
+    mine, _ = consensus(join_plates({"all": profiles}), GROUP, operation, modz)
+    theirs = pycytominer_consensus(
+        profiles,
+        replicate_columns=[GROUP],
+        operation=operation,
+        features=features,
+        modz_args=modz or {"method": "spearman"},
+    )
+    assert mine["Metadata_perturbation"].tolist() == sorted(theirs[GROUP])
+    theirs = theirs.set_index(GROUP).loc[mine["Metadata_perturbation"], features]
+    np.testing.assert_allclose(mine[features], theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import average_precision
-from lib.average_precision import TIE, count_above, precision_from_counts, unit_rows
+from lib.average_precision import TIE, Candidates, count_above, precision_from_counts, ranked, unit_rows
 
 pytestmark = pytest.mark.unit
 
@@ -70,3 +70,32 @@ def test_the_compiled_loop_counts_the_same(monkeypatch, precision):
     in_full = unit_rows(queries) @ unit_rows(candidates).T
     expected = (in_full[:, None, :] > limits[:, :, None] + TIE).sum(axis=2)
     assert np.array_equal(plain, expected)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_threads_and_prepared_candidates_count_the_same(monkeypatch, compiled):
+    rng = np.random.default_rng(4)
+    queries, candidates = rng.normal(size=(70, 30)), rng.normal(size=(900, 30)).astype(np.float32)
+    limits = rng.uniform(-0.4, 0.4, (70, 3))
+    expected = count_above(queries, candidates, limits)
+    monkeypatch.setattr(average_precision, "QUERIES", 16)
+    monkeypatch.setattr(average_precision, "CANDIDATES", 100)
+    monkeypatch.setattr(average_precision, "MANY", 0 if compiled else 10**12)
+    prepared = Candidates.of(candidates)
+    for threads in (1, 3):
+        assert np.array_equal(count_above(queries, prepared, limits, threads), expected)
+
+
+def test_queries_with_other_numbers_of_positives_are_ranked_as_one_by_one():
+    rng = np.random.default_rng(5)
+    profiles = rng.normal(size=(40, 12))
+    rows = [3, 7, 8, 30]
+    positives = [np.array(part) for part in ([1], [2, 9, 11], [0, 4], np.arange(10, 20))]
+    aside = [np.union1d(part, [row]) for row, part in zip(rows, positives, strict=True)]
+    found = ranked(profiles, profiles, rows, positives, aside, threads=2)
+    similarity = unit_rows(profiles) @ unit_rows(profiles).T
+    for row, chosen, others, precision in zip(rows, positives, aside, found, strict=True):
+        negatives = similarity[row, np.setdiff1d(np.arange(40), others)]
+        above = (negatives[None, :] > similarity[row, chosen][:, None]).sum(axis=1)
+        assert precision == pytest.approx(precision_from_counts(above[None])[0])
+    assert len(ranked(profiles, profiles, [], [], [])) == 0

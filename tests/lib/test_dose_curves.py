@@ -22,6 +22,12 @@ def hill(bottom, top, ec50, slope, noise=0.0, seed=0, doses=DOSES):
         (["10 uM", "10 µM", "500 nM", "0.01mM"], [10, 10, 0.5, 10], "uM"),
         (["1 mg/L", "2mg/L", "500 ug/mL"], [1, 2, 500], "mg/L"),
         (["3 drops", "4 drops", "5 uM"], [3, 4, np.nan], "drops"),
+        (["10 uM", "0.5 UM", "500 nanomolar", "2 µmol/L", "1\u00a0μM"], [10, 0.5, 0.5, 2, 1], "uM"),
+        (["1 ug/ml", "500ng/ml", "2 µg/mL"], [1, 0.5, 2], "ug/mL"),
+        (["0,5", "1,25", "10"], [0.5, 1.25, 10], ""),
+        (["0,125 uM", "2,5 uM", "1e-6 M"], [0.125, 2.5, 1], "uM"),
+        (["1,000 uM", "5 uM"], [np.nan, 5], "uM"),  # a thousand, or one
+        (["5.", "1.5.2", "1 2", "5 uM"], [5, np.nan, np.nan, 5], "uM"),
         (["high", "", None, "-1", "5"], [np.nan, np.nan, np.nan, np.nan, 5], ""),
         ([], [], ""),
     ],

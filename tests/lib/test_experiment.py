@@ -4,14 +4,9 @@ import pytest
 
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.manifest import get_manifest
 from lib.places import PLACES, place
-from lib.targets import (
-    get_batch_targets,
-    get_benchmark_targets,
-    get_manifest,
-    get_plate_targets,
-    get_selections,
-)
+from lib.targets import get_batch_targets, get_benchmark_targets, get_plate_targets, get_selections
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit

@@ -149,6 +149,52 @@ def test_metaxpress_takes_planes_and_not_their_projection(tmp_path):
     ]
 
 
+def test_metaxpress_takes_identifiers_in_brackets_and_an_index_that_was_renamed(tmp_path):
+    write_htd(tmp_path / "renamed.htd", ["A01"], ["DAPI", "FITC"])
+    identifier = "[E3A0F1A2-0B1C-4D2E-8F00-0123456789AB]"
+    for name in (f"Exp_A01_w1_{identifier}.TIF", f"Exp_A01_w2_thumb_{identifier}.TIF"):
+        (tmp_path / name).write_bytes(b"x")
+    images = find_index(tmp_path, "P").images
+    assert [(image.channel, image.file) for image in images] == [
+        ("1", f"Exp_A01_w1_{identifier}.TIF"),
+        ("2", "renamed_A01_w2.tif"),
+    ]
+    # With the images of two plates, nothing says which ones are meant.
+    (tmp_path / "Other_A01_w1.tif").write_bytes(b"x")
+    assert [image.file for image in find_index(tmp_path, "P").images] == [
+        "renamed_A01_w1.tif",
+        "renamed_A01_w2.tif",
+    ]
+
+
+def test_metaxpress_leaves_out_wavelengths_that_were_not_imaged(tmp_path):
+    path = write_htd(tmp_path / "E.HTD", ["A01"], ["DAPI", "FITC", "Cy5"])
+    path.write_text(path.read_text().replace('"EndFile"', '"WaveCollect1", 1\n"WaveCollect2", 0\n"EndFile"'))
+    assert find_index(tmp_path, "P").channels == {"1": "DAPI", "3": "Cy5"}
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [((), ["1", "2"]), (("1",), ["1", "2"]), (("2", "3"), ["2", "3"]), (("3",), ["2", "3"])],
+)
+def test_metaxpress_numbers_chosen_sites_as_the_images_do(tmp_path, there, expected):
+    write_htd(tmp_path / "E.HTD", ["A01"], ["DAPI"], sites=("FALSE", "TRUE", "TRUE"))
+    for site in there:
+        (tmp_path / f"E_A01_s{site}.tif").write_bytes(b"x")
+    assert sorted({image.site for image in find_index(tmp_path, "P").images}) == expected
+
+
+def test_metaxpress_takes_the_projection_where_there_is_nothing_else(tmp_path):
+    write_htd(tmp_path / "E.HTD", ["A01"], ["DAPI", "FITC"], stacks=True)
+    for plane in range(3):
+        place = tmp_path / "TimePoint_1" / f"ZStep_{plane}"
+        place.mkdir(parents=True)
+        (place / "E_A01_w1.tif").write_bytes(b"x")
+    (tmp_path / "TimePoint_1/ZStep_0/E_A01_w2.tif").write_bytes(b"x")
+    found = [(image.channel, image.plane) for image in find_index(tmp_path, "P").images]
+    assert found == [("1", "1"), ("1", "2"), ("2", "")]
+
+
 # --- CellVoyager ----------------------------------------------------------------------------------
 
 
@@ -166,6 +212,29 @@ def test_cellvoyager_names_channels_and_leaves_out_failed_images(tmp_path):
         (tmp_path / "AP1" / name).write_bytes(b"x")
     found = find_in_index(tmp_path, {"Hoechst": "DNA", "2": "ER"}, "AP1")
     assert sorted((image.channel, image.path.name) for image in found) == [("DNA", "a.tif"), ("ER", "b.tif")]
+
+
+def test_cellvoyager_takes_the_plates_name_and_the_settings_of_the_measurement(tmp_path):
+    folder = tmp_path / "AP1"
+    write_mlf(folder, [("B02", 1, 1, 1, "a.tif")], {1: "Hoechst"})
+    detail = folder / "MeasurementDetail.mrf"
+    text = detail.read_text().replace(
+        "<bts:MeasurementChannel", '<bts:MeasurementSamplePlate bts:Name="BR7" /><bts:MeasurementChannel', 1
+    )
+    setting = r'bts:MeasurementSettingFileName="D:\BTSData\Setting.mes" bts:Title='
+    detail.write_text(text.replace("bts:Title=", setting, 1))
+    other = (folder / "Setting.mes").read_text().replace("Hoechst", "from another measurement")
+    (folder / "Another.mes").write_text(other)
+    index = find_index(folder, "BR7")
+    assert (index.plates, index.channels) == (["BR7"], {"1": "Hoechst"})
+
+
+@pytest.mark.parametrize("name", ["A.TIF", "a.png"])
+def test_files_with_other_capitals_or_compressed_as_png_are_found(tmp_path, name):
+    write_mlf(tmp_path, [("B02", 1, 1, 1, "a.tif")], {1: "Hoechst"})
+    (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "a.txt").write_bytes(b"x")
+    assert [image.path.name for image in find_in_index(tmp_path, {"1": "DNA"}, "P")] == [name]
 
 
 # --- real indexes ---------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ import plot_montages
 import plot_segmentation
 import segmentation_sites
 from lib.errors import InputError
+from lib.illumination import correct
 from lib.pictures import (
     Montage,
     Tile,
     choose_colors,
     choose_wells,
     compose,
-    correct,
     draw_montage,
     find_contrast,
     read_image,

@@ -81,7 +81,7 @@ def test_reagents_are_joined_by_it(plate_map, tmp_path, name):
 def test_several_values_mark_negative_controls():
     values = pd.Series(["DMSO", "dmso", "H2O", "x", "y", "z", ""], name="Metadata_condition")
     kinds = control_kinds(values, "DMSO|H2O")
-    assert kinds.tolist() == ["DMSO|H2O", "", "DMSO|H2O", "", "", "", ""]
+    assert kinds.tolist() == [*["DMSO|H2O"] * 3, "", "", "", ""]
 
 
 def test_the_config_writes_a_list():

@@ -92,6 +92,17 @@ def test_a_lone_value_is_beyond_the_limit_and_ten_times_all_within():
     assert find_lone(np.empty((0, 4)), 1000).shape == (0, 4)
 
 
+def test_lone_values_stand_apart_together():
+    """The second value need not be beyond the limit, nor ten times smaller than the first."""
+    values = np.linspace(-3, 3, 384)[:, None] * np.ones(4)
+    values[[5, 9], 0] = [9_900, -999]
+    values[[5, 9], 1] = [999, -999]  # nothing beyond the limit
+    values[[5, 9, 12, 20, 21], 2] = [9_900, 999, 120, 50, 15]  # graded
+    values[[5, 9], 3] = [1_001, 99]  # the second is no more than a tenth of the limit
+    assert np.argwhere(find_lone(values, 1000)).tolist() == [[5, 0], [5, 3], [9, 0]]
+    assert not find_lone(values[:, 2:3], 1000).any()
+
+
 def test_three_of_many_wells_may_each_be_lone():
     values = np.zeros((384, 2))
     values[[1, 5, 9], 0] = [2e3, -9e5, 4e3]

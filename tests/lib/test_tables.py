@@ -14,6 +14,7 @@ from lib.tables import (
     read_metadata,
     read_profiles,
     read_provenance,
+    stack_profiles,
     write_profiles,
 )
 
@@ -73,3 +74,12 @@ def test_a_cut_off_file_is_named_with_what_to_do(tmp_path):
     (tmp_path / "p.parquet").write_bytes(whole[:-20])
     with pytest.raises(InputError, match=r"p\.parquet cannot be read .*Delete it"):
         read_profiles(tmp_path / "p.parquet")
+
+
+def test_plates_with_other_metadata_and_features_are_stacked():
+    other = PROFILES.drop(columns="Nuclei_AreaShape_Area").assign(Metadata_arm="1p", Cells_X=1.0)
+    stacked, partial = stack_profiles([PROFILES, other])
+    assert partial == ["Cells_X", "Nuclei_AreaShape_Area"]
+    assert list(stacked) == [*PROFILES.columns[:3], "Metadata_arm", "Cells_AreaShape_Area"]
+    assert stacked["Metadata_arm"].isna().tolist() == [True, True, False, False]
+    assert len(stacked) == 4

@@ -227,6 +227,28 @@ def write_ome_zarr(
     return folder
 
 
+def write_ome_zarr_labels(image: Path, labels: Mapping[str, np.ndarray], version: str = "0.4") -> None:
+    """Write label images below an image of an OME-Zarr plate, with or without axes of length 1."""
+    form = 2 if version == "0.4" else 3
+    group = zarr.open_group(str(image), mode="r+", zarr_format=form).create_group("labels")
+    listed = {"labels": list(labels)}
+    group.attrs.update(listed if form == 2 else {"ome": {"version": version, **listed}})
+    for name, pixels in labels.items():
+        one = group.create_group(name)
+        axes = [
+            {"name": axis, "type": "channel" if axis == "c" else "space"} for axis in "czyx"[-pixels.ndim :]
+        ]
+        scale = {"type": "scale", "scale": [1.0] * pixels.ndim}
+        said = {
+            "multiscales": [
+                {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}
+            ],
+            "image-label": {"source": {"image": "../../"}},
+        }
+        one.attrs.update(said if form == 2 else {"ome": {"version": version, **said}})
+        one.create_array("0", data=pixels, chunks=pixels.shape)
+
+
 def write_ome_tiff(path: Path, pixels: np.ndarray, axes: str, channels: Iterable[str] | None = None) -> Path:
     """Write an OME-TIFF with the names of its channels."""
     path.parent.mkdir(parents=True, exist_ok=True)

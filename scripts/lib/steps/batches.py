@@ -11,6 +11,7 @@ from lib.errors import InputError
 from lib.tables import feature_columns
 
 FEWEST_GENES = 20
+GENE_COLUMNS = ("Metadata_gene", "Metadata_Symbol")
 
 
 def with_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
@@ -21,9 +22,12 @@ def with_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "P
 
 
 def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
-    """Return the principal components of all wells that hold a fraction of the variance (scikit-learn)."""
-    values = profiles[feature_columns(profiles)].to_numpy(float)
-    return with_components(profiles, PCA(variance, svd_solver="full").fit_transform(values))
+    """Return the principal components of all wells that hold a fraction of the variance (scikit-learn).
+
+    They are computed in the precision of the profiles, as in the recipe.
+    """
+    values = profiles[feature_columns(profiles)].to_numpy()
+    return with_components(profiles, PCA(variance).fit_transform(values))
 
 
 def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
@@ -54,6 +58,11 @@ def normalize_typical_variation(
     InputError
         For a batch with fewer than two controls.
     """
+    if controls.sum() < 2:
+        raise InputError(
+            f"tvn: {controls.sum()} wells are in its reference, and it needs 2. Choose `reference: all`, or "
+            "correct controls.negcon."
+        )
     values = profiles[feature_columns(profiles)].to_numpy(float)
     center, scale = values[controls].mean(axis=0), values[controls].std(axis=0)
     standard = (values - center) / np.where(scale > 0, scale, 1)
@@ -78,6 +87,7 @@ def correct_arms(
     expression: str = "Metadata_zfpkm",
     fewest: int = FEWEST_GENES,
     threshold: float = -3,
+    group: str = "Metadata_broad_sample",
 ) -> pd.DataFrame:
     """Subtract from CRISPR wells the mean profile of the unexpressed genes on the same chromosome arm.
 
@@ -90,6 +100,8 @@ def correct_arms(
     arm : the column that names the chromosome arm of each well's gene; wells without one keep their values.
     expression : the column with the gene's expression.
     fewest : arms with no more unexpressed genes than this keep their values.
+    threshold : the expression below which a gene counts as unexpressed.
+    group : the column that names the perturbation; genes are counted by it if no column names the gene.
 
     Raises
     ------
@@ -104,7 +116,7 @@ def correct_arms(
     features = feature_columns(profiles)
     values = profiles[features].to_numpy(float, copy=True)
     silent = (pd.to_numeric(profiles[expression], errors="coerce") < threshold).to_numpy()
-    genes = profiles["Metadata_gene"] if "Metadata_gene" in profiles else profiles["Metadata_broad_sample"]
+    genes = profiles[next(name for name in (*GENE_COLUMNS, group) if name in profiles)]
     for name, rows in profiles.groupby(arm, sort=True).indices.items():
         unexpressed = rows[silent[rows]]
         if name and genes.iloc[unexpressed].nunique() > fewest:

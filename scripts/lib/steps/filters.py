@@ -1,9 +1,14 @@
 """Drop features and wells by their values: `var`, `outlier` and `dropna` of the JUMP recipe."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
+from lib.errors import InputError, listed
 from lib.tables import feature_columns
+
+PLATE = ["Metadata_Batch", "Metadata_Plate"]
 
 
 def drop(profiles: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -12,9 +17,11 @@ def drop(profiles: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame,
 
 
 def drop_missing_wells(
-    profiles: pd.DataFrame, share: float = 0.1, most: int = 100
+    profiles: pd.DataFrame, share: float = 0.1, most: int = 99
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Drop the wells that lack more than a fraction `share` of the features, at most `most` of them.
+    """Drop the wells that lack more than a fraction `share` of the features, if these are at most `most`.
+
+    More wells are not dropped but kept, with their gaps: then the features are at fault.
 
     Returns
     -------
@@ -24,7 +31,12 @@ def drop_missing_wells(
     lacking = missing.mean(axis=1)
     gone = lacking > share
     if gone.sum() > most:
-        gone &= np.argsort(np.argsort(-lacking, kind="stable"), kind="stable") < most
+        logging.warning(
+            "drop_missing_wells: %d wells lack more than %g of the features, which is more than its option "
+            "`most` (%d): all are kept",
+            *(gone.sum(), share, most),
+        )
+        gone[:] = False
     names = profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"]
     reasons = [f"lacks {100 * part:.0f} % of the features" for part in lacking[gone]]
     return profiles[~gone].reset_index(drop=True), dict(zip(names[gone], reasons, strict=True))
@@ -35,6 +47,9 @@ def drop_invariant(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Keep the features that vary on every plate, and that every well has.
 
+    As in the recipe, the wells of a plate without reference wells are dropped, and so are those of a plate on
+    which no feature varies; the features are sorted by name.
+
     Parameters
     ----------
     profiles : the wells of all plates.
@@ -43,24 +58,51 @@ def drop_invariant(
 
     Returns
     -------
-    The profiles, and the dropped features with the reason.
+    The profiles, and the dropped features (or plates) with the reason.
+
+    Raises
+    ------
+    InputError
+        If no plate has reference wells with features that vary.
     """
-    features = feature_columns(profiles)
-    values = profiles[features].to_numpy(float)
+    features = sorted(feature_columns(profiles))
+    values = profiles[features].to_numpy()
     missing = ~np.isfinite(values).all(axis=0)
     dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
-    for plate, rows in profiles.groupby("Metadata_Plate", sort=True).indices.items():
+    invariant: dict[str, np.ndarray] = {}
+    columns = [name for name in PLATE if name in profiles]
+    for (*_, plate), rows in profiles.groupby(columns, sort=True, dropna=False).indices.items():
         known = values[rows[reference[rows]]]
+        if not len(known):
+            invariant[plate] = rows
+            dropped[f"plate {plate}"] = "none of its wells is a reference well"
+            continue
         median = np.median(known, axis=0)
         mad = np.median(np.abs(known - median), axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.abs(mad / median)
         ratio = np.where(np.isfinite(ratio), ratio, 0).astype(np.float32)
-        for position in np.flatnonzero(~missing & ~((mad != 0) & (ratio > variation))):
+        varies = ~missing & (mad != 0) & (ratio > variation)
+        if not varies.any():
+            invariant[plate] = rows
+            dropped[f"plate {plate}"] = "no feature varies among its reference wells"
+            continue
+        for position in np.flatnonzero(~missing & ~varies):
             dropped.setdefault(
                 features[position], f"coefficient of variation {ratio[position]:.1e} on plate {plate}"
             )
-    return drop(profiles, dropped)
+    gone = np.concatenate([*invariant.values(), np.array([], dtype=int)])
+    if len(gone) == len(profiles):
+        raise InputError(
+            "variance: no plate has reference wells among which a feature varies. Choose `reference: all`, "
+            "or correct controls.negcon."
+        )
+    if len(gone):
+        logging.warning("variance: the wells of these plates get no values: %s", listed(invariant, 10))
+    kept = [name for name in features if name not in dropped]
+    metadata = [name for name in profiles if name.startswith("Metadata_")]
+    wells = profiles[[*metadata, *kept]].drop(index=profiles.index[gone])
+    return wells.reset_index(drop=True), dropped
 
 
 def drop_outliers(

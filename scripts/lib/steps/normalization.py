@@ -29,7 +29,7 @@ def get_center_and_spread(
 
     Parameters
     ----------
-    reference : (wells, features); NaN is missing.
+    reference : (wells, features); NaN is missing. Its precision is that of the result.
     method : one of `METHODS`.
     scaled : for mad_robustize, whether the MAD is multiplied by 1.4826.
 
@@ -38,11 +38,13 @@ def get_center_and_spread(
     Two values per feature. A spread within rounding of 0 is 0, and so is that of a feature without a value.
     """
     empty = ~np.isfinite(reference).any(axis=0)
-    known = np.where(empty, 0.0, reference)
+    # by column, as in a table of pandas: the order of summation decides the last digits of a mean
+    known = np.asfortranarray(np.where(empty, reference.dtype.type(0), reference))
     if method == "mad_robustize":
         center = np.nanmedian(known, axis=0)
-        deviation = median_abs_deviation(known, axis=0, nan_policy="omit")
-        spread = (MAD_SCALE if scaled else 1) * deviation
+        # divided by the inverse, as pycytominer does: a product has other last digits
+        scale = 1 / MAD_SCALE if scaled else 1.0
+        spread = median_abs_deviation(known, axis=0, nan_policy="omit", scale=scale)
     elif method == "robustize":
         scaler = RobustScaler().fit(known)
         # scikit-learn replaces a spread of 0 by 1
@@ -55,7 +57,7 @@ def get_center_and_spread(
         center, spread = np.nanmedian(known, axis=0), np.nanstd(known, axis=0)
     else:
         raise InputError(f"normalize.method: `{method}` is not one of {listed(METHODS)}.")
-    return center, np.where(spread <= get_rounding(known), 0, spread)
+    return center, np.where(spread <= get_rounding(known.astype(float)), 0, spread).astype(known.dtype)
 
 
 def get_normal_scores(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -105,8 +107,10 @@ def normalize(
         For a group with too few reference wells.
     """
     features = feature_columns(profiles)
-    values = profiles[features].to_numpy(float)
-    values = np.where(np.isfinite(values), values, np.nan)
+    # in single precision where the profiles are: another rounding would change the order of values
+    values = profiles[features].to_numpy()
+    values = values if values.dtype == np.float32 else values.astype(float)
+    values = np.where(np.isfinite(values), values, values.dtype.type(np.nan))
     out = np.empty_like(values)
     flat = np.zeros(len(features), dtype=bool)
     added = epsilon if method == "mad_robustize" else 0.0

@@ -5,6 +5,7 @@ The operations are pycytominer's own; the correlation threshold by Pearson is it
 the same order tie, and rounding decides which of them goes.)
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -43,7 +44,13 @@ def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[
     patterns = Blocklist("default").to_list() if own is None else own
     exact = {pattern for pattern in patterns if not set("*?[") & set(pattern)}
     wild = [pattern for pattern in patterns if pattern not in exact]
-    return [n for n in features if n in exact or any(fnmatchcase(n, pattern) for pattern in wild)]
+    blocked = [n for n in features if n in exact or any(fnmatchcase(n, pattern) for pattern in wild)]
+    if own and not blocked:
+        logging.warning(
+            "feature_select: the blocklist names none of the %d features (%s); it has %s",
+            *(len(features), listed(features, 3), listed(own, 3)),
+        )
+    return blocked
 
 
 OPERATIONS: Mapping[str, Selector] = {
@@ -67,7 +74,7 @@ OPERATIONS: Mapping[str, Selector] = {
         features,
         noise_removal_stdev_cutoff=settings["noise_removal_stdev_cutoff"],
     ),
-    "image_features": lambda profiles, features, settings: [n for n in features if n.startswith("Image_")],
+    "image_features": lambda profiles, features, settings: [n for n in features if n.startswith("Image")],
 }
 # How the operations are applied, not an option of any of them.
 CHOICES = ("operations", "together")

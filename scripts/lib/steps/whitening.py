@@ -159,7 +159,8 @@ def choose_epsilon(
     Returns
     -------
     tuple[float, pandas.DataFrame]
-        The epsilon, and the table of all of them: epsilon, map_negcon, map_nonrep, score.
+        The epsilon (of equally good ones the last), and the table of all of them: epsilon, map_negcon,
+        map_nonrep, score.
     """
     rows = []
     for epsilon in draw_epsilons(number):
@@ -168,4 +169,5 @@ def choose_epsilon(
         )
         rows.append((float(epsilon), negcon, others, (negcon + others) / 2))
     table = pd.DataFrame(rows, columns=["epsilon", "map_negcon", "map_nonrep", "score"])
-    return float(table.loc[table["score"].idxmax(), "epsilon"]), table
+    best = table["score"] == table["score"].max()
+    return float(table.loc[best, "epsilon"].iloc[-1]), table

@@ -64,3 +64,9 @@ def test_the_arms_own_profile_is_subtracted():
     assert out["Cells_X"].tolist() == [0.0] * 25 + [1.0] * 5 + [7.0] * genes
     with pytest.raises(InputError, match="no column Metadata_arm"):
         correct_arms(profiles.drop(columns="Metadata_arm"))
+
+
+def test_typical_variation_without_reference_wells():
+    profiles = pd.DataFrame({"Metadata_Plate": ["P", "P"], "Cells_F": [1.0, 2]})
+    with pytest.raises(InputError, match=r"tvn: 0 wells are in its reference, and it needs 2"):
+        normalize_typical_variation(profiles, np.zeros(2, dtype=bool))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.errors import InputError
 from lib.steps.filters import drop_invariant, drop_missing_wells, drop_outliers
 
 pytestmark = pytest.mark.unit
@@ -30,13 +31,44 @@ def test_a_feature_must_vary_on_every_plate():
     }
 
 
+def two_plates(**columns) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"Metadata_Batch": ["A"] * 3 + ["B"] * 3, "Metadata_Plate": ["a"] * 3 + ["b"] * 3, **columns}
+    )
+
+
+def test_a_plate_without_reference_wells_loses_its_wells_and_no_feature(caplog):
+    profiles = two_plates(Cells_Z=[1.0, 2, 4, 5, 5, 5], Cells_A=[1.0, 2, 4, 1, 2, 4])
+    reference = np.array([True] * 3 + [False] * 3)
+    out, dropped = drop_invariant(profiles, reference)
+    assert dropped == {"plate b": "none of its wells is a reference well"}
+    assert out["Metadata_Plate"].tolist() == ["a"] * 3
+    assert list(out)[2:] == ["Cells_A", "Cells_Z"]  # sorted, as the recipe's
+    assert "get no values: b" in caplog.text
+    with pytest.raises(InputError, match="no plate has reference wells"):
+        drop_invariant(profiles, np.zeros(6, dtype=bool))
+
+
+def test_a_plate_on_which_nothing_varies_loses_its_wells():
+    profiles = two_plates(Cells_A=[1.0, 2, 4, 5, 5, 5], Cells_B=[1.0, 2, 4, 7, 7, 7])
+    out, dropped = drop_invariant(profiles, np.ones(6, dtype=bool))
+    assert dropped == {"plate b": "no feature varies among its reference wells"}
+    assert list(out)[2:] == ["Cells_A", "Cells_B"]
+
+
+def test_plates_of_the_same_name_in_two_batches_are_two():
+    profiles = two_plates(Cells_A=[1.0, 2, 4, 5, 5, 5], Cells_B=[1.0, 2, 4, 1, 2, 4])
+    _, dropped = drop_invariant(profiles.assign(Metadata_Plate="a"), np.ones(6, dtype=bool))
+    assert dropped == {"Cells_A": "coefficient of variation 0.0e+00 on plate a"}
+
+
 def test_outliers_at_the_quantile_and_at_the_maximum():
     profiles = pd.DataFrame({"Cells_X": [0.0] * 199 + [1e6], "Cells_Y": [0.0] * 190 + [-150.0] * 10})
     assert list(drop_outliers(profiles)[1]) == ["Cells_Y"]
     assert list(drop_outliers(profiles, 500, quantile=1)[1]) == ["Cells_X"]
 
 
-def test_wells_that_lack_much_go_and_at_most_as_many_as_said():
+def test_wells_that_lack_much_are_dropped_unless_they_are_too_many(caplog):
     profiles = pd.DataFrame(np.ones((4, 10)), columns=[f"Cells_{n}" for n in range(10)])
     profiles.insert(0, "Metadata_Well", ["A01", "A02", "A03", "A04"])
     profiles.insert(0, "Metadata_Plate", "P")
@@ -44,4 +76,7 @@ def test_wells_that_lack_much_go_and_at_most_as_many_as_said():
     out, dropped = drop_missing_wells(profiles)
     assert dropped == {"P A01": "lacks 20 % of the features", "P A02": "lacks 60 % of the features"}
     assert out["Metadata_Well"].tolist() == ["A03", "A04"]
-    assert list(drop_missing_wells(profiles, most=1)[1]) == ["P A02"]
+    kept, dropped = drop_missing_wells(profiles, most=1)
+    assert dropped == {}
+    pd.testing.assert_frame_equal(kept, profiles)
+    assert "2 wells lack more than 0.1 of the features" in caplog.text

@@ -87,3 +87,16 @@ def test_too_few_reference_wells_and_a_wrong_method_are_answered():
         InputError, match="`z` is not one of mad_robustize, robustize, standardize, inverse_normal"
     ):
         normalize(profiles, negative(profiles), method="z")
+
+
+def test_single_precision_is_computed_in_single_precision():
+    """The values are those of the recipe's files, to the last bit: another rounding would change ranks."""
+    rng = np.random.default_rng(1)
+    values = (rng.normal(size=(40, 6)) * 1000).astype(np.float32)
+    profiles = pd.DataFrame(values, columns=[f"Cells_F{number}" for number in range(6)])
+    profiles.insert(0, "Metadata_Plate", "P")
+    out, _ = normalize(profiles, np.ones(40, dtype=bool), scaled=False, epsilon=0)
+    median = np.median(values, axis=0)
+    expected = (values - median) / np.median(np.abs(values - median), axis=0)
+    assert expected.dtype == np.float32
+    np.testing.assert_array_equal(out[feature_columns(out)], expected)

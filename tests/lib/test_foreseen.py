@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.checks import find_problems
+from lib.foreseen import find_problems
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -88,3 +88,22 @@ def test_negative_controls_without_images_are_foreseen(tmp_path):
     assert said(tmp_path, images={"pattern": "imagexpress"}, normalize={"over": "batch"}) == []
     write_images(tmp_path / "i", ["A03"])
     assert said(tmp_path, images={"pattern": "imagexpress"}) == []
+
+
+def test_several_names_of_negative_controls_are_found_with_images(tmp_path):
+    """Two names, in other capitals: none of the controls is said to lack images."""
+    write_images(tmp_path / "i", ["A01", "A02", "A03", "B01"])
+    config = {"controls": {"negcon": ["mock", "DMSO"]}, "images": {"pattern": "imagexpress"}}
+    assert said(tmp_path, known=KNOWN.replace("negcon", "Mock"), **config) == []
+
+
+def test_plates_and_conditions_that_differ_in_capitals_only_are_told(tmp_path):
+    plates = [
+        {"plate": "P1", "images": "i", "cell_line": "U2OS"},
+        {"plate": "p1", "images": "j", "cell_line": "u2os"},
+    ]
+    told = list(find_problems(build_experiment(plates, tmp_path)))
+    assert told == [
+        f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
+        for column, names in (("plate", "P1 and p1"), ("cell_line", "U2OS and u2os"))
+    ]

@@ -1,0 +1,60 @@
+# What a run prints before its first job and after its last one.
+
+from lib.foreseen import find_problems
+from lib.locks import write_run
+from lib.summary import failure_summary, plate_summary, result_summary
+from lib.targets import get_segmentation_montages
+
+
+def get_approval_request():
+    """Return what to inspect, and what to set, for the workflow to continue after the segmentation check."""
+    montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
+    pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
+    return (
+        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
+        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
+        "  segmentation: {wait_for_approval: true, approved: true}\n"
+        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
+    )
+
+
+def is_whole_run():
+    """Return whether this run makes the complete experiment, and not single files or plates."""
+    targets = set(workflow.dag_settings.targets or ["all"])
+    return "all" in targets and not (EXPERIMENT.only_some or EXPERIMENT.waiting)
+
+
+def print_problems():
+    """Print the expected time and space as the last lines of a dry run."""
+    if workflow.is_main_process and (workflow.dryrun or IS_MODULE):
+        for problem in find_problems(EXPERIMENT):
+            print(f"Foreseen: {problem}", file=sys.stderr)
+
+
+if not IN_STORAGE:
+    atexit.register(print_problems)
+
+
+onstart:
+    if LOCK:
+        write_run(LOCK, workflow.local_exec)
+    # After the table of jobs, so that only the jobs' own lines follow.
+    if not IN_STORAGE:
+        for problem in find_problems(EXPERIMENT):
+            logger.warning(f"Foreseen: {problem}")
+
+
+onsuccess:
+    if not (IN_STORAGE or DRAFTED):
+        print(plate_summary(EXPERIMENT))
+    if EXPERIMENT.waiting:
+        print(get_approval_request())
+    elif is_whole_run() and not IN_STORAGE:
+        print(result_summary(EXPERIMENT))
+
+
+onerror:
+    log_file = log[0] if isinstance(log, list) else log
+    if not (IN_STORAGE or DRAFTED):
+        print(plate_summary(EXPERIMENT, log_file))
+    print(failure_summary(log_file))

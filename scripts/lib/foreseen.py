@@ -1,0 +1,215 @@
+"""Foresee what will stop plates later: warnings before anything runs.
+
+A plate whose tables have errors stops alone, after its cells have been measured. A warning before that may
+save the hours until then. Nothing here raises an error.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.errors import InputError, listed
+from lib.experiment import Experiment
+from lib.imaged_wells import find_wells_with_images
+from lib.layouts import (
+    SAMPLE_COLUMNS,
+    alike,
+    annotation_rows,
+    find_clashes,
+    find_suspects,
+    plate_map_rows,
+    words_in_rows,
+)
+from lib.levels import get_levels
+from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
+from lib.profile_files import find_header_problems
+from lib.values import SEVERAL, MissingValues, same_name
+
+# Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
+MOST_MAPS = 200
+
+
+def find_problems(experiment: Experiment) -> Iterator[str]:
+    """Return, as sentences, what will stop chosen plates at annotation, normalization or the benchmark.
+
+    A file that does not exist, or would have to be fetched, is skipped.
+    """
+    config, folder = experiment.config, experiment.config_file.parent
+    types = {plate["perturbation"] for plate in experiment.plates}
+    if unused := sorted(set(config["annotation"]) - types):
+        yield (
+            f"annotation: no plate has the perturbation type {listed(unused)}; the sample sheet's are "
+            f"{listed(sorted(types))}. Their wells will not be annotated."
+        )
+    for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
+        for names in alike(plate[column] for plate in experiment.plates):
+            yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
+    same: dict[tuple[str, str], list[Plate]] = {}
+    for plate in experiment.chosen:
+        if source(plate) != "profiles" or not experiment.levels[plate["level"]].annotated:
+            same.setdefault((plate["plate_map"], plate["perturbation"]), []).append(plate)
+    for (plate_map, perturbation), plates in list(same.items())[:MOST_MAPS]:
+        table = config["annotation"].get(perturbation, {}).get("table", "")
+        paths = [folder / name for name in (plate_map, table) if name]
+        if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
+            for problem in find_map_problems(plates, paths, config, folder):
+                yield f"plate {listed((plate['plate'] for plate in plates), 3)}: {problem}"
+    files: dict[str, list[str]] = {}
+    for plate in experiment.chosen:
+        if source(plate) == "profiles":
+            files.setdefault(plate["profiles"], []).append(plate["plate"])
+    for file, names in list(files.items())[:MOST_MAPS]:
+        if not is_address(file) and (folder / file).is_file():
+            for problem in find_header_problems(folder / file, names):
+                yield f"plate {listed(names, 3)}: {problem}"
+
+
+def find_map_problems(
+    plates: list[Plate], paths: list[Path], config: Mapping[str, Any], folder: Path
+) -> Iterator[str]:
+    """Return the errors of a plate map and its annotation (`paths`), for the plates that use them.
+
+    Parameters
+    ----------
+    plates
+        Plates of one perturbation type that share a plate map.
+    paths
+        The plate map, and the annotation if there is one.
+    config
+        The complete config.
+    folder
+        The folder of the config.
+    """
+    perturbation = plates[0]["perturbation"]
+    try:
+        missing = MissingValues.of_config(config)
+        known, reagents = [], []
+        if len(paths) > 1:
+            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"], missing)
+        samples = {row["broad_sample"] for row in reagents}
+        columns, wells = plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
+        for path in paths:
+            if words := words_in_rows(path, missing):
+                yield f"in {path.name}, taken as empty: {listed(words)}. See missing_values in the config."
+            yield from (f"{path.name}: {sentence}." for sentence in find_suspects(path, missing))
+        own = {name: value for name, value in plates[0].items() if name not in SOURCES}
+        own |= {
+            "Batch": None,
+            "Count_Cells": None,
+            "Count_Cells_Flagged": None,
+            "Count_Sites": None,
+            "Count_Sites_Excluded": None,
+        }
+        of_map = {name: {row[name] for row in wells} for name in columns}
+        yield from find_clashes(of_map, {name: {row[name] for row in reagents} for name in known}, own)[1]
+        # A column that the plate map leaves empty comes from the annotation.
+        empty = [name for name in columns if name in known and not any(row[name] for row in wells)]
+        if hidden := set(empty) - set(SAMPLE_COLUMNS):
+            columns = [name for name in columns if name not in hidden]
+            wells = [{name: row[name] for name in columns} for row in wells]
+    except InputError as error:
+        yield str(error)
+        return
+    controls, tables = config["controls"], listed(path.name for path in paths)
+    column, there = controls["column"], list(dict.fromkeys([*columns, *known]))
+    of_sample = {row["broad_sample"]: row for row in reagents}
+    if "negcon" in config["normalize"]["to"]:
+        marks = [get_mark(well, column, of_sample) for well in wells]
+        names = controls["negcon"].split(SEVERAL)
+        is_negative = [any(same_name(mark, name) for name in names) for mark in marks]
+        number = sum(is_negative)
+        needed = config["normalize"]["minimum_wells"]
+        if column not in there:
+            yield (
+                f"no column {column} in {tables}, by which negative controls are found; it has "
+                f"{listed(there)}. Name theirs in controls.column, or do without: {get_remedy(config)}."
+            )
+        elif number < needed:
+            values = listed(sorted(set(marks) - {""}), 5) or "no value"
+            yield (
+                f"{number} negative controls ({column} = {controls['negcon']}) in {tables}; normalizing "
+                f"needs {needed}. The column has {values}; see controls.negcon and normalize.minimum_wells, "
+                f"or do without: {get_remedy(config)}."
+            )
+        else:
+            negative = [well["well"] for well, one in zip(wells, is_negative, strict=True) if one]
+            yield from find_controls_without_images(plates, negative, config, folder)
+    group = config["benchmark"]["group"]
+    wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
+    of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
+    there += [*of_sheet, "Batch", "Plate", "Well"]
+    if lacking := [name for name in wanted if name not in there]:
+        yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+    if "dose_response" in config:
+        doses = config["dose_response"]
+        compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
+        wanted = [name.removeprefix("Metadata_") for name in (doses["dose"], *compound)]
+        if lacking := [name for name in wanted if name not in there]:
+            yield f"no column {listed(lacking)} in {tables}, which dose_response names."
+
+
+def find_controls_without_images(
+    plates: list[Plate], negative: list[str], config: Mapping[str, Any], folder: Path
+) -> Iterator[str]:
+    """Return the plates of which too few negative controls have images.
+
+    Parameters
+    ----------
+    plates
+        Plates that share a plate map.
+    negative
+        The wells of its negative controls.
+    config
+        The complete config.
+    folder
+        The folder of the config.
+    """
+    needed = config["normalize"]["minimum_wells"]
+    kind = f"{config['controls']['column']} = {config['controls']['negcon']}"
+    if config["normalize"]["over"] == "batch":
+        # The controls of all plates of a batch serve together.
+        return
+    for plate in plates:
+        imaged = find_wells_with_images(plate, folder, config["images"]["pattern"])
+        if imaged is None:
+            continue
+        there = [well for well in negative if well in imaged]
+        if len(there) < needed:
+            without = [well for well in negative if well not in imaged]
+            yield (
+                f"plate {plate['plate']} has images of {len(imaged)} wells, of which {len(there)} are "
+                f"negative controls ({kind}); normalizing needs {needed}. Without images are "
+                f"{listed(without, 5)}. Correct the plate map or images.pattern, lower "
+                f"normalize.minimum_wells (at least 2), or do without: {get_remedy(config)}."
+            )
+
+
+def get_remedy(config: Mapping[str, Any]) -> str:
+    """Return every key of the config that must change to compute profiles without negative controls."""
+    levels = get_levels(config)
+    judged = [levels[name] for name in config["benchmark"]["feature_sets"] if name in levels]
+    others = {
+        (level.features, level.step, level.scope, level.reference): level.name
+        for level in levels.values()
+        if not level.summary
+    }
+    kept = [
+        others.get((level.features, level.step, level.scope, "all"), "") if level.reference else level.name
+        for level in judged
+    ]
+    keys = ["normalize.to: [all]", "feature_select.reference: all"]
+    keys.append(f"benchmark.feature_sets: [{', '.join(name for name in kept if name)}]")
+    keys += ["spherize.enabled: false"] if config["spherize"]["enabled"] else []
+    return "set " + ", ".join(keys)
+
+
+def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a column's value for a well, from the plate map or its reagent, as joined by `known_wells`.
+
+    If `broad_sample` is empty, the solvent is the reagent.
+    """
+    sample = well["broad_sample"] or well.get("solvent", "")
+    if column == "broad_sample":
+        return sample
+    reagent = of_sample.get(well["broad_sample"]) or of_sample.get(sample) or {}
+    return well[column] if column in well else reagent.get(column, "")

@@ -1,0 +1,18 @@
+"""Correct images with the illumination functions that CellProfiler wrote; numpy only."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def read_function(path: str | Path) -> np.ndarray:
+    """Read an illumination function (rows, columns)."""
+    return np.load(path, allow_pickle=False)
+
+
+def correct(image: np.ndarray, function: np.ndarray | None, apply: str) -> np.ndarray:
+    """Correct an image with its illumination function by `Divide`, `Subtract` or `None`."""
+    if function is None or apply == "None":
+        return image
+    corrected = image / function if apply == "Divide" else image - function
+    return np.clip(corrected, 0, 1).astype(np.float32)

@@ -1,0 +1,92 @@
+"""Read the index of Harmony (Opera Phenix, Operetta): `Index.idx.xml` and `Index.xml`, all versions.
+
+Since version 6, what the images of a channel share is in the channel's entry below `Maps`; before, every
+image repeats it.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from pathlib import Path
+
+from lib.errors import InputError
+from lib.microscopes.index import Index, IndexImage, plain
+from lib.sites import site_name
+from lib.wells import well_at
+
+FILE = re.compile(r"^Index(\.idx)?\.xml$", re.IGNORECASE)
+#: Elements of an image that identify it, and are no information about it.
+OWN = {"id", "State", "URL"}
+#: Elements of a channel's entry that are not written to the image table.
+LONG = {"FlatfieldProfile", "SkewcropParameters", "OrientationMatrix", "CropArea"}
+
+
+def texts(element: ET.Element) -> dict[str, str]:
+    """Return the texts of an element's children that have no children, by their names."""
+    return {plain(child.tag): (child.text or "").strip() for child in element if not len(child)}
+
+
+def read_harmony(path: Path) -> Index:
+    """Read `Index.idx.xml` or `Index.xml`; large ones are read piece by piece."""
+    formats: dict[str, tuple[int, int]] = {}
+    plates_of_well: dict[str, list[str]] = defaultdict(list)
+    wells: dict[str, dict[str, str]] = {}
+    well_of_image: dict[str, str] = {}
+    of_channel: dict[str, dict[str, str]] = defaultdict(dict)
+    rows: list[dict[str, str]] = []
+    parents: list[str] = []
+    for event, element in ET.iterparse(path, ("start", "end")):
+        name = plain(element.tag)
+        if event == "start":
+            parents.append(name)
+            continue
+        parents.pop()
+        within = parents[-1] if parents else ""
+        if (within, name) == ("Plates", "Plate"):
+            said = texts(element)
+            plate = said.get("Name") or said.get("PlateID") or said.get("MeasurementID") or path.parent.name
+            formats[plate] = int(said.get("PlateRows") or 0), int(said.get("PlateColumns") or 0)
+            for child in element:
+                if plain(child.tag) == "Well":
+                    plates_of_well[child.get("id", "")].append(plate)
+        elif (within, name) == ("Wells", "Well"):
+            said = texts(element)
+            wells[said["id"]] = said
+            for child in element:
+                if plain(child.tag) == "Image":
+                    well_of_image[child.get("id", "")] = said["id"]
+        elif (within, name) == ("Map", "Entry"):
+            said = {key: text for key, text in texts(element).items() if key not in LONG}
+            of_channel[element.get("ChannelID", "")].update(said)
+        elif (within, name) == ("Images", "Image"):
+            rows.append(texts(element))
+        else:
+            continue
+        element.clear()
+    images = []
+    for row in rows:
+        said = {**of_channel.get(row["ChannelID"], {}), **row}
+        fields = {key: text for key, text in said.items() if key not in OWN | LONG}
+        well_id = well_of_image.get(row["id"]) or f"{int(row['Row']):02d}{int(row['Col']):02d}"
+        place = wells.get(well_id, {})
+        well = well_at(said.get("Row") or place["Row"], said.get("Col") or place["Col"])
+        file = (
+            "" if said.get("State", "Ok").lower() not in ("ok", "") and not said.get("URL") else said["URL"]
+        )
+        for plate in plates_of_well.get(well_id) or list(formats) or [path.parent.name]:
+            images.append(
+                IndexImage(
+                    plate,
+                    well,
+                    site_name(said.get("FieldID")),
+                    said["ChannelID"],
+                    said.get("ChannelName", ""),
+                    said.get("PlaneID") or "1",
+                    said.get("TimepointID") or "0",
+                    file,
+                    fields,
+                )
+            )
+    if not images:
+        raise InputError(f"{path} lists no image: is the measurement complete?")
+    return Index("Harmony", path, images, formats)

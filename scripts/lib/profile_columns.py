@@ -1,0 +1,167 @@
+"""The columns of published profiles: which are features, and how features and counts are written."""
+
+import logging
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import InputError, listed
+from lib.values import MissingValues, is_nothing
+
+# Names of CellProfiler's features: compartment, family, and what is measured.
+FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
+FEATURE = re.compile(rf"([A-Za-z0-9]+)_({FAMILIES})_")
+WORD = re.compile("[a-z]+")
+# In a table with CellProfiler's features, fewer columns with one first word are not another set of features.
+FEW_ALIKE = 10
+# Plain columns that describe a well, in tables whose features have no recognizable names.
+NOT_FEATURES = {
+    *(
+        "index",
+        "row",
+        "column",
+        "col",
+        "site",
+        "batch",
+        "source",
+        "id",
+        "plate",
+        "well",
+        "barcode",
+        "replicate",
+    ),
+    *("concentration", "conc", "dose", "timepoint", "time", "compound", "perturbation"),
+}
+CELLS = "Metadata_Count_Cells"
+# Other names of the number of cells, without blanks and underscores.
+NAMES_OF_COUNT = (
+    "objectcount",
+    "cellcount",
+    "cellscount",
+    "cellcounts",
+    "ncells",
+    "numcells",
+    "numberofcells",
+)
+MOST_CELLS = 1e9  # in a well
+THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
+DOTS = re.compile(r"\d{1,3}(\.\d{3})+")
+
+
+def with_count(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the column with the numbers of cells `Metadata_Count_Cells`, whatever it is called."""
+    plain = {re.sub("[^a-z]", "", name.removeprefix("Metadata_").casefold()): name for name in table}
+    name = next((plain[other] for other in NAMES_OF_COUNT if other in plain), None)
+    if name is None or CELLS in table or FEATURE.match(name):
+        return table
+    logging.info("the numbers of cells are read from %s", name)
+    return table.rename(columns={name: CELLS})
+
+
+def as_text(column: pd.Series) -> list[str]:
+    """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    if pd.api.types.is_float_dtype(column.dtype) and column.dtype.itemsize < 8:
+        # 0.1 in single precision is 0.10000000149 in double precision
+        return ["" if np.isnan(value) else str(value) for value in column.to_numpy()]
+    return ["" if pd.isna(value) else str(value) for value in column]
+
+
+def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Turn plain columns that are not features into metadata: row numbers, positions, doses, identifiers.
+
+    A column belongs to a set of features if it is named as CellProfiler names them, or if many columns have
+    its first word. Any other column is not a feature if the table has CellProfiler's features, if it is
+    called as a place, a dose or an identifier is, or if it counts the rows.
+    """
+    plain = [name for name in table if not name.startswith("Metadata_")]
+    compartments = {match[1] for match in map(FEATURE.match, plain) if match}
+    alike = Counter(name.partition("_")[0] for name in plain if "_" in name)
+    renamed = {}
+    for name in plain:
+        word = name.partition("_")[0] if "_" in name else ""
+        if word == "Image" or word in compartments or alike[word] >= FEW_ALIKE:
+            continue
+        if compartments or NOT_FEATURES & set(WORD.findall(name.casefold())) or counts_rows(table[name]):
+            renamed[name] = f"Metadata_{name}"
+    if not renamed:
+        return table
+    logging.warning("%s: not features, and kept as metadata: %s", path, listed(renamed))
+    taken = [name for name, new in renamed.items() if new in table]
+    table = table.drop(columns=taken).rename(columns=renamed)
+    for name in set(renamed.values()) & set(table):
+        cleaned = MissingValues().clean(as_text(table[name]), name)
+        table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
+    return table
+
+
+def counts_rows(column: pd.Series) -> bool:
+    """Return whether a column numbers the rows of its table, from 0 or from 1."""
+    if len(column) < 3 or not pd.api.types.is_integer_dtype(column):
+        return False
+    first = column.iloc[0]
+    return first in (0, 1) and bool((column.to_numpy() == np.arange(first, first + len(column))).all())
+
+
+def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
+    """Read the numbers of cells or sites: `1,234` is 1234; what is not a number is missing, and reported.
+
+    `1.234` is 1234, too, if the column has dots before three digits only, and whole numbers below 1000.
+    """
+    texts = pd.Series(as_text(column), index=column.index, dtype="str").str.strip()
+    dotted = texts.str.contains(".", regex=False)
+    if dotted.any() and texts[dotted].map(lambda text: bool(DOTS.fullmatch(text))).all():
+        small = texts[~dotted & (texts != "")]
+        if len(small) and small.map(lambda text: bool(re.fullmatch(r"\d{1,3}", text))).all():
+            logging.warning("%s: the dots in %s are read as those of thousands", path, column.name)
+            texts = texts.str.replace(".", "", regex=False)
+    texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
+    numbers = pd.to_numeric(texts, errors="coerce")
+    wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
+    if wrong.any():
+        logging.warning(
+            "%s: %s is not a number in well %s (%s): taken as missing",
+            path, column.name, listed(wells[wrong], 5), listed(column[wrong].unique(), 5),
+        )  # fmt: skip
+    impossible = ~numbers[numbers.notna()].between(0, MOST_CELLS)
+    if impossible.any():
+        at = impossible.index[impossible]
+        logging.warning(
+            "%s: %s is not a possible number in well %s (%s): taken as missing",
+            path, column.name, listed(wells[at], 5), listed(texts[at].unique(), 5),
+        )  # fmt: skip
+        numbers = numbers.mask(~numbers.between(0, MOST_CELLS))
+    whole = numbers.notna().all() and (numbers % 1 == 0).all()
+    return numbers.astype(int if whole else float)
+
+
+def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
+    """Read a feature as float64; infinite values are missing, and reported.
+
+    Raises
+    ------
+    InputError
+        Naming the column, and the wells in which it holds text.
+    """
+    if not pd.api.types.is_numeric_dtype(column):
+        texts = pd.Series(as_text(column), index=column.index).str.strip()
+        numbers = pd.to_numeric(texts, errors="coerce")
+        wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
+        if wrong.any():
+            raise InputError(
+                f"{path}: column {column.name} holds text: `{texts[wrong].iloc[0]}` in well "
+                f"{listed(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
+                "Metadata_: rename it, or take it out."
+            )
+        column = numbers
+    values = column.astype(float)
+    infinite = np.isinf(values.to_numpy())
+    if infinite.any():
+        where = listed(wells[infinite], 5)
+        logging.warning("%s: %s is infinite in well %s: taken as missing", path, column.name, where)
+        values = values.mask(infinite)
+    return values

@@ -1,0 +1,1 @@
+"""Parts of `simulate.py`: the cells, their light, the camera, and the wells of a plate."""

@@ -1,0 +1,90 @@
+"""Harmony: what is aligned, what is returned as it is, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import harmony
+from harmony import mix_batches
+from harmony_runs import run_harmony
+from lib.errors import InputError
+from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
+
+FEATURES = ["Cells_A", "Cells_B"]
+
+
+def wells(number: int = 8) -> pd.DataFrame:
+    """Two plates; plate 1 is shifted by 5."""
+    rng = np.random.default_rng(0)
+    plate = np.arange(number) % 2
+    table = pd.DataFrame(rng.normal(size=(number, 2)) + 5 * plate[:, None], columns=FEATURES)
+    table.insert(0, "Metadata_Well", [f"A{at:02d}" for at in range(1, number + 1)])
+    table.insert(0, "Metadata_Plate", np.where(plate, "P1", "P0"))
+    return table
+
+
+@pytest.fixture
+def centered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace harmonypy, which only an environment of its own has: the mean of each batch is subtracted."""
+
+    def subtract(values, of_batch, batch, clusters, iterations):
+        table = pd.DataFrame(values)
+        return (table - table.groupby(of_batch[batch].to_numpy()).transform("mean")).to_numpy()
+
+    monkeypatch.setattr(harmony, "run_harmony", subtract)
+
+
+@pytest.mark.unit
+def test_wells_without_values_stay_so_and_a_feature_with_a_gap_is_left_out(centered, caplog):
+    profiles = wells().assign(Cells_C=1.0, Cells_D=2.0, Cells_E=3.0)
+    profiles.loc[2, [*FEATURES, "Cells_C", "Cells_D", "Cells_E"]] = np.nan
+    profiles.loc[4, "Cells_B"] = np.nan
+    out = mix_batches(profiles, "Metadata_Plate", 4, 20)
+    assert list(out) == ["Metadata_Plate", "Metadata_Well", "X_1", "X_2", "X_3", "X_4"]
+    assert out["X_1"].dtype == np.float32
+    assert out.loc[2, "X_1":].isna().all()
+    assert out.drop(index=2)["X_1"].notna().all()
+    np.testing.assert_allclose(out.groupby("Metadata_Plate")["X_1"].mean(), 0, atol=1e-6)
+    assert "1 features are missing in a well and left out: Cells_B" in caplog.text
+
+
+@pytest.mark.unit
+def test_one_batch_is_returned_as_it_is_and_told(caplog):
+    profiles = wells().assign(Metadata_Plate="P0")
+    out = mix_batches(profiles, "Metadata_Plate", 300, 20)
+    np.testing.assert_array_equal(out[["X_1", "X_2"]], profiles[FEATURES].astype(np.float32))
+    assert "all wells are of one batch (Metadata_Plate P0), so there is nothing to align" in caplog.text
+
+
+@pytest.mark.unit
+def test_what_cannot_be_aligned_is_refused():
+    with pytest.raises(InputError, match="no column Metadata_Lot"):
+        mix_batches(wells(), "Metadata_Lot", 4, 20)
+    with pytest.raises(InputError, match="8 wells have values, fewer than its 300 clusters"):
+        mix_batches(wells(), "Metadata_Plate", 300, 20)
+    without = wells().assign(Metadata_Lot=["x"] * 7 + [np.nan])
+    with pytest.raises(InputError, match=r"1 wells have no value in Metadata_Lot .*A08"):
+        mix_batches(without, "Metadata_Lot", 4, 20)
+
+
+@pytest.mark.run
+def test_plates_are_aligned_by_the_script(tmp_path):
+    profiles = wells(80)
+    # a plate with other metadata, and a feature that the first one lacks
+    parts = [part for _, part in profiles.groupby("Metadata_Plate")]
+    parts[1] = parts[1].assign(Metadata_lot="L", Cells_Z=1.0)
+    paths = [tmp_path / f"{number}.parquet" for number in range(2)]
+    for part, path in zip(parts, paths, strict=True):
+        write_profiles(part, path, {})
+    options = {"batch": "Metadata_Plate", "clusters": 5, "iterations": 20}
+    output, log = tmp_path / "out.parquet", tmp_path / "log.txt"
+    run_harmony(paths, options, output, log)
+    out = read_profiles(output)
+    assert feature_columns(out) == ["X_1", "X_2"]
+    assert out["Metadata_lot"].tolist()[40:] == ["L"] * 40
+    means = out.groupby("Metadata_Plate")[["X_1", "X_2"]].mean()
+    # 5 apart before; few wells in wide clusters are not aligned completely
+    assert (means.loc["P0"] - means.loc["P1"]).abs().max() < 2.5
+    assert "1 features are not measured on every plate: Cells_Z" in log.read_text()
+    steps = read_provenance(output)["parameters"]["steps"]
+    assert steps == [{"step": "harmony", **options}]
