@@ -17,6 +17,7 @@ from pathlib import Path
 #: Packages that CellProfiler imports at startup and that few or no pipelines use.
 RARELY_USED = {
     "boto3",
+    "distutils",
     "docutils.core",
     "imageio",
     "inflect",
@@ -25,9 +26,12 @@ RARELY_USED = {
     "scipy.io",
     "scipy.optimize",
     "scipy.signal",
+    "scipy.stats",
 }
 #: Modules that skimage imports for the named functions, which few pipelines call.
 RARELY_CALLED = {
+    "skimage.feature.template": ("match_template",),
+    "skimage.filters._window": ("window",),
     "skimage.measure.entropy": ("shannon_entropy",),
     "skimage.restoration.deconvolution": ("wiener", "unsupervised_wiener", "richardson_lucy"),
     "skimage.segmentation.slic_superpixels": ("slic",),

@@ -98,10 +98,15 @@ def sizes(labels, count):
     return found
 
 
+def are_ones(values):
+    """Return whether all values are 1; those of a view of one number are not visited."""
+    return bool((values[:1, :1] == 1).all() if not any(values.strides) else (values == 1).all())
+
+
 def total(values, labels=None, index=None):
     """Replace scipy.ndimage.sum of ones."""
     plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
-    if not plain or numpy.shape(values) != labels.shape or not (values == 1).all():
+    if not plain or numpy.shape(values) != labels.shape or not are_ones(values):
         return scipy.ndimage.sum(values, labels, index)
     index = numpy.asarray(index)
     if index.min() < 0:
@@ -176,33 +181,35 @@ def find_touching(labels, count):
     A pair that equals the previous one is left out; others may occur several times.
     """
     height, width = labels.shape
-    size = 1024
-    pairs = numpy.empty(size, numpy.int64)
+    pairs = numpy.empty(1024, numpy.int64)
     used = 0
-    last = numpy.full(2, -1, numpy.int64)
+    beside = -1
+    below = -1
     for i in range(height):
+        row = labels[i]
+        next_row = labels[min(i + 1, height - 1)]
         for j in range(width):
-            for side in range(2):
-                if side == 0 and j + 1 < width:
-                    other = labels[i, j + 1]
-                elif side == 1 and i + 1 < height:
-                    other = labels[i + 1, j]
-                else:
-                    continue
-                label = labels[i, j]
-                if label == other:
-                    continue
+            label = row[j]
+            other = row[min(j + 1, width - 1)]
+            under = next_row[j]
+            if label == other and label == under:
+                continue
+            if used + 2 > pairs.size:
+                longer = numpy.empty(2 * pairs.size, numpy.int64)
+                longer[:used] = pairs[:used]
+                pairs = longer
+            if label != other:
                 pair = min(label, other) * (count + 1) + max(label, other)
-                if pair == last[side]:
-                    continue
-                last[side] = pair
-                if used == size:
-                    longer = numpy.empty(2 * size, numpy.int64)
-                    longer[:size] = pairs
-                    pairs = longer
-                    size *= 2
-                pairs[used] = pair
-                used += 1
+                if pair != beside:
+                    beside = pair
+                    pairs[used] = pair
+                    used += 1
+            if label != under:
+                pair = min(label, under) * (count + 1) + max(label, under)
+                if pair != below:
+                    below = pair
+                    pairs[used] = pair
+                    used += 1
     return pairs[:used]
 
 
