@@ -82,5 +82,6 @@ def find_preset_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"embeddings: channels: the preset {embeddings['preset']} needs the stains "
             f"{join_names(preset['planes'])}, and of {join_names(missing)} the assay has no channel, or "
-            "several. Give each channel its `stain`, or name the channels in this order in embeddings.channels."
+            "several. Give each channel its `stain`, or name the channels in this order in "
+            "embeddings.channels."
         )
