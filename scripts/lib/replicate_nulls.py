@@ -33,9 +33,11 @@ def draw_standard_nulls(
     for size, draws in sorted(sizes.items()):
         rng = np.random.default_rng([seed, 0, size])
         nulls[size] = None
-        if count_different_pairs(codes) >= FEWEST:
+        pairs = count_different_pairs(codes)
+        if pairs >= FEWEST:
             sets = draw_different(np.arange(len(codes)), codes, size, draws, rng)
-            nulls[size] = None if sets is None else Null(compute_medians_within(correlations, sets))
+            if sets is not None:
+                nulls[size] = Null(compute_medians_within(correlations, sets), pairs=pairs)
     return nulls
 
 
@@ -70,6 +72,9 @@ def draw_position_nulls(
         if drawn is not None:
             places = len(np.unique(drawn[1])) or None
             nulls[pattern] = Null(
-                compute_medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32)
+                compute_medians_within(correlations, drawn[0]),
+                places,
+                drawn[1].astype(np.int32),
+                pairs=count_different_pairs(codes[np.unique(drawn[0])]),
             )
     return nulls
