@@ -58,8 +58,7 @@ if EXPERIMENT.plates_with_images and EXPERIMENT.flags_cells:
         params:
             plate="{plate}",
             channels=SEGMENTED_CHANNELS,
-            # Room for a cell around the largest nucleus.
-            box=max(32, round(2.5 * EXPERIMENT.assay["nuclei"]["diameter"][1])),
+            box=CELL_BOX,
             code=code_digest("plot_flagged_cells.py"),
         message:
             "{wildcards.plate}: picture of flagged cells"

@@ -5,6 +5,8 @@ SHOWN_CHANNELS = [
     for channel in EXPERIMENT.assay.get("channels", [])
 ]
 APPLIED = EXPERIMENT.assay.get("illumination", {}).get("apply", "None")
+# Room for a cell around the largest nucleus, in pixels.
+CELL_BOX = max(32, round(2.5 * EXPERIMENT.assay.get("nuclei", {}).get("diameter", [0, 0])[1]))
 
 
 def get_picture(
@@ -168,8 +170,11 @@ rule plot_thumbnails:
         flags=rules.quality.output.flags,
         functions=FUNCTIONS,
         load_data=PLACES["load_data"],
+        cells=PLACES["single_cells"],
+        profiles=get_profiles_for_montages,
     output:
         composite=place("thumbnails", picture="composite"),
+        examples=place("thumbnails", picture="example_cells"),
         channels=[place("thumbnails", picture=name) for name in EXPERIMENT.channels],
         wells=PLACES["thumbnail_wells"],
     log:
@@ -187,6 +192,8 @@ rule plot_thumbnails:
         channels=SHOWN_CHANNELS,
         apply=APPLIED,
         side=CONFIG["montages"]["thumbnails"],
+        box=CELL_BOX,
+        group=CONFIG["benchmark"]["group"],
         code=code_digest("plot_thumbnails.py"),
     message:
         "{wildcards.plate}: thumbnails of all wells"

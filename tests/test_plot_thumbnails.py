@@ -7,7 +7,8 @@ import tifffile
 from PIL import Image
 
 import plot_thumbnails
-from lib.wells import plate_format
+from lib.tables import write_profiles
+from lib.wells import get_plate_format
 
 pytestmark = pytest.mark.unit
 
@@ -28,11 +29,11 @@ def write_images(folder, wells, size, sites=1, dtype=np.uint16):
     return pd.DataFrame(rows)
 
 
-def draw(folder, images, side, flags=NO_FLAGS):
-    sheets = {name: folder / f"{name}.webp" for name in ("composite", "DNA")}
+def draw(folder, images, side, flags=NO_FLAGS, cells=None, box=32):
+    sheets = {name: folder / f"{name}.webp" for name in ("composite", "DNA", "example_cells")}
     channels = [{"name": "DNA", "stain": "", "color": ""}]
-    options = {"apply": "None", "side": side}
-    plot_thumbnails.main(images, flags, channels, {}, sheets, folder / "wells.csv", options)
+    options = {"apply": "None", "side": side, "box": box}
+    plot_thumbnails.main(images, flags, channels, {}, cells, sheets, folder / "wells.csv", options)
     table = pd.read_csv(folder / "wells.csv", dtype={"Metadata_Site": str}).set_index("Metadata_Well")
     return np.asarray(Image.open(sheets["DNA"]).convert("L")).astype(int), table
 
@@ -45,7 +46,7 @@ def test_each_well_is_in_its_place(tmp_path, size, side, expected):
     wells = ["A01", "B03", "D06"]
     sheet, table = draw(tmp_path, write_images(tmp_path, wells, size), side)
     tile = int(table["side"].iloc[0])
-    rows, columns = plate_format(wells)
+    rows, columns = get_plate_format(wells)
     assert sheet.shape == (rows * tile, columns * tile)
     assert tile == max(expected)
     for well in wells:
@@ -76,3 +77,41 @@ def test_constant_images_are_drawn(tmp_path):
     images = pd.DataFrame([{"Metadata_Plate": "P", "Metadata_Well": "A01", "Metadata_Site": "1", **place}])
     sheet, _ = draw(tmp_path, images, 20)
     assert sheet[:20, :20].max() <= 5
+
+
+def write_cells(folder, rows, named):
+    """A single-cell table of `rows` (well, site, x, y, area), and profiles of the wells in `named`."""
+    names = ["Metadata_Well", "Metadata_Site", "Nuclei_Location_Center_X", "Nuclei_Location_Center_Y"]
+    cells = pd.DataFrame(rows, columns=[*names, "Nuclei_AreaShape_Area"])
+    cells.to_parquet(folder / "cells.parquet")
+    profiles = pd.DataFrame({"Metadata_Well": list(named), "Metadata_name": list(named.values())})
+    write_profiles(profiles.assign(Nuclei_AreaShape_Area=1.0), folder / "profiles.parquet", {})
+    return {
+        "table": folder / "cells.parquet",
+        "profiles": folder / "profiles.parquet",
+        "group": "Metadata_name",
+    }
+
+
+def test_the_example_cells_of_a_well_are_cut_from_its_site(tmp_path):
+    """The bright half of the image is on the right, and so is the nearest cell; the last is at the border."""
+    images = write_images(tmp_path, ["A01", "B03"], (200, 200))
+    rows = [("A01", "1", 0.0, 100.0, 9.0), ("A01", "1", 160.0, 100.0, 5.0), ("A01", "1", 20.0, 20.0, 4.0)]
+    _, table = draw(tmp_path, images, 50, cells=write_cells(tmp_path, rows, {"A01": "x"}))
+    assert table["example_cells"].to_dict() == {"A01": 3, "B03": 0}
+    side = int(table["example_side"].iloc[0])
+    assert side == 32
+    examples = np.asarray(Image.open(tmp_path / "example_cells.webp").convert("L")).astype(int)
+    assert examples.shape == (2 * side, 3 * plot_thumbnails.EXAMPLES * side)
+    first, second, third = (examples[2 : side - 2, at * side + 2 : (at + 1) * side - 2] for at in range(3))
+    assert first.mean() > second.mean() + 20
+    assert third[:, : side // 2 - 4].max() < 10, "beyond the border of the image a cell's picture is black"
+    assert examples[side:, 6 * side + 4 :].min() > 250, "a well without cells is white"
+
+
+def test_the_smallest_and_the_largest_plate_have_a_sheet_of_example_cells(tmp_path):
+    images = write_images(tmp_path, ["A01", "AF48"], (20, 20))
+    cells = write_cells(tmp_path, [("AF48", "1", 10.0, 10.0, 1.0)], {"A01": "x", "AF48": "x"})
+    _, table = draw(tmp_path, images, 20, cells=cells, box=300)
+    assert Image.open(tmp_path / "example_cells.webp").width == 48 * 3 * table["example_side"].iloc[0]
+    assert table["example_cells"].tolist() == [0, 1]

@@ -149,17 +149,17 @@ function nullSpec(bars, points, titles, width) {
   return { vconcat: parts, spacing: 10, resolve: { scale: { x: "shared" } }, autosize: { type: "pad" }, config: CONFIG };
 }
 
-// The groups of features that changed: families and channels from left to right, compartments from top to bottom.
+// The groups of features that changed: compartments and channels from left to right, families from top to bottom.
 function changesSpec(rows, families, channels, compartments, limit) {
   return {
     data: { values: rows }, autosize: { type: "pad" }, config: CONFIG, spacing: 6,
-    facet: { column: { field: "family", type: "nominal", sort: families, title: null, header: { labelAngle: 0, labelLimit: 130 } } },
+    facet: { column: { field: "compartment", type: "nominal", sort: compartments, title: null } },
     resolve: { scale: { x: "independent" } },
     spec: {
-      width: { step: 17 }, height: { step: 20 }, mark: { type: "rect", invalid: null },
+      width: { step: 26 }, height: { step: 20 }, mark: { type: "rect", invalid: null },
       encoding: {
         x: { field: "channel", type: "nominal", sort: channels, title: null, axis: { labelAngle: -90, ticks: false, domain: false } },
-        y: { field: "compartment", type: "nominal", sort: compartments, title: null, axis: { ticks: false, domain: false } },
+        y: { field: "family", type: "nominal", sort: families, title: null, axis: { ticks: false, domain: false } },
         color: { field: "value", type: "quantitative", title: "median |z|", scale: { domain: [0, limit], clamp: true, scheme: "cividis" } },
         tooltip: [{ field: "compartment", title: "Compartment" }, { field: "family", title: "Family" }, { field: "channel", title: "Channel" }, { field: "value", title: "Median |z|", format: ".3g" }, { field: "features", title: "Features" }],
       },
@@ -185,18 +185,30 @@ function scoreSpec(rows, titles, axis, chance, percent, width) {
   return { width: Math.max(140, width - longest - 80), height: { step: sets.length > 1 ? 20 : 34 }, autosize: { type: "pad" }, config: CONFIG, data: { values: rows }, layer };
 }
 
-// The wells of a perturbation by dose.
-function doseSpec(rows, title, measure, width) {
-  const positive = rows.every((row) => row.dose > 0);
-  const x = { field: "dose", type: "quantitative", title, scale: positive ? { type: "log" } : {} };
-  const y = { field: "value", type: "quantitative", title: measure };
-  return {
-    width, height: 220, autosize: { type: "fit", contains: "padding" }, config: CONFIG, data: { values: rows },
-    layer: [
-      { mark: { type: "line", color: "#0072B2" }, encoding: { x, y: { ...y, aggregate: "median" } } },
-      { mark: { type: "point", filled: true, size: 60, color: "#0072B2", cursor: "pointer" }, encoding: { x, y, tooltip: [{ field: "label", title: "Well" }, { field: "dose", title }, { field: "value", title: measure }] } },
-    ],
-  };
+// The wells of a compound by dose, its curve, and its benchmark dose with the interval. `rows`: x, value, kind, ...
+function doseSpec(rows, line, benchmark, title, measure, width) {
+  const kinds = ["Solvent", "Other doses", "This perturbation"].filter((kind) => rows.some((row) => row.kind === kind));
+  const style = { Solvent: ["#8b939d", "square"], "Other doses": ["#56B4E9", "circle"], "This perturbation": ["#D55E00", "diamond"] };
+  const x = { field: "x", type: "quantitative", title, scale: { type: "log", nice: false, padding: 12 }, axis: { tickCount: 6 } };
+  const y = { field: "value", type: "quantitative", title: measure, scale: { zero: false } };
+  const scale = (at) => ({ domain: kinds, range: kinds.map((kind) => style[kind][at]) });
+  const layer = [];
+  const within = (value) => Math.min(Math.max(value, Math.min(...rows.map((row) => row.x))), 3 * Math.max(...rows.map((row) => row.x)));
+  if (benchmark.dose !== null) {
+    if (benchmark.low !== null && benchmark.high !== null) layer.push({ data: { values: [{ x: within(benchmark.low), x2: within(benchmark.high) }] }, mark: { type: "rect", color: "#000", opacity: 0.1, tooltip: null }, encoding: { x, x2: { field: "x2" } } });
+    layer.push({ data: { values: [{ x: benchmark.dose }] }, mark: { type: "rule", color: "#000" }, encoding: { x } });
+  }
+  if (line.length) layer.push({ data: { values: line }, mark: { type: "line", color: "#0072B2", strokeDash: benchmark.counts ? [1, 0] : [3, 3] }, encoding: { x, y: { ...y, field: "y" } } });
+  layer.push({
+    data: { values: rows }, mark: { type: "point", filled: true, size: 60, opacity: 0.9, cursor: "pointer" },
+    encoding: {
+      x, y,
+      color: { field: "kind", type: "nominal", title: null, scale: scale(0), legend: { orient: "bottom" } },
+      shape: { field: "kind", type: "nominal", title: null, scale: scale(1) },
+      tooltip: [{ field: "label", title: "Well" }, { field: "dose", title: "Dose" }, { field: "value", title: measure, format: ".3g" }],
+    },
+  });
+  return { width, height: 260, autosize: { type: "fit", contains: "padding" }, config: CONFIG, layer };
 }
 
 // Draw a specification; Vega's expressions are interpreted, since the content policy forbids to compile them.

@@ -35,19 +35,22 @@ function search(table, words, status) {
   status.textContent = wanted.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
 }
 
-for (const block of document.querySelectorAll("[data-table]")) {
-  const table = block.querySelector("table");
-  Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = heading.textContent;
-    button.addEventListener("click", () => sort(table, heading, column));
-    heading.replaceChildren(button);
-  });
-  const input = block.querySelector("input");
-  const status = block.querySelector("[role=status]");
-  if (input) input.addEventListener("input", () => search(table, input.value, status));
+function prepareTables(part) {
+  for (const block of part.querySelectorAll("[data-table]")) {
+    const table = block.querySelector("table");
+    Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = heading.textContent;
+      button.addEventListener("click", () => sort(table, heading, column));
+      heading.replaceChildren(button);
+    });
+    const input = block.querySelector("input");
+    const status = block.querySelector("[role=status]");
+    if (input) input.addEventListener("input", () => search(table, input.value, status));
+  }
 }
+prepareTables(document);
 
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -67,6 +70,7 @@ for (const [name, open] of [["open", true], ["close", false]]) {
 
 // Figures are enlarged in the page itself, which may have been sent without the files that it links to.
 const viewer = document.createElement("dialog");
+viewer.className = "viewer";
 viewer.setAttribute("aria-label", "Enlarged figure");
 document.body.append(viewer);
 viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
@@ -85,13 +89,16 @@ function enlarge(link) {
   viewer.showModal();
 }
 
-for (const link of document.querySelectorAll("figure a")) {
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    enlarge(link);
-  });
+function prepareFigures(part) {
+  for (const link of part.querySelectorAll("figure a")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      enlarge(link);
+    });
+  }
 }
+prepareFigures(document);
 
 // Print collapsed parts as well.
 const folded = [];

@@ -1,19 +1,16 @@
 """The data of a condition in the page: its wells on the maps, its perturbations with scores, and the null."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError
-from lib.replicates import correlation_matrix, members, read_wells, split_wells
 from report_page.blocks import round_numbers
+from report_page.cards import get_clusters, get_doses, get_hits
 from report_page.results import Results
 
 BINS = 60
-NEIGHBORS = 6
 # The columns of the tables of perturbations that the page shows, by their names in the page.
 SCORES = {
     "replicates": "Replicates",
@@ -32,7 +29,6 @@ def get_condition(
     identifier: str,
     condition: Mapping[str, Any],
     plates: Mapping[tuple[str, str], str],
-    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the data of a condition in one feature set.
 
@@ -46,8 +42,6 @@ def get_condition(
         Its part of the manifest.
     plates
         The id of each plate in the page, by batch and plate.
-    options
-        `controls` and `group` of the config, and whether replicates of `positive_controls` are scored.
     """
     ids = {plate: plates[batch, plate] for batch, plate in condition["keys"]}
     return {
@@ -59,7 +53,9 @@ def get_condition(
         **get_points(results, condition, ids),
         "perturbations": get_perturbations(results, condition),
         "null": get_null(results, condition),
-        "neighbors": get_neighbors(results, condition, options),
+        "hits": get_hits(results, condition["hits"]),
+        "clusters": get_clusters(results, condition["clusters"]),
+        "doses": get_doses(results, condition, ids),
         "changes": get_changes(results, condition),
     }
 
@@ -134,35 +130,6 @@ def get_null(results: Results, condition: Mapping[str, Any]) -> dict[str, Any] |
     return {"wells": size, "edges": round_numbers(edges), "counts": counts.tolist()}
 
 
-def get_neighbors(
-    results: Results, condition: Mapping[str, Any], options: Mapping[str, Any]
-) -> dict[str, list]:
-    """Return the perturbations nearest to each one: names, and Pearson correlations of median profiles."""
-    files = [str(results.path(file)) for file in results.existing(condition["profiles"])]
-    try:
-        wells = read_wells(files, options["controls"]) if files else None
-        if wells is None:
-            return {}
-        scored, _ = split_wells(wells, options["group"], options["positive_controls"])
-    except InputError as error:
-        # The benchmark reports it; the page shows what does not depend on it.
-        logging.warning("%s: no nearest neighbors: %s", condition["label"], error)
-        return {}
-    sets = members(scored.metadata["perturbation"]) if len(scored) else {}
-    if len(sets) < 2 or not scored.values.shape[1]:
-        return {}
-    medians = np.array([np.median(scored.values[rows], axis=0) for rows in sets.values()])
-    with np.errstate(all="ignore"):
-        similar = correlation_matrix(medians)
-    np.fill_diagonal(similar, np.nan)
-    names, found = list(sets), {}
-    for name, row in zip(names, similar, strict=True):
-        known = np.flatnonzero(np.isfinite(row))
-        nearest = known[np.argsort(-row[known], kind="stable")][:NEIGHBORS]
-        found[str(name)] = [[str(names[n]), float(f"{row[n]:.3g}")] for n in nearest]
-    return found
-
-
 def get_changes(results: Results, condition: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what changed: the median |z| of each group of features, for each perturbation."""
     if not results.has(condition["changes"]):
@@ -193,7 +160,7 @@ def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[di
                 "label": file["label"],
                 "a": table["perturbation_a"].astype(str).tolist(),
                 "b": table["perturbation_b"].astype(str).tolist(),
-                "genes": table["genes"].map(as_text).tolist(),
+                "genes": table["genes"].map(format_genes).tolist(),
                 "correlation": round_numbers(table["median_correlation"], 3),
                 "q": round_numbers(q_values, 3),
             }
@@ -201,6 +168,6 @@ def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[di
     return found
 
 
-def as_text(genes: Any) -> str:
+def format_genes(genes: Any) -> str:
     """Return the genes of a pair as text."""
     return genes if isinstance(genes, str) else ", ".join(map(str, genes))

@@ -1,4 +1,4 @@
-"""The sheets of thumbnails in the page, shrunk to what the page has room for."""
+"""The sheets of thumbnails and of example cells in the page, shrunk to what the page has room for."""
 
 import base64
 import io
@@ -10,12 +10,15 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from lib.wells import get_plate_format
 from report_page.pictures import link_to
 from report_page.results import Results
 
-BYTES_OF_SHEETS = 15_000_000
+BYTES_OF_SHEETS = 11_000_000
+BYTES_OF_EXAMPLES = 4_000_000
 MOST_BYTES = 2_500_000  # of one sheet
 FEWEST_BYTES = 900  # of a well in a sheet; with fewer, the page has the sheets in color only
+FEWEST_BYTES_OF_EXAMPLES = 500  # of a well's cells; with fewer, the page links to the sheet
 NARROWEST = 24  # pixels of a thumbnail
 QUALITY = 75
 COMPOSITE = "composite"
@@ -40,6 +43,37 @@ def allow_sheets(plates: Sequence[Mapping[str, Any]], wells: int) -> tuple[int, 
     return min(BYTES_OF_SHEETS // len(with_sheets), MOST_BYTES), 0
 
 
+def allow_examples(plates: Sequence[Mapping[str, Any]], wells: int) -> int:
+    """Return how many bytes the sheet of example cells of a plate may have (0: none)."""
+    each = BYTES_OF_EXAMPLES // max(1, sum(bool(plate["thumbnails"]) for plate in plates))
+    return min(each, MOST_BYTES) if each >= FEWEST_BYTES_OF_EXAMPLES * max(wells, 1) else 0
+
+
+def get_examples(results: Results, plate: Mapping[str, Any], allowed: int) -> dict[str, Any] | None:
+    """Return a plate's sheet of example cells, and the number of cells of each well; None without one.
+
+    A sheet for which there is no room is a link to its file.
+    """
+    if not (results.has(plate["example_cells"]) and results.has(plate["thumbnail_wells"])):
+        return None
+    table = pd.read_csv(results.path(plate["thumbnail_wells"]), dtype={"Metadata_Site": str})
+    if "example_cells" not in table or not table["example_cells"].any():
+        return None
+    path, side = results.path(plate["example_cells"]), int(table["example_side"].iloc[0])
+    picture = ""
+    if allowed:
+        content = shrink_sheet(path, side, allowed, gray=False)
+        picture = "data:image/webp;base64," + base64.b64encode(content).decode()
+    rows, columns = get_plate_format(table["Metadata_Well"])
+    return {
+        "rows": rows,
+        "columns": columns,
+        "picture": picture,
+        "link": link_to(plate["example_cells"]),
+        "cells": dict(zip(table["Metadata_Well"], table["example_cells"].tolist(), strict=True)),
+    }
+
+
 def get_sheets(results: Results, plate: Mapping[str, Any], allowed: tuple[int, int]) -> dict[str, Any] | None:
     """Return a plate's sheets, and the place of each well in them (left, top, width, height), or None.
 
@@ -58,8 +92,11 @@ def get_sheets(results: Results, plate: Mapping[str, Any], allowed: tuple[int, i
         if most:
             content = shrink_sheet(results.path(file), side, most, gray=name != COMPOSITE)
             pictures[name] = "data:image/webp;base64," + base64.b64encode(content).decode()
+    rows, columns = get_plate_format(table["Metadata_Well"])
     return {
         "side": side,
+        "rows": rows,
+        "columns": columns,
         "places": dict(zip(table["Metadata_Well"], places, strict=True)),
         "sites": dict(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True)),
         "pictures": pictures,

@@ -50,10 +50,18 @@ def page(tmp_path_factory):
     return write_page(tmp_path_factory.mktemp("explored"), wells)
 
 
+def show_all(browser):
+    """Scroll to each part of the page that is drawn when it is needed, and wait until it is there."""
+    for part in ("plate-explorer", "profile-explorer"):
+        browser.run(f"document.getElementById('{part}').scrollIntoView()")
+        browser.wait_until(f"document.getElementById('{part}').dataset.drawn")
+
+
 @pytest.fixture(scope="module")
 def browser(page):
     with Browser() as opened:
         opened.open(page)
+        show_all(opened)
         yield opened
         assert opened.logged == []
         assert opened.requests == [page.resolve().as_uri()]
@@ -93,7 +101,9 @@ def test_a_click_on_a_point_opens_its_well_and_one_on_a_rank_its_card(browser):
     browser.wait_until(f"{PANEL}.open && {PANEL}.dataset.kind === 'card'")
     assert browser.run(TITLE) == "BRD-00000002"
     text = browser.run(f"{PANEL}.textContent")
-    for part in ("Scores", "q-value", "Nearest neighbors", "What changed", "BR00000 A03", "BR00001 A03"):
+    parts = ["Not active: q < 0.05", "Cells Texture ER", "▼ down", "Nearest neighbors", "Cluster 2", "GENE2"]
+    parts += ["Scores", "q-value", "What changed", "Example cells", "Dose response", "Benchmark dose 2.5 uM"]
+    for part in (*parts, "BR00000 A03", "BR00001 A03"):
         assert part in text, part
     browser.wait_until(f"{PANEL}.querySelector('.chart canvas')")
     browser.run(f"[...{PANEL}.querySelectorAll('.neighbors button')][0].click()")
@@ -130,6 +140,7 @@ def test_plates_of_any_size_open(tmp_path, number):
     options = write_results(tmp_path, 1, conditions=1, pixels=(30, 20), wells=wells, side=6)
     with Browser(width=420) as opened:
         opened.open(write_report(tmp_path, options))
+        show_all(opened)
         click(opened, "#plate-explorer .chart", "(datum) => datum.well === 'A01'")
         opened.wait_until(f"{PANEL}.open")
         assert opened.logged == []

@@ -11,7 +11,13 @@ from report_page.wells import find_features, get_wells
 pytestmark = pytest.mark.unit
 
 CONTROLS = {"column": "control_type", "negcon": "negcon"}
-OPTIONS = {"controls": CONTROLS, "group": "Metadata_broad_sample", "sheets": (0, 0), "brief": False}
+OPTIONS = {
+    "controls": CONTROLS,
+    "group": "Metadata_broad_sample",
+    "sheets": (0, 0),
+    "example_cells": 0,
+    "brief": False,
+}
 
 
 def plate_of(folder, profiles=None, **more):
@@ -19,7 +25,13 @@ def plate_of(folder, profiles=None, **more):
     if profiles is not None:
         write_profiles(profiles, folder / "p.parquet", {})
     files = {"normalized": "p.parquet", "selected": "p.parquet", "profiles": {}, "well_quality": "q.csv"}
-    rest = {"tables": {"flags": "flags.csv"}, "thumbnails": {}, "thumbnail_wells": "", "outlines": "outlines"}
+    rest = {
+        "tables": {"flags": "flags.csv"},
+        "thumbnails": {},
+        "thumbnail_wells": "",
+        "example_cells": "",
+        "outlines": "outlines",
+    }
     row = {"batch": "B", "plate": "P", "plate_map": "map.txt", "perturbation": "compound"}
     return {"plate": row, "condition": "c", "z_scores": True, **files, **rest, **more}
 

@@ -21,8 +21,9 @@ from lib.config import complete_config  # noqa: E402
 from lib.experiment import Experiment  # noqa: E402
 from lib.levels import LEVELS  # noqa: E402
 from lib.manifest import get_manifest  # noqa: E402
+from lib.places import place  # noqa: E402
 from lib.tables import write_profiles  # noqa: E402
-from lib.wells import plate_format, well_place  # noqa: E402
+from lib.wells import get_plate_format, get_well_place  # noqa: E402
 
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
 PICTURES = ("heatmaps", "illumination", "montage_composite", *(f"montage_{name}" for name in CHANNELS))
@@ -52,17 +53,17 @@ def drawn_sheets(
     folder: Path, generator: np.random.Generator, side: int, wells: list[str], channels: tuple[str, ...]
 ) -> None:
     """The sheets of thumbnails of a plate, and where each well is."""
-    rows, columns = plate_format(wells)
+    rows, columns = get_plate_format(wells)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("composite", *channels):
-        blobs = np.kron(
-            generator.integers(0, 120, (rows * 6, columns * 6, 3)), np.ones((side // 6, side // 6, 1))
-        )
-        grain = generator.integers(0, 60, (rows * side, columns * side, 1))
-        pixels = np.zeros((rows * side, columns * side, 3))
-        pixels[: blobs.shape[0], : blobs.shape[1]] = blobs
-        Image.fromarray((pixels + grain).astype(np.uint8)).save(folder / f"{name}.webp", quality=82)
-    at = [well_place(well) for well in wells]
+    example = min(72, 2 * side)
+    for name in ("composite", *channels, "example_cells"):
+        size = (example, 3 * example) if name == "example_cells" else (side, side)
+        height, width = rows * size[0], columns * size[1]
+        blobs = np.kron(generator.integers(0, 120, (height // 6 + 1, width // 6 + 1, 3)), np.ones((6, 6, 1)))
+        grain = generator.integers(0, 60, (height, width, 1))
+        pixels = blobs[:height, :width] + grain
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{name}.webp", quality=82)
+    at = [get_well_place(well) for well in wells]
     table = {
         "Metadata_Well": wells,
         "Metadata_Site": "1",
@@ -71,6 +72,8 @@ def drawn_sheets(
         "width": side,
         "height": side,
         "side": side,
+        "example_cells": 3,
+        "example_side": example,
     }
     pd.DataFrame(table).to_csv(folder / "wells.csv", index=False)
 
@@ -144,6 +147,67 @@ def write_condition_tables(
     ]
     names = ["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"]
     pd.DataFrame(changes, columns=names).to_csv(figures / "changed_features.csv", index=False)
+
+
+def write_answers(
+    folder: Path,
+    feature_set: str,
+    name: str,
+    plates: list[str],
+    generator: np.random.Generator,
+    wells: list[str],
+) -> None:
+    """The tables of a condition's hits, clusters and dose-response curves."""
+    about = contents(wells)
+    treated = about.loc[about["Metadata_control_type"].isna()]
+    names = treated["Metadata_broad_sample"].tolist()
+    hits = pd.DataFrame({"feature_set": feature_set, "name": names, "wells": len(plates)})
+    hits["plates"] = len(plates)
+    hits["active"] = [number % 2 == 0 for number in range(len(names))]
+    hits["active_rule"] = "q < 0.05 of the median replicate correlation"
+    hits["toxic"] = False
+    hits["cells"] = 900
+    hits["cell_count_z"] = generator.normal(size=len(names)).round(3)
+    for rank in (1, 2, 3):
+        hits[f"strongest_{rank}"] = "Cells Texture ER down" if rank == 1 else "Nuclei AreaShape up"
+        hits[f"strongest_{rank}_score"] = 30.0 / rank
+        hits[f"neighbor_{rank}"] = [*names[rank:], *names[:rank]]
+        hits[f"neighbor_{rank}_cosine"] = 0.9 / rank
+        hits[f"neighbor_{rank}_annotation"] = "GENE1"
+    hits["cluster"] = [1 + number % 2 for number in range(len(names))]
+    clusters = pd.DataFrame({"feature_set": feature_set, "cluster": [1, 2], "class": ["GENE1", "GENE2"]})
+    clusters = clusters.assign(q_value=[0.01, 0.5], members=["", ""])
+    doses = pd.DataFrame(
+        [(plate, well) for plate in plates for well in treated["Metadata_Well"]],
+        columns=["Metadata_Plate", "Metadata_Well"],
+    )
+    doses.insert(0, "feature_set", feature_set)
+    order = np.arange(len(doses)) % len(names)
+    doses["compound"] = [f"compound series {number // 6}" for number in order]
+    doses["dose"] = 0.1 * 3.0 ** (order % 6)
+    doses["all_features"] = doses["dose"] + generator.normal(size=len(doses))
+    doses["cell_count"] = 100 - doses["dose"]
+    series = doses["compound"].drop_duplicates().to_list()
+    curves = pd.DataFrame(
+        [
+            (feature_set, one, response, 1.0, 20.0, 3.0, 2.0, True, 2.5, 1.5, 4.0, None)
+            for one in series
+            for response in ("all features", "cell count")
+        ],
+        columns=[
+            *("feature_set", "compound", "response", "bottom", "top", "ec50", "slope", "counts"),
+            *("benchmark_dose", "benchmark_dose_low", "benchmark_dose_high", "message"),
+        ],
+    )
+    compounds = pd.DataFrame({"feature_set": feature_set, "compound": series, "doses": 6, "unit": "uM"})
+    compounds = compounds.assign(point_of_departure=2.5, most_sensitive="all features")
+    known = {"feature_set": feature_set, "condition": name}
+    tables = {"hits_of_condition": hits, "clusters_of_condition": clusters, "doses_of_condition": compounds}
+    tables |= {"dose_curves": curves, "dose_wells": doses}
+    for result, table in tables.items():
+        path = folder / place(result, **known)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False)
 
 
 def provenance(level: str) -> dict[str, Any]:
@@ -239,6 +303,7 @@ def write_results(
             drawn(folder / f"benchmark/figures/{feature_set}/{name}/{figure}.png", generator, pixels)
         of_condition = [plate["plate"] for plate in rows if plate["cell_line"] == names[name]]
         write_condition_tables(folder, feature_set, name, of_condition, generator, wells)
+        write_answers(folder, feature_set, name, of_condition, generator, wells)
     scores = pd.DataFrame(
         {
             "perturbation": "compound",

@@ -1,0 +1,113 @@
+"""What the card of a perturbation shows beside its scores: hits, clusters and dose-response curves.
+
+The numbers are those of the tables that the workflow wrote; the page computes nothing anew.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from report_page.blocks import encode_text, pack, round_numbers
+from report_page.conditions import read_answers
+from report_page.results import Results
+
+LEVEL = 0.05  # of the q-value of a class of a cluster that the card names
+CURVE = ("bottom", "top", "ec50", "slope", "benchmark_dose", "benchmark_dose_low", "benchmark_dose_high")
+
+
+def get_hits(results: Results, file: str) -> dict[str, dict[str, Any]]:
+    """Return what each perturbation does, by its name; missing values are left out.
+
+    `strongest` are groups of features with their direction and score, `neighbors` the nearest perturbations
+    with cosine and annotation.
+    """
+    if not results.has(file):
+        return {}
+    table = read_answers(results.path(file))
+    single = ["active", "active_rule", "toxic", "wells", "plates", "cells", "cell_count_z", "cluster"]
+    found = {}
+    for row in table.to_dict("records"):
+        known = {name: plain(value) for name, value in row.items() if pd.notna(value)}
+        about = {name: known[name] for name in single if name in known}
+        about["strongest"] = get_series(known, "strongest_{}", ("", "_score"))
+        about["neighbors"] = get_series(known, "neighbor_{}", ("", "_cosine", "_annotation"))
+        found[str(row["name"])] = about
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return a value of a table as one that JSON has."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def get_series(row: Mapping[str, Any], pattern: str, endings: tuple[str, ...]) -> list[list[Any]]:
+    """Return the values of numbered columns: one list per number, with None for a missing value."""
+    found, number = [], 1
+    while (name := pattern.format(number)) in row:
+        found.append([row.get(f"{name}{ending}") for ending in endings])
+        number += 1
+    return found
+
+
+def get_clusters(results: Results, file: str) -> dict[str, list[list[Any]]]:
+    """Return the enriched classes of each cluster with their q-values, by the number of the cluster."""
+    if not results.has(file):
+        return {}
+    table = read_answers(results.path(file))
+    if not {"class", "q_value"} <= set(table):
+        return {}
+    table = table[table["q_value"] < LEVEL]
+    return {
+        str(int(cluster)): rows[["class", "q_value"]].to_numpy().tolist()
+        for cluster, rows in table.groupby("cluster")
+    }
+
+
+def get_doses(
+    results: Results, condition: Mapping[str, Any], plates: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Return the dose-response curves of a condition, and the responses of its wells; None without any.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    condition
+        Its part of the manifest.
+    plates
+        The id of each plate in the page, by its name.
+    """
+    if not all(results.has(condition[name]) for name in ("doses", "dose_curves", "dose_wells")):
+        return None
+    compounds = read_answers(results.path(condition["doses"]))
+    curves = read_answers(results.path(condition["dose_curves"]))
+    wells = read_answers(results.path(condition["dose_wells"]))
+    wells = wells[wells["Metadata_Plate"].isin(plates)] if "Metadata_Plate" in wells else wells.head(0)
+    if curves.empty or wells.empty:
+        return None
+    responses = [name for name in curves["response"].unique() if name.replace(" ", "_") in wells]
+    of_compounds: dict[str, dict[str, Any]] = {str(name): {"curves": {}} for name in compounds["compound"]}
+    for row in compounds.to_dict("records"):
+        known = {name: plain(value) for name, value in row.items() if pd.notna(value)}
+        of_compounds[str(row["compound"])] |= {
+            name: known[name] for name in ("point_of_departure", "most_sensitive") if name in known
+        }
+    for row in curves.to_dict("records"):
+        values = round_numbers(row.get(name) for name in CURVE)
+        message = row.get("message")
+        counts = str(row["counts"]) == "True"
+        about = [*values, counts, message if isinstance(message, str) else ""]
+        of_compounds[str(row["compound"])]["curves"][row["response"]] = about
+    units = compounds["unit"].dropna() if "unit" in compounds else []
+    return {
+        "unit": str(units.iloc[0]) if len(units) else "",
+        "responses": responses,
+        "compounds": of_compounds,
+        "plate": wells["Metadata_Plate"].map(plates).tolist(),
+        "well": wells["Metadata_Well"].tolist(),
+        "compound": encode_text(wells["compound"] if "compound" in wells else [None] * len(wells)),
+        "dose": round_numbers(wells["dose"]),
+        # one row per response
+        "values": pack(wells[[name.replace(" ", "_") for name in responses]].to_numpy(float).T),
+    }

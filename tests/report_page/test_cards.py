@@ -1,0 +1,78 @@
+"""What a card tells: the rows of hits, clusters and dose-response curves, whatever the tables lack."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from report_page.cards import get_clusters, get_doses, get_hits
+from report_page.results import Results
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_hit_is_told_as_the_table_has_it(tmp_path):
+    table = pd.DataFrame(
+        {
+            "perturbation": "compound",
+            "feature_set": "f",
+            "name": ["007", "NA"],
+            "wells": [4, 1],
+            "active": [True, None],
+            "active_rule": ["q < 0.05", "not scored: one replicate"],
+            "cell_count_z": [-2.5, None],
+            "strongest_1": ["Cells Texture ER down", None],
+            "strongest_1_score": [60.39, None],
+            "neighbor_1": ["NA", None],
+            "neighbor_1_cosine": [0.22, None],
+            "neighbor_1_annotation": ["GENE", None],
+            "cluster": [1, None],
+        }
+    )
+    table.to_csv(tmp_path / "hits.csv", index=False)
+    found = get_hits(Results(tmp_path), "hits.csv")
+    assert set(found) == {"007", "NA"}
+    assert found["007"]["active"] is True
+    assert found["007"]["strongest"] == [["Cells Texture ER down", 60.4]]
+    assert found["007"]["neighbors"] == [["NA", 0.22, "GENE"]]
+    assert found["007"]["cluster"] == 1
+    assert found["NA"] == {
+        "active_rule": "not scored: one replicate",
+        "wells": 1,
+        "strongest": [],
+        "neighbors": [],
+    }
+
+
+def test_a_cluster_names_the_classes_that_are_enriched(tmp_path):
+    table = pd.DataFrame({"feature_set": "f", "cluster": [1, 1, 2], "class": ["A", "B", None]})
+    table.assign(q_value=[0.01, 0.2, None]).to_csv(tmp_path / "clusters.csv", index=False)
+    assert get_clusters(Results(tmp_path), "clusters.csv") == {"1": [["A", 0.01]]}
+    table.head(0).assign(q_value=[]).to_csv(tmp_path / "empty.csv", index=False)
+    assert get_clusters(Results(tmp_path), "empty.csv") == {}
+    assert get_clusters(Results(tmp_path), "nothing.csv") == get_hits(Results(tmp_path), "") == {}
+
+
+def test_doses_keep_curves_and_wells_of_plates_in_the_page(tmp_path):
+    about = {"feature_set": "f"}
+    compounds = pd.DataFrame({**about, "compound": ["12", "b"], "unit": ["uM", "uM"]})
+    compounds.assign(point_of_departure=[0.5, None]).to_csv(tmp_path / "doses.csv", index=False)
+    curves = {"compound": ["12", "b"], "response": "all features", "bottom": [1.0, None], "top": [3.0, None]}
+    curves |= {"ec50": [2.0, None], "slope": 1.0, "counts": [True, False], "message": [None, "too few doses"]}
+    pd.DataFrame({**about, **curves}).to_csv(tmp_path / "curves.csv", index=False)
+    wells = {"Metadata_Plate": ["01", "01", "99"], "Metadata_Well": ["A01", "A02", "A03"]}
+    wells |= {"compound": ["12", None, "b"], "dose": [1.5, 0, 2], "all_features": [2.5, 1, 7]}
+    pd.DataFrame({**about, **wells}).to_csv(tmp_path / "wells.csv", index=False)
+    condition = {"doses": "doses.csv", "dose_curves": "curves.csv", "dose_wells": "wells.csv"}
+    found = get_doses(Results(tmp_path), condition, {"01": "plate-1"})
+    assert found["plate"] == ["plate-1", "plate-1"]
+    assert found["compound"] == {"values": ["12"], "codes": [0, -1]}
+    assert found["dose"] == [1.5, 0]
+    assert found["unit"] == "uM"
+    assert found["compounds"]["12"]["point_of_departure"] == 0.5
+    assert found["compounds"]["12"]["curves"]["all features"] == [1, 3, 2, 1, None, None, None, True, ""]
+    assert found["compounds"]["b"]["curves"]["all features"][-2:] == [False, "too few doses"]
+    assert np.frombuffer(base64.b64decode(found["values"]), "<f2").tolist() == [2.5, 1]
+    assert get_doses(Results(tmp_path), {**condition, "doses": "none.csv"}, {"01": "plate-1"}) is None
+    assert get_doses(Results(tmp_path), condition, {}) is None
