@@ -12,6 +12,7 @@ from lib.conditions import is_judged
 from lib.config import complete_config, schema
 from lib.controls import control_kinds
 from lib.errors import InputError
+from lib.image_tables import read_image_table
 from lib.layouts import find_suspects, near_samples
 from lib.levels import get_levels
 from lib.plate_contents import known_wells, read_annotation, read_known_wells, read_plate_map
@@ -21,7 +22,6 @@ from lib.replicates import labels
 from lib.sides import side
 from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
-from load_data import read_image_table
 from normalize import reference_wells
 from plot_benchmark import add_published
 from splits import find_units, split_wells
