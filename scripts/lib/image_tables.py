@@ -6,14 +6,14 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_checks import Found, StoredImage
-from lib.object_storage import entries_below
+from lib.object_storage import list_entries
 from lib.plates import find_name, is_address, read_table
-from lib.sites import site_name
+from lib.sites import get_site_name
 from lib.tables import UNREADABLE
 from lib.values import is_nothing
-from lib.wells import well_at, well_name
+from lib.wells import get_well_at, get_well_name
 
 
 def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -36,7 +36,7 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     )
 
 
-def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
+def get_image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
     """Return the columns of a channel's file name and, if there is one, of its folder."""
     for name in (f"Orig{channel}", channel, image):
         if f"FileName_{name}" in columns:
@@ -52,18 +52,18 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
     and `Metadata_Column` are used; without `Metadata_Site`, a well has one site.
     """
     columns, rows = read_image_table(path)
-    where = {channel: image_columns(columns, image, channel) for image, channel in channels.items()}
+    where = {channel: get_image_columns(columns, image, channel) for image, channel in channels.items()}
     placed = {"Metadata_Row", "Metadata_Column"} <= set(columns)
     needed = [*([] if placed else ["Metadata_Well"]), *(file for file, _ in where.values())]
     missing = [name for name in needed if name not in columns]
     if missing:
         raise InputError(
-            f"{path} (plate {plate}) lacks the column {listed(missing)}; it has {listed(columns)}. A "
+            f"{path} (plate {plate}) lacks the column {join_names(missing)}; it has {join_names(columns)}. A "
             "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
         )
     rows = take_rows_of_plate(path, columns, rows, plate)
     folders = {row[folder] for row in rows for _, folder in where.values() if folder}
-    stored = {folder: entries_below(folder) for folder in sorted(folders) if is_address(folder)}
+    stored = {folder: list_entries(folder) for folder in sorted(folders) if is_address(folder)}
 
     def image(folder: str, name: str) -> Path | StoredImage:
         if folder in stored:
@@ -72,13 +72,13 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
 
     def well(row: Mapping[str, str]) -> str:
         if row.get("Metadata_Well"):
-            return well_name(row["Metadata_Well"])
-        return well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
+            return get_well_name(row["Metadata_Well"])
+        return get_well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
 
     return [
         Found(
             well(row),
-            site_name(row.get("Metadata_Site")),
+            get_site_name(row.get("Metadata_Site")),
             channel,
             image(row[folder] if folder else "", row[file]),
         )
@@ -113,7 +113,7 @@ def take_rows_of_plate(
     for what, numbers in lacking.items():
         if numbers:
             raise InputError(
-                f"{path} has rows without a {what}: {listed(numbers, 5)} (the header is row 1). Write it "
+                f"{path} has rows without a {what}: {join_names(numbers, 5)} (the header is row 1). Write it "
                 "into them, or take them out."
             )
     if not rows:
@@ -123,7 +123,7 @@ def take_rows_of_plate(
     plates = {row["Metadata_Plate"] for row in rows}
     meant = find_name(plate, plates)
     if not meant:
-        raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(plates), 5)}.")
+        raise InputError(f"{path} has no row of plate {plate}; it has {join_names(sorted(plates), 5)}.")
     return [row for row in rows if row["Metadata_Plate"] in meant]
 
 
