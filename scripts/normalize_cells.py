@@ -27,6 +27,7 @@ from lib.cell_stream import iterate_wells, read_codes, to_matrix
 from lib.cells import KEYS, feature_names, use_threads
 from lib.errors import InputError, listed
 from lib.feature_names import keep_wanted
+from lib.image_features import PREFIX
 from lib.logs import logged
 from lib.tables import features_in, provenance, provenance_metadata, read_profiles, whole
 from normalize import (
@@ -133,7 +134,9 @@ def choose_features(
     features = keep_wanted(feature_names(names, exclude), unwanted)
     if selected is None:
         return features
-    wanted, there = features_in(selected), set(features)
+    # image-level features have no value for a cell
+    wanted = [name for name in features_in(selected) if not name.startswith(PREFIX)]
+    there = set(features)
     if lacking := [name for name in wanted if name not in there]:
         raise InputError(
             f"{selected} has features that single cells do not have: {listed(lacking, 5)}. Name another "
