@@ -24,12 +24,20 @@ from lib.cell_counts import COUNT_Z, add_count_z, get_counts
 from lib.clusters import cluster_profiles, find_neighbors, measure_enrichment, measure_sharing
 from lib.feature_groups import NO_CHANNEL, Group, group_features
 from lib.feature_names import get_channels
-from lib.logs import logged
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import BLOCK_ROWS, Wells, control_type, labels, members, read_wells, split_wells
+from lib.replicates import (
+    BLOCK_ROWS,
+    Wells,
+    get_control_type,
+    group_members,
+    label_wells,
+    read_wells,
+    split_wells,
+)
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
-from lib.tables import whole
+from lib.tables import write_whole
 
 LEVEL = 0.05  # of q
 SHOWN_NEIGHBORS, TESTED_NEIGHBORS = 3, 10
@@ -67,8 +75,8 @@ def describe_perturbations(wells: Wells, group: str | Sequence[str], toxic_z: fl
 
     All its wells count, including those that are in no score because they have no cells.
     """
-    negative = (control_type(wells.metadata) == "negcon").to_numpy()
-    perturbation = labels(wells.metadata, group).mask(negative)
+    negative = (get_control_type(wells.metadata) == "negcon").to_numpy()
+    perturbation = label_wells(wells.metadata, group).mask(negative)
     metadata = wells.metadata.assign(perturbation=perturbation, cells=get_counts(wells.metadata))
     columns = [group] if isinstance(group, str) else list(group)
     kept = [name for name in dict.fromkeys([*columns, *ABOUT]) if name in metadata]
@@ -250,10 +258,10 @@ def get_hits(
     """
     wells = add_count_z(wells)
     if not positive_controls:
-        wells = wells.where(control_type(wells.metadata).isin(["", "negcon"]).to_numpy())
+        wells = wells.where(get_control_type(wells.metadata).isin(["", "negcon"]).to_numpy())
     table = describe_perturbations(wells, group, toxic_z)
     scored, controls = split_wells(wells, group, positive_controls)
-    sets = members(scored.metadata["perturbation"])
+    sets = group_members(scored.metadata["perturbation"])
     table.insert(0, "replicates", pd.Series({name: len(rows) for name, rows in sets.items()}, dtype=float))
     table["replicates"] = table["replicates"].fillna(0).astype(int)
     for scores, columns in ((replicating, FROM_REPLICATING), (precision, FROM_PRECISION)):
@@ -316,12 +324,12 @@ def main(
         for position, (column, value) in enumerate(head.items()):
             # a column of the sample sheet may be called as one of the table
             table.insert(position, f"condition_{column}" if column in table else column, value)
-        with whole(outputs[name]) as part:
+        with write_whole(outputs[name]) as part:
             table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.input.replicating,

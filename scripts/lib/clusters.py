@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
-from lib.average_precision import ranked
-from lib.nulls import q_values
-from lib.precision_nulls import one_ranking
+from lib.average_precision import rank_queries
+from lib.nulls import compute_q_values
+from lib.precision_nulls import get_distribution_of_query
 
 NEIGHBORS = 10  # of the graph
 FEWEST_TO_CLUSTER = 5
@@ -126,17 +126,19 @@ def measure_sharing(
     positives = [np.array(sorted(partners[row])) for row in rows]
     aside = [np.array(sorted({*partners[row], row})) for row in rows]
     if rows:
-        precision[rows] = ranked(profiles, profiles, rows, positives, aside)
+        precision[rows] = rank_queries(profiles, profiles, rows, positives, aside)
     for row in rows:
         negatives = number - 1 - int(counts[row])
-        p[row] = one_ranking(int(counts[row]), negatives, draws, seed).p_value(float(precision[row]))
+        p[row] = get_distribution_of_query(int(counts[row]), negatives, draws, seed).p_value(
+            float(precision[row])
+        )
     return pd.DataFrame(
         {
             "partners": counts,
             "neighbors_sharing": sharing,
             "sharing_average_precision": precision,
             "sharing_p_value": p,
-            "sharing_q_value": q_values(p),
+            "sharing_q_value": compute_q_values(p),
         }
     )
 
@@ -189,6 +191,6 @@ def measure_enrichment(
         ]
         rows += found or [about]
     table = pd.DataFrame(rows, columns=[name for name in CLUSTER_COLUMNS if name != "q_value"])
-    table["q_value"] = q_values(table["p_value"].to_numpy(float))
+    table["q_value"] = compute_q_values(table["p_value"].to_numpy(float))
     table = table[list(CLUSTER_COLUMNS)].sort_values(["cluster", "p_value"], kind="stable", ignore_index=True)
     return table.astype({"in_cluster": "Int64", "in_condition": "Int64"})

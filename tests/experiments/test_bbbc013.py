@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scanpy
 
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 from normalized_cells import largest_difference, normalize_plate
 from workflow import copy_of_config, snakemake
 
@@ -40,7 +40,7 @@ def test_every_well_has_cells(profiles):
 
 
 def test_three_compartments_and_two_channels_are_measured(profiles):
-    features = feature_columns(profiles["augmented"])
+    features = get_features(profiles["augmented"])
     for compartment in ("Nuclei", "Cells", "Cytoplasm"):
         for channel in ("DNA", "GFP"):
             assert f"{compartment}_Intensity_MeanIntensity_{channel}" in features
@@ -56,7 +56,7 @@ def test_gfp_is_in_the_nucleus_of_the_positive_controls(profiles):
 
 def test_selected_profiles_separate_the_controls(profiles):
     selected = profiles["normalized_feature_select_negcon_plate"]
-    correlation = np.corrcoef(selected[feature_columns(selected)].to_numpy(float))
+    correlation = np.corrcoef(selected[get_features(selected)].to_numpy(float))
     positive = (selected["Metadata_control_type"] == "poscon").to_numpy()
     negative = (selected["Metadata_control_type"] == "negcon").to_numpy()
     alike = correlation[np.ix_(positive, positive)][np.triu_indices(positive.sum(), 1)]
