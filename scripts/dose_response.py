@@ -6,7 +6,8 @@ cell count, in percent of the solvent wells of its plate.
 
 The benchmark dose is the dose at which the curve leaves the solvent (`lib/dose_curves.py`): by two standard
 deviations of the solvent wells, as OASIS does, or by one median absolute deviation, as CompTox does. The
-point of departure is the smallest benchmark dose of all distances.
+point of departure is the smallest benchmark dose of all distances whose interval is not too wide: its ends
+differ by a factor of at most 40, the limit of the National Toxicology Program (2018, Research Report 5).
 """
 
 import logging
@@ -40,6 +41,7 @@ from lib.scores import BOUNDARY
 from lib.tables import write_whole
 
 CELL_COUNT = "cell count"
+WIDEST = 40  # factor between the ends of the interval of a benchmark dose that may be a point of departure
 DRAWN = 12  # compounds in the figure, those with the smallest points of departure
 CURVE_COLUMNS = (
     *("compound", "response", "doses", "wells", "solvent_wells", "features", "components"),
@@ -160,7 +162,8 @@ def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
     for name, of_compound in curves.groupby("compound", sort=True):
         by_response = of_compound.set_index("response")
         distances = by_response.drop(index=CELL_COUNT, errors="ignore")
-        found = distances["benchmark_dose"].dropna()
+        narrow = distances["benchmark_dose_high"] <= WIDEST * distances["benchmark_dose_low"]
+        found = distances.loc[narrow, "benchmark_dose"].dropna()
         row: dict[str, Any] = {
             "compound": name,
             "doses": int(of_compound["doses"].iloc[0]),

@@ -7,7 +7,8 @@
   `benchmark.toxic_z`. Wells without cells count, although no score has them.
 * Strongest groups of features (compartment, family, channel): the root mean square, over the features of a
   group, of the consensus in units of the negative controls' spread, compared with sets of as many controls
-  (of all wells, if there are few controls). Its direction is that of most features.
+  (of all wells, if there are few controls). Its direction is that of most features. Of the compartments with
+  the same family and channel, the strongest is named.
 * Neighbors: the nearest perturbations by cosine of the consensus (the median over the wells, relative to the
   controls). The p-value of sharing is that of the ranks of the perturbations with the same gene, target or
   mechanism.
@@ -190,12 +191,25 @@ def find_strongest_groups(
             mean, spread = null[sizes[start + row]]
             score = (strength - mean) / spread
             entry: dict[str, Any] = {}
-            for rank, number in enumerate(np.argsort(-score, kind="stable")[:STRONGEST], start=1):
+            for rank, number in enumerate(choose_strongest(score, names), start=1):
                 words = " ".join(word for word in names[number] if word and word != NO_CHANNEL)
                 entry[f"strongest_{rank}"] = f"{words} {get_direction(z[row, columns[number]])}"
                 entry[f"strongest_{rank}_score"] = round(float(score[number]), 2)
             found.append(entry)
     return found
+
+
+def choose_strongest(score: np.ndarray, names: Sequence[Group]) -> list[int]:
+    """Return the numbers of the three strongest groups, which differ in family or channel.
+
+    A change of one kind is often seen in all compartments, of which the strongest stands for the others.
+    """
+    chosen: dict[tuple[str, str], int] = {}
+    for number in np.argsort(-score, kind="stable"):
+        chosen.setdefault(names[number][1:], int(number))
+        if len(chosen) == STRONGEST:
+            break
+    return list(chosen.values())
 
 
 def get_direction(z: np.ndarray) -> str:
@@ -205,13 +219,30 @@ def get_direction(z: np.ndarray) -> str:
 
 
 def describe_neighbors(
-    names: np.ndarray, genes: Sequence[frozenset[str]], profiles: np.ndarray, seed: int
+    names: np.ndarray,
+    genes: Sequence[frozenset[str]],
+    profiles: np.ndarray,
+    known: Mapping[str, str],
+    seed: int,
 ) -> pd.DataFrame:
-    """Return the nearest neighbors of each perturbation, and whether they share its genes beyond chance."""
+    """Return the nearest neighbors of each perturbation, and whether they share its genes beyond chance.
+
+    Parameters
+    ----------
+    names, genes
+        The perturbations, and the genes of each.
+    profiles
+        Their consensus profiles relative to the controls, (perturbations, features).
+    known
+        The names of perturbations that people know, by perturbation.
+    seed
+        Seed of p-values that are not exact.
+    """
     near, cosines = find_neighbors(profiles, TESTED_NEIGHBORS)
     table = pd.DataFrame(index=names)
     for rank in range(min(SHOWN_NEIGHBORS, near.shape[1])):
         table[f"neighbor_{rank + 1}"] = names[near[:, rank]]
+        table[f"neighbor_{rank + 1}_name"] = [known[name] for name in names[near[:, rank]]]
         table[f"neighbor_{rank + 1}_cosine"] = cosines[:, rank].round(4)
         table[f"neighbor_{rank + 1}_annotation"] = ["|".join(sorted(genes[i])) for i in near[:, rank]]
     shared = measure_sharing(genes, profiles, near, RANKINGS, seed)
@@ -284,7 +315,8 @@ def get_hits(
         cluster[chosen] = cluster_profiles(relative[chosen], seed)
         known = name_perturbations(scored.metadata)
         clusters = measure_enrichment([known[name] for name in names], genes, cluster)
-        found = pd.DataFrame(strongest, index=names).join(describe_neighbors(names, genes, relative, seed))
+        near = describe_neighbors(names, genes, relative, known, seed)
+        found = pd.DataFrame(strongest, index=names).join(near)
         found["cluster"] = pd.array(np.where(cluster > 0, cluster, pd.NA), dtype="Int64")
         table = table.join(found)
     return sort_hits(table), clusters

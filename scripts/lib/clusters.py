@@ -1,7 +1,10 @@
 """Neighbors and clusters of consensus profiles, and whether they share genes, targets or mechanisms.
 
 Clusters are Leiden communities (Traag et al. 2019, Scientific Reports) of the graph of each perturbation's
-nearest neighbors by cosine, computed by graspologic-native.
+nearest neighbors by cosine, computed by graspologic-native. Modularity by itself finds half a dozen
+communities in a graph of any size (its resolution limit), of 40 perturbations and more in a condition of 300.
+The resolution therefore grows with the number of perturbations, as in the constant Potts model: a cluster has
+about a dozen.
 """
 
 from collections import Counter
@@ -18,6 +21,7 @@ from lib.precision_nulls import get_distribution_of_query
 
 NEIGHBORS = 10  # of the graph
 FEWEST_TO_CLUSTER = 5
+PER_RESOLUTION = 60  # perturbations for which the resolution grows by 1
 BLOCK = 16_000_000  # similarities that are held at once
 CLUSTER_COLUMNS = (
     *("cluster", "perturbations", "with_annotation", "class", "in_cluster", "in_condition", "fold"),
@@ -76,7 +80,9 @@ def cluster_profiles(profiles: np.ndarray, seed: int) -> np.ndarray:
     found = np.full(len(profiles), -1)
     if weights:
         edges = [(str(a), str(b), weight) for (a, b), weight in sorted(weights.items())]
-        _, communities = graspologic_native.leiden(edges, seed=seed, trials=3)
+        _, communities = graspologic_native.leiden(
+            edges, seed=seed, trials=3, resolution=max(1.0, len(profiles) / PER_RESOLUTION)
+        )
         for name, community in communities.items():
             found[int(name)] = community
     alone = found < 0

@@ -88,7 +88,12 @@ def describe_aggregation(levels: Mapping[str, Provenances]) -> Markup:
     if not get_value(made, "operation"):
         return NOTHING
     text = "Single-cell features were aggregated to well-level profiles by their {operation}."
-    return write_sentence(text, "aggregate", made)
+    sentence = write_sentence(text, "aggregate", made)
+    if not get_value(made, "image_features"):
+        return sentence
+    return sentence + write_sentence(
+        " Image-level features (Image_), summarized over the sites of each well, joined them."
+    )
 
 
 def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
@@ -299,7 +304,8 @@ def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances])
         "A perturbation was called active if the Benjamini-Hochberg q-value of {measure} was below 0.05, and "
         "toxic if the median robust z-score of its cell counts, relative to the negative controls of the "
         "plate, was at most {limit}. Active perturbations were clustered with the Leiden algorithm {@leiden} "
-        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity.",
+        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity, with a "
+        "resolution of one per 60 perturbations.",
         measure="its mean average precision (of its median replicate correlation where replicates or "
         "controls were too few)"
         if metrics.get("mean_average_precision")
