@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import ndimage
 
 from lib.image_files import TIFF, in_color, is_stack, samples_last
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 
 # CellProfiler reads a label image with 16 bits.
 MOST_OBJECTS = 65535
@@ -76,7 +76,7 @@ def read_pixels(path: Path) -> np.ndarray:
             from lib.ome_zarr import read_labels
 
             return as_whole(read_labels(path))
-        source = at_hand(path)
+        source = open_image_file(path)
         if path.suffix.lower() == ".npy":
             pixels = np.load(source, allow_pickle=False)
         elif path.suffix.lower() in TIFF:
