@@ -37,6 +37,7 @@ def get_chain_params(
         "step": level.action,
         "options": dict(level.options),
         "precision": CONFIG["chains"][level.chain]["precision"],
+        "untreated_wells": CONFIG["chains"][level.chain]["untreated_wells"],
         "first": level.made_from == CONFIG["chains"][level.chain]["start"],
         "condition": CONFIG["benchmark"]["condition"],
         "group": CONFIG["benchmark"]["group"],

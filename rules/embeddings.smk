@@ -6,8 +6,12 @@ EMBEDDINGS = EXPERIMENT.embeddings
 
 
 if EMBEDDINGS:
-    NETWORK_LOCK = PLATEWISE / "envs" / "embeddings.txt"
-    NETWORK_ENVIRONMENT = from_results(PLATEWISE / f".environments/embeddings-{digest_of([NETWORK_LOCK])}")
+    # A network in an ONNX file needs no torch.
+    NETWORK_KIND = "onnx" if EMBEDDINGS["weights"].lower().endswith(".onnx") else "embeddings"
+    NETWORK_LOCK = PLATEWISE / "envs" / f"{NETWORK_KIND}.txt"
+    NETWORK_ENVIRONMENT = from_results(
+        PLATEWISE / f".environments/{NETWORK_KIND}-{digest_of([NETWORK_LOCK])}"
+    )
     NETWORK_BUILT = EMBEDDINGS["environment"] == "built"
     NETWORK_PYTHON = in_shell(
         {"built": f"{NETWORK_ENVIRONMENT}/bin/python", "conda": "python"}.get(
@@ -36,9 +40,9 @@ if EMBEDDINGS:
         params:
             folder=lambda wildcards, output: str(Path(output.ready).parent),
         message:
-            "Building the environment of the deep networks (once; about 6 GB)"
+            f"Building the environment of the deep networks (once{'' if NETWORK_KIND == 'onnx' else '; about 6 GB'})"
         shell:
-            f"{OWN_PYTHON} {RUN}/embeddings_environment.py --output {{params.folder:q}} --log {{log:q}}"
+            f"{OWN_PYTHON} {RUN}/{NETWORK_KIND}_environment.py --output {{params.folder:q}} --log {{log:q}}"
 
     rule network:
         input:
@@ -49,7 +53,7 @@ if EMBEDDINGS:
         log:
             "logs/network.log",
         conda:
-            "../envs/embeddings.yaml"
+            f"../envs/{NETWORK_KIND}.yaml"
         threads: 1
         resources:
             mem_mb=memory(4000),
@@ -92,7 +96,7 @@ if EMBEDDINGS:
         benchmark:
             "benchmarks/embeddings/{batch}/{plate}.tsv"
         conda:
-            "../envs/embeddings.yaml"
+            f"../envs/{NETWORK_KIND}.yaml"
         threads: 4
         resources:
             mem_mb=memory(4000),

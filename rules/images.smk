@@ -67,6 +67,7 @@ rule load_data:
         decode=CONFIG["images"]["decode"],
         reading={
             **{name: CONFIG["images"][name] for name in ("project", "timepoint", "channels_in")},
+            "decoding": not EXPERIMENT.in_container,
             "scales": {
                 channel["name"]: channel["scale"] for channel in EXPERIMENT.assay.get("channels", [])
             },

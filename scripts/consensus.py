@@ -14,14 +14,23 @@ import pandas as pd
 import pycytominer
 
 from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
-from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells
-from lib.tables import provenance, write_profiles
+from lib.logs import log_to
+from lib.replicates import (
+    NEGATIVE_CONTROL,
+    Wells,
+    apply_by_rows,
+    get_control_type,
+    group_members,
+    label_wells,
+    read_wells,
+)
+from lib.tables import get_provenance, write_profiles
 
+WELLS = 20_000  # whose consensus is computed at once
 PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 
 
-def consensus(
+def compute_consensus(
     wells: Wells,
     group: str | Sequence[str] = "Metadata_broad_sample",
     operation: str = "median",
@@ -46,30 +55,41 @@ def consensus(
     left out with the reason, by kind: wells without any value, incomplete wells, and the features that the
     other wells lack (the rule of `lib.gaps`).
     """
-    negative = control_type(wells.metadata) == NEGATIVE_CONTROL
-    perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
-    used = perturbation.notna().to_numpy() & np.isfinite(wells.values).any(axis=1)
+    negative = get_control_type(wells.metadata) == NEGATIVE_CONTROL
+    perturbation = label_wells(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
+    complete = apply_by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
+    used = perturbation.notna().to_numpy() & apply_by_rows(
+        wells.values, lambda part: np.isfinite(part).any(axis=1)
+    )
     few = used & find_few_cells(wells.metadata)
     used &= ~few
-    incomplete = used.copy()
-    incomplete[used] = find_incomplete_wells(wells.values[used])
-    used &= ~incomplete
+    incomplete = np.zeros(len(wells), dtype=bool)
+    gappy = np.zeros(len(wells.features), dtype=bool)
+    # the values of a large condition without gaps are not copied
+    values, rows = wells.values, np.flatnonzero(used)
+    if not complete[used].all():
+        incomplete[used] = find_incomplete_wells(wells.values[used])
+        used &= ~incomplete
+        gappy = find_gappy_features(wells.values[used])
+        values = fill_gaps(wells.values[used][:, ~gappy])
+        rows = np.arange(len(values))
     metadata = wells.metadata[used].reset_index(drop=True)
     metadata["Metadata_perturbation"] = perturbation[used].to_numpy()
-    gappy = find_gappy_features(wells.values[used])
     features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
-    values = pd.DataFrame(fill_gaps(wells.values[used][:, ~gappy]), columns=features)
-    table = pycytominer.consensus(
-        pd.concat([metadata["Metadata_perturbation"], values], axis=1),
-        replicate_columns=["Metadata_perturbation"],
-        operation=operation,
-        features=features,
-        modz_args=dict(modz or {"method": "spearman"}),
-    )
-    table = table.set_index("Metadata_perturbation")[features].sort_index()
-    about = metadata.groupby("Metadata_perturbation").agg(get_only_value)
-    about = about.drop(columns=[name for name in PER_WELL if name in about])
-    about["Metadata_Count_Replicates"] = metadata["Metadata_perturbation"].value_counts()
+    parts = []
+    for part in split_perturbations(metadata["Metadata_perturbation"]):
+        table = pd.DataFrame(values[rows[part]], columns=features)
+        table.insert(0, "Metadata_perturbation", metadata["Metadata_perturbation"].iloc[part].to_numpy())
+        found = pycytominer.consensus(
+            table,
+            replicate_columns=["Metadata_perturbation"],
+            operation=operation,
+            features=features,
+            modz_args=dict(modz or {"method": "spearman"}),
+        )
+        parts.append(found.set_index("Metadata_perturbation")[features].sort_index())
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=features)
+    about = get_common_metadata(metadata)
     names = (wells.metadata["Metadata_Plate"] + " " + wells.metadata["Metadata_Well"]).to_numpy()
     left_out = {
         "wells": {
@@ -81,10 +101,29 @@ def consensus(
     return about.loc[table.index].join(table).reset_index(), left_out
 
 
-def get_only_value(column: pd.Series) -> Any:
-    """Return the one value of a column; missing if there are several."""
-    values = column.unique()
-    return values[0] if len(values) == 1 else np.nan
+def split_perturbations(perturbation: pd.Series) -> list[np.ndarray]:
+    """Return the wells (row numbers) of some perturbations after the other, at most 20,000 wells at once.
+
+    A consensus depends on the wells of its perturbation alone, and pycytominer copies what it is given.
+    """
+    parts: list[list[np.ndarray]] = []
+    number = WELLS
+    for wells in group_members(perturbation).values():
+        if number + len(wells) > WELLS:
+            parts.append([])
+            number = 0
+        parts[-1].append(wells)
+        number += len(wells)
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def get_common_metadata(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return the metadata of each perturbation, missing where its wells differ, and its number of wells."""
+    grouped = metadata.groupby("Metadata_perturbation")
+    about = metadata.drop_duplicates("Metadata_perturbation").set_index("Metadata_perturbation")
+    about = about.mask(grouped.nunique(dropna=False).reindex(about.index) > 1)
+    about = about.drop(columns=[name for name in PER_WELL if name in about])
+    return about.assign(Metadata_Count_Replicates=grouped.size())
 
 
 def main(
@@ -101,18 +140,18 @@ def main(
     profiles : the files of the condition's plates.
     output : the file to write.
     condition : feature set and condition, for the provenance.
-    options : the parameters of `consensus`.
+    options : the parameters of `compute_consensus`.
     controls : the column that marks controls and its value, or None.
     """
-    table, left_out = consensus(read_wells(profiles, controls), **options)
-    made_by = provenance({**condition, **options}, profiles)
+    table, left_out = compute_consensus(read_wells(profiles, controls), **options)
+    made_by = get_provenance({**condition, **options}, profiles)
     if any(left_out.values()):
         made_by["left_out"] = {kind: reasons for kind, reasons in left_out.items() if reasons}
     write_profiles(table, output, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.output.profiles,

@@ -6,7 +6,6 @@ the top and in the bottom 5 % of the cosines are retrieved: 10 % by chance. The 
 retrieved pairs if the names are shuffled among the profiles.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -15,12 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError
-from lib.logs import logged
-from lib.replicates import Wells, members, read_wells, split_wells
+from lib.errors import InputError, join_names
+from lib.logs import log_to
+from lib.plates import read_table
+from lib.replicates import Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
-from lib.tables import whole
+from lib.tables import write_whole
+from lib.values import MissingValues
 
 TAIL = 5  # percent of all pairs, on either side
 SHUFFLES = 1000
@@ -32,22 +33,29 @@ COLUMNS = (
 
 
 def read_pairs(path: str | Path) -> set[tuple[str, str]]:
-    """Read known pairs: two columns of a CSV or TSV file with a header, or all pairs in each set of a GMT.
+    """Read known pairs: the first two columns of a table, or all pairs in each set of a GMT file.
+
+    Numbers (identifiers of genes) and words for missing values are read as in annotation tables.
 
     Raises
     ------
     InputError
-        If the file has no pair.
+        If the file has no pair, or no header.
     """
-    text = Path(path).read_text(encoding="utf-8-sig")
     if Path(path).suffix.lower() == ".gmt":
-        sets = [[name.strip() for name in line.split("\t")[2:] if name.strip()] for line in text.splitlines()]
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        sets = [[name for name in MissingValues().clean(line.split("\t")[2:]) if name] for line in lines]
         found = {pair for names in sets for pair in combinations(sorted(set(names)), 2)}
     else:
-        separator = "\t" if "\t" in text.partition("\n")[0] else ","
-        lines = csv.reader(text.splitlines()[1:], delimiter=separator)
-        rows = [[part.strip() for part in line] for line in lines]
-        found = {tuple(sorted(row[:2])) for row in rows if len(row) > 1 and row[0] and row[1]}
+        columns, rows = read_table(path)
+        values = [value for row in rows for value in list(row.values())[:2]]
+        if set(columns[:2]) & set(values):
+            raise InputError(
+                f"{path}: the first line must name the columns; here it is the pair "
+                f"{join_names(columns[:2])}."
+            )
+        names = MissingValues().clean(values) if len(columns) > 1 else []
+        found = {(min(pair), max(pair)) for pair in zip(names[::2], names[1::2], strict=True) if all(pair)}
     found = {pair for pair in found if pair[0] != pair[1]}
     if not found:
         raise InputError(
@@ -61,7 +69,7 @@ def get_profiles_of_names(
 ) -> tuple[list[str], np.ndarray]:
     """Return the names of a condition, sorted, and the unit profile of each: (names, features)."""
     scored, controls = split_wells(wells, group, positive_controls)
-    sets = members(scored.metadata["perturbation"])
+    sets = group_members(scored.metadata["perturbation"])
     if not sets:
         return [], np.empty((0, len(scored.features)))
     consensus = np.array([np.median(scored.values[rows], axis=0) for rows in sets.values()], dtype=float)
@@ -105,7 +113,11 @@ def measure_recall(
     pairs = np.array([(at[a], at[b]) for a, b in sorted(known) if a in at and b in at]).reshape(-1, 2)
     row["pairs_in_condition"] = len(pairs)
     if not len(pairs) or len(names) < 3:
-        return row | {"message": "no known pair is in the condition"}
+        of_pairs = sorted({name for pair in known for name in pair})
+        return row | {
+            "message": f"no known pair is in the condition: the pairs are of {join_names(of_pairs, 3)}, and "
+            f"the condition has {join_names(names, 3)}"
+        }
     cosines = profiles @ profiles.T
     low, high = np.percentile(cosines[np.triu_indices(len(names), 1)], [TAIL, 100 - TAIL])
     row["in_top"] = int((cosines[pairs[:, 0], pairs[:, 1]] >= high).sum())
@@ -144,12 +156,12 @@ def main(
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for position, (column, value) in enumerate(head.items()):
         table.insert(position, f"condition_{column}" if column in table else column, value)
-    with whole(output) as part:
+    with write_whole(output) as part:
         table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             list(snakemake.input.pairs),

@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.drawing import nothing_to_draw, save_png, shortened, use_style
+from lib.drawing import draw_nothing, save_png, shorten_label, use_style
 from lib.feature_groups import NO_CHANNEL, Group, group_features
 from lib.feature_names import get_channels
-from lib.logs import logged
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import members, read_wells, split_wells
-from lib.tables import whole
+from lib.replicates import group_members, read_wells, split_wells
+from lib.tables import write_whole
 
 CONTROL_SETS = 50
+ROWS = 2000  # perturbations that are written at once
 
 
 def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarray:
@@ -30,12 +31,16 @@ def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarra
     return np.column_stack([np.nanmedian(size[:, columns], axis=1) for columns in groups.values()])
 
 
-def changes(
+def compute_changes(
     values: np.ndarray, sets: Mapping[str, np.ndarray], groups: Mapping[Group, np.ndarray]
 ) -> pd.DataFrame:
     """Return the median |z| of each group (column) for each set of wells (row numbers of `values`)."""
-    z = np.array([np.median(values[rows], axis=0) for rows in sets.values()])
-    return pd.DataFrame(group_values(z, groups), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
+    rows = list(sets.values())
+    parts = [
+        group_values(np.array([np.median(values[of], axis=0) for of in rows[start : start + ROWS]]), groups)
+        for start in range(0, len(rows), ROWS)
+    ]
+    return pd.DataFrame(np.vstack(parts), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
 
 
 def change_figure(
@@ -46,7 +51,7 @@ def change_figure(
     `has_reference`: the last row is that of the negative controls, and a line separates it.
     """
     if table.empty:
-        return nothing_to_draw("No perturbation with two replicates: no change to draw.")
+        return draw_nothing("No perturbation with two replicates: no change to draw.")
     compartments = list(dict.fromkeys(table.columns.get_level_values(0)))
     families = list(dict.fromkeys(table.columns.get_level_values(1)))
     order = {channel: number for number, channel in enumerate([*channels, NO_CHANNEL])}
@@ -76,7 +81,7 @@ def change_figure(
             interpolation="nearest",
         )
         axes.set_facecolor("white")
-        axes.set_yticks(range(len(table)), [shortened(name) for name in table.index], fontsize=7)
+        axes.set_yticks(range(len(table)), [shorten_label(name) for name in table.index], fontsize=7)
         axes.set_title(compartment, fontsize=9)
         for number in range(1, len(columns)):
             if columns[number][0] != columns[number - 1][0]:
@@ -103,14 +108,29 @@ def change_figure(
     return figure
 
 
+def write_numbers(table: pd.DataFrame, groups: Mapping[Group, np.ndarray], path: str) -> None:
+    """Write one row per perturbation and group of features; of many perturbations, some after the other."""
+    columns = ["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"]
+    pd.DataFrame(columns=columns).to_csv(path, index=False)
+    names = pd.DataFrame([(*group, len(groups[group])) for group in table.columns], columns=columns[1:5])
+    for start in range(0, len(table), ROWS):
+        rows = table.iloc[start : start + ROWS]
+        part = pd.concat([names] * len(rows), ignore_index=True)
+        part.insert(0, columns[0], rows.index.repeat(len(names)))
+        part[columns[5]] = rows.to_numpy().ravel()
+        part.to_csv(path, mode="a", header=False, index=False, float_format="%.6g")
+
+
 def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[str, object]) -> None:
     """Draw the most changed perturbations of a condition; write all of them."""
     use_style()
     scored, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
-    sets = {name: rows for name, rows in members(scored.metadata["perturbation"]).items() if len(rows) > 1}
+    sets = {
+        name: rows for name, rows in group_members(scored.metadata["perturbation"]).items() if len(rows) > 1
+    }
     channels = get_channels(scored.features, list(options["channels"]))
     groups = group_features(scored.features, channels)
-    table = changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
+    table = compute_changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
     if len(table):
         table = table.loc[table.median(axis=1).sort_values(ascending=False, kind="stable").index]
         size = int(np.median([len(rows) for rows in sets.values()]))
@@ -119,7 +139,7 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
             drawn = {
                 str(i): generator.choice(len(controls), size, replace=False) for i in range(CONTROL_SETS)
             }
-            reference = changes(controls.values, drawn, groups).mean()
+            reference = compute_changes(controls.values, drawn, groups).mean()
             table.loc[f"negcon ({size} wells)"] = reference
     shown = int(options["perturbations"])
     has_reference = len(table) > len(sets)
@@ -127,20 +147,12 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     drawn_rows = drawn_rows if has_reference else table.head(shown)
     drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
     save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
-    flat = pd.DataFrame(
-        [
-            (name, *group, len(groups[group]), value)
-            for name, row in table.iterrows()
-            for group, value in row.items()
-        ],
-        columns=["perturbation", "compartment", "family", "channel", "features", "median_absolute_z"],
-    )
-    with whole(outputs["numbers"]) as part:
-        flat.to_csv(part, index=False, float_format="%.6g")
+    with write_whole(outputs["numbers"]) as part:
+        write_numbers(table, groups, part)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             {name: snakemake.output[name] for name in ("figure", "numbers")},

@@ -41,9 +41,12 @@ def make_model(python: Path, method: str, path: Path) -> Path:
 
 
 def draw(scale: float) -> np.ndarray:
-    """An image of bright circles without noise."""
+    """An image of bright circles; without them, it has a bright square that is smaller than any circle."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     image = np.full(SHAPE, 500, np.uint16)
+    if not scale:
+        image[40:45, 50:55] = 20000
+        return image
     for row, column, radius in CELLS:
         image[(rows - row) ** 2 + (columns - column) ** 2 <= (scale * radius) ** 2] = 20000
     return image
@@ -52,10 +55,10 @@ def draw(scale: float) -> np.ndarray:
 def write_experiment(folder: Path, assay: dict, **more: dict) -> Path:
     """Three wells, one of which has no cells; gives the config."""
     (folder / "images").mkdir(parents=True)
+    random = np.random.default_rng(0)
     for well in ("A01", "A02", "B01"):
         for channel, scale in (("DNA", 0.5), ("RNA", 1)):
-            image = draw(0 if well == "A02" else scale)
-            image[0, 0] = 20000  # so that a site without cells has contrast, too
+            image = draw(0 if well == "A02" else scale) + random.integers(0, 400, SHAPE, np.uint16)
             tifffile.imwrite(folder / "images" / f"{well}_{channel}.tif", image)
     (folder / "map.txt").write_text("well_position\tbroad_sample\nA01\tx\nA02\ty\nB01\tz\n")
     columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "images"]
@@ -179,7 +182,7 @@ def test_a_file_that_is_no_model_is_named(python, tmp_path, method):
 @pytest.mark.oracle
 def test_labels_of_a_network_are_measured(python, tmp_path):
     model = make_model(python, "instanseg", tmp_path / "regions.pt")
-    network = {"method": "instanseg", "network": {"model": str(model), "smallest": 4}}
+    network = {"method": "instanseg", "network": {"model": str(model), "smallest": 30}}
     assay = {"nuclei": {"channel": "DNA", **network}, "cells": {"channel": "RNA", **network}}
     config = write_experiment(tmp_path / "experiment", assay)
     snakemake("--configfile", config, "--until", "single_cells")

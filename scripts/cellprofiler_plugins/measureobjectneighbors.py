@@ -26,13 +26,33 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
         ndimage = stand_ins.Instead(
             scipy.ndimage, extrema=extrema, sum=labels.total, binary_dilation=labels.binary_dilation
         )
-        with stand_ins.standing_in(
+        with stand_ins.stand_in(
             *stand_ins.OBJECTS,
+            (builtin, "numpy", stand_ins.Instead(numpy, mgrid=Coordinates(), ones=ones)),
             (builtin, "scipy", stand_ins.Instead(scipy, ndimage=ndimage)),
             (builtin, "centers_of_labels", centers_of_labels),
             (builtin, "outline", labels.outline),
         ):
             super().run(workspace)
+
+
+class Coordinates:
+    """Replaces numpy.mgrid for an image from its first pixel on: views of one row and of one column."""
+
+    def __getitem__(self, slices):
+        plain = len(slices) == 2 and all(part.start == 0 and part.step is None for part in slices)
+        if not plain:
+            return numpy.mgrid[slices]
+        shape = tuple(int(part.stop) for part in slices)
+        rows, columns = (numpy.arange(length) for length in shape)
+        return numpy.broadcast_to(rows[:, None], shape), numpy.broadcast_to(columns, shape)
+
+
+def ones(shape, *arguments, **options):
+    """Replace numpy.ones for an image, which is only read: a view of a single 1."""
+    if arguments or options or not isinstance(shape, tuple) or len(shape) != 2:
+        return numpy.ones(shape, *arguments, **options)
+    return numpy.broadcast_to(numpy.float64(1), shape)
 
 
 def extrema(values, labels, index):
@@ -54,7 +74,10 @@ def _coordinate_axis(values):
     if values.ndim != 2 or values[0, 0] != 0:
         return None
     for axis in (0, 1):
+        # Of a view that repeats one row or column, only that one is visited.
+        visited = values[:, :1] if axis == 0 and values.strides[1] == 0 else values
+        visited = values[:1] if axis == 1 and values.strides[0] == 0 else visited
         numbers = numpy.arange(values.shape[axis])
-        if (values == (numbers[:, None] if axis == 0 else numbers)).all():
+        if (visited == (numbers[:, None] if axis == 0 else numbers)).all():
             return axis
     return None

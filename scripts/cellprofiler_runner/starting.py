@@ -17,6 +17,7 @@ from pathlib import Path
 #: Packages that CellProfiler imports at startup and that few or no pipelines use.
 RARELY_USED = {
     "boto3",
+    "distutils",
     "docutils.core",
     "imageio",
     "inflect",
@@ -25,9 +26,12 @@ RARELY_USED = {
     "scipy.io",
     "scipy.optimize",
     "scipy.signal",
+    "scipy.stats",
 }
 #: Modules that skimage imports for the named functions, which few pipelines call.
 RARELY_CALLED = {
+    "skimage.feature.template": ("match_template",),
+    "skimage.filters._window": ("window",),
     "skimage.measure.entropy": ("shannon_entropy",),
     "skimage.restoration.deconvolution": ("wiener", "unsupervised_wiener", "richardson_lucy"),
     "skimage.segmentation.slic_superpixels": ("slic",),
@@ -143,7 +147,7 @@ class ModulesOnDemand(dict):
             if class_name and importlib.util.find_spec(place) is None:
                 continue
             try:
-                found = module_class(importlib.import_module(place), class_name)
+                found = get_module_class(importlib.import_module(place), class_name)
             except ImportError:
                 # As the command line does: a plugin that lacks a package is replaced by the built-in module.
                 if class_name:
@@ -163,7 +167,7 @@ class ModulesOnDemand(dict):
         return True
 
 
-def module_class(imported, name=None):
+def get_module_class(imported, name=None):
     """Return CellProfiler's class in an imported module: `name`, or the one with the name of its file."""
     if name:
         return getattr(imported, name, None)
@@ -200,7 +204,7 @@ def start(plugins, temporary, output, data_file):
     command_lines_import = modules.fill_modules
     modules.fill_modules = lambda: None
     name_color_maps()
-    java_on_demand()
+    start_java_on_demand()
 
 
 def name_color_maps():
@@ -212,7 +216,7 @@ def name_color_maps():
     _colormap.matplotlib = types.SimpleNamespace(pyplot=pyplot)
 
 
-def java_on_demand():
+def start_java_on_demand():
     """Start Java when it is first needed."""
     import javabridge
     import javabridge.jutil

@@ -15,6 +15,7 @@ from lib.cell_rules import check_rules
 from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError
 from lib.experiment import Experiment
+from lib.network_presets import read_network_presets
 from lib.pipeline_files import read_pipeline
 from lib.shared_folders import check_shared_folders
 from lib.starting_points import get_starting_points
@@ -194,6 +195,13 @@ def check_weights(experiment: Experiment) -> None:
     if not experiment.embeddings or experiment.embeddings["weights"] in PROVIDED_WEIGHTS:
         return
     path = experiment.config_file.parent / experiment.embeddings["weights"]
+    preset = read_network_presets().get(experiment.embeddings["preset"])
+    if preset and not path.is_file():
+        raise InputError(
+            f"embeddings.weights: {path} does not exist. The weights of {experiment.embeddings['preset']} "
+            f"are at {preset['weights']} (license: {preset['license']}); export the network as ONNX, and "
+            "copy it there."
+        )
     if not path.is_file():
         raise InputError(
             f"embeddings.weights: {path} does not exist. Copy the file there (those of timm are at "

@@ -6,7 +6,6 @@ channel share is reported once.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib.errors import InputError, listed, number_of
+from lib.errors import InputError, join_names
 from lib.image_changes import digest_of_file
 from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
-from lib.image_references import file_on_disk
+from lib.image_references import get_file_on_disk
 
 # An object this many times larger or smaller than most of its channel does not hold a similar image.
 FAR_OFF = 10
-# Images of a channel that are checked first: a channel without contrast has none in these.
-SAMPLE = 8
 # Images of a channel in object storage that are fetched and checked before anything is measured.
 FETCHED = 3
 
@@ -95,6 +92,14 @@ def fault_of(image: Found, what: str) -> Fault:
 
 
 # --- headers --------------------------------------------------------------------------------------
+
+
+def file_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
+    """Find faults of files: those that the listing of an object storage shows, and `image_faults`."""
+    of_listing = stored_faults(found)
+    bad = {fault.image for fault in of_listing}
+    to_read = [image for image in found if str(image.path) not in bad]
+    return of_listing + image_faults(to_read, threads, maximum, decode)
 
 
 def image_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
@@ -219,7 +224,7 @@ def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
             elif len(paths) > 1:
                 names = [path.name for path in paths]
                 names = names if len(set(names)) == len(names) else paths
-                what = f"has {len(paths)} images of {channel}: {listed(names, 4)}"
+                what = f"has {len(paths)} images of {channel}: {join_names(names, 4)}"
                 faults.append(Fault(well, site, what, channel))
     return faults
 
@@ -274,7 +279,7 @@ def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list
     """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
     for image, value in zip(
-        images, pool.map(lambda image: key(file_on_disk(image.path)), images), strict=True
+        images, pool.map(lambda image: key(get_file_on_disk(image.path)), images), strict=True
     ):
         if value is not None:
             groups[value].append(image)
@@ -307,9 +312,6 @@ def ends_of(path: Path) -> bytes | None:
         return None
 
 
-# --- channels without contrast --------------------------------------------------------------------
-
-
 def has_one_value(path: Path | str) -> bool:
     """Return whether all pixels of an image have the same value; False if it cannot be read."""
     try:
@@ -317,65 +319,3 @@ def has_one_value(path: Path | str) -> bool:
     except InputError:
         return False
     return bool(pixels.size) and bool((pixels == pixels.flat[0]).all())
-
-
-def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> None:
-    """Raise an InputError for a channel whose images all hold one value; warn if many of them do.
-
-    A few images of a channel are checked, and all of them only if most of these hold one value.
-    """
-    channels: dict[str, list[Found]] = defaultdict(list)
-    for image in found:
-        if isinstance(image.path, Path):
-            channels[image.channel].append(image)
-    dead = []
-    for channel, images in channels.items():
-        at = np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))
-        with ThreadPoolExecutor(threads) as pool:
-            if 2 * sum(pool.map(has_one_value, [images[position].path for position in at])) <= len(at):
-                continue
-            flat = list(pool.map(has_one_value, [image.path for image in images]))
-        if all(flat):
-            dead.append((channel, images))
-            continue
-        wells = dict.fromkeys(image.well for image, one in zip(images, flat, strict=True) if one)
-        logging.warning(
-            "plate %s: %d of %s of channel %s hold one value only (black, or without contrast), in wells %s",
-            plate,
-            sum(flat),
-            number_of(len(images), "image"),
-            channel,
-            listed(wells),
-        )
-    warn_of_stored_without_contrast(found, plate, threads)
-    if dead:
-        raise InputError(
-            f"Plate {plate}: nothing can be measured in images without contrast, and illumination functions "
-            "of them are zero.\n  "
-            + "\n  ".join(dead_channel_in_words(channel, images) for channel, images in dead)
-            + "\nReplace these images; or take the channel out of assay.channels in the config, or the plate "
-            "out of the sample sheet."
-        )
-
-
-def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads: int) -> None:
-    """Warn of a channel whose fetched images all hold one value; its other images are not known."""
-    stored = sample_stored(found)
-    with ThreadPoolExecutor(threads) as pool:
-        flat = list(pool.map(has_one_value, map(location_of, stored)))
-    for channel in dict.fromkeys(image.channel for image in stored):
-        ones = [one for image, one in zip(stored, flat, strict=True) if image.channel == channel]
-        if all(ones):
-            wells = listed(image.well for image in stored if image.channel == channel)
-            logging.warning(
-                "plate %s: images of channel %s hold one value (black, or without contrast), in wells %s",
-                *(plate, channel, wells),
-            )
-
-
-def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
-    """Return the message about a channel whose images hold one value each."""
-    values = sorted({float(read_plane_and_scale(image.path)[0].flat[0]) for image in images[:SAMPLE]})
-    shown = listed((f"{value:g}" for value in values), 4)
-    shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({shown})"
-    return f"channel {channel}: all {number_of(len(images), 'image')} {shade}; {images[0].path} for one"

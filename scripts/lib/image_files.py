@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib.errors import InputError
 from lib.image_references import is_reference
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 from lib.plane_reader import get_image_properties, read_image
 
 TIFF = {".tif", ".tiff"}
@@ -42,6 +42,8 @@ COLOR = "is in color; write one gray image for each channel"
 #: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
 #: 2000.
 COMPRESSIONS = {1, 5, 7, 8, 32773, 32946, 33003, 33004, 33005, 34712}
+#: How the fault begins of an image that Snakemake's Python can decode and CellProfiler's cannot.
+COMPRESSED = "is compressed"
 MAX_SAMPLE_VALUE = 281
 #: The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
 MAXIMUM = "Metadata_ImageMaximum"
@@ -63,12 +65,16 @@ def properties(path):
     if is_reference(path.name):
         return get_image_properties(path)
     try:
-        source = at_hand(path)
+        source = open_image_file(path)
         size = path.stat().st_size if source is path else source.getbuffer().nbytes
         if size == 0:
             return "is empty (0 bytes)"
         if path.suffix.lower() not in TIFF:
-            with Image.open(source) as image:
+            data = source.read_bytes() if source is path else source.getvalue()
+            problem = damage(data)
+            if problem:
+                return problem
+            with Image.open(io.BytesIO(data)) as image:
                 image.load()
                 return properties_of_picture(image)
         with tifffile.TiffFile(source) as file:
@@ -105,16 +111,6 @@ def properties_of_tiff(file, size):
     page = file.pages[0]
     if is_stack(file):
         return STACK
-    if int(page.compression) not in COMPRESSIONS:
-        return (
-            f"is compressed by {name_of(page.compression)}, which CellProfiler does not read; write it with "
-            "LZW or deflate, or uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
-        )
-    if int(page.predictor or 1) == 3:
-        return (
-            "is compressed with the predictor for floating point numbers, which CellProfiler does not read; "
-            "write it without (`tiffcp -c lzw:1`)"
-        )
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
     if int(page.photometric) == WHITE_IS_ZERO:
@@ -128,6 +124,19 @@ def properties_of_tiff(file, size):
         return (
             f"holds numbers of the type {kind}, which CellProfiler does not read; write the image as whole "
             "numbers of 16 bits"
+        )
+    if int(page.compression) not in COMPRESSIONS:
+        how = f"by {name_of(page.compression)}"
+        if page.samplesperpixel > 1:
+            return f"holds {page.samplesperpixel} samples per pixel, compressed {how}; write one gray image"
+        return (
+            f"{COMPRESSED} {how}, which CellProfiler does not read; write it with LZW or deflate, or "
+            "uncompressed (`tiffcp -c lzw`, or ImageJ's Save as Tiff)"
+        )
+    if int(page.predictor or 1) == 3:
+        return (
+            f"{COMPRESSED} with the predictor for floating point numbers, which CellProfiler does not read; "
+            "write it without (`tiffcp -c lzw:1`)"
         )
     if page.samplesperpixel > 1:
         pixels = samples_last(page, page.asarray())
@@ -230,7 +239,7 @@ def read_plane_and_scale(path):
     if is_reference(path.name):
         pixels, _, scale = read_image(path)
         return pixels, scale
-    source = at_hand(path)
+    source = open_image_file(path)
     scale = None
     try:
         if path.suffix.lower() in TIFF | KINDS_OF_TIFF:
@@ -285,6 +294,11 @@ def problem_of_values(pixels, kind, maximum=None):
     if kind in PLAIN_TYPES:
         return None
     if np.issubdtype(pixels.dtype, np.floating):
+        if low < 0:
+            return (
+                f"holds negative numbers (down to {low:g}), where CellProfiler expects 0 to 1; write the "
+                "image as whole numbers of 16 bits, or add an offset"
+            )
         if high > 1:
             return (
                 f"holds floating point numbers up to {high:g}, where CellProfiler expects 0 to 1; set "

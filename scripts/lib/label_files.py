@@ -1,8 +1,8 @@
 """Find the label images of a plate: one file per site for the nuclei, and one for the cells.
 
-In the config, `pattern` is either a file name with `{image}`, which stands for the name (without its ending)
-of the site's image in the channel of these objects, or a regular expression with the groups `well` (or `row`
-and `column`) and `site`, like `images.pattern`.
+In the config, `pattern` is a file name with `{image}`, which stands for the name (without its ending) of the
+site's image in the channel of these objects; a regular expression with the groups `well` (or `row` and
+`column`) and `site`, like `images.pattern`; or `ome-zarr`, for those in the OME-Zarr plate of the images.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, listed
-from lib.image_changes import folders_below
+from lib.errors import InputError, join_names
+from lib.image_changes import walk_folders
 from lib.image_checks import Fault, Found, StoredImage
 from lib.image_files import properties
-from lib.image_names import IMAGE, compiled
+from lib.image_names import IMAGE, compile_pattern
+from lib.image_references import read_reference
 from lib.label_images import LabelError, number_objects, read_pixels
-from lib.sites import site_name
-from lib.wells import well_at, well_name
+from lib.ome_zarr import OME_ZARR, list_labels
+from lib.sites import get_site_name
+from lib.wells import get_well_at, get_well_name
 
 SiteKey = tuple[str, str]
 # By the objects' name (Nuclei, Cells), the label image of each site.
@@ -37,8 +39,8 @@ def find_label_files(
     found
         The images of the plate.
     labels
-        For each kind of object its settings: `pattern`, `folder` (None for that of the images), `mask`, and
-        the `channel` whose image `{image}` stands for.
+        For each kind of object its settings: `pattern`, `folder` (None for that of the images), `mask`, the
+        `name` of a label image in OME-Zarr, and the `channel` whose image `{image}` stands for.
     images
         The plate's folder of images, its image table, or an s3:// address.
     threads
@@ -55,7 +57,11 @@ def find_label_files(
         of_channel = {
             (image.well, image.site): image.path for image in found if image.channel == settings["channel"]
         }
-        where = (find_named if IMAGE in settings["pattern"] else find_matching)(settings, of_channel, images)
+        if settings["pattern"] == OME_ZARR:
+            find = find_in_plate
+        else:
+            find = find_named if IMAGE in settings["pattern"] else find_matching
+        where = find(settings, of_channel, images)
         what = f"label image of the {objects.lower()}"
         files[objects] = {}
         for site in sites:
@@ -63,7 +69,7 @@ def find_label_files(
             if len(paths) == 1:
                 files[objects][site] = paths[0]
             elif paths:
-                faults.append(Fault(*site, f"has {len(paths)} files as {what}: {listed(paths, 4)}"))
+                faults.append(Fault(*site, f"has {len(paths)} files as {what}: {join_names(paths, 4)}"))
             else:
                 faults.append(Fault(*site, f"has no {what} ({settings['pattern']})"))
 
@@ -102,10 +108,31 @@ def find_named(
         if image is None:
             return []
         beside = Path(image.folder) if isinstance(image, StoredImage) else image.parent
-        path = (Path(folder) if folder else beside) / settings["pattern"].replace(
-            IMAGE, image.name.rpartition(".")[0]
-        )
+        # the first plane of a stack names its label image
+        stem = read_reference(image.name)[0][0].rpartition(".")[0]
+        path = (Path(folder) if folder else beside) / settings["pattern"].replace(IMAGE, stem)
         return [path] if path.exists() or (isinstance(image, StoredImage) and not folder) else []
+
+    return where
+
+
+def find_in_plate(
+    settings: Mapping[str, Any], of_channel: Mapping[SiteKey, Path | StoredImage], images: Path | str
+) -> Callable[[SiteKey], list[Path]]:
+    """Return the function that finds a site's label image in an OME-Zarr plate.
+
+    It is below the image (`plate.zarr/A/1/0/labels/NAME`), or at the same place in the plate `folder`.
+    """
+    folder, name = settings["folder"], settings["name"]
+
+    def where(site: SiteKey) -> list[Path]:
+        image = of_channel.get(site)
+        if image is None:
+            return []
+        within = Path(image.folder) if isinstance(image, StoredImage) else image.parent
+        within = Path(folder, *within.parts[-2:]) if folder else within
+        labels = within / read_reference(image.name)[0][0] / "labels"
+        return [labels / found for found in list_labels(labels) if name in (None, found)]
 
     return where
 
@@ -121,12 +148,12 @@ def find_matching(
         If the folder does not exist, or holds no such file.
     """
     folder = Path(settings["folder"] or (images if Path(images).is_dir() else Path(images).parent))
-    expression = compiled(settings["pattern"], 1)
+    expression = compile_pattern(settings["pattern"], 1)
     if not folder.is_dir():
         raise InputError(f"The folder {folder} of the label images does not exist.")
     by_site: dict[SiteKey, list[Path]] = defaultdict(list)
     names = []
-    for root, found in folders_below(folder):
+    for root, found in walk_folders(folder):
         for name in found:
             names.append(name)
             below = f"{root.removeprefix(str(folder)).lstrip('/')}/{name}"
@@ -134,21 +161,16 @@ def find_matching(
                 groups = match.groupdict()
                 try:
                     well = (
-                        well_name(groups["well"])
+                        get_well_name(groups["well"])
                         if groups.get("well")
-                        else well_at(groups["row"], groups["column"])
+                        else get_well_at(groups["row"], groups["column"])
                     )
                 except InputError as error:
                     raise InputError(f"{root}/{name}: {error} So says `labels.pattern`.") from error
-                by_site[well, site_name(groups.get("site"))].append(Path(root, name))
+                by_site[well, get_site_name(groups.get("site"))].append(Path(root, name))
     if not by_site:
         raise InputError(
             f"None of the {len(names)} files in {folder} is named as `labels.pattern` says: "
-            f"{settings['pattern']}. Files there: {listed(sorted(names), 3) or 'none'}."
+            f"{settings['pattern']}. Files there: {join_names(sorted(names), 3) or 'none'}."
         )
     return lambda site: sorted(by_site.get(site, []))
-
-
-def numbered_name(well: str, site: str, objects: str) -> str:
-    """Return the file name of a site's label image after its objects were numbered anew."""
-    return f"{well}_s{site}--{objects}.tiff"

@@ -7,6 +7,7 @@ are, and only the numbers change. This module needs numpy, scipy, tifffile and P
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from PIL import Image
 from scipy import ndimage
 
 from lib.image_files import TIFF, in_color, is_stack, samples_last
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 
 # CellProfiler reads a label image with 16 bits.
 MOST_OBJECTS = 65535
 # Regions that touch at a corner are one object, as in CellProfiler's ConvertImageToObjects.
 TOUCHING = np.ones((3, 3), dtype=bool)
+ZARR = re.compile(r"\.zarr/", re.IGNORECASE)
 
 
 class LabelError(ValueError):
@@ -61,7 +63,7 @@ class Relations:
 
 
 def read_pixels(path: Path) -> np.ndarray:
-    """Read the values of a label image as whole numbers (TIFF, PNG, or a plain array in .npy).
+    """Read the values of a label image as whole numbers (TIFF, PNG, a plain array in .npy, or OME-Zarr).
 
     Raises
     ------
@@ -69,7 +71,12 @@ def read_pixels(path: Path) -> np.ndarray:
         If the file cannot be read, is in color, or holds several planes, fractions or negative numbers.
     """
     try:
-        source = at_hand(path)
+        if ZARR.search(str(path)):
+            # Not in the environments that only write label images.
+            from lib.ome_zarr import read_labels
+
+            return as_whole(read_labels(path))
+        source = open_image_file(path)
         if path.suffix.lower() == ".npy":
             pixels = np.load(source, allow_pickle=False)
         elif path.suffix.lower() in TIFF:
@@ -95,6 +102,17 @@ def read_pixels(path: Path) -> np.ndarray:
         pixels = pixels[..., 0]
     if pixels.ndim == 3 and pixels.shape[-1] in (3, 4):
         raise LabelError("is in color; write the objects' numbers as one gray plane of 16 bits")
+    return as_whole(pixels)
+
+
+def as_whole(pixels: np.ndarray) -> np.ndarray:
+    """Return one plane of labels as whole numbers.
+
+    Raises
+    ------
+    LabelError
+        If there are several planes, fractions or negative numbers.
+    """
     if pixels.ndim != 2:
         raise LabelError(f"is not one plane of labels: its shape is {pixels.shape}")
     if not np.issubdtype(pixels.dtype, np.integer):
@@ -239,3 +257,8 @@ def write_labels(labels: np.ndarray, path: Path) -> None:
     tifffile.imwrite(
         path, labels.astype(np.uint16), compression="zlib", photometric="minisblack", metadata=None
     )
+
+
+def numbered_name(well: str, site: str, objects: str) -> str:
+    """Return the file name of a site's label image after its objects were numbered anew."""
+    return f"{well}_s{site}--{objects}.tiff"

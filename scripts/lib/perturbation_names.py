@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.errors import listed
+from lib.errors import join_names
 
 
 def name_content(well: Mapping[str, Any]) -> str:
@@ -26,7 +26,9 @@ def describe_alike(perturbations: Iterable[str]) -> list[str]:
         groups.setdefault(re.sub(r"[\s_-]+", " ", name).casefold(), []).append(name)
     pairs = [" and ".join(sorted(names)[:3]) for names in groups.values() if len(names) > 1]
     return (
-        [f"differently written, and so not taken for one perturbation: {listed(pairs, 3)}"] if pairs else []
+        [f"differently written, and so not taken for one perturbation: {join_names(pairs, 3)}"]
+        if pairs
+        else []
     )
 
 
@@ -49,9 +51,13 @@ def name_perturbations(table: pd.DataFrame, perturbation: str = "perturbation") 
     names = {}
     for row in first.to_dict("records"):
         identifier = str(row[perturbation])
-        known = name_content({**row, "broad_sample": identifier})
-        # A perturbation of several columns, such as compound and dose, is more than its compound.
-        names[identifier] = identifier if "|" in identifier else known
+        if "|" in identifier:
+            # A perturbation of several columns, such as compound and dose, is more than its compound.
+            sample = row.get("Metadata_broad_sample", row.get("broad_sample"))
+            parts = [name_content(row) if part == sample else part for part in identifier.split("|")]
+            names[identifier] = "|".join(parts)
+        else:
+            names[identifier] = name_content({**row, "broad_sample": identifier})
     counts = pd.Series(list(names.values())).value_counts()
     return {
         identifier: name if counts[name] == 1 or name == identifier else f"{name} ({identifier})"

@@ -13,6 +13,7 @@ from PIL import Image
 from cases.case import case
 from lib.errors import InputError
 from lib.image_files import properties, read_intensities
+from lib.image_finding import Reading
 from load_data import load_data
 
 pytestmark = pytest.mark.unit
@@ -110,6 +111,20 @@ def test_floats_from_zero_to_one_are_read(tmp_path):
 
 @case(
     "images",
+    kind="negative floating point numbers",
+    comes_from="a background that was subtracted",
+    says="holds negative numbers (down to -0.0069482), where CellProfiler expects 0 to 1; write the image "
+    "as whole numbers of 16 bits, or add an offset",
+    happens="the plate stops",
+)
+def test_negative_floats(tmp_path):
+    return refusal(
+        write_plate(tmp_path / "images", lambda image, *_: (image / 65535 - 0.01).astype(np.float32))
+    )
+
+
+@case(
+    "images",
     kind="numbers of 32 bits",
     comes_from="exports and sums of images: CellProfiler divides by 4,294,967,295, and everything is black",
     says="holds numbers of the type uint32, up to 3000: which of them stands for 1 is not known; set "
@@ -185,12 +200,33 @@ def test_images_of_one_bit(tmp_path):
 # --- how a file is written ------------------------------------------------------------------------
 
 
+def is_decoded(folder, **how):
+    """Whether a plate's images are read by Snakemake's Python, with the values of uncompressed ones."""
+    change = how.pop("change", lambda image, *_: image)
+    table, faults = read(write_plate(folder / "compressed", change, **how))
+    plain, _ = read(write_plate(folder / "plain", change))
+    names = [name.removeprefix("FileName_") for name in table if name.startswith("FileName_")]
+    assert faults == []
+    assert len(names) == 3
+    for name in names:
+        places = [
+            zip(each[f"PathName_{name}"], each[f"FileName_{name}"], strict=True) for each in (table, plain)
+        ]
+        for (folder_of_one, one), (folder_of_other, other) in zip(*places, strict=True):
+            assert one == f"{other}<project=1>"
+            decoded = read_intensities(Path(folder_of_one, one))
+            assert np.array_equal(decoded, read_intensities(Path(folder_of_other, other)))
+    return True
+
+
 @pytest.mark.parametrize("compression", ["zstd", "lzma", "jpegxr", "jpegxl", "lerc", "png"])
-def test_compressions_that_cellprofiler_does_not_read_are_named(tmp_path, compression):
-    told = refusal(write_plate(tmp_path / "images", compression=compression))
-    assert "every image of channel AGP, RNA, DNA (12) is compressed by " in told
-    assert "which CellProfiler does not read; write it with LZW or deflate" in told
-    assert "bad_sites" not in told
+def test_compressions_that_cellprofiler_does_not_read_are_decoded(tmp_path, compression):
+    assert is_decoded(tmp_path, compression=compression)
+    images = tmp_path / "compressed"
+    if compression == "zstd":
+        (images / "B02_1.tif").write_bytes((images / "B02_1.tif").read_bytes()[:-30])
+        assert "well B02, site 1:" in refusal(images)
+        assert "is truncated" in refusal(images)
 
 
 @case(
@@ -199,10 +235,51 @@ def test_compressions_that_cellprofiler_does_not_read_are_named(tmp_path, compre
     comes_from="microscopes' and archives' own compression",
     says="every image of channel AGP, RNA, DNA (12) is compressed by ZSTD, which CellProfiler does not read; "
     "write it with LZW or deflate, or uncompressed",
-    happens="the plate stops; said once",
+    happens="Snakemake's Python decodes the images for CellProfiler; with CellProfiler's container, the "
+    "plate stops (said once)",
 )
-def test_zstd_is_named(tmp_path):
-    return refusal(write_plate(tmp_path / "images", compression="zstd"))
+def test_zstd_in_a_container(tmp_path):
+    return refusal(write_plate(tmp_path / "images", compression="zstd"), reading=Reading(decoding=False))
+
+
+def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
+    told = refusal(
+        write_plate(
+            tmp_path / "images",
+            lambda image, *_: np.stack([image] * 3, -1),
+            photometric="rgb",
+            compression="zstd",
+        )
+    )
+    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in told
+
+
+def test_pictures_without_their_end_are_damaged(tmp_path):
+    """Pillow reads a PNG that lacks its last bytes; the job that measures it would refuse it."""
+    (tmp_path / "images").mkdir()
+    for well in WELLS:
+        for channel in CHANNELS:
+            path = tmp_path / "images" / f"{well}_{channel}.png"
+            Image.fromarray(pixels(well, channel)).save(path)
+    path.write_bytes(path.read_bytes()[:-12])
+    assert "is truncated (a PNG file of" in refusal(tmp_path / "images")
+
+
+def test_one_compressed_image_among_others(tmp_path):
+    images = write_plate(tmp_path / "images")
+    tifffile.imwrite(images / "C02_5.tif", pixels("C02", 5), compression="zstd")
+    table, faults = read(images)
+    assert faults == []
+    assert table["FileName_OrigDNA"].tolist() == [
+        f"{well}_5.tif{'<project=1>' if well == 'C02' else ''}" for well in WELLS
+    ]
+
+
+def test_what_is_wrong_beside_the_compression_is_told(tmp_path):
+    images = write_plate(tmp_path / "images", compression="zstd", photometric="miniswhite")
+    assert "stores white as 0" in refusal(images)
+    signed = write_plate(tmp_path / "signed", lambda image, *_: -image.astype(np.int16), compression="zstd")
+    assert "holds signed numbers of the type int16" in refusal(signed)
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "jpeg2000"])
@@ -214,18 +291,13 @@ def test_compressions_that_cellprofiler_reads(tmp_path, compression):
     "images",
     kind="floats compressed with the predictor for floats",
     comes_from="tifffile, GDAL",
-    says="is compressed with the predictor for floating point numbers, which CellProfiler does not read",
-    happens="the plate stops",
+    happens="Snakemake's Python decodes the images for CellProfiler",
 )
 def test_the_predictor_for_floats(tmp_path):
-    return refusal(
-        write_plate(
-            tmp_path / "images",
-            lambda image, *_: (image / 65535).astype(np.float32),
-            compression="zlib",
-            predictor=3,
-        )
-    )
+    def change(image, *_):
+        return (image / 65535).astype(np.float32)
+
+    assert is_decoded(tmp_path, change=change, compression="zlib", predictor=3)
 
 
 @pytest.mark.parametrize(
@@ -407,6 +479,28 @@ def test_a_black_channel(tmp_path):
 def test_a_plate_of_one_value(tmp_path):
     told = refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
     assert "channel RNA: all 4 images hold one value only (212)" in told
+
+
+@case(
+    "images",
+    kind="images that are black, or have a few gray levels only",
+    comes_from="a camera's dark noise, a shutter that stayed closed, a hot pixel",
+    says="2 of 4 images of channel AGP that were looked at are black, or almost without contrast, in wells "
+    "B02, B03",
+    happens="the log of load_data says it, the plate goes on",
+)
+@pytest.mark.parametrize("what", ["black", "dark noise", "hot pixel"])
+def test_almost_black_images(tmp_path, caplog, what):
+    def change(image, well, channel):
+        if channel != "1" or well not in ("B02", "B03"):
+            return np.tile(image, (10, 10))
+        dark = {"black": image * 0, "dark noise": image % 2 + 100, "hot pixel": image * 0}[what]
+        dark = np.tile(dark, (10, 10)).astype(np.uint16)
+        dark[5, 5] += (7000 + ord(well[-1])) * (what == "hot pixel")
+        return dark
+
+    assert len(read(write_plate(tmp_path / "images", change))[0]) == 4
+    return caplog.text
 
 
 @case(

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lib.cellprofiler import java_home
+from lib.cellprofiler import find_java_home
 from plugins_cases import CASES, VARIANTS
 from workflow import PROJECT, SHARED, SUPPORT
 
@@ -113,6 +113,30 @@ def test_modules_work_where_nothing_can_be_cached_beside_them(python, tmp_path):
     assert list((tmp_path / "cache").rglob("ranking.radix_order*.nbi"))
 
 
+def test_values_are_sorted_as_a_stable_sort_does(python):
+    code = """
+import numpy
+from platewise_kernels import ranking
+random = numpy.random.RandomState(5)
+different = compared = 0
+for kind in (numpy.float32, numpy.float64):
+    for size in (0, 1, 2, 3, 100, 5000, 70000):
+        for values in (
+            random.rand(size), random.rand(size) * 1e-30, random.normal(size=size), numpy.zeros(size),
+            random.randint(-3, 4, size) / 4.0, -random.rand(size), numpy.full(size, 0.3), -numpy.zeros(size),
+            numpy.where(random.rand(size) < 0.5, 0, random.rand(size)), 10 ** random.uniform(-44, 38, size),
+            numpy.where(random.rand(size) < 0.5, numpy.inf, -numpy.inf), numpy.sort(random.rand(size))[::-1],
+        ):
+            values = values.astype(kind)
+            different += (ranking.value_order(values) != numpy.argsort(values, kind="stable")).sum()
+            compared += size
+print(compared, different)
+"""
+    compared, different = run_in(python, "-c", code, PYTHONPATH=str(PLUGINS)).split()[-2:]
+    assert int(compared) == 2 * 12 * 75106
+    assert int(different) == 0
+
+
 def test_costes_thresholds_are_the_same_to_the_last_bit(python):
     found = json.loads(run_in(python, SUPPORT / "plugins_costes.py", PLUGINS).splitlines()[-1])
     assert found["different"] == []
@@ -142,7 +166,7 @@ def images(python, tmp_path_factory):
     """For each written image file whether it was read without Java and as Bio-Formats reads it."""
     folder = tmp_path_factory.mktemp("images")
     real = sorted((SHARED / "cpjump1" / "images").glob("*c21*")) + sorted(SHARED.glob("examplehuman/*.tif"))
-    home = java_home()
+    home = find_java_home()
     if home is None:
         pytest.skip("there is no Java to read the images with Bio-Formats")
     script = SUPPORT / "plugins_images.py"

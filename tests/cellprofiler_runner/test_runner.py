@@ -21,8 +21,8 @@ import compare_cellprofiler
 import features
 import single_cells
 from lib.cellprofiler import CellProfiler
-from lib.cellprofiler import cellprofiler_environment as environment_variables
-from lib.cellprofiler_output import chunk_folders
+from lib.cellprofiler import get_environment as environment_variables
+from lib.cellprofiler_output import find_chunk_folders
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 from workflow import PROJECT, SUPPORT
@@ -353,7 +353,7 @@ def test_the_plates_cells_are_those_of_the_command_lines_tables(everything, tmp_
             "site_pattern": None,
             "bad_sites": "error",
         }
-        single_cells.main(chunk_folders([folder], ["Nuclei"]), outputs, parameters)
+        single_cells.main(find_chunk_folders([folder], ["Nuclei"]), outputs, parameters)
         joined[engine] = [pl.read_parquet(outputs[name]) for name in ("cells", "image")]
     (cells, images), (found, found_images) = joined.values()
     assert cells.shape == (8, found.width)
@@ -398,6 +398,10 @@ print(all(type(sys.modules[name]) is starting.Waiting for name in ("boto3", "inf
 print(skimage.measure.shannon_entropy(numpy.arange(16) % 4), skimage.measure.shannon_entropy(numpy.arange(2)))
 print(skimage.segmentation.slic(numpy.eye(8)[..., None] * numpy.ones(3), n_segments=2, start_label=1).shape)
 print(skimage.restoration.wiener(numpy.eye(5), numpy.ones((3, 3)) / 9, 1).shape)
+import scipy.signal, scipy.stats, skimage.feature, skimage.filters
+print(scipy.stats.rankdata([3, 1, 2]).tolist(), scipy.signal.fftconvolve([1.0], [2.0]).tolist())
+matched = skimage.feature.match_template(numpy.eye(5), numpy.eye(3))
+print(matched.argmax(), skimage.filters.window("hann", 4).shape)
 print(inflect.engine().plural("cell"), boto3.client.__name__, callable(matplotlib.pyplot.figure))
 from matplotlib.pyplot import colormaps
 starting.name_color_maps()
@@ -417,6 +421,8 @@ print(Colormap("").choices == ["Default", *sorted(colormaps())])
         "2.0 1.0",
         "(8, 8)",
         "(5, 5)",
+        "[3.0, 1.0, 2.0] [2.0]",
+        "0 (4,)",
         "cells client True",
         "True",
     ]

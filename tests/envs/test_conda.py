@@ -73,6 +73,13 @@ def test_every_package_of_the_deep_networks_is_there():
     assert names == conda_environments.names_of(text)
 
 
+@pytest.mark.parametrize("name", ["segmentation", "onnx"])
+def test_every_package_of_a_small_lock_is_there(name):
+    names = conda_environments.names_of((conda_environments.ENVIRONMENTS / f"{name}.yaml").read_text())
+    wanted = (conda_environments.ENVIRONMENTS / f"{name}.in").read_text()
+    assert set(re.findall(r"^[a-z][\w-]*", wanted, re.MULTILINE)) == names
+
+
 def test_a_missing_version_is_found():
     text = "channels:\n  - x\ndependencies:\n  - python =3.12\n  - numpy\n  - pip:\n      - copairs\n"
     pinned = conda_environments.with_versions(text, {"numpy": "2.0", "copairs": "1.0"})

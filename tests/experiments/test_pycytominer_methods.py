@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pycytominer import consensus as pycytominer_consensus
 from pycytominer import feature_select, normalize
 
 from chain_step import run_step
+from consensus import compute_consensus
 from lib.chains import STEPS
+from lib.replicates import join_plates
 from lib.steps.normalization import METHODS
-from lib.tables import feature_columns, read_profiles
+from lib.steps.whitening import METHODS as SPHERING
+from lib.tables import get_features, read_profiles
 
 pytestmark = pytest.mark.data
 
@@ -55,6 +59,7 @@ def settings(step: str, **options) -> dict:
         "options": {"over": "experiment", **STEPS[step], **options},
         "first": False,
         "precision": "float64",
+        "untreated_wells": True,
         "condition": [],
         "group": GROUP,
     }
@@ -62,7 +67,7 @@ def settings(step: str, **options) -> dict:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_normalize(plates, method):
-    features = feature_columns(plates)
+    features = get_features(plates)
     mine, dropped, _ = run_step(plates, settings("normalize", over="plate", method=method, reference="all"))
     kept = [name for name in features if name not in dropped]
     assert len(kept) > 100
@@ -73,12 +78,86 @@ def test_normalize(plates, method):
         np.testing.assert_allclose(mine.loc[rows.index, kept], theirs[kept], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_normalize_to_the_negative_controls(u2os, method):
+    features = get_features(u2os)
+    mine, dropped, _ = run_step(u2os, settings("normalize", over="plate", method=method))
+    kept = [name for name in features if name not in dropped]
+    assert len(kept) > 800
+    for _, rows in u2os.groupby("Metadata_Plate"):
+        theirs = normalize(
+            rows,
+            features=kept,
+            meta_features=["Metadata_Well"],
+            samples="Metadata_control_type == 'negcon'",
+            method=method,
+        )
+        np.testing.assert_allclose(mine.loc[rows.index, kept], theirs[kept], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", SPHERING)
+def test_spherize(u2os, method):
+    # fewer features than controls, and more: pycytominer treats them differently
+    for number in (60, 400):
+        features = get_features(u2os)[:number]
+        profiles = u2os[[name for name in u2os if name.startswith("Metadata_")] + features]
+        chain = [
+            ("feature_select", {"operations": ["correlation_threshold"]}),
+            ("sphere", {"method": method}),
+        ]
+        for step, options in chain:
+            before, (profiles, _, _) = profiles, run_step(profiles, settings(step, **options))
+        theirs = normalize(
+            before,
+            features=get_features(before),
+            meta_features=["Metadata_Well"],
+            samples="Metadata_control_type == 'negcon'",
+            method="spherize",
+            spherize_method=method,
+            spherize_epsilon=1e-6,
+        )
+        mine = profiles[get_features(profiles)].to_numpy()
+        expected = theirs.drop(columns="Metadata_Well").to_numpy()
+        if method.startswith("PCA"):  # the sign of a component is free, and so are those outside the span
+            expected = expected[:, : mine.shape[1]]
+            expected = expected * np.sign((mine * expected).sum(axis=0))
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("operation", "modz"),
+    [
+        ("median", None),
+        ("mean", None),
+        ("modz", {"method": "spearman"}),
+        ("modz", {"method": "pearson", "min_weight": 0.05, "precision": 3}),
+    ],
+)
+def test_consensus(u2os, operation, modz):
+    treated = u2os[u2os["Metadata_control_type"] != "negcon"]
+    features = get_features(treated)
+    complete = treated[features].notna().all()
+    features = [name for name in features if complete[name]][:150]
+    profiles = treated[["Metadata_Plate", "Metadata_Well", GROUP, "Metadata_control_type", *features]]
+    mine, _ = compute_consensus(join_plates({"all": profiles}), GROUP, operation, modz)
+    theirs = pycytominer_consensus(
+        profiles,
+        replicate_columns=[GROUP],
+        operation=operation,
+        features=features,
+        modz_args=modz or {"method": "spearman"},
+    )
+    assert mine["Metadata_perturbation"].tolist() == sorted(theirs[GROUP])
+    theirs = theirs.set_index(GROUP).loc[mine["Metadata_perturbation"], features]
+    np.testing.assert_allclose(mine[features], theirs, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("operation", "method"),
     [*((operation, "pearson") for operation in OPERATIONS), ("correlation_threshold", "spearman")],
 )
 def test_feature_select(plates, operation, method):
-    features = feature_columns(plates)
+    features = get_features(plates)
     theirs = feature_select(
         plates,
         features=features,
@@ -90,5 +169,5 @@ def test_feature_select(plates, operation, method):
     mine, dropped, _ = run_step(
         plates, settings("feature_select", operations=[operation], corr_method=method)
     )
-    assert set(feature_columns(mine)) == set(features) & set(theirs.columns)
+    assert set(get_features(mine)) == set(features) & set(theirs.columns)
     assert set(dropped) == set(features) - set(theirs.columns)

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from lib import object_storage as storage
 from lib.errors import InputError
 from lib.image_checks import Found
-from lib.image_names import compiled, listing_pattern
+from lib.image_finding import find_in_zarr
+from lib.image_names import compile_pattern, get_listing_pattern
 from lib.label_files import find_label_files
+from lib.label_images import read_pixels
+from microscope_files import write_ome_zarr, write_ome_zarr_labels
+from object_storage import KEYS, put_folder, s3, s3_server
 
 pytestmark = pytest.mark.unit
 
@@ -34,8 +39,15 @@ def found(tmp_path) -> list[Found]:
     return images
 
 
-def settings(pattern: str, folder: Path | None = None, mask: bool = False, channel: str = "DNA") -> dict:
-    return {"pattern": pattern, "folder": folder and str(folder), "mask": mask, "channel": channel}
+def settings(
+    pattern: str,
+    folder: Path | None = None,
+    mask: bool = False,
+    channel: str = "DNA",
+    name: str | None = None,
+) -> dict:
+    folder = folder and str(folder)
+    return {"pattern": pattern, "folder": folder, "mask": mask, "channel": channel, "name": name}
 
 
 def draw() -> np.ndarray:
@@ -54,6 +66,16 @@ def test_by_the_name_of_the_image(found, tmp_path):
     assert {site: path.name for site, path in files["Nuclei"].items()} == {
         (well, site): f"{well}_{site}_DNA_cp_masks.tif" for well, site in SITES
     }
+
+
+def test_by_the_name_of_an_image_that_is_read_with_options(found, tmp_path):
+    for well, site in SITES:
+        write(tmp_path / "masks" / f"{well}_{site}_DNA_masks.tif", draw())
+    scaled = [image._replace(path=image.path.with_name(f"{image.path.name}<scale=1.0>")) for image in found]
+    of_name = settings("{image}_masks.tif", tmp_path / "masks")
+    files, faults = find_label_files(scaled, {"Nuclei": of_name}, tmp_path / "images", 2)
+    assert not faults
+    assert list(files["Nuclei"]) == SITES
 
 
 def test_by_a_regular_expression_in_another_folder(found, tmp_path):
@@ -98,7 +120,77 @@ def test_a_folder_without_label_images_is_an_error(found, tmp_path, folder, word
 
 
 def test_the_pattern_that_lists_label_images():
-    expression = compiled(listing_pattern("{image}_cp(1).tif"), 1)
+    expression = compile_pattern(get_listing_pattern("{image}_cp(1).tif"), 1)
     assert expression.search("r01c02_cp(1).tif")
     assert not expression.search("r01c02_cp1.tif")
-    assert listing_pattern(REGULAR) == REGULAR
+    assert get_listing_pattern(REGULAR) == REGULAR
+
+
+# --- OME-Zarr ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["0.4", "0.5"])
+def plate(tmp_path, request) -> Path:
+    """A plate of two wells; the first has two label images, the second one, with axes of length 1."""
+    image = np.full((2, 30, 40), 7, np.uint16)
+    folder = write_ome_zarr(
+        tmp_path / "x.ome.zarr", {"A01": {"0": image}, "B12": {"0": image}}, ["D", "R"], request.param
+    )
+    write_ome_zarr_labels(folder / "A/1/0", {"nuclei": draw(), "cells": draw() * 2}, request.param)
+    write_ome_zarr_labels(folder / "B/12/0", {"nuclei": draw()[None, None]}, request.param)
+    return folder
+
+
+def test_labels_of_an_ome_zarr_plate(plate):
+    found = find_in_zarr(plate, {"D": "DNA", "R": "RNA"}, "P")
+    files, faults = find_label_files(found, {"Nuclei": settings("ome-zarr", name="nuclei")}, plate, 2)
+    assert not faults
+    assert files["Nuclei"]["A01", "0"] == plate / "A/1/0/labels/nuclei"
+    for path in files["Nuclei"].values():
+        assert np.array_equal(read_pixels(path), draw())
+    # From another plate with the same wells.
+    elsewhere = settings("ome-zarr", folder=plate, name="nuclei")
+    assert find_label_files(found, {"Nuclei": elsewhere}, plate, 2) == (files, [])
+
+
+def test_a_label_image_of_an_ome_zarr_plate_that_is_not_there_is_a_fault_of_its_site(plate):
+    found = find_in_zarr(plate, {"D": "DNA"}, "P")
+    _, faults = find_label_files(found, {"Cells": settings("ome-zarr", name="cells")}, plate, 2)
+    assert [(fault.well, fault.reason) for fault in faults] == [
+        ("B12", "has no label image of the cells (ome-zarr)")
+    ]
+    # Without a name, an image with one label image is clear, and one with two is not.
+    _, faults = find_label_files(found, {"Nuclei": settings("ome-zarr")}, plate, 2)
+    assert [fault.well for fault in faults] == ["A01"]
+    assert "has 2 files as label image of the nuclei" in faults[0].reason
+
+
+def test_labels_in_ome_zarr_of_another_size_or_with_planes_are_faults(tmp_path):
+    image = np.full((1, 30, 40), 7, np.uint16)
+    folder = write_ome_zarr(tmp_path / "x.zarr", {"A01": {"0": image}, "A02": {"0": image}}, ["D"])
+    write_ome_zarr_labels(folder / "A/1/0", {"nuclei": draw()[:20]})
+    write_ome_zarr_labels(folder / "A/2/0", {"nuclei": np.stack([draw(), draw()])})
+    found = find_in_zarr(folder, {"D": "DNA"}, "P")
+    _, faults = find_label_files(found, {"Nuclei": settings("ome-zarr")}, folder, 1)
+    reasons = {fault.well: fault.reason for fault in faults}
+    assert "is (20, 40)" in reasons["A01"]
+    assert "its shape is (2, 30, 40), where one plane is expected" in reasons["A02"]
+
+
+def test_labels_of_an_ome_zarr_plate_in_object_storage(plate, monkeypatch):
+    with s3_server() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in KEYS:
+            monkeypatch.delenv(name, raising=False)
+        storage.get_client.cache_clear()
+        address = "s3://plates/in/x.ome.zarr"
+        put_folder(s3(server), plate, address)
+        found = find_in_zarr(address, {"D": "DNA"}, "P")
+        files, faults = find_label_files(found, {"Nuclei": settings("ome-zarr", name="nuclei")}, address, 2)
+        assert not faults
+        assert [np.array_equal(read_pixels(path), draw()) for path in files["Nuclei"].values()] == [
+            True,
+            True,
+        ]
+    storage.get_client.cache_clear()

@@ -36,3 +36,14 @@ def test_perturbations_have_the_names_that_people_know():
         "BRD-4|10": "BRD-4|10",
         "BRD-5": "BRD-5",
     }
+
+
+def test_a_perturbation_of_several_columns_has_the_name_of_its_compound():
+    table = pd.DataFrame(
+        {
+            "perturbation": ["BRD-1|10 uM", "5|BRD-2", "BRD-3|1"],
+            "Metadata_broad_sample": ["BRD-1", "BRD-2", "BRD-3"],
+            "Metadata_pert_iname": ["aspirin", "taxol", None],
+        }
+    )
+    assert list(name_perturbations(table).values()) == ["aspirin|10 uM", "5|taxol", "BRD-3|1"]

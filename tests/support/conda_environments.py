@@ -31,6 +31,7 @@ LOCKS = {
     "platewise.yaml": versions_of_project,
     "embeddings.yaml": lambda: versions_of_lock("embeddings.txt"),
     "harmony.yaml": lambda: versions_of_lock("harmony.txt"),
+    "onnx.yaml": lambda: versions_of_lock("onnx.txt"),
     "segmentation.yaml": lambda: versions_of_lock("segmentation.txt"),
     "cellprofiler.yaml": lambda: versions_of_lock("cellprofiler.txt"),
 }

@@ -3,8 +3,8 @@
 python segmentation_models.py instanseg|cellpose FILE
 
 Neither is trained. The model of InstanSeg has no weights: each connected region of bright pixels is an
-object, so that its labels are known. That of Cellpose is the real network: its last layer has seeded random
-weights, and each other tensor holds one number, so that the file is small.
+object, so that its labels are known. That of Cellpose is the real network with seeded random weights; each
+tensor of its transformer's blocks holds one number, so that the file is small.
 """
 
 import sys
@@ -43,11 +43,13 @@ def write_cellpose(path: Path) -> None:
 
     torch.manual_seed(0)
     state = CPSAM().state_dict()
-    small = {}
+    state["encoder.pos_embed"] = torch.randn(state["encoder.pos_embed"].shape)
+    # Large flows, so that pixels gather and make objects.
+    state["out.weight"] = state["out.weight"] * 30
     for name, tensor in state.items():
-        known = tensor.numel() < 300_000 and (name.startswith(("out.", "W2", "diam")) or "pos_embed" in name)
-        small[name] = tensor.clone() if known else tensor.flatten()[:1].clone().expand(tensor.shape)
-    torch.save(small, path)
+        if name.startswith("encoder.blocks."):
+            state[name] = tensor.flatten()[:1].clone().expand(tensor.shape)
+    torch.save(state, path)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from cellprofiler_core.utilities.hdf5_dict import HDF5Dict
 
 #: Bytes of numbers held before they are written out; keeps memory flat over a chunk's sites.
 LIMIT = 256 << 20
+#: Sites whose values of a feature are read from the file at once.
+WINDOW = 256
 
 _stores = weakref.WeakSet()
 
@@ -50,6 +52,8 @@ class MeasurementStore(HDF5Dict):
         self.held_bytes = 0
         self.types = {}
         self.written = set()
+        self.windows = {}
+        self.site = None
         for store in list(_stores):  # a copy starts from another store's file
             if copy is not None and store.holds_file(copy.file):
                 store.write_out()
@@ -68,6 +72,7 @@ class MeasurementStore(HDF5Dict):
         if vector is None or not self._takes((object_name, feature_name)):
             self.write_feature(object_name, feature_name)
             self._forget(object_name, feature_name)
+            self.windows.pop((object_name, feature_name), None)
             super().__setitem__(key, values)
             self.features_in_file.pop(object_name, None)
             return
@@ -89,7 +94,7 @@ class MeasurementStore(HDF5Dict):
             return False
         if type(vector) is not numpy.ndarray or vector.ndim != 1 or vector.dtype.kind not in "iuf":
             return False
-        if not numpy.isscalar(number) or number not in self.get_indices(IMAGE, IMAGE_NUMBER):
+        if not isinstance(number, (int, numpy.integer)) or not self._is_site(number):
             return False
         if object_name != IMAGE:
             objects = self.held.get((object_name, OBJECT_NUMBER), {}).get(number)
@@ -98,6 +103,14 @@ class MeasurementStore(HDF5Dict):
         if not self._takes((object_name, feature_name)):
             return False
         self._hold((object_name, feature_name), int(number), vector.copy())
+        return True
+
+    def _is_site(self, number):
+        """Return whether the number of a site is known; that of the current one is remembered."""
+        if number != self.site:
+            if number not in self.get_indices(IMAGE, IMAGE_NUMBER):
+                return False
+            self.site = number
         return True
 
     def _takes(self, name):
@@ -138,7 +151,30 @@ class MeasurementStore(HDF5Dict):
                 vectors = self._read((object_name, feature_name), sites, numbers)
                 return vectors[0] if numpy.isscalar(number) else vectors
             self.write_feature(object_name, feature_name)
+        if object_name == IMAGE and numpy.isscalar(number) and self._in_file(object_name, feature_name):
+            values = self._read_window(object_name, feature_name, number)
+            if values is not None:
+                return values
         return super().__getitem__(key)
+
+    def _read_window(self, object_name, feature_name, number):
+        """Return a site's values from the file, read together with those of the next sites.
+
+        The image table and the digests of files are text, which is read several times per site. None: the
+        site has no value, and CellProfiler's own method says so.
+        """
+        name = (object_name, feature_name)
+        with self.lock:
+            place = super().get_indices(*name).get(number, (slice(0, 0), 0))[0]
+            if place.start == place.stop:
+                return None
+            start, values = self.windows.get(name, (0, ()))
+            if not (start <= place.start and place.stop <= start + len(values)):
+                start = place.start
+                values = super().get_dataset(*name)[start : max(place.stop, start + WINDOW)]
+                self.windows[name] = start, values
+            found = values[place.start - start : place.stop - start]
+        return found.astype(str) if found.dtype == object else found.copy()
 
     def _read(self, name, sites, numbers):
         kind = self.types[name]
@@ -151,6 +187,8 @@ class MeasurementStore(HDF5Dict):
         self.write_feature(*key[:2])
         if len(key) == 2:
             self._forget(*key)
+        self.windows.pop(key[:2], None)
+        self.site = None
         super().__delitem__(key)
         self.features_in_file.pop(key[0], None)
 
@@ -165,6 +203,7 @@ class MeasurementStore(HDF5Dict):
             return
         self.held_bytes -= sum(vector.nbytes for vector in sites.values())
         numbers = numpy.array(list(sites))
+        self.windows.pop((object_name, feature_name), None)
         super().__setitem__((object_name, feature_name, numbers), list(sites.values()))
         self.written.add((object_name, feature_name))
         self.features_in_file.pop(object_name, None)
@@ -185,6 +224,8 @@ class MeasurementStore(HDF5Dict):
         """Replace a feature for all sites (in the file)."""
         self.write_feature(object_name, feature_name)
         self._forget(object_name, feature_name)
+        self.windows.pop((object_name, feature_name), None)
+        self.site = None
         super().add_all(object_name, feature_name, *arguments, **options)
         self.features_in_file.pop(object_name, None)
 
@@ -236,14 +277,18 @@ class MeasurementStore(HDF5Dict):
     def reorder(self, object_name, feature_name, image_numbers):
         """Renumber the sites of a feature."""
         self.write_feature(object_name, feature_name)
+        self.windows.pop((object_name, feature_name), None)
+        self.site = None
         super().reorder(object_name, feature_name, image_numbers)
         self.features_in_file.pop(object_name, None)
 
     def clear(self):
         """Discard all measurements."""
+        self.site = None
         self.held.clear()
         self.types.clear()
         self.written.clear()
+        self.windows.clear()
         self.held_bytes = 0
         super().clear()
         self.features_in_file.clear()

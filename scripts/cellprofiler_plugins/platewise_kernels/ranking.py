@@ -31,6 +31,44 @@ def radix_order(keys, key_bits):
     return order
 
 
+@compiled
+def packed_order(keys, lowest, key_bits):
+    """Return positions that sort the uint32 `keys`, which are `lowest` plus at most `key_bits` bits; stable.
+
+    Key and position move together in one 64-bit number, so that each pass reads memory in order. All
+    digits are counted in one pass.
+    """
+    size = keys.size
+    passes = max(1, (key_bits + DIGIT_BITS - 1) // DIGIT_BITS)
+    digit_bits = numpy.uint64((key_bits + passes - 1) // passes)
+    buckets = 1 << int(digit_bits)
+    mask = numpy.uint64(buckets - 1)
+    half = numpy.uint64(32)
+    starts = numpy.zeros((passes, buckets + 1), numpy.int32)
+    pairs = numpy.empty(size, numpy.uint64)
+    spare = numpy.empty(size, numpy.uint64)
+    for k in range(size):
+        key = numpy.uint64(keys[k]) - lowest
+        pairs[k] = (key << half) | numpy.uint64(k)
+        for number in range(passes):
+            starts[number, numpy.int64((key >> (numpy.uint64(number) * digit_bits)) & mask) + 1] += 1
+    for number in range(passes):
+        free = starts[number]
+        for digit in range(buckets):
+            free[digit + 1] += free[digit]
+        shift = half + numpy.uint64(number) * digit_bits
+        for k in range(size):
+            pair = pairs[k]
+            digit = (pair >> shift) & mask
+            spare[free[digit]] = pair
+            free[digit] += 1
+        pairs, spare = spare, pairs
+    order = numpy.empty(size, numpy.int32)
+    for k in range(size):
+        order[k] = numpy.int32(pairs[k] & numpy.uint64(0xFFFFFFFF))
+    return order
+
+
 def value_order(values):
     """Return positions that sort the 1-D float array `values` (no NaN) by increasing value; stable."""
     wide = values.dtype != numpy.float32
@@ -39,12 +77,17 @@ def value_order(values):
     unsigned = numpy.uint64 if wide else numpy.uint32
     # The bit patterns of non-negative floats sort like the floats; + 0 turns -0 into 0.
     keys = (values + values.dtype.type(0)).view(unsigned)
+    if not keys.size:
+        return numpy.zeros(0, numpy.int32)
     sign = unsigned(1 << (bits - 1))
-    negative = keys >= sign
-    if negative.any():
-        keys = numpy.where(negative, ~keys, keys | sign)
-    used = int(keys.max()).bit_length() if keys.size else 0
-    return radix_order(keys, used)
+    highest = keys.max()
+    if highest >= sign:
+        keys = numpy.where(keys >= sign, ~keys, keys | sign)
+        highest = keys.max()
+    if wide:
+        return radix_order(keys, int(highest).bit_length())
+    lowest = keys.min()
+    return packed_order(keys, numpy.uint64(lowest), int(highest - lowest).bit_length())
 
 
 @compiled

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy.stats import median_abs_deviation
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.spread import MAD_SCALE, get_rounding
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 METHODS = ("mad_robustize", "robustize", "standardize", "inverse_normal")
 MOST_QUANTILES = 1000  # of inverse_normal
@@ -38,11 +38,13 @@ def get_center_and_spread(
     Two values per feature. A spread within rounding of 0 is 0, and so is that of a feature without a value.
     """
     empty = ~np.isfinite(reference).any(axis=0)
-    known = np.where(empty, reference.dtype.type(0), reference)
+    # by column, as in a table of pandas: the order of summation decides the last digits of a mean
+    known = np.asfortranarray(np.where(empty, reference.dtype.type(0), reference))
     if method == "mad_robustize":
         center = np.nanmedian(known, axis=0)
-        deviation = median_abs_deviation(known, axis=0, nan_policy="omit")
-        spread = (MAD_SCALE if scaled else 1) * deviation
+        # divided by the inverse, as pycytominer does: a product has other last digits
+        scale = 1 / MAD_SCALE if scaled else 1.0
+        spread = median_abs_deviation(known, axis=0, nan_policy="omit", scale=scale)
     elif method == "robustize":
         scaler = RobustScaler().fit(known)
         # scikit-learn replaces a spread of 0 by 1
@@ -54,7 +56,7 @@ def get_center_and_spread(
     elif method == "inverse_normal":
         center, spread = np.nanmedian(known, axis=0), np.nanstd(known, axis=0)
     else:
-        raise InputError(f"normalize.method: `{method}` is not one of {listed(METHODS)}.")
+        raise InputError(f"normalize.method: `{method}` is not one of {join_names(METHODS)}.")
     return center, np.where(spread <= get_rounding(known.astype(float)), 0, spread).astype(known.dtype)
 
 
@@ -104,7 +106,7 @@ def normalize(
     InputError
         For a group with too few reference wells.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     # in single precision where the profiles are: another rounding would change the order of values
     values = profiles[features].to_numpy()
     values = values if values.dtype == np.float32 else values.astype(float)
