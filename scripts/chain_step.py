@@ -237,7 +237,7 @@ def run_step(
         "condition": [f"Metadata_{column}" for column in settings["condition"]],
         "experiment": [],
     }[over]
-    parts, found = [], {}
+    parts, found = [], {"untreated_wells": settings["untreated_wells"]} if settings["first"] else {}
     dropped = describe_uncounted(profiles, counted) if settings["first"] else {}
     grouped = wells.groupby(columns, sort=False, dropna=False).indices.values() if columns else [slice(None)]
     for rows in grouped:
