@@ -108,9 +108,33 @@ def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[
     return sample
 
 
+def main(cells: Sequence[str], sample: str, number: int, seed: int, channels: Sequence[str]) -> None:
+    """Draw the sample and write it.
+
+    Parameters
+    ----------
+    cells
+        The tables of normalized cells, one per plate.
+    sample
+        The AnnData file to write.
+    number
+        Number of cells to draw.
+    seed
+        Seed of the drawing.
+    channels
+        Names of the channels.
+    """
+    drawn = draw(list(cells), number, seed, list(channels))
+    with write_whole(sample) as part:
+        drawn.write_h5ad(part)
+
+
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        params = snakemake.params
-        drawn = draw(list(snakemake.input.cells), params.cells, params.seed, list(params.channels))
-        with write_whole(snakemake.output.sample) as part:
-            drawn.write_h5ad(part)
+        main(
+            cells=snakemake.input.cells,
+            sample=snakemake.output.sample,
+            number=snakemake.params.cells,
+            seed=snakemake.params.seed,
+            channels=snakemake.params.channels,
+        )
