@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,6 +25,7 @@ from lib.cells import find_features, use_threads
 from lib.controls import find_control_kinds
 from lib.errors import InputError, join_names
 from lib.feature_names import keep_wanted
+from lib.image_features import summarize_images
 from lib.logs import log_to
 from lib.schema import read_schema
 from lib.tables import (
@@ -37,7 +37,16 @@ from lib.tables import (
     read_provenance,
     write_profiles,
 )
-from lib.well_summaries import EARTH_MOVER, MEAN, MEDIAN, TRIMMED_MEAN, is_summary, summarize_block
+from lib.well_summaries import (
+    EARTH_MOVER,
+    MEAN,
+    MEDIAN,
+    TRIMMED_MEAN,
+    get_means,
+    get_medians,
+    is_summary,
+    summarize_block,
+)
 from lib.wells import get_well_order
 
 logger = logging.getLogger("platewise")
@@ -132,32 +141,6 @@ def summarize_wells(
     return counts, found
 
 
-def get_means(block: pa.Table, row: np.ndarray) -> np.ndarray:
-    """Compute the mean of each column over the cells of each row number, in ascending order of `row`.
-
-    The values are added in the order of the table and by one thread, so that the sums never differ.
-    """
-    order = np.argsort(row, kind="stable")
-    starts = np.flatnonzero(np.diff(row[order], prepend=-1))
-    found = np.empty((len(starts), block.num_columns))
-    for at, column in enumerate(block.columns):
-        values = column.to_numpy().astype(float)[order]
-        missing = np.isnan(values)
-        values[missing] = 0
-        with np.errstate(invalid="ignore"):
-            found[:, at] = np.add.reduceat(values, starts) / np.add.reduceat(~missing, starts, dtype=int)
-    return found
-
-
-def get_medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
-    """Compute the median of each column over the cells of each row number, in ascending order of `row`."""
-    # polars has no half precision
-    block = block.cast(pa.schema([(name, pa.float64()) for name in block.column_names]))
-    values = pl.from_arrow(block).fill_nan(None)
-    found = values.with_columns(pl.Series("row", row)).group_by("row").median().sort("row")
-    return found.drop("row").to_numpy()
-
-
 def read_excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
     """Read the wells and sites that quality control's table of flags marks as excluded."""
     table = pd.read_csv(flags, dtype=str)
@@ -176,6 +159,7 @@ def aggregate(
     exclude_flagged: bool = False,
     trim: float = 0.1,
     controls: Collection[str] = (),
+    image_features: bool = False,
 ) -> pd.DataFrame:
     """Aggregate the profiles of one plate: one row per well, in plate order.
 
@@ -201,6 +185,8 @@ def aggregate(
         The share of the cells that a trimmed mean leaves out at each end.
     controls
         The wells of negative controls, for `emd`.
+    image_features
+        Whether image-level features join those of the cells (`lib.image_features`).
 
     Raises
     ------
@@ -254,7 +240,14 @@ def aggregate(
         keys["Metadata_Count_Cells_Flagged"] = np.bincount(row[chosen], minlength=len(wells))
     if excluded is not None:
         keys["Metadata_Count_Sites_Excluded"] = left_out.to_numpy()
-    return pd.concat([keys, pd.DataFrame(values, columns=features)], axis=1)
+    table = pd.concat([keys, pd.DataFrame(values, columns=features)], axis=1)
+    if not image_features:
+        return table
+    kept = ~sites.index.isin(out.index)
+    of_images = summarize_images(image, wells, operation, kept)
+    of_images = of_images[keep_wanted(list(of_images), unwanted)]
+    of_images[number == 0] = np.nan  # a well without cells has no profile
+    return pd.concat([table, of_images], axis=1)
 
 
 def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: str) -> list[str]:
@@ -346,6 +339,7 @@ def main(
         parameters.get("exclude_flagged_cells", False),
         parameters.get("trim", 0.1),
         controls,
+        parameters.get("image_features", False),
     )
     empty = table.loc[table["Metadata_Count_Cells"] == 0, "Metadata_Well"]
     logger.info(
@@ -359,6 +353,7 @@ def main(
     inputs = [cells, image, *filter(None, (cell_flags, annotated))]
     unused = {"trim": operation != TRIMMED_MEAN, "column": not annotated, "negcon": not annotated}
     unused["exclude_flagged_cells"] = not cell_flags
+    unused["image_features"] = not parameters.get("image_features")
     parameters = {name: value for name, value in parameters.items() if not unused.get(name)}
     if cell_flags:
         parameters["cell_quality"] = read_provenance(cell_flags)["parameters"]["cell_quality"]
@@ -390,6 +385,7 @@ if __name__ == "__main__":
             snakemake.output.profiles,
             {
                 **{name: snakemake.params[name] for name in names},
+                "image_features": snakemake.params.image_features,
                 "exclude_features": list(snakemake.params.exclude_features),
                 "unwanted": list(snakemake.params.unwanted),
             },

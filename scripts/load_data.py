@@ -41,19 +41,18 @@ from lib.image_finding import (
     find_in_zarr,
     get_index_columns,
     hint_at_planes,
-    split_urls,
 )
 from lib.image_messages import describe_faults, suggest_remedy
 from lib.image_names import compile_pattern, remove_channel
+from lib.image_tables import read_load_data
 from lib.label_files import find_label_files
 from lib.logs import log_to
 from lib.microscope_index import INDEX
 from lib.object_storage import list_entries, require_fetching, resolve_address
 from lib.ome_zarr import OME_ZARR
-from lib.plates import find_name, is_address, is_image_table, read_table
+from lib.plates import is_address, is_image_table
 from lib.sites import get_site_name, get_site_order
-from lib.tables import UNREADABLE, write_whole
-from lib.values import is_nothing
+from lib.tables import write_whole
 from lib.wells import get_well_at, get_well_name, get_well_order
 
 SiteKey = tuple[str, str]
@@ -169,87 +168,6 @@ def find_images(
     return found
 
 
-def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and rows of an image table (csv, csv.gz, or the Gallery's Parquet) as text."""
-    if path.suffix == ".csv":
-        columns, rows = read_table(path)
-    else:
-        try:
-            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
-        except UNREADABLE as error:
-            raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-        columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
-    # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
-    return split_urls(
-        [name.removeprefix("Image_") for name in columns],
-        [
-            {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
-            for row in rows
-        ],
-    )
-
-
-def get_image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
-    """Return the columns of a channel's file name and, if there is one, of its folder."""
-    for name in (f"Orig{channel}", channel, image):
-        if f"FileName_{name}" in columns:
-            return f"FileName_{name}", f"PathName_{name}" if f"PathName_{name}" in columns else None
-    return f"FileName_Orig{channel}", None
-
-
-def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[Found]:
-    """Return the images that the user's load_data.csv lists.
-
-    A channel's file is in `FileName_Orig` and its name, `FileName_` and its name, or the column in `image`;
-    its folder is in the same with `PathName_`, or is the table's own. Without `Metadata_Well`, `Metadata_Row`
-    and `Metadata_Column` are used; without `Metadata_Site`, a well has one site.
-    """
-    columns, rows = read_image_table(path)
-    where = {channel: get_image_columns(columns, image, channel) for image, channel in channels.items()}
-    placed = {"Metadata_Row", "Metadata_Column"} <= set(columns)
-    needed = [*([] if placed else ["Metadata_Well"]), *(file for file, _ in where.values())]
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise InputError(
-            f"{path} (plate {plate}) lacks the column {join_names(missing)}; it has {join_names(columns)}. A "
-            "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
-        )
-    if "Metadata_Plate" in columns:
-        of_plates = {row["Metadata_Plate"] for row in rows}
-        meant = find_name(plate, of_plates)
-        rows = [row for row in rows if row["Metadata_Plate"] in meant]
-        if not rows:
-            raise InputError(
-                f"{path} has no row of plate {plate}; it has {join_names(sorted(of_plates), 5)}."
-            )
-    if not rows:
-        raise InputError(f"{path} has no row.")
-    folders = {row[folder] for row in rows for _, folder in where.values() if folder}
-    stored = {folder: list_entries(folder) for folder in sorted(folders) if is_address(folder)}
-
-    def image(folder: str, name: str) -> Path | StoredImage:
-        if folder in stored:
-            return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
-        return path.parent / folder / name
-
-    def well(row: Mapping[str, str]) -> str:
-        if row.get("Metadata_Well"):
-            return get_well_name(row["Metadata_Well"])
-        return get_well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
-
-    return [
-        Found(
-            well(row),
-            get_site_name(row.get("Metadata_Site")),
-            channel,
-            image(row[folder] if folder else "", row[file]),
-        )
-        for row in rows
-        for channel, (file, folder) in where.items()
-        if row[file]
-    ]
-
-
 def get_plate_order(key: SiteKey) -> tuple:
     """Return the sort key of a well and its site: plate order, then the order of numbers or names."""
     well, site = key
@@ -359,45 +277,42 @@ def load_data(
     return add_label_files(table, label_files), faults
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any, threads: int) -> None:
     """Write the image table, with and without illumination functions, and the dropped sites."""
-    images = snakemake.params.plate["images"]
+    images = params.plate["images"]
     if not is_address(images) or is_image_table(images):
-        images = Path(snakemake.input.images)
-    elif not snakemake.input.images:
-        require_fetching(snakemake.params.fetch, images)
+        images = Path(inputs.images)
+    elif not inputs.images:
+        require_fetching(params.fetch, images)
     table, faults = load_data(
         images,
-        snakemake.params.plate,
-        snakemake.params.channels,
-        snakemake.params.pattern,
-        snakemake.params.bad_sites,
-        snakemake.threads,
-        snakemake.params.maximum,
-        snakemake.params.decode,
-        snakemake.params.labels,
-        Reading(**snakemake.params.reading),
+        params.plate,
+        params.channels,
+        params.pattern,
+        params.bad_sites,
+        threads,
+        params.maximum,
+        params.decode,
+        params.labels,
+        Reading(**params.reading),
     )
-    channels = snakemake.params.channels.values()
-    illuminated = add_illumination(table, channels, Path(snakemake.params.illumination))
-    illuminated = add_numbered_labels(
-        illuminated, snakemake.params.labeled, Path(snakemake.params.label_images)
-    )
+    illuminated = add_illumination(table, params.channels.values(), Path(params.illumination))
+    illuminated = add_numbered_labels(illuminated, params.labeled, Path(params.label_images))
     dropped = pd.DataFrame(
         [(fault.well, fault.site, fault.reason) for fault in faults],
         columns=["Metadata_Well", "Metadata_Site", "reason"],
     )
-    dropped.insert(0, "Metadata_Plate", snakemake.params.plate["plate"])
+    dropped.insert(0, "Metadata_Plate", params.plate["plate"])
     for output, content in (
-        (snakemake.output.load_data, table),
-        (snakemake.output.with_illum, illuminated),
-        (snakemake.output.dropped, dropped),
+        (outputs.load_data, table),
+        (outputs.with_illum, illuminated),
+        (outputs.dropped, dropped),
     ):
         with write_whole(output) as part:
             content.to_csv(part, index=False)
-    write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
+    write_digests(images, params.pattern, outputs.digests, threads)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output, snakemake.threads)

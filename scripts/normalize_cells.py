@@ -27,6 +27,7 @@ from lib.cell_stream import convert_to_matrix, iterate_wells, read_codes
 from lib.cells import KEYS, find_features, use_threads
 from lib.errors import InputError, join_names
 from lib.feature_names import keep_wanted
+from lib.image_features import PREFIX
 from lib.logs import log_to
 from lib.tables import get_provenance, get_provenance_metadata, read_feature_names, read_profiles, write_whole
 from normalize import (
@@ -133,7 +134,9 @@ def choose_features(
     features = keep_wanted(find_features(names, exclude), unwanted)
     if selected is None:
         return features
-    wanted, there = read_feature_names(selected), set(features)
+    # image-level features have no value for a cell
+    wanted = [name for name in read_feature_names(selected) if not name.startswith(PREFIX)]
+    there = set(features)
     if lacking := [name for name in wanted if name not in there]:
         raise InputError(
             f"{selected} has features that single cells do not have: {join_names(lacking, 5)}. Name another "

@@ -18,7 +18,7 @@ from lib.errors import InputError, join_names
 from lib.logs import log_to
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import read_profiles, write_whole
-from lib.values import unify_spelling
+from lib.values import separate, unify_spelling
 
 FRACTIONS = {"train": 0.6, "validate": 0.2, "test": 0.2}
 TOGETHER = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_InChIKey")
@@ -29,7 +29,7 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
     """Number the units that must not be divided: one number per well, missing without a perturbation.
 
     Two perturbations are in one unit when they share a value of a column of `together` (several values
-    separated by `|`), directly or through others.
+    separated by `|` or `;`), directly or through others.
     """
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
@@ -49,9 +49,8 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
         root(own)
         for name, values in row.items():
             if pd.notna(values):
-                for value in str(values).split("|"):
-                    if value.strip():
-                        parent[root((name, value.strip()))] = root(own)
+                for value in separate(str(values)):
+                    parent[root((name, value))] = root(own)
     # a unit is numbered by its first perturbation in sorted order, regardless of the order of the wells
     first: dict[tuple[str, str], int] = {}
     number = {

@@ -15,7 +15,7 @@ import gallery_metadata
 import gallery_uploads
 from lib.errors import InputError
 from lib.gallery_tables import add_urls, get_full_name
-from lib.image_finding import split_urls
+from lib.image_tables import split_urls
 
 pytestmark = pytest.mark.unit
 PREFIX = "s3://cellpainting-gallery/cpg9999-test/source_1"

@@ -385,15 +385,3 @@ def hint_at_planes(found: Sequence[Found]) -> str:
 
 
 # --- image tables of the Gallery ------------------------------------------------------------------
-
-
-def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
-    """Return an image table with file names and folders in place of the Gallery's columns `URL_OrigDNA`."""
-    images = [name.removeprefix("URL_") for name in columns if name.startswith("URL_")]
-    images = [name for name in images if f"FileName_{name}" not in columns]
-    for row in rows:
-        for name in images:
-            folder, _, file = row[f"URL_{name}"].removeprefix("file:").rpartition("/")
-            row |= {f"FileName_{name}": file, f"PathName_{name}": folder}
-    more = [f"{kind}_{name}" for name in images for kind in ("FileName", "PathName")]
-    return [*columns, *more], rows

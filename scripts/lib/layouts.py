@@ -22,6 +22,9 @@ NAMED = (*WELL_COLUMNS, "Plate")
 # A name that a spreadsheet made a date of: 2-Sep, Mar-01.
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 DATE = re.compile(rf"\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{1,2}}")
+# Several genes that are not separated by | or ;.
+OF_GENES = ("gene", "genes", "target", "targets", "gene_symbol", "target_gene")
+GENES = re.compile(r"[A-Z0-9-]*[A-Z][A-Z0-9-]*(\s*[,/]\s*[A-Z0-9-]*[A-Z][A-Z0-9-]*)+")
 EXPONENT = re.compile(r"\d+[eE]\d+")
 
 Rows = list[dict[str, str]]
@@ -128,6 +131,9 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
             found.append(
                 f"{column} has {join_names(changed, 5)}, read as numbers; write a letter before a name"
             )
+        several = [value for value in values if GENES.fullmatch(value)] if column in OF_GENES else []
+        if several:
+            found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
         if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
             found += [f"{column} has {names}, which differ in capitals only" for names in alike(values)]
     return found

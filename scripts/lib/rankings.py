@@ -1,7 +1,7 @@
 """Average precision as copairs defines it: which pairs are positives and negatives is told by columns.
 
 A well ranks its positives (equal in all columns of `same`, different in all columns of `different`) among its
-negatives, by cosine. Values with several labels, separated by `|`, are equal if they share a label.
+negatives, by cosine. Values with several labels, separated by `|` or `;`, are equal if they share a label.
 
 The p-value of a group is the share of groups of shuffled wells with at least its mean average precision: the
 profiles are shuffled among the wells that are each other's negatives (such as those of a plate), and groups
@@ -17,8 +17,8 @@ import pandas as pd
 from lib.average_precision import TIE, compute_precision_from_counts, scale_rows_to_unit
 from lib.errors import InputError, join_names
 from lib.replicates import label_wells
+from lib.values import separate
 
-SEVERAL = "|"
 FEWEST_NULL = 200  # of groups of one size, for a null of their own
 
 
@@ -54,9 +54,7 @@ def get_label_sets(metadata: pd.DataFrame, columns: Sequence[str]) -> dict[str, 
     found = {}
     for name in columns:
         values = label_wells(metadata, name).fillna("")
-        parts = {
-            value: frozenset(p.strip() for p in value.split(SEVERAL) if p.strip()) for value in set(values)
-        }
+        parts = {value: frozenset(separate(value)) for value in set(values)}
         found[name] = [parts[value] for value in values]
     return found
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lib.errors import InputError, join_names
 from lib.replicates import Wells, group_members, label_wells, read_plates, split_wells
+from lib.values import separate
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,9 @@ class GeneSets:
 
     @classmethod
     def of(cls, metadata: pd.DataFrame, column: str) -> "GeneSets":
-        """Read the values of a column, in which several genes are separated by `|`."""
+        """Read the values of a column, in which several genes are separated by `|` or `;`."""
         codes, values = pd.factorize(label_wells(metadata, column))
-        parts = (value.split("|") for value in values)
-        return cls(codes, [frozenset(part.strip() for part in of_one if part.strip()) for of_one in parts])
+        return cls(codes, [frozenset(separate(value)) for value in values])
 
     def get(self, rows: np.ndarray) -> frozenset[str]:
         """Return the genes of a perturbation's wells (row numbers)."""

@@ -112,6 +112,11 @@ def plain_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(LOOK_ALIKE).split())
 
 
+def separate(text: str) -> list[str]:
+    """Return the genes, targets or mechanisms of a value, which `|` or `;` separates."""
+    return [part.strip() for part in re.split("[|;]", text) if part.strip()]
+
+
 def is_nothing(text: str) -> bool:
     """Return whether a value is empty or one of the words for missing values."""
     return MissingValues().is_nothing(text)

@@ -88,7 +88,12 @@ def describe_aggregation(levels: Mapping[str, Provenances]) -> Markup:
     if not get_value(made, "operation"):
         return NOTHING
     text = "Single-cell features were aggregated to well-level profiles by their {operation}."
-    return write_sentence(text, "aggregate", made)
+    sentence = write_sentence(text, "aggregate", made)
+    if not get_value(made, "image_features"):
+        return sentence
+    return sentence + write_sentence(
+        " Image-level features (Image_), summarized over the sites of each well, joined them."
+    )
 
 
 def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:

@@ -12,15 +12,16 @@ from lib.conditions import is_judged
 from lib.config import complete_config, read_schema
 from lib.controls import find_control_kinds
 from lib.errors import InputError
+from lib.image_tables import read_image_table
 from lib.layouts import find_near_samples, find_suspects
 from lib.levels import get_levels
 from lib.plate_contents import join_annotation, read_annotation, read_known_wells, read_plate_map
 from lib.plates import read_plates
+from lib.rankings import get_label_sets
 from lib.replicates import label_wells
 from lib.sides import collect_side
 from lib.tables import read_profiles
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_same_value, number_in_one_spelling, unify_spelling
-from load_data import read_image_table
 from normalize import choose_reference_wells
 from plot_benchmark import add_published
 from splits import find_units, split_wells
@@ -436,6 +437,27 @@ def test_amounts_in_one_spelling():
         pd.DataFrame({"Metadata_x": ["1 uM", "1.0uM"], "Metadata_y": "a"}), ["Metadata_y", "Metadata_x"]
     )
     assert labeled.unique().tolist() == ["a|1 uM"]
+
+
+@case(
+    "tables",
+    kind="several genes, targets or mechanisms of a compound, separated by ; or by commas and slashes",
+    comes_from="annotation from other databases",
+    says="target has EGFR, ERBB2, A/B: several genes are separated by | or ;",
+    happens="`|` and `;` separate genes; other separators are told, and make one gene of several",
+)
+def test_separators_of_genes(write):
+    wells = pd.DataFrame(
+        {"Metadata_gene": ["A;B", "A | C", "D; "], "perturbation": list("xyz"), "Metadata_Well": "A01"}
+    )
+    assert collect_side(wells, "Metadata_gene", 1).genes == [{"A", "B"}, {"A", "C"}, {"D"}]
+    units = find_units(wells, wells["perturbation"], ["Metadata_gene"])
+    assert units.tolist() == [0, 0, 1]
+    assert get_label_sets(wells, ["Metadata_gene"])["Metadata_gene"][0] == {"A", "B"}
+    plain = write("plain.txt", ("broad_sample", "target"), ("x", "A|B"), ("y", "A;B"), ("z", "HLA-A"))
+    assert find_suspects(plain, MissingValues()) == []
+    known = write("known.txt", ("broad_sample", "target"), ("x", "EGFR, ERBB2"), ("y", "A/B"))
+    return " ".join(find_suspects(known, MissingValues()))
 
 
 @case(
