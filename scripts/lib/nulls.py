@@ -19,8 +19,8 @@ class Null:
 
     `values`: the number of different values (positions, pairs) it is drawn from if these are few, else None.
     `places`, (draws, blocks): the positions that each median comes from, if they limit how well the null is
-    known. `drawn`: whether it is a sample, which would differ with another seed. `pairs`: the number of pairs of
-    wells that its sets consist of; however many sets are drawn, no p-value is below 1 / (1 + pairs).
+    known. `drawn`: whether it is a sample, which would differ with another seed. `pairs`: the number of pairs
+    of wells that its sets consist of; however many sets are drawn, no p-value is below 1 / (1 + pairs).
     """
 
     medians: np.ndarray
@@ -345,7 +345,8 @@ def compute_p_values(
     keys
         The key of the null that each signal is compared with.
     nulls
-        The nulls by key. For a null drawn from only n values, or pairs of wells, no p-value is below 1 / (1 + n).
+        The nulls by key. For a null drawn from only n values, or pairs of wells, no p-value is below
+        1 / (1 + n).
     tail
         `right`, `left`, or `both`, which doubles the smaller tail.
 
