@@ -41,6 +41,13 @@ def get_operation(
     return get_level(wildcards).summary or CONFIG["aggregate"]["operation"]
 
 
+def with_image_features(
+    wildcards,
+):
+    """Return whether image-level features join a level's: a mean or a median over sites, as over cells."""
+    return CONFIG["image_features"] and get_operation(wildcards) in ("mean", "median")
+
+
 def get_wells_of_controls(
     wildcards,
 ):
@@ -113,6 +120,7 @@ rule aggregate:
         operation=get_operation,
         trim=CONFIG["aggregate"]["trim"],
         exclude_flagged_cells=CONFIG["cell_quality"]["exclude_flagged"],
+        image_features=with_image_features,
         column=as_written(CONFIG["controls"]["column"]),
         negcon=as_written(CONFIG["controls"]["negcon"]),
         # A function, since braces in patterns would be read as wildcards.

@@ -21,7 +21,7 @@ from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.groups import IMAGES, PICTURES, WELLS, get_group
 from lib.image_changes import find_former_folder, get_contents, get_stored_contents
-from lib.image_names import listing_pattern
+from lib.image_names import get_listing_pattern
 from lib.job_lines import show_one_line_per_job
 from lib.levels import NETWORK
 from lib.locks import hold

@@ -23,7 +23,7 @@ def get_label_sources(
     beside = "" if is_address(location) else str(get_images(wildcards))
     beside = str(Path(beside).parent) if is_image_table(location) else beside
     return [
-        {"folder": settings["folder"] or beside, "pattern": listing_pattern(settings["pattern"])}
+        {"folder": settings["folder"] or beside, "pattern": get_listing_pattern(settings["pattern"])}
         for settings in get_label_settings(wildcards).values()
         if settings["folder"] or beside
     ]

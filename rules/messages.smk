@@ -2,7 +2,7 @@
 
 from lib.foreseen import find_problems
 from lib.locks import write_run
-from lib.summary import failure_summary, plate_summary, result_summary
+from lib.summary import summarize_failures, summarize_plates, summarize_results
 from lib.targets import get_segmentation_montages
 
 
@@ -46,15 +46,15 @@ onstart:
 
 onsuccess:
     if not (IN_STORAGE or DRAFTED):
-        print(plate_summary(EXPERIMENT))
+        print(summarize_plates(EXPERIMENT))
     if EXPERIMENT.waiting:
         print(get_approval_request())
     elif is_whole_run() and not IN_STORAGE:
-        print(result_summary(EXPERIMENT))
+        print(summarize_results(EXPERIMENT))
 
 
 onerror:
     log_file = log[0] if isinstance(log, list) else log
     if not (IN_STORAGE or DRAFTED):
-        print(plate_summary(EXPERIMENT, log_file))
-    print(failure_summary(log_file))
+        print(summarize_plates(EXPERIMENT, log_file))
+    print(summarize_failures(log_file))

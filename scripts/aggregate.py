@@ -17,28 +17,37 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.cell_quality import find_kept_cells, read_flagged_cells
-from lib.cells import feature_names, use_threads
-from lib.controls import control_kinds
-from lib.errors import InputError, listed
+from lib.cells import find_features, use_threads
+from lib.controls import find_control_kinds
+from lib.errors import InputError, join_names
 from lib.feature_names import keep_wanted
-from lib.logs import logged
-from lib.schema import schema
+from lib.image_features import summarize_images
+from lib.logs import log_to
+from lib.schema import read_schema
 from lib.tables import (
     UNREADABLE,
-    feature_columns,
-    provenance,
+    explain_unreadable,
+    get_features,
+    get_provenance,
     read_metadata,
     read_provenance,
-    unreadable,
     write_profiles,
 )
-from lib.well_summaries import EARTH_MOVER, MEAN, MEDIAN, TRIMMED_MEAN, is_summary, summarize_block
-from lib.wells import well_order
+from lib.well_summaries import (
+    EARTH_MOVER,
+    MEAN,
+    MEDIAN,
+    TRIMMED_MEAN,
+    get_means,
+    get_medians,
+    is_summary,
+    summarize_block,
+)
+from lib.wells import get_well_order
 
 logger = logging.getLogger("platewise")
 
@@ -85,7 +94,7 @@ def read_wells(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
     of_cell = file.read(columns=["Metadata_Well"])["Metadata_Well"].to_pylist()
     if strange := sorted(set(of_cell) - set(wells)):
         raise InputError(
-            f"Wells {listed(strange)} have cells but no row in the Image table: make both again."
+            f"Wells {join_names(strange)} have cells but no row in the Image table: make both again."
         )
     position = {well: at for at, well in enumerate(wells)}
     return np.array([position[well] for well in of_cell], dtype=np.int64)
@@ -132,32 +141,6 @@ def summarize_wells(
     return counts, found
 
 
-def get_means(block: pa.Table, row: np.ndarray) -> np.ndarray:
-    """Compute the mean of each column over the cells of each row number, in ascending order of `row`.
-
-    The values are added in the order of the table and by one thread, so that the sums never differ.
-    """
-    order = np.argsort(row, kind="stable")
-    starts = np.flatnonzero(np.diff(row[order], prepend=-1))
-    found = np.empty((len(starts), block.num_columns))
-    for at, column in enumerate(block.columns):
-        values = column.to_numpy().astype(float)[order]
-        missing = np.isnan(values)
-        values[missing] = 0
-        with np.errstate(invalid="ignore"):
-            found[:, at] = np.add.reduceat(values, starts) / np.add.reduceat(~missing, starts, dtype=int)
-    return found
-
-
-def get_medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
-    """Compute the median of each column over the cells of each row number, in ascending order of `row`."""
-    # polars has no half precision
-    block = block.cast(pa.schema([(name, pa.float64()) for name in block.column_names]))
-    values = pl.from_arrow(block).fill_nan(None)
-    found = values.with_columns(pl.Series("row", row)).group_by("row").median().sort("row")
-    return found.drop("row").to_numpy()
-
-
 def read_excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
     """Read the wells and sites that quality control's table of flags marks as excluded."""
     table = pd.read_csv(flags, dtype=str)
@@ -176,6 +159,7 @@ def aggregate(
     exclude_flagged: bool = False,
     trim: float = 0.1,
     controls: Collection[str] = (),
+    image_features: bool = False,
 ) -> pd.DataFrame:
     """Aggregate the profiles of one plate: one row per well, in plate order.
 
@@ -188,7 +172,7 @@ def aggregate(
     operation
         `mean`, `median`, or another summary of `lib.well_summaries`.
     exclude
-        Regular expressions of columns that are not features, see `feature_names`.
+        Regular expressions of columns that are not features, see `find_features`.
     excluded
         Wells and sites that are left out; None if quality control is not used.
     unwanted
@@ -201,6 +185,8 @@ def aggregate(
         The share of the cells that a trimmed mean leaves out at each end.
     controls
         The wells of negative controls, for `emd`.
+    image_features
+        Whether image-level features join those of the cells (`lib.image_features`).
 
     Raises
     ------
@@ -216,18 +202,18 @@ def aggregate(
         try:
             pq.read_metadata(path)
         except UNREADABLE as error:
-            raise unreadable(path, error) from error
+            raise explain_unreadable(path, error) from error
     named = ["Metadata_Plate", "Metadata_Well", *(["Metadata_Site"] if excluded else [])]
     sites = pq.read_table(image, columns=named).to_pandas()
     plate = sites["Metadata_Plate"].unique()
-    wells = sorted(sites["Metadata_Well"].unique(), key=well_order)
+    wells = sorted(sites["Metadata_Well"].unique(), key=get_well_order)
     keys = zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True) if excluded else []
     out = sites[[key in excluded for key in keys]] if excluded else sites.iloc[:0]
     left_out = out.groupby("Metadata_Well").size().reindex(wells, fill_value=0)
     counted = sites.groupby("Metadata_Well").size().reindex(wells) - left_out
     reference = [at for at, well in enumerate(wells) if well in set(controls)]
     with pq.ParquetFile(cells) as file:
-        features = feature_names(file.schema_arrow.names, exclude)
+        features = find_features(file.schema_arrow.names, exclude)
         features = keep_wanted(features, unwanted)
         row = read_wells(file, wells)
         flagged = None if flags is None else read_flagged_cells(flags, file)
@@ -235,8 +221,8 @@ def aggregate(
         kept = find_kept_cells(file, excluded or (), flagged if exclude_flagged else None)
         if operation == EARTH_MOVER and not np.isin(row if kept is None else row[kept], reference).any():
             raise InputError(
-                f"Plate {listed(plate)}: none of the {len(reference)} wells of negative controls has a cell, "
-                "so the distance of other wells to them cannot be computed. Check the plate map, the "
+                f"Plate {join_names(plate)}: none of the {len(reference)} wells of negative controls has a "
+                "cell, so the distance of other wells to them cannot be computed. Check the plate map, the "
                 "annotation table and controls.negcon, or take emd out of aggregate.summaries."
             )
         summary = Summary(operation, trim, reference)
@@ -254,7 +240,14 @@ def aggregate(
         keys["Metadata_Count_Cells_Flagged"] = np.bincount(row[chosen], minlength=len(wells))
     if excluded is not None:
         keys["Metadata_Count_Sites_Excluded"] = left_out.to_numpy()
-    return pd.concat([keys, pd.DataFrame(values, columns=features)], axis=1)
+    table = pd.concat([keys, pd.DataFrame(values, columns=features)], axis=1)
+    if not image_features:
+        return table
+    kept = ~sites.index.isin(out.index)
+    of_images = summarize_images(image, wells, operation, kept)
+    of_images = of_images[keep_wanted(list(of_images), unwanted)]
+    of_images[number == 0] = np.nan  # a well without cells has no profile
+    return pd.concat([table, of_images], axis=1)
 
 
 def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: str) -> list[str]:
@@ -273,7 +266,7 @@ def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: s
             "column in controls.column, add it to the plate map or the annotation table, or take emd out of "
             "aggregate.summaries."
         )
-    return wells.loc[control_kinds(wells[name], negcon) == negcon, "Metadata_Well"].tolist()
+    return wells.loc[find_control_kinds(wells[name], negcon) == negcon, "Metadata_Well"].tolist()
 
 
 def get_excluded_features(
@@ -290,9 +283,9 @@ def get_excluded_features(
     unwanted
         The config's `exclude_features`.
     """
-    settings = schema()["properties"]["aggregate"]["properties"]
-    usual = feature_names(columns, set(exclude) & set(settings["exclude_features"]["default"]))
-    features = feature_names(columns, exclude)
+    settings = read_schema()["properties"]["aggregate"]["properties"]
+    usual = find_features(columns, set(exclude) & set(settings["exclude_features"]["default"]))
+    features = find_features(columns, exclude)
     wanted = set(keep_wanted(features, unwanted))
     excluded = {
         "aggregate.exclude_features": sorted(set(usual) - set(features)),
@@ -346,6 +339,7 @@ def main(
         parameters.get("exclude_flagged_cells", False),
         parameters.get("trim", 0.1),
         controls,
+        parameters.get("image_features", False),
     )
     empty = table.loc[table["Metadata_Count_Cells"] == 0, "Metadata_Well"]
     logger.info(
@@ -353,12 +347,13 @@ def main(
         plate,
         len(table),
         table["Metadata_Count_Cells"].sum(),
-        len(feature_columns(table)),
-        listed(empty, 1536) or "none",
+        len(get_features(table)),
+        join_names(empty, 1536) or "none",
     )
     inputs = [cells, image, *filter(None, (cell_flags, annotated))]
     unused = {"trim": operation != TRIMMED_MEAN, "column": not annotated, "negcon": not annotated}
     unused["exclude_flagged_cells"] = not cell_flags
+    unused["image_features"] = not parameters.get("image_features")
     parameters = {name: value for name, value in parameters.items() if not unused.get(name)}
     if cell_flags:
         parameters["cell_quality"] = read_provenance(cell_flags)["parameters"]["cell_quality"]
@@ -370,16 +365,18 @@ def main(
         parameters["excluded_sites"] = sorted(f"{well} site {site}" for well, site in excluded)
         inputs.append(flags)
         logger.warning(
-            "plate %s: left out as flagged: %s", plate, listed(parameters["excluded_sites"], 4000) or "none"
+            "plate %s: left out as flagged: %s",
+            plate,
+            join_names(parameters["excluded_sites"], 4000) or "none",
         )
-    made_by = provenance(parameters, inputs)
+    made_by = get_provenance(parameters, inputs)
     if excluded_features:
         made_by["excluded_features"] = excluded_features
     write_profiles(table, profiles, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
         names = ("batch", "plate", "operation", "exclude_flagged_cells", "trim", "column", "negcon")
         main(
@@ -388,6 +385,7 @@ if __name__ == "__main__":
             snakemake.output.profiles,
             {
                 **{name: snakemake.params[name] for name in names},
+                "image_features": snakemake.params.image_features,
                 "exclude_features": list(snakemake.params.exclude_features),
                 "unwanted": list(snakemake.params.unwanted),
             },

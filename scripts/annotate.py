@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.errors import listed
+from lib.errors import join_names
 from lib.gaps import mark_few_cells
-from lib.layouts import find_clashes, find_suspects, near_samples, words_in_rows
-from lib.logs import logged
-from lib.plate_contents import known_wells, read_annotation, read_plate_map
+from lib.layouts import find_clashes, find_near_samples, find_suspects, report_missing_words
+from lib.logs import log_to
+from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.plates import KNOWN
-from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 from lib.values import MissingValues
-from lib.wells import well_order
+from lib.wells import get_well_order
 
 KEYS = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 COUNTS = [
@@ -34,8 +34,9 @@ OF_SHEET = ("plate_map", "perturbation", "cell_line", "timepoint")
 def find_unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
     """Find the wells that are only in the plate map or only in the profiles, and in which."""
     measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
-    return [(well, "not in the plate map") for well in sorted(measured - mapped, key=well_order)] + [
-        (well, "on the plate map, but without a site") for well in sorted(mapped - measured, key=well_order)
+    return [(well, "not in the plate map") for well in sorted(measured - mapped, key=get_well_order)] + [
+        (well, "on the plate map, but without a site")
+        for well in sorted(mapped - measured, key=get_well_order)
     ]
 
 
@@ -79,7 +80,7 @@ def annotate(
     The profiles in plate order: metadata (strings; missing where unknown), counts (0 cells, 0
     sites for a well without images), then the features.
     """
-    known = known_wells(plate_map, annotation)
+    known = join_annotation(plate_map, annotation)
     constant = get_metadata_of_plate(plate, {f"Metadata_{name.removeprefix('Metadata_')}" for name in known})
     constant["Metadata_plate_map"] = Path(plate["plate_map"]).name
     own = {name.removeprefix("Metadata_"): str(value) for name, value in constant.items()}
@@ -92,7 +93,7 @@ def annotate(
     known = known.rename(columns=renamed)
     known = known.rename(columns=lambda name: f"Metadata_{name.removeprefix('Metadata_')}")
     known = known.rename(columns={"Metadata_well": "Metadata_Well"}).replace("", pd.NA)
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     # other metadata of published profiles, such as pycytominer's Metadata_Site_Count
     taken = {"Metadata_Well", *COUNTS, *constant, *known}
     others = [name for name in profiles if name.startswith("Metadata_") and name not in taken]
@@ -109,7 +110,7 @@ def annotate(
     order += [name for name in COUNTS if name in joined]
     result = pd.concat([of_plate, joined.drop(columns=of_plate.columns, errors="ignore")], axis=1)
     return result[[*order, *features]].sort_values(
-        "Metadata_Well", key=lambda wells: wells.map(well_order), ignore_index=True
+        "Metadata_Well", key=lambda wells: wells.map(get_well_order), ignore_index=True
     )
 
 
@@ -124,8 +125,8 @@ def main() -> None:
         samples = annotation["broad_sample"]
     plate_map = read_plate_map(inputs.plate_map, plate["plate"], missing, samples)
     for path in filter(None, (inputs.plate_map, inputs.annotation)):
-        if words := words_in_rows(path, missing):
-            logging.warning("%s: taken as empty: %s", path, listed(words))
+        if words := report_missing_words(path, missing):
+            logging.warning("%s: taken as empty: %s", path, join_names(words))
         for sentence in find_suspects(path, missing):
             logging.warning("%s: %s", path, sentence)
     if annotation is not None:
@@ -136,20 +137,20 @@ def main() -> None:
                 inputs.annotation,
                 len(unknown),
                 inputs.plate_map,
-                listed(near_samples(unknown, samples)),
+                join_names(find_near_samples(unknown, samples)),
             )
     unmatched = find_unmatched_wells(profiles, plate_map)
     for well, why in unmatched:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)
     annotated = mark_few_cells(annotated, snakemake.params.minimum_cells)
-    with whole(snakemake.output.unmatched) as part:
+    with write_whole(snakemake.output.unmatched) as part:
         pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
     paths = [inputs.profiles, inputs.plate_map, *([inputs.annotation] if inputs.annotation else [])]
-    made_by = provenance({"plate": plate, "gene": snakemake.params.gene}, paths)
+    made_by = get_provenance({"plate": plate, "gene": snakemake.params.gene}, paths)
     write_profiles(annotated, snakemake.output.profiles, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

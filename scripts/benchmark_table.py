@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import InputError
-from lib.logs import logged
-from lib.scores import BOUNDARY, condition_columns
-from lib.tables import whole
+from lib.logs import log_to
+from lib.scores import BOUNDARY, get_condition_columns
+from lib.tables import write_whole
 
 
 def gather(paths: Sequence[str | Path]) -> pd.DataFrame:
@@ -26,13 +26,13 @@ def gather(paths: Sequence[str | Path]) -> pd.DataFrame:
     table = pd.concat(rows, ignore_index=True)
     if BOUNDARY not in table:
         raise InputError(f"{paths[0]} is not a score of the benchmark: it has no column {BOUNDARY}.")
-    condition = condition_columns(table)
+    condition = get_condition_columns(table)
     columns = [*condition, *(name for name in table if name not in condition)]
     key = [BOUNDARY, *(name for name in condition if name != BOUNDARY)]
-    return table[columns].sort_values(key, key=natural, kind="stable", ignore_index=True)
+    return table[columns].sort_values(key, key=get_sort_key, kind="stable", ignore_index=True)
 
 
-def natural(column: pd.Series) -> pd.Series:
+def get_sort_key(column: pd.Series) -> pd.Series:
     """Sort a column of numbers by value, any other as text."""
     numbers = pd.to_numeric(column, errors="coerce")
     return numbers if numbers.notna().all() else column
@@ -41,10 +41,10 @@ def natural(column: pd.Series) -> pd.Series:
 def main(scores: Sequence[str], table: str) -> None:
     """Write the rows of `scores` to `table`."""
     gathered = gather(scores)
-    with whole(table) as part:
+    with write_whole(table) as part:
         gathered.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(list(snakemake.input), snakemake.output[0])

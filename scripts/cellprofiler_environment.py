@@ -13,8 +13,8 @@ import sys
 from glob import escape, glob
 from pathlib import Path
 
-from lib.cellprofiler import JDK_HELP, java_home, output_of
-from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, make_way, step
+from lib.cellprofiler import JDK_HELP, find_java_home, get_output
+from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, make_way, run_step
 from lib.errors import InputError
 
 VERSION = "4.2.8.1"
@@ -29,7 +29,7 @@ COMPILER_HELP = (
 
 def find_jdk(environment):
     """Return the folder of a JDK (a Java with javac and C headers), or raise an InputError with help."""
-    home = java_home(environment)
+    home = find_java_home(environment)
     if home is None:
         raise InputError(f"CellProfiler needs a JDK and there is none on this machine. {JDK_HELP}")
     if not (Path(home) / "include" / "jni.h").exists():
@@ -44,7 +44,7 @@ def find_compiler(environment):
     """Return the C compiler's command, or raise an InputError with help."""
     for name in (environment.get("CC", ""), "cc", "gcc", "clang"):
         found = shutil.which(name, path=environment.get("PATH", "")) if name else None
-        if found and output_of([found, "--version"], environment) is not None:
+        if found and get_output([found, "--version"], environment) is not None:
             return found
     raise InputError(f"CellProfiler needs a C compiler and there is none on this machine. {COMPILER_HELP}")
 
@@ -57,7 +57,7 @@ def find_python(environment):
     candidates = [shutil.which(f"python{PYTHON}", path=environment.get("PATH", ""))]
     roots = [
         environment.get("PYENV_ROOT"),
-        (output_of(["pyenv", "root"], environment) or "").strip(),
+        (get_output(["pyenv", "root"], environment) or "").strip(),
         str(Path(environment.get("HOME", "~")).expanduser() / ".pyenv"),
     ]
     for root in dict.fromkeys(root for root in roots if root):
@@ -71,7 +71,7 @@ def find_python(environment):
 
 def runs_as(python, environment):
     """Return whether a Python runs and is the version that CellProfiler needs."""
-    answer = output_of([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], environment)
+    answer = get_output([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], environment)
     return (answer or "").strip() == PYTHON
 
 
@@ -87,19 +87,19 @@ def build(folder, log):
     install = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
     # Compiled now; otherwise each job compiles 1,800 files if Python may not write its cache.
     install += ["--require-hashes", "--no-build-isolation", "--compile-bytecode"]
-    step(ABOUT, [*uv, "venv", "--python", source, str(folder)], environment, log)
+    run_step(ABOUT, [*uv, "venv", "--python", source, str(folder)], environment, log)
     # numpy 1 and Cython must be installed before javabridge and centrosome are compiled against them.
-    step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)
+    run_step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler-build.txt")], environment, log)
     environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
-    step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)
+    run_step(ABOUT, [*install, "-r", str(LOCKS / "cellprofiler.txt")], environment, log)
     command = folder / "bin" / "cellprofiler"
-    answer = output_of([str(command), "--version"], environment) or "it does not start"
+    answer = get_output([str(command), "--version"], environment) or "it does not start"
     if answer.strip().splitlines()[-1:] != [VERSION]:
         raise InputError(f"CellProfiler was installed, but `{command} --version` says: {answer}")
     made_of = {
         "cellprofiler": VERSION,
         "command": str(command),
-        "python": (output_of([str(folder / "bin" / "python"), "--version"], environment) or "").strip(),
+        "python": (get_output([str(folder / "bin" / "python"), "--version"], environment) or "").strip(),
         "java_home": environment["JAVA_HOME"],
         "compiler": compiler,
     }

@@ -15,10 +15,10 @@ import numpy as np
 
 from lib.crops import PlateImages, Settings, cut_crops, read_cells
 from lib.drawing import plt, save_png
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.places import place
 from lib.plates import read_table
-from lib.wells import well_name
+from lib.wells import get_well_name
 from plot_contact_sheet import SEED, STYLE, Crop, plot_sheet
 
 MOST_CELLS = 12
@@ -42,10 +42,10 @@ def find_batch(results: Path, plate: str, batch: str | None) -> str:
         where = f"batch {batch}" if batch else "any batch"
         raise InputError(
             f"{results} has no single cells of plate {plate} in {where}; its plates are "
-            f"{listed(known) or 'none'}."
+            f"{join_names(known) or 'none'}."
         )
     if len(found) > 1:
-        raise InputError(f"Plate {plate} is in the batches {listed(found)}: name one with --batch.")
+        raise InputError(f"Plate {plate} is in the batches {join_names(found)}: name one with --batch.")
     return found[0]
 
 
@@ -78,8 +78,8 @@ def cut_named(
         members = [(at, number) for at, number in members if sites[at].numbers[number] in numbers]
         there = {int(number) for each in sites for number in each.numbers}
         if lacking := sorted(set(numbers) - there):
-            known = listed(sorted(there)) or "none"
-            raise InputError(f"Well {well} has no cell {listed(lacking)}; it has {known}.")
+            known = join_names(sorted(there)) or "none"
+            raise InputError(f"Well {well} has no cell {join_names(lacking)}; it has {known}.")
     if not members:
         raise InputError(f"{cells} has no cells in well {well}" + (f", site {site}." if site else "."))
     if numbers is None and len(members) > MOST_CELLS:
@@ -94,7 +94,7 @@ def cut_named(
 
 def main(options: argparse.Namespace) -> Path:
     """Write the picture. Return its path."""
-    results, well = Path(options.results), well_name(options.well)
+    results, well = Path(options.results), get_well_name(options.well)
     batch = find_batch(results, options.plate, options.batch)
     known = {"batch": batch, "plate": options.plate}
     load_data = results / place("load_data_with_illum", **known)
@@ -115,7 +115,7 @@ def main(options: argparse.Namespace) -> Path:
     return output
 
 
-def command_line() -> argparse.ArgumentParser:
+def define_options() -> argparse.ArgumentParser:
     """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("plate")
@@ -133,6 +133,6 @@ def command_line() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     try:
-        print(main(command_line().parse_args()))
+        print(main(define_options().parse_args()))
     except InputError as error:
         sys.exit(f"cells.py: {error}")

@@ -1,8 +1,8 @@
 """Extract a plate's wells from the file of a chain's step that processed several plates together."""
 
 from lib.errors import InputError
-from lib.logs import logged
-from lib.tables import provenance, read_profiles, read_provenance, write_profiles
+from lib.logs import log_to
+from lib.tables import get_provenance, read_profiles, read_provenance, write_profiles
 
 
 def main() -> None:
@@ -14,11 +14,11 @@ def main() -> None:
     if not own.any():
         raise InputError(f"{together} has no well of plate {plate['plate']} of batch {plate['batch']}.")
     before = read_provenance(together)
-    made_by = provenance(before["parameters"], [together])
+    made_by = get_provenance(before["parameters"], [together])
     made_by |= {"left_out": before["left_out"]} if "left_out" in before else {}
     write_profiles(profiles[own].reset_index(drop=True), snakemake.output.profiles, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

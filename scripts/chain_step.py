@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from lib.chains import COMPLETE
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
-from lib.logs import logged
+from lib.logs import log_to
 from lib.provenance import read_provenance
-from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
+from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.steps.batches import correct_arms, normalize_typical_variation, project
 from lib.steps.combat import correct_batches
 from lib.steps.correction import CELLS, correct_cell_count, correct_well_position
@@ -26,7 +26,14 @@ from lib.steps.normalization import normalize
 from lib.steps.operations import select_features
 from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
-from lib.tables import feature_columns, provenance, read_profiles, stack_profiles, whole, write_profiles
+from lib.tables import (
+    get_features,
+    get_provenance,
+    read_profiles,
+    stack_profiles,
+    write_profiles,
+    write_whole,
+)
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
@@ -129,7 +136,7 @@ class Step:
         """Sphere the wells by the negative controls."""
         epsilon = options["epsilon"]
         if isinstance(epsilon, Mapping):
-            kinds = control_type(self.profiles)
+            kinds = get_control_type(self.profiles)
             kind = np.where(self.negative, "negcon", np.where(kinds == "", "trt", "poscon"))
             epsilon, table = choose_epsilon(
                 self.profiles, kind, self.group, epsilon["draws"], options["method"]
@@ -153,7 +160,7 @@ def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
     except Exception as error:
         raise InputError(
             f"reference: the query `{query}` cannot be applied ({error}). The columns of the wells are "
-            f"{listed(metadata.columns, 30)}."
+            f"{join_names(metadata.columns, 30)}."
         ) from error
     if not isinstance(chosen, pd.Series) or len(chosen) != len(profiles):
         raise InputError(f"reference: the query `{query}` does not say of each well whether it is meant.")
@@ -172,20 +179,20 @@ def find_counted(
     first : whether it is the first step, which leaves out incomplete wells and those with few cells.
     untreated : whether the first step keeps wells without a perturbation that are not negative controls.
     """
-    values = profiles[feature_columns(profiles)].to_numpy(float)
+    values = profiles[get_features(profiles)].to_numpy(float)
     counted = np.isfinite(values).any(axis=1)
     if first:
-        negative = control_type(profiles) == NEGATIVE_CONTROL
+        negative = get_control_type(profiles) == NEGATIVE_CONTROL
         counted &= ~find_few_cells(profiles)
         if not untreated:
-            counted &= (labels(profiles, group).notna() | negative).to_numpy()
+            counted &= (label_wells(profiles, group).notna() | negative).to_numpy()
         counted[counted] = ~find_incomplete_wells(values[counted])
     return counted
 
 
 def describe_uncounted(profiles: pd.DataFrame, counted: np.ndarray) -> dict[str, str]:
     """Return the wells that the first step leaves out although they have values, with the reason."""
-    values = profiles[feature_columns(profiles)].to_numpy(float)
+    values = profiles[get_features(profiles)].to_numpy(float)
     few = find_few_cells(profiles) & ~counted
     incomplete = find_incomplete_wells(values) & ~counted & ~few
     names = (profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"]).to_numpy()
@@ -222,7 +229,7 @@ def run_step(
     wells = profiles[counted].assign(**{ROW: np.flatnonzero(counted)}).reset_index(drop=True)
     name = group if isinstance(group, str) else "Metadata_perturbation_group"
     if name not in wells:
-        wells[name] = labels(wells, group)
+        wells[name] = label_wells(wells, group)
     over = settings["options"]["over"]
     columns = {
         "plate": PLATE,
@@ -234,8 +241,8 @@ def run_step(
     dropped = describe_uncounted(profiles, counted) if settings["first"] else {}
     grouped = wells.groupby(columns, sort=False, dropna=False).indices.values() if columns else [slice(None)]
     for rows in grouped:
-        part = with_precision(wells.iloc[rows].reset_index(drop=True), settings["precision"])
-        step = Step(part, (control_type(part) == NEGATIVE_CONTROL).to_numpy(), name)
+        part = convert_features(wells.iloc[rows].reset_index(drop=True), settings["precision"])
+        step = Step(part, (get_control_type(part) == NEGATIVE_CONTROL).to_numpy(), name)
         if settings["step"] in COMPLETE:
             step.profiles = step.take(leave_out_gaps(step.profiles))
         done = step.run(settings["step"], settings["options"])
@@ -245,40 +252,40 @@ def run_step(
     together = pd.concat(parts, join="inner")
     everywhere = set(together.columns)
     for part in parts:
-        for feature in feature_columns(part):
+        for feature in get_features(part):
             if feature not in everywhere:
                 dropped.setdefault(feature, "dropped on another plate")
-    features = feature_columns(together)
+    features = get_features(together)
     if not features:
         raise InputError(f"{settings['step']}: no feature is left; dropped were {len(dropped)}.")
-    together = with_precision(together, settings["precision"])
-    metadata = profiles.drop(columns=feature_columns(profiles))
+    together = convert_features(together, settings["precision"])
+    metadata = profiles.drop(columns=get_features(profiles))
     return pd.concat([metadata, together[features].reindex(metadata.index)], axis=1), dropped, found
 
 
-def with_precision(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
+def convert_features(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
     """Return the profiles with features in a precision, such as the float32 of the JUMP recipe's files."""
-    return profiles.astype(dict.fromkeys(feature_columns(profiles), precision))
+    return profiles.astype(dict.fromkeys(get_features(profiles), precision))
 
 
 def main() -> None:
     """Write the wells after the step, and what was dropped."""
     settings = snakemake.params.settings
     paths = list(snakemake.input.profiles)
-    tables = [marked(read_profiles(path), snakemake.params.controls) for path in paths]
+    tables = [mark_controls(read_profiles(path), snakemake.params.controls) for path in paths]
     profiles, partial = stack_profiles(tables)
     out, dropped, found = run_step(profiles, settings)
     dropped |= dict.fromkeys(partial, "not measured on every plate")
-    kept = len(feature_columns(out))
+    kept = len(get_features(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
-    with whole(snakemake.output.dropped) as part:
+    with write_whole(snakemake.output.dropped) as part:
         pd.DataFrame(dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": settings["step"], **settings["options"], **found}]
-    made_by = provenance({"chain": settings["chain"], "steps": steps}, paths)
+    made_by = get_provenance({"chain": settings["chain"], "steps": steps}, paths)
     write_profiles(out, snakemake.output.profiles, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

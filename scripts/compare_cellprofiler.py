@@ -20,10 +20,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, add_folders, logged_to, options_of_a_run, with_functions
+from lib.cellprofiler import (
+    CellProfiler,
+    add_folders,
+    define_run_options,
+    open_log,
+    write_table_with_functions,
+)
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
-from lib.files import whole
+from lib.files import write_whole
 from lib.pipeline_files import read_pipeline
 
 MODULE_TIME = re.compile(r"Image # \d+, module (\w+) # \d+: CPU_time = ([\d.]+) secs")
@@ -40,7 +46,7 @@ PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
 FETCHING = Path(__file__).resolve().with_name("cellprofiler_fetching")
 
 
-def evenly(number, of):
+def pick_evenly(number, of):
     """Return `number` of `of` rows, from 0, evenly spaced and each once: the middles of equal segments."""
     number = min(number, of)
     return [(2 * part + 1) * of // (2 * number) for part in range(number)]
@@ -52,13 +58,13 @@ def write_sample(load_data, number, output):
         header, *rows = list(csv.reader(file))
     if not rows:
         raise InputError(f"{load_data} lists no site: there is nothing to compare on.")
-    chosen = [rows[at] for at in evenly(number, len(rows))]
+    chosen = [rows[at] for at in pick_evenly(number, len(rows))]
     with Path(output).open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *chosen])
     return len(chosen)
 
 
-def timed_run(cellprofiler, load_data, output, rows):
+def time_run(cellprofiler, load_data, output, rows):
     """Run CellProfiler over the first `rows` rows; return CPU seconds by module, and GiB."""
     output = Path(output)
     output.mkdir()
@@ -73,13 +79,13 @@ def timed_run(cellprofiler, load_data, output, rows):
     return {"modules": dict(modules), "peak_gib": usage.ru_maxrss / 2**20}
 
 
-def in_a_process(*arguments):
-    """Call `timed_run` in a separate process, whose children are only that run."""
+def time_run_in_process(*arguments):
+    """Call `time_run` in a separate process, whose children are only that run."""
     with ProcessPoolExecutor(max_workers=1) as pool:
-        return pool.submit(timed_run, *arguments).result()
+        return pool.submit(time_run, *arguments).result()
 
 
-def as_number(text):
+def parse_number(text):
     """Return a value as a number, NaN for a missing one; None for text."""
     try:
         return float("nan" if text in ("", None) else text)
@@ -87,11 +93,11 @@ def as_number(text):
         return None
 
 
-def apart(left, right):
+def measure_difference(left, right):
     """Return the (relative, absolute) difference of two values: (0, 0) if equal, inf if not comparable."""
     if left == right:
         return 0.0, 0.0
-    a, b = as_number(left), as_number(right)
+    a, b = parse_number(left), parse_number(right)
     if a is None or b is None or math.isnan(a) != math.isnan(b):
         return math.inf, math.inf
     if math.isnan(a) or a == b:
@@ -100,7 +106,7 @@ def apart(left, right):
     return (absolute / abs(a) if a else math.inf), absolute
 
 
-def rows_of(file):
+def read_rows(file):
     """Return the rows of a table, the names of its columns first; the values of a CSV table are text."""
     if Path(file).suffix == ".arrow":
         table = read_arrow(file)
@@ -116,7 +122,7 @@ def compare_table(expected, found):
 
     Values differ if the difference exceeds both 1e-6 of the built-in module's value and 1e-9.
     """
-    left, right = rows_of(expected), rows_of(found)
+    left, right = read_rows(expected), read_rows(found)
     names, others = next(left, []), next(right, [])
     places = {name: at for at, name in enumerate(others)}
     pairs = [
@@ -132,7 +138,7 @@ def compare_table(expected, found):
             continue
         rows += 1
         for at, there in pairs:
-            of_value = apart(row[at], other[there]) if other else (math.inf, math.inf)
+            of_value = measure_difference(row[at], other[there]) if other else (math.inf, math.inf)
             if of_value[1] > absolute[0]:
                 absolute = of_value[1], names[at]
             if of_value[1] > ABSOLUTE:
@@ -170,7 +176,7 @@ def compare(expected, found):
     return [compare_table(tables[expected][name], tables[found][name]) for name in sorted(tables[expected])]
 
 
-def times(stock, fast):
+def tabulate_times(stock, fast):
     """Return the rows of `times.csv`: CPU seconds per module, in order, then the total and memory."""
     rows = [(name, seconds, fast["modules"].get(name, 0.0)) for name, seconds in stock["modules"].items()]
     rows.append(("total", sum(stock["modules"].values()), sum(fast["modules"].values())))
@@ -195,7 +201,7 @@ def times(stock, fast):
 
 def write_table(rows, path):
     """Write rows as CSV, complete or not at all."""
-    with whole(path) as part, part.open("w", newline="") as file:
+    with write_whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -208,7 +214,7 @@ def main(arguments, log):
     shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir(parents=True)
     sample = runs / "load_data.csv"
-    with with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
+    with write_table_with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
     asked = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
@@ -217,7 +223,7 @@ def main(arguments, log):
 
     def run(name, cellprofiler, rows):
         log.write(f"{name}: {rows} sites\n")
-        return in_a_process(cellprofiler, sample, runs / name, rows)
+        return time_run_in_process(cellprofiler, sample, runs / name, rows)
 
     try:
         run("first", accelerated, 1)
@@ -228,7 +234,7 @@ def main(arguments, log):
         for folder in runs.iterdir():
             if folder.is_dir() and not arguments.keep:
                 shutil.rmtree(folder)
-    seconds = times(stock, fast)
+    seconds = tabulate_times(stock, fast)
     write_table(differences, output / "differences.csv")
     write_table(seconds, output / "times.csv")
     for row in (*differences, *seconds):
@@ -236,7 +242,7 @@ def main(arguments, log):
     return differences, seconds
 
 
-def in_words(differences, seconds):
+def describe_outcome(differences, seconds):
     """Return the outcome of a comparison as two sentences."""
     values, different = (sum(row[name] for row in differences) for name in ("values", "different"))
     total = next(row for row in seconds if row["module"] == "total")
@@ -248,9 +254,9 @@ def in_words(differences, seconds):
     )
 
 
-def command_line():
+def define_options():
     """Define the script's options."""
-    parser = options_of_a_run(__doc__)
+    parser = define_run_options(__doc__)
     add_folders(parser)
     parser.add_argument("--sites", type=int, default=4, help="how many rows of the image table")
     parser.add_argument("--keep", action="store_true", help="keep the tables of both runs")
@@ -259,9 +265,9 @@ def command_line():
 
 
 if __name__ == "__main__":
-    options = command_line().parse_args()
-    with logged_to(options.log) as log_file:
-        summary = in_words(*main(options, log_file))
+    options = define_options().parse_args()
+    with open_log(options.log) as log_file:
+        summary = describe_outcome(*main(options, log_file))
         log_file.write(f"{summary}\n")
         print(
             f"{summary}\nBy table and by module: differences.csv and times.csv in {options.output}",

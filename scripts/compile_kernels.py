@@ -20,8 +20,8 @@ import time
 import warnings
 from pathlib import Path
 
-from lib.cellprofiler import HASH_SEED, logged_to
-from lib.files import whole
+from lib.cellprofiler import HASH_SEED, open_log
+from lib.files import write_whole
 from pipelines import go_to_cellprofilers_python
 
 PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
@@ -180,7 +180,7 @@ def main(output, log):
         began = time.process_time()
         run_module(name, settings, images, labels)
         log.write(f"{name}: {time.process_time() - began:.1f} CPU seconds\n")
-    with whole(output) as part:
+    with write_whole(output) as part:
         part.write_text(json.dumps({"modules": sorted({name for name, _ in RUNS})}) + "\n")
 
 
@@ -190,7 +190,7 @@ if __name__ == "__main__":
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True, help="the file that says that it is done")
     options = parser.parse_args()
-    with logged_to(options.log) as log_file:
+    with open_log(options.log) as log_file:
         elsewhere = importlib.util.find_spec("cellprofiler") is None
         if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
             go_to_cellprofilers_python(options.cellprofiler)

@@ -14,15 +14,23 @@ import pandas as pd
 import pycytominer
 
 from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
-from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, Wells, by_rows, control_type, labels, members, read_wells
-from lib.tables import provenance, write_profiles
+from lib.logs import log_to
+from lib.replicates import (
+    NEGATIVE_CONTROL,
+    Wells,
+    apply_by_rows,
+    get_control_type,
+    group_members,
+    label_wells,
+    read_wells,
+)
+from lib.tables import get_provenance, write_profiles
 
 WELLS = 20_000  # whose consensus is computed at once
 PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 
 
-def consensus(
+def compute_consensus(
     wells: Wells,
     group: str | Sequence[str] = "Metadata_broad_sample",
     operation: str = "median",
@@ -47,10 +55,12 @@ def consensus(
     left out with the reason, by kind: wells without any value, incomplete wells, and the features that the
     other wells lack (the rule of `lib.gaps`).
     """
-    negative = control_type(wells.metadata) == NEGATIVE_CONTROL
-    perturbation = labels(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
-    complete = by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
-    used = perturbation.notna().to_numpy() & by_rows(wells.values, lambda part: np.isfinite(part).any(axis=1))
+    negative = get_control_type(wells.metadata) == NEGATIVE_CONTROL
+    perturbation = label_wells(wells.metadata, group).mask(negative, NEGATIVE_CONTROL)
+    complete = apply_by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
+    used = perturbation.notna().to_numpy() & apply_by_rows(
+        wells.values, lambda part: np.isfinite(part).any(axis=1)
+    )
     few = used & find_few_cells(wells.metadata)
     used &= ~few
     incomplete = np.zeros(len(wells), dtype=bool)
@@ -98,7 +108,7 @@ def split_perturbations(perturbation: pd.Series) -> list[np.ndarray]:
     """
     parts: list[list[np.ndarray]] = []
     number = WELLS
-    for wells in members(perturbation).values():
+    for wells in group_members(perturbation).values():
         if number + len(wells) > WELLS:
             parts.append([])
             number = 0
@@ -130,18 +140,18 @@ def main(
     profiles : the files of the condition's plates.
     output : the file to write.
     condition : feature set and condition, for the provenance.
-    options : the parameters of `consensus`.
+    options : the parameters of `compute_consensus`.
     controls : the column that marks controls and its value, or None.
     """
-    table, left_out = consensus(read_wells(profiles, controls), **options)
-    made_by = provenance({**condition, **options}, profiles)
+    table, left_out = compute_consensus(read_wells(profiles, controls), **options)
+    made_by = get_provenance({**condition, **options}, profiles)
     if any(left_out.values()):
         made_by["left_out"] = {kind: reasons for kind, reasons in left_out.items() if reasons}
     write_profiles(table, output, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.output.profiles,

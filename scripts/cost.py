@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import InputError
-from lib.files import whole
-from lib.logs import logged
+from lib.files import write_whole
+from lib.logs import log_to
 
 # Snakemake's columns, and what the table calls them. The peak of memory is not added up.
 ADDED = {"cpu_time": "cpu_s", "io_in": "read_mb", "io_out": "written_mb", "s": "wall_s"}
@@ -113,7 +113,7 @@ def main() -> None:
         )
     files = [Path(file) for file in params.measured]
     table = get_costs(files, params.units, params.price)
-    with whole(snakemake.output.table) as part:
+    with write_whole(snakemake.output.table) as part:
         table.to_csv(part, index=False, float_format="%.4g")
     shown = table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
     price = "" if params.price is None else f" (experiment_price in {params.currency})"
@@ -122,5 +122,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

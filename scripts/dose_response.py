@@ -6,7 +6,8 @@ cell count, in percent of the solvent wells of its plate.
 
 The benchmark dose is the dose at which the curve leaves the solvent (`lib/dose_curves.py`): by two standard
 deviations of the solvent wells, as OASIS does, or by one median absolute deviation, as CompTox does. The
-point of departure is the smallest benchmark dose of all distances.
+point of departure is the smallest benchmark dose of all distances whose interval is not too wide: its ends
+differ by a factor of at most 40, the limit of the National Toxicology Program (2018, Research Report 5).
 """
 
 import logging
@@ -22,17 +23,25 @@ from matplotlib.figure import Figure
 from lib.cell_counts import get_counts
 from lib.distances import ALL_FEATURES, get_distances, get_responses
 from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses
-from lib.drawing import COLORS, GRAY, nothing_to_draw, save_png, shortened, use_style
-from lib.errors import InputError, listed, number_of
+from lib.drawing import COLORS, GRAY, draw_nothing, save_png, shorten_label, use_style
+from lib.errors import InputError, join_names, number_of
 from lib.feature_groups import group_features
 from lib.feature_names import get_channels
-from lib.logs import logged
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells, wells_to_score
+from lib.replicates import (
+    NEGATIVE_CONTROL,
+    Wells,
+    get_control_type,
+    get_wells_to_score,
+    label_wells,
+    read_wells,
+)
 from lib.scores import BOUNDARY
-from lib.tables import whole
+from lib.tables import write_whole
 
 CELL_COUNT = "cell count"
+WIDEST = 40  # factor between the ends of the interval of a benchmark dose that may be a point of departure
 DRAWN = 12  # compounds in the figure, those with the smallest points of departure
 CURVE_COLUMNS = (
     *("compound", "response", "doses", "wells", "solvent_wells", "features", "components"),
@@ -66,17 +75,17 @@ def get_series(
         If the profiles have no column of doses, or no well has a dose.
     """
     if dose not in wells.metadata:
-        known = listed(name for name in wells.metadata if name.startswith("Metadata_"))
+        known = join_names(name for name in wells.metadata if name.startswith("Metadata_"))
         raise InputError(
             f"The profiles have no column {dose}, which dose_response.dose names. Their columns are {known}: "
             "name the one with the doses, add it to the plate maps, or remove the block dose_response."
         )
-    both, number = wells_to_score(wells, compound, positive_controls)
+    both, number = get_wells_to_score(wells, compound, positive_controls)
     negative = np.arange(len(both)) >= number
     doses, unit = read_doses(both.metadata[dose].tolist())
     doses[negative] = 0
     if not (doses[~negative] > 0).any():
-        examples = listed(both.metadata.loc[~negative, dose].dropna().unique(), 5)
+        examples = join_names(both.metadata.loc[~negative, dose].dropna().unique(), 5)
         raise InputError(
             f"{dose}: no well has a dose above 0 (values: {examples or 'none'}). A dose is a number, with a "
             "unit or without (10, 0.3 uM)."
@@ -86,10 +95,10 @@ def get_series(
         values = both.metadata[dose].astype("str").fillna("(empty)")[~kept]
         logging.warning(
             "%s without a dose that can be read are left out (%s: %s)",
-            number_of(int((~kept).sum()), "well"), dose, listed(values.unique(), 5),
+            number_of(int((~kept).sum()), "well"), dose, join_names(values.unique(), 5),
         )  # fmt: skip
     both, doses, negative = both.where(kept), doses[kept], negative[kept]
-    name = labels(both.metadata, compound).mask(negative, "")
+    name = label_wells(both.metadata, compound).mask(negative, "")
     # a well of a compound at dose 0 has solvent only
     solvent = doses == 0
     treatment = np.where(solvent, "", name.astype("str") + "\n" + pd.Series(doses).astype("str").to_numpy())
@@ -153,7 +162,8 @@ def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
     for name, of_compound in curves.groupby("compound", sort=True):
         by_response = of_compound.set_index("response")
         distances = by_response.drop(index=CELL_COUNT, errors="ignore")
-        found = distances["benchmark_dose"].dropna()
+        narrow = distances["benchmark_dose_high"] <= WIDEST * distances["benchmark_dose_low"]
+        found = distances.loc[narrow, "benchmark_dose"].dropna()
         row: dict[str, Any] = {
             "compound": name,
             "doses": int(of_compound["doses"].iloc[0]),
@@ -178,7 +188,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
     """Draw the distances of all features and the cell counts of the most potent compounds."""
     names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
     if not names:
-        return nothing_to_draw("No compound with a dose: no curve to draw.")
+        return draw_nothing("No compound with a dose: no curve to draw.")
     shown = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
     figure, grid = plt.subplots(
         len(names),
@@ -209,7 +219,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
                 ends = np.clip([found["benchmark_dose_low"], found["benchmark_dose_high"]], zero, high * 3)
                 axes.axvspan(*ends, color="black", alpha=0.1, linewidth=0)
             axes.set_xscale("log")
-            axes.set_title(f"{shortened(series.names.get(name, name))}: {response}")
+            axes.set_title(f"{shorten_label(series.names.get(name, name))}: {response}")
             axes.set_ylabel("distance" if number == 0 else "% of the solvent")
     for axes in grid[-1]:
         axes.set_xlabel(f"dose{f' ({series.unit})' if series.unit else ''}; gray: solvent")
@@ -227,7 +237,7 @@ def main(
     """Write the curves, the compounds, the responses of the wells, and the figure."""
     use_style()
     wells = read_wells(profiles, controls)
-    if not (control_type(wells.metadata) == NEGATIVE_CONTROL).any():
+    if not (get_control_type(wells.metadata) == NEGATIVE_CONTROL).any():
         raise InputError(
             "dose_response: no well is a negative control, to which doses are compared. Name the solvent in "
             "controls.column and controls.negcon."
@@ -245,12 +255,12 @@ def main(
     ):
         for position, (column, value) in enumerate(head.items()):
             table.insert(position, f"condition_{column}" if column in table else column, value)
-        with whole(outputs[name]) as part:
+        with write_whole(outputs[name]) as part:
             table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             {name: snakemake.output[name] for name in ("compounds", "curves", "wells", "figure")},

@@ -17,15 +17,15 @@ import yaml
 
 from drafting.page import draw_composite, list_tasks, write_page
 from lib.channel_guess import NO_STAIN, WHOLE_CELLS, guess_diameters, guess_nuclei, name_channels
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, combine_planes
-from lib.logs import logged
+from lib.logs import log_to
 from lib.pictures import read_image
 from lib.plates import is_address
 from lib.surveys import Channel, Survey, SurveyedPlate, get_map_name, survey
-from lib.wells import row_name
+from lib.wells import get_row_name
 from load_data import find_images
 
 #: Sites per CellProfiler job, at most.
@@ -181,7 +181,9 @@ def write_plate_map(plates: Sequence[SurveyedPlate]) -> str:
     """Return an empty plate map: all wells of a format, first those with images on any of the plates."""
     rows, columns = plates[0].shape
     imaged = {well for plate in plates for well in plate.wells}
-    wells = [f"{row_name(row)}{column:02d}" for row in range(1, rows + 1) for column in range(1, columns + 1)]
+    wells = [
+        f"{get_row_name(row)}{column:02d}" for row in range(1, rows + 1) for column in range(1, columns + 1)
+    ]
     lines = ["well_position\tbroad_sample\tcontrol_type\timaged"]
     lines += [f"{well}\t\t\t{'yes' if well in imaged else 'no'}" for well in wells]
     return "\n".join(lines) + "\n"
@@ -230,7 +232,7 @@ def write_new(folder: Path, files: Mapping[str, str]) -> None:
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise InputError(
-            f"{folder} already has {listed(there)}, which are yours. Name another folder with --config "
+            f"{folder} already has {join_names(there)}, which are yours. Name another folder with --config "
             "images=FOLDER experiment=OTHER, or move these files away."
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -332,5 +334,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

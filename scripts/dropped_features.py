@@ -4,39 +4,39 @@ import logging
 
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.logs import logged
-from lib.selection import dropped_features
-from lib.tables import feature_columns, read_profiles, whole
+from lib.errors import InputError, join_names
+from lib.logs import log_to
+from lib.selection import find_dropped_features
+from lib.tables import get_features, read_profiles, write_whole
 
 
-def stacked(profiles: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
+def stack_profiles(profiles: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
     """Return the plates' profiles, concatenated, and the features that not all of them have."""
     together = pd.concat(profiles, join="inner", ignore_index=True)
     everywhere = set(together.columns)
-    measured = dict.fromkeys(name for plate in profiles for name in feature_columns(plate))
+    measured = dict.fromkeys(name for plate in profiles for name in get_features(plate))
     return together, [name for name in measured if name not in everywhere]
 
 
 def main() -> None:
     """Write the table of dropped features: feature, operation, reason."""
-    together, partial = stacked([read_profiles(path) for path in snakemake.input.profiles])
-    dropped = dropped_features(together, snakemake.params.settings, snakemake.params.outlier_cutoff)
+    together, partial = stack_profiles([read_profiles(path) for path in snakemake.input.profiles])
+    dropped = find_dropped_features(together, snakemake.params.settings, snakemake.params.outlier_cutoff)
     missing = pd.DataFrame({"feature": partial})
     missing = missing.assign(operation="common_features", reason="not measured on every plate")
-    kept = set(feature_columns(together)) - set(dropped["feature"])
+    kept = set(get_features(together)) - set(dropped["feature"])
     if not kept:
         counts = dropped["operation"].value_counts().items()
         raise InputError(
-            f"{listed(snakemake.input.profiles, 3)}: feature selection leaves no feature; dropped "
-            f"were {listed(f'{count} by {operation}' for operation, count in counts)}. Relax the "
+            f"{join_names(snakemake.input.profiles, 3)}: feature selection leaves no feature; dropped "
+            f"were {join_names(f'{count} by {operation}' for operation, count in counts)}. Relax the "
             "thresholds of feature_select in the config, or look at the plate's normalized profiles."
         )
     logging.info("%d features kept, %d dropped", len(kept), dropped["feature"].nunique())
-    with whole(snakemake.output.dropped) as part:
+    with write_whole(snakemake.output.dropped) as part:
         pd.concat([dropped, missing]).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

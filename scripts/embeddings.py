@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 from lib.cells import KEYS
 from lib.crops import CELL, Cells, PlateImages, Settings, cut_crops, read_cells
 from lib.errors import InputError
-from lib.files import whole
-from lib.logs import logged
+from lib.files import write_whole
+from lib.logs import log_to
 from lib.networks import WEIGHTS, load_network, read_about
-from lib.provenance import provenance, provenance_metadata
+from lib.provenance import get_provenance, get_provenance_metadata
 from lib.working_ahead import work_ahead
 
 logger = logging.getLogger("platewise")
@@ -135,7 +135,7 @@ class Writer:
         self.values = np.empty((ROWS, len(names)), dtype=dtype)
         self.file = pq.ParquetWriter(
             path,
-            self.schema.with_metadata(provenance_metadata(made_by)),
+            self.schema.with_metadata(get_provenance_metadata(made_by)),
             compression="lz4",
             use_dictionary=list(KEYS[:3]),
             write_statistics=list(KEYS),
@@ -232,10 +232,10 @@ def main(options: argparse.Namespace) -> None:
     }
     # A network in an ONNX file may run in an environment without torch.
     libraries = (*LIBRARIES, *(BY_TORCH if Path(options.network, WEIGHTS).exists() else ()))
-    made_by = provenance(parameters, [options.cells, *options.functions], libraries)
+    made_by = get_provenance(parameters, [options.cells, *options.functions], libraries)
     names = name_features(options.channels, about["stacked"], about["features"])
     progress = Progress(options.plate, len(images), network)
-    with whole(options.output) as part:
+    with write_whole(options.output) as part:
         writer = Writer(part, options.plate, names, options.dtype, made_by)
         cells = read_cells(options.cells, settings)
         for site, chosen, embeddings in embed(images, cells, network, number, threads):
@@ -245,7 +245,7 @@ def main(options: argparse.Namespace) -> None:
     progress.report("done")
 
 
-def command_line() -> argparse.ArgumentParser:
+def define_options() -> argparse.ArgumentParser:
     """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", required=True, help="folder that network.py wrote")
@@ -269,8 +269,8 @@ def command_line() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    arguments = command_line().parse_args()
+    arguments = define_options().parse_args()
     # Each thread computes its own batches; the libraries read these variables when they are imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-    with logged(arguments.log):
+    with log_to(arguments.log):
         main(arguments)

@@ -16,22 +16,22 @@ import anndata
 import pandas as pd
 
 from lib.feature_names import find_channels, get_channels
-from lib.logs import logged
-from lib.tables import feature_columns, read_profiles, read_provenance, whole
+from lib.logs import log_to
+from lib.tables import get_features, read_profiles, read_provenance, write_whole
 
 
 def write_csv(profiles: pd.DataFrame, path: str | Path) -> None:
     """Write `profiles` (one row per well) to `path` as gzipped, comma-separated text."""
     # without a time in its header, a gzip file depends only on its content
     with (
-        whole(path) as part,
+        write_whole(path) as part,
         part.open("wb") as file,
         gzip.GzipFile("", "wb", mtime=0, fileobj=file) as packed,
     ):
         profiles.to_csv(packed, index=False)
 
 
-def as_categories(values: pd.Series) -> pd.Series:
+def make_categories(values: pd.Series) -> pd.Series:
     """Turn text into categories of Python strings, since AnnData files hold no missing text."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values
@@ -54,7 +54,7 @@ def describe_features(features: Sequence[str], channels: Sequence[str]) -> pd.Da
     return pd.DataFrame(rows, columns=["compartment", "family", "channel"], dtype="str")
 
 
-def to_anndata(
+def convert_to_anndata(
     profiles: pd.DataFrame, made_by: Mapping[str, Any], level: str, channels: Sequence[str] = ()
 ) -> anndata.AnnData:
     """Convert profiles to AnnData.
@@ -76,13 +76,15 @@ def to_anndata(
         X (wells, features) in float64 with NaN for missing values, obs and var; `uns` holds the level and, as
         JSON, the provenance.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     obs = profiles[[name for name in profiles if name not in set(features)]]
     names = obs["Metadata_Plate"].str.cat(obs["Metadata_Well"], sep=":")
-    obs = obs.apply(as_categories).set_axis(pd.Index(list(names), dtype=object))
+    obs = obs.apply(make_categories).set_axis(pd.Index(list(names), dtype=object))
     obs.columns = pd.Index(obs.columns, dtype=object)
     var = (
-        describe_features(features, channels).apply(as_categories).set_axis(pd.Index(features, dtype=object))
+        describe_features(features, channels)
+        .apply(make_categories)
+        .set_axis(pd.Index(features, dtype=object))
     )
     var.columns = pd.Index(var.columns, dtype=object)
     uns = {"level": level, "provenance": json.dumps(made_by, sort_keys=True, default=str)}
@@ -103,13 +105,13 @@ def main(profiles: str, exported: str, level: str, channels: Sequence[str]) -> N
     if exported.endswith(".csv.gz"):
         write_csv(table, exported)
         return
-    converted = to_anndata(table, read_provenance(profiles), level, channels)
-    with whole(exported) as part:
+    converted = convert_to_anndata(table, read_provenance(profiles), level, channels)
+    with write_whole(exported) as part:
         converted.write_h5ad(part, compression="gzip")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             snakemake.input.profiles,
             snakemake.output.exported,

@@ -17,12 +17,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import zarr
 
-from export import as_categories, describe_features
+from export import describe_features, make_categories
 from lib.cell_positions import POSITION
-from lib.cell_stream import to_matrix
-from lib.files import whole, whole_folder
-from lib.logs import logged
-from lib.tables import features_in, read_provenance
+from lib.cell_stream import convert_to_matrix
+from lib.files import write_whole, write_whole_folder
+from lib.logs import log_to
+from lib.tables import read_feature_names, read_provenance
 
 SPATIAL = "spatial"
 # How AnnData marks a dense array on disk.
@@ -45,7 +45,7 @@ def read_observations(path: str | Path) -> pd.DataFrame:
 def sort_categories(values: pd.Series) -> pd.Series:
     """Return a column as AnnData files hold it; categories are sorted without a copy of their values."""
     if not isinstance(values.dtype, pd.CategoricalDtype):
-        return as_categories(values)
+        return make_categories(values)
     there = values.cat.remove_unused_categories()
     return there.cat.set_categories(pd.Index(sorted(there.cat.categories), dtype=object))
 
@@ -68,7 +68,7 @@ def build_skeleton(
     """
     obs = pd.DataFrame({name: sort_categories(obs[name]) for name in obs}, index=obs.index)
     obs.index, obs.columns = (pd.Index(list(names), dtype=object) for names in (obs.index, obs.columns))
-    var = describe_features(features, channels).apply(as_categories)
+    var = describe_features(features, channels).apply(make_categories)
     var = var.set_axis(pd.Index(list(features), dtype=object))
     var.columns = pd.Index(var.columns, dtype=object)
     obsm = {SPATIAL: obs[list(POSITION)].to_numpy(float)} if set(POSITION) <= set(obs) else {}
@@ -86,7 +86,7 @@ def fill(matrix: Any, path: str | Path, features: Sequence[str]) -> None:
     first = 0
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            values = to_matrix(file.read_row_group(group, columns=list(features)), features)
+            values = convert_to_matrix(file.read_row_group(group, columns=list(features)), features)
             matrix[first : first + len(values)] = values.astype(np.float32)
             first += len(values)
 
@@ -114,15 +114,17 @@ def write_zarr(skeleton: anndata.AnnData, cells: str | Path, path: Path) -> None
 
 def main(cells: str | Path, exported: str | Path, channels: Sequence[str]) -> None:
     """Write a plate's normalized cells in the format that the name of `exported` ends in."""
-    skeleton = build_skeleton(read_observations(cells), features_in(cells), channels, read_provenance(cells))
+    skeleton = build_skeleton(
+        read_observations(cells), read_feature_names(cells), channels, read_provenance(cells)
+    )
     if str(exported).endswith(".zarr"):
-        with whole_folder(Path(exported)) as part:
+        with write_whole_folder(Path(exported)) as part:
             write_zarr(skeleton, cells, part)
     else:
-        with whole(exported) as part:
+        with write_whole(exported) as part:
             write_h5ad(skeleton, cells, part)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(snakemake.input.cells, snakemake.output.exported, list(snakemake.params.channels))

@@ -5,13 +5,13 @@ import logging
 import numpy as np
 import pandas as pd
 
-from lib.errors import listed
+from lib.errors import join_names
 from lib.gaps import find_few_cells, find_incomplete_wells
-from lib.logs import logged
-from lib.provenance import with_left_out
+from lib.logs import log_to
+from lib.provenance import add_left_out
 from lib.selection import OUTLIERS
 from lib.spread import blank_lone
-from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 
 
 def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -19,13 +19,13 @@ def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[p
 
     Only published profiles can have any, since this workflow's normalization leaves none.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float)
     counted = np.isfinite(values).any(axis=1) & ~find_incomplete_wells(values) & ~find_few_cells(profiles)
     values, lone = blank_lone(values, profiles["Metadata_Well"].tolist(), features, limit, counted)
     if not lone:
         return profiles, lone
-    logging.warning("taken as missing: %s", listed(map(" ".join, lone.items()), 20))
+    logging.warning("taken as missing: %s", join_names(map(" ".join, lone.items()), 20))
     table = pd.DataFrame(values, columns=features, index=profiles.index)
     return pd.concat([profiles.drop(columns=features), table], axis=1), lone
 
@@ -38,14 +38,14 @@ def main() -> None:
     selected = profiles[[name for name in profiles.columns if name not in dropped]]
     selected, lone = take_lone_as_missing(selected, snakemake.params.outlier_cutoff)
     exploding = table[table["operation"] == OUTLIERS].set_index("feature")["reason"].to_dict()
-    made_by = provenance(
+    made_by = get_provenance(
         {"feature_select": snakemake.params.settings, "over": snakemake.params.over},
         [snakemake.input.profiles, snakemake.input.dropped],
     )
-    made_by = with_left_out(made_by, snakemake.input.profiles, exploding, values=lone)
+    made_by = add_left_out(made_by, snakemake.input.profiles, exploding, values=lone)
     write_profiles(selected, snakemake.output.profiles, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

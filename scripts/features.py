@@ -15,16 +15,22 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, add_folders, logged_to, options_of_a_run, with_functions
-from lib.chunk_tables import image_rows, object_counts, table_of
-from lib.errors import InputError, listed
-from lib.files import whole_folder
-from lib.sites import site_name
+from lib.cellprofiler import (
+    CellProfiler,
+    add_folders,
+    define_run_options,
+    open_log,
+    write_table_with_functions,
+)
+from lib.chunk_tables import count_objects, get_table_file, read_image_rows
+from lib.errors import InputError, join_names
+from lib.files import write_whole_folder
+from lib.sites import get_site_name
 
 MANIFEST = "sites.json"
 
 
-def chunk_rows(rows, chunk, chunks):
+def get_chunk_rows(rows, chunk, chunks):
     """Return first and last row (from 1, both included) of chunk `chunk` (from 0) of `chunks`, or None.
 
     Chunks are contiguous and differ by one row at most; None if a chunk gets no row because
@@ -42,8 +48,8 @@ def read_sites(load_data):
         table = csv.DictReader(file)
         missing = {"Metadata_Well", "Metadata_Site"} - set(table.fieldnames or [])
         if missing:
-            raise InputError(f"{load_data} has no column {listed(sorted(missing))}.")
-        return [(row["Metadata_Well"], site_name(row["Metadata_Site"])) for row in table]
+            raise InputError(f"{load_data} has no column {join_names(sorted(missing))}.")
+        return [(row["Metadata_Well"], get_site_name(row["Metadata_Site"])) for row in table]
 
 
 def check_images(table, rows, sites, plate):
@@ -78,12 +84,12 @@ def check_images(table, rows, sites, plate):
     """
     if not table.exists():
         raise InputError(f"Plate {plate}: the analysis pipeline wrote no {table.name}.")
-    images = image_rows(table)
+    images = read_image_rows(table)
     lacking = [name for name in ("Metadata_Well", "Metadata_Site") if any(name not in row for row in images)]
     if lacking:
         raise InputError(
-            f"Plate {plate}: {table.name} has no column {listed(lacking)}. ExportToSpreadsheet must export "
-            "the metadata of the images."
+            f"Plate {plate}: {table.name} has no column {join_names(lacking)}. ExportToSpreadsheet must "
+            "export the metadata of the images."
         )
     found = {int(row["ImageNumber"]): row for row in images}
     place = {number: place_of(row) for number, row in found.items()}
@@ -99,7 +105,7 @@ def check_images(table, rows, sites, plate):
     numbers = Counter(int(row["ImageNumber"]) for row in images)
     times = Counter(place[number] for number in found)
     problems = [
-        f"{what}: {listed(which)}"
+        f"{what}: {join_names(which)}"
         for what, which in (
             ("missing", [named(number) for number in expected if number not in found]),
             ("more than once", [named(number) for number, count in numbers.items() if count > 1]),
@@ -119,7 +125,7 @@ def check_images(table, rows, sites, plate):
 
 def place_of(row):
     """Return well and site of a row of the Image table."""
-    return row["Metadata_Well"], site_name(row["Metadata_Site"])
+    return row["Metadata_Well"], get_site_name(row["Metadata_Site"])
 
 
 def check_objects(table, images, plate):
@@ -130,13 +136,13 @@ def check_objects(table, images, plate):
             f"{table.stem} under that name."
         )
     try:
-        objects = object_counts(table)
+        objects = count_objects(table)
     except InputError as error:
         raise InputError(f"Plate {plate}: {error}") from error
     foreign = sorted(set(objects) - set(images))
     if foreign:
         raise InputError(
-            f"Plate {plate}: {table.name} holds ImageNumber {listed(foreign)}, which is not in the Image "
+            f"Plate {plate}: {table.name} holds ImageNumber {join_names(foreign)}, which is not in the Image "
             "table."
         )
     counted = f"Count_{table.stem}"
@@ -148,11 +154,11 @@ def check_objects(table, images, plate):
         if count != objects[number]
     ]
     if wrong:
-        raise InputError(f"Plate {plate}: {table.name} is not whole: {listed(wrong)}.")
+        raise InputError(f"Plate {plate}: {table.name} is not whole: {join_names(wrong)}.")
     return sum(objects.values())
 
 
-def replaceable(output):
+def check_replaceable(output):
     """Check that a chunk's folder can be written: it is missing, empty, or holds an older chunk."""
     if output.exists() and any(output.iterdir()) and not (output / MANIFEST).exists():
         raise InputError(f"{output} is not a chunk of this workflow; move it away.")
@@ -161,24 +167,26 @@ def replaceable(output):
 def main(arguments, log):
     """Run one chunk in a folder beside the output, check its tables, and move it to the output."""
     output = Path(arguments.output).resolve()
-    replaceable(output)
+    check_replaceable(output)
     sites = read_sites(arguments.load_data)
-    rows = chunk_rows(len(sites), arguments.chunk, arguments.chunks)
+    rows = get_chunk_rows(len(sites), arguments.chunk, arguments.chunks)
     objects = dict.fromkeys(arguments.objects, 0)
     measured = []
-    with whole_folder(output) as part:
+    with write_whole_folder(output) as part:
         if rows:
             about = (
                 f"Plate {arguments.plate}, chunk {arguments.chunk} of {arguments.chunks} (ImageNumber "
                 f"{rows[0]} to {rows[1]} of {len(sites)} sites)"
             )
-            with with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
+            with write_table_with_functions(
+                arguments.load_data, arguments.functions, arguments.labels
+            ) as load_data:
                 CellProfiler.of(arguments).run(load_data, part, log, about, rows)
-            images = check_images(table_of(part, "Image"), rows, sites, arguments.plate)
+            images = check_images(get_table_file(part, "Image"), rows, sites, arguments.plate)
             places = [(number, *place_of(images[number])) for number in sorted(images)]
             measured = [{"image_number": number, "well": well, "site": site} for number, well, site in places]
             for name in arguments.objects:
-                objects[name] = check_objects(table_of(part, name), images, arguments.plate)
+                objects[name] = check_objects(get_table_file(part, name), images, arguments.plate)
         else:
             log.write(f"Plate {arguments.plate} has {len(sites)} sites: none for this chunk.\n")
         manifest = {
@@ -192,9 +200,9 @@ def main(arguments, log):
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def command_line():
+def define_options():
     """Define the script's options."""
-    parser = options_of_a_run(__doc__)
+    parser = define_run_options(__doc__)
     add_folders(parser)
     parser.add_argument("--plate", required=True)
     parser.add_argument("--objects", required=True, nargs="+", help="the tables to expect")
@@ -204,6 +212,6 @@ def command_line():
 
 
 if __name__ == "__main__":
-    options = command_line().parse_args()
-    with logged_to(options.log) as log_file:
+    options = define_options().parse_args()
+    with open_log(options.log) as log_file:
         main(options, log_file)

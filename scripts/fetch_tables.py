@@ -4,9 +4,9 @@ from pathlib import Path, PurePosixPath
 
 from lib.cellprofiler_output import ENDINGS
 from lib.errors import InputError
-from lib.files import whole_folder
-from lib.logs import logged
-from lib.object_storage import fetch_folder, fetching_is_allowed, resolved_address
+from lib.files import write_whole_folder
+from lib.logs import log_to
+from lib.object_storage import fetch_folder, require_fetching, resolve_address
 
 
 def is_table(path: str, names: set[str]) -> bool:
@@ -19,11 +19,11 @@ def is_table(path: str, names: set[str]) -> bool:
 def main() -> None:
     """Copy the tables into a folder beside the output; it is renamed to the output when all have arrived."""
     address, plate = snakemake.params.address, snakemake.wildcards.plate
-    fetching_is_allowed(snakemake.params.fetch, address)
+    require_fetching(snakemake.params.fetch, address)
     names = {"Image", *snakemake.params.compartments}
-    with whole_folder(Path(snakemake.output.tables)) as part:
+    with write_whole_folder(Path(snakemake.output.tables)) as part:
         try:
-            address = resolved_address(address)
+            address = resolve_address(address)
             number = fetch_folder(
                 address, part, lambda path: is_table(path, names), snakemake.params.connections
             )
@@ -33,5 +33,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]) as logger:
+    with log_to(snakemake.log[0]) as logger:
         main()

@@ -14,13 +14,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.cell_quality import get_z, meets
+from lib.cell_quality import get_z, is_beyond
 from lib.cell_rules import WELL, Rule, find_columns, get_rules
 from lib.cells import KEYS, use_threads
-from lib.logs import logged
-from lib.sites import site_order
-from lib.tables import provenance, provenance_metadata, whole
-from lib.wells import well_order
+from lib.logs import log_to
+from lib.sites import get_site_order
+from lib.tables import get_provenance, get_provenance_metadata, write_whole
+from lib.wells import get_well_order
 
 logger = logging.getLogger("platewise")
 
@@ -66,7 +66,7 @@ def flag_cells(file: pq.ParquetFile, rules: Sequence[Rule], path: str | Path) ->
                 logger.warning(
                     "rule %s: %s has no value or no spread, so that no cell is flagged", rule.name, column
                 )
-            flagged &= meets(z, threshold)
+            flagged &= is_beyond(z, threshold)
         found[rule.name] = flagged
     return pd.DataFrame(found, index=range(file.metadata.num_rows))
 
@@ -80,7 +80,9 @@ def count_flags(cells: pd.DataFrame, sites: pd.DataFrame, rules: Sequence[str]) 
         cells=(FLAGGED, "size"), flagged=(FLAGGED, "sum"), **{name: (name, "sum") for name in rules}
     )
     counts = counts.reindex(pd.MultiIndex.from_frame(sites[SITE]), fill_value=0).reset_index()
-    keys = zip(counts["Metadata_Well"].map(well_order), counts["Metadata_Site"].map(site_order), strict=True)
+    keys = zip(
+        counts["Metadata_Well"].map(get_well_order), counts["Metadata_Site"].map(get_site_order), strict=True
+    )
     order = [at for at, _ in sorted(enumerate(keys), key=lambda row: row[1])]
     return counts.iloc[order].astype(dict.fromkeys(("cells", FLAGGED, *rules), int))
 
@@ -109,7 +111,7 @@ def main(
     """
     rules = get_rules(settings)
     names = [rule.name for rule in rules]
-    made_by = provenance({"cell_quality": dict(settings)}, [cells])
+    made_by = get_provenance({"cell_quality": dict(settings)}, [cells])
     with pq.ParquetFile(cells) as file:
         flags = flag_cells(file, rules, cells)
         flags.insert(0, FLAGGED, flags.any(axis=1))
@@ -117,11 +119,13 @@ def main(
     table = keys
     for name in flags:
         table = table.append_column(name, pa.array(flags[name].to_numpy(bool)))
-    with whole(outputs["flags"]) as part:
-        pq.write_table(table.replace_schema_metadata(provenance_metadata(made_by)), part, row_group_size=ROWS)
+    with write_whole(outputs["flags"]) as part:
+        pq.write_table(
+            table.replace_schema_metadata(get_provenance_metadata(made_by)), part, row_group_size=ROWS
+        )
     sites = pq.read_table(image, columns=SITE).to_pandas()
     of_sites = pd.concat([keys.select(SITE).to_pandas(), flags], axis=1)
-    with whole(outputs["counts"]) as part:
+    with write_whole(outputs["counts"]) as part:
         count_flags(of_sites, sites, names).to_csv(part, index=False)
     logger.info(
         "plate %s: %d of %d cells are flagged (%s)",
@@ -133,7 +137,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
         main(
             snakemake.input.cells,

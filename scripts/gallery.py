@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from export import write_csv
-from lib.files import whole_folder
-from lib.gallery_tables import divide_by_site, find_images_folder, with_urls
-from lib.logs import logged
+from lib.files import write_whole_folder
+from lib.gallery_tables import add_urls, divide_by_site, find_images_folder
+from lib.logs import log_to
 from lib.tables import read_profiles
 
 
@@ -35,16 +35,16 @@ def write_image_tables(
     folder
         The folder to write.
     """
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         for path in tables:
             table = pd.read_csv(path, dtype=str)
             place = find_images_folder(images, table)
-            with_urls(table, place, prefix, batch, plate).to_csv(part / path.name, index=False)
+            add_urls(table, place, prefix, batch, plate).to_csv(part / path.name, index=False)
 
 
 def write_analysis(chunks: Sequence[Path], plate: str, folder: Path) -> None:
     """Write CellProfiler's tables of each site, as `analysis/{plate}-{well}-{site}/{table}.csv`."""
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         for chunk in chunks:
             for well, site, tables in divide_by_site(chunk):
                 of_site = part / "analysis" / f"{plate}-{well}-{site}"
@@ -55,7 +55,7 @@ def write_analysis(chunks: Sequence[Path], plate: str, folder: Path) -> None:
 
 def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
     """Write every level of a plate's profiles as gzipped CSV."""
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         for path in profiles:
             write_csv(read_profiles(path), part / f"{path.stem}.csv.gz")
 
@@ -69,11 +69,11 @@ def main() -> None:
     write_image_tables(tables, images, snakemake.params.prefix, batch, name, Path(output.load_data))
     write_analysis([Path(chunk) for chunk in given.tables], name, Path(output.analysis))
     write_profiles([Path(path) for path in given.profiles], Path(output.profiles))
-    with whole_folder(Path(output.illum)) as part:
+    with write_whole_folder(Path(output.illum)) as part:
         for function in given.functions:
             shutil.copy(function, part)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

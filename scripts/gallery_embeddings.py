@@ -6,15 +6,15 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.files import whole_folder
-from lib.logs import logged
+from lib.files import write_whole_folder
+from lib.logs import log_to
 
 
 def write_embeddings(cells: Path, folder: Path) -> None:
     """Write the cells of each site, as `{well}-{site}/embedding.parquet`."""
     table = pl.read_parquet(cells)
     keys = ["Metadata_Well", "Metadata_Site"]
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         for (well, site), of_site in table.partition_by(keys, as_dict=True, maintain_order=True).items():
             place = part / f"{well}-{site}"
             place.mkdir()
@@ -23,7 +23,7 @@ def write_embeddings(cells: Path, folder: Path) -> None:
 
 def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
     """Copy the profiles of every level: Parquet, as they are."""
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         for path in profiles:
             shutil.copy(path, part)
 
@@ -35,5 +35,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

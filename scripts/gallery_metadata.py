@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib.errors import InputError
-from lib.files import whole_folder
+from lib.files import write_whole_folder
 from lib.gallery_tables import get_map_names, read_gallery_map
-from lib.logs import logged
+from lib.logs import log_to
 
 
 def write_metadata(plates: Sequence[Mapping[str, str]], maps: Sequence[Path], folder: Path) -> None:
@@ -29,7 +29,7 @@ def write_metadata(plates: Sequence[Mapping[str, str]], maps: Sequence[Path], fo
         If two plate maps with one name differ.
     """
     names = get_map_names(plates, maps)
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         barcodes = {"Assay_Plate_Barcode": [p["plate"] for p in plates], "Plate_Map_Name": names}
         pd.DataFrame(barcodes).to_csv(part / "barcode_platemap.csv", index=False)
         (part / "platemap").mkdir()
@@ -48,5 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

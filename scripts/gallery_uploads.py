@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.files import whole
+from lib.files import write_whole
 from lib.gallery_tables import find_images_folder, get_full_name
-from lib.logs import logged
+from lib.logs import log_to
 from lib.plates import is_address, is_image_table
 
 
@@ -44,10 +44,10 @@ def main() -> None:
     """Write the table."""
     folders = [Path(folder) for folder in snakemake.params.folders]
     table = list_uploads(snakemake.params.plates, folders, snakemake.params.prefix)
-    with whole(snakemake.output.uploads) as part:
+    with write_whole(snakemake.output.uploads) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.gaps import leave_out_gaps
-from lib.logs import logged
+from lib.logs import log_to
 from lib.provenance import read_provenance
-from lib.tables import feature_columns, provenance, read_profiles, stack_profiles, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, stack_profiles, write_profiles
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "harmonypy", "pyarrow")
 
@@ -45,20 +45,20 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
     """
     if batch not in profiles:
         raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")
-    counted = np.isfinite(profiles[feature_columns(profiles)].to_numpy(float)).any(axis=1)
+    counted = np.isfinite(profiles[get_features(profiles)].to_numpy(float)).any(axis=1)
     filled, dropped = leave_out_gaps(profiles[counted].reset_index(drop=True))
     if dropped:
         logging.warning(
-            "%d features are missing in a well and left out: %s", len(dropped), listed(dropped, 5)
+            "%d features are missing in a well and left out: %s", len(dropped), join_names(dropped, 5)
         )
-    profiles, features = profiles.drop(columns=list(dropped)), feature_columns(filled)
+    profiles, features = profiles.drop(columns=list(dropped)), get_features(filled)
     values = np.full((len(profiles), len(features)), np.nan, dtype=np.float32)
     values[counted] = filled[features].to_numpy()
     without = profiles.loc[counted & profiles[batch].isna().to_numpy(), "Metadata_Well"]
     if len(without):
         raise InputError(
             f"harmony: {len(without)} wells have no value in {batch} (its option `batch`): "
-            f"{listed(without.unique(), 5)}."
+            f"{join_names(without.unique(), 5)}."
         )
     of_batch = profiles.loc[counted, [batch]].astype(str).reset_index(drop=True)
     if of_batch[batch].nunique() == 1:
@@ -96,14 +96,14 @@ def main(paths: Sequence[str], settings: Mapping[str, Any], output: str) -> None
     profiles, partial = stack_profiles([read_profiles(path) for path in paths])
     if partial:
         logging.warning(
-            "harmony: %d features are not measured on every plate: %s", len(partial), listed(partial, 5)
+            "harmony: %d features are not measured on every plate: %s", len(partial), join_names(partial, 5)
         )
     options = settings["options"]
     corrected = mix_batches(profiles, options["batch"], options["clusters"], options["iterations"])
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": "harmony", **options}]
     write_profiles(
-        corrected, output, provenance({"chain": settings["chain"], "steps": steps}, paths, LIBRARIES)
+        corrected, output, get_provenance({"chain": settings["chain"], "steps": steps}, paths, LIBRARIES)
     )
 
 
@@ -115,5 +115,5 @@ if __name__ == "__main__":
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True)
     given = parser.parse_args()
-    with logged(given.log):
+    with log_to(given.log):
         main(given.profiles, given.settings, given.output)

@@ -7,7 +7,8 @@
   `benchmark.toxic_z`. Wells without cells count, although no score has them.
 * Strongest groups of features (compartment, family, channel): the root mean square, over the features of a
   group, of the consensus in units of the negative controls' spread, compared with sets of as many controls
-  (of all wells, if there are few controls). Its direction is that of most features.
+  (of all wells, if there are few controls). Its direction is that of most features. Of the compartments with
+  the same family and channel, the strongest is named.
 * Neighbors: the nearest perturbations by cosine of the consensus (the median over the wells, relative to the
   controls). The p-value of sharing is that of the ranks of the perturbations with the same gene, target or
   mechanism.
@@ -24,12 +25,20 @@ from lib.cell_counts import COUNT_Z, add_count_z, get_counts
 from lib.clusters import cluster_profiles, find_neighbors, measure_enrichment, measure_sharing
 from lib.feature_groups import NO_CHANNEL, Group, group_features
 from lib.feature_names import get_channels
-from lib.logs import logged
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import BLOCK_ROWS, Wells, control_type, labels, members, read_wells, split_wells
+from lib.replicates import (
+    BLOCK_ROWS,
+    Wells,
+    get_control_type,
+    group_members,
+    label_wells,
+    read_wells,
+    split_wells,
+)
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
-from lib.tables import whole
+from lib.tables import write_whole
 
 LEVEL = 0.05  # of q
 SHOWN_NEIGHBORS, TESTED_NEIGHBORS = 3, 10
@@ -67,8 +76,8 @@ def describe_perturbations(wells: Wells, group: str | Sequence[str], toxic_z: fl
 
     All its wells count, including those that are in no score because they have no cells.
     """
-    negative = (control_type(wells.metadata) == "negcon").to_numpy()
-    perturbation = labels(wells.metadata, group).mask(negative)
+    negative = (get_control_type(wells.metadata) == "negcon").to_numpy()
+    perturbation = label_wells(wells.metadata, group).mask(negative)
     metadata = wells.metadata.assign(perturbation=perturbation, cells=get_counts(wells.metadata))
     columns = [group] if isinstance(group, str) else list(group)
     kept = [name for name in dict.fromkeys([*columns, *ABOUT]) if name in metadata]
@@ -182,12 +191,25 @@ def find_strongest_groups(
             mean, spread = null[sizes[start + row]]
             score = (strength - mean) / spread
             entry: dict[str, Any] = {}
-            for rank, number in enumerate(np.argsort(-score, kind="stable")[:STRONGEST], start=1):
+            for rank, number in enumerate(choose_strongest(score, names), start=1):
                 words = " ".join(word for word in names[number] if word and word != NO_CHANNEL)
                 entry[f"strongest_{rank}"] = f"{words} {get_direction(z[row, columns[number]])}"
                 entry[f"strongest_{rank}_score"] = round(float(score[number]), 2)
             found.append(entry)
     return found
+
+
+def choose_strongest(score: np.ndarray, names: Sequence[Group]) -> list[int]:
+    """Return the numbers of the three strongest groups, which differ in family or channel.
+
+    A change of one kind is often seen in all compartments, of which the strongest stands for the others.
+    """
+    chosen: dict[tuple[str, str], int] = {}
+    for number in np.argsort(-score, kind="stable"):
+        chosen.setdefault(names[number][1:], int(number))
+        if len(chosen) == STRONGEST:
+            break
+    return list(chosen.values())
 
 
 def get_direction(z: np.ndarray) -> str:
@@ -197,13 +219,30 @@ def get_direction(z: np.ndarray) -> str:
 
 
 def describe_neighbors(
-    names: np.ndarray, genes: Sequence[frozenset[str]], profiles: np.ndarray, seed: int
+    names: np.ndarray,
+    genes: Sequence[frozenset[str]],
+    profiles: np.ndarray,
+    known: Mapping[str, str],
+    seed: int,
 ) -> pd.DataFrame:
-    """Return the nearest neighbors of each perturbation, and whether they share its genes beyond chance."""
+    """Return the nearest neighbors of each perturbation, and whether they share its genes beyond chance.
+
+    Parameters
+    ----------
+    names, genes
+        The perturbations, and the genes of each.
+    profiles
+        Their consensus profiles relative to the controls, (perturbations, features).
+    known
+        The names of perturbations that people know, by perturbation.
+    seed
+        Seed of p-values that are not exact.
+    """
     near, cosines = find_neighbors(profiles, TESTED_NEIGHBORS)
     table = pd.DataFrame(index=names)
     for rank in range(min(SHOWN_NEIGHBORS, near.shape[1])):
         table[f"neighbor_{rank + 1}"] = names[near[:, rank]]
+        table[f"neighbor_{rank + 1}_name"] = [known[name] for name in names[near[:, rank]]]
         table[f"neighbor_{rank + 1}_cosine"] = cosines[:, rank].round(4)
         table[f"neighbor_{rank + 1}_annotation"] = ["|".join(sorted(genes[i])) for i in near[:, rank]]
     shared = measure_sharing(genes, profiles, near, RANKINGS, seed)
@@ -250,10 +289,10 @@ def get_hits(
     """
     wells = add_count_z(wells)
     if not positive_controls:
-        wells = wells.where(control_type(wells.metadata).isin(["", "negcon"]).to_numpy())
+        wells = wells.where(get_control_type(wells.metadata).isin(["", "negcon"]).to_numpy())
     table = describe_perturbations(wells, group, toxic_z)
     scored, controls = split_wells(wells, group, positive_controls)
-    sets = members(scored.metadata["perturbation"])
+    sets = group_members(scored.metadata["perturbation"])
     table.insert(0, "replicates", pd.Series({name: len(rows) for name, rows in sets.items()}, dtype=float))
     table["replicates"] = table["replicates"].fillna(0).astype(int)
     for scores, columns in ((replicating, FROM_REPLICATING), (precision, FROM_PRECISION)):
@@ -276,7 +315,8 @@ def get_hits(
         cluster[chosen] = cluster_profiles(relative[chosen], seed)
         known = name_perturbations(scored.metadata)
         clusters = measure_enrichment([known[name] for name in names], genes, cluster)
-        found = pd.DataFrame(strongest, index=names).join(describe_neighbors(names, genes, relative, seed))
+        near = describe_neighbors(names, genes, relative, known, seed)
+        found = pd.DataFrame(strongest, index=names).join(near)
         found["cluster"] = pd.array(np.where(cluster > 0, cluster, pd.NA), dtype="Int64")
         table = table.join(found)
     return sort_hits(table), clusters
@@ -316,12 +356,12 @@ def main(
         for position, (column, value) in enumerate(head.items()):
             # a column of the sample sheet may be called as one of the table
             table.insert(position, f"condition_{column}" if column in table else column, value)
-        with whole(outputs[name]) as part:
+        with write_whole(outputs[name]) as part:
             table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.input.replicating,

@@ -13,9 +13,9 @@ import re
 import sys
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, logged_to, options_of_a_run
-from lib.errors import InputError, listed
-from lib.files import fresh_folder
+from lib.cellprofiler import CellProfiler, define_run_options, open_log
+from lib.errors import InputError, join_names
+from lib.files import make_fresh_folder
 
 NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
 
@@ -42,34 +42,34 @@ def read_npy(path):
     return tuple(header["shape"]), values
 
 
-def plain(name):
+def simplify_name(name):
     """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
     return re.sub(r"[\W_]", "", name).casefold()
 
 
-def function_of(channel, folder):
+def find_function(channel, folder):
     """Return the file that the pipeline wrote for a channel: `Illum{channel}.npy`, with any prefix.
 
     Capitals and underscores do not count, as in the names of images: `Illum_Brightfield_H` is the function
     of BrightfieldH.
     """
     written = sorted(folder.rglob("*.npy"))
-    found = [path for path in written if plain(path.stem).endswith(plain(f"Illum{channel}"))]
+    found = [path for path in written if simplify_name(path.stem).endswith(simplify_name(f"Illum{channel}"))]
     if len(found) != 1:
         raise InputError(
             f"The illumination pipeline wrote {len(found)} files Illum{channel}.npy for channel "
-            f"{channel}; it must write one. It wrote: {listed(path.name for path in written)}."
+            f"{channel}; it must write one. It wrote: {join_names(path.name for path in written)}."
         )
     return found[0]
 
 
-def checked_functions(channels, folder, plate, apply):
+def check_functions(channels, folder, plate, apply):
     """Return the file of each channel, after a check of its shape and numbers; else raise InputError.
 
     `apply`: how the functions are applied, `Divide` or another word of CellProfiler's; `own` if a user's
     pipeline applies them, in which case only a function of zeros is known to be useless.
     """
-    files = {channel: function_of(channel, folder) for channel in channels}
+    files = {channel: find_function(channel, folder) for channel in channels}
     shapes = {}
     for channel, path in files.items():
         try:
@@ -104,20 +104,20 @@ def checked_functions(channels, folder, plate, apply):
 def main(arguments, log):
     """Run the pipeline beside the output and move the functions there, all or none."""
     output = Path(arguments.output).resolve()
-    with fresh_folder(output / ".part") as part:
+    with make_fresh_folder(output / ".part") as part:
         about = f"Plate {arguments.plate}, illumination"
         CellProfiler.of(arguments).run(arguments.load_data, part, log, about)
-        for channel, path in checked_functions(
+        for channel, path in check_functions(
             arguments.channels, part, arguments.plate, arguments.apply
         ).items():
             path.replace(output / f"{arguments.plate}_Illum{channel}.npy")
 
 
 if __name__ == "__main__":
-    parser = options_of_a_run(__doc__)
+    parser = define_run_options(__doc__)
     parser.add_argument("--plate", required=True)
     parser.add_argument("--channels", required=True, nargs="+")
     parser.add_argument("--apply", default="Divide", help="how the functions are applied to the images")
     options = parser.parse_args()
-    with logged_to(options.log) as log_file:
+    with open_log(options.log) as log_file:
         main(options, log_file)

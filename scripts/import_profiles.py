@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.feature_names import keep_wanted
 from lib.gaps import mark_few_cells
-from lib.layouts import SAMPLE_COLUMNS, near_samples, words_in_rows
-from lib.logs import logged
-from lib.plate_contents import known_wells, read_annotation
+from lib.layouts import SAMPLE_COLUMNS, find_near_samples, report_missing_words
+from lib.logs import log_to
+from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone
-from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 from lib.values import MissingValues, is_nothing
 
 KEYS = ("Metadata_Batch", "Metadata_Plate")
@@ -58,11 +58,11 @@ def get_rows_of_plate(
             named = [
                 name for name in profiles if name.startswith("Metadata_") and (profiles[name] == plate).any()
             ]
-            hint = f" Is it {listed(named)}? Call that column so." if named else ""
+            hint = f" Is it {join_names(named)}? Call that column so." if named else ""
             raise InputError(
                 f"{path} has no column Metadata_Plate, and the sample sheet takes {len(sharing)} plates from "
-                f"it ({listed(sharing, 5)}): which wells are whose is not known.{hint} Add the column, or "
-                "write one file per plate."
+                f"it ({join_names(sharing, 5)}): which wells are whose is not known.{hint} Add the column, "
+                "or write one file per plate."
             )
         return profiles
     if column != "Metadata_Plate":
@@ -74,15 +74,15 @@ def get_rows_of_plate(
     if named.isna().any():
         wells = profiles["Metadata_Well"][named.isna()]
         raise InputError(
-            f"{path} has rows without a plate in {column}: well {listed(wells, 5)}. Write the plate into "
+            f"{path} has rows without a plate in {column}: well {join_names(wells, 5)}. Write the plate into "
             "each row, or take the rows out."
         )
     there = named.unique().tolist()
     meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
-            f"{path} has no well of plate {plate}; it has {listed(there, 5)} in {column}. The sample sheet's "
-            "`plate` is the file's."
+            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. The sample "
+            "sheet's `plate` is the file's."
         )
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 
@@ -98,12 +98,12 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
     InputError
         If a well is a duplicate, or if there is no feature.
     """
-    name, features = plate["plate"], feature_columns(profiles)
+    name, features = plate["plate"], get_features(profiles)
     if not features:
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}, plate {name}: well {listed(twice)} is there more than once.")
+        raise InputError(f"{path}, plate {name}: well {join_names(twice)} is there more than once.")
     constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
     constant |= {
         f"Metadata_{column}": value or pd.NA
@@ -121,7 +121,7 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
             "plate %s: the sample sheet says %s for %s, and %s says otherwise (%s): the sheet's is taken, "
             "and the profiles' is kept as %s",
             *(name, constant[column], column, Path(path).name),
-            *(listed(profiles[column].dropna().unique(), 3), kept),
+            *(join_names(profiles[column].dropna().unique(), 3), kept),
         )
     profiles = profiles.rename(columns=renamed)
     of_plate = pd.DataFrame(constant, index=profiles.index, dtype="str")
@@ -152,7 +152,7 @@ def add_annotation(
     if name is None:
         logging.warning(
             "the profiles have no column %s: nothing of the annotation is joined to them",
-            listed(f"Metadata_{name}" for name in dict.fromkeys(order)),
+            join_names(f"Metadata_{name}" for name in dict.fromkeys(order)),
         )
         return profiles
     empty = [
@@ -161,15 +161,17 @@ def add_annotation(
         if column.removeprefix("Metadata_") in annotation and profiles[column].isna().all()
     ]
     if empty:
-        logging.warning("%s is empty in the profiles: the annotation's is taken", listed(empty))
+        logging.warning("%s is empty in the profiles: the annotation's is taken", join_names(empty))
     profiles = profiles.drop(columns=empty)
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     of_wells = profiles.drop(columns=features).rename(columns=lambda column: column.removeprefix("Metadata_"))
     of_wells = of_wells.assign(broad_sample=of_wells[name].fillna(""))
     if unknown := sorted(set(of_wells["broad_sample"]) - set(annotation["broad_sample"]) - {""}):
-        near = near_samples(unknown, annotation["broad_sample"])
-        logging.warning("the annotation does not know %d broad_sample: %s", len(unknown), listed(near, 20))
-    known = known_wells(of_wells, annotation).replace("", pd.NA).add_prefix("Metadata_")
+        near = find_near_samples(unknown, annotation["broad_sample"])
+        logging.warning(
+            "the annotation does not know %d broad_sample: %s", len(unknown), join_names(near, 20)
+        )
+    known = join_annotation(of_wells, annotation).replace("", pd.NA).add_prefix("Metadata_")
     joined = known[[column for column in known if column not in profiles]].set_axis(profiles.index)
     return pd.concat([profiles.drop(columns=features), joined, profiles[features]], axis=1)
 
@@ -180,7 +182,7 @@ def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]
     Profiles whose features were selected elsewhere are scored as they are; these features are named in the
     message of each score. (If features are still to be selected here, the selection drops them.)
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float)
     extreme = find_exploding(values, limit) | find_lone(values, limit).any(axis=0)
     largest = np.abs(np.nan_to_num(values)).max(axis=0, initial=0)
@@ -192,25 +194,25 @@ def main() -> None:
     params, path = snakemake.params, snakemake.input.profiles
     plate, gene, missing = params.plate, params.gene, MissingValues.of_config(params.missing)
     profiles = read_plate_profiles(path, plate, params.sharing, missing)
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     wanted = set(keep_wanted(features, params.unwanted))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
     inputs = [path]
     if snakemake.input.annotation:
-        if words := words_in_rows(snakemake.input.annotation, missing):
-            logging.warning("%s: taken as empty: %s", snakemake.input.annotation, listed(words))
+        if words := report_missing_words(snakemake.input.annotation, missing):
+            logging.warning("%s: taken as empty: %s", snakemake.input.annotation, join_names(words))
         profiles = add_annotation(
             profiles, read_annotation(snakemake.input.annotation, gene, missing), missing.samples
         )
         inputs.append(snakemake.input.annotation)
     profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
-    made_by = provenance(parameters, inputs)
+    made_by = get_provenance(parameters, inputs)
     if params.is_normalized and (extreme := find_extremes(profiles, params.outlier_cutoff)):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
         logging.warning(
-            "plate %s has values beyond %g: %s", plate["plate"], params.outlier_cutoff, listed(named)
+            "plate %s has values beyond %g: %s", plate["plate"], params.outlier_cutoff, join_names(named)
         )
         made_by["extreme_features"] = extreme
     if excluded:
@@ -219,5 +221,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

@@ -16,10 +16,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from judge_level import PERCENT, REPLICATES
-from lib.drawing import COLORS, MARKS, nothing_to_draw, save, use_style
-from lib.logs import logged
-from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
-from lib.tables import whole
+from lib.drawing import COLORS, MARKS, draw_nothing, save, use_style
+from lib.logs import log_to
+from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, read_scores
+from lib.tables import write_whole
 
 # The measures that a verdict is built on: each well has them. Silhouettes and connectivity depend on the
 # numbers of replicates and features, and are in the table only.
@@ -156,7 +156,7 @@ def compare(
 def draw(table: pd.DataFrame) -> Figure:
     """Draw all steps of all chains: a row is a step, a panel holds measures of one kind."""
     if table.empty:
-        return nothing_to_draw("No level of profiles was judged.")
+        return draw_nothing("No level of profiles was judged.")
     labels = [
         f"{row['chain']}: {row['step']}" + (f" ({row['condition']})" if row["several"] else "")
         for row in table.assign(several=table["condition"].nunique() > 1).to_dict("records")
@@ -206,8 +206,8 @@ def read_judged(paths: Sequence[str | Path]) -> pd.DataFrame:
     """Read the rows of all levels, with the condition as text."""
     tables = [read_scores(path) for path in paths]
     scores = pd.concat(tables, ignore_index=True)
-    names = condition_columns(tables[0])
-    scores["condition"] = [condition_label(row, names) or "all" for row in scores.to_dict("records")]
+    names = get_condition_columns(tables[0])
+    scores["condition"] = [get_condition_label(row, names) or "all" for row in scores.to_dict("records")]
     return scores
 
 
@@ -223,11 +223,11 @@ def main() -> None:
         for row, path in zip(scores.to_dict("records"), inputs.perturbations, strict=True)
     }
     table = compare(scores, perturbations, params.seed)
-    with whole(outputs.table) as part:
+    with write_whole(outputs.table) as part:
         table.drop(columns="condition").to_csv(part, index=False)
     save(draw(table), [outputs.png, outputs.svg])
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

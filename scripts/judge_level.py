@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.average_precision import precision_from_counts, unit_rows
+from lib.average_precision import compute_precision_from_counts, scale_rows_to_unit
 from lib.errors import number_of
-from lib.intervals import sampling
-from lib.logs import logged
+from lib.intervals import get_interval_columns
+from lib.logs import log_to
 from lib.mixing import (
     OF_CONNECTIVITY,
     OF_KBET,
@@ -31,11 +31,18 @@ from lib.mixing import (
     get_silhouettes,
     scale_lisi,
 )
-from lib.replicates import Wells, control_type, join_plates, marked, members, wells_to_score
+from lib.replicates import (
+    Wells,
+    get_control_type,
+    get_wells_to_score,
+    group_members,
+    join_plates,
+    mark_controls,
+)
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.tables import read_profiles
-from mean_average_precision import replicate_precision
-from percent_replicating import percent_replicating
+from mean_average_precision import compute_replicate_precision
+from percent_replicating import score_condition
 
 CONTROLS = "negative controls"  # their name as one more label, which batches should not separate
 # The measures, in the order of the table.
@@ -84,12 +91,12 @@ def choose_wells(wells: Wells, group: str | Sequence[str], most: int, seed: int)
     most : the largest number of wells.
     seed : of the choice.
     """
-    both, number = wells_to_score(wells, group)
+    both, number = get_wells_to_score(wells, group)
     if len(both) <= most:
         return wells
     rng = np.random.default_rng(seed)
     share = most / len(both)
-    groups = list(members(both.metadata["perturbation"].iloc[:number]).values())
+    groups = list(group_members(both.metadata["perturbation"].iloc[:number]).values())
     chosen: list[int] = []
     for at in rng.permutation(len(groups)):
         if len(chosen) + len(groups[at]) <= share * number:
@@ -110,7 +117,7 @@ def standardize(values: np.ndarray) -> np.ndarray:
 
 def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) -> tuple[Judged, Wells]:
     """Return the wells that are judged, as numbers and as `Wells`; raw features are standardized."""
-    both, number = wells_to_score(wells, group)
+    both, number = get_wells_to_score(wells, group)
     values = np.asarray(both.values, dtype=float)
     both = replace(both, values=standardize(values) if raw else values)
     plates = both.metadata["Metadata_Plate"].astype(str)
@@ -118,7 +125,7 @@ def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) 
     judged = Judged(
         both.values,
         number,
-        members(both.metadata["perturbation"].iloc[:number]),
+        group_members(both.metadata["perturbation"].iloc[:number]),
         pd.factorize(plates)[0],
         pd.factorize(batches)[0],
     )
@@ -133,7 +140,7 @@ def get_precision_among_others(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     Average precision and the random baseline of each scored well, NaN for a perturbation with one well and on
     a plate with no other perturbation.
     """
-    unit = unit_rows(judged.values[: judged.number])
+    unit = scale_rows_to_unit(judged.values[: judged.number])
     code = np.empty(judged.number, dtype=int)
     for at, rows in enumerate(judged.groups.values()):
         code[rows] = at
@@ -149,7 +156,7 @@ def get_precision_among_others(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
                 continue
             limits = unit[replicates] @ unit[well]
             above = len(others) - np.searchsorted(others, limits + 1e-12, side="right")
-            found[well] = precision_from_counts(above[None, :])[0]
+            found[well] = compute_precision_from_counts(above[None, :])[0]
             baseline[well] = len(replicates) / (len(replicates) + len(others))
     return found, baseline
 
@@ -161,7 +168,7 @@ def get_precision_among_controls(judged: Judged) -> tuple[np.ndarray, np.ndarray
     controls = judged.values[judged.number :]
     if not len(controls):
         return found, baseline
-    precisions = replicate_precision(judged.values, controls, groups)
+    precisions = compute_replicate_precision(judged.values, controls, groups)
     for rows, precision in zip(groups, precisions, strict=True):
         found[rows] = precision
         baseline[rows] = (len(rows) - 1) / (len(rows) - 1 + len(controls))
@@ -246,7 +253,7 @@ def summarize(judged: Judged, wells: pd.DataFrame, labels: pd.DataFrame, seed: i
         known = np.concatenate(parts)
         known = known[np.isfinite(known)]
         row[name] = float(statistic(known)) if len(known) else np.nan
-        row |= sampling(name, get_interval(parts, statistic, seed))
+        row |= get_interval_columns(name, get_interval(parts, statistic, seed))
     return row
 
 
@@ -283,9 +290,9 @@ def judge(
         notes.append(f"mixing not judged: all wells have the same {options['batch']}")
     if controls_fitted:
         notes.append(FITTED)
-    elif not (control_type(both.metadata) == "negcon").any():
+    elif not (get_control_type(both.metadata) == "negcon").any():
         notes.append("mean average precision among the negative controls not computed: there are none")
-    score, table, _ = percent_replicating(
+    score, table, _ = score_condition(
         both,
         group,
         draws=options["draws"],
@@ -325,7 +332,9 @@ def read_plates(
         profiles = read_profiles(path)
         there = list(zip(profiles["Metadata_Batch"], profiles["Metadata_Plate"], strict=True))
         kept = np.array([name in wanted for name in there], dtype=bool)
-        tables[path] = marked(profiles if kept.all() else profiles[kept].reset_index(drop=True), controls)
+        tables[path] = mark_controls(
+            profiles if kept.all() else profiles[kept].reset_index(drop=True), controls
+        )
     return join_plates(tables)
 
 
@@ -341,5 +350,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.logs import logged
+from lib.errors import InputError, join_names
+from lib.logs import log_to
 from lib.plates import read_table
-from lib.replicates import Wells, members, read_wells, split_wells
+from lib.replicates import Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
-from lib.tables import whole
+from lib.tables import write_whole
 from lib.values import MissingValues
 
 TAIL = 5  # percent of all pairs, on either side
@@ -51,7 +51,8 @@ def read_pairs(path: str | Path) -> set[tuple[str, str]]:
         values = [value for row in rows for value in list(row.values())[:2]]
         if set(columns[:2]) & set(values):
             raise InputError(
-                f"{path}: the first line must name the columns; here it is the pair {listed(columns[:2])}."
+                f"{path}: the first line must name the columns; here it is the pair "
+                f"{join_names(columns[:2])}."
             )
         names = MissingValues().clean(values) if len(columns) > 1 else []
         found = {(min(pair), max(pair)) for pair in zip(names[::2], names[1::2], strict=True) if all(pair)}
@@ -68,7 +69,7 @@ def get_profiles_of_names(
 ) -> tuple[list[str], np.ndarray]:
     """Return the names of a condition, sorted, and the unit profile of each: (names, features)."""
     scored, controls = split_wells(wells, group, positive_controls)
-    sets = members(scored.metadata["perturbation"])
+    sets = group_members(scored.metadata["perturbation"])
     if not sets:
         return [], np.empty((0, len(scored.features)))
     consensus = np.array([np.median(scored.values[rows], axis=0) for rows in sets.values()], dtype=float)
@@ -114,8 +115,8 @@ def measure_recall(
     if not len(pairs) or len(names) < 3:
         of_pairs = sorted({name for pair in known for name in pair})
         return row | {
-            "message": f"no known pair is in the condition: the pairs are of {listed(of_pairs, 3)}, and the "
-            f"condition has {listed(names, 3)}"
+            "message": f"no known pair is in the condition: the pairs are of {join_names(of_pairs, 3)}, and "
+            f"the condition has {join_names(names, 3)}"
         }
     cosines = profiles @ profiles.T
     low, high = np.percentile(cosines[np.triu_indices(len(names), 1)], [TAIL, 100 - TAIL])
@@ -155,12 +156,12 @@ def main(
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for position, (column, value) in enumerate(head.items()):
         table.insert(position, f"condition_{column}" if column in table else column, value)
-    with whole(output) as part:
+    with write_whole(output) as part:
         table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             list(snakemake.input.pairs),

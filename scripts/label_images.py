@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.files import whole_folder
+from lib.errors import InputError, join_names
+from lib.files import write_whole_folder
 from lib.image_changes import write_digests
 from lib.label_files import SiteKey
 from lib.label_images import (
@@ -26,8 +26,8 @@ from lib.label_images import (
     read_pixels,
     write_labels,
 )
-from lib.logs import logged
-from lib.tables import whole
+from lib.logs import log_to
+from lib.tables import write_whole
 
 # The kinds of objects without a partner, as `Relations` names them.
 UNPAIRED = ("nuclei_outside", "further_nuclei", "cells_without_nucleus", "cells_inside_nuclei")
@@ -106,7 +106,7 @@ def warn_of_unpaired(table: pd.DataFrame, plate: str) -> None:
             most = table.sort_values(kind, ascending=False).head(3)
             where = [f"{row.Metadata_Well} site {row.Metadata_Site}" for row in most.itertuples()]
             words = kind.replace("_", " ")
-            logging.info("plate %s: %d %s, most of them in %s", plate, number, words, listed(where))
+            logging.info("plate %s: %d %s, most of them in %s", plate, number, words, join_names(where))
     for kind in ("nuclei", "cells"):
         total = int(table[kind].sum())
         alone = total - int(table["pairs"].sum())
@@ -143,11 +143,11 @@ def main(
     threads
         Number of sites at once.
     """
-    with whole_folder(Path(outputs["labels"])) as folder, ThreadPoolExecutor(threads) as pool:
+    with write_whole_folder(Path(outputs["labels"])) as folder, ThreadPoolExecutor(threads) as pool:
         rows = list(pool.map(lambda each: number_site(each[1], masks, each[0], options, folder), sites))
     table = pd.DataFrame(rows)
     warn_of_unpaired(table, options["plate"])
-    with whole(outputs["relations"]) as part:
+    with write_whole(outputs["relations"]) as part:
         table.to_csv(part, index=False)
 
 
@@ -167,7 +167,7 @@ def find_files(table: pd.DataFrame, objects: Sequence[str], folders: Sequence[st
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         params, inputs = snakemake.params, snakemake.input
         images = pd.read_csv(inputs.load_data, dtype=str)
         keys = ["Metadata_Well", "Metadata_Site"]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.errors import listed
+from lib.errors import join_names
 from lib.gaps import find_few_cells
-from lib.logs import logged
+from lib.logs import log_to
 from lib.provenance import get_left_out, read_provenance
-from lib.scores import condition_columns, read_scores
-from lib.tables import read_metadata, whole
+from lib.scores import get_condition_columns, read_scores
+from lib.tables import read_metadata, write_whole
 
 # The stages in the order in which they run.
 STAGES = (
@@ -74,7 +74,7 @@ class LeftOut:
     table: str = ""
 
 
-def by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def group_by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """Group names by reason, ignoring the numbers and files in the reason."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, reason in zip(names, reasons, strict=True):
@@ -85,7 +85,7 @@ def by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tuple[st
         yield (written.pop() if len(written) == 1 else key), [name for name, _ in members]
 
 
-def of_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut]:
+def read_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut]:
     """Return what a stage's table of left-out sites, wells or features lists."""
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     if what == "site" and "excluded" in table:
@@ -103,22 +103,22 @@ def of_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut
     else:
         names = table["Metadata_Well"]
     reasons = table[next(name for name in ("operation", "reason", "status") if name in table)]
-    for why, members in by_reason(names, reasons):
+    for why, members in group_by_reason(names, reasons):
         yield LeftOut(
-            what, len(members), stage, why=why, names=listed(members, MOST_NAMES), table=file, **place
+            what, len(members), stage, why=why, names=join_names(members, MOST_NAMES), table=file, **place
         )
 
 
-def of_plate(file: str) -> Iterator[LeftOut]:
+def read_plate_table(file: str) -> Iterator[LeftOut]:
     """Return what a table of one plate (or batch) lists; its path names the plate."""
     path = Path(file)
     if path.parts[:2] == ("workspace", "quality_control"):
         if path.stem == "cell_flags":
-            yield from of_cell_flags(file, path.parts[2], path.parts[3])
+            yield from read_cell_flags(file, path.parts[2], path.parts[3])
             return
         stage = {"dropped_sites": "load_data", "sites": "single_cells", "flags": "quality"}[path.stem]
         place = {"batch": path.parts[2], "plate": path.parts[3]}
-        yield from of_table(file, "site", stage, **place)
+        yield from read_table(file, "site", stage, **place)
         if stage == "single_cells":
             sites = pd.read_csv(file, dtype={"Metadata_Site": str})
             if unpaired := int(sites.get("unpaired_objects", pd.Series(dtype=float)).sum()):
@@ -133,7 +133,7 @@ def of_plate(file: str) -> Iterator[LeftOut]:
                 (stage for stage in ("feature_select", "spherize") if stage[:8] in level), "normalize"
             )
             stage = "annotate" if ending == "unmatched_wells" else stage
-            yield from of_table(file, what, stage, level=level, **place)
+            yield from read_table(file, what, stage, level=level, **place)
 
 
 def get_place_of_profiles(file: str) -> dict[str, str]:
@@ -144,7 +144,7 @@ def get_place_of_profiles(file: str) -> dict[str, str]:
     return {"batch": batch, "plate": plate, "level": level}
 
 
-def of_first_profiles(file: str) -> Iterator[LeftOut]:
+def find_in_first_profiles(file: str) -> Iterator[LeftOut]:
     """Return the wells without cells, and the features that the config excludes, of a plate's first level."""
     place = get_place_of_profiles(file)
     metadata = read_metadata(file)
@@ -153,29 +153,29 @@ def of_first_profiles(file: str) -> Iterator[LeftOut]:
         flagged = metadata.get("Metadata_Count_Cells_Flagged", pd.Series(0, metadata.index)) > 0
         for chosen, why in ((no_cells & ~flagged, "no cells"), (no_cells & flagged, "all cells are flagged")):
             wells = metadata.loc[chosen, "Metadata_Well"].tolist()
-            yield from of_names("well", wells, "aggregate", why, file, place)
+            yield from make_rows("well", wells, "aggregate", why, file, place)
     excluded = read_provenance(file).get("excluded_features", {})
     for key, names in excluded.items():
-        yield from of_names("feature", names, "aggregate", f"{key} in the config", file, place)
+        yield from make_rows("feature", names, "aggregate", f"{key} in the config", file, place)
 
 
-def of_few_cells(file: str) -> Iterator[LeftOut]:
+def find_in_annotated(file: str) -> Iterator[LeftOut]:
     """Return the wells that annotated profiles mark as having too few cells."""
     metadata = read_metadata(file)
     wells = metadata.loc[find_few_cells(metadata), "Metadata_Well"].tolist()
     why = "fewer cells than minimum_cells"
-    yield from of_names("well", wells, "annotate", why, file, get_place_of_profiles(file))
+    yield from make_rows("well", wells, "annotate", why, file, get_place_of_profiles(file))
 
 
-def of_lone_values(file: str) -> Iterator[LeftOut]:
+def find_lone_values(file: str) -> Iterator[LeftOut]:
     """Return the values that normalization, or the selection of published profiles, takes as missing."""
     place = get_place_of_profiles(file)
     stage = "feature_select" if "feature_select" in place["level"] else "normalize"
     values = [f"{name} ({value})" for name, value in get_left_out(file).get("values", {}).items()]
-    yield from of_names("value", values, stage, "far beyond all others of the feature", file, place)
+    yield from make_rows("value", values, stage, "far beyond all others of the feature", file, place)
 
 
-def of_chain(file: str) -> Iterator[LeftOut]:
+def read_chain_table(file: str) -> Iterator[LeftOut]:
     """Return what a step of a chain leaves out: features and wells, of one plate or of several together."""
     path = Path(file)
     if path.parts[2] == "chains":
@@ -186,43 +186,43 @@ def of_chain(file: str) -> Iterator[LeftOut]:
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     is_well = table["reason"].str.contains(WELL_OF_CHAIN)
     for what, part in (("well", table[is_well]), ("feature", table[~is_well])):
-        for why, names in by_reason(part["feature"], part["reason"]):
-            yield from of_names(what, names, "chains", why, file, place)
+        for why, names in group_by_reason(part["feature"], part["reason"]):
+            yield from make_rows(what, names, "chains", why, file, place)
 
 
-def of_consensus(file: str) -> Iterator[LeftOut]:
+def find_in_consensus(file: str) -> Iterator[LeftOut]:
     """Return the wells and features that consensus profiles do without; the path names the condition."""
     path = Path(file)
     place = {"level": path.parts[2], "condition": path.stem}
     for kind, reasons in get_left_out(file).items():
-        for why, names in by_reason(reasons, reasons.values()):
-            yield from of_names(kind.removesuffix("s"), names, "consensus", why, file, place)
+        for why, names in group_by_reason(reasons, reasons.values()):
+            yield from make_rows(kind.removesuffix("s"), names, "consensus", why, file, place)
 
 
-def of_names(
+def make_rows(
     what: str, names: Sequence[str], stage: str, why: str, table: str, place: Mapping[str, str]
 ) -> Iterator[LeftOut]:
     """Return one row of named wells, features or values; none if there are no names."""
     if names:
-        shown = listed(names, MOST_NAMES)
+        shown = join_names(names, MOST_NAMES)
         yield LeftOut(what, len(names), stage, why=why, names=shown, table=table, **place)
 
 
-def of_cell_flags(file: str, batch: str, plate: str) -> Iterator[LeftOut]:
+def read_cell_flags(file: str, batch: str, plate: str) -> Iterator[LeftOut]:
     """Return the cells of a plate that quality control flagged, with the numbers of each rule."""
     table = pd.read_csv(file, dtype={"Metadata_Well": str})
     if number := int(table["flagged"].sum()):
         rules = table.columns[table.columns.get_loc("flagged") + 1 :]
         why = "flagged by " + ", ".join(f"{name} ({table[name].sum()})" for name in rules)
         wells = table.groupby("Metadata_Well", sort=False)["flagged"].sum()
-        names = listed((f"{well} ({cells})" for well, cells in wells[wells > 0].items()), MOST_NAMES)
+        names = join_names((f"{well} ({cells})" for well, cells in wells[wells > 0].items()), MOST_NAMES)
         yield LeftOut("cell", number, "cell_quality", batch, plate, why=why, names=names, table=file)
 
 
-def of_scores(file: str) -> Iterator[LeftOut]:
+def find_in_scores(file: str) -> Iterator[LeftOut]:
     """Return what the conditions of a table of scores lack."""
     scores = read_scores(file)
-    columns = [name for name in condition_columns(scores) if name != "feature_set"]
+    columns = [name for name in get_condition_columns(scores) if name != "feature_set"]
     for row in scores.to_dict("records"):
         condition = " ".join(str(row[name]) for name in columns if str(row[name]))
         place = {"condition": condition, "level": str(row["feature_set"]), "table": file}
@@ -237,13 +237,13 @@ def of_scores(file: str) -> Iterator[LeftOut]:
 
 # The function that reads the files of each kind (`lib.targets.get_left_out_files`).
 READERS: Mapping[str, Callable[[str], Iterator[LeftOut]]] = {
-    "tables": of_plate,
-    "first": of_first_profiles,
-    "annotated": of_few_cells,
-    "scaled": of_lone_values,
-    "chains": of_chain,
-    "consensus": of_consensus,
-    "scores": of_scores,
+    "tables": read_plate_table,
+    "first": find_in_first_profiles,
+    "annotated": find_in_annotated,
+    "scaled": find_lone_values,
+    "chains": read_chain_table,
+    "consensus": find_in_consensus,
+    "scores": find_in_scores,
 }
 
 
@@ -269,12 +269,12 @@ def gather(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str,
 
 def main(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str, str]], output: str) -> None:
     """Write the table."""
-    with whole(output) as part:
+    with write_whole(output) as part:
         gather(files, not_scored).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             {kind: list(snakemake.input[kind]) for kind in READERS},
             list(snakemake.params.not_scored),

@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 
 from lib.contrast import refuse_dead_channels
-from lib.errors import InputError, listed
-from lib.image_changes import folders_below, write_digests
+from lib.errors import InputError, join_names
+from lib.image_changes import walk_folders, write_digests
 from lib.image_checks import (
     Fault,
     Found,
@@ -30,7 +30,7 @@ from lib.image_checks import (
     repeated_faults,
     site_faults,
 )
-from lib.image_columns import with_illumination, with_label_files, with_numbered_labels
+from lib.image_columns import add_illumination, add_label_files, add_numbered_labels
 from lib.image_files import MAXIMUM
 from lib.image_finding import (
     Reading,
@@ -40,26 +40,25 @@ from lib.image_finding import (
     find_in_index,
     find_in_zarr,
     get_index_columns,
-    planes_hint,
-    split_urls,
+    hint_at_planes,
 )
-from lib.image_messages import faults_in_words, remedy_of
-from lib.image_names import compiled, without_channel
+from lib.image_messages import describe_faults, suggest_remedy
+from lib.image_names import compile_pattern, remove_channel
+from lib.image_tables import read_load_data
 from lib.label_files import find_label_files
-from lib.logs import logged
+from lib.logs import log_to
 from lib.microscope_index import INDEX
-from lib.object_storage import entries_below, fetching_is_allowed, resolved_address
+from lib.object_storage import list_entries, require_fetching, resolve_address
 from lib.ome_zarr import OME_ZARR
-from lib.plates import find_name, is_address, is_image_table, read_table
-from lib.sites import site_name, site_order
-from lib.tables import UNREADABLE, whole
-from lib.values import is_nothing
-from lib.wells import well_at, well_name, well_order
+from lib.plates import is_address, is_image_table
+from lib.sites import get_site_name, get_site_order
+from lib.tables import write_whole
+from lib.wells import get_well_at, get_well_name, get_well_order
 
 SiteKey = tuple[str, str]
 
 
-def parsed(
+def parse_name(
     path: Path | StoredImage,
     expression: re.Pattern[str],
     channels: Mapping[str, str],
@@ -96,26 +95,30 @@ def parsed(
     if channel is None:
         return None
     try:
-        well = well_name(groups["well"]) if groups.get("well") else well_at(groups["row"], groups["column"])
+        well = (
+            get_well_name(groups["well"])
+            if groups.get("well")
+            else get_well_at(groups["row"], groups["column"])
+        )
     except InputError as error:
         raise InputError(f"{path}: {error} So says images.pattern.") from error
     plane, time = groups.get("plane") or "", groups.get("timepoint") or ""
-    return Found(well, site_name(groups.get("site")), channel, path, plane, time)
+    return Found(well, get_site_name(groups.get("site")), channel, path, plane, time)
 
 
-def files_in(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
+def list_files(folder: Path | str, plate: str) -> list[Path] | list[StoredImage]:
     """Return the files of a folder or an s3:// address, and of its subfolders, in their paths' order."""
     if isinstance(folder, str):
-        address = resolved_address(folder).rstrip("/")
+        address = resolve_address(folder).rstrip("/")
         found = [
-            (f"{address}/{path}".rpartition("/"), *about) for path, about in entries_below(address).items()
+            (f"{address}/{path}".rpartition("/"), *about) for path, about in list_entries(address).items()
         ]
         if not found:
             raise InputError(f"Plate {plate}: there is no object below {address}/.")
         return [StoredImage(parent, name, size, tag) for (parent, _, name), size, tag in found]
     if not folder.is_dir():
         raise InputError(f"Plate {plate}: the images folder {folder} does not exist.")
-    return sorted(Path(root, name) for root, names in folders_below(folder) for name in names)
+    return sorted(Path(root, name) for root, names in walk_folders(folder) for name in names)
 
 
 def find_images(
@@ -145,116 +148,37 @@ def find_images(
     if pattern == OME_ZARR:
         return find_in_zarr(folder, channels, plate)
     if reading.channels_in == "files":
-        return divide_files(find_images(folder, without_channel(pattern), {"": "all"}, plate), channels)
-    expression = compiled(pattern, len(set(channels.values())))
-    files = files_in(folder, plate)
+        return divide_files(find_images(folder, remove_channel(pattern), {"": "all"}, plate), channels)
+    expression = compile_pattern(pattern, len(set(channels.values())))
+    files = list_files(folder, plate)
     if "plate" in expression.groupindex:
         files = [
             path for path in files if (match := expression.search(path.name)) and match["plate"] == plate
         ]
-    root = resolved_address(folder) if isinstance(folder, str) else folder
-    found = [image for path in files if (image := parsed(path, expression, channels, root))]
+    root = resolve_address(folder) if isinstance(folder, str) else folder
+    found = [image for path in files if (image := parse_name(path, expression, channels, root))]
     if not found:
         raise InputError(
             f"Plate {plate}: none of the {len(files)} files in {folder} is named as the pattern "
-            f"`{pattern}` says for the channels {listed(channels)}. "
-            f"Files there: {listed([path.name for path in files], 3) or 'none'}. "
+            f"`{pattern}` says for the channels {join_names(channels)}. "
+            f"Files there: {join_names([path.name for path in files], 3) or 'none'}. "
             "Set images.pattern, or channels[].image, in the config."
         )
     logging.info("%s: %d images of %d files", folder, len(found), len(files))
     return found
 
 
-def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and rows of an image table (csv, csv.gz, or the Gallery's Parquet) as text."""
-    if path.suffix == ".csv":
-        columns, rows = read_table(path)
-    else:
-        try:
-            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
-        except UNREADABLE as error:
-            raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-        columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
-    # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
-    return split_urls(
-        [name.removeprefix("Image_") for name in columns],
-        [
-            {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
-            for row in rows
-        ],
-    )
-
-
-def image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
-    """Return the columns of a channel's file name and, if there is one, of its folder."""
-    for name in (f"Orig{channel}", channel, image):
-        if f"FileName_{name}" in columns:
-            return f"FileName_{name}", f"PathName_{name}" if f"PathName_{name}" in columns else None
-    return f"FileName_Orig{channel}", None
-
-
-def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[Found]:
-    """Return the images that the user's load_data.csv lists.
-
-    A channel's file is in `FileName_Orig` and its name, `FileName_` and its name, or the column in `image`;
-    its folder is in the same with `PathName_`, or is the table's own. Without `Metadata_Well`, `Metadata_Row`
-    and `Metadata_Column` are used; without `Metadata_Site`, a well has one site.
-    """
-    columns, rows = read_image_table(path)
-    where = {channel: image_columns(columns, image, channel) for image, channel in channels.items()}
-    placed = {"Metadata_Row", "Metadata_Column"} <= set(columns)
-    needed = [*([] if placed else ["Metadata_Well"]), *(file for file, _ in where.values())]
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise InputError(
-            f"{path} (plate {plate}) lacks the column {listed(missing)}; it has {listed(columns)}. A "
-            "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
-        )
-    if "Metadata_Plate" in columns:
-        of_plates = {row["Metadata_Plate"] for row in rows}
-        meant = find_name(plate, of_plates)
-        rows = [row for row in rows if row["Metadata_Plate"] in meant]
-        if not rows:
-            raise InputError(f"{path} has no row of plate {plate}; it has {listed(sorted(of_plates), 5)}.")
-    if not rows:
-        raise InputError(f"{path} has no row.")
-    folders = {row[folder] for row in rows for _, folder in where.values() if folder}
-    stored = {folder: entries_below(folder) for folder in sorted(folders) if is_address(folder)}
-
-    def image(folder: str, name: str) -> Path | StoredImage:
-        if folder in stored:
-            return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
-        return path.parent / folder / name
-
-    def well(row: Mapping[str, str]) -> str:
-        if row.get("Metadata_Well"):
-            return well_name(row["Metadata_Well"])
-        return well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
-
-    return [
-        Found(
-            well(row),
-            site_name(row.get("Metadata_Site")),
-            channel,
-            image(row[folder] if folder else "", row[file]),
-        )
-        for row in rows
-        for channel, (file, folder) in where.items()
-        if row[file]
-    ]
-
-
-def plate_order(key: SiteKey) -> tuple:
+def get_plate_order(key: SiteKey) -> tuple:
     """Return the sort key of a well and its site: plate order, then the order of numbers or names."""
     well, site = key
-    return (*well_order(well), *site_order(site))
+    return (*get_well_order(well), *get_site_order(site))
 
 
-def image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
+def make_image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
     """Return one row per site in plate order, with file name and folder of each channel."""
     files = {(image.well, image.site, image.channel): image.path for image in found}
     rows = []
-    for well, site in sorted({(image.well, image.site) for image in found}, key=plate_order):
+    for well, site in sorted({(image.well, image.site) for image in found}, key=get_plate_order):
         row = {
             "Metadata_Batch": batch,
             "Metadata_Plate": plate,
@@ -332,7 +256,7 @@ def load_data(
             *repeated_faults(found, threads),
             *label_faults,
         ],
-        key=lambda fault: plate_order((fault.well, fault.site)),
+        key=lambda fault: get_plate_order((fault.well, fault.site)),
     )
     bad = {(fault.well, fault.site) for fault in faults}
     good = [image for image in found if (image.well, image.site) not in bad]
@@ -340,17 +264,17 @@ def load_data(
         for fault in faults:
             logging.error("well %s, site %s: %s", fault.well, fault.site, fault.reason)
         raise InputError(
-            faults_in_words(plate["plate"], faults, found, str(images))
-            + remedy_of(faults, found, planes_hint(found))
+            describe_faults(plate["plate"], faults, found, str(images))
+            + suggest_remedy(faults, found, hint_at_planes(found))
         )
     for fault in faults:
         logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)
     refuse_dead_channels(good, plate["plate"], threads)
-    table = image_table(good, names, plate["batch"], plate["plate"])
+    table = make_image_table(good, names, plate["batch"], plate["plate"])
     table = table.assign(**get_index_columns(good, table))
     if maximum is not None:
         table[MAXIMUM] = f"{maximum:g}"
-    return with_label_files(table, label_files), faults
+    return add_label_files(table, label_files), faults
 
 
 def main() -> None:
@@ -359,7 +283,7 @@ def main() -> None:
     if not is_address(images) or is_image_table(images):
         images = Path(snakemake.input.images)
     elif not snakemake.input.images:
-        fetching_is_allowed(snakemake.params.fetch, images)
+        require_fetching(snakemake.params.fetch, images)
     table, faults = load_data(
         images,
         snakemake.params.plate,
@@ -373,8 +297,8 @@ def main() -> None:
         Reading(**snakemake.params.reading),
     )
     channels = snakemake.params.channels.values()
-    illuminated = with_illumination(table, channels, Path(snakemake.params.illumination))
-    illuminated = with_numbered_labels(
+    illuminated = add_illumination(table, channels, Path(snakemake.params.illumination))
+    illuminated = add_numbered_labels(
         illuminated, snakemake.params.labeled, Path(snakemake.params.label_images)
     )
     dropped = pd.DataFrame(
@@ -387,11 +311,11 @@ def main() -> None:
         (snakemake.output.with_illum, illuminated),
         (snakemake.output.dropped, dropped),
     ):
-        with whole(output) as part:
+        with write_whole(output) as part:
             content.to_csv(part, index=False)
     write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

@@ -26,18 +26,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.average_precision import Candidates, count_above, precision_from_counts, ranked, unit_rows
+from lib.average_precision import (
+    Candidates,
+    compute_precision_from_counts,
+    count_above,
+    rank_queries,
+    scale_rows_to_unit,
+)
 from lib.baselines import get_matching_baselines, get_replicate_baselines
 from lib.cell_counts import add_count_z
 from lib.errors import number_of
-from lib.intervals import mean_interval, proportion_interval, sampling
-from lib.logs import logged
+from lib.intervals import compute_mean_interval, compute_proportion_interval, get_interval_columns
+from lib.logs import log_to
 from lib.normalized_precision import normalize_precision
-from lib.nulls import q_values
-from lib.precision_nulls import MOST_SETS, Controls, LabelTest, one_ranking, replicate_p_value
-from lib.replicates import MOST_DOUBLES, Wells, members, read_wells, split_wells
+from lib.nulls import compute_q_values
+from lib.precision_nulls import (
+    MOST_SETS,
+    Controls,
+    LabelTest,
+    compute_replicate_p_value,
+    get_distribution_of_query,
+)
+from lib.replicates import MOST_DOUBLES, Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
-from lib.sides import identities, mark_sides, pairs_of_genes, read_sides, side
+from lib.sides import collect_side, get_identities, mark_sides, pair_by_gene, read_sides
 
 SCORES = ("mean_average_precision", "percent_retrieved")
 NO_ROWS = np.empty(0, dtype=int)
@@ -62,7 +74,7 @@ SPHERED = (
 )
 
 
-def replicability(
+def rank_replicates(
     wells: Wells,
     group: str | Sequence[str] = "Metadata_broad_sample",
     positive_controls: bool = True,
@@ -97,20 +109,20 @@ def replicability(
     """
     scored, controls = split_wells(wells, group, positive_controls)
     if not len(controls):
-        return joined([]), scored
+        return join_parts([]), scored
     plates = scored.metadata["Metadata_Plate"].to_numpy()
     of_controls = Controls.of(controls.values, controls.metadata["Metadata_Plate"].to_numpy(), seed)
     test = LabelTest(of_controls, min(draws, MOST_SETS), seed)
     groups = {
         name: rows
-        for name, rows in members(scored.metadata["perturbation"]).items()
+        for name, rows in group_members(scored.metadata["perturbation"]).items()
         if len(rows) >= max(2, minimum_replicates)
     }
-    ranked_rows = replicate_precision(scored.values, controls.values, list(groups.values()), threads)
+    ranked_rows = compute_replicate_precision(scored.values, controls.values, list(groups.values()), threads)
     precision = dict(zip(groups, ranked_rows, strict=True))
     parts = []
-    for chunk in chunks(list(groups.items()), PERTURBATIONS):
-        unit = unit_rows(scored.values[np.concatenate([rows for _, rows in chunk])])
+    for chunk in split_into_chunks(list(groups.items()), PERTURBATIONS):
+        unit = scale_rows_to_unit(scored.values[np.concatenate([rows for _, rows in chunk])])
         # one product for many perturbations reads the controls once
         across = unit @ of_controls.rows.T if of_controls.stand_for is None else None
         end = 0
@@ -118,7 +130,7 @@ def replicability(
             part = slice(end, end + len(rows))
             end = part.stop
             found = precision[name]
-            p, smallest, drawn = replicate_p_value(
+            p, smallest, drawn = compute_replicate_p_value(
                 unit[part],
                 plates[rows],
                 float(found.mean()),
@@ -134,12 +146,12 @@ def replicability(
     return table, scored
 
 
-def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+def split_into_chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
     """Yield the items in parts of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def replicate_precision(
+def compute_replicate_precision(
     values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray], threads: int = 1
 ) -> list[np.ndarray]:
     """Return the average precision of each well, which ranks its group among the controls.
@@ -156,16 +168,16 @@ def replicate_precision(
         step = max(1, QUERIES // size)
         for start in range(0, len(chosen), step):
             part = chosen[start : start + step]
-            own = unit_rows(values[np.concatenate([groups[i] for i in part])])
+            own = scale_rows_to_unit(values[np.concatenate([groups[i] for i in part])])
             blocks = own.reshape(len(part), size, -1)
             limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
-            precision = precision_from_counts(count_above(own, candidates, limits, threads))
+            precision = compute_precision_from_counts(count_above(own, candidates, limits, threads))
             for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
                 found[i] = of_group
     return found
 
 
-def matching(
+def rank_matches(
     wells: Wells,
     of_a: np.ndarray,
     within: bool,
@@ -206,20 +218,20 @@ def matching(
     Returns
     -------
     tuple[pandas.DataFrame, Wells]
-        One row per perturbation with a partner, with the columns of `replicability` except plate and well;
+        One row per perturbation with a partner, with the columns of `rank_replicates` except plate and well;
         and the wells that were scored.
     """
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
-    a = side(part_a.metadata, gene_a, minimum_replicates)
+    a = collect_side(part_a.metadata, gene_a, minimum_replicates)
     # within one condition both sides may be the same perturbations
     alike = part_b is part_a and gene_a == gene_b
-    b = a if alike else side(part_b.metadata, gene_b, minimum_replicates)
+    b = a if alike else collect_side(part_b.metadata, gene_b, minimum_replicates)
     profiles_a = get_medians(part_a.values, a.wells)
     profiles_b = profiles_a if alike else get_medians(part_b.values, b.wells)
-    related = pairs_of_genes(a, b)
-    identity_a, identity_b = identities(part_a, a, different), identities(part_b, b, different)
-    excluded_of = rows_by_value(identity_b)
+    related = pair_by_gene(a, b)
+    identity_a, identity_b = get_identities(part_a, a, different), get_identities(part_b, b, different)
+    excluded_of = group_rows(identity_b)
     queries: list[int] = []
     positives: list[np.ndarray] = []
     aside: list[np.ndarray] = []
@@ -231,11 +243,11 @@ def matching(
             queries.append(row)
             positives.append(chosen)
             aside.append(others)
-    precision = ranked(profiles_a, profiles_b, queries, positives, aside, threads)
+    precision = rank_queries(profiles_a, profiles_b, queries, positives, aside, threads)
     parts = []
     for row, found, chosen, others in zip(queries, precision, positives, aside, strict=True):
         negatives = len(b.names) - len(others)
-        null = one_ranking(len(chosen), negatives, draws, seed)
+        null = get_distribution_of_query(len(chosen), negatives, draws, seed)
         parts.append(
             (
                 a.names[row],
@@ -262,12 +274,12 @@ def get_medians(values: np.ndarray, sets: Sequence[np.ndarray]) -> np.ndarray:
     return found
 
 
-def rows_by_value(values: np.ndarray) -> dict[Any, np.ndarray]:
+def group_rows(values: np.ndarray) -> dict[Any, np.ndarray]:
     """Return the rows of each value."""
     return {value: np.array(rows) for value, rows in pd.Series(values).groupby(values).indices.items()}
 
 
-def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def join_parts(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Concatenate the parts; return an empty table with the needed columns if there are none."""
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
@@ -308,32 +320,35 @@ def summarize(
         )
         .reset_index()
     )
-    table["q_value"] = q_values(table["p_value"].to_numpy(float))
+    table["q_value"] = compute_q_values(table["p_value"].to_numpy(float))
     # the q-value if every perturbation had the best possible ranking
-    table["smallest_q_value"] = q_values(table["smallest_p_value"].to_numpy(float))
+    table["smallest_q_value"] = compute_q_values(table["smallest_p_value"].to_numpy(float))
     testable = table["smallest_q_value"] < level
     retrieved = table["q_value"] < level
     row = {
         "perturbations": len(table),
         "mean_average_precision": table["average_precision_above_random"].mean(),
-        **sampling("mean_average_precision", mean_interval(table["average_precision_above_random"], seed)),
+        **get_interval_columns(
+            "mean_average_precision", compute_mean_interval(table["average_precision_above_random"], seed)
+        ),
         "mean_average_precision_raw": table["average_precision"].mean(),
         "mean_average_precision_normalized": table["normalized_average_precision"].mean(),
         "random_baseline": common,
         "percent_retrieved": 100 * retrieved.mean() if testable.any() else np.nan,
-        **sampling(
-            "percent_retrieved", proportion_interval(retrieved) if testable.any() else (np.nan, np.nan)
+        **get_interval_columns(
+            "percent_retrieved",
+            compute_proportion_interval(retrieved) if testable.any() else (np.nan, np.nan),
         ),
         "perturbations_testable": int(testable.sum()),
         "level": level,
         "draws": draws,
         "seed": seed,
-        "message": untestable(table, level),
+        "message": name_untestable(table, level),
     }
     return row, table
 
 
-def untestable(table: pd.DataFrame, level: float) -> str:
+def name_untestable(table: pd.DataFrame, level: float) -> str:
     """Name the perturbations with too few replicates or others to be retrieved at all; '' if none."""
     lacking = table[table["smallest_q_value"] >= level]
     if not len(lacking):
@@ -367,22 +382,22 @@ def main(
     if "a" in profiles:
         wells, of_a, within = read_sides(profiles["a"], profiles.get("b", ()), controls)
         wells = add_count_z(wells)
-        precision, scored = matching(wells, of_a, within, **choice)
+        precision, scored = rank_matches(wells, of_a, within, **choice)
         if len(precision):
             compared = get_matching_baselines(
                 wells,
                 of_a,
                 SCORES,
-                lambda part, sides: summarize(matching(part, sides, within, **choice)[0], **drawn),
+                lambda part, sides: summarize(rank_matches(part, sides, within, **choice)[0], **drawn),
                 within,
                 choice,
             )
     else:
         wells = add_count_z(read_wells(profiles["profiles"], controls))
-        precision, scored = replicability(wells, **choice)
+        precision, scored = rank_replicates(wells, **choice)
         if len(precision) and not fitted:
             compared = get_replicate_baselines(
-                wells, SCORES, lambda part: summarize(replicability(part, **choice)[0], **drawn), choice
+                wells, SCORES, lambda part: summarize(rank_replicates(part, **choice)[0], **drawn), choice
             )
     row, table = summarize(precision[:0] if fitted else precision, **drawn)
     row |= compared
@@ -396,7 +411,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         names = [name for name in ("profiles", "a", "b") if name in snakemake.input.keys()]  # noqa: SIM118
         main(
             {name: list(snakemake.input[name]) for name in names},

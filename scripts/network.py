@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import InputError, listed
-from lib.files import whole_folder
-from lib.logs import logged
+from lib.errors import InputError, join_names
+from lib.files import write_whole_folder
+from lib.logs import log_to
 from lib.networks import (
     ABOUT,
     ONNX,
@@ -62,7 +62,7 @@ def check_model(name: str) -> None:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         raise InputError(
-            f"embeddings.model: timm has no model `{name}`; similar names: {listed(near) or 'none'}."
+            f"embeddings.model: timm has no model `{name}`; similar names: {join_names(near) or 'none'}."
         )
 
 
@@ -105,9 +105,9 @@ def check_onnx(path: Path, about: dict[str, Any], size: int) -> None:
     )
     if not fits:
         raise InputError(
-            f"{path} takes {listed(f'{part.name} {part.shape}' for part in inputs)}; it must take one input, "
-            f"crops of 1 or any number x {count_planes(about)} planes x {size} x {size}. Export it with a "
-            "dynamic first dimension, or set embeddings.stacked, channels or size to match it."
+            f"{path} takes {join_names(f'{part.name} {part.shape}' for part in inputs)}; it must take one "
+            f"input, crops of 1 or any number x {count_planes(about)} planes x {size} x {size}. Export it "
+            "with a dynamic first dimension, or set embeddings.stacked, channels or size to match it."
         )
 
 
@@ -222,7 +222,7 @@ def get_normalization(
 
 def main(options: argparse.Namespace) -> None:
     """Prepare the network in a temporary folder, and move it to the output."""
-    with whole_folder(Path(options.output)) as part:
+    with write_whole_folder(Path(options.output)) as part:
         about = prepare(
             options.model,
             options.weights,
@@ -242,7 +242,7 @@ def main(options: argparse.Namespace) -> None:
         logger.info("%s", text)
 
 
-def command_line() -> argparse.ArgumentParser:
+def define_options() -> argparse.ArgumentParser:
     """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
@@ -259,8 +259,8 @@ def command_line() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    arguments = command_line().parse_args()
+    arguments = define_options().parse_args()
     # Sums must not depend on the number of threads; torch reads both when it is imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-    with logged(arguments.log):
+    with log_to(arguments.log):
         main(arguments)

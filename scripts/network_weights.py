@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lib.crops import resize_crop
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.networks import count_planes, create_model
 
 PRETRAINED, PACKAGED, RANDOM = "pretrained", "packaged", "random"
@@ -111,8 +111,10 @@ def load_file(about: Mapping[str, Any], path: Path):
     head = model.pretrained_cfg.get("classifier") or ()
     heads = tuple(f"{name}." for name in ([head] if isinstance(head, str) else head))
     given = {name: value for name, value in state.items() if not name.startswith(heads or ("\0",))}
-    problems = [f"lacks {listed(lacking, 3)}"] if (lacking := sorted(set(expected) - set(given))) else []
-    problems += [f"has {listed(more, 3)} in addition"] if (more := sorted(set(given) - set(expected))) else []
+    problems = [f"lacks {join_names(lacking, 3)}"] if (lacking := sorted(set(expected) - set(given))) else []
+    problems += (
+        [f"has {join_names(more, 3)} in addition"] if (more := sorted(set(given) - set(expected))) else []
+    )
     problems += [
         f"{name} is {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}"
         for name in expected

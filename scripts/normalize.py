@@ -18,13 +18,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lib.controls import control_kinds
-from lib.errors import InputError, listed
+from lib.controls import find_control_kinds
+from lib.errors import InputError, join_names
 from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
-from lib.logs import logged
-from lib.provenance import with_left_out
+from lib.logs import log_to
+from lib.provenance import add_left_out
 from lib.spread import MAD_SCALE, blank_lone, describe_exploding, get_rounding
-from lib.tables import feature_columns, provenance, read_profiles, whole, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 
 EPSILON = 1e-18
 FLAT = "MAD is 0 in the reference wells"
@@ -34,12 +34,12 @@ FEW_VALUES = "measured in too few reference wells"
 ROUNDING = "the spread in the reference wells is rounding"
 
 
-def with_cells(profiles: pd.DataFrame) -> pd.Series:
+def find_wells_with_cells(profiles: pd.DataFrame) -> pd.Series:
     """Return which wells have any measurement at all (a well without cells has none)."""
-    return profiles[feature_columns(profiles)].notna().any(axis=1)
+    return profiles[get_features(profiles)].notna().any(axis=1)
 
 
-def reference_wells(
+def choose_reference_wells(
     profiles: pd.DataFrame, reference: str, column: str, negcon: str, minimum: int, plate: str
 ) -> pd.Series:
     """Return which wells are used for median and MAD.
@@ -62,8 +62,8 @@ def reference_wells(
     InputError
         If the plate has too few of them.
     """
-    measured = with_cells(profiles)
-    complete = ~find_incomplete_wells(profiles[feature_columns(profiles)].to_numpy(float))
+    measured = find_wells_with_cells(profiles)
+    complete = ~find_incomplete_wells(profiles[get_features(profiles)].to_numpy(float))
     complete &= ~find_few_cells(profiles)
     if reference == "all":
         if (measured & complete).sum() < minimum:
@@ -80,15 +80,15 @@ def reference_wells(
             "the column in controls.column, add it to the plate map or the annotation table, or set "
             "normalize.to to [all]."
         )
-    marked = control_kinds(profiles[name], negcon) == negcon
+    marked = find_control_kinds(profiles[name], negcon) == negcon
     chosen = marked & measured & complete
     if chosen.sum() < minimum:
         empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()
         lacking = profiles.loc[marked & measured & ~complete, "Metadata_Well"].tolist()
         raise InputError(
             f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells"
-            + (f" and {listed(empty)} have none" if empty else "")
-            + (f"; {listed(lacking)} have too few cells or features" if lacking else "")
+            + (f" and {join_names(empty)} have none" if empty else "")
+            + (f"; {join_names(lacking)} have too few cells or features" if lacking else "")
             + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "
             "table and controls.negcon; or set normalize.to to [all] and feature_select.reference to all; or "
             "take the plate out of the sample sheet, since its batch and the benchmark wait for it."
@@ -230,7 +230,7 @@ def normalize(
     The normalized profiles; the dropped features with the reason; and the values that are taken as missing
     (`lib.spread.find_lone`), by well and feature.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     of_reference = reference[features].to_numpy(float)
     measured = profiles[features].to_numpy(float)
     if method != MAD_ROBUSTIZE and not (method == STANDARDIZE and floored):
@@ -266,11 +266,11 @@ def main() -> None:
     profiles = read_profiles(snakemake.input.profiles)
     plate = profiles["Metadata_Plate"].iloc[0]
     population = pd.concat([read_profiles(path) for path in snakemake.input.population], join="inner")
-    chosen = reference_wells(
+    chosen = choose_reference_wells(
         population, params.reference, params.column, params.negcon, params.minimum, plate
     )
     shared = set(population.columns)
-    only_here = [name for name in feature_columns(profiles) if name not in shared]
+    only_here = [name for name in get_features(profiles) if name not in shared]
     profiles = profiles.drop(columns=only_here)
     normalized, dropped, lone = normalize(
         profiles,
@@ -282,25 +282,25 @@ def main() -> None:
     )
     # A well that lacks many features, or whose values explode in many, is incomplete.
     with_gaps = normalized if lone else profiles
-    incomplete = get_incomplete_wells(with_gaps, with_gaps[feature_columns(with_gaps)].to_numpy(float))
+    incomplete = get_incomplete_wells(with_gaps, with_gaps[get_features(with_gaps)].to_numpy(float))
     logging.info("%d reference wells; %d features dropped", chosen.sum(), len(dropped))
     for name, why in get_notable(dropped).items():
         logging.warning("plate %s, %s: %s", plate, name, why)
     for _, well, why in incomplete.itertuples(index=False):
         logging.warning("plate %s, well %s %s", plate, well, why)
     if lone:
-        logging.warning("plate %s, taken as missing: %s", plate, listed(map(" ".join, lone.items()), 20))
-    if not feature_columns(normalized):
+        logging.warning("plate %s, taken as missing: %s", plate, join_names(map(" ".join, lone.items()), 20))
+    if not get_features(normalized):
         raise InputError(
             f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells, so none can "
             "be normalized. Give it more of them (plate map, controls.negcon), or set normalize.to to [all]."
         )
-    with whole(snakemake.output.dropped) as part:
+    with write_whole(snakemake.output.dropped) as part:
         reasons = dropped | dict.fromkeys(only_here, "not measured on every plate of the batch")
         pd.DataFrame(reasons.items(), columns=["feature", "reason"]).to_csv(part, index=False)
-    with whole(snakemake.output.incomplete) as part:
+    with write_whole(snakemake.output.incomplete) as part:
         incomplete.to_csv(part, index=False)
-    made_by = provenance(
+    made_by = get_provenance(
         {
             "method": params.method,
             "to": params.reference,
@@ -311,10 +311,10 @@ def main() -> None:
         [snakemake.input.profiles, *snakemake.input.population],
     )
     wells = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
-    made_by = with_left_out(made_by, snakemake.input.profiles, get_notable(dropped), wells, lone)
+    made_by = add_left_out(made_by, snakemake.input.profiles, get_notable(dropped), wells, lone)
     write_profiles(normalized, snakemake.output.profiles, made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

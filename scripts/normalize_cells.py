@@ -23,20 +23,21 @@ import pyarrow.parquet as pq
 from aggregate import read_excluded_sites
 from lib.cell_positions import POSITION, find_position_columns
 from lib.cell_quality import find_kept_cells, read_flagged_cells
-from lib.cell_stream import iterate_wells, read_codes, to_matrix
-from lib.cells import KEYS, feature_names, use_threads
-from lib.errors import InputError, listed
+from lib.cell_stream import convert_to_matrix, iterate_wells, read_codes
+from lib.cells import KEYS, find_features, use_threads
+from lib.errors import InputError, join_names
 from lib.feature_names import keep_wanted
-from lib.logs import logged
-from lib.tables import features_in, provenance, provenance_metadata, read_profiles, whole
+from lib.image_features import PREFIX
+from lib.logs import log_to
+from lib.tables import get_provenance, get_provenance_metadata, read_feature_names, read_profiles, write_whole
 from normalize import (
     CONSTANT,
     EPSILON,
     MAD_SCALE,
     STANDARDIZE,
+    choose_reference_wells,
     find_flat,
     mark_missing,
-    reference_wells,
 )
 
 logger = logging.getLogger("platewise")
@@ -82,7 +83,7 @@ def read_reference(
             first += len(mask)
             if mask.any():
                 parts.append(file.read_row_group(group, columns=names).filter(pa.array(mask)))
-        yield names, to_matrix(pa.concat_tables(parts), names)
+        yield names, convert_to_matrix(pa.concat_tables(parts), names)
 
 
 def get_scaling(file: pq.ParquetFile, features: Sequence[str], chosen: np.ndarray, method: str) -> Scaling:
@@ -130,13 +131,15 @@ def choose_features(
     InputError
         If the profiles have features that no column of the cells is named after.
     """
-    features = keep_wanted(feature_names(names, exclude), unwanted)
+    features = keep_wanted(find_features(names, exclude), unwanted)
     if selected is None:
         return features
-    wanted, there = features_in(selected), set(features)
+    # image-level features have no value for a cell
+    wanted = [name for name in read_feature_names(selected) if not name.startswith(PREFIX)]
+    there = set(features)
     if lacking := [name for name in wanted if name not in there]:
         raise InputError(
-            f"{selected} has features that single cells do not have: {listed(lacking, 5)}. Name another "
+            f"{selected} has features that single cells do not have: {join_names(lacking, 5)}. Name another "
             "level in normalized_cells.features, or `all`."
         )
     return wanted
@@ -146,7 +149,7 @@ def describe_wells(profiles: pd.DataFrame) -> pd.DataFrame:
     """Return the metadata of each well that its cells get: all except numbers of cells and sites."""
     names = [name for name in profiles if name.startswith("Metadata_") and "Metadata_Count_" not in name]
     if clash := [name for name in (*OF_CELL, *POSITION, FLAGS) if name in names]:
-        logger.warning("the columns %s of the wells are not joined: cells have their own", listed(clash))
+        logger.warning("the columns %s of the wells are not joined: cells have their own", join_names(clash))
     return profiles[[name for name in names if name not in (*OF_CELL, *POSITION, FLAGS)]]
 
 
@@ -178,7 +181,7 @@ def build_table(
     schema
         The columns of the result.
     """
-    normalized = (to_matrix(cells, scaling.features) - scaling.center) / scaling.spread
+    normalized = (convert_to_matrix(cells, scaling.features) - scaling.center) / scaling.spread
     normalized = np.where(np.isfinite(normalized), normalized, np.nan).astype(np.float32)
     columns = dict(zip(scaling.features, np.ascontiguousarray(normalized.T), strict=True))
     found = []
@@ -234,7 +237,7 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
     profiles = read_profiles(inputs["profiles"])
     column, negcon = parameters["column"], parameters["negcon"]
     # One well has enough cells; `minimum_wells` is for profiles.
-    chosen = reference_wells(profiles, reference, column, negcon, 0, plate)
+    chosen = choose_reference_wells(profiles, reference, column, negcon, 0, plate)
     if not chosen.any():
         wells = "well" if reference == "all" else f"well of negative controls ({column} = {negcon})"
         raise InputError(
@@ -258,8 +261,9 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
         if not scaling.features:
             raise InputError(
                 f"Plate {plate}: every feature is constant over the {in_reference.sum()} reference cells "
-                f"({listed(set(scaling.dropped.values()), 3)}), so none can be normalized. Give the plate "
-                "more reference wells (plate map, controls.negcon), or set normalized_cells.reference to all."
+                f"({join_names(set(scaling.dropped.values()), 3)}), so none can be normalized. Give the "
+                "plate more reference wells (plate map, controls.negcon), or set normalized_cells.reference "
+                "to all."
             )
         position = find_position_columns(names)
         flag_names = None
@@ -268,7 +272,7 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
         more = [*OF_CELL, *position, *([FLAGS] if flag_names is not None else [])]
         schema = get_schema(wells, more, scaling.features)
         settings = ("method", "reference", "exclude_flagged_cells")
-        made_by = provenance(
+        made_by = get_provenance(
             {
                 **{name: parameters[name] for name in settings},
                 "reference_wells": int(chosen.sum()),
@@ -277,8 +281,8 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
             [path for path in inputs.values() if path],
         )
         columns = [*KEYS, *position.values(), *scaling.features]
-        with whole(outputs["cells"]) as part:
-            schema = schema.with_metadata(provenance_metadata(made_by))
+        with write_whole(outputs["cells"]) as part:
+            schema = schema.with_metadata(get_provenance_metadata(made_by))
             # The file's footer has an entry per well and column: features go without statistics there.
             keyed = [name for name in schema.names if name.startswith("Metadata_")]
             with pq.ParquetWriter(
@@ -290,7 +294,7 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
                     flags = None if flag_names is None else flag_names[rows]
                     table = build_table(cells, wells.iloc[well], flags, scaling, schema)
                     writer.write_table(table, row_group_size=len(table))
-    with whole(outputs["dropped"]) as part:
+    with write_whole(outputs["dropped"]) as part:
         pd.DataFrame(scaling.dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     logger.info(
         "plate %s: %d cells with %d features, normalized to %d cells of %d wells; %d features dropped",
@@ -304,7 +308,7 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
         settings = ("plate", "method", "reference", "column", "negcon", "exclude_flagged_cells")
         main(

@@ -32,18 +32,18 @@ from lib.baselines import DRAWS, REPEATS, get_matching_baselines
 from lib.cell_counts import add_count_z
 from lib.conditions import get_relation
 from lib.errors import number_of
-from lib.intervals import proportion_interval, sampling
-from lib.logs import logged
+from lib.intervals import compute_proportion_interval, get_interval_columns
+from lib.logs import log_to
 from lib.matching_nulls import Unlike, draw_both_nulls, get_number_of_candidates
-from lib.nulls import FEWEST, TAILS, Nulls, Score, evenly, p_values, q_values, score
-from lib.replicates import Correlations, Wells, correlate, medians_between
+from lib.nulls import FEWEST, TAILS, Nulls, Score, compute_p_values, compute_q_values, pick_evenly, score
+from lib.replicates import Correlations, Wells, compute_medians_between, correlate
 from lib.scores import BOUNDARY, add_notes, write_score
-from lib.sides import Side, identities, mark_sides, pairs_of_genes, read_sides, side
+from lib.sides import Side, collect_side, get_identities, mark_sides, pair_by_gene, read_sides
 
 SCORES = ("percent_matching_right", "percent_matching_left")
 
 
-def percent_matching(
+def score_comparison(
     wells: Wells,
     of_a: np.ndarray,
     gene: str | Sequence[str] = "Metadata_gene",
@@ -81,14 +81,14 @@ def percent_matching(
     """
     scored, part_a, part_b = mark_sides(wells, of_a, within, group, positive_controls)
     gene_a, gene_b = (gene, gene) if isinstance(gene, str) else gene
-    a = side(part_a.metadata, gene_a, minimum_replicates)
+    a = collect_side(part_a.metadata, gene_a, minimum_replicates)
     alike = part_b is part_a and gene_a == gene_b
-    b = a if alike else side(part_b.metadata, gene_b, minimum_replicates)
-    related = pairs_of_genes(a, b)
+    b = a if alike else collect_side(part_b.metadata, gene_b, minimum_replicates)
+    related = pair_by_gene(a, b)
     unlike = Unlike(
         related[:, 0] * len(b.names) + related[:, 1],
-        identities(part_a, a, different),
-        identities(part_b, b, different),
+        get_identities(part_a, a, different),
+        get_identities(part_b, b, different),
     )
     pairs = related[unlike.differ(related[:, 0], related[:, 1])]
     pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if within else pairs
@@ -124,10 +124,11 @@ def percent_matching(
         "positive_controls": positive_controls,
         "seed": seed,
         "message": add_notes(
-            message(a, b, pairs, shapes, nulls, places, aware, get_relation([gene_a, gene_b])), scored.notes
+            write_message(a, b, pairs, shapes, nulls, places, aware, get_relation([gene_a, gene_b])),
+            scored.notes,
         ),
     }
-    return row, table, null_table(nulls, aware)
+    return row, table, make_null_table(nulls, aware)
 
 
 def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
@@ -139,7 +140,7 @@ def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) 
         chosen = np.flatnonzero((sizes == shape).all(axis=1))
         wells_a = np.array([a.wells[i] for i in pairs[chosen, 0]])
         wells_b = np.array([b.wells[j] for j in pairs[chosen, 1]])
-        signal[chosen] = medians_between(correlations, wells_a, wells_b)
+        signal[chosen] = compute_medians_between(correlations, wells_a, wells_b)
         same = a.position[wells_a][:, :, None] == b.position[wells_b][:, None, :]
         shared[chosen] = same.sum(axis=(1, 2))
     return pd.DataFrame(
@@ -175,13 +176,13 @@ def add_scores(
         found[f"{prefix}percent_matching_{tail}_high"] = result.high
         if not prefix:
             genes = table["genes"][result.judged]
-            interval = proportion_interval(result.counts[result.judged], genes)
-            found |= sampling(f"percent_matching_{tail}", interval)
+            interval = compute_proportion_interval(result.counts[result.judged], genes)
+            found |= get_interval_columns(f"percent_matching_{tail}", interval)
     typical = pd.Series(list(keys), dtype=object).mode()
     chosen = list(keys).index(typical.iloc[0]) if len(typical) else None
     for tail, limit in (("right", results["right"].upper), ("left", results["left"].lower)):
-        p = p_values(signal, keys, nulls, tail)
-        q = q_values(p)
+        p = compute_p_values(signal, keys, nulls, tail)
+        q = compute_q_values(p)
         table[f"{prefix}threshold_{tail}"] = limit
         table[f"{prefix}matches_{tail}"] = results[tail].counts
         table[f"{prefix}p_value_{tail}"] = p
@@ -193,7 +194,7 @@ def add_scores(
     return found
 
 
-def message(
+def write_message(
     a: Side,
     b: Side,
     pairs: np.ndarray,
@@ -224,7 +225,7 @@ def message(
     return "; ".join(reasons)
 
 
-def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> pd.DataFrame:
+def make_null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> pd.DataFrame:
     """Return the medians of each null that was used: null, block shape and shared positions, median."""
     parts = [
         pd.DataFrame(
@@ -232,7 +233,7 @@ def null_table(nulls: Mapping[Hashable, Any], aware: Mapping[Hashable, Any]) -> 
                 "null": kind,
                 "wells": f"{key[0]}x{key[1]}",
                 "shared_positions": key[2] if kind == "position_aware" else -1,
-                "median_correlation": evenly(null.medians),
+                "median_correlation": pick_evenly(null.medians),
             }
         )
         for kind, found in (("standard", nulls), ("position_aware", aware))
@@ -254,14 +255,14 @@ def main(
     """Read the plates of both sides, score the comparison, write the three tables."""
     wells, of_a, within = read_sides(*profiles, controls)
     wells = add_count_z(wells)
-    row, table, null = percent_matching(wells, of_a, within=within, **options)
+    row, table, null = score_comparison(wells, of_a, within=within, **options)
     if len(table):
         choice = {**options, "draws": min(options.get("draws", DRAWS), DRAWS), "repeats": REPEATS}
         row |= get_matching_baselines(
             wells,
             of_a,
             SCORES,
-            lambda part, sides: percent_matching(part, sides, within=within, **choice)[:2],
+            lambda part, sides: score_comparison(part, sides, within=within, **choice)[:2],
             within,
             options,
         )
@@ -272,7 +273,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             (list(snakemake.input.a), list(snakemake.input.b)),
             dict(snakemake.params.condition),

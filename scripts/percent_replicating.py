@@ -33,19 +33,27 @@ import pandas as pd
 
 from lib import baselines
 from lib.cell_counts import add_count_z
-from lib.errors import InputError, listed, number_of
-from lib.intervals import proportion_interval, sampling
-from lib.logs import logged
-from lib.nulls import FEWEST, TAILS, Score, evenly, is_beyond, p_values, q_values, score
+from lib.errors import InputError, join_names, number_of
+from lib.intervals import compute_proportion_interval, get_interval_columns
+from lib.logs import log_to
+from lib.nulls import FEWEST, TAILS, Score, compute_p_values, compute_q_values, is_beyond, pick_evenly, score
 from lib.replicate_nulls import draw_position_nulls, draw_standard_nulls, get_draws, get_position_pattern
-from lib.replicates import Correlations, Wells, correlate, medians_within, members, read_wells, wells_to_score
+from lib.replicates import (
+    Correlations,
+    Wells,
+    compute_medians_within,
+    correlate,
+    get_wells_to_score,
+    group_members,
+    read_wells,
+)
 from lib.scores import BOUNDARY, add_notes, write_score
 
 LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
 
-def percent_replicating(
+def score_condition(
     wells: Wells,
     group: str | Sequence[str] = "Metadata_broad_sample",
     draws: int = 1_000_000,
@@ -93,10 +101,10 @@ def percent_replicating(
     """
     if tail not in TAILS:
         raise InputError(f"tail is {tail!r}; it must be one of {', '.join(TAILS)}.")
-    both, number = wells_to_score(wells, group, positive_controls)
+    both, number = get_wells_to_score(wells, group, positive_controls)
     scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
     control_wells = both.metadata["Metadata_Well"].iloc[number:] if controls_in_null else []
-    groups = members(scored.metadata["perturbation"])
+    groups = group_members(scored.metadata["perturbation"])
     sizes = np.array([len(rows) for rows in groups.values()], dtype=int)
     enough = sizes >= max(2, minimum_replicates)
     most = min(len(groups), LARGEST_SET)
@@ -108,7 +116,7 @@ def percent_replicating(
     drawn = {size: get_draws(size, draws) for size in scorable}
     asked = sum(size * (size - 1) * number for size, number in drawn.items()) + int((sizes**2).sum())
     correlations = correlate(both.values, pairs=asked)
-    signal = signals(correlations, list(groups.values()), enough)
+    signal = compute_signals(correlations, list(groups.values()), enough)
     nulls = draw_standard_nulls(correlations, scored, drawn, seed)
     aware = draw_position_nulls(
         correlations,
@@ -120,8 +128,8 @@ def percent_replicating(
     )
     result = score(signal, keys, nulls, percentile, tail, repeats, seed)
     result_aware = score(signal, patterns, aware, percentile, tail, repeats, seed)
-    p = p_values(signal, keys, nulls, tail)
-    p_aware = p_values(signal, patterns, aware, tail)
+    p = compute_p_values(signal, keys, nulls, tail)
+    p_aware = compute_p_values(signal, patterns, aware, tail)
 
     first = scored.metadata.iloc[[rows[0] for rows in groups.values()]].reset_index(drop=True)
     table = pd.DataFrame(
@@ -132,20 +140,20 @@ def percent_replicating(
             "positions": ["+".join(map(str, pattern)) for pattern in patterns],
             "median_correlation": signal,
             "null_wells": keys,
-            **limits("threshold", result, tail),
+            **get_thresholds("threshold", result, tail),
             "replicating": result.counts,
             "p_value": p,
-            "q_value": q_values(p),
-            **limits("position_aware_threshold", result_aware, tail),
+            "q_value": compute_q_values(p),
+            **get_thresholds("position_aware_threshold", result_aware, tail),
             "position_aware_replicating": result_aware.counts,
             "position_aware_p_value": p_aware,
-            "position_aware_q_value": q_values(p_aware),
+            "position_aware_q_value": compute_q_values(p_aware),
         }
     )
     compared: dict[str, Any] = {}
     if with_baselines:
         rescore = partial(
-            percent_replicating,
+            score_condition,
             group=group,
             draws=min(draws, baselines.DRAWS),
             repeats=baselines.REPEATS,
@@ -167,7 +175,7 @@ def percent_replicating(
         )
         table = baselines.join_baselines(table, columns)
         plates = scored.metadata["Metadata_Plate"].to_numpy()
-        compared["shuffled_percent_replicating"] = shuffled_percent(
+        compared["shuffled_percent_replicating"] = score_shuffled_labels(
             correlations, list(groups.values()), enough, plates, result, tail, seed
         )
     common = Counter(sizes[enough].tolist()).most_common(1)
@@ -185,18 +193,20 @@ def percent_replicating(
         "percent_replicating": result.percent,
         "percent_replicating_low": result.low,
         "percent_replicating_high": result.high,
-        **sampling("percent_replicating", proportion_interval(result.counts[result.judged])),
+        **get_interval_columns(
+            "percent_replicating", compute_proportion_interval(result.counts[result.judged])
+        ),
         **{
             name: np.nan if typical is None else values[typical]
-            for name, values in limits("threshold", result, tail).items()
+            for name, values in get_thresholds("threshold", result, tail).items()
         },
-        "percent_retrieved_at_q_5": percent_below(table["q_value"]),
+        "percent_retrieved_at_q_5": compute_percent_below(table["q_value"]),
         "position_aware_percent_replicating": result_aware.percent,
         "position_aware_percent_replicating_low": result_aware.low,
         "position_aware_percent_replicating_high": result_aware.high,
         **{
             name: np.nan if typical is None else values[typical]
-            for name, values in limits("position_aware_threshold", result_aware, tail).items()
+            for name, values in get_thresholds("position_aware_threshold", result_aware, tail).items()
         },
         "position_aware_perturbations": int(sum(aware.get(p) is not None for p in patterns)),
         **compared,
@@ -209,7 +219,7 @@ def percent_replicating(
         "positive_controls": positive_controls,
         "seed": seed,
         "message": add_notes(
-            message(
+            write_message(
                 enough,
                 nulls,
                 aware,
@@ -221,20 +231,22 @@ def percent_replicating(
             scored.notes,
         ),
     }
-    return row, table, null_table(nulls, aware)
+    return row, table, make_null_table(nulls, aware)
 
 
-def signals(correlations: Correlations, groups: Sequence[np.ndarray], enough: np.ndarray) -> np.ndarray:
+def compute_signals(
+    correlations: Correlations, groups: Sequence[np.ndarray], enough: np.ndarray
+) -> np.ndarray:
     """Return the median replicate correlation of each group; NaN for those without enough replicates."""
     signal = np.full(len(groups), np.nan)
     sizes = np.array([len(rows) for rows in groups], dtype=int)
     for size in np.unique(sizes[enough]):
         chosen = np.flatnonzero(enough & (sizes == size))
-        signal[chosen] = medians_within(correlations, np.array([groups[i] for i in chosen]))
+        signal[chosen] = compute_medians_within(correlations, np.array([groups[i] for i in chosen]))
     return signal
 
 
-def shuffled_percent(
+def score_shuffled_labels(
     correlations: Correlations,
     groups: Sequence[np.ndarray],
     enough: np.ndarray,
@@ -254,24 +266,24 @@ def shuffled_percent(
     percents = []
     for _ in range(baselines.get_number_of_shuffles(len(groups))):
         order = baselines.shuffle_within(plates, rng)
-        signal = signals(correlations, [order[rows] for rows in groups], enough)
+        signal = compute_signals(correlations, [order[rows] for rows in groups], enough)
         beyond = is_beyond(signal, result.lower, result.upper, tail)
         percents.append(100 * beyond[result.judged].mean())
     return float(np.mean(percents))
 
 
-def limits(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
+def get_thresholds(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
     """Return the thresholds that the tail uses, as columns."""
     columns = {"right": {name: result.upper}, "left": {name: result.lower}}
     return columns.get(tail, {name: result.upper, f"{name}_left": result.lower})
 
 
-def percent_below(q: pd.Series, level: float = 0.05) -> float:
+def compute_percent_below(q: pd.Series, level: float = 0.05) -> float:
     """Return the percentage of perturbations with a q-value below `level`; missing if none has a q-value."""
     return 100 * float((q < level).mean()) if q.notna().any() else np.nan
 
 
-def message(
+def write_message(
     enough: np.ndarray,
     nulls: Mapping[int, Any],
     aware: Mapping[tuple[int, ...], Any],
@@ -290,7 +302,7 @@ def message(
     reasons = []
     short = [size for size, null in nulls.items() if null is None]
     if short:
-        reasons.append(f"too few perturbations for a null of sets of {listed(short)} wells")
+        reasons.append(f"too few perturbations for a null of sets of {join_names(short)} wells")
     elif len(beyond):
         reasons.append(
             f"{number_of(len(beyond), 'perturbation')} with {beyond.min()} replicates or more are compared "
@@ -307,13 +319,13 @@ def message(
     return "; ".join(reasons)
 
 
-def null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
+def make_null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
     """Return the medians of each null that was used: null, size or position pattern, median.
 
     A null of more than 10,000 draws is reduced to 10,000 evenly spaced ones in ascending order.
     """
     parts = [
-        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": evenly(null.medians)})
+        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": pick_evenly(null.medians)})
         for kind, found in (
             ("standard", nulls),
             ("position_aware", {"+".join(map(str, k)): v for k, v in aware.items()}),
@@ -339,13 +351,13 @@ def main(
     Controls that the features were fitted on (`controls_fitted`) are excluded from the null.
     """
     wells = add_count_z(read_wells(profiles, controls))
-    row, table, null = percent_replicating(wells, controls_in_null=not controls_fitted, **options)
+    row, table, null = score_condition(wells, controls_in_null=not controls_fitted, **options)
     tables = {"perturbations": table, "null": null}
     write_score(row, tables, outputs, {**condition, BOUNDARY: feature_set}, options, profiles)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             dict(snakemake.params.condition),

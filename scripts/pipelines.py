@@ -26,10 +26,10 @@ from cellprofiler_pipelines.measurements import measure
 from cellprofiler_pipelines.mitochondria import measure_background, measure_mitochondria
 from cellprofiler_pipelines.objects import find_objects
 from cellprofiler_pipelines.outputs import export, save_image, save_labels, save_outlines
-from cellprofiler_pipelines.own import own_pipeline
+from cellprofiler_pipelines.own import assemble_own_pipeline
 from cellprofiler_runner.loading import load, use_plugins
-from lib.assay import compartments
-from lib.cellprofiler import HASH_SEED, cellprofiler_environment, logged_to, python_of
+from lib.assay import get_compartments
+from lib.cellprofiler import HASH_SEED, find_python, get_environment, open_log
 from lib.errors import InputError
 from lib.pipeline_files import read_pipeline
 
@@ -55,7 +55,7 @@ def analysis_pipeline(assay):
     load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
     measure_image_quality(assembly, assay)
     correct_illumination(assembly, assay)
-    objects = compartments(assay)
+    objects = get_compartments(assay)
     cells = find_objects(assembly, assay, objects)
     measure(assembly, assay)
     if assay["measurements"]["mitochondria"] is not None:
@@ -77,7 +77,7 @@ def segmentation_pipeline(assay, own=None):
     `own`: the user's analysis pipeline, which then defines how cells are found. Only those of its
     measurements stay that another module needs (for example, FilterObjects).
     """
-    objects = compartments(assay)
+    objects = get_compartments(assay)
     assembly = Assembly()
     if own is None:
         load_data(assembly, "load_data_with_illum.csv", "Plate,Well,Site")
@@ -85,14 +85,14 @@ def segmentation_pipeline(assay, own=None):
         find_objects(assembly, assay, [name for name in objects if name != "Cytoplasm"])
     else:
         pipeline = load(own)
-        assembly.append(without_measurements(pipeline.modules(), pipeline))
+        assembly.append(remove_measurements(pipeline.modules(), pipeline))
     objects = [name for name in objects if name != "Cytoplasm"]
     save_outlines(assembly, objects)
     export(assembly, objects)
     return assembly
 
 
-def without_measurements(modules, pipeline):
+def remove_measurements(modules, pipeline):
     """Return a pipeline's modules without its drawings, files and exports, and without unneeded measurements.
 
     Measurements on which other modules depend stay.
@@ -146,8 +146,8 @@ def main(name, assay, output, own, plugins, log):
         assembly = segmentation_pipeline(assay, own)
     elif own is not None:
         channels = [channel["name"] for channel in assay["channels"]]
-        objects = compartments(assay) if name == "analysis" else []
-        assembly = own_pipeline(own, name, channels, objects, log)
+        objects = get_compartments(assay) if name == "analysis" else []
+        assembly = assemble_own_pipeline(own, name, channels, objects, log)
     else:
         make = {"illumination": illumination_pipeline, "analysis": analysis_pipeline}[name]
         assembly = make(assay)
@@ -156,7 +156,7 @@ def main(name, assay, output, own, plugins, log):
     assembly.write(output)
 
 
-def command_line():
+def define_options():
     """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=["illumination", "analysis", "segmentation"])
@@ -171,16 +171,16 @@ def command_line():
 
 def go_to_cellprofilers_python(command):
     """Start this script again in the Python of a `cellprofiler` command."""
-    python = python_of(command)
+    python = find_python(command)
     if HERE_FOR in os.environ:
         raise InputError(f"{python[0]}, the Python of {command}, has no package cellprofiler.")
-    environment = {**cellprofiler_environment(1), HERE_FOR: command}
+    environment = {**get_environment(1), HERE_FOR: command}
     os.execve(python[0], [*python, *sys.argv], environment)
 
 
 if __name__ == "__main__":
-    options = command_line().parse_args()
-    with logged_to(options.log) as log_file:
+    options = define_options().parse_args()
+    with open_log(options.log) as log_file:
         elsewhere = importlib.util.find_spec("cellprofiler") is None
         if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
             go_to_cellprofilers_python(options.cellprofiler)

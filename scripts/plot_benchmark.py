@@ -22,9 +22,9 @@ from matplotlib.patches import Patch
 
 from lib.drawing import BLUES, REDS, save, use_style
 from lib.errors import InputError
-from lib.logs import logged
-from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
-from lib.tables import whole
+from lib.logs import log_to
+from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, read_scores
+from lib.tables import write_whole
 
 MOST_OF_REASON = 40  # characters beside a bar; the score's table has all of the reason
 UNCOLORED = "0.4"  # if the colors are used up, and for what has no score
@@ -124,11 +124,11 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     if published is None:
         return scores.assign(published=float("nan"))
     table = pd.read_csv(published, dtype=str)
-    key = [name for name in condition_columns(scores) if name in table]
+    key = [name for name in get_condition_columns(scores) if name in table]
     if value not in table or not key:
         raise InputError(
             f"{published} cannot be compared: it needs a column {value} and at least one of "
-            f"{', '.join(condition_columns(scores))}."
+            f"{', '.join(get_condition_columns(scores))}."
         )
     values = {
         tuple(str(part).lower() for part in row[:-1]): float(row[-1])
@@ -156,14 +156,14 @@ def draws_sets_of_four(scores: pd.DataFrame) -> pd.Series:
     return (size == "4") | ((size == "matched") & four)
 
 
-def panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def split_into_panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Split the scores into panels, one per cell line (if there is such a column)."""
     if "cell_line" not in scores:
         return [("", scores)]
     return [(str(name), part) for name, part in scores.groupby("cell_line", sort=True)]
 
 
-def colors(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
+def choose_colors(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
     """Return a color per feature set: blue or green for CellProfiler's, red or orange for a network's."""
     left = {True: list(REDS), False: list(BLUES)}
     found = {}
@@ -173,7 +173,7 @@ def colors(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[
     return found
 
 
-def feature_set_label(name: str, networks: Collection[str] = ()) -> str:
+def label_feature_set(name: str, networks: Collection[str] = ()) -> str:
     """Name a feature set in the legend: what measured it, and its level of profiles."""
     return f"{'deep network' if name in networks else 'CellProfiler'}: {name}"
 
@@ -197,13 +197,13 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
     axes.text(1.015, height, f"{point:.{column.digits}f}".replace("-", "\N{MINUS SIGN}"), color="0.15", **at)
 
 
-def drawn_columns(column: Column) -> list[str]:
+def get_drawn_columns(column: Column) -> list[str]:
     """Return the table's columns that one score of a figure shows."""
     shown = [column.value, *(f"{column.value}_sampling_{end}" for end in ("low", "high"))]
     return [*shown, "published"] if column.published else shown
 
 
-def told_columns(column: Column) -> list[str]:
+def get_reported_columns(column: Column) -> list[str]:
     """Return the table's columns that the table beside a figure has of one score: all that the page tells."""
     value, aware = column.value, f"position_aware_{column.value}"
     ends = [f"{kind}_{end}" for kind in ("", "_sampling") for end in ("low", "high")]
@@ -211,9 +211,9 @@ def told_columns(column: Column) -> list[str]:
     return [*told, "published"] if column.published else told
 
 
-def axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
+def get_axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
     """Return the range of a column's axis: 0 to its limit, or a little beyond what is drawn."""
-    drawn = scores[[name for name in drawn_columns(column) if name in scores]]
+    drawn = scores[[name for name in get_drawn_columns(column) if name in scores]]
     low, high = drawn.min(axis=None), drawn.max(axis=None)
     start = 1.06 * low if low < 0 else 0.0
     if column.limit is not None:
@@ -221,7 +221,7 @@ def axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
     return start, max(column.least, 1.06 * high) if pd.notna(high) else column.least
 
 
-def chance_level(scores: pd.DataFrame) -> float:
+def get_chance_level(scores: pd.DataFrame) -> float:
     """Return the percentage by chance, from the null's percentile (twice that for both tails)."""
     chance = 100 - float(scores["percentile"].iloc[0])
     both = "tail" in scores and (scores["tail"] == "both").all()
@@ -243,9 +243,12 @@ def draw(
     title, columns = FIGURES[metric]
     sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
     sets = sets or list(dict.fromkeys(scores[BOUNDARY]))
-    color = colors(sets, networks)
-    names = [name for name in condition_columns(scores) if name != BOUNDARY]
-    parts = [(line, list(part.groupby(names, sort=False, dropna=False))) for line, part in panels(scores)]
+    color = choose_colors(sets, networks)
+    names = [name for name in get_condition_columns(scores) if name != BOUNDARY]
+    parts = [
+        (line, list(part.groupby(names, sort=False, dropna=False)))
+        for line, part in split_into_panels(scores)
+    ]
     step = len(sets) + GAP
     lanes = [step * len(rows) for _, rows in parts]
     figure, grid = plt.subplots(
@@ -263,18 +266,20 @@ def draw(
         centers = [step * i + (len(sets) - 1) / 2 for i in range(len(rows))]
         # The cell line is in the panel's title.
         varying = [name for name in names if name != "cell_line"]
-        panel[0].set_yticks(centers, [condition_label(part.iloc[0], varying) for _, part in rows])
+        panel[0].set_yticks(centers, [get_condition_label(part.iloc[0], varying) for _, part in rows])
         panel[0].set_ylim(step * len(rows) - GAP - 0.3, -0.7)
         for axes, column in zip(panel, columns, strict=True):
             axes.set_title(
                 "   ".join(part for part in (line, column.title) if part), loc="left", fontsize=9.5
             )
-            axes.set_xlim(axis_range(scores, column))
+            axes.set_xlim(get_axis_range(scores, column))
             axes.grid(axis="x", color="0.9", linewidth=0.8)
             axes.set_axisbelow(True)
             axes.tick_params(axis="y", length=0)
             if column.chance:
-                axes.axvline(chance_level(scores), color="0.45", linestyle=(0, (4, 3)), linewidth=1, zorder=0)
+                axes.axvline(
+                    get_chance_level(scores), color="0.45", linestyle=(0, (4, 3)), linewidth=1, zorder=0
+                )
             for i, (_, part) in enumerate(rows):
                 for score in part.to_dict("records"):
                     lane = step * i + sets.index(score[BOUNDARY])
@@ -283,14 +288,14 @@ def draw(
         tail = str(scores["tail"].iloc[0]) if "tail" in scores else "right"
         level = float(scores["level"].max()) if "level" in scores else float("nan")
         axes.set_xlabel(column.label.format(beyond=BEYOND[tail], level=level, relation=relation))
-    entries = legend(scores, columns, color, networks)
+    entries = make_legend(scores, columns, color, networks)
     figure.legend(
         handles=entries, loc="outside lower left", ncols=len(columns) + 1, frameon=False, fontsize=8
     )
     return figure
 
 
-def legend(
+def make_legend(
     scores: pd.DataFrame,
     columns: Sequence[Column],
     color: Mapping[str, str],
@@ -298,7 +303,7 @@ def legend(
 ) -> list[Patch | Line2D]:
     """Return the legend's entries for the colors, lines and markers that the figure has."""
     entries: list[Patch | Line2D] = [
-        Patch(color=shade, alpha=0.45, label=feature_set_label(name, networks))
+        Patch(color=shade, alpha=0.45, label=label_feature_set(name, networks))
         for name, shade in color.items()
     ]
     if f"{columns[0].value}_sampling_low" in scores:
@@ -306,16 +311,16 @@ def legend(
     if scores["published"].notna().any():
         entries.append(Line2D([], [], color="black", marker="x", linestyle="", label="published"))
     if columns[0].chance:
-        label = f"chance ({chance_level(scores):g} %)"
+        label = f"chance ({get_chance_level(scores):g} %)"
         entries.append(Line2D([], [], color="0.45", linestyle=(0, (4, 3)), label=label))
     return entries
 
 
-def drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
+def tabulate_drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
     """Return the table beside a figure: condition, scores with their intervals, published value."""
-    shown = [name for column in FIGURES[metric][1] for name in told_columns(column)]
+    shown = [name for column in FIGURES[metric][1] for name in get_reported_columns(column)]
     kept = [name for name in (*shown, "percentile", "tail", "level", "message") if name in scores]
-    return scores[[*condition_columns(scores), *kept]]
+    return scores[[*get_condition_columns(scores), *kept]]
 
 
 def main(
@@ -341,12 +346,12 @@ def main(
         )
         for path in mine:
             if path.suffix == ".csv":
-                with whole(path) as part:
-                    drawn_numbers(metric, scores).to_csv(part, index=False)
+                with write_whole(path) as part:
+                    tabulate_drawn_numbers(metric, scores).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             dict(snakemake.input.items()),
             dict(snakemake.params.published),

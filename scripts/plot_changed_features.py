@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.drawing import nothing_to_draw, save_png, shortened, use_style
+from lib.drawing import draw_nothing, save_png, shorten_label, use_style
 from lib.feature_groups import NO_CHANNEL, Group, group_features
 from lib.feature_names import get_channels
-from lib.logs import logged
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import members, read_wells, split_wells
-from lib.tables import whole
+from lib.replicates import group_members, read_wells, split_wells
+from lib.tables import write_whole
 
 CONTROL_SETS = 50
 ROWS = 2000  # perturbations that are written at once
@@ -31,7 +31,7 @@ def group_values(z: np.ndarray, groups: Mapping[Group, np.ndarray]) -> np.ndarra
     return np.column_stack([np.nanmedian(size[:, columns], axis=1) for columns in groups.values()])
 
 
-def changes(
+def compute_changes(
     values: np.ndarray, sets: Mapping[str, np.ndarray], groups: Mapping[Group, np.ndarray]
 ) -> pd.DataFrame:
     """Return the median |z| of each group (column) for each set of wells (row numbers of `values`)."""
@@ -51,7 +51,7 @@ def change_figure(
     `has_reference`: the last row is that of the negative controls, and a line separates it.
     """
     if table.empty:
-        return nothing_to_draw("No perturbation with two replicates: no change to draw.")
+        return draw_nothing("No perturbation with two replicates: no change to draw.")
     compartments = list(dict.fromkeys(table.columns.get_level_values(0)))
     families = list(dict.fromkeys(table.columns.get_level_values(1)))
     order = {channel: number for number, channel in enumerate([*channels, NO_CHANNEL])}
@@ -81,7 +81,7 @@ def change_figure(
             interpolation="nearest",
         )
         axes.set_facecolor("white")
-        axes.set_yticks(range(len(table)), [shortened(name) for name in table.index], fontsize=7)
+        axes.set_yticks(range(len(table)), [shorten_label(name) for name in table.index], fontsize=7)
         axes.set_title(compartment, fontsize=9)
         for number in range(1, len(columns)):
             if columns[number][0] != columns[number - 1][0]:
@@ -125,10 +125,12 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     """Draw the most changed perturbations of a condition; write all of them."""
     use_style()
     scored, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
-    sets = {name: rows for name, rows in members(scored.metadata["perturbation"]).items() if len(rows) > 1}
+    sets = {
+        name: rows for name, rows in group_members(scored.metadata["perturbation"]).items() if len(rows) > 1
+    }
     channels = get_channels(scored.features, list(options["channels"]))
     groups = group_features(scored.features, channels)
-    table = changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
+    table = compute_changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
     if len(table):
         table = table.loc[table.median(axis=1).sort_values(ascending=False, kind="stable").index]
         size = int(np.median([len(rows) for rows in sets.values()]))
@@ -137,7 +139,7 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
             drawn = {
                 str(i): generator.choice(len(controls), size, replace=False) for i in range(CONTROL_SETS)
             }
-            reference = changes(controls.values, drawn, groups).mean()
+            reference = compute_changes(controls.values, drawn, groups).mean()
             table.loc[f"negcon ({size} wells)"] = reference
     shown = int(options["perturbations"])
     has_reference = len(table) > len(sets)
@@ -145,12 +147,12 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     drawn_rows = drawn_rows if has_reference else table.head(shown)
     drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
     save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
-    with whole(outputs["numbers"]) as part:
+    with write_whole(outputs["numbers"]) as part:
         write_numbers(table, groups, part)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             {name: snakemake.output[name] for name in ("figure", "numbers")},

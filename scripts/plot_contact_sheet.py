@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.controls import control_kinds
+from lib.controls import find_control_kinds
 from lib.crops import Cells, PlateImages, Settings, cut_crops, read_cells
 from lib.errors import InputError
-from lib.logs import logged
-from lib.tables import read_profiles, whole
+from lib.logs import log_to
+from lib.tables import read_profiles, write_whole
 
 CELLS = 6  # per type
 SEED = 1
@@ -37,7 +37,7 @@ def get_well_types(profiles: pd.DataFrame, column: str, negcon: str) -> dict[str
     name = f"Metadata_{column}"
     if name not in profiles:
         return dict.fromkeys(profiles["Metadata_Well"], TREATMENT)
-    types = control_kinds(profiles[name], negcon).replace("", TREATMENT)
+    types = find_control_kinds(profiles[name], negcon).replace("", TREATMENT)
     return dict(zip(profiles["Metadata_Well"], types, strict=True))
 
 
@@ -125,12 +125,12 @@ def main(
     }
     box = settings.box if isinstance(settings.box, str) else f"{settings.box} pixels"
     title = f"{plate}: crops as the network sees them (box {box}, {settings.size} x {settings.size})"
-    with plt.rc_context(STYLE), whole(output) as part:
+    with plt.rc_context(STYLE), write_whole(output) as part:
         plot_sheet(crops_by_type, settings.channels, title).savefig(part, format="png", dpi=150)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             snakemake.input.profiles,
             snakemake.input.cells,

@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.drawing import nothing_to_draw, save_png, use_style
-from lib.logs import logged
-from lib.tables import features_in, whole
+from lib.drawing import draw_nothing, save_png, use_style
+from lib.logs import log_to
+from lib.tables import read_feature_names, write_whole
 
 KEPT = "kept"
 # Each operation with its label and its color: Okabe and Ito's, from dark to light.
@@ -30,7 +30,7 @@ OPERATIONS = {
 }
 
 
-def reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) -> dict[str, int]:
+def count_reasons(normalized: pd.DataFrame | None, selected: pd.DataFrame, kept: int) -> dict[str, int]:
     """Count the features of a plate that each operation dropped, and those that were kept.
 
     Parameters
@@ -58,7 +58,7 @@ def plot_dropped_features(table: pd.DataFrame) -> Figure:
     A barcode that occurs in several batches is drawn once for each.
     """
     if table.empty:
-        return nothing_to_draw("No plate's features were selected here.")
+        return draw_nothing("No plate's features were selected here.")
     wide = table.pivot_table(
         index=["selection", "batch", "plate"],
         columns="operation",
@@ -103,19 +103,21 @@ def main(bars: Sequence[Mapping[str, str]], outputs: Mapping[str, str]) -> None:
     results = Path(outputs["figure"]).parents[2]
     rows = []
     for bar in bars:
-        kept = len(features_in(results / bar["profiles"]))
+        kept = len(read_feature_names(results / bar["profiles"]))
         batch = Path(bar["profiles"]).parts[2]  # workspace/profiles/{batch}/...
         normalized = pd.read_csv(results / bar["normalized"]) if bar["normalized"] else None
-        for operation, number in reasons(normalized, pd.read_csv(results / bar["dropped"]), kept).items():
+        for operation, number in count_reasons(
+            normalized, pd.read_csv(results / bar["dropped"]), kept
+        ).items():
             rows.append((batch, bar["plate"], bar["selection"], operation, number))
     table = pd.DataFrame(rows, columns=["batch", "plate", "selection", "operation", "features"])
     save_png(plot_dropped_features(table), outputs["figure"])
-    with whole(outputs["numbers"]) as part:
+    with write_whole(outputs["numbers"]) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.params.bars),
             {name: snakemake.output[name] for name in ("figure", "numbers")},

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 from lib.crops import PlateImages, Settings, cut_crops, read_cells
-from lib.drawing import nothing_to_draw, plt, save_png
+from lib.drawing import draw_nothing, plt, save_png
 from lib.errors import InputError
-from lib.logs import logged
+from lib.logs import log_to
 from plot_contact_sheet import CELLS, SEED, STYLE, Crop, plot_sheet
 
 KEPT, FLAGGED = "not flagged", "flagged"
@@ -67,14 +67,14 @@ def draw(
     """Return the picture of one plate; for the parameters, see `main`."""
     table = pq.read_table(flags).to_pandas()
     if table.empty:
-        return nothing_to_draw(f"Plate {plate} has no cells.")
+        return draw_nothing(f"Plate {plate} has no cells.")
     images = PlateImages(load_data, dict(zip(settings.channels, functions, strict=True)), settings)
     try:
         crops = cut_chosen(cells, images, choose_cells(table))
     except InputError as error:
         # A user's own pipeline may not measure where cells are; the numbers do not depend on this picture.
         logging.warning("plate %s: %s", plate, error)
-        return nothing_to_draw(f"Plate {plate}: crops of cells cannot be cut. See the log of this step.")
+        return draw_nothing(f"Plate {plate}: crops of cells cannot be cut. See the log of this step.")
     rules = table.columns[table.columns.get_loc(FLAGGED) + 1 :]
     numbers = {KEPT: int((~table[FLAGGED]).sum()), **{name: int(table[name].sum()) for name in rules}}
     titled = {f"{name.replace('_', ' ')}: {numbers[name]:,}": some for name, some in crops.items()}
@@ -113,7 +113,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             snakemake.input.cells,
             snakemake.input.flags,

@@ -18,9 +18,9 @@ from matplotlib.patches import Patch, Rectangle
 
 from lib.drawing import COLORS, save_png, use_style
 from lib.errors import InputError
-from lib.logs import logged
+from lib.logs import log_to
 from lib.spread import get_robust_spread
-from lib.wells import plate_format, row_name, well_place
+from lib.wells import get_plate_format, get_row_name, get_well_place
 
 MAPS = {
     "MeanIntensity": "mean intensity",
@@ -47,7 +47,7 @@ def arrange_on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[
     """Arrange the values of wells as an array (rows, columns) of the plate; missing elsewhere."""
     array = np.full(size, np.nan)
     for well, value in zip(wells, values, strict=True):
-        row, column = well_place(well)
+        row, column = get_well_place(well)
         array[row - 1, column - 1] = value
     return array
 
@@ -56,7 +56,7 @@ def label_wells(axes: Axes, size: tuple[int, int]) -> None:
     """Label rows with letters and columns with numbers, as many as are legible."""
     rows, columns = size
     every = max(1, math.ceil(rows / 16)), max(1, math.ceil(columns / 12))
-    axes.set_yticks(range(0, rows, every[0]), [row_name(n + 1) for n in range(0, rows, every[0])])
+    axes.set_yticks(range(0, rows, every[0]), [get_row_name(n + 1) for n in range(0, rows, every[0])])
     axes.set_xticks(range(0, columns, every[1]), range(1, columns + 1, every[1]))
     axes.tick_params(length=0, labelsize=8, pad=1.5)
     for side in axes.spines.values():
@@ -106,7 +106,7 @@ def draw_flags(axes: Axes, wells: pd.DataFrame, size: tuple[int, int]) -> None:
     for well, imaged, flags in zip(
         wells["Metadata_Well"], wells["Count_Sites"] > 0, wells["flags"], strict=True
     ):
-        row, column = well_place(well)
+        row, column = get_well_place(well)
         if imaged:
             box = (column - 1.46, row - 1.46), 0.92, 0.92
             axes.add_patch(Rectangle(*box, facecolor="white", edgecolor="0.8", lw=0.3))
@@ -145,7 +145,7 @@ def plot_heat_maps(wells: pd.DataFrame) -> Figure:
 
     `wells` is quality control's table of wells, with "" for wells without flags.
     """
-    size = plate_format(wells["Metadata_Well"])
+    size = get_plate_format(wells["Metadata_Well"])
     maps = list_maps(wells)
     rows = math.ceil((1 + len(maps)) / COLUMNS)
     height = WIDTH * size[0] / size[1] + 0.6
@@ -189,5 +189,5 @@ def main(table: str | Path, picture: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(snakemake.input.wells, snakemake.output.heatmaps)

@@ -17,11 +17,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, REDS, save_png, use_style
-from lib.errors import listed
+from lib.errors import join_names
 from lib.illumination import correct, read_function
-from lib.logs import logged
+from lib.logs import log_to
 from lib.pictures import read_channel
-from lib.tables import whole
+from lib.tables import write_whole
 
 # Number of pixels that are read per channel, and minimum and maximum number of sites, evenly over the plate.
 PIXELS = 48e6
@@ -108,9 +108,9 @@ def find_cells_in_functions(functions: Mapping[str, np.ndarray]) -> list[str]:
 def suggest_remedy(channels: Sequence[str], images: int) -> str:
     """Suggest what to do about functions that show cells, given the number of images of the plate."""
     return (
-        f"{listed(channels)}: the function varies by a factor of more than {CELL_FACTOR} over the field, so "
-        f"it shows single cells instead of the illumination. The plate has {images} images, perhaps too few. "
-        "Set assay.illumination.smoothing to `Fit Polynomial`, or assay.illumination.apply to `None`."
+        f"{join_names(channels)}: the function varies by a factor of more than {CELL_FACTOR} over the field, "
+        f"so it shows single cells instead of the illumination. The plate has {images} images, perhaps too "
+        "few. Set assay.illumination.smoothing to `Fit Polynomial`, or assay.illumination.apply to `None`."
     )
 
 
@@ -208,7 +208,7 @@ def main(
     pixels = next(iter(functions.values())).size
     sites = min(len(images), int(np.clip(PIXELS / pixels, *SITES)))
     table = measure_shading(images, functions, apply, sites)
-    with whole(outputs["shading"]) as part:
+    with write_whole(outputs["shading"]) as part:
         table.to_csv(part, index=False)
     plate = images["Metadata_Plate"].iloc[0]
     if affected := find_cells_in_functions(functions):
@@ -217,7 +217,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             pd.read_csv(snakemake.input.load_data, dtype=str),
             snakemake.params.channels,

@@ -16,9 +16,9 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from lib.controls import control_kinds
+from lib.controls import find_control_kinds
 from lib.illumination import correct, read_function
-from lib.logs import logged
+from lib.logs import log_to
 from lib.perturbation_names import name_content
 from lib.pictures import (
     Montage,
@@ -34,8 +34,8 @@ from lib.pictures import (
     save_picture,
     stretch,
 )
-from lib.tables import feature_columns, read_profiles, whole
-from lib.wells import well_name
+from lib.tables import get_features, read_profiles, write_whole
+from lib.wells import get_well_name
 
 logger = logging.getLogger("platewise")
 
@@ -47,7 +47,7 @@ LARGEST_Z = 10
 
 def measure_strengths(profiles: pd.DataFrame) -> pd.Series:
     """Return the strength of each normalized profile: mean |z| over the features, each limited to 10."""
-    values = profiles[feature_columns(profiles)].abs().clip(upper=LARGEST_Z)
+    values = profiles[get_features(profiles)].abs().clip(upper=LARGEST_Z)
     return values.mean(axis=1).fillna(0)
 
 
@@ -70,7 +70,7 @@ def find_candidates(
     table = pd.DataFrame(
         {
             "well": profiles["Metadata_Well"],
-            "kind": control_kinds(kind, negcon),
+            "kind": find_control_kinds(kind, negcon),
             "sample": profiles.get("Metadata_broad_sample", pd.Series("", index=profiles.index)),
             "strength": measure_strengths(profiles),
             "name": [name_content(row) for row in profiles.to_dict("records")],
@@ -171,7 +171,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         params, inputs = snakemake.params, snakemake.input
         table = pd.read_csv(inputs.load_data, dtype=str)
         flags = pd.read_csv(inputs.flags, dtype=str)
@@ -179,7 +179,7 @@ if __name__ == "__main__":
         seed = [params.montages["seed"], crc32(params.plate.encode())]
         choice = choose_wells(
             known,
-            [well_name(well) for well in params.montages["wells"]],
+            [get_well_name(well) for well in params.montages["wells"]],
             params.montages["controls"],
             params.montages["treated"],
             params.negcon,
@@ -199,7 +199,7 @@ if __name__ == "__main__":
             },
             {"apply": params.apply, "pixel_size": params.pixel_size},
         )
-        with whole(snakemake.output.wells) as path:
+        with write_whole(snakemake.output.wells) as path:
             sites = {row["Metadata_Well"]: row["Metadata_Site"] for row in rows}
             about = known.set_index("well").loc[choice, ["kind", "sample", "name", "cells", "strength"]]
             about.insert(0, "Metadata_Site", [sites[well] for well in choice])

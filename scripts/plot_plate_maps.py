@@ -18,13 +18,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.controls import control_kinds
+from lib.controls import find_control_kinds
 from lib.drawing import BLUES, REDS, save, use_style
 from lib.errors import number_of
-from lib.logs import logged
-from lib.replicates import labels
-from lib.tables import read_metadata, whole
-from lib.wells import plate_format, row_name, well_order, well_place
+from lib.logs import log_to
+from lib.replicates import label_wells
+from lib.tables import read_metadata, write_whole
+from lib.wells import get_plate_format, get_row_name, get_well_order, get_well_place
 
 TREATMENT, EMPTY = "treatment", "empty"
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
@@ -57,7 +57,7 @@ COLUMNS = [
 ]
 
 
-def wells_of_plate(
+def get_wells_of_plate(
     metadata: pd.DataFrame, plate: Mapping[str, str], controls: Mapping[str, str], group: str
 ) -> pd.DataFrame:
     """Return the wells of one plate: well, control_type, perturbation.
@@ -65,10 +65,10 @@ def wells_of_plate(
     `control_type` is that of the column `controls["column"]`, else treatment, or empty without a
     perturbation.
     """
-    perturbation = labels(metadata, group)
+    perturbation = label_wells(metadata, group)
     column = f"Metadata_{controls['column']}"
     control = metadata[column] if column in metadata else pd.Series("", index=metadata.index)
-    control = control_kinds(control, controls["negcon"]).replace("", pd.NA)
+    control = find_control_kinds(control, controls["negcon"]).replace("", pd.NA)
     kind = perturbation.notna().map({True: TREATMENT, False: EMPTY})
     return pd.DataFrame(
         {
@@ -80,8 +80,8 @@ def wells_of_plate(
     )
 
 
-def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataFrame:
-    """Return the wells of every layout: plate_map, plates (number), then as `wells_of_plate`, in plate order.
+def find_layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataFrame:
+    """Return the wells of every layout: plate_map, plates (number), then as in `get_wells_of_plate`.
 
     `parts` holds each plate's row of the sample sheet and its wells. A layout has every well that one of its
     plates has. Plates with the same plate map share a layout unless a well has different content on them, as
@@ -110,14 +110,14 @@ def layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.DataF
             name = Path(key).stem if stems[Path(key).stem] == 1 else key
             name = f"{name}, layout {number + 1}" if len(contents[key]) > 1 else name
         wells = pd.concat(of_key).drop_duplicates("Metadata_Well")
-        wells = wells.sort_values("Metadata_Well", key=lambda column: column.map(well_order))
+        wells = wells.sort_values("Metadata_Well", key=lambda column: column.map(get_well_order))
         wells.insert(0, "plate_map", name)
         wells.insert(1, "plates", len(of_key))
         tables.append(wells)
     return pd.concat(tables, ignore_index=True)
 
 
-def told_apart(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
+def limit_control_types(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
     """Return `wells` with at most as many control types as there are markers.
 
     A column with more values (the compounds' names, of which one is the negative control) only tells which
@@ -131,7 +131,7 @@ def told_apart(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
     )
 
 
-def phases(
+def count_phases(
     parts: Sequence[tuple[Mapping[str, str], pd.DataFrame, pd.DataFrame]], column: str, negcon: str
 ) -> pd.DataFrame:
     """Count the perturbations in each clinical phase: one row per perturbation type and phase.
@@ -151,12 +151,12 @@ def phases(
     table = counted.reset_index().rename(columns={"type": "perturbation_type"})
     return table.sort_values(
         ["perturbation_type", "clinical_phase"],
-        key=lambda values: values.map(phase_order) if values.name == "clinical_phase" else values,
+        key=lambda values: values.map(get_phase_order) if values.name == "clinical_phase" else values,
         ignore_index=True,
     )
 
 
-def phase_order(phase: str) -> tuple[int, str]:
+def get_phase_order(phase: str) -> tuple[int, str]:
     """Return the sort key of a phase: by development, others by name, `not annotated` last."""
     if phase == NOT_ANNOTATED:
         return len(PHASES) + 1, phase
@@ -164,26 +164,26 @@ def phase_order(phase: str) -> tuple[int, str]:
     return (PHASES.index(known) if known in PHASES else len(PHASES)), phase
 
 
-def counts(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
+def count_wells(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
     """Count wells and perturbations of each control type on each plate map, in the order of the legend."""
     keys = ["plate_map", "perturbation_type", "plates", "control_type"]
     table = wells.groupby(keys, sort=False).agg(
         wells=("Metadata_Well", "size"), perturbations=("perturbation", "nunique")
     )
-    order = kinds(wells["control_type"], negcon)
+    order = list_kinds(wells["control_type"], negcon)
     maps = list(dict.fromkeys(wells["plate_map"]))
     table = table.reset_index()
     rank = [(maps.index(row.plate_map), order.index(row.control_type)) for row in table.itertuples()]
     return table.iloc[sorted(range(len(table)), key=rank.__getitem__)].reset_index(drop=True)
 
 
-def kinds(control_types: pd.Series, negcon: str) -> list[str]:
+def list_kinds(control_types: pd.Series, negcon: str) -> list[str]:
     """Return the kinds of wells that occur: treatments, negative controls, others by name, empty wells."""
     others = sorted(set(control_types) - {TREATMENT, negcon, EMPTY})
     return [kind for kind in (TREATMENT, negcon, *others, EMPTY) if kind in set(control_types)]
 
 
-def looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
+def choose_looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]]:
     """Return color and shape of each kind of well."""
     found = {TREATMENT: TREATED, negcon: NEGATIVE, EMPTY: NOTHING}
     others = [kind for kind in order if kind not in found]
@@ -194,7 +194,7 @@ def draw_plate(
     axes: Axes, wells: pd.DataFrame, table: pd.DataFrame, look: Mapping[str, Any], width: float
 ) -> None:
     """Draw one plate map: wells at their positions, lettered rows, numbered columns, counts in the legend."""
-    rows, columns = plate_format(wells["Metadata_Well"])
+    rows, columns = get_plate_format(wells["Metadata_Well"])
     cell = min(72 * width / columns, 24)
     for row in table.itertuples():
         color, shape = look[row.control_type]
@@ -203,8 +203,8 @@ def draw_plate(
         if row.control_type == TREATMENT or row.perturbations > 1:
             label += f", {row.perturbations} perturbations"
         axes.scatter(
-            [well_place(well)[1] for well in of_kind],
-            [well_place(well)[0] for well in of_kind],
+            [get_well_place(well)[1] for well in of_kind],
+            [get_well_place(well)[0] for well in of_kind],
             s=(0.62 * cell) ** 2,
             marker=shape,
             color=color,
@@ -218,7 +218,7 @@ def draw_plate(
     every = 1 if columns <= 24 else 2
     small = 7 if columns <= 24 else 6
     axes.set_xticks(range(1, columns + 1, every), range(1, columns + 1, every), fontsize=small)
-    axes.set_yticks(range(1, rows + 1), [row_name(row) for row in range(1, rows + 1)], fontsize=small)
+    axes.set_yticks(range(1, rows + 1), [get_row_name(row) for row in range(1, rows + 1)], fontsize=small)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     for spine in axes.spines.values():
         spine.set_visible(True)
@@ -260,11 +260,11 @@ def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
 
 def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
     """Draw the figure: one panel per plate map, then one per perturbation type with clinical phases."""
-    table = counts(wells, negcon)
-    look = looks(kinds(wells["control_type"], negcon), negcon)
+    table = count_wells(wells, negcon)
+    look = choose_looks(list_kinds(wells["control_type"], negcon), negcon)
     maps = [part for _, part in wells.groupby("plate_map", sort=False)]
     bars = [part for _, part in clinical.groupby("perturbation_type", sort=False)]
-    sizes = [plate_format(part["Metadata_Well"]) for part in maps]
+    sizes = [get_plate_format(part["Metadata_Well"]) for part in maps]
     large = max(columns for _, columns in sizes) > 12
     width, across = WIDTH[large], min(ACROSS[large], len(maps))
     heights = []
@@ -308,20 +308,20 @@ def main(
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
         metadata = read_metadata(path)
-        parts.append((plate, wells_of_plate(metadata, plate, controls, group), metadata))
-    wells = layouts([(plate, of_plate) for plate, of_plate, _ in parts])
-    wells = told_apart(wells, controls["negcon"])
-    clinical = phases(parts, clinical_phase, controls["negcon"])
+        parts.append((plate, get_wells_of_plate(metadata, plate, controls, group), metadata))
+    wells = find_layouts([(plate, of_plate) for plate, of_plate, _ in parts])
+    wells = limit_control_types(wells, controls["negcon"])
+    clinical = count_phases(parts, clinical_phase, controls["negcon"])
     save(draw(wells, clinical, controls["negcon"]), [outputs["png"], outputs["svg"]])
-    numbers = pd.concat([counts(wells, controls["negcon"]), clinical], ignore_index=True)[COLUMNS]
+    numbers = pd.concat([count_wells(wells, controls["negcon"]), clinical], ignore_index=True)[COLUMNS]
     for name, table in (("csv", numbers), ("wells", wells)):
-        with whole(outputs[name]) as part:
+        with write_whole(outputs[name]) as part:
             whole_numbers = table.select_dtypes("number").columns
             table.astype(dict.fromkeys(whole_numbers, "Int64")).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             list(snakemake.params.plates),

@@ -15,19 +15,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.drawing import COLORS, nothing_to_draw, save_png, use_style
-from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, Wells, correlation_matrix, read_wells, split_wells
-from lib.tables import whole
-from lib.wells import row_name, row_number, well_place
+from lib.drawing import COLORS, draw_nothing, save_png, use_style
+from lib.logs import log_to
+from lib.replicates import NEGATIVE_CONTROL, Wells, correlate_rows, read_wells, split_wells
+from lib.tables import write_whole
+from lib.wells import get_row_name, get_row_number, get_well_place
 
 
-def places(wells: Iterable[str]) -> pd.DataFrame:
+def get_places(wells: Iterable[str]) -> pd.DataFrame:
     """Return row and column, counted from 1, of each well."""
-    return pd.DataFrame([well_place(well) for well in wells], columns=["row", "column"])
+    return pd.DataFrame([get_well_place(well) for well in wells], columns=["row", "column"])
 
 
-def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
+def average_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
     """Return means of PC1, minus its plate's median, at each position, in each row and in each column.
 
     Returns
@@ -35,9 +35,9 @@ def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
     Columns by (position, row, column), wells (all, negcon), name, mean, sd, number.
     """
     table = coordinates.reset_index(drop=True)
-    table = pd.concat([table, places(table["Metadata_Well"])], axis=1)
+    table = pd.concat([table, get_places(table["Metadata_Well"])], axis=1)
     table["value"] = table["PC1"] - table.groupby("Metadata_Plate")["PC1"].transform("median")
-    table["row"] = [row_name(number) for number in table["row"]]
+    table["row"] = [get_row_name(number) for number in table["row"]]
     negative = table["Metadata_control_type"] == NEGATIVE_CONTROL
     parts = []
     for kind, of_kind in (("all", table), ("negcon", table[negative])):
@@ -48,7 +48,7 @@ def means_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["by", "wells", "name", "mean", "sd", "number"]]
 
 
-def control_correlations(controls: Wells) -> pd.DataFrame:
+def correlate_controls(controls: Wells) -> pd.DataFrame:
     """Return correlations of negative controls on two plates, at the same and at different positions.
 
     Returns
@@ -57,7 +57,7 @@ def control_correlations(controls: Wells) -> pd.DataFrame:
     """
     if len(controls) < 2:
         return pd.DataFrame({"same_position": [], "correlation": []})
-    correlations = correlation_matrix(controls.values)
+    correlations = correlate_rows(controls.values)
     first, second = np.triu_indices(len(controls), 1)
     plate = controls.metadata["Metadata_Plate"].to_numpy(str)
     well = controls.metadata["Metadata_Well"].to_numpy(str)
@@ -71,13 +71,15 @@ def control_correlations(controls: Wells) -> pd.DataFrame:
 def draw_plate(axes: Axes, means: pd.DataFrame) -> None:
     """Draw the mean at each position of the plate."""
     found = means[(means["by"] == "position") & (means["wells"] == "all")]
-    at = places(found["name"])
+    at = get_places(found["name"])
     grid = np.full((at["row"].max(), at["column"].max()), np.nan)
     grid[at["row"] - 1, at["column"] - 1] = found["mean"]
     limit = max(float(np.nanquantile(np.abs(grid), 0.98)), 1e-9)
     image = axes.imshow(grid, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="equal")
     step = 1 if grid.shape[0] <= 16 else 2
-    axes.set_yticks(range(0, grid.shape[0], step), [row_name(i + 1) for i in range(0, grid.shape[0], step)])
+    axes.set_yticks(
+        range(0, grid.shape[0], step), [get_row_name(i + 1) for i in range(0, grid.shape[0], step)]
+    )
     every = max(1, grid.shape[1] // 8)
     axes.set_xticks(range(0, grid.shape[1], every), range(1, grid.shape[1] + 1, every))
     axes.set_title("PC1 at each position")
@@ -91,7 +93,7 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
     ):
         found = means[(means["by"] == by) & (means["wells"] == kind)]
         names = found["name"].astype(str)
-        at = np.array([row_number(name) if by == "row" else int(name) for name in names], dtype=float)
+        at = np.array([get_row_number(name) if by == "row" else int(name) for name in names], dtype=float)
         error = 2 * found["sd"].fillna(0) / np.sqrt(found["number"])
         axes.errorbar(
             at + 0.15 * shift,
@@ -105,8 +107,8 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
         )
     axes.axhline(0, color="0.5", linewidth=0.8)
     if by == "row":
-        rows = range(1, int(means.loc[means["by"] == "row", "name"].map(row_number).max()) + 1)
-        axes.set_xticks(rows, [row_name(row) for row in rows], fontsize=8 if len(rows) <= 16 else 6)
+        rows = range(1, int(means.loc[means["by"] == "row", "name"].map(get_row_number).max()) + 1)
+        axes.set_xticks(rows, [get_row_name(row) for row in rows], fontsize=8 if len(rows) <= 16 else 6)
     axes.set_xlabel(by)
     axes.set_ylabel("mean of PC1")
 
@@ -137,10 +139,10 @@ def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
     axes.set_xlabel("Pearson's r")
 
 
-def position_figure(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
+def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
     """Draw the plate, its rows and columns, and the negative controls of two plates."""
     if means.empty:
-        return nothing_to_draw("No principal component: fewer than three wells with values.")
+        return draw_nothing("No principal component: fewer than three wells with values.")
     figure, grid = plt.subplots(2, 2, figsize=(10.5, 6.6), layout="constrained")
     draw_plate(grid[0, 0], means)
     draw_controls(grid[0, 1], pairs)
@@ -157,11 +159,11 @@ def main(
     """Draw the position effects of a condition and write their numbers."""
     use_style()
     mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str})
-    means = means_by_position(mapped) if "PC1" in mapped else pd.DataFrame()
+    means = average_by_position(mapped) if "PC1" in mapped else pd.DataFrame()
     _, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
-    pairs = control_correlations(controls)
+    pairs = correlate_controls(controls)
     pairs["same_position"] = pairs["same_position"].astype(bool)
-    save_png(position_figure(means, pairs, str(options["title"])), outputs["figure"])
+    save_png(draw_positions(means, pairs, str(options["title"])), outputs["figure"])
     summary = [
         {
             "by": "negative controls of two plates",
@@ -176,12 +178,12 @@ def main(
             ("other positions", pairs[~pairs["same_position"]]),
         )
     ]
-    with whole(outputs["numbers"]) as part:
+    with write_whole(outputs["numbers"]) as part:
         pd.concat([means, pd.DataFrame(summary)]).to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.input.coordinates,

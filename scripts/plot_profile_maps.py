@@ -16,11 +16,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.drawing import COLORS, GRAY, MARKS, nothing_to_draw, save_png, shortened, use_style
-from lib.logs import logged
+from lib.drawing import COLORS, GRAY, MARKS, draw_nothing, save_png, shorten_label, use_style
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import Wells, control_type, labels, read_wells
-from lib.tables import whole
+from lib.replicates import Wells, get_control_type, label_wells, read_wells
+from lib.tables import write_whole
 
 COMPONENTS = 5
 FEWEST_FOR_UMAP = 10
@@ -39,7 +39,7 @@ def sample_wells(wells: Wells, seed: int, most: int = MOST_WELLS) -> Wells:
     return wells.where(kept)
 
 
-def mapped_wells(wells: Wells) -> Wells:
+def prepare_wells(wells: Wells) -> Wells:
     """Return the wells with values; missing ones become the feature's median, all are clipped to +-LIMIT."""
     finite = np.isfinite(wells.values)
     kept = wells.where(finite.any(axis=1))
@@ -52,7 +52,9 @@ def mapped_wells(wells: Wells) -> Wells:
     return Wells(kept.metadata, np.clip(values, -LIMIT, LIMIT), features, kept.dropped)
 
 
-def principal_components(values: np.ndarray, number: int = COMPONENTS) -> tuple[np.ndarray, np.ndarray]:
+def compute_principal_components(
+    values: np.ndarray, number: int = COMPONENTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the first principal components of wells x features, and the share of variance of each.
 
     The sign makes the largest loading positive, so that it does not depend on the library. There are fewer
@@ -90,7 +92,7 @@ def keep_compiled(packages: Sequence[str]) -> None:
             function.enable_caching()
 
 
-def umap_of(values: np.ndarray, neighbors: int, minimum_distance: float, seed: int) -> np.ndarray:
+def compute_umap(values: np.ndarray, neighbors: int, minimum_distance: float, seed: int) -> np.ndarray:
     """Return the UMAP of wells x features on the correlation of the profiles: wells x 2."""
     # Imported here because the import takes seconds and UMAP is optional.
     import umap
@@ -106,12 +108,12 @@ def umap_of(values: np.ndarray, neighbors: int, minimum_distance: float, seed: i
     return model.fit_transform(values)
 
 
-def classes(
+def get_classes(
     wells: Wells, group: str | Sequence[str], table: pd.DataFrame
 ) -> dict[str, tuple[pd.Series, list[str]]]:
     """Return what the maps are colored by: for each, one class per well ('' is gray) and the classes."""
-    control = control_type(wells.metadata)
-    perturbation = labels(wells.metadata, group)
+    control = get_control_type(wells.metadata)
+    perturbation = label_wells(wells.metadata, group)
     kind = control.where(control != "", np.where(perturbation.isna(), "no perturbation", "treatment"))
     plate = wells.metadata["Metadata_Plate"].astype(str)
     best = table.dropna(subset=["median_correlation"]).sort_values(
@@ -147,7 +149,7 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
             marker="o" if many else MARKS[number],
             linewidths=0,
             alpha=0.85,
-            label=shortened(name, 18) if not many or number in (0, len(names) - 1) else None,
+            label=shorten_label(name, 18) if not many or number in (0, len(names) - 1) else None,
         )
     axes.set_xticks([])
     axes.set_yticks([])
@@ -161,7 +163,7 @@ def map_figure(
     `sampled` says which wells are drawn, if these are not all.
     """
     if not maps:
-        return nothing_to_draw("Fewer than three wells with values: no map to draw.")
+        return draw_nothing("Fewer than three wells with values: no map to draw.")
     figure, grid = plt.subplots(
         len(maps), 3, figsize=(10.5, 3.6 * len(maps) + 0.9), squeeze=False, layout="constrained"
     )
@@ -184,36 +186,38 @@ def main(
     """Draw the maps of a condition and write the coordinates of its wells."""
     use_style()
     every = read_wells(profiles, options["controls"])
-    wells = mapped_wells(sample_wells(every, int(options["seed"])))
+    wells = prepare_wells(sample_wells(every, int(options["seed"])))
     sampled = f" ({MOST_WELLS:,} of {len(every):,}, drawn at random)" if len(every) > MOST_WELLS else ""
     group = options["group"]
     columns = {
         "Metadata_Plate": wells.metadata["Metadata_Plate"],
         "Metadata_Well": wells.metadata["Metadata_Well"],
-        "Metadata_perturbation": labels(wells.metadata, group),
-        "Metadata_control_type": control_type(wells.metadata),
+        "Metadata_perturbation": label_wells(wells.metadata, group),
+        "Metadata_control_type": get_control_type(wells.metadata),
     }
     maps: dict[str, tuple[np.ndarray, Sequence[str]]] = {}
     if len(wells) >= 3:
-        scores, shares = principal_components(wells.values)
+        scores, shares = compute_principal_components(wells.values)
         columns |= {f"PC{i + 1}": scores[:, i] for i in range(scores.shape[1])}
         columns |= {f"PC{i + 1}_share_of_variance": share for i, share in enumerate(shares)}
         if scores.shape[1] > 1:
             axes = [f"PC{i + 1} ({share:.1%})" for i, share in enumerate(shares[:2])]
             maps["pca"] = (scores[:, :2], axes)
     if options["umap"] and len(wells) >= FEWEST_FOR_UMAP:
-        points = umap_of(wells.values, options["neighbors"], options["minimum_distance"], options["seed"])
+        points = compute_umap(
+            wells.values, options["neighbors"], options["minimum_distance"], options["seed"]
+        )
         columns |= {"UMAP1": points[:, 0], "UMAP2": points[:, 1]}
         maps["umap"] = (points, ("UMAP 1", "UMAP 2"))
     logging.info("%d wells, %d features, maps: %s", len(wells), len(wells.features), ", ".join(maps))
-    colored = classes(wells, group, pd.read_parquet(perturbations))
+    colored = get_classes(wells, group, pd.read_parquet(perturbations))
     save_png(map_figure(maps, colored, str(options["title"]), sampled), outputs["maps"])
-    with whole(outputs["coordinates"]) as part:
+    with write_whole(outputs["coordinates"]) as part:
         pd.DataFrame(columns).to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.input.perturbations,

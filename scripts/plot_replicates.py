@@ -16,11 +16,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.drawing import COLORS, nothing_to_draw, save_png, shortened, use_style
-from lib.logs import logged
+from lib.drawing import COLORS, draw_nothing, save_png, shorten_label, use_style
+from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
-from lib.replicates import Wells, correlation_matrix, members, read_wells, split_wells
-from lib.tables import provenance, whole, write_profiles
+from lib.replicates import Wells, correlate_rows, group_members, read_wells, split_wells
+from lib.tables import get_provenance, write_profiles, write_whole
 
 # With more wells, a well is smaller than a pixel; the perturbations with the weakest replicates are left out.
 MOST_WELLS = 1600
@@ -53,15 +53,15 @@ def order_of_wells(
     ranked = table.assign(replicates_well=table["replicating"].fillna(False).astype(bool)).sort_values(
         ["replicates_well", "median_correlation"], ascending=False, kind="stable", na_position="last"
     )
-    wells = members(scored.metadata["perturbation"])
+    wells = group_members(scored.metadata["perturbation"])
     by_plate = scored.metadata[["Metadata_Plate", "Metadata_Well"]]
-    in_place = by_place(controls.metadata)
+    in_place = order_by_place(controls.metadata)
     chosen = np.unique(np.linspace(0, len(in_place) - 1, min(len(in_place), MOST_CONTROLS)).astype(int))
     last = len(scored) + in_place[chosen]
     rows: list[int] = []
     groups: list[str] = []
     for name in ranked["perturbation"]:
-        mine = wells[name][by_place(by_plate.iloc[wells[name]])]
+        mine = wells[name][order_by_place(by_plate.iloc[wells[name]])]
         if len(rows) + len(mine) + len(last) > most:
             break
         rows += mine.tolist()
@@ -69,12 +69,12 @@ def order_of_wells(
     return np.array([*rows, *last], dtype=int), groups + ["negcon"] * len(last)
 
 
-def by_place(metadata: pd.DataFrame) -> np.ndarray:
+def order_by_place(metadata: pd.DataFrame) -> np.ndarray:
     """Return the order of wells by plate and position."""
     return np.lexsort((metadata["Metadata_Well"].astype(str), metadata["Metadata_Plate"].astype(str)))
 
 
-def correlation_figure(
+def draw_correlations(
     correlations: np.ndarray,
     groups: Sequence[str],
     plates: Sequence[str],
@@ -100,7 +100,7 @@ def correlation_figure(
         The names of perturbations that people know.
     """
     if len(groups) < 2:
-        return nothing_to_draw("Fewer than two wells: no correlation to draw.")
+        return draw_nothing("Fewer than two wells: no correlation to draw.")
     off_diagonal = np.abs(correlations[~np.eye(len(groups), dtype=bool)])
     limit = max(0.3, float(np.quantile(off_diagonal, 0.99)))
     figure, axes = plt.subplots(figsize=(8.4, 7.2), layout="constrained")
@@ -118,11 +118,11 @@ def correlation_figure(
     strip.set_xticks([0], ["plate"], rotation=90)
     image = axes.imshow(correlations, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     starts = [0] + [i for i in range(1, len(groups)) if groups[i] != groups[i - 1]] + [len(groups)]
-    kinds = [kind_of(groups[start], replicating) for start in starts[:-1]]
+    kinds = [label_kinds(groups[start], replicating) for start in starts[:-1]]
     centers = [(a + b - 1) / 2 for a, b in pairwise(starts)]
     if len(kinds) <= NAMED:
         strip.set_yticks(
-            centers, [shortened(names.get(groups[start], groups[start])) for start in starts[:-1]]
+            centers, [shorten_label(names.get(groups[start], groups[start])) for start in starts[:-1]]
         )
         strip.tick_params(axis="y", labelsize=7)
     else:
@@ -134,7 +134,7 @@ def correlation_figure(
             for line in (axes.axhline, axes.axvline):
                 line(starts[number] - 0.5, color="black", linewidth=0.8)
     for kind in dict.fromkeys(kinds):
-        inside = [i for i, group in enumerate(groups) if kind_of(group, replicating) == kind]
+        inside = [i for i, group in enumerate(groups) if label_kinds(group, replicating) == kind]
         number = len({groups[i] for i in inside})
         label = kind if kind == "controls" else f"{kind}\n({number} perturbation{'' if number == 1 else 's'})"
         axes.text(np.mean(inside), 1.01 * len(groups), label, ha="center", va="top", fontsize=8)
@@ -145,21 +145,21 @@ def correlation_figure(
     return figure
 
 
-def kind_of(group: str, replicating: set[str]) -> str:
+def label_kinds(group: str, replicating: set[str]) -> str:
     """Label the parts of the matrix: replicating, not replicating, negative controls."""
     if group == "negcon":
         return "controls"
     return "replicating" if group in replicating else "not replicating"
 
 
-def null_figure(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object], title: str) -> Figure:
+def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object], title: str) -> Figure:
     """Draw each perturbation's median replicate correlation against the null's medians and the threshold."""
     signal = table.dropna(subset=["median_correlation"])
     if signal.empty:
-        return nothing_to_draw(str(row.get("message") or "No perturbation has enough replicates."))
+        return draw_nothing(str(row.get("message") or "No perturbation has enough replicates."))
     judged = signal[[name for name in ("threshold", "threshold_left") if name in signal]].notna().any(axis=1)
     if not judged.any():
-        return nothing_to_draw(str(row.get("message") or "There is no null to compare the replicates with."))
+        return draw_nothing(str(row.get("message") or "There is no null to compare the replicates with."))
     compared = signal.get("null_wells", signal["replicates"])
     size = str(int(compared[judged].mode().iloc[0]))
     drawn = null[null["null"] == "standard"]
@@ -253,10 +253,10 @@ def main(
     )
     order, groups = order_of_wells(scored, controls, table)
     metadata = pd.concat([scored.metadata, controls.metadata], ignore_index=True).iloc[order]
-    correlations = correlation_matrix(np.vstack([scored.values, controls.values])[order])
+    correlations = correlate_rows(np.vstack([scored.values, controls.values])[order])
     replicating = set(table.loc[table["replicating"].astype(bool), "perturbation"])
     plates = metadata["Metadata_Plate"].astype(str).tolist()
-    figure = correlation_figure(correlations, groups, plates, replicating, title, name_perturbations(table))
+    figure = draw_correlations(correlations, groups, plates, replicating, title, name_perturbations(table))
     save_png(figure, outputs["correlations"])
     columns = [f"{plate}_{well}" for plate, well in zip(plates, metadata["Metadata_Well"], strict=True)]
     # Four decimals are finer than any color, and compress four times better.
@@ -264,14 +264,14 @@ def main(
     matrix.insert(0, "Metadata_Plate", plates)
     matrix.insert(1, "Metadata_Well", metadata["Metadata_Well"].astype(str).to_numpy())
     matrix.insert(2, "Metadata_perturbation", groups)
-    write_profiles(matrix, outputs["matrix"], provenance(parameters, profiles))
-    save_png(null_figure(table, null, row, title), outputs["null"])
-    with whole(outputs["medians"]) as part:
+    write_profiles(matrix, outputs["matrix"], get_provenance(parameters, profiles))
+    save_png(draw_null(table, null, row, title), outputs["null"])
+    with write_whole(outputs["medians"]) as part:
         table[[c for c in table if not c.startswith("Metadata_")]].to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             {name: snakemake.input[name] for name in ("score", "perturbations", "null")},

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from PIL import ImageColor
 
-from lib.chunk_tables import image_rows, table_of
+from lib.chunk_tables import get_table_file, read_image_rows
 from lib.errors import InputError
 from lib.illumination import correct, read_function
-from lib.logs import logged
+from lib.logs import log_to
 from lib.pictures import (
     Montage,
     Tile,
@@ -32,9 +32,9 @@ from lib.pictures import (
     save_picture,
     stretch,
 )
-from lib.sites import site_name
-from lib.tables import whole
-from lib.thresholds import threshold_flags
+from lib.sites import get_site_name
+from lib.tables import write_whole
+from lib.thresholds import flag_thresholds
 
 COLUMNS = 4
 SIDE = 540  # side length of a tile of the montage, in pixels
@@ -49,7 +49,7 @@ def find_outlines(folder: Path) -> dict[tuple[str, str, str], Path]:
     files = {}
     for path in sorted(folder.glob("*.png")):
         if match := NAME.match(path.name):
-            files[match["well"], site_name(match["site"]), match["kind"]] = path
+            files[match["well"], get_site_name(match["site"]), match["kind"]] = path
     return files
 
 
@@ -127,7 +127,7 @@ def main(
     about = wells.fillna("").set_index("well")
     rows = images.set_index("Metadata_Well", drop=False).loc[about.index].to_dict("records")
     files = find_outlines(folder / "outlines")
-    counted = pd.DataFrame(image_rows(table_of(folder, "Image"))).set_index("Metadata_Well")
+    counted = pd.DataFrame(read_image_rows(get_table_file(folder, "Image"))).set_index("Metadata_Well")
     plate = rows[0]["Metadata_Plate"]
     target = Path(outputs["wells"])
     shutil.rmtree(target, ignore_errors=True)
@@ -138,7 +138,7 @@ def main(
     for row, background in zip(
         rows, make_backgrounds(rows, channels, functions, options["apply"]), strict=True
     ):
-        well, site = row["Metadata_Well"], site_name(row["Metadata_Site"])
+        well, site = row["Metadata_Well"], get_site_name(row["Metadata_Site"])
         lines = {
             kind: read_image(files[well, site, kind]) > 0 for kind in OUTLINES if (well, site, kind) in files
         }
@@ -168,18 +168,18 @@ def main(
         save_picture(draw_montage(whole_field), target / f"{well}_s{site}.png")
     names = " and ".join(dict.fromkeys(channels.values()))
     note = f"outlines over {names}, with the same contrast in all wells"
-    problems = [f"{flag['reason']}." for flag in threshold_flags(counted.reset_index(), plate)]
+    problems = [f"{flag['reason']}." for flag in flag_thresholds(counted.reset_index(), plate)]
     for problem in problems:
         logging.warning("plate %s: %s", plate, problem)
     heading = f"Plate {plate}: segmentation check"
     montage = Montage(heading, tiles, COLUMNS, options["pixel_size"], key, note, " ".join(problems))
     save_picture(draw_montage(montage), outputs["montage"])
-    with whole(outputs["objects"]) as part:
+    with write_whole(outputs["objects"]) as part:
         pd.DataFrame(objects).to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         params = snakemake.params
         segmented_channels = {"nuclei": params.nuclei}
         segmented_channels |= {"cells": params.cells} if params.cells else {}

@@ -19,11 +19,11 @@ from PIL import Image
 from lib.crops import cut_square
 from lib.example_cells import choose_examples
 from lib.illumination import correct, read_function
-from lib.logs import logged
+from lib.logs import log_to
 from lib.pictures import choose_colors, compose, find_contrast, read_channel, stretch
-from lib.replicates import labels
-from lib.tables import features_in, read_profiles, whole
-from lib.wells import plate_format, well_order, well_place
+from lib.replicates import label_wells
+from lib.tables import read_feature_names, read_profiles, write_whole
+from lib.wells import get_plate_format, get_well_order, get_well_place
 from plot_montages import choose_sites
 
 COMPOSITE = "composite"
@@ -132,7 +132,7 @@ def arrange(
 
 def save_sheet(sheet: np.ndarray, path: str | Path) -> None:
     """Write a sheet as WebP, complete or not at all."""
-    with whole(path) as part:
+    with write_whole(path) as part:
         Image.fromarray(sheet).save(part, format="WEBP", quality=QUALITY)
 
 
@@ -142,7 +142,7 @@ def name_perturbations(profiles: str | Path, group: str | Sequence[str]) -> dict
     columns = [group] if isinstance(group, str) else list(group)
     if not set(columns) <= set(table):
         return {}
-    named = labels(table, group)
+    named = label_wells(table, group)
     return dict(zip(table["Metadata_Well"][named.notna()], named.dropna(), strict=True))
 
 
@@ -192,16 +192,18 @@ def main(
         `apply` (how illumination is corrected), `side` (of a thumbnail), and `box` (the square around an
         example cell in the image), in pixels.
     """
-    wells = sorted(images["Metadata_Well"].unique(), key=well_order)
+    wells = sorted(images["Metadata_Well"].unique(), key=get_well_order)
     rows = choose_sites(images, flags, wells)
-    places, plate = [well_place(well) for well in wells], plate_format(wells)
+    places, plate = [get_well_place(well) for well in wells], get_plate_format(wells)
     example = min(EXAMPLE_SIDE, options["box"], LARGEST_SHEET // (EXAMPLES * max(plate)))
     limits = {**options, "side": find_side(options["side"], plate), "example_side": example}
     centers: dict[str, np.ndarray] = {}
     if cells:
         sites = {row["Metadata_Well"]: row["Metadata_Site"] for row in rows}
         named = name_perturbations(cells["profiles"], cells["group"])
-        centers = choose_examples(cells["table"], features_in(cells["profiles"]), sites, named, EXAMPLES)
+        centers = choose_examples(
+            cells["table"], read_feature_names(cells["profiles"]), sites, named, EXAMPLES
+        )
     chosen = [centers.get(well, np.empty((0, 2))) for well in wells]
     drawn = {
         channel["name"]: draw_channel(rows, channel["name"], functions.get(channel["name"]), chosen, limits)
@@ -235,12 +237,12 @@ def main(
             "example_side": example,
         }
     )
-    with whole(table) as part:
+    with write_whole(table) as part:
         found.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         params, inputs, made = snakemake.params, snakemake.input, snakemake.output
         names = [channel["name"] for channel in params.channels]
         main(

@@ -33,13 +33,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lib.cells import use_threads
-from lib.controls import control_kinds
-from lib.logs import logged
+from lib.controls import find_control_kinds
+from lib.logs import log_to
 from lib.plate_contents import read_known_wells
-from lib.tables import provenance, whole, write_profiles
-from lib.thresholds import threshold_flags, thresholds_in
+from lib.tables import get_provenance, write_profiles, write_whole
+from lib.thresholds import find_threshold_columns, flag_thresholds
 from lib.values import MissingValues
-from plate_quality.measures import KEYS, list_measures, measure_sites, measure_wells, robust_z
+from plate_quality.measures import KEYS, compute_robust_z, list_measures, measure_sites, measure_wells
 from plate_quality.regions import LEAST_WELLS, flag_regions, list_regions
 from plate_quality.sites import SITE_FLAGS, flag_sites
 
@@ -112,7 +112,7 @@ def check_quality(
     exclude
         Whether sites with a faulty image are excluded from the profiles.
     plate_flags
-        Flags of the plate as a whole, from `threshold_flags`.
+        Flags of the plate as a whole, from `flag_thresholds`.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def check_quality(
     keys = zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True)
     sites = sites.assign(flags=[" ".join(flags_by_site.get(key, [])) for key in keys])
     z = pd.DataFrame(
-        {f"RobustZ_{name}": robust_z(sites[name].astype(float)) for name in list_measures(sites)}
+        {f"RobustZ_{name}": compute_robust_z(sites[name].astype(float)) for name in list_measures(sites)}
     )
     wells = measure_wells(sites, known)
     rows += flag_low_counts(wells, limits) + flag_regions(sites, wells, negcon, limits) + list(plate_flags)
@@ -159,10 +159,12 @@ def main() -> None:
         MissingValues.of_config(params.missing),
     )
     if params.column in known:
-        known["control_type"] = control_kinds(known[params.column], params.negcon)
+        known["control_type"] = find_control_kinds(known[params.column], params.negcon)
     sites = measure_sites(inputs.image, inputs.cells)
-    image = pq.read_table(inputs.image, columns=thresholds_in(pq.read_schema(inputs.image).names)).to_pandas()
-    plate_flags = threshold_flags(image, snakemake.wildcards.plate)
+    image = pq.read_table(
+        inputs.image, columns=find_threshold_columns(pq.read_schema(inputs.image).names)
+    ).to_pandas()
+    plate_flags = flag_thresholds(image, snakemake.wildcards.plate)
     tables = check_quality(sites, known, params.negcon, params.limits, params.exclude_flagged, plate_flags)
     for row in tables["flags"].itertuples():
         where = row.region if pd.notna(row.region) else f"{row.Metadata_Well} site {row.Metadata_Site}"
@@ -170,13 +172,13 @@ def main() -> None:
     parameters = {"limits": dict(params.limits), "exclude_flagged": params.exclude_flagged}
     read = [inputs.image, inputs.cells, inputs.plate_map]
     read += [inputs.annotation] if inputs.annotation else []
-    write_profiles(tables["sites"], snakemake.output.sites, provenance(parameters, read))
+    write_profiles(tables["sites"], snakemake.output.sites, get_provenance(parameters, read))
     for name in ("wells", "flags", "summary"):
-        with whole(snakemake.output[name]) as part:
+        with write_whole(snakemake.output[name]) as part:
             tables[name].to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
         main()

@@ -12,12 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.intervals import mean_interval, proportion_interval, sampling
-from lib.logs import logged
+from lib.intervals import compute_mean_interval, compute_proportion_interval, get_interval_columns
+from lib.logs import log_to
 from lib.normalized_precision import normalize_precision
-from lib.nulls import q_values
+from lib.nulls import compute_q_values
 from lib.rankings import Relation, find_pairs, rank_groups
-from lib.replicates import NEGATIVE_CONTROL, Wells, control_type, labels, read_wells, wells_to_score
+from lib.replicates import (
+    NEGATIVE_CONTROL,
+    Wells,
+    get_control_type,
+    get_wells_to_score,
+    label_wells,
+    read_wells,
+)
 from lib.scores import BOUNDARY, add_notes, write_score
 
 DRAWS = 10_000  # groups of the null, at most
@@ -30,10 +37,10 @@ def name_controls(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Data
 
     A missing value differs from none, and treatments usually have no control type.
     """
-    kinds = control_type(metadata)
+    kinds = get_control_type(metadata)
     changed = {"Metadata_control_type": kinds.mask(kinds == "", TREATMENT)}
     for name in [group] if isinstance(group, str) else group:
-        values = labels(metadata, name)
+        values = label_wells(metadata, name)
         changed[name] = values.mask(values.isna() & (kinds == NEGATIVE_CONTROL), NEGATIVE_CONTROL)
     return metadata.assign(**changed)
 
@@ -67,13 +74,15 @@ def rank_wells(
     tuple[dict[str, Any], pandas.DataFrame]
         The score's row, and a table with one row per group.
     """
-    both, number = wells_to_score(wells, group, positive_controls)
+    both, number = get_wells_to_score(wells, group, positive_controls)
     metadata = name_controls(both.metadata, group)
     relations = [Relation(tuple(each["same"]), tuple(each["different"])) for each in (positives, negatives)]
     pairs = find_pairs(metadata, *relations, np.arange(number))
-    names = labels(metadata, list(positives["same"])).to_numpy()
+    names = label_wells(metadata, list(positives["same"])).to_numpy()
     strata = (
-        labels(metadata, list(negatives["same"])).fillna("") if negatives["same"] else np.zeros(len(metadata))
+        label_wells(metadata, list(negatives["same"])).fillna("")
+        if negatives["same"]
+        else np.zeros(len(metadata))
     )
     table = rank_groups(both.values, pairs, names[pairs.rows], strata, min(draws, DRAWS), seed)
     row: dict[str, Any] = {"wells": len(both), "queries": len(pairs.rows), "features": len(both.features)}
@@ -83,15 +92,17 @@ def rank_wells(
         table["normalized_average_precision"] = normalize_precision(
             table["average_precision"].to_numpy(float), *(sizes[name].to_numpy() for name in sizes)
         )
-        table["q_value"] = q_values(table["p_value"].to_numpy(float))
+        table["q_value"] = compute_q_values(table["p_value"].to_numpy(float))
         retrieved = table["q_value"] < LEVEL
         row |= {
             "groups": len(table),
             "mean_average_precision": table["average_precision"].mean(),
-            **sampling("mean_average_precision", mean_interval(table["average_precision"], seed)),
+            **get_interval_columns(
+                "mean_average_precision", compute_mean_interval(table["average_precision"], seed)
+            ),
             "mean_average_precision_normalized": table["normalized_average_precision"].mean(),
             "percent_retrieved": 100 * retrieved.mean(),
-            **sampling("percent_retrieved", proportion_interval(retrieved)),
+            **get_interval_columns("percent_retrieved", compute_proportion_interval(retrieved)),
         }
     else:
         message = "no well has both a positive and a negative"
@@ -111,7 +122,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             {name: snakemake.output[name] for name in ("score", "groups")},

@@ -21,13 +21,13 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.errors import InputError
-from lib.logs import logged
+from lib.logs import log_to
 from lib.places import place
 from lib.plates import source
-from lib.tables import whole
+from lib.tables import write_whole
 from report_page import methods, runs
-from report_page.blocks import as_block
-from report_page.conditions import condition_entry, condition_pictures
+from report_page.blocks import format_block
+from report_page.conditions import find_condition_pictures, make_condition_entry
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
 from report_page.perturbations import get_condition, get_matches
@@ -35,17 +35,17 @@ from report_page.pictures import (
     BYTES_OF_CONDITIONS,
     BYTES_OF_PLATES,
     Picture,
-    allowance,
-    caption_of,
+    compute_allowance,
     link_to,
-    ordered,
-    picture,
+    make_picture,
+    read_caption,
+    sort_pictures,
 )
-from report_page.plates import numbers, plate_entry, plate_pictures, plates_table
+from report_page.plates import find_plate_pictures, make_plate_entry, make_plates_table, sum_up_plates
 from report_page.results import Results
-from report_page.scores import drawn_scores, judged_table, remember_scores, score_tables
+from report_page.scores import collect_drawn_scores, make_judged_table, remember_scores, score_tables
 from report_page.sheets import allow_examples, allow_sheets
-from report_page.tables import table_of
+from report_page.tables import make_table
 from report_page.wells import find_features, get_wells, read_scored, split_large
 
 HISTORY = place("report_history")
@@ -75,7 +75,7 @@ def render(shown: Mapping[str, Any]) -> str:
     return environment.get_template("page.html.j2").render(shown)
 
 
-def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def make_plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the page's content for each plate."""
     plates, captions, pages = (
         options["manifest"]["plates"],
@@ -87,7 +87,9 @@ def plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str
         short = [{**plate, "pictures": [], "outlines": ""} for plate in plates]
         entries = [try_plate_entry(results, i, plate, captions, 0) for i, plate in enumerate(short, start=1)]
         return [{**entry, "link": page, "tables": []} for entry, page in zip(entries, pages, strict=True)]
-    allowed = allowance(sum(len(plate_pictures(results, plate)) for plate in plates), BYTES_OF_PLATES)
+    allowed = compute_allowance(
+        sum(len(find_plate_pictures(results, plate)) for plate in plates), BYTES_OF_PLATES
+    )
     return [try_plate_entry(results, i, plate, captions, allowed) for i, plate in enumerate(plates, start=1)]
 
 
@@ -99,32 +101,32 @@ def try_plate_entry(
     One plate never prevents the page of all plates.
     """
     try:
-        return plate_entry(results, number, plate, captions, bytes_allowed)
+        return make_plate_entry(results, number, plate, captions, bytes_allowed)
     except CANNOT_BE_READ as error:
         logging.exception("plate %s is not shown", plate["plate"]["plate"])
         nothing = {"tables": {}, "pictures": [], "profiles": {}, "cells": {}, "load_data": ""}
-        entry = plate_entry(results, number, {**plate, **nothing}, captions, bytes_allowed)
+        entry = make_plate_entry(results, number, {**plate, **nothing}, captions, bytes_allowed)
         return {**entry, "state": f"not shown, since its results cannot be read: {error}"}
 
 
-def figures_and_conditions(
+def collect_figures_and_conditions(
     results: Results, options: Mapping[str, Any]
 ) -> tuple[list[Picture], list[dict[str, Any]]]:
     """Return the figures of the experiment, and the page's content for each condition."""
     manifest, captions = options["manifest"], options["captions"]
-    files, conditions = ordered(results.existing(manifest["figures"])), manifest["conditions"]
-    number = len(files) + sum(len(condition_pictures(results, condition)) for condition in conditions)
-    allowed = allowance(number, BYTES_OF_CONDITIONS)
-    told = {file: caption_of(captions, Path(file).stem, {}, options["relation"]) for file in files}
-    figures = [picture(results, file, told[file], allowed) for file in files]
+    files, conditions = sort_pictures(results.existing(manifest["figures"])), manifest["conditions"]
+    number = len(files) + sum(len(find_condition_pictures(results, condition)) for condition in conditions)
+    allowed = compute_allowance(number, BYTES_OF_CONDITIONS)
+    told = {file: read_caption(captions, Path(file).stem, {}, options["relation"]) for file in files}
+    figures = [make_picture(results, file, told[file], allowed) for file in files]
     entries = [
-        condition_entry(results, i, condition, captions, allowed)
+        make_condition_entry(results, i, condition, captions, allowed)
         for i, condition in enumerate(conditions, start=1)
     ]
     return figures, entries
 
 
-def explored(results: Results, options: Mapping[str, Any], history: str) -> dict[str, Any]:
+def collect_explored_data(results: Results, options: Mapping[str, Any], history: str) -> dict[str, Any]:
     """Return the data that the page explores, as blocks by name; a plate that cannot be read has none."""
     manifest, config = options["manifest"], options["config"]
     plates, conditions = manifest["plates"], manifest["conditions"]
@@ -174,8 +176,8 @@ def explored(results: Results, options: Mapping[str, Any], history: str) -> dict
             blocks[name], large = split_large(data)
             if large:
                 blocks[f"{name}-large"] = large
-    blocks["scores"] = drawn_scores(results, manifest["scores"], history)
-    return {name: as_block(data) for name, data in blocks.items()}
+    blocks["scores"] = collect_drawn_scores(results, manifest["scores"], history)
+    return {name: format_block(data) for name, data in blocks.items()}
 
 
 def get_scripts() -> list[dict[str, str]]:
@@ -186,20 +188,20 @@ def get_scripts() -> list[dict[str, str]]:
     return [{"text": text, "digest": get_digest(text)} for text in scripts]
 
 
-def content(
+def collect_content(
     results: Results, options: Mapping[str, Any], digests: str, history: str
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Return the page's content by the names in its template, and the table of all inputs."""
     config, manifest = options["config"], options["manifest"]
     plates, scores = manifest["plates"], manifest["scores"]
-    entries = plate_entries(results, options)
-    figures, conditions = figures_and_conditions(results, options)
-    blocks = explored(results, options, history)
-    made = runs.made_of(results, plates)
-    metrics = runs.metrics_made(results, manifest["scored"])
-    versions = runs.versions([*made.values(), *(each for some in metrics.values() for each in some)])
+    entries = make_plate_entries(results, options)
+    figures, conditions = collect_figures_and_conditions(results, options)
+    blocks = collect_explored_data(results, options, history)
+    made = runs.collect_provenances(results, plates)
+    metrics = runs.get_provenances_of_metrics(results, manifest["scored"])
+    versions = runs.list_versions([*made.values(), *(each for some in metrics.values() for each in some)])
     inputs = runs.digest_rows(results, made, plates, config, options["sheet"])
-    newest = runs.newest(
+    newest = runs.get_newest_time(
         results.path(file) for file in [*made, *(figure.file for figure in figures), *scores.values()]
     )
     shown = {
@@ -208,27 +210,29 @@ def content(
         "draft": options["draft"],
         "plate_pages": manifest["plate_pages"],
         "index": manifest["index"],
-        "numbers": numbers(entries),
-        "plates_table": plates_table(entries),
+        "numbers": sum_up_plates(entries),
+        "plates_table": make_plates_table(entries),
         "plates": entries,
         "left_out": get_totals(results, manifest["left_out"]),
         "left_out_table": link_to(manifest["left_out"]),
         "score_tables": score_tables(results, scores, history),
-        "judged": judged_table(results, manifest["judged"]),
+        "judged": make_judged_table(results, manifest["judged"]),
         "figures": figures,
         "conditions": conditions,
         "methods": methods.write_methods(
             config,
             Counter(source(plate["plate"]) for plate in plates),
             options["cellprofiler"],
-            runs.levels_made(plates, made),
+            runs.get_computed_levels(plates, made),
             metrics,
             versions,
             options["accelerated"],
         ),
-        "versions": table_of(pd.DataFrame(versions, columns=["software", "version"]), "versions", "Versions"),
-        "times": table_of(runs.run_times(results.path("benchmarks")), "times", "Run time of each stage"),
-        "inputs": table_of(runs.from_outside(inputs), "inputs", "What went in", link_to(digests)),
+        "versions": make_table(
+            pd.DataFrame(versions, columns=["software", "version"]), "versions", "Versions"
+        ),
+        "times": make_table(runs.run_times(results.path("benchmarks")), "times", "Run time of each stage"),
+        "inputs": make_table(runs.find_outside_inputs(inputs), "inputs", "What went in", link_to(digests)),
         "config": yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
         "folders": [
             (words, link_to(f"{folder}/"))
@@ -256,9 +260,9 @@ def write_page(options: Mapping[str, Any], page: str, digests: str, history: str
         The table of all inputs, and the folder with the score tables of the last reports, relative to the
         results folder.
     """
-    shown, inputs = content(Results(Path(page).parents[1]), options, digests, history)
+    shown, inputs = collect_content(Results(Path(page).parents[1]), options, digests, history)
     text = render(shown)
-    with whole(page) as part:
+    with write_whole(page) as part:
         part.write_text(text, encoding="utf-8")
     plates, conditions = len(shown["plates"]), len(shown["conditions"])
     logging.info("%d plates, %d conditions, %.1f MB", plates, conditions, len(text) / 1e6)
@@ -282,12 +286,12 @@ def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> N
     if not options["draft"]:
         remember_scores(results, options["manifest"]["scores"], history)
     inputs = write_page(options, page, digests, history)
-    with whole(results.path(digests)) as part:
+    with write_whole(results.path(digests)) as part:
         inputs.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             dict(snakemake.params.options),
             snakemake.output.page,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from lib.logs import logged
-from lib.tables import whole
+from lib.logs import log_to
+from lib.tables import write_whole
 
 # A request is too much if it is this many times what was used, and above what every job gets.
 MUCH = 4
@@ -22,7 +22,7 @@ EVERY_JOB_MB, EVERY_JOB_S = 4096, 3600
 COLUMNS = ["rule", "job", "max_rss_mb", "requested_mb", "memory", "s", "requested_s", "time"]
 
 
-def verdict(taken: float | None, asked: float | None, every_job: float) -> str:
+def judge_request(taken: float | None, asked: float | None, every_job: float) -> str:
     """Return `too little`, `too much`, or nothing; also nothing if either is not known."""
     if taken is None or asked is None:
         return ""
@@ -39,7 +39,9 @@ def number(text: str) -> float | None:
         return None
 
 
-def rows(files: Iterable[Path], requested: Mapping[str, Mapping[str, float | None]]) -> list[dict[str, Any]]:
+def collect_rows(
+    files: Iterable[Path], requested: Mapping[str, Mapping[str, float | None]]
+) -> list[dict[str, Any]]:
     """Return one row per benchmark file `benchmarks/{rule}/{job}.tsv`; of repeats, the largest values."""
     found = []
     for path in files:
@@ -58,10 +60,10 @@ def rows(files: Iterable[Path], requested: Mapping[str, Mapping[str, float | Non
                 "job": "/".join(job.parts[job.parts.index("benchmarks") + 2 :]),
                 "max_rss_mb": taken["max_rss"],
                 "requested_mb": megabytes,
-                "memory": verdict(taken["max_rss"], megabytes, EVERY_JOB_MB),
+                "memory": judge_request(taken["max_rss"], megabytes, EVERY_JOB_MB),
                 "s": taken["s"],
                 "requested_s": seconds,
-                "time": verdict(taken["s"], seconds, EVERY_JOB_S),
+                "time": judge_request(taken["s"], seconds, EVERY_JOB_S),
             }
         )
     return found
@@ -70,16 +72,17 @@ def rows(files: Iterable[Path], requested: Mapping[str, Mapping[str, float | Non
 def main() -> None:
     """Write the table, and report which rules are flagged."""
     table = pd.DataFrame(
-        rows([Path(file) for file in snakemake.params.measured], snakemake.params.requested), columns=COLUMNS
+        collect_rows([Path(file) for file in snakemake.params.measured], snakemake.params.requested),
+        columns=COLUMNS,
     )
     for (rule, memory, time), jobs in table.groupby(["rule", "memory", "time"]):
         if memory or time:
             said = [f"{what} {word}" for what, word in (("memory", memory), ("time", time)) if word]
             logging.info("%s: %d jobs: %s", rule, len(jobs), ", ".join(said))
-    with whole(snakemake.output.table) as part:
+    with write_whole(snakemake.output.table) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

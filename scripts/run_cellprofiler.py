@@ -24,7 +24,7 @@ from cellprofiler_runner import starting
 from cellprofiler_runner.loading import load
 from cellprofiler_runner.progress import Progress
 from lib.errors import InputError
-from lib.sites import barcode
+from lib.sites import get_barcode
 
 HERE = Path(__file__).resolve().parent
 REMEDY = "With `engine: stock` in the config's `cellprofiler` block, CellProfiler's command line runs it."
@@ -52,12 +52,14 @@ def run(pipeline, first, last, output, progress):
     )
     from platewise_kernels.measurement_store import HeldMeasurements
 
-    from cellprofiler_runner.tables import Tables, early
+    from cellprofiler_runner.tables import Tables, can_write_early
 
     tables = Tables(pipeline, output)
     if tables.obstacle:
         logging.info("%s: the tables are written as CSV at the end.", tables.obstacle)
-    objects_go, images_go = early(pipeline) if tables.modules and not tables.obstacle else (False, False)
+    objects_go, images_go = (
+        can_write_early(pipeline) if tables.modules and not tables.obstacle else (False, False)
+    )
 
     class SiteMeasurements(HeldMeasurements):
         """CellProfiler's measurements, of which a site's are moved to the tables when the next one starts."""
@@ -145,7 +147,7 @@ def place_of(measurements, number):
     for name in ("Plate", "Well", "Site"):
         if measurements.has_feature("Image", f"Metadata_{name}"):
             value = measurements.get_measurement("Image", f"Metadata_{name}", number)
-            place[name.lower()] = barcode(value) if name == "Plate" else str(value)
+            place[name.lower()] = get_barcode(value) if name == "Plate" else str(value)
     return place
 
 
@@ -174,30 +176,32 @@ def main(arguments):
     return 0 if said == "Complete" else 1
 
 
-def absolute(path):
+def make_absolute(path):
     """Return a path that does not depend on the current folder."""
     return Path(path).resolve()
 
 
-def command_line():
+def define_options():
     """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--pipeline", required=True, type=absolute, help="a .cppipe that starts with LoadData"
+        "--pipeline", required=True, type=make_absolute, help="a .cppipe that starts with LoadData"
     )
-    parser.add_argument("--data-file", required=True, type=absolute, help="the image table")
+    parser.add_argument("--data-file", required=True, type=make_absolute, help="the image table")
     parser.add_argument("--first", type=int, default=1, help="the first row, from 1")
     parser.add_argument("--last", type=int, help="the last row; all if not given")
-    parser.add_argument("--output", required=True, type=absolute, help="the folder of the tables")
-    parser.add_argument("--temporary", required=True, type=absolute, help="a folder for temporary files")
-    parser.add_argument("--plugins", type=absolute, help="a folder of CellProfiler modules")
-    parser.add_argument("--progress", type=absolute, help="the file that says where the run is")
-    parser.add_argument("--done", required=True, type=absolute, help="the file that says how the run ended")
+    parser.add_argument("--output", required=True, type=make_absolute, help="the folder of the tables")
+    parser.add_argument("--temporary", required=True, type=make_absolute, help="a folder for temporary files")
+    parser.add_argument("--plugins", type=make_absolute, help="a folder of CellProfiler modules")
+    parser.add_argument("--progress", type=make_absolute, help="the file that says where the run is")
+    parser.add_argument(
+        "--done", required=True, type=make_absolute, help="the file that says how the run ended"
+    )
     return parser
 
 
 if __name__ == "__main__":
-    status = main(command_line().parse_args())
+    status = main(define_options().parse_args())
     starting.stop()
     sys.stdout.flush()
     # What CellProfiler left running (threads of Java) must not keep the job alive.

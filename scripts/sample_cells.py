@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from export_cells import build_skeleton, read_observations
-from lib.cell_stream import to_matrix
-from lib.errors import InputError, listed
-from lib.logs import logged
-from lib.tables import features_in, provenance, whole
+from lib.cell_stream import convert_to_matrix
+from lib.errors import InputError, join_names
+from lib.logs import log_to
+from lib.tables import get_provenance, read_feature_names, write_whole
 
 logger = logging.getLogger("platewise")
 
@@ -48,11 +48,11 @@ def find_common_features(paths: Sequence[str | Path]) -> tuple[list[str], int]:
     InputError
         If there are none.
     """
-    of_plates = [features_in(path) for path in paths]
+    of_plates = [read_feature_names(path) for path in paths]
     common = set(of_plates[0]).intersection(*of_plates[1:])
     if not common:
         raise InputError(
-            f"The normalized cells of {listed(paths, 5)} have no feature in common. Set "
+            f"The normalized cells of {join_names(paths, 5)} have no feature in common. Set "
             "normalized_cells.features to a level whose features were selected over the batch, or to `all`."
         )
     every = {name for features in of_plates for name in features}
@@ -88,12 +88,12 @@ def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[
             name = ":".join(well.index[0].split(":")[:3])
             rows = choose_rows(number, share, seed, name)
             observations.append(well.iloc[rows])
-            values = to_matrix(file.read_row_group(group, columns=features), features)
+            values = convert_to_matrix(file.read_row_group(group, columns=features), features)
             matrices.append(values[rows].astype(np.float32))
             first += number
         file.close()
     obs = pd.concat(observations)
-    made_by = provenance({"sample": total, "seed": seed, "cells_per_well": share}, paths)
+    made_by = get_provenance({"sample": total, "seed": seed, "cells_per_well": share}, paths)
     sample = build_skeleton(obs, features, channels, made_by)
     sample.X = np.concatenate(matrices)
     sample.uns |= {"cells_per_well": share, "features_not_common": left_out}
@@ -104,8 +104,8 @@ def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         params = snakemake.params
         drawn = draw(list(snakemake.input.cells), params.cells, params.seed, list(params.channels))
-        with whole(snakemake.output.sample) as part:
+        with write_whole(snakemake.output.sample) as part:
             drawn.write_h5ad(part)

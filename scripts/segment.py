@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from features import chunk_rows
+from features import get_chunk_rows
 from lib.errors import InputError
-from lib.files import whole_folder
+from lib.files import write_whole_folder
 from lib.illumination import correct, read_function
 from lib.image_files import MAXIMUM, read_intensities
 from lib.label_images import numbered_name
-from lib.logs import logged
+from lib.logs import log_to
 from lib.plates import read_table
 from lib.segmentation_networks import ABOUT, MODEL, choose_device, drop_small, load_network
-from lib.sites import site_name
+from lib.sites import get_site_name
 
 logger = logging.getLogger("platewise")
 
@@ -70,11 +70,11 @@ def read_site(
 def main(options: argparse.Namespace) -> None:
     """Write the label images of one chunk."""
     _, rows = read_table(options.load_data)
-    chosen = chunk_rows(len(rows), options.chunk, options.chunks)
+    chosen = get_chunk_rows(len(rows), options.chunk, options.chunks)
     settings: dict[str, Any] = json.loads(options.settings)
     functions = {} if options.apply == "None" else dict(zip(options.channels, options.functions, strict=True))
     functions = {channel: read_function(path) for channel, path in functions.items()}
-    with whole_folder(Path(options.output)) as folder:
+    with write_whole_folder(Path(options.output)) as folder:
         if chosen is None:
             logger.info("%s has %d sites: none for this chunk", options.plate, len(rows))
             return
@@ -83,7 +83,7 @@ def main(options: argparse.Namespace) -> None:
         find = load_network(about["method"], Path(options.network, MODEL), device, about["model"])
         logger.info("%s %s with %s, on %s", about["method"], about["version"], about["model"], device)
         for row in rows[chosen[0] - 1 : chosen[1]]:
-            well, site = row["Metadata_Well"], site_name(row["Metadata_Site"])
+            well, site = row["Metadata_Well"], get_site_name(row["Metadata_Site"])
             image = read_site(row, options.channels, functions, options.apply)
             labels = drop_small(find(image, options.objects, settings), settings["smallest"])
             path = folder / numbered_name(well, site, options.objects)
@@ -121,5 +121,5 @@ if __name__ == "__main__":
     arguments = command_line().parse_args()
     # The libraries read these variables when they are imported, which happens with the network.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
-    with logged(arguments.log):
+    with log_to(arguments.log):
         main(arguments)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lib.code import digest_of
 from lib.errors import InputError
-from lib.files import whole_folder
-from lib.logs import logged
+from lib.files import write_whole_folder
+from lib.logs import log_to
 from lib.segmentation_networks import ABOUT, FINDERS, MODEL, PACKAGES, USUAL_MODELS, load_network
 
 logger = logging.getLogger("platewise")
@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> None:
         "model": name,
         "digest": digest_of([file]),
     }
-    with whole_folder(Path(options.output)) as folder:
+    with write_whole_folder(Path(options.output)) as folder:
         shutil.copyfile(file, folder / MODEL)
         (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
     logger.info("%s %s with the model %s (%s)", *about.values())
@@ -47,5 +47,5 @@ if __name__ == "__main__":
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
-    with logged(arguments.log):
+    with log_to(arguments.log):
         main(arguments)

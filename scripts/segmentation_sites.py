@@ -9,14 +9,14 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from lib.controls import control_kinds
-from lib.logs import logged
+from lib.controls import find_control_kinds
+from lib.logs import log_to
 from lib.perturbation_names import name_content
 from lib.pictures import choose_wells
 from lib.plate_contents import read_known_wells
-from lib.tables import whole
+from lib.tables import write_whole
 from lib.values import MissingValues
-from lib.wells import well_name
+from lib.wells import get_well_name
 
 
 def find_candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negcon: str) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def find_candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negc
     return pd.DataFrame(
         {
             "well": about.index,
-            "kind": control_kinds(texts[column], negcon),
+            "kind": find_control_kinds(texts[column], negcon),
             "sample": texts["broad_sample"],
             "rank": 0,
             "name": [name_content(row) for row in about.to_dict("records")],
@@ -57,7 +57,7 @@ def main() -> None:
     wells = find_candidates(images, known, params.column, params.negcon)
     number = params.options["wells"]
     rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])
-    named = [well_name(well) for well in params.options["named"]]
+    named = [get_well_name(well) for well in params.options["named"]]
     controls = min(number - number // 2, int((wells["kind"] == params.negcon).sum()))
     of_controls = wells[wells["kind"].isin(["", params.negcon])]
     chosen = choose_wells(
@@ -69,10 +69,10 @@ def main() -> None:
         (snakemake.output.load_data, first),
         (snakemake.output.wells, wells.set_index("well").loc[chosen].reset_index()),
     ):
-        with whole(output) as part:
+        with write_whole(output) as part:
             table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main()

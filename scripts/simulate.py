@@ -27,11 +27,11 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 
 from lib.errors import InputError
-from lib.logs import logged
-from lib.tables import whole
-from lib.wells import well_place
-from simulation.camera import add_debris, add_fibers, expose, illumination
-from simulation.cells import CHANNELS, PARAMETERS, Cells, count_inside, grow_cells, random, scatter
+from lib.logs import log_to
+from lib.tables import write_whole
+from lib.wells import get_well_place
+from simulation.camera import add_debris, add_fibers, draw_illumination, expose
+from simulation.cells import CHANNELS, PARAMETERS, Cells, count_inside, get_generator, grow_cells, scatter
 from simulation.light import paint_cells
 from simulation.wells import plan_wells
 
@@ -75,10 +75,10 @@ def draw_field(
     -------
     The image of each channel, (size, size) uint16, and the cells (None in an empty field).
     """
-    plate_rng, well_rng = random(seed, plate, "plate"), random(seed, plate, well, "well")
+    plate_rng, well_rng = get_generator(seed, plate, "plate"), get_generator(seed, plate, well, "well")
     density = scatter(plate_rng, 0.06) * scatter(well_rng, 0.04)
     gains = {c: scatter(plate_rng, 0.08) * scatter(well_rng, 0.02) for c in CHANNELS}
-    rng = random(seed, plate, well, site)
+    rng = get_generator(seed, plate, well, site)
     if empty:
         cells, light = None, {channel: np.zeros((size, size)) for channel in CHANNELS}
     else:
@@ -86,19 +86,19 @@ def draw_field(
         light = paint_cells(rng, cells, size)
     add_debris(rng, light, size)
     if "debris" in faults:
-        add_fibers(random(seed, plate, well, site, "debris"), light, size)
+        add_fibers(get_generator(seed, plate, well, site, "debris"), light, size)
     if "blurred" in faults:
         light = {channel: gaussian_filter(image, DEFOCUS) for channel, image in light.items()}
     exposure = OVEREXPOSURE if "saturated" in faults else UNDERSTAINED if "shifted" in faults else 1.0
     return {
         channel: expose(
-            rng, exposure * gains[channel] * light[channel], illumination(seed, plate, channel, size)
+            rng, exposure * gains[channel] * light[channel], draw_illumination(seed, plate, channel, size)
         )
         for channel in CHANNELS
     }, cells
 
 
-def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set[tuple[str, int]]:
+def choose_empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set[tuple[str, int]]:
     """Choose the fields (well, site) without cells, a fraction of `EMPTY_FIELDS` of the plate.
 
     They are in wells without an effect, one field per well, so that they test the workflow without changing
@@ -113,12 +113,12 @@ def empty_fields(seed: int, plate: str, wells: pd.DataFrame, fields: int) -> set
     """
     plain = wells.loc[wells["effect"] == "none", "well"]
     count = min(len(plain), round(EMPTY_FIELDS * len(wells) * fields))
-    rng = random(seed, plate, "empty fields")
+    rng = get_generator(seed, plate, "empty fields")
     chosen = rng.choice(plain.to_numpy(dtype=object), count, replace=False)
     return {(str(well), int(rng.integers(1, fields + 1))) for well in chosen}
 
 
-def faults_of(
+def get_faults(
     planted: Iterable[Mapping[str, object]], plate: str, wells: Iterable[str], fields: int
 ) -> dict[tuple[str, int], set[str]]:
     """Return the planted faults of each field (well, site) of a plate.
@@ -142,7 +142,7 @@ def faults_of(
         if place not in fault:
             raise InputError(f"simulate.faults: plate {plate}, {kind}: name its `{place}`.")
         sites = [int(fault["site"])] if "site" in fault else list(range(1, fields + 1))
-        hit = [w for w in wells if (w if place == "well" else well_place(w)[1]) == fault[place]]
+        hit = [w for w in wells if (w if place == "well" else get_well_place(w)[1]) == fault[place]]
         if not hit or max(sites) > fields:
             raise InputError(
                 f"simulate.faults: plate {plate} has no {place} {fault[place]}, site {max(sites)}."
@@ -153,13 +153,13 @@ def faults_of(
     return found
 
 
-def file_name(well: str, site: int, channel: str) -> str:
+def name_file(well: str, site: int, channel: str) -> str:
     """Name an image like the Opera Phenix: `B03`, site 1, DNA is r02c03f01p01-ch5sk1fk1fl1.tiff."""
-    row, column = well_place(well)
+    row, column = get_well_place(well)
     return f"r{row:02d}c{column:02d}f{site:02d}p01-ch{CHANNELS[channel]}sk1fk1fl1.tiff"
 
 
-def readme(plate: Mapping[str, str], seed: int) -> str:
+def write_readme(plate: Mapping[str, str], seed: int) -> str:
     """Write the text of the README.txt beside the images."""
     numbers = "\n".join(f"  ch{number}  {channel}" for channel, number in CHANNELS.items())
     return (
@@ -205,16 +205,16 @@ def main(
     fields
         Number of fields per well.
     faults
-        Planted faults, see `faults_of`.
+        Planted faults, see `get_faults`.
     """
     wells = plan_wells(plate["plate"], plate_map, annotation, effects)
-    empty = empty_fields(seed, plate["plate"], wells, fields)
-    planted = faults_of(faults, plate["plate"], wells["well"], fields)
+    empty = choose_empty_fields(seed, plate["plate"], wells, fields)
+    planted = get_faults(faults, plate["plate"], wells["well"], fields)
     empty |= {field for field, kinds in planted.items() if "empty" in kinds}
     images = Path(images)
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
-    (images / "README.txt").write_text(readme(plate, seed))
+    (images / "README.txt").write_text(write_readme(plate, seed))
     counts = []
     for well in wells.itertuples():
         effect = {name: getattr(well, name) for name in PARAMETERS}
@@ -225,7 +225,7 @@ def main(
             field, cells = draw_field(seed, plate["plate"], well.well, site, size, effect, nothing, wrong)
             for channel, image in field.items():
                 tifffile.imwrite(
-                    images / file_name(well.well, site, channel),
+                    images / name_file(well.well, site, channel),
                     image,
                     compression="zlib",
                     description="SIMULATED",
@@ -246,12 +246,12 @@ def main(
         )
         for well in wells["well"]
     ]
-    with whole(truth) as part:
+    with write_whole(truth) as part:
         wells.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             plate=snakemake.params.plate,
             plate_map=snakemake.input.plate_map,

@@ -28,16 +28,16 @@ from lib.cell_joining import BATCH, Joiner, Taken
 from lib.cellprofiler_output import (
     Folder,
     Site,
-    chunk_folders,
-    compartments_at_hand,
-    published_folders,
+    find_chunk_folders,
+    find_compartments,
+    find_published_folders,
     read_sites,
 )
 from lib.cells import KEYS, use_threads
 from lib.errors import InputError, number_of
-from lib.logs import logged
+from lib.logs import log_to
 from lib.object_tables import SiteError
-from lib.tables import provenance, provenance_metadata, whole
+from lib.tables import get_provenance, get_provenance_metadata, write_whole
 
 logger = logging.getLogger("platewise")
 
@@ -69,7 +69,7 @@ def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pa.Table]:
         yield from joiner.join(batch)
 
 
-def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def regroup_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Regroup tables of any length into tables of `ROWS` rows (the last one may be shorter)."""
     waiting: list[pa.Table] = []
     rows = 0
@@ -100,15 +100,15 @@ def write_cells(
         store_schema=False,
     )
     with writer:
-        for table in row_groups(tables):
+        for table in regroup_rows(tables):
             for column in table.columns[len(KEYS) - 2 :]:
                 content.update(column.to_numpy().tobytes())
             writer.write_table(table, row_group_size=ROWS)
         inputs = {**made_by["inputs"], "objects": content.hexdigest()}
-        writer.add_key_value_metadata(provenance_metadata({**made_by, "inputs": inputs}))
+        writer.add_key_value_metadata(get_provenance_metadata({**made_by, "inputs": inputs}))
 
 
-def image_table(plate: str, sites: Sequence[Site]) -> pl.DataFrame:
+def make_image_table(plate: str, sites: Sequence[Site]) -> pl.DataFrame:
     """Return the Image table of the sites: keys, then texts, then numbers (NaN as missing)."""
     keys = {
         "Metadata_Plate": [plate] * len(sites),
@@ -137,7 +137,7 @@ def image_table(plate: str, sites: Sequence[Site]) -> pl.DataFrame:
     )
 
 
-def site_table(sites: Iterable[Site]) -> pl.DataFrame:
+def make_site_table(sites: Iterable[Site]) -> pl.DataFrame:
     """Return one row per site: its place, number of cells, unpaired objects and outcome."""
     return pl.DataFrame(
         [
@@ -176,7 +176,7 @@ def main(
     """Join the compartment tables of one plate.
 
     Args:
-        folders: where the tables are, from `chunk_folders` or `published_folders`.
+        folders: where the tables are, from `find_chunk_folders` or `find_published_folders`.
         outputs: paths of `cells` and `image` (Parquet) and `sites` (csv).
         parameters: `plate`, `batch`, `compartments`, `site_pattern` (or None), `bad_sites` (`error`
             or `drop`), and, if there are any, `labeled` (the objects that come from label images).
@@ -188,8 +188,8 @@ def main(
     plate = parameters["plate"]
     sites = read_sites(folders, plate, parameters["site_pattern"])
     joiner = Joiner(plate, parameters["compartments"], sites, bool(parameters.get("labeled")))
-    made_by = provenance(parameters, [])
-    with whole(outputs["cells"]) as cells, whole(outputs["image"]) as image:
+    made_by = get_provenance(parameters, [])
+    with write_whole(outputs["cells"]) as cells, write_whole(outputs["image"]) as image:
         write_cells(all_cells(joiner, sites), joiner.schema, cells, made_by)
         bad = [site for site in sites if site.problem]
         for site in bad:
@@ -197,11 +197,11 @@ def main(
         if bad and parameters["bad_sites"] == "error":
             refuse(plate, bad)
         kept = [site for site in sites if not site.problem]
-        table = image_table(plate, kept).to_arrow()
-        metadata = provenance_metadata(made_by)
+        table = make_image_table(plate, kept).to_arrow()
+        metadata = get_provenance_metadata(made_by)
         pq.write_table(table.replace_schema_metadata(metadata), image, compression="zstd")
-        with whole(outputs["sites"]) as path:
-            site_table(sites).write_csv(path)
+        with write_whole(outputs["sites"]) as path:
+            make_site_table(sites).write_csv(path)
     logger.info(
         "plate %s: %d cells in %d sites, %d sites dropped, %d objects in no cell",
         plate,
@@ -213,15 +213,15 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
         names = snakemake.params.compartments
         tables = snakemake.input.tables
         if snakemake.params.published:
-            folders = published_folders(tables, names)
-            names = compartments_at_hand(folders, names) if snakemake.params.usual else names
+            folders = find_published_folders(tables, names)
+            names = find_compartments(folders, names) if snakemake.params.usual else names
         else:
-            folders = chunk_folders([tables] if isinstance(tables, str) else tables, names)
+            folders = find_chunk_folders([tables] if isinstance(tables, str) else tables, names)
         main(
             folders,
             {name: snakemake.output[name] for name in ("cells", "image", "sites")},

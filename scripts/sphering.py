@@ -7,10 +7,10 @@ to each.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.logs import logged
+from lib.logs import log_to
 from lib.replicates import read_wells
-from lib.sphering import fitted
-from lib.tables import provenance
+from lib.sphering import fit_on_controls
+from lib.tables import get_provenance
 
 
 def main(
@@ -25,15 +25,15 @@ def main(
     ----------
     profiles : the files of the plates.
     output : the file to write.
-    options : the parameters of `fitted`.
+    options : the parameters of `fit_on_controls`.
     controls : the column that marks controls and its value, or None.
     """
-    sphering = fitted(read_wells(profiles, controls), **options)
-    sphering.write(output, provenance(options, profiles))
+    sphering = fit_on_controls(read_wells(profiles, controls), **options)
+    sphering.write(output, get_provenance(options, profiles))
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             snakemake.output.sphering,

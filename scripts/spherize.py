@@ -12,13 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from lib.files import whole
+from lib.files import write_whole
 from lib.gaps import get_incomplete_wells
-from lib.logs import logged
-from lib.provenance import with_left_out
+from lib.logs import log_to
+from lib.provenance import add_left_out
 from lib.replicates import read_wells
 from lib.sphering import Sphering
-from lib.tables import provenance, write_profiles
+from lib.tables import get_provenance, write_profiles
 
 
 def main(
@@ -43,19 +43,19 @@ def main(
     incomplete = get_incomplete_wells(wells.metadata, wells.values)
     for _, well, why in incomplete.itertuples(index=False):
         logging.warning("well %s %s", well, why)
-    with whole(outputs["dropped"]) as part:
+    with write_whole(outputs["dropped"]) as part:
         pd.DataFrame(fitted.left_out.items(), columns=["feature", "reason"]).to_csv(part, index=False)
-    with whole(outputs["incomplete"]) as part:
+    with write_whole(outputs["incomplete"]) as part:
         incomplete.to_csv(part, index=False)
-    made_by = provenance({**options, "features_left_out": fitted.left_out}, [profiles, sphering])
+    made_by = get_provenance({**options, "features_left_out": fitted.left_out}, [profiles, sphering])
     exploding = {name: why for name, why in fitted.left_out.items() if why.startswith("exploded")}
     named = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
-    made_by = with_left_out(made_by, profiles, exploding, named)
+    made_by = add_left_out(made_by, profiles, exploding, named)
     write_profiles(fitted.of(wells), outputs["profiles"], made_by)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             snakemake.input.profiles,
             snakemake.input.sphering,

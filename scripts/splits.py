@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.logs import logged
-from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
-from lib.tables import read_profiles, whole
-from lib.values import one_spelling
+from lib.errors import InputError, join_names
+from lib.logs import log_to
+from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
+from lib.tables import read_profiles, write_whole
+from lib.values import separate, unify_spelling
 
 FRACTIONS = {"train": 0.6, "validate": 0.2, "test": 0.2}
 TOGETHER = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_InChIKey")
@@ -29,7 +29,7 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
     """Number the units that must not be divided: one number per well, missing without a perturbation.
 
     Two perturbations are in one unit when they share a value of a column of `together` (several values
-    separated by `|`), directly or through others.
+    separated by `|` or `;`), directly or through others.
     """
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
@@ -41,7 +41,7 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
         return node
 
     columns = [name for name in together if name in metadata]
-    cleaned = {name: labels(metadata, name) for name in columns}
+    cleaned = {name: label_wells(metadata, name) for name in columns}
     known = pd.DataFrame(cleaned, index=metadata.index).assign(perturbation=perturbation)
     known = known.dropna(subset="perturbation")
     for row in known.drop_duplicates().to_dict("records"):
@@ -49,9 +49,8 @@ def find_units(metadata: pd.DataFrame, perturbation: pd.Series, together: Sequen
         root(own)
         for name, values in row.items():
             if pd.notna(values):
-                for value in str(values).split("|"):
-                    if value.strip():
-                        parent[root((name, value.strip()))] = root(own)
+                for value in separate(str(values)):
+                    parent[root((name, value))] = root(own)
     # a unit is numbered by its first perturbation in sorted order, regardless of the order of the wells
     first: dict[tuple[str, str], int] = {}
     number = {
@@ -102,7 +101,7 @@ def assign_splits(
     if len(sizes) < len(fractions):
         raise InputError(
             f"{len(sizes)} independent groups of perturbations cannot make {len(fractions)} splits "
-            f"({listed(fractions)})."
+            f"({join_names(fractions)})."
         )
     rng = np.random.default_rng(seed)
     shuffled = sizes.iloc[rng.permutation(len(sizes))].sort_values(ascending=False, kind="stable")
@@ -142,26 +141,26 @@ def split_wells(
     pandas.DataFrame
         Plate, well, unit and split of each well.
     """
-    negative = control_type(metadata) == NEGATIVE_CONTROL
-    perturbation = labels(metadata, group).mask(negative)
+    negative = get_control_type(metadata) == NEGATIVE_CONTROL
+    perturbation = label_wells(metadata, group).mask(negative)
     unit = find_units(metadata, perturbation, split.get("together", TOGETHER))
     if "column" in split:
         name = split["column"]
         name = name if name in metadata else f"Metadata_{name}"
         if name not in metadata:
-            raise InputError(f"There is no column {split['column']} to split by: {listed(metadata)}.")
+            raise InputError(f"There is no column {split['column']} to split by: {join_names(metadata)}.")
         sides = {side: values for side, values in split.items() if side != "column"}
         written = [(side, str(value)) for side, values in sides.items() for value in values]
         # Numbers are compared as numbers, however they are written: 48 is 48.0.
-        there = labels(metadata, name)
-        spelled = one_spelling([*there.dropna().unique(), *(value for _, value in written)])
+        there = label_wells(metadata, name)
+        spelled = unify_spelling([*there.dropna().unique(), *(value for _, value in written)])
         of_there = dict(zip(there.dropna().unique(), spelled, strict=False))
         asked = dict(zip(spelled[len(of_there) :], written, strict=True))
         absent = [value for key, (_, value) in asked.items() if key not in of_there.values()]
         if absent:
             raise InputError(
-                f"No well has {listed(absent)} in {name}, which has "
-                f"{listed(sorted(of_there), 5) or 'no value'}: a split by it would be empty."
+                f"No well has {join_names(absent)} in {name}, which has "
+                f"{join_names(sorted(of_there), 5) or 'no value'}: a split by it would be empty."
             )
         assigned = there.map(of_there).map({key: side for key, (side, _) in asked.items()})
     else:
@@ -197,7 +196,7 @@ def main(
     """
     parts = []
     for path, plate in zip(profiles, plates, strict=True):
-        part = marked(read_profiles(path, features=[]), controls)
+        part = mark_controls(read_profiles(path, features=[]), controls)
         metadata = part[[name for name in part if name.startswith("Metadata_")]]
         # Values that are empty in the sheet may come from the profiles.
         sheet = {
@@ -207,12 +206,12 @@ def main(
         }
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
     table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
-    with whole(output) as part:
+    with write_whole(output) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             list(snakemake.input.profiles),
             list(snakemake.params.plates),

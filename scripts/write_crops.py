@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from lib.cell_quality import read_flagged_cells
 from lib.crop_shards import INDEX, ShardWriter
 from lib.crops import Cells, PlateImages, Settings, cut_crops, read_cells
-from lib.files import whole_folder
-from lib.logs import logged
-from lib.tables import provenance, provenance_metadata, read_metadata
+from lib.files import write_whole_folder
+from lib.logs import log_to
+from lib.tables import get_provenance, get_provenance_metadata, read_metadata
 from lib.working_ahead import work_ahead
 
 logger = logging.getLogger("platewise")
@@ -166,17 +166,19 @@ def main(inputs: Mapping[str, Any], output: str | Path, parameters: Mapping[str,
         kept = ~read_flagged_cells(inputs["cell_flags"], file) if inputs["cell_flags"] else None
         chosen = choose_cells(file, parameters["per_well"], kept, parameters["seed"])
     names = ("settings", "pixels", "per_well", "seed", "channels")
-    made_by = provenance({name: parameters[name] for name in names}, [inputs["cells"], *inputs["functions"]])
-    with whole_folder(Path(output)) as part:
+    made_by = get_provenance(
+        {name: parameters[name] for name in names}, [inputs["cells"], *inputs["functions"]]
+    )
+    with write_whole_folder(Path(output)) as part:
         sites = select_cells(read_cells(inputs["cells"], settings), chosen)
         index = write_crops(part, sites, images, wells, plate, parameters["shard"], threads)
         table = pa.Table.from_pandas(index, preserve_index=False)
-        pq.write_table(table.replace_schema_metadata(provenance_metadata(made_by)), part / INDEX)
+        pq.write_table(table.replace_schema_metadata(get_provenance_metadata(made_by)), part / INDEX)
     logger.info("plate %s: %d crops of %d channels", plate, len(index), len(settings.channels))
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
+    with log_to(snakemake.log[0]):
         main(
             {
                 **{name: snakemake.input[name] for name in ("cells", "profiles", "load_data")},

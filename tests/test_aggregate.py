@@ -13,7 +13,7 @@ from pycytominer import aggregate as pycytominer_aggregate
 from scipy.stats import median_abs_deviation, trim_mean, wasserstein_distance
 
 import aggregate
-from lib.cells import feature_names
+from lib.cells import find_features
 from lib.errors import InputError
 from lib.tables import read_profiles
 
@@ -128,13 +128,13 @@ def test_an_unknown_operation(tmp_path):
 
 def test_patterns_look_at_the_name_without_its_compartment():
     names = ["Metadata_Well", "Cells_Location_X", "Location_Parent_X", "Nuclei_Number_Object_Number"]
-    assert feature_names(names, ["^Location_"]) == ["Location_Parent_X"]
+    assert find_features(names, ["^Location_"]) == ["Location_Parent_X"]
 
 
 def test_an_object_with_an_underscore_in_its_name():
     columns = ["Number_Object_Number", "Location_Center_X", "AreaShape_Area"]
     names = [f"Filtered_Nuclei_{name}" for name in columns] + [f"Cells_{name}" for name in columns]
-    found = feature_names(names, ["^Location_"])
+    found = find_features(names, ["^Location_"])
     assert found == ["Filtered_Nuclei_AreaShape_Area", "Cells_AreaShape_Area"]
 
 

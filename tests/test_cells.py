@@ -5,7 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from cells import command_line, cut_named, main
+from cells import cut_named, define_options, main
 from image_plate import CHANNELS, write_plate
 from lib.crops import PlateImages, Settings
 from lib.errors import InputError
@@ -18,7 +18,7 @@ CELLS = {"A01": [(20, 20), (10.4, 30)], "A02": [], "B01": [(10 + x, 20) for x in
 def show(results, *words):
     picture = results / "cells.png"
     options = ["P", *words, "--results", results, "--output", picture, "--box", "16"]
-    return main(command_line().parse_args(list(map(str, options))))
+    return main(define_options().parse_args(list(map(str, options))))
 
 
 @pytest.fixture

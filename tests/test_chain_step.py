@@ -7,7 +7,7 @@ import pytest
 from chain_step import run_step
 from lib.chains import STEPS, complete_chain
 from lib.errors import InputError
-from lib.tables import feature_columns
+from lib.tables import get_features
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -40,16 +40,16 @@ def test_each_plate_is_normalized_on_its_own_or_with_its_batch():
     own, _, found = run_step(raw, settings("normalize"))
     assert found["reference_wells"] == 48
     medians = (
-        own[own["Metadata_control_type"] == "negcon"].groupby("Metadata_Plate")[feature_columns(own)].median()
+        own[own["Metadata_control_type"] == "negcon"].groupby("Metadata_Plate")[get_features(own)].median()
     )
     np.testing.assert_allclose(medians, 0, atol=1e-12)
     together, _, _ = run_step(raw, settings("normalize", over="batch"))
-    assert not np.allclose(own[feature_columns(own)], together[feature_columns(own)])
+    assert not np.allclose(own[get_features(own)], together[get_features(own)])
 
 
 def test_wells_that_do_not_count_stay_without_values_and_steer_nothing():
     raw = wells()
-    features = feature_columns(raw)
+    features = get_features(raw)
     expected, _, _ = run_step(raw, settings("rank_int"))
     more = raw.copy()
     more.loc[len(more)] = {**raw.iloc[0].to_dict(), "Metadata_Well": "W99", "Metadata_broad_sample": np.nan}
@@ -67,10 +67,10 @@ def test_wells_without_a_perturbation_count_unless_the_chain_leaves_them_out():
     options = settings("normalize", method="standardize", reference="all", over="experiment")
     without, _, found = run_step(raw, options)
     assert found["reference_wells"] == len(raw) - 1
-    assert without.loc[0, feature_columns(raw)].isna().all()
+    assert without.loc[0, get_features(raw)].isna().all()
     with_all, _, found = run_step(raw, {**options, "untreated_wells": True})
     assert found["reference_wells"] == len(raw)
-    np.testing.assert_allclose(with_all[feature_columns(raw)].mean(), 0, atol=1e-12)
+    np.testing.assert_allclose(with_all[get_features(raw)].mean(), 0, atol=1e-12)
     assert complete_chain("own", ["normalize"])["untreated_wells"]
     assert not complete_chain("own", "jump_orf")["untreated_wells"]
 
@@ -83,17 +83,17 @@ def test_sphering_within_each_condition_keeps_the_common_features():
     out, _, found = run_step(selected, settings("sphere", over="condition", first=False))
     assert found["chosen_epsilon"] == 1e-6
     for _, part in out.groupby("Metadata_Batch"):
-        controls = part.loc[part["Metadata_control_type"] == "negcon", feature_columns(out)]
+        controls = part.loc[part["Metadata_control_type"] == "negcon", get_features(out)]
         np.testing.assert_allclose(np.cov(controls.T), np.eye(19), atol=1e-3)
 
 
 def test_dropped_wells_keep_their_row():
     raw = wells()
-    raw.loc[3, feature_columns(raw)[0]] = np.nan
+    raw.loc[3, get_features(raw)[0]] = np.nan
     out, dropped, _ = run_step(raw, settings("drop_missing_wells", share=0))
     assert list(dropped) == ["Pplate0 W00003"]
     assert len(out) == len(raw)
-    assert out.loc[3, feature_columns(out)].isna().all()
+    assert out.loc[3, get_features(out)].isna().all()
 
 
 def test_every_step_runs_on_the_wells_of_several_plates():
@@ -110,8 +110,8 @@ def test_every_step_runs_on_the_wells_of_several_plates():
 def test_no_well_and_no_feature_are_answered():
     raw = wells()
     with pytest.raises(InputError, match="no well has values"):
-        run_step(raw.assign(**dict.fromkeys(feature_columns(raw), np.nan)), settings("rank_int"))
-    flat = raw.assign(**dict.fromkeys(feature_columns(raw), 1.0))
+        run_step(raw.assign(**dict.fromkeys(get_features(raw), np.nan)), settings("rank_int"))
+    flat = raw.assign(**dict.fromkeys(get_features(raw), 1.0))
     with pytest.raises(InputError, match="no plate has reference wells among which a feature varies"):
         run_step(flat, settings("variance"))
     with pytest.raises(InputError, match="no feature is left"):
@@ -124,7 +124,7 @@ def test_steps_that_need_complete_profiles_leave_out_what_a_well_lacks(step):
     raw.loc[5, "Cells_F3"] = np.nan
     out, dropped, _ = run_step(raw, settings(step, first=False))
     assert dropped == {"Cells_F3": "missing in a well"}
-    assert out[feature_columns(out)].notna().all(axis=None)
+    assert out[get_features(out)].notna().all(axis=None)
 
 
 def test_reference_wells_may_be_a_query():
@@ -134,12 +134,12 @@ def test_reference_wells_may_be_a_query():
     chosen = (raw["Metadata_kind"] == "1") | (raw["Metadata_Count_Cells"] > 110)
     out, _, found = run_step(raw, settings("normalize", over="experiment", reference=query))
     assert found["reference_wells"] == chosen.sum()
-    np.testing.assert_allclose(out.loc[chosen, feature_columns(out)].median(), 0, atol=1e-12)
+    np.testing.assert_allclose(out.loc[chosen, get_features(out)].median(), 0, atol=1e-12)
     with pytest.raises(InputError, match=r"cannot be applied .*Metadata_lot.*The columns of the wells are"):
         run_step(raw, settings("normalize", reference="Metadata_lot == 'x'"))
     with pytest.raises(InputError, match="has 0 reference wells"):
         run_step(raw, settings("normalize", reference="Metadata_kind == '7'"))
     selected, _, _ = run_step(raw, settings("feature_select", reference=query))
     expected, _, _ = run_step(raw[chosen].reset_index(drop=True), settings("feature_select"))
-    assert feature_columns(selected) == feature_columns(expected)
+    assert get_features(selected) == get_features(expected)
     assert len(selected) == len(raw)

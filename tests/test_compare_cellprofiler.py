@@ -49,7 +49,7 @@ def run(folder: Path, shift: float) -> dict[str, list[dict[str, str]]]:
     ]
     arguments += ["--plugins", folder, "--log", folder / "log", "--output", folder / "out"]
     with (folder / "log").open("w") as log:
-        comparison.main(comparison.command_line().parse_args([str(word) for word in arguments]), log)
+        comparison.main(comparison.define_options().parse_args([str(word) for word in arguments]), log)
     tables = {}
     for name in ("differences", "times"):
         with (folder / "out" / f"{name}.csv").open(newline="") as file:
@@ -101,7 +101,7 @@ def test_modules_that_differ(tmp_path):
     ],
 )
 def test_apart(left, right, expected):
-    assert comparison.apart(left, right) == expected
+    assert comparison.measure_difference(left, right) == expected
 
 
 def test_missing_and_surplus_rows_and_columns_count(tmp_path):
@@ -141,7 +141,7 @@ def test_a_table_of_one_run_only(tmp_path):
 
 @given(number=st.integers(1, 50), of=st.integers(1, 5000))
 def test_sampled_sites_are_spread_evenly(number, of):
-    chosen = comparison.evenly(number, of)
+    chosen = comparison.pick_evenly(number, of)
     assert len(set(chosen)) == min(number, of)
     assert 0 <= chosen[0] <= chosen[-1] < of
     steps = [b - a for a, b in pairwise(chosen)]
@@ -168,6 +168,6 @@ def test_the_outcome_in_words(different, word):
         {"module": "total", "builtin_cpu_s": 30.0, "accelerated_cpu_s": 2.0},
         {"module": "peak memory"},
     ]
-    told = comparison.in_words(differences, seconds)
+    told = comparison.describe_outcome(differences, seconds)
     assert told.startswith(f"{word} of 1,500 values differ by more than 1e-06 relative and 1e-09 absolute.")
     assert told.endswith("took 30.0 CPU seconds, the workflow's way 2.0: 15.0 times less.")

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from lib.cellprofiler import cellprofiler_environment as environment_variables
+from lib.cellprofiler import get_environment as environment_variables
 from workflow import PROJECT
 
 pytestmark = pytest.mark.oracle

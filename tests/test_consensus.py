@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from consensus import consensus, main
+from consensus import compute_consensus, main
 from lib.replicates import Wells, join_plates
-from lib.tables import feature_columns, read_profiles, write_profiles
+from lib.tables import get_features, read_profiles, write_profiles
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -32,7 +32,7 @@ def small():
 
 
 def test_median_by_hand():
-    table = consensus(small())[0].set_index("Metadata_perturbation")
+    table = compute_consensus(small())[0].set_index("Metadata_perturbation")
     assert table.index.tolist() == ["negcon", "x", "y"]
     assert table.loc["x", ["Cells_F0", "Cells_F1"]].tolist() == [2, 2]
     assert table.loc["y", ["Cells_F0", "Cells_F1"]].tolist() == [4, 7]
@@ -44,7 +44,7 @@ def test_median_by_hand():
 
 def test_modz_is_the_mean_weighted_by_agreement():
     wells = join_plates(plates(3, 4, effect=1, features=30, seed=2))
-    table = consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")
+    table = compute_consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")
     for name in ("P0000", "P0002"):
         rows = wells.values[(wells.metadata["Metadata_broad_sample"] == name).to_numpy()]
         agreement = spearmanr(rows.T).statistic.clip(min=0)
@@ -56,7 +56,7 @@ def test_modz_is_the_mean_weighted_by_agreement():
 
 
 def test_mean_by_hand():
-    table = consensus(small(), operation="mean")[0].set_index("Metadata_perturbation")
+    table = compute_consensus(small(), operation="mean")[0].set_index("Metadata_perturbation")
     assert table.loc["x", ["Cells_F0", "Cells_F1"]].tolist() == [4, 2]
     assert table.loc["y", ["Cells_F0", "Cells_F1"]].tolist() == [4, 7]
 
@@ -64,7 +64,7 @@ def test_mean_by_hand():
 def test_the_weights_of_modz_are_options():
     wells = join_plates(plates(3, 4, effect=1, features=30, seed=2))
     options = {"method": "pearson", "min_weight": 0.3, "precision": 12}
-    table = consensus(wells, operation="modz", modz=options)[0].set_index("Metadata_perturbation")
+    table = compute_consensus(wells, operation="modz", modz=options)[0].set_index("Metadata_perturbation")
     rows = wells.values[(wells.metadata["Metadata_broad_sample"] == "P0001").to_numpy()]
     agreement = np.corrcoef(rows).clip(min=0)
     np.fill_diagonal(agreement, np.nan)
@@ -75,7 +75,7 @@ def test_the_weights_of_modz_are_options():
 
 def test_modz_of_one_replicate_is_that_replicate():
     wells = join_plates(plates(4, [1, 3, 3, 3]))
-    table = consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")
+    table = compute_consensus(wells, operation="modz")[0].set_index("Metadata_perturbation")
     np.testing.assert_allclose(table.loc["P0000", wells.features].astype(float), wells.values[0])
 
 
@@ -84,12 +84,12 @@ def test_missing_values_leave_out_the_feature_and_blank_wells_the_well(operation
     given_plates = plates(5, 3, features=6)
     first = given_plates["Pplate0.parquet"]
     first.loc[1, "Cells_F3"] = np.nan
-    first.loc[2, feature_columns(first)] = np.nan
-    table = consensus(join_plates(given_plates), operation=operation)[0]
+    first.loc[2, get_features(first)] = np.nan
+    table = compute_consensus(join_plates(given_plates), operation=operation)[0]
     assert "Cells_F3" not in table
     counts = table.set_index("Metadata_perturbation")["Metadata_Count_Replicates"]
     assert counts.to_dict() == {"P0000": 3, "P0001": 3, "P0002": 2, "P0003": 3, "P0004": 3}
-    assert table[feature_columns(table)].notna().all(axis=None)
+    assert table[get_features(table)].notna().all(axis=None)
 
 
 def test_main_writes_the_table(tmp_path):
@@ -102,15 +102,15 @@ def test_main_writes_the_table(tmp_path):
     main(files, str(output), {"cell_line": "U2OS"}, options)
     written = pd.read_parquet(output)
     assert len(written) == 6
-    assert feature_columns(written) == feature_columns(read_profiles(files[0]))
+    assert get_features(written) == get_features(read_profiles(files[0]))
 
 
 @pytest.mark.parametrize("operation", ["median", "mean", "modz"])
 def test_many_perturbations_are_computed_some_after_the_other(monkeypatch, operation):
     wells = join_plates(plates(7, 3, features=12, controls=4, seed=5))
-    whole, _ = consensus(wells, operation=operation)
+    whole, _ = compute_consensus(wells, operation=operation)
     monkeypatch.setattr("consensus.WELLS", 7)
-    parts, _ = consensus(wells, operation=operation)
+    parts, _ = compute_consensus(wells, operation=operation)
     assert len(whole) == 8
     pd.testing.assert_frame_equal(parts, whole)
 
@@ -118,6 +118,6 @@ def test_many_perturbations_are_computed_some_after_the_other(monkeypatch, opera
 def test_a_condition_without_a_perturbation_has_an_empty_consensus():
     wells = join_plates(plates(2, 1, features=3))
     metadata = wells.metadata.assign(Metadata_broad_sample=pd.NA, Metadata_control_type=pd.NA)
-    table, _ = consensus(Wells(metadata, wells.values, wells.features, {}))
+    table, _ = compute_consensus(Wells(metadata, wells.values, wells.features, {}))
     assert len(table) == 0
     assert set(wells.features) <= set(table.columns)

@@ -67,6 +67,28 @@ def test_potent_compounds_have_lower_benchmark_doses(limit):
     assert not by_response.loc["Intensity", "counts"]
 
 
+def test_a_benchmark_dose_that_is_hardly_known_is_no_point_of_departure():
+    curves = pd.DataFrame(
+        {
+            "compound": "x",
+            "response": ["all features", "Texture", "Intensity", "Nuclei DNA"],
+            "doses": 6,
+            "counts": True,
+            "benchmark_dose": [3.0, 0.1, 2.0, 0.5],
+            "benchmark_dose_low": [2.0, 0.05, 1.0, 0.1],
+            "benchmark_dose_high": [4.0, 2.1, 3.0, np.inf],
+            "ec50": 5.0,
+            "top": 9.0,
+            "message": "",
+        }
+    )
+    row = summarize_compounds(curves, "uM").iloc[0]
+    assert (row["point_of_departure"], row["most_sensitive"]) == (2.0, "Intensity")
+    unbounded = summarize_compounds(curves.iloc[3:].assign(response="all features"), "uM").iloc[0]
+    assert np.isnan(unbounded["point_of_departure"])
+    assert unbounded["benchmark_dose"] == 0.5
+
+
 def test_doses_with_a_unit_are_the_same_doses():
     expected, _ = get_tables(simulate())
     for written in ("{:g} uM", "{:.3f}"):

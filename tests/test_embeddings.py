@@ -24,7 +24,7 @@ from lib.code import digest_of
 from lib.config import complete_config
 from lib.crops import Cells, PlateImages, Settings, cut_crops, cut_square, read_cells
 from lib.errors import InputError
-from lib.tables import feature_columns, read_profiles, read_provenance
+from lib.tables import get_features, read_profiles, read_provenance
 from planned_experiment import build_experiment
 from workflow import PROJECT, SUPPORT, planned, snakemake
 
@@ -112,7 +112,7 @@ def embed(python, results, output, *more, plate="COMPOUND1", network=None, **var
 
 def cells_of(path):
     table = pq.read_table(path).to_pandas()
-    return table[feature_columns(table)].to_numpy()
+    return table[get_features(table)].to_numpy()
 
 
 def prepare(python, folder, *more, channels=5, check=True):
@@ -156,7 +156,7 @@ def test_the_table_says_which_network_made_it(results):
 def test_wells_are_means_of_their_cells(results):
     cells = pq.read_table(results / "workspace/embeddings/simulated/COMPOUND2/COMPOUND2.parquet").to_pandas()
     wells = read_profiles(results / "workspace/profiles/simulated/COMPOUND2/COMPOUND2_embeddings.parquet")
-    names = feature_columns(wells)
+    names = get_features(wells)
     means = cells.groupby("Metadata_Well")[names].mean().reindex(wells["Metadata_Well"])
     np.testing.assert_allclose(wells[names].to_numpy(), means.to_numpy(), rtol=1e-5)
     augmented = "workspace/profiles/simulated/COMPOUND2/COMPOUND2{}_augmented.parquet"
@@ -320,7 +320,7 @@ def test_a_gpu_is_seen_by_its_driver(monkeypatch):
             return driver
 
         monkeypatch.setattr(networks.ctypes, "CDLL", load)
-        return networks.driver_finds_gpu()
+        return networks.has_gpu_driver()
 
     assert found(None) == Path("/dev/kfd").exists()
     assert not found(Driver(100, 0))
@@ -335,7 +335,7 @@ def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
 
     cuda = types.SimpleNamespace(is_available=lambda: False, init=refuse)
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda, __version__="2.14.1"))
-    monkeypatch.setattr(networks, "driver_finds_gpu", lambda: True)
+    monkeypatch.setattr(networks, "has_gpu_driver", lambda: True)
     assert not networks.has_gpu()
     assert (
         "torch 2.14.1 cannot use it: The NVIDIA driver on your system is too old" in capsys.readouterr().err

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from export import as_categories, describe_features, main, to_anndata
+from export import convert_to_anndata, describe_features, main, make_categories
 from lib.errors import InputError
 from lib.feature_names import get_channels
 from lib.levels import LEVELS, get_exported_levels
-from lib.tables import feature_columns, read_profiles, write_profiles
+from lib.tables import get_features, read_profiles, write_profiles
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -42,7 +42,7 @@ def test_an_export_holds_every_well_and_value(profile, tmp_path, kind):
         pd.testing.assert_frame_equal(read_profiles(exported), table, check_exact=True)
         return
     read = anndata.read_h5ad(exported)
-    features = feature_columns(table)
+    features = get_features(table)
     assert list(read.var_names) == features
     assert list(read.obs_names) == [f"Pplate0:A{i + 1:02d}" for i in range(9)]
     np.testing.assert_array_equal(read.X, table[features].to_numpy())
@@ -91,16 +91,16 @@ def test_features_are_described_by_their_names():
 
 
 def test_text_becomes_categories_and_numbers_stay():
-    text = as_categories(pd.Series(["b", None, "a"], dtype="str"))
+    text = make_categories(pd.Series(["b", None, "a"], dtype="str"))
     assert text.cat.categories.dtype == object
     assert text.cat.categories.tolist() == ["a", "b"]
-    assert as_categories(pd.Series([1, 2])).dtype == int
-    empty = as_categories(pd.Series([None, None], dtype="str"))
+    assert make_categories(pd.Series([1, 2])).dtype == int
+    empty = make_categories(pd.Series([None, None], dtype="str"))
     assert len(empty.cat.categories) == 0
 
 
 def test_an_anndata_can_be_subset_and_written_again(profile, tmp_path):
-    converted = to_anndata(read_profiles(profile), MADE_BY, "normalized")
+    converted = convert_to_anndata(read_profiles(profile), MADE_BY, "normalized")
     treated = converted[
         converted.obs["Metadata_control_type"] != "negcon", converted.var["compartment"] == "Cells"
     ]
@@ -117,7 +117,7 @@ def test_the_published_profiles_of_a_plate(shared, tmp_path):
     main(str(tmp_path / "P.parquet"), str(tmp_path / "P.h5ad"), "normalized", [])
     read = anndata.read_h5ad(tmp_path / "P.h5ad")
     assert read.shape == (384, 904)
-    np.testing.assert_array_equal(read.X, table[feature_columns(table)].to_numpy())
+    np.testing.assert_array_equal(read.X, table[get_features(table)].to_numpy())
     assert set(read.var["compartment"]) == {"Cells", "Cytoplasm", "Nuclei"}
     assert {"DNA", "RNA", "ER", "AGP", "Mito"} <= set(read.var["channel"].dropna())
     assert read.var["channel"][read.var["family"] == "AreaShape"].isna().all()

@@ -20,12 +20,12 @@ import cellprofiler_environment
 import features
 import illumination
 from lib import cellprofiler
-from lib.assay import assay_problems, compartments
-from lib.cellprofiler import java_home, last_words, python_of
+from lib.assay import find_assay_problems, get_compartments
+from lib.cellprofiler import find_java_home, find_python, read_last_lines
 from lib.environments import build_as_script
 from lib.errors import InputError
+from lib.schema import read_schema as config_schema
 from lib.schema import read_values
-from lib.schema import schema as config_schema
 
 pytestmark = pytest.mark.unit
 
@@ -102,7 +102,7 @@ def plate(tmp_path):
 
 @given(rows=st.integers(0, 4000), chunks=st.integers(1, 500))
 def test_chunks_cover_each_row_once_in_order(rows, chunks):
-    parts = [features.chunk_rows(rows, chunk, chunks) for chunk in range(chunks)]
+    parts = [features.get_chunk_rows(rows, chunk, chunks) for chunk in range(chunks)]
     covered = [row for part in parts if part for row in range(part[0], part[1] + 1)]
     assert covered == list(range(1, rows + 1))
     sizes = [part[1] - part[0] + 1 if part else 0 for part in parts]
@@ -110,15 +110,15 @@ def test_chunks_cover_each_row_once_in_order(rows, chunks):
 
 
 def test_chunk_rows_by_hand():
-    assert [features.chunk_rows(10, chunk, 4) for chunk in range(4)] == [
+    assert [features.get_chunk_rows(10, chunk, 4) for chunk in range(4)] == [
         (1, 2),
         (3, 5),
         (6, 7),
         (8, 10),
     ]
-    assert [features.chunk_rows(1, chunk, 2) for chunk in range(2)] == [None, (1, 1)]
+    assert [features.get_chunk_rows(1, chunk, 2) for chunk in range(2)] == [None, (1, 1)]
     with pytest.raises(ValueError, match="chunk 4 is not one of 4"):
-        features.chunk_rows(10, 4, 4)
+        features.get_chunk_rows(10, 4, 4)
 
 
 @pytest.mark.run
@@ -226,9 +226,9 @@ def test_a_full_disk_is_named(plate, word):
 def test_a_disk_with_little_space_is_full(tmp_path, monkeypatch):
     """A run that ends by a signal says nothing."""
     (tmp_path / "log").write_text("starting\n")
-    assert cellprofiler.full_disk(tmp_path, tmp_path / "log") is None
+    assert cellprofiler.explain_full_disk(tmp_path, tmp_path / "log") is None
     monkeypatch.setattr(cellprofiler.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=4096))
-    assert "4,096 bytes were left" in cellprofiler.full_disk(tmp_path, tmp_path / "log")
+    assert "4,096 bytes were left" in cellprofiler.explain_full_disk(tmp_path, tmp_path / "log")
 
 
 @pytest.mark.run
@@ -252,9 +252,9 @@ def test_last_words_start_at_the_last_error(tmp_path):
     log = tmp_path / "log"
     missing = "Traceback (most):\n  import MySQLdb\nModuleNotFoundError: No module named 'MySQLdb'\n"
     log.write_text(missing + "going on\n" * 50 + "Traceback (most):\nValueError: bad\nstopping\n")
-    assert last_words(log).split() == ["Traceback", "(most):", "ValueError:", "bad", "stopping"]
+    assert read_last_lines(log).split() == ["Traceback", "(most):", "ValueError:", "bad", "stopping"]
     log.write_text(missing + "line\n" * 50)
-    assert last_words(log).split() == ["line"] * 20
+    assert read_last_lines(log).split() == ["line"] * 20
 
 
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
@@ -270,10 +270,10 @@ def test_npy_is_read_as_numpy_wrote_it(tmp_path, dtype):
 def test_illumination_functions_are_checked(tmp_path):
     np.save(tmp_path / "P_1_IllumDNA.npy", np.ones((4, 5), "<f4"))
     np.save(tmp_path / "IllumRNA.npy", np.ones((4, 5), "<f4"))
-    found = illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
+    found = illumination.check_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
     assert [path.name for path in found.values()] == ["P_1_IllumDNA.npy", "IllumRNA.npy"]
     with pytest.raises(InputError, match=r"wrote 0 files IllumNA\.npy"):
-        illumination.checked_functions(["NA"], tmp_path, "P1", "Divide")
+        illumination.check_functions(["NA"], tmp_path, "P1", "Divide")
     for wrong, message in (
         (np.full((4, 5), np.nan, "<f4"), "P1: .* RNA holds numbers that are not finite"),
         (np.ones((5, 4), "<f4"), "differ in shape"),
@@ -284,14 +284,14 @@ def test_illumination_functions_are_checked(tmp_path):
     ):
         np.save(tmp_path / "IllumRNA.npy", wrong, allow_pickle=True)
         with pytest.raises(InputError, match=message):
-            illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
+            illumination.check_functions(["DNA", "RNA"], tmp_path, "P1", "Divide")
     np.save(tmp_path / "IllumRNA.npy", np.eye(4, 5, dtype="<f4"))
     for how in ("Subtract", "None", "own"):
-        assert illumination.checked_functions(["DNA", "RNA"], tmp_path, "P1", how)
+        assert illumination.check_functions(["DNA", "RNA"], tmp_path, "P1", how)
     whole = (tmp_path / "P_1_IllumDNA.npy").read_bytes()
     (tmp_path / "P_1_IllumDNA.npy").write_bytes(whole[:-8])
     with pytest.raises(InputError, match="cut off"):
-        illumination.checked_functions(["DNA"], tmp_path, "P1", "Divide")
+        illumination.check_functions(["DNA"], tmp_path, "P1", "Divide")
 
 
 @pytest.mark.run
@@ -314,7 +314,7 @@ def executable(path, text):
 def test_java_without_headers_is_no_jdk(tmp_path):
     executable(tmp_path / "jre" / "bin" / "java", "exit 0")
     environment = {"PATH": "", "JAVA_HOME": str(tmp_path / "jre")}
-    assert java_home(environment) == str(tmp_path / "jre")
+    assert find_java_home(environment) == str(tmp_path / "jre")
     with pytest.raises(InputError, match=r"jni\.h.*default-jdk-headless"):
         cellprofiler_environment.find_jdk(environment)
 
@@ -327,9 +327,9 @@ def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
     path.mkdir()
     (path / "javac").symlink_to(tmp_path / "jdk" / "bin" / "javac")
     environment = {"PATH": str(path), "JAVA_HOME": str(tmp_path / "gone")}
-    assert java_home(environment) == str(tmp_path / "jdk")
+    assert find_java_home(environment) == str(tmp_path / "jdk")
     executable(tmp_path / "jdk" / "bin" / "javac", "exit 127")
-    assert java_home(environment) is None
+    assert find_java_home(environment) is None
 
 
 @pytest.mark.run
@@ -346,14 +346,14 @@ def test_broken_python_shim_is_passed_over(tmp_path):
 def test_python_of_a_command(tmp_path):
     command = executable(tmp_path / "cellprofiler", "")
     with pytest.raises(InputError, match="does not tell which Python"):
-        python_of(str(command))
+        find_python(str(command))
     # A long path or one with spaces: the first line is a shell's, the Python lies beside.
     executable(tmp_path / "python", "")
-    assert python_of(str(command)) == [str(tmp_path / "python")]
+    assert find_python(str(command)) == [str(tmp_path / "python")]
     command.write_text("#!/usr/bin/env python3\n")
-    assert python_of(str(command)) == ["/usr/bin/env", "python3"]
+    assert find_python(str(command)) == ["/usr/bin/env", "python3"]
     with pytest.raises(InputError, match="no command 'nowhere -x'"):
-        python_of("nowhere -x")
+        find_python("nowhere -x")
 
 
 def test_an_environment_does_not_depend_on_the_results_folder(tmp_path, monkeypatch):
@@ -409,12 +409,12 @@ def test_schema_is_strict_and_explained():
 
 def test_compartments():
     schema = config_schema()["properties"]["assay"]
-    assert compartments(complete(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
-    assert compartments(complete({**ASSAY, "cytoplasm": False}, schema)) == [
+    assert get_compartments(complete(ASSAY, schema)) == ["Nuclei", "Cells", "Cytoplasm"]
+    assert get_compartments(complete({**ASSAY, "cytoplasm": False}, schema)) == [
         "Nuclei",
         "Cells",
     ]
-    assert compartments(complete({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
+    assert get_compartments(complete({k: ASSAY[k] for k in ("channels", "nuclei")}, schema)) == ["Nuclei"]
 
 
 @pytest.mark.parametrize(
@@ -438,9 +438,9 @@ def test_compartments():
 )
 def test_assay_problems(change, message):
     schema = config_schema()["properties"]["assay"]
-    assert assay_problems(complete(ASSAY, schema)) == []
-    assert assay_problems(complete({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
-    assert message in "\n".join(assay_problems(complete({**ASSAY, **change}, schema)))
+    assert find_assay_problems(complete(ASSAY, schema)) == []
+    assert find_assay_problems(complete({"cells": {"method": "Distance - N"}, **ASSAY}, schema)) == []
+    assert message in "\n".join(find_assay_problems(complete({**ASSAY, **change}, schema)))
 
 
 @pytest.mark.run

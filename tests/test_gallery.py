@@ -14,8 +14,8 @@ import gallery_embeddings
 import gallery_metadata
 import gallery_uploads
 from lib.errors import InputError
-from lib.gallery_tables import get_full_name, with_urls
-from lib.image_finding import split_urls
+from lib.gallery_tables import add_urls, get_full_name
+from lib.image_tables import split_urls
 
 pytestmark = pytest.mark.unit
 PREFIX = "s3://cellpainting-gallery/cpg9999-test/source_1"
@@ -38,7 +38,7 @@ def make_table(folder: Path, name="r01c01f01p01-ch5sk1fk1fl1.tiff") -> pd.DataFr
 
 def test_urls_are_those_of_the_published_example(tmp_path):
     images = tmp_path / FULL / "Images"
-    table = with_urls(make_table(images), images, PREFIX, "2020_11_04_B", "BR1")
+    table = add_urls(make_table(images), images, PREFIX, "2020_11_04_B", "BR1")
     assert list(table) == ["URL_OrigDNA", "URL_IllumDNA", "Metadata_Plate", "Metadata_Well", "Metadata_Site"]
     assert table["URL_OrigDNA"][0] == (
         f"{PREFIX}/images/2020_11_04_B/images/{FULL}/Images/r01c01f01p01-ch5sk1fk1fl1.tiff"
@@ -52,15 +52,15 @@ def test_a_folder_without_the_plates_name_gets_it(tmp_path):
 
 
 def test_images_in_storage_keep_their_address():
-    table = with_urls(make_table(Path("s3:/bucket/p")), Path("/x"), PREFIX, "B", "BR1")
+    table = add_urls(make_table(Path("s3:/bucket/p")), Path("/x"), PREFIX, "B", "BR1")
     assert table["URL_OrigDNA"][0] == "s3://bucket/p/r01c01f01p01-ch5sk1fk1fl1.tiff"
 
 
 def test_what_a_table_of_the_gallery_cannot_say_is_refused(tmp_path):
     with pytest.raises(InputError, match="Write them as single planes"):
-        with_urls(make_table(tmp_path, "a.tif<project=max>"), tmp_path, PREFIX, "B", "BR1")
+        add_urls(make_table(tmp_path, "a.tif<project=max>"), tmp_path, PREFIX, "B", "BR1")
     with pytest.raises(InputError, match="1 images are not in the plate's folder"):
-        with_urls(make_table(tmp_path / "other"), tmp_path / "BR1", PREFIX, "B", "BR1")
+        add_urls(make_table(tmp_path / "other"), tmp_path / "BR1", PREFIX, "B", "BR1")
 
 
 @pytest.mark.parametrize("kind", ["arrow", "csv"])

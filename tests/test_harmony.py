@@ -8,7 +8,7 @@ import harmony
 from harmony import mix_batches
 from harmony_runs import run_harmony
 from lib.errors import InputError
-from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
+from lib.tables import get_features, read_profiles, read_provenance, write_profiles
 
 FEATURES = ["Cells_A", "Cells_B"]
 
@@ -80,7 +80,7 @@ def test_plates_are_aligned_by_the_script(tmp_path):
     output, log = tmp_path / "out.parquet", tmp_path / "log.txt"
     run_harmony(paths, options, output, log)
     out = read_profiles(output)
-    assert feature_columns(out) == ["X_1", "X_2"]
+    assert get_features(out) == ["X_1", "X_2"]
     assert out["Metadata_lot"].tolist()[40:] == ["L"] * 40
     means = out.groupby("Metadata_Plate")[["X_1", "X_2"]].mean()
     # 5 apart before; few wells in wide clusters are not aligned completely

@@ -9,8 +9,8 @@ from lib.cell_counts import add_count_z
 from lib.feature_groups import group_features
 from lib.replicates import Wells, join_plates
 from lib.tables import write_profiles
-from mean_average_precision import replicability, summarize
-from percent_replicating import percent_replicating
+from mean_average_precision import rank_replicates, summarize
+from percent_replicating import score_condition
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -40,8 +40,8 @@ def simulate(replicates=4, controls=16, seed=0, perturbations=40) -> Wells:
 
 def get_tables(wells, **options):
     wells = add_count_z(wells)
-    _, replicating, _ = percent_replicating(wells, draws=2000)
-    _, precision = summarize(replicability(wells, draws=1000)[0], draws=1000)
+    _, replicating, _ = score_condition(wells, draws=2000)
+    _, precision = summarize(rank_replicates(wells, draws=1000)[0], draws=1000)
     return get_hits(wells, replicating, precision, "Metadata_gene", ["DNA", "ER"], **options)
 
 
@@ -120,7 +120,7 @@ def test_strange_names_survive_the_file(tmp_path):
     for plate, part in profiles.groupby("Metadata_Plate"):
         files.append(tmp_path / f"{plate}.parquet")
         write_profiles(part.reset_index(drop=True), files[-1], {})
-    _, replicating, _ = percent_replicating(Wells(metadata, wells.values, FEATURES, {}), draws=500)
+    _, replicating, _ = score_condition(Wells(metadata, wells.values, FEATURES, {}), draws=500)
     replicating.to_parquet(tmp_path / "replicating.parquet")
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("hits", "clusters")}
     options = {"gene": "Metadata_gene", "channels": []}

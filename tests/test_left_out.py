@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from aggregate import get_excluded_features
-from left_out import by_reason, gather
+from left_out import gather, group_by_reason
 from lib.tables import write_profiles
 from report_page.left_out import get_totals
 from report_page.results import Results
@@ -128,7 +128,7 @@ def test_nothing_left_out_is_an_empty_table(tmp_path):
     assert table.empty
     table.to_csv(tmp_path / "left_out.csv", index=False)
     assert get_totals(Results(tmp_path), "left_out.csv") == []
-    assert list(by_reason([], [])) == []
+    assert list(group_by_reason([], [])) == []
 
 
 def test_the_config_the_chains_and_consensus_leave_out_too(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from lib.errors import InputError
-from load_data import compiled, find_images, load_data, parsed, with_illumination
+from load_data import add_illumination, compile_pattern, find_images, load_data, parse_name
 
 pytestmark = pytest.mark.unit
 
@@ -58,25 +58,25 @@ def read(folder: Path, bad_sites="error"):
     ],
 )
 def test_layouts(pattern, name, well, site, channel):
-    image = parsed(Path(name), compiled(pattern), CHANNELS)
+    image = parse_name(Path(name), compile_pattern(pattern), CHANNELS)
     assert (image.well, image.site, image.channel) == (well, site, channel)
 
 
 def test_incell_names_its_channels_in_words():
     channels = {"UV - DAPI": "DNA"}
-    image = parsed(Path("B - 02(fld 03 wv UV - DAPI).tif"), compiled("incell"), channels)
+    image = parse_name(Path("B - 02(fld 03 wv UV - DAPI).tif"), compile_pattern("incell"), channels)
     assert (image.well, image.site, image.channel) == ("B02", "3", "DNA")
 
 
 def test_one_channel_needs_no_name_in_the_file_names():
     one = {"1": "DNA"}
     name = Path("Plate_B03_s2E3A0F1A2-0B1C-4D2E-8F00-0123456789AB.tif")
-    assert parsed(name, compiled("imagexpress", 1), one).channel == "DNA"
-    assert parsed(name, compiled("imagexpress"), CHANNELS) is None
+    assert parse_name(name, compile_pattern("imagexpress", 1), one).channel == "DNA"
+    assert parse_name(name, compile_pattern("imagexpress"), CHANNELS) is None
     pattern = r"(?P<well>[A-H]\d+)_(?P<site>\d)\.png"
-    assert parsed(Path("A12_0.png"), compiled(pattern, 1), one).well == "A12"
+    assert parse_name(Path("A12_0.png"), compile_pattern(pattern, 1), one).well == "A12"
     with pytest.raises(InputError, match=r"named groups `channel`.*phenix, operetta, imagexpress"):
-        compiled(pattern)
+        compile_pattern(pattern)
 
 
 def test_a_folder_a_well(tmp_path):
@@ -132,16 +132,16 @@ def test_a_stack_or_a_color_image_is_a_fault(tmp_path, how):
 
 
 def test_thumbnails_and_other_channels_are_no_images():
-    expression = compiled("imagexpress")
-    assert parsed(Path("x_A01_s1_w1_thumb0F.tif"), expression, CHANNELS) is None
-    assert parsed(Path("x_A01_s1_w9.tif"), expression, CHANNELS) is None
+    expression = compile_pattern("imagexpress")
+    assert parse_name(Path("x_A01_s1_w1_thumb0F.tif"), expression, CHANNELS) is None
+    assert parse_name(Path("x_A01_s1_w9.tif"), expression, CHANNELS) is None
 
 
 def test_a_pattern_without_the_groups_is_refused():
     with pytest.raises(InputError, match="must have the named groups `channel` and `well`"):
-        compiled(r"(?P<channel>\d)\.tif")
+        compile_pattern(r"(?P<channel>\d)\.tif")
     with pytest.raises(InputError, match="neither a layout"):
-        compiled(r"(?P<channel>\d")
+        compile_pattern(r"(?P<channel>\d")
 
 
 def test_one_row_a_site_in_plate_order(tmp_path):
@@ -155,7 +155,7 @@ def test_one_row_a_site_in_plate_order(tmp_path):
 
 def test_illumination_functions_are_the_plates(tmp_path):
     table, _ = read(write_images(tmp_path / "images"))
-    illuminated = with_illumination(table, CHANNELS.values(), tmp_path / "illum")
+    illuminated = add_illumination(table, CHANNELS.values(), tmp_path / "illum")
     assert set(illuminated["FileName_IllumDNA"]) == {"P1_IllumDNA.npy"}
     assert set(illuminated["PathName_IllumMito"]) == {str(tmp_path / "illum")}
 

@@ -7,11 +7,11 @@ from copairs import map as copairs_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.average_precision import TIE, precision_from_counts
+from lib.average_precision import TIE, compute_precision_from_counts
 from lib.replicates import join_plates
-from lib.sphering import fitted
+from lib.sphering import fit_on_controls
 from lib.tables import write_profiles
-from mean_average_precision import main, matching, replicability, summarize
+from mean_average_precision import main, rank_matches, rank_replicates, summarize
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -23,7 +23,7 @@ def average_precision(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     The best value is 1. Among equal similarities a positive ranks first, as in copairs.
     """
     above = np.array([(negative > limit[:, None] + TIE).sum(axis=1) for limit in positive.T]).T
-    return precision_from_counts(above)
+    return compute_precision_from_counts(above)
 
 
 def test_average_precision_by_hand():
@@ -43,7 +43,7 @@ def test_average_precision_by_hand():
 )
 def test_replicability_agrees_with_copairs(sizes, controls, effect, seed):
     wells = join_plates(plates(len(sizes), sizes, effect=effect, controls=controls, seed=seed))
-    found, _ = replicability(wells)
+    found, _ = rank_replicates(wells)
     metadata = wells.metadata.assign(
         kind=np.where(wells.metadata["Metadata_control_type"] == "negcon", "control", "treated"),
         name=wells.metadata["Metadata_broad_sample"].fillna("negcon"),
@@ -69,7 +69,7 @@ def test_replicability_agrees_with_copairs(sizes, controls, effect, seed):
 def test_noise_is_random_and_effects_are_retrieved():
     def row(effect):
         wells = join_plates(plates(60, 4, effect=effect, controls=50, seed=4))
-        return summarize(replicability(wells)[0], draws=2000)[0]
+        return summarize(rank_replicates(wells)[0], draws=2000)[0]
 
     noise, strong = row(0), row(3)
     assert abs(noise["mean_average_precision_normalized"]) < 0.03
@@ -82,8 +82,8 @@ def test_noise_is_random_and_effects_are_retrieved():
 
 def test_sphered_replicates_get_no_score_since_noise_would_be_retrieved(tmp_path):
     wells = join_plates(plates(60, 4, controls=40, features=300, seed=5))
-    sphered = fitted(wells).of(wells)
-    precision, _ = replicability(join_plates({"sphered": sphered}))
+    sphered = fit_on_controls(wells).of(wells)
+    precision, _ = rank_replicates(join_plates({"sphered": sphered}))
     assert summarize(precision, draws=1000)[0]["percent_retrieved"] > 30, "why no score is given"
     write_profiles(sphered, tmp_path / "sphered.parquet", {})
     outputs = {"score": tmp_path / "score.csv", "perturbations": tmp_path / "p.parquet"}
@@ -103,8 +103,8 @@ def test_sphered_replicates_get_no_score_since_noise_would_be_retrieved(tmp_path
 
 def test_single_replicates_are_left_out():
     wells = join_plates(plates(10, [1] * 4 + [3] * 6, controls=5))
-    assert replicability(wells)[0]["perturbation"].nunique() == 6
-    empty, _ = replicability(join_plates(plates(5, 1, controls=5)))
+    assert rank_replicates(wells)[0]["perturbation"].nunique() == 6
+    empty, _ = rank_replicates(join_plates(plates(5, 1, controls=5)))
     row, table = summarize(empty)
     assert np.isnan(row["mean_average_precision"])
     assert row["message"]
@@ -112,7 +112,7 @@ def test_single_replicates_are_left_out():
 
 
 def test_without_negative_controls_there_is_no_score_and_the_row_says_why():
-    row, table = summarize(replicability(join_plates(plates(5, 2)))[0])
+    row, table = summarize(rank_replicates(join_plates(plates(5, 2)))[0])
     assert np.isnan(row["mean_average_precision"])
     assert "replicates need negative controls (`negcon` in control_type)" in row["message"]
     assert len(table) == 0
@@ -123,11 +123,11 @@ def test_matching_retrieves_the_gene_of_the_other_side():
     b = plates(60, 3, genes=30, effect=2, prefix="K", seed=1)
     wells = join_plates({**a, **b})
     of_a = wells.metadata["Metadata_Plate"].str.startswith("C").to_numpy()
-    row, table = summarize(matching(wells, of_a, within=False)[0], draws=1000)
+    row, table = summarize(rank_matches(wells, of_a, within=False)[0], draws=1000)
     assert len(table) == 30
     assert (table["positives"] == 2).all()
     assert row["mean_average_precision_raw"] == pytest.approx(1)
-    within, _ = matching(wells, np.ones(len(wells), dtype=bool), within=True)
+    within, _ = rank_matches(wells, np.ones(len(wells), dtype=bool), within=True)
     assert len(within) == 90
     assert (within["n_total_pairs"] == 89).all()
 

@@ -10,13 +10,13 @@ from pycytominer import normalize as pycytominer_normalize
 from pycytominer.operations import correlation_threshold
 
 from annotate import annotate, find_unmatched_wells
-from dropped_features import stacked
+from dropped_features import stack_profiles
 from import_profiles import add_annotation, read_plate_profiles
 from lib.errors import InputError
 from lib.plate_contents import read_annotation
-from lib.selection import correlated_features, dropped_features, pairwise_correlation
-from lib.tables import feature_columns, provenance, read_profiles, read_provenance, write_profiles
-from normalize import STANDARDIZE, mad_robustize, normalize, reference_wells, standardize
+from lib.selection import correlate_pairwise, find_correlated_features, find_dropped_features
+from lib.tables import get_features, get_provenance, read_profiles, read_provenance, write_profiles
+from normalize import STANDARDIZE, choose_reference_wells, mad_robustize, normalize, standardize
 
 pytestmark = pytest.mark.unit
 
@@ -119,11 +119,11 @@ def test_features_of_a_network_that_hardly_vary_do_not_explode():
     profiles = pd.DataFrame(np.hstack([usual, quiet]), columns=names)
     profiles.insert(0, "Metadata_Well", [f"A{number:02d}" for number in range(40)])
     normalized, dropped, _ = normalize(profiles, profiles[:30], method=STANDARDIZE)
-    values = normalized[feature_columns(normalized)].to_numpy()
+    values = normalized[get_features(normalized)].to_numpy()
     assert dropped == {}
     assert np.abs(values).max() < 30
     robust, _, _ = normalize(profiles, profiles[:30])
-    assert np.abs(robust[feature_columns(robust)].to_numpy()).max() > 300
+    assert np.abs(robust[get_features(robust)].to_numpy()).max() > 300
 
 
 def test_normalizing_equals_pycytominer():
@@ -131,13 +131,13 @@ def test_normalizing_equals_pycytominer():
     mine, dropped, _ = normalize(profiles, profiles[profiles["Metadata_control_type"] == "negcon"])
     theirs = pycytominer_normalize(
         profiles,
-        features=feature_columns(profiles),
+        features=get_features(profiles),
         meta_features=["Metadata_Plate", "Metadata_Well", "Metadata_control_type"],
         samples="Metadata_control_type == 'negcon'",
         method="mad_robustize",
     )
     assert dropped == {}
-    np.testing.assert_allclose(mine[feature_columns(mine)], theirs[feature_columns(mine)], rtol=1e-9)
+    np.testing.assert_allclose(mine[get_features(mine)], theirs[get_features(mine)], rtol=1e-9)
 
 
 def test_a_feature_with_mad_0_is_dropped_and_listed_not_1e18():
@@ -145,7 +145,7 @@ def test_a_feature_with_mad_0_is_dropped_and_listed_not_1e18():
     reference = profiles.iloc[:9]
     normalized, dropped, _ = normalize(profiles, reference)
     assert list(dropped) == ["Cells_Flat", "Cells_Gone"]
-    assert np.abs(normalized[feature_columns(normalized)].to_numpy()).max() < 1e6
+    assert np.abs(normalized[get_features(normalized)].to_numpy()).max() < 1e6
     theirs = pycytominer_normalize(
         profiles, features=["Cells_Flat"], meta_features=["Metadata_Well"], method="mad_robustize"
     )
@@ -160,9 +160,9 @@ def test_rounding_of_equal_means_is_no_spread():
 
 def test_too_few_negative_controls_name_the_empty_ones():
     profiles = random_profiles(9, 3)
-    profiles.loc[profiles["Metadata_Well"] == "A03", feature_columns(profiles)] = np.nan
+    profiles.loc[profiles["Metadata_Well"] == "A03", get_features(profiles)] = np.nan
     with pytest.raises(InputError) as error:
-        reference_wells(profiles, "negcon", "control_type", "negcon", 3, "P1")
+        choose_reference_wells(profiles, "negcon", "control_type", "negcon", 3, "P1")
     assert "Plate P1: 2 negative control wells" in str(error.value)
     assert " and A03 have none" in str(error.value)
     assert "normalize.to to [all]" in str(error.value)
@@ -171,30 +171,30 @@ def test_too_few_negative_controls_name_the_empty_ones():
 def test_a_plate_without_the_control_column():
     profiles = random_profiles(9, 3).drop(columns="Metadata_control_type")
     with pytest.raises(InputError, match="no column Metadata_control_type"):
-        reference_wells(profiles, "negcon", "control_type", "negcon", 3, "P1")
+        choose_reference_wells(profiles, "negcon", "control_type", "negcon", 3, "P1")
 
 
 def test_wells_without_cells_are_no_reference():
     profiles = random_profiles(9, 3)
-    profiles.loc[0, feature_columns(profiles)] = np.nan
-    assert reference_wells(profiles, "all", "", "", 3, "P1").tolist() == [False] + [True] * 8
+    profiles.loc[0, get_features(profiles)] = np.nan
+    assert choose_reference_wells(profiles, "all", "", "", 3, "P1").tolist() == [False] + [True] * 8
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(5, 30), st.integers(3, 25), st.integers(0, 10_000), st.floats(0.3, 0.95))
 def test_correlated_features_are_pycytominers(wells, features, seed, threshold):
     profiles = random_profiles(wells, features, seed)
-    values = profiles[feature_columns(profiles)]
+    values = profiles[get_features(profiles)]
     # Which of two features with equal sums goes is rounding's choice (two features always have equal ones).
     assume(np.diff(np.sort(values.corr().abs().sum())).min() > 1e-9)
     theirs = correlation_threshold(profiles, list(values), threshold=threshold)
-    assert set(correlated_features(values, threshold)) == set(theirs)
+    assert set(find_correlated_features(values, threshold)) == set(theirs)
 
 
 def test_pairwise_correlation_with_missing_values_is_pandas():
     values = random_profiles(30, 8)[[f"Cells_F{n}" for n in range(8)]]
     values = values.mask(np.random.default_rng(1).random(values.shape) < 0.1).assign(flat=2.0)
-    np.testing.assert_allclose(pairwise_correlation(values.to_numpy()), values.corr(), atol=1e-12)
+    np.testing.assert_allclose(correlate_pairwise(values.to_numpy()), values.corr(), atol=1e-12)
 
 
 def test_selected_features_are_pycytominers():
@@ -204,17 +204,17 @@ def test_selected_features_are_pycytominers():
         Cells_Sparse=[np.nan] * 10 + list(np.linspace(0, 1, 50)),
         Nuclei_Correlation_Manders_AGP_DNA=np.linspace(0, 3, 60) ** 2,
     )
-    dropped = dropped_features(profiles, SETTINGS)
+    dropped = find_dropped_features(profiles, SETTINGS)
     theirs = pycytominer_feature_select(
         profiles,
-        features=feature_columns(profiles),
+        features=get_features(profiles),
         operation=["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
         freq_cut=0.05,
         unique_cut=0.1,
         corr_threshold=0.9,
         na_cutoff=0.05,
     )
-    assert set(feature_columns(profiles)) - set(dropped["feature"]) == set(feature_columns(theirs))
+    assert set(get_features(profiles)) - set(dropped["feature"]) == set(get_features(theirs))
     reasons = dropped.set_index("feature")["operation"]
     assert "frequency_threshold" in set(reasons.loc[["Cells_Rare"]])
     assert "drop_na_columns" in set(reasons.loc[["Cells_Sparse"]])
@@ -223,13 +223,13 @@ def test_selected_features_are_pycytominers():
 
 def test_wells_without_cells_do_not_make_features_missing():
     profiles = random_profiles(40, 10)
-    profiles.loc[:5, feature_columns(profiles)] = np.nan
-    assert "drop_na_columns" not in set(dropped_features(profiles, SETTINGS)["operation"])
+    profiles.loc[:5, get_features(profiles)] = np.nan
+    assert "drop_na_columns" not in set(find_dropped_features(profiles, SETTINGS)["operation"])
 
 
 def test_features_that_not_every_plate_has_are_named():
-    together, partial = stacked([random_profiles(4, 3), random_profiles(4, 2)])
-    assert feature_columns(together) == ["Cells_F0", "Cells_F1"]
+    together, partial = stack_profiles([random_profiles(4, 3), random_profiles(4, 2)])
+    assert get_features(together) == ["Cells_F0", "Cells_F1"]
     assert partial == ["Cells_F2"]
 
 
@@ -237,7 +237,7 @@ def test_profiles_are_written_with_what_made_them(tmp_path):
     source = tmp_path / "in.csv"
     source.write_text("Metadata_Well,Cells_X\nA01,1\n")
     profiles = read_profiles(source)
-    write_profiles(profiles, tmp_path / "out.parquet", provenance({"method": "x"}, [source]))
+    write_profiles(profiles, tmp_path / "out.parquet", get_provenance({"method": "x"}, [source]))
     assert read_profiles(tmp_path / "out.parquet").equals(profiles)
     made_by = read_provenance(tmp_path / "out.parquet")
     assert made_by["parameters"] == {"method": "x"}
@@ -272,7 +272,7 @@ def test_published_profiles_in_other_hands_formats(tmp_path):
         profiles = read_plate_profiles(tmp_path / name, {**PLATE, "plate": "0012"})
         assert profiles["Metadata_Plate"].tolist() == ["0012"] * 2, name
         assert profiles["Metadata_Well"].tolist() == ["A01", "B02"], name
-        assert feature_columns(profiles) == ["Image_Granularity_1_DNA"], name
+        assert get_features(profiles) == ["Image_Granularity_1_DNA"], name
 
 
 def test_an_empty_value_of_the_sheet_hides_none_of_the_file(tmp_path):
@@ -306,7 +306,7 @@ def test_published_profiles_get_what_they_lack_from_the_annotation(tmp_path):
         }
     )
     found = add_annotation(profiles, annotation)
-    assert feature_columns(found) == list(found)[-1:] == ["Cells_X"]
+    assert get_features(found) == list(found)[-1:] == ["Cells_X"]
     assert found["Cells_X"].tolist() == [1.0, 2.0, 3.0]
     assert found["Metadata_gene"].fillna("").tolist() == ["EGFR|ERBB2", "", ""]
     assert found["Metadata_control_type"].fillna("").tolist() == ["", "negcon", ""]
@@ -328,7 +328,7 @@ def test_bbbc021_normalized_as_expected(shared):
     expected = read_profiles(folder / "expected" / "BBBC021_feature_selected_mad_robustize.csv")
     normalized, _, _ = normalize(raw, raw)
     keys = ["Metadata_Plate", "Metadata_Well"]
-    common = [name for name in feature_columns(expected) if name in normalized]
+    common = [name for name in get_features(expected) if name in normalized]
     mine = expected[keys].merge(normalized, on=keys, how="left", validate="1:1")
     assert len(common) == 189
     np.testing.assert_allclose(mine[common], expected[common], atol=1e-9, rtol=0)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from lib import replicates
 from lib.errors import InputError
-from lib.replicates import correlate, join_plates, medians_between
-from lib.sides import read_sides, side
+from lib.replicates import compute_medians_between, correlate, join_plates
+from lib.sides import collect_side, read_sides
 from lib.tables import write_profiles
-from percent_matching import main, percent_matching
+from percent_matching import main, score_comparison
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -45,7 +45,7 @@ def test_median_of_a_hand_computed_block():
     a = np.array([[1.0, 2, 3], [3, 2, 1]])
     b = np.array([[2.0, 4, 6], [1, 0, 1]])
     # r = 1, 0, -1, 0
-    block = medians_between(correlate(a, b), np.array([[0, 1], [0, 0]]), np.array([[0, 1], [0, 1]]))
+    block = compute_medians_between(correlate(a, b), np.array([[0, 1], [0, 0]]), np.array([[0, 1], [0, 1]]))
     assert block == pytest.approx([0, 0.5], abs=1e-12)
 
 
@@ -61,7 +61,7 @@ def test_agrees_with_the_slow_definition(sizes_a, sizes_b, genes, effect, seed):
     a = plates(len(sizes_a), sizes_a, genes=genes, effect=effect, prefix="C", seed=seed)
     b = plates(len(sizes_b), sizes_b, genes=genes, effect=effect, prefix="K", seed=seed + 1)
     wells, of_a = two_sides(a, b)
-    row, table, null = percent_matching(wells, of_a, seed=seed, draws=200, repeats=2)
+    row, table, null = score_comparison(wells, of_a, seed=seed, draws=200, repeats=2)
 
     perturbation = wells.metadata["Metadata_broad_sample"]
     gene = dict(zip(perturbation, wells.metadata["Metadata_gene"], strict=True))
@@ -97,7 +97,7 @@ def test_five_percent_of_pure_noise_matches(replicates):
             counts = np.random.default_rng(seed).integers(1, 6, 100).tolist()
         a = plates(100, counts, genes=50, prefix="C", seed=seed, shuffled=True)
         b = plates(100, counts, genes=50, prefix="K", seed=seed + 500)
-        rows.append(percent_matching(*two_sides(a, b), draws=4000, repeats=2, seed=seed)[0])
+        rows.append(score_comparison(*two_sides(a, b), draws=4000, repeats=2, seed=seed)[0])
     # 800 pairs: a standard error of 0.77 points
     for score, chance in (
         ("percent_matching_right", 5),
@@ -110,7 +110,7 @@ def test_five_percent_of_pure_noise_matches(replicates):
 
 def test_power_rises_to_one():
     curve = [
-        percent_matching(*both_types(effect=effect), **QUICK)[0]["percent_matching_right"]
+        score_comparison(*both_types(effect=effect), **QUICK)[0]["percent_matching_right"]
         for effect in (0, 0.3, 0.8, 2)
     ]
     assert curve[0] < 12
@@ -122,7 +122,7 @@ def test_power_rises_to_one():
 def test_opposite_effects_are_in_the_left_tail():
     wells, of_a = both_types(effect=2)
     wells.values[of_a] *= -1
-    row, _, _ = percent_matching(wells, of_a, **QUICK)
+    row, _, _ = score_comparison(wells, of_a, **QUICK)
     assert row["percent_matching_left"] == 100
     assert row["percent_matching_right"] == 0
     assert row["percent_matching_both"] == 100
@@ -130,14 +130,14 @@ def test_opposite_effects_are_in_the_left_tail():
 
 def test_guides_are_kept_apart_and_pairs_counted():
     wells, of_a = both_types(perturbations=30, guides=2)
-    row, table, _ = percent_matching(wells, of_a, **QUICK)
+    row, table, _ = score_comparison(wells, of_a, **QUICK)
     assert (row["pairs"], row["genes"], row["perturbations_a"], row["perturbations_b"]) == (60, 30, 30, 60)
     assert table.groupby("perturbation_a").size().eq(2).all()
 
 
 def test_within_a_condition_each_pair_once_and_none_with_itself():
     wells = join_plates(plates(40, 3, genes=20, effect=2, prefix="K"))
-    row, table, _ = percent_matching(wells, np.ones(len(wells), dtype=bool), within=True, **QUICK)
+    row, table, _ = score_comparison(wells, np.ones(len(wells), dtype=bool), within=True, **QUICK)
     assert row["pairs"] == 20
     assert row["percent_matching_right"] == 100
     assert (table["perturbation_a"] < table["perturbation_b"]).all()
@@ -151,7 +151,7 @@ def test_within_a_condition_noise_matches_five_percent(replicates):
         if replicates == "unequal":
             counts = np.random.default_rng(seed).integers(1, 6, 200).tolist()
         wells = join_plates(plates(200, counts, genes=50, seed=seed))
-        row, _, _ = percent_matching(wells, np.ones(len(wells), dtype=bool), within=True, **QUICK)
+        row, _, _ = score_comparison(wells, np.ones(len(wells), dtype=bool), within=True, **QUICK)
         assert row["pairs"] == 300
         shares.append(row["percent_matching_right"])
     assert abs(np.mean(shares) - 5) < 2.5
@@ -161,10 +161,10 @@ def test_pairs_may_have_to_differ_in_another_column():
     wells = join_plates(plates(40, 3, genes=10, prefix="K"))
     wells.metadata["Metadata_compound"] = wells.metadata["Metadata_broad_sample"].str[-1]
     everything = np.ones(len(wells), dtype=bool)
-    row, _, _ = percent_matching(wells, everything, within=True, different="Metadata_compound", **QUICK)
+    row, _, _ = score_comparison(wells, everything, within=True, different="Metadata_compound", **QUICK)
     # 40 perturbations of 10 genes: those of a gene are 10 apart and end in the same digit
     assert row["pairs"] == 0
-    row, _, _ = percent_matching(wells, everything, within=True, **QUICK)
+    row, _, _ = score_comparison(wells, everything, within=True, **QUICK)
     assert row["pairs"] == 60
 
 
@@ -175,7 +175,7 @@ def test_several_targets_make_one_pair_that_names_the_shared_genes():
     b = plates(30, 2, genes=30, prefix="K")
     for plate in b.values():
         plate["Metadata_gene"] = plate["Metadata_gene"].where(plate.index != 0, "G0002|G0001")
-    _, table, _ = percent_matching(*two_sides(a, b), **QUICK)
+    _, table, _ = score_comparison(*two_sides(a, b), **QUICK)
     many = table[table["perturbation_a"] == "C0000"].set_index("perturbation_b")["genes"].to_dict()
     assert many == {"K0000": "G0001|G0002", "K0001": "G0001", "K0002": "G0002"}
 
@@ -186,10 +186,10 @@ def test_a_column_of_genes_for_each_side():
         for name, plate in plates(30, 2, prefix="C", effect=2).items()
     }
     b = plates(30, 2, prefix="K", effect=2)
-    row, _, _ = percent_matching(*two_sides(a, b), gene=("Metadata_target", "Metadata_gene"), **QUICK)
+    row, _, _ = score_comparison(*two_sides(a, b), gene=("Metadata_target", "Metadata_gene"), **QUICK)
     assert row["pairs"] == 30
     with pytest.raises(InputError, match="no column Metadata_moa"):
-        percent_matching(*two_sides(a, b), gene="Metadata_moa", **QUICK)
+        score_comparison(*two_sides(a, b), gene="Metadata_moa", **QUICK)
 
 
 def test_positions_shared_by_a_pair_are_taken_into_account():
@@ -204,7 +204,7 @@ def test_positions_shared_by_a_pair_are_taken_into_account():
             sides.append(side)
         return two_sides(*sides)
 
-    row, table, _ = percent_matching(*same_layout(3), **QUICK)
+    row, table, _ = score_comparison(*same_layout(3), **QUICK)
     alone = table[table["shared_positions"] == 9]
     assert len(alone) == 80
     assert alone["matches_right"].all()
@@ -216,7 +216,7 @@ def test_positions_shared_by_a_pair_are_taken_into_account():
 def test_no_pair_is_a_row_with_a_message():
     a = plates(10, 2, prefix="C")
     b = {name: plate.assign(Metadata_gene="OTHER") for name, plate in plates(10, 2, prefix="K").items()}
-    row, table, null = percent_matching(*two_sides(a, b), **QUICK)
+    row, table, null = score_comparison(*two_sides(a, b), **QUICK)
     assert np.isnan(row["percent_matching_right"])
     assert row["pairs"] == 0
     assert "no pair of perturbations shares a gene" in row["message"]
@@ -224,13 +224,13 @@ def test_no_pair_is_a_row_with_a_message():
     wells, of_a = two_sides(
         *({name: plate.assign(Metadata_target=pd.NA) for name, plate in each.items()} for each in (a, b))
     )
-    row, _, _ = percent_matching(wells, of_a, gene="Metadata_target", **QUICK)
+    row, _, _ = score_comparison(wells, of_a, gene="Metadata_target", **QUICK)
     assert "no pair of perturbations shares a target (0 and 0 perturbations with a target)" in row["message"]
 
 
 def test_too_few_different_pairs_for_a_null():
     a, b = plates(3, 2, prefix="C"), plates(3, 2, prefix="K")
-    row, _, _ = percent_matching(*two_sides(a, b), **QUICK)
+    row, _, _ = score_comparison(*two_sides(a, b), **QUICK)
     assert np.isnan(row["percent_matching_right"])
     assert "standard null not available for 3 pairs" in row["message"]
     assert np.isnan(row["percent_at_q_5_right"]), "nothing could be tested"
@@ -288,4 +288,4 @@ def test_main_writes_the_three_tables(tmp_path):
 def test_a_gene_column_that_the_profiles_lack_is_named():
     metadata = pd.DataFrame({"Metadata_Well": ["A01"], "Metadata_target": ["TP53"], "perturbation": ["x"]})
     with pytest.raises(InputError, match=r"no column Metadata_gene.* benchmark\.gene .*Metadata_target"):
-        side(metadata, "Metadata_gene", 2)
+        collect_side(metadata, "Metadata_gene", 2)

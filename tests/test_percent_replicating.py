@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from lib import replicates
 from lib.errors import InputError
-from lib.nulls import Null, draw_different, p_values, q_values, score
+from lib.nulls import Null, compute_p_values, compute_q_values, draw_different, score
 from lib.replicates import (
+    compute_medians_between,
+    compute_medians_within,
     correlate,
+    group_members,
     join_plates,
-    marked,
-    medians_between,
-    medians_within,
-    members,
+    mark_controls,
     read_wells,
     split_wells,
 )
 from lib.tables import read_provenance, write_profiles
-from percent_replicating import main, percent_replicating
+from percent_replicating import main, score_condition
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -38,9 +38,9 @@ def direct_median(rows: np.ndarray) -> float:
 def test_median_of_a_hand_computed_group():
     # r(a, b) = 1, r(a, c) = -1, r(b, c) = -1, and with d = (1, 0, 1): r(a, d) = 0
     rows = np.array([[1.0, 2, 3], [2, 4, 6], [3, 2, 1], [1, 0, 1]])
-    assert medians_within(correlate(rows), np.array([[0, 1, 2]]))[0] == pytest.approx(-1)
-    assert medians_within(correlate(rows), np.array([[0, 1, 3]]))[0] == pytest.approx(0, abs=1e-15)
-    assert medians_within(correlate(rows), np.array([[0, 1, 2, 3]]))[0] == pytest.approx(0, abs=1e-15)
+    assert compute_medians_within(correlate(rows), np.array([[0, 1, 2]]))[0] == pytest.approx(-1)
+    assert compute_medians_within(correlate(rows), np.array([[0, 1, 3]]))[0] == pytest.approx(0, abs=1e-15)
+    assert compute_medians_within(correlate(rows), np.array([[0, 1, 2, 3]]))[0] == pytest.approx(0, abs=1e-15)
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,12 +53,12 @@ def test_median_of_a_hand_computed_group():
 )
 def test_agrees_with_the_slow_definition(sizes, features, effect, seed, tail):
     wells = join_plates(plates(len(sizes), sizes, effect=effect, features=features, seed=seed))
-    row, table, null = percent_replicating(wells, tail=tail, seed=seed, draws=50, repeats=2)
+    row, table, null = score_condition(wells, tail=tail, seed=seed, draws=50, repeats=2)
 
     scored, _ = split_wells(wells, "Metadata_broad_sample")
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     hits = 0
-    for name, rows in members(scored.metadata["perturbation"]).items():
+    for name, rows in group_members(scored.metadata["perturbation"]).items():
         if len(rows) < 2:
             continue
         rng = np.random.default_rng([seed, 0, len(rows)])
@@ -107,7 +107,7 @@ def test_five_percent_of_pure_noise_replicates(replicates):
         if replicates == "unequal":
             counts = np.random.default_rng(seed).integers(2, 9, 240).tolist()
         wells = join_plates(plates(240, counts, controls=60, seed=seed))
-        row, _, _ = percent_replicating(wells, draws=4000, repeats=2, seed=seed)
+        row, _, _ = score_condition(wells, draws=4000, repeats=2, seed=seed)
         shares.append(row["percent_replicating"])
         aware.append(row["position_aware_percent_replicating"])
     # 1,200 perturbations: a standard error of 0.63 points
@@ -118,7 +118,7 @@ def test_five_percent_of_pure_noise_replicates(replicates):
 
 def test_a_null_of_the_wrong_size_is_not_five_percent():
     wells = join_plates(plates(240, 8, seed=1))
-    row, _, _ = percent_replicating(wells, null_size=2, **QUICK)
+    row, _, _ = score_condition(wells, null_size=2, **QUICK)
     assert row["percent_replicating"] < 1
 
 
@@ -126,7 +126,7 @@ def test_power_rises_to_one():
     curve = []
     for effect in (0, 0.3, 0.6, 1, 2):
         wells = join_plates(plates(150, 4, effect=effect, seed=7))
-        curve.append(percent_replicating(wells, **QUICK)[0]["percent_replicating"])
+        curve.append(score_condition(wells, **QUICK)[0]["percent_replicating"])
     assert curve[0] < 10
     assert curve == sorted(curve)
     assert curve[2] > 30
@@ -137,7 +137,7 @@ def test_shared_positions_are_not_mistaken_for_an_effect():
     aware = []
     for seed in range(6):
         wells = join_plates(plates(150, 4, position_effect=0.7, controls=60, seed=seed))
-        row, table, null = percent_replicating(wells, **QUICK)
+        row, table, null = score_condition(wells, **QUICK)
         assert row["percent_replicating"] > 70
         assert set(table["positions"]) == {"4"}
         assert set(null["null"]) == {"standard", "position_aware"}
@@ -148,7 +148,7 @@ def test_shared_positions_are_not_mistaken_for_an_effect():
 
 def test_few_positions_make_a_wide_interval():
     few, many = (
-        percent_replicating(join_plates(plates(150, 4, controls=controls, seed=3)), **QUICK)[0]
+        score_condition(join_plates(plates(150, 4, controls=controls, seed=3)), **QUICK)[0]
         for controls in (25, 600)
     )
     widths = [
@@ -160,34 +160,34 @@ def test_few_positions_make_a_wide_interval():
 
 def test_real_effects_survive_the_position_aware_null():
     wells = join_plates(plates(100, 4, effect=2, position_effect=0.7, controls=60, seed=5))
-    row, _, _ = percent_replicating(wells, **QUICK)
+    row, _, _ = score_condition(wells, **QUICK)
     assert row["position_aware_percent_replicating"] > 95
 
 
 def test_without_shared_positions_both_nulls_agree():
     wells = join_plates(plates(400, 3, effect=0.5, shuffled=True, seed=2))
-    row, table, _ = percent_replicating(wells, draws=5000, repeats=5)
+    row, table, _ = score_condition(wells, draws=5000, repeats=5)
     alone = table[table["positions"] == "1+1+1"]
     assert len(alone) > 390
     assert row["position_aware_percent_replicating"] == pytest.approx(row["percent_replicating"], abs=3)
 
 
 def test_position_null_without_controls_says_so():
-    row, _, _ = percent_replicating(join_plates(plates(60, 4)), **QUICK)
+    row, _, _ = score_condition(join_plates(plates(60, 4)), **QUICK)
     assert np.isnan(row["position_aware_percent_replicating"])
     assert "position-aware null not available for 60 perturbations" in row["message"]
 
 
 def test_controls_that_a_sphering_was_fitted_on_stay_out_of_the_position_null():
     wells = join_plates(plates(60, 4, controls=40))
-    assert percent_replicating(wells, **QUICK)[0]["position_aware_perturbations"] == 60
-    row, _, _ = percent_replicating(wells, controls_in_null=False, **QUICK)
+    assert score_condition(wells, **QUICK)[0]["position_aware_perturbations"] == 60
+    row, _, _ = score_condition(wells, controls_in_null=False, **QUICK)
     assert row["position_aware_perturbations"] == 0
 
 
 def test_a_single_replicate_counts_as_not_replicating():
     wells = join_plates(plates(40, [1] * 10 + [4] * 30, effect=3))
-    row, table, _ = percent_replicating(wells, **QUICK)
+    row, table, _ = score_condition(wells, **QUICK)
     assert row["percent_replicating"] == 75
     assert row["perturbations"] == 40
     assert row["perturbations_with_replicates"] == 30
@@ -198,12 +198,12 @@ def test_a_single_replicate_counts_as_not_replicating():
 
 def test_minimum_replicates():
     wells = join_plates(plates(40, [2] * 10 + [4] * 30, effect=3))
-    row, _, _ = percent_replicating(wells, minimum_replicates=3, **QUICK)
+    row, _, _ = score_condition(wells, minimum_replicates=3, **QUICK)
     assert row["percent_replicating"] == 75
 
 
 def test_no_replicates_is_a_row_with_a_message():
-    row, table, null = percent_replicating(join_plates(plates(20, 1)), **QUICK)
+    row, table, null = score_condition(join_plates(plates(20, 1)), **QUICK)
     assert np.isnan(row["percent_replicating"])
     assert "no perturbation has 2 replicates" in row["message"]
     assert np.isnan(row["percent_retrieved_at_q_5"]), "nothing could be tested"
@@ -212,7 +212,7 @@ def test_no_replicates_is_a_row_with_a_message():
 
 
 def test_two_perturbations_have_no_null_of_four_wells():
-    row, _, _ = percent_replicating(join_plates(plates(2, 4)), **QUICK)
+    row, _, _ = score_condition(join_plates(plates(2, 4)), **QUICK)
     assert np.isnan(row["percent_replicating"])
     assert "too few perturbations for a null of sets of 2 wells" in row["message"]
 
@@ -220,7 +220,7 @@ def test_two_perturbations_have_no_null_of_four_wells():
 def test_more_replicates_than_perturbations_have_a_null_of_fewer_wells():
     """Two plates with ten perturbations in 56 wells each: sets of 56 different perturbations do not exist."""
     wells = join_plates(plates(10, [20] * 10, effect=1, seed=3))
-    row, table, _ = percent_replicating(wells, **QUICK)
+    row, table, _ = score_condition(wells, **QUICK)
     assert row["percent_replicating"] == 100
     assert set(table["null_wells"]) == {10}
     assert (
@@ -228,7 +228,7 @@ def test_more_replicates_than_perturbations_have_a_null_of_fewer_wells():
         "perturbations, a stricter threshold" in row["message"]
     )
     noise = [
-        percent_replicating(join_plates(plates(10, [20] * 10, seed=seed)), **QUICK)[0]["percent_replicating"]
+        score_condition(join_plates(plates(10, [20] * 10, seed=seed)), **QUICK)[0]["percent_replicating"]
         for seed in range(10)
     ]
     assert np.mean(noise) < 5
@@ -242,13 +242,13 @@ def test_all_ways_to_compute_correlations_agree(monkeypatch):
     whole, asked = correlate(values), correlate(values, pairs=10)
     assert asked.matrix is None
     for correlations in (whole, asked):
-        np.testing.assert_allclose(medians_within(correlations, sets), expected, atol=1e-12)
-        pairs = medians_between(correlations, sets[:, :3], sets[:, 3:7])
+        np.testing.assert_allclose(compute_medians_within(correlations, sets), expected, atol=1e-12)
+        pairs = compute_medians_between(correlations, sets[:, :3], sets[:, 3:7])
         direct = [np.median(np.corrcoef(values[rows[:7]])[:3, 3:]) for rows in sets]
         np.testing.assert_allclose(pairs, direct, atol=1e-12)
     monkeypatch.setattr(replicates, "LARGE_SET", 30)
     monkeypatch.setattr(replicates, "BLOCK_ROWS", 7)
-    np.testing.assert_allclose(medians_within(asked, sets), expected, atol=1e-12)
+    np.testing.assert_allclose(compute_medians_within(asked, sets), expected, atol=1e-12)
 
 
 def test_plates_are_read_for_their_common_features_alone(tmp_path):
@@ -282,7 +282,7 @@ def test_single_precision_stays_single_in_memory(tmp_path, monkeypatch):
 
 def test_a_million_draws_move_the_score_by_less_than_one_perturbation():
     wells = join_plates(plates(150, 4, effect=0.35, seed=3))
-    scores = [percent_replicating(wells, seed=seed)[0]["percent_replicating"] for seed in range(4)]
+    scores = [score_condition(wells, seed=seed)[0]["percent_replicating"] for seed in range(4)]
     assert 20 < np.mean(scores) < 95
     assert max(scores) - min(scores) <= 100 / 150 + 1e-9
 
@@ -305,21 +305,24 @@ def test_controls_and_empty_wells_are_left_out():
         plate.loc[1, "Metadata_broad_sample"] = "empty"
         plate.loc[2, "Metadata_control_type"] = "poscon_cp"
     wells = join_plates(given_plates)
-    row, table, _ = percent_replicating(wells, **QUICK)
+    row, table, _ = score_condition(wells, **QUICK)
     assert row["perturbations"] == 28
     assert row["wells_without_perturbation"] == 6
     assert "P0002" in set(table["perturbation"])
-    assert percent_replicating(wells, positive_controls=False, **QUICK)[0]["perturbations"] == 27
+    assert score_condition(wells, positive_controls=False, **QUICK)[0]["perturbations"] == 27
 
 
 def test_controls_as_other_projects_mark_them():
     """`trt` is a treatment, and a column of names marks the negative controls alone."""
     controls = {"column": "pert_type", "negcon": "DMSO"}
     table = pd.DataFrame({"Metadata_pert_type": ["DMSO", "trt", "poscon", "", None]})
-    found = marked(table, controls)["Metadata_control_type"].fillna("").tolist()
+    found = mark_controls(table, controls)["Metadata_control_type"].fillna("").tolist()
     assert found == ["negcon", "", "poscon", "", ""]
     names = pd.DataFrame({"Metadata_pert_type": ["DMSO", *(f"compound {n}" for n in range(9))]})
-    assert marked(names, controls)["Metadata_control_type"].fillna("").tolist() == ["negcon", *[""] * 9]
+    assert mark_controls(names, controls)["Metadata_control_type"].fillna("").tolist() == [
+        "negcon",
+        *[""] * 9,
+    ]
 
 
 def test_missing_values_are_dropped_and_counted():
@@ -331,7 +334,7 @@ def test_missing_values_are_dropped_and_counted():
     first.loc[7, blank] = np.nan
     first.loc[8, blank] = 1.0
     first = first.assign(Cells_only_here=1.0)
-    row, table, _ = percent_replicating(join_plates({**given_plates, "Pplate0.parquet": first}), **QUICK)
+    row, table, _ = score_condition(join_plates({**given_plates, "Pplate0.parquet": first}), **QUICK)
     assert row["features"] == 8
     assert row["features_missing"] == 2
     assert row["features_not_common"] == 1
@@ -355,12 +358,12 @@ def test_a_well_twice_is_named():
 
 def test_an_unknown_group_lists_the_columns():
     with pytest.raises(InputError, match=r"no column Metadata_compound .*Metadata_broad_sample"):
-        percent_replicating(join_plates(plates(5, 2)), group="Metadata_compound", **QUICK)
+        score_condition(join_plates(plates(5, 2)), group="Metadata_compound", **QUICK)
 
 
 def test_the_interval_is_that_of_nulls_drawn_anew():
     wells = join_plates(plates(200, 4, effect=0.45, seed=3))
-    rows = [percent_replicating(wells, draws=400, repeats=100, seed=seed)[0] for seed in range(25)]
+    rows = [score_condition(wells, draws=400, repeats=100, seed=seed)[0] for seed in range(25)]
     scores = np.array([row["percent_replicating"] for row in rows])
     widths = np.array([row["percent_replicating_high"] - row["percent_replicating_low"] for row in rows])
     assert all(
@@ -373,14 +376,14 @@ def test_the_interval_is_that_of_nulls_drawn_anew():
 
 def test_more_draws_narrow_the_interval():
     wells = join_plates(plates(200, 4, effect=0.45, seed=3))
-    few, many = (percent_replicating(wells, draws=draws, repeats=50)[0] for draws in (200, 5000))
+    few, many = (score_condition(wells, draws=draws, repeats=50)[0] for draws in (200, 5000))
     width = [row["percent_replicating_high"] - row["percent_replicating_low"] for row in (few, many)]
     assert width[1] < width[0] / 2
 
 
 def test_the_seed_decides():
     wells = join_plates(plates(50, 3, effect=0.4, controls=30))
-    first, again, other = (percent_replicating(wells, seed=seed, **QUICK) for seed in (1, 1, 2))
+    first, again, other = (score_condition(wells, seed=seed, **QUICK) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first[2], again[2])
     assert first[0] == again[0]
     assert not first[2].equals(other[2])
@@ -388,7 +391,7 @@ def test_the_seed_decides():
 
 def test_large_groups_are_scored():
     wells = join_plates(plates(60, [30] * 5 + [3] * 55, effect=1))
-    row, table, _ = percent_replicating(wells, draws=500, repeats=5)
+    row, table, _ = score_condition(wells, draws=500, repeats=5)
     assert row["replicates_max"] == 30
     assert table.loc[table["replicates"] == 30, "replicating"].all()
 
@@ -397,10 +400,10 @@ def test_p_values_by_hand():
     nulls = {4: Null(np.array([0.1, 0.2, 0.3, 0.4])), 2: None}
     signal = np.array([0.25, 0.4, 0.5, np.nan, 0.9])
     keys = [4, 4, 4, 4, 2]
-    np.testing.assert_allclose(p_values(signal, keys, nulls, "right")[:3], [3 / 5, 2 / 5, 1 / 5])
-    np.testing.assert_allclose(p_values(signal, keys, nulls, "left")[:3], [3 / 5, 5 / 5, 5 / 5])
-    np.testing.assert_allclose(p_values(signal, keys, nulls, "both")[:3], [1, 4 / 5, 2 / 5])
-    assert np.isnan(p_values(signal, keys, nulls, "right")[3:]).all()
+    np.testing.assert_allclose(compute_p_values(signal, keys, nulls, "right")[:3], [3 / 5, 2 / 5, 1 / 5])
+    np.testing.assert_allclose(compute_p_values(signal, keys, nulls, "left")[:3], [3 / 5, 5 / 5, 5 / 5])
+    np.testing.assert_allclose(compute_p_values(signal, keys, nulls, "both")[:3], [1, 4 / 5, 2 / 5])
+    assert np.isnan(compute_p_values(signal, keys, nulls, "right")[3:]).all()
 
 
 def test_a_null_of_few_values_is_calibrated():
@@ -409,12 +412,14 @@ def test_a_null_of_few_values_is_calibrated():
     null = Null(np.random.default_rng(0).choice(values, 10_000), 20)
     found = score(np.array([18.5, 19.5]), [4, 4], {4: null}, 95, "right")
     assert found.counts.tolist() == [False, True]
-    assert p_values(np.array([19.5]), [4], {4: null}, "right")[0] == pytest.approx(1 / 21)
+    assert compute_p_values(np.array([19.5]), [4], {4: null}, "right")[0] == pytest.approx(1 / 21)
 
 
 def test_q_values_by_hand():
     # Benjamini-Hochberg of (0.01, 0.04, 0.03): 0.03, 0.04, 0.04
-    np.testing.assert_allclose(q_values(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04])
+    np.testing.assert_allclose(
+        compute_q_values(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04]
+    )
 
 
 def test_a_score_is_strictly_above_and_keeps_missing_signals_in_the_denominator():

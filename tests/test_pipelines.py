@@ -13,7 +13,7 @@ import pytest
 
 import compare_cellprofiler
 from lib.cellprofiler import CellProfiler
-from lib.cellprofiler import cellprofiler_environment as environment_variables
+from lib.cellprofiler import get_environment as environment_variables
 from lib.pipeline_files import read_pipeline
 from workflow import PROJECT
 

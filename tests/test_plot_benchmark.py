@@ -9,14 +9,14 @@ from benchmark_table import gather
 from benchmark_table import main as make_table
 from lib.drawing import BLUES, REDS
 from lib.errors import InputError
-from lib.scores import condition_label
+from lib.scores import get_condition_label
 from plot_benchmark import (
     add_published,
-    colors,
+    choose_colors,
     draw,
     main,
-    panels,
     read_compared,
+    split_into_panels,
 )
 
 pytestmark = pytest.mark.unit
@@ -161,7 +161,9 @@ def test_feature_sets_stand_side_by_side_in_their_own_colors(replicating, number
 
 
 def test_a_network_is_red_and_cellprofiler_blue():
-    found = colors(["a", "embeddings_b", "c", "embeddings_d", "e", "f"], ["embeddings_b", "embeddings_d"])
+    found = choose_colors(
+        ["a", "embeddings_b", "c", "embeddings_d", "e", "f"], ["embeddings_b", "embeddings_d"]
+    )
     assert list(found.values())[:5] == [BLUES[0], REDS[0], BLUES[1], REDS[1], BLUES[2]]
     assert len(set(found.values())) == 6
 
@@ -179,7 +181,7 @@ def test_the_cell_line_of_both_sides_becomes_one_column(matching):
     table = read_compared(matching)
     assert "cell_line" in table
     assert "cell_line_a" not in table
-    assert [name for name, _ in panels(table)] == ["A549", "U2OS"]
+    assert [name for name, _ in split_into_panels(table)] == ["A549", "U2OS"]
     figure = draw("percent_matching", table.assign(published=np.nan))
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["compound 24 h × crispr 96 h", "compound 24 h × orf 96 h"]
@@ -190,10 +192,10 @@ def test_a_condition_may_have_no_time_point_and_a_cell_line_called_na(tmp_path):
     path = tmp_path / "percent_replicating.csv"
     path.write_text("perturbation,cell_line,timepoint,feature_set,percent_replicating\ncompound,NA,,f,50\n")
     scores = read_compared(path)
-    ((title, panel),) = panels(scores)
+    ((title, panel),) = split_into_panels(scores)
     assert title == "NA"
     names = ["perturbation", "cell_line", "timepoint"]
-    assert [condition_label(row, names) for row in panel.to_dict("records")] == ["compound NA"]
+    assert [get_condition_label(row, names) for row in panel.to_dict("records")] == ["compound NA"]
 
 
 def test_published_values_are_found_by_condition(replicating, tmp_path):

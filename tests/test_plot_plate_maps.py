@@ -5,17 +5,17 @@ import pandas as pd
 import pytest
 
 from lib.tables import write_profiles
-from lib.wells import plate_format, row_name, row_number
+from lib.wells import get_plate_format, get_row_name, get_row_number
 from plot_plate_maps import (
-    counts,
+    choose_looks,
+    count_phases,
+    count_wells,
     draw,
-    kinds,
-    layouts,
-    looks,
+    find_layouts,
+    get_wells_of_plate,
+    limit_control_types,
+    list_kinds,
     main,
-    phases,
-    told_apart,
-    wells_of_plate,
 )
 
 pytestmark = pytest.mark.unit
@@ -44,7 +44,7 @@ COMPOUND = {"plate_map": "maps/compound.txt", "perturbation": "compound"}
 
 def of_plate(rows: list[tuple], plate: dict[str, str] = COMPOUND, **columns):
     table = metadata(rows, **columns)
-    return plate, wells_of_plate(table, plate, CONTROLS, GROUP), table
+    return plate, get_wells_of_plate(table, plate, CONTROLS, GROUP), table
 
 
 def test_the_control_type_of_every_well():
@@ -55,31 +55,31 @@ def test_the_control_type_of_every_well():
 
 def test_another_column_and_word_for_controls():
     table = metadata([("A01", None, "x"), ("A02", None, "y")], Metadata_role=["DMSO", None])
-    wells = wells_of_plate(table, COMPOUND, {"column": "role", "negcon": "DMSO"}, GROUP)
+    wells = get_wells_of_plate(table, COMPOUND, {"column": "role", "negcon": "DMSO"}, GROUP)
     assert wells["control_type"].tolist() == ["DMSO", "treatment"]
-    without = wells_of_plate(table, COMPOUND, {"column": "nowhere", "negcon": "DMSO"}, GROUP)
+    without = get_wells_of_plate(table, COMPOUND, {"column": "nowhere", "negcon": "DMSO"}, GROUP)
     assert without["control_type"].tolist() == ["treatment", "treatment"]
 
 
 def test_a_column_of_names_marks_the_negative_controls_alone():
     names = [("A01", "DMSO", "DMSO"), *((f"B{i:02d}", f"compound {i}", f"c{i}") for i in range(1, 9))]
     of_names = {"column": "control_type", "negcon": "DMSO"}
-    one = wells_of_plate(of_plate(names)[2], COMPOUND, of_names, GROUP)
+    one = get_wells_of_plate(of_plate(names)[2], COMPOUND, of_names, GROUP)
     assert one["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
     # On no plate more than there are looks, but on two plates together.
     other = {**COMPOUND, "plate_map": "other.txt"}
     parts = [(COMPOUND, names[:5]), (other, names[5:])]
-    wells = layouts(
-        [(plate, wells_of_plate(of_plate(rows)[2], plate, of_names, GROUP)) for plate, rows in parts]
+    wells = find_layouts(
+        [(plate, get_wells_of_plate(of_plate(rows)[2], plate, of_names, GROUP)) for plate, rows in parts]
     )
-    assert told_apart(wells, "DMSO")["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
-    few = layouts([of_plate(names[:5])[:2]])
-    assert told_apart(few, "DMSO")["control_type"].tolist() == few["control_type"].tolist()
+    assert limit_control_types(wells, "DMSO")["control_type"].tolist() == ["DMSO", *["treatment"] * 8]
+    few = find_layouts([of_plate(names[:5])[:2]])
+    assert limit_control_types(few, "DMSO")["control_type"].tolist() == few["control_type"].tolist()
 
 
 def test_plates_of_one_map_share_a_panel_and_no_well_is_lost():
     first, second = of_plate(SMALL), of_plate([*SMALL[1:], ("C10", None, "w")])
-    wells = layouts([part[:2] for part in (first, second)])
+    wells = find_layouts([part[:2] for part in (first, second)])
     assert wells["plate_map"].unique().tolist() == ["compound"]
     assert wells["plates"].unique().tolist() == [2]
     assert wells["Metadata_Well"].tolist() == ["A01", "A02", "A03", "B01", "B02", "B03", "C10", "H12"]
@@ -89,7 +89,7 @@ def test_one_table_with_the_maps_of_many_plates_has_a_panel_for_each_layout():
     """JUMP's way: 18 layouts in one file, of which each plate has one."""
     moved = [(well, control, {"x": "q", "z": "r"}.get(name, name)) for well, control, name in SMALL]
     parts = [of_plate(rows)[:2] for rows in (SMALL, moved, SMALL)]
-    wells = layouts(parts)
+    wells = find_layouts(parts)
     assert wells.groupby("plate_map")["plates"].first().to_dict() == {
         "compound, layout 1": 2,
         "compound, layout 2": 1,
@@ -99,27 +99,27 @@ def test_one_table_with_the_maps_of_many_plates_has_a_panel_for_each_layout():
 
 def test_two_plate_maps_of_one_file_name_are_two_panels():
     other = {**COMPOUND, "plate_map": "other/compound.txt"}
-    wells = layouts([of_plate(SMALL)[:2], of_plate(SMALL[:3], other)[:2]])
+    wells = find_layouts([of_plate(SMALL)[:2], of_plate(SMALL[:3], other)[:2]])
     assert wells.groupby("plate_map").size().to_dict() == {"maps/compound.txt": 7, "other/compound.txt": 3}
 
 
 def test_without_a_plate_map_equal_layouts_share_a_panel():
     nameless = {"plate_map": "", "perturbation": "orf"}
     parts = [of_plate(rows, nameless)[:2] for rows in (SMALL, SMALL[::-1], SMALL[:4])]
-    wells = layouts(parts)
+    wells = find_layouts(parts)
     assert wells.groupby("plate_map")["plates"].first().to_dict() == {"layout 1": 2, "layout 2": 1}
 
 
 def test_the_counts_by_hand():
-    table = counts(layouts([of_plate(SMALL)[:2]]), "negcon").set_index("control_type")
+    table = count_wells(find_layouts([of_plate(SMALL)[:2]]), "negcon").set_index("control_type")
     assert table["wells"].to_dict() == {"treatment": 3, "negcon": 1, "poscon_cp": 1, "empty": 2}
     assert table["perturbations"].to_dict() == {"treatment": 2, "negcon": 0, "poscon_cp": 1, "empty": 0}
-    assert list(table.index) == kinds(pd.Series(table.index), "negcon")
+    assert list(table.index) == list_kinds(pd.Series(table.index), "negcon")
 
 
 def test_every_kind_of_control_has_its_own_look():
     order = ["treatment", "negcon", "poscon_cp", "poscon_diverse", "poscon_orf", "sentinel", "empty"]
-    look = looks(order, "negcon")
+    look = choose_looks(order, "negcon")
     assert len({look[kind] for kind in order}) == len(order)
     shapes = [look[kind][1] for kind in order if kind not in ("treatment", "empty")]
     assert len(set(shapes)) == len(shapes), "told apart without color"
@@ -140,11 +140,11 @@ def test_every_kind_of_control_has_its_own_look():
     ],
 )
 def test_the_plate_is_the_smallest_that_has_the_wells(last, size):
-    assert plate_format(["A01", last]) == size
+    assert get_plate_format(["A01", last]) == size
 
 
 def test_rows_by_letter():
-    assert [row_number(row_name(row)) for row in range(1, 33)] == list(range(1, 33))
+    assert [get_row_number(get_row_name(row)) for row in range(1, 33)] == list(range(1, 33))
 
 
 def test_phases_are_counted_once_a_compound_in_their_order():
@@ -152,28 +152,28 @@ def test_phases_are_counted_once_a_compound_in_their_order():
     phase = pd.Series(named, dtype="str").replace("", pd.NA)
     with_phase = of_plate(SMALL, Metadata_clinical_phase=phase)
     guides = of_plate(SMALL, {"plate_map": "maps/crispr.txt", "perturbation": "crispr"})
-    table = phases([with_phase, with_phase, guides], "Metadata_clinical_phase", "negcon")
+    table = count_phases([with_phase, with_phase, guides], "Metadata_clinical_phase", "negcon")
     assert table.to_numpy().tolist() == [
         ["compound", "Phase 1", 1],
         ["compound", "Launched", 1],
         ["compound", "not annotated", 1],
     ]
-    assert phases([guides], "Metadata_clinical_phase", "negcon").empty
+    assert count_phases([guides], "Metadata_clinical_phase", "negcon").empty
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(4, 6), (8, 12), (16, 24), (32, 48)])
 def test_every_well_is_drawn_at_its_place(rows, columns):
     layout = [
-        (f"{row_name(row)}{column:02d}", "negcon" if column == 1 else None, f"p{row}")
+        (f"{get_row_name(row)}{column:02d}", "negcon" if column == 1 else None, f"p{row}")
         for row in range(1, rows + 1)
         for column in range(1, columns + 1)
     ]
-    wells = layouts([of_plate(layout)[:2]])
-    figure = draw(wells, phases([], "x", "negcon"), "negcon")
+    wells = find_layouts([of_plate(layout)[:2]])
+    figure = draw(wells, count_phases([], "x", "negcon"), "negcon")
     (axes,) = (axes for part in figure.subfigs for axes in part.axes)
     drawn = {tuple(place) for marks in axes.collections for place in marks.get_offsets().astype(int).tolist()}
     assert drawn == {(column, row) for row in range(1, rows + 1) for column in range(1, columns + 1)}
-    assert [label.get_text() for label in axes.get_yticklabels()][-1] == row_name(rows)
+    assert [label.get_text() for label in axes.get_yticklabels()][-1] == get_row_name(rows)
     said = [text.get_text() for text in axes.get_legend().get_texts()]
     assert said[0] == f"treatment: {rows * (columns - 1)} wells, {rows} perturbations"
     assert said[1] == f"negcon: {rows} wells, {rows} perturbations"

@@ -12,9 +12,9 @@ import plot_profile_maps
 import plot_replicates
 from lib.feature_groups import get_groups_of_feature, group_features
 from lib.feature_names import get_channels
-from lib.replicates import Wells, correlation_matrix, join_plates, split_wells
+from lib.replicates import Wells, correlate_rows, join_plates, split_wells
 from lib.tables import write_profiles
-from percent_replicating import percent_replicating
+from percent_replicating import score_condition
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -39,7 +39,7 @@ def placed(found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def test_principal_components_are_those_of_the_singular_value_decomposition():
     for shape in ((30, 8), (8, 30)):
         values = np.random.default_rng(0).normal(size=shape)
-        scores, shares = plot_profile_maps.principal_components(values, 3)
+        scores, shares = plot_profile_maps.compute_principal_components(values, 3)
         centered = values - values.mean(axis=0)
         u, s, _ = np.linalg.svd(centered, full_matrices=False)
         np.testing.assert_allclose(np.abs(scores), np.abs(u[:, :3] * s[:3]), atol=1e-10)
@@ -48,13 +48,13 @@ def test_principal_components_are_those_of_the_singular_value_decomposition():
 
 def test_the_sign_of_a_component_is_fixed_by_its_largest_loading():
     line = np.outer(np.arange(5.0), [1.0, -3.0])
-    scores, shares = plot_profile_maps.principal_components(line, 2)
+    scores, shares = plot_profile_maps.compute_principal_components(line, 2)
     assert shares[0] == pytest.approx(1)
     assert scores[0, 0] > 0 > scores[4, 0], "the second feature falls, and has the largest loading"
 
 
 def test_equal_wells_have_no_component_and_make_no_error():
-    _, shares = plot_profile_maps.principal_components(np.ones((4, 3)))
+    _, shares = plot_profile_maps.compute_principal_components(np.ones((4, 3)))
     np.testing.assert_allclose(shares, 0)
 
 
@@ -65,7 +65,7 @@ def test_mapped_wells_are_filled_and_kept_within_limits():
         ["a", "b", "c"],
         {},
     )
-    found = plot_profile_maps.mapped_wells(wells)
+    found = plot_profile_maps.prepare_wells(wells)
     assert found.features == ["a", "b"]
     assert found.values.tolist() == [[1, 6], [3, 5], [plot_profile_maps.LIMIT, 7]]
 
@@ -81,7 +81,7 @@ def test_perturbations_have_the_names_that_people_know():
     )
     wells = Wells(metadata, np.zeros((3, 2)), ["a", "b"], {})
     table = pd.DataFrame({"perturbation": ["BRD-1", "BRD-2"], "median_correlation": [0.9, 0.1]})
-    of_well, names = plot_profile_maps.classes(wells, "Metadata_broad_sample", table)["perturbation"]
+    of_well, names = plot_profile_maps.get_classes(wells, "Metadata_broad_sample", table)["perturbation"]
     assert of_well.tolist() == ["aspirin", "BRD-2", ""]
     assert names == ["aspirin", "BRD-2"]
 
@@ -110,7 +110,7 @@ def test_means_by_position_are_less_the_plates_median():
             "PC1": [1.0, 2.0, 9.0, 10.0, 12.0, 15.0],
         }
     )
-    means = plot_position_effects.means_by_position(table).set_index(["by", "wells", "name"])
+    means = plot_position_effects.average_by_position(table).set_index(["by", "wells", "name"])
     assert means.loc[("position", "all", "A01"), "mean"] == -1.5
     assert means.loc[("position", "all", "B01"), "mean"] == 5
     assert means.loc[("row", "all", "A"), "mean"] == -0.75
@@ -120,7 +120,7 @@ def test_means_by_position_are_less_the_plates_median():
 
 
 def test_rows_beyond_z_have_numbers():
-    at = plot_position_effects.places(["A01", "Z24", "AA03", "AF48"])
+    at = plot_position_effects.get_places(["A01", "Z24", "AA03", "AF48"])
     assert at["row"].tolist() == [1, 26, 27, 32]
     assert at["column"].tolist() == [1, 24, 3, 48]
 
@@ -128,14 +128,14 @@ def test_rows_beyond_z_have_numbers():
 def test_controls_are_paired_between_plates_only():
     found = placed(plates(3, replicates=2, position_effect=2, controls=5, seed=3))
     _, controls = split_wells(join_plates(found), "Metadata_broad_sample")
-    pairs = plot_position_effects.control_correlations(controls)
+    pairs = plot_position_effects.correlate_controls(controls)
     assert len(pairs) == 25
     assert pairs["same_position"].sum() == 5
     same = pairs.groupby("same_position")["correlation"].median()
     assert same[True] > same[False] + 0.4
     plate = controls.metadata["Metadata_Plate"] == "Pplate0"
     one, other = controls.where(plate.to_numpy()), controls.where((~plate).to_numpy())
-    by_hand = np.diag(correlation_matrix(one.values, other.values))
+    by_hand = np.diag(correlate_rows(one.values, other.values))
     np.testing.assert_allclose(np.sort(pairs.loc[pairs["same_position"], "correlation"]), np.sort(by_hand))
 
 
@@ -165,7 +165,7 @@ def test_names_of_another_kind_are_grouped_by_their_beginning():
 def test_a_change_is_the_median_over_a_groups_features_of_the_replicates_median():
     values = np.array([[1.0, -4.0, 0.0], [3.0, -8.0, 0.0], [2.0, -6.0, 9.0]])
     groups = {("C", "T", "ER"): np.array([0, 1]), ("C", "I", "ER"): np.array([2])}
-    table = plot_changed_features.changes(values, {"x": np.array([0, 1, 2])}, groups)
+    table = plot_changed_features.compute_changes(values, {"x": np.array([0, 1, 2])}, groups)
     assert table.loc["x"].tolist() == [4.0, 0.0]
 
 
@@ -178,7 +178,7 @@ def test_a_bar_adds_up_to_the_features_that_were_measured():
             "reason": "",
         }
     )
-    counts = plot_dropped_features.reasons(normalized, selected, kept=4)
+    counts = plot_dropped_features.count_reasons(normalized, selected, kept=4)
     assert counts == {"kept": 4, "normalize": 1, "correlation_threshold": 1, "blocklist": 1}
     assert sum(counts.values()) == 7
 
@@ -189,7 +189,7 @@ def test_a_bar_adds_up_to_the_features_that_were_measured():
 def test_wells_are_ordered_by_their_replicates_then_by_plate():
     found = plates(4, replicates=3, effect=0, controls=2)
     wells = join_plates(found)
-    _, table, _ = percent_replicating(wells, draws=200)
+    _, table, _ = score_condition(wells, draws=200)
     table["median_correlation"] = [0.1, 0.9, np.nan, 0.5]
     scored, controls = split_wells(wells, "Metadata_broad_sample")
     order, groups = plot_replicates.order_of_wells(scored, controls, table)
@@ -218,7 +218,7 @@ def test_every_condition_has_its_figures_whatever_it_lacks(tmp_path, kind):
     for name, table in found.items():
         files.append(str(tmp_path / name))
         write_profiles(table, files[-1], {})
-    row, table, null = percent_replicating(join_plates(found), draws=200)
+    row, table, null = score_condition(join_plates(found), draws=200)
     tables = {"score": str(tmp_path / "score.csv")}
     pd.DataFrame([row]).to_csv(tables["score"], index=False)
     for what, frame in (("perturbations", table), ("null", null)):
@@ -264,7 +264,7 @@ def test_every_condition_has_its_figures_whatever_it_lacks(tmp_path, kind):
 
 def test_umap_is_the_same_with_the_same_seed():
     values = np.random.default_rng(0).normal(size=(40, 6))
-    first, second = (plot_profile_maps.umap_of(values, 15, 0.1, seed=1) for _ in range(2))
+    first, second = (plot_profile_maps.compute_umap(values, 15, 0.1, seed=1) for _ in range(2))
     assert first.shape == (40, 2)
     np.testing.assert_array_equal(first, second)
 
@@ -281,7 +281,7 @@ def test_a_long_title_stays_within_the_figure_of_the_null():
     )
     null = pd.DataFrame({"null": "standard", "wells": "4", "median_correlation": [0.0, 0.2, 0.3]})
     title = "compound U2OS 48 h, normalized_feature_select_negcon_batch"
-    figure = plot_replicates.null_figure(table, null, {}, title)
+    figure = plot_replicates.draw_null(table, null, {}, title)
     figure.canvas.draw()
     box = figure._suptitle.get_window_extent()
     assert 0 < box.x0 < box.x1 < figure.bbox.width
@@ -304,7 +304,7 @@ def test_without_a_null_there_is_no_axis_but_the_reason():
         }
     )
     null = pd.DataFrame({"null": [], "wells": [], "median_correlation": []})
-    figure = plot_replicates.null_figure(table, null, {"message": "too few perturbations for a null"}, "C")
+    figure = plot_replicates.draw_null(table, null, {"message": "too few perturbations for a null"}, "C")
     said = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
     said += " ".join(text.get_text() for text in figure.texts)
     assert "too few perturbations for a null" in said
@@ -323,7 +323,7 @@ def test_each_perturbation_is_drawn_against_its_own_threshold():
         }
     )
     null = pd.DataFrame({"null": "standard", "wells": ["4"] * 9, "median_correlation": np.linspace(-1, 1, 9)})
-    strip = plot_replicates.null_figure(table, null, {}, "C").axes[1]
+    strip = plot_replicates.draw_null(table, null, {}, "C").axes[1]
     limits = next(line for line in strip.lines if line.get_label() == "its threshold")
     assert limits.get_xdata().tolist() == [0.15, 0.15, 0.4]
 

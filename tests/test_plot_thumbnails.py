@@ -8,7 +8,7 @@ from PIL import Image
 
 import plot_thumbnails
 from lib.tables import write_profiles
-from lib.wells import plate_format
+from lib.wells import get_plate_format
 
 pytestmark = pytest.mark.unit
 
@@ -46,7 +46,7 @@ def test_each_well_is_in_its_place(tmp_path, size, side, expected):
     wells = ["A01", "B03", "D06"]
     sheet, table = draw(tmp_path, write_images(tmp_path, wells, size), side)
     tile = int(table["side"].iloc[0])
-    rows, columns = plate_format(wells)
+    rows, columns = get_plate_format(wells)
     assert sheet.shape == (rows * tile, columns * tile)
     assert tile == max(expected)
     for well in wells:

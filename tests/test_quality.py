@@ -7,13 +7,13 @@ import pytest
 
 import aggregate
 from lib.errors import InputError
-from lib.thresholds import threshold_flags
-from lib.wells import row_name, well_place
-from plate_quality.measures import measure_sites, name_image_measures, robust_z
+from lib.thresholds import flag_thresholds
+from lib.wells import get_row_name, get_well_place
+from plate_quality.measures import compute_robust_z, measure_sites, name_image_measures
 from plate_quality.regions import list_regions
 from plot_heatmaps import find_color_range, plot_heat_maps
 from quality import check_quality
-from simulate import faults_of
+from simulate import get_faults
 
 pytestmark = pytest.mark.unit
 
@@ -33,7 +33,7 @@ CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito")
 def layout(rows: int, columns: int, treatments: int = 40, seed: int = 0) -> pd.DataFrame:
     """A plate map at random: a fifth negative controls, a tenth positive ones, treatments twice or so."""
     generator = np.random.default_rng(seed)
-    wells = [f"{row_name(row + 1)}{column + 1:02d}" for row in range(rows) for column in range(columns)]
+    wells = [f"{get_row_name(row + 1)}{column + 1:02d}" for row in range(rows) for column in range(columns)]
     kind = generator.choice(["negcon", "poscon", ""], len(wells), p=[0.2, 0.1, 0.7])
     number = generator.integers(treatments, size=len(wells))
     sample = np.where(kind == "", [f"T{n}" for n in number], np.where(kind == "negcon", "DMSO", "POS"))
@@ -80,7 +80,7 @@ def flagged(tables: dict[str, pd.DataFrame], kind: str) -> set:
 
 
 def test_wells_and_regions():
-    assert [well_place(well) for well in ("A01", "P24", "AF48")] == [(1, 1), (16, 24), (32, 48)]
+    assert [get_well_place(well) for well in ("A01", "P24", "AF48")] == [(1, 1), (16, 24), (32, 48)]
     wells = ["A01", "B02", "B03", "D06"]
     assert list_regions(wells)["edge"] == ("edge_effect", ["A01", "D06"])
     assert list_regions(wells)["row B"] == ("shifted_row", ["B02", "B03"])
@@ -137,9 +137,15 @@ def test_measures_of_a_site_by_hand(tmp_path):
 
 
 def test_robust_z_by_hand():
-    assert robust_z(pd.Series([1.0, 2, 3, 4, 10])).round(3).tolist() == [-1.349, -0.674, 0, 0.674, 4.721]
-    assert robust_z(pd.Series([1.0, 1, 1, 5])).tolist()[:3] == [0, 0, 0]
-    assert np.isnan(robust_z(pd.Series([1.0, 1, 1, 5])).iloc[3])
+    assert compute_robust_z(pd.Series([1.0, 2, 3, 4, 10])).round(3).tolist() == [
+        -1.349,
+        -0.674,
+        0,
+        0.674,
+        4.721,
+    ]
+    assert compute_robust_z(pd.Series([1.0, 1, 1, 5])).tolist()[:3] == [0, 0, 0]
+    assert np.isnan(compute_robust_z(pd.Series([1.0, 1, 1, 5])).iloc[3])
 
 
 @pytest.mark.parametrize("shape", [(3, 6), (8, 12), (16, 24)])
@@ -238,7 +244,7 @@ def unreplicated() -> tuple[pd.DataFrame, pd.DataFrame]:
     """A plate with each treatment in one well, controls in two columns; a strong effect on Mito in a well of
     ten, but in half of column 4, whose other wells are a little brighter, too."""
     known = layout(8, 12)
-    rows, columns = zip(*map(well_place, known["well"]), strict=True)
+    rows, columns = zip(*map(get_well_place, known["well"]), strict=True)
     control = np.isin(columns, (1, 12))
     known["control_type"] = np.where(control, "negcon", "")
     known["broad_sample"] = np.where(control, "DMSO", "T-" + known["well"])
@@ -346,17 +352,17 @@ def test_excluded_sites_are_left_out_and_told(tmp_path):
 
 def test_planted_faults_must_lie_on_the_plate():
     wells = ["A01", "A02", "B01"]
-    assert faults_of([{"fault": "blurred", "well": "A01", "site": 2}], "P", wells, 2) == {
+    assert get_faults([{"fault": "blurred", "well": "A01", "site": 2}], "P", wells, 2) == {
         ("A01", 2): {"blurred"}
     }
-    assert faults_of([{"fault": "shifted", "column": 1}], "P", wells, 1) == {
+    assert get_faults([{"fault": "shifted", "column": 1}], "P", wells, 1) == {
         ("A01", 1): {"shifted"},
         ("B01", 1): {"shifted"},
     }
     with pytest.raises(InputError, match="plate P has no well C09, site 1"):
-        faults_of([{"fault": "empty", "well": "C09"}], "P", wells, 1)
+        get_faults([{"fault": "empty", "well": "C09"}], "P", wells, 1)
     with pytest.raises(InputError, match="plate P, shifted: name its `column`"):
-        faults_of([{"fault": "shifted", "well": "A01"}], "P", wells, 1)
+        get_faults([{"fault": "shifted", "well": "A01"}], "P", wells, 1)
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (32, 48)])
@@ -393,11 +399,11 @@ def test_a_threshold_that_is_another_assays_bound_is_flagged():
             "Threshold_FinalThreshold_Dim": [0.014] * 5 + [0.02] * 5,
         }
     )
-    (flag,) = threshold_flags(image, "P")
+    (flag,) = flag_thresholds(image, "P")
     assert (flag["measure"], flag["value"], flag["limit"]) == ("Threshold_FinalThreshold_Cells", 0.07, 0.014)
     assert "assay.cells.threshold.bounds" in flag["reason"]
     assert "takes in background" in flag["reason"]
-    assert threshold_flags(image.head(2), "P") == []
+    assert flag_thresholds(image.head(2), "P") == []
     known = layout(8, 12)
     tables = check_quality(plate(known), known, "negcon", LIMITS, exclude=False, plate_flags=[flag])
     assert tables["flags"]["flag"].tolist().count("threshold_at_bound") == 1

@@ -19,11 +19,17 @@ from lib.levels import LEVELS
 from lib.tables import read_provenance, write_profiles
 from pages import CHROMIUM, Page, shown
 from report_page.methods import write_methods
-from report_page.pictures import BYTES_OF_CONDITIONS, BYTES_OF_PLATES, allowance, caption_of, shrunk
+from report_page.pictures import (
+    BYTES_OF_CONDITIONS,
+    BYTES_OF_PLATES,
+    compute_allowance,
+    read_caption,
+    shrink_picture,
+)
 from report_page.runs import run_times
-from report_page.sentences import at, in_order, value_of
+from report_page.sentences import format_ordinal, get_nested, get_value
 from report_page.sheets import BYTES_OF_SHEETS
-from report_page.tables import cell
+from report_page.tables import make_cell
 from report_page.wells import BYTES_OF_FEATURES
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
@@ -185,7 +191,7 @@ def test_the_page_of_51_plates_stays_small(many):
 @pytest.mark.parametrize("number", [1, 40, 459, 5000])
 def test_pictures_keep_within_the_page_whatever_their_number(number):
     """Base64 adds a third; the budgets leave room for the tables and the library in 60 MB."""
-    assert number * allowance(number, BYTES_OF_PLATES) <= BYTES_OF_PLATES
+    assert number * compute_allowance(number, BYTES_OF_PLATES) <= BYTES_OF_PLATES
     assert (BYTES_OF_PLATES + BYTES_OF_CONDITIONS + BYTES_OF_SHEETS + BYTES_OF_FEATURES) * 4 / 3 < 54e6
 
 
@@ -193,7 +199,7 @@ def test_pictures_keep_within_the_page_whatever_their_number(number):
 def test_a_picture_is_shrunk_to_its_allowance(tmp_path, allowed):
     noise = np.random.default_rng(0).integers(0, 255, (700, 900, 3)).astype(np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    content, width, height = shrunk(tmp_path / "noise.png", allowed)
+    content, width, height = shrink_picture(tmp_path / "noise.png", allowed)
     assert len(content) <= allowed
     assert width / height == pytest.approx(900 / 700, rel=0.02)
     assert Image.open(io.BytesIO(content)).size == (width, height)
@@ -201,7 +207,7 @@ def test_a_picture_is_shrunk_to_its_allowance(tmp_path, allowed):
 
 def test_a_small_picture_is_not_enlarged(tmp_path):
     Image.new("RGB", (60, 30)).save(tmp_path / "small.png")
-    assert shrunk(tmp_path / "small.png", 100_000)[1:] == (60, 30)
+    assert shrink_picture(tmp_path / "small.png", 100_000)[1:] == (60, 30)
 
 
 def test_missing_pieces_are_pieces_less(tmp_path, monkeypatch):
@@ -325,9 +331,9 @@ def test_parameters_that_differ_are_all_told():
     made = [
         {"parameters": {"over": scope, "method": "mad_robustize"}} for scope in ("plate", "batch", "plate")
     ]
-    assert value_of(made, "over") == ["plate", "batch"]
-    assert value_of(made, "method") == "mad_robustize"
-    assert value_of([{"parameters": {"a": {"b": 0.5}}}], "a.b") == 0.5
+    assert get_value(made, "over") == ["plate", "batch"]
+    assert get_value(made, "method") == "mad_robustize"
+    assert get_value([{"parameters": {"a": {"b": 0.5}}}], "a.b") == 0.5
 
 
 def test_methods_say_no_more_than_was_done(tmp_path):
@@ -392,7 +398,7 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
     for each in Page("".join(found)).data:
         value = json.loads(each["value"])
         if each["data-step"] == "assay":
-            assert value == at(config["assay"], each["data-key"]), each
+            assert value == get_nested(config["assay"], each["data-key"]), each
         if each["data-step"] == "feature_select" and each["data-key"] != "over":
             assert value == select[each["data-key"]], each
         if each["data-step"] == "percent_replicating":
@@ -422,7 +428,7 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
     [(95, "95th"), (91, "91st"), (92, "92nd"), (93, "93rd"), (97.5, "97.5th"), ([90, 95], "90th and 95th")],
 )
 def test_percentiles_are_ordinals(value, words):
-    assert in_order(value) == words
+    assert format_ordinal(value) == words
 
 
 def test_what_the_network_saw_is_told():
@@ -472,7 +478,7 @@ def test_run_times_are_added_up_by_stage(tmp_path):
 @pytest.mark.parametrize("file", sorted((PROJECT / "rules" / "captions").glob("*.rst")), ids=lambda f: f.stem)
 def test_every_caption_can_be_told(file):
     wildcards = dict.fromkeys(("condition", "feature_set", "batch", "plate", "channel"), "X")
-    title, text = caption_of(file.parent, file.stem, wildcards)
+    title, text = read_caption(file.parent, file.stem, wildcards)
     assert not title.endswith(".")
     assert text.endswith(".")
     assert not text.startswith(title)
@@ -480,12 +486,12 @@ def test_every_caption_can_be_told(file):
 
 
 def test_cells_sort_by_value_and_read_as_words():
-    assert cell(1234.5).text == "1,234" or cell(1234.5).text == "1,234.5"
-    assert cell(float("nan")).text == ""
-    assert cell(True).text == "yes"
-    assert cell("0012").text == "0012"
-    assert not cell("0012").number
-    assert cell(np.float64(0.00012345)).sort == "0.00012345"
+    assert make_cell(1234.5).text == "1,234" or make_cell(1234.5).text == "1,234.5"
+    assert make_cell(float("nan")).text == ""
+    assert make_cell(True).text == "yes"
+    assert make_cell("0012").text == "0012"
+    assert not make_cell("0012").number
+    assert make_cell(np.float64(0.00012345)).sort == "0.00012345"
 
 
 @pytest.mark.long

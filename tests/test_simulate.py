@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import simulate
 from lib.errors import InputError
 from simulation import cells as simulated_cells
-from simulation.camera import add_debris, expose, illumination
+from simulation.camera import add_debris, draw_illumination, expose
 from simulation.wells import plan_wells, read_effects
 
 pytestmark = pytest.mark.unit
@@ -123,12 +123,12 @@ def test_an_empty_field_holds_stray_light_only():
 
 
 def test_illumination_is_uneven_and_differs_between_plates_and_channels():
-    dna = illumination(1, "P1", "DNA", 200)
+    dna = draw_illumination(1, "P1", "DNA", 200)
     assert dna.mean() == pytest.approx(1)
     assert dna.max() / dna.min() > 1.3
-    assert np.array_equal(dna, illumination(1, "P1", "DNA", 200))
+    assert np.array_equal(dna, draw_illumination(1, "P1", "DNA", 200))
     for plate, channel in (("P1", "ER"), ("P2", "DNA")):
-        assert not np.allclose(dna, illumination(1, plate, channel, 200), atol=0.01)
+        assert not np.allclose(dna, draw_illumination(1, plate, channel, 200), atol=0.01)
 
 
 def test_the_camera_counts_offset_light_and_noise():
@@ -214,8 +214,8 @@ def test_debris_is_too_small_for_a_nucleus():
 
 
 def test_file_names_are_the_phenix_ones():
-    assert simulate.file_name("B03", 1, "DNA") == "r02c03f01p01-ch5sk1fk1fl1.tiff"
-    assert simulate.file_name("P24", 9, "Mito") == "r16c24f09p01-ch1sk1fk1fl1.tiff"
+    assert simulate.name_file("B03", 1, "DNA") == "r02c03f01p01-ch5sk1fk1fl1.tiff"
+    assert simulate.name_file("P24", 9, "Mito") == "r16c24f09p01-ch1sk1fk1fl1.tiff"
 
 
 @pytest.mark.parametrize(
@@ -290,6 +290,6 @@ def test_strong_genes_are_shared_by_the_three_kinds_of_perturbation():
 @pytest.mark.parametrize("seed", range(5))
 def test_empty_fields_lie_in_wells_without_effect(kind, seed):
     wells = design(kind).set_index("well")
-    empty = simulate.empty_fields(seed, kind, wells.reset_index(), 1)
+    empty = simulate.choose_empty_fields(seed, kind, wells.reset_index(), 1)
     assert len(empty) == round(simulate.EMPTY_FIELDS * len(wells)) == 1
     assert all(wells.loc[well, "effect"] == "none" for well, _ in empty)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import single_cells
 from lib import object_tables
 from lib.cell_pairs import pair_objects
-from lib.cellprofiler_output import chunk_folders, compartments_at_hand, published_folders
+from lib.cellprofiler_output import find_chunk_folders, find_compartments, find_published_folders
 from lib.errors import InputError
 from lib.object_tables import SiteError
 from lib.tables import read_provenance
@@ -77,7 +77,7 @@ def join(folders, out, *, compartments=ALL, site_pattern=None, bad_sites="error"
         "site_pattern": site_pattern,
         "bad_sites": bad_sites,
     }
-    find = chunk_folders if isinstance(folders, list) else published_folders
+    find = find_chunk_folders if isinstance(folders, list) else find_published_folders
     single_cells.main(find(folders, compartments), outputs, parameters)
     return pl.read_parquet(outputs["cells"]), pl.read_csv(outputs["sites"])
 
@@ -288,12 +288,12 @@ def test_of_the_usual_compartments_those_that_there_are(tmp_path, caplog):
     site(tmp_path / "P-A02-1", 2, 1, well="A02")
     for path in tmp_path.rglob("Cytoplasm.csv"):
         path.unlink()
-    folders = published_folders(tmp_path, ALL)
-    assert compartments_at_hand(folders, ALL) == ["Cells", "Nuclei"]
+    folders = find_published_folders(tmp_path, ALL)
+    assert find_compartments(folders, ALL) == ["Cells", "Nuclei"]
     assert "no table of Cytoplasm anywhere" in caplog.text
     # What one site alone lacks is not left out of all.
     (tmp_path / "P-A02-1" / "Nuclei.csv").unlink()
-    assert compartments_at_hand(published_folders(tmp_path, ALL), ALL) == ["Cells", "Nuclei"]
+    assert find_compartments(find_published_folders(tmp_path, ALL), ALL) == ["Cells", "Nuclei"]
 
 
 def test_another_plate_is_an_error(tmp_path):

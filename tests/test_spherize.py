@@ -11,8 +11,8 @@ import sphering
 import spherize
 from lib.errors import InputError
 from lib.replicates import join_plates
-from lib.sphering import Sphering, fitted, get_shrinkage, of_controls
-from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
+from lib.sphering import Sphering, fit_on_controls, fit_sphering, get_shrinkage
+from lib.tables import get_features, read_profiles, read_provenance, write_profiles
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -24,14 +24,14 @@ def correlated(**options):
     mixing = rng.normal(size=(6, 6)) * np.geomspace(0.1, 10, 6)
     found = plates(20, 2, features=6, controls=100, **options)
     for plate in found.values():
-        names = feature_columns(plate)
+        names = get_features(plate)
         plate[names] = plate[names].to_numpy() @ mixing + 5
     return found
 
 
 def test_controls_become_white_and_keep_their_features():
     wells = join_plates(correlated())
-    fit = fitted(wells)
+    fit = fit_on_controls(wells)
     table = fit.of(wells)
     assert fit.left_out == {}
     assert list(table.columns) == [*wells.metadata.columns, *wells.features]
@@ -43,7 +43,7 @@ def test_controls_become_white_and_keep_their_features():
 def test_zca_cor_keeps_each_feature_closest_to_itself():
     # the symmetric square root of the correlation matrix: a hand-made ZCA-cor
     wells = join_plates(correlated())
-    table = fitted(wells).of(wells)
+    table = fit_on_controls(wells).of(wells)
     controls = wells.values[(wells.metadata["Metadata_control_type"] == "negcon").to_numpy()]
     values, vectors = np.linalg.eigh(np.corrcoef(controls.T))
     root = vectors @ np.diag(values**-0.5) @ vectors.T
@@ -53,7 +53,7 @@ def test_zca_cor_keeps_each_feature_closest_to_itself():
 
 def test_more_features_than_controls():
     wells = join_plates(plates(10, 2, features=50, controls=8))
-    table = fitted(wells).of(wells)
+    table = fit_on_controls(wells).of(wells)
     assert np.isfinite(table[wells.features].to_numpy()).all()
 
 
@@ -65,7 +65,7 @@ def test_the_transform_is_pycytominers(method, features, controls):
     reference, values = (rng.normal(size=(n, features)) @ mixing + 3 for n in (controls, 20))
     transform = Spherize(epsilon=1e-6, method=method, return_numpy=True).fit(pd.DataFrame(reference))
     expected = transform.transform(pd.DataFrame(values))
-    fit = of_controls(reference, [f"F{number}" for number in range(features)], method, 1e-6, {})
+    fit = fit_sphering(reference, [f"F{number}" for number in range(features)], method, 1e-6, {})
     np.testing.assert_allclose(fit.whitened(values), expected, rtol=1e-8, atol=1e-8)
 
 
@@ -75,24 +75,24 @@ def test_constant_and_missing_features_are_left_out_with_their_reason():
         plate["Cells_F0"] = plate["Cells_F0"].where(plate["Metadata_control_type"] != "negcon", 3.0)
         plate.loc[plate.index[-1], "Cells_F1"] = np.nan
     wells = join_plates(given_plates)
-    fit = fitted(wells)
+    fit = fit_on_controls(wells)
     table = fit.of(wells)
     assert fit.left_out == {
         "Cells_F0": "constant in the negative controls",
         "Cells_F1": "missing in a well",
     }
-    assert feature_columns(table) == ["Cells_F2", "Cells_F3", "Cells_F4", "Cells_F5"]
-    assert table[feature_columns(table)].notna().all(axis=None)
+    assert get_features(table) == ["Cells_F2", "Cells_F3", "Cells_F4", "Cells_F5"]
+    assert table[get_features(table)].notna().all(axis=None)
 
 
 def test_too_few_controls_and_dependent_features_are_answered():
     with pytest.raises(InputError, match="Pplate0, Pplate1 have 2 negative controls"):
-        fitted(join_plates(plates(5, 2, controls=1)))
+        fit_on_controls(join_plates(plates(5, 2, controls=1)))
     given_plates = correlated()
     for plate in given_plates.values():
         plate["Cells_F5"] = plate["Cells_F0"] + plate["Cells_F1"]
     with pytest.raises(InputError, match="depend linearly on others"):
-        fitted(join_plates(given_plates))
+        fit_on_controls(join_plates(given_plates))
 
 
 def test_the_plates_of_a_condition_are_sphered_by_one_fit(tmp_path):
@@ -107,10 +107,10 @@ def test_the_plates_of_a_condition_are_sphered_by_one_fit(tmp_path):
     spherize.main(sources[1], fit, {"profiles": target, **tables}, options)
     sphered = read_profiles(target)
     wells = join_plates(given_plates)
-    expected = fitted(wells).of(wells)
+    expected = fit_on_controls(wells).of(wells)
     expected = expected[expected["Metadata_Plate"] == "Pplate1"].reset_index(drop=True)
     assert list(sphered.columns) == list(expected.columns)
-    names = feature_columns(expected)
+    names = get_features(expected)
     np.testing.assert_allclose(sphered[names], expected[names], rtol=1e-12)
     assert sphered["Metadata_Well"].tolist() == expected["Metadata_Well"].tolist()
     made_by = read_provenance(target)
@@ -119,7 +119,7 @@ def test_the_plates_of_a_condition_are_sphered_by_one_fit(tmp_path):
 
 
 def test_a_fit_is_the_same_bytes_each_time(tmp_path):
-    fit = fitted(join_plates(correlated()))
+    fit = fit_on_controls(join_plates(correlated()))
     for name in ("a.npz", "b.npz"):
         fit.write(tmp_path / name, {"parameters": {}})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -135,7 +135,7 @@ def test_the_shrunk_covariance_is_scikit_learns(controls, features):
     reference = generator.normal(size=(controls, features)) * np.linspace(0.1, 3, features)
     values = generator.normal(size=(5, features))
     names = [f"F{number}" for number in range(features)]
-    sphering = of_controls(reference, names, "ZCA", 1e-6, {}, shrink=True)
+    sphering = fit_sphering(reference, names, "ZCA", 1e-6, {}, shrink=True)
     centered = reference - reference.mean(axis=0)
     covariance, intensity = oas(centered, assume_centered=True)
     squares = np.linalg.svd(centered, compute_uv=False) ** 2
@@ -156,7 +156,7 @@ def test_fewer_controls_shrink_more(tmp_path):
     found = [get_shrinkage(some, *shape) for some, shape in zip(squares, shapes, strict=True)]
     assert 1 >= found[0] > found[1] > found[2] > 0
     assert get_shrinkage(np.zeros(3), 5, 3) == 1.0
-    sphering = of_controls(
+    sphering = fit_sphering(
         generator.normal(size=(10, 20)), [f"F{n}" for n in range(20)], "ZCA", 1e-6, {}, True
     )
     sphering.write(tmp_path / "s.npz", {})
@@ -178,4 +178,4 @@ def test_profiles_that_are_centered_on_each_plate_are_sphered():
         tables.append(table)
     wells = join_plates({f"P{number}": table for number, table in enumerate(tables)})
     for shrink in (False, True):
-        assert len(fitted(wells, "ZCA", shrink=shrink).directions) == 8
+        assert len(fit_on_controls(wells, "ZCA", shrink=shrink).directions) == 8

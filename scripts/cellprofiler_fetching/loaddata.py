@@ -11,8 +11,8 @@ import cellprofiler_core.modules.loaddata as builtin
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cellprofiler_plugins"))
 
-from platewise_kernels.checked_image import CheckedImage, checked_provider, rescaling
-from platewise_kernels.fetched_image import FetchedImage, address_of
+from platewise_kernels.checked_image import CheckedImage, get_rescaling, make_checked_provider
+from platewise_kernels.fetched_image import FetchedImage, get_address
 from platewise_kernels.referenced_image import ReferencedImage, is_reference
 
 
@@ -23,11 +23,11 @@ class LoadData(builtin.LoadData):
         """Return the provider of the image `name` of the current site."""
         provider = super().fetch_provider(name, measurements, is_image_name)
         if is_reference(provider.get_filename()):
-            return checked_provider(provider, name, measurements, ReferencedImage)
-        address = address_of(provider.get_pathname())
+            return make_checked_provider(provider, name, measurements, ReferencedImage)
+        address = get_address(provider.get_pathname())
         if address:
-            provider.rescale = rescaling(provider, measurements)
+            provider.rescale = get_rescaling(provider, measurements)
             return FetchedImage(provider, address, CheckedImage)
         if not is_image_name:
             return provider
-        return checked_provider(provider, name, measurements, CheckedImage)
+        return make_checked_provider(provider, name, measurements, CheckedImage)

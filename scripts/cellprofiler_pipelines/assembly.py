@@ -2,7 +2,7 @@
 
 import importlib
 
-from lib.files import whole
+from lib.files import write_whole
 
 
 class Assembly:
@@ -30,7 +30,7 @@ class Assembly:
             if setting is None:
                 raise KeyError(f"{name} has no (further) setting {text!r}")
             free.remove(setting)
-            setting.value = as_text(value)
+            setting.value = format_setting(value)
         module.set_module_num(len(self.pipeline.modules()) + 1)
         module.show_window = False
         self.pipeline.add_module(module)
@@ -44,11 +44,11 @@ class Assembly:
 
     def write(self, path):
         """Write the pipeline, completely or not at all."""
-        with whole(path) as part, part.open("w") as file:
+        with write_whole(path) as part, part.open("w") as file:
             self.pipeline.dump(file)
 
 
-def as_text(value):
+def format_setting(value):
     """Return a setting's value as CellProfiler writes it."""
     if isinstance(value, bool):
         return "Yes" if value else "No"

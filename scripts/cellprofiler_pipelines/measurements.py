@@ -1,12 +1,12 @@
 """Modules for the measurements of each compartment on each measured channel."""
 
-from lib.assay import compartments
+from lib.assay import get_compartments
 
 
 def measure(assembly, assay):
     """Add the measurements of each compartment on each measured channel."""
     what = assay["measurements"]
-    found = compartments(assay)
+    found = get_compartments(assay)
     names = sorted(channel["name"] for channel in assay["channels"] if channel["measure"])
     # The order of the images is the order of the two channels in the names of their pair's features.
     images, objects = ", ".join(names), ", ".join(found)

@@ -9,7 +9,7 @@ EVERY = {"Nuclei": "NucleiIncludingEdges", "Cells": "CellsIncludingEdges"}
 OTSU_CLASSES = {2: "Two classes", 3: "Three classes"}
 
 
-def threshold_settings(threshold):
+def get_threshold_settings(threshold):
     """Return the threshold settings shared by the modules that find objects."""
     adaptive = threshold["strategy"] == "Adaptive"
     method = threshold["method"]
@@ -102,7 +102,7 @@ def find_nuclei(assembly, nuclei):
             ),
             ("Fill holes in identified objects?", nuclei["fill_holes"]),
             ("Use advanced settings?", True),
-            *threshold_settings(nuclei["threshold"]),
+            *get_threshold_settings(nuclei["threshold"]),
         ],
     )
 
@@ -128,7 +128,7 @@ def find_cells(assembly, cells, nuclei_channel, names):
             ("Regularization factor", cells["regularization"]),
             ("Discard secondary objects touching the border of the image?", cells["discard_border"]),
             ("Fill holes in identified objects?", cells["fill_holes"]),
-            *threshold_settings(cells["threshold"]),
+            *get_threshold_settings(cells["threshold"]),
         ],
     )
 

@@ -15,7 +15,7 @@ from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
 from cellprofiler_pipelines.outputs import export, save_image
 from cellprofiler_runner.loading import load
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.pipeline_files import read_pipeline, write_pipeline
 
 INPUT_MODULES = ("Images", "Metadata", "NamesAndTypes", "Groups", "LoadImages", "LoadSingleImage")
@@ -30,7 +30,7 @@ FORMATS = {"mat": "npy", "bmp": "png"}
 FORMAT_SETTINGS = ("Saved file format", "Select the file format to use")
 
 
-def own_pipeline(path, kind, channels, objects, log):
+def assemble_own_pipeline(path, kind, channels, objects, log):
     """Return the assembly of a user's pipeline.
 
     Parameters
@@ -61,7 +61,7 @@ def own_pipeline(path, kind, channels, objects, log):
     images = [f"Orig{name}" for name in channels]
     if kind == "analysis":
         images += [f"Illum{name}" for name in channels]
-    known = [with_known_formats(module, path, log) for module in kept]
+    known = [replace_unknown_formats(module, path, log) for module in kept]
     kept = [module for module in known if module is not None]
     assembly = Assembly()
     with tempfile.TemporaryDirectory() as folder:
@@ -82,8 +82,8 @@ def own_pipeline(path, kind, channels, objects, log):
         split_names(loaded, path, log)
         for module in loaded.modules():
             separate_names(module, path, log)
-        missing = images_needed(loaded)
-        aliases = aliases_of(missing, images, path)
+        missing = find_needed_images(loaded)
+        aliases = find_aliases(missing, images, path)
         modules = loaded.modules()
         first = 1 if own_load_data else 0
         assembly.append(modules[:first])
@@ -103,7 +103,7 @@ def own_pipeline(path, kind, channels, objects, log):
     return assembly
 
 
-def with_known_formats(module, path, log):
+def replace_unknown_formats(module, path, log):
     """Return a module of a file with a format that CellProfiler 4 writes; None if there is none.
 
     Older revisions of SaveImages cannot be brought up to date with the formats `mat` and `bmp`, or when they
@@ -170,18 +170,18 @@ def save_functions(assembly, channels, path, log):
             if module.file_format.value != "npy":
                 note(log, path, f"SaveImages (module {module.module_num})", "saves the function as .npy")
                 module.file_format.value = "npy"
-    by_channel = {plain(image.split("Orig")[-1]): image for image in functions.values()}
+    by_channel = {simplify_name(image.split("Orig")[-1]): image for image in functions.values()}
     for channel in channels:
-        image = by_channel.get(plain(channel))
+        image = by_channel.get(simplify_name(channel))
         if image is None:
-            known = listed(by_channel.values()) or "none"
+            known = join_names(by_channel.values()) or "none"
             raise InputError(
                 f"{path} calculates no illumination function over all images of channel {channel} "
                 f"(CorrectIlluminationCalculate, `All`); it does for {known}. Add one, take the channel out "
                 "of assay.channels, or let the workflow generate this pipeline."
             )
-        names = [] if image not in saved else [plain(saved[image].single_file_name.value)]
-        if not any(name.endswith(plain(f"Illum{channel}")) for name in names):
+        names = [] if image not in saved else [simplify_name(saved[image].single_file_name.value)]
+        if not any(name.endswith(simplify_name(f"Illum{channel}")) for name in names):
             function = [name for name, made_from in functions.items() if made_from == image][-1]
             save_image(assembly, function, f"Illum{channel}", "npy", when="Last cycle")
             note(log, path, "SaveImages", f"is added for the illumination function of {channel}")
@@ -239,7 +239,7 @@ def split_names(pipeline, path, log):
                     setting.value = ", ".join(names)
 
 
-def images_needed(pipeline):
+def find_needed_images(pipeline):
     """Return images that no earlier module makes, in order, each with the first module that uses it."""
     from cellprofiler_core.setting.subscriber import ImageListSubscriber, ImageSubscriber
     from cellprofiler_core.setting.text import ImageName
@@ -263,12 +263,12 @@ def images_needed(pipeline):
     return needed
 
 
-def plain(name):
+def simplify_name(name):
     """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
     return re.sub(r"[\W_]", "", name).casefold()
 
 
-def aliases_of(needed, images, path):
+def find_aliases(needed, images, path):
     """Match each name that the table lacks to an image of the table.
 
     `DNA` or `orig_DNA` stand for OrigDNA if no module in the pipeline makes an image of that name. Raises
@@ -276,12 +276,12 @@ def aliases_of(needed, images, path):
     """
     known = {}
     for image in images:
-        known.setdefault(plain(image), image)
+        known.setdefault(simplify_name(image), image)
     for image in images:
         if image.startswith("Orig"):
-            known.setdefault(plain(image[len("Orig") :]), image)
+            known.setdefault(simplify_name(image[len("Orig") :]), image)
     missing = {name: module for name, module in needed.items() if name not in images}
-    strange = {name: module for name, module in missing.items() if plain(name) not in known}
+    strange = {name: module for name, module in missing.items() if simplify_name(name) not in known}
     if strange:
         raise InputError(
             f"{path}: "
@@ -289,11 +289,11 @@ def aliases_of(needed, images, path):
                 f"{module.module_name} (module {module.module_num}) takes the image {name}"
                 for name, module in strange.items()
             )
-            + f". No module before it makes that image, and the image table has {listed(images, 60)}. Name "
-            "the channels in the config (assay.channels) as the pipeline does: an image is called as the "
-            "channel, or Orig and the channel, and an illumination function Illum and the channel."
+            + f". No module before it makes that image, and the image table has {join_names(images, 60)}. "
+            "Name the channels in the config (assay.channels) as the pipeline does: an image is called as "
+            "the channel, or Orig and the channel, and an illumination function Illum and the channel."
         )
-    return {name: known[plain(name)] for name in missing}
+    return {name: known[simplify_name(name)] for name in missing}
 
 
 def copy_image(assembly, source, name):
@@ -327,7 +327,7 @@ def keep_to_the_output(module, pipeline, aliases, path, log):
         ):
             change(setting, value, differs)
     elif name == "ExportToDatabase":
-        widest = widest_table(pipeline)
+        widest = count_widest_table(pipeline)
         if module.db_type.value != "SQLite":
             differs("is left out: it writes to a database server")
             return False
@@ -357,7 +357,7 @@ def change(setting, value, differs):
         setting.value = value
 
 
-def widest_table(pipeline):
+def count_widest_table(pipeline):
     """Return the largest number of measurements of an object or of the images."""
     counts = {}
     for owner, *_ in pipeline.get_measurement_columns():
@@ -378,7 +378,7 @@ def check_objects(pipeline, objects, path):
     missing = [name for name in objects if name not in found]
     if missing:
         raise InputError(
-            f"{path} makes no objects {listed(missing)}; it makes {listed(found) or 'none'}. The workflow "
-            f"reads the tables of {listed(objects)}. Give the objects these names, or leave out of "
-            "`assay` in the config what the pipeline does not find (`cells`; or `cytoplasm: false`)."
+            f"{path} makes no objects {join_names(missing)}; it makes {join_names(found) or 'none'}. The "
+            f"workflow reads the tables of {join_names(objects)}. Give the objects these names, or leave out "
+            "of `assay` in the config what the pipeline does not find (`cells`; or `cytoplasm: false`)."
         )

@@ -15,7 +15,7 @@ class FilterObjects(builtin.FilterObjects):
 
     def run(self, workspace):
         """Filter the objects of an image."""
-        with stand_ins.standing_in(*stand_ins.OBJECTS):
+        with stand_ins.stand_in(*stand_ins.OBJECTS):
             super().run(workspace)
 
     def discard_border_objects(self, src_objects):
@@ -27,5 +27,5 @@ class FilterObjects(builtin.FilterObjects):
         border = numpy.concatenate((matrix[0], matrix[-1], matrix[:, 0], matrix[:, -1]))
         # A set returns its items in an order that depends on the order in which they were added, and the new
         # labels follow it.
-        found = labels.first_seen(numpy.ascontiguousarray(matrix).ravel(), int(matrix.max()))
+        found = labels.order_by_first_pixel(numpy.ascontiguousarray(matrix).ravel(), int(matrix.max()))
         return list(set(found.tolist()).difference(border.tolist()))

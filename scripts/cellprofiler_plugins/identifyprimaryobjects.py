@@ -14,7 +14,10 @@ class IdentifyPrimaryObjects(builtin.IdentifyPrimaryObjects):
 
     def run(self, workspace):
         """Identify the objects of an image."""
-        with stand_ins.standing_in(
-            *stand_ins.OBJECTS, *stand_ins.THRESHOLD, *stand_ins.WATERSHED, *stand_ins.of_module(builtin)
+        with stand_ins.stand_in(
+            *stand_ins.OBJECTS,
+            *stand_ins.THRESHOLD,
+            *stand_ins.WATERSHED,
+            *stand_ins.get_places_of_module(builtin),
         ):
             super().run(workspace)

@@ -90,7 +90,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
     def _shares_of(self, labels, shape):
         """Return the objects' weights on the subsampled pixels, the same for all images of a size.
 
-        The result is each set's number of objects, and `granularity.by_pixel` of all sets, concatenated.
+        The result is each set's number of objects, and `granularity.sort_by_pixel` of all sets, concatenated.
         """
         full = next(iter(labels.values())).shape if labels else ()
         key = ("shares", full, shape)
@@ -114,7 +114,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
             parts.append((positions, owners, weights))
             first += counts[name]
         positions, owners, weights = (numpy.concatenate(part) for part in zip(*parts))
-        return counts, granularity.by_pixel(positions, owners, weights, shape[0] * shape[1])
+        return counts, granularity.sort_by_pixel(positions, owners, weights, shape[0] * shape[1])
 
     def _measure(self, workspace, image_name, original, pixels, labels):
         measurements = workspace.measurements

@@ -12,7 +12,7 @@ from cellprofiler_core.constants.measurement import C_LOCATION
 
 from platewise_kernels import intensity, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import ObjectPixels, sorted_by_object
+from platewise_kernels.pixels import ObjectPixels, sort_by_object
 
 
 class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
@@ -31,7 +31,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
                     labels = plain_labels(workspace.object_set.get_objects(object_name), image.shape)
                     pixels = ObjectPixels(labels)
                     objects[object_name] = pixels, pixels.values(intensity.inner_boundary(labels))
-                features = measured(image, *objects[object_name])
+                features = measure_objects(image, *objects[object_name])
                 self._record(workspace, image_name, object_name, features)
 
     def _plain_inputs(self, workspace):
@@ -68,25 +68,25 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
             workspace.measurements.add_measurement(object_name, column, values)
 
 
-def measured(image, pixels, edge):
+def measure_objects(image, pixels, edge):
     """Return `intensity.statistics` plus a row 20, the depth of the weighted center."""
     values = pixels.values(image)
     order = ranking.value_order(values)
-    ordered = sorted_by_object(values, order, pixels.owners, pixels.starts)
+    ordered = sort_by_object(values, order, pixels.owners, pixels.starts)
     features, tied = intensity.statistics(
         values, ordered, pixels.positions, image.shape[1], edge, pixels.starts
     )
     if features.shape[1] and not features[19].any():  # no edge at all: zeros instead of 0 / 0
         features[5:10] = 0
     if tied.any():
-        features[17:19] = tied_maxima(image, pixels)
+        features[17:19] = find_tied_maxima(image, pixels)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         depth = 0 / features[0]
     depth[pixels.starts[1:] == pixels.starts[:-1]] = 0
     return numpy.vstack([features, depth])
 
 
-def tied_maxima(image, pixels):
+def find_tied_maxima(image, pixels):
     """Return column and row of the maxima that several pixels share, as SciPy chooses them.
 
     The choice depends on the order in which its unstable sort leaves equal values, so SciPy is called with

@@ -26,7 +26,7 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
         ndimage = stand_ins.Instead(
             scipy.ndimage, extrema=extrema, sum=labels.total, binary_dilation=labels.binary_dilation
         )
-        with stand_ins.standing_in(
+        with stand_ins.stand_in(
             *stand_ins.OBJECTS,
             (builtin, "numpy", stand_ins.Instead(numpy, mgrid=Coordinates(), ones=ones)),
             (builtin, "scipy", stand_ins.Instead(scipy, ndimage=ndimage)),

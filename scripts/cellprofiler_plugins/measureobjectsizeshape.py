@@ -21,7 +21,7 @@ class MeasureObjectSizeShape(builtin.MeasureObjectSizeShape):
 
     def run(self, workspace):
         """Measure all object sets."""
-        with stand_ins.standing_in(*stand_ins.OBJECTS):
+        with stand_ins.stand_in(*stand_ins.OBJECTS):
             super().run(workspace)
 
     def analyze_objects(self, objects, desired_properties):

@@ -16,7 +16,7 @@ class MeasureObjectSkeleton(builtin.MeasureObjectSkeleton):
     def run(self, workspace):
         """Measure the skeleton of each object."""
         spreading = stand_ins.Instead(centrosome.propagate, propagate=stand_ins.propagate)
-        with stand_ins.standing_in(
+        with stand_ins.stand_in(
             *stand_ins.OBJECTS,
             (builtin, "propagate", spreading),
             (builtin, "grey_dilation", labels.grey_dilation),

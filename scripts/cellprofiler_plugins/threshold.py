@@ -14,5 +14,5 @@ class Threshold(builtin.Threshold):
 
     def run(self, workspace):
         """Threshold an image."""
-        with stand_ins.standing_in(*stand_ins.THRESHOLD):
+        with stand_ins.stand_in(*stand_ins.THRESHOLD):
             super().run(workspace)

@@ -147,7 +147,7 @@ class ModulesOnDemand(dict):
             if class_name and importlib.util.find_spec(place) is None:
                 continue
             try:
-                found = module_class(importlib.import_module(place), class_name)
+                found = get_module_class(importlib.import_module(place), class_name)
             except ImportError:
                 # As the command line does: a plugin that lacks a package is replaced by the built-in module.
                 if class_name:
@@ -167,7 +167,7 @@ class ModulesOnDemand(dict):
         return True
 
 
-def module_class(imported, name=None):
+def get_module_class(imported, name=None):
     """Return CellProfiler's class in an imported module: `name`, or the one with the name of its file."""
     if name:
         return getattr(imported, name, None)
@@ -204,7 +204,7 @@ def start(plugins, temporary, output, data_file):
     command_lines_import = modules.fill_modules
     modules.fill_modules = lambda: None
     name_color_maps()
-    java_on_demand()
+    start_java_on_demand()
 
 
 def name_color_maps():
@@ -216,7 +216,7 @@ def name_color_maps():
     _colormap.matplotlib = types.SimpleNamespace(pyplot=pyplot)
 
 
-def java_on_demand():
+def start_java_on_demand():
     """Start Java when it is first needed."""
     import javabridge
     import javabridge.jutil

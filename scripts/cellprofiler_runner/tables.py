@@ -19,19 +19,19 @@ IMAGE, EXPERIMENT, RELATIONSHIPS = "Image", "Experiment", "Object relationships"
 IMAGE_NUMBER, OBJECT_NUMBER = "ImageNumber", "ObjectNumber"
 
 
-def exporters(pipeline):
+def get_exporters(pipeline):
     """Return the pipeline's ExportToSpreadsheet modules."""
     return [module for module in pipeline.modules() if module.module_name == "ExportToSpreadsheet"]
 
 
-def data_sets(module, objects):
+def get_data_sets(module, objects):
     """Return what a module exports, as (name, settings group): all of `objects`, or those it lists."""
     if module.wants_everything.value:
         return [(name, None) for name in (IMAGE, EXPERIMENT, RELATIONSHIPS, *objects)]
     return [(group.name.value, group) for group in module.object_groups]
 
 
-def obstacle(module, objects):
+def find_obstacle(module, objects):
     """Return why a module's tables cannot be replaced by Arrow tables, or None."""
     if module.delimiter.value != 'Comma (",")':
         return "its delimiter is not a comma"
@@ -41,7 +41,7 @@ def obstacle(module, objects):
         return "it puts a prefix before the names of its files"
     if module.wants_genepattern_file.value:
         return "it writes a GenePattern file"
-    for at, (name, group) in enumerate(data_sets(module, objects)):
+    for at, (name, group) in enumerate(get_data_sets(module, objects)):
         if group is None:
             continue
         if not module.last_in_file(at):
@@ -56,15 +56,15 @@ class Tables:
 
     def __init__(self, pipeline, folder):
         self.folder = Path(folder)
-        self.modules = exporters(pipeline)
+        self.modules = get_exporters(pipeline)
         columns = [column[:2] for column in pipeline.get_measurement_columns()]
         objects = sorted({name for name, _ in columns} - {IMAGE, EXPERIMENT, RELATIONSHIPS})
         self.obstacle = None
         self.image = None
         self.objects = {}
         for module in self.modules:
-            reason = obstacle(module, objects)
-            sets = data_sets(module, objects)
+            reason = find_obstacle(module, objects)
+            sets = get_data_sets(module, objects)
             twice = {name for name, _ in sets} & {*self.objects, *([IMAGE] if self.image else [])}
             if twice:
                 reason = f"another one writes the table {sorted(twice)[0]}, too"
@@ -95,7 +95,7 @@ class Tables:
 
     def export_others(self, module, workspace):
         """Write a module's output at the end of a run, without the tables that are written here."""
-        for name, group in data_sets(module, ()):
+        for name, group in get_data_sets(module, ()):
             # Relationships are not a measurement type: they are exported if the module lists them.
             wanted = name == EXPERIMENT or (name == RELATIONSHIPS and group is not None)
             if wanted:
@@ -137,7 +137,9 @@ class ObjectTable:
         count = 0 if count is None or numpy.isnan(count) else int(count)
         if count == 0:
             return
-        repeated = [as_text(measurements.get_measurement(IMAGE, name, number)) for name in self.repeated]
+        repeated = [
+            format_measurement(measurements.get_measurement(IMAGE, name, number)) for name in self.repeated
+        ]
         held = measurements.hdf5_dict.held
         vectors = []
         for feature in self.features:
@@ -219,19 +221,19 @@ class ImageTable:
         rows = [dict(zip(names, values)) for names, values in self.rows]
         columns = {}
         for name in self.module.filter_columns(sorted({IMAGE_NUMBER, *names}), IMAGE):
-            columns[name] = image_column(name, [row.get(name) for row in rows])
+            columns[name] = make_image_column(name, [row.get(name) for row in rows])
         table = pyarrow.table({name: pyarrow.array(*column) for name, column in columns.items()})
         with pyarrow.ipc.new_file(str(folder / f"{IMAGE}.arrow"), table.schema) as writer:
             writer.write_table(table)
 
 
-def image_column(name, values):
+def make_image_column(name, values):
     """Return values and pyarrow type of a column of the Image table: numbers, or text as in CSV."""
     import pyarrow
 
     numbers = [value for value in values if value is not None]
     if name.startswith("Metadata_") or not all(is_number(value) for value in numbers):
-        return [as_text(value) for value in values], pyarrow.string()
+        return [format_measurement(value) for value in values], pyarrow.string()
     if len(numbers) == len(values) and all(isinstance(value, (int, numpy.integer)) for value in numbers):
         return [int(value) for value in values], pyarrow.int64()
     return [numpy.nan if value is None else float(value) for value in values], pyarrow.float64()
@@ -242,7 +244,7 @@ def is_number(value):
     return numpy.isscalar(value) and not isinstance(value, (str, bytes))
 
 
-def as_text(value):
+def format_measurement(value):
     """Return a measurement of an image as ExportToSpreadsheet writes it."""
     if value is None:
         return None
@@ -253,7 +255,7 @@ def as_text(value):
     return str(value)
 
 
-def early(pipeline):
+def can_write_early(pipeline):
     """Return whether a site's measurements can be written and dropped as soon as the next site starts.
 
     They cannot if a module looks back at earlier sites at the end of a group or of the run (tracking,

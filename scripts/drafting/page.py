@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lib.channel_guess import NUCLEI
-from lib.errors import listed, number_of
+from lib.errors import join_names, number_of
 from lib.pictures import (
     Montage,
     Tile,
@@ -62,7 +62,7 @@ def draw_composite(
 
 def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> list[str]:
     """Return what is left to fill in or to check, as sentences."""
-    maps = listed(dict.fromkeys(map(get_map_name, found.plates)))
+    maps = join_names(dict.fromkeys(map(get_map_name, found.plates)))
     assay = config["assay"]
     tasks = [
         f"{maps}: write what is in each well into `broad_sample` (the same name for replicates), and "
@@ -78,7 +78,7 @@ def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> li
     if unnamed:
         tasks.append(
             f"config.yaml, assay.channels: name {number_of(len(unnamed), 'channel')} after their stains "
-            f"({listed(channel['name'] for channel in unnamed)}); features are named after them."
+            f"({join_names(channel['name'] for channel in unnamed)}); features are named after them."
         )
     nuclei, cells = assay["nuclei"]["channel"], assay["cells"]
     guessed = "" if NUCLEI.search(nuclei) else ", guessed from what the images show,"
@@ -103,7 +103,7 @@ def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> li
     if len(found.timepoints) > 1:
         tasks.append(
             f"config.yaml, images.timepoint: the images are of the time points "
-            f"{listed(found.timepoints, 8)}; one is "
+            f"{join_names(found.timepoints, 8)}; one is "
             "measured."
         )
     if bits:
@@ -116,7 +116,7 @@ def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> li
         tasks.append(
             f"{number_of(len(found.ignored), 'file')} in the folder "
             f"{'is' if len(found.ignored) == 1 else 'are'} not used: "
-            f"{listed(found.ignored, 5)}."
+            f"{join_names(found.ignored, 5)}."
         )
     return tasks
 

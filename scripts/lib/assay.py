@@ -3,7 +3,7 @@
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
 
-from lib.errors import listed
+from lib.errors import join_names
 
 # The methods that find objects with a deep network, in an environment of their own, into label images.
 NETWORKS = ("cellpose", "instanseg")
@@ -11,7 +11,7 @@ NETWORKS = ("cellpose", "instanseg")
 ONLY_CELLPOSE = ("diameter", "cell_probability", "flow_error")
 
 
-def compartments(assay):
+def get_compartments(assay):
     """Return the objects that an assay measures, in CellProfiler's names; one table each."""
     if "cells" not in assay:
         return ["Nuclei"]
@@ -61,8 +61,8 @@ def label_problems(written):
             of = "CellProfiler's own methods"
         if without_effect:
             problems.append(
-                f"assay: {name}: {listed(sorted(without_effect))} finds objects in another way and has no "
-                f"effect with {of}; remove one of them."
+                f"assay: {name}: {join_names(sorted(without_effect))} finds objects in another way and has "
+                f"no effect with {of}; remove one of them."
             )
     if elsewhere == ["cells"]:
         problems.append(
@@ -73,7 +73,7 @@ def label_problems(written):
     return problems
 
 
-def assay_problems(assay):
+def find_assay_problems(assay):
     """Return, as sentences, errors of a complete assay description that its schema cannot detect."""
     names = [channel["name"] for channel in assay["channels"]]
     images = [channel["image"] for channel in assay["channels"]]
@@ -91,7 +91,7 @@ def assay_problems(assay):
     ]
     if not any(channel["measure"] for channel in assay["channels"]):
         problems.append("assay: channels: at least one channel must have `measure: true`.")
-    known = f"the channels are {listed(names)}."
+    known = f"the channels are {join_names(names)}."
     if assay["nuclei"]["channel"] not in names:
         problems.append(f"assay: nuclei: channel {assay['nuclei']['channel']} is unknown; {known}")
     cells = assay.get("cells")
@@ -111,7 +111,7 @@ def assay_problems(assay):
         )
     for name in ("nuclei", "cells"):
         if name in assay:
-            problems += threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
+            problems += find_threshold_problems(f"assay: {name}: threshold:", assay[name]["threshold"])
     smallest, largest = assay["nuclei"]["diameter"]
     if smallest >= largest:
         problems.append(
@@ -121,7 +121,7 @@ def assay_problems(assay):
     return problems
 
 
-def threshold_problems(where, threshold):
+def find_threshold_problems(where, threshold):
     """Return the errors of one threshold of an assay description, as sentences."""
     problems = []
     if threshold["method"] == "Sauvola" and threshold["strategy"] != "Adaptive":

@@ -22,7 +22,7 @@ TIE = 1e-12  # similarities that differ by less are equal: rounding in another o
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
 
 
-def unit_rows(values: np.ndarray) -> np.ndarray:
+def scale_rows_to_unit(values: np.ndarray) -> np.ndarray:
     """Scale each row to length 1, in double precision: the product of two rows is their cosine similarity."""
     rows = np.asarray(values, dtype=float)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -43,7 +43,7 @@ class Candidates:
     @classmethod
     def of(cls, values: np.ndarray) -> "Candidates":
         """Prepare profiles, (candidates, features)."""
-        return cls(values, get_lengths(values), as_columns(values, np.float32))
+        return cls(values, get_lengths(values), scale_columns_to_unit(values, np.float32))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -75,11 +75,11 @@ def count_above(
         return counts
     if thresholds.shape[1] > COUNTED:
         values = candidates.values if isinstance(candidates, Candidates) else candidates
-        columns = as_columns(values, float)
+        columns = scale_columns_to_unit(values, float)
         step = max(1, BLOCK // len(values))
         for start in range(0, len(queries), step):
             rows = slice(start, start + step)
-            counts[rows] = count_sorted(unit_rows(queries[rows]) @ columns, thresholds[rows])
+            counts[rows] = count_sorted(scale_rows_to_unit(queries[rows]) @ columns, thresholds[rows])
         return counts
     if not isinstance(candidates, Candidates):
         candidates = Candidates.of(candidates)
@@ -106,7 +106,7 @@ def count_block_of_queries(
     count_block: Callable[..., np.ndarray],
 ) -> np.ndarray:
     """Count as `count_above`, for at most 2,048 queries, with the function that `get_counting` returns."""
-    unit = unit_rows(queries)
+    unit = scale_rows_to_unit(queries)
     single, band = unit.astype(np.float32), get_band(queries.shape[1])
     counts = np.zeros(thresholds.shape, dtype=np.int64)
     # one buffer for all blocks: new memory for each would cost as much time as the product
@@ -140,11 +140,11 @@ def get_counting(comparisons: int) -> Callable[..., np.ndarray]:
     return count_compiled
 
 
-def as_columns(values: np.ndarray, precision: type) -> np.ndarray:
+def scale_columns_to_unit(values: np.ndarray, precision: type) -> np.ndarray:
     """Return profiles of length 1 as the columns of a matrix, made block by block: (features, profiles)."""
     columns = np.empty((values.shape[1], len(values)), dtype=precision, order="F")
     for start in range(0, len(values), 4096):
-        columns[:, start : start + 4096] = unit_rows(values[start : start + 4096]).T
+        columns[:, start : start + 4096] = scale_rows_to_unit(values[start : start + 4096]).T
     return columns
 
 
@@ -208,13 +208,15 @@ def count_compared(
             part, at = similarity[unsure], nearest[unsure]
             rows, near = np.nonzero((part > at - band) & (part <= at + band))
             rows = unsure[rows]
-            exact = products(unit, rows, candidates, near) / lengths[near]
+            exact = multiply_pairs(unit, rows, candidates, near) / lengths[near]
             above = exact > limits[rows] + tie
             counts[:, column] += np.bincount(rows[above], minlength=len(counts))
     return counts
 
 
-def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray) -> np.ndarray:
+def multiply_pairs(
+    unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others: np.ndarray
+) -> np.ndarray:
     """Return the products of pairs of profiles, in double precision.
 
     Parameters
@@ -241,7 +243,7 @@ def products(unit: np.ndarray, rows: np.ndarray, candidates: np.ndarray, others:
     return found
 
 
-def precision_from_counts(above: np.ndarray) -> np.ndarray:
+def compute_precision_from_counts(above: np.ndarray) -> np.ndarray:
     """Return average precision from the negatives above each positive: (queries, positives) to (queries,).
 
     Among equal similarities a positive ranks first, as in copairs.
@@ -250,7 +252,7 @@ def precision_from_counts(above: np.ndarray) -> np.ndarray:
     return (rank / (rank + np.sort(above, axis=1))).mean(axis=1)
 
 
-def ranked(
+def rank_queries(
     queries: np.ndarray,
     candidates: np.ndarray,
     rows: Sequence[int],
@@ -291,11 +293,11 @@ def ranked(
         limits = np.full((len(chosen), width[chosen].max()), 2.0)
         no_negatives = np.zeros(limits.shape, dtype=int)
         for line, i in enumerate(chosen):
-            unit = unit_rows(queries[rows[i], None])[0]
-            limits[line, : width[i]] = unit_rows(candidates[positives[i]]) @ unit
-            others = np.sort(unit_rows(candidates[aside[i]]) @ unit)
+            unit = scale_rows_to_unit(queries[rows[i], None])[0]
+            limits[line, : width[i]] = scale_rows_to_unit(candidates[positives[i]]) @ unit
+            others = np.sort(scale_rows_to_unit(candidates[aside[i]]) @ unit)
             no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
         above = count_above(queries[rows[chosen]], prepared, limits, threads) - no_negatives
         for line, i in enumerate(chosen):
-            found[i] = precision_from_counts(above[line : line + 1, : width[i]])[0]
+            found[i] = compute_precision_from_counts(above[line : line + 1, : width[i]])[0]
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.cell_counts import COUNT_Z, drop_following_features, get_count_wells
-from lib.replicates import Wells, labels, wells_to_score
+from lib.replicates import Wells, get_wells_to_score, label_wells
 
 DRAWS = 10_000  # of the nulls of a baseline, at most
 REPEATS = 2  # of the nulls for an interval, which baselines do not report
@@ -135,8 +135,8 @@ def get_replicate_baselines(
         The score's options, of which `group`, `positive_controls` and `seed` are used.
     """
     seed, group = options.get("seed", 0), options.get("group", "Metadata_broad_sample")
-    part = wells.where(sample_groups(labels(wells.metadata, group), MOST_PERTURBATIONS, seed))
-    both, number = wells_to_score(part, group, options.get("positive_controls", True))
+    part = wells.where(sample_groups(label_wells(wells.metadata, group), MOST_PERTURBATIONS, seed))
+    both, number = get_wells_to_score(part, group, options.get("positive_controls", True))
     row, _ = get_baselines(both, scores, rescore)
     order = np.arange(len(both))
     plates = both.metadata["Metadata_Plate"].to_numpy()[:number]
@@ -173,7 +173,7 @@ def get_matching_baselines(
     seed, group = options.get("seed", 0), options.get("group", "Metadata_broad_sample")
     gene = options.get("gene", "Metadata_gene")
     marked = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
-    both, number = wells_to_score(marked, group, options.get("positive_controls", True))
+    both, number = get_wells_to_score(marked, group, options.get("positive_controls", True))
     scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
     part = sample_genes(scored, gene, seed)
 
@@ -188,9 +188,9 @@ def get_matching_baselines(
 def sample_genes(wells: Wells, columns: str | Sequence[str], seed: int) -> Wells:
     """Return the wells of at most so many values of the genes' columns, drawn at random."""
     names = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
-    value = labels(wells.metadata, names[0])
+    value = label_wells(wells.metadata, names[0])
     for name in names[1:]:
-        value = value.fillna(labels(wells.metadata, name))
+        value = value.fillna(label_wells(wells.metadata, name))
     return wells.where(sample_groups(value, MOST_GENES, seed) & value.notna().to_numpy())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.gaps import CELLS
-from lib.replicates import NEGATIVE_CONTROL, Wells, by_rows, control_type
+from lib.replicates import NEGATIVE_CONTROL, Wells, apply_by_rows, get_control_type
 
 SITES = "Metadata_Count_Sites"
 COUNT_Z = "count_z"  # the column of metadata that `add_count_z` adds
@@ -59,7 +59,7 @@ def get_count_z(metadata: pd.DataFrame) -> np.ndarray:
         z-scores, (wells,); NaN for a well without a count.
     """
     counts = get_counts(metadata)
-    negative = (control_type(metadata) == NEGATIVE_CONTROL).to_numpy()
+    negative = (get_control_type(metadata) == NEGATIVE_CONTROL).to_numpy()
     z = np.full(len(counts), np.nan)
     for rows in metadata.groupby("Metadata_Plate", sort=False).indices.values():
         known = rows[~np.isnan(counts[rows])]
@@ -164,5 +164,5 @@ def drop_following_features(wells: Wells) -> Wells | None:
     features = [name for name, gone in zip(wells.features, following, strict=True) if not gone]
     values = wells.values[:, ~following] if following.any() else wells.values
     # a profile that has become constant has no correlation
-    flat = by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
+    flat = apply_by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     return Wells(wells.metadata, values, features, {}).where(~flat)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from lib.cell_pairs import Objects, linking_compartment, pair_objects, refuse_lost_children
+from lib.cell_pairs import Objects, find_linking_compartment, pair_objects, refuse_lost_children
 from lib.cellprofiler_output import Folder, Site
 from lib.cells import KEYS
-from lib.errors import listed
+from lib.errors import join_names
 from lib.object_tables import REPEATED, Block, SiteError, Table, is_identifier
 
 logger = logging.getLogger("platewise")
@@ -50,7 +50,7 @@ class Joiner:
             usual = Counter(frozenset(columns) for columns in headers if columns).most_common(1)
             if usual:
                 self.columns[name] = next(c for c in headers if frozenset(c) == usual[0][0])
-        self.linker = linking_compartment(self.columns) if self.columns else compartments[0]
+        self.linker = find_linking_compartment(self.columns) if self.columns else compartments[0]
         self.main = (
             "Cells"
             if "Cells" in compartments
@@ -91,8 +91,8 @@ class Joiner:
         lacking = [name for name in self.compartments if name not in site.folder.tables]
         if lacking:
             counted = [f"{site.counts[name]} {name}" for name in lacking if name in site.counts]
-            count_note = f", and the Image table counts {listed(counted)}" if counted else ""
-            raise SiteError(f"there is no table {listed(lacking)}{count_note}")
+            count_note = f", and the Image table counts {join_names(counted)}" if counted else ""
+            raise SiteError(f"there is no table {join_names(lacking)}{count_note}")
         wrong = []
         for name, columns in site.folder.headers.items():
             file = site.folder.tables[name]
@@ -103,9 +103,9 @@ class Joiner:
             fewer = sorted(set(self.columns[name]) - set(columns))
             more = sorted(set(columns) - set(self.columns[name]))
             if fewer:
-                wrong.append(f"{file.name} lacks the columns {listed(fewer, 5)}")
+                wrong.append(f"{file.name} lacks the columns {join_names(fewer, 5)}")
             if more:
-                wrong.append(f"{file.name} has columns that other sites lack: {listed(more, 5)}")
+                wrong.append(f"{file.name} has columns that other sites lack: {join_names(more, 5)}")
             if not {"ImageNumber", "ObjectNumber"} <= set(columns):
                 wrong.append(f"{file.name} has no ImageNumber and ObjectNumber")
         if wrong:
@@ -139,10 +139,10 @@ class Joiner:
         others = [name for name in tables if name != self.linker]
         count = f"Children_{self.linker}_Count"
         return Objects(
-            {name: whole_numbers(table["ObjectNumber"]) for name, table in tables.items()},
-            {name: whole_numbers(tables[self.linker][f"Parent_{name}"]) for name in others},
+            {name: convert_to_integers(table["ObjectNumber"]) for name, table in tables.items()},
+            {name: convert_to_integers(tables[self.linker][f"Parent_{name}"]) for name in others},
             {
-                name: whole_numbers(tables[name][count])
+                name: convert_to_integers(tables[name][count])
                 for name in others
                 if count in tables[name].column_names
             },
@@ -160,7 +160,7 @@ class Joiner:
         site.cells, site.unpaired = len(order), sum(len(numbers) for numbers in alone.values())
         for name, numbers in alone.items():
             if numbers:
-                logger.warning("%s: %s without a partner: %s", site, name, listed(numbers, 1000))
+                logger.warning("%s: %s without a partner: %s", site, name, join_names(numbers, 1000))
         return {name: at[order] for name, at in positions.items()}
 
     def join(self, batch: Sequence[Taken]) -> Iterator[pa.Table]:
@@ -234,7 +234,7 @@ class Joiner:
                 table.refuse_stray()
 
 
-def whole_numbers(numbers: pa.ChunkedArray) -> np.ndarray:
+def convert_to_integers(numbers: pa.ChunkedArray) -> np.ndarray:
     """Return object numbers as integers, with 0 for a missing one, as in CellProfiler."""
     return np.nan_to_num(numbers.to_numpy(), nan=0).astype(np.int64)
 

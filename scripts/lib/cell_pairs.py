@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.object_tables import SiteError
 
 
-def linking_compartment(headers: Mapping[str, Sequence[str]]) -> str:
+def find_linking_compartment(headers: Mapping[str, Sequence[str]]) -> str:
     """Return the compartment whose parent columns name its partner in every other one."""
     for name in sorted(headers, key=lambda name: (name != "Cytoplasm", name != "Cells")):
         if all(f"Parent_{other}" in headers[name] for other in headers if other != name):
             return name
     raise InputError(
-        f"No table among {listed(headers)} has the parent columns of all others (as Cytoplasm has "
+        f"No table among {join_names(headers)} has the parent columns of all others (as Cytoplasm has "
         "Parent_Cells and Parent_Nuclei, or Cells has Parent_Nuclei): these compartments cannot be "
         "joined. Relate them in the pipeline, or name fewer compartments."
     )
@@ -54,8 +54,8 @@ def pair_objects(
         name the same parent.
     """
     for name, numbers in objects.items():
-        if repeated := repeats(numbers):
-            raise SiteError(f"{name} has the object numbers {listed(repeated)} twice")
+        if repeated := find_repeats(numbers):
+            raise SiteError(f"{name} has the object numbers {join_names(repeated)} twice")
     positions = {linker: np.arange(len(objects[linker]))}
     paired = np.ones(len(objects[linker]), dtype=bool)
     for name, named in parents.items():
@@ -65,12 +65,12 @@ def pair_objects(
         found = np.zeros(len(named), dtype=bool)
         found[at < len(ranked)] = ranked[at[at < len(ranked)]] == named[at < len(ranked)]
         if missing := sorted(set(named[~found & (named > 0)].tolist())):
-            raise SiteError(f"{linker} names {name} {listed(missing)}, and the table lacks them")
+            raise SiteError(f"{linker} names {name} {join_names(missing)}, and the table lacks them")
         if same_number:
-            twice = np.isin(named, repeats(named[found]))
+            twice = np.isin(named, find_repeats(named[found]))
             found &= ~twice | (named == objects[linker])
-        if repeated := repeats(named[found]):
-            raise SiteError(f"{name} {listed(repeated)} belong to two {linker} each")
+        if repeated := find_repeats(named[found]):
+            raise SiteError(f"{name} {join_names(repeated)} belong to two {linker} each")
         positions[name] = np.where(found, order[np.minimum(at, len(order) - 1)] if len(order) else 0, -1)
         paired &= found
     positions = {name: at[paired] for name, at in positions.items()}
@@ -78,7 +78,7 @@ def pair_objects(
     return positions, alone
 
 
-def repeats(numbers: np.ndarray) -> list[int]:
+def find_repeats(numbers: np.ndarray) -> list[int]:
     """Return the values that occur more than once."""
     values, times = np.unique(numbers, return_counts=True)
     return values[times > 1].tolist()
@@ -102,4 +102,4 @@ def refuse_lost_children(objects: Objects, linker: str) -> None:
     for name, children in objects.children.items():
         lost = set(objects.numbers[name][children > 0]) - set(objects.parents[name])
         if lost:
-            raise SiteError(f"{linker} lacks the objects that belong to {name} {listed(sorted(lost))}")
+            raise SiteError(f"{linker} lacks the objects that belong to {name} {join_names(sorted(lost))}")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from lib.cell_rules import PLAIN, ROBUST
 from lib.errors import InputError
-from lib.tables import UNREADABLE, unreadable
+from lib.tables import UNREADABLE, explain_unreadable
 
 # Makes the median absolute deviation of a normal distribution its standard deviation.
 MAD_SCALE = 1.4826
@@ -48,7 +48,7 @@ def get_z(values: np.ndarray, z: str = PLAIN, groups: np.ndarray | None = None) 
     return (centered / spread.where(varies)).to_numpy()
 
 
-def meets(z: np.ndarray, threshold: float) -> np.ndarray:
+def is_beyond(z: np.ndarray, threshold: float) -> np.ndarray:
     """Return which z-scores are beyond a threshold, in the direction of its sign."""
     with np.errstate(invalid="ignore"):
         return z > threshold if threshold > 0 else z < threshold
@@ -66,7 +66,7 @@ def read_flagged_cells(flags: str | Path, file: pq.ParquetFile) -> np.ndarray:
     try:
         table = pq.read_table(flags, columns=[*keys, "flagged"])
     except UNREADABLE as error:
-        raise unreadable(flags, error) from error
+        raise explain_unreadable(flags, error) from error
     if not table.select(keys).equals(file.read(columns=keys).cast(table.select(keys).schema)):
         raise InputError(f"{flags} does not have the cells of the single-cell table. Make it again.")
     return table["flagged"].to_numpy()

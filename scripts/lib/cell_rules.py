@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 PLAIN, ROBUST = "plain", "robust"
 PLATE, WELL = "plate", "well"
@@ -111,7 +111,7 @@ def check_rules(settings: Mapping[str, Any], objects: Sequence[str]) -> None:
             for word, known, what in choices:
                 if word not in known:
                     near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-                    hint = f"did you mean {near[0]}?" if near else f"it may be {listed(known)}."
+                    hint = f"did you mean {near[0]}?" if near else f"it may be {join_names(known)}."
                     found.append(f"cell_quality.rules.{name}: {feature}: there is no {what} `{word}`; {hint}")
                     break
     if found:
@@ -143,7 +143,11 @@ def find_columns(rule: Rule, columns: Sequence[str], path: object) -> dict[str, 
             where = f"cell_quality.{'sets: ' if rule.is_named_set else 'rules.'}{rule.name}"
             raise InputError(
                 f"{where}: {path} has no feature {column}. "
-                + (f"Did you mean {listed(near)}?" if near else f"Its features are {listed(features, 5)}.")
+                + (
+                    f"Did you mean {join_names(near)}?"
+                    if near
+                    else f"Its features are {join_names(features, 5)}."
+                )
             )
         found[column] = threshold
     return found

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 # Cells whose wells are collected in one pass; a row group of the single-cell table has as many.
 ROWS = 8192
@@ -27,7 +27,8 @@ def read_codes(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
         names = column.dictionary.to_pylist()
         if strange := sorted(set(names) - set(position)):
             raise InputError(
-                f"Wells {listed(strange)} have cells but no profile: make the profiles of this plate again."
+                f"Wells {join_names(strange)} have cells but no profile: make the profiles of this plate "
+                "again."
             )
         codes = np.array([position[name] for name in names], dtype=np.int32)
         parts.append(codes[column.indices.to_numpy()])
@@ -88,7 +89,7 @@ def group_wells(counts: np.ndarray) -> Iterator[np.ndarray]:
         yield np.array(waiting)
 
 
-def to_matrix(table: pa.Table, names: Sequence[str]) -> np.ndarray:
+def convert_to_matrix(table: pa.Table, names: Sequence[str]) -> np.ndarray:
     """Return the values of some columns: (rows, columns), float64."""
     values = np.empty((len(names), len(table)))
     for row, name in enumerate(names):

@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, storage_problem
+from lib.errors import InputError, explain_storage_error
 from lib.pipeline_files import read_pipeline
-from lib.sites import PLATE_VARIABLE, plate_in
+from lib.sites import PLATE_VARIABLE, find_plate
 
 JDK_HELP = (
     "Install one: Debian/Ubuntu `sudo apt-get install default-jdk-headless`, "
@@ -46,7 +46,7 @@ THREAD_VARIABLES = (
 )
 
 
-def java_home(environment=None):
+def find_java_home(environment=None):
     """Return the folder of a Java that `environment` (os.environ) names or has on its PATH, or None.
 
     JAVA_HOME comes first if it holds a Java; then the true location of `javac`, then of `java`, then the
@@ -60,9 +60,9 @@ def java_home(environment=None):
         found = shutil.which(tool, path=environment.get("PATH", ""))
         if found is None:
             continue
-        properties = output_of([found, "-J-XshowSettings:properties", "-version"], environment)
+        properties = get_output([found, "-J-XshowSettings:properties", "-version"], environment)
         if tool == "java" or properties is None:
-            properties = output_of([found, "-XshowSettings:properties", "-version"], environment)
+            properties = get_output([found, "-XshowSettings:properties", "-version"], environment)
         for line in (properties or "").splitlines():
             if line.strip().startswith("java.home = "):
                 return line.split(" = ", 1)[1].strip()
@@ -70,11 +70,11 @@ def java_home(environment=None):
         if properties is not None and (home / "bin" / "java").exists():
             return str(home)
     if Path("/usr/libexec/java_home").exists():
-        return (output_of(["/usr/libexec/java_home"], environment) or "").strip() or None
+        return (get_output(["/usr/libexec/java_home"], environment) or "").strip() or None
     return None
 
 
-def output_of(command, environment):
+def get_output(command, environment):
     """Return what a command writes to stdout and stderr, or None if it does not run."""
     try:
         done = subprocess.run(
@@ -90,17 +90,17 @@ def output_of(command, environment):
     return done.stdout if done.returncode == 0 else None
 
 
-def words_of(command):
+def split_words(command):
     """Split a command line into words; a path with spaces is one word."""
     return [command] if shutil.which(command) else shlex.split(command)
 
 
-def python_of(command):
+def find_python(command):
     """Return the Python that a `cellprofiler` command belongs to, as arguments to start it.
 
     It is named in the command's first line (`#!`), or is beside it. Raises InputError otherwise.
     """
-    words = words_of(command)
+    words = split_words(command)
     found = shutil.which(words[0]) if words else None
     if found is None:
         raise InputError(
@@ -120,13 +120,13 @@ def python_of(command):
     )
 
 
-def cellprofiler_environment(threads):
+def get_environment(threads):
     """Return the environment of a CellProfiler process: its Java, no display, `threads` threads.
 
     The hash seed is among them, since Python reads it only at startup.
     """
     environment = dict(os.environ)
-    home = java_home(environment)
+    home = find_java_home(environment)
     if home is not None:
         environment["JAVA_HOME"] = home
     environment.update(HASH_SEED)
@@ -138,13 +138,13 @@ def cellprofiler_environment(threads):
     return environment
 
 
-def engine_here(command, engine, log):
+def choose_engine(command, engine, log):
     """Return the engine to use: `stock` if CellProfiler's Python cannot run the workflow's runner."""
     if engine == "stock":
         return engine
     code = "from importlib.util import find_spec; print(*[p for p in {} if find_spec(p) is None])"
     needed = ["cellprofiler_core", "pyarrow"]
-    missing = output_of([*python_of(command), "-c", code.format(needed)], cellprofiler_environment(1))
+    missing = get_output([*find_python(command), "-c", code.format(needed)], get_environment(1))
     if missing is None or missing.strip():
         lack = f"has no package {missing.strip()}" if missing else "does not start"
         log.write(
@@ -155,7 +155,7 @@ def engine_here(command, engine, log):
 
 
 @contextmanager
-def with_functions(load_data, functions, labels=None):
+def write_table_with_functions(load_data, functions, labels=None):
     """Yield the image table, or a copy of it that names the folders of illumination functions and labels.
 
     The copy is needed for results that were moved, or that are in object storage: they are no longer where
@@ -220,7 +220,7 @@ class CellProfiler:
 
     @classmethod
     def of(cls, options):
-        """Create it from the options of `options_of_a_run`."""
+        """Create it from the options of `define_run_options`."""
         return cls(
             options.cellprofiler,
             options.pipeline,
@@ -239,11 +239,19 @@ class CellProfiler:
             modules = join_plugins(folders, Path(temporary, "plugins"))
         pipeline = str(Path(self.pipeline).resolve())
         if engine == "stock":
-            arguments = [*words_of(self.command), "-c", "-r", "-p", pipeline, "--data-file", str(load_data)]
+            arguments = [
+                *split_words(self.command),
+                "-c",
+                "-r",
+                "-p",
+                pipeline,
+                "--data-file",
+                str(load_data),
+            ]
             arguments += ["-o", str(output), "-d", str(done), "-t", temporary]
             first, last, plugins = "-f", "-l", "--plugins-directory"
         else:
-            arguments = [*python_of(self.command), str(RUNNER), "--pipeline", pipeline]
+            arguments = [*find_python(self.command), str(RUNNER), "--pipeline", pipeline]
             arguments += ["--data-file", str(load_data), "--output", str(output), "--done", str(done)]
             arguments += ["--temporary", temporary, "--progress", str(progress)]
             first, last, plugins = "--first", "--last", "--plugins"
@@ -285,7 +293,7 @@ class CellProfiler:
         # Inside the output, so that the files of a killed run are removed with it when the job is run again.
         with tempfile.TemporaryDirectory(prefix="cellprofiler-", dir=str(output)) as temporary:
             done = Path(temporary) / "done"
-            engine = engine_here(self.command, self.engine, log)
+            engine = choose_engine(self.command, self.engine, log)
             arguments = self.arguments(engine, load_data, output, done, temporary, progress, rows)
             log.write(" ".join(shlex.quote(argument) for argument in arguments) + "\n")
             log.flush()
@@ -295,7 +303,7 @@ class CellProfiler:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**cellprofiler_environment(self.threads), PLATE_VARIABLE: plate_in(load_data)},
+                    env={**get_environment(self.threads), PLATE_VARIABLE: find_plate(load_data)},
                     timeout=self.timeout,
                     check=False,
                 ).returncode
@@ -304,35 +312,35 @@ class CellProfiler:
             except subprocess.TimeoutExpired as error:
                 raise InputError(
                     f"{about}: CellProfiler was stopped after {self.timeout} s. Its last words in "
-                    f"{log.name}:\n{last_words(log.name)}\nGive it more time in the config "
+                    f"{log.name}:\n{read_last_lines(log.name)}\nGive it more time in the config "
                     "(cellprofiler.timeout), or more chunks."
                 ) from error
             done_state = done.read_text().strip() if done.exists() else "nothing"
-            full = full_disk(output, log.name) if status != 0 or done_state != "Complete" else None
+            full = explain_full_disk(output, log.name) if status != 0 or done_state != "Complete" else None
         if full:
             raise InputError(f"{about}: {full}")
         if status != 0 or done_state != "Complete":
             raise InputError(
                 f"{about}: CellProfiler did not finish (exit status {status}, done-file: {done_state}). "
-                f"Its last words in {log.name}:\n{last_words(log.name)}"
+                f"Its last words in {log.name}:\n{read_last_lines(log.name)}"
             )
 
 
-def full_disk(output, log):
+def explain_full_disk(output, log):
     """Return a message if the disk of a failed run is full, else None.
 
     A program whose files find no space may end in any way, even by a signal without a message (SIGSEGV or
     SIGBUS of a mapped file), so the free space is measured before the run's files are removed.
     """
-    words = last_words(log, 100)
+    words = read_last_lines(log, 100)
     free = shutil.disk_usage(output).free
     if free >= LITTLE_SPACE and "No space left on device" not in words and "Errno 28" not in words:
         return None
     error = OSError(errno.ENOSPC, "", str(output))
-    return f"CellProfiler did not finish ({free:,} bytes were left). {storage_problem(error, output)}"
+    return f"CellProfiler did not finish ({free:,} bytes were left). {explain_storage_error(error, output)}"
 
 
-def options_of_a_run(description):
+def define_run_options(description):
     """Return the parser of a script that runs CellProfiler over an image table; the script extends it."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--cellprofiler", required=True, help="CellProfiler's command")
@@ -349,12 +357,12 @@ def options_of_a_run(description):
 
 
 def add_folders(parser):
-    """Add the options of `with_functions` to a parser: folders that may have been moved."""
+    """Add the options of `write_table_with_functions` to a parser: folders that may have been moved."""
     for name, files in (("--functions", "illumination functions"), ("--labels", "label images")):
         parser.add_argument(name, help=f"folder of the {files}, if not the one in the image table")
 
 
-def last_words(path, lines=20):
+def read_last_lines(path, lines=20):
     """Return the last lines of a log, or CellProfiler's last error in it, which more output may follow."""
     with Path(path).open(errors="replace") as file:
         log_lines = [line.rstrip() for line in file if line.strip()]
@@ -370,7 +378,7 @@ def last_words(path, lines=20):
 
 
 @contextmanager
-def logged_to(path):
+def open_log(path):
     """Open a log file; an InputError in the block is written to it and to stderr, and ends the script.
 
     A signal that ends the job ends CellProfiler with it and lets temporary folders be removed.
@@ -382,7 +390,9 @@ def logged_to(path):
         try:
             yield log
         except (InputError, OSError) as error:
-            reason = str(error) if isinstance(error, InputError) else storage_problem(error, path.parent)
+            reason = (
+                str(error) if isinstance(error, InputError) else explain_storage_error(error, path.parent)
+            )
             if reason is None:
                 raise
             with suppress(OSError):

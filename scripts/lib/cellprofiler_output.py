@@ -19,10 +19,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import InputError, listed
-from lib.object_tables import COLUMNAR, UNREADABLE, SiteError, header, open_text
-from lib.sites import site_name, site_order
-from lib.wells import well_at, well_name, well_order
+from lib.errors import InputError, join_names
+from lib.object_tables import COLUMNAR, UNREADABLE, SiteError, open_text, read_header
+from lib.sites import get_site_name, get_site_order
+from lib.wells import get_well_at, get_well_name, get_well_order
 
 logger = logging.getLogger("platewise")
 
@@ -74,7 +74,7 @@ class Site:
 # --- finding the tables -------------------------------------------------------------------------
 
 
-def table_file(folder: Path, name: str) -> Path | None:
+def find_table_file(folder: Path, name: str) -> Path | None:
     """Return the file of table `name` (with its prefix) in `folder`, in upper or lower case.
 
     Raises an InputError if the table is present in two formats.
@@ -82,14 +82,14 @@ def table_file(folder: Path, name: str) -> Path | None:
     found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
     if not found:
         wanted = {f"{name}{ending}".lower() for ending in ENDINGS}
-        found = [path for path in files_of(folder) if path.name.lower() in wanted]
+        found = [path for path in find_table_files(folder) if path.name.lower() in wanted]
     if len(found) > 1:
-        raise InputError(f"{listed(found)} are the same table twice: keep one of them.")
+        raise InputError(f"{join_names(found)} are the same table twice: keep one of them.")
     return found[0] if found else None
 
 
 @lru_cache(maxsize=4)
-def files_of(folder: Path) -> tuple[Path, ...]:
+def find_table_files(folder: Path) -> tuple[Path, ...]:
     """Return the files of a folder that may be tables, ordered by name."""
     return tuple(path for path in sorted(folder.iterdir()) if path.name.lower().endswith(ENDINGS))
 
@@ -99,44 +99,44 @@ def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Fo
 
     Tables with a prefix (`MyExpt_Image.csv`) count as a folder of that name.
     """
-    image = table_file(path, f"{prefix}Image")
-    tables = {name: file for name in compartments if (file := table_file(path, f"{prefix}{name}"))}
+    image = find_table_file(path, f"{prefix}Image")
+    tables = {name: file for name in compartments if (file := find_table_file(path, f"{prefix}{name}"))}
     if not image and not tables:
         return None
     folder = Folder(path / prefix.rstrip("_-") if prefix else path, image, tables)
     for name, file in tables.items():
-        folder.headers[name] = header(file)
+        folder.headers[name] = read_header(file)
         twice = [column for column, times in Counter(folder.headers[name]).items() if times > 1]
         if twice:
-            raise InputError(f"{file} has the columns {listed(twice)} twice.")
+            raise InputError(f"{file} has the columns {join_names(twice)} twice.")
     return folder
 
 
-def chunk_folders(chunks: Iterable[str | Path], compartments: Sequence[str]) -> list[Folder]:
+def find_chunk_folders(chunks: Iterable[str | Path], compartments: Sequence[str]) -> list[Folder]:
     """Return the tables of the features stage; a chunk without a measurable site has none."""
     return [folder for path in chunks if (folder := read_folder(Path(path), compartments))]
 
 
-def published_folders(root: str | Path, compartments: Sequence[str]) -> list[Folder]:
+def find_published_folders(root: str | Path, compartments: Sequence[str]) -> list[Folder]:
     """Return the tables of published CellProfiler output, in `root` itself or in any folder below it."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: the column `cellprofiler` names a folder of tables.")
     paths = [root, *sorted(path for path in root.rglob("*") if path.is_dir())]
-    folders = chunk_folders(paths, compartments)
+    folders = find_chunk_folders(paths, compartments)
     for path in paths:
-        named = (re.fullmatch(PREFIXED, file.name) for file in files_of(path))
+        named = (re.fullmatch(PREFIXED, file.name) for file in find_table_files(path))
         prefixes = dict.fromkeys(match["prefix"] for match in named if match)
         folders += [read_folder(path, compartments, prefix) for prefix in prefixes]
     if not folders:
-        names = listed(f"{name}.csv" for name in ("Image", *compartments))
+        names = join_names(f"{name}.csv" for name in ("Image", *compartments))
         raise InputError(
             f"{root} holds no CellProfiler table ({names}, with or without a prefix, or .csv.gz, .parquet)."
         )
     return folders
 
 
-def compartments_at_hand(folders: Sequence[Folder], compartments: Sequence[str]) -> list[str]:
+def find_compartments(folders: Sequence[Folder], compartments: Sequence[str]) -> list[str]:
     """Return the usual compartments that published tables hold: an assay need not have all of them.
 
     A compartment that only one site lacks is not left out.
@@ -144,7 +144,7 @@ def compartments_at_hand(folders: Sequence[Folder], compartments: Sequence[str])
     found = [name for name in compartments if any(name in folder.tables for folder in folders)]
     refuse_other_names([name for name in compartments if name not in found], folders)
     if lacking := [name for name in compartments if name not in found]:
-        logger.warning("no table of %s anywhere: %s are joined", listed(lacking), listed(found))
+        logger.warning("no table of %s anywhere: %s are joined", join_names(lacking), join_names(found))
     return found or list(compartments)
 
 
@@ -156,11 +156,11 @@ def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> Non
     """
     places = {folder.path if folder.path.is_dir() else folder.path.parent for folder in folders[:20]}
     others: dict[str, str] = {}
-    for path in (path for place in sorted(places) for path in files_of(place)):
+    for path in (path for place in sorted(places) for path in find_table_files(place)):
         stem = re.sub(r"\.(arrow|parquet|csv|csv\.gz)$", "", path.name, flags=re.IGNORECASE)
         words = {word.lower().rstrip("s") for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", stem)}
         meant = next((name for name in lacking if name.lower().rstrip("s") in words), None)
-        if meant and {"ImageNumber", "ObjectNumber"} <= set(header(path)):
+        if meant and {"ImageNumber", "ObjectNumber"} <= set(read_header(path)):
             others.setdefault(stem, meant)
     if others:
         there = [
@@ -169,8 +169,8 @@ def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> Non
             if name not in lacking and any(name in folder.tables for folder in folders)
         ]
         raise InputError(
-            f"{sorted(places)[0]} has no table of {listed(dict.fromkeys(others.values()))}, but one of "
-            f"{listed(others)}. Name the objects that make a cell in the config, as "
+            f"{sorted(places)[0]} has no table of {join_names(dict.fromkeys(others.values()))}, but one of "
+            f"{join_names(others)}. Name the objects that make a cell in the config, as "
             f"`single_cells: {{compartments: [{', '.join([*there, *others])}]}}`, or rename the tables."
         )
 
@@ -191,7 +191,7 @@ def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
         raise SiteError("there is no Image table")
     try:
         if file.suffix in COLUMNAR:
-            rows = columnar_image_rows(file)
+            rows = read_columnar_image_rows(file)
         else:
             with open_text(file) as lines:
                 names, *values = list(csv.reader(lines)) or [[]]
@@ -207,7 +207,7 @@ def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
     return rows
 
 
-def columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
+def read_columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
     """Return the rows of an Arrow or Parquet Image table, with metadata and non-numbers as text."""
     with pa.OSFile(str(file)) as source:
         read = pa.ipc.open_file(source).read_all() if file.suffix == ".arrow" else pq.read_table(source)
@@ -230,7 +230,7 @@ def number(text: str | float) -> float | None:
         return None
 
 
-def same_name(written: str, plate: str) -> bool:
+def is_same_name(written: str, plate: str) -> bool:
     """Return whether a table names this plate: CellProfiler's LoadData writes the barcode 007 as 7."""
     return written == plate or (number(written) is not None and number(written) == number(plate))
 
@@ -275,10 +275,10 @@ def place(
         if match is None:
             raise InputError(
                 f"{where}, ImageNumber {number}: site_pattern `{site_pattern}` finds neither a file "
-                f"name ({listed(names, 4) or 'none given'}) nor the folder {folder.path.name}."
+                f"name ({join_names(names, 4) or 'none given'}) nor the folder {folder.path.name}."
             )
         found = match.groupdict()
-    elif (well := well_of_row(row)) and (site := row.get("Metadata_Site") or row.get("Metadata_Field")):
+    elif (well := get_well_of_row(row)) and (site := row.get("Metadata_Site") or row.get("Metadata_Field")):
         found = {"plate": row.get("Metadata_Plate"), "well": well, "site": site}
     elif match := FOLDER_NAME.match(folder.path.name):
         found = match.groupdict()
@@ -293,23 +293,23 @@ def place(
             r"and site for the image file names, such as `_(?P<well>[A-P]\d\d)f(?P<site>\d\d)`."
         )
     named = found.get("plate") or row.get("Metadata_Plate") or plate
-    if not same_name(named, plate):
+    if not is_same_name(named, plate):
         raise InputError(
             f"{where}, ImageNumber {number}, belongs to plate {named}, and the sample sheet names this "
             f"plate {plate}: correct the row's `plate` or its folder."
         )
     try:
-        return well_name(found["well"]), site_name(found["site"])
+        return get_well_name(found["well"]), get_site_name(found["site"])
     except InputError as error:
         raise InputError(f"{where}, ImageNumber {number}: {error}") from error
 
 
-def well_of_row(row: Mapping[str, str | float]) -> str:
+def get_well_of_row(row: Mapping[str, str | float]) -> str:
     """Return the well in an image set's metadata, by name or by row and column; "" if there is none."""
     if row.get("Metadata_Well"):
         return str(row["Metadata_Well"])
     column = row.get("Metadata_Column") or row.get("Metadata_Col")
-    return well_at(str(row["Metadata_Row"]), str(column)) if row.get("Metadata_Row") and column else ""
+    return get_well_at(str(row["Metadata_Row"]), str(column)) if row.get("Metadata_Row") and column else ""
 
 
 def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None) -> Site:
@@ -359,7 +359,7 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
             match = FOLDER_NAME.match(folder.path.name)
             if match is None or match["plate"] not in (None, plate):
                 raise InputError(f"{folder.path}, of plate {plate}: {error}. {REMEDY}") from error
-            well, site = well_name(match["well"]), site_name(match["site"])
+            well, site = get_well_name(match["well"]), get_site_name(match["site"])
             sites.append(Site(folder, well, site, problem=str(error)))
         else:
             sites += [read_site(folder, row, plate, site_pattern) for row in rows]
@@ -367,10 +367,10 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
     if twice:
         where = [str(site.folder.path) for site in sites if (site.well, site.site) == twice[0]]
         raise InputError(
-            f"Plate {plate} has these sites twice: {listed(f'{w} site {s}' for w, s in twice)}; "
-            f"the first in {listed(where)}. Keep one of them."
+            f"Plate {plate} has these sites twice: {join_names(f'{w} site {s}' for w, s in twice)}; "
+            f"the first in {join_names(where)}. Keep one of them."
         )
-    sites.sort(key=lambda site: (well_order(site.well), site_order(site.site)))
+    sites.sort(key=lambda site: (get_well_order(site.well), get_site_order(site.site)))
     numbers = [site.own_number for site in sites if site.own_number is not None]
     unique = len(set(numbers)) == len(numbers)
     if not unique:

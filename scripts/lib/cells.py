@@ -19,7 +19,7 @@ OBJECT_NUMBER = r"^Number_Object_Number$"
 NUMBER = "_Number_Object_Number"
 
 
-def feature_names(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
+def find_features(columns: Iterable[str], exclude: Iterable[str]) -> list[str]:
     """Find the features among the columns of a single-cell table, in the order of the table.
 
     Parameters

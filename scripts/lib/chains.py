@@ -12,7 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.levels import CELLPROFILER, LEVELS, Level, get_levels
 
 # From the narrowest to the widest.
@@ -141,10 +141,10 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     given = {"steps": given} if isinstance(given, list) else dict(given)
     preset = given.get("preset")
     if preset is not None and preset not in PRESETS:
-        raise InputError(f"chains.{name}: `{preset}` is not one of the presets {listed(PRESETS)}.")
+        raise InputError(f"chains.{name}: `{preset}` is not one of the presets {join_names(PRESETS)}.")
     listed_steps = PRESETS[preset] if preset is not None else given.get("steps", [])
     if not listed_steps:
-        raise InputError(f"chains.{name}: it has neither steps nor a preset ({listed(PRESETS)}).")
+        raise InputError(f"chains.{name}: it has neither steps nor a preset ({join_names(PRESETS)}).")
     over = given.get("over", "experiment")
     changed = given.get("options", {})
     steps = []
@@ -152,14 +152,16 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
         step, options = (item, {}) if isinstance(item, str) else next(iter(item.items()))
         options = {**(options or {}), **changed.get(step, {})}
         if step not in STEPS:
-            raise InputError(f"chains.{name}: `{step}` is not one of the steps {listed(STEPS)}.")
+            raise InputError(f"chains.{name}: `{step}` is not one of the steps {join_names(STEPS)}.")
         known = {"over": over, **STEPS[step]}
         if unknown := sorted(set(options) - set(known)):
-            raise InputError(f"chains.{name}.{step}: `{listed(unknown)}` is not one of {listed(known)}.")
+            raise InputError(
+                f"chains.{name}.{step}: `{join_names(unknown)}` is not one of {join_names(known)}."
+            )
         steps.append((step, {**deepcopy(known), **options}))
         check_choices(f"chains.{name}.{step}", *steps[-1])
     if unknown := sorted(set(changed) - {step for step, _ in steps}):
-        raise InputError(f"chains.{name}.options: the chain has no step {listed(unknown)}.")
+        raise InputError(f"chains.{name}.options: the chain has no step {join_names(unknown)}.")
     taken = {options["over"] for _, options in steps}
     if {"batch", "condition"} <= taken:
         raise InputError(
@@ -187,18 +189,20 @@ def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
     if step == "normalize" and options["method"] == "spherize":
         raise InputError(
             f"{where}.method: spherize is a step of its own, `sphere`, with the options "
-            f"{listed(STEPS['sphere'])}."
+            f"{join_names(STEPS['sphere'])}."
         )
     for key, choices in {"over": SCOPES, **CHOICES.get(step, {})}.items():
         if options[key] not in choices:
-            raise InputError(f"{where}.{key}: `{options[key]}` is not one of {listed(choices)}.")
+            raise InputError(f"{where}.{key}: `{options[key]}` is not one of {join_names(choices)}.")
     if "reference" in options and not is_reference(options["reference"]):
         raise InputError(
             f"{where}.reference: `{options['reference']}` is not negcon, all or a query on columns of the "
             "wells such as Metadata_pert_type == 'control'."
         )
     if step == "feature_select" and (unknown := [o for o in options["operations"] if o not in OPERATIONS]):
-        raise InputError(f"{where}.operations: `{listed(unknown)}` is not one of {listed(OPERATIONS)}.")
+        raise InputError(
+            f"{where}.operations: `{join_names(unknown)}` is not one of {join_names(OPERATIONS)}."
+        )
     if step == "sphere" and not is_epsilon(options["epsilon"]):
         raise InputError(
             f"{where}.epsilon: `{options['epsilon']}` is not a number above 0, `shrink` or {{draws: 25}}."
@@ -314,7 +318,9 @@ def complete_chains(config: Mapping[str, Any], folder: Path = Path()) -> dict[st
                     raise InputError(f"chains.{name}.feature_select.blocklist: {error}") from error
         if chain["start"] not in levels or not levels[chain["start"]].annotated:
             starts = [level.name for level in levels.values() if level.annotated]
-            raise InputError(f"chains.{name}.start: `{chain['start']}` is not one of {listed(starts, 30)}.")
+            raise InputError(
+                f"chains.{name}.start: `{chain['start']}` is not one of {join_names(starts, 30)}."
+            )
     last = {name: get_chain_levels(name, chain)[-1].name for name, chain in chains.items()}
     feature_sets = [last.get(name, name) for name in config["benchmark"]["feature_sets"]]
     return {**config, "chains": chains, "benchmark": {**config["benchmark"], "feature_sets": feature_sets}}

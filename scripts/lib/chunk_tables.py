@@ -9,7 +9,7 @@ from collections import Counter
 from lib.errors import InputError
 
 
-def table_of(folder, name):
+def get_table_file(folder, name):
     """Return the file of table `name` in a chunk's folder; the path of the CSV file if there is none."""
     arrow = folder / f"{name}.arrow"
     return arrow if arrow.exists() else folder / f"{name}.csv"
@@ -30,7 +30,7 @@ def read_arrow(file, columns=None):
         raise InputError(f"{file} is not whole: {error}.") from error
 
 
-def image_rows(file):
+def read_image_rows(file):
     """Return the rows of a small table as dictionaries."""
     if file.suffix == ".arrow":
         return read_arrow(file).to_pylist()
@@ -38,7 +38,7 @@ def image_rows(file):
         return list(csv.DictReader(table))
 
 
-def object_counts(file):
+def count_objects(file):
     """Count the objects of each ImageNumber in an object table.
 
     Only ImageNumber is read, as a table has 36 kB per cell. Raises an InputError if the table is incomplete.

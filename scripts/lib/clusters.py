@@ -1,7 +1,10 @@
 """Neighbors and clusters of consensus profiles, and whether they share genes, targets or mechanisms.
 
 Clusters are Leiden communities (Traag et al. 2019, Scientific Reports) of the graph of each perturbation's
-nearest neighbors by cosine, computed by graspologic-native.
+nearest neighbors by cosine, computed by graspologic-native. Modularity by itself finds half a dozen
+communities in a graph of any size (its resolution limit), of 40 perturbations and more in a condition of 300.
+The resolution therefore grows with the number of perturbations, as in the constant Potts model: a cluster has
+about a dozen.
 """
 
 from collections import Counter
@@ -12,12 +15,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
-from lib.average_precision import ranked
-from lib.nulls import q_values
-from lib.precision_nulls import one_ranking
+from lib.average_precision import rank_queries
+from lib.nulls import compute_q_values
+from lib.precision_nulls import get_distribution_of_query
 
 NEIGHBORS = 10  # of the graph
 FEWEST_TO_CLUSTER = 5
+PER_RESOLUTION = 60  # perturbations for which the resolution grows by 1
 BLOCK = 16_000_000  # similarities that are held at once
 CLUSTER_COLUMNS = (
     *("cluster", "perturbations", "with_annotation", "class", "in_cluster", "in_condition", "fold"),
@@ -76,7 +80,9 @@ def cluster_profiles(profiles: np.ndarray, seed: int) -> np.ndarray:
     found = np.full(len(profiles), -1)
     if weights:
         edges = [(str(a), str(b), weight) for (a, b), weight in sorted(weights.items())]
-        _, communities = graspologic_native.leiden(edges, seed=seed, trials=3)
+        _, communities = graspologic_native.leiden(
+            edges, seed=seed, trials=3, resolution=max(1.0, len(profiles) / PER_RESOLUTION)
+        )
         for name, community in communities.items():
             found[int(name)] = community
     alone = found < 0
@@ -126,17 +132,19 @@ def measure_sharing(
     positives = [np.array(sorted(partners[row])) for row in rows]
     aside = [np.array(sorted({*partners[row], row})) for row in rows]
     if rows:
-        precision[rows] = ranked(profiles, profiles, rows, positives, aside)
+        precision[rows] = rank_queries(profiles, profiles, rows, positives, aside)
     for row in rows:
         negatives = number - 1 - int(counts[row])
-        p[row] = one_ranking(int(counts[row]), negatives, draws, seed).p_value(float(precision[row]))
+        p[row] = get_distribution_of_query(int(counts[row]), negatives, draws, seed).p_value(
+            float(precision[row])
+        )
     return pd.DataFrame(
         {
             "partners": counts,
             "neighbors_sharing": sharing,
             "sharing_average_precision": precision,
             "sharing_p_value": p,
-            "sharing_q_value": q_values(p),
+            "sharing_q_value": compute_q_values(p),
         }
     )
 
@@ -189,6 +197,6 @@ def measure_enrichment(
         ]
         rows += found or [about]
     table = pd.DataFrame(rows, columns=[name for name in CLUSTER_COLUMNS if name != "q_value"])
-    table["q_value"] = q_values(table["p_value"].to_numpy(float))
+    table["q_value"] = compute_q_values(table["p_value"].to_numpy(float))
     table = table[list(CLUSTER_COLUMNS)].sort_values(["cluster", "p_value"], kind="stable", ignore_index=True)
     return table.astype({"in_cluster": "Int64", "in_condition": "Int64"})

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.plates import SAFE, Plate
-from lib.values import same_value
+from lib.values import is_same_value
 
 SIDES = ("train", "validate", "test")
 
@@ -16,7 +16,7 @@ SIDES = ("train", "validate", "test")
 def is_judged(plate: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Return whether a plate belongs to a condition of the benchmark."""
     where = config["benchmark"]["where"]
-    return all(same_value(plate.get(column, ""), value) for column, value in where.items())
+    return all(is_same_value(plate.get(column, ""), value) for column, value in where.items())
 
 
 def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[str, list[Plate]]:
@@ -32,7 +32,7 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
     columns = benchmark["condition"]
     needed = {*columns, *benchmark["where"], *benchmark["matching_same"]}
     if unknown := sorted(needed - set(plates[0])):
-        raise InputError(f"benchmark: the sample sheet has no column {listed(unknown)}.")
+        raise InputError(f"benchmark: the sample sheet has no column {join_names(unknown)}.")
     if benchmark["where"] and not any(is_judged(plate, config) for plate in plates):
         raise InputError(describe_no_plate("benchmark.where", benchmark["where"], plates))
     unsafe = [
@@ -44,7 +44,7 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
     if unsafe:
         raise InputError(
             "benchmark.condition: what names a condition is part of file names, so it may hold only letters, "
-            f"digits, dot, dash and underscore; correct {listed(unsafe, 5)} in the sample sheet."
+            f"digits, dot, dash and underscore; correct {join_names(unsafe, 5)} in the sample sheet."
         )
     grouped: dict[tuple[str, ...], list[Plate]] = {}
     for plate in plates:
@@ -53,8 +53,8 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
     named = {"_".join(filter(None, values)) or "all": found for values, found in grouped.items()}
     if len(named) < len(grouped):
         raise InputError(
-            f"benchmark.condition: the values of {listed(columns)} give two conditions the same name "
-            f"({listed(' '.join(value or '(empty)' for value in values) for values in grouped)}): write "
+            f"benchmark.condition: the values of {join_names(columns)} give two conditions the same name "
+            f"({join_names(' '.join(value or '(empty)' for value in values) for values in grouped)}): write "
             "something where one of them is empty."
         )
     return dict(sorted(named.items()))
@@ -94,9 +94,11 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
     split = config["splits"][name]
     where = split["where"]
     if unknown := sorted(set(where) - set(plates[0])):
-        raise InputError(f"splits.{name}.where: the sample sheet has no column {listed(unknown)}.")
+        raise InputError(f"splits.{name}.where: the sample sheet has no column {join_names(unknown)}.")
     found = [
-        plate for plate in plates if all(same_value(plate[column], value) for column, value in where.items())
+        plate
+        for plate in plates
+        if all(is_same_value(plate[column], value) for column, value in where.items())
     ]
     if not found:
         raise InputError(describe_no_plate(f"splits.{name}.where", where, plates))
@@ -105,7 +107,7 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
     if column and all(plate.get(column) for plate in found):
         for side in SIDES:
             for value in map(str, split.get(side, ())):
-                if not any(same_value(plate[column], value) for plate in found):
+                if not any(is_same_value(plate[column], value) for plate in found):
                     raise InputError(describe_no_plate(f"splits.{name}.{side}", {column: value}, found))
     return found
 
@@ -122,7 +124,7 @@ def describe_no_plate(key: str, where: Mapping[str, str], plates: Sequence[Plate
         lines.append(
             f'YAML reads {meant[0]} without quotes as {value}: quote it, as in {column}: "{meant[0]}".'
             if meant
-            else f"The sheet's values of {column} are {listed(there, 10)}."
+            else f"The sheet's values of {column} are {join_names(there, 10)}."
         )
     return " ".join(lines)
 

@@ -11,35 +11,35 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from lib.assay import assay_problems, get_labels, label_problems
+from lib.assay import find_assay_problems, get_labels, label_problems
 from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
-from lib.errors import InputError, listed
-from lib.image_names import compiled, listing_pattern
+from lib.errors import InputError, join_names
+from lib.image_names import compile_pattern, get_listing_pattern
 from lib.network_presets import find_preset_problems, with_network_preset
-from lib.schema import get_types, read_values, schema
+from lib.schema import get_types, read_schema, read_values
 from lib.values import SEVERAL
 
 
-def problems(config: Mapping[str, Any]) -> Iterator[str]:
+def find_config_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Return each error in `config`: the key, the error, and the nearest valid key."""
-    for error in Draft202012Validator(schema()).iter_errors(config):
-        yield from described_problem(error)
+    for error in Draft202012Validator(read_schema()).iter_errors(config):
+        yield from describe_problem(error)
 
 
-def described_problem(error: ValidationError) -> Iterator[str]:
+def describe_problem(error: ValidationError) -> Iterator[str]:
     """Return one validation error as a sentence; of alternatives (`oneOf`), the one that was meant."""
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(known), key=str):
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {listed(known, 40)}."
+            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {join_names(known, 40)}."
             yield f"{where}: unknown key `{key}`; {hint}"
     elif error.validator in ("oneOf", "anyOf") and error.context:
         same_type = [part for part in error.context if part.validator != "type"]
         for part in same_type or [min(error.context, key=lambda part: len(part.path))]:
-            yield from described_problem(part)
+            yield from describe_problem(part)
     elif error.validator == "type" and "string" in get_types(error.schema) and is_misread(error.instance):
         yield (
             f"{where}: YAML reads this value as {error.instance!r}, since yes, no, on, off, true, false and "
@@ -55,7 +55,7 @@ def is_misread(value: Any) -> bool:
     return isinstance(value, bool | date)
 
 
-def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
+def find_expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Return the errors of a complete config's regular expressions, as sentences."""
     written = [
         ("single_cells.site_pattern", config["single_cells"]["site_pattern"]),
@@ -69,13 +69,13 @@ def expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
     try:
         in_files = config["images"]["channels_in"] == "files"
         channels = len(config.get("assay", {}).get("channels", []))
-        compiled(config["images"]["pattern"], 1 if in_files else channels)
+        compile_pattern(config["images"]["pattern"], 1 if in_files else channels)
     except InputError as error:
         yield str(error)
     for name, labels in get_labels(config.get("assay", {})).items():
         key = f"assay.{name.lower()}.labels.pattern"
         try:
-            compiled(listing_pattern(labels["pattern"]), 1)
+            compile_pattern(get_listing_pattern(labels["pattern"]), 1)
         except InputError as error:
             yield f"{key}: {str(error).removeprefix('images.pattern ')}"
 
@@ -92,20 +92,20 @@ def find_reading_keys(config: Mapping[str, Any]) -> list[str]:
     return [key for key, is_used in keys.items() if is_used]
 
 
-def reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
+def find_reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Return why images cannot be read as the config says, as sentences."""
     used, images = find_reading_keys(config), config["images"]
     if used and config["cellprofiler"]["environment"] == "container":
         yield (
-            f"{listed(used)}: CellProfiler's container cannot read such images; set cellprofiler.environment "
-            f"to `built` "
+            f"{join_names(used)}: CellProfiler's container cannot read such images; set "
+            f"cellprofiler.environment to `built` "
             "or `conda`, or write one plane per channel and file."
         )
     if images["pattern"] in ("index", "ome-zarr") and images["channels_in"] == "files":
         yield f"images.channels_in: leave it out with images.pattern: {images['pattern']}."
 
 
-def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
+def find_address_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Return the addresses whose files would be fetched to outside the results, as sentences."""
     for name, described in config["annotation"].items():
         if "://" in described["table"] and ".." in described["table"].split("/"):
@@ -115,7 +115,7 @@ def address_problems(config: Mapping[str, Any]) -> Iterator[str]:
 PRESETS = Path(__file__).resolve().parents[2] / "config" / "presets"
 
 
-def with_preset(config: Mapping[str, Any]) -> dict[str, Any]:
+def apply_preset(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config whose assay has the settings of its preset, unless it gives its own."""
     assay = config.get("assay")
     file = PRESETS / f"{assay.get('preset')}.yaml" if isinstance(assay, Mapping) else None
@@ -148,13 +148,13 @@ def name_network(config: dict[str, Any]) -> None:
         config["embeddings"] = {**settings, "model": settings["model"] or usual}
 
 
-def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
+def find_embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     """Return, as sentences, errors in the block `embeddings` that a schema cannot detect."""
     if "embeddings" not in config:
         return []
     known = [channel["name"] for channel in config["assay"]["channels"]]
     unknown = [name for name in config["embeddings"]["channels"] or [] if name not in known]
-    found = [f"embeddings: channels: the assay has no channel {listed(unknown)}."] if unknown else []
+    found = [f"embeddings: channels: the assay has no channel {join_names(unknown)}."] if unknown else []
     for key in ("percentiles", "fixed"):
         ends = config["embeddings"][key]
         if ends and ends[0] >= ends[1]:
@@ -168,7 +168,7 @@ def embeddings_problems(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def crops_problems(config: Mapping[str, Any]) -> list[str]:
+def find_crops_problems(config: Mapping[str, Any]) -> list[str]:
     """Return, as sentences, errors in the block `crops` that a schema cannot detect."""
     if "crops" not in config:
         return []
@@ -176,13 +176,15 @@ def crops_problems(config: Mapping[str, Any]) -> list[str]:
     unknown = [name for name in config["crops"]["channels"] or [] if name not in known]
     found = []
     if unknown:
-        found.append(f"crops: channels: the assay has no channel {listed(unknown)}; it has {listed(known)}.")
+        found.append(
+            f"crops: channels: the assay has no channel {join_names(unknown)}; it has {join_names(known)}."
+        )
     if ends[0] >= ends[1]:
         found.append(f"crops: percentiles: {ends} is not a range; write the lower end first.")
     return found
 
 
-def columns_named(config: Mapping[str, Any]) -> dict[str, Any]:
+def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
     Both spellings are accepted.
@@ -227,32 +229,32 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     InputError
         Naming `file` and every problem in it.
     """
-    written = read_values(config, schema())
-    config = with_network_preset(with_preset(written))
-    found = list(problems(config))
+    written = read_values(config, read_schema())
+    config = with_network_preset(apply_preset(written))
+    found = list(find_config_problems(config))
     complete: dict[str, Any] = {}
     if not found:
-        complete = read_values(config, schema(), defaults=True)
+        complete = read_values(config, read_schema(), defaults=True)
         name_network(complete)
-        found = list(problems(complete))
+        found = list(find_config_problems(complete))
     if not found:
         found = [
-            *expression_problems(complete),
-            *reading_problems(complete),
-            *address_problems(complete),
+            *find_expression_problems(complete),
+            *find_reading_problems(complete),
+            *find_address_problems(complete),
             *find_rule_problems(complete["cell_quality"]),
         ]
     if not found and "assay" in complete:
         found = [
-            *assay_problems(complete["assay"]),
-            *embeddings_problems(complete),
+            *find_assay_problems(complete["assay"]),
+            *find_embeddings_problems(complete),
             *find_preset_problems(complete),
-            *crops_problems(complete),
+            *find_crops_problems(complete),
             *label_problems(written.get("assay", {})),
         ]
     if found:
         raise InputError(f"{file} has errors:\n  " + "\n  ".join(dict.fromkeys(found)))
     try:
-        return complete_chains(columns_named(complete), Path(file).parent)
+        return complete_chains(name_columns(complete), Path(file).parent)
     except InputError as error:
         raise InputError(f"{file} has errors:\n  {error}") from error

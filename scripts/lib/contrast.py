@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.errors import InputError, listed, number_of
+from lib.errors import InputError, join_names, number_of
 from lib.image_checks import Found, has_one_value, location_of, sample_stored
 from lib.image_files import read_plane_and_scale
 
@@ -51,7 +51,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
                         "plate %s: %d of %s of channel %s that were looked at are black, or almost without "
                         "contrast, in wells %s",
                         *(plate, sum(dark), number_of(len(sample), "image"), channel),
-                        listed(image.well for image, one in zip(sample, dark, strict=True) if one),
+                        join_names(image.well for image, one in zip(sample, dark, strict=True) if one),
                     )
                 continue
             flat = list(pool.map(has_one_value, [image.path for image in images]))
@@ -65,7 +65,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
             sum(flat),
             number_of(len(images), "image"),
             channel,
-            listed(wells),
+            join_names(wells),
         )
     warn_of_stored_without_contrast(found, plate, threads)
     if dead:
@@ -86,7 +86,7 @@ def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads:
     for channel in dict.fromkeys(image.channel for image in stored):
         ones = [one for image, one in zip(stored, flat, strict=True) if image.channel == channel]
         if all(ones):
-            wells = listed(image.well for image in stored if image.channel == channel)
+            wells = join_names(image.well for image in stored if image.channel == channel)
             logging.warning(
                 "plate %s: images of channel %s hold one value (black, or without contrast), in wells %s",
                 *(plate, channel, wells),
@@ -96,6 +96,6 @@ def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads:
 def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
     """Return the message about a channel whose images hold one value each."""
     values = sorted({float(read_plane_and_scale(image.path)[0].flat[0]) for image in images[:SAMPLE]})
-    shown = listed((f"{value:g}" for value in values), 4)
+    shown = join_names((f"{value:g}" for value in values), 4)
     shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({shown})"
     return f"channel {channel}: all {number_of(len(images), 'image')} {shade}; {images[0].path} for one"

@@ -14,7 +14,7 @@ MOST_KINDS = 6
 NAME_OF_CONTROL = re.compile(r"con\b|con_|control|ctrl|pos|neg", re.IGNORECASE)
 
 
-def control_kinds(values: pd.Series, negcon: str) -> pd.Series:
+def find_control_kinds(values: pd.Series, negcon: str) -> pd.Series:
     """Find the kind of control of each well: "" for treated and empty wells, `negcon` for negative controls.
 
     A column may mark controls, or name the compound in each well (then only `negcon` is a control). It is

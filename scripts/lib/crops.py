@@ -18,10 +18,10 @@ import tifffile
 from PIL import Image
 
 from lib.cells import KEYS
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_files import MAXIMUM, read_intensities, read_plane_and_scale
 from lib.plates import read_table
-from lib.sites import site_name
+from lib.sites import get_site_name
 
 CELL = "cell"  # the box with each cell's own size
 # The pixels of crops: as in the file, corrected for illumination, and also rescaled from 0 to 1.
@@ -125,7 +125,7 @@ def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
         columns = find_location_columns(file.schema_arrow.names, settings, path)
         waiting: dict[str, np.ndarray] = {}
         for batch in file.iter_batches(batch_size=8192, columns=[*KEYS, *columns.values()]):
-            part = {name: as_numpy(batch[name]) for name in batch.schema.names}
+            part = {name: convert_to_numpy(batch[name]) for name in batch.schema.names}
             if waiting:
                 part = {name: np.concatenate([waiting[name], values]) for name, values in part.items()}
             starts = np.flatnonzero(np.diff(part["Metadata_ImageNumber"], prepend=-1))
@@ -139,7 +139,7 @@ def read_cells(path: str | Path, settings: Settings) -> Iterator[Cells]:
             yield make_site_cells(waiting, columns, settings, path)
 
 
-def as_numpy(column: pa.Array) -> np.ndarray:
+def convert_to_numpy(column: pa.Array) -> np.ndarray:
     """Convert a column to numpy, with missing numbers as NaN; pyarrow's own conversion imports pandas."""
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return np.array(column.to_pylist(), dtype=object)
@@ -168,7 +168,7 @@ def make_site_cells(
     at = {what: rows[column].astype(float) for what, column in columns.items()}
     unplaced = ~np.all([np.isfinite(values) for values in at.values()], axis=0)
     if unplaced.any():
-        numbers = listed(rows["Metadata_ObjectNumber"][unplaced])
+        numbers = join_names(rows["Metadata_ObjectNumber"][unplaced])
         raise InputError(f"{path}, well {well}, site {site}: cell {numbers} has no position.")
     center = np.stack([at["Y"], at["X"]], axis=1)
     if settings.box == CELL:
@@ -255,7 +255,7 @@ class PlateImages:
         lacking = [name for name in settings.channels if f"FileName_Orig{name}" not in columns]
         if lacking:
             known = [c.removeprefix("FileName_Orig") for c in columns if c.startswith("FileName_Orig")]
-            raise InputError(f"{load_data} has no channel {listed(lacking)}; it has {listed(known)}.")
+            raise InputError(f"{load_data} has no channel {join_names(lacking)}; it has {join_names(known)}.")
         self.load_data, self.settings, self.pixels = load_data, settings, pixels
         self.rows = {(row["Metadata_Well"], row["Metadata_Site"]): row for row in rows}
         self.functions = {
@@ -265,7 +265,7 @@ class PlateImages:
         for folder in labels:
             for path in Path(folder, "labels").glob("*.tiff"):
                 if match := LABELS.match(path.name):
-                    self.labels[match["well"], site_name(match["site"])] = path
+                    self.labels[match["well"], get_site_name(match["site"])] = path
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -305,9 +305,9 @@ class PlateImages:
         if outside.any():
             y, x = cells.center[outside][0]
             raise InputError(
-                f"Well {cells.well}, site {cells.site}: cell {listed(cells.numbers[outside])} lies outside "
-                f"of the image of {width} x {height} pixels (x {x:.1f}, y {y:.1f}). The single-cell table "
-                "does not belong to these images: run both steps again."
+                f"Well {cells.well}, site {cells.site}: cell {join_names(cells.numbers[outside])} lies "
+                f"outside of the image of {width} x {height} pixels (x {x:.1f}, y {y:.1f}). The single-cell "
+                "table does not belong to these images: run both steps again."
             )
         return image, self.label_image(cells, (height, width)) if self.settings.mask else None
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.wells import well_name
+from lib.errors import InputError, join_names
+from lib.wells import get_well_name
 
 NUMBERS = "features"  # the array in DeepProfiler's files; its metadata are pickled, and not read
 CELLS = "Metadata_Count_Cells"
@@ -40,7 +40,9 @@ def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         rows = [empty if is_missing(value) else np.asarray(value) for value in column]
         if any(row.shape != (size,) for row in rows):
             sizes = sorted({row.size for row in rows})
-            raise InputError(f"{path}: the arrays of column {name} differ in length ({listed(sizes, 5)}).")
+            raise InputError(
+                f"{path}: the arrays of column {name} differ in length ({join_names(sizes, 5)})."
+            )
         try:
             values = np.stack(rows).astype(float)
         except (TypeError, ValueError) as error:
@@ -137,7 +139,7 @@ def find_well(parts: tuple[str, ...]) -> tuple[str | None, int]:
     tried += [(parts[last - 1], last - 1)] if last else []
     for text, depth in [*tried, (name, last)]:
         try:
-            return well_name(text), depth
+            return get_well_name(text), depth
         except (InputError, ValueError):
             continue
     return None, 0

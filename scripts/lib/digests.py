@@ -10,7 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from lib.files import whole
+from lib.files import write_whole
 
 
 class Digests:
@@ -41,7 +41,7 @@ class Digests:
     def write(self) -> None:
         """Keep the digests for the next run."""
         if self.changed and self.kept.parent.is_dir():
-            with whole(self.kept) as part:
+            with write_whole(self.kept) as part:
                 part.write_text(json.dumps(self.known), encoding="utf-8")
             self.changed = False
 

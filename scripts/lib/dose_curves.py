@@ -221,7 +221,7 @@ def fit_curve(
     dose = float(get_benchmark_dose(np.array(change), np.array(ec50), np.array(slope), response))
     message = explain(p_value, residual_sd, sd, dose, doses)
     counts = not message
-    low_dose, high_dose = bootstrap(grid, responses, response, seed) if counts else (np.nan, np.nan)
+    low_dose, high_dose = bootstrap_interval(grid, responses, response, seed) if counts else (np.nan, np.nan)
     if counts and dose < doses[doses > 0].min():
         message = "below the lowest dose"
     return Curve(
@@ -251,7 +251,7 @@ def explain(p_value: float, residual_sd: float, solvent_sd: float, dose: float, 
     return ""
 
 
-def bootstrap(grid: Grid, responses: np.ndarray, response: float, seed: int) -> tuple[float, float]:
+def bootstrap_interval(grid: Grid, responses: np.ndarray, response: float, seed: int) -> tuple[float, float]:
     """Return the interval of the benchmark dose from wells that are drawn with replacement at each dose.
 
     An end is infinite where so many curves do not leave the solvent.

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from lib.tables import whole
+from lib.tables import write_whole
 
 # Okabe and Ito's palette: distinct for every common kind of color blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -74,20 +74,20 @@ def save(figure: Figure, paths: Sequence[str | Path], dots_per_inch: int = 200) 
     """
     for path in paths:
         suffix = Path(path).suffix.lstrip(".")
-        with whole(path) as part:
+        with write_whole(path) as part:
             date = {"Date": None} if suffix == "svg" else None
             figure.savefig(part, format=suffix, dpi=dots_per_inch, metadata=date)
     plt.close(figure)
 
 
-def nothing_to_draw(why: str) -> Figure:
+def draw_nothing(why: str) -> Figure:
     """Return an empty figure with a message that explains why there is none."""
     figure = plt.figure(figsize=(6, 1.2))
     figure.text(0.5, 0.5, why, ha="center", va="center", wrap=True)
     return figure
 
 
-def shortened(name: object, length: int = 24) -> str:
+def shorten_label(name: object, length: int = 24) -> str:
     """Return a name as a label: the middle of a long one is left out, and dollar signs are escaped."""
     text = str(name)
     half = (length - 1) // 2

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from lib.cellprofiler import logged_to, output_of
-from lib.errors import InputError, listed
+from lib.cellprofiler import get_output, open_log
+from lib.errors import InputError, join_names
 
 MARKER = "complete.json"  # written last: it marks an environment as complete
 # Each package is imported, since one that is installed may still lack a library of the system.
@@ -41,7 +41,7 @@ def make_way(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log: IO[str]) -> None:
+def run_step(about: str, arguments: Sequence[str], variables: Mapping[str, str], log: IO[str]) -> None:
     """Run one command of the build.
 
     Parameters
@@ -104,12 +104,12 @@ def build_from_lock(folder: Path, log: IO[str], about: str, lock: str, packages:
     variables = clean_variables()
     make_way(folder)
     python = str(folder / "bin" / "python")
-    step(about, [sys.executable, "-m", "venv", str(folder)], variables, log)
+    run_step(about, [sys.executable, "-m", "venv", str(folder)], variables, log)
     install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]
-    step(about, [*install, "--require-hashes", "-r", str(LOCKS / lock)], variables, log)
-    versions = output_of([python, "-c", VERSIONS.format(packages=list(packages))], variables)
+    run_step(about, [*install, "--require-hashes", "-r", str(LOCKS / lock)], variables, log)
+    versions = get_output([python, "-c", VERSIONS.format(packages=list(packages))], variables)
     if versions is None:
-        raise InputError(f"{about} was installed, but {listed(packages)} cannot be imported.")
+        raise InputError(f"{about} was installed, but {join_names(packages)} cannot be imported.")
     (folder / MARKER).write_text(json.dumps(json.loads(versions.splitlines()[-1]), indent=1) + "\n")
 
 
@@ -119,7 +119,7 @@ def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) ->
     parser.add_argument("--log", required=True)
     parser.add_argument("--output", required=True, help="the environment's folder")
     options = parser.parse_args()
-    with logged_to(options.log) as log:
+    with open_log(options.log) as log:
         # Not resolve(): an environment is where its user sees it. Without `..`: otherwise the results folder
         # in which a relative path begins would be in the first line of its commands, and it may be deleted.
         build_once(Path(os.path.normpath(Path(options.output).absolute())), build, log)

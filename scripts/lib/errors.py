@@ -11,7 +11,7 @@ class InputError(Exception):
     """An error in the experiment's input; the message names file, plate, well and remedy."""
 
 
-def listed(items, limit=20):
+def join_names(items, limit=20):
     """Join `items` for a message: all of them up to `limit`, then how many more there are."""
     items = [str(item) for item in items]
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
@@ -34,7 +34,7 @@ REFUSED = {
 }
 
 
-def storage_problem(error, folder):
+def explain_storage_error(error, folder):
     """Return the message for an OSError of a full, read-only or forbidden disk; None for any other error.
 
     `folder`: where the step was writing, for errors that name no file.

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.assay import compartments, get_labels, get_segmented
+from lib.assay import get_compartments, get_labels, get_segmented
 from lib.chains import get_all_levels
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.levels import (
     NETWORK,
     Level,
@@ -101,7 +101,7 @@ class Experiment:
     @cached_property
     def objects(self) -> list[str]:
         """Return the objects that CellProfiler measures; one table each."""
-        return compartments(self.assay) if self.assay else []
+        return get_compartments(self.assay) if self.assay else []
 
     @cached_property
     def labeled(self) -> list[str]:
@@ -361,14 +361,14 @@ class Experiment:
             if name not in self.levels:
                 raise InputError(
                     f"benchmark.feature_sets: there is no level {name}; the levels are "
-                    f"{listed(self.levels, 40)}."
+                    f"{join_names(self.levels, 40)}."
                 )
             having = self.get_plates_with(name, judged) or judged
             lacking = [plate["plate"] for plate in having if name not in self.get_levels(plate)]
             if lacking:
                 raise InputError(
-                    f"benchmark.feature_sets: {name} is not made for plate {listed(lacking)}; "
-                    f"available levels: {listed(self.get_levels(having[0]), 40)}."
+                    f"benchmark.feature_sets: {name} is not made for plate {join_names(lacking)}; "
+                    f"available levels: {join_names(self.get_levels(having[0]), 40)}."
                     + explain_missing_level(self.levels[name], self.config)
                 )
         return self.config["benchmark"]["feature_sets"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 
 def get_channels(features: Sequence[str], described: Sequence[str]) -> list[str]:
@@ -39,6 +39,7 @@ def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:
     kept = [name for name in features if not any(fnmatchcase(name, pattern) for pattern in patterns)]
     if features and not kept:
         raise InputError(
-            f"exclude_features leaves none of the {len(features)} features: {listed(patterns)}. Name fewer."
+            f"exclude_features leaves none of the {len(features)} features: {join_names(patterns)}. "
+            "Name fewer."
         )
     return kept

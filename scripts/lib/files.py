@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def write_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that is renamed to `path` when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def fresh_folder(path: Path) -> Iterator[Path]:
+def make_fresh_folder(path: Path) -> Iterator[Path]:
     """Make an empty folder at `path`, replacing what is there; what remains of it at the end is removed."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
@@ -36,9 +36,9 @@ def fresh_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def write_whole_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path` that replaces it when the block succeeds."""
-    with fresh_folder(path.with_name(f".{path.name}.part")) as part:
+    with make_fresh_folder(path.with_name(f".{path.name}.part")) as part:
         yield part
         shutil.rmtree(path, ignore_errors=True)
         part.replace(path)

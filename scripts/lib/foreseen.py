@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.imaged_wells import find_wells_with_images
 from lib.layouts import (
     SAMPLE_COLUMNS,
     alike,
-    annotation_rows,
     find_clashes,
     find_suspects,
-    plate_map_rows,
-    words_in_rows,
+    read_annotation_rows,
+    read_plate_map_rows,
+    report_missing_words,
 )
 from lib.levels import get_levels
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
@@ -38,8 +38,8 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
     types = {plate["perturbation"] for plate in experiment.plates}
     if unused := sorted(set(config["annotation"]) - types):
         yield (
-            f"annotation: no plate has the perturbation type {listed(unused)}; the sample sheet's are "
-            f"{listed(sorted(types))}. Their wells will not be annotated."
+            f"annotation: no plate has the perturbation type {join_names(unused)}; the sample sheet's are "
+            f"{join_names(sorted(types))}. Their wells will not be annotated."
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
         for names in alike(plate[column] for plate in experiment.plates):
@@ -53,7 +53,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         paths = [folder / name for name in (plate_map, table) if name]
         if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
             for problem in find_map_problems(plates, paths, config, folder):
-                yield f"plate {listed((plate['plate'] for plate in plates), 3)}: {problem}"
+                yield f"plate {join_names((plate['plate'] for plate in plates), 3)}: {problem}"
     files: dict[str, list[str]] = {}
     for plate in experiment.chosen:
         if source(plate) == "profiles":
@@ -61,7 +61,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
     for file, names in list(files.items())[:MOST_MAPS]:
         if not is_address(file) and (folder / file).is_file():
             for problem in find_header_problems(folder / file, names):
-                yield f"plate {listed(names, 3)}: {problem}"
+                yield f"plate {join_names(names, 3)}: {problem}"
 
 
 def find_map_problems(
@@ -85,12 +85,15 @@ def find_map_problems(
         missing = MissingValues.of_config(config)
         known, reagents = [], []
         if len(paths) > 1:
-            known, reagents = annotation_rows(paths[1], config["annotation"][perturbation]["gene"], missing)
+            known, reagents = read_annotation_rows(
+                paths[1], config["annotation"][perturbation]["gene"], missing
+            )
         samples = {row["broad_sample"] for row in reagents}
-        columns, wells = plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
+        columns, wells = read_plate_map_rows(paths[0], plates[0]["plate"], missing, samples)
         for path in paths:
-            if words := words_in_rows(path, missing):
-                yield f"in {path.name}, taken as empty: {listed(words)}. See missing_values in the config."
+            if words := report_missing_words(path, missing):
+                found = join_names(words)
+                yield f"in {path.name}, taken as empty: {found}. See missing_values in the config."
             yield from (f"{path.name}: {sentence}." for sentence in find_suspects(path, missing))
         own = {name: value for name, value in plates[0].items() if name not in SOURCES}
         own |= {
@@ -110,7 +113,7 @@ def find_map_problems(
     except InputError as error:
         yield str(error)
         return
-    controls, tables = config["controls"], listed(path.name for path in paths)
+    controls, tables = config["controls"], join_names(path.name for path in paths)
     column, there = controls["column"], list(dict.fromkeys([*columns, *known]))
     of_sample = {row["broad_sample"]: row for row in reagents}
     if "negcon" in config["normalize"]["to"]:
@@ -122,10 +125,10 @@ def find_map_problems(
         if column not in there:
             yield (
                 f"no column {column} in {tables}, by which negative controls are found; it has "
-                f"{listed(there)}. Name theirs in controls.column, or do without: {get_remedy(config)}."
+                f"{join_names(there)}. Name theirs in controls.column, or do without: {get_remedy(config)}."
             )
         elif number < needed:
-            values = listed(sorted(set(marks) - {""}), 5) or "no value"
+            values = join_names(sorted(set(marks) - {""}), 5) or "no value"
             yield (
                 f"{number} negative controls ({column} = {controls['negcon']}) in {tables}; normalizing "
                 f"needs {needed}. The column has {values}; see controls.negcon and normalize.minimum_wells, "
@@ -139,13 +142,13 @@ def find_map_problems(
     of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
     there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
-        yield f"no column {listed(lacking)} in {tables}, which benchmark.group names replicates by."
+        yield f"no column {join_names(lacking)} in {tables}, which benchmark.group names replicates by."
     if "dose_response" in config:
         doses = config["dose_response"]
         compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
         wanted = [name.removeprefix("Metadata_") for name in (doses["dose"], *compound)]
         if lacking := [name for name in wanted if name not in there]:
-            yield f"no column {listed(lacking)} in {tables}, which dose_response names."
+            yield f"no column {join_names(lacking)} in {tables}, which dose_response names."
 
 
 def find_controls_without_images(
@@ -179,7 +182,7 @@ def find_controls_without_images(
             yield (
                 f"plate {plate['plate']} has images of {len(imaged)} wells, of which {len(there)} are "
                 f"negative controls ({kind}); normalizing needs {needed}. Without images are "
-                f"{listed(without, 5)}. Correct the plate map or images.pattern, lower "
+                f"{join_names(without, 5)}. Correct the plate map or images.pattern, lower "
                 f"normalize.minimum_wells (at least 2), or do without: {get_remedy(config)}."
             )
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_names import LAYOUTS
-from lib.object_storage import content, objects_below
+from lib.object_storage import fetch_content, list_objects
 from lib.plates import is_address
 from lib.surveys import Channel
 
@@ -41,13 +41,13 @@ def is_dataset(place: str) -> bool:
 def list_files(prefix: str, folder: str) -> list[str]:
     """Return the paths of a dataset's files below one of its folders, relative to the dataset."""
     if is_address(prefix):
-        return [f"{folder}/{name}" for name in objects_below(f"{prefix}/{folder}")]
+        return [f"{folder}/{name}" for name in list_objects(f"{prefix}/{folder}")]
     return sorted(p.relative_to(prefix).as_posix() for p in Path(prefix, folder).rglob("*") if p.is_file())
 
 
 def read_rows(prefix: str, path: str) -> list[dict[str, str]]:
     """Return the rows of one of a dataset's CSV files."""
-    data = content(f"{prefix}/{path}") if is_address(prefix) else Path(prefix, path).read_bytes()
+    data = fetch_content(f"{prefix}/{path}") if is_address(prefix) else Path(prefix, path).read_bytes()
     return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
@@ -102,7 +102,7 @@ def find_dataset(prefix: str, batch: str | None = None) -> Dataset:
             place = {"batch": of_batch, "plate": plate, "plate_map": f"{prefix}/{maps[name]}"}
             rows.append({**place, "perturbation": kind, "cell_line": "", "timepoint": "", "images": images})
     if missing:
-        raise InputError(f"{prefix}/{MAPS}: these plate maps do not exist: {listed(missing, 5)}.")
+        raise InputError(f"{prefix}/{MAPS}: these plate maps do not exist: {join_names(missing, 5)}.")
     return Dataset(prefix, rows, channels, pattern)
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 import polars as pl
 
 from lib.chunk_tables import read_arrow
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_references import is_reference
-from lib.layouts import plate_map_rows
+from lib.layouts import read_plate_map_rows
 from lib.object_storage import ADDRESS
 from lib.plates import is_image_table
 from lib.surveys import GENERAL
@@ -35,7 +35,7 @@ def get_full_name(images: Path, plate: str) -> tuple[Path, str]:
     return (folder, folder.name) if plate in folder.name else (images, plate)
 
 
-def with_urls(table: pd.DataFrame, images: Path, prefix: str, batch: str, plate: str) -> pd.DataFrame:
+def add_urls(table: pd.DataFrame, images: Path, prefix: str, batch: str, plate: str) -> pd.DataFrame:
     """Return an image table whose files are named by the URL that they will have in the Gallery.
 
     Parameters
@@ -90,7 +90,7 @@ def with_urls(table: pd.DataFrame, images: Path, prefix: str, batch: str, plate:
     if outside:
         raise InputError(
             f"Plate {plate}: {len(outside)} images are not in the plate's folder {folder}: "
-            f"{listed(outside, 3)}. Move "
+            f"{join_names(outside, 3)}. Move "
             "them there."
         )
     metadata = [column for column in table if column.startswith("Metadata_")]
@@ -151,7 +151,7 @@ def get_map_names(plates: Sequence[Mapping[str, str]], maps: Sequence[Path]) -> 
 
 def read_gallery_map(path: Path, name: str, plate: str) -> pd.DataFrame:
     """Return a plate map with the columns of the Gallery: `plate_map_name`, `well_position`, and its own."""
-    columns, rows = plate_map_rows(path, plate)
+    columns, rows = read_plate_map_rows(path, plate)
     table = pd.DataFrame(rows, columns=columns).rename(columns={"well": "well_position"})
     table = table.drop(columns=[column for column in ("plate_map_name",) if column in table])
     table.insert(0, "plate_map_name", name)

@@ -18,7 +18,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed, number_of
+from lib.errors import InputError, join_names, number_of
 
 CELLS = "Metadata_Count_Cells"
 FEW_CELLS = "Metadata_few_cells"
@@ -164,7 +164,7 @@ def describe_incomplete(metadata: pd.DataFrame, incomplete: np.ndarray) -> list[
         return []
     named = metadata.loc[incomplete, "Metadata_Plate"] + " " + metadata.loc[incomplete, "Metadata_Well"]
     wells = number_of(int(incomplete.sum()), "well")
-    return [f"{wells} left out because more than a tenth of the features are missing: {listed(named, 5)}"]
+    return [f"{wells} left out because more than a tenth of the features are missing: {join_names(named, 5)}"]
 
 
 def describe_filled(values: np.ndarray) -> list[str]:

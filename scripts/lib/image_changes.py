@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError
-from lib.files import whole
-from lib.image_names import compiled
+from lib.files import write_whole
+from lib.image_names import compile_pattern
 from lib.plates import is_image_table, read_table
 
 BLOCK = 1 << 20
@@ -35,7 +35,7 @@ UNREACHABLE = "object storage"
 FAILED: set[str] = set()
 
 
-def folders_below(folder: Path) -> Iterator[tuple[str, list[str]]]:
+def walk_folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield a folder and its subfolders, also behind links, each once, with the names of their files."""
     seen = set()
     for root, below, names in os.walk(folder, followlinks=True):
@@ -79,7 +79,7 @@ def write_digests(images: Path | str, pattern: str, record: str | Path, threads:
             digests = dict(zip(files, pool.map(digest_of_file, files.values()), strict=True))
     else:
         digests = list_stored_images(images, pattern)
-    with whole(record) as part, part.open("w", newline="") as table:
+    with write_whole(record) as part, part.open("w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["image", "digest"])
         writer.writerows(digests.items())
@@ -91,13 +91,13 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
     They are those in the folder whose names match the pattern, or those in the table.
     """
     if is_image_table(images.name):
-        return {os.path.relpath(path, images.parent): str(path) for path in files_of_table(images)}
-    expression = compiled(pattern, 1)
+        return {os.path.relpath(path, images.parent): str(path) for path in find_files_of_table(images)}
+    expression = compile_pattern(pattern, 1)
     in_path = "/" in expression.pattern
     # The index of ImageXpress lies beside those of other plates, so that it may be named itself.
     images = images.parent if images.is_file() else images
     found = []
-    for root, names in folders_below(images):
+    for root, names in walk_folders(images):
         below = root.removeprefix(str(images)).lstrip("/")
         for name in names:
             if not name.startswith(".") and expression.search(f"{below}/{name}" if in_path else name):
@@ -109,18 +109,18 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
 def list_stored_images(address: str, pattern: str) -> dict[str, str]:
     """Return the tags of the images below an s3:// address that match the pattern, by path below it."""
     # boto3 is imported only for plates in object storage.
-    from lib.object_storage import entries_below, resolved_address
+    from lib.object_storage import list_entries, resolve_address
 
-    expression = compiled(pattern, 1)
+    expression = compile_pattern(pattern, 1)
     in_path = "/" in expression.pattern
     return {
         path: tag
-        for path, (_, tag) in entries_below(resolved_address(address)).items()
+        for path, (_, tag) in list_entries(resolve_address(address)).items()
         if expression.search(path if in_path else path.rpartition("/")[2])
     }
 
 
-def files_of_table(table: Path) -> list[Path]:
+def find_files_of_table(table: Path) -> list[Path]:
     """Return the image files in a user's image table that are on this machine's disks."""
     if table.suffix == ".parquet":
         return []
@@ -138,7 +138,7 @@ def files_of_table(table: Path) -> list[Path]:
     return sorted(found)
 
 
-def states_of(paths: list[str]) -> list[list[int] | None]:
+def get_states(paths: list[str]) -> list[list[int] | None]:
     """Return size and time of each file; None if it does not exist."""
     states: list[list[int] | None] = []
     for path in paths:
@@ -174,7 +174,7 @@ def get_contents(images: Path, pattern: str, record: Path, seen: Path) -> str:
     with ThreadPoolExecutor(THREADS) as pool:
         # Network disks can answer several requests at once.
         size = max(1, -(-len(paths) // THREADS))
-        blocks = pool.map(states_of, [paths[start : start + size] for start in range(0, len(paths), size)])
+        blocks = pool.map(get_states, [paths[start : start + size] for start in range(0, len(paths), size)])
         states = dict(zip(files, (state for block in blocks for state in block), strict=True))
 
         def read(names: list[str]) -> list[str | None]:
@@ -240,7 +240,7 @@ def compare_contents(
         now[name] = [state, content, first]
     if now != known:
         # A folder that cannot be written is reported elsewhere.
-        with suppress(OSError), whole(seen) as part:
+        with suppress(OSError), write_whole(seen) as part:
             part.write_text(json.dumps(now))
     contents = [[name, content] for name, (_, content, _) in now.items()]
     return hashlib.blake2b(json.dumps(contents).encode(), digest_size=8).hexdigest()

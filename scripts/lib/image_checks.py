@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_changes import digest_of_file
 from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
-from lib.image_references import file_on_disk
+from lib.image_references import get_file_on_disk
 
 # An object this many times larger or smaller than most of its channel does not hold a similar image.
 FAR_OFF = 10
@@ -224,7 +224,7 @@ def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
             elif len(paths) > 1:
                 names = [path.name for path in paths]
                 names = names if len(set(names)) == len(names) else paths
-                what = f"has {len(paths)} images of {channel}: {listed(names, 4)}"
+                what = f"has {len(paths)} images of {channel}: {join_names(names, 4)}"
                 faults.append(Fault(well, site, what, channel))
     return faults
 
@@ -279,7 +279,7 @@ def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list
     """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
     for image, value in zip(
-        images, pool.map(lambda image: key(file_on_disk(image.path)), images), strict=True
+        images, pool.map(lambda image: key(get_file_on_disk(image.path)), images), strict=True
     ):
         if value is not None:
             groups[value].append(image)

@@ -11,7 +11,7 @@ from lib.label_files import LabelFiles
 from lib.label_images import numbered_name
 
 
-def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:
+def add_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:
     """Return the image table with each site's illumination functions."""
     plate = table["Metadata_Plate"].iloc[0]
     columns = {}
@@ -21,7 +21,7 @@ def with_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path
     return table.assign(**columns)
 
 
-def with_label_files(table: pd.DataFrame, files: LabelFiles) -> pd.DataFrame:
+def add_label_files(table: pd.DataFrame, files: LabelFiles) -> pd.DataFrame:
     """Return the image table with the label images of each site."""
     sites = list(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
     columns = {}
@@ -31,7 +31,7 @@ def with_label_files(table: pd.DataFrame, files: LabelFiles) -> pd.DataFrame:
     return table.assign(**columns)
 
 
-def with_numbered_labels(table: pd.DataFrame, objects: Sequence[str], folder: Path) -> pd.DataFrame:
+def add_numbered_labels(table: pd.DataFrame, objects: Sequence[str], folder: Path) -> pd.DataFrame:
     """Return the image table with the label images that CellProfiler reads."""
     sites = list(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
     columns: dict[str, str | list[str]] = {}

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib.errors import InputError
 from lib.image_references import is_reference
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 from lib.plane_reader import get_image_properties, read_image
 
 TIFF = {".tif", ".tiff"}
@@ -65,7 +65,7 @@ def properties(path):
     if is_reference(path.name):
         return get_image_properties(path)
     try:
-        source = at_hand(path)
+        source = open_image_file(path)
         size = path.stat().st_size if source is path else source.getbuffer().nbytes
         if size == 0:
             return "is empty (0 bytes)"
@@ -239,7 +239,7 @@ def read_plane_and_scale(path):
     if is_reference(path.name):
         pixels, _, scale = read_image(path)
         return pixels, scale
-    source = at_hand(path)
+    source = open_image_file(path)
     scale = None
     try:
         if path.suffix.lower() in TIFF | KINDS_OF_TIFF:

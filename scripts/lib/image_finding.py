@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_checks import Fault, Found, StoredImage
 from lib.image_files import COMPRESSED
 from lib.image_formats import CONTAINERS, open_image
 from lib.image_references import PROJECTIONS, read_reference, write_reference
-from lib.microscope_index import find_files, find_index, images_of_plate, match_channels
+from lib.microscope_index import find_files, find_index, get_images_of_plate, match_channels
 from lib.microscopes.index import IndexImage
-from lib.object_storage import resolved_address
+from lib.object_storage import resolve_address
 from lib.ome_zarr import list_fields
 
 #: What an index says about an image that is written to the image table.
@@ -107,19 +107,23 @@ def find_in_index(folder: Path | str, channels: Mapping[str, str], plate: str) -
             "Copy the plate, or set images.pattern to how the files are named."
         )
     index = find_index(folder, plate)
-    images = images_of_plate(index, plate)
+    images = get_images_of_plate(index, plate)
     numbers = match_channels(images, channels, index.path)
     images = [image for image in images if image.channel in numbers]
     files = find_files(index, images)
     failed = [image for image in images if not image.file]
     if failed:
         logging.warning("%s: %d images failed, says the index", index.path, len(failed))
-    found = [as_found(image, numbers[image.channel], files[image.file]) for image in images if image.file]
+    found = [
+        convert_index_image(image, numbers[image.channel], files[image.file])
+        for image in images
+        if image.file
+    ]
     logging.info("%s (%s): %d images", index.path, index.kind, len(found))
     return found
 
 
-def as_found(image: IndexImage, channel: str, path: Path) -> Found:
+def convert_index_image(image: IndexImage, channel: str, path: Path) -> Found:
     """Return an image of an index as a found one."""
     fields = tuple((name, image.fields[name]) for name in FIELDS if name in image.fields)
     return Found(image.well, image.site, channel, path, image.plane, image.timepoint, fields)
@@ -166,7 +170,7 @@ def find_in_zarr(folder: Path | str, channels: Mapping[str, str], plate: str) ->
         The plate's name.
     """
     place = (
-        resolved_address(folder).rstrip("/")
+        resolve_address(folder).rstrip("/")
         if isinstance(folder, str)
         else str(get_zarr_folder(folder, plate))
     )
@@ -198,7 +202,8 @@ def get_zarr_folder(folder: Path, plate: str) -> Path:
     if len(inside) != 1:
         raise InputError(
             f"Plate {plate}: {folder} contains {len(inside)} OME-Zarr plates"
-            f" ({listed(path.name for path in inside) or 'no folder *.zarr'}); name one in the sample sheet."
+            f" ({join_names(path.name for path in inside) or 'no folder *.zarr'}); name one in the "
+            "sample sheet."
         )
     return inside[0]
 
@@ -267,24 +272,24 @@ def combine_planes(found: Sequence[Found], reading: Reading) -> tuple[list[Found
         in_files = any(image.plane for image in images)
         if how is None or not in_files or len({image.plane for image in images}) < len(images):
             # Not planes: site_faults reports several images of a channel.
-            combined += [with_options(image, reading) for image in images]
+            combined += [add_options(image, reading) for image in images]
         elif how in PROJECTIONS:
             usual = depths[channel].most_common(1)[0][0]
             if len(images) != usual:
                 what = f"has {len(images)} planes of {channel}; most sites have {usual}"
                 faults.append(Fault(well, site, what, channel))
-            combined.append(with_options(stack(images), reading))
+            combined.append(add_options(stack(images), reading))
         else:
-            chosen = [image for image in images if as_number(image.plane) == int(how)]
+            chosen = [image for image in images if parse_plane_number(image.plane) == int(how)]
             if not chosen:
-                planes = listed(sorted(image.plane for image in images))
+                planes = join_names(sorted(image.plane for image in images))
                 faults.append(Fault(well, site, f"has no plane {how} of {channel}; it has {planes}", channel))
                 chosen = images[:1]
-            combined += [with_options(image, reading, is_chosen=True) for image in chosen]
+            combined += [add_options(image, reading, is_chosen=True) for image in chosen]
     return combined, faults
 
 
-def as_number(plane: str) -> int | None:
+def parse_plane_number(plane: str) -> int | None:
     """Return a plane's number; None for a name."""
     return int(plane) if plane.isdecimal() else None
 
@@ -299,15 +304,15 @@ def choose_timepoint(found: Sequence[Found], timepoint: int | None) -> list[Foun
     """
     there = sorted({image.timepoint for image in found}, key=lambda name: (len(name), name))
     if timepoint is not None and there != [""]:
-        chosen = [image for image in found if as_number(image.timepoint) == timepoint]
+        chosen = [image for image in found if parse_plane_number(image.timepoint) == timepoint]
         if not chosen:
             raise InputError(
-                f"images.timepoint is {timepoint}; the images are of the time points {listed(there)}."
+                f"images.timepoint is {timepoint}; the images are of the time points {join_names(there)}."
             )
         return chosen
     if len(there) > 1:
         raise InputError(
-            f"The images are of {len(there)} time points, {listed(there)}: set images.timepoint in the "
+            f"The images are of {len(there)} time points, {join_names(there)}: set images.timepoint in the "
             f"config to one "
             "of them. Time points that are all to be measured are plates of their own in the sample sheet."
         )
@@ -322,7 +327,7 @@ def stack(images: Sequence[Found]) -> Found:
     InputError
         If the planes are in several folders of object storage.
     """
-    images = sorted(images, key=lambda image: (as_number(image.plane) or 0, image.plane))
+    images = sorted(images, key=lambda image: (parse_plane_number(image.plane) or 0, image.plane))
     first = images[0]
     fields = tuple(pair for pair in first.fields if all(pair in image.fields for image in images))
     if isinstance(first.path, StoredImage):
@@ -341,7 +346,7 @@ def stack(images: Sequence[Found]) -> Found:
     return first._replace(path=folder / write_reference(names), fields=fields)
 
 
-def with_options(image: Found, reading: Reading, is_chosen: bool = False) -> Found:
+def add_options(image: Found, reading: Reading, is_chosen: bool = False) -> Found:
     """Return an image with the reference to how it is read; a plane that `is_chosen` is not projected."""
     files, options = read_reference(image.path.name)
     factor = reading.scales.get(image.channel, 1)
@@ -366,7 +371,7 @@ def decode_compressed(found: Sequence[Found], faults: Sequence[Fault]) -> list[F
     return [decoded(image) for image in found]
 
 
-def planes_hint(found: Sequence[Found]) -> str:
+def hint_at_planes(found: Sequence[Found]) -> str:
     """Return what to do if half of the sites or more have several images of a channel."""
     images = Counter((image.well, image.site, image.channel) for image in found)
     several = {(well, site) for (well, site, _), number in images.items() if number > 1}
@@ -380,15 +385,3 @@ def planes_hint(found: Sequence[Found]) -> str:
 
 
 # --- image tables of the Gallery ------------------------------------------------------------------
-
-
-def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
-    """Return an image table with file names and folders in place of the Gallery's columns `URL_OrigDNA`."""
-    images = [name.removeprefix("URL_") for name in columns if name.startswith("URL_")]
-    images = [name for name in images if f"FileName_{name}" not in columns]
-    for row in rows:
-        for name in images:
-            folder, _, file = row[f"URL_{name}"].removeprefix("file:").rpartition("/")
-            row |= {f"FileName_{name}": file, f"PathName_{name}": folder}
-    more = [f"{kind}_{name}" for name in images for kind in ("FileName", "PathName")]
-    return [*columns, *more], rows

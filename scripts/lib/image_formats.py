@@ -17,7 +17,7 @@ import tifffile
 
 from lib.errors import InputError
 from lib.image_files import KINDS_OF_TIFF, MAX_SAMPLE_VALUE, TIFF, read_plane_and_scale
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 from lib.ome_zarr import is_in_zarr, open_multiscale
 
 #: The package that reads each format which is not always installed.
@@ -89,7 +89,7 @@ def open_image(path: Path, pages: str = "Z") -> Iterator[Opened]:
         if is_in_zarr(path):
             yield open_zarr(path)
         elif suffix in TIFF | KINDS_OF_TIFF:
-            yield open_tiff(stack.enter_context(tifffile.TiffFile(at_hand(path))), pages)
+            yield open_tiff(stack.enter_context(tifffile.TiffFile(open_image_file(path))), pages)
         elif suffix in LIBRARIES:
             library = get_library(path)
             yield {".nd2": open_nd2, ".czi": open_czi, ".lif": open_lif}[suffix](path, library, stack)

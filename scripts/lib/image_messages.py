@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lib.errors import listed, number_of
+from lib.errors import join_names, number_of
 from lib.image_checks import Fault, Found
 from lib.image_files import without_numbers
 
@@ -13,7 +13,7 @@ from lib.image_files import without_numbers
 NAMED = 20
 
 
-def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
+def describe_faults(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
     """Return the faults of a plate's images as a message.
 
     A fault that all images of a channel share is given once.
@@ -35,7 +35,7 @@ def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found],
         The message.
     """
     if all_are_missing(faults, found):
-        return none_exists(plate, faults, source)
+        return describe_missing_images(plate, faults, source)
     per_channel = Counter(image.channel for image in found)
     kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
@@ -49,7 +49,7 @@ def faults_in_words(plate: str, faults: Sequence[Fault], found: Sequence[Found],
     for same in group_alike(shared.values()):
         channels = list(dict.fromkeys(fault.channel for fault in same))
         lines.append(
-            f"every image of channel {listed(channels)} ({len(same):,}) {same[0].what} "
+            f"every image of channel {join_names(channels)} ({len(same):,}) {same[0].what} "
             f"({Path(same[0].image).name} for one)"
         )
     rest = [fault for key, same in kinds.items() if key not in shared for fault in same]
@@ -74,11 +74,11 @@ def all_are_missing(faults: Sequence[Fault], found: Sequence[Found]) -> bool:
     return sum(fault.what == "does not exist" for fault in faults) == len(found)
 
 
-def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
+def describe_missing_images(plate: str, missing: Sequence[Fault], source: str) -> str:
     """Return the message if none of a plate's images is at its path in the table."""
     missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
-    where = listed((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
+    where = join_names((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
     return (
         f"Plate {plate}: none of its {len(missing):,} images exists. {source} names the folder {where}, "
         "which is not on this machine, or not under this name. Correct the columns PathName_... of the "
@@ -86,7 +86,7 @@ def none_exists(plate: str, missing: Sequence[Fault], source: str) -> str:
     )
 
 
-def remedy_of(faults: Sequence[Fault], found: Sequence[Found], hint: str) -> str:
+def suggest_remedy(faults: Sequence[Fault], found: Sequence[Found], hint: str) -> str:
     """Return what to do about the faults of a plate's images."""
     sites = {(image.well, image.site) for image in found}
     if hint or all_are_missing(faults, found):

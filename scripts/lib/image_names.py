@@ -2,7 +2,7 @@
 
 import re
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 # File names as the instruments' software exports them.
 PHENIX = (
@@ -34,14 +34,14 @@ EVERY_FILE = re.compile(r"(?P<well>)(?P<channel>)")
 IMAGE = "{image}"
 
 
-def listing_pattern(pattern: str) -> str:
+def get_listing_pattern(pattern: str) -> str:
     """Return the regular expression of the file names of label images; those with {image} name no well."""
     if IMAGE not in pattern:
         return pattern
     return f"^{re.escape(pattern).replace(re.escape(IMAGE), '.+')}(?P<well>)$"
 
 
-def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
+def compile_pattern(pattern: str, channels: int = 2) -> re.Pattern[str]:
     """Return the regular expression of a named layout, or the user's pattern after a check.
 
     The names of an assay with one of `channels` need not name it. With `index` and `ome-zarr`, any file may
@@ -53,7 +53,7 @@ def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
         expression = re.compile(LAYOUTS.get(pattern, pattern))
     except re.error as error:
         raise InputError(
-            f"images.pattern `{pattern}` is neither a layout ({listed([*LAYOUTS, *BY_METADATA])}) nor a "
+            f"images.pattern `{pattern}` is neither a layout ({join_names([*LAYOUTS, *BY_METADATA])}) nor a "
             f"regular "
             f"expression: {error}."
         ) from error
@@ -62,12 +62,12 @@ def compiled(pattern: str, channels: int = 2) -> re.Pattern[str]:
     if not has_channel or not ("well" in groups or {"row", "column"} <= groups):
         raise InputError(
             f"images.pattern `{pattern}` must have the named groups `channel` and `well` (or `row` "
-            f"and `column`); it has {listed(sorted(groups)) or 'none'}. Layouts with a name are "
-            f"{listed([*LAYOUTS, *BY_METADATA])}."
+            f"and `column`); it has {join_names(sorted(groups)) or 'none'}. Layouts with a name are "
+            f"{join_names([*LAYOUTS, *BY_METADATA])}."
         )
     return expression
 
 
-def without_channel(pattern: str) -> str:
+def remove_channel(pattern: str) -> str:
     """Return the regular expression of file names whose channel is not read: the files hold all channels."""
     return LAYOUTS.get(pattern, pattern).replace("(?P<channel>", "(?:")

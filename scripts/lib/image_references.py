@@ -27,7 +27,7 @@ def is_reference(name):
     return str(name).endswith(">") and REFERENCE.match(str(name)) is not None
 
 
-def file_on_disk(path):
+def get_file_on_disk(path):
     """Return the file whose bytes tell an image from another one: of planes in files, the first.
 
     A reference to a part of a file is returned as it is, since it is not a file.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.image_changes import list_images
-from lib.image_names import compiled
+from lib.image_names import compile_pattern
 from lib.plates import find_name, is_address, is_image_table, read_table, source
-from lib.wells import well_at, well_name
+from lib.wells import get_well_at, get_well_name
 
 
 def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str) -> set[str] | None:
@@ -26,7 +26,7 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
     try:
         if is_image_table(location):
             return find_wells_in_table(images, plate["plate"])
-        expression = compiled(pattern)
+        expression = compile_pattern(pattern)
         in_path = "/" in expression.pattern
         wells = set()
         for name in list_images(images, pattern):
@@ -36,7 +36,11 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
                 continue
             is_named = bool(groups.get("well"))
             if is_named or groups.get("row"):
-                wells.add(well_name(groups["well"]) if is_named else well_at(groups["row"], groups["column"]))
+                wells.add(
+                    get_well_name(groups["well"])
+                    if is_named
+                    else get_well_at(groups["row"], groups["column"])
+                )
     except (InputError, OSError, KeyError, IndexError):
         return None
     return wells or None
@@ -53,4 +57,4 @@ def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
     rows = [row for row in rows if not plates or row.get("Metadata_Plate") in meant]
     named = [row["Metadata_Well"] for row in rows if row.get("Metadata_Well")]
     placed = [(row["Metadata_Row"], row["Metadata_Column"]) for row in rows if row.get("Metadata_Row")]
-    return {well_name(well) for well in named} or {well_at(*where) for where in placed} or None
+    return {get_well_name(well) for well in named} or {get_well_at(*where) for where in placed} or None

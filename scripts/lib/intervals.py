@@ -10,7 +10,7 @@ import pandas as pd
 Z = 1.959963984540054  # 97.5th percentile of the normal distribution
 
 
-def proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -> tuple[float, float]:
+def compute_proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -> tuple[float, float]:
     """Return Wilson's 95 % interval, in percent, of the fraction of `counts` (booleans) that are true.
 
     `clusters` groups dependent counts, such as the pairs of one gene: the number of counts is
@@ -36,7 +36,7 @@ def proportion_interval(counts: np.ndarray, clusters: pd.Series | None = None) -
     return max(0.0, low), min(100.0, high)
 
 
-def mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tuple[float, float]:
+def compute_mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tuple[float, float]:
     """Return the central 95 % of the means of as many values drawn with replacement (bootstrap)."""
     values = np.asarray(values, dtype=float)
     if not len(values):
@@ -47,6 +47,6 @@ def mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tup
     return float(low), float(high)
 
 
-def sampling(name: str, interval: tuple[float, float]) -> dict[str, float]:
+def get_interval_columns(name: str, interval: tuple[float, float]) -> dict[str, float]:
     """Return the two columns of a score's interval over perturbations."""
     return {f"{name}_sampling_{end}": value for end, value in zip(("low", "high"), interval, strict=True)}

@@ -13,16 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, listed
-from lib.image_changes import folders_below
+from lib.errors import InputError, join_names
+from lib.image_changes import walk_folders
 from lib.image_checks import Fault, Found, StoredImage
 from lib.image_files import properties
-from lib.image_names import IMAGE, compiled
+from lib.image_names import IMAGE, compile_pattern
 from lib.image_references import read_reference
 from lib.label_images import LabelError, number_objects, read_pixels
 from lib.ome_zarr import OME_ZARR, list_labels
-from lib.sites import site_name
-from lib.wells import well_at, well_name
+from lib.sites import get_site_name
+from lib.wells import get_well_at, get_well_name
 
 SiteKey = tuple[str, str]
 # By the objects' name (Nuclei, Cells), the label image of each site.
@@ -69,7 +69,7 @@ def find_label_files(
             if len(paths) == 1:
                 files[objects][site] = paths[0]
             elif paths:
-                faults.append(Fault(*site, f"has {len(paths)} files as {what}: {listed(paths, 4)}"))
+                faults.append(Fault(*site, f"has {len(paths)} files as {what}: {join_names(paths, 4)}"))
             else:
                 faults.append(Fault(*site, f"has no {what} ({settings['pattern']})"))
 
@@ -148,12 +148,12 @@ def find_matching(
         If the folder does not exist, or holds no such file.
     """
     folder = Path(settings["folder"] or (images if Path(images).is_dir() else Path(images).parent))
-    expression = compiled(settings["pattern"], 1)
+    expression = compile_pattern(settings["pattern"], 1)
     if not folder.is_dir():
         raise InputError(f"The folder {folder} of the label images does not exist.")
     by_site: dict[SiteKey, list[Path]] = defaultdict(list)
     names = []
-    for root, found in folders_below(folder):
+    for root, found in walk_folders(folder):
         for name in found:
             names.append(name)
             below = f"{root.removeprefix(str(folder)).lstrip('/')}/{name}"
@@ -161,16 +161,16 @@ def find_matching(
                 groups = match.groupdict()
                 try:
                     well = (
-                        well_name(groups["well"])
+                        get_well_name(groups["well"])
                         if groups.get("well")
-                        else well_at(groups["row"], groups["column"])
+                        else get_well_at(groups["row"], groups["column"])
                     )
                 except InputError as error:
                     raise InputError(f"{root}/{name}: {error} So says `labels.pattern`.") from error
-                by_site[well, site_name(groups.get("site"))].append(Path(root, name))
+                by_site[well, get_site_name(groups.get("site"))].append(Path(root, name))
     if not by_site:
         raise InputError(
             f"None of the {len(names)} files in {folder} is named as `labels.pattern` says: "
-            f"{settings['pattern']}. Files there: {listed(sorted(names), 3) or 'none'}."
+            f"{settings['pattern']}. Files there: {join_names(sorted(names), 3) or 'none'}."
         )
     return lambda site: sorted(by_site.get(site, []))

@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from lib.image_files import TIFF, in_color, is_stack, samples_last
-from lib.object_storage import at_hand
+from lib.object_storage import open_image_file
 
 # CellProfiler reads a label image with 16 bits.
 MOST_OBJECTS = 65535
@@ -75,7 +75,7 @@ def read_pixels(path: Path) -> np.ndarray:
             from lib.ome_zarr import read_labels
 
             return as_whole(read_labels(path))
-        source = at_hand(path)
+        source = open_image_file(path)
         if path.suffix.lower() == ".npy":
             pixels = np.load(source, allow_pickle=False)
         elif path.suffix.lower() in TIFF:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.plates import find_name, read_table
 from lib.values import MissingValues, plain_text
-from lib.wells import well_at, well_name
+from lib.wells import get_well_at, get_well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")
 # Where a table has none of these, row and column of each well.
@@ -22,6 +22,9 @@ NAMED = (*WELL_COLUMNS, "Plate")
 # A name that a spreadsheet made a date of: 2-Sep, Mar-01.
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 DATE = re.compile(rf"\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{1,2}}")
+# Several genes that are not separated by | or ;.
+OF_GENES = ("gene", "genes", "target", "targets", "gene_symbol", "target_gene")
+GENES = re.compile(r"[A-Z0-9-]*[A-Z][A-Z0-9-]*(\s*[,/]\s*[A-Z0-9-]*[A-Z][A-Z0-9-]*)+")
 EXPONENT = re.compile(r"\d+[eE]\d+")
 
 Rows = list[dict[str, str]]
@@ -48,7 +51,7 @@ def read_columns(path: str | Path, samples: tuple[str, str] = ("", "")) -> tuple
     names = [column.removeprefix("Metadata_") for column in columns]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"{path} has the column {listed(twice)} twice, with and without Metadata_.")
+        raise InputError(f"{path} has the column {join_names(twice)} twice, with and without Metadata_.")
     rows = [dict(zip(names, row.values(), strict=True)) for row in rows]
     order = (samples[0], *SAMPLE_COLUMNS, samples[1])
     name = next((column for column in order if column and column in names), None)
@@ -95,7 +98,7 @@ def clean_rows(
     return [{column: values[at] for column, values in cleaned.items()} for at in range(len(rows))]
 
 
-def words_in_rows(path: str | Path, missing: MissingValues) -> list[str]:
+def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
     """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
     columns, rows = read_columns(path, missing.samples)
     return [
@@ -120,12 +123,17 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
         values = list(dict.fromkeys(plain_text(row[column]) for row in rows if row[column]))
         if dates := [value for value in values if DATE.fullmatch(value)]:
             found.append(
-                f"{column} has {listed(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
+                f"{column} has {join_names(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
             )
         numbers = [value for value in values if EXPONENT.fullmatch(value)] if column in SAMPLE_COLUMNS else []
         changed = [value for value in numbers if value not in missing.clean(values, column)]
         if changed:
-            found.append(f"{column} has {listed(changed, 5)}, read as numbers; write a letter before a name")
+            found.append(
+                f"{column} has {join_names(changed, 5)}, read as numbers; write a letter before a name"
+            )
+        several = [value for value in values if GENES.fullmatch(value)] if column in OF_GENES else []
+        if several:
+            found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
         if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
             found += [f"{column} has {names}, which differ in capitals only" for names in alike(values)]
     return found
@@ -139,7 +147,7 @@ def alike(values: Iterable[str]) -> list[str]:
     return [" and ".join(group) for group in groups.values() if len(group) > 1]
 
 
-def plate_map_rows(
+def read_plate_map_rows(
     path: str | Path,
     plate: str | None = None,
     missing: MissingValues = DEFAULT,
@@ -179,24 +187,27 @@ def plate_map_rows(
         names = find_name(plate, plates)
         rows = [row for row in rows if row["Plate"] in names]
         if not rows:
-            raise InputError(f"{path} lists no well of plate {plate}; it has {listed(sorted(plates), 5)}.")
+            raise InputError(
+                f"{path} lists no well of plate {plate}; it has {join_names(sorted(plates), 5)}."
+            )
     of_well = (name,) if name else place or ()
     empty = [at for at, row in enumerate(rows, start=2) if not any(row[column] for column in of_well)]
     if empty:
         raise InputError(
-            f"{path} has rows without a well: {listed(empty, 5)} (the header is row 1). Write the well into "
-            f"{' and '.join(of_well)}, or take the rows out."
+            f"{path} has rows without a well: {join_names(empty, 5)} (the header is row 1). Write the well "
+            f"into {' and '.join(of_well)}, or take the rows out."
         )
     try:
         wells = [
-            well_name(row[name]) if name else well_at(*(row[column] for column in of_well)) for row in rows
+            get_well_name(row[name]) if name else get_well_at(*(row[column] for column in of_well))
+            for row in rows
         ]
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     twice = [well for well, count in Counter(wells).items() if count > 1]
     if twice:
         raise InputError(
-            f"{path}: well {listed(twice)} is there more than once. A plate map is one plate's; one of "
+            f"{path}: well {join_names(twice)} is there more than once. A plate map is one plate's; one of "
             "many plates has a column Metadata_Plate."
         )
     left_out = {*WELL_COLUMNS, "Plate"}
@@ -209,7 +220,7 @@ def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells
     """Return the message about a plate map without wells, or without their content."""
     said = (
         f"{path}: a plate map has the columns well_position and broad_sample; this one has "
-        f"{listed(columns, 20)}."
+        f"{join_names(columns, 20)}."
     )
     plain = {re.sub(r"[\W_]+", "", column).casefold(): column for column in columns}
     if not has_wells:
@@ -232,7 +243,7 @@ def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells
     )
 
 
-def annotation_rows(
+def read_annotation_rows(
     path: str | Path, gene: str | None, missing: MissingValues = DEFAULT
 ) -> tuple[list[str], Rows]:
     """Read the annotation of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`.
@@ -243,7 +254,7 @@ def annotation_rows(
     columns, rows = read_columns(path, missing.samples)
     if "broad_sample" not in columns:
         named = f"{missing.samples[0]} (plate_maps.sample) or " if missing.samples[0] else ""
-        raise InputError(f"{path} lacks the column {named}broad_sample; it has {listed(columns)}.")
+        raise InputError(f"{path} lacks the column {named}broad_sample; it has {join_names(columns)}.")
     if gene is not None and gene != "gene":
         # The config may list names among the genes under either name of the column.
         gene_words = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))
@@ -268,7 +279,7 @@ def annotation_rows(
     twice = [name for name, n in Counter(row["broad_sample"] for row in cleaned).items() if n > 1]
     if twice:
         raise InputError(
-            f"{path}: broad_sample {listed(name or '(empty)' for name in twice)} is there more "
+            f"{path}: broad_sample {join_names(name or '(empty)' for name in twice)} is there more "
             "than once; keep one row for each."
         )
     return columns, cleaned
@@ -320,7 +331,7 @@ def find_clashes(
     return renamed, notes
 
 
-def near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:
+def find_near_samples(unknown: Iterable[str], known: Iterable[str]) -> list[str]:
     """Name each unknown `broad_sample`, and the known one that differs only in capitals, dashes or blanks."""
     plain = {re.sub(r"[\W_]+", "", name).casefold(): name for name in known}
     near = {name: plain.get(re.sub(r"[\W_]+", "", name).casefold()) for name in unknown}

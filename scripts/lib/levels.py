@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 CELLPROFILER, NETWORK = "cellprofiler", "network"
 
@@ -220,7 +220,8 @@ def get_exported_levels(config: Mapping[str, Any], levels: Mapping[str, Level]) 
     names = config["export_levels"]
     if unknown := [name for name in names or () if name not in levels]:
         raise InputError(
-            f"export_levels: there is no level {listed(unknown)}; the levels are {listed(levels, 40)}."
+            f"export_levels: there is no level {join_names(unknown)}; the levels are "
+            f"{join_names(levels, 40)}."
         )
     return list(levels) if names is None else names
 
@@ -250,7 +251,7 @@ def get_level_of_cells(wanted: str, levels: Mapping[str, Level], plate: str) -> 
     if not found:
         raise InputError(
             f"normalized_cells.features: `{wanted}` is not a level of CellProfiler's features that is made "
-            f"for plate {plate}; write `all`, or one of {listed(levels, 40)}."
+            f"for plate {plate}; write `all`, or one of {join_names(levels, 40)}."
         )
     return found[0]
 
@@ -265,5 +266,5 @@ def explain_missing_level(level: Level, config: Mapping[str, Any]) -> str:
     if level.step == "feature_select" and level.reference != reference:
         return f" Features are selected from profiles normalized to {reference} (feature_select.reference)."
     if level.step == "normalize" and level.reference not in to:
-        return f" Profiles are normalized to {listed(to)} (normalize.to)."
+        return f" Profiles are normalized to {join_names(to)} (normalize.to)."
     return ""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.errors import InputError, storage_problem
+from lib.errors import InputError, explain_storage_error
 
 
 @contextmanager
-def logged(path: str | Path) -> Iterator[logging.Logger]:
+def log_to(path: str | Path) -> Iterator[logging.Logger]:
     """Log to `path` while the block runs; a failure is written there and ends the script with status 1.
 
     An `InputError`, and the error of a disk that cannot be written, are written (to the log and to stderr) as
@@ -33,7 +33,7 @@ def logged(path: str | Path) -> Iterator[logging.Logger]:
         logger.error("%s", error)
         sys.exit(f"\n{error}\n")
     except BaseException as error:
-        problem = storage_problem(error, Path.cwd()) if isinstance(error, OSError) else None
+        problem = explain_storage_error(error, Path.cwd()) if isinstance(error, OSError) else None
         logger.exception("the step failed" if problem is None else problem)
         if problem is None:
             raise

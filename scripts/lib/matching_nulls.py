@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.nulls import FEWEST, Null
-from lib.replicates import Correlations, medians_between
+from lib.replicates import Correlations, compute_medians_between
 from lib.sides import Side
 
 CUTS = 20  # random choices of replicates, where a pair has more than the block of the null
@@ -100,7 +100,7 @@ def collect_pairs(
             wells_a[row] = rng.permutation(a.wells[row])[: shape[0]]
         for column in columns:
             wells_b[column] = rng.permutation(b.wells[column])[: shape[1]]
-        medians.append(medians_between(correlations, wells_a[first], wells_b[second]))
+        medians.append(compute_medians_between(correlations, wells_a[first], wells_b[second]))
         shared.append(count_shared_positions(a.position[wells_a], b.position[wells_b], first, second))
     return Pool(np.concatenate(medians), np.concatenate(shared), cuts)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from lib.errors import InputError, listed
-from lib.image_changes import folders_below
+from lib.errors import InputError, join_names
+from lib.image_changes import walk_folders
 from lib.image_files import TIFF
 from lib.microscopes.cellvoyager import FILE as CELLVOYAGER
 from lib.microscopes.cellvoyager import read_cellvoyager
@@ -46,7 +46,7 @@ def find_indexes(folder: Path) -> list[tuple[str, Path]]:
     Of two Harmony indexes in one folder, `Index.xml` (the newer kind) is taken.
     """
     found: dict[Path, tuple[str, Path]] = {}
-    for root, names in folders_below(folder):
+    for root, names in walk_folders(folder):
         for name in sorted(names):
             kind = next((kind for kind, (pattern, _) in KINDS.items() if pattern.search(name)), None)
             if kind and not name.startswith("."):
@@ -78,7 +78,7 @@ def find_index(folder: Path, plate: str) -> Index:
     if len(paths) > 1:
         raise InputError(
             f"Plate {plate}: {folder} has {len(paths)} indexes of a microscope: "
-            f"{listed((path.relative_to(folder) for _, path in paths), 5)}. Name the folder of one "
+            f"{join_names((path.relative_to(folder) for _, path in paths), 5)}. Name the folder of one "
             "measurement of the plate in the sample sheet."
         )
     return read_index(*paths[0])
@@ -102,7 +102,7 @@ def read_index(kind: str, path: Path) -> Index:
         ) from error
 
 
-def images_of_plate(index: Index, plate: str) -> list[IndexImage]:
+def get_images_of_plate(index: Index, plate: str) -> list[IndexImage]:
     """Return the images of one plate of an index; those of its only plate, whatever its name.
 
     Raises
@@ -114,7 +114,7 @@ def images_of_plate(index: Index, plate: str) -> list[IndexImage]:
     if len(names) == 1 or plate not in names:
         if len(names) > 1:
             raise InputError(
-                f"{index.path} has no plate {plate}; it has {listed(names, 5)}. Give the sample sheet's "
+                f"{index.path} has no plate {plate}; it has {join_names(names, 5)}. Give the sample sheet's "
                 "plate one of these names."
             )
         return index.images
@@ -165,10 +165,10 @@ def match_channels(images: Iterable[IndexImage], channels: Mapping[str, str], pa
         else:
             unknown.append(f"`{image}` ({channel})")
     if unknown:
-        has = listed(f"{number} ({name})" if name else number for number, name in there.items())
+        has = join_names(f"{number} ({name})" if name else number for number, name in there.items())
         raise InputError(
-            f"{path} does not have the channel {listed(unknown)}. It has the channels {has}; write one of "
-            "these numbers or names as `image` of the channel in the config."
+            f"{path} does not have the channel {join_names(unknown)}. It has the channels {has}; write one "
+            "of these numbers or names as `image` of the channel in the config."
         )
     return matched
 
@@ -190,7 +190,7 @@ def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
         if not path.is_file():
             if everywhere is None:
                 everywhere = defaultdict(list)
-                for root, names in folders_below(folder):
+                for root, names in walk_folders(folder):
                     for other in names:
                         everywhere[other.casefold()].append(Path(root, other))
                         if PurePosixPath(other).suffix.lower() in TIFF | {".png"}:

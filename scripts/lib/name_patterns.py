@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lib.errors import InputError
-from lib.image_names import LAYOUTS, compiled
-from lib.wells import well_at, well_name
+from lib.image_names import LAYOUTS, compile_pattern
+from lib.wells import get_well_at, get_well_name
 
 #: The letters before a number, by what it counts.
 LETTERS = {
@@ -61,7 +61,11 @@ def read_key(match: re.Match[str]) -> Key | None:
     """Return what a name says; None if its well is not valid."""
     groups = match.groupdict()
     try:
-        well = well_name(groups["well"]) if groups.get("well") else well_at(groups["row"], groups["column"])
+        well = (
+            get_well_name(groups["well"])
+            if groups.get("well")
+            else get_well_at(groups["row"], groups["column"])
+        )
     except (InputError, KeyError):
         return None
     plate, *others = (groups.get(name) or "" for name in ("plate", "site", "plane", "timepoint", "channel"))
@@ -70,7 +74,7 @@ def read_key(match: re.Match[str]) -> Key | None:
 
 def try_pattern(pattern: str, names: Iterable[str]) -> NamePattern:
     """Return the names that a pattern fits."""
-    expression = compiled(pattern, 1)
+    expression = compile_pattern(pattern, 1)
     keys = {}
     for name in names:
         match = expression.search(name)
@@ -92,7 +96,7 @@ def guess_pattern(names: Sequence[str]) -> NamePattern | None:
     found = [try_pattern(layout, distinct) for layout in LAYOUTS if layout != "operetta"]
     best = max(found, key=lambda each: len(each.keys))
     if len(best.keys) >= ENOUGH * len(distinct):
-        best = with_stacks(best, distinct)
+        best = add_stack_groups(best, distinct)
         if is_distinct(best):
             return best
     guessed = build_pattern(distinct)
@@ -106,7 +110,7 @@ def is_distinct(found: NamePattern) -> bool:
     return len(set(found.keys.values())) == len(found.keys)
 
 
-def with_stacks(found: NamePattern, names: Sequence[str]) -> NamePattern:
+def add_stack_groups(found: NamePattern, names: Sequence[str]) -> NamePattern:
     """Return a layout's pattern, with groups for planes and time points if the names have several."""
     if is_distinct(found):
         return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lib.errors import listed
+from lib.errors import join_names
 from lib.stains import NUCLEI, PAINTING
 
 TABLE = Path(__file__).resolve().parents[2] / "config" / "presets" / "networks.yaml"
@@ -81,6 +81,7 @@ def find_preset_problems(config: Mapping[str, Any]) -> Iterator[str]:
         missing = [stain for stain, channel in found.items() if channel is None]
         yield (
             f"embeddings: channels: the preset {embeddings['preset']} needs the stains "
-            f"{listed(preset['planes'])}, and of {listed(missing)} the assay has no channel, or several. "
-            "Give each channel its `stain`, or name the channels in this order in embeddings.channels."
+            f"{join_names(preset['planes'])}, and of {join_names(missing)} the assay has no channel, or "
+            "several. Give each channel its `stain`, or name the channels in this order in "
+            "embeddings.channels."
         )

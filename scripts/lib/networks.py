@@ -217,7 +217,7 @@ def has_gpu() -> bool:
 
     Importing torch takes seconds, so it is only done if a driver finds a GPU.
     """
-    if not driver_finds_gpu():
+    if not has_gpu_driver():
         return False
     import torch
 
@@ -233,7 +233,7 @@ def has_gpu() -> bool:
     return False
 
 
-def driver_finds_gpu() -> bool:
+def has_gpu_driver() -> bool:
     """Return whether NVIDIA's driver finds a GPU (CUDA_VISIBLE_DEVICES may hide it) or AMD's is loaded."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")

@@ -321,14 +321,14 @@ def is_beyond(signal: np.ndarray, lower: np.ndarray, upper: np.ndarray, tail: st
     return beyond
 
 
-def evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:
+def pick_evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:
     """Return the medians of a null for its table: all, or `most` evenly spaced ones in ascending order."""
     if len(medians) <= most:
         return medians
     return np.sort(medians)[((np.arange(most) + 0.5) / most * len(medians)).astype(int)]
 
 
-def p_values(
+def compute_p_values(
     signal: np.ndarray,
     keys: Sequence[Hashable],
     nulls: Nulls,
@@ -368,7 +368,7 @@ def p_values(
     return found
 
 
-def q_values(p: np.ndarray) -> np.ndarray:
+def compute_q_values(p: np.ndarray) -> np.ndarray:
     """Return Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests."""
     adjusted = np.full(len(p), np.nan)
     known = ~np.isnan(p)

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 #: Public buckets; they would reject credentials that belong elsewhere.
 PUBLIC = {"cellpainting-gallery"}
@@ -39,7 +39,7 @@ class BrokenTransferError(Exception):
     """An object that arrived differs from the server's description."""
 
 
-def fetching_is_allowed(fetch, address):
+def require_fetching(fetch, address):
     """Stops with a message unless the config says `fetch: true`."""
     if not fetch:
         raise InputError(
@@ -47,7 +47,7 @@ def fetching_is_allowed(fetch, address):
         )
 
 
-def bucket_and_key(address):
+def split_address(address):
     """Return the bucket and the key of an s3:// address."""
     match = ADDRESS.fullmatch(address)
     if not match:
@@ -56,7 +56,7 @@ def bucket_and_key(address):
 
 
 @lru_cache(maxsize=32)
-def client(bucket):
+def get_client(bucket):
     """Return the connection to a bucket's server; threads share it."""
     import boto3
     from botocore import UNSIGNED
@@ -78,7 +78,7 @@ def client(bucket):
     )
 
 
-def persistently(ask, address):
+def ask_persistently(ask, address):
     """Return `ask()`, called up to ATTEMPTS times while connections break or the server is busy.
 
     Raises
@@ -120,12 +120,12 @@ def persistently(ask, address):
     ) from reason
 
 
-def content(address):
+def fetch_content(address):
     """Return an object's bytes, checked against its length and, if the server gives it, its MD5 digest."""
-    bucket, key = bucket_and_key(address)
+    bucket, key = split_address(address)
 
     def once():
-        answer = client(bucket).get_object(Bucket=bucket, Key=key)
+        answer = get_client(bucket).get_object(Bucket=bucket, Key=key)
         with answer["Body"] as body:
             found = body.read()
         if len(found) != answer["ContentLength"]:
@@ -139,25 +139,25 @@ def content(address):
             raise BrokenTransferError(f"the bytes that arrived have not the MD5 digest {tag}")
         return found
 
-    return persistently(once, address)
+    return ask_persistently(once, address)
 
 
-def at_hand(path):
+def open_image_file(path):
     """Return what opens an image file: its path, or its bytes as a file for an address (s3:/...)."""
     match = ADDRESS.fullmatch(str(path))
-    return io.BytesIO(content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
+    return io.BytesIO(fetch_content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
 
 
-def entries_below(address):
+def list_entries(address):
     """Return the objects below an s3:// folder, as {path below it: (bytes, tag)}, in the paths' order.
 
     The tag (ETag) changes with an object's content.
     """
-    bucket, key = bucket_and_key(address)
+    bucket, key = split_address(address)
     prefix = key.rstrip("/") + "/" if key else ""
 
     def once():
-        pages = client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = get_client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         found = {
             entry["Key"][len(prefix) :]: (entry["Size"], entry.get("ETag", "").strip('"'))
             for page in pages
@@ -166,15 +166,15 @@ def entries_below(address):
         # Consoles mark folders with an empty object.
         return {name: found[name] for name in sorted(found) if name and not name.endswith("/")}
 
-    return persistently(once, address)
+    return ask_persistently(once, address)
 
 
-def objects_below(address):
+def list_objects(address):
     """Return the objects below an s3:// folder, as {path below it: size in bytes}, in the paths' order."""
-    return {name: size for name, (size, _) in entries_below(address).items()}
+    return {name: size for name, (size, _) in list_entries(address).items()}
 
 
-def resolved_address(address):
+def resolve_address(address):
     """Fill in the `*` (the instrument's time stamp in a folder's name) of an s3:// address.
 
     Raises
@@ -182,23 +182,23 @@ def resolved_address(address):
     InputError
         If no folder, or more than one, matches.
     """
-    bucket, key = bucket_and_key(address)
+    bucket, key = split_address(address)
     head, star, tail = key.partition("*")
     if not star:
         return address
 
     def once():
         pages = (
-            client(bucket)
+            get_client(bucket)
             .get_paginator("list_objects_v2")
             .paginate(Bucket=bucket, Prefix=head, Delimiter="/")
         )
         return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
 
-    fitting = persistently(once, address)
+    fitting = ask_persistently(once, address)
     if len(fitting) != 1:
         raise InputError(
-            f"{address} fits {len(fitting)} folders ({listed(fitting, 5) or 'none'}); write the full "
+            f"{address} fits {len(fitting)} folders ({join_names(fitting, 5) or 'none'}); write the full "
             "address of one in the sample sheet."
         )
     return f"s3://{bucket}/{fitting[0].rstrip('/')}{tail}"
@@ -229,17 +229,17 @@ def fetch_folder(address, folder, wanted, threads):
         If there are none, or if a path would lead out of the folder.
     """
     folder = Path(folder).resolve()
-    names = [name for name in objects_below(address) if wanted(name)]
+    names = [name for name in list_objects(address) if wanted(name)]
     if not names:
         raise InputError(f"{address} holds no object that is looked for; is the address right?")
     outside = [name for name in names if folder not in (folder / name).resolve().parents]
     if outside:
-        raise InputError(f"{address}: {listed(outside, 3)} would be written outside its folder.")
+        raise InputError(f"{address}: {join_names(outside, 3)} would be written outside its folder.")
 
     def copy(name):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content(f"{address.rstrip('/')}/{name}"))
+        path.write_bytes(fetch_content(f"{address.rstrip('/')}/{name}"))
 
     with ThreadPoolExecutor(threads) as pool:
         copies = [pool.submit(copy, name) for name in names]
@@ -253,7 +253,7 @@ def fetch_folder(address, folder, wanted, threads):
     return len(names)
 
 
-def web_content(address):
+def fetch_web_content(address):
     """Return the complete content of an http(s):// address."""
 
     def once():
@@ -268,4 +268,4 @@ def web_content(address):
             raise BrokenTransferError(f"{len(found)} of {length} bytes arrived")
         return found
 
-    return persistently(once, address)
+    return ask_persistently(once, address)

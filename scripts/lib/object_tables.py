@@ -53,7 +53,7 @@ def open_text(file: Path) -> IO[str]:
     return opener(file, "rt", encoding="utf-8-sig", newline="")
 
 
-def header(file: Path) -> list[str]:
+def read_header(file: Path) -> list[str]:
     """Return the columns of an object table; no columns if the file is empty or cannot be read."""
     try:
         if file.suffix == ".arrow":
@@ -72,14 +72,14 @@ def is_identifier(name: str) -> bool:
     return name in ("ImageNumber", "ObjectNumber", "Number_Object_Number") or name.startswith("Parent_")
 
 
-def column_type(name: str) -> Any:
+def get_column_type(name: str) -> Any:
     """Return the type that a column is read as (identifiers may be written as 1.0 or nan)."""
     if name.startswith(REPEATED):
         return pl.String
     return pl.Float64 if is_identifier(name) else pl.Float32
 
 
-def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[bytes]]]:
+def read_csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[bytes]]]:
     """Yield the lines of a CSV table by ImageNumber, in the order of the file.
 
     Raises
@@ -89,7 +89,7 @@ def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[b
         folder ends with one.
     """
     position = list(columns).index("ImageNumber")
-    open_end = not ends_lines(file) and not any(ends_lines(other) for other in csv_beside(file))
+    open_end = not has_line_end(file) and not any(has_line_end(other) for other in find_csv_beside(file))
     with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
         stream.readline()
         current, block = None, []
@@ -115,14 +115,14 @@ def csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[b
             yield current, block
 
 
-def csv_beside(file: Path) -> list[Path]:
+def find_csv_beside(file: Path) -> list[Path]:
     """Return the other CSV tables of a table's folder."""
     return [
         path for path in file.parent.iterdir() if path != file and path.name.endswith((".csv", ".csv.gz"))
     ]
 
 
-def ends_lines(file: Path) -> bool:
+def has_line_end(file: Path) -> bool:
     """Return whether the last line of a CSV table has a line end."""
     try:
         if file.suffix == ".gz":
@@ -150,7 +150,7 @@ class Rows:
         return self.stop - self.start
 
 
-def columnar_blocks(file: Path, schema: Mapping[str, Any]) -> Iterator[tuple[int, Rows]]:
+def read_columnar_blocks(file: Path, schema: Mapping[str, Any]) -> Iterator[tuple[int, Rows]]:
     """Yield the rows of an Arrow or Parquet table by ImageNumber, in ascending order.
 
     About `PART` rows are in memory at a time. A table whose image sets are not in ascending order is read
@@ -167,10 +167,10 @@ def columnar_blocks(file: Path, schema: Mapping[str, Any]) -> Iterator[tuple[int
             waiting.append(batch)
             continue
         goes_on = int(np.argmax(numbers != last))
-        yield from blocks_of(as_table([*waiting, batch[:goes_on]], schema))
+        yield from split_into_blocks(make_table([*waiting, batch[:goes_on]], schema))
         waiting = [batch[goes_on:]]
     if waiting:
-        yield from blocks_of(as_table(waiting, schema))
+        yield from split_into_blocks(make_table(waiting, schema))
 
 
 def record_batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -190,7 +190,7 @@ def record_batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
             yield from table.read_row_group(number, columns).combine_chunks().to_batches()
 
 
-def blocks_of(table: pa.Table) -> Iterator[tuple[int, Rows]]:
+def split_into_blocks(table: pa.Table) -> Iterator[tuple[int, Rows]]:
     """Yield the rows of a table by ImageNumber, in ascending order."""
     numbers = table.column("ImageNumber").to_numpy()
     starts = np.flatnonzero(np.diff(numbers, prepend=np.nan) != 0)
@@ -198,7 +198,7 @@ def blocks_of(table: pa.Table) -> Iterator[tuple[int, Rows]]:
         yield int(numbers[start]), Rows(table, int(start), int(end))
 
 
-def as_table(batches: Sequence[pa.RecordBatch], schema: Mapping[str, Any]) -> pa.Table:
+def make_table(batches: Sequence[pa.RecordBatch], schema: Mapping[str, Any]) -> pa.Table:
     """Return record batches with the columns of `schema` as one table of its types, NaN as missing.
 
     Measurements go through one matrix of float32: thousands of casts of short columns take longer.
@@ -238,11 +238,11 @@ class Table:
 
     def __init__(self, file: Path, columns: Sequence[str]):
         self.file = file
-        self.schema = {name: column_type(name) for name in columns}
+        self.schema = {name: get_column_type(name) for name in columns}
         self.blocks: Iterator[tuple[int, Block]] = (
-            columnar_blocks(file, self.schema)
+            read_columnar_blocks(file, self.schema)
             if file.suffix in COLUMNAR
-            else csv_blocks(file, list(self.schema))
+            else read_csv_blocks(file, list(self.schema))
         )
         self.waiting: tuple[int, Block] | None = None
         self.broken: SiteError | None = None

@@ -15,11 +15,11 @@ import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_references import read_reference
-from lib.object_storage import ADDRESS, GONE, client, persistently
-from lib.sites import site_name
-from lib.wells import well_at
+from lib.object_storage import ADDRESS, GONE, ask_persistently, get_client
+from lib.sites import get_site_name
+from lib.wells import get_well_at
 
 #: The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
 OME_ZARR = "ome-zarr"
@@ -121,7 +121,7 @@ def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
     def once() -> bytes | None:
         try:
             return (
-                client(place["bucket"])
+                get_client(place["bucket"])
                 .get_object(Bucket=place["bucket"], Key=place["key"], **asked)["Body"]
                 .read()
             )
@@ -130,7 +130,7 @@ def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
                 return None
             raise
 
-    return persistently(once, address)
+    return ask_persistently(once, address)
 
 
 def is_in_zarr(path: Path | str) -> bool:
@@ -257,13 +257,15 @@ def list_fields(place: str) -> list[ZarrImage]:
         if len(acquisitions) > 1:
             raise InputError(
                 f"{place}: well {well['path']} has images of {len(acquisitions)} acquisitions, "
-                f"{listed(sorted(map(str, acquisitions)))}: a plate is measured once; write each acquisition "
-                f"as a plate "
+                f"{join_names(sorted(map(str, acquisitions)))}: a plate is measured once; write each "
+                f"acquisition as a plate "
                 "of its own."
             )
         fields += [
             ZarrImage(
-                well_at(str(row), str(column)), site_name(image["path"]), f"{well['path']}/{image['path']}"
+                get_well_at(str(row), str(column)),
+                get_site_name(image["path"]),
+                f"{well['path']}/{image['path']}",
             )
             for image in images
         ]

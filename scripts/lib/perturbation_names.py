@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.errors import listed
+from lib.errors import join_names
 
 
 def name_content(well: Mapping[str, Any]) -> str:
@@ -26,7 +26,9 @@ def describe_alike(perturbations: Iterable[str]) -> list[str]:
         groups.setdefault(re.sub(r"[\s_-]+", " ", name).casefold(), []).append(name)
     pairs = [" and ".join(sorted(names)[:3]) for names in groups.values() if len(names) > 1]
     return (
-        [f"differently written, and so not taken for one perturbation: {listed(pairs, 3)}"] if pairs else []
+        [f"differently written, and so not taken for one perturbation: {join_names(pairs, 3)}"]
+        if pairs
+        else []
     )
 
 

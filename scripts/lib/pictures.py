@@ -18,7 +18,7 @@ from skimage.transform import resize
 
 from lib.errors import InputError
 from lib.image_files import MAXIMUM, read_intensities
-from lib.tables import whole
+from lib.tables import write_whole
 
 # Colors of the Cell Painting stains, as different as five can be, also for color-blind people: AGP, RNA and
 # ER differ in brightness where hues do not. Other stains get the remaining colors.
@@ -323,5 +323,5 @@ def draw_montage(montage: Montage) -> Image.Image:
 
 def save_picture(picture: Image.Image, path: str | Path) -> None:
     """Write a picture as PNG, complete or not at all."""
-    with whole(path) as part:
+    with write_whole(path) as part:
         picture.save(part, format="png", optimize=False, compress_level=6)

@@ -102,13 +102,13 @@ def read_module(path, number, lines):
             raise InputError(f"{path}, line {at}: this is not a setting (`name:value`): {cut(line)}")
         settings.append((text, value))
     found = {}
-    for attribute in attribute_texts(attributes):
+    for attribute in split_attributes(attributes):
         key, value = read_attribute(path, number, name, attribute)
         found[key] = value
     return PipelineModule(name.strip(), number, found, tuple(settings))
 
 
-def attribute_texts(text):
+def split_attributes(text):
     """Return the attributes between a module line's brackets, cut as in CellProfiler's setup_module."""
     text = text.replace("dtype='|S", "dtype='S")
     around_notes = re.split(r"(?P<note>\|notes:\[.*?\]\|)", text)
@@ -135,7 +135,7 @@ def read_attribute(path, number, module, text):
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         # CellProfiler takes notes that are not valid Python as text. Validity differs between versions
         # of Python, but without a call nothing runs.
-        if name == "notes" and "(" not in value and not parses(value):
+        if name == "notes" and "(" not in value and not is_expression(value):
             return name, [value]
         raise InputError(
             f"{path}, line {number}: the attribute {name} of {module} is not a literal but {cut(value)}. "
@@ -155,7 +155,7 @@ def is_array(text):
     return True
 
 
-def parses(text):
+def is_expression(text):
     """Return whether a text is valid Python (an expression)."""
     try:
         compile(text, "attribute", "eval", flags=ast.PyCF_ONLY_AST)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.image_formats import Opened, UnfitImageError, open_image
 from lib.image_references import PROJECTIONS, read_reference
 
@@ -119,11 +119,11 @@ def find_channel(opened: Opened, name: str | None) -> int:
 def list_channels(opened: Opened) -> str:
     """Return the numbers and names of a file's channels as text."""
     names = [*opened.channels, *[""] * opened.sizes["C"]][: opened.sizes["C"]]
-    return listed(f"{at} ({name})" if name else str(at) for at, name in enumerate(names, start=1))
+    return join_names(f"{at} ({name})" if name else str(at) for at, name in enumerate(names, start=1))
 
 
 @contextmanager
-def as_input_error(path: Path) -> Iterator[None]:
+def raise_as_input_error(path: Path) -> Iterator[None]:
     """Raise what cannot be read as an InputError that names the file."""
     try:
         yield
@@ -159,7 +159,7 @@ def find_planes(opened: Opened, options: Mapping[str, str]) -> list[tuple[int, i
         )
     if how is None and depth > 1:
         raise UnfitImageError(
-            f"holds {depth} planes: set images.project in the config ({listed(PROJECTIONS)}, or a plane)"
+            f"holds {depth} planes: set images.project in the config ({join_names(PROJECTIONS)}, or a plane)"
         )
     if how is not None and how not in PROJECTIONS:
         if int(how) > depth:
@@ -184,17 +184,17 @@ def read_planes(path: Path) -> Plane:
 
     def each() -> Iterator[np.ndarray]:
         for name in names:
-            with as_input_error(folder / name), open_image(folder / name, get_pages(options)) as opened:
+            with raise_as_input_error(folder / name), open_image(folder / name, get_pages(options)) as opened:
                 for place in find_planes(opened, of_file):
                     pixels = opened.read(*place)
                     kinds[pixels.dtype.name] = opened.scale or get_scale(pixels.dtype)
                     yield pixels
 
     how = options.get("project")
-    with as_input_error(folder / names[0]):
+    with raise_as_input_error(folder / names[0]):
         pixels = project(each(), how) if how in PROJECTIONS else next(each())
         if len(kinds) > 1:
-            raise UnfitImageError(f"has planes of different types, {listed(kinds)}")
+            raise UnfitImageError(f"has planes of different types, {join_names(kinds)}")
     (kind, scale), factor = next(iter(kinds.items())), float(options.get("scale", 1))
     return Plane(resize(pixels, factor) if factor != 1 else pixels, kind, scale)
 
@@ -238,7 +238,7 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             return name_plane(name, names, f"cannot be read ({said})")
     if len(found) > 1:
-        return f"has planes of different sizes or types: {listed(sorted(f'{s} {k}' for s, k in found))}"
+        return f"has planes of different sizes or types: {join_names(sorted(f'{s} {k}' for s, k in found))}"
     shape, kind = found.pop()
     factor = float(options.get("scale", 1))
     return tuple(max(1, round(length * factor)) for length in shape), kind

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.layouts import DEFAULT, SAMPLE_COLUMNS, annotation_rows, plate_map_rows
+from lib.layouts import DEFAULT, SAMPLE_COLUMNS, read_annotation_rows, read_plate_map_rows
 from lib.values import MissingValues
 
 
@@ -15,7 +15,7 @@ def read_plate_map(
     missing: MissingValues = DEFAULT,
     known_samples: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Read a plate map (see `plate_map_rows`).
+    """Read a plate map (see `read_plate_map_rows`).
 
     Parameters
     ----------
@@ -33,31 +33,31 @@ def read_plate_map(
     pandas.DataFrame
         One row per well, with `well`, `broad_sample` and any other columns.
     """
-    columns, rows = plate_map_rows(path, plate, missing, known_samples)
+    columns, rows = read_plate_map_rows(path, plate, missing, known_samples)
     return pd.DataFrame(rows, columns=columns, dtype=str)
 
 
 def read_annotation(path: str | Path, gene: str | None, missing: MissingValues = DEFAULT) -> pd.DataFrame:
     """Read the annotation of the reagents, one row per `broad_sample`; the column `gene` becomes `gene`."""
-    columns, rows = annotation_rows(path, gene, missing)
+    columns, rows = read_annotation_rows(path, gene, missing)
     return pd.DataFrame(rows, columns=columns, dtype=str)
 
 
-def shared_columns(wells: pd.DataFrame, annotation: pd.DataFrame) -> tuple[list[str], list[str]]:
+def find_shared_columns(wells: pd.DataFrame, annotation: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Find the columns of both tables: those that the wells' table fills, and those that it leaves empty."""
     both = [name for name in annotation if name in wells and name not in (*SAMPLE_COLUMNS, "well")]
     empty = [name for name in both if (wells[name].fillna("") == "").all()]
     return [name for name in both if name not in empty], empty
 
 
-def known_wells(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
+def join_annotation(plate_map: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
     """Join the wells of a plate map with the annotation of their reagents, one row per well.
 
     A column in both tables comes from the plate map, unless that is empty in every well.
     """
     known = plate_map
     if annotation is not None:
-        _, empty = shared_columns(plate_map, annotation)
+        _, empty = find_shared_columns(plate_map, annotation)
         known = plate_map = plate_map.drop(columns=empty)
         columns = [name for name in annotation.columns if name not in plate_map or name == "broad_sample"]
         # The annotation may list a solvent by its name, or (in CPJUMP1) by the empty broad_sample.
@@ -81,7 +81,7 @@ def read_known_wells(
     plate: str,
     missing: MissingValues = DEFAULT,
 ) -> pd.DataFrame:
-    """Read a plate map and, if there is one, the annotation of its reagents, and join them (`known_wells`).
+    """Read a plate map and, if there is one, the annotation of its reagents; join them (`join_annotation`).
 
     Parameters
     ----------
@@ -101,4 +101,4 @@ def read_known_wells(
     """
     known = read_annotation(annotation, gene, missing) if annotation else None
     samples = () if known is None else known["broad_sample"]
-    return known_wells(read_plate_map(plate_map, plate, missing, samples), known)
+    return join_annotation(read_plate_map(plate_map, plate, missing, samples), known)

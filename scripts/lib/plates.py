@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.values import MissingValues
 
 WORKBOOK = b"PK\x03\x04"
@@ -69,7 +69,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     delimiter = told[1] if told else "\t" if "\t" in head else max(",;", key=head.count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        cells = [(reader.line_num, without_empty_end([cell.strip() for cell in row])) for row in reader]
+        cells = [(reader.line_num, strip_empty_end([cell.strip() for cell in row])) for row in reader]
     except csv.Error as error:
         # Otherwise, a quotation mark that is not closed would swallow the rows after it.
         raise InputError(
@@ -82,13 +82,14 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise InputError(
-            f"{path}: column {listed(name or '(without a name)' for name in twice)} is duplicated."
+            f"{path}: column {join_names(name or '(without a name)' for name in twice)} is duplicated."
         )
     if "" in columns:
         is_grid = columns[1:3] == ["1", "2"]
         hint = " Is this a drawing of the plate? Write one row per well instead." if is_grid else ""
         raise InputError(
-            f"{path}: column {columns.index('') + 1} has no name; its neighbors are {listed(columns)}.{hint}"
+            f"{path}: column {columns.index('') + 1} has no name; its neighbors are "
+            f"{join_names(columns)}.{hint}"
         )
     rows = []
     for number, row in cells[1:]:
@@ -103,7 +104,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
-def without_empty_end(row: list[str]) -> list[str]:
+def strip_empty_end(row: list[str]) -> list[str]:
     """Return a row up to its last value."""
     return row[: max((at for at, cell in enumerate(row, start=1) if cell), default=0)]
 
@@ -150,7 +151,7 @@ def read_plates(
     plain = {re.sub(r"[\W_]+", "_", column).casefold(): column for column in columns}
     other = {name: plain[name] for name in KNOWN if name in plain and name not in columns}
     if other:
-        renamed = listed(f"`{column}` (write {name})" for name, column in other.items())
+        renamed = join_names(f"`{column}` (write {name})" for name, column in other.items())
         raise InputError(f"{path}: columns are named in lower-case letters, unlike {renamed}.")
     lacking = [name for name in REQUIRED if name not in columns]
     if lacking:
@@ -159,7 +160,7 @@ def read_plates(
             for name in lacking
             for close in [difflib.get_close_matches(name, set(columns) - set(KNOWN), 1)]
         ]
-        raise InputError(f"{path} lacks the column {listed(near)}; it has {listed(columns)}.")
+        raise InputError(f"{path} lacks the column {join_names(near)}; it has {join_names(columns)}.")
     if not rows:
         raise InputError(f"{path} lists no plate.")
     rows = [dict.fromkeys(MAY_BE_EMPTY, "") | row for row in rows]
@@ -245,7 +246,7 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
             unknown.append(f"only={name}: the sample sheet lists no such plate.")
         elif len(meant) > 1:
             unknown.append(
-                f"only={name} may be {listed(meant)}: quote the barcode twice, as in "
+                f"only={name} may be {join_names(meant)}: quote the barcode twice, as in "
                 f"--config only='\"{meant[0]}\"'."
             )
     if unknown:

@@ -28,7 +28,7 @@ from math import comb, prod
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from lib.average_precision import TIE, count_above, precision_from_counts, unit_rows
+from lib.average_precision import TIE, compute_precision_from_counts, count_above, scale_rows_to_unit
 
 ENUMERATED = 200_000  # orders of one ranking that are counted one by one; more are sampled
 EXACT_STATES = 1_000_000  # pairs of ranks of two replicates whose chances are computed
@@ -79,7 +79,7 @@ class Distribution:
 
 
 @cache
-def one_ranking(positives: int, negatives: int, draws: int, seed: int) -> Distribution:
+def get_distribution_of_query(positives: int, negatives: int, draws: int, seed: int) -> Distribution:
     """Return the distribution of the average precision of one query in random order."""
     total = positives + negatives
     if positives == 1:
@@ -91,12 +91,12 @@ def one_ranking(positives: int, negatives: int, draws: int, seed: int) -> Distri
     else:
         rng = np.random.default_rng([seed, 5, positives, negatives])
         ranks = np.sort(choose(total, positives, draws, rng), axis=1)
-    precision = precision_from_counts(ranks - np.arange(positives))
+    precision = compute_precision_from_counts(ranks - np.arange(positives))
     return Distribution.of_outcomes(precision) if number <= ENUMERATED else Distribution.of_sample(precision)
 
 
 @cache
-def replicate_rankings(replicates: int, controls: int, draws: int, seed: int) -> Distribution:
+def get_distribution_of_replicates(replicates: int, controls: int, draws: int, seed: int) -> Distribution:
     """Return the distribution of the mean average precision if all similarities come in random order.
 
     It is exact for two replicates: for a similarity at the quantile u, the numbers of controls above it are
@@ -123,7 +123,7 @@ def replicate_rankings(replicates: int, controls: int, draws: int, seed: int) ->
         between = rng.binomial(left, share)
         above[:, :, column] = controls - left + between
         left, beyond = left - between, ranked[:, :, column]
-    precision = precision_from_counts(above.reshape(-1, replicates - 1))
+    precision = compute_precision_from_counts(above.reshape(-1, replicates - 1))
     return Distribution.of_sample(precision.reshape(draws, replicates).mean(axis=1))
 
 
@@ -170,7 +170,7 @@ class Controls:
             ends = np.cumsum(np.bincount(codes)[order])
             number = max(1, int(np.searchsorted(ends, MOST_CONTROLS, side="right")))
             chosen = np.flatnonzero(np.isin(codes, order[:number]))[:MOST_CONTROLS]
-        rows = unit_rows(values[chosen])
+        rows = scale_rows_to_unit(values[chosen])
         similarity = rows @ rows.T
         above = count_above(rows, values, similarity)
         # each control is most similar to itself, and is not a candidate for itself
@@ -227,8 +227,8 @@ class LabelTest:
         columns = [len(part) for part in own]
         offset = np.repeat(starts, columns)
         chosen = np.concatenate(strata)[sets + offset]
-        found = scores_of(above, chosen)
-        score = scores_of(above, np.arange(len(rows))[None])[0]
+        found = score_sets(above, chosen)
+        score = score_sets(above, np.arange(len(rows))[None])[0]
         return (Distribution.of_sample if number else Distribution.of_outcomes)(found), score
 
     def ranks(self, rows: np.ndarray, across: np.ndarray, used: np.ndarray) -> np.ndarray:
@@ -309,10 +309,10 @@ class LabelTest:
                     + (picks + shift[:, None]) % sizes[plates[:, column], None]
                 ]
             )
-        return Distribution.of_sample(scores_of(self.controls.above, np.hstack(parts)))
+        return Distribution.of_sample(score_sets(self.controls.above, np.hstack(parts)))
 
 
-def scores_of(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
+def score_sets(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
     """Return mean average precision of each set of wells (sets, m) from the ranks `above` (wells, wells)."""
     size = sets.shape[1]
     rank = np.arange(1, size)
@@ -327,7 +327,7 @@ def scores_of(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
     return scores
 
 
-def replicate_p_value(
+def compute_replicate_p_value(
     rows: np.ndarray,
     plates: Sequence[str],
     score: float,
@@ -366,9 +366,11 @@ def replicate_p_value(
         across = None if across is None else across[chosen]
         if test.controls.stand_for is not None:
             within = (rows @ rows.T)[~np.eye(len(rows), dtype=bool)].reshape(len(rows), -1)
-            score = float(precision_from_counts(count_above(rows, test.controls.stand_for, within)).mean())
+            score = float(
+                compute_precision_from_counts(count_above(rows, test.controls.stand_for, within)).mean()
+            )
     null, score = test.null(rows, plates, score, across)
-    by_order = replicate_rankings(len(rows), number_of_controls, test.draws, test.seed)
+    by_order = get_distribution_of_replicates(len(rows), number_of_controls, test.draws, test.seed)
     if null is None:
         return by_order.p_value(score), by_order.smallest, by_order.sampled
     p = max(null.p_value(score), by_order.p_value(score))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.values import MissingValues, is_nothing
 
 # Names of CellProfiler's features: compartment, family, and what is measured.
@@ -90,7 +90,7 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             renamed[name] = f"Metadata_{name}"
     if not renamed:
         return table
-    logging.warning("%s: not features, and kept as metadata: %s", path, listed(renamed))
+    logging.warning("%s: not features, and kept as metadata: %s", path, join_names(renamed))
     taken = [name for name, new in renamed.items() if new in table]
     table = table.drop(columns=taken).rename(columns=renamed)
     for name in set(renamed.values()) & set(table):
@@ -125,14 +125,14 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
     if wrong.any():
         logging.warning(
             "%s: %s is not a number in well %s (%s): taken as missing",
-            path, column.name, listed(wells[wrong], 5), listed(column[wrong].unique(), 5),
+            path, column.name, join_names(wells[wrong], 5), join_names(column[wrong].unique(), 5),
         )  # fmt: skip
     impossible = ~numbers[numbers.notna()].between(0, MOST_CELLS)
     if impossible.any():
         at = impossible.index[impossible]
         logging.warning(
             "%s: %s is not a possible number in well %s (%s): taken as missing",
-            path, column.name, listed(wells[at], 5), listed(texts[at].unique(), 5),
+            path, column.name, join_names(wells[at], 5), join_names(texts[at].unique(), 5),
         )  # fmt: skip
         numbers = numbers.mask(~numbers.between(0, MOST_CELLS))
     whole = numbers.notna().all() and (numbers % 1 == 0).all()
@@ -154,14 +154,14 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
         if wrong.any():
             raise InputError(
                 f"{path}: column {column.name} holds text: `{texts[wrong].iloc[0]}` in well "
-                f"{listed(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
+                f"{join_names(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
                 "Metadata_: rename it, or take it out."
             )
         column = numbers
     values = column.astype(float)
     infinite = np.isinf(values.to_numpy())
     if infinite.any():
-        where = listed(wells[infinite], 5)
+        where = join_names(wells[infinite], 5)
         logging.warning("%s: %s is infinite in well %s: taken as missing", path, column.name, where)
         values = values.mask(infinite)
     return values

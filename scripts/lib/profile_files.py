@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.plates import SEPARATOR, UTF_16
 
 # What pandas calls a column without a name, and an index without one.
@@ -108,7 +108,7 @@ def refuse_twice(names: Sequence[str], path: Path) -> None:
     """
     twice = [name for name, count in Counter(names).items() if count > 1 and not NUMBERED.fullmatch(name)]
     if twice:
-        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
+        raise InputError(f"{path} has the column {join_names(twice)} twice. Keep one of them.")
 
 
 def suggest_name(names: Iterable[str], wanted: str) -> str:
@@ -149,10 +149,10 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
     if not names & set(WELL_NAMES) and not any(set(place) <= names for place in ROW_NAMES):
         yield (
             f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are "
-            f"{listed(begin.header, 8)}.{suggest_name(begin.header, 'Metadata_Well')}"
+            f"{join_names(begin.header, 8)}.{suggest_name(begin.header, 'Metadata_Well')}"
         )
     if len(plates) > 1 and not names & set(PLATE_NAMES):
         yield (
             f"{path} has no column Metadata_Plate, and the sample sheet takes {len(plates)} plates from it "
-            f"({listed(plates, 5)}): which wells are whose is not known."
+            f"({join_names(plates, 5)}): which wells are whose is not known."
         )

@@ -29,7 +29,7 @@ def digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def provenance(
+def get_provenance(
     parameters: Mapping[str, Any], inputs: Iterable[str | Path], libraries: Iterable[str] = LIBRARIES
 ) -> dict[str, Any]:
     """Return a table's provenance: workflow version, step's parameters, library versions, input digests.
@@ -46,7 +46,7 @@ def provenance(
     }
 
 
-def with_left_out(
+def add_left_out(
     made_by: Mapping[str, Any],
     source: str | Path,
     features: Mapping[str, str] | None = None,
@@ -77,7 +77,7 @@ def with_left_out(
 
 
 def get_left_out(path: str | Path) -> dict[str, dict[str, str]]:
-    """Return what `with_left_out` wrote into a file of profiles (feature, well or value: reason)."""
+    """Return what `add_left_out` wrote into a file of profiles (feature, well or value: reason)."""
     return get_record(path, "left_out")
 
 
@@ -89,8 +89,8 @@ def get_record(path: str | Path, key: str) -> dict[str, Any]:
     return json.loads(metadata.get(PROVENANCE_KEY, b"{}")).get(key, {})
 
 
-def provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """Return `provenance(...)` as key-value metadata of a Parquet schema."""
+def get_provenance_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """Return `get_provenance(...)` as key-value metadata of a Parquet schema."""
     return {PROVENANCE_KEY: json.dumps(made_by, sort_keys=True, default=str).encode()}
 
 

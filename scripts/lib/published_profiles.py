@@ -19,7 +19,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from lib.deep_profiles import expand_arrays, read_deepprofiler
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.plates import find_name
 from lib.profile_columns import as_text, read_counts, read_feature, rename_what_is_no_feature, with_count
 from lib.profile_files import (
@@ -39,8 +39,8 @@ from lib.profile_files import (
     suggest_name,
     usual_name,
 )
-from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, one_spelling, plain_text
-from lib.wells import well_at, well_name
+from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, plain_text, unify_spelling
+from lib.wells import get_well_at, get_well_name
 
 # The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
@@ -83,20 +83,20 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     twice = [name for name, count in Counter(table.columns).items() if count > 1]
     if twice:
-        raise InputError(f"{path} has the column {listed(twice)} twice. Keep one of them.")
-    table = with_wells(with_count(table), path)
+        raise InputError(f"{path} has the column {join_names(twice)} twice. Keep one of them.")
+    table = add_wells(with_count(table), path)
     words = []
     for name in list(table.columns):
         if is_text(name):
             values = as_text(table[name])
             cleaned = missing.clean(values, name)
             if name in PLATE_NAMES:  # a plate may be called NA
-                cleaned = one_spelling([plain_text(value) for value in values])
+                cleaned = unify_spelling([plain_text(value) for value in values])
             found = {} if name in PLATE_NAMES else missing.words_found(values, name)
             words += [f"{word} in {count} rows of {name}" for word, count in found.items()]
             table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
     if words:
-        logging.warning("%s: taken as empty: %s", path, listed(words))
+        logging.warning("%s: taken as empty: %s", path, join_names(words))
     table = rename_what_is_no_feature(table, path)
     for name in list(table.columns):
         if name.startswith(COUNT):
@@ -200,7 +200,7 @@ NOTHING_IN_NUMBERS = sorted(
 )
 
 
-def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Find the wells of a table under any known name: `Metadata_Well`, as A01.
 
     Raises
@@ -217,7 +217,7 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if places is None:
             raise InputError(
                 f"{path} has no column Metadata_Well (or Metadata_Row and Metadata_Column): a profile has "
-                f"one row per well. Its columns are {listed(table.columns, 8)}."
+                f"one row per well. Its columns are {join_names(table.columns, 8)}."
                 + suggest_name(table.columns, "Metadata_Well")
             )
         rows, columns = (as_text(table[place]) for place in places)
@@ -228,11 +228,11 @@ def with_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     without = [at for at, well in enumerate(wells, start=2) if is_nothing(well.replace("\t", ""))]
     if without:
         raise InputError(
-            f"{path} has rows without a well: {listed(without, 5)} (the header is row 1). Write the well "
+            f"{path} has rows without a well: {join_names(without, 5)} (the header is row 1). Write the well "
             f"into {name}, or take the rows out."
         )
     try:
-        names = [well_at(*well.split("\t")) if "\t" in well else well_name(well) for well in wells]
+        names = [get_well_at(*well.split("\t")) if "\t" in well else get_well_name(well) for well in wells]
     except (InputError, ValueError) as error:
         raise InputError(f"{path}, column {name}: {error}") from error
     found = pd.Series(names, index=table.index, dtype="str", name="Metadata_Well")

@@ -1,7 +1,7 @@
 """Average precision as copairs defines it: which pairs are positives and negatives is told by columns.
 
 A well ranks its positives (equal in all columns of `same`, different in all columns of `different`) among its
-negatives, by cosine. Values with several labels, separated by `|`, are equal if they share a label.
+negatives, by cosine. Values with several labels, separated by `|` or `;`, are equal if they share a label.
 
 The p-value of a group is the share of groups of shuffled wells with at least its mean average precision: the
 profiles are shuffled among the wells that are each other's negatives (such as those of a plate), and groups
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.average_precision import TIE, precision_from_counts, unit_rows
-from lib.errors import InputError, listed
-from lib.replicates import labels
+from lib.average_precision import TIE, compute_precision_from_counts, scale_rows_to_unit
+from lib.errors import InputError, join_names
+from lib.replicates import label_wells
+from lib.values import separate
 
-SEVERAL = "|"
 FEWEST_NULL = 200  # of groups of one size, for a null of their own
 
 
@@ -49,14 +49,12 @@ def get_label_sets(metadata: pd.DataFrame, columns: Sequence[str]) -> dict[str, 
     """
     absent = [name for name in columns if name not in metadata]
     if absent:
-        known = listed(name for name in metadata if name.startswith("Metadata_"))
-        raise InputError(f"The profiles have no column {listed(absent)}; they have {known}.")
+        known = join_names(name for name in metadata if name.startswith("Metadata_"))
+        raise InputError(f"The profiles have no column {join_names(absent)}; they have {known}.")
     found = {}
     for name in columns:
-        values = labels(metadata, name).fillna("")
-        parts = {
-            value: frozenset(p.strip() for p in value.split(SEVERAL) if p.strip()) for value in set(values)
-        }
+        values = label_wells(metadata, name).fillna("")
+        parts = {value: frozenset(separate(value)) for value in set(values)}
         found[name] = [parts[value] for value in values]
     return found
 
@@ -117,7 +115,7 @@ def find_pairs(metadata: pd.DataFrame, positive: Relation, negative: Relation, q
 
 def rank_pairs(values: np.ndarray, pairs: Pairs) -> np.ndarray:
     """Return the average precision of each query: (queries,)."""
-    unit = unit_rows(values)
+    unit = scale_rows_to_unit(values)
     found = np.empty(len(pairs.rows))
     for number, (row, first, second) in enumerate(
         zip(pairs.rows, pairs.positives, pairs.negatives, strict=True)
@@ -125,7 +123,7 @@ def rank_pairs(values: np.ndarray, pairs: Pairs) -> np.ndarray:
         limits = unit[first] @ unit[row]
         others = np.sort(unit[second] @ unit[row])
         above = len(others) - np.searchsorted(others, limits + TIE, side="right")
-        found[number] = precision_from_counts(above[None])[0]
+        found[number] = compute_precision_from_counts(above[None])[0]
     return found
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.errors import listed
+from lib.errors import join_names
 
 FEWEST_TO_COMPARE = 10  # features; with fewer, values may be equal by chance
 
@@ -26,6 +26,6 @@ def describe_repeated(metadata: pd.DataFrame, values: np.ndarray) -> list[str]:
     if not repeated:
         return []
     names = (metadata["Metadata_Plate"] + " " + metadata["Metadata_Well"]).to_numpy()
-    pairs = listed((" = ".join(names[group[:3]]) for group in repeated), 3)
+    pairs = join_names((" = ".join(names[group[:3]]) for group in repeated), 3)
     number = sum(map(len, repeated))
     return [f"{number} wells have exactly the values of another well, as if one was copied: {pairs}"]

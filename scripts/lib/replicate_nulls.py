@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.nulls import FEWEST, Null, Positions, draw_different, draw_sharing_positions
-from lib.replicates import Correlations, Wells, medians_within
+from lib.replicates import Correlations, Wells, compute_medians_within
 
 MOST_PAIRS = 50_000_000  # correlations of one null
 FEWEST_DRAWS = 10_000  # of a null, whatever its size
@@ -35,7 +35,7 @@ def draw_standard_nulls(
         nulls[size] = None
         if count_different_pairs(codes) >= FEWEST:
             sets = draw_different(np.arange(len(codes)), codes, size, draws, rng)
-            nulls[size] = None if sets is None else Null(medians_within(correlations, sets))
+            nulls[size] = None if sets is None else Null(compute_medians_within(correlations, sets))
     return nulls
 
 
@@ -69,5 +69,7 @@ def draw_position_nulls(
         nulls[pattern] = None
         if drawn is not None:
             places = len(np.unique(drawn[1])) or None
-            nulls[pattern] = Null(medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32))
+            nulls[pattern] = Null(
+                compute_medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32)
+            )
     return nulls

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.controls import control_kinds
-from lib.errors import InputError, listed, number_of
+from lib.controls import find_control_kinds
+from lib.errors import InputError, join_names, number_of
 from lib.gaps import (
     describe_filled,
     describe_incomplete,
@@ -26,7 +26,7 @@ from lib.gaps import (
 )
 from lib.perturbation_names import describe_alike
 from lib.repeated_wells import describe_repeated
-from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
+from lib.tables import get_features, is_of_workflow, read_feature_names, read_profiles
 from lib.values import MissingValues
 
 NEGATIVE_CONTROL = "negcon"
@@ -63,7 +63,7 @@ class Wells:
 
 
 def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None = None) -> Wells:
-    """Read the profiles of several plates and join them, see `join_plates` and `marked`.
+    """Read the profiles of several plates and join them, see `join_plates` and `mark_controls`.
 
     Of the workflow's own files only the features that all plates have are read, one plate at a time. Values
     are kept in double precision; in single precision when the files are, or when they are over a gigabyte.
@@ -76,12 +76,12 @@ def read_plates(
 ) -> tuple[Wells, list[int]]:
     """Read as `read_wells`; return also the number of wells of each plate."""
     if len(paths) < 2 or not all(is_of_workflow(path) for path in paths):
-        plates = {str(path): marked(read_profiles(path), controls) for path in paths}
+        plates = {str(path): mark_controls(read_profiles(path), controls) for path in paths}
         return join_plates(plates), [len(plate) for plate in plates.values()]
-    every = {str(path): features_in(path) for path in paths}
-    features = common_features(every)
+    every = {str(path): read_feature_names(path) for path in paths}
+    features = find_common_features(every)
     number = sum(pq.read_metadata(path).num_rows for path in paths)
-    values = np.empty((number, len(features)), dtype=precision_of(paths, features, number))
+    values = np.empty((number, len(features)), dtype=choose_precision(paths, features, number))
     metadata, end = [], 0
     for path in paths:
         plate = read_profiles(path, features=features)
@@ -89,11 +89,11 @@ def read_plates(
         values[rows] = plate[features].to_numpy()
         end = rows.stop
         about = plate[[name for name in plate if name.startswith("Metadata_")]]
-        metadata.append(with_plate(marked(about, controls), str(path)))
-    return joined(metadata, values[:end], features, every), [len(plate) for plate in metadata]
+        metadata.append(add_plate(mark_controls(about, controls), str(path)))
+    return join_wells(metadata, values[:end], features, every), [len(plate) for plate in metadata]
 
 
-def precision_of(paths: Sequence[str | Path], features: Sequence[str], number: int) -> type:
+def choose_precision(paths: Sequence[str | Path], features: Sequence[str], number: int) -> type:
     """Return the precision that the values of `number` wells are kept in, see `read_wells`."""
     if number * len(features) > MOST_DOUBLES:
         return np.float32
@@ -102,16 +102,17 @@ def precision_of(paths: Sequence[str | Path], features: Sequence[str], number: i
     return np.float32 if single else float
 
 
-def marked(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.DataFrame:
+def mark_controls(profiles: pd.DataFrame, controls: Mapping[str, str] | None) -> pd.DataFrame:
     """Return `profiles` with `Metadata_control_type` as the benchmark reads it.
 
     `controls` is the config's: its `column` (without `Metadata_`) gives the control type of a well, and
-    its value `negcon` marks a negative control (see `control_kinds`). None leaves the profiles as they are.
+    its value `negcon` marks a negative control (see `find_control_kinds`). None leaves the profiles
+    as they are.
     """
     column = f"Metadata_{controls['column']}" if controls else None
     if column not in profiles:
         return profiles
-    kinds = control_kinds(profiles[column], controls["negcon"])
+    kinds = find_control_kinds(profiles[column], controls["negcon"])
     kinds = kinds.replace({"": pd.NA, controls["negcon"]: NEGATIVE_CONTROL})
     return profiles.assign(Metadata_control_type=kinds)
 
@@ -124,27 +125,27 @@ def join_plates(plates: dict[str, pd.DataFrame]) -> Wells:
     """
     if not plates:
         raise InputError("No profiles were given: a condition needs at least one plate.")
-    named = {file: with_plate(plate, file) for file, plate in plates.items()}
-    every = {file: feature_columns(plate) for file, plate in named.items()}
-    features = common_features(every)
+    named = {file: add_plate(plate, file) for file, plate in plates.items()}
+    every = {file: get_features(plate) for file, plate in named.items()}
+    features = find_common_features(every)
     metadata = [plate[[c for c in plate if c.startswith("Metadata_")]] for plate in named.values()]
     values = np.vstack([plate[features].to_numpy(float) for plate in named.values()])
-    return joined(metadata, values, features, every)
+    return join_wells(metadata, values, features, every)
 
 
-def with_plate(plate: pd.DataFrame, file: str) -> pd.DataFrame:
+def add_plate(plate: pd.DataFrame, file: str) -> pd.DataFrame:
     """Return the profiles, with their file's name as `Metadata_Plate` if they have no such column."""
     if "Metadata_Plate" in plate:
         return plate
     return plate.assign(Metadata_Plate=Path(file).name.split(".")[0])
 
 
-def common_features(every: Mapping[str, Sequence[str]]) -> list[str]:
+def find_common_features(every: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the features that all files have, in the order of the first; InputError if there are none."""
     shared = set.intersection(*(set(features) for features in every.values()))
     features = [feature for feature in next(iter(every.values())) if feature in shared]
     if not features:
-        sizes = listed(f"{Path(file).name} ({len(names)})" for file, names in every.items())
+        sizes = join_names(f"{Path(file).name} ({len(names)})" for file, names in every.items())
         raise InputError(
             f"These profiles have no feature in common (number of features in brackets): {sizes}. "
             "Replicates are compared on common features: give profiles of one feature set and level, "
@@ -153,7 +154,7 @@ def common_features(every: Mapping[str, Sequence[str]]) -> list[str]:
     return features
 
 
-def joined(
+def join_wells(
     metadata: Sequence[pd.DataFrame],
     values: np.ndarray,
     features: list[str],
@@ -163,23 +164,23 @@ def joined(
     about = pd.concat(metadata, ignore_index=True)
     twice = about[about.duplicated(["Metadata_Plate", "Metadata_Well"])]
     if len(twice):
-        wells = listed(twice["Metadata_Plate"].str.cat(twice["Metadata_Well"], sep=" "))
+        wells = join_names(twice["Metadata_Plate"].str.cat(twice["Metadata_Well"], sep=" "))
         raise InputError(
-            f"Duplicate wells: {wells} (in {listed(Path(file).name for file in every)}). "
+            f"Duplicate wells: {wells} (in {join_names(Path(file).name for file in every)}). "
             "Name each plate once and keep one profile per well."
         )
     union = set().union(*every.values())
     return Wells(about, values, features, {"features_not_common": len(union) - len(features)})
 
 
-def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
+def label_wells(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
     """Return each well's perturbation: the column `group`, or several joined by `|`; missing if empty."""
     columns = [group] if isinstance(group, str) else list(group)
     absent = [column for column in columns if column not in metadata]
     if absent:
-        known = listed(column for column in metadata if column.startswith("Metadata_"))
+        known = join_names(column for column in metadata if column.startswith("Metadata_"))
         raise InputError(
-            f"The profiles have no column {listed(absent)} to group replicates by. Name one of "
+            f"The profiles have no column {join_names(absent)} to group replicates by. Name one of "
             f"theirs ({known}), or annotate the plates."
         )
     # Words for missing values and spellings of numbers are compared over all plates together.
@@ -190,7 +191,7 @@ def labels(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
     return joined.mask(missing.any(axis=1))
 
 
-def control_type(metadata: pd.DataFrame) -> pd.Series:
+def get_control_type(metadata: pd.DataFrame) -> pd.Series:
     """Return `Metadata_control_type` as text, '' where it is missing or if the column is missing."""
     if "Metadata_control_type" not in metadata:
         return pd.Series("", index=metadata.index, dtype="str")
@@ -207,21 +208,21 @@ def split_wells(
     `lib.gaps`), wells whose features are all equal (they have no correlation). The scored wells carry their
     perturbation in a column `perturbation`.
     """
-    both, number = wells_to_score(wells, group, positive_controls)
+    both, number = get_wells_to_score(wells, group, positive_controls)
     scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
     rest = both.metadata.iloc[number:].reset_index(drop=True)
     return scored, replace(both, metadata=rest, values=both.values[number:])
 
 
-def wells_to_score(
+def get_wells_to_score(
     wells: Wells, group: str | Sequence[str], positive_controls: bool = True
 ) -> tuple[Wells, int]:
     """Return scored wells, then controls, of `split_wells` in one table, and the number of scored wells."""
-    control = control_type(wells.metadata)
+    control = get_control_type(wells.metadata)
     negative = (control == NEGATIVE_CONTROL).to_numpy()
-    perturbation = labels(wells.metadata, group)
-    blank = by_rows(wells.values, lambda part: ~np.isfinite(part).any(axis=1))
-    whole = by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
+    perturbation = label_wells(wells.metadata, group)
+    blank = apply_by_rows(wells.values, lambda part: ~np.isfinite(part).any(axis=1))
+    whole = apply_by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
     counted = (perturbation.notna().to_numpy() | negative) & ~blank
     few = counted & find_few_cells(wells.metadata)
     counted &= ~few
@@ -247,7 +248,7 @@ def wells_to_score(
         values = fill_gaps(values)
     notes += describe_repeated(wells.metadata.iloc[rows], values)
     notes += describe_alike(perturbation[scored].unique())
-    flat = by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
+    flat = apply_by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {
         **wells.dropped,
         "features_missing": int(gappy.sum()),
@@ -264,7 +265,7 @@ def wells_to_score(
     return Wells(metadata, values, features, dropped, (*wells.notes, *notes)), number
 
 
-def by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def apply_by_rows(values: np.ndarray, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Apply `test`, which returns one boolean per row, block by block to avoid copying a large table."""
     parts = [test(values[start : start + BLOCK_ROWS]) for start in range(0, len(values), BLOCK_ROWS)]
     return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
@@ -282,7 +283,7 @@ def standardize(values: np.ndarray) -> np.ndarray:
     return rows
 
 
-def correlation_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+def correlate_rows(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """Return Pearson r of every row of `a` with every row of `b` (of `a` itself without `b`).
 
     Computed in blocks of rows: one product of 22,000 rows crashed in a threaded BLAS.
@@ -340,14 +341,14 @@ def correlate(a: np.ndarray, b: np.ndarray | None = None, pairs: float = np.inf)
     other = a if b is None else b
     number = len(a) * len(other)
     if number <= min(pairs, MOST_CORRELATIONS):
-        return Correlations(a, other, correlation_matrix(a, b))
+        return Correlations(a, other, correlate_rows(a, b))
     if a.size + other.size > MOST_DOUBLES:
         return Correlations(a, other, None)
     rows = standardize(a)
     return Correlations(rows, rows if b is None else standardize(b), None, standard=True)
 
 
-def members(perturbation: pd.Series) -> dict[str, np.ndarray]:
+def group_members(perturbation: pd.Series) -> dict[str, np.ndarray]:
     """Return the wells (row numbers) of each perturbation, with perturbations sorted."""
     codes, names = pd.factorize(perturbation, sort=True)
     order = np.argsort(codes, kind="stable")
@@ -355,7 +356,7 @@ def members(perturbation: pd.Series) -> dict[str, np.ndarray]:
     return dict(zip(names, np.split(order, ends[:-1]), strict=True)) if len(names) else {}
 
 
-def row_medians(values: np.ndarray) -> np.ndarray:
+def compute_row_medians(values: np.ndarray) -> np.ndarray:
     """Return the median of each row: `np.median(values, axis=1)` for finite values, several times faster."""
     half = values.shape[1] // 2
     if values.shape[1] % 2:
@@ -364,18 +365,18 @@ def row_medians(values: np.ndarray) -> np.ndarray:
     return (middle[:, half - 1] + middle[:, half]) / 2
 
 
-def medians_within(correlations: Correlations, sets: np.ndarray) -> np.ndarray:
+def compute_medians_within(correlations: Correlations, sets: np.ndarray) -> np.ndarray:
     """Return the median of all off-diagonal correlations within each set of wells (sets, m)."""
     if sets.shape[1] > LARGE_SET:
-        return np.array([median_of_large_set(correlations.a[wells]) for wells in sets])
+        return np.array([compute_median_of_large_set(correlations.a[wells]) for wells in sets])
     medians = np.empty(len(sets))
     step = correlations.step(sets.shape[1], sets.shape[1] ** 2)
     for start in range(0, len(sets), step):
-        medians[start : start + step] = row_medians(correlations.within(sets[start : start + step]))
+        medians[start : start + step] = compute_row_medians(correlations.within(sets[start : start + step]))
     return medians
 
 
-def median_of_large_set(values: np.ndarray) -> float:
+def compute_median_of_large_set(values: np.ndarray) -> float:
     """Return the median correlation of all pairs of profiles (wells, features), computed block by block."""
     rows = standardize(values)
     found = np.empty(len(rows) * (len(rows) - 1) // 2)
@@ -388,11 +389,11 @@ def median_of_large_set(values: np.ndarray) -> float:
     return float(np.median(found, overwrite_input=True))
 
 
-def medians_between(correlations: Correlations, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def compute_medians_between(correlations: Correlations, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the median of all correlations between two sets of wells (pairs, m), (pairs, n)."""
     medians = np.empty(len(a))
     step = correlations.step(a.shape[1] + b.shape[1], a.shape[1] * b.shape[1])
     for start in range(0, len(a), step):
         part = slice(start, start + step)
-        medians[part] = row_medians(correlations.between(a[part], b[part]))
+        medians[part] = compute_row_medians(correlations.between(a[part], b[part]))
     return medians

@@ -16,7 +16,7 @@ NUMBERS = {"integer", "number"}
 
 
 @cache
-def schema() -> dict[str, Any]:
+def read_schema() -> dict[str, Any]:
     """Return the schema of config.yaml, with that of its `assay` block in place."""
     whole = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
     whole["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())

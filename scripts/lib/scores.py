@@ -6,19 +6,19 @@ from typing import Any
 
 import pandas as pd
 
-from lib.errors import listed, number_of
+from lib.errors import join_names, number_of
 from lib.provenance import get_left_out, get_record
-from lib.tables import provenance, whole, write_profiles
+from lib.tables import get_provenance, write_profiles, write_whole
 
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
 
 
-def condition_columns(table: pd.DataFrame) -> list[str]:
+def get_condition_columns(table: pd.DataFrame) -> list[str]:
     """Return the columns that name a condition or comparison: those up to `feature_set`."""
     return list(table.columns[: table.columns.get_loc(BOUNDARY) + 1])
 
 
-def condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
+def get_condition_label(row: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return a condition as text, from its columns `names`; of a comparison, both sides (`_a` and `_b`)."""
 
     def text(chosen: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     A cell line may be called NA, or be left empty.
     """
     table = pd.read_csv(path, dtype={"message": str})
-    names = condition_columns(table)
+    names = get_condition_columns(table)
     written = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=names)
     return table.assign(**{name: written[name] for name in names})
 
@@ -57,7 +57,7 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
     for path in profiles:
         left_out = get_left_out(path)
         named = [f"{k} ({v})" for k, v in get_record(path, "extreme_features").items()]
-        extreme += [f"{Path(path).parent.name} {listed(named, 3)}"] if named else []
+        extreme += [f"{Path(path).parent.name} {join_names(named, 3)}"] if named else []
         values += [f"{Path(path).parent.name} {k} ({v})" for k, v in left_out.get("values", {}).items()]
         for name, why in left_out.get("features", {}).items():
             kind = why.split(":")[0]
@@ -65,15 +65,17 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
             features.setdefault(kind, {}).setdefault(name, f"{name} ({why})")
     kept = [
         "features with extreme values are kept, since the published profiles were normalized and selected "
-        f"elsewhere (exclude_features takes them out): {listed(extreme, 3)}"
+        f"elsewhere (exclude_features takes them out): {join_names(extreme, 3)}"
     ]
-    told = [f"{number_of(len(values), 'value')} far beyond all others, taken as missing: {listed(values, 3)}"]
+    told = [
+        f"{number_of(len(values), 'value')} far beyond all others, taken as missing: {join_names(values, 3)}"
+    ]
     return [
         *(kept if extreme else []),
         *(told if values else []),
         *(
-            f"{number_of(len(named), 'feature')} left out on plate {listed(plates[kind], 5)}: "
-            f"{listed(named.values(), 3)}"
+            f"{number_of(len(named), 'feature')} left out on plate {join_names(plates[kind], 5)}: "
+            f"{join_names(named.values(), 3)}"
             for kind, named in features.items()
         ),
     ]
@@ -105,9 +107,9 @@ def write_score(
         The files that it was computed from.
     """
     row = {**row, "message": add_notes(row["message"], describe_left_out(profiles))}
-    with whole(outputs["score"]) as part:
+    with write_whole(outputs["score"]) as part:
         pd.DataFrame([{**head, **row}]).to_csv(part, index=False)
     about = {f"Metadata_{name}": value for name, value in head.items()}
-    made_by = provenance({**head, **options}, profiles)
+    made_by = get_provenance({**head, **options}, profiles)
     for name, table in tables.items():
         write_profiles(table.assign(**about), outputs[name], made_by)

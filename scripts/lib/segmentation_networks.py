@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 
 logger = logging.getLogger("platewise")
 
@@ -59,8 +59,8 @@ def find_cellpose_model(name: str) -> Path:
     known = [each for each in models.MODEL_NAMES if "dino" not in each]
     if name not in known:
         raise InputError(
-            f"network.model: cellpose has no model `{name}`; it has {listed(known)}. A file is given by its "
-            "path, with a slash."
+            f"network.model: cellpose has no model `{name}`; it has {join_names(known)}. A file is given by "
+            "its path, with a slash."
         )
     try:
         return Path(models.cache_model_path(name))
@@ -89,8 +89,8 @@ def find_instanseg_model(name: str) -> Path:
     known = {each["name"]: each for each in reversed(listed_models)}
     if name not in known:
         raise InputError(
-            f"network.model: instanseg has no model `{name}`; it has {listed(known)}. A file is given by its "
-            "path, with a slash."
+            f"network.model: instanseg has no model `{name}`; it has {join_names(known)}. A file is given by "
+            "its path, with a slash."
         )
     folder = Path(os.environ.get("INSTANSEG_BIOIMAGEIO_PATH") or package / "bioimageio_models")
     file = folder / name / known[name]["version"] / "instanseg.pt"
@@ -125,7 +125,7 @@ class Cellpose:
         names = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
         missing = set(self.model.net.state_dict()) - {name.removeprefix("module.") for name in names}
         if missing:
-            raise ValueError(f"it lacks the weights {listed(sorted(missing), 3)}")
+            raise ValueError(f"it lacks the weights {join_names(sorted(missing), 3)}")
 
     def __call__(self, image: np.ndarray, objects: str, settings: Mapping[str, Any]) -> np.ndarray:
         """Return the labels of the objects of an image (channels, rows, columns)."""
@@ -148,7 +148,7 @@ class InstanSeg:
         model = torch.jit.load(str(file), map_location=device)
         missing = [name for name in ("pixel_size", "cells_and_nuclei") if not hasattr(model, name)]
         if missing:
-            raise ValueError(f"it has no {listed(missing)}, which InstanSeg writes into its models")
+            raise ValueError(f"it has no {join_names(missing)}, which InstanSeg writes into its models")
         self.network = module.InstanSeg(model, device=device, verbosity=0, channels_last=False)
 
     def __call__(self, image: np.ndarray, objects: str, settings: Mapping[str, Any]) -> np.ndarray:

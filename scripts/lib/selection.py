@@ -17,7 +17,7 @@ import yaml
 
 from lib.gaps import find_few_cells, find_incomplete_wells
 from lib.spread import describe_exploding, find_lone
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 # pycytominer's name for the operation that drops features with extreme values.
 OUTLIERS = "drop_outliers"
@@ -54,7 +54,7 @@ def count_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return different, common
 
 
-def pairwise_correlation(values: np.ndarray) -> np.ndarray:
+def correlate_pairwise(values: np.ndarray) -> np.ndarray:
     """Return the Pearson correlation of every two columns over the rows where neither is missing.
 
     Parameters
@@ -91,13 +91,13 @@ def pairwise_correlation(values: np.ndarray) -> np.ndarray:
     return correlation
 
 
-def correlated_features(values: pd.DataFrame, threshold: float) -> dict[str, str]:
+def find_correlated_features(values: pd.DataFrame, threshold: float) -> dict[str, str]:
     """Return the features to drop for correlation, each with its correlated partner.
 
     Of each pair with a correlation above `threshold` the feature with the larger sum of absolute
     correlations is dropped (`pycytominer.operations.correlation_threshold`).
     """
-    correlation = pairwise_correlation(values.to_numpy(float))
+    correlation = correlate_pairwise(values.to_numpy(float))
     total = np.nansum(np.abs(correlation), axis=0)
     rank = np.empty(len(total), int)
     rank[np.argsort(total, kind="stable")] = np.arange(len(total))
@@ -112,7 +112,7 @@ def correlated_features(values: pd.DataFrame, threshold: float) -> dict[str, str
     return dropped
 
 
-def dropped_features(
+def find_dropped_features(
     profiles: pd.DataFrame, settings: Mapping[str, Any], limit: float | None = None
 ) -> pd.DataFrame:
     """Return every feature that an operation drops: one row per operation that drops it.
@@ -128,7 +128,7 @@ def dropped_features(
     Columns feature, operation, reason; in the order of the operations. Empty and incomplete
     wells are not used.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles.loc[~find_few_cells(profiles), features]
     values = values[values.notna().any(axis=1)]
     values = values[~find_incomplete_wells(values.to_numpy(float))]
@@ -150,7 +150,7 @@ def dropped_features(
     exploding = describe_exploding(features, measured, limit)
     rows += [(name, OUTLIERS, why) for name, why in exploding.items()]
     complete = values.loc[:, values.notna().any(axis=0)]
-    correlated = correlated_features(complete, settings["correlation"])
+    correlated = find_correlated_features(complete, settings["correlation"])
     rows += [(name, "correlation_threshold", why) for name, why in correlated.items()]
     with np.errstate(invalid="ignore"):
         missing = np.isnan(measured).sum(axis=0) / len(measured)

@@ -2,9 +2,9 @@
 
 import os
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.experiment import Experiment
-from lib.image_names import BY_METADATA, compiled
+from lib.image_names import BY_METADATA, compile_pattern
 from lib.plates import is_address, is_image_table, source
 
 
@@ -20,7 +20,7 @@ def check_shared_folders(experiment: Experiment) -> None:
         Naming the plates and their folder.
     """
     folder, pattern = experiment.config_file.parent, experiment.config["images"]["pattern"]
-    divided = pattern in BY_METADATA or "plate" in compiled(pattern).groupindex
+    divided = pattern in BY_METADATA or "plate" in compile_pattern(pattern).groupindex
     plates: dict[tuple[str, str], list[str]] = {}
     for plate in experiment.plates:
         start = source(plate)
@@ -33,7 +33,9 @@ def check_shared_folders(experiment: Experiment) -> None:
     if shared:
         raise InputError(
             "Several plates start from one folder, so that each well would be its own replicate:\n  "
-            + "\n  ".join(f"{start}: {place}: {listed(names, 5)}" for (start, place), names in shared.items())
+            + "\n  ".join(
+                f"{start}: {place}: {join_names(names, 5)}" for (start, place), names in shared.items()
+            )
             + f"\nCorrect {folder / experiment.config['plates']}. If one folder holds the images of several "
             "plates, give images.pattern a group `plate`, or an image table with Metadata_Plate as `images`."
         )

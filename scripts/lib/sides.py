@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.replicates import Wells, labels, members, read_plates, split_wells
+from lib.errors import InputError, join_names
+from lib.replicates import Wells, group_members, label_wells, read_plates, split_wells
+from lib.values import separate
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Side:
         return np.array([len(rows) for rows in self.wells], dtype=int)
 
 
-def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
+def collect_side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     """Collect the perturbations with a gene in `column` (several genes separated by `|`)."""
     if column not in metadata:
-        known = listed(name for name in metadata if name.startswith("Metadata_"))
+        known = join_names(name for name in metadata if name.startswith("Metadata_"))
         raise InputError(
             f"The profiles have no column {column}, which holds the genes that perturbations are matched by. "
             f"Name theirs in benchmark.gene ({known}), annotate the plates, or set benchmark.matching to []."
@@ -37,7 +38,7 @@ def side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
     gene = GeneSets.of(metadata, column)
     kept: list[tuple[str, frozenset[str], np.ndarray]] = []
     without = 0
-    for name, rows in members(metadata["perturbation"]).items():
+    for name, rows in group_members(metadata["perturbation"]).items():
         genes = gene.get(rows)
         without += not genes
         if genes and len(rows) >= minimum_replicates:
@@ -60,10 +61,9 @@ class GeneSets:
 
     @classmethod
     def of(cls, metadata: pd.DataFrame, column: str) -> "GeneSets":
-        """Read the values of a column, in which several genes are separated by `|`."""
-        codes, values = pd.factorize(labels(metadata, column))
-        parts = (value.split("|") for value in values)
-        return cls(codes, [frozenset(part.strip() for part in of_one if part.strip()) for of_one in parts])
+        """Read the values of a column, in which several genes are separated by `|` or `;`."""
+        codes, values = pd.factorize(label_wells(metadata, column))
+        return cls(codes, [frozenset(separate(value)) for value in values])
 
     def get(self, rows: np.ndarray) -> frozenset[str]:
         """Return the genes of a perturbation's wells (row numbers)."""
@@ -113,15 +113,15 @@ def mark_sides(
     return scored, part, part if within else scored.where(~first)
 
 
-def identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
+def get_identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
     """Return what two perturbations of a pair must differ in: their name, or columns of their wells."""
     if different is None:
         return part.names
-    value = labels(wells.metadata, different).fillna("")
+    value = label_wells(wells.metadata, different).fillna("")
     return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
 
 
-def pairs_of_genes(a: Side, b: Side) -> np.ndarray:
+def pair_by_gene(a: Side, b: Side) -> np.ndarray:
     """Return the pairs of perturbations (of `a`, of `b`) that share a gene, once and in order: (pairs, 2)."""
     holders: dict[str, list[int]] = {}
     for column, genes in enumerate(b.genes):

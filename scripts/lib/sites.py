@@ -16,7 +16,7 @@ ONLY_SITE = "1"
 PLATE_VARIABLE = "PLATEWISE_PLATE"
 
 
-def site_name(text):
+def get_site_name(text):
     """Return a site's name: a number without leading zeros, or a name; `1` if the site has no name.
 
     `01` and `1.0` are `1`, `1.50` is `1.5`. A name is unchanged, except that `/` and the underscores of
@@ -25,7 +25,7 @@ def site_name(text):
     name = str(text or "").strip().replace("/", "-")
     if not name:
         return ONLY_SITE
-    number = as_number(name)
+    number = parse_number(name)
     if number is None:
         return name
     if "_" in name:
@@ -35,7 +35,7 @@ def site_name(text):
     return str(int(number)) if number.is_integer() else str(number)
 
 
-def as_number(text):
+def parse_number(text):
     """Return the finite number that Python, and so CellProfiler, reads in a text, or None."""
     try:
         number = float(text)
@@ -44,13 +44,13 @@ def as_number(text):
     return number if math.isfinite(number) else None
 
 
-def site_order(site):
+def get_site_order(site):
     """Return the sort key of the sites of a well: numbers in numerical order, then names."""
-    number = as_number(site)
+    number = parse_number(site)
     return (0, number, "") if number is not None else (1, 0.0, site)
 
 
-def plate_in(load_data):
+def find_plate(load_data):
     """Return the plate of an image table, as it is written there; "" if the table does not name it."""
     try:
         with Path(load_data).open(newline="") as table:
@@ -60,8 +60,8 @@ def plate_in(load_data):
         return ""
 
 
-def barcode(plate):
+def get_barcode(plate):
     """Return a plate's name for messages of CellProfiler's process, which reads barcode `00123` as 123."""
     written = os.environ.get(PLATE_VARIABLE, "")
-    number = as_number(written)
-    return written if number is not None and number == as_number(str(plate)) else str(plate)
+    number = parse_number(written)
+    return written if number is not None and number == parse_number(str(plate)) else str(plate)

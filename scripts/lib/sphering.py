@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.files import whole
+from lib.errors import InputError, join_names
+from lib.files import write_whole
 from lib.gaps import fill_gaps, find_few_cells, find_gappy_features, find_incomplete_wells
-from lib.replicates import NEGATIVE_CONTROL, Wells, control_type
+from lib.replicates import NEGATIVE_CONTROL, Wells, get_control_type
 from lib.spread import describe_exploding, find_lone, get_rounding
 
 FEWEST = 3  # controls that a covariance can be estimated from at all
@@ -89,7 +89,7 @@ class Sphering:
         about = json.dumps(
             {"number": self.number, "left_out": self.left_out, "platewise": made_by}, sort_keys=True
         )
-        with whole(path) as part, part.open("wb") as file:
+        with write_whole(path) as part, part.open("wb") as file:
             np.savez(
                 file,
                 about=about,
@@ -112,7 +112,7 @@ class Sphering:
         return cls(features=features, number=about["number"], left_out=about["left_out"], **arrays)
 
 
-def fitted(
+def fit_on_controls(
     wells: Wells,
     method: str = "ZCA-cor",
     epsilon: float = 1e-6,
@@ -139,8 +139,8 @@ def fitted(
     InputError
         For fewer than three controls, no feature that varies, or features that depend on others.
     """
-    negative = (control_type(wells.metadata) == NEGATIVE_CONTROL).to_numpy()
-    plates = listed(wells.metadata["Metadata_Plate"].unique())
+    negative = (get_control_type(wells.metadata) == NEGATIVE_CONTROL).to_numpy()
+    plates = join_names(wells.metadata["Metadata_Plate"].unique())
     # a well without any value gives no information on the features
     counted = np.isfinite(wells.values).any(axis=1) & ~find_incomplete_wells(wells.values)
     counted &= ~find_few_cells(wells.metadata)
@@ -172,7 +172,7 @@ def fitted(
         largest = np.nan_to_num(np.abs(standard[:, position])).max()
         left_out[names[varies][position]] = f"exploded in a single well: {largest:,.0f}"
     kept = np.array([name not in left_out for name in wells.features], dtype=bool)
-    sphering = of_controls(reference[:, kept], names[kept].tolist(), method, epsilon, left_out, shrink)
+    sphering = fit_sphering(reference[:, kept], names[kept].tolist(), method, epsilon, left_out, shrink)
     rank, features = sphering.directions.shape
     # Profiles that are centered on each plate lose one dimension per plate.
     independent = sphering.number - wells.metadata.loc[control, "Metadata_Plate"].nunique()
@@ -185,7 +185,7 @@ def fitted(
     return sphering
 
 
-def of_controls(
+def fit_sphering(
     reference: np.ndarray,
     features: list[str],
     method: str,

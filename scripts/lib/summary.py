@@ -113,7 +113,7 @@ def get_failures_of_plates(
     return found
 
 
-def plate_summary(experiment: Experiment, log: str | Path | None = None) -> str:
+def summarize_plates(experiment: Experiment, log: str | Path | None = None) -> str:
     """Return one line per plate with its progress. Many complete plates are counted, not listed."""
     failures = get_failures_of_plates(find_failures(log) if log else [], list(experiment.by_name))
     states = {
@@ -129,7 +129,7 @@ def plate_summary(experiment: Experiment, log: str | Path | None = None) -> str:
     return "\n".join(lines + [f"  {name}  {state}" for name, state in listed.items()])
 
 
-def failure_summary(log: str | Path) -> str:
+def summarize_failures(log: str | Path) -> str:
     """Return the rules that failed in a Snakemake log, each with its log and the reason in it."""
     failures = find_failures(log)
     if not failures:
@@ -164,7 +164,7 @@ def get_reason(log: str | Path) -> list[str]:
     return [line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..." for line in reason]
 
 
-def result_summary(experiment: Experiment, results: str | Path = ".") -> str:
+def summarize_results(experiment: Experiment, results: str | Path = ".") -> str:
     """Return the scores, the number of flags and the report, of an experiment that is complete."""
     results = Path(results)
     lines = []

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.errors import InputError, listed
-from lib.image_changes import folders_below
+from lib.errors import InputError, join_names
+from lib.image_changes import walk_folders
 from lib.image_formats import CONTAINERS, open_image
-from lib.microscope_index import INDEX, find_indexes, images_of_plate, read_index
+from lib.microscope_index import INDEX, find_indexes, get_images_of_plate, read_index
 from lib.microscopes.index import Index
 from lib.name_patterns import NamePattern, guess_pattern
 from lib.ome_zarr import OME_ZARR, list_fields, open_multiscale
 from lib.plates import SAFE
-from lib.wells import plate_format
+from lib.wells import get_plate_format
 
 #: The endings of image files.
 IMAGES = (".tif", ".tiff", ".png", ".stk", ".lsm", *CONTAINERS)
@@ -148,12 +148,12 @@ def survey_indexes(indexes: Sequence[Index]) -> Survey:
     plates, channels, planes, times = [], {}, 1, set()
     for index in indexes:
         for name in index.plates:
-            images = images_of_plate(index, name)
+            images = get_images_of_plate(index, name)
             keys = {(image.well, image.site) for image in images}
             wells = sorted({image.well for image in images})
             sites = max(Counter(well for well, _ in keys).values())
             shape = index.formats.get(name, (0, 0))
-            shape = shape if all(shape) else plate_format(wells)
+            shape = shape if all(shape) else get_plate_format(wells)
             folder = index.path if index.kind == "MetaXpress" else index.path.parent
             plates.append(SurveyedPlate(make_safe(name), folder, wells, sites, shape))
             planes = max(
@@ -163,7 +163,7 @@ def survey_indexes(indexes: Sequence[Index]) -> Survey:
         channels |= {number: name for number, name in index.channels.items() if number not in channels}
     names = Counter(channels.values())
     labels = [Channel(n if names[n] == 1 and n else number, n) for number, n in sorted(channels.items())]
-    how = f"the index of {indexes[0].kind} ({listed(index.path.name for index in indexes[:1])})"
+    how = f"the index of {indexes[0].kind} ({join_names(index.path.name for index in indexes[:1])})"
     sizes = [index.pixel_size for index in indexes if index.pixel_size]
     return Survey(
         INDEX, how, make_distinct(plates), labels, "names", planes, sorted(times), sizes[0] if sizes else None
@@ -189,7 +189,7 @@ def survey_zarrs(folders: Sequence[Path]) -> Survey:
         fields = list_fields(str(folder))
         wells = sorted({each.well for each in fields})
         sites = max(Counter(each.well for each in fields).values())
-        plates.append(SurveyedPlate(get_plate_name(folder), folder, wells, sites, plate_format(wells)))
+        plates.append(SurveyedPlate(get_plate_name(folder), folder, wells, sites, get_plate_format(wells)))
         first = first or folder / fields[0].path
     image = open_multiscale(first)
     axes = image.axes.lower()
@@ -218,14 +218,14 @@ def survey_names(folder: Path) -> Survey:
     """Return what the names of the files in a folder say."""
     files = [
         Path(root, name)
-        for root, names in folders_below(folder)
+        for root, names in walk_folders(folder)
         for name in sorted(names)
         if not name.startswith(".")
     ]
     images = [path for path in files if path.suffix.lower() in IMAGES and not THUMBNAIL.search(path.name)]
     found = guess_pattern([path.name for path in images]) if images else None
     if found is None:
-        seen = listed([path.name for path in (images or files)][:8]) or "no file"
+        seen = join_names([path.name for path in (images or files)][:8]) or "no file"
         raise InputError(
             f"{folder}: the names of its {len(images):,} image files were not recognized ({seen}). A name "
             f"has to tell the "
@@ -312,5 +312,5 @@ def describe_plate(name: str, folder: Path, files: Sequence[Path], found: NamePa
     sites = {found.keys[path.name][1:3] for path in files}
     wells = sorted({well for well, _ in sites})
     return SurveyedPlate(
-        name, folder, wells, max(Counter(well for well, _ in sites).values()), plate_format(wells)
+        name, folder, wells, max(Counter(well for well, _ in sites).values()), get_plate_format(wells)
     )

@@ -10,17 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.errors import InputError, listed
-from lib.files import whole
-from lib.provenance import PROVENANCE_KEY, provenance_metadata
+from lib.errors import InputError, join_names
+from lib.files import write_whole
+from lib.provenance import PROVENANCE_KEY, get_provenance_metadata
 from lib.provenance import digest as digest
-from lib.provenance import provenance as provenance
+from lib.provenance import get_provenance as get_provenance
 from lib.provenance import read_provenance as read_provenance
 from lib.published_profiles import UNREADABLE, is_text, read_published
 from lib.values import MissingValues
 
 
-def unreadable(path: str | Path, error: Exception) -> InputError:
+def explain_unreadable(path: str | Path, error: Exception) -> InputError:
     """Return the error for a table that cannot be read, with what to do."""
     return InputError(
         f"{path} cannot be read ({error}). Delete it so that the workflow makes it again, or, if it is your "
@@ -31,8 +31,8 @@ def unreadable(path: str | Path, error: Exception) -> InputError:
 def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[str, Any]) -> None:
     """Write well-level profiles (one row per well) to Parquet with their provenance."""
     table = pa.Table.from_pandas(profiles, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), **provenance_metadata(made_by)}
-    with whole(path) as part:
+    metadata = {**(table.schema.metadata or {}), **get_provenance_metadata(made_by)}
+    with write_whole(path) as part:
         pq.write_table(table.replace_schema_metadata(metadata), part)
 
 
@@ -59,7 +59,7 @@ def read_profiles(
             columns = [*(name for name in names if name.startswith("Metadata_")), *features]
         profiles = pq.read_table(path, columns=columns).to_pandas()
     except UNREADABLE as error:
-        raise unreadable(path, error) from error
+        raise explain_unreadable(path, error) from error
     for name in profiles.columns:
         if is_text(name):
             profiles[name] = profiles[name].astype("str")
@@ -67,7 +67,7 @@ def read_profiles(
             values = profiles[name].to_numpy(float)
             infinite = np.isinf(values)
             if infinite.any():
-                wells = listed(profiles.loc[infinite, "Metadata_Well"], 5)
+                wells = join_names(profiles.loc[infinite, "Metadata_Well"], 5)
                 logging.warning("%s: %s is infinite in well %s: taken as missing", path, name, wells)
             profiles[name] = np.where(infinite, np.nan, values) if infinite.any() else values
     return profiles
@@ -90,7 +90,7 @@ def is_of_workflow(path: str | Path) -> bool:
                 return False
         return PROVENANCE_KEY in (pq.read_schema(path).metadata or {})
     except UNREADABLE as error:
-        raise unreadable(path, error) from error
+        raise explain_unreadable(path, error) from error
 
 
 def read_metadata(path: str | Path) -> pd.DataFrame:
@@ -106,21 +106,21 @@ def stack_profiles(tables: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[s
     -------
     The wells, in which metadata that a plate lacks are missing; and the features that some plates lack.
     """
-    every = [set(feature_columns(table)) for table in tables]
+    every = [set(get_features(table)) for table in tables]
     partial = set.union(*every) - set.intersection(*every)
     stacked = pd.concat(
         [table.drop(columns=[name for name in partial if name in table]) for table in tables],
         ignore_index=True,
     )
     metadata = [name for name in stacked if name.startswith("Metadata_")]
-    return stacked[[*metadata, *feature_columns(stacked)]], sorted(partial)
+    return stacked[[*metadata, *get_features(stacked)]], sorted(partial)
 
 
-def features_in(path: str | Path) -> list[str]:
+def read_feature_names(path: str | Path) -> list[str]:
     """Return the features of a Parquet file of profiles, of which only the schema is read."""
     return [name for name in pq.read_schema(path).names if not name.startswith("Metadata_")]
 
 
-def feature_columns(profiles: pd.DataFrame) -> list[str]:
+def get_features(profiles: pd.DataFrame) -> list[str]:
     """Return a profile's features: every column that is not `Metadata_*`, in the table's order."""
     return [name for name in profiles.columns if not name.startswith("Metadata_")]

@@ -17,12 +17,12 @@ SHARE, TIMES = 0.9, 1.5
 LEAST_SITES = 3
 
 
-def thresholds_in(columns: Iterable[str]) -> list[str]:
+def find_threshold_columns(columns: Iterable[str]) -> list[str]:
     """Return the columns of an Image table that hold thresholds."""
     return [name for name in columns if name.startswith((CALCULATED, USED))]
 
 
-def threshold_flags(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
+def flag_thresholds(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
     """Return flags of the plate from the Image table's thresholds: one row per object with a bound."""
     found = []
     for name in [column.removeprefix(USED) for column in image if column.startswith(USED)]:
@@ -44,13 +44,13 @@ def threshold_flags(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
                     "measure": f"{USED}{name}",
                     "value": middle,
                     "limit": bound,
-                    "reason": reason(name, middle, bound, at_bound),
+                    "reason": explain_threshold(name, middle, bound, at_bound),
                 }
             )
     return found
 
 
-def reason(name: str, calculated: float, bound: float, share: float) -> str:
+def explain_threshold(name: str, calculated: float, bound: float, share: float) -> str:
     """Return the error of the threshold of an object, and what to set."""
     effect = "takes in background" if calculated > bound else "loses dim ones"
     return (

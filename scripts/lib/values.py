@@ -112,6 +112,11 @@ def plain_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(LOOK_ALIKE).split())
 
 
+def separate(text: str) -> list[str]:
+    """Return the genes, targets or mechanisms of a value, which `|` or `;` separates."""
+    return [part.strip() for part in re.split("[|;]", text) if part.strip()]
+
+
 def is_nothing(text: str) -> bool:
     """Return whether a value is empty or one of the words for missing values."""
     return MissingValues().is_nothing(text)
@@ -164,7 +169,7 @@ class MissingValues:
             kept = {plain_text(name).casefold() for name in self.control[1].split(SEVERAL)}
         known = {value: self._clean_value(plain_text(value), extra, kept) for value in dict.fromkeys(values)}
         parts = {part: "" for value in known.values() for part in value.split(SEVERAL)}
-        spelled = dict(zip(parts, one_spelling(list(parts)), strict=True))
+        spelled = dict(zip(parts, unify_spelling(list(parts)), strict=True))
         written = {
             value: SEVERAL.join(spelled[part] for part in clean.split(SEVERAL))
             for value, clean in known.items()
@@ -197,7 +202,7 @@ def fold_words(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(plain_text(word).casefold() for word in (*WORDS_FOR_NOTHING, *words))
 
 
-def one_spelling(values: Sequence[str]) -> list[str]:
+def unify_spelling(values: Sequence[str]) -> list[str]:
     """Return the values of a column, each number in one spelling: 1 for 1.0 and 1e0, 0.1 for .10.
 
     A number has no zero before its digits and at most 15 digits: `0012` and `007` are identifiers and stay
@@ -236,7 +241,7 @@ def one_spelling(values: Sequence[str]) -> list[str]:
 
 
 def number_in_one_spelling(text: str) -> str | None:
-    """Return `text` as a number in its shortest spelling, None if it is not a number (see `one_spelling`)."""
+    """Return `text` as a number in its shortest spelling (see `unify_spelling`), None for other text."""
     if not NUMBER.fullmatch(text) or not re.search(r"[0-9]", text.lower().partition("e")[0]):
         return None
     try:
@@ -265,12 +270,12 @@ def amount_in_one_spelling(text: str) -> str | None:
     return f"{number} {match[2].replace(chr(0xB5), 'u')}" if number else None
 
 
-def same_value(a: str, b: str) -> bool:
+def is_same_value(a: str, b: str) -> bool:
     """Return whether two values are equal, or are one number in two spellings."""
     a, b = plain_text(a), plain_text(b)
     return a == b or (number_in_one_spelling(a) or a) == (number_in_one_spelling(b) or b)
 
 
 def same_name(a: str, b: str) -> bool:
-    """Return whether two values are the `same_value`, in any case: Negcon and negcon, dmso and DMSO."""
-    return same_value(a.casefold(), b.casefold())
+    """Return whether two values are the same but for capitals: Negcon and negcon, dmso and DMSO."""
+    return is_same_value(a.casefold(), b.casefold())

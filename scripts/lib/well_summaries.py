@@ -1,4 +1,4 @@
-"""Summaries of the cells of a well beside mean and median: trimmed mean, quantiles, MAD, signed distance.
+"""Summaries of the cells of a well: mean, median, trimmed mean, quantiles, MAD, signed distance.
 
 Each is computed feature by feature from the values that are present (finite), in float64.
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 MEAN, MEDIAN = "mean", "median"
@@ -180,3 +181,29 @@ def summarize_block(
     for at, cells in enumerate(np.split(order, starts[1:])):
         found[at] = function(*sort_values(values[cells]))
     return found
+
+
+def get_means(block: pa.Table, row: np.ndarray) -> np.ndarray:
+    """Compute the mean of each column over the cells of each row number, in ascending order of `row`.
+
+    The values are added in the order of the table and by one thread, so that the sums never differ.
+    """
+    order = np.argsort(row, kind="stable")
+    starts = np.flatnonzero(np.diff(row[order], prepend=-1))
+    found = np.empty((len(starts), block.num_columns))
+    for at, column in enumerate(block.columns):
+        values = column.to_numpy().astype(float)[order]
+        missing = np.isnan(values)
+        values[missing] = 0
+        with np.errstate(invalid="ignore"):
+            found[:, at] = np.add.reduceat(values, starts) / np.add.reduceat(~missing, starts, dtype=int)
+    return found
+
+
+def get_medians(block: pa.Table, row: np.ndarray) -> np.ndarray:
+    """Compute the median of each column over the cells of each row number, in ascending order of `row`."""
+    # polars has no half precision
+    block = block.cast(pa.schema([(name, pa.float64()) for name in block.column_names]))
+    values = pl.from_arrow(block).fill_nan(None)
+    found = values.with_columns(pl.Series("row", row)).group_by("row").median().sort("row")
+    return found.drop("row").to_numpy()

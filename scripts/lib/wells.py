@@ -13,19 +13,19 @@ ROWS_OF_1536, COLUMNS_OF_1536 = 32, 48
 FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 
 
-def row_name(number: int) -> str:
+def get_row_name(number: int) -> str:
     """Return the letter of a row counted from 1: 1 is A, 26 is Z, 27 is AA (1536-well plates end at AF)."""
     if not 1 <= number <= ROWS_OF_1536:
         raise InputError(f"Row {number} is not a row of a plate (1 to {ROWS_OF_1536}).")
     return chr(64 + number) if number <= 26 else "A" + chr(64 + number - 26)
 
 
-def row_number(name: str) -> int:
+def get_row_number(name: str) -> int:
     """Return the row of a letter, counted from 1: A is 1, Z is 26, AA is 27."""
     return ord(name) - 64 if len(name) == 1 else 26 * (ord(name[0]) - 64) + ord(name[1]) - 64
 
 
-def well_name(text: str) -> str:
+def get_well_name(text: str) -> str:
     """Read `a1`, `A1`, `A001`, `r01c01` and `A01 ` as `A01`.
 
     Raises
@@ -35,38 +35,38 @@ def well_name(text: str) -> str:
     """
     placed = ROW_AND_COLUMN.fullmatch(text)
     if placed and int(placed[1]):
-        text = f"{row_name(int(placed[1]))}{placed[2]}"
+        text = f"{get_row_name(int(placed[1]))}{placed[2]}"
     match = WELL.fullmatch(text)
     if not match or int(match[2]) == 0:
         raise InputError(f"`{text}` is not a valid well: write a row letter and a column number, as in A01.")
     row, column = match[1].upper(), int(match[2])
-    if row_number(row) > ROWS_OF_1536 or column > COLUMNS_OF_1536:
+    if get_row_number(row) > ROWS_OF_1536 or column > COLUMNS_OF_1536:
         raise InputError(
             f"`{text.strip()}` is not a well of a plate: the largest, of 1536 wells, end at AF48."
         )
     return f"{row}{column:02d}"
 
 
-def well_at(row: str, column: str) -> str:
+def get_well_at(row: str, column: str) -> str:
     """Return the well in a row, given by its letter or its number, and a column."""
     row, column = row.strip().removesuffix(".0"), column.strip().removesuffix(".0")
-    return well_name(f"{row_name(int(row)) if row.isdigit() else row}{column}")
+    return get_well_name(f"{get_row_name(int(row)) if row.isdigit() else row}{column}")
 
 
-def well_order(well: str) -> tuple[int, str, int]:
+def get_well_order(well: str) -> tuple[int, str, int]:
     """Return a sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
     letters = well.rstrip("0123456789")
     return len(letters), letters, int(well[len(letters) :])
 
 
-def well_place(well: str) -> tuple[int, int]:
+def get_well_place(well: str) -> tuple[int, int]:
     """Return row and column of a well, counted from 1: B03 is (2, 3), AA01 is (27, 1)."""
-    _, letters, column = well_order(well)
-    return row_number(letters), column
+    _, letters, column = get_well_order(well)
+    return get_row_number(letters), column
 
 
-def plate_format(wells: Iterable[str]) -> tuple[int, int]:
+def get_plate_format(wells: Iterable[str]) -> tuple[int, int]:
     """Return rows and columns of the smallest plate sold with all these wells, or as many as they need."""
-    places = [well_place(well) for well in wells]
+    places = [get_well_place(well) for well in wells]
     rows, columns = (max(numbers, default=1) for numbers in zip(*places, strict=True))
     return next(((r, c) for r, c in FORMATS if r >= rows and c >= columns), (rows, columns))

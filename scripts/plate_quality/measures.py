@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from lib.spread import get_robust_spread
-from lib.wells import well_order
+from lib.wells import get_well_order
 
 KEYS = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 # The measures of a channel, and the columns of the Image table that may contain each; the first one is used.
@@ -98,7 +98,7 @@ def measure_wells(sites: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
     table.insert(2, "Count_Cells", grouped["Count_Cells"].sum())
     counts = list(table.columns[:3])
     known = wells.set_index("well")
-    table = table.reindex(sorted(set(table.index) | set(known.index), key=well_order))
+    table = table.reindex(sorted(set(table.index) | set(known.index), key=get_well_order))
     table[counts] = table[counts].fillna(0).astype(int)
     about = known.reindex(table.index)
     for name in ("control_type", "broad_sample"):
@@ -119,14 +119,14 @@ def list_channels(table: pd.DataFrame, measure: str) -> list[str]:
     return [name.removeprefix(f"{measure}_") for name in table if name.startswith(f"{measure}_")]
 
 
-def robust_z(values: pd.Series) -> pd.Series:
+def compute_robust_z(values: pd.Series) -> pd.Series:
     """Return (x - median) / (1.4826 MAD); if the MAD is 0, values other than the median are missing."""
     difference = values - values.median()
     spread = get_robust_spread(values)
     return difference / spread if spread > 0 else difference.where(difference == 0)
 
 
-def median_of_replicates(values: pd.DataFrame, samples: pd.Series, groups: pd.Series) -> pd.DataFrame:
+def compute_median_of_replicates(values: pd.DataFrame, samples: pd.Series, groups: pd.Series) -> pd.DataFrame:
     """Return for each row the median of the other rows with its sample; missing if there are none.
 
     Rows in the same one of the `groups` (for example, sites of the same well) are not compared.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.wells import plate_format, row_name, well_place
-from plate_quality.measures import list_channels, list_measures, median_of_replicates
+from lib.wells import get_plate_format, get_row_name, get_well_place
+from plate_quality.measures import compute_median_of_replicates, list_channels, list_measures
 
 # The flags of regions, with the minimum number of wells in such a region.
 LEAST_WELLS = {"edge_effect": 8, "shifted_row": 4, "shifted_column": 4}
@@ -64,14 +64,14 @@ def flag_regions(sites: pd.DataFrame, wells: pd.DataFrame, negcon: str, limits: 
 
 def list_regions(wells: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
     """Return the regions of a plate by name (`edge`, `row B`, `column 5`), each with its flag and wells."""
-    places = {well: well_place(well) for well in wells}
-    rows, columns = plate_format(places)
+    places = {well: get_well_place(well) for well in wells}
+    rows, columns = get_plate_format(places)
     edge = [well for well, (row, column) in places.items() if row in (1, rows) or column in (1, columns)]
     found = {"edge": ("edge_effect", edge)}
     for kind, word, part in (("shifted_row", "row", 0), ("shifted_column", "column", 1)):
         for number in sorted({place[part] for place in places.values()}):
             members = [well for well, place in places.items() if place[part] == number]
-            found[f"{word} {row_name(number) if word == 'row' else number}"] = kind, members
+            found[f"{word} {get_row_name(number) if word == 'row' else number}"] = kind, members
     return found
 
 
@@ -83,7 +83,7 @@ def expect_from_others(table: pd.DataFrame, contents: pd.DataFrame) -> pd.DataFr
     """
     expected = table.groupby(contents["kind"]).transform("median")
     sample = contents["sample"]
-    replicates = median_of_replicates(table, sample, pd.Series(table.index, index=table.index))
+    replicates = compute_median_of_replicates(table, sample, pd.Series(table.index, index=table.index))
     return expected.mask((sample != "") & sample.duplicated(keep=False), replicates)
 
 

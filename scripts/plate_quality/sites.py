@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.errors import number_of
 from lib.spread import get_robust_spread
-from plate_quality.measures import KEYS, list_channels, median_of_replicates
+from plate_quality.measures import KEYS, compute_median_of_replicates, list_channels
 
 # Minimum number of other sites with a perturbation that show how dim it is.
 LEAST_REPLICATES = 3
@@ -153,7 +153,7 @@ def flag_debris(
     brightest = split_by_channel(sites, "MaxIntensity", channels)
     contrast = split_by_channel(sites, "StdIntensity", channels)
     ratio = np.minimum(brightest / brightest.median(), contrast / contrast.median())
-    replicates = median_of_replicates(ratio, samples, pd.Series(sites.index, index=sites.index))
+    replicates = compute_median_of_replicates(ratio, samples, pd.Series(sites.index, index=sites.index))
     limit = limits["debris_ratio"]
     known = samples.map(samples.value_counts()) > LEAST_REPLICATES
     usual = replicates.clip(lower=1).where(~known, replicates.clip(lower=1 / limit)).fillna(1)
@@ -201,7 +201,7 @@ def flag_out_of_focus(
     spread = slope[candidates].apply(get_robust_spread).clip(lower=1e-9)
     shift = slope - usual
     z = shift / spread
-    replicates = median_of_replicates(
+    replicates = compute_median_of_replicates(
         slope[candidates], samples[candidates], sites.loc[candidates, "Metadata_Well"]
     )
     from_replicates = slope - replicates

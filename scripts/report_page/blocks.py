@@ -13,7 +13,7 @@ LARGEST_HALF = 65_504  # the largest number of half precision
 DIGITS = 4
 
 
-def as_block(data: Any) -> Markup:
+def format_block(data: Any) -> Markup:
     """Return data as JSON that can be put into a `<script type="application/json">`.
 
     Without a `<` no name can end the element or begin another one.

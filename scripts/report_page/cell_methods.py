@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.cell_rules import COSMICQC
-from report_page.sentences import Provenances, at, in_words, value_of, write_sentence
+from report_page.sentences import Provenances, format_value, get_nested, get_value, write_sentence
 
 NOTHING = Markup("")
 SUMMARIES = {
@@ -21,14 +21,14 @@ QUANTILE = "quantile_"
 
 def describe_flagged_cells(levels: Mapping[str, Provenances]) -> Markup:
     """Report how many cells quality control flagged, by which rules, and whether they were excluded."""
-    made = [each for each in levels.get("aggregated", []) if at(each, "parameters.cell_quality")]
+    made = [each for each in levels.get("aggregated", []) if get_nested(each, "parameters.cell_quality")]
     if not made:
         return NOTHING
-    number = sum(int(at(each, "parameters.flagged_cells")) for each in made)
-    settings = at(made[0], "parameters.cell_quality")
+    number = sum(int(get_nested(each, "parameters.flagged_cells")) for each in made)
+    settings = get_nested(made[0], "parameters.cell_quality")
     rules = [f"coSMicQC's set {name.replace('_', ' ')}" for name in settings["sets"]]
     rules += [describe_rule(name, rule) for name, rule in settings["rules"].items() if name not in COSMICQC]
-    fate = "excluded" if value_of(made, "exclude_flagged_cells") is True else "kept"
+    fate = "excluded" if get_value(made, "exclude_flagged_cells") is True else "kept"
     return write_sentence(
         "Of the single cells, {number} flagged by quality control ({rules}) and {fate}.",
         number=f"{number:,} {'was' if number == 1 else 'were'}",
@@ -51,11 +51,11 @@ def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
     """Describe the statistics of a well's cells beside the first one."""
     words = []
     for name, made in levels.items():
-        operation = value_of(made, "operation")
+        operation = get_value(made, "operation")
         if operation != name:
             continue
         if name == "trimmed_mean":
-            trimmed = in_words(value_of(made, "trim"))
+            trimmed = format_value(get_value(made, "trim"))
             words.append(f"mean without a fraction of {trimmed} of the values at each end")
         elif name.startswith(QUANTILE):
             words.append(f"{int(name.removeprefix(QUANTILE)) / 100:g} quantile")
@@ -65,5 +65,5 @@ def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
         return NOTHING
     return write_sentence(
         "In addition, with profiles of their own, the cells of a well were summarized by their {summaries}.",
-        summaries=in_words(words),
+        summaries=format_value(words),
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lib.errors import listed
-from report_page.sentences import Provenances, at, in_words, write_sentence
+from lib.errors import join_names
+from report_page.sentences import Provenances, format_value, get_nested, write_sentence
 
 OVER = {
     "plate": "on each plate",
@@ -49,10 +49,10 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
     """Return the paragraphs of all chains, each a list of sentences."""
     sentences: list[Markup] = []
     for made in levels.values():
-        if not made or not (chain := at(made[0], "parameters.chain")):
+        if not made or not (chain := get_nested(made[0], "parameters.chain")):
             continue
         sentences.append(write_sentence("The chain {name} has these steps.", name=str(chain)))
-        sentences += [describe_step(step) for step in at(made[0], "parameters.steps")]
+        sentences += [describe_step(step) for step in get_nested(made[0], "parameters.steps")]
     return sentences
 
 
@@ -61,7 +61,7 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
     words = {
         "over": OVER.get(step.get("over", ""), ""),
         "reference": WELLS.get(step.get("reference", ""), ""),
-        "operations": in_words(step.get("operations", [])),
+        "operations": format_value(step.get("operations", [])),
         "batch": str(step.get("batch", "")).removeprefix("Metadata_"),
     }
     given = {
@@ -74,5 +74,5 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         given["chosen"] = f"; ε is the best of {step['epsilon']['draws']} draws by mean average precision"
     name = step["step"]
     if name not in SENTENCES:
-        return Markup(f"The step {listed([name])} was applied.")
-    return write_sentence(SENTENCES[name], name, lambda key: at(step, key), words, **given)
+        return Markup(f"The step {join_names([name])} was applied.")
+    return write_sentence(SENTENCES[name], name, lambda key: get_nested(step, key), words, **given)

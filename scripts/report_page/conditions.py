@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from lib.scores import BOUNDARY
-from report_page.pictures import caption_of, link_to, ordered, picture
+from report_page.pictures import link_to, make_picture, read_caption, sort_pictures
 from report_page.results import Results
-from report_page.tables import Table, table_of
+from report_page.tables import Table, make_table
 
 ANSWERS = (
     ("hits", "Hits"),
@@ -34,7 +34,7 @@ AS_TEXT = (
 NUMBERS = ("_cosine", "_score", "perturbations", "_sharing")
 
 
-def condition_entry(
+def make_condition_entry(
     results: Results, number: int, condition: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
     """Return the content for one condition in one feature set; `condition` is its part of the manifest."""
@@ -48,7 +48,7 @@ def condition_entry(
         about = [f"Metadata_{column}" for column in (*condition["columns"], "feature_set")]
         frame = frame.drop(columns=[column for column in about if column in frame]).dropna(axis=1, how="all")
         link = link_to(condition["null"]) if results.has(condition["null"]) else ""
-        table = table_of(frame, f"{identifier}-perturbations", "Perturbations", link)
+        table = make_table(frame, f"{identifier}-perturbations", "Perturbations", link)
     answers = [
         found
         for name, title in (
@@ -66,8 +66,8 @@ def condition_entry(
         "feature_set": feature_set,
         "plates": condition["plates"],
         "pictures": [
-            picture(results, file, caption_of(captions, Path(file).stem, wildcards), bytes_allowed)
-            for file in condition_pictures(results, condition)
+            make_picture(results, file, read_caption(captions, Path(file).stem, wildcards), bytes_allowed)
+            for file in find_condition_pictures(results, condition)
         ],
         "answers": answers,
         "table": table,
@@ -79,7 +79,7 @@ def answer_table(results: Results, file: str, identifier: str, title: str) -> Ta
     if not results.has(file):
         return None
     frame = read_answers(results.path(file))
-    return table_of(frame, identifier, title, link_to(file)) if len(frame) else None
+    return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
 
 
 def read_answers(file: Path) -> pd.DataFrame:
@@ -93,6 +93,6 @@ def read_answers(file: Path) -> pd.DataFrame:
     return frame.replace({"True": True, "False": False})
 
 
-def condition_pictures(results: Results, condition: Mapping[str, Any]) -> list[str]:
+def find_condition_pictures(results: Results, condition: Mapping[str, Any]) -> list[str]:
     """Return the existing pictures of a condition."""
-    return ordered(results.existing(condition["pictures"]))
+    return sort_pictures(results.existing(condition["pictures"]))

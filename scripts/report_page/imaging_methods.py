@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lib.assay import NETWORKS
 from lib.errors import number_of
-from report_page.sentences import at, in_range, in_words, write_sentence
+from report_page.sentences import format_range, format_value, get_nested, write_sentence
 
 NOTHING = Markup("")
 CORRECTION = {"Divide": "divided by it", "Subtract": "corrected by subtracting it"}
@@ -57,7 +57,7 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, a
         "Images of {plates} with the channels {channels} were processed with {cellprofiler} "
         "{@cellprofiler}{faster}.",
         plates=number_of(plates, "plate"),
-        channels=in_words(channels),
+        channels=format_value(channels),
         cellprofiler=cellprofiler,
         faster=faster if accelerated else "",
     )
@@ -65,7 +65,7 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, a
 
 def describe_projection(config: Mapping[str, Any]) -> Markup:
     """Describe how planes of a stack became one image, and which channels were resized."""
-    how, text = at(config, "images.project"), ""
+    how, text = get_nested(config, "images.project"), ""
     if how == "best_focus":
         text = (
             "Of each stack, the plane with the largest sum of squared differences between pixels two apart "
@@ -79,7 +79,9 @@ def describe_projection(config: Mapping[str, Any]) -> Markup:
     text += " Images of {resized} were resized to the size of the others." if resized else ""
     if not text:
         return NOTHING
-    return write_sentence(text.strip(), "load_data", lambda key: at(config, key), resized=in_words(resized))
+    return write_sentence(
+        text.strip(), "load_data", lambda key: get_nested(config, key), resized=format_value(resized)
+    )
 
 
 def describe_illumination(assay: Mapping[str, Any]) -> Markup:
@@ -93,7 +95,7 @@ def describe_illumination(assay: Mapping[str, Any]) -> Markup:
         "{illumination.downsample}, {illumination.smoothing} of size {illumination.filter_size} pixels, "
         "rescaled to {illumination.rescale}), and each image was {illumination.apply}.",
         "assay",
-        lambda key: at(assay, key),
+        lambda key: get_nested(assay, key),
         {"illumination.apply": CORRECTION[apply]},
     )
 
@@ -111,8 +113,8 @@ def describe_nuclei(assay: Mapping[str, Any]) -> Markup:
         "{nuclei.diameter} pixels; {threshold}; touching nuclei separated by {nuclei.declump.method}"
         "{border}).",
         "assay",
-        lambda key: at(assay, key),
-        {"nuclei.diameter": in_range(assay["nuclei"]["diameter"])},
+        lambda key: get_nested(assay, key),
+        {"nuclei.diameter": format_range(assay["nuclei"]["diameter"])},
         threshold=describe_threshold(assay, "nuclei"),
         border=border,
     )
@@ -132,7 +134,7 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
         "Cells were identified with the nuclei as seeds (IdentifySecondaryObjects; {cells.method}"
         f"{where}; {{threshold}}){cytoplasm}.",
         "assay",
-        lambda key: at(assay, key),
+        lambda key: get_nested(assay, key),
         threshold=describe_threshold(assay, "cells"),
     )
 
@@ -148,7 +150,7 @@ def describe_network(assay: Mapping[str, Any], objects: str, more: str = "") -> 
         f"{{{objects}.method}} ({model}{rescaled}; objects below {{{objects}.network.smallest}} pixels "
         f"discarded){more}.",
         "assay",
-        lambda key: at(assay, key),
+        lambda key: get_nested(assay, key),
     )
 
 
@@ -157,11 +159,11 @@ def describe_threshold(assay: Mapping[str, Any], objects: str) -> Markup:
     text = "{strategy} {method} threshold with a correction factor of {correction} and bounds {bounds}"
     if assay[objects]["threshold"]["method"] == "Manual":
         text = "manual threshold of {manual}"
-    bounds = in_range(assay[objects]["threshold"]["bounds"])
+    bounds = format_range(assay[objects]["threshold"]["bounds"])
     return write_sentence(
         text.replace("{", f"{{{objects}.threshold."),
         "assay",
-        lambda key: at(assay, key),
+        lambda key: get_nested(assay, key),
         {f"{objects}.threshold.bounds": bounds},
     )
 
@@ -172,4 +174,4 @@ def describe_measurements(assay: Mapping[str, Any]) -> Markup:
     if not measurements:
         return NOTHING
     text = "We measured {measurements} of each object."
-    return write_sentence(text, measurements=in_words(measurements))
+    return write_sentence(text, measurements=format_value(measurements))

@@ -20,11 +20,11 @@ from report_page.chain_methods import describe_chains
 from report_page.imaging_methods import describe_imaging
 from report_page.sentences import (
     Provenances,
-    at,
-    in_order,
-    in_words,
+    format_ordinal,
+    format_value,
+    get_nested,
+    get_value,
     mark_parameter,
-    value_of,
     write_sentence,
 )
 
@@ -85,17 +85,22 @@ def describe_excluded_sites(levels: Mapping[str, Provenances]) -> Markup:
 def describe_aggregation(levels: Mapping[str, Provenances]) -> Markup:
     """Describe how cells were aggregated to wells."""
     made = levels.get("aggregated", [])
-    if not value_of(made, "operation"):
+    if not get_value(made, "operation"):
         return NOTHING
     text = "Single-cell features were aggregated to well-level profiles by their {operation}."
-    return write_sentence(text, "aggregate", made)
+    sentence = write_sentence(text, "aggregate", made)
+    if not get_value(made, "image_features"):
+        return sentence
+    return sentence + write_sentence(
+        " Image-level features (Image_), summarized over the sites of each well, joined them."
+    )
 
 
 def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
     """Describe how deep-network features were extracted and aggregated."""
     if not (made := levels.get("network")):
         return []
-    stacked = value_of(made, "network.stacked") is True
+    stacked = get_value(made, "network.stacked") is True
     extraction = write_sentence(
         "In addition, deep-network features were extracted from a crop around each cell{crops} with "
         "{network.model} (weights: {network.weights}), {planes}.",
@@ -104,7 +109,7 @@ def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
         planes="with all channels as its input planes" if stacked else "channel by channel",
         crops=describe_crops(made),
     )
-    operation = value_of(levels.get("embeddings", []), "operation")
+    operation = get_value(levels.get("embeddings", []), "operation")
     aggregation = write_sentence(
         "These features were aggregated to well-level profiles by their {operation}.",
         operation=mark_parameter("aggregate", "operation", operation),
@@ -114,9 +119,9 @@ def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
 
 def describe_crops(made: Provenances) -> Markup:
     """Describe the crops that the deep network received, as part of a sentence."""
-    if not (size := value_of(made, "crops.size")):
+    if not (size := get_value(made, "crops.size")):
         return NOTHING
-    box = value_of(made, "crops.box")
+    box = get_value(made, "crops.box")
     square = (
         "the square around the cell's bounding box"
         if box == "cell"
@@ -125,10 +130,10 @@ def describe_crops(made: Provenances) -> Markup:
     resized = "" if box == size else ", resized to {crops.size} x {crops.size} pixels"
     scale = (
         "the intensities {crops.fixed} of each image"
-        if value_of(made, "crops.fixed")
+        if get_value(made, "crops.fixed")
         else "the percentiles {crops.percentiles} of each illumination-corrected image"
     )
-    masked = ", with pixels outside of the cell set to 0" if value_of(made, "crops.mask") is True else ""
+    masked = ", with pixels outside of the cell set to 0" if get_value(made, "crops.mask") is True else ""
     return write_sentence(f" ({square}{resized}{masked}; {scale} were rescaled to 0 and 1)", "network", made)
 
 
@@ -148,12 +153,12 @@ def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
         "values of other features, where they reached beyond it and were more than ten times as large as all "
         "other values, were taken as missing"
     )
-    over = value_of(made, "over")
+    over = get_value(made, "over")
     return write_sentence(
         "Features were normalized {over} with "
-        + (robust if value_of(made, "method") == "mad_robustize" else "{method}")
+        + (robust if get_value(made, "method") == "mad_robustize" else "{method}")
         + ", relative to {wells}; features without variation in these wells were dropped"
-        + (extreme if value_of(made, "outlier_cutoff") else "")
+        + (extreme if get_value(made, "outlier_cutoff") else "")
         + ".",
         "normalize",
         made,
@@ -173,15 +178,15 @@ def describe_embedding_normalization(levels: Mapping[str, Provenances]) -> Marku
         if level.features == NETWORK
         for each in some
     ]
-    if not value_of(made, "method"):
+    if not get_value(made, "method"):
         return NOTHING
     floored = ", with a standard deviation of at least the median over all features"
     return write_sentence(
         "Deep-network features were normalized {over} ({method}{floored}) relative to {to}.",
         "normalize",
         made,
-        {"over": name_scope(value_of(made, "over")), "to": name_references(value_of(made, "to"))},
-        floored=floored if value_of(made, "method") == "standardize" else "",
+        {"over": name_scope(get_value(made, "over")), "to": name_references(get_value(made, "to"))},
+        floored=floored if get_value(made, "method") == "standardize" else "",
     )
 
 
@@ -199,7 +204,7 @@ def name_scope(over: Any) -> str:
 
 def count_reference_wells(made: Provenances) -> str:
     """Return the range of reference wells in brackets: ` (64 wells)`, ` (9 to 10 wells)`."""
-    numbers = [at(each, "parameters.reference_wells") for each in made]
+    numbers = [get_nested(each, "parameters.reference_wells") for each in made]
     wells = sorted(int(number) for number in numbers if number is not None)
     if not wells:
         return ""
@@ -211,16 +216,16 @@ def describe_selections(levels: Mapping[str, Provenances]) -> list[Markup]:
     by_settings: dict[str, list[Mapping[str, Any]]] = {}
     for some in get_levels_of_step(levels, "feature_select").values():
         for each in some:
-            settings = json.dumps(at(each, "parameters.feature_select"), sort_keys=True)
+            settings = json.dumps(get_nested(each, "parameters.feature_select"), sort_keys=True)
             by_settings.setdefault(settings, []).append(each)
     return [describe_selection(made) for made in by_settings.values()]
 
 
 def describe_selection(made: Provenances) -> Markup:
     """Describe feature selection with one set of parameters."""
-    over = value_of(made, "over")
-    blocklist = value_of(made, "feature_select.blocklist") is True
-    reference = value_of(made, "feature_select.reference")
+    over = get_value(made, "over")
+    blocklist = get_value(made, "feature_select.blocklist") is True
+    reference = get_value(made, "feature_select.reference")
     return write_sentence(
         "Features were selected {over} from the profiles normalized to {reference}, with a variance and "
         "frequency filter (freq_cut = {freq_cut}, unique_cut = {unique_cut}), a missing-value filter (at "
@@ -229,10 +234,10 @@ def describe_selection(made: Provenances) -> Markup:
         + "a correlation threshold (Pearson's r = {correlation})"
         + (" and the blocklist of features known to be unreliable." if blocklist else "."),
         "feature_select",
-        lambda key: over if key == "over" else value_of(made, f"feature_select.{key}"),
+        lambda key: over if key == "over" else get_value(made, f"feature_select.{key}"),
         {
             "over": name_scope(over),
-            "reference": REFERENCES.get(reference) if isinstance(reference, str) else in_words(reference),
+            "reference": REFERENCES.get(reference) if isinstance(reference, str) else format_value(reference),
         },
     )
 
@@ -242,7 +247,7 @@ def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
     made = [each for some in get_levels_of_step(levels, "spherize").values() for each in some]
     if not made:
         return NOTHING
-    shrink = value_of(made, "shrink")
+    shrink = get_value(made, "shrink")
     regularization = "OAS shrinkage of the covariance" if shrink is True else "ε = {epsilon}"
     if isinstance(shrink, list) and shrink:
         regularization = "ε = {epsilon}, or OAS shrinkage of the covariance for deep-network features"
@@ -283,8 +288,8 @@ def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
             text,
             metric,
             made,
-            {"percentile": in_order(value_of(made, "percentile"))}
-            | (MATCHED if value_of(made, "null_size") == "matched" else {}),
+            {"percentile": format_ordinal(get_value(made, "percentile"))}
+            | (MATCHED if get_value(made, "null_size") == "matched" else {}),
         )
         for metric, text in SCORES.items()
         if (made := metrics.get(metric))
@@ -299,7 +304,8 @@ def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances])
         "A perturbation was called active if the Benjamini-Hochberg q-value of {measure} was below 0.05, and "
         "toxic if the median robust z-score of its cell counts, relative to the negative controls of the "
         "plate, was at most {limit}. Active perturbations were clustered with the Leiden algorithm {@leiden} "
-        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity.",
+        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity, with a "
+        "resolution of one per 60 perturbations.",
         measure="its mean average precision (of its median replicate correlation where replicates or "
         "controls were too few)"
         if metrics.get("mean_average_precision")
@@ -324,7 +330,7 @@ def describe_dose_response(config: Mapping[str, Any]) -> Markup:
 
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
-    software = in_words([f"{name} {version}" for name, version in versions])
+    software = format_value([f"{name} {version}" for name, version in versions])
     return write_sentence(
         "All analyses were run as a Snakemake workflow {@snakemake} with {software}.", software=software
     )

@@ -160,7 +160,7 @@ def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[di
                 "label": file["label"],
                 "a": table["perturbation_a"].astype(str).tolist(),
                 "b": table["perturbation_b"].astype(str).tolist(),
-                "genes": table["genes"].map(as_text).tolist(),
+                "genes": table["genes"].map(format_genes).tolist(),
                 "correlation": round_numbers(table["median_correlation"], 3),
                 "q": round_numbers(q_values, 3),
             }
@@ -168,6 +168,6 @@ def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[di
     return found
 
 
-def as_text(genes: Any) -> str:
+def format_genes(genes: Any) -> str:
     """Return the genes of a pair as text."""
     return genes if isinstance(genes, str) else ", ".join(map(str, genes))

@@ -67,23 +67,23 @@ def link_to(file: str) -> str:
     return "../" + quote(file)
 
 
-def shrunk(path: str | Path, allowed: int) -> tuple[bytes, int, int]:
+def shrink_picture(path: str | Path, allowed: int) -> tuple[bytes, int, int]:
     """Return a picture as WebP of at most `allowed` bytes, but at least 160 pixels wide: bytes and size."""
     with Image.open(path) as opened:
         whole = opened.convert("RGB")
     widest = min(WIDEST, whole.width)
     narrowest = min(NARROWEST, whole.width)
     width = math.sqrt(allowed / TYPICAL_BYTES * whole.width / whole.height)
-    found = encoded(whole, int(np.clip(width, narrowest, widest)))
+    found = encode_picture(whole, int(np.clip(width, narrowest, widest)))
     if len(found[0]) < allowed / 2 and found[1] < widest:
-        found = encoded(whole, min(widest, int(found[1] * math.sqrt(0.8 * allowed / len(found[0])))))
+        found = encode_picture(whole, min(widest, int(found[1] * math.sqrt(0.8 * allowed / len(found[0])))))
     while len(found[0]) > allowed and found[1] > narrowest:
         smaller = found[1] * min(0.9, math.sqrt(0.9 * allowed / len(found[0])))
-        found = encoded(whole, max(narrowest, int(smaller)))
+        found = encode_picture(whole, max(narrowest, int(smaller)))
     return found
 
 
-def encoded(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
+def encode_picture(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
     """Return a picture as WebP at a width: bytes, width, height."""
     size = (width, max(1, round(whole.height * width / whole.width)))
     buffer = io.BytesIO()
@@ -91,26 +91,26 @@ def encoded(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
     return buffer.getvalue(), *size
 
 
-def allowance(number: int, budget: int) -> int:
+def compute_allowance(number: int, budget: int) -> int:
     """Return how many bytes each of `number` pictures may have."""
     return min(MOST_BYTES, budget // max(number, 1))
 
 
-def picture(results: Results, file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
+def make_picture(results: Results, file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
     """Create a figure of the page from a picture of the results, with title and caption."""
-    content, width, height = shrunk(results.path(file), bytes_allowed)
+    content, width, height = shrink_picture(results.path(file), bytes_allowed)
     data = "data:image/webp;base64," + base64.b64encode(content).decode()
     title, text = caption
-    return Picture(file, title, alt_text(title, text), text, link_to(file), data, width, height)
+    return Picture(file, title, write_alt_text(title, text), text, link_to(file), data, width, height)
 
 
-def alt_text(title: str, caption: str) -> str:
+def write_alt_text(title: str, caption: str) -> str:
     """Return the alternative text of a picture: the title, and the caption's first sentence."""
     first = re.split(r"(?<=[.:])\s", caption, maxsplit=1)[0]
     return f"{title}. {first}" if first else title
 
 
-def caption_of(
+def read_caption(
     folder: str | Path, name: str, wildcards: Mapping[str, str], relation: str = "gene"
 ) -> tuple[str, str]:
     """Return a figure's title and text: the paragraphs of its caption in `snakemake --report`.
@@ -131,7 +131,7 @@ def caption_of(
     return " ".join(title.split()), " ".join(text.replace("``", "").split())
 
 
-def ordered(files: Sequence[str]) -> list[str]:
+def sort_pictures(files: Sequence[str]) -> list[str]:
     """Return pictures in reading order."""
     place = {name: number for number, name in enumerate(ORDER)}
     return sorted(files, key=lambda file: (place.get(Path(file).stem, len(ORDER)), file))

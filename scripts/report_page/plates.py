@@ -10,18 +10,18 @@ import pyarrow.parquet as pq
 from lib.levels import CELLPROFILER
 from lib.plates import source
 from lib.summary import get_state
-from lib.tables import features_in
-from report_page.pictures import caption_of, link_to, ordered, picture
+from lib.tables import read_feature_names
+from report_page.pictures import link_to, make_picture, read_caption, sort_pictures
 from report_page.results import Results
-from report_page.tables import Table, cell, number_or_text, rows_of, table_of_file, text_columns
+from report_page.tables import Table, count_rows, find_text_columns, make_cell, number_or_text, read_table
 
 
-def plate_entry(
+def make_plate_entry(
     results: Results, number: int, plate: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
     """Return the page's content for one plate; `plate` is its part of the manifest."""
     row, tables = plate["plate"], plate["tables"]
-    flags = flags_of(results, tables.get("flags", ""))
+    flags = read_flags(results, tables.get("flags", ""))
     wildcards = {"batch": row["batch"], "plate": row["plate"]}
     name = f"plate-{number}"
     titles = {
@@ -31,7 +31,7 @@ def plate_entry(
         "unmatched_wells": ("unmatched", "Wells without plate map, or without images"),
     }
     shown = [
-        table_of_file(results, tables[table], f"{name}-{short}", title)
+        read_table(results, tables[table], f"{name}-{short}", title)
         for table, (short, title) in titles.items()
         if table in tables
     ]
@@ -40,37 +40,37 @@ def plate_entry(
         "link": f"#{name}",
         "plate": row,
         "state": get_state(plate["stages"], results.folder),
-        "counts": counts(results, plate["profiles"]),
+        "counts": count_contents(results, plate["profiles"]),
         "flags": None if flags is None else len(flags),
         "flag_kinds": {} if flags is None or "flag" not in flags else flags["flag"].value_counts().to_dict(),
-        "excluded": excluded(flags),
-        "dropped_sites": rows_of(results, tables.get("dropped_sites", "")),
+        "excluded": count_excluded_sites(flags),
+        "dropped_sites": count_rows(results, tables.get("dropped_sites", "")),
         "pictures": [
-            picture(results, file, plate_caption(captions, file, wildcards), bytes_allowed)
-            for file in plate_pictures(results, plate)
+            make_picture(results, file, get_plate_caption(captions, file, wildcards), bytes_allowed)
+            for file in find_plate_pictures(results, plate)
         ],
         "tables": [table for table in shown if table],
-        "files": files_of(results, plate),
-        "logs": logs_of(results, row),
+        "files": list_files(results, plate),
+        "logs": find_logs(results, row),
     }
 
 
-def plate_pictures(results: Results, plate: Mapping[str, Any]) -> list[str]:
+def find_plate_pictures(results: Results, plate: Mapping[str, Any]) -> list[str]:
     """Return the existing pictures of a plate."""
-    return ordered(results.existing(plate["pictures"]))
+    return sort_pictures(results.existing(plate["pictures"]))
 
 
-def plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
+def get_plate_caption(captions: str, file: str, wildcards: Mapping[str, str]) -> tuple[str, str]:
     """Return title and caption of a plate's picture; those of single channels share one."""
     path = Path(file)
     name = "segmentation_montage" if path.parent.name == "segmentation" else path.stem
     channel = name.removeprefix("montage_")
     if name.startswith("montage_") and channel != "composite":
-        return caption_of(captions, "montage_channel", {**wildcards, "channel": channel})
-    return caption_of(captions, name, wildcards)
+        return read_caption(captions, "montage_channel", {**wildcards, "channel": channel})
+    return read_caption(captions, name, wildcards)
 
 
-def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | None]:
+def count_contents(results: Results, profiles: Mapping[str, str]) -> dict[str, float | None]:
     """Count wells, wells without cells, cells and sites of a plate, and features at its last level."""
     files = [results.path(file) for file in results.existing(profiles.values())]
     found: dict[str, float | None] = dict.fromkeys(("wells", "without_cells", "cells", "sites", "features"))
@@ -87,19 +87,19 @@ def counts(results: Results, profiles: Mapping[str, str]) -> dict[str, float | N
         found["without_cells"] = int((cells == 0).sum())
     if "Metadata_Count_Sites" in table:
         found["sites"] = int(pd.to_numeric(table["Metadata_Count_Sites"], errors="coerce").sum())
-    found["features"] = len(features_in(files[-1]))
+    found["features"] = len(read_feature_names(files[-1]))
     return found
 
 
-def flags_of(results: Results, file: str) -> pd.DataFrame | None:
+def read_flags(results: Results, file: str) -> pd.DataFrame | None:
     """Return quality control's flags of a plate; None if it was not run."""
     if not results.has(file):
         return None
     path = results.path(file)
-    return pd.read_csv(path, dtype=dict.fromkeys(text_columns(path), str))
+    return pd.read_csv(path, dtype=dict.fromkeys(find_text_columns(path), str))
 
 
-def excluded(flags: pd.DataFrame | None) -> int:
+def count_excluded_sites(flags: pd.DataFrame | None) -> int:
     """Return how many sites were left out of the profiles because of a flag."""
     if flags is None or "excluded" not in flags:
         return 0
@@ -107,7 +107,7 @@ def excluded(flags: pd.DataFrame | None) -> int:
     return len(out[[name for name in out if name.startswith("Metadata_")]].drop_duplicates())
 
 
-def logs_of(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str]]:
+def find_logs(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the logs of a plate: stage (with its part, if it has several) and link.
 
     For CellProfiler's jobs the link is that of the folder.
@@ -124,7 +124,7 @@ def logs_of(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str]]
     return found
 
 
-def files_of(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]]:
+def list_files(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the files of a plate: what each is, and its link."""
     files = {
         "image table": plate["load_data"],
@@ -134,23 +134,27 @@ def files_of(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]
     return [(words, link_to(file)) for words, file in files.items() if results.has(file)]
 
 
-def plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+def make_plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table with one row per plate."""
     columns = ["plate", "batch", "perturbation", "cell line", "hours", "state", "flags", "wells"]
     columns += ["without cells", "cells", "sites", "sites dropped", "features", "starts with"]
     rows = []
     for entry in entries:
         plate, counted = entry["plate"], entry["counts"]
-        row = [cell(plate["plate"], entry["link"]), cell(plate["batch"]), cell(plate["perturbation"])]
-        row += [cell(plate["cell_line"]), cell(number_or_text(plate["timepoint"]))]
-        row += [cell(entry["state"]), cell(entry["flags"])]
-        row += [cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]
-        row += [cell(entry["dropped_sites"]), cell(counted["features"]), cell(source(plate))]
+        row = [
+            make_cell(plate["plate"], entry["link"]),
+            make_cell(plate["batch"]),
+            make_cell(plate["perturbation"]),
+        ]
+        row += [make_cell(plate["cell_line"]), make_cell(number_or_text(plate["timepoint"]))]
+        row += [make_cell(entry["state"]), make_cell(entry["flags"])]
+        row += [make_cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]
+        row += [make_cell(entry["dropped_sites"]), make_cell(counted["features"]), make_cell(source(plate))]
         rows.append(row)
     return Table("plates-table", "Plates", columns, rows, len(rows))
 
 
-def numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def sum_up_plates(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the summary's numbers over all plates."""
 
     def total(name: str) -> int:

@@ -15,7 +15,7 @@ from lib.provenance import PROVENANCE_KEY, digest
 from report_page.results import Results
 
 
-def provenance_of(file: str | Path) -> dict[str, Any]:
+def read_provenance_of(file: str | Path) -> dict[str, Any]:
     """Return a Parquet file's provenance; empty if it is missing or not written by the workflow."""
     if not Path(file).is_file():
         return {}
@@ -23,14 +23,14 @@ def provenance_of(file: str | Path) -> dict[str, Any]:
     return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
 
 
-def made_of(results: Results, plates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def collect_provenances(results: Results, plates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the provenance of every plate's tables by file; `plates` is their part of the manifest."""
     files = [file for plate in plates for file in (*plate["cells"].values(), *plate["profiles"].values())]
-    found = {file: provenance_of(results.path(file)) for file in results.existing(files)}
+    found = {file: read_provenance_of(results.path(file)) for file in results.existing(files)}
     return {file: made_by for file, made_by in found.items() if made_by}
 
 
-def levels_made(
+def get_computed_levels(
     plates: Sequence[Mapping[str, Any]], made: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return provenances by level, for levels that were computed and not given as published profiles.
@@ -49,17 +49,19 @@ def levels_made(
     return dict(found)
 
 
-def metrics_made(results: Results, scored: Mapping[str, Sequence[str]]) -> dict[str, list[Mapping[str, Any]]]:
+def get_provenances_of_metrics(
+    results: Results, scored: Mapping[str, Sequence[str]]
+) -> dict[str, list[Mapping[str, Any]]]:
     """Return provenances of the benchmark's tables by metric."""
     return {
         metric: [
-            made_by for file in results.existing(files) if (made_by := provenance_of(results.path(file)))
+            made_by for file in results.existing(files) if (made_by := read_provenance_of(results.path(file)))
         ]
         for metric, files in scored.items()
     }
 
 
-def versions(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def list_versions(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return the workflow and libraries with their versions; several if files were made at several times."""
     found: dict[str, set[str]] = defaultdict(set)
     for made_by in provenances:
@@ -71,7 +73,7 @@ def versions(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [(name, ", ".join(sorted(found[name]))) for name in sorted(found)]
 
 
-def input_digests(files: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+def list_inputs(files: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     """Return the inputs of each file (by path: its provenance): file, input, SHA-256."""
     return [
         (file, name, digest)
@@ -88,20 +90,20 @@ def digest_rows(
     sheet: str,
 ) -> pd.DataFrame:
     """Return the inputs: one row per file and input, with the input's SHA-256."""
-    rows = [("config", "the complete config", config_digest(config))]
+    rows = [("config", "the complete config", compute_config_digest(config))]
     if Path(sheet).is_file():
         rows.append(("sample sheet", Path(sheet).name, digest(sheet)))
     tables = results.existing(plate["load_data"] for plate in plates)
     rows += [(file, "names of its images", digest(results.path(file))) for file in tables]
-    return pd.DataFrame([*rows, *input_digests(made)], columns=["file", "input", "sha256"])
+    return pd.DataFrame([*rows, *list_inputs(made)], columns=["file", "input", "sha256"])
 
 
-def config_digest(config: Mapping[str, Any]) -> str:
+def compute_config_digest(config: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the complete config as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def from_outside(rows: pd.DataFrame) -> pd.DataFrame:
+def find_outside_inputs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the inputs that no job of the workflow wrote, each once."""
     written = {Path(file).name for file in rows["file"]}
     own = rows["input"].isin(written) | rows["input"].str.endswith(("_dropped.csv", "_Image.parquet"))
@@ -137,7 +139,7 @@ def read_benchmark(file: Path) -> pd.DataFrame:
     return table.reindex(columns=wanted).apply(pd.to_numeric, errors="coerce").astype(float)
 
 
-def newest(files: Iterable[Path]) -> float | None:
+def get_newest_time(files: Iterable[Path]) -> float | None:
     """Return when the newest of the files was written (seconds since 1970)."""
     times = [file.stat().st_mtime for file in files if file.exists()]
     return max(times, default=None)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from lib.scores import BOUNDARY, condition_columns, condition_label, read_scores
-from lib.tables import whole
+from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, read_scores
+from lib.tables import write_whole
 from report_page.pictures import link_to
 from report_page.results import Results
-from report_page.tables import Table, table_of
+from report_page.tables import Table, make_table
 
 # The scores of the summary: table, the column that is shown, its name, and its unit.
 SCORES = (
@@ -42,11 +42,11 @@ def score_tables(results: Results, tables: Mapping[str, str], history: str) -> l
         notes = score_notes(results.path(tables[metric])) if value in (metric, PUBLISHED.get(metric)) else []
         heading = f"{title} ({unit})" if unit else title
         link = link_to(tables[metric])
-        found.append(replace(table_of(rows, f"score-{metric}-{value}", heading, link), notes=notes))
+        found.append(replace(make_table(rows, f"score-{metric}-{value}", heading, link), notes=notes))
     return found
 
 
-def drawn_scores(
+def collect_drawn_scores(
     results: Results, tables: Mapping[str, str], history: str
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the scores that the first screen draws, by metric: title, unit, chance, and all numbers."""
@@ -60,15 +60,15 @@ def drawn_scores(
             continue
         percentile = read_scores(file).get("percentile", pd.Series(dtype=float)).dropna()
         known = [
-            {name: short(number) for name, number in row.items() if pd.notna(number)}
+            {name: format_short(number) for name, number in row.items() if pd.notna(number)}
             for row in rows.to_dict("records")
         ]
-        chance = short(100 - float(percentile.iloc[0])) if len(percentile) else None
+        chance = format_short(100 - float(percentile.iloc[0])) if len(percentile) else None
         found.setdefault(metric, []).append({"title": title, "unit": unit, "chance": chance, "rows": known})
     return found
 
 
-def short(value: Any) -> Any:
+def format_short(value: Any) -> Any:
     """Return a number with four significant digits; other values as text."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(f"{value:.4g}") if is_number else str(value)
@@ -80,10 +80,10 @@ def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
     `file` is the metric's table, `former` that of the previous report.
     """
     table = read_scores(file)
-    names = condition_columns(table)
+    names = get_condition_columns(table)
     if value not in table:
         return pd.DataFrame()
-    rows = pd.DataFrame({"condition": [condition_label(row, names) for _, row in table.iterrows()]})
+    rows = pd.DataFrame({"condition": [get_condition_label(row, names) for _, row in table.iterrows()]})
     if table[BOUNDARY].nunique() > 1:
         rows["feature set"] = table[BOUNDARY]
     rows["score"] = table[value]
@@ -130,31 +130,31 @@ JUDGED = (
 )
 
 
-def judged_table(results: Results, file: str) -> Table | None:
+def make_judged_table(results: Results, file: str) -> Table | None:
     """Return the table of all steps of all chains, with what each changed in words; None without chains."""
     if not results.has(file):
         return None
     table = read_scores(results.path(file))
-    names = condition_columns(table)
-    labels = [condition_label(row, names) for row in table.to_dict("records")]
+    names = get_condition_columns(table)
+    labels = [get_condition_label(row, names) for row in table.to_dict("records")]
     shown = table[[name for name in JUDGED if name in table]].copy()
     for name in shown.select_dtypes("number"):
         shown[name] = shown[name].round(1 if "percent" in name else 3)
     if len(set(labels)) > 1:
         shown.insert(0, "condition", labels)
-    found = table_of(shown, "judged-chains", "Steps of all chains", link_to(file))
+    found = make_table(shown, "judged-chains", "Steps of all chains", link_to(file))
     return replace(found, notes=score_notes(results.path(file)))
 
 
 def score_notes(file: Path) -> list[str]:
     """Return what a reader of a metric's scores must know: each message with its conditions."""
     table = read_scores(file)
-    names = condition_columns(table)
+    names = get_condition_columns(table)
     if "message" not in table:
         return []
     said = table.dropna(subset=["message"])
     labels = pd.Series(
-        [condition_label(row, names) for _, row in said.iterrows()], index=said.index, dtype=str
+        [get_condition_label(row, names) for _, row in said.iterrows()], index=said.index, dtype=str
     )
     by_message = labels.groupby(said["message"], sort=False)
     return [f"{', '.join(dict.fromkeys(of_message))}: {message}." for message, of_message in by_message]
@@ -173,5 +173,5 @@ def remember_scores(results: Results, tables: Mapping[str, str], history: str) -
         shutil.rmtree(previous, ignore_errors=True)
         latest.rename(previous)
     for name, content in now.items():
-        with whole(latest / name) as part:
+        with write_whole(latest / name) as part:
             part.write_bytes(content)

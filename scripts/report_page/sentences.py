@@ -22,18 +22,18 @@ REFERENCES = {
 Provenances = Sequence[Mapping[str, Any]]
 
 
-def at(mapping: Any, key: str) -> Any:
+def get_nested(mapping: Any, key: str) -> Any:
     """Return the value of a dotted key (`nuclei.channel`) in nested mappings, or None if it is missing."""
     for part in key.split("."):
         mapping = mapping.get(part) if isinstance(mapping, Mapping) else None
     return mapping
 
 
-def value_of(provenances: Provenances, key: str) -> Any:
+def get_value(provenances: Provenances, key: str) -> Any:
     """Return a parameter's value (nested as in `feature_select.correlation`), or a list if values differ."""
     values = []
     for provenance in provenances:
-        value = at(provenance.get("parameters", {}), key)
+        value = get_nested(provenance.get("parameters", {}), key)
         if value is not None and value not in values:
             values.append(value)
     return values[0] if len(values) == 1 else values
@@ -41,29 +41,29 @@ def value_of(provenances: Provenances, key: str) -> Any:
 
 def mark_parameter(step: str, key: str, value: Any, words: str | None = None) -> Markup:
     """Return a parameter as text, marked up with its step, key and exact value."""
-    text = words if words is not None else in_words(value)
+    text = words if words is not None else format_value(value)
     return Markup('<data data-step="{}" data-key="{}" value="{}">{}</data>').format(
         step, key, json.dumps(value, ensure_ascii=False), text
     )
 
 
-def in_words(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as a paper would print it; duplicates in a list are printed once."""
     if isinstance(value, list):
-        words = list(dict.fromkeys(in_words(part) for part in value))
+        words = list(dict.fromkeys(format_value(part) for part in value))
         return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def in_range(ends: Sequence[float]) -> str:
+def format_range(ends: Sequence[float]) -> str:
     """Return two numbers as a range."""
     return "–".join(map(str, ends))
 
 
-def in_order(value: Any) -> str:
+def format_ordinal(value: Any) -> str:
     """Return a number as an ordinal, or several numbers joined by `and`: `95th`, `90th and 97.5th`."""
     if isinstance(value, list):
-        return " and ".join(map(in_order, value))
+        return " and ".join(map(format_ordinal, value))
     ending = "th"
     if isinstance(value, int) and value % 100 not in (11, 12, 13):
         ending = {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
@@ -95,7 +95,7 @@ def write_sentence(
     values
         Where to look up parameters: a function of the key, or provenances.
     words
-        How to print a parameter, by key; by default as `in_words` does.
+        How to print a parameter, by key; by default as `format_value` does.
     **given
         Texts for fields; escaped unless they are markup.
 
@@ -103,7 +103,7 @@ def write_sentence(
     -------
     The sentence as markup.
     """
-    look_up = values if callable(values) else lambda key: value_of(values, key)
+    look_up = values if callable(values) else lambda key: get_value(values, key)
 
     def fill(field: str) -> str | Markup:
         if field.startswith("@"):

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from lib.wells import plate_format
+from lib.wells import get_plate_format
 from report_page.pictures import link_to
 from report_page.results import Results
 
@@ -64,7 +64,7 @@ def get_examples(results: Results, plate: Mapping[str, Any], allowed: int) -> di
     if allowed:
         content = shrink_sheet(path, side, allowed, gray=False)
         picture = "data:image/webp;base64," + base64.b64encode(content).decode()
-    rows, columns = plate_format(table["Metadata_Well"])
+    rows, columns = get_plate_format(table["Metadata_Well"])
     return {
         "rows": rows,
         "columns": columns,
@@ -92,7 +92,7 @@ def get_sheets(results: Results, plate: Mapping[str, Any], allowed: tuple[int, i
         if most:
             content = shrink_sheet(results.path(file), side, most, gray=name != COMPOSITE)
             pictures[name] = "data:image/webp;base64," + base64.b64encode(content).decode()
-    rows, columns = plate_format(table["Metadata_Well"])
+    rows, columns = get_plate_format(table["Metadata_Well"])
     return {
         "side": side,
         "rows": rows,

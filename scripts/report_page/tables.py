@@ -41,7 +41,7 @@ class Table:
         return bool(cells) and all(each.number for each in cells)
 
 
-def cell(value: Any, link: str = "", digits: int = 4) -> Cell:
+def make_cell(value: Any, link: str = "", digits: int = 4) -> Cell:
     """Return a value with its text and sort key; a missing one is empty and sorts last."""
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         return Cell("yes" if value else "no", "yes" if value else "no", False, link)
@@ -63,31 +63,31 @@ def number_or_text(text: str) -> float | str:
         return text
 
 
-def table_of(
+def make_table(
     frame: pd.DataFrame, identifier: str, title: str, link: str = "", most: int = MOST_ROWS
 ) -> Table:
     """Return a data frame as a table of the page."""
     columns = [str(name).removeprefix("Metadata_").replace("_", " ") for name in frame]
-    rows = [[cell(value) for value in row] for row in frame.head(most).itertuples(index=False)]
+    rows = [[make_cell(value) for value in row] for row in frame.head(most).itertuples(index=False)]
     return Table(identifier, title, columns, rows, len(frame), link)
 
 
-def table_of_file(results: Results, file: str, identifier: str, title: str) -> Table | None:
+def read_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
     """Return a CSV file of the results as a table; None if it is missing or has no rows."""
     if not results.has(file):
         return None
     path = results.path(file)
-    frame = pd.read_csv(path, dtype=dict.fromkeys(text_columns(path), str))
-    return table_of(frame, identifier, title, link_to(file)) if len(frame) else None
+    frame = pd.read_csv(path, dtype=dict.fromkeys(find_text_columns(path), str))
+    return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
 
 
-def text_columns(file: str | Path) -> list[str]:
+def find_text_columns(file: str | Path) -> list[str]:
     """Return the columns of a CSV file that are names, even if they look like numbers."""
     return [
         name for name in pd.read_csv(file, nrows=0) if name.startswith("Metadata_") and "Count" not in name
     ]
 
 
-def rows_of(results: Results, file: str) -> int | None:
+def count_rows(results: Results, file: str) -> int | None:
     """Return how many rows a CSV file of the results has; None if it is missing."""
     return len(pd.read_csv(results.path(file))) if results.has(file) else None

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from lib.perturbation_names import name_content
-from lib.replicates import NEGATIVE_CONTROL, control_type, labels, marked
-from lib.tables import feature_columns, features_in, is_of_workflow, read_profiles
-from lib.wells import plate_format, well_order
+from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
+from lib.tables import get_features, is_of_workflow, read_feature_names, read_profiles
+from lib.wells import get_plate_format, get_well_order
 from report_page.blocks import choose_features, encode_text, pack, round_numbers
 from report_page.results import Results
 from report_page.sheets import get_examples, get_sheets
-from report_page.tables import text_columns
+from report_page.tables import find_text_columns
 
 BYTES_OF_FEATURES = 9_000_000
 STRONGEST = 10
@@ -54,10 +54,10 @@ def find_features(results: Results, plates: Sequence[Mapping[str, Any]]) -> tupl
     every, selected, wells = [], [], 0
     for plate in plates:
         if results.has(plate["normalized"]) and is_of_workflow(results.path(plate["normalized"])):
-            every.append(features_in(results.path(plate["normalized"])))
+            every.append(read_feature_names(results.path(plate["normalized"])))
             wells += 384
             if results.has(plate["selected"]):
-                selected.append(features_in(results.path(plate["selected"])))
+                selected.append(read_feature_names(results.path(plate["selected"])))
     found = choose_features(every, selected, BYTES_OF_FEATURES // (2 * max(wells, 1)))
     return found, len(set().union(*every))
 
@@ -106,7 +106,7 @@ def get_wells(
     profiles = read_all(results, plate, options["controls"], brief)
     quality = read_quality(results, plate)
     wells = sorted(
-        {*(profiles["Metadata_Well"] if profiles is not None else ()), *quality.index}, key=well_order
+        {*(profiles["Metadata_Well"] if profiles is not None else ()), *quality.index}, key=get_well_order
     )
     if not wells:
         return None
@@ -119,7 +119,7 @@ def get_wells(
         "id": identifier,
         **{name: plate["plate"].get(name, "") for name in ("batch", "plate", "plate_map", "perturbation")},
         "condition": plate["condition"],
-        "size": list(plate_format(wells)),
+        "size": list(get_plate_format(wells)),
         "wells": wells,
         "name": [name_content(row) or "" for row in about.to_dict("records")],
         "treatment": encode_text(perturbation),
@@ -170,7 +170,7 @@ def read_all(
     file = next(iter(results.existing(files)), None)
     if file is None:
         return None
-    return marked(read_profiles(results.path(file), features=[] if brief else None), controls)
+    return mark_controls(read_profiles(results.path(file), features=[] if brief else None), controls)
 
 
 def read_quality(results: Results, plate: Mapping[str, Any]) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def read_quality(results: Results, plate: Mapping[str, Any]) -> pd.DataFrame:
     if not results.has(plate["well_quality"]):
         return pd.DataFrame()
     path = results.path(plate["well_quality"])
-    return pd.read_csv(path, dtype=dict.fromkeys(text_columns(path), str)).set_index("Metadata_Well")
+    return pd.read_csv(path, dtype=dict.fromkeys(find_text_columns(path), str)).set_index("Metadata_Well")
 
 
 def get_perturbations(about: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:
@@ -186,7 +186,7 @@ def get_perturbations(about: pd.DataFrame, group: str | Sequence[str]) -> pd.Ser
     columns = [group] if isinstance(group, str) else list(group)
     if not set(columns) <= set(about):
         return pd.Series(None, index=about.index, dtype=object)
-    named = labels(about, group).astype(object)
+    named = label_wells(about, group).astype(object)
     return named.where(named.notna(), None)
 
 
@@ -246,7 +246,7 @@ def add_features(found: dict[str, Any], rows: pd.DataFrame, features: Sequence[s
     found["features"] = pack(values.T)
     if not z_scores:
         return
-    names = feature_columns(rows)
+    names = get_features(rows)
     every = rows[names].to_numpy(float)
     size = np.where(np.isfinite(every), np.abs(every), -1)
     order = np.argsort(-size, axis=1, kind="stable")[:, :STRONGEST]
@@ -271,9 +271,9 @@ def measure_distances(
     """
     if not results.has(plate["selected"]) or not plate["z_scores"]:
         return None
-    profiles = marked(read_profiles(results.path(plate["selected"])), controls)
-    values = profiles[feature_columns(profiles)].to_numpy(float)
-    negative = (control_type(profiles) == NEGATIVE_CONTROL).to_numpy() & np.isfinite(values).any(axis=1)
+    profiles = mark_controls(read_profiles(results.path(plate["selected"])), controls)
+    values = profiles[get_features(profiles)].to_numpy(float)
+    negative = (get_control_type(profiles) == NEGATIVE_CONTROL).to_numpy() & np.isfinite(values).any(axis=1)
     if not negative.any() or not values.shape[1]:
         return None
     known = np.isfinite(values[negative]).any(axis=0)

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from simulation.cells import CHANNELS, random
-from simulation.light import spots
+from simulation.cells import CHANNELS, get_generator
+from simulation.light import draw_spots
 
 # Camera counts without light, electrons per count, read noise and stray light.
 OFFSET = 200.0
@@ -22,12 +22,12 @@ def add_debris(rng: np.random.Generator, light: dict[str, np.ndarray], size: int
         width = rng.uniform(0.8, 1.6)
         for channel, share in (("DNA", 1.0), ("AGP", 0.6), ("RNA", 0.15)):
             height = np.array([rng.uniform(1500, 5000) * share])
-            light[channel] += spots(place, height, size, width, everywhere)
+            light[channel] += draw_spots(place, height, size, width, everywhere)
     if rng.random() < 0.1:
         start, angle = rng.uniform(0, size, 2), rng.uniform(0, np.pi)
         bend = angle + np.cumsum(rng.normal(0, 0.05, 60))
         fiber = start + np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
-        light["AGP"] += spots(fiber, np.full(60, 350.0), size, 0.9, everywhere)
+        light["AGP"] += draw_spots(fiber, np.full(60, 350.0), size, 0.9, everywhere)
 
 
 def add_fibers(rng: np.random.Generator, light: dict[str, np.ndarray], size: int) -> None:
@@ -38,12 +38,12 @@ def add_fibers(rng: np.random.Generator, light: dict[str, np.ndarray], size: int
         start, angle = rng.uniform(0.3 * size, 0.7 * size, 2), rng.uniform(0, 2 * np.pi)
         bend = angle + np.cumsum(rng.normal(0, 0.04, size))
         fiber = start + 0.5 * np.cumsum(np.stack([np.sin(bend), np.cos(bend)], axis=1), axis=0)
-        tangle += spots(fiber, np.full(size, 1.0), size, 2.5, everywhere)
+        tangle += draw_spots(fiber, np.full(size, 1.0), size, 2.5, everywhere)
     for channel in CHANNELS:
         light[channel] += DEBRIS_LIGHT * rng.uniform(0.6, 1.0) * np.minimum(tangle / 20, 1)
 
 
-def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
+def draw_illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
     """Return the illumination of a plate's channel: (size, size), mean 1, brightest off the center.
 
     Parameters
@@ -52,7 +52,7 @@ def illumination(seed: int, plate: str, channel: str, size: int) -> np.ndarray:
     plate, channel : names; each pair has an illumination of its own.
     size : side of the image in pixels.
     """
-    rng = random(seed, plate, "illumination", channel)
+    rng = get_generator(seed, plate, "illumination", channel)
     rows, columns = (np.mgrid[:size, :size] + 0.5) / size - 0.5
     row, column = rng.uniform(-0.15, 0.15, 2)
     vignette = 1 - rng.uniform(0.5, 0.8) * ((rows - row) ** 2 + (columns - column) ** 2)

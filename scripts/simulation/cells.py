@@ -51,7 +51,7 @@ class Cells:
     stains: dict[str, np.ndarray]  # the relative brightness of each channel, around 1
 
 
-def random(seed: int, *names: object) -> np.random.Generator:
+def get_generator(seed: int, *names: object) -> np.random.Generator:
     """Return an independent random generator for a plate, well, site, channel, ..."""
     return np.random.default_rng([seed, *(zlib.crc32(str(name).encode()) for name in names)])
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from simulation.cells import CELL_RADIUS, CHANNELS, Cells, scatter
 
 
-def cell_distance(cells: Cells, size: int) -> np.ndarray:
+def compute_cell_distance(cells: Cells, size: int) -> np.ndarray:
     """Return the distance from each cell (cells, size, size): 0 in its center, 1 on its outline."""
     rows, columns = np.mgrid[:size, :size].astype(float)
     down = rows - cells.row[:, None, None]
@@ -21,7 +21,7 @@ def cell_distance(cells: Cells, size: int) -> np.ndarray:
     return np.hypot(down, right) / (cells.radius[:, None, None] * np.maximum(outline, 0.5))
 
 
-def nucleus_distance(cells: Cells, size: int) -> np.ndarray:
+def compute_nucleus_distance(cells: Cells, size: int) -> np.ndarray:
     """Return the distance from each nucleus (cells, size, size): 0 in its center, 1 on its outline."""
     rows, columns = np.mgrid[:size, :size].astype(float)
     down = rows - cells.nucleus_row[:, None, None]
@@ -33,7 +33,7 @@ def nucleus_distance(cells: Cells, size: int) -> np.ndarray:
     return np.hypot(along / stretch, across * stretch) / cells.nucleus_radius[:, None, None]
 
 
-def texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> np.ndarray:
+def draw_texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> np.ndarray:
     """Return noise (size, size) with structures between `fine` and `coarse` pixels, mean 0, SD 1.
 
     Parameters
@@ -47,7 +47,9 @@ def texture(rng: np.random.Generator, size: int, fine: float, coarse: float) -> 
     return (band - band.mean()) / band.std()
 
 
-def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray) -> np.ndarray:
+def draw_spots(
+    places: np.ndarray, heights: np.ndarray, size: int, sigma: float, within: np.ndarray
+) -> np.ndarray:
     """Draw round spots with peak `heights` and width `sigma` at the `places` (n, 2) in `within`.
 
     Parameters
@@ -71,7 +73,7 @@ def spots(places: np.ndarray, heights: np.ndarray, size: int, sigma: float, with
     return gaussian_filter(image, sigma) * 2 * np.pi * sigma**2
 
 
-def filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
+def draw_filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
     """Return points (n, 2), half a pixel apart, of one cell's mitochondria.
 
     The same number of points forms few long filaments or many short ones (`mito_length`).
@@ -90,7 +92,7 @@ def filaments(rng: np.random.Generator, cells: Cells, cell: int) -> np.ndarray:
     return (np.stack([rows, columns], axis=-1)[:, None] + np.cumsum(walk, axis=1)).reshape(-1, 2)
 
 
-def around(
+def draw_around(
     rng: np.random.Generator, row: float, column: float, low: float, high: float, count: int
 ) -> np.ndarray:
     """Draw `count` places (row, column) at a distance of `low` to `high` from a center.
@@ -116,8 +118,8 @@ def paint_cells(rng: np.random.Generator, cells: Cells, size: int) -> dict[str, 
     light = {channel: np.zeros((size, size)) for channel in CHANNELS}
     if len(cells.row) == 0:
         return light
-    grain = {channel: texture(rng, size, 1.0, 3.0) for channel in CHANNELS}
-    distances, nuclei = cell_distance(cells, size), nucleus_distance(cells, size)
+    grain = {channel: draw_texture(rng, size, 1.0, 3.0) for channel in CHANNELS}
+    distances, nuclei = compute_cell_distance(cells, size), compute_nucleus_distance(cells, size)
     owner = np.where(nuclei.min(axis=0) < 1, nuclei.argmin(axis=0), distances.argmin(axis=0))
     for cell in range(len(cells.row)):
         own = owner == cell
@@ -203,9 +205,9 @@ def paint_rna(
     count = rng.integers(2, 5)
     radius = cells.nucleus_radius[cell] / np.sqrt(cells.nucleus_aspect[cell])
     row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
-    places = around(rng, row, column, 0, 0.55 * radius, count)
+    places = draw_around(rng, row, column, 0, 0.55 * radius, count)
     heights = 3200 * factor["nucleoli"] * scatter(rng, 0.15, count)
-    nucleoli = spots(places, heights, len(nucleus), 1.3, nucleus > 0)
+    nucleoli = draw_spots(places, heights, len(nucleus), 1.3, nucleus > 0)
     thickness = 1 - 0.4 * np.minimum(distance, 1) ** 3
     even = (2600 * cytoplasm * thickness + 1700 * nucleus) * np.clip(1 + 0.12 * grain, 0.3, None)
     return factor["rna_intensity"] * (even + nucleoli * nucleus)
@@ -242,12 +244,12 @@ def paint_agp(
     edge = body * np.exp(-(((distance - 0.92) / 0.1) ** 2))
     row, column = cells.nucleus_row[cell], cells.nucleus_column[cell]
     nucleus = cells.nucleus_radius[cell]
-    [golgi] = around(rng, row, column, nucleus + 2, nucleus + 4, 1)
+    [golgi] = draw_around(rng, row, column, nucleus + 2, nucleus + 4, 1)
     stacks = golgi + rng.normal(0, 1.8, (9, 2))
-    golgi_light = spots(stacks, np.full(9, 900.0), size, 1.3, body > 0)
+    golgi_light = draw_spots(stacks, np.full(9, 900.0), size, 1.3, body > 0)
     count = rng.poisson(10 * factor["agp_granules"])
-    places = around(rng, row, column, nucleus, 0.85 * cells.radius[cell], count)
-    granules = spots(places, 1500 * scatter(rng, 0.2, count), size, 0.9, inside)
+    places = draw_around(rng, row, column, nucleus, 0.85 * cells.radius[cell], count)
+    granules = draw_spots(places, 1500 * scatter(rng, 0.2, count), size, 0.9, inside)
     even = 900 * body * np.clip(1 + 0.15 * grain, 0.3, None)
     return factor["agp_intensity"] * (even + 1800 * edge + golgi_light + granules)
 
@@ -275,6 +277,6 @@ def paint_mito(
     -------
     (size, size) intensities in gray levels of 16 bits.
     """
-    points = filaments(rng, cells, cell)
-    network = spots(points, np.full(len(points), 520.0), len(body), 0.9, inside)
+    points = draw_filaments(rng, cells, cell)
+    network = draw_spots(points, np.full(len(points), 520.0), len(body), 0.9, inside)
     return factor["mito_intensity"] * (350 * body + network)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from simulation.cells import PARAMETERS
 
 EFFECTS = ("none", "weak", "strong")
@@ -16,7 +16,7 @@ def read_table(path: str | Path, needed: Iterable[str]) -> pd.DataFrame:
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     missing = [name for name in needed if name not in table]
     if missing:
-        raise InputError(f"{path} has no column {listed(missing)}; it must be tab-separated.")
+        raise InputError(f"{path} has no column {join_names(missing)}; it must be tab-separated.")
     return table
 
 
@@ -25,17 +25,17 @@ def read_effects(path: str | Path) -> pd.DataFrame:
     effects = read_table(path, ["broad_sample", "gene", "effect", *PARAMETERS])
     doubled = effects.loc[effects["broad_sample"].duplicated(), "broad_sample"]
     if len(doubled):
-        raise InputError(f"{path} names {listed(doubled)} more than once; keep one row of each.")
+        raise InputError(f"{path} names {join_names(doubled)} more than once; keep one row of each.")
     strange = effects.loc[~effects["effect"].isin(EFFECTS), "broad_sample"]
     if len(strange):
         raise InputError(
-            f"{path}: the effect of {listed(strange)} is not one of {listed(EFFECTS)}; correct it."
+            f"{path}: the effect of {join_names(strange)} is not one of {join_names(EFFECTS)}; correct it."
         )
     for name in PARAMETERS:
         factors = pd.to_numeric(effects[name], errors="coerce")
         wrong = effects.loc[~(factors > 0), "broad_sample"]
         if len(wrong):
-            raise InputError(f"{path}: {name} of {listed(wrong)} is not a number above 0; correct it.")
+            raise InputError(f"{path}: {name} of {join_names(wrong)} is not a number above 0; correct it.")
         effects[name] = factors.astype(float)
     return effects
 
@@ -66,7 +66,7 @@ def plan_wells(
         missing = sorted(set(layout["broad_sample"]) - set(table["broad_sample"]))
         if missing:
             raise InputError(
-                f"Plate {plate}: {listed(missing)} is in {plate_map} but not in {path}; "
+                f"Plate {plate}: {join_names(missing)} is in {plate_map} but not in {path}; "
                 "add a row for each there."
             )
     about = about[["broad_sample", "pert_type", "control_type"]].drop_duplicates("broad_sample")

@@ -17,11 +17,11 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from lib.drawing import COLORS, GRAY, use_style
-from lib.intervals import proportion_interval
+from lib.intervals import compute_proportion_interval
 from lib.replicates import Wells
-from mean_average_precision import matching, replicability, summarize
-from percent_matching import percent_matching
-from percent_replicating import percent_replicating
+from mean_average_precision import rank_matches, rank_replicates, summarize
+from percent_matching import score_comparison
+from percent_replicating import score_condition
 from rankings import rank_wells
 
 PERTURBATIONS, FEATURES, DRAWS = 20, 40, 1000
@@ -50,10 +50,10 @@ def get_q_values(wells: Wells, seed: int) -> dict[str, pd.Series]:
     """Return the q-values of every score; all missing where a score cannot be computed."""
     every = np.ones(len(wells), dtype=bool)
     options = {"draws": DRAWS, "repeats": 2, "seed": seed}
-    replicating = percent_replicating(wells, **options, with_baselines=False)[1]
-    pairs = percent_matching(wells, every, within=True, **options)[1]
-    precision = summarize(replicability(wells, draws=DRAWS, seed=seed)[0], DRAWS, seed)[1]
-    of_genes = summarize(matching(wells, every, within=True, draws=DRAWS, seed=seed)[0], DRAWS, seed)[1]
+    replicating = score_condition(wells, **options, with_baselines=False)[1]
+    pairs = score_comparison(wells, every, within=True, **options)[1]
+    precision = summarize(rank_replicates(wells, draws=DRAWS, seed=seed)[0], DRAWS, seed)[1]
+    of_genes = summarize(rank_matches(wells, every, within=True, draws=DRAWS, seed=seed)[0], DRAWS, seed)[1]
     same = {"same": ["Metadata_broad_sample"], "different": []}
     controls = {"same": [], "different": ["Metadata_control_type"]}
     ranking = rank_wells(wells, same, controls, draws=DRAWS, seed=seed)[1]
@@ -77,7 +77,7 @@ def measure(runs: int) -> pd.DataFrame:
             for score in found[0]:
                 known = [of_run[score] for of_run in found if of_run[score].notna().any()]
                 called = np.array([(q < LEVEL).any() for q in known])
-                low, high = proportion_interval(called)
+                low, high = compute_proportion_interval(called)
                 rows.append(
                     {
                         "score": score,

@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import compare_cellprofiler  # noqa: E402
-from lib.cellprofiler import logged_to  # noqa: E402
+from lib.cellprofiler import open_log  # noqa: E402
 
 
 def half_size(path: Path) -> np.ndarray:
@@ -61,7 +61,7 @@ def write_dense(load_data: Path, folder: Path) -> Path:
 
 def main() -> None:
     """Read the options, stay on one core, run, print."""
-    parser = compare_cellprofiler.command_line()
+    parser = compare_cellprofiler.define_options()
     for action in parser._actions:
         action.required = action.required and action.dest != "log"
     parser.add_argument("--core", type=int, default=0, help="the core to run on")
@@ -70,7 +70,7 @@ def main() -> None:
     if options.dense:
         options.load_data = write_dense(Path(options.load_data), Path(options.output) / "dense")
     os.sched_setaffinity(0, {options.core})
-    with logged_to(options.log or Path(options.output) / "log") as log:
+    with open_log(options.log or Path(options.output) / "log") as log:
         differences, seconds = compare_cellprofiler.main(options, log)
     for table in (seconds, differences):
         print(*table[0], sep="\t")

@@ -22,7 +22,7 @@ import numpy as np
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from compare_cellprofiler import timed_run  # noqa: E402
+from compare_cellprofiler import time_run  # noqa: E402
 from lib.cellprofiler import CellProfiler  # noqa: E402
 
 
@@ -45,9 +45,9 @@ def write_sites(load_data: Path, number: int, output: Path) -> None:
 
 
 def timed(cellprofiler: CellProfiler, load_data: Path, output: Path, rows: int) -> dict:
-    """One run: CPU seconds by module and peak memory in GiB (`timed_run`), and seconds of the clock."""
+    """One run: CPU seconds by module and peak memory in GiB (`time_run`), and seconds of the clock."""
     start = time.perf_counter()
-    return {**timed_run(cellprofiler, load_data, output, rows), "clock": time.perf_counter() - start}
+    return {**time_run(cellprofiler, load_data, output, rows), "clock": time.perf_counter() - start}
 
 
 def largest_difference(expected: Path, found: Path) -> tuple[int, float]:

@@ -22,8 +22,8 @@ import pandas as pd
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "scripts")]
 
 from lib.replicates import join_plates  # noqa: E402
-from percent_matching import percent_matching  # noqa: E402
-from percent_replicating import percent_replicating  # noqa: E402
+from percent_matching import score_comparison  # noqa: E402
+from percent_replicating import score_condition  # noqa: E402
 
 FEATURES = 900
 DRAWS = 10_000
@@ -129,7 +129,7 @@ def main() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     watch, ours = Watch(), {}
     for key, plates in conditions.items():
-        _, ours[key], _ = percent_replicating(join_plates(plates), draws=DRAWS)
+        _, ours[key], _ = score_condition(join_plates(plates), draws=DRAWS)
     replicating = watch.seconds()
 
     watch, pairs = Watch(), {}
@@ -140,7 +140,7 @@ def main() -> None:
                     a, b = conditions["compound", first], conditions[kind, second]
                     wells = join_plates({**a, **b})
                     of_a = np.arange(len(wells)) < 384 * len(a)
-                    _, table, _ = percent_matching(wells, of_a, draws=DRAWS)
+                    _, table, _ = score_comparison(wells, of_a, draws=DRAWS)
                     pairs["compound", first, kind, second] = table
     matching = watch.seconds()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -87,7 +87,7 @@ def streamed(folder: Path, threads: int) -> dict[str, float]:
     use_threads(threads)
     import aggregate
     import single_cells
-    from lib.cellprofiler_output import chunk_folders
+    from lib.cellprofiler_output import find_chunk_folders
     from normalize import mad_robustize
 
     outputs = {name: str(folder / f"{name}.parquet") for name in ("cells", "image")}
@@ -100,7 +100,7 @@ def streamed(folder: Path, threads: int) -> dict[str, float]:
         "bad_sites": "error",
     }
     clock = Clock()
-    chunks = chunk_folders(sorted(folder.glob("chunk_*")), COMPARTMENTS)
+    chunks = find_chunk_folders(sorted(folder.glob("chunk_*")), COMPARTMENTS)
     single_cells.main(chunks, outputs, parameters)
     clock.note("join")
     wells = aggregate.aggregate(outputs["cells"], outputs["image"], "mean", ["^Parent_"])

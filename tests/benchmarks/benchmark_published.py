@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import compare_cellprofiler  # noqa: E402
-from lib.cellprofiler import logged_to  # noqa: E402
+from lib.cellprofiler import open_log  # noqa: E402
 from lib.pipeline_files import read_pipeline  # noqa: E402
 
 # The camera's channel for what published pipelines call their images.
@@ -129,8 +129,8 @@ def compare(pipeline: Path, options: argparse.Namespace, functions: Path) -> dic
     arguments = ["--cellprofiler", options.cellprofiler, "--pipeline", copy, "--sites", options.sites]
     arguments += ["--load-data", folder / "load_data.csv", "--log", log, "--output", folder / "comparison"]
     arguments += ["--keep"] if options.keep else []
-    arguments = compare_cellprofiler.command_line().parse_args([str(argument) for argument in arguments])
-    with logged_to(log) as file:
+    arguments = compare_cellprofiler.define_options().parse_args([str(argument) for argument in arguments])
+    with open_log(log) as file:
         differences, times = compare_cellprofiler.main(arguments, file)
     print(*times[0], sep="\t")
     for row in times:

@@ -55,22 +55,22 @@ def simulate(plates: int, features: int):
 
 def measure(plates: int, features: int, draws: int) -> None:
     """Score one simulated condition; print each score's CPU seconds and the peak memory so far."""
-    from mean_average_precision import matching, replicability, summarize
-    from percent_matching import percent_matching
-    from percent_replicating import percent_replicating
+    from mean_average_precision import rank_matches, rank_replicates, summarize
+    from percent_matching import score_comparison
+    from percent_replicating import score_condition
 
     wells = simulate(plates, features)
     everything = np.ones(len(wells), dtype=bool)
     scores = {
-        "percent_replicating": lambda: percent_replicating(wells, draws=draws)[0]["percent_replicating"],
-        "percent_matching": lambda: percent_matching(wells, everything, within=True, draws=draws)[0][
+        "percent_replicating": lambda: score_condition(wells, draws=draws)[0]["percent_replicating"],
+        "percent_matching": lambda: score_comparison(wells, everything, within=True, draws=draws)[0][
             "percent_matching_right"
         ],
-        "mean_average_precision": lambda: summarize(replicability(wells, draws=draws)[0], draws)[0][
+        "mean_average_precision": lambda: summarize(rank_replicates(wells, draws=draws)[0], draws)[0][
             "percent_retrieved"
         ],
         "mean_average_precision_matching": lambda: summarize(
-            matching(wells, everything, within=True, draws=draws)[0], draws
+            rank_matches(wells, everything, within=True, draws=draws)[0], draws
         )[0]["percent_retrieved"],
     }
     print(f"{plates} plates, {len(wells)} wells, {features} features, {draws} draws", flush=True)
@@ -89,7 +89,7 @@ def measure(plates: int, features: int, draws: int) -> None:
 
 def measure_counting(wells) -> None:
     """Count a part of the wells among all controls, and compute the matrix product alone, in CPU seconds."""
-    from lib.average_precision import CANDIDATES, QUERIES, Candidates, count_above, unit_rows
+    from lib.average_precision import CANDIDATES, QUERIES, Candidates, count_above, scale_rows_to_unit
 
     control = (wells.metadata["Metadata_control_type"] == "negcon").to_numpy()
     candidates = Candidates.of(wells.values[control])
@@ -99,7 +99,7 @@ def measure_counting(wells) -> None:
     start = time.process_time()
     count_above(wells.values[chosen], candidates, limits)
     counting = time.process_time() - start
-    single = unit_rows(wells.values[chosen]).astype(np.float32)
+    single = scale_rows_to_unit(wells.values[chosen]).astype(np.float32)
     buffer = np.empty((QUERIES, CANDIDATES), dtype=np.float32)
     start = time.process_time()
     for first in range(0, len(single), QUERIES):
@@ -119,7 +119,7 @@ def measure_copairs(plates: int, features: int) -> None:
     """The same replicability by copairs' own functions, and the matrix product behind it."""
     from copairs import map as copairs_map
 
-    from mean_average_precision import replicability
+    from mean_average_precision import rank_replicates
 
     wells = simulate(plates, features)
     metadata = wells.metadata[["Metadata_broad_sample", "Metadata_control_type"]]
@@ -136,7 +136,7 @@ def measure_copairs(plates: int, features: int) -> None:
     theirs = time.process_time() - start
     treated = (wells.metadata["Metadata_control_type"] == "").to_numpy()
     start = time.process_time()
-    own, _ = replicability(wells)
+    own, _ = rank_replicates(wells)
     ours = time.process_time() - start
     start = time.process_time()
     values = wells.values.astype(float)

@@ -22,16 +22,16 @@ import pytest
 import yaml
 
 from aggregate import aggregate
-from dropped_features import stacked
+from dropped_features import stack_profiles
 from lib.checks import check_config_files, check_files, check_pipelines
 from lib.conditions import get_conditions
 from lib.config import complete_config
-from lib.errors import InputError, storage_problem
+from lib.errors import InputError, explain_storage_error
 from lib.experiment import Experiment
 from lib.levels import LEVELS
 from lib.plate_contents import read_plate_map
 from lib.plates import get_chosen_plates, read_plates
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 from normalize import normalize
 from small_experiment import WELLS, treatment, write_experiment, write_rows
 from workflow import PROJECT, snakemake
@@ -81,7 +81,8 @@ def test_a_plate_map_is_read_whatever_program_wrote_it(tmp_path):
     )
     plate_map = read_plate_map(path)
     assert plate_map["well"].tolist() == ["A01", "B02", "C03"]
-    assert plate_map["broad_sample"].tolist() == ["x", "y", "\u00fc\u2028z"]
+    # no character but a line end ends a row; in a name, each blank is a plain one
+    assert plate_map["broad_sample"].tolist() == ["x", "y", "\u00fc z"]
 
 
 def test_a_quotation_mark_swallows_no_row(tmp_path):
@@ -90,7 +91,7 @@ def test_a_quotation_mark_swallows_no_row(tmp_path):
     with pytest.raises(InputError, match=r"map\.txt, line 4: .*close the quotation mark"):
         read_plate_map(path)
     path.write_text('well_position\tbroad_sample\nA01\t5" probe\nA02\t"a\tb"\n')
-    assert read_plate_map(path)["broad_sample"].tolist() == ['5" probe', "a\tb"]
+    assert read_plate_map(path)["broad_sample"].tolist() == ['5" probe', "a b"]
 
 
 def test_a_barcode_of_digits_is_found_on_the_command_line():
@@ -235,9 +236,9 @@ def test_a_feature_constant_on_one_plate_is_dropped_there_and_named_for_the_batc
     ]
     both = [normalize(plate, plate) for plate in plates]
     assert [list(dropped) for _, dropped, _ in both] == [[], ["Cells_X"]]
-    assert [feature_columns(normalized) for normalized, _, _ in both] == [["Cells_X", "Cells_Y"], ["Cells_Y"]]
-    together, partial = stacked([normalized for normalized, _, _ in both])
-    assert feature_columns(together) == ["Cells_Y"]
+    assert [get_features(normalized) for normalized, _, _ in both] == [["Cells_X", "Cells_Y"], ["Cells_Y"]]
+    together, partial = stack_profiles([normalized for normalized, _, _ in both])
+    assert get_features(together) == ["Cells_Y"]
     assert partial == ["Cells_X"]
 
 
@@ -258,14 +259,16 @@ def test_a_corrupt_single_cell_table_says_what_to_do(tmp_path, broken):
 
 
 def test_an_error_of_the_disk_is_told_from_others():
-    assert "the disk is full" in storage_problem(OSError(28, "No space left on device"), "/data/results")
-    assert "/data/results" in storage_problem(
+    assert "the disk is full" in explain_storage_error(
+        OSError(28, "No space left on device"), "/data/results"
+    )
+    assert "/data/results" in explain_storage_error(
         OSError("No space left on device (os error 28)"), "/data/results"
     )
-    assert "x.csv: you have no permission" in storage_problem(
+    assert "x.csv: you have no permission" in explain_storage_error(
         PermissionError(13, "Permission denied", "x.csv"), "/"
     )
-    assert storage_problem(FileNotFoundError(2, "No such file"), "/") is None
+    assert explain_storage_error(FileNotFoundError(2, "No such file"), "/") is None
 
 
 @pytest.mark.run
@@ -273,9 +276,9 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path):
     """A limit of the size of a file stands in for a disk that takes no more."""
     script = (
         "import sys, numpy as np, pandas as pd\n"
-        "from lib.logs import logged\n"
+        "from lib.logs import log_to\n"
         "from lib.tables import write_profiles\n"
-        "with logged('log.txt'):\n"
+        "with log_to('log.txt'):\n"
         "    table = pd.DataFrame({'Metadata_Well': 'A01', 'Cells_X': np.random.rand(100_000)})\n"
         "    write_profiles(table, 'P1.parquet', {})\n"
     )

@@ -7,7 +7,7 @@ import pytest
 import single_cells
 import small_experiment
 from cases.case import case
-from lib.cellprofiler_output import compartments_at_hand, published_folders
+from lib.cellprofiler_output import find_compartments, find_published_folders
 from lib.errors import InputError
 
 pytestmark = pytest.mark.unit
@@ -25,8 +25,8 @@ def tables(tmp_path, monkeypatch):
 
 def read(tables, names=None):
     """The joined cells of a plate."""
-    folders = published_folders(tables, names or NAMES)
-    used = names or compartments_at_hand(folders, NAMES)
+    folders = find_published_folders(tables, names or NAMES)
+    used = names or find_compartments(folders, NAMES)
     output = tables.parent / "joined"
     output.mkdir(exist_ok=True)
     single_cells.main(

@@ -548,6 +548,32 @@ def test_a_table_of_another_machine(tmp_path):
     return told
 
 
+@case(
+    "images",
+    kind="an image table with rows without a plate or a well, or with encoded URLs",
+    comes_from="merged cells of a spreadsheet; CellProfiler writes file:///a%20b/c.tif",
+    says="load_data.csv has rows without a well: 3 (the header is row 1). Write it into them, or take them "
+    "out. ... has rows without a plate: 4 ... has no row.",
+    happens="the plate stops; URLs are decoded",
+)
+def test_rows_of_an_image_table(tmp_path):
+    images = write_plate(tmp_path / "a folder")
+    table = pd.DataFrame({"Metadata_Plate": "0012", "Metadata_Well": WELLS, "Metadata_Site": 1})
+    for label, channel in CHANNELS.items():
+        table[f"URL_Orig{channel}"] = [(images / f"{well}_{label}.tif").as_uri() for well in WELLS]
+    path = images / "load_data.csv"
+    table.to_csv(path, index=False)
+    assert "%20" in path.read_text()
+    assert read(path)[0]["PathName_OrigDNA"].unique().tolist() == [str(images)]
+    told = []
+    without = (("Metadata_Well", 1), ("Metadata_Plate", 2))
+    for part in [table.assign(**{name: table[name].where(table.index != at)}) for name, at in without]:
+        part.to_csv(path, index=False)
+        told.append(refusal(path))
+    table[:0].to_csv(path, index=False)
+    return " ".join([*told, refusal(path)])
+
+
 def test_a_long_list_of_faults_is_cut(tmp_path):
     folder = write_plate(tmp_path / "images")
     for name in ("B02", "B03"):

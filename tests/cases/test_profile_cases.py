@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from cases.case import case
-from export import to_anndata
+from export import convert_to_anndata
 from import_profiles import read_plate_profiles
 from lib.errors import InputError
 from lib.profile_files import find_header_problems
-from lib.tables import feature_columns, provenance, read_profiles, write_profiles
+from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 from plot_dropped_features import plot_dropped_features
-from report import plate_entries
-from report_page.plates import numbers
+from report import make_plate_entries
+from report_page.plates import sum_up_plates
 from report_page.results import Results
 from splits import main as write_split
 
@@ -88,7 +88,7 @@ FORMATS = {
     "table.pq": lambda table, path: table.to_parquet(path),
     "table.csv": lambda table, path: table.to_parquet(path),
     "table.feather": lambda table, path: table.to_feather(path),
-    "table.h5ad": lambda table, path: to_anndata(table, {}, "augmented").write_h5ad(path),
+    "table.h5ad": lambda table, path: convert_to_anndata(table, {}, "augmented").write_h5ad(path),
     "category.parquet": lambda table, path: table.astype({"Metadata_broad_sample": "category"}).to_parquet(
         path
     ),
@@ -188,14 +188,14 @@ def test_plain_columns_that_describe_wells(tmp_path, caplog, expected):
     about = {"dose_uM": [1, 2, 3, 1, 2, 3], "compound_id": [7, 8, 9, 7, 8, 9], "cells_total": 5.5}
     base().assign(**about, **dna).to_csv(tmp_path / "p.csv", index=False)
     found = read(tmp_path / "p.csv")
-    assert feature_columns(found) == [*feature_columns(expected), *dna]
+    assert get_features(found) == [*get_features(expected), *dna]
     assert found["Metadata_compound_id"].tolist() == ["7", "8", "9"] * 2
     said = caplog.text
     deep = {"plate_row": 2, "replicate": 1, "timepoint_h": 48, "well_id": [5, 4, 3, 2, 1, 9]}
     features = {f"f{at}": np.arange(6) * 1.5 for at in range(3)}
     about = base()[["Metadata_Plate", "Metadata_Well"]]
     about.assign(**deep, **features).to_csv(tmp_path / "deep.csv", index=False)
-    assert feature_columns(read(tmp_path / "deep.csv")) == list(features)
+    assert get_features(read(tmp_path / "deep.csv")) == list(features)
     return said
 
 
@@ -365,7 +365,7 @@ def test_plates_under_other_names(tmp_path, name):
     base().drop(columns="Metadata_Plate").assign(**{name: plates}).to_csv(tmp_path / "p.csv", index=False)
     found = read(tmp_path / "p.csv", sharing=("P1", "P2"))
     assert found["Metadata_Well"].tolist() == ["A01", "A02", "A03"]
-    assert len(feature_columns(found)) == 3
+    assert len(get_features(found)) == 3
     assert "has no well of plate P9; it has P1, P2 in " in refused(
         tmp_path / "p.csv", plate={**PLATE, "plate": "P9"}
     )
@@ -401,14 +401,14 @@ def test_plain_columns_are_no_features(tmp_path, expected, caplog):
     table.to_csv(tmp_path / "p.csv", index=False)
     found = read(tmp_path / "p.csv")
     told = caplog.text
-    assert feature_columns(found) == feature_columns(expected)
+    assert get_features(found) == get_features(expected)
     assert found["Metadata_concentration"].tolist() == ["0.5", "1", "2"] * 2
     # A network's features have no form; what counts the rows is none of them.
     network = pd.DataFrame(
         {"Metadata_Well": base()["Metadata_Well"], "row_id": range(1, 7), "0": 0.5, "1": 1.5}
     )
     network.to_parquet(tmp_path / "network.parquet")
-    assert feature_columns(read(tmp_path / "network.parquet")) == ["0", "1"]
+    assert get_features(read(tmp_path / "network.parquet")) == ["0", "1"]
     return told
 
 
@@ -489,7 +489,7 @@ def test_blanks_around_values(tmp_path, expected):
 def test_profiles_of_the_workflow_are_read_as_they_are(tmp_path):
     """What a control is called may be a word for nothing: a file of the workflow was read once."""
     table = base().assign(Metadata_control_type="untreated", Metadata_gene="NA (name)")
-    write_profiles(table, tmp_path / "p.parquet", provenance({}, []))
+    write_profiles(table, tmp_path / "p.parquet", get_provenance({}, []))
     found = read_profiles(tmp_path / "p.parquet")
     pd.testing.assert_frame_equal(
         found,
@@ -509,7 +509,7 @@ def test_profiles_of_the_workflow_are_read_as_they_are(tmp_path):
 def test_splits_keep_what_the_profiles_say(tmp_path):
     table = base().assign(Metadata_cell_line=["A549"] * 3 + ["U2OS"] * 3)
     table.to_csv(tmp_path / "p.csv", index=False)
-    write_profiles(read(tmp_path / "p.csv"), tmp_path / "p.parquet", provenance({}, []))
+    write_profiles(read(tmp_path / "p.csv"), tmp_path / "p.parquet", get_provenance({}, []))
     split = {"column": "cell_line", "train": ["A549"], "test": ["U2OS"]}
     write_split([str(tmp_path / "p.parquet")], [PLATE], str(tmp_path / "s.csv"), split, {})
     found = pd.read_csv(tmp_path / "s.csv")
@@ -582,7 +582,7 @@ def test_the_header_of_profiles_is_read_before_anything_runs(tmp_path):
 )
 def test_one_bad_plate_keeps_no_report_back(tmp_path):
     for plate in ("P1", "P2"):
-        write_profiles(base(), tmp_path / f"{plate}.parquet", provenance({}, []))
+        write_profiles(base(), tmp_path / f"{plate}.parquet", get_provenance({}, []))
     (tmp_path / "P2.parquet").write_bytes((tmp_path / "P2.parquet").read_bytes()[:-20])
     manifest = [
         {
@@ -597,8 +597,8 @@ def test_one_bad_plate_keeps_no_report_back(tmp_path):
         for plate in ("P1", "P2")
     ]
     options = {"manifest": {"plates": manifest, "plate_pages": []}, "captions": str(tmp_path)}
-    good, bad = plate_entries(Results(tmp_path), options)
+    good, bad = make_plate_entries(Results(tmp_path), options)
     assert good["counts"]["cells"] == 390
     assert bad["counts"]["wells"] is None
-    assert numbers([good, bad])["complete"] == 1
+    assert sum_up_plates([good, bad])["complete"] == 1
     return bad["state"]

@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 
 from cases.case import case
-from consensus import consensus
+from consensus import compute_consensus
 from feature_select import take_lone_as_missing
 from import_profiles import find_extremes
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
 from lib.gaps import find_few_cells, mark_few_cells
 from lib.perturbation_names import describe_alike
-from lib.provenance import with_left_out
+from lib.provenance import add_left_out
 from lib.replicates import join_plates
 from lib.scores import describe_left_out, read_scores
-from lib.selection import OUTLIERS, dropped_features
-from lib.sphering import fitted
-from lib.tables import feature_columns, write_profiles
+from lib.selection import OUTLIERS, find_dropped_features
+from lib.sphering import fit_on_controls
+from lib.tables import get_features, write_profiles
 from normalize import get_notable, normalize
 from percent_replicating import main as score
 from simulated_profiles import plates
@@ -41,8 +41,8 @@ def scored(raw: dict[str, pd.DataFrame], folder: Path) -> pd.Series:
         chosen = (profiles["Metadata_control_type"] == "negcon") & ~find_few_cells(profiles)
         controls = profiles[chosen]
         normalized, dropped, lone = normalize(profiles, controls, LIMIT, 3)
-        selected = dropped_features(normalized, SELECTION, LIMIT)
-        made_by = with_left_out({}, "", get_notable(dropped), values=lone)
+        selected = find_dropped_features(normalized, SELECTION, LIMIT)
+        made_by = add_left_out({}, "", get_notable(dropped), values=lone)
         files.append(str(folder / Path(name).stem / name))
         write_profiles(normalized.drop(columns=set(selected["feature"])), files[-1], made_by)
     outputs = {name: str(folder / f"{name}.csv") for name in ("score", "perturbations", "null")}
@@ -61,7 +61,7 @@ def test_one_poor_well_takes_no_feature_from_its_condition(tmp_path):
     sound = scored(experiment(), tmp_path / "sound")
     raw = experiment()
     first = raw["Pplate0.parquet"]
-    first.loc[3, feature_columns(first)[4:]] = np.nan
+    first.loc[3, get_features(first)[4:]] = np.nan
     poor = scored(raw, tmp_path / "poor")
     assert (poor["features"], poor["wells"]) == (sound["features"], sound["wells"] - 1)
     assert poor["wells_incomplete"] == 1
@@ -81,7 +81,7 @@ def test_gaps_everywhere_take_no_feature(tmp_path):
     sound = scored(experiment(), tmp_path / "sound")
     raw = experiment()
     first = raw["Pplate0.parquet"]
-    for number, name in enumerate(feature_columns(first)):
+    for number, name in enumerate(get_features(first)):
         first.loc[number, name] = np.nan
     row = scored(raw, tmp_path / "gaps")
     assert (row["features"], row["wells"]) == (sound["features"], sound["wells"])
@@ -100,10 +100,10 @@ def test_a_gap_under_one_compound_loses_no_well():
     for profiles in raw.values():
         profiles.loc[profiles["Metadata_broad_sample"] == "P0003", "Cells_F7"] = np.nan
     wells = join_plates(raw)
-    fit = fitted(wells)
+    fit = fit_on_controls(wells)
     assert fit.left_out == {"Cells_F7": "missing in a well"}
     assert fit.of(wells)[fit.features].notna().all(axis=None)
-    table, left_out = consensus(wells)
+    table, left_out = compute_consensus(wells)
     assert left_out == {"wells": {}, "features": {"Cells_F7": "missing in a well"}}
     assert "Cells_F7" not in table
     assert "P0003" in set(table["Metadata_perturbation"])
@@ -177,7 +177,7 @@ def test_a_value_that_explodes_in_one_well(tmp_path):
 def test_a_well_that_explodes_in_many_features_is_incomplete(tmp_path):
     raw = experiment()
     first = raw["Pplate0.parquet"]
-    first.loc[3, feature_columns(first)[:20]] = 1e6
+    first.loc[3, get_features(first)[:20]] = 1e6
     row = scored(raw, tmp_path / "lone")
     assert row["wells_incomplete"] == 1
     sound = scored(experiment(), tmp_path / "sound")
@@ -216,7 +216,7 @@ def test_extreme_features_of_published_profiles_are_told(tmp_path):
 def test_a_lone_value_takes_its_feature_from_sphered_profiles():
     raw = experiment()
     raw["Pplate0.parquet"].loc[3, "Cells_F7"] = 1e6
-    fit = fitted(join_plates(raw), outlier_cutoff=LIMIT)
+    fit = fit_on_controls(join_plates(raw), outlier_cutoff=LIMIT)
     assert list(fit.left_out) == ["Cells_F7"]
     assert fit.left_out["Cells_F7"].startswith("exploded in a single well")
 
@@ -231,7 +231,7 @@ def test_a_lone_value_takes_its_feature_from_sphered_profiles():
 def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
     sound, raw = experiment(), experiment()
     first = raw["Pplate0.parquet"]
-    features = feature_columns(first)
+    features = get_features(first)
     for profiles in (*sound.values(), *raw.values()):
         profiles.insert(0, "Metadata_Count_Cells", 100)
     control = int(np.flatnonzero(first["Metadata_control_type"] == "negcon")[0])
@@ -288,17 +288,17 @@ def test_perturbations_that_are_written_differently(tmp_path):
 def test_published_profiles_with_a_feature_that_explodes_lose_it_at_selection():
     profiles = next(iter(experiment().values()))
     profiles.loc[:3, "Cells_F0"] = -50_000.0
-    dropped = dropped_features(profiles, SELECTION, LIMIT)
+    dropped = find_dropped_features(profiles, SELECTION, LIMIT)
     assert dropped.set_index("feature").loc["Cells_F0", "operation"] == OUTLIERS
-    assert OUTLIERS not in set(dropped_features(profiles, SELECTION, None)["operation"])
+    assert OUTLIERS not in set(find_dropped_features(profiles, SELECTION, None)["operation"])
 
 
 def test_what_is_left_out_travels_with_the_profiles(tmp_path):
     write_profiles(pd.DataFrame({"Metadata_Well": ["A01"]}), tmp_path / "a.parquet", {"left_out": {}})
-    assert with_left_out({"x": 1}, tmp_path / "a.parquet") == {"x": 1}
-    made_by = with_left_out({}, tmp_path / "a.parquet", {"F": "exploded"}, {"A01": "lacks"})
+    assert add_left_out({"x": 1}, tmp_path / "a.parquet") == {"x": 1}
+    made_by = add_left_out({}, tmp_path / "a.parquet", {"F": "exploded"}, {"A01": "lacks"})
     write_profiles(pd.DataFrame({"Metadata_Well": ["A01"]}), tmp_path / "b.parquet", made_by)
-    assert with_left_out({}, tmp_path / "b.parquet", {"G": "rounding"})["left_out"] == {
+    assert add_left_out({}, tmp_path / "b.parquet", {"G": "rounding"})["left_out"] == {
         "features": {"F": "exploded", "G": "rounding"},
         "wells": {"A01": "lacks"},
     }

@@ -9,19 +9,20 @@ from annotate import annotate
 from cases.case import case
 from import_profiles import add_annotation, read_plate_profiles
 from lib.conditions import is_judged
-from lib.config import complete_config, schema
-from lib.controls import control_kinds
+from lib.config import complete_config, read_schema
+from lib.controls import find_control_kinds
 from lib.errors import InputError
-from lib.layouts import find_suspects, near_samples
+from lib.image_tables import read_image_table
+from lib.layouts import find_near_samples, find_suspects
 from lib.levels import get_levels
-from lib.plate_contents import known_wells, read_annotation, read_known_wells, read_plate_map
+from lib.plate_contents import join_annotation, read_annotation, read_known_wells, read_plate_map
 from lib.plates import read_plates
-from lib.replicates import labels
-from lib.sides import side
+from lib.rankings import get_label_sets
+from lib.replicates import label_wells
+from lib.sides import collect_side
 from lib.tables import read_profiles
-from lib.values import WORDS_FOR_NOTHING, MissingValues, number_in_one_spelling, one_spelling, same_value
-from load_data import read_image_table
-from normalize import reference_wells
+from lib.values import WORDS_FOR_NOTHING, MissingValues, is_same_value, number_in_one_spelling, unify_spelling
+from normalize import choose_reference_wells
 from plot_benchmark import add_published
 from splits import find_units, split_wells
 from workflow import PROJECT
@@ -94,16 +95,16 @@ def test_words_for_nothing_are_nothing_to_every_reader(write, tmp_path, word):
     for name in ("p.csv", "p.parquet"):
         assert read_profiles(tmp_path / name)["Metadata_gene"].isna().tolist() == [True, False]
     text = pd.DataFrame({"Metadata_x": [word, "y"]}, dtype="str")
-    assert labels(text, "Metadata_x").isna().tolist() == [True, False]
-    assert control_kinds(pd.Series([word, "negcon"], dtype="str"), "negcon").tolist() == ["", "negcon"]
+    assert label_wells(text, "Metadata_x").isna().tolist() == [True, False]
+    assert find_control_kinds(pd.Series([word, "negcon"], dtype="str"), "negcon").tolist() == ["", "negcon"]
     wells = pd.DataFrame(
         {"Metadata_gene": [word, "G"], "perturbation": ["a", "b"], "Metadata_Well": ["A01", "A02"]}
     )
-    assert side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
+    assert collect_side(wells, "Metadata_gene", 1).names.tolist() == ["b"]
     assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).tolist() == [0, 1]
     # Several columns that group, columns of any name, and the profiles' other formats.
     several = text.assign(Metadata_y=["a", "a"])
-    assert labels(several, ["Metadata_y", "Metadata_x"]).isna().tolist() == [True, False]
+    assert label_wells(several, ["Metadata_y", "Metadata_x"]).isna().tolist() == [True, False]
     dosed = frame.rename(columns={"Metadata_gene": "Metadata_dose"})
     dosed.to_csv(tmp_path / "p.tsv", index=False, sep="\t")
     dosed.to_feather(tmp_path / "p.feather")
@@ -177,7 +178,10 @@ def test_words_of_ones_own_and_genes_that_are_called_so(write, tmp_path):
     assert genes.tolist()[0] == "NAN (name)"
     assert genes.isna().tolist() == [False, True]
     # What a later step reads is a name, too.
-    assert labels(pd.DataFrame({"Metadata_gene": genes}), "Metadata_gene").notna().tolist() == [True, False]
+    assert label_wells(pd.DataFrame({"Metadata_gene": genes}), "Metadata_gene").notna().tolist() == [
+        True,
+        False,
+    ]
 
 
 @case(
@@ -197,7 +201,7 @@ def test_a_control_that_is_called_by_a_word_for_nothing(write):
     )
     rows = read_plate_map(plate_map, missing=missing)
     assert rows["treatment"].tolist() == ["untreated", "trt"]
-    assert control_kinds(rows["treatment"], "untreated").tolist() == ["untreated", ""]
+    assert find_control_kinds(rows["treatment"], "untreated").tolist() == ["untreated", ""]
     known = write(
         "known.txt", ("broad_sample", "control_type"), ("untreated", "negcon"), ("x", ""), ("NA", "NA")
     )
@@ -205,7 +209,7 @@ def test_a_control_that_is_called_by_a_word_for_nothing(write):
 
 
 def test_the_list_of_words_is_in_the_schema_and_the_words_found_are_counted():
-    described = schema()["properties"]["missing_values"]["properties"]["words"]["description"]
+    described = read_schema()["properties"]["missing_values"]["properties"]["words"]["description"]
     named = (
         "NA",
         "nan",
@@ -278,13 +282,13 @@ SPELLINGS = [
 def test_a_number_is_one_value_in_every_column_that_groups(write, tmp_path, number, written):
     assert {number_in_one_spelling(text) for text in written} == {number}
     columns = pd.DataFrame({"Metadata_x": written, "Metadata_y": "a"}, dtype="str")
-    assert labels(columns, "Metadata_x").unique().tolist() == [number]
-    assert labels(columns, ["Metadata_y", "Metadata_x"]).unique().tolist() == [f"a|{number}"]
-    assert control_kinds(columns["Metadata_x"], written[-1]).unique().tolist() == [written[-1]]
+    assert label_wells(columns, "Metadata_x").unique().tolist() == [number]
+    assert label_wells(columns, ["Metadata_y", "Metadata_x"]).unique().tolist() == [f"a|{number}"]
+    assert find_control_kinds(columns["Metadata_x"], written[-1]).unique().tolist() == [written[-1]]
     wells = pd.DataFrame({"Metadata_gene": written, "Metadata_Well": "A01"}).assign(
         perturbation=list("abcdefg")[: len(written)]
     )
-    assert set(side(wells, "Metadata_gene", 1).genes) == {frozenset([number])}
+    assert set(collect_side(wells, "Metadata_gene", 1).genes) == {frozenset([number])}
     assert find_units(wells, wells["perturbation"], ["Metadata_gene"]).nunique() == 1
     # A plate map with one spelling finds the annotation with another.
     for at, text in enumerate(written):
@@ -296,7 +300,7 @@ def test_a_number_is_one_value_in_every_column_that_groups(write, tmp_path, numb
         )
         assert read_profiles(path)["Metadata_dose"].tolist() == [number]
     profiles = columns.assign(Metadata_Well="A01", Cells_F=1.0)
-    assert reference_wells(profiles, "negcon", "x", written[0], 1, "P").all()
+    assert choose_reference_wells(profiles, "negcon", "x", written[0], 1, "P").all()
 
 
 def test_numbers_and_words_for_nothing_in_the_sample_sheet(write):
@@ -344,7 +348,7 @@ def test_published_values_are_compared_with_nulls_of_four_wells_only(write, capl
 def test_too_few_wells_names_the_key_and_the_remedy():
     profiles = pd.DataFrame({"Metadata_Well": ["A01", "A02"], "Cells_F": [1.0, None]})
     with pytest.raises(InputError) as error:
-        reference_wells(profiles, "all", "control_type", "negcon", 3, "P")
+        choose_reference_wells(profiles, "all", "control_type", "negcon", 3, "P")
     return str(error.value)
 
 
@@ -371,17 +375,17 @@ def test_a_split_by_a_number():
 )
 def test_identifiers_keep_their_spelling():
     same = ["0012", "007", "7", "1E5", "2F7", "1.10", "123456789012345678", "00.5", "BR1"]
-    assert one_spelling(same) == same
-    assert one_spelling(["15.0", "2F7", "007.0"]) == ["15", "2F7", "007.0"]
-    assert same_value("48", "48.0")
-    assert not same_value("0048", "48")
+    assert unify_spelling(same) == same
+    assert unify_spelling(["15.0", "2F7", "007.0"]) == ["15", "2F7", "007.0"]
+    assert is_same_value("48", "48.0")
+    assert not is_same_value("0048", "48")
 
 
 def test_decimal_commas_are_read_where_they_must_be_some():
-    assert one_spelling(["0,1", "2,50", "10", "DMSO"]) == ["0.1", "2.5", "10", "DMSO"]
+    assert unify_spelling(["0,1", "2,50", "10", "DMSO"]) == ["0.1", "2.5", "10", "DMSO"]
     # Two genes by their number, or a thousand.
-    assert one_spelling(["672,675", "1,234"]) == ["672,675", "1,234"]
-    assert one_spelling(["0,1", "0.2"]) == ["0,1", "0.2"]
+    assert unify_spelling(["672,675", "1,234"]) == ["672,675", "1,234"]
+    assert unify_spelling(["0,1", "0.2"]) == ["0,1", "0.2"]
 
 
 # --- names that look alike ----------------------------------------------------------------------
@@ -404,7 +408,7 @@ def test_names_that_look_the_same_are_one_name(write, tmp_path):
     for names in written:
         assert set(MissingValues().clean(names, "broad_sample")) == {names[0]}
         frame = pd.DataFrame({"Metadata_x": names}, dtype="str")
-        assert labels(frame, "Metadata_x").unique().tolist() == [names[0]]
+        assert label_wells(frame, "Metadata_x").unique().tolist() == [names[0]]
         for at, name in enumerate(names):
             plate_map = write(f"map{at}.txt", ("well_position", "broad_sample"), ("A01", name))
             known = write("known.txt", ("broad_sample", "gene"), (names[0], "G"))
@@ -424,15 +428,36 @@ def test_names_that_look_the_same_are_one_name(write, tmp_path):
     happens="one value; a compound called 5-FU beside them keeps its name",
 )
 def test_amounts_in_one_spelling():
-    assert set(one_spelling(["10 uM", "10uM", "10.0 µM", "1e1 uM", "+10 uM"])) == {"10 uM"}
-    assert one_spelling(["0,5 mg/ml", "0.50mg/ml", "10 %", "10%"]) == ["0.5 mg/ml"] * 2 + ["10 %"] * 2
+    assert set(unify_spelling(["10 uM", "10uM", "10.0 µM", "1e1 uM", "+10 uM"])) == {"10 uM"}
+    assert unify_spelling(["0,5 mg/ml", "0.50mg/ml", "10 %", "10%"]) == ["0.5 mg/ml"] * 2 + ["10 %"] * 2
     same = ["5-FU", "10.0 uM", "17-AAG"]
-    assert one_spelling(same) == same
-    assert one_spelling(["1,000 uM", "2 uM"]) == ["1,000 uM", "2 uM"]
-    labeled = labels(
+    assert unify_spelling(same) == same
+    assert unify_spelling(["1,000 uM", "2 uM"]) == ["1,000 uM", "2 uM"]
+    labeled = label_wells(
         pd.DataFrame({"Metadata_x": ["1 uM", "1.0uM"], "Metadata_y": "a"}), ["Metadata_y", "Metadata_x"]
     )
     assert labeled.unique().tolist() == ["a|1 uM"]
+
+
+@case(
+    "tables",
+    kind="several genes, targets or mechanisms of a compound, separated by ; or by commas and slashes",
+    comes_from="annotation from other databases",
+    says="target has EGFR, ERBB2, A/B: several genes are separated by | or ;",
+    happens="`|` and `;` separate genes; other separators are told, and make one gene of several",
+)
+def test_separators_of_genes(write):
+    wells = pd.DataFrame(
+        {"Metadata_gene": ["A;B", "A | C", "D; "], "perturbation": list("xyz"), "Metadata_Well": "A01"}
+    )
+    assert collect_side(wells, "Metadata_gene", 1).genes == [{"A", "B"}, {"A", "C"}, {"D"}]
+    units = find_units(wells, wells["perturbation"], ["Metadata_gene"])
+    assert units.tolist() == [0, 0, 1]
+    assert get_label_sets(wells, ["Metadata_gene"])["Metadata_gene"][0] == {"A", "B"}
+    plain = write("plain.txt", ("broad_sample", "target"), ("x", "A|B"), ("y", "A;B"), ("z", "HLA-A"))
+    assert find_suspects(plain, MissingValues()) == []
+    known = write("known.txt", ("broad_sample", "target"), ("x", "EGFR, ERBB2"), ("y", "A/B"))
+    return " ".join(find_suspects(known, MissingValues()))
 
 
 @case(
@@ -442,15 +467,15 @@ def test_amounts_in_one_spelling():
     happens="they are negative controls, and not a kind of positive ones",
 )
 def test_controls_in_any_case():
-    kinds = control_kinds(pd.Series(["negcon", "Negcon", "NEGCON ", "poscon", "", "TRT"]), "negcon")
+    kinds = find_control_kinds(pd.Series(["negcon", "Negcon", "NEGCON ", "poscon", "", "TRT"]), "negcon")
     assert kinds.tolist() == ["negcon"] * 3 + ["poscon", "", ""]
-    assert control_kinds(pd.Series(["TRUE", "FALSE"]), "True").tolist() == ["True", ""]
+    assert find_control_kinds(pd.Series(["TRUE", "FALSE"]), "True").tolist() == ["True", ""]
     several = pd.Series(["dmso", "Untreated", "x", "y", "z"], name="Metadata_compound")
-    assert control_kinds(several, "DMSO|untreated").tolist() == ["DMSO|untreated"] * 2 + [""] * 3
+    assert find_control_kinds(several, "DMSO|untreated").tolist() == ["DMSO|untreated"] * 2 + [""] * 3
     profiles = pd.DataFrame(
         {"Metadata_Well": ["A01", "A02"], "Metadata_c": ["NegCon", ""], "Cells_F": [1.0, 2]}
     )
-    assert reference_wells(profiles, "negcon", "c", "negcon", 1, "P").tolist() == [True, False]
+    assert choose_reference_wells(profiles, "negcon", "c", "negcon", 1, "P").tolist() == [True, False]
 
 
 @case(
@@ -612,7 +637,7 @@ def test_columns_that_differ_in_capitals_are_named(caplog):
 
 
 def test_a_broad_sample_that_differs_in_capitals_or_a_dash_is_recognized():
-    found = near_samples(["brd-k2", "BRD\u2010K3", "other"], ["BRD-K1", "BRD-K2", "BRD-K3"])
+    found = find_near_samples(["brd-k2", "BRD\u2010K3", "other"], ["BRD-K1", "BRD-K2", "BRD-K3"])
     assert found == ["BRD\u2010K3 (is it BRD-K3?)", "brd-k2 (is it BRD-K2?)", "other"]
 
 
@@ -628,15 +653,15 @@ def test_a_broad_sample_that_differs_in_capitals_or_a_dash_is_recognized():
 def test_a_column_of_few_compounds_marks_the_negative_controls_alone():
     compounds = [f"compound {i}" for i in range(6)]
     values = pd.Series(["DMSO"] * 4 + compounds * 2 + [""] * 3, dtype="str", name="Metadata_pert_iname")
-    assert set(control_kinds(values, "DMSO")) == {"DMSO", ""}
+    assert set(find_control_kinds(values, "DMSO")) == {"DMSO", ""}
     # The same names beside many empty wells, in the column that names perturbations.
     many = pd.Series(["DMSO", *compounds, *[""] * 80], dtype="str", name="broad_sample")
-    assert set(control_kinds(many, "DMSO")) == {"DMSO", ""}
+    assert set(find_control_kinds(many, "DMSO")) == {"DMSO", ""}
     # Kinds of controls stay kinds of controls, also on a plate that has nothing else.
     kinds = pd.Series(["negcon", "poscon_cp", "poscon_orf", "poscon_cp"], dtype="str", name="control_type")
-    assert control_kinds(kinds, "negcon").tolist() == kinds.tolist()
+    assert find_control_kinds(kinds, "negcon").tolist() == kinds.tolist()
     marked = pd.Series(["vehicle", "reference", "trt", "", "trt"], dtype="str", name="role")
-    assert control_kinds(marked, "vehicle").tolist() == ["vehicle", "reference", "", "", ""]
+    assert find_control_kinds(marked, "vehicle").tolist() == ["vehicle", "reference", "", "", ""]
 
 
 def test_the_annotation_fills_an_empty_column_of_published_profiles(caplog):
@@ -655,7 +680,7 @@ def test_the_annotation_fills_an_empty_column_of_published_profiles(caplog):
 
 def test_known_wells_of_an_empty_annotation_are_the_plate_maps():
     wells = pd.DataFrame({"well": ["A01"], "broad_sample": ["x"], "gene": [""]})
-    assert known_wells(wells, None)["gene"].tolist() == [""]
+    assert join_annotation(wells, None)["gene"].tolist() == [""]
 
 
 def test_a_sheet_that_says_otherwise_than_the_profiles_wins_and_is_named(write, caplog):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cellprofiler_pipelines.own import with_known_formats
-from illumination import function_of
+from cellprofiler_pipelines.own import replace_unknown_formats
+from illumination import find_function
 from lib.config import complete_config
 from lib.errors import InputError
 from lib.pipeline_files import PipelineModule, read_pipeline
@@ -28,7 +28,7 @@ def save_images(*settings: tuple[str, str]) -> PipelineModule:
 def test_formats_that_are_gone(text, old, new):
     log = io.StringIO()
     module = save_images(("Select the image to save", "mat"), (text, old))
-    found = with_known_formats(module, "own.cppipe", log)
+    found = replace_unknown_formats(module, "own.cppipe", log)
     # Only the format changes, not an image that has its name.
     assert found.settings == (("Select the image to save", "mat"), (text, new))
     assert (f"saves .{new}: CellProfiler 4 writes no .{old} files" in log.getvalue()) == (old != new)
@@ -38,7 +38,7 @@ def test_formats_that_are_gone(text, old, new):
 def test_saved_objects_are_left_out():
     log = io.StringIO()
     module = save_images(("Select the type of image to save", "Objects"))
-    assert with_known_formats(module, "own.cppipe", log) is None
+    assert replace_unknown_formats(module, "own.cppipe", log) is None
     assert "SaveImages is left out" in log.getvalue()
 
 
@@ -46,14 +46,14 @@ def test_saved_objects_are_left_out():
 def test_a_function_is_found_by_the_channel_however_it_is_written(tmp_path):
     for name in ("P1_IllumDNA", "P1_Illum_Brightfield_H", "illumBrightfield-L"):
         (tmp_path / f"{name}.npy").touch()
-    assert function_of("BrightfieldH", tmp_path).stem == "P1_Illum_Brightfield_H"
-    assert function_of("DNA", tmp_path).stem == "P1_IllumDNA"
-    assert function_of("BrightfieldL", tmp_path).stem == "illumBrightfield-L"
+    assert find_function("BrightfieldH", tmp_path).stem == "P1_Illum_Brightfield_H"
+    assert find_function("DNA", tmp_path).stem == "P1_IllumDNA"
+    assert find_function("BrightfieldL", tmp_path).stem == "illumBrightfield-L"
     with pytest.raises(InputError, match=r"wrote 0 files IllumNA\.npy"):
-        function_of("NA", tmp_path)
+        find_function("NA", tmp_path)
     (tmp_path / "P1_IllumD_NA.npy").touch()
     with pytest.raises(InputError, match="wrote 2 files"):
-        function_of("DNA", tmp_path)
+        find_function("DNA", tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lib.cellprofiler import java_home
+from lib.cellprofiler import find_java_home
 from plugins_cases import CASES, VARIANTS
 from workflow import PROJECT, SHARED, SUPPORT
 
@@ -166,7 +166,7 @@ def images(python, tmp_path_factory):
     """For each written image file whether it was read without Java and as Bio-Formats reads it."""
     folder = tmp_path_factory.mktemp("images")
     real = sorted((SHARED / "cpjump1" / "images").glob("*c21*")) + sorted(SHARED.glob("examplehuman/*.tif"))
-    home = java_home()
+    home = find_java_home()
     if home is None:
         pytest.skip("there is no Java to read the images with Bio-Formats")
     script = SUPPORT / "plugins_images.py"

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lib.cellprofiler import cellprofiler_environment as environment_variables
+from lib.cellprofiler import get_environment as environment_variables
 from lib.image_files import damage
 from workflow import SUPPORT
 

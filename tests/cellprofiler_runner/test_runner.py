@@ -21,8 +21,8 @@ import compare_cellprofiler
 import features
 import single_cells
 from lib.cellprofiler import CellProfiler
-from lib.cellprofiler import cellprofiler_environment as environment_variables
-from lib.cellprofiler_output import chunk_folders
+from lib.cellprofiler import get_environment as environment_variables
+from lib.cellprofiler_output import find_chunk_folders
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 from workflow import PROJECT, SUPPORT
@@ -353,7 +353,7 @@ def test_the_plates_cells_are_those_of_the_command_lines_tables(everything, tmp_
             "site_pattern": None,
             "bad_sites": "error",
         }
-        single_cells.main(chunk_folders([folder], ["Nuclei"]), outputs, parameters)
+        single_cells.main(find_chunk_folders([folder], ["Nuclei"]), outputs, parameters)
         joined[engine] = [pl.read_parquet(outputs[name]) for name in ("cells", "image")]
     (cells, images), (found, found_images) = joined.values()
     assert cells.shape == (8, found.width)

@@ -13,7 +13,7 @@ import small_images
 from lib.config import complete_config
 from lib.places import PLACES
 from lib.plates import read_table
-from lib.tables import feature_columns, read_profiles, read_provenance
+from lib.tables import get_features, read_profiles, read_provenance
 from simulated_profiles import plates as simulated_plates
 from small_experiment import write_experiment, write_rows
 from workflow import PROJECT, copy_of_project, snakemake
@@ -221,7 +221,7 @@ def test_the_normalization_of_the_example_takes_the_place_of_the_workflows(exten
     assert "z-scores to the negative controls" in output
     file = tmp_path / "results" / target
     scores = read_profiles(file)
-    controls = scores.loc[scores["Metadata_control_type"] == "negcon", feature_columns(scores)]
+    controls = scores.loc[scores["Metadata_control_type"] == "negcon", get_features(scores)]
     assert len(controls) == 8
     assert controls.mean().abs().max() < 1e-12
     assert controls.std().to_numpy() == pytest.approx(1)
@@ -239,7 +239,7 @@ def test_the_feature_extractor_of_the_example_needs_no_cellprofiler(extended, tm
     results = tmp_path / "images" / "results"
     profiles = pd.read_parquet(results / f"workspace/profiles/B/{plate}/{plate}.parquet")
     assert list(profiles["Metadata_Well"]) == list(small_images.WELLS)
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     assert len(features) == 5 * len(small_images.CHANNELS)
     images = pd.read_csv(results / f"workspace/load_data_csv/B/{plate}/load_data.csv")
     first = Path(images["PathName_OrigDNA"][0]) / images["FileName_OrigDNA"][0]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scanpy
 
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 from normalized_cells import largest_difference, normalize_plate
 from workflow import copy_of_config, snakemake
 
@@ -40,7 +40,7 @@ def test_every_well_has_cells(profiles):
 
 
 def test_three_compartments_and_two_channels_are_measured(profiles):
-    features = feature_columns(profiles["augmented"])
+    features = get_features(profiles["augmented"])
     for compartment in ("Nuclei", "Cells", "Cytoplasm"):
         for channel in ("DNA", "GFP"):
             assert f"{compartment}_Intensity_MeanIntensity_{channel}" in features
@@ -56,7 +56,7 @@ def test_gfp_is_in_the_nucleus_of_the_positive_controls(profiles):
 
 def test_selected_profiles_separate_the_controls(profiles):
     selected = profiles["normalized_feature_select_negcon_plate"]
-    correlation = np.corrcoef(selected[feature_columns(selected)].to_numpy(float))
+    correlation = np.corrcoef(selected[get_features(selected)].to_numpy(float))
     positive = (selected["Metadata_control_type"] == "poscon").to_numpy()
     negative = (selected["Metadata_control_type"] == "negcon").to_numpy()
     alike = correlation[np.ix_(positive, positive)][np.triu_indices(positive.sum(), 1)]
@@ -74,18 +74,21 @@ def test_high_doses_replicate(results):
     assert not table.loc[["dose_1", "dose_2"], "replicating"].any()
 
 
-def test_both_compounds_move_gfp_into_the_nucleus_at_low_doses_and_spare_the_cells(results):
-    """Each half has one compound; the plate map has the ranks of its doses, 1 to 10."""
+def test_both_compounds_move_gfp_into_the_nucleus_at_their_own_doses_and_spare_the_cells(results):
+    """Wortmannin inhibits PI3 kinase at nanomolar doses, LY294002 at micromolar ones."""
     table = pd.read_csv(results / "benchmark/dose_response.csv").set_index("compound")
-    assert sorted(table.index) == ["first_half", "second_half"]
-    assert table["point_of_departure"].lt(5).all()
+    assert table.index.tolist() == ["Wortmannin", "LY294002"], "the most potent first"
+    assert (table["unit"] == "nM").all()
     assert table["cell_count_benchmark_dose"].isna().all()
+    assert 0.5 < table.loc["Wortmannin", "point_of_departure"] < 5
+    assert 100 < table.loc["LY294002", "point_of_departure"] < 2000
     folder = results / "benchmark/dose_response/normalized_feature_select_negcon_plate"
     curves = pd.read_csv(folder / "compound_U2OS_1_curves.csv")
     nuclei = curves[curves["response"] == "Nuclei GFP"].set_index("compound")
     assert nuclei["counts"].all()
-    assert nuclei["benchmark_dose"].between(1, 4).all()
-    assert nuclei["ec50"].between(3, 6).all()
+    assert 3 < nuclei.loc["Wortmannin", "ec50"] < 30
+    assert 1000 < nuclei.loc["LY294002", "ec50"] < 10_000
+    assert (nuclei["benchmark_dose"] < nuclei["ec50"]).all()
     assert (nuclei["benchmark_dose_low"] <= nuclei["benchmark_dose_high"]).all()
 
 

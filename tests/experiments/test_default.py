@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scanpy
 
-from lib.tables import feature_columns, read_profiles, read_provenance
+from lib.tables import get_features, read_profiles, read_provenance
 from normalized_cells import largest_difference, normalize_plate
 from workflow import PROJECT
 
@@ -88,7 +88,7 @@ def test_profiles_say_what_made_them(default_results):
     assert made_by["parameters"]["feature_select"]["correlation"] == 0.9
     assert made_by["libraries"]["pycytominer"]
     assert made_by["inputs"]
-    assert len(feature_columns(read_profiles(path))) > 50
+    assert len(get_features(read_profiles(path))) > 50
 
 
 def test_it_says_that_it_is_simulated(default_results):

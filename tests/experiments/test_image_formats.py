@@ -12,7 +12,7 @@ import yaml
 
 import small_images
 from lib.image_finding import Reading
-from lib.wells import well_name
+from lib.wells import get_well_name
 from load_data import load_data
 from microscope_files import (
     blurred_stack,
@@ -135,7 +135,7 @@ def test_a_stack_by_the_config_with_stock_cellprofiler(experiment):
     snakemake("workspace/backend/B/0012/0012.parquet", "--configfile", folder / "results.yaml")
     with (folder / "results" / "workspace" / "load_data_csv" / "B" / "0012" / "load_data.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [well_name(row["Metadata_Well"]) for row in rows] == sorted(small_images.WELLS)
+    assert [get_well_name(row["Metadata_Well"]) for row in rows] == sorted(small_images.WELLS)
     assert rows[0]["FileName_OrigDNA"].endswith("<project=best_focus>")
     assert rows[0]["Metadata_ChannelName_OrigDNA"] == "DNA"
     assert "Metadata_PlaneID" not in rows[0]

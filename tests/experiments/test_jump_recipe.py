@@ -9,7 +9,7 @@ import pytest
 from chain_step import run_step
 from harmony_runs import run_harmony
 from lib.chains import complete_chain
-from lib.tables import feature_columns, read_profiles, write_profiles
+from lib.tables import get_features, read_profiles, write_profiles
 
 pytestmark = pytest.mark.data
 
@@ -74,8 +74,8 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
 
 
 def largest_difference(mine: pd.DataFrame, published: pd.DataFrame) -> float:
-    names = feature_columns(published)
-    assert feature_columns(mine) == names
+    names = get_features(published)
+    assert get_features(mine) == names
     return float((mine[names].astype("float32") - published[names]).abs().max().max())
 
 

@@ -22,10 +22,10 @@ import yaml
 import compare_cellprofiler
 import single_cells
 import small_images
-from lib.cellprofiler import cellprofiler_environment as environment_variables
-from lib.cellprofiler_output import chunk_folders
-from lib.sites import site_order
-from lib.wells import well_order
+from lib.cellprofiler import get_environment as environment_variables
+from lib.cellprofiler_output import find_chunk_folders
+from lib.sites import get_site_order
+from lib.wells import get_well_order
 from workflow import PROJECT, SUPPORT, snakemake
 
 pytestmark = pytest.mark.run
@@ -125,7 +125,7 @@ def test_each_site_keeps_its_cells(
         subprocess.run(command, check=True, env=environment_variables(1))
     names = ["Nuclei", "Rings"]
     single_cells.main(
-        chunk_folders([tmp_path / f"chunk_{chunk}" for chunk in range(chunks)], names),
+        find_chunk_folders([tmp_path / f"chunk_{chunk}" for chunk in range(chunks)], names),
         {name: tmp_path / name for name in ("cells", "image", "sites")},
         {"batch": "B", "plate": "0012", "compartments": names, "site_pattern": None, "bad_sites": "error"},
     )
@@ -150,7 +150,7 @@ def test_both_ways_to_run_cellprofiler_are_compared_on_many_sites(
     command = ["--cellprofiler", cellprofiler_environment / "bin" / "cellprofiler", "--sites", "11"]
     command += ["--pipeline", pipelines["Plate,Well,Site"], "--load-data", load_data, "--timeout", "200"]
     command += ["--log", tmp_path / "log", "--output", tmp_path / "compared"]
-    options = compare_cellprofiler.command_line().parse_args([str(word) for word in command])
+    options = compare_cellprofiler.define_options().parse_args([str(word) for word in command])
     with (tmp_path / "log").open("w") as log:
         differences, _ = compare_cellprofiler.main(options, log)
     tables = {row["table"]: row for row in differences}
@@ -194,7 +194,7 @@ def test_sixteen_sites_from_images_to_figures(tmp_path):
     table = pd.read_csv(results / f"workspace/load_data_csv/B/{plate}/load_data.csv", dtype=str)
     assert len(table) == 96
     keys = [
-        (*well_order(well), *site_order(site))
+        (*get_well_order(well), *get_site_order(site))
         for well, site in table[["Metadata_Well", "Metadata_Site"]].values
     ]
     assert all(before < after for before, after in pairwise(keys))

@@ -10,7 +10,7 @@ from judge_level import judge
 from lib.chains import complete_chain
 from lib.errors import InputError
 from lib.replicates import join_plates
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 pytestmark = pytest.mark.unit
 
@@ -108,7 +108,7 @@ def judge_all(levels: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def get_agreement(profiles: pd.DataFrame, truth: np.ndarray) -> float:
     """Return the mean correlation of features with their true values over all wells."""
-    values = profiles[feature_columns(profiles)].to_numpy()
+    values = profiles[get_features(profiles)].to_numpy()
     return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(values.T, truth.T, strict=True)]))
 
 
@@ -198,7 +198,7 @@ def test_the_chain_of_crispr_takes_arms_and_batches_out():
     steps = [{step: options} for step, options in chain["steps"] if step != "harmony"]
     assert [next(iter(step)) for step in steps][-3:] == ["sphere", "pca", "arm_correction"]
     levels = run_chain(profiles, steps)
-    components = feature_columns(levels["arm_correction"])
+    components = get_features(levels["arm_correction"])
     assert components == [f"PC{at}" for at in range(1, len(components) + 1)]
     before = levels["pca"].loc[first, components].mean()
     assert np.abs(before).max() > 0.5
@@ -239,7 +239,7 @@ def test_plates_that_lack_a_feature_and_features_without_values():
         Cells_F0=profiles["Cells_F0"].mask(third), Cells_F1=np.nan, Cells_F2=3.0, Cells_F3=1.0 * third
     )
     normalized = run_chain(gaps, ["normalize"])["normalize"]
-    assert {"Cells_F0", "Cells_F1", "Cells_F2", "Cells_F3"}.isdisjoint(feature_columns(normalized))
+    assert {"Cells_F0", "Cells_F1", "Cells_F2", "Cells_F3"}.isdisjoint(get_features(normalized))
     ranked = run_chain(gaps, ["rank_int"])["rank_int"]
     assert ranked["Cells_F0"].isna().sum() == third.sum()
     assert ranked["Cells_F1"].isna().all()

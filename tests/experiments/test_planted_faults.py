@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from lib.cellprofiler import cellprofiler_environment as running_environment
+from lib.cellprofiler import get_environment as running_environment
 from lib.config import complete_config
 from lib.tables import read_profiles, read_provenance
 from workflow import PROJECT, copy_of_config, planned, snakemake

@@ -9,12 +9,12 @@ from pycytominer import feature_select
 
 from import_profiles import read_plate_profiles
 from lib.replicate_nulls import draw_standard_nulls
-from lib.replicates import Wells, correlate, join_plates, members, read_wells, split_wells
+from lib.replicates import Wells, correlate, group_members, join_plates, read_wells, split_wells
 from lib.sides import read_sides
-from lib.tables import feature_columns, read_profiles, write_profiles
-from mean_average_precision import matching, replicability, summarize
-from percent_matching import percent_matching
-from percent_replicating import percent_replicating, signals
+from lib.tables import get_features, read_profiles, write_profiles
+from mean_average_precision import rank_matches, rank_replicates, summarize
+from percent_matching import score_comparison
+from percent_replicating import compute_signals, score_condition
 from published_form import compound_files, write_genetic_plates
 from workflow import SHARED
 
@@ -37,7 +37,7 @@ def condition() -> Wells:
 
 
 def test_percent_replicating_of_the_batch_selected_profiles(condition):
-    row, table, _ = percent_replicating(condition)
+    row, table, _ = score_condition(condition)
     assert row["draws"] == 1_000_000
     assert row["percent_replicating"] == pytest.approx(74.5, abs=0.7)
     assert row["percent_replicating_low"] <= 74.5 <= row["percent_replicating_high"]
@@ -46,7 +46,7 @@ def test_percent_replicating_of_the_batch_selected_profiles(condition):
 
 
 def test_percent_replicating_with_the_paper_s_null_of_four_wells(condition):
-    row, _, _ = percent_replicating(condition, null_size=4)
+    row, _, _ = score_condition(condition, null_size=4)
     assert row["percent_replicating"] == pytest.approx(74.5, abs=0.7)
 
 
@@ -58,7 +58,7 @@ def selected_on_each_plate() -> Wells:
         profiles = read_profiles(path)
         plates[path.name] = feature_select(
             profiles,
-            features=feature_columns(profiles),
+            features=get_features(profiles),
             operation=["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
             freq_cut=0.05,
             unique_cut=0.1,
@@ -69,11 +69,11 @@ def selected_on_each_plate() -> Wells:
 
 
 def test_percent_replicating_after_selection_on_each_plate(selected_on_each_plate):
-    row, _, _ = percent_replicating(selected_on_each_plate)
+    row, _, _ = score_condition(selected_on_each_plate)
     assert row["features"] == 439
     assert row["percent_replicating"] == pytest.approx(100 * 245 / 306), "80.07"
     assert row["percent_replicating"] == pytest.approx(79.1, abs=1.0)
-    four, _, _ = percent_replicating(selected_on_each_plate, null_size=4)
+    four, _, _ = score_condition(selected_on_each_plate, null_size=4)
     assert four["percent_replicating"] == pytest.approx(100 * 244 / 306), "79.74, the paper's null"
 
 
@@ -81,8 +81,8 @@ def scores_of_nulls(wells: Wells, draws: int, repeats: int) -> np.ndarray:
     """Percent Replicating against each of `1 + repeats` nulls of four wells, as the paper draws them."""
     scored, _ = split_wells(wells, "Metadata_broad_sample")
     correlations = correlate(scored.values)
-    groups = list(members(scored.metadata["perturbation"]).values())
-    signal = signals(correlations, groups, np.full(len(groups), True))
+    groups = list(group_members(scored.metadata["perturbation"]).values())
+    signal = compute_signals(correlations, groups, np.full(len(groups), True))
     nulls = (draw_standard_nulls(correlations, scored, {4: draws}, seed)[4] for seed in range(1 + repeats))
     limits = np.array([np.percentile(null.medians, 95) for null in nulls])
     return 100 * (signal > limits[:, None]).mean(axis=1)
@@ -102,7 +102,7 @@ def test_the_published_79_1_is_what_a_null_of_1000_draws_gives(selected_on_each_
 
 
 def test_the_position_explains_a_part_of_it(condition):
-    row, _, _ = percent_replicating(condition)
+    row, _, _ = score_condition(condition)
     # negative controls at one position on every plate replicate too: their null is far higher
     assert row["position_aware_threshold"] > 2 * row["threshold"]
     assert 25 < row["position_aware_percent_replicating"] < 60
@@ -115,13 +115,13 @@ def test_negative_controls_at_one_position_replicate(condition):
     controls = condition.where(negative)
     metadata = controls.metadata.assign(Metadata_control_type="watched")
     wells = Wells(metadata, controls.values, controls.features, controls.dropped)
-    row, _, _ = percent_replicating(wells, group="Metadata_Well")
+    row, _, _ = score_condition(wells, group="Metadata_Well")
     assert row["perturbations"] == 64
     assert row["percent_replicating"] == pytest.approx(49, abs=5)
 
 
 def test_replicability_equals_the_published_average_precision(condition):
-    row, table = summarize(replicability(condition)[0])
+    row, table = summarize(rank_replicates(condition)[0])
     published = pd.read_csv(CPJUMP1 / "published" / "cellprofiler_replicability_ap.csv")
     of_condition = published.query("Modality == 'compound' and Cell == 'U2OS' and time == 'long'")
     assert row["mean_average_precision"] == pytest.approx(0.496076, abs=1e-6)
@@ -134,7 +134,7 @@ def test_replicability_equals_the_published_average_precision(condition):
 
 def test_compounds_of_one_target_match_more_often_than_chance(condition):
     everything = np.ones(len(condition), dtype=bool)
-    row, _, _ = percent_matching(condition, everything, within=True)
+    row, _, _ = score_comparison(condition, everything, within=True)
     assert row["pairs"] == 146
     assert row["percent_matching_right"] > 12
     assert row["percent_matching_left"] < 5
@@ -153,13 +153,13 @@ TREATMENT = ("Metadata_Compound", "Metadata_Concentration")
 
 @pytest.mark.parametrize("null_size", [3, 4])
 def test_percent_replicating_of_bbbc021(bbbc021, null_size):
-    row, _, _ = percent_replicating(bbbc021, group=TREATMENT, null_size=null_size, repeats=20)
+    row, _, _ = score_condition(bbbc021, group=TREATMENT, null_size=null_size, repeats=20)
     assert row["perturbations"] == 103
     assert 92.5 < row["percent_replicating"] < 95.5
 
 
 def test_the_matched_null_asks_more_of_two_replicates(bbbc021):
-    row, table, _ = percent_replicating(bbbc021, group=TREATMENT, repeats=20)
+    row, table, _ = score_condition(bbbc021, group=TREATMENT, repeats=20)
     assert 90 < row["percent_replicating"] < 93
     thresholds = table.groupby("replicates")["threshold"].first()
     assert thresholds[2] > thresholds[3]
@@ -168,15 +168,15 @@ def test_the_matched_null_asks_more_of_two_replicates(bbbc021):
 def test_percent_matching_by_mechanism_of_bbbc021(bbbc021):
     everything = np.ones(len(bbbc021), dtype=bool)
     options = {"within": True, "group": TREATMENT, "gene": "Metadata_moa", "repeats": 20}
-    row, _, _ = percent_matching(bbbc021, everything, **options)
-    other, _, _ = percent_matching(bbbc021, everything, different="Metadata_Compound", **options)
+    row, _, _ = score_comparison(bbbc021, everything, **options)
+    other, _, _ = score_comparison(bbbc021, everything, different="Metadata_Compound", **options)
     # doses of one compound among the pairs or not: 75 lies between
     assert row["pairs"] == 435
     assert other["pairs"] == 305
     # against all pairs of the pool, so that no seed moves them
     assert row["percent_matching_right"] == pytest.approx(77.9, abs=0.05)
     assert other["percent_matching_right"] == pytest.approx(70.8, abs=0.05)
-    again, _, _ = percent_matching(bbbc021, everything, seed=7, **options)
+    again, _, _ = score_comparison(bbbc021, everything, seed=7, **options)
     assert abs(again["percent_matching_right"] - row["percent_matching_right"]) < 0.3
 
 
@@ -205,19 +205,19 @@ def three_types(tmp_path_factory) -> dict[str, list[str]]:
 @pytest.mark.parametrize(("kind", "pairs"), [("crispr", 582), ("orf", 306)])
 def test_compounds_match_genetic_perturbations_in_the_published_form(three_types, kind, pairs):
     sides = read_sides(three_types["compound"], three_types[kind])
-    row, table, _ = percent_matching(*sides[:2], repeats=5)
+    row, table, _ = score_comparison(*sides[:2], repeats=5)
     assert row["pairs"] == pairs, "every compound with every reagent of its gene, as in the paper"
     assert (row["features"], row["genes"]) == (226, 160)
     assert row["percent_matching_right"] > 30, "a reagent looks like the compounds of its gene here"
     guides = table.groupby("perturbation_a").size()
     assert guides.max() == (2 if kind == "crispr" else 1)
-    precision, _ = matching(*sides)
+    precision, _ = rank_matches(*sides)
     assert precision["perturbation"].nunique() == 306
 
 
 def test_each_type_has_the_papers_number_of_perturbations(three_types):
     for kind, number in (("crispr", 305), ("orf", 160)):
-        row, table, _ = percent_replicating(read_wells(three_types[kind]), draws=500, repeats=2)
+        row, table, _ = score_condition(read_wells(three_types[kind]), draws=500, repeats=2)
         assert row["perturbations"] == number
         assert row["wells_without_perturbation"] == 2 * 4, "four empty wells a plate"
         assert table["replicates"].min() == (2 if kind == "crispr" else 4)
@@ -230,9 +230,9 @@ def test_a_type_may_name_its_genes_in_another_column(three_types, tmp_path):
         table = read_profiles(path).rename(columns={"Metadata_gene": "Metadata_target"})
         write_profiles(table, renamed[-1], {})
     sides = read_sides(three_types["compound"], renamed)
-    row, _, _ = percent_matching(*sides[:2], gene=["Metadata_gene", "Metadata_target"], draws=500, repeats=2)
+    row, _, _ = score_comparison(*sides[:2], gene=["Metadata_gene", "Metadata_target"], draws=500, repeats=2)
     assert row["pairs"] == 306
-    lost, _, _ = percent_matching(*sides[:2], draws=500, repeats=2)
+    lost, _, _ = score_comparison(*sides[:2], draws=500, repeats=2)
     assert "no pair of perturbations shares a gene (306 and 0" in lost["message"]
 
 
@@ -242,7 +242,7 @@ def test_all_targets_of_a_compound_match(three_types):
     wells, of_a, _ = read_sides(three_types["compound"], three_types["orf"])
     sample = wells.metadata["Metadata_broad_sample"]
     wells.metadata["Metadata_gene"] = sample.map(known).fillna(wells.metadata["Metadata_gene"])
-    row, table, _ = percent_matching(wells, of_a, draws=500, repeats=2)
+    row, table, _ = score_comparison(wells, of_a, draws=500, repeats=2)
     genes = (
         wells.metadata[~of_a].query("Metadata_control_type != 'negcon'")["Metadata_gene"].dropna().unique()
     )

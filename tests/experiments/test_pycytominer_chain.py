@@ -11,9 +11,9 @@ from annotate import annotate
 from chain_step import run_step
 from lib.chains import complete_chain
 from lib.plate_contents import read_plate_map
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 from lib.values import MissingValues
-from normalize import normalize, reference_wells
+from normalize import choose_reference_wells, normalize
 
 pytestmark = pytest.mark.unit
 
@@ -69,9 +69,9 @@ def annotate_both(plate_map: Path, aggregated: Path) -> tuple[pd.DataFrame, pd.D
 
 def assert_same_bits(mine: pd.DataFrame, theirs: pd.DataFrame) -> None:
     assert mine["Metadata_Well"].tolist() == theirs["Metadata_Well"].tolist()
-    assert feature_columns(mine) == feature_columns(theirs)
-    assert (mine.dtypes[feature_columns(mine)] == np.float64).all()
-    np.testing.assert_array_equal(mine[feature_columns(mine)], theirs[feature_columns(theirs)])
+    assert get_features(mine) == get_features(theirs)
+    assert (mine.dtypes[get_features(mine)] == np.float64).all()
+    np.testing.assert_array_equal(mine[get_features(mine)], theirs[get_features(theirs)])
 
 
 def test_all_metadata_of_plate_map_and_profiles_are_kept(plate_map, aggregated):
@@ -108,6 +108,6 @@ def test_a_chain_has_the_same_bits(plate_map, aggregated, method, reference, sam
 def test_the_papers_chain_with_another_method_has_the_same_bits(plate_map, aggregated, method):
     annotated, theirs = annotate_both(plate_map, aggregated)
     for reference, samples in (("all", "all"), ("negcon", CONTROLS)):
-        chosen = reference_wells(annotated, reference, "condition", "DMSO", 3, "BR1")
+        chosen = choose_reference_wells(annotated, reference, "condition", "DMSO", 3, "BR1")
         mine, _, _ = normalize(annotated, annotated[chosen], method=method, floored=False)
         assert_same_bits(mine, pycytominer.normalize(theirs, method=method, samples=samples))

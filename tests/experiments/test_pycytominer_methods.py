@@ -9,12 +9,12 @@ from pycytominer import consensus as pycytominer_consensus
 from pycytominer import feature_select, normalize
 
 from chain_step import run_step
-from consensus import consensus
+from consensus import compute_consensus
 from lib.chains import STEPS
 from lib.replicates import join_plates
 from lib.steps.normalization import METHODS
 from lib.steps.whitening import METHODS as SPHERING
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 
 pytestmark = pytest.mark.data
 
@@ -67,7 +67,7 @@ def settings(step: str, **options) -> dict:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_normalize(plates, method):
-    features = feature_columns(plates)
+    features = get_features(plates)
     mine, dropped, _ = run_step(plates, settings("normalize", over="plate", method=method, reference="all"))
     kept = [name for name in features if name not in dropped]
     assert len(kept) > 100
@@ -80,7 +80,7 @@ def test_normalize(plates, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_normalize_to_the_negative_controls(u2os, method):
-    features = feature_columns(u2os)
+    features = get_features(u2os)
     mine, dropped, _ = run_step(u2os, settings("normalize", over="plate", method=method))
     kept = [name for name in features if name not in dropped]
     assert len(kept) > 800
@@ -99,7 +99,7 @@ def test_normalize_to_the_negative_controls(u2os, method):
 def test_spherize(u2os, method):
     # fewer features than controls, and more: pycytominer treats them differently
     for number in (60, 400):
-        features = feature_columns(u2os)[:number]
+        features = get_features(u2os)[:number]
         profiles = u2os[[name for name in u2os if name.startswith("Metadata_")] + features]
         chain = [
             ("feature_select", {"operations": ["correlation_threshold"]}),
@@ -109,14 +109,14 @@ def test_spherize(u2os, method):
             before, (profiles, _, _) = profiles, run_step(profiles, settings(step, **options))
         theirs = normalize(
             before,
-            features=feature_columns(before),
+            features=get_features(before),
             meta_features=["Metadata_Well"],
             samples="Metadata_control_type == 'negcon'",
             method="spherize",
             spherize_method=method,
             spherize_epsilon=1e-6,
         )
-        mine = profiles[feature_columns(profiles)].to_numpy()
+        mine = profiles[get_features(profiles)].to_numpy()
         expected = theirs.drop(columns="Metadata_Well").to_numpy()
         if method.startswith("PCA"):  # the sign of a component is free, and so are those outside the span
             expected = expected[:, : mine.shape[1]]
@@ -135,11 +135,11 @@ def test_spherize(u2os, method):
 )
 def test_consensus(u2os, operation, modz):
     treated = u2os[u2os["Metadata_control_type"] != "negcon"]
-    features = feature_columns(treated)
+    features = get_features(treated)
     complete = treated[features].notna().all()
     features = [name for name in features if complete[name]][:150]
     profiles = treated[["Metadata_Plate", "Metadata_Well", GROUP, "Metadata_control_type", *features]]
-    mine, _ = consensus(join_plates({"all": profiles}), GROUP, operation, modz)
+    mine, _ = compute_consensus(join_plates({"all": profiles}), GROUP, operation, modz)
     theirs = pycytominer_consensus(
         profiles,
         replicate_columns=[GROUP],
@@ -157,7 +157,7 @@ def test_consensus(u2os, operation, modz):
     [*((operation, "pearson") for operation in OPERATIONS), ("correlation_threshold", "spearman")],
 )
 def test_feature_select(plates, operation, method):
-    features = feature_columns(plates)
+    features = get_features(plates)
     theirs = feature_select(
         plates,
         features=features,
@@ -169,5 +169,5 @@ def test_feature_select(plates, operation, method):
     mine, dropped, _ = run_step(
         plates, settings("feature_select", operations=[operation], corr_method=method)
     )
-    assert set(feature_columns(mine)) == set(features) & set(theirs.columns)
+    assert set(get_features(mine)) == set(features) & set(theirs.columns)
     assert set(dropped) == set(features) - set(theirs.columns)

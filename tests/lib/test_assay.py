@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from lib.assay import assay_problems, compartments
+from lib.assay import find_assay_problems, get_compartments
 
 pytestmark = pytest.mark.unit
 THRESHOLD = {
@@ -33,13 +33,13 @@ def changed(change):
 
 
 def test_a_complete_description_has_no_problem():
-    assert assay_problems(ASSAY) == []
+    assert find_assay_problems(ASSAY) == []
 
 
 def test_compartments_follow_from_the_description():
-    assert compartments(ASSAY) == ["Nuclei", "Cells", "Cytoplasm"]
-    assert compartments({**ASSAY, "cytoplasm": False}) == ["Nuclei", "Cells"]
-    assert compartments(changed(lambda assay: assay.pop("cells"))) == ["Nuclei"]
+    assert get_compartments(ASSAY) == ["Nuclei", "Cells", "Cytoplasm"]
+    assert get_compartments({**ASSAY, "cytoplasm": False}) == ["Nuclei", "Cells"]
+    assert get_compartments(changed(lambda assay: assay.pop("cells"))) == ["Nuclei"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_compartments_follow_from_the_description():
     ],
 )
 def test_each_error_is_one_sentence(change, words):
-    problems = assay_problems(changed(change))
+    problems = find_assay_problems(changed(change))
     assert any(words in problem for problem in problems), problems
     assert all(problem.endswith(".") for problem in problems)
 
@@ -70,7 +70,7 @@ def test_each_error_is_one_sentence(change, words):
 def test_growing_nuclei_needs_no_channel():
     assay = changed(lambda a: a["cells"].update(method="Distance - N"))
     del assay["cells"]["channel"]
-    assert assay_problems(assay) == []
+    assert find_assay_problems(assay) == []
 
 
 def test_a_channel_may_not_be_called_as_a_pair_of_others():
@@ -78,7 +78,7 @@ def test_a_channel_may_not_be_called_as_a_pair_of_others():
     named = changed(
         lambda assay: assay["channels"].append({"name": "DNA_RNA", "image": "3", "measure": True})
     )
-    (problem,) = assay_problems(named)
+    (problem,) = find_assay_problems(named)
     assert "the name DNA_RNA is that of the pair DNA and RNA" in problem
     other = changed(lambda assay: assay["channels"].append({"name": "DNA_2", "image": "3", "measure": True}))
-    assert assay_problems(other) == []
+    assert find_assay_problems(other) == []

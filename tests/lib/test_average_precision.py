@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import average_precision
-from lib.average_precision import TIE, Candidates, count_above, precision_from_counts, ranked, unit_rows
+from lib.average_precision import (
+    TIE,
+    Candidates,
+    compute_precision_from_counts,
+    count_above,
+    rank_queries,
+    scale_rows_to_unit,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -14,7 +21,7 @@ pytestmark = pytest.mark.unit
 def test_precision_by_hand():
     # negatives above the positives 0 and 1: ranks 1 and 3, so (1/1 + 2/3) / 2; the order of positives is free
     np.testing.assert_allclose(
-        precision_from_counts(np.array([[0, 1], [1, 0], [2, 2]])), [5 / 6, 5 / 6, 5 / 12]
+        compute_precision_from_counts(np.array([[0, 1], [1, 0], [2, 2]])), [5 / 6, 5 / 6, 5 / 12]
     )
 
 
@@ -30,7 +37,7 @@ def test_precision_by_hand():
 def test_counts_are_those_of_double_precision(queries, candidates, features, thresholds, block, seed):
     rng = np.random.default_rng(seed)
     q, c = rng.normal(size=(queries, features)), rng.normal(size=(candidates, features)).astype(np.float32)
-    similarity = unit_rows(q) @ unit_rows(c).T
+    similarity = scale_rows_to_unit(q) @ scale_rows_to_unit(c).T
     # thresholds in the gaps between similarities, hardly above and below them
     near = similarity[:, rng.integers(candidates, size=thresholds)]
     limits = near + rng.choice([-1e-9, 1e-9], near.shape)
@@ -62,12 +69,12 @@ def test_the_compiled_loop_counts_the_same(monkeypatch, precision):
     queries = rng.normal(size=(60, 40)).astype(precision)
     candidates = rng.normal(size=(5000, 40)).astype(precision)
     # some thresholds are similarities of candidates, which rounding must not put above themselves
-    exact = unit_rows(queries) @ unit_rows(candidates[:2]).T
+    exact = scale_rows_to_unit(queries) @ scale_rows_to_unit(candidates[:2]).T
     limits = np.hstack([exact, rng.uniform(-0.4, 0.4, (60, 2)), np.full((60, 1), 2.0)])
     plain = count_above(queries, candidates, limits)
     monkeypatch.setattr(average_precision, "MANY", 0)
     assert np.array_equal(count_above(queries, candidates, limits), plain)
-    in_full = unit_rows(queries) @ unit_rows(candidates).T
+    in_full = scale_rows_to_unit(queries) @ scale_rows_to_unit(candidates).T
     expected = (in_full[:, None, :] > limits[:, :, None] + TIE).sum(axis=2)
     assert np.array_equal(plain, expected)
 
@@ -92,10 +99,10 @@ def test_queries_with_other_numbers_of_positives_are_ranked_as_one_by_one():
     rows = [3, 7, 8, 30]
     positives = [np.array(part) for part in ([1], [2, 9, 11], [0, 4], np.arange(10, 20))]
     aside = [np.union1d(part, [row]) for row, part in zip(rows, positives, strict=True)]
-    found = ranked(profiles, profiles, rows, positives, aside, threads=2)
-    similarity = unit_rows(profiles) @ unit_rows(profiles).T
+    found = rank_queries(profiles, profiles, rows, positives, aside, threads=2)
+    similarity = scale_rows_to_unit(profiles) @ scale_rows_to_unit(profiles).T
     for row, chosen, others, precision in zip(rows, positives, aside, found, strict=True):
         negatives = similarity[row, np.setdiff1d(np.arange(40), others)]
         above = (negatives[None, :] > similarity[row, chosen][:, None]).sum(axis=1)
-        assert precision == pytest.approx(precision_from_counts(above[None])[0])
-    assert len(ranked(profiles, profiles, [], [], [])) == 0
+        assert precision == pytest.approx(compute_precision_from_counts(above[None])[0])
+    assert len(rank_queries(profiles, profiles, [], [], [])) == 0

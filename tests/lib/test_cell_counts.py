@@ -13,7 +13,7 @@ from lib.cell_counts import (
     get_counts,
     make_count_profiles,
 )
-from lib.replicates import Wells, correlation_matrix
+from lib.replicates import Wells, correlate_rows
 
 pytestmark = pytest.mark.unit
 
@@ -64,7 +64,7 @@ def test_profiles_of_counts_are_alike_as_the_cosine_of_one_and_z():
     profiles = make_count_profiles(z)
     pairs = np.column_stack([np.ones(3), z[:3]])
     pairs /= np.linalg.norm(pairs, axis=1, keepdims=True)
-    assert correlation_matrix(profiles[:3]) == pytest.approx(pairs @ pairs.T)
+    assert correlate_rows(profiles[:3]) == pytest.approx(pairs @ pairs.T)
     assert np.isnan(profiles[3]).all()
     assert make_count_profiles(np.zeros(4)) is None
 

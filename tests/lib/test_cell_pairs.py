@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.cell_pairs import Objects, linking_compartment, pair_objects, refuse_lost_children
+from lib.cell_pairs import Objects, find_linking_compartment, pair_objects, refuse_lost_children
 from lib.errors import InputError
 from lib.object_tables import SiteError
 
@@ -12,11 +12,11 @@ pytestmark = pytest.mark.unit
 
 def test_the_linking_compartment_names_its_partner_in_all_others():
     headers = {"Nuclei": [], "Cells": ["Parent_Nuclei"], "Cytoplasm": ["Parent_Nuclei", "Parent_Cells"]}
-    assert linking_compartment(headers) == "Cytoplasm"
-    assert linking_compartment({name: headers[name] for name in ("Nuclei", "Cells")}) == "Cells"
-    assert linking_compartment({"Nuclei": []}) == "Nuclei"
+    assert find_linking_compartment(headers) == "Cytoplasm"
+    assert find_linking_compartment({name: headers[name] for name in ("Nuclei", "Cells")}) == "Cells"
+    assert find_linking_compartment({"Nuclei": []}) == "Nuclei"
     with pytest.raises(InputError, match="No table among Nuclei, Cells has the parent columns"):
-        linking_compartment({"Nuclei": [], "Cells": []})
+        find_linking_compartment({"Nuclei": [], "Cells": []})
 
 
 def test_objects_are_paired_by_their_parents_in_any_order():

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import median_abs_deviation, zscore
 
 from cosmicqc_flags import get_seeded_cells
-from lib.cell_quality import get_z, meets
+from lib.cell_quality import get_z, is_beyond
 from lib.cell_rules import COSMICQC
 
 pytestmark = pytest.mark.unit
@@ -25,7 +25,9 @@ FLAGGED_OF_EXAMPLE = {
 
 
 def flagged_by(name, cells):
-    met = [meets(get_z(cells[feature].to_numpy(float)), limit) for feature, limit in COSMICQC[name].items()]
+    met = [
+        is_beyond(get_z(cells[feature].to_numpy(float)), limit) for feature, limit in COSMICQC[name].items()
+    ]
     return np.flatnonzero(np.all(met, axis=0)).tolist()
 
 
@@ -62,11 +64,11 @@ def test_missing_values_and_no_spread_flag_nothing():
     for values in ([], [5.0], [0.1] * 7, [np.nan, np.nan]):
         z = get_z(np.array(values, dtype=float))
         assert np.isnan(z).all()
-        assert not meets(z, -1).any()
-        assert not meets(z, 1).any()
+        assert not is_beyond(z, -1).any()
+        assert not is_beyond(z, 1).any()
 
 
 def test_the_sign_gives_the_direction_and_the_threshold_itself_is_not_beyond():
     z = np.array([-3, -2, 0, 2, 3, np.nan])
-    assert meets(z, -2).tolist() == [True, False, False, False, False, False]
-    assert meets(z, 2).tolist() == [False, False, False, False, True, False]
+    assert is_beyond(z, -2).tolist() == [True, False, False, False, False, False]
+    assert is_beyond(z, 2).tolist() == [False, False, False, False, True, False]

@@ -71,6 +71,16 @@ def test_groups_far_apart_are_clusters_with_their_class_enriched():
     assert (table["q_value"] < 1e-9).all()
 
 
+def test_many_small_groups_are_as_many_clusters():
+    """Plain modularity would merge them: a graph of any size has few communities."""
+    rng = np.random.default_rng(2)
+    centers = 3 * rng.normal(size=(40, 30))
+    profiles = np.repeat(centers, 11, axis=0) + rng.normal(size=(440, 30))
+    cluster = cluster_profiles(profiles, seed=1).reshape(40, 11)
+    assert len(np.unique(cluster)) == 40
+    assert (cluster == cluster[:, :1]).all()
+
+
 def test_few_profiles_and_no_annotation_have_empty_tables():
     assert cluster_profiles(at(0, 1, 2), seed=0).tolist() == [0, 0, 0]
     assert not len(measure_enrichment([], [], np.empty(0)))

@@ -10,7 +10,7 @@ import config_keys
 from lib.conditions import get_comparisons, get_conditions
 from lib.config import complete_config
 from lib.errors import InputError
-from lib.schema import read_values, schema, walk
+from lib.schema import read_schema, read_values, walk
 from small_config import ASSAY, SMALL
 from workflow import PROJECT
 
@@ -91,7 +91,7 @@ def test_a_number_beside_a_word_may_be_a_word_of_the_command_line(keys, word, ex
     for key in keys[:-1]:
         block = block.setdefault(key, {})
     block[keys[-1]] = word
-    complete = read_values(values, schema())
+    complete = read_values(values, read_schema())
     for key in keys:
         complete = complete[key]
     assert complete == expected
@@ -133,7 +133,7 @@ def test_all_problems_are_told_at_once():
 
 
 def test_every_key_has_a_description():
-    assert [key for key, value in walk(schema()) if not value.get("description")] == []
+    assert [key for key, value in walk(read_schema()) if not value.get("description")] == []
 
 
 def test_the_readme_lists_every_key():

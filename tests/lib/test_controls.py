@@ -3,13 +3,13 @@
 import pandas as pd
 import pytest
 
-from lib.controls import control_kinds
+from lib.controls import find_control_kinds
 
 pytestmark = pytest.mark.unit
 
 
 def kinds(values, column="pert_type", negcon="negcon"):
-    return control_kinds(pd.Series(values, name=f"Metadata_{column}", dtype="str"), negcon).tolist()
+    return find_control_kinds(pd.Series(values, name=f"Metadata_{column}", dtype="str"), negcon).tolist()
 
 
 def test_a_column_that_marks_controls():

@@ -7,7 +7,7 @@ import pytest
 from import_profiles import read_plate_profiles
 from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 
 pytestmark = pytest.mark.unit
 PLATE = {"batch": "B", "plate": "P1", "perturbation": "orf", "cell_line": "U2OS", "timepoint": "48"}
@@ -30,7 +30,7 @@ def gallery() -> pd.DataFrame:
 def test_arrays_become_features(tmp_path):
     gallery().to_parquet(tmp_path / "deep.parquet")
     profiles = read_profiles(tmp_path / "deep.parquet")
-    assert feature_columns(profiles) == ["dna_emb_0", "dna_emb_1", "er_emb_0"]
+    assert get_features(profiles) == ["dna_emb_0", "dna_emb_1", "er_emb_0"]
     assert profiles["Metadata_Well"].tolist() == ["A01", "A02", "A01"]
     assert profiles["dna_emb_1"].tolist() == [2, 4, 6]
     np.testing.assert_array_equal(profiles["er_emb_0"], [7, np.nan, 9])
@@ -63,8 +63,8 @@ def test_a_well_is_the_mean_of_its_cells(tmp_path, name):
     profiles = read_profiles(tmp_path)
     assert profiles["Metadata_Well"].tolist() == ["A01"]
     assert profiles["Metadata_Count_Cells"].tolist() == [11]
-    assert feature_columns(profiles) == ["deep_0", "deep_1", "deep_2"]
-    np.testing.assert_allclose(profiles[feature_columns(profiles)], [np.concatenate(sites).mean(axis=0)])
+    assert get_features(profiles) == ["deep_0", "deep_1", "deep_2"]
+    np.testing.assert_allclose(profiles[get_features(profiles)], [np.concatenate(sites).mean(axis=0)])
     assert read_plate_profiles(tmp_path, PLATE, ["P1"])["deep_0"].notna().all()
 
 

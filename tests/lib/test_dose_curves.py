@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.dose_curves import Grid, bootstrap, fit_curve, get_benchmark_dose, get_share, read_doses
+from lib.dose_curves import Grid, bootstrap_interval, fit_curve, get_benchmark_dose, get_share, read_doses
 
 pytestmark = pytest.mark.unit
 
@@ -67,7 +67,7 @@ def test_the_interval_covers_the_benchmark_dose():
     responses = [hill(5, 25, 3, 1.5, 1.0, seed) for seed in range(40)]
     truth = float(get_benchmark_dose(np.array(20.0), np.array(3.0), np.array(1.5), 2.0))
     grid = Grid.of_doses(DOSES)
-    ends = np.array([bootstrap(grid, response, 2.0, 0) for response in responses])
+    ends = np.array([bootstrap_interval(grid, response, 2.0, 0) for response in responses])
     inside = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
     assert 0.75 <= inside.mean() <= 1
 

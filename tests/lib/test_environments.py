@@ -28,7 +28,7 @@ def closed(tmp_path):
 def test_pythons_that_may_not_be_read_are_passed_over(closed, monkeypatch):
     with pytest.raises(PermissionError):
         list(Path(closed).iterdir())
-    monkeypatch.setattr(cellprofiler_environment, "output_of", lambda command, environment: None)
+    monkeypatch.setattr(cellprofiler_environment, "get_output", lambda command, environment: None)
     assert cellprofiler_environment.find_python({"PYENV_ROOT": closed, "PATH": "", "HOME": closed}) == "3.9"
 
 

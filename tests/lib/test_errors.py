@@ -4,15 +4,15 @@ import errno
 
 import pytest
 
-from lib.errors import listed, number_of, storage_problem
+from lib.errors import explain_storage_error, join_names, number_of
 
 pytestmark = pytest.mark.unit
 
 
 def test_long_lists_end_with_their_number():
-    assert listed([1, 2]) == "1, 2"
-    assert listed(range(5), 3) == "0, 1, 2 and 2 more"
-    assert listed([]) == ""
+    assert join_names([1, 2]) == "1, 2"
+    assert join_names(range(5), 3) == "0, 1, 2 and 2 more"
+    assert join_names([]) == ""
 
 
 def test_numbers_have_the_right_form():
@@ -32,9 +32,9 @@ def test_numbers_have_the_right_form():
     ],
 )
 def test_a_disk_that_cannot_be_written_is_named(error, words):
-    assert storage_problem(error, "work").startswith(words)
+    assert explain_storage_error(error, "work").startswith(words)
 
 
 def test_other_errors_are_not_about_the_disk():
-    assert storage_problem(FileNotFoundError(errno.ENOENT, "No such file", "x"), "work") is None
-    assert storage_problem(OSError("something else"), "work") is None
+    assert explain_storage_error(FileNotFoundError(errno.ENOENT, "No such file", "x"), "work") is None
+    assert explain_storage_error(OSError("something else"), "work") is None

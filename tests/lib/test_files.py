@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.files import fresh_folder, whole, whole_folder
+from lib.files import make_fresh_folder, write_whole, write_whole_folder
 
 pytestmark = pytest.mark.unit
 
@@ -22,7 +22,7 @@ def names(folder):
 
 def test_a_file_appears_when_the_block_has_succeeded(tmp_path):
     path = tmp_path / "new" / "table.csv"
-    with whole(path) as part:
+    with write_whole(path) as part:
         part.write_text("a")
         assert not path.exists()
         assert part.parent == path.parent, "on the same disk, so that it can be renamed"
@@ -33,14 +33,14 @@ def test_a_file_appears_when_the_block_has_succeeded(tmp_path):
 def test_a_block_that_fails_leaves_the_older_file_and_no_part(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("older")
-    with pytest.raises(StepError), whole(path) as part:
+    with pytest.raises(StepError), write_whole(path) as part:
         fail_after(part.write_text, "half")
     assert path.read_text() == "older"
     assert names(tmp_path) == ["table.csv"]
 
 
 def test_a_block_that_fails_before_it_writes_raises_its_own_error(tmp_path):
-    with pytest.raises(StepError), whole(tmp_path / "table.csv"):
+    with pytest.raises(StepError), write_whole(tmp_path / "table.csv"):
         raise StepError
     assert names(tmp_path) == []
 
@@ -49,10 +49,10 @@ def test_a_fresh_folder_is_empty_and_goes_away(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "of an earlier run").touch()
-    with fresh_folder(folder):
+    with make_fresh_folder(folder):
         assert names(folder) == []
     assert not folder.exists()
-    with pytest.raises(StepError), fresh_folder(folder):
+    with pytest.raises(StepError), make_fresh_folder(folder):
         fail_after((folder / "file").touch)
     assert not folder.exists()
 
@@ -61,10 +61,10 @@ def test_a_whole_folder_replaces_the_older_one_when_the_block_has_succeeded(tmp_
     folder = tmp_path / "chunk_0"
     folder.mkdir()
     (folder / "old").touch()
-    with pytest.raises(StepError), whole_folder(folder) as part:
+    with pytest.raises(StepError), write_whole_folder(folder) as part:
         fail_after((part / "half").touch)
     assert names(folder) == ["old"]
-    with whole_folder(folder) as part:
+    with write_whole_folder(folder) as part:
         (part / "new").touch()
         assert names(folder) == ["old"]
     assert names(folder) == ["new"]

@@ -3,7 +3,7 @@
 import pytest
 
 from lib.errors import InputError
-from lib.image_names import compiled
+from lib.image_names import compile_pattern
 
 pytestmark = pytest.mark.unit
 
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_names_of_instruments(layout, name, expected):
-    found = compiled(layout).search(name)
+    found = compile_pattern(layout).search(name)
     assert found is not None
     assert {key: value for key, value in found.groupdict().items() if value is not None} == expected
 
@@ -53,20 +53,20 @@ def test_names_of_instruments(layout, name, expected):
 @pytest.mark.parametrize("layout", ["phenix", "opera", "imagexpress", "cellvoyager", "incell"])
 @pytest.mark.parametrize("name", ["Thumbs.db", "plate_B02_s3_w1_thumb.jpg", "Index.idx.xml"])
 def test_other_files_beside_the_images_are_no_images(layout, name):
-    assert compiled(layout).search(name) is None
+    assert compile_pattern(layout).search(name) is None
 
 
 def test_a_pattern_of_ones_own():
-    found = compiled(r"^(?P<well>[A-P]\d+)-(?P<channel>\w+)\.png$").search("C7-DNA.png")
+    found = compile_pattern(r"^(?P<well>[A-P]\d+)-(?P<channel>\w+)\.png$").search("C7-DNA.png")
     assert found is not None
     assert found.groupdict() == {"well": "C7", "channel": "DNA"}
 
 
 def test_one_channel_need_not_be_named():
     pattern = r"^(?P<row>[A-P])(?P<column>\d+)\.png$"
-    assert compiled(pattern, channels=1).search("C7.png")
+    assert compile_pattern(pattern, channels=1).search("C7.png")
     with pytest.raises(InputError, match="must have the named groups `channel` and `well`"):
-        compiled(pattern)
+        compile_pattern(pattern)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_one_channel_need_not_be_named():
 )
 def test_a_pattern_that_cannot_be_used_is_answered(pattern, message):
     with pytest.raises(InputError, match=message):
-        compiled(pattern)
+        compile_pattern(pattern)

@@ -10,7 +10,7 @@ from lib import object_storage as storage
 from lib.errors import InputError
 from lib.image_checks import Found
 from lib.image_finding import find_in_zarr
-from lib.image_names import compiled, listing_pattern
+from lib.image_names import compile_pattern, get_listing_pattern
 from lib.label_files import find_label_files
 from lib.label_images import read_pixels
 from microscope_files import write_ome_zarr, write_ome_zarr_labels
@@ -120,10 +120,10 @@ def test_a_folder_without_label_images_is_an_error(found, tmp_path, folder, word
 
 
 def test_the_pattern_that_lists_label_images():
-    expression = compiled(listing_pattern("{image}_cp(1).tif"), 1)
+    expression = compile_pattern(get_listing_pattern("{image}_cp(1).tif"), 1)
     assert expression.search("r01c02_cp(1).tif")
     assert not expression.search("r01c02_cp1.tif")
-    assert listing_pattern(REGULAR) == REGULAR
+    assert get_listing_pattern(REGULAR) == REGULAR
 
 
 # --- OME-Zarr ----------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_labels_of_an_ome_zarr_plate_in_object_storage(plate, monkeypatch):
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         for name in KEYS:
             monkeypatch.delenv(name, raising=False)
-        storage.client.cache_clear()
+        storage.get_client.cache_clear()
         address = "s3://plates/in/x.ome.zarr"
         put_folder(s3(server), plate, address)
         found = find_in_zarr(address, {"D": "DNA"}, "P")
@@ -193,4 +193,4 @@ def test_labels_of_an_ome_zarr_plate_in_object_storage(plate, monkeypatch):
             True,
             True,
         ]
-    storage.client.cache_clear()
+    storage.get_client.cache_clear()

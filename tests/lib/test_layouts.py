@@ -4,12 +4,12 @@ import pytest
 
 from lib.errors import InputError
 from lib.layouts import (
-    annotation_rows,
     find_clashes,
-    near_samples,
-    plate_map_rows,
+    find_near_samples,
+    read_annotation_rows,
     read_columns,
-    words_in_rows,
+    read_plate_map_rows,
+    report_missing_words,
 )
 from lib.values import MissingValues
 
@@ -36,10 +36,10 @@ def test_metadata_is_not_part_of_a_name(table):
 
 def test_the_rows_of_a_plate_are_taken_from_a_table_of_many(table):
     path = table("Metadata_Plate,well,broad_sample\n0012,A01,a\n12,A01,b\n13,a1,c\n")
-    assert plate_map_rows(path, "13")[1] == [{"well": "A01", "broad_sample": "c"}]
-    assert plate_map_rows(path, "0012")[1][0]["broad_sample"] == "a"
+    assert read_plate_map_rows(path, "13")[1] == [{"well": "A01", "broad_sample": "c"}]
+    assert read_plate_map_rows(path, "0012")[1][0]["broad_sample"] == "a"
     with pytest.raises(InputError, match="lists no well of plate 14"):
-        plate_map_rows(path, "14")
+        read_plate_map_rows(path, "14")
 
 
 @pytest.mark.parametrize(
@@ -53,22 +53,22 @@ def test_the_rows_of_a_plate_are_taken_from_a_table_of_many(table):
 )
 def test_a_plate_map_that_cannot_be_read_is_named(table, text, words):
     with pytest.raises(InputError, match=f"table.tsv.*{words}"):
-        plate_map_rows(table(text))
+        read_plate_map_rows(table(text))
 
 
 def test_an_annotation_has_one_row_per_reagent_and_its_gene(table):
-    columns, rows = annotation_rows(table("broad_sample,target\na,X\nNA,\n"), "target")
+    columns, rows = read_annotation_rows(table("broad_sample,target\na,X\nNA,\n"), "target")
     assert columns == ["broad_sample", "target", "gene"]
     assert rows == [{"broad_sample": "a", "target": "X", "gene": "X"}]
     with pytest.raises(InputError, match="broad_sample a is there more than once"):
-        annotation_rows(table("broad_sample,gene\na,X\na,Y\n"), "gene")
+        read_annotation_rows(table("broad_sample,gene\na,X\na,Y\n"), "gene")
     with pytest.raises(InputError, match="has no column `moa`"):
-        annotation_rows(table("broad_sample,gene\na,X\n"), "moa")
+        read_annotation_rows(table("broad_sample,gene\na,X\n"), "moa")
 
 
 def test_words_for_missing_values_are_counted(table):
     path = table("well,broad_sample\nA01,NA\nA02,na\nA03,a\n")
-    assert words_in_rows(path, MissingValues()) == [
+    assert report_missing_words(path, MissingValues()) == [
         "NA in 1 rows of broad_sample",
         "na in 1 rows of broad_sample",
     ]
@@ -93,4 +93,4 @@ def test_a_column_equal_to_the_sheets_value_does_not_clash():
 
 
 def test_names_that_differ_in_capitals_or_dashes_are_suggested():
-    assert near_samples(["brd a-1", "x"], ["BRD-A1"]) == ["brd a-1 (is it BRD-A1?)", "x"]
+    assert find_near_samples(["brd a-1", "x"], ["BRD-A1"]) == ["brd a-1 (is it BRD-A1?)", "x"]

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from lib.errors import InputError
-from lib.logs import logged
+from lib.logs import log_to
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ def logging_as_before():
     """Leave the logging of the tests themselves as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    # `logged` closes the handlers that it finds: those of pytest must not be among them.
+    # `log_to` closes the handlers that it finds: those of pytest must not be among them.
     root.handlers = []
     yield
     logging.captureWarnings(False)
@@ -28,7 +28,7 @@ def logging_as_before():
 
 def test_what_is_said_is_in_the_log_warnings_too(tmp_path):
     path = tmp_path / "logs" / "step.log"
-    with logged(path) as log:
+    with log_to(path) as log:
         log.info("%d wells", 3)
         warnings.warn("an odd value", stacklevel=1)
     text = path.read_text()
@@ -39,13 +39,13 @@ def test_what_is_said_is_in_the_log_warnings_too(tmp_path):
 def test_a_log_begins_anew(tmp_path):
     path = tmp_path / "step.log"
     path.write_text("of an earlier run\n")
-    with logged(path) as log:
+    with log_to(path) as log:
         log.info("now")
     assert "earlier" not in path.read_text()
 
 
 def test_an_input_error_is_told_to_the_user_without_a_traceback(tmp_path):
-    with pytest.raises(SystemExit) as end, logged(tmp_path / "step.log"):
+    with pytest.raises(SystemExit) as end, log_to(tmp_path / "step.log"):
         raise InputError("Plate P1, well A99: not a well of this plate.")
     assert str(end.value).strip() == "Plate P1, well A99: not a well of this plate."
     text = (tmp_path / "step.log").read_text()
@@ -54,12 +54,12 @@ def test_an_input_error_is_told_to_the_user_without_a_traceback(tmp_path):
 
 
 def test_a_full_disk_is_told_to_the_user(tmp_path):
-    with pytest.raises(SystemExit, match="the disk is full"), logged(tmp_path / "step.log"):
+    with pytest.raises(SystemExit, match="the disk is full"), log_to(tmp_path / "step.log"):
         raise OSError(errno.ENOSPC, "No space left on device", "results/P1.parquet")
 
 
 def test_any_other_failure_leaves_its_traceback_in_the_log(tmp_path):
-    with pytest.raises(ZeroDivisionError), logged(tmp_path / "step.log"):
+    with pytest.raises(ZeroDivisionError), log_to(tmp_path / "step.log"):
         _ = 1 / 0
     text = (tmp_path / "step.log").read_text()
     assert "Traceback" in text

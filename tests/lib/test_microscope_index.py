@@ -7,8 +7,8 @@ import pytest
 
 from lib.errors import InputError
 from lib.image_finding import find_in_index, get_index_columns
-from lib.microscope_index import find_index, images_of_plate, match_channels, read_index
-from load_data import image_table
+from lib.microscope_index import find_index, get_images_of_plate, match_channels, read_index
+from load_data import make_image_table
 from microscope_files import harmony_name, write_harmony_index, write_htd, write_mlf
 
 pytestmark = pytest.mark.unit
@@ -58,11 +58,11 @@ def test_two_channels_of_one_name_need_their_numbers(tmp_path):
 def test_the_plate_of_an_index_with_several_is_chosen_by_name(tmp_path):
     path = write_harmony_index(tmp_path / "Index.idx.xml", ["A01"], DYES, plates=["P1", "P2"])
     index = read_index("Harmony", path)
-    assert {image.plate for image in images_of_plate(index, "P2")} == {"P2"}
+    assert {image.plate for image in get_images_of_plate(index, "P2")} == {"P2"}
     with pytest.raises(InputError, match="has no plate P3; it has P1, P2"):
-        images_of_plate(index, "P3")
+        get_images_of_plate(index, "P3")
     only = read_index("Harmony", write_harmony_index(tmp_path / "one" / "Index.xml", ["A01"], DYES))
-    assert len(images_of_plate(only, "any name")) == 2
+    assert len(get_images_of_plate(only, "any name")) == 2
 
 
 def test_two_measurements_in_a_folder_are_refused(tmp_path):
@@ -101,7 +101,7 @@ def test_files_in_a_subfolder_are_found_and_missing_ones_named(tmp_path):
 def test_what_the_channels_of_a_site_share_is_one_column(tmp_path):
     write_harmony_index(tmp_path / "Index.xml", ["A01"], DYES, sites=2)
     found = find_in_index(tmp_path, CHANNELS, "P1")
-    columns = get_index_columns(found, image_table(found, ["DNA", "ER"], "B", "P1"))
+    columns = get_index_columns(found, make_image_table(found, ["DNA", "ER"], "B", "P1"))
     assert columns["Metadata_PositionX"] == ["0.001", "0.002"]
     assert columns["Metadata_ChannelName_OrigDNA"] == ["HOECHST 33342"] * 2
     assert "Metadata_ChannelName" not in columns
@@ -255,7 +255,7 @@ def test_published_indexes_give_the_published_image_table(shared, tmp_path, vers
     expected = pd.read_csv(folder / f"harmony_v{version}_load_data.csv", dtype=str)
     plate = expected["Metadata_Plate"][0]
     found = find_in_index(tmp_path, channels, plate)
-    table = image_table(found, list(channels.values()), "B", plate)
+    table = make_image_table(found, list(channels.values()), "B", plate)
     table = table.assign(**get_index_columns(found, table))
     columns = [name for name in expected if not name.startswith("PathName")]
     assert set(columns) <= set(table)

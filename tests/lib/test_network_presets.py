@@ -9,7 +9,7 @@ from lib.config import complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.network_presets import TABLE, find_stains, read_network_presets
-from lib.schema import schema
+from lib.schema import read_schema
 
 pytestmark = pytest.mark.unit
 
@@ -34,9 +34,9 @@ def get_embeddings(names: dict[str, str], **embeddings) -> dict:
 
 
 def test_the_schema_names_the_presets_of_the_table():
-    known = schema()["properties"]["embeddings"]["properties"]["preset"]["enum"]
+    known = read_schema()["properties"]["embeddings"]["properties"]["preset"]["enum"]
     assert set(known) - {None} == set(read_network_presets())
-    keys = set(schema()["properties"]["embeddings"]["properties"])
+    keys = set(read_schema()["properties"]["embeddings"]["properties"])
     for preset in read_network_presets().values():
         assert set(preset["settings"]) <= keys
         assert all(preset[key] for key in ("network", "weights", "license"))

@@ -41,9 +41,9 @@ def client(server, monkeypatch):
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(object_storage, "PAUSE", 0.01)
-    object_storage.client.cache_clear()
+    object_storage.get_client.cache_clear()
     yield s3(server)
-    object_storage.client.cache_clear()
+    object_storage.get_client.cache_clear()
 
 
 def put(client, address: str, content: bytes = b"content", access: str = "public-read") -> str:
@@ -55,27 +55,27 @@ def put(client, address: str, content: bytes = b"content", access: str = "public
 
 def through(proxy: str, monkeypatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
-    object_storage.client.cache_clear()
+    object_storage.get_client.cache_clear()
 
 
 def test_an_object_is_read_whole(client):
-    assert object_storage.content(put(client, "s3://one/a folder/ü+%.bin", b"12345")) == b"12345"
+    assert object_storage.fetch_content(put(client, "s3://one/a folder/ü+%.bin", b"12345")) == b"12345"
 
 
 def test_one_that_is_not_there_is_named(client):
     put(client, "s3://one/here")
     with pytest.raises(InputError, match=r"s3://one/gone.tiff does not exist \(any more\)"):
-        object_storage.content("s3://one/gone.tiff")
+        object_storage.fetch_content("s3://one/gone.tiff")
     with pytest.raises(InputError, match="s3://nowhere/x does not exist"):
-        object_storage.content("s3://nowhere/x")
+        object_storage.fetch_content("s3://nowhere/x")
     with pytest.raises(InputError, match="is not an address of S3 storage"):
-        object_storage.content("https://one/x")
+        object_storage.fetch_content("https://one/x")
 
 
 def test_one_that_may_not_be_read_is_named(client):
     address = put(client, "s3://one/secret", access="private")
     with pytest.raises(InputError, match=r"s3://one/secret may not be read \(403\). Give credentials"):
-        object_storage.content(address)
+        object_storage.fetch_content(address)
 
 
 @pytest.mark.parametrize("how", ["cut", "change", "busy"])
@@ -85,7 +85,7 @@ def test_a_transfer_that_breaks_once_is_tried_again(client, server, monkeypatch,
     broken = Broken(".tiff", 1, how)
     with breaking_proxy(server, broken) as proxy:
         through(proxy, monkeypatch)
-        assert object_storage.content(address) == content
+        assert object_storage.fetch_content(address) == content
     assert broken.done == 1
 
 
@@ -96,38 +96,38 @@ def test_one_that_always_breaks_is_reported(client, server, monkeypatch, how):
     with breaking_proxy(server, broken) as proxy:
         through(proxy, monkeypatch)
         with pytest.raises(InputError, match=r"s3://one/image.tiff could not be fetched in 5 attempts"):
-            object_storage.content(address)
+            object_storage.fetch_content(address)
     assert broken.done == object_storage.ATTEMPTS
 
 
 def test_no_server_is_reported(client, monkeypatch):
     through("http://127.0.0.1:9", monkeypatch)
     with pytest.raises(InputError, match=r"5 attempts; the last one: EndpointConnectionError"):
-        object_storage.objects_below("s3://one/folder")
+        object_storage.list_objects("s3://one/folder")
 
 
 def test_the_gallery_is_read_without_credentials_and_others_with_them(client, monkeypatch):
     from botocore import UNSIGNED
 
-    assert object_storage.client("mine").meta.config.signature_version is UNSIGNED
-    object_storage.client.cache_clear()
+    assert object_storage.get_client("mine").meta.config.signature_version is UNSIGNED
+    object_storage.get_client.cache_clear()
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    assert object_storage.client("mine").meta.config.signature_version != UNSIGNED
-    assert object_storage.client("cellpainting-gallery").meta.config.signature_version is UNSIGNED
+    assert object_storage.get_client("mine").meta.config.signature_version != UNSIGNED
+    assert object_storage.get_client("cellpainting-gallery").meta.config.signature_version is UNSIGNED
 
 
 def test_the_time_stamp_in_a_folders_name_is_looked_up(client):
     put(client, "s3://stamps/images/P1__2020-11-08T18/Images/a.tiff")
     put(client, "s3://stamps/images/P10__2020-11-08T19/Images/a.tiff")
-    found = object_storage.resolved_address("s3://stamps/images/P1__*/Images/")
+    found = object_storage.resolve_address("s3://stamps/images/P1__*/Images/")
     assert found == "s3://stamps/images/P1__2020-11-08T18/Images/"
-    assert object_storage.resolved_address("s3://stamps/as it is") == "s3://stamps/as it is"
+    assert object_storage.resolve_address("s3://stamps/as it is") == "s3://stamps/as it is"
     put(client, "s3://stamps/images/P1__2020-11-09T18/Images/a.tiff")
     with pytest.raises(InputError, match="fits 2 folders"):
-        object_storage.resolved_address("s3://stamps/images/P1__*/Images/")
+        object_storage.resolve_address("s3://stamps/images/P1__*/Images/")
     with pytest.raises(InputError, match=r"fits 0 folders \(none\)"):
-        object_storage.resolved_address("s3://stamps/images/P3__*/Images/")
+        object_storage.resolve_address("s3://stamps/images/P3__*/Images/")
 
 
 def test_a_folder_is_fetched_as_far_as_it_is_wanted(client, tmp_path):
@@ -263,7 +263,7 @@ def test_a_server_that_does_not_answer_changes_nothing_and_is_asked_once(client,
         asked.append(1)
         raise InputError("silent")
 
-    monkeypatch.setattr(object_storage, "entries_below", silent)
+    monkeypatch.setattr(object_storage, "list_entries", silent)
     for _ in range(2):
         assert get_stored_contents("s3://silent/P1", PHENIX, record, seen, True) == first
     assert len(asked) == 1

@@ -83,7 +83,7 @@ def test_a_plate_in_object_storage(tmp_path, monkeypatch, version):
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         for name in KEYS:
             monkeypatch.delenv(name, raising=False)
-        storage.client.cache_clear()
+        storage.get_client.cache_clear()
         put_folder(s3(server), plate, "s3://plates/in/x.zarr")
         table, faults = load_data(
             "s3://plates/in/x.zarr",
@@ -99,4 +99,4 @@ def test_a_plate_in_object_storage(tmp_path, monkeypatch, version):
         found, scale = read_plane_and_scale("s3://plates/in/x.zarr/A/1/0<channel=G;project=max>")
         assert np.array_equal(found, stack[1].max(axis=0))
         assert scale == 65535
-    storage.client.cache_clear()
+    storage.get_client.cache_clear()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import InputError
-from lib.pipeline_files import attribute_texts, read_pipeline, write_pipeline
+from lib.pipeline_files import read_pipeline, split_attributes, write_pipeline
 
 pytestmark = pytest.mark.unit
 
@@ -69,8 +69,8 @@ def test_what_cellprofiler_itself_writes_is_read(tmp_path, notes):
 
 
 def test_attributes_are_cut_as_cellprofiler_cuts_them():
-    assert attribute_texts("[a:1|notes:['x|y']|b:2]") == ["a:1", "notes:['x|y']", "b:2"]
-    assert attribute_texts("[a:1|b:array('', dtype='|S1')]") == ["a:1", "b:array('', dtype='S1')"]
+    assert split_attributes("[a:1|notes:['x|y']|b:2]") == ["a:1", "notes:['x|y']", "b:2"]
+    assert split_attributes("[a:1|b:array('', dtype='|S1')]") == ["a:1", "b:array('', dtype='S1')"]
 
 
 def test_a_file_that_is_not_a_pipeline(tmp_path):

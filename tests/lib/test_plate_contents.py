@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from lib.config import columns_named
-from lib.controls import control_kinds
+from lib.config import name_columns
+from lib.controls import find_control_kinds
 from lib.errors import InputError
-from lib.plate_contents import known_wells, read_annotation, read_plate_map
+from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.values import MissingValues
 
 pytestmark = pytest.mark.unit
@@ -70,7 +70,7 @@ def test_reagents_are_joined_by_it(plate_map, tmp_path, name):
     file = tmp_path / "reagents.csv"
     file.write_text(f"{name},target\nDMSO,\ndrug X,EGFR\n")
     annotation = read_annotation(file, "target", missing("condition"))
-    known = known_wells(read_plate_map(plate_map, missing=missing("condition")), annotation)
+    known = join_annotation(read_plate_map(plate_map, missing=missing("condition")), annotation)
     assert known["gene"].fillna("").tolist() == ["", "EGFR", "", ""]
     assert list(known).count("condition") == 1
     file.write_text("name,target\nDMSO,\n")
@@ -80,7 +80,7 @@ def test_reagents_are_joined_by_it(plate_map, tmp_path, name):
 
 def test_several_values_mark_negative_controls():
     values = pd.Series(["DMSO", "dmso", "H2O", "x", "y", "z", ""], name="Metadata_condition")
-    kinds = control_kinds(values, "DMSO|H2O")
+    kinds = find_control_kinds(values, "DMSO|H2O")
     assert kinds.tolist() == [*["DMSO|H2O"] * 3, "", "", "", ""]
 
 
@@ -98,7 +98,7 @@ def test_the_config_writes_a_list():
         "plate_maps": {"sample": "Metadata_condition"},
         "missing_values": {"words": [], "names": {}},
     }
-    named = columns_named(config)
+    named = name_columns(config)
     assert named["controls"]["negcon"] == "DMSO|H2O"
     found = MissingValues.of_config(named)
     assert found.samples == ("condition", "condition")

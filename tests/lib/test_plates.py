@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lib.conditions import get_conditions
 from lib.errors import InputError
 from lib.levels import LEVELS
-from lib.plate_contents import known_wells, read_annotation, read_plate_map
+from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.plates import read_plates, read_table
-from lib.wells import row_name, well_name, well_order
+from lib.wells import get_row_name, get_well_name, get_well_order
 
 pytestmark = pytest.mark.unit
 
@@ -149,7 +149,7 @@ def test_a_table_of_many_plates_as_jumps(tmp_path):
     (tmp_path / "compound.csv").write_text("Metadata_JCP2022,target\nJ1,\nJ2,TP53\n")
     found = read_plate_map(tmp_path / "well.csv.gz", "11")
     assert found[["well", "broad_sample"]].values.tolist() == [["A01", "J1"], ["A02", "J2"]]
-    known = known_wells(found, read_annotation(tmp_path / "compound.csv", "target"))
+    known = join_annotation(found, read_annotation(tmp_path / "compound.csv", "target"))
     assert known["gene"].tolist() == ["", "TP53"]
     assert read_plate_map(tmp_path / "well.csv.gz", "12")["broad_sample"].tolist() == ["J2"]
     with pytest.raises(InputError, match="lists no well of plate 13; it has 012, 11"):
@@ -161,7 +161,9 @@ def test_a_table_of_many_plates_as_jumps(tmp_path):
 def test_a_solvent_is_annotated_by_its_name(tmp_path):
     (tmp_path / "map.csv").write_text("well_position,broad_sample,solvent\nA1,,DMSO\nA2,X,DMSO\nA3,,\n")
     (tmp_path / "known.csv").write_text("broad_sample,control_type\nDMSO,negcon\nX,\n")
-    known = known_wells(read_plate_map(tmp_path / "map.csv"), read_annotation(tmp_path / "known.csv", None))
+    known = join_annotation(
+        read_plate_map(tmp_path / "map.csv"), read_annotation(tmp_path / "known.csv", None)
+    )
     assert known["broad_sample"].tolist() == ["DMSO", "X", ""]
     assert known["control_type"].fillna("").tolist() == ["negcon", "", ""]
 
@@ -173,25 +175,25 @@ def test_a_broad_sample_twice_in_an_annotation_is_refused(write_table):
 
 
 def test_row_letters_of_every_plate_format():
-    assert [row_name(n) for n in (1, 16, 26, 27, 32)] == ["A", "P", "Z", "AA", "AF"]
+    assert [get_row_name(n) for n in (1, 16, 26, 27, 32)] == ["A", "P", "Z", "AA", "AF"]
     with pytest.raises(InputError, match="Row 33"):
-        row_name(33)
+        get_row_name(33)
 
 
 @given(st.integers(1, 32), st.integers(1, 48))
 def test_a_well_name_is_read_back_as_itself(row, column):
-    name = f"{row_name(row)}{column:02d}"
-    assert well_name(name) == name
-    assert well_name(name.lower()) == name
-    assert well_name(f" {row_name(row)}{column} ") == name
+    name = f"{get_row_name(row)}{column:02d}"
+    assert get_well_name(name) == name
+    assert get_well_name(name.lower()) == name
+    assert get_well_name(f" {get_row_name(row)}{column} ") == name
 
 
 def test_plate_order():
     wells = ["AA01", "B02", "A10", "A02"]
-    assert sorted(wells, key=well_order) == ["A02", "A10", "B02", "AA01"]
+    assert sorted(wells, key=get_well_order) == ["A02", "A10", "B02", "AA01"]
 
 
 @pytest.mark.parametrize("text", ["", "A", "1A", "A00", "A-1", "ABC1"])
 def test_what_is_no_well_is_refused(text):
     with pytest.raises(InputError, match="is not a valid well"):
-        well_name(text)
+        get_well_name(text)

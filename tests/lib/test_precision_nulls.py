@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import precision_nulls
-from lib.average_precision import unit_rows
+from lib.average_precision import scale_rows_to_unit
 from lib.precision_nulls import (
     Controls,
     Distribution,
     LabelTest,
-    one_ranking,
-    replicate_p_value,
-    replicate_rankings,
+    compute_replicate_p_value,
+    get_distribution_of_query,
+    get_distribution_of_replicates,
 )
 from lib.replicates import Wells, join_plates
-from mean_average_precision import replicability, replicate_precision, summarize
+from mean_average_precision import compute_replicate_precision, rank_replicates, summarize
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -50,7 +50,7 @@ def score(similarity: np.ndarray, chosen: tuple[int, ...]) -> float:
 
 
 def test_one_ranking_is_that_of_all_orders():
-    null = one_ranking(2, 3, 1000, 0)
+    null = get_distribution_of_query(2, 3, 1000, 0)
     every = [
         precision([-a, -b], [-x for x in range(5) if x not in (a, b)]) for a, b in combinations(range(5), 2)
     ]
@@ -58,11 +58,13 @@ def test_one_ranking_is_that_of_all_orders():
     for value in every:
         assert null.p_value(value) == pytest.approx(np.mean([other >= value - 1e-12 for other in every]))
     # a single positive: rank r of N has the chance r / N to come as early
-    assert [one_ranking(1, 9, 10, 0).p_value(1 / rank) for rank in (1, 2, 10)] == pytest.approx([0.1, 0.2, 1])
+    assert [get_distribution_of_query(1, 9, 10, 0).p_value(1 / rank) for rank in (1, 2, 10)] == pytest.approx(
+        [0.1, 0.2, 1]
+    )
 
 
 def test_many_orders_are_drawn_and_say_so():
-    null = one_ranking(5, 500, 4000, 1)
+    null = get_distribution_of_query(5, 500, 4000, 1)
     assert null.sampled == 4000
     assert null.p_value(1.0) == pytest.approx(1 / 4001)
     assert null.p_value(0.0) == 1
@@ -75,7 +77,7 @@ def test_two_replicates_are_counted_over_all_orders_of_all_similarities(controls
     for order in permutations(range(1 + 2 * controls)):
         first, second = order[1 : 1 + controls], order[1 + controls :]
         every.append((precision([order[0]], list(first)) + precision([order[0]], list(second))) / 2)
-    null = replicate_rankings(2, controls, 10, 0)
+    null = get_distribution_of_replicates(2, controls, 10, 0)
     assert null.sampled == 0
     for value in set(every):
         assert null.p_value(value) == pytest.approx(np.mean([other >= value - 1e-12 for other in every]))
@@ -92,7 +94,7 @@ def test_more_replicates_are_sampled_from_all_orders():
             for i in range(3)
         ]
         every.append(np.mean(scores))
-    null = replicate_rankings(3, 1, 40_000, 0)
+    null = get_distribution_of_replicates(3, 1, 40_000, 0)
     assert null.sampled == 40_000
     for value in set(every):
         share = np.mean([other >= value - 1e-9 for other in every])
@@ -112,7 +114,7 @@ def test_labels_are_exchanged_on_each_plate(layout, features, seed):
     rng = np.random.default_rng(seed)
     own = [plate for plate, (number, _) in enumerate(layout) for _ in range(number)]
     other = [plate for plate, (_, number) in enumerate(layout) for _ in range(number)]
-    rows = unit_rows(rng.normal(size=(len(own) + len(other), features)))
+    rows = scale_rows_to_unit(rng.normal(size=(len(own) + len(other), features)))
     similarity = rows @ rows.T
     plate_of = np.array(own + other)
     choices = [
@@ -127,21 +129,21 @@ def test_labels_are_exchanged_on_each_plate(layout, features, seed):
     assert found == pytest.approx(observed, abs=1e-12)
     assert null.sampled == 0
     np.testing.assert_allclose(null.values, np.sort(every), atol=1e-12)
-    p, smallest, drawn = replicate_p_value(rows[: len(own)], own, observed, test, len(other))
+    p, smallest, drawn = compute_replicate_p_value(rows[: len(own)], own, observed, test, len(other))
     assert drawn == 0
     assert p >= np.mean(np.array(every) >= observed - 1e-9) - 1e-12
     assert smallest <= p
 
 
 def test_a_plate_without_controls_exchanges_all_wells():
-    rows = unit_rows(np.random.default_rng(1).normal(size=(7, 5)))
+    rows = scale_rows_to_unit(np.random.default_rng(1).normal(size=(7, 5)))
     test = LabelTest(Controls.of(rows[2:], np.array(["a"] * 5), 0), 10_000, 0)
     null, _ = test.null(rows[:2], np.array(["a", "b"]))
     assert len(null.values) == 21
 
 
 def test_drawn_sets_agree_with_all_sets():
-    rows = unit_rows(np.random.default_rng(2).normal(size=(23, 8)))
+    rows = scale_rows_to_unit(np.random.default_rng(2).normal(size=(23, 8)))
     where = np.array(["a"] * 23)
     controls = Controls.of(rows[3:], where[3:], 0)
     every, score_of = LabelTest(controls, 10_000, 0).null(rows[:3], where[:3])
@@ -162,9 +164,9 @@ def test_many_controls_are_represented_by_those_of_some_plates(monkeypatch):
     test = LabelTest(controls, 2000, 0)
     p = []
     for seed in range(200):
-        rows = unit_rows(np.random.default_rng([5, seed]).normal(size=(3, 20)))
-        own = replicate_precision(rows, values, [np.arange(3)])[0].mean()
-        found, smallest, drawn = replicate_p_value(rows, ["x", "y", "z"], own, test, 400)
+        rows = scale_rows_to_unit(np.random.default_rng([5, seed]).normal(size=(3, 20)))
+        own = compute_replicate_precision(rows, values, [np.arange(3)])[0].mean()
+        found, smallest, drawn = compute_replicate_p_value(rows, ["x", "y", "z"], own, test, 400)
         assert drawn == 2000
         assert smallest == pytest.approx(1 / 2001)
         p.append(found)
@@ -174,8 +176,8 @@ def test_many_controls_are_represented_by_those_of_some_plates(monkeypatch):
 def test_of_many_replicates_some_are_tested():
     rng = np.random.default_rng(4)
     test = LabelTest(Controls.of(rng.normal(size=(30, 10)), np.array(["a"] * 30), 0), 500, 0)
-    strong = unit_rows(rng.normal(size=(60, 10)) * 0.1 + 3)
-    assert replicate_p_value(strong, ["a"] * 60, np.nan, test, 30)[0] == pytest.approx(1 / 501)
+    strong = scale_rows_to_unit(rng.normal(size=(60, 10)) * 0.1 + 3)
+    assert compute_replicate_p_value(strong, ["a"] * 60, np.nan, test, 30)[0] == pytest.approx(1 / 501)
 
 
 def noise(perturbations: int, replicates: int, controls: int, seed: int, plates_used: int) -> Wells:
@@ -201,7 +203,7 @@ def test_noise_is_hardly_ever_retrieved(replicates, plates_used, controls):
     shares, runs = [], 0
     for seed in range(8):
         wells = noise(40, replicates, controls, seed, plates_used)
-        row, table = summarize(replicability(wells, draws=1000)[0], draws=1000)
+        row, table = summarize(rank_replicates(wells, draws=1000)[0], draws=1000)
         shares.append((table["p_value"] < 0.05).mean())
         runs += row["percent_retrieved"] > 0
     assert runs <= 1
@@ -211,7 +213,7 @@ def test_noise_is_hardly_ever_retrieved(replicates, plates_used, controls):
 
 def test_too_few_controls_are_told():
     wells = join_plates(plates(30, 2, effect=8, controls=4, seed=1))
-    row, table = summarize(replicability(wells)[0])
+    row, table = summarize(rank_replicates(wells)[0])
     assert np.isnan(row["percent_retrieved"])
     assert row["perturbations_testable"] == 0
     assert row["message"] == (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.schema import read_values, schema, walk
+from lib.schema import read_schema, read_values, walk
 
 pytestmark = pytest.mark.unit
 SCHEMA = {
@@ -49,6 +49,6 @@ def test_defaults_are_copies():
 
 
 def test_the_keys_of_the_config_have_descriptions():
-    keys = dict(walk(schema()))
+    keys = dict(walk(read_schema()))
     assert "assay.nuclei.channel" in keys
     assert [key for key, described in keys.items() if "properties" not in described and not described] == []

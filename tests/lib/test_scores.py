@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.replicates import Wells, join_plates, marked
-from mean_average_precision import matching
-from percent_matching import percent_matching
-from percent_replicating import percent_replicating
+from lib.replicates import Wells, join_plates, mark_controls
+from mean_average_precision import rank_matches
+from percent_matching import score_comparison
+from percent_replicating import score_condition
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -41,7 +41,7 @@ def test_the_median_of_replicates_is_that_of_their_angles():
         for name, of_name in angles.items()
         for i, angle in enumerate(of_name)
     ]
-    row, table, _ = percent_replicating(wells(rows), draws=100, repeats=1, minimum_replicates=2)
+    row, table, _ = score_condition(wells(rows), draws=100, repeats=1, minimum_replicates=2)
     signal = table.set_index("perturbation")["median_correlation"]
     assert signal["a"] == pytest.approx(np.cos(np.radians(30)))
     assert signal["b"] == pytest.approx(0, abs=1e-12)
@@ -58,7 +58,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("tail", ["right", "left", "both"])
 def test_p_and_q_of_every_perturbation_are_counted_from_the_null(tail):
     joined = join_plates(plates(30, [2] * 12 + [3] * 18, effect=0.8, controls=30, seed=1))
-    row, table, null = percent_replicating(joined, tail=tail, draws=500, repeats=3, seed=2)
+    row, table, null = score_condition(joined, tail=tail, draws=500, repeats=3, seed=2)
     drawn = null[null["null"] == "standard"].groupby("wells")["median_correlation"].apply(np.array)
     expected = []
     for line in table.itertuples():
@@ -96,7 +96,7 @@ def test_the_position_aware_null_is_made_of_wells_of_one_position():
     moved.loc[other, "Metadata_Well"] = moved.loc[place[1], "Metadata_Well"]
     moved.loc[place[1], "Metadata_Well"] = moved.loc[place[0], "Metadata_Well"]
     laid = Wells(moved, joined.values, joined.features, joined.dropped)
-    row, table, null = percent_replicating(laid, draws=4000, repeats=2, seed=4)
+    row, table, null = score_condition(laid, draws=4000, repeats=2, seed=4)
     assert table.set_index("perturbation").loc["P0000", "positions"] == "2"
 
     identity = moved["Metadata_broad_sample"].fillna(pd.Series(moved.index.astype(str), index=moved.index))
@@ -137,7 +137,7 @@ def two_sides() -> tuple[Wells, np.ndarray]:
 
 def test_pairs_of_several_targets_and_both_guides_with_their_medians_p_and_q():
     joined, of_a = two_sides()
-    row, table, null = percent_matching(joined, of_a, draws=2000, repeats=2, seed=1)
+    row, table, null = score_comparison(joined, of_a, draws=2000, repeats=2, seed=1)
     genes = {
         ("C0", "K0"): "G0",
         ("C0", "K1"): "G0",
@@ -194,7 +194,7 @@ def test_precision_of_matching_by_hand():
         for i, (gene, angle) in enumerate((("G0", 10), ("G1", 60), ("G8", 20), ("G9", 120)))
     ]
     joined = wells(rows)
-    table, _ = matching(joined, np.arange(6) < 2, within=False)
+    table, _ = rank_matches(joined, np.arange(6) < 2, within=False)
     assert table["perturbation"].tolist() == ["C0"], "a compound without a partner asks nothing"
     # ranks 1 and 3 of 4: (1/1 + 2/3) / 2
     assert table["average_precision"].tolist() == pytest.approx([(1 + 2 / 3) / 2])
@@ -206,12 +206,12 @@ def test_the_controls_of_the_config_are_the_negative_controls():
     asked = first.rename(columns={"Metadata_control_type": "Metadata_role"})
     asked["Metadata_role"] = asked["Metadata_role"].replace("negcon", "DMSO")
     asked["Metadata_broad_sample"] = asked["Metadata_broad_sample"].fillna("DMSO")
-    found = marked(asked, {"column": "role", "negcon": "DMSO"})
+    found = mark_controls(asked, {"column": "role", "negcon": "DMSO"})
     assert (found["Metadata_control_type"] == "negcon").sum() == 10
-    assert percent_replicating(join_plates({"a": found}), draws=100, repeats=1)[0]["perturbations"] == 20
-    assert percent_replicating(join_plates({"a": asked}), draws=100, repeats=1)[0]["perturbations"] == 21
-    assert marked(asked, {"column": "nowhere", "negcon": "DMSO"}) is asked
-    assert marked(asked, None) is asked
+    assert score_condition(join_plates({"a": found}), draws=100, repeats=1)[0]["perturbations"] == 20
+    assert score_condition(join_plates({"a": asked}), draws=100, repeats=1)[0]["perturbations"] == 21
+    assert mark_controls(asked, {"column": "nowhere", "negcon": "DMSO"}) is asked
+    assert mark_controls(asked, None) is asked
 
 
 def test_pairs_of_one_compound_with_two_identifiers_can_be_left_out():
@@ -221,10 +221,10 @@ def test_pairs_of_one_compound_with_two_identifiers_can_be_left_out():
     joined.metadata["Metadata_pert_iname"] = ["same", "same", "other", "third"]
     everything = np.ones(4, dtype=bool)
     options = {"within": True, "different": "Metadata_pert_iname"}
-    _, table, _ = percent_matching(joined, everything, draws=100, repeats=1, **options)
+    _, table, _ = score_comparison(joined, everything, draws=100, repeats=1, **options)
     pairs = table[["perturbation_a", "perturbation_b"]].to_numpy().tolist()
     assert pairs == [["C0", "C2"], ["C1", "C2"]]
-    precision = matching(joined, everything, **options)[0].set_index("perturbation")
+    precision = rank_matches(joined, everything, **options)[0].set_index("perturbation")
     # C0 ranks C3 (20 degrees) before C2 (40), as does C1; C2 ranks C3 (20) before C1 (30) and C0 (40)
     assert precision["n_pos_pairs"].to_dict() == {"C0": 1, "C1": 1, "C2": 2}
     assert precision["average_precision"].to_dict() == pytest.approx(

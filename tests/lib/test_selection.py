@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from pycytominer.cyto_utils.blocklist import Blocklist
 from pycytominer.operations import frequency_threshold, get_na_columns
 
-from lib.selection import count_values, dropped_features, read_blocklist
+from lib.selection import count_values, find_dropped_features, read_blocklist
 
 pytestmark = pytest.mark.unit
 
@@ -32,7 +32,7 @@ def test_the_operations_are_those_of_pycytominer(values, freq_cut, unique_cut, n
     values = np.column_stack([values, np.arange(40 * len(values)).reshape(len(values), 40)])
     features += [f"Cells_Complete_{number}" for number in range(40)]
     table = pd.DataFrame(values, columns=features)
-    found = dropped_features(
+    found = find_dropped_features(
         table.assign(Metadata_Well="A01"),
         {
             "freq_cut": freq_cut,
@@ -57,5 +57,5 @@ def test_the_blocklist_is_pycytominers():
         {"Metadata_Well": ["A01", "A02", "A03"], blocked: [1.0, 2.0, 3.0], "Cells_X": [1.0, 5.0, 2.0]}
     )
     options = {"freq_cut": 0, "unique_cut": 0, "na_cutoff": 1, "correlation": 2.0}
-    assert dropped_features(table, {**options, "blocklist": True})["feature"].tolist() == [blocked]
-    assert dropped_features(table, {**options, "blocklist": False}).empty
+    assert find_dropped_features(table, {**options, "blocklist": True})["feature"].tolist() == [blocked]
+    assert find_dropped_features(table, {**options, "blocklist": False}).empty

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lib.errors import InputError
-from lib.sides import Side, pairs_of_genes, side
+from lib.sides import Side, collect_side, pair_by_gene
 
 pytestmark = pytest.mark.unit
 
@@ -15,7 +15,9 @@ def wells(rows):
 
 
 def test_perturbations_with_genes_and_enough_replicates_are_kept():
-    found = side(wells([("a", "X"), ("a", "X"), ("b", ""), ("b", None), ("c", "Y|Z")]), "Metadata_gene", 2)
+    found = collect_side(
+        wells([("a", "X"), ("a", "X"), ("b", ""), ("b", None), ("c", "Y|Z")]), "Metadata_gene", 2
+    )
     assert found.names.tolist() == ["a"]
     assert found.genes == [{"X"}]
     assert found.wells[0].tolist() == [0, 1]
@@ -25,7 +27,7 @@ def test_perturbations_with_genes_and_enough_replicates_are_kept():
 
 def test_a_missing_column_is_named_with_those_that_are_there():
     with pytest.raises(InputError, match=r"have no column Metadata_target.*Metadata_gene"):
-        side(wells([("a", "X")]), "Metadata_target", 1)
+        collect_side(wells([("a", "X")]), "Metadata_target", 1)
 
 
 def parts(*genes):
@@ -34,5 +36,5 @@ def parts(*genes):
 
 def test_pairs_share_a_gene_and_come_once():
     a, b = parts("X", "XY", ""), parts("Y", "XY", "Z")
-    assert pairs_of_genes(a, b).tolist() == [[0, 1], [1, 0], [1, 1]]
-    assert pairs_of_genes(parts(), b).shape == (0, 2)
+    assert pair_by_gene(a, b).tolist() == [[0, 1], [1, 0], [1, 1]]
+    assert pair_by_gene(parts(), b).shape == (0, 2)

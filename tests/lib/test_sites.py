@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.sites import PLATE_VARIABLE, barcode, plate_in, site_name, site_order
+from lib.sites import PLATE_VARIABLE, find_plate, get_barcode, get_site_name, get_site_order
 
 pytestmark = pytest.mark.unit
 
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_the_name_of_a_site(written, name):
-    assert site_name(written) == name
+    assert get_site_name(written) == name
 
 
 def test_sites_are_in_the_order_of_numbers_and_then_of_names():
     mixed = ["b", "10", "2", "a", "1.5", "1", "11"]
-    assert sorted(mixed, key=site_order) == ["1", "1.5", "2", "10", "11", "a", "b"]
+    assert sorted(mixed, key=get_site_order) == ["1", "1.5", "2", "10", "11", "a", "b"]
 
 
 def as_cellprofiler(names):
@@ -50,9 +50,9 @@ def as_cellprofiler(names):
 
 @given(st.lists(st.text("0123456789._ab-+", min_size=1, max_size=6), min_size=1, max_size=8))
 def test_cellprofiler_gives_the_names_back(written):
-    names = [site_name(text) for text in written]
-    assert [site_name(name) for name in names] == names
-    assert [site_name(text) for text in as_cellprofiler(names)] == names
+    names = [get_site_name(text) for text in written]
+    assert [get_site_name(name) for name in names] == names
+    assert [get_site_name(text) for text in as_cellprofiler(names)] == names
 
 
 def test_a_barcode_keeps_its_zeros(tmp_path, monkeypatch):
@@ -66,10 +66,10 @@ def test_a_barcode_keeps_its_zeros(tmp_path, monkeypatch):
         ("", 7, "7"),
     ):
         table.write_text(f"Metadata_Plate,Metadata_Well\n{written},A01\n")
-        assert plate_in(table) == written
-        monkeypatch.setenv(PLATE_VARIABLE, plate_in(table))
-        assert barcode(read) == told
+        assert find_plate(table) == written
+        monkeypatch.setenv(PLATE_VARIABLE, find_plate(table))
+        assert get_barcode(read) == told
     table.write_text("Metadata_Well\nA01\n")
-    assert plate_in(table) == ""
+    assert find_plate(table) == ""
     monkeypatch.delenv(PLATE_VARIABLE)
-    assert barcode(123) == "123"
+    assert get_barcode(123) == "123"

@@ -6,12 +6,12 @@ import pytest
 
 from lib.summary import (
     Failure,
-    failure_summary,
     find_failures,
     get_failures_of_plates,
     get_state,
-    plate_summary,
-    result_summary,
+    summarize_failures,
+    summarize_plates,
+    summarize_results,
 )
 from planned_experiment import build_experiment
 
@@ -98,7 +98,7 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
     flags = tmp_path / "workspace/quality_control/B/P/flags.csv"
     flags.parent.mkdir(parents=True)
     flags.write_text('flag,reason\nblurred,"a\nb"\nempty,c\n')
-    assert "Report" not in result_summary(experiment)
+    assert "Report" not in summarize_results(experiment)
     (tmp_path / "report").mkdir()
     (tmp_path / "report/report.html").touch()
     (tmp_path / "benchmark").mkdir()
@@ -106,7 +106,7 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
         "perturbation,cell_line,feature_set,percent_replicating,message\ncompound,U2OS,normalized,83.3333,\n"
         "orf,,normalized,,\ncrispr,,normalized,,no score: too few replicates\n"
     )
-    assert result_summary(experiment).splitlines() == [
+    assert summarize_results(experiment).splitlines() == [
         "Scores:",
         "  percent replicating  compound U2OS normalized  83.3 %",
         "  percent replicating  orf normalized  no score",
@@ -114,7 +114,7 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
         "Flags of quality control: 2 on 1 of 1 plates",
         f"Report: {tmp_path / 'report/report.html'}",
     ]
-    assert plate_summary(experiment).splitlines() == [
+    assert summarize_plates(experiment).splitlines() == [
         "Plates complete: 0 of 2",
         "  B/P  not begun",
         "  B/Q  not begun",
@@ -126,19 +126,19 @@ def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):
     (tmp_path / "log").write_text(LOG)
     step = tmp_path / "logs/annotate/B/P.log"
     told = ["Failed (open the log beside each):", f"  annotate  {step}"]
-    assert failure_summary("log").splitlines() == told
+    assert summarize_failures("log").splitlines() == told
     step.parent.mkdir(parents=True)
     time = "2026-11-30 01:09:03,173"
     step.write_text(f"{time} WARNING a\n{time} ERROR map.txt has\n  A01 twice.\n{time} INFO b\n")
-    assert failure_summary("log").splitlines() == [*told, "    map.txt has", "      A01 twice."]
+    assert summarize_failures("log").splitlines() == [*told, "    map.txt has", "      A01 twice."]
     step.write_text(f"{time} ERROR faults:\n" + "  one\n" * 20 + "Replace them.\n")
-    assert failure_summary("log").splitlines()[2:] == [
+    assert summarize_failures("log").splitlines()[2:] == [
         "    faults:",
         *["      one"] * 4,
         "      ...",
         "    Replace them.",
     ]
     step.write_text(f"{time} ERROR {'x' * 2000}\n")
-    assert len(failure_summary("log")) < 1000
+    assert len(summarize_failures("log")) < 1000
     step.write_text(f"{time} ERROR the step failed\nTraceback (most recent call last):\nKeyError: 3\n")
-    assert failure_summary("log").splitlines() == told
+    assert summarize_failures("log").splitlines() == told

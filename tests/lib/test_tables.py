@@ -8,9 +8,9 @@ import pytest
 
 from lib.errors import InputError
 from lib.tables import (
-    feature_columns,
-    features_in,
+    get_features,
     is_of_workflow,
+    read_feature_names,
     read_metadata,
     read_profiles,
     read_provenance,
@@ -39,7 +39,7 @@ def test_profiles_come_back_as_they_were_written(tmp_path):
     assert read["Nuclei_AreaShape_Area"].dtype == float
     assert np.isnan(read["Cells_AreaShape_Area"][1])
     assert read_provenance(path)["parameters"] == {"a": 1}
-    assert features_in(path) == feature_columns(PROFILES) == list(PROFILES.columns[3:])
+    assert read_feature_names(path) == get_features(PROFILES) == list(PROFILES.columns[3:])
     assert list(read_metadata(path)) == list(PROFILES.columns[:3])
     assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib.thresholds import threshold_flags, thresholds_in
+from lib.thresholds import find_threshold_columns, flag_thresholds
 
 pytestmark = pytest.mark.unit
 
@@ -19,7 +19,7 @@ def image(calculated, used):
 
 
 def test_a_bound_on_nearly_all_sites_is_flagged():
-    (flag,) = threshold_flags(image([0.1] * 10, [0.02] * 10), "P1")
+    (flag,) = flag_thresholds(image([0.1] * 10, [0.02] * 10), "P1")
     assert (flag["Metadata_Plate"], flag["region"], flag["flag"]) == ("P1", "plate", "threshold_at_bound")
     assert (flag["value"], flag["limit"]) == (0.1, 0.02)
     assert "assay.cells.threshold.bounds" in flag["reason"]
@@ -27,17 +27,20 @@ def test_a_bound_on_nearly_all_sites_is_flagged():
 
 
 def test_a_bound_above_the_stain_loses_objects():
-    (flag,) = threshold_flags(image([0.01] * 4, [0.1] * 4), "P1")
+    (flag,) = flag_thresholds(image([0.01] * 4, [0.1] * 4), "P1")
     assert "loses dim ones" in flag["reason"]
 
 
 def test_nothing_is_said_of_calculated_thresholds_and_of_few_sites():
-    assert threshold_flags(image([0.1, 0.2, 0.3], [0.1, 0.2, 0.3]), "P1") == []
-    assert threshold_flags(image([0.1] * 10, [0.02] * 8 + [0.1] * 2), "P1") == []  # 8 of 10 sites
-    assert threshold_flags(image([0.1] * 2, [0.02] * 2), "P1") == []
-    assert threshold_flags(image([0.1] * 10, [0.09] * 10), "P1") == []  # near the calculated one
-    assert threshold_flags(image([], []), "P1") == []
+    assert flag_thresholds(image([0.1, 0.2, 0.3], [0.1, 0.2, 0.3]), "P1") == []
+    assert flag_thresholds(image([0.1] * 10, [0.02] * 8 + [0.1] * 2), "P1") == []  # 8 of 10 sites
+    assert flag_thresholds(image([0.1] * 2, [0.02] * 2), "P1") == []
+    assert flag_thresholds(image([0.1] * 10, [0.09] * 10), "P1") == []  # near the calculated one
+    assert flag_thresholds(image([], []), "P1") == []
 
 
 def test_the_columns_of_thresholds():
-    assert thresholds_in(image([], [])) == ["Threshold_OrigThreshold_Cells", "Threshold_FinalThreshold_Cells"]
+    assert find_threshold_columns(image([], [])) == [
+        "Threshold_OrigThreshold_Cells",
+        "Threshold_FinalThreshold_Cells",
+    ]

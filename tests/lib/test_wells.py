@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import InputError
-from lib.wells import plate_format, row_name, row_number, well_at, well_name, well_order, well_place
+from lib.wells import (
+    get_plate_format,
+    get_row_name,
+    get_row_number,
+    get_well_at,
+    get_well_name,
+    get_well_order,
+    get_well_place,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -23,36 +31,36 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_a_well_has_one_spelling(written, well):
-    assert well_name(written) == well
+    assert get_well_name(written) == well
 
 
 @pytest.mark.parametrize("written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A-1", "1A", "A1.5"])
 def test_what_is_not_a_well_is_refused(written):
     with pytest.raises(InputError, match="is not a valid well"):
-        well_name(written)
+        get_well_name(written)
 
 
 def test_a_row_beyond_the_largest_plate_is_refused():
     with pytest.raises(InputError, match="Row 33 is not a row of a plate"):
-        well_name("r33c01")
+        get_well_name("r33c01")
     with pytest.raises(InputError, match="Row 0"):
-        row_name(0)
+        get_row_name(0)
 
 
 @given(st.integers(1, 32))
 def test_letters_and_numbers_of_rows_belong_together(row):
-    assert row_number(row_name(row)) == row
+    assert get_row_number(get_row_name(row)) == row
 
 
 def test_well_at_a_row_and_a_column():
-    assert well_at("B", "3") == well_at("2", "3.0") == well_at(" 2.0", " 03") == "B03"
-    assert well_at("27", "1") == "AA01"
+    assert get_well_at("B", "3") == get_well_at("2", "3.0") == get_well_at(" 2.0", " 03") == "B03"
+    assert get_well_at("27", "1") == "AA01"
 
 
 def test_wells_are_ordered_as_on_the_plate():
     wells = ["AA01", "B01", "A10", "A02", "Z24"]
-    assert sorted(wells, key=well_order) == ["A02", "A10", "B01", "Z24", "AA01"]
-    assert [well_place(well) for well in ("B03", "AA01")] == [(2, 3), (27, 1)]
+    assert sorted(wells, key=get_well_order) == ["A02", "A10", "B01", "Z24", "AA01"]
+    assert [get_well_place(well) for well in ("B03", "AA01")] == [(2, 3), (27, 1)]
 
 
 @pytest.mark.parametrize(
@@ -68,4 +76,4 @@ def test_wells_are_ordered_as_on_the_plate():
     ],
 )
 def test_the_smallest_plate_that_holds_the_wells(wells, size):
-    assert plate_format(wells) == size
+    assert get_plate_format(wells) == size

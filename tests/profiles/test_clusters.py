@@ -315,7 +315,7 @@ def test_what_jobs_took_stands_against_what_they_ask_for(tmp_path):
         "features": {"mem_mb": 8192, "runtime": 7200},
         "aggregate": {"mem_mb": 4096, "runtime": 1800},
     }
-    first, second, third, other = resources_report.rows(files, asked)
+    first, second, third, other = resources_report.collect_rows(files, asked)
     assert (first["job"], first["max_rss_mb"], first["s"]) == ("B/P1/chunk_0", 9000, 70)
     assert (first["memory"], first["time"]) == ("too little", "too much")
     assert (second["memory"], second["time"]) == ("too much", "too little")

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from report_page.blocks import LARGEST_HALF, as_block, choose_features, encode_text, pack, round_numbers
+from report_page.blocks import LARGEST_HALF, choose_features, encode_text, format_block, pack, round_numbers
 
 pytestmark = pytest.mark.unit
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_a_name_ends_no_block_and_comes_back_as_it_was(name):
-    block = as_block({name: [name]})
+    block = format_block({name: [name]})
     assert "<" not in block
     assert json.loads(block) == {name: [name]}
 
@@ -39,7 +39,7 @@ def test_numbers_without_a_value_are_missing():
         0.0,
     ]
     with pytest.raises(ValueError, match="not JSON compliant"):
-        as_block(float("nan"))
+        format_block(float("nan"))
 
 
 def test_text_is_encoded_by_its_values():

@@ -12,7 +12,7 @@ import yaml
 from lib.conditions import get_plates_of_split
 from lib.config import complete_config
 from lib.errors import InputError
-from lib.tables import feature_columns, read_profiles, read_provenance
+from lib.tables import get_features, read_profiles, read_provenance
 from planned_experiment import build_experiment
 from simulated_profiles import plates
 from small_config import SMALL
@@ -166,7 +166,7 @@ def test_the_controls_of_a_condition_are_white(results):
     assert [table["Metadata_Plate"].unique().tolist() for table in sphered] == [["Cplate0"], ["Cplate1"]]
     together = pd.concat(sphered)
     assert together.shape[0] == 2 * (PERTURBATIONS + CONTROLS)
-    controls = together.loc[together["Metadata_control_type"] == "negcon", feature_columns(together)]
+    controls = together.loc[together["Metadata_control_type"] == "negcon", get_features(together)]
     np.testing.assert_allclose(np.cov(controls.T), np.eye(FEATURES), atol=1e-4)
     made_by = read_provenance(folder / "Cplate0/Cplate0_spherized.parquet")
     assert set(made_by["inputs"]) == {"Cplate0_normalized_negcon.parquet", f"{CONDITIONS[0]}.npz"}
@@ -181,7 +181,7 @@ def test_a_consensus_has_a_row_a_perturbation(results):
     assert median["Metadata_Count_Replicates"].tolist() == [2] * PERTURBATIONS + [2 * CONTROLS]
     folder = results / "workspace/profiles/B"
     wells = pd.concat(read_profiles(folder / f"{p}/{p}_spherized.parquet") for p in ("Cplate0", "Cplate1"))
-    names = feature_columns(wells)
+    names = get_features(wells)
     by_hand = wells[wells["Metadata_broad_sample"] == "C0005"][names].median()
     np.testing.assert_allclose(median.loc["C0005", names].astype(float), by_hand, rtol=1e-9, atol=1e-12)
     assert not np.allclose(modz.loc["negcon", names].astype(float), median.loc["negcon", names].astype(float))
@@ -210,10 +210,10 @@ def test_splits_divide_every_well_and_no_gene(results):
 def test_an_export_holds_what_the_parquet_file_holds(results):
     path = results / f"workspace/profiles/B/Cplate0/Cplate0_{SELECTED}"
     exported, profiles = (read_profiles(f"{path}{kind}") for kind in (".csv.gz", ".parquet"))
-    assert feature_columns(profiles)
+    assert get_features(profiles)
     pd.testing.assert_frame_equal(exported, profiles, check_exact=True)
     converted = anndata.read_h5ad(f"{path}.h5ad")
-    np.testing.assert_array_equal(converted.X, profiles[feature_columns(profiles)])
+    np.testing.assert_array_equal(converted.X, profiles[get_features(profiles)])
     assert converted.uns["level"] == SELECTED
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lib.tables import feature_columns, read_profiles, read_provenance, write_profiles
+from lib.tables import get_features, read_profiles, read_provenance, write_profiles
 from simulated_profiles import plates
 from workflow import planned, snakemake
 
@@ -68,7 +68,7 @@ def test_each_plate_has_the_last_level_of_each_chain(experiment):
         pd.testing.assert_frame_equal(own, expected)
         scores = read_profiles(folder / "B" / name / f"{name}_each_normalize_feature_select.parquet")
         controls = scores[scores["Metadata_control_type"] == "negcon"]
-        np.testing.assert_allclose(controls[feature_columns(scores)].mean(), 0, atol=1e-9)
+        np.testing.assert_allclose(controls[get_features(scores)].mean(), 0, atol=1e-9)
     steps = read_provenance(folder / "chains" / LAST / "all.parquet")["parameters"]["steps"]
     assert [step["step"] for step in steps] == ["normalize", "rank_int", "sphere"]
     assert steps[0]["reference_wells"] == 12

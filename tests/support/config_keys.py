@@ -8,7 +8,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from lib.schema import schema, walk  # noqa: E402
+from lib.schema import read_schema, walk  # noqa: E402
 
 README = PROJECT / "config" / "README.md"
 START, END = "<!-- keys -->\n", "<!-- /keys -->"
@@ -25,7 +25,7 @@ def rows(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 def table() -> str:
     """The table of all keys, in Markdown."""
     lines = ["| key | default | |", "|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in dict.fromkeys(rows(schema()))]
+    lines += [f"| {' | '.join(row)} |" for row in dict.fromkeys(rows(read_schema()))]
     return "\n" + "\n".join(lines) + "\n\n"
 
 

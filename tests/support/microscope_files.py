@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 import zarr
 
-from lib.wells import well_place
+from lib.wells import get_well_place
 
 V5 = "http://www.perkinelmer.com/PEHH/HarmonyV5"
 V7 = "43B2A954-E3C3-47E1-B392-6635266B0DD3/HarmonyV7"
@@ -18,7 +18,7 @@ SHARED = {"ImageResolutionX": "5e-07", "ImageSizeX": "64", "BinningX": "2", "Exp
 
 def harmony_name(well: str, site: int, channel: int, plane: int = 1, time: int = 0) -> str:
     """Return the name that Harmony gives an image."""
-    row, column = well_place(well)
+    row, column = get_well_place(well)
     return f"r{row:02d}c{column:02d}f{site:02d}p{plane:02d}-ch{channel}sk{time + 1}fk1fl1.tiff"
 
 
@@ -44,7 +44,7 @@ def write_harmony_index(
     parts.append("</Plates><Wells>")
     images = []
     for well in wells:
-        row, column = well_place(well)
+        row, column = get_well_place(well)
         identifiers = []
         for site in range(1, sites + 1):
             for plane in range(1, planes + 1):
@@ -95,7 +95,7 @@ def write_htd(
     stacks: bool = False,
 ) -> Path:
     """Write an index of MetaXpress; `sites` are the selected ones in a row."""
-    chosen = {well_place(well) for well in wells}
+    chosen = {get_well_place(well) for well in wells}
     lines = ['"HTSInfoFile", Version 1.0', '"Description", "x, y"', '"TimePoints", 1']
     lines += [f'"ZSeries", {str(stacks).upper()}', f'"XWells", {shape[1]}', f'"YWells", {shape[0]}']
     for row in range(1, shape[0] + 1):
@@ -121,7 +121,7 @@ def write_mlf(
     space = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
     lines = []
     for well, site, channel, plane, file in records:
-        row, column = well_place(well)
+        row, column = get_well_place(well)
         kind = "IMG" if file else "ERR"
         lines.append(
             f'<bts:MeasurementRecord bts:Time="t" bts:Column="{column}" bts:Row="{row}" '

@@ -49,7 +49,7 @@ def compare_labels(labels, random):
         same(ours.distance_transform_edt(labels > 0), distances, "distance_transform_edt")
     for radius in (1, 1.5, 2.5, 5, 5.5):
         disk = morphology.strel_disk(radius)
-        assert ours.rows_reach(disk) is not None
+        assert ours.get_reach_of_rows(disk) is not None
         same(ours.binary_dilation(labels > 0, disk), ndimage.binary_dilation(labels > 0, disk), "dilation")
     odd = random.rand(3, 3) < 0.5
     same(ours.binary_dilation(labels > 0, odd), ndimage.binary_dilation(labels > 0, odd), "any dilation")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib.plate_contents import read_annotation, read_plate_map
-from lib.tables import feature_columns, read_profiles
+from lib.tables import get_features, read_profiles
 
 SELECTED = "normalized_feature_select_negcon_batch"
 # The metadata of the published files of each type; compounds' are read from the real ones.
@@ -38,7 +38,7 @@ def write_genetic_plates(shared: Path, folder: Path, kind: str, number: int, noi
         how="left",
     )
     compounds = read_profiles(compound_files(shared)[0])
-    features = feature_columns(compounds)[::4]
+    features = get_features(compounds)[::4]
     of_gene = compounds.groupby("Metadata_gene")[features].mean()
     rng = np.random.default_rng(len(kind))
     paths = []

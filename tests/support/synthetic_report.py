@@ -23,7 +23,7 @@ from lib.levels import LEVELS  # noqa: E402
 from lib.manifest import get_manifest  # noqa: E402
 from lib.places import place  # noqa: E402
 from lib.tables import write_profiles  # noqa: E402
-from lib.wells import plate_format, well_place  # noqa: E402
+from lib.wells import get_plate_format, get_well_place  # noqa: E402
 
 CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
 PICTURES = ("heatmaps", "illumination", "montage_composite", *(f"montage_{name}" for name in CHANNELS))
@@ -53,7 +53,7 @@ def drawn_sheets(
     folder: Path, generator: np.random.Generator, side: int, wells: list[str], channels: tuple[str, ...]
 ) -> None:
     """The sheets of thumbnails of a plate, and where each well is."""
-    rows, columns = plate_format(wells)
+    rows, columns = get_plate_format(wells)
     folder.mkdir(parents=True, exist_ok=True)
     example = min(72, 2 * side)
     for name in ("composite", *channels, "example_cells"):
@@ -63,7 +63,7 @@ def drawn_sheets(
         grain = generator.integers(0, 60, (height, width, 1))
         pixels = blobs[:height, :width] + grain
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{name}.webp", quality=82)
-    at = [well_place(well) for well in wells]
+    at = [get_well_place(well) for well in wells]
     table = {
         "Metadata_Well": wells,
         "Metadata_Site": "1",

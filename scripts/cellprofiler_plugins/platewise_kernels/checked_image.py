@@ -13,7 +13,7 @@ from cellprofiler_core.image import FileImage, Image
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
-from lib.sites import barcode
+from lib.sites import get_barcode
 
 #: The suffixes of files that can be damaged without an error by Bio-Formats.
 CHECKED = (".tif", ".tiff", ".png", ".stk", ".lsm", ".flex", ".bmp", ".jpg", ".jpeg")
@@ -79,11 +79,11 @@ def place_of(name, measurements):
         feature = f"Metadata_{tag}"
         if measurements.has_feature("Image", feature):
             value = measurements.get_measurement("Image", feature)
-            words.append(f"{tag.lower()} {barcode(value) if tag == 'Plate' else value}")
+            words.append(f"{tag.lower()} {get_barcode(value) if tag == 'Plate' else value}")
     return ", ".join([*words, f"image {name}"])
 
 
-def rescaling(provider, measurements):
+def get_rescaling(provider, measurements):
     """Return how a provider's image is scaled: by the config's `images.maximum`, or as in CellProfiler."""
     numbers = provider.get_filename().lower().endswith(NUMBERS) or provider.get_name().startswith(LABELS)
     if provider.rescale is True and not numbers and measurements.has_feature("Image", MAXIMUM):
@@ -91,13 +91,13 @@ def rescaling(provider, measurements):
     return provider.rescale
 
 
-def checked_provider(provider, name, measurements, kind):
+def make_checked_provider(provider, name, measurements, kind):
     """Return a provider of class `kind` that replaces CellProfiler's `provider` of the image `name`."""
     found = kind(
         name,
         provider.get_pathname(),
         provider.get_filename(),
-        rescale=rescaling(provider, measurements),
+        rescale=get_rescaling(provider, measurements),
         series=provider.series,
         index=provider.index,
     )

@@ -63,10 +63,10 @@ class PixelsBelow:
         self.center = float(x[::17].mean()), float(y[::17].mean())
         self.ordered = None
         if numpy.isfinite([self.slope, self.intercept]).all() and self.slope > 0:
-            lowest, highest = reach(self.x, self.y, self.slope, self.intercept)
+            lowest, highest = find_reach(self.x, self.y, self.slope, self.intercept)
             if numpy.isfinite([lowest, highest]).all() and highest - lowest > 1e-30:
                 self.lowest, self.width = lowest, (highest - lowest) / (BINS - 1)
-                self.ordered = in_bins(
+                self.ordered = sort_into_bins(
                     self.x, self.y, self.slope, self.intercept, self.lowest, self.width, *self.center
                 )
 
@@ -163,7 +163,7 @@ def find_by_steps(x, y, scale, accurate, line=None):
 
 
 @compiled
-def reach(x, y, slope, intercept):
+def find_reach(x, y, slope, intercept):
     """Return the smallest and largest position on the line below which a pixel is not."""
     lowest = numpy.inf
     highest = -numpy.inf
@@ -175,7 +175,7 @@ def reach(x, y, slope, intercept):
 
 
 @compiled
-def in_bins(x, y, slope, intercept, lowest, width, x_center, y_center):
+def sort_into_bins(x, y, slope, intercept, lowest, width, x_center, y_center):
     """Return the pixels by bin, each bin's start, and the sums of all bins before each: bins + 1 rows."""
     bins = numpy.empty(x.size, numpy.int32)
     starts = numpy.zeros(BINS + 2, numpy.int64)

@@ -11,10 +11,10 @@ from cellprofiler_core.image.abstract_image import AbstractImage
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from lib.image_files import properties
-from lib.object_storage import ADDRESS, content
+from lib.object_storage import ADDRESS, fetch_content
 
 
-def address_of(folder):
+def get_address(folder):
     """Return the s3:// address of an image's folder, which may follow a local path, or None."""
     found = ADDRESS.search(str(folder))
     return found and "s3://{bucket}/{key}".format(**found.groupdict()).rstrip("/")
@@ -46,7 +46,7 @@ class FetchedImage(AbstractImage):
 
     def _fetch(self):
         address = f"{self._folder}/{self.get_filename()}"
-        held = content(address)
+        held = fetch_content(address)
         self._digest = hashlib.md5(held).hexdigest()
         with tempfile.TemporaryDirectory(prefix="platewise-") as folder:
             copy = Path(folder, self.get_filename())

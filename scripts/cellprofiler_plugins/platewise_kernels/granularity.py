@@ -227,7 +227,7 @@ def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, coun
 
 
 @compiled
-def by_pixel(positions, owners, weights, size):
+def sort_by_pixel(positions, owners, weights, size):
     """Sort objects' weights by pixel: return the pixels that have any, starts, owners, weights.
 
     `positions`: the flat pixel of each weight, out of `size` pixels.

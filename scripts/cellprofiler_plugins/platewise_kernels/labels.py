@@ -31,7 +31,7 @@ def is_plain(labels):
 
 
 @compiled
-def occurring(labels, count):
+def find_occurring(labels, count):
     """Return whether each of 0..`count` occurs."""
     found = numpy.zeros(count + 1, numpy.bool_)
     for k in range(labels.size):
@@ -44,12 +44,12 @@ def unique(values, *arguments, **options):
     plain = not arguments and not options and isinstance(values, numpy.ndarray) and values.size > 0
     if not plain or values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= HIGHEST:
         return numpy.unique(values, *arguments, **options)
-    found = occurring(numpy.ascontiguousarray(values).ravel(), int(values.max()))
+    found = find_occurring(numpy.ascontiguousarray(values).ravel(), int(values.max()))
     return numpy.flatnonzero(found).astype(values.dtype)
 
 
 @compiled
-def outlined(labels):
+def label_outlines(labels):
     """Return the labels of pixels with one of eight neighbors of another label, or at the border; else 0."""
     height, width = labels.shape
     out = numpy.zeros((height, width), labels.dtype)
@@ -72,7 +72,7 @@ def outline(labels):
     """Replace centrosome.outline.outline."""
     if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
         return centrosome.outline.outline(labels)
-    return outlined(numpy.ascontiguousarray(labels))
+    return label_outlines(numpy.ascontiguousarray(labels))
 
 
 def center_of_mass(values, labels=None, index=None):
@@ -116,7 +116,7 @@ def total(values, labels=None, index=None):
 
 
 @compiled
-def dilated(image, reach):
+def dilate(image, reach):
     """Dilate by a symmetric mask, each of whose rows is one run around the middle.
 
     `reach`: how far the mask's row extends to both sides; -1 for a row without a pixel. Whether a pixel is
@@ -142,8 +142,8 @@ def dilated(image, reach):
     return out
 
 
-def rows_reach(mask):
-    """Return `reach` of `dilated` for a mask, or None if its rows are not runs around the middle."""
+def get_reach_of_rows(mask):
+    """Return `reach` of `dilate` for a mask, or None if its rows are not runs around the middle."""
     if mask.ndim != 2 or min(mask.shape) == 0 or mask.shape[0] % 2 == 0 or mask.shape[1] % 2 == 0:
         return None
     mask = mask != 0
@@ -158,10 +158,10 @@ def rows_reach(mask):
 def binary_dilation(image, structure=None, *arguments, **options):
     """Replace scipy.ndimage.binary_dilation by a disk or a similar mask."""
     plain = not arguments and not options and structure is not None and image.ndim == 2
-    reach = rows_reach(structure) if plain and image.dtype == bool and image.size > 0 else None
+    reach = get_reach_of_rows(structure) if plain and image.dtype == bool and image.size > 0 else None
     if reach is None:
         return scipy.ndimage.binary_dilation(image, structure, *arguments, **options)
-    return dilated(image, reach)
+    return dilate(image, reach)
 
 
 @compiled
@@ -175,7 +175,7 @@ def overlaps(first, second, first_count, second_count):
 
 
 @compiled
-def touching(labels, count):
+def find_touching(labels, count):
     """Return pairs of labels that touch in a row or column, as lower label * (`count` + 1) + higher.
 
     A pair that equals the previous one is left out; others may occur several times.
@@ -236,7 +236,7 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
     is_open = numpy.zeros(last + 1, numpy.uint8)
     is_open[open_regions] = 1
     around = numpy.zeros(last + 1, numpy.uint32)
-    pairs = numpy.unique(touching(regions, last))
+    pairs = numpy.unique(find_touching(regions, last))
     if pairs.size:
         low, high = numpy.divmod(pairs, last + 1)
         ends = numpy.concatenate([low, high]), numpy.concatenate([high, low])
@@ -266,7 +266,7 @@ def distance_transform_edt(values, *arguments, **options):
 
 
 @compiled
-def first_seen(labels, count):
+def order_by_first_pixel(labels, count):
     """Return the labels that occur, including 0, in the order of their first occurrence."""
     seen = numpy.zeros(count + 1, numpy.bool_)
     found = numpy.empty(count + 1, numpy.int64)

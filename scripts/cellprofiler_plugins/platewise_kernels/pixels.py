@@ -16,7 +16,7 @@ class ObjectPixels:
     def __init__(self, labels):
         self.labels = labels
         self.count = int(labels.max())
-        self.positions, self.starts, self.owners = grouped(labels.ravel(), self.count)
+        self.positions, self.starts, self.owners = group_pixels(labels.ravel(), self.count)
 
     def values(self, image):
         """Return the pixels' values in an image of the labels' shape."""
@@ -24,7 +24,7 @@ class ObjectPixels:
 
 
 @compiled
-def grouped(labels, count):
+def group_pixels(labels, count):
     """Return positions of the labeled pixels by label, each label's start, and the label - 1 of each."""
     starts = numpy.zeros(count + 1, numpy.int64)
     for k in range(labels.size):
@@ -45,7 +45,7 @@ def grouped(labels, count):
 
 
 @compiled
-def sorted_by_object(values, order, owners, starts):
+def sort_by_object(values, order, owners, starts):
     """Return `values` sorted within each object, given the positions that sort them all."""
     out = numpy.empty_like(values)
     free = starts.copy()

@@ -34,7 +34,7 @@ def propagate(image, labels, mask, weight):
     mask = numpy.ascontiguousarray(mask, numpy.bool_)
     flat = image is None or not numpy.any(image)
     heights = numpy.zeros((1, 1)) if flat else numpy.ascontiguousarray(image, numpy.float64)
-    steps = steps_of(heights, mask, flat)
+    steps = compute_steps(heights, mask, flat)
     return spread(labels, mask, steps, float(weight), flat)
 
 
@@ -54,7 +54,7 @@ def fits(image, labels, mask):
 
 
 @compiled
-def steps_of(image, mask, flat):
+def compute_steps(image, mask, flat):
     """Return sums of differences to the pixels right, below left, below and below right: rows, columns, 4."""
     if flat:
         return numpy.zeros((1, 1, 4))
@@ -84,7 +84,7 @@ def steps_of(image, mask, flat):
 
 @compiled
 def spread(labels, mask, steps, weight, flat):
-    """Return labels and lengths, given `steps_of` the image."""
+    """Return labels and lengths, given `compute_steps` of the image."""
     height, width = labels.shape
     out = numpy.zeros((height, width), numpy.int32)
     lengths = numpy.full((height, width), -1.0)

@@ -9,7 +9,7 @@ HALF = 1 << 16
 
 
 @compiled
-def ranked(values, center, deviation, ranks):
+def pick_ranks(values, center, deviation, ranks):
     """Return the float32 `values` (or their distances from `center`) that are at `ranks` when sorted.
 
     The bit patterns of floats that are not negative sort like the floats: one count of the upper
@@ -53,19 +53,19 @@ def ranked(values, center, deviation, ranks):
     return found
 
 
-def at_ranks(pixels, ranks, center=None):
+def find_at_ranks(pixels, ranks, center=None):
     """Return pixels (or absolute distances from `center`) at `ranks` of their order; finite pixels."""
     if pixels.dtype != numpy.float32 or (center is None and pixels.min() < 0):
         values = pixels if center is None else numpy.abs(pixels - center)
         return numpy.partition(values, ranks, axis=None)[ranks]
     deviation = center is not None
-    return ranked(pixels.ravel(), numpy.float32(center if deviation else 0), deviation, ranks)
+    return pick_ranks(pixels.ravel(), numpy.float32(center if deviation else 0), deviation, ranks)
 
 
 def median(pixels, center=None):
     """Return numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
     half = pixels.size // 2
-    return numpy.mean(at_ranks(pixels, numpy.array([half - 1, half][pixels.size % 2 :]), center))
+    return numpy.mean(find_at_ranks(pixels, numpy.array([half - 1, half][pixels.size % 2 :]), center))
 
 
 def percentiles(pixels, percents):
@@ -73,7 +73,7 @@ def percentiles(pixels, percents):
     places = (pixels.size - 1) * (numpy.asarray(percents, float) / 100)
     below = numpy.floor(places).astype(int)
     above = numpy.minimum(below + 1, pixels.size - 1)
-    found = at_ranks(pixels, numpy.concatenate([below, above]))
+    found = find_at_ranks(pixels, numpy.concatenate([below, above]))
     low, high = found[: below.size], found[below.size :]
     rest = places - below
     # As numpy does, from the nearer of the two.

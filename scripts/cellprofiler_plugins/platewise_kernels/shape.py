@@ -32,7 +32,7 @@ def convex_hull(labels, indices):
 
 
 @compiled
-def counted(labels, bounds):
+def count_shapes(labels, bounds):
     """Return the counts of each object: 50 perimeter sums, 16 squares of 2 x 2 pixels, convex pixels.
 
     The squares are numbered by which of their four pixels belong to the object; the convex pixels are
@@ -208,7 +208,7 @@ def properties(labels):
     bounds = bounding_boxes(labels, count)
     sums = coordinate_sums(labels, count)[1:]
     area = sums[:, 0]
-    perimeters, squares, convex = counted(labels, bounds)
+    perimeters, squares, convex = count_shapes(labels, bounds)
     box_area = numpy.prod(bounds[1:, 2:] - bounds[1:, :2] + 1, axis=1)
     tensors = second_moments(labels, bounds)
     eigenvalues = numpy.clip(numpy.linalg.eigvalsh(tensors), 0, None)

@@ -67,7 +67,7 @@ def is_plain(image):
     return image.ndim == 2 and image.dtype in (numpy.float32, numpy.float64) and image.size > 0
 
 
-def filtered(image, weights):
+def filter_plane(image, weights):
     """Apply a symmetric filter along the columns, then along the rows; `weights`: all of them."""
     half = numpy.ascontiguousarray(weights[: weights.size // 2 + 1], float)
     return along_rows(along_columns(numpy.ascontiguousarray(image), half), half)
@@ -83,7 +83,7 @@ def gaussian_weights(sigma):
 
 def gaussian(image, sigma):
     """Return scipy.ndimage.gaussian_filter(image, sigma, mode="constant", cval=0) of a plain image."""
-    return filtered(image, gaussian_weights(float(sigma)))
+    return filter_plane(image, gaussian_weights(float(sigma)))
 
 
 @lru_cache(maxsize=2)

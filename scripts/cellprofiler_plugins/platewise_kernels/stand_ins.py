@@ -32,7 +32,7 @@ class Instead:
 
 
 @contextmanager
-def standing_in(*places):
+def stand_in(*places):
     """Replace, while the block runs, each (module or class, name) of `places` by its third."""
     before = [(owner, name, owner.__dict__[name]) for owner, name, _ in places]
     try:
@@ -135,7 +135,7 @@ _flooding = Instead(
 WATERSHED = ((skimage.segmentation._watershed, "_watershed_cy", _flooding),)
 
 
-def of_module(module):
+def get_places_of_module(module):
     """Return what an Identify module calls through the packages `scipy` and `centrosome`."""
     import centrosome
 

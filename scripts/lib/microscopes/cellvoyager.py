@@ -9,26 +9,26 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from lib.errors import InputError
-from lib.microscopes.index import Index, IndexImage, plain
-from lib.sites import site_name
-from lib.wells import well_at
+from lib.microscopes.index import Index, IndexImage, remove_namespace
+from lib.sites import get_site_name
+from lib.wells import get_well_at
 
 FILE = re.compile(r"^MeasurementData\.mlf$", re.IGNORECASE)
 
 
-def attributes(element: ET.Element) -> dict[str, str]:
+def get_attributes(element: ET.Element) -> dict[str, str]:
     """Return the attributes of an XML element, without namespaces."""
-    return {plain(key): value for key, value in element.attrib.items()}
+    return {remove_namespace(key): value for key, value in element.attrib.items()}
 
 
-def elements(path: Path, name: str) -> Iterator[ET.Element]:
+def read_elements(path: Path, name: str) -> Iterator[ET.Element]:
     """Yield the elements of an XML file that have a name."""
     for _, element in ET.iterparse(path):
-        if plain(element.tag) == name:
+        if remove_namespace(element.tag) == name:
             yield element
 
 
-def beside(path: Path, pattern: str) -> list[Path]:
+def find_beside(path: Path, pattern: str) -> list[Path]:
     """Return the files beside another one that have an ending, in any case."""
     return sorted(other for other in path.parent.iterdir() if other.suffix.lower() == pattern)
 
@@ -38,27 +38,27 @@ def read_cellvoyager(path: Path) -> Index:
     camera: dict[str, dict[str, str]] = {}
     names: dict[str, str] = {}
     plate, shape, measured_with = path.parent.name, (0, 0), ""
-    for detail in beside(path, ".mrf"):
+    for detail in find_beside(path, ".mrf"):
         for _, element in ET.iterparse(detail):
-            said = attributes(element)
-            if plain(element.tag) == "MeasurementChannel":
+            said = get_attributes(element)
+            if remove_namespace(element.tag) == "MeasurementChannel":
                 camera[said["Ch"]] = said
-            elif plain(element.tag) == "MeasurementSamplePlate":
+            elif remove_namespace(element.tag) == "MeasurementSamplePlate":
                 plate = said.get("Name") or plate
-            elif plain(element.tag) == "MeasurementDetail":
+            elif remove_namespace(element.tag) == "MeasurementDetail":
                 # The title of the measurement, if the plate within has no name.
                 plate = said.get("Title") or plate if plate == path.parent.name else plate
                 measured_with = PureWindowsPath(said.get("MeasurementSettingFileName", "")).name
                 shape = int(said.get("RowCount") or 0), int(said.get("ColumnCount") or 0)
     # Of several files of settings, the one of this measurement comes first.
-    for settings in sorted(beside(path, ".mes"), key=lambda other: other.name != measured_with):
-        for element in elements(settings, "Channel"):
-            said = attributes(element)
+    for settings in sorted(find_beside(path, ".mes"), key=lambda other: other.name != measured_with):
+        for element in read_elements(settings, "Channel"):
+            said = get_attributes(element)
             words = [said.get(key, "") for key in ("Target", "Fluorophore", "Name", "Acquisition")]
             names.setdefault(said.get("Ch", ""), next(filter(None, words), ""))
     images = []
-    for element in elements(path, "MeasurementRecord"):
-        said = attributes(element)
+    for element in read_elements(path, "MeasurementRecord"):
+        said = get_attributes(element)
         failed = said.get("Type", "IMG") == "ERR"
         if said.get("Type", "IMG") not in ("IMG", "ERR") or not said.get("Ch"):
             continue
@@ -72,8 +72,8 @@ def read_cellvoyager(path: Path) -> Index:
         images.append(
             IndexImage(
                 plate,
-                well_at(said["Row"], said["Column"]),
-                site_name(said.get("FieldIndex")),
+                get_well_at(said["Row"], said["Column"]),
+                get_site_name(said.get("FieldIndex")),
                 channel,
                 names.get(channel, ""),
                 said.get("ZIndex") or "1",

@@ -10,9 +10,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from lib.errors import InputError
-from lib.microscopes.index import Index, IndexImage, plain
-from lib.sites import site_name
-from lib.wells import well_at
+from lib.microscopes.index import Index, IndexImage, remove_namespace
+from lib.sites import get_site_name
+from lib.wells import get_well_at
 
 FILE = re.compile(r"^Index(\.idx)?\.xml$", re.IGNORECASE)
 #: Elements of an image that identify it, and are no information about it.
@@ -21,9 +21,9 @@ OWN = {"id", "State", "URL"}
 LONG = {"FlatfieldProfile", "SkewcropParameters", "OrientationMatrix", "CropArea"}
 
 
-def texts(element: ET.Element) -> dict[str, str]:
+def get_texts(element: ET.Element) -> dict[str, str]:
     """Return the texts of an element's children that have no children, by their names."""
-    return {plain(child.tag): (child.text or "").strip() for child in element if not len(child)}
+    return {remove_namespace(child.tag): (child.text or "").strip() for child in element if not len(child)}
 
 
 def read_harmony(path: Path) -> Index:
@@ -36,30 +36,30 @@ def read_harmony(path: Path) -> Index:
     rows: list[dict[str, str]] = []
     parents: list[str] = []
     for event, element in ET.iterparse(path, ("start", "end")):
-        name = plain(element.tag)
+        name = remove_namespace(element.tag)
         if event == "start":
             parents.append(name)
             continue
         parents.pop()
         within = parents[-1] if parents else ""
         if (within, name) == ("Plates", "Plate"):
-            said = texts(element)
+            said = get_texts(element)
             plate = said.get("Name") or said.get("PlateID") or said.get("MeasurementID") or path.parent.name
             formats[plate] = int(said.get("PlateRows") or 0), int(said.get("PlateColumns") or 0)
             for child in element:
-                if plain(child.tag) == "Well":
+                if remove_namespace(child.tag) == "Well":
                     plates_of_well[child.get("id", "")].append(plate)
         elif (within, name) == ("Wells", "Well"):
-            said = texts(element)
+            said = get_texts(element)
             wells[said["id"]] = said
             for child in element:
-                if plain(child.tag) == "Image":
+                if remove_namespace(child.tag) == "Image":
                     well_of_image[child.get("id", "")] = said["id"]
         elif (within, name) == ("Map", "Entry"):
-            said = {key: text for key, text in texts(element).items() if key not in LONG}
+            said = {key: text for key, text in get_texts(element).items() if key not in LONG}
             of_channel[element.get("ChannelID", "")].update(said)
         elif (within, name) == ("Images", "Image"):
-            rows.append(texts(element))
+            rows.append(get_texts(element))
         else:
             continue
         element.clear()
@@ -69,7 +69,7 @@ def read_harmony(path: Path) -> Index:
         fields = {key: text for key, text in said.items() if key not in OWN | LONG}
         well_id = well_of_image.get(row["id"]) or f"{int(row['Row']):02d}{int(row['Col']):02d}"
         place = wells.get(well_id, {})
-        well = well_at(said.get("Row") or place["Row"], said.get("Col") or place["Col"])
+        well = get_well_at(said.get("Row") or place["Row"], said.get("Col") or place["Col"])
         file = (
             "" if said.get("State", "Ok").lower() not in ("ok", "") and not said.get("URL") else said["URL"]
         )
@@ -78,7 +78,7 @@ def read_harmony(path: Path) -> Index:
                 IndexImage(
                     plate,
                     well,
-                    site_name(said.get("FieldID")),
+                    get_site_name(said.get("FieldID")),
                     said["ChannelID"],
                     said.get("ChannelName", ""),
                     said.get("PlaneID") or "1",

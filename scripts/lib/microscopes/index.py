@@ -60,6 +60,6 @@ class Index:
         return None
 
 
-def plain(tag: str) -> str:
+def remove_namespace(tag: str) -> str:
     """Return the name of an XML element or attribute without its namespace."""
     return tag.rpartition("}")[2]

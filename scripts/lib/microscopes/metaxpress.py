@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-from lib.image_changes import folders_below
+from lib.image_changes import walk_folders
 from lib.microscopes.index import Index, IndexImage
-from lib.sites import site_name
-from lib.wells import well_at, well_name
+from lib.sites import get_site_name
+from lib.wells import get_well_at, get_well_name
 
 FILE = re.compile(r"\.HTD$", re.IGNORECASE)
 # The identifier of an image follows its wavelength, or is in brackets; a thumbnail has `_thumb` before it.
@@ -41,7 +41,7 @@ def read_metaxpress(path: Path) -> Index:
     said = read_settings(path)
     rows, columns = int(said["YWells"][0]), int(said["XWells"][0])
     wells = [
-        well_at(str(row), str(column))
+        get_well_at(str(row), str(column))
         for row in range(1, rows + 1)
         for column, chosen in enumerate(said.get(f"WellsSelection{row}", [])[:columns], start=1)
         if chosen.upper() == "TRUE"
@@ -103,7 +103,7 @@ def find_metaxpress_files(path: Path) -> dict[tuple[str, str, str, str, str], st
     images have one name.
     """
     found: dict[str, dict[tuple[str, str, str, str, str], str]] = defaultdict(dict)
-    for root, files in folders_below(path.parent):
+    for root, files in walk_folders(path.parent):
         below = root.removeprefix(str(path.parent)).lstrip("/")
         places = {"plane": "", "timepoint": ""}
         for match in FOLDERS.finditer(below):
@@ -117,7 +117,7 @@ def find_metaxpress_files(path: Path) -> dict[tuple[str, str, str, str, str], st
                     key: "" if (key, text) == ("plane", "0") else text for key, text in (places | own).items()
                 }
                 channel = str(int(match["channel"] or 1))
-                key = (well_name(match["well"]), site_name(match["site"]), channel, *at.values())
+                key = (get_well_name(match["well"]), get_site_name(match["site"]), channel, *at.values())
                 found[(match["plate"] or "").upper()][key] = f"{below}/{name}" if below else name
     indexes = [other for other in path.parent.iterdir() if FILE.search(other.name)]
     only = next(iter(found.values())) if len(found) == len(indexes) == 1 else {}

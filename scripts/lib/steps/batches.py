@@ -8,17 +8,17 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from lib.errors import InputError
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 FEWEST_GENES = 20
 GENE_COLUMNS = ("Metadata_gene", "Metadata_Symbol")
 
 
-def with_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
+def replace_by_components(profiles: pd.DataFrame, values: np.ndarray, prefix: str = "PC") -> pd.DataFrame:
     """Return `profiles` with components in place of the features."""
     names = [f"{prefix}{number}" for number in range(1, values.shape[1] + 1)]
     table = pd.DataFrame(values, columns=names, index=profiles.index)
-    return pd.concat([profiles.drop(columns=feature_columns(profiles)), table], axis=1)
+    return pd.concat([profiles.drop(columns=get_features(profiles)), table], axis=1)
 
 
 def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
@@ -26,8 +26,8 @@ def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
 
     They are computed in the precision of the profiles, as in the recipe.
     """
-    values = profiles[feature_columns(profiles)].to_numpy()
-    return with_components(profiles, PCA(variance).fit_transform(values))
+    values = profiles[get_features(profiles)].to_numpy()
+    return replace_by_components(profiles, PCA(variance).fit_transform(values))
 
 
 def get_root(covariance: np.ndarray, power: float) -> np.ndarray:
@@ -63,7 +63,7 @@ def normalize_typical_variation(
             f"tvn: {controls.sum()} wells are in its reference, and it needs 2. Choose `reference: all`, or "
             "correct controls.negcon."
         )
-    values = profiles[feature_columns(profiles)].to_numpy(float)
+    values = profiles[get_features(profiles)].to_numpy(float)
     center, scale = values[controls].mean(axis=0), values[controls].std(axis=0)
     standard = (values - center) / np.where(scale > 0, scale, 1)
     fit = PCA(svd_solver="full").fit(standard[controls])
@@ -78,7 +78,7 @@ def normalize_typical_variation(
             raise InputError(f"tvn: {batch} {name} has {len(own)} negative controls and needs 2.")
         whitened = get_root(np.cov(own.T).reshape(eye.shape) + eye, -0.5)
         out[rows] = (turned[rows] - own.mean(axis=0)) @ whitened @ target
-    return with_components(profiles, out)
+    return replace_by_components(profiles, out)
 
 
 def correct_arms(
@@ -113,7 +113,7 @@ def correct_arms(
             raise InputError(
                 f"arm_correction: the profiles have no column {column}; add it to the annotation table."
             )
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float, copy=True)
     silent = (pd.to_numeric(profiles[expression], errors="coerce") < threshold).to_numpy()
     genes = profiles[next(name for name in (*GENE_COLUMNS, group) if name in profiles)]

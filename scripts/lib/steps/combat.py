@@ -8,9 +8,9 @@ scanpy requires older versions of pandas, and inmoose is licensed under GPL-3. T
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.steps.correction import with_values
-from lib.tables import feature_columns
+from lib.errors import InputError, join_names
+from lib.steps.correction import replace_values
+from lib.tables import get_features
 
 FEWEST_WELLS = 2
 TOLERANCE, TRIES = 1e-10, 10_000
@@ -34,14 +34,14 @@ def correct_batches(profiles: pd.DataFrame, batch: str = "Metadata_Plate") -> pd
     names = profiles[batch].astype("str").fillna("")
     if small := [name for name, number in names.value_counts().items() if number < FEWEST_WELLS]:
         raise InputError(
-            f"combat: {batch} {listed(small, 5)} has one well, whose scale is not known. Leave it out, or "
-            "name a column with larger batches (its option `batch`)."
+            f"combat: {batch} {join_names(small, 5)} has one well, whose scale is not known. Leave it out, "
+            "or name a column with larger batches (its option `batch`)."
         )
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     if names.nunique() < 2:
         return profiles
     values = profiles[features].to_numpy(float)
-    return with_values(profiles, features, adjust(values, pd.factorize(names)[0]))
+    return replace_values(profiles, features, adjust(values, pd.factorize(names)[0]))
 
 
 def adjust(values: np.ndarray, batches: np.ndarray) -> np.ndarray:

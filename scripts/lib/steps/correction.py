@@ -5,9 +5,9 @@ import logging
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.replicates import control_type
-from lib.tables import feature_columns
+from lib.errors import InputError, join_names
+from lib.replicates import get_control_type
+from lib.tables import get_features
 
 CELLS = "Metadata_Count_Cells"
 FEWEST_PERTURBATIONS = 3
@@ -15,7 +15,7 @@ MOST_FEW = 0.1  # of the positions of treated wells
 FEWEST_VALUES = 100
 
 
-def with_values(profiles: pd.DataFrame, features: list[str], values: np.ndarray) -> pd.DataFrame:
+def replace_values(profiles: pd.DataFrame, features: list[str], values: np.ndarray) -> pd.DataFrame:
     """Return `profiles` with other values of `features`."""
     table = pd.DataFrame(values, columns=features, index=profiles.index)
     return pd.concat([profiles.drop(columns=features), table], axis=1)
@@ -39,26 +39,26 @@ def correct_well_position(
         If replicates share their position, so that the mean of a position is the perturbation's own
         profile.
     """
-    treated = profiles[group].notna() & (profiles[group] != "") & (control_type(profiles) == "")
+    treated = profiles[group].notna() & (profiles[group] != "") & (get_control_type(profiles) == "")
     known = profiles[treated]
     different = known.groupby("Metadata_Well")[group].nunique()
     few = different[different < fewest]
     if len(few) > MOST_FEW * len(different):
         raise InputError(
             f"well_position: {len(few)} of {len(different)} positions hold fewer than {fewest} different "
-            f"perturbations ({listed(few.index, 5)}): there, the mean over the plates is the profile of the "
-            "perturbation, and subtracting it takes the signal away. Leave the step out, or take plates of "
-            "several layouts together."
+            f"perturbations ({join_names(few.index, 5)}): there, the mean over the plates is the profile of "
+            "the perturbation, and subtracting it takes the signal away. Leave the step out, or take plates "
+            "of several layouts together."
         )
     if len(few):
         logging.warning(
             "well_position: the signal of %d positions with fewer than %d perturbations is reduced: %s",
-            *(len(few), fewest, listed(few.index, 20)),
+            *(len(few), fewest, join_names(few.index, 20)),
         )
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features]
     means = values.groupby(profiles["Metadata_Well"]).transform("mean")
-    return with_values(profiles, features, (values - means).to_numpy())
+    return replace_values(profiles, features, (values - means).to_numpy())
 
 
 def correct_cell_count(
@@ -84,7 +84,7 @@ def correct_cell_count(
     """
     if column not in profiles:
         raise InputError(f"cell_count: the profiles have no column {column}.")
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float, copy=True)
     count = pd.to_numeric(profiles[column], errors="coerce").to_numpy(float)
     counted = np.isfinite(count)

@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, listed
-from lib.tables import feature_columns
+from lib.errors import InputError, join_names
+from lib.tables import get_features
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 
@@ -27,7 +27,7 @@ def drop_missing_wells(
     -------
     The other wells, and the dropped ones (plate and well: reason).
     """
-    missing = ~np.isfinite(profiles[feature_columns(profiles)].to_numpy(float))
+    missing = ~np.isfinite(profiles[get_features(profiles)].to_numpy(float))
     lacking = missing.mean(axis=1)
     gone = lacking > share
     if gone.sum() > most:
@@ -65,7 +65,7 @@ def drop_invariant(
     InputError
         If no plate has reference wells with features that vary.
     """
-    features = sorted(feature_columns(profiles))
+    features = sorted(get_features(profiles))
     values = profiles[features].to_numpy()
     missing = ~np.isfinite(values).all(axis=0)
     dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
@@ -98,7 +98,7 @@ def drop_invariant(
             "or correct controls.negcon."
         )
     if len(gone):
-        logging.warning("variance: the wells of these plates get no values: %s", listed(invariant, 10))
+        logging.warning("variance: the wells of these plates get no values: %s", join_names(invariant, 10))
     kept = [name for name in features if name not in dropped]
     metadata = [name for name in profiles if name.startswith("Metadata_")]
     wells = profiles[[*metadata, *kept]].drop(index=profiles.index[gone])
@@ -109,7 +109,7 @@ def drop_outliers(
     profiles: pd.DataFrame, cutoff: float = 100, quantile: float = 0.99
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Drop the features whose absolute value exceeds `cutoff` at a quantile (1: pycytominer's maximum)."""
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     size = profiles[features].abs().quantile(quantile)
     return drop(
         profiles,

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy.stats import median_abs_deviation
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
-from lib.errors import InputError, listed
+from lib.errors import InputError, join_names
 from lib.spread import MAD_SCALE, get_rounding
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 METHODS = ("mad_robustize", "robustize", "standardize", "inverse_normal")
 MOST_QUANTILES = 1000  # of inverse_normal
@@ -56,7 +56,7 @@ def get_center_and_spread(
     elif method == "inverse_normal":
         center, spread = np.nanmedian(known, axis=0), np.nanstd(known, axis=0)
     else:
-        raise InputError(f"normalize.method: `{method}` is not one of {listed(METHODS)}.")
+        raise InputError(f"normalize.method: `{method}` is not one of {join_names(METHODS)}.")
     return center, np.where(spread <= get_rounding(known.astype(float)), 0, spread).astype(known.dtype)
 
 
@@ -106,7 +106,7 @@ def normalize(
     InputError
         For a group with too few reference wells.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     # in single precision where the profiles are: another rounding would change the order of values
     values = profiles[features].to_numpy()
     values = values if values.dtype == np.float32 else values.astype(float)

@@ -23,9 +23,9 @@ from pycytominer.operations import (
 )
 
 from lib.chains import STEPS
-from lib.errors import InputError, listed
-from lib.selection import correlated_features
-from lib.tables import feature_columns
+from lib.errors import InputError, join_names
+from lib.selection import find_correlated_features
+from lib.tables import get_features
 
 Selector = Callable[[pd.DataFrame, list[str], Mapping[str, Any]], list[str]]
 
@@ -35,7 +35,7 @@ def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mappi
     method, threshold = settings["corr_method"], settings["corr_threshold"]
     if method != "pearson":
         return correlation_threshold(profiles, features, threshold=threshold, method=method)
-    return list(correlated_features(profiles[features], threshold))
+    return list(find_correlated_features(profiles[features], threshold))
 
 
 def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
@@ -48,7 +48,7 @@ def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[
     if own and not blocked:
         logging.warning(
             "feature_select: the blocklist names none of the %d features (%s); it has %s",
-            *(len(features), listed(features, 3), listed(own, 3)),
+            *(len(features), join_names(features, 3), join_names(own, 3)),
         )
     return blocked
 
@@ -117,10 +117,10 @@ def select_features(
         For an operation that does not exist.
     """
     if unknown := [name for name in operations if name not in OPERATIONS]:
-        raise InputError(f"feature_select: {listed(unknown)} is not one of {listed(OPERATIONS)}.")
+        raise InputError(f"feature_select: {join_names(unknown)} is not one of {join_names(OPERATIONS)}.")
     chosen = {**DEFAULTS, **(settings or {})}
     seen = profiles if counted is None else profiles[counted]
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     dropped: dict[str, str] = {}
     for name in operations:
         candidates = features if together else [feature for feature in features if feature not in dropped]

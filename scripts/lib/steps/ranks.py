@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from lib.steps.correction import with_values
-from lib.tables import feature_columns
+from lib.steps.correction import replace_values
+from lib.tables import get_features
 
 OFFSET = 3 / 8  # Blom's
 
@@ -22,7 +22,7 @@ def rank_int(profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET) -> p
     seed : of the permutation.
     offset : c in norm.ppf((rank - c) / (n + 1 - 2 c)).
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy()
     order = np.random.default_rng(seed).permutation(len(values))
     out = np.full(values.shape, np.nan)
@@ -33,4 +33,4 @@ def rank_int(profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET) -> p
         rank = np.empty(number)
         rank[np.argsort(column[known], kind="stable")] = np.arange(1, number + 1)
         out[order[known], position] = norm.ppf((rank - offset) / (number + 1 - 2 * offset))
-    return with_values(profiles, features, out)
+    return replace_values(profiles, features, out)

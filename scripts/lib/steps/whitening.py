@@ -14,9 +14,9 @@ import pandas as pd
 from copairs.map import average_precision
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from lib.errors import InputError, listed
-from lib.steps.correction import with_values
-from lib.tables import feature_columns
+from lib.errors import InputError, join_names
+from lib.steps.correction import replace_values
+from lib.tables import get_features
 
 METHODS = ("ZCA-cor", "ZCA", "PCA-cor", "PCA")
 RECIPE_SEED = (6, 12, 2022)
@@ -64,7 +64,7 @@ def fit_whitening(controls: np.ndarray, method: str = "ZCA-cor") -> Whitening:
         For a method that does not exist, fewer than three controls, or a feature that does not vary in them.
     """
     if method not in METHODS:
-        raise InputError(f"sphere.method: `{method}` is not one of {listed(METHODS)}.")
+        raise InputError(f"sphere.method: `{method}` is not one of {join_names(METHODS)}.")
     if len(controls) < FEWEST:
         raise InputError(
             f"sphere: {len(controls)} negative controls with values; it is fitted on them and needs {FEWEST}."
@@ -94,7 +94,7 @@ def sphere(
     method : one of `METHODS`; the features of PCA and PCA-cor are called PC1, PC2, ...
     epsilon : a number added to the singular values, or `shrink`.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     values = profiles[features].to_numpy(float)
     complete = np.isfinite(values).all(axis=1)
     fit = fit_whitening(values[controls & complete], method)
@@ -103,7 +103,7 @@ def sphere(
         names = [f"PC{number}" for number in range(1, sphered.shape[1] + 1)]
         table = pd.DataFrame(sphered, columns=names, index=profiles.index)
         return pd.concat([profiles.drop(columns=features), table], axis=1)
-    return with_values(profiles, features, sphered)
+    return replace_values(profiles, features, sphered)
 
 
 def draw_epsilons(number: int, low: float = -5, high: float = 3) -> np.ndarray:
@@ -120,7 +120,7 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
     kind : what each well is: `trt`, `negcon`, `poscon` or empty.
     group : the column that names the perturbation. Those with 2 to 1,000 wells are scored.
     """
-    features = feature_columns(profiles)
+    features = get_features(profiles)
     treated = (kind == "trt") & profiles[group].notna().to_numpy()
     number = profiles[group].where(treated).map(profiles.loc[treated, group].value_counts())
     scored = number.between(2, 1000).to_numpy()

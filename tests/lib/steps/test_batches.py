@@ -6,7 +6,7 @@ import pytest
 
 from lib.errors import InputError
 from lib.steps.batches import correct_arms, normalize_typical_variation, project
-from lib.tables import feature_columns
+from lib.tables import get_features
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -17,14 +17,14 @@ def with_batch_effect() -> pd.DataFrame:
     rng = np.random.default_rng(6)
     found = plates(20, 3, effect=1, features=6, controls=40)
     for plate in found.values():
-        names = feature_columns(plate)
+        names = get_features(plate)
         plate[names] = plate[names] * rng.uniform(0.5, 2, 6) + rng.normal(scale=4, size=6)
     return pd.concat(found.values(), ignore_index=True)
 
 
 def between_plates(profiles: pd.DataFrame) -> float:
     controls = profiles[profiles["Metadata_control_type"] == "negcon"]
-    names = feature_columns(profiles)
+    names = get_features(profiles)
     return float((controls.groupby("Metadata_Plate")[names].mean().var() / controls[names].var()).mean())
 
 
@@ -34,8 +34,8 @@ def test_typical_variation_takes_the_shift_and_most_of_the_scale():
     out = normalize_typical_variation(raw, controls)
     assert between_plates(raw) > 0.5
     assert between_plates(out) < 1e-12
-    spread = out[controls].groupby("Metadata_Plate")[feature_columns(out)].std()
-    before = raw[controls].groupby("Metadata_Plate")[feature_columns(raw)].std()
+    spread = out[controls].groupby("Metadata_Plate")[get_features(out)].std()
+    before = raw[controls].groupby("Metadata_Plate")[get_features(raw)].std()
     assert (spread.max() / spread.min()).mean() < (before.max() / before.min()).mean()
     with pytest.raises(InputError, match="has 0 negative controls"):
         normalize_typical_variation(raw, controls & (raw["Metadata_Plate"] != "Pplate1").to_numpy())
@@ -44,9 +44,9 @@ def test_typical_variation_takes_the_shift_and_most_of_the_scale():
 def test_components_hold_the_variance():
     raw = with_batch_effect()
     out = project(raw, 0.9)
-    share = out[feature_columns(out)].var().sum() / raw[feature_columns(raw)].var().sum()
+    share = out[get_features(out)].var().sum() / raw[get_features(raw)].var().sum()
     assert 0.9 <= share <= 1
-    assert feature_columns(out) == [f"PC{n + 1}" for n in range(len(feature_columns(out)))]
+    assert get_features(out) == [f"PC{n + 1}" for n in range(len(get_features(out)))]
 
 
 def test_the_arms_own_profile_is_subtracted():

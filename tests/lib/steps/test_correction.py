@@ -6,7 +6,7 @@ import pytest
 
 from lib.errors import InputError
 from lib.steps.correction import correct_cell_count, correct_well_position
-from lib.tables import feature_columns
+from lib.tables import get_features
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -31,7 +31,7 @@ def test_a_planted_position_effect_goes_where_layouts_differ():
         plates(30, 8, effect=0, position_effect=3, features=5, shuffled=True).values(), ignore_index=True
     )
     out = correct_well_position(raw, GROUP)
-    features = feature_columns(raw)
+    features = get_features(raw)
 
     def between_positions(table):
         return table.groupby("Metadata_Well")[features].mean().var().mean()

@@ -7,7 +7,7 @@ from pycytominer import normalize as pycytominer_normalize
 
 from lib.errors import InputError
 from lib.steps.normalization import METHODS, normalize
-from lib.tables import feature_columns
+from lib.tables import get_features
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -31,14 +31,14 @@ def test_each_plate_is_normalized_as_by_pycytominer(method, reference):
     for _, plate in profiles.groupby("Metadata_Plate"):
         theirs = pycytominer_normalize(
             plate,
-            features=feature_columns(plate),
+            features=get_features(plate),
             meta_features=[name for name in plate if name.startswith("Metadata_")],
             samples="Metadata_control_type == 'negcon'" if reference == "negcon" else "all",
             method=method,
         )
         np.testing.assert_allclose(
-            mine.loc[plate.index, feature_columns(plate)],
-            theirs[feature_columns(plate)],
+            mine.loc[plate.index, get_features(plate)],
+            theirs[get_features(plate)],
             rtol=1e-9,
             atol=1e-9,
         )
@@ -99,4 +99,4 @@ def test_single_precision_is_computed_in_single_precision():
     median = np.median(values, axis=0)
     expected = (values - median) / np.median(np.abs(values - median), axis=0)
     assert expected.dtype == np.float32
-    np.testing.assert_array_equal(out[feature_columns(out)], expected)
+    np.testing.assert_array_equal(out[get_features(out)], expected)

@@ -7,7 +7,7 @@ from pycytominer import feature_select
 
 from lib.errors import InputError
 from lib.steps.operations import DEFAULTS, OPERATIONS, select_features
-from lib.tables import feature_columns
+from lib.tables import get_features
 
 pytestmark = pytest.mark.unit
 THEIRS = [name for name in OPERATIONS if name != "image_features"]
@@ -34,15 +34,15 @@ def test_one_after_the_other_is_pycytominers(operations, method):
     profiles = wells()
     theirs = feature_select(
         profiles,
-        features=feature_columns(profiles),
+        features=get_features(profiles),
         operation=operations,
         corr_method=method,
         noise_removal_perturb_groups="Metadata_broad_sample",
         noise_removal_stdev_cutoff=0.8,
     )
     mine, dropped = select_features(profiles, operations, {"corr_method": method})
-    assert set(feature_columns(mine)) == set(feature_columns(theirs))
-    assert set(feature_columns(profiles)) - set(feature_columns(mine)) == set(dropped)
+    assert set(get_features(mine)) == set(get_features(theirs))
+    assert set(get_features(profiles)) - set(get_features(mine)) == set(dropped)
 
 
 def test_together_each_operation_looks_at_all_features():

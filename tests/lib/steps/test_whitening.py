@@ -7,7 +7,7 @@ from pycytominer.operations import Spherize
 
 from lib.errors import InputError
 from lib.steps.whitening import METHODS, choose_epsilon, draw_epsilons, fit_whitening, sphere
-from lib.tables import feature_columns
+from lib.tables import get_features
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -32,8 +32,8 @@ def test_controls_are_white(method):
     profiles = pd.concat(plates(20, 2, features=6, controls=60).values(), ignore_index=True)
     controls = (profiles["Metadata_control_type"] == "negcon").to_numpy()
     out = sphere(profiles, controls, method)
-    np.testing.assert_allclose(np.cov(out.loc[controls, feature_columns(out)].T), np.eye(6), atol=1e-6)
-    assert feature_columns(out)[0] == ("PC1" if method.startswith("PCA") else "Cells_F0")
+    np.testing.assert_allclose(np.cov(out.loc[controls, get_features(out)].T), np.eye(6), atol=1e-6)
+    assert get_features(out)[0] == ("PC1" if method.startswith("PCA") else "Cells_F0")
 
 
 def test_the_fewer_controls_the_more_is_shrunk():

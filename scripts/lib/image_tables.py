@@ -1,0 +1,142 @@
+"""Read a user's image table (`load_data.csv`): a plate's images with their wells, sites and channels."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+
+from lib.errors import InputError, join_names
+from lib.image_checks import Found, StoredImage
+from lib.object_storage import list_entries
+from lib.plates import find_name, is_address, read_table
+from lib.sites import get_site_name
+from lib.tables import UNREADABLE
+from lib.values import is_nothing
+from lib.wells import get_well_at, get_well_name
+
+
+def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and rows of an image table (csv, csv.gz, or the Gallery's Parquet) as text."""
+    if path.suffix == ".csv":
+        columns, rows = read_table(path)
+    else:
+        try:
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
+        except UNREADABLE as error:
+            raise InputError(f"{path} cannot be read as an image table: {error}.") from error
+        columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
+    # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
+    return split_urls(
+        [name.removeprefix("Image_") for name in columns],
+        [
+            {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
+            for row in rows
+        ],
+    )
+
+
+def get_image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
+    """Return the columns of a channel's file name and, if there is one, of its folder."""
+    for name in (f"Orig{channel}", channel, image):
+        if f"FileName_{name}" in columns:
+            return f"FileName_{name}", f"PathName_{name}" if f"PathName_{name}" in columns else None
+    return f"FileName_Orig{channel}", None
+
+
+def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[Found]:
+    """Return the images that the user's load_data.csv lists.
+
+    A channel's file is in `FileName_Orig` and its name, `FileName_` and its name, or the column in `image`;
+    its folder is in the same with `PathName_`, or is the table's own. Without `Metadata_Well`, `Metadata_Row`
+    and `Metadata_Column` are used; without `Metadata_Site`, a well has one site.
+    """
+    columns, rows = read_image_table(path)
+    where = {channel: get_image_columns(columns, image, channel) for image, channel in channels.items()}
+    placed = {"Metadata_Row", "Metadata_Column"} <= set(columns)
+    needed = [*([] if placed else ["Metadata_Well"]), *(file for file, _ in where.values())]
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise InputError(
+            f"{path} (plate {plate}) lacks the column {join_names(missing)}; it has {join_names(columns)}. A "
+            "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
+        )
+    rows = take_rows_of_plate(path, columns, rows, plate)
+    folders = {row[folder] for row in rows for _, folder in where.values() if folder}
+    stored = {folder: list_entries(folder) for folder in sorted(folders) if is_address(folder)}
+
+    def image(folder: str, name: str) -> Path | StoredImage:
+        if folder in stored:
+            return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
+        return path.parent / folder / name
+
+    def well(row: Mapping[str, str]) -> str:
+        if row.get("Metadata_Well"):
+            return get_well_name(row["Metadata_Well"])
+        return get_well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
+
+    return [
+        Found(
+            well(row),
+            get_site_name(row.get("Metadata_Site")),
+            channel,
+            image(row[folder] if folder else "", row[file]),
+        )
+        for row in rows
+        for channel, (file, folder) in where.items()
+        if row[file]
+    ]
+
+
+def take_rows_of_plate(
+    path: Path, columns: Sequence[str], rows: list[dict[str, str]], plate: str
+) -> list[dict[str, str]]:
+    """Return the rows of a plate in an image table.
+
+    Raises
+    ------
+    InputError
+        If the table has no row of the plate, or a row without its plate or well.
+    """
+
+    def has_well(row: Mapping[str, str]) -> bool:
+        return bool(row.get("Metadata_Well") or (row.get("Metadata_Row") and row.get("Metadata_Column")))
+
+    lacking = {
+        "well": [at for at, row in enumerate(rows, start=2) if not has_well(row)],
+        "plate": [
+            at
+            for at, row in enumerate(rows, start=2)
+            if "Metadata_Plate" in row and not row["Metadata_Plate"]
+        ],
+    }
+    for what, numbers in lacking.items():
+        if numbers:
+            raise InputError(
+                f"{path} has rows without a {what}: {join_names(numbers, 5)} (the header is row 1). Write it "
+                "into them, or take them out."
+            )
+    if not rows:
+        raise InputError(f"{path} has no row.")
+    if "Metadata_Plate" not in columns:
+        return rows
+    plates = {row["Metadata_Plate"] for row in rows}
+    meant = find_name(plate, plates)
+    if not meant:
+        raise InputError(f"{path} has no row of plate {plate}; it has {join_names(sorted(plates), 5)}.")
+    return [row for row in rows if row["Metadata_Plate"] in meant]
+
+
+def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
+    """Return an image table with file names and folders in place of the Gallery's columns `URL_OrigDNA`."""
+    images = [name.removeprefix("URL_") for name in columns if name.startswith("URL_")]
+    images = [name for name in images if f"FileName_{name}" not in columns]
+    for row in rows:
+        for name in images:
+            url = row[f"URL_{name}"]
+            folder, _, file = (unquote(url[len("file:") :]) if url.startswith("file:") else url).rpartition(
+                "/"
+            )
+            row |= {f"FileName_{name}": file, f"PathName_{name}": folder}
+    more = [f"{kind}_{name}" for name in images for kind in ("FileName", "PathName")]
+    return [*columns, *more], rows
