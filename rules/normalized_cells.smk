@@ -30,7 +30,7 @@ if EXPERIMENT.levels_of_cells:
             "../envs/platewise.yaml"
         threads: 1
         resources:
-            mem_mb=memory(3000),
+            mem_mb=memory(3000 + ROW_GROUPS_MB),
             runtime=minutes_of_cells(),
         params:
             plate="{plate}",
@@ -58,7 +58,7 @@ if EXPERIMENT.levels_of_cells:
             "../envs/platewise.yaml"
         threads: 1
         resources:
-            mem_mb=memory(2000),
+            mem_mb=memory(2000 + ROW_GROUPS_MB),
             runtime=minutes(60),
         params:
             channels=EXPERIMENT.channels,
@@ -92,7 +92,7 @@ if EXPERIMENT.levels_of_cells:
             "../envs/platewise.yaml"
         threads: 1
         resources:
-            mem_mb=memory(4000),
+            mem_mb=memory(4000 + ROW_GROUPS_MB),
             runtime=minutes(60),
         params:
             cells=NORMALIZED_CELLS["sample"],

@@ -82,8 +82,9 @@ rule report:
     output:
         page=PLACES["report"],
         digests=PLACES["report_digests"],
-        # The last report's scores, with which the next report is compared; they are changed in place.
-        history=update(directory(PLACES["report_history"])),
+        # The last report's scores, with which the next report is compared; they are changed in place. They are
+        # one file, since Snakemake cannot keep a folder that it kept before when a job was interrupted.
+        history=update(PLACES["report_history"]),
     log:
         "logs/report/report.log",
     benchmark:

@@ -15,6 +15,8 @@ SITES = SIZE["wells"] * SIZE["sites"]
 SITES_PER_CHUNK = math.ceil(SITES / CONFIG["cellprofiler"]["chunks"])
 # About 5,800 features of 8 channels and three compartments, 3,000 of 5.
 FEATURES = 3 * (60 + 150 * CHANNELS_PER_SITE + 12 * CHANNELS_PER_SITE**2)
+# The list of parts of a Parquet file with a row group per well: 1 kB per well and feature.
+ROW_GROUPS_MB = SIZE["wells"] * FEATURES / 1000
 PROFILES_MB = SIZE["wells"] * FEATURES * 8 / 1e6
 # CellProfiler's built-in modules take about this many times as long as the accelerated ones.
 BUILTIN = 1 if EXPERIMENT.accelerated else 12

@@ -20,13 +20,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lib.cellprofiler import (
-    CellProfiler,
-    add_folders,
-    define_run_options,
-    open_log,
-    write_table_with_functions,
-)
+from lib.cellprofiler import CellProfiler, add_folders, define_run_options, write_table_with_functions
+from lib.cellprofiler_logs import open_log
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 from lib.files import write_whole

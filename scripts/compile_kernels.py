@@ -20,7 +20,8 @@ import time
 import warnings
 from pathlib import Path
 
-from lib.cellprofiler import HASH_SEED, open_log
+from lib.cellprofiler import HASH_SEED
+from lib.cellprofiler_logs import open_log
 from lib.files import write_whole
 from pipelines import go_to_cellprofilers_python
 

@@ -13,7 +13,8 @@ import re
 import sys
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, define_run_options, open_log
+from lib.cellprofiler import CellProfiler, define_run_options
+from lib.cellprofiler_logs import open_log
 from lib.errors import InputError, join_names
 from lib.files import make_fresh_folder
 

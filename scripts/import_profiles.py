@@ -9,6 +9,7 @@ the annotation table of the perturbation type, if the config names one.
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,26 +190,26 @@ def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]
     return {features[at]: f"to {largest[at]:,.0f}" for at in np.flatnonzero(extreme)}
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the plate's profiles as Parquet."""
-    params, path = snakemake.params, snakemake.input.profiles
+    path = inputs.profiles
     plate, gene, missing = params.plate, params.gene, MissingValues.of_config(params.missing)
     profiles = read_plate_profiles(path, plate, params.sharing, missing)
     features = get_features(profiles)
     wanted = set(keep_wanted(features, params.unwanted))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
-    inputs = [path]
-    if snakemake.input.annotation:
-        if words := report_missing_words(snakemake.input.annotation, missing):
-            logging.warning("%s: taken as empty: %s", snakemake.input.annotation, join_names(words))
+    paths = [path]
+    if inputs.annotation:
+        if words := report_missing_words(inputs.annotation, missing):
+            logging.warning("%s: taken as empty: %s", inputs.annotation, join_names(words))
         profiles = add_annotation(
-            profiles, read_annotation(snakemake.input.annotation, gene, missing), missing.samples
+            profiles, read_annotation(inputs.annotation, gene, missing), missing.samples
         )
-        inputs.append(snakemake.input.annotation)
+        paths.append(inputs.annotation)
     profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
-    made_by = get_provenance(parameters, inputs)
+    made_by = get_provenance(parameters, paths)
     if params.is_normalized and (extreme := find_extremes(profiles, params.outlier_cutoff)):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
         logging.warning(
@@ -217,9 +218,9 @@ def main() -> None:
         made_by["extreme_features"] = extreme
     if excluded:
         made_by["excluded_features"] = {"exclude_features": excluded}
-    write_profiles(profiles, snakemake.output.profiles, made_by)
+    write_profiles(profiles, outputs.profiles, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

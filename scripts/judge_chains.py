@@ -211,10 +211,9 @@ def read_judged(paths: Sequence[str | Path]) -> pd.DataFrame:
     return scores
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the table of all steps, and the figure."""
     use_style()
-    inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
     scores = read_judged(list(inputs.scores))
     for name in ("chain", "step", "level_before", START):
         scores[name] = scores[name].fillna("").astype("str")
@@ -230,4 +229,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

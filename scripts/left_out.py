@@ -85,9 +85,9 @@ def group_by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tu
         yield (written.pop() if len(written) == 1 else key), [name for name, _ in members]
 
 
-def read_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut]:
+def read_table(root: Path, file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut]:
     """Return what a stage's table of left-out sites, wells or features lists."""
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table = pd.read_csv(root / file, dtype=str, keep_default_na=False)
     if what == "site" and "excluded" in table:
         table = table[(table["excluded"] == "True") & (table["Metadata_Site"] != "")]
     if what == "site" and "status" in table:
@@ -109,18 +109,18 @@ def read_table(file: str, what: str, stage: str, **place: str) -> Iterator[LeftO
         )
 
 
-def read_plate_table(file: str) -> Iterator[LeftOut]:
+def read_plate_table(root: Path, file: str) -> Iterator[LeftOut]:
     """Return what a table of one plate (or batch) lists; its path names the plate."""
     path = Path(file)
     if path.parts[:2] == ("workspace", "quality_control"):
         if path.stem == "cell_flags":
-            yield from read_cell_flags(file, path.parts[2], path.parts[3])
+            yield from read_cell_flags(root, file, path.parts[2], path.parts[3])
             return
         stage = {"dropped_sites": "load_data", "sites": "single_cells", "flags": "quality"}[path.stem]
         place = {"batch": path.parts[2], "plate": path.parts[3]}
-        yield from read_table(file, "site", stage, **place)
+        yield from read_table(root, file, "site", stage, **place)
         if stage == "single_cells":
-            sites = pd.read_csv(file, dtype={"Metadata_Site": str})
+            sites = pd.read_csv(root / file, dtype={"Metadata_Site": str})
             if unpaired := int(sites.get("unpaired_objects", pd.Series(dtype=float)).sum()):
                 yield LeftOut("object", unpaired, stage, why="not part of a cell", table=file, **place)
         return
@@ -133,7 +133,7 @@ def read_plate_table(file: str) -> Iterator[LeftOut]:
                 (stage for stage in ("feature_select", "spherize") if stage[:8] in level), "normalize"
             )
             stage = "annotate" if ending == "unmatched_wells" else stage
-            yield from read_table(file, what, stage, level=level, **place)
+            yield from read_table(root, file, what, stage, level=level, **place)
 
 
 def get_place_of_profiles(file: str) -> dict[str, str]:
@@ -144,38 +144,38 @@ def get_place_of_profiles(file: str) -> dict[str, str]:
     return {"batch": batch, "plate": plate, "level": level}
 
 
-def find_in_first_profiles(file: str) -> Iterator[LeftOut]:
+def find_in_first_profiles(root: Path, file: str) -> Iterator[LeftOut]:
     """Return the wells without cells, and the features that the config excludes, of a plate's first level."""
     place = get_place_of_profiles(file)
-    metadata = read_metadata(file)
+    metadata = read_metadata(root / file)
     if {"Metadata_Count_Cells", "Metadata_Count_Sites"} <= set(metadata):
         no_cells = (metadata["Metadata_Count_Cells"] == 0) & (metadata["Metadata_Count_Sites"] != 0)
         flagged = metadata.get("Metadata_Count_Cells_Flagged", pd.Series(0, metadata.index)) > 0
         for chosen, why in ((no_cells & ~flagged, "no cells"), (no_cells & flagged, "all cells are flagged")):
             wells = metadata.loc[chosen, "Metadata_Well"].tolist()
             yield from make_rows("well", wells, "aggregate", why, file, place)
-    excluded = read_provenance(file).get("excluded_features", {})
+    excluded = read_provenance(root / file).get("excluded_features", {})
     for key, names in excluded.items():
         yield from make_rows("feature", names, "aggregate", f"{key} in the config", file, place)
 
 
-def find_in_annotated(file: str) -> Iterator[LeftOut]:
+def find_in_annotated(root: Path, file: str) -> Iterator[LeftOut]:
     """Return the wells that annotated profiles mark as having too few cells."""
-    metadata = read_metadata(file)
+    metadata = read_metadata(root / file)
     wells = metadata.loc[find_few_cells(metadata), "Metadata_Well"].tolist()
     why = "fewer cells than minimum_cells"
     yield from make_rows("well", wells, "annotate", why, file, get_place_of_profiles(file))
 
 
-def find_lone_values(file: str) -> Iterator[LeftOut]:
+def find_lone_values(root: Path, file: str) -> Iterator[LeftOut]:
     """Return the values that normalization, or the selection of published profiles, takes as missing."""
     place = get_place_of_profiles(file)
     stage = "feature_select" if "feature_select" in place["level"] else "normalize"
-    values = [f"{name} ({value})" for name, value in get_left_out(file).get("values", {}).items()]
+    values = [f"{name} ({value})" for name, value in get_left_out(root / file).get("values", {}).items()]
     yield from make_rows("value", values, stage, "far beyond all others of the feature", file, place)
 
 
-def read_chain_table(file: str) -> Iterator[LeftOut]:
+def read_chain_table(root: Path, file: str) -> Iterator[LeftOut]:
     """Return what a step of a chain leaves out: features and wells, of one plate or of several together."""
     path = Path(file)
     if path.parts[2] == "chains":
@@ -183,18 +183,18 @@ def read_chain_table(file: str) -> Iterator[LeftOut]:
     else:
         place = get_place_of_profiles(file)
         place["level"] = place["level"].removesuffix("_dropped")
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table = pd.read_csv(root / file, dtype=str, keep_default_na=False)
     is_well = table["reason"].str.contains(WELL_OF_CHAIN)
     for what, part in (("well", table[is_well]), ("feature", table[~is_well])):
         for why, names in group_by_reason(part["feature"], part["reason"]):
             yield from make_rows(what, names, "chains", why, file, place)
 
 
-def find_in_consensus(file: str) -> Iterator[LeftOut]:
+def find_in_consensus(root: Path, file: str) -> Iterator[LeftOut]:
     """Return the wells and features that consensus profiles do without; the path names the condition."""
     path = Path(file)
     place = {"level": path.parts[2], "condition": path.stem}
-    for kind, reasons in get_left_out(file).items():
+    for kind, reasons in get_left_out(root / file).items():
         for why, names in group_by_reason(reasons, reasons.values()):
             yield from make_rows(kind.removesuffix("s"), names, "consensus", why, file, place)
 
@@ -208,9 +208,9 @@ def make_rows(
         yield LeftOut(what, len(names), stage, why=why, names=shown, table=table, **place)
 
 
-def read_cell_flags(file: str, batch: str, plate: str) -> Iterator[LeftOut]:
+def read_cell_flags(root: Path, file: str, batch: str, plate: str) -> Iterator[LeftOut]:
     """Return the cells of a plate that quality control flagged, with the numbers of each rule."""
-    table = pd.read_csv(file, dtype={"Metadata_Well": str})
+    table = pd.read_csv(root / file, dtype={"Metadata_Well": str})
     if number := int(table["flagged"].sum()):
         rules = table.columns[table.columns.get_loc("flagged") + 1 :]
         why = "flagged by " + ", ".join(f"{name} ({table[name].sum()})" for name in rules)
@@ -219,9 +219,9 @@ def read_cell_flags(file: str, batch: str, plate: str) -> Iterator[LeftOut]:
         yield LeftOut("cell", number, "cell_quality", batch, plate, why=why, names=names, table=file)
 
 
-def find_in_scores(file: str) -> Iterator[LeftOut]:
+def find_in_scores(root: Path, file: str) -> Iterator[LeftOut]:
     """Return what the conditions of a table of scores lack."""
-    scores = read_scores(file)
+    scores = read_scores(root / file)
     columns = [name for name in get_condition_columns(scores) if name != "feature_set"]
     for row in scores.to_dict("records"):
         condition = " ".join(str(row[name]) for name in columns if str(row[name]))
@@ -235,8 +235,9 @@ def find_in_scores(file: str) -> Iterator[LeftOut]:
             yield LeftOut("perturbation", int(all_of_them - scored), "benchmark", why=FEW_REPLICATES, **place)
 
 
-# The function that reads the files of each kind (`lib.targets.get_left_out_files`).
-READERS: Mapping[str, Callable[[str], Iterator[LeftOut]]] = {
+# The function that reads the files of each kind (`lib.targets.get_left_out_files`): each gets the folder of
+# the results, and the path of a file in it, which names the plate.
+READERS: Mapping[str, Callable[[Path, str], Iterator[LeftOut]]] = {
     "tables": read_plate_table,
     "first": find_in_first_profiles,
     "annotated": find_in_annotated,
@@ -247,11 +248,15 @@ READERS: Mapping[str, Callable[[str], Iterator[LeftOut]]] = {
 }
 
 
-def gather(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+def gather(
+    root: Path, files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str, str]]
+) -> pd.DataFrame:
     """Return the table of all that was left out, stage by stage.
 
     Parameters
     ----------
+    root
+        The folder of the results.
     files
         The results that record what was left out, by kind (`READERS`), by their paths in the results.
     not_scored
@@ -260,7 +265,7 @@ def gather(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str,
     found = [LeftOut("plate", 1, "sample sheet", **plate) for plate in not_scored]
     for kind, paths in files.items():
         for path in paths:
-            found += READERS[kind](path)
+            found += READERS[kind](root, path)
     names = [field.name for field in fields(LeftOut)]
     table = pd.DataFrame([astuple(row) for row in found], columns=names)
     order = table["stage"].map(STAGES.index)
@@ -268,9 +273,15 @@ def gather(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str,
 
 
 def main(files: Mapping[str, Sequence[str]], not_scored: Sequence[Mapping[str, str]], output: str) -> None:
-    """Write the table."""
+    """Write the table.
+
+    It names the files as they lie in the results, also where a storage keeps the results and each job has
+    copies of them elsewhere.
+    """
+    root = Path(output).parents[1]
+    named = {kind: [str(Path(path).relative_to(root)) for path in paths] for kind, paths in files.items()}
     with write_whole(output) as part:
-        gather(files, not_scored).to_csv(part, index=False)
+        gather(root, named, not_scored).to_csv(part, index=False)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ It shows the files in its manifest that exist: a summary, each plate, each condi
 and the provenance. Pictures are in the page as small copies and link to the full ones beside it; a section
 without content is left out. The same results give the same page, byte for byte.
 
-The score tables that it shows are kept in `report/history/`, so that the next report can show what changed.
+The score tables that it shows are kept in `report/history.json`, so that the next report can show what
+changed.
 """
 
 import json
@@ -257,7 +258,7 @@ def write_page(options: Mapping[str, Any], page: str, digests: str, history: str
     page : str
         The page. The results are around it: in the working directory, or in the local copy of a storage.
     digests, history : str
-        The table of all inputs, and the folder with the score tables of the last reports, relative to the
+        The table of all inputs, and the file with the score tables of the last reports, relative to the
         results folder.
     """
     shown, inputs = collect_content(Results(Path(page).parents[1]), options, digests, history)
@@ -279,7 +280,7 @@ def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> N
     page, digests : str
         The page, and the table of all inputs.
     history : str
-        The folder that keeps the score tables for the next report; a draft changes nothing there.
+        The file that keeps the score tables for the next report; a draft changes nothing there.
     """
     results = Results(Path(page).parents[1])
     digests, history = (str(Path(file).relative_to(results.folder)) for file in (digests, history))

@@ -34,6 +34,15 @@ def get_share(numbers: np.ndarray, total: int) -> int:
     return low
 
 
+def count_cells(path: str | Path) -> np.ndarray:
+    """Count the cells of each well in a file of normalized cells.
+
+    The file is closed at once: the list of its parts takes 1 kB of memory per well and feature.
+    """
+    with pq.ParquetFile(path) as file:
+        return np.array([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
+
+
 def choose_rows(number: int, share: int, seed: int, name: str) -> np.ndarray:
     """Choose at most `share` of `number` rows, by the seed and the name of the well, in ascending order."""
     generator = np.random.default_rng([seed, *name.encode()])
@@ -74,24 +83,20 @@ def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[
         The channels that may be in the features' names.
     """
     features, left_out = find_common_features(paths)
-    files = [pq.ParquetFile(path) for path in paths]
-    numbers = [
-        np.array([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
-        for file in files
-    ]
+    numbers = [count_cells(path) for path in paths]
     share = get_share(np.concatenate(numbers), total)
     observations, matrices = [], []
-    for path, file, of_wells in zip(paths, files, numbers, strict=True):
+    for path, of_wells in zip(paths, numbers, strict=True):
         obs, first = read_observations(path), 0
-        for group, number in enumerate(of_wells):
-            well = obs.iloc[first : first + number]
-            name = ":".join(well.index[0].split(":")[:3])
-            rows = choose_rows(number, share, seed, name)
-            observations.append(well.iloc[rows])
-            values = convert_to_matrix(file.read_row_group(group, columns=features), features)
-            matrices.append(values[rows].astype(np.float32))
-            first += number
-        file.close()
+        with pq.ParquetFile(path) as file:
+            for group, number in enumerate(of_wells):
+                well = obs.iloc[first : first + number]
+                name = ":".join(well.index[0].split(":")[:3])
+                rows = choose_rows(number, share, seed, name)
+                observations.append(well.iloc[rows])
+                values = convert_to_matrix(file.read_row_group(group, columns=features), features)
+                matrices.append(values[rows].astype(np.float32))
+                first += number
     obs = pd.concat(observations)
     made_by = get_provenance({"sample": total, "seed": seed, "cells_per_well": share}, paths)
     sample = build_skeleton(obs, features, channels, made_by)
@@ -103,9 +108,33 @@ def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[
     return sample
 
 
+def main(cells: Sequence[str], sample: str, number: int, seed: int, channels: Sequence[str]) -> None:
+    """Draw the sample and write it.
+
+    Parameters
+    ----------
+    cells
+        The tables of normalized cells, one per plate.
+    sample
+        The AnnData file to write.
+    number
+        Number of cells to draw.
+    seed
+        Seed of the drawing.
+    channels
+        Names of the channels.
+    """
+    drawn = draw(list(cells), number, seed, list(channels))
+    with write_whole(sample) as part:
+        drawn.write_h5ad(part)
+
+
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        params = snakemake.params
-        drawn = draw(list(snakemake.input.cells), params.cells, params.seed, list(params.channels))
-        with write_whole(snakemake.output.sample) as part:
-            drawn.write_h5ad(part)
+        main(
+            cells=snakemake.input.cells,
+            sample=snakemake.output.sample,
+            number=snakemake.params.cells,
+            seed=snakemake.params.seed,
+            channels=snakemake.params.channels,
+        )

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from aggregate import get_excluded_features
-from left_out import gather, group_by_reason
+from left_out import READERS, gather, group_by_reason, main
 from lib.tables import write_profiles
 from report_page.left_out import get_totals
 from report_page.results import Results
@@ -84,7 +84,7 @@ def results(tmp_path, monkeypatch):
 
 def test_everything_that_left_is_counted_and_named(results):
     not_scored = [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}]
-    table = gather(results, not_scored)
+    table = gather(Path(), results, not_scored)
     found = [(row.stage, row.what, row.number, row.names) for row in table.itertuples()]
     assert found == [
         ("sample sheet", "plate", 1, ""),
@@ -113,8 +113,20 @@ def test_everything_that_left_is_counted_and_named(results):
     assert table.loc[table["stage"] == "benchmark", "condition"].unique().tolist() == ["compound U2OS 48"]
 
 
+def test_copies_of_results_in_a_storage_give_the_same_table(results, tmp_path, monkeypatch):
+    files = {kind: results.get(kind, []) for kind in READERS}
+    Path("benchmark/here.csv").parent.mkdir(exist_ok=True)
+    main(files, [], "benchmark/here.csv")
+    monkeypatch.chdir(Path(__file__).parent)
+    copies = {kind: [str(tmp_path / path) for path in paths] for kind, paths in files.items()}
+    main(copies, [], str(tmp_path / "benchmark/there.csv"))
+    here = (tmp_path / "benchmark/here.csv").read_text()
+    assert (tmp_path / "benchmark/there.csv").read_text() == here
+    assert f"{QUALITY}dropped_sites.csv" in here
+
+
 def test_totals_are_sentences(results, tmp_path):
-    table = gather(results, [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}])
+    table = gather(Path(), results, [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}])
     table.to_csv(tmp_path / "left_out.csv", index=False)
     told = get_totals(Results(tmp_path), "left_out.csv")
     assert told[0] == "1 plate by the sample sheet"
@@ -124,7 +136,7 @@ def test_totals_are_sentences(results, tmp_path):
 
 
 def test_nothing_left_out_is_an_empty_table(tmp_path):
-    table = gather({}, [])
+    table = gather(Path(), {}, [])
     assert table.empty
     table.to_csv(tmp_path / "left_out.csv", index=False)
     assert get_totals(Results(tmp_path), "left_out.csv") == []
@@ -155,6 +167,7 @@ def test_the_config_the_chains_and_consensus_leave_out_too(tmp_path, monkeypatch
     left_out = {"wells": {"P1 A01": "more than a tenth"}, "features": {"Cells_C": "missing in a well"}}
     write_profiles(wells, consensus, {"left_out": left_out})
     table = gather(
+        Path(),
         {
             "first": [f"{PROFILES}.parquet"],
             "annotated": [f"{PROFILES}_augmented.parquet"],
@@ -203,7 +216,7 @@ def test_flagged_cells_are_counted_with_their_wells(tmp_path, monkeypatch):
     rows = ["Metadata_Plate,Metadata_Well,Metadata_Site,cells,flagged,large,dim"]
     rows += ["P,A01,1,9,2,2,1", "P,A01,2,5,1,0,1", "P,A02,1,7,0,0,0", "P,B01,1,1,1,1,0"]
     file.write_text("\n".join(rows) + "\n")
-    table = gather({"tables": [str(file)]}, [])
+    table = gather(Path(), {"tables": [str(file)]}, [])
     assert table[["what", "number", "stage", "batch", "plate"]].values.tolist() == [
         ["cell", 4, "cell_quality", "B", "P"]
     ]

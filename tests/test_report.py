@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import time
 from html import unescape
 from pathlib import Path
 
@@ -33,7 +36,7 @@ from report_page.tables import make_cell
 from report_page.wells import BYTES_OF_FEATURES
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
-from workflow import PROJECT, planned, snakemake
+from workflow import PROJECT, copy_of_project, planned, snakemake, start_snakemake
 
 pytestmark = pytest.mark.unit
 
@@ -234,7 +237,9 @@ def test_more_plates_have_pages_of_their_own(tmp_path, monkeypatch):
     single = {**manifest, "plates": manifest["plates"][1:], "plate_pages": [], "index": index.name}
     single |= {"conditions": [], "scored_conditions": manifest["conditions"], "figures": [], "scores": {}}
     page = tmp_path / "report/plate_2.html"
-    report.write_page({**options, "title": "Plate BR00001", "manifest": single}, page, "", "report/history")
+    report.write_page(
+        {**options, "title": "Plate BR00001", "manifest": single}, page, "", "report/history.json"
+    )
     text = page.read_text()
     assert Page(text).problems == []
     assert set(Page(text).outside) == {"report.html"}
@@ -502,3 +507,23 @@ def test_51_plates_with_pictures_of_full_size(tmp_path):
     checked(file)
     assert file.stat().st_size < 30e6
     assert file.stat().st_size > 5e6
+
+
+@pytest.mark.run
+def test_a_report_that_was_interrupted_is_written_by_the_next_run(default_project, tmp_path):
+    """The job is killed after Snakemake kept the file that it changes in place."""
+    copy = copy_of_project(tmp_path / "platewise", default_project / "results" / "default")
+    results = copy / "results" / "default"
+    log, history = results / "logs" / "report" / "report.log", results / "report" / "history.json"
+    log.unlink()
+    before = history.read_text()
+    started = start_snakemake("--forcerun", "report", "--until", "report", project=copy)
+    while not log.exists():
+        assert started.poll() is None, "the report was written before it could be interrupted"
+        time.sleep(0.1)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert [*results.glob(".snakemake/backups/**/history.json")], "it was interrupted at another time"
+    snakemake("--until", "report", project=copy)
+    checked(results / "report" / "report.html")
+    assert history.read_text() == before

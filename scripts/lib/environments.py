@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from lib.cellprofiler import get_output, open_log
+from lib.cellprofiler import get_output
+from lib.cellprofiler_logs import open_log
 from lib.errors import InputError, join_names
 
 MARKER = "complete.json"  # written last: it marks an environment as complete

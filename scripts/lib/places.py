@@ -119,7 +119,7 @@ PLACES = {
     "report": "report/report.html",
     "plate_page": "report/plate_{number}.html",
     "report_digests": "report/input_digests.csv",
-    "report_history": "report/history",
+    "report_history": "report/history.json",
     "draft": "report/draft.html",
     "draft_digests": "report/draft_input_digests.csv",
 }

@@ -133,14 +133,32 @@ def read_any_format(path: Path) -> pd.DataFrame:
 
 
 def read_anndata(path: Path) -> pd.DataFrame:
-    """Read an AnnData file: the columns of `obs` are metadata, those of X features."""
+    """Read an AnnData file: the columns of `obs` are metadata, those of X (dense or sparse) features.
+
+    Raises
+    ------
+    InputError
+        If the file has no X, or a name stands for two columns.
+    """
     import anndata
 
-    data = anndata.read_h5ad(path)
+    try:
+        data = anndata.read_h5ad(path)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is HDF5, but cannot be read as AnnData ({error}). {READ} are read."
+        ) from error
+    if data.X is None or not data.n_vars:
+        layers = f" (it has the layers {join_names(data.layers)})" if len(data.layers) else ""
+        raise InputError(f"{path} has no X{layers}: the features of the wells are read from X.")
+    others = [*data.layers, *(["raw"] if data.raw is not None else [])]
+    if others:
+        logging.warning("%s: X is read, and not %s", path, join_names(others))
     values = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
     obs = data.obs.rename(
         columns=lambda name: name if str(name).startswith("Metadata_") else f"Metadata_{name}"
     )
+    refuse_twice([*obs.columns, *data.var_names], path)
     return pd.concat([obs.reset_index(drop=True), pd.DataFrame(values, columns=list(data.var_names))], axis=1)
 
 

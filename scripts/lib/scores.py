@@ -1,5 +1,6 @@
 """The benchmark's score tables: their layout, and how a score is written."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,14 @@ def read_scores(path: str | Path) -> pd.DataFrame:
 
     A cell line may be called NA, or be left empty.
     """
-    table = pd.read_csv(path, dtype={"message": str})
+    return parse_scores(Path(path).read_text(encoding="utf-8"))
+
+
+def parse_scores(text: str) -> pd.DataFrame:
+    """Read the text of a score table, see `read_scores`."""
+    table = pd.read_csv(io.StringIO(text), dtype={"message": str})
     names = get_condition_columns(table)
-    written = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=names)
+    written = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, usecols=names)
     return table.assign(**{name: written[name] for name in names})
 
 

@@ -118,13 +118,13 @@ function mapSpec(rows, axes, measure, titles, width) {
 // The null as a histogram, and below it every perturbation by rank against its own threshold.
 function nullSpec(bars, points, titles, width) {
   const marks = ["Replicating", "Not replicating"];
-  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)" };
+  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)", axis: { tickCount: 6 } };
   const parts = [];
   if (bars.length) {
     parts.push({
       width, height: 110, data: { values: bars }, mark: { type: "rect", color: "#b9c0c9" },
       encoding: {
-        x: { field: "from", type: "quantitative", title: null }, x2: { field: "to" },
+        x: { field: "from", type: "quantitative", title: null, axis: { tickCount: 6 } }, x2: { field: "to" },
         y: { field: "share", type: "quantitative", title: "Null (% of sets)" }, y2: { datum: 0 },
         tooltip: [{ field: "from", title: "From", format: ".3f" }, { field: "to", title: "To", format: ".3f" }, { field: "share", title: "% of sets", format: ".2f" }],
       },

@@ -5,9 +5,11 @@ function conditionLabel(condition) {
   return several ? `${condition.label}, ${condition.feature_set}` : condition.label;
 }
 
+const KIND = "text:control type";
+
 function buildProfiles(root) {
   if (!EXPERIMENT.conditions.length) return;
-  const state = { condition: EXPERIMENT.conditions[0].id, map: null, measure: "treatment:", words: "" };
+  const state = { condition: EXPERIMENT.conditions[0].id, map: null, measure: null, words: "" };
   const map = h("div", { class: "chart", "data-name": "profiles" });
   const ranks = h("div", { class: "chart", "data-name": "replicate_correlations" });
   const found = h("p", { class: "found" });
@@ -35,7 +37,8 @@ function buildProfiles(root) {
     maps.replaceChildren(pairs.length ? pickMap.field : "");
     const plates = data.plates.map(getBlock).filter(Boolean);
     const list = listMeasures(plates);
-    if (!list.some(({ value }) => value === state.measure)) state.measure = "treatment:";
+    // With many perturbations the colors tell only what kind of well it is.
+    if (!list.some(({ value }) => value === state.measure)) state.measure = list.some(({ value }) => value === KIND) && data.perturbations.length > 20 ? KIND : "treatment:";
     const pick = chooser("Color by", list, (value) => { state.measure = value; update(); });
     pick.select.value = state.measure;
     measures.replaceChildren(pick.field);

@@ -1,6 +1,6 @@
 """The scores of the summary, with the published values and those of the previous report."""
 
-import shutil
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, read_scores
+from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, parse_scores, read_scores
 from lib.tables import write_whole
 from report_page.pictures import link_to
 from report_page.results import Results
@@ -33,7 +33,7 @@ def score_tables(results: Results, tables: Mapping[str, str], history: str) -> l
     for metric, value, title, unit in SCORES:
         if not results.has(tables.get(metric, "")):
             continue
-        previous = results.path(history) / PREVIOUS / Path(tables[metric]).name
+        previous = get_previous(results, tables[metric], history)
         rows = score_rows(results.path(tables[metric]), value, previous)
         if rows.empty:
             continue
@@ -55,7 +55,7 @@ def collect_drawn_scores(
         if metric not in PUBLISHED or not results.has(tables.get(metric, "")):
             continue
         file = results.path(tables[metric])
-        rows = score_rows(file, value, results.path(history) / PREVIOUS / file.name)
+        rows = score_rows(file, value, get_previous(results, tables[metric], history))
         if rows.empty or rows["score"].isna().all():
             continue
         percentile = read_scores(file).get("percentile", pd.Series(dtype=float)).dropna()
@@ -74,10 +74,10 @@ def format_short(value: Any) -> Any:
     return float(f"{value:.4g}") if is_number else str(value)
 
 
-def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
+def score_rows(file: Path, value: str, former: str | None) -> pd.DataFrame:
     """Return a metric's scores (condition, score, interval, position-aware, published, previous) or None.
 
-    `file` is the metric's table, `former` that of the previous report.
+    `file` is the metric's table, `former` the text of that of the previous report.
     """
     table = read_scores(file)
     names = get_condition_columns(table)
@@ -103,8 +103,8 @@ def score_rows(file: Path, value: str, former: Path) -> pd.DataFrame:
         if "published" in drawn and len(drawn) == len(rows) and drawn["published"].notna().any():
             rows["published"] = drawn["published"].to_numpy()
             rows["difference"] = rows["score"] - rows["published"]
-    if former.is_file():
-        old = read_scores(former)
+    if former is not None:
+        old = parse_scores(former)
         if set(names) <= set(old) and value in old:
             kept = old.drop_duplicates(names)[[*names, value]].rename(columns={value: "previous"})
             rows["previous"] = table[names].merge(kept, on=names, how="left")["previous"].to_numpy()
@@ -162,16 +162,23 @@ def score_notes(file: Path) -> list[str]:
 
 def remember_scores(results: Results, tables: Mapping[str, str], history: str) -> None:
     """Keep a copy of the score tables; the tables before the last change become the previous ones."""
-    folder = results.path(history)
-    latest, previous = folder / LATEST, folder / PREVIOUS
-    now = {Path(file).name: results.path(file).read_bytes() for file in results.existing(tables.values())}
-    before = {file.name: file.read_bytes() for file in latest.glob("*.csv")} if latest.is_dir() else {}
-    folder.mkdir(parents=True, exist_ok=True)
-    if now == before:
+    file = results.path(history)
+    kept = read_history(file)
+    now = {Path(table).name: results.path(table).read_text() for table in results.existing(tables.values())}
+    if file.is_file() and now == kept[LATEST]:
         return
-    if before:
-        shutil.rmtree(previous, ignore_errors=True)
-        latest.rename(previous)
-    for name, content in now.items():
-        with write_whole(latest / name) as part:
-            part.write_bytes(content)
+    previous = kept[LATEST] or kept[PREVIOUS]
+    with write_whole(file) as part:
+        part.write_text(json.dumps({PREVIOUS: previous, LATEST: now}), encoding="utf-8")
+
+
+def read_history(file: Path) -> dict[str, dict[str, str]]:
+    """Read the score tables of the last reports as text; there are none before the first report."""
+    if not file.is_file():
+        return {PREVIOUS: {}, LATEST: {}}
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def get_previous(results: Results, table: str, history: str) -> str | None:
+    """Return the previous report's table of a score as text; None without one."""
+    return read_history(results.path(history))[PREVIOUS].get(Path(table).name)

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from browser import Browser
+from explored import PANEL, TITLE, click, show_all
 from lib.tables import read_provenance, write_profiles
 from pages import CHROMIUM
 from synthetic_report import write_report, write_results
@@ -11,25 +12,6 @@ from synthetic_report import write_report, write_results
 pytestmark = [pytest.mark.run, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")]
 
 EVIL = "</script><b>\"'&{{ 7*7 }} 细胞 " + "x" * 200
-PANEL = "document.querySelector('dialog.panel')"
-TITLE = f"{PANEL}.querySelector('h2').textContent"
-# Where a mark of a plot is in the window: the center of the item of the first datum that `test` accepts.
-POINT_OF = """(() => {
-  const place = document.querySelector('%s');
-  place.scrollIntoView({block: 'center'});
-  const found = [];
-  const walk = (item, x, y) => {
-    const {bounds} = item;
-    if (item.datum && bounds && !item.items && (%s)(item.datum))
-      found.push([x + (bounds.x1 + bounds.x2) / 2, y + (bounds.y1 + bounds.y2) / 2]);
-    const [dx, dy] = item.items && item.mark ? [item.x || 0, item.y || 0] : [0, 0];
-    for (const child of item.items || []) walk(child, x + dx, y + dy);
-  };
-  walk(place.view.scenegraph().root, 0, 0);
-  const canvas = place.querySelector('canvas').getBoundingClientRect(), [left, top] = place.view.origin();
-  const padding = place.view.padding();
-  return found.map(([x, y]) => [canvas.x + left + padding.left + x, canvas.y + top + padding.top + y])[0];
-})()"""
 
 
 def write_page(folder, wells, **more):
@@ -50,13 +32,6 @@ def page(tmp_path_factory):
     return write_page(tmp_path_factory.mktemp("explored"), wells)
 
 
-def show_all(browser):
-    """Scroll to each part of the page that is drawn when it is needed, and wait until it is there."""
-    for part in ("plate-explorer", "profile-explorer"):
-        browser.run(f"document.getElementById('{part}').scrollIntoView()")
-        browser.wait_until(f"document.getElementById('{part}').dataset.drawn")
-
-
 @pytest.fixture(scope="module")
 def browser(page):
     with Browser() as opened:
@@ -65,12 +40,6 @@ def browser(page):
         yield opened
         assert opened.logged == []
         assert opened.requests == [page.resolve().as_uri()]
-
-
-def click(browser, chart, test):
-    at = browser.run(POINT_OF % (chart, test))
-    assert at, f"{chart} has no mark with {test}"
-    browser.click(*at)
 
 
 def test_a_click_on_a_well_opens_its_pictures_and_numbers(browser):

@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from lib.assay import find_assay_problems, get_compartments
+from lib.config import complete_config
 
 pytestmark = pytest.mark.unit
 THRESHOLD = {
@@ -82,3 +83,16 @@ def test_a_channel_may_not_be_called_as_a_pair_of_others():
     assert "the name DNA_RNA is that of the pair DNA and RNA" in problem
     other = changed(lambda assay: assay["channels"].append({"name": "DNA_2", "image": "3", "measure": True}))
     assert find_assay_problems(other) == []
+
+
+def test_the_preset_of_the_pilot_is_the_default_and_that_of_the_production_another():
+    def complete(**preset):
+        assay = {"channels": [{"name": name, "image": name} for name in ("DNA", "RNA", "Mito")]}
+        assay |= {"nuclei": {"channel": "DNA"}, "cells": {"channel": "RNA"}, **preset}
+        return complete_config({"results": "r", "plates": "p.tsv", "assay": assay}, "config.yaml")["assay"]
+
+    pilot = complete(preset="cpjump1_pilot")
+    assert pilot == complete()
+    production = complete(preset="jump_production")
+    assert production["nuclei"]["diameter"] == [15, 90] != pilot["nuclei"]["diameter"]
+    assert pilot["nuclei"]["diameter"] == [10, 75]

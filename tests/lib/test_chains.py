@@ -8,7 +8,7 @@ from lib.chains import CHOICES, OPERATIONS, PRESETS, STEPS, complete_chain, get_
 from lib.config import complete_config
 from lib.errors import InputError
 from lib.steps import normalization, operations, whitening
-from report_page.chain_methods import SENTENCES, describe_step
+from report_page.chain_methods import SENTENCES, describe_chains, describe_step
 from small_config import SMALL
 
 pytestmark = pytest.mark.unit
@@ -133,3 +133,44 @@ def test_each_step_has_its_sentence_with_the_options_of_the_file():
             for key, value in options.items():
                 if f"{{{key}}}" in SENTENCES[step] and not isinstance(value, dict | list | str):
                     assert f'data-key="{key}" value="{str(value).lower()}"' in text
+
+
+def get_text(step: str, **options) -> str:
+    (pair,) = complete_chain("x", [{step: options}])["steps"]
+    return re.sub("<[^>]*>", "", str(describe_step({"step": step, **pair[1]})))
+
+
+def test_queries_blocklists_floors_and_shrinkage_are_described():
+    text = get_text("normalize", reference="Metadata_dose == '0'", floor=0.1)
+    assert "relative to the wells with Metadata_dose == &#39;0&#39;; spreads below a fraction of 0.1" in text
+    text = get_text("feature_select", operations=["blocklist", "noise_removal"], blocklist=["a", "b"])
+    assert "by all wells (noise_removal_stdev_cutoff = 0.8); the blocklist was a list of 2 names" in text
+    assert "freq_cut" not in text
+    assert "corr_threshold = 0.9, corr_method = kendall" in get_text(
+        "feature_select", operations=["correlation_threshold"], corr_method="kendall"
+    )
+    assert "fitted on all wells; their covariance was shrunk" in get_text(
+        "sphere", reference="all", epsilon="shrink"
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
+    steps = [
+        {"step": step, **options, "chosen_epsilon": 0.004}
+        for step, options in complete_chain("x", preset)["steps"]
+    ]
+    steps[0]["untreated_wells"] = False
+    sentences = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
+    text = re.sub("<[^>]*>", "", " ".join(map(str, sentences)))
+    assert text.startswith("The chain x has these steps. Wells without a perturbation")
+    assert len(sentences) == len(steps) + 2
+    assert "with mad_robustize, without the factor 1.4826" in text
+    assert (
+        "freq_cut = 0.05, unique_cut = 0.01, corr_threshold = 0.9, corr_method = pearson, na_cutoff = 0"
+        in text
+    )
+    assert "Harmony (300 clusters, at most 20 iterations)" in text
+    assert ("relative to all wells" in text) == (preset != "jump_compound")
+    assert ("ε is the best of 25 draws" in text) == (preset != "jump_compound")
+    assert ("zFPKM below -3" in text) == (preset == "jump_crispr")

@@ -7,6 +7,7 @@ pictures are grainy, so that they are no smaller than real ones.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -232,10 +233,29 @@ def write_results(
     features: int = 4,
     side: int = 12,
     wells: list[str] = WELLS,
+    one_barcode: bool = False,
+    feature_sets: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write the results of an experiment; gives the options of the report's rule.
+    """Write the results of an experiment. Return the options of the report's rule.
 
-    `pixels`: the size of a picture; `side`: that of a thumbnail; `features`: their number at each level.
+    Parameters
+    ----------
+    folder
+        The results folder.
+    plates, conditions
+        Their numbers.
+    pixels
+        Width and height of a picture.
+    features
+        Their number at each level.
+    side
+        Side length of a thumbnail, in pixels.
+    wells
+        The wells of each plate.
+    one_barcode
+        Whether all plates have one name, each in a batch of its own.
+    feature_sets
+        The feature sets of the benchmark; those of the default config if there are none.
     """
     generator = np.random.default_rng(1)
     config = complete_config(
@@ -247,13 +267,14 @@ def write_results(
                 "nuclei": {"channel": "DNA"},
                 "cells": {"channel": "RNA"},
             },
+            **({"benchmark": {"feature_sets": list(feature_sets)}} if feature_sets else {}),
         },
         "config.yaml",
     )
     rows = [
         {
-            "batch": "B",
-            "plate": f"BR{i:05d}",
+            "batch": f"B{i}" if one_barcode else "B",
+            "plate": "BR00000" if one_barcode else f"BR{i:05d}",
             "plate_map": "map.txt",
             "perturbation": "compound",
             "cell_line": f"line{i % conditions}",
@@ -272,7 +293,7 @@ def write_results(
             path = folder / experiment.get_profiles(plate, level)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_profiles(profiles, path, provenance(level))
-        quality = folder / "workspace" / "quality_control" / "B" / plate["plate"]
+        quality = folder / "workspace" / "quality_control" / plate["batch"] / plate["plate"]
         for name in PICTURES:
             drawn(quality / "pictures" / f"{name}.png", generator, pixels)
         drawn(quality / "pictures" / "segmentation" / "montage.png", generator, pixels)
@@ -296,24 +317,19 @@ def write_results(
             "reason": "PowerLogLogSlope lies below the plate's median in 5 of 5 channels",
         }
         pd.DataFrame(flags).to_csv(quality / "flags.csv", index=False)
-    feature_set = config["benchmark"]["feature_sets"][0]
     names = {f"compound_line{i}_48": f"line{i}" for i in range(conditions)}
-    for name in names:
-        for figure in FIGURES:
-            drawn(folder / f"benchmark/figures/{feature_set}/{name}/{figure}.png", generator, pixels)
-        of_condition = [plate["plate"] for plate in rows if plate["cell_line"] == names[name]]
-        write_condition_tables(folder, feature_set, name, of_condition, generator, wells)
-        write_answers(folder, feature_set, name, of_condition, generator, wells)
-    scores = pd.DataFrame(
-        {
-            "perturbation": "compound",
-            "cell_line": list(names.values()),
-            "timepoint": "48",
-            "feature_set": feature_set,
-            "percent_replicating": generator.uniform(0, 100, conditions),
-        }
-    )
-    scores.to_csv(folder / "benchmark" / "percent_replicating.csv", index=False)
+    scores = []
+    for feature_set in config["benchmark"]["feature_sets"]:
+        for name, line in names.items():
+            for figure in FIGURES:
+                drawn(folder / f"benchmark/figures/{feature_set}/{name}/{figure}.png", generator, pixels)
+            of_condition = [plate["plate"] for plate in rows if plate["cell_line"] == line]
+            write_condition_tables(folder, feature_set, name, of_condition, generator, wells)
+            write_answers(folder, feature_set, name, of_condition, generator, wells)
+            condition = {"perturbation": "compound", "cell_line": line, "timepoint": "48"}
+            score = generator.uniform(0, 100)
+            scores.append({**condition, "feature_set": feature_set, "percent_replicating": score})
+    pd.DataFrame(scores).to_csv(folder / "benchmark" / "percent_replicating.csv", index=False)
     return {
         "title": f"{plates} plates",
         "config": config,
@@ -332,7 +348,7 @@ def write_report(folder: Path, options: dict[str, Any]) -> Path:
     import report
 
     page, digests = (str(folder / "report" / name) for name in ("report.html", "input_digests.csv"))
-    report.main(options, page, digests, str(folder / "report" / "history"))
+    report.main(options, page, digests, str(folder / "report" / "history.json"))
     return folder / "report" / "report.html"
 
 

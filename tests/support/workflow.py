@@ -46,6 +46,14 @@ def snakemake(
     return result
 
 
+def start_snakemake(*arguments: str | Path, project: Path) -> subprocess.Popen[bytes]:
+    """Start Snakemake in `project`, in a process group of its own that can be killed."""
+    command = [project / ".venv" / "bin" / "python", "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.Popen(
+        command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
 def belongs_to_checkout(arguments: Sequence[str | Path]) -> bool:
     """Whether the results of these arguments would lie below the checkout."""
     if "--directory" in arguments:
