@@ -140,7 +140,7 @@ def number_objects(pixels: np.ndarray, mask: bool | None) -> Labels:
     LabelError
         If a mask holds several values, or numbered labels seem to be a mask.
     """
-    # Imported here since most plates have no label images, and it takes as long as all other imports together.
+    # Imported here since few plates have label images, and it takes as long as all other imports together.
     from scipy import ndimage
 
     values, inverse = np.unique(pixels, return_inverse=True)
