@@ -207,7 +207,7 @@ def get_remedy(config: Mapping[str, Any]) -> str:
 
 
 def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:
-    """Return a column's value for a well, from the plate map or its reagent, as joined by `known_wells`.
+    """Return a column's value for a well, from the plate map or its reagent, as `join_annotation` joins them.
 
     If `broad_sample` is empty, the solvent is the reagent.
     """
