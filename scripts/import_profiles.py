@@ -59,7 +59,7 @@ def get_rows_of_plate(
             named = [
                 name for name in profiles if name.startswith("Metadata_") and (profiles[name] == plate).any()
             ]
-            hint = f" Is it {join_names(named)}? Call that column so." if named else ""
+            hint = f" Is it {join_names(named)}? Call that column Metadata_Plate." if named else ""
             raise InputError(
                 f"{path} has no column Metadata_Plate, and the sample sheet takes {len(sharing)} plates from "
                 f"it ({join_names(sharing, 5)}): which wells are whose is not known.{hint} Add the column, "
