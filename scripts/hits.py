@@ -270,7 +270,7 @@ def get_hits(
         The tables of Percent Replicating and of mean average precision (None if it was not computed), one row
         per perturbation.
     gene
-        The column that holds genes, targets or mechanisms, several separated by `|`.
+        The column that holds genes, targets or mechanisms, several separated by `|` or `;`.
     channels
         The assay's channels.
     group
