@@ -444,7 +444,8 @@ def test_amounts_in_one_spelling():
     kind="several genes, targets or mechanisms of a compound, separated by ; or by commas and slashes",
     comes_from="annotation from other databases",
     says="target has EGFR, ERBB2, A/B: several genes are separated by | or ;",
-    happens="`|` and `;` separate genes; a warning names values with other separators, which count as one gene",
+    happens="`|` and `;` separate genes; a warning names values with other separators, which count as "
+    "one gene",
 )
 def test_separators_of_genes(write):
     wells = pd.DataFrame(
