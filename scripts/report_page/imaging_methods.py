@@ -144,11 +144,15 @@ def describe_network(assay: Mapping[str, Any], objects: str, more: str = "") -> 
     network = assay[objects]["network"]
     model = f"the model {{{objects}.network.model}}" if network["model"] else "its usual model"
     rescaled = f", diameter {{{objects}.network.diameter}} pixels" if network["diameter"] else ""
+    limits = ""
+    if assay[objects]["method"] == "cellpose":
+        limits = f", cell probability above {{{objects}.network.cell_probability}}"
+        limits += f", flow error at most {{{objects}.network.flow_error}}" if network["flow_error"] else ""
     seen = " and that of the nuclei" if objects == "cells" else ""
     return write_sentence(
         f"{objects.capitalize()} were found in the channel {{{objects}.channel}}{seen} by "
-        f"{{{objects}.method}} ({model}{rescaled}; objects below {{{objects}.network.smallest}} pixels "
-        f"discarded){more}.",
+        f"{{{objects}.method}} ({model}{rescaled}{limits}; objects below "
+        f"{{{objects}.network.smallest}} pixels discarded){more}.",
         "assay",
         lambda key: get_nested(assay, key),
     )
