@@ -363,10 +363,7 @@ def main(
     )
     measured = find_measurements(pq.read_schema(image)) if parameters.get("image_features") else {}
     if of_images := [name for name in measured if name not in table]:
-        excluded_features["exclude_features"] = [
-            *excluded_features.get("exclude_features", []),
-            *of_images,
-        ]
+        excluded_features.setdefault("exclude_features", []).extend(of_images)
     if excluded is not None:
         parameters["excluded_sites"] = sorted(f"{well} site {site}" for well, site in excluded)
         inputs.append(flags)
