@@ -166,7 +166,15 @@ def binary_dilation(image, structure=None, *arguments, **options):
 
 @compiled
 def overlaps(first, second, first_count, second_count):
-    """Count pixels per pair of labels, without 0: (`first_count` + 1) x (`second_count` + 1)."""
+    """Count pixels per pair of labels, without 0: (`first_count` + 1) x (`second_count` + 1).
+
+    Parameters
+    ----------
+    first, second
+        (pixels,) labels of two images.
+    first_count, second_count
+        Largest label of each.
+    """
     counts = numpy.zeros((first_count + 1, second_count + 1))
     for k in range(first.size):
         if first[k] > 0 and second[k] > 0:

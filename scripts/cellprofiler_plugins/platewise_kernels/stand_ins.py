@@ -70,7 +70,23 @@ def smooth_with_noise(image, bits):
 
 
 def propagate(image, start, mask, weight):
-    """Replace centrosome.propagate.propagate."""
+    """Replace centrosome.propagate.propagate.
+
+    Parameters
+    ----------
+    image
+        (height, width) intensities.
+    start
+        (height, width) seeds.
+    mask
+        (height, width) where labels may spread.
+    weight
+        Of distance beside intensity.
+
+    Returns
+    -------
+    Labels and lengths, (height, width).
+    """
     if not propagation.fits(image, start, mask):
         return centrosome.propagate.propagate(image, start, mask, weight)
     return propagation.propagate(image, start, mask, weight)
