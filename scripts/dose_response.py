@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from lib.cell_counts import get_counts
 from lib.distances import ALL_FEATURES, get_distances, get_responses
-from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses
+from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses, read_unit
 from lib.drawing import COLORS, GRAY, draw_nothing, save_png, shorten_label, use_style
 from lib.errors import InputError, join_names, number_of
 from lib.feature_groups import group_features
@@ -83,6 +83,7 @@ def get_series(
     both, number = get_wells_to_score(wells, compound, positive_controls)
     negative = np.arange(len(both)) >= number
     doses, unit = read_doses(both.metadata[dose].tolist())
+    unit = unit or read_unit(dose.removeprefix("Metadata_"))
     doses[negative] = 0
     if not (doses[~negative] > 0).any():
         examples = join_names(both.metadata.loc[~negative, dose].dropna().unique(), 5)

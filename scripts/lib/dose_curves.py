@@ -37,6 +37,12 @@ UNITS |= {f"{unit[:-1]}mol/l".casefold(): unit for unit in MOLAR}
 UNITS |= {"molar": "M", "millimolar": "mM", "micromolar": "uM", "nanomolar": "nM", "picomolar": "pM"}
 
 
+def read_unit(column: str) -> str:
+    """Return the unit at the end of a column's name (`dose_uM`, `Dose (µM)`); empty without one."""
+    words = re.findall(r"[^\W\d_]+", plain_text(column).replace("µ", "u"))
+    return UNITS.get(words[-1].casefold(), "") if len(words) > 1 else ""
+
+
 def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
     """Read doses: numbers, or numbers with a unit, which are converted to the unit of most values.
 
