@@ -69,9 +69,21 @@ def score_comparison(
         Whether both sides are the same condition.
     gene
         The column that holds the genes, or one column for each side.
+    group
+        The column, or columns, whose equal values make replicates.
     different
         Columns in which the perturbations of a pair must differ; by default they must be different
         perturbations.
+    draws, repeats
+        The largest size of a null, and the number of nulls for the interval.
+    percentile
+        The percentile of the null that is the threshold.
+    minimum_replicates
+        Perturbations with fewer wells are left out.
+    positive_controls
+        Whether positive controls are scored.
+    seed
+        Seed of the draws.
 
     Returns
     -------
