@@ -249,7 +249,7 @@ class MeasurementStore(HDF5Dict):
         object_name, feature_name
             The object and the feature.
         *arguments, **options
-            Further arguments of CellProfiler's method, first of all the values of each site.
+            Further arguments of CellProfiler's method: the values of each site, and others.
         """
         self.write_feature(object_name, feature_name)
         self._forget(object_name, feature_name)
