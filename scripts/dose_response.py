@@ -69,6 +69,19 @@ def get_series(
 ) -> Series:
     """Return the wells of all compounds and of the solvent with their responses.
 
+    Parameters
+    ----------
+    wells
+        The wells of the condition.
+    dose
+        The metadata column of the doses.
+    compound
+        The column, or columns, whose equal values make a compound.
+    channels
+        The names of the channels in the features.
+    positive_controls
+        Whether positive controls are included.
+
     Raises
     ------
     InputError
@@ -186,7 +199,19 @@ def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, title: str) -> Figure:
-    """Draw the distances of all features and the cell counts of the most potent compounds."""
+    """Draw the distances of all features and the cell counts of the most potent compounds.
+
+    Parameters
+    ----------
+    series
+        The wells with their doses and responses.
+    curves
+        The fitted curves, one row per compound and response.
+    compounds
+        One row per compound, the most potent first.
+    title
+        The condition.
+    """
     names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
     if not names:
         return draw_nothing("No compound with a dose: no curve to draw.")
@@ -235,7 +260,26 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str],
 ) -> None:
-    """Write the curves, the compounds, the responses of the wells, and the figure."""
+    """Write the curves, the compounds, the responses of the wells, and the figure.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    outputs
+        The files to write: `curves`, `compounds`, `wells` and `figure`.
+    head
+        Columns that name the condition and feature set, with their values; they come first in each table.
+    options
+        The parameters of `get_series`, the `limit` and `seed` of `fit_series`, and the figure's `title`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+
+    Raises
+    ------
+    InputError
+        If no well is a negative control.
+    """
     use_style()
     wells = read_wells(profiles, controls)
     if not (get_control_type(wells.metadata) == NEGATIVE_CONTROL).any():

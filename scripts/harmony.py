@@ -92,7 +92,21 @@ def limit_clusters(profiles: pd.DataFrame, clusters: int) -> int:
 def run_harmony(
     values: np.ndarray, of_batch: pd.DataFrame, batch: str, clusters: int, iterations: int
 ) -> np.ndarray:
-    """Return the corrected values (wells, features) of harmonypy, which only this step's environment has."""
+    """Return the corrected values (wells, features) of harmonypy, which only this step's environment has.
+
+    Parameters
+    ----------
+    values
+        Profiles, (wells, features).
+    of_batch
+        One row per well, with the column that `batch` names.
+    batch
+        The column of the batches.
+    clusters
+        The number of clusters.
+    iterations
+        The largest number of iterations.
+    """
     import harmonypy
 
     corrected = harmonypy.run_harmony(

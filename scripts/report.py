@@ -100,6 +100,19 @@ def try_plate_entry(
     """Return the page's content for one plate; if its results cannot be read, the reason.
 
     One plate never prevents the page of all plates.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    number
+        The plate's number on the page, from 1.
+    plate
+        The plate's part of the manifest.
+    captions
+        The folder of the captions.
+    bytes_allowed
+        How many bytes a picture may have.
     """
     try:
         return make_plate_entry(results, number, plate, captions, bytes_allowed)
@@ -192,7 +205,19 @@ def get_scripts() -> list[dict[str, str]]:
 def collect_content(
     results: Results, options: Mapping[str, Any], digests: str, history: str
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return the page's content by the names in its template, and the table of all inputs."""
+    """Return the page's content by the names in its template, and the table of all inputs.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    options
+        The rule's parameters, see `write_page`.
+    digests
+        The path of the table of all inputs in the results.
+    history
+        The path of the earlier score tables in the results.
+    """
     config, manifest = options["config"], options["manifest"]
     plates, scores = manifest["plates"], manifest["scores"]
     entries = make_plate_entries(results, options)

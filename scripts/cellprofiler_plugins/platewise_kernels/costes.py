@@ -194,7 +194,20 @@ def find_by_steps(x, y, scale, accurate, line=None):
 
 @compiled
 def find_reach(x, y, slope, intercept):
-    """Return the smallest and largest position on the line below which a pixel is not."""
+    """Return the smallest and largest position on the line below which a pixel is not.
+
+    Parameters
+    ----------
+    x, y
+        Intensities of the pixels in the two channels, (pixels,).
+    slope, intercept
+        The line of the thresholds: y = slope * x + intercept.
+
+    Returns
+    -------
+    tuple
+        The smallest and the largest position, as values of x.
+    """
     lowest = numpy.inf
     highest = -numpy.inf
     for k in range(x.size):
@@ -206,7 +219,27 @@ def find_reach(x, y, slope, intercept):
 
 @compiled
 def sort_into_bins(x, y, slope, intercept, lowest, width, x_center, y_center):
-    """Return the pixels by bin, each bin's start, and the sums of all bins before each: bins + 1 rows."""
+    """Sort pixels into bins by the position on the line below which they are not.
+
+    Parameters
+    ----------
+    x, y
+        Intensities of the pixels in the two channels, (pixels,).
+    slope, intercept
+        The line of the thresholds: y = slope * x + intercept.
+    lowest
+        The smallest position of a pixel, as a value of x.
+    width
+        The width of a bin, in x.
+    x_center, y_center
+        Intensities that are subtracted before values are summed, which keeps the sums precise.
+
+    Returns
+    -------
+    tuple
+        The pixels' x and y in the order of their bins, (pixels,); the first pixel of each bin, (bins + 2,);
+        and the sums of x, y, x², y² and xy over all bins before each, (bins + 1, 5).
+    """
     bins = numpy.empty(x.size, numpy.int32)
     starts = numpy.zeros(BINS + 2, numpy.int64)
     per_width = 1.0 / width

@@ -258,9 +258,24 @@ def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, coun
 
 @compiled
 def sort_by_pixel(positions, owners, weights, size):
-    """Sort objects' weights by pixel: return the pixels that have any, starts, owners, weights.
+    """Sort objects' weights by pixel.
 
-    `positions`: the flat pixel of each weight, out of `size` pixels.
+    Parameters
+    ----------
+    positions
+        The flat pixel of each weight, (weights,).
+    owners
+        The object of each weight, (weights,).
+    weights
+        The weights, (weights,).
+    size
+        Number of pixels of the image.
+
+    Returns
+    -------
+    tuple
+        The pixels that have a weight, (used,); where the weights of each start, (used + 1,); and the owners
+        and weights in that order, (weights,).
     """
     ends = numpy.zeros(size + 1, numpy.int64)
     for k in range(positions.size):

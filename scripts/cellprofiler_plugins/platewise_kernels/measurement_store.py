@@ -242,7 +242,15 @@ class MeasurementStore(HDF5Dict):
                 self.held_bytes -= 0 if vector is None else vector.nbytes
 
     def add_all(self, object_name, feature_name, *arguments, **options):
-        """Replace a feature for all sites (in the file)."""
+        """Replace a feature for all sites (in the file).
+
+        Parameters
+        ----------
+        object_name, feature_name
+            The object and the feature.
+        *arguments, **options
+            Further arguments of CellProfiler's method: the values of each site, and others.
+        """
         self.write_feature(object_name, feature_name)
         self._forget(object_name, feature_name)
         self.windows.pop((object_name, feature_name), None)

@@ -45,7 +45,17 @@ def stand_in(*places):
 
 
 def gaussian_filter(image, sigma, *arguments, **options):
-    """Replace scipy.ndimage.gaussian_filter with zeros beyond the border."""
+    """Replace scipy.ndimage.gaussian_filter with zeros beyond the border.
+
+    Parameters
+    ----------
+    image
+        The image to smooth.
+    sigma
+        Standard deviation of the Gaussian, in pixels.
+    *arguments, **options
+        Further arguments of SciPy's function; only `mode="constant", cval=0` is replaced.
+    """
     plain = not arguments and options == {"mode": "constant", "cval": 0} and numpy.isscalar(sigma)
     if not plain or sigma <= 0 or not smoothing.is_plain(image):
         return scipy.ndimage.gaussian_filter(image, sigma, *arguments, **options)
