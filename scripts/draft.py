@@ -328,7 +328,7 @@ def main(params: Any) -> None:
         tasks = draft_dataset(params.dataset, params.batch, experiment, cores)
     else:
         # A plate is called after its folder, which `..` does not name.
-        tasks = draft(Path(os.path.abspath(params.images)), experiment, cores)
+        tasks = draft(Path(os.path.normpath(Path.cwd() / params.images)), experiment, cores)
     print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")
