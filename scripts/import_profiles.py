@@ -82,8 +82,8 @@ def get_rows_of_plate(
     meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
-            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. The sample "
-            "sheet's `plate` is the file's."
+            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. Write the "
+            "file's name of the plate into the sample sheet, or correct the file."
         )
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 

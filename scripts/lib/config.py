@@ -187,7 +187,7 @@ def find_crops_problems(config: Mapping[str, Any]) -> list[str]:
 def name_doses(
     asked: Mapping[str, Any], group: str | list[str], full: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    """Return `dose_response` with full names of columns; by default the compound is the group without the dose.
+    """Return `dose_response` with full names of columns; the compound may be the group without the dose.
 
     Raises
     ------
