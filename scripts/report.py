@@ -28,7 +28,7 @@ from lib.plates import source
 from lib.tables import write_whole
 from report_page import methods, runs
 from report_page.blocks import format_block
-from report_page.conditions import find_condition_pictures, make_condition_entry
+from report_page.conditions import count_hits, find_condition_pictures, make_condition_entry
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
 from report_page.perturbations import get_condition, get_matches
@@ -237,6 +237,7 @@ def collect_content(
         "plate_pages": manifest["plate_pages"],
         "index": manifest["index"],
         "numbers": sum_up_plates(entries),
+        "hits": count_hits(results, manifest["conditions"]),
         "plates_table": make_plates_table(entries),
         "plates": entries,
         "left_out": get_totals(results, manifest["left_out"]),

@@ -1,6 +1,6 @@
 """The page's content for each condition in each feature set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,20 @@ def answer_table(results: Results, file: str, identifier: str, title: str) -> Ta
         return None
     frame = read_answers(results.path(file))
     return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
+
+
+def count_hits(results: Results, conditions: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the perturbations with a call, the active ones and the toxic ones in the first feature set."""
+    numbers = dict.fromkeys(("called", "active", "toxic"), 0)
+    for condition in conditions:
+        if condition["feature_set"] == conditions[0]["feature_set"] and results.has(condition["hits"]):
+            calls = pd.read_csv(
+                results.path(condition["hits"]), usecols=lambda name: name in ("active", "toxic"), dtype=str
+            )
+            numbers["called"] += int(calls["active"].notna().sum())
+            for name in set(calls):
+                numbers[name] += int((calls[name] == "True").sum())
+    return numbers
 
 
 def read_answers(file: Path) -> pd.DataFrame:
