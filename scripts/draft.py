@@ -327,7 +327,8 @@ def main(params: Any) -> None:
     if params.dataset:
         tasks = draft_dataset(params.dataset, params.batch, experiment, cores)
     else:
-        tasks = draft(Path(params.images), experiment, cores)
+        # A plate is called after its folder, which `..` does not name.
+        tasks = draft(Path(os.path.normpath(Path.cwd() / params.images)), experiment, cores)
     print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")

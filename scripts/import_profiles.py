@@ -82,8 +82,8 @@ def get_rows_of_plate(
     meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
-            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. The sample "
-            "sheet's `plate` is the file's."
+            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. Write the "
+            "file's name of the plate into the sample sheet, or correct the file."
         )
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 
@@ -136,7 +136,19 @@ def read_plate_profiles(
     sharing: Sequence[str] = (),
     missing: MissingValues | None = None,
 ) -> pd.DataFrame:
-    """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`."""
+    """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`.
+
+    Parameters
+    ----------
+    path
+        The file of profiles.
+    plate
+        The plate's row of the sample sheet.
+    sharing
+        All plates that the sample sheet takes from this file.
+    missing
+        The values that stand for a missing one; None for the default ones.
+    """
     profiles = get_rows_of_plate(read_profiles(path, missing), path, plate["plate"], sharing)
     return take_plate(profiles, path, plate)
 

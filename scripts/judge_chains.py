@@ -223,7 +223,7 @@ def main(inputs: Any, params: Any, outputs: Any) -> None:
     }
     table = compare(scores, perturbations, params.seed)
     with write_whole(outputs.table) as part:
-        table.drop(columns="condition").to_csv(part, index=False)
+        table.drop(columns="condition").to_csv(part, index=False, float_format="%.6g")
     save(draw(table), [outputs.png, outputs.svg])
 
 

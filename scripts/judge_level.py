@@ -119,7 +119,19 @@ def standardize(values: np.ndarray) -> np.ndarray:
 
 
 def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) -> tuple[Judged, Wells]:
-    """Return the wells that are judged, as numbers and as `Wells`; raw features are standardized."""
+    """Return the wells that are judged, as numbers and as `Wells`; raw features are standardized.
+
+    Parameters
+    ----------
+    wells
+        The wells of the condition.
+    group
+        The column, or columns, whose equal values make replicates.
+    batch
+        The metadata column of the batches; without it, all wells are of one batch.
+    raw
+        Whether the features are raw, so that they must be standardized.
+    """
     both, number = get_wells_to_score(wells, group)
     values = np.asarray(both.values, dtype=float)
     both = replace(both, values=standardize(values) if raw else values)
@@ -244,6 +256,17 @@ def summarize(judged: Judged, wells: pd.DataFrame, labels: pd.DataFrame, seed: i
 
     Average precision is the mean over perturbations, graph connectivity and the silhouette by batch the mean
     over labels, LISI the median over wells, and the others the mean over wells.
+
+    Parameters
+    ----------
+    judged
+        The wells that are judged.
+    wells
+        The measures of each well, one row per well in the order of `judged`.
+    labels
+        The measures of each label, one row per label.
+    seed
+        The seed of the intervals' draws.
     """
     row: dict[str, float] = {}
     for name in (*REPLICATES, *MIXING):

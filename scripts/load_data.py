@@ -175,7 +175,17 @@ def get_plate_order(key: SiteKey) -> tuple:
 
 
 def make_image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
-    """Return one row per site in plate order, with file name and folder of each channel."""
+    """Return one row per site in plate order, with file name and folder of each channel.
+
+    Parameters
+    ----------
+    found
+        The images of the plate.
+    channels
+        The channels' names.
+    batch, plate
+        The batch and the plate.
+    """
     files = {(image.well, image.site, image.channel): image.path for image in found}
     rows = []
     for well, site in sorted({(image.well, image.site) for image in found}, key=get_plate_order):
@@ -278,7 +288,20 @@ def load_data(
 
 
 def main(inputs: Any, params: Any, outputs: Any, threads: int) -> None:
-    """Write the image table, with and without illumination functions, and the dropped sites."""
+    """Write the image table, with and without illumination functions, and the dropped sites.
+
+    Parameters
+    ----------
+    inputs
+        The rule's inputs: the folder or image table `images`, unless that is an address.
+    params
+        The rule's parameters: the arguments of `load_data`, and where the illumination functions and the
+        numbered label images will be.
+    outputs
+        The files to write: `load_data`, `with_illum`, `dropped` and `digests`.
+    threads
+        How many files are read at once.
+    """
     images = params.plate["images"]
     if not is_address(images) or is_image_table(images):
         images = Path(inputs.images)

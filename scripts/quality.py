@@ -149,7 +149,19 @@ def check_quality(
 
 
 def main(inputs: Any, params: Any, outputs: Any, plate: str) -> None:
-    """Write the plate's tables of sites, wells and flags, and its summary."""
+    """Write the plate's tables of sites, wells and flags, and its summary.
+
+    Parameters
+    ----------
+    inputs
+        The rule's inputs: `image` and `cells`, the `plate_map`, and the `annotation` table or nothing.
+    params
+        The rule's parameters: `gene`, `missing`, `column`, `negcon`, `limits` and `exclude_flagged`.
+    outputs
+        The files to write: `sites`, `wells`, `flags` and `summary`.
+    plate
+        The plate's name.
+    """
     known = read_known_wells(
         inputs.plate_map,
         inputs.annotation,

@@ -44,7 +44,19 @@ def count_cells(path: str | Path) -> np.ndarray:
 
 
 def choose_rows(number: int, share: int, seed: int, name: str) -> np.ndarray:
-    """Choose at most `share` of `number` rows, by the seed and the name of the well, in ascending order."""
+    """Choose at most `share` of `number` rows, by the seed and the name of the well, in ascending order.
+
+    Parameters
+    ----------
+    number
+        The number of cells in the well.
+    share
+        How many of them are chosen at most.
+    seed
+        The seed.
+    name
+        The well's name.
+    """
     generator = np.random.default_rng([seed, *name.encode()])
     return np.sort(generator.permutation(number)[:share])
 

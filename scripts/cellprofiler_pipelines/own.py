@@ -142,6 +142,17 @@ def save_functions(assembly, channels, path, log):
     A module that saves it in another format (a TIFF file) saves .npy; a function that is calculated over all
     images and not saved is saved under the channel's name.
 
+    Parameters
+    ----------
+    assembly
+        The workflow's copy of the pipeline.
+    channels
+        The config's names of the channels.
+    path
+        The user's pipeline, for messages.
+    log
+        An open text file, to which each change is written.
+
     Raises
     ------
     InputError

@@ -106,7 +106,24 @@ def count_block_of_queries(
     thresholds: np.ndarray,
     count_block: Callable[..., np.ndarray],
 ) -> np.ndarray:
-    """Count as `count_above`, for at most 2,048 queries, with the function that `get_counting` returns."""
+    """Count as `count_above`, for at most 2,048 queries, with the function that `get_counting` returns.
+
+    Parameters
+    ----------
+    queries
+        Profiles, (queries, features).
+    candidates
+        The prepared profiles.
+    thresholds
+        Cosine similarities, (queries, thresholds).
+    count_block
+        The function that counts in a block of queries and candidates.
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts, (queries, thresholds).
+    """
     unit = scale_rows_to_unit(queries)
     single, band = unit.astype(np.float32), get_band(queries.shape[1])
     counts = np.zeros(thresholds.shape, dtype=np.int64)
@@ -309,8 +326,23 @@ def compute_replicate_precision(
 ) -> list[np.ndarray]:
     """Return the average precision of each well, which ranks its group among the controls.
 
-    `values` (wells, features) and `controls` are profiles, and a group holds row numbers. Groups of one size
-    are ranked together, in blocks.
+    Groups of one size are ranked together, in blocks.
+
+    Parameters
+    ----------
+    values
+        Profiles, (wells, features).
+    controls
+        Profiles of the negative controls, (controls, features).
+    groups
+        The row numbers of each group.
+    threads
+        Number of blocks of queries that are counted at the same time.
+
+    Returns
+    -------
+    list
+        For each group, the average precision of its wells.
     """
     found: list[np.ndarray] = [np.empty(0, dtype=int)] * len(groups)
     sizes = np.array([len(rows) for rows in groups], dtype=int)

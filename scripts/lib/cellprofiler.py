@@ -230,7 +230,25 @@ class CellProfiler:
         )
 
     def arguments(self, engine, load_data, output, done, temporary, progress, rows):
-        """Return the command and its arguments for one run; the parameters are those of `run`."""
+        """Return the command and its arguments for one run.
+
+        Parameters
+        ----------
+        engine
+            `stock` for CellProfiler's own command line; otherwise the workflow's runner is used.
+        load_data
+            The image table.
+        output
+            The folder of the results.
+        done
+            CellProfiler's done-file.
+        temporary
+            The folder for temporary files.
+        progress
+            The file in which the runner names the site that it is processing.
+        rows
+            First and last row, from 1; None for all rows.
+        """
         modules = self.plugins
         if self.own_plugins:
             folders = [folder for folder in (self.plugins, self.own_plugins) if folder]

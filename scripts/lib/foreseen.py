@@ -113,6 +113,11 @@ def find_map_problems(
     except InputError as error:
         yield str(error)
         return
+    if not any(row["broad_sample"] or row.get("solvent") for row in wells):
+        yield (
+            f"no well of {paths[0].name} has a perturbation (broad_sample), so nothing can be scored: fill "
+            "in what is in the wells."
+        )
     controls, tables = config["controls"], join_names(path.name for path in paths)
     column, there = controls["column"], list(dict.fromkeys([*columns, *known]))
     of_sample = {row["broad_sample"]: row for row in reagents}

@@ -217,7 +217,19 @@ def read_plate_map_rows(
 
 
 def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells: bool) -> str:
-    """Return the message about a plate map without wells, or without their content."""
+    """Return the message about a plate map without wells, or without their content.
+
+    Parameters
+    ----------
+    path
+        The plate map.
+    columns
+        The plate map's columns.
+    rows
+        The plate map's rows.
+    has_wells
+        Whether the plate map has wells, so that only their content is missing.
+    """
     problem = (
         f"{path}: a plate map has the columns well_position and broad_sample; this one has "
         f"{join_names(columns, 20)}."

@@ -314,7 +314,17 @@ def score(
 
 
 def is_beyond(signal: np.ndarray, lower: np.ndarray, upper: np.ndarray, tail: str) -> np.ndarray:
-    """Return whether signals are strictly beyond their thresholds on the side that `tail` names."""
+    """Return whether signals are strictly beyond their thresholds on the side that `tail` names.
+
+    Parameters
+    ----------
+    signal
+        The signals, (signals,).
+    lower, upper
+        The thresholds of the left and of the right tail; they broadcast to the signals.
+    tail
+        `right`, `left` or `both`.
+    """
     beyond = np.zeros(np.broadcast_shapes(np.shape(signal), np.shape(upper)), dtype=bool)
     if tail in ("right", "both"):
         beyond |= signal > upper

@@ -27,7 +27,19 @@ def get_position_pattern(position: np.ndarray, rows: np.ndarray) -> tuple[int, .
 def draw_standard_nulls(
     correlations: Correlations, scored: Wells, sizes: Mapping[int, int], seed: int
 ) -> dict[int, Null | None]:
-    """Return the null of each set size (number of draws); None if there are too few perturbations."""
+    """Return the null of each set size (number of draws); None if there are too few perturbations.
+
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells, of which the first are those that are scored.
+    scored
+        The wells that are scored.
+    sizes
+        The number of draws for each set size.
+    seed
+        The seed of the draws.
+    """
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     nulls: dict[int, Null | None] = {}
     for size, draws in sorted(sizes.items()):
@@ -57,7 +69,20 @@ def draw_position_nulls(
 ) -> dict[tuple[int, ...], Null | None]:
     """Return the null of each pattern of shared positions; None if there are too few positions.
 
-    `controls` are the positions of the negative controls, whose wells follow those that are scored.
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells: those that are scored, then the negative controls.
+    scored
+        The wells that are scored.
+    controls
+        The positions of the negative controls.
+    patterns
+        The patterns: how many wells are at each position, largest first.
+    draws
+        The largest number of sets in a null.
+    seed
+        The seed of the draws.
     """
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])

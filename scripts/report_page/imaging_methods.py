@@ -30,7 +30,19 @@ MEASUREMENTS = {
 def describe_imaging(
     config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool
 ) -> list[Markup]:
-    """Describe what CellProfiler did with the images."""
+    """Describe what CellProfiler did with the images.
+
+    Parameters
+    ----------
+    config
+        The complete config.
+    plates
+        The number of plates with images.
+    cellprofiler
+        CellProfiler's name and version.
+    accelerated
+        Whether the slowest modules were replaced by faster ones.
+    """
     assay, own = config["assay"], config["cellprofiler"]
     sentences = [describe_images(config, plates, cellprofiler, accelerated), describe_projection(config)]
     if own["illumination_pipeline"]:
@@ -44,7 +56,19 @@ def describe_imaging(
 
 
 def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> Markup:
-    """Name the images and the software that processed them."""
+    """Name the images and the software that processed them.
+
+    Parameters
+    ----------
+    config
+        The complete config.
+    plates
+        The number of plates with images.
+    cellprofiler
+        CellProfiler's name and version.
+    accelerated
+        Whether the slowest modules were replaced by faster ones.
+    """
     channels = [
         f"{channel['name']}" + (f" ({channel['stain']})" if channel["stain"] else "")
         for channel in config["assay"]["channels"]

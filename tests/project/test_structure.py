@@ -13,6 +13,19 @@ SCRIPTS = PROJECT / "scripts"
 LINES_OF_SCRIPT, LINES_OF_RULES = 400, 300
 # Where modules are imported from: the scripts, and CellProfiler's folder of plugins.
 FOLDERS = (SCRIPTS, SCRIPTS / "cellprofiler_plugins")
+MOST_ARGUMENTS = 3  # of a function that needs no sections in its docstring
+# Functions without sections, in files that the sections would make longer than a script may be.
+WITHOUT_SECTIONS = {
+    "aggregate.py: read_control_wells",
+    "cellprofiler_pipelines/own.py: keep_to_the_image_table",
+    "cellprofiler_pipelines/own.py: keep_to_the_output",
+    "cellprofiler_pipelines/own.py: note",
+    "lib/precision_nulls.py: choose",
+    "lib/replicates.py: join_wells",
+    "mean_average_precision.py: main",
+    "mean_average_precision.py: summarize",
+    "percent_replicating.py: score_shuffled_labels",
+}
 
 
 def run_by_a_rule():
@@ -32,6 +45,33 @@ def get_names(path):
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
     return names
+
+
+def find_functions(body, prefix=""):
+    """The public functions and methods of a module or class, by name; `run` is CellProfiler's own method."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from find_functions(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name != "run":
+            yield prefix + node.name, node
+
+
+def get_arguments(function):
+    """The names of a function's arguments, except `self` and `cls`, as a docstring has them."""
+    found = function.args
+    names = [argument.arg for argument in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
+    names += [f"*{found.vararg.arg}"] if found.vararg else []
+    names += [f"**{found.kwarg.arg}"] if found.kwarg else []
+    return [name for name in names if name not in ("self", "cls")]
+
+
+def get_parameters(docstring):
+    """The names in the section Parameters: `x`, `x, y` or `x : int`, each on a line that is not indented."""
+    section = re.search(r"^Parameters\n-{10}\n((?:.+\n?)*)", docstring or "", re.MULTILINE)
+    lines = section[1].splitlines() if section else []
+    return {
+        name for line in lines if not line.startswith(" ") for name in line.partition(" : ")[0].split(", ")
+    }
 
 
 def find_module(name):
@@ -84,3 +124,17 @@ def test_what_is_imported_exists():
             ]
     assert seen > 1000
     assert missing == []
+
+
+def test_functions_with_many_arguments_describe_each():
+    lacking, seen = {}, 0
+    for path in SCRIPTS.rglob("*.py"):
+        for name, function in find_functions(ast.parse(path.read_text()).body):
+            arguments = get_arguments(function)
+            if len(arguments) > MOST_ARGUMENTS:
+                seen += 1
+                if left := set(arguments) - get_parameters(ast.get_docstring(function)):
+                    lacking[f"{path.relative_to(SCRIPTS).as_posix()}: {name}"] = left
+    assert seen > 300
+    assert {name: left for name, left in lacking.items() if name not in WITHOUT_SECTIONS} == {}
+    assert set(lacking) >= WITHOUT_SECTIONS, "an exception that is not one any more"

@@ -144,7 +144,17 @@ def convex_pixels(inside):
 
 @compiled
 def crossings(start, stop, row, column, other_row, other_column):
-    """Note, for each column of pixels, the rows at which an edge of the hull (doubled) crosses it."""
+    """Note, for each column of pixels, the rows at which an edge of the hull (doubled) crosses it.
+
+    Parameters
+    ----------
+    start, stop
+        (columns,) first and last row of the hull in each column, changed in place.
+    row, column
+        One end of the edge, doubled.
+    other_row, other_column
+        The other end, doubled.
+    """
     if column == other_column:
         return
     if column > other_column:
