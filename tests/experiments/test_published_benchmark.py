@@ -40,7 +40,9 @@ def test_percent_replicating_of_the_batch_selected_profiles(condition):
     row, table, _ = score_condition(condition)
     assert row["draws"] == 1_000_000
     assert row["percent_replicating"] == pytest.approx(74.5, abs=0.7)
-    assert row["percent_replicating_low"] <= 74.5 <= row["percent_replicating_high"]
+    # The published score has one decimal; the interval of a million draws is smaller than its rounding.
+    assert row["percent_replicating_low"] <= 74.55
+    assert row["percent_replicating_high"] >= 74.45
     assert (row["perturbations"], row["wells"], row["features"]) == (306, 1280, 904)
     assert table["replicates"].value_counts().to_dict() == {4: 292, 8: 14}
 
