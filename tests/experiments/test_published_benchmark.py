@@ -221,7 +221,7 @@ def test_each_type_has_the_papers_number_of_perturbations(three_types):
     for kind, number in (("crispr", 305), ("orf", 160)):
         row, table, _ = score_condition(read_wells(three_types[kind]), draws=500, repeats=2)
         assert row["perturbations"] == number
-        assert row["wells_without_perturbation"] == 2 * 4, "four empty wells a plate"
+        assert row["wells_without_perturbation"] == 2 * 4, "four empty wells per plate"
         assert table["replicates"].min() == (2 if kind == "crispr" else 4)
 
 
