@@ -3,6 +3,8 @@
 
 const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const OTHER = "other";
+const NONE = "none"; // the class of a well that has none
+const GRAYS = { [OTHER]: "#8b939d", [NONE]: "#c3c9d1" };
 const NO_VALUE = "#e3e6ea";
 const FONT = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
 const CONFIG = {
@@ -35,10 +37,16 @@ function colorRange(values, signed) {
 // At most seven classes have a color; the most common ones, if there are more.
 function commonClasses(values, most = PALETTE.length) {
   const count = new Map();
-  for (const value of values) if (value !== null && value !== OTHER) count.set(value, (count.get(value) || 0) + 1);
+  for (const value of values) if (value !== null && value !== OTHER && value !== NONE) count.set(value, (count.get(value) || 0) + 1);
   const compare = new Intl.Collator(undefined, { numeric: true }).compare;
   const names = [...count.keys()].sort((a, b) => count.get(b) - count.get(a) || compare(a, b));
   return names.length <= most ? names.sort(compare) : names.slice(0, most);
+}
+
+// The values of classes as they are drawn: the common ones, "other" for the rest, and "none" for a missing one.
+function nameClasses(values) {
+  const classes = new Set(commonClasses(values));
+  return values.map((value) => (value === null ? NONE : classes.has(value) ? value : OTHER));
 }
 
 function colorOf(measure, all, legend = {}) {
@@ -48,8 +56,8 @@ function colorOf(measure, all, legend = {}) {
     return { condition: missing, field: "value", type: "quantitative", scale, legend: { title: null, gradientLength: 160, ...legend } };
   }
   const classes = commonClasses(all);
-  const more = all.includes(OTHER) || new Set(all.filter((value) => value !== null)).size > classes.length;
-  const scale = { domain: [...classes, ...(more ? [OTHER] : [])], range: [...PALETTE.slice(0, classes.length), ...(more ? ["#b8b8b8"] : [])] };
+  const others = Object.keys(GRAYS).filter((value) => all.includes(value));
+  const scale = { domain: [...classes, ...others], range: [...PALETTE.slice(0, classes.length), ...others.map((value) => GRAYS[value])] };
   return { condition: missing, field: "value", type: "nominal", scale, legend: { title: null, symbolLimit: 12, ...legend } };
 }
 

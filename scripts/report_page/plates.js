@@ -44,7 +44,9 @@ function buildPlates(root) {
 
   async function redraw() {
     const plates = neighbors(), measure = readMeasure(state.measure), wanted = splitWords(state.words);
-    const all = plates.flatMap((plate) => plate.wells.map((_, well) => measure.of(plate, well)));
+    const values = plates.flatMap((plate) => plate.wells.map((_, well) => measure.of(plate, well)));
+    const all = measure.kind === "number" ? values : nameClasses(values);
+    let next = 0;
     const room = Math.max(300, charts.clientWidth || root.clientWidth);
     const width = room > 900 && plates.length > 1 ? Math.max(380, room / Math.min(plates.length, 2) - 130) : room - 130;
     let found = 0, total = 0;
@@ -52,8 +54,8 @@ function buildPlates(root) {
     for (const plate of plates) {
       const rows = plate.wells.map((name, well) => {
         const [, letters, number] = /^([A-Z]+)(\d+)$/.exec(name);
-        let value = measure.of(plate, well);
-        if (measure.kind !== "number" && value !== null && !commonClasses(all).includes(value)) value = OTHER;
+        const value = all[next];
+        next += 1;
         const faded = wanted.length > 0 && !isFound(plate, well, wanted);
         found += !faded; total += 1;
         return { well: name, row: letters, column: Number(number), value, flagged: Boolean(plate.flags[name]), faded };
@@ -64,7 +66,7 @@ function buildPlates(root) {
       const view = await draw(place, plateSpec(rows, plate.size, measure, all, titles, width, true), (datum) => { if (datum.well) openWell(plate.id, datum.well); });
       place.addEventListener("keydown", (event) => walk(event, plate, view, measure));
     }
-    status.textContent = wanted.length ? `${found} of ${total} wells found.` : "";
+    status.textContent = [wanted.length ? `${found} of ${total} wells found.` : "", measure.kind === "number" ? describeRange(values, measure.signed) : ""].join(" ").trim();
   }
 
   function walk(event, plate, view, measure) {
@@ -104,6 +106,17 @@ function buildPlates(root) {
 
   root.showPlate = (identifier) => { state.plate = identifier; return refresh(); };
   return refresh();
+}
+
+// What the colors of a measure span, and how many wells lie beyond.
+function describeRange(values, signed) {
+  const [low, high] = colorRange(values, signed), known = values.filter(Number.isFinite);
+  if (!known.length) return "No well has a value.";
+  const [below, above] = [known.filter((value) => value < low).length, known.filter((value) => value > high).length];
+  const beyond = [below ? `${below} below` : "", above ? `${above} above` : ""].filter(Boolean).join(" and ");
+  const missing = values.length - known.length;
+  const span = `Colors span ${asText(low)} to ${asText(high)}${beyond ? `; wells beyond have the color of the end (${beyond})` : ""}`;
+  return `${span}.${missing ? ` ${missing} well${missing === 1 ? " has" : "s have"} no value (light gray).` : ""}`;
 }
 
 function letterNumber(name) {

@@ -62,8 +62,9 @@ function buildProfiles(root) {
         told.push({ ...tellWell(plate, well), [shortText(measure.name)]: asText(measure.of(plate, well)) });
       });
       if (measure.kind !== "number") {
-        const classes = commonClasses(rows.map((row) => row.value));
-        for (const row of rows) if (row.value !== null && !classes.includes(row.value)) row.value = OTHER;
+        const names = nameClasses(rows.map((row) => row.value));
+        rows.forEach((row, i) => { row.value = names[i]; });
+        rows.sort((a, b) => (b.value in GRAYS) - (a.value in GRAYS)); // the colors lie above the grays
       }
       const titles = withTold(rows, told);
       const share = (axis) => (data.shares[axis] ? `${axis} (${(100 * data.shares[axis]).toFixed(1)} %)` : axis.replace("UMAP", "UMAP "));

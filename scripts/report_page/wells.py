@@ -24,6 +24,7 @@ MEASURES = {
     "Count_Sites": "Sites",
     "Nuclei_Area": "Nuclear area (pixels)",
     "Count_Sites_Flagged": "Flagged sites",
+    "Count_Cells_Flagged": "Flagged cells",
 }
 MEASURES_OF_CHANNELS = {
     "PowerLogLogSlope": "Focus (power log-log slope)",
