@@ -64,7 +64,9 @@ function colorOf(measure, all, legend = {}) {
 const tooltipOf = (titles) => titles.map((title, number) => ({ field: `t${number}`, type: "nominal", title }));
 
 // A plate in its shape. `rows`: one object per well with row, column, value, flagged, faded and t0, t1, ...
-function plateSpec(rows, size, measure, all, titles, width, last) {
+function plateSpec(rows, size, measure, all, titles, width, narrow) {
+  const below = measure.kind === "number" ? { direction: "horizontal", gradientLength: Math.min(240, width - 60) } : { columns: 2 };
+  const legend = narrow ? { orient: "bottom", ...below } : {};
   const step = Math.max(7, Math.min(34, Math.floor((width - 40) / size[1])));
   const letters = Array.from({ length: size[0] }, (_, i) => rowName(i + 1));
   const numbers = Array.from({ length: size[1] }, (_, i) => i + 1);
@@ -82,7 +84,7 @@ function plateSpec(rows, size, measure, all, titles, width, last) {
     layer: [
       {
         mark: { type: "rect", cursor: "pointer", invalid: null },
-        encoding: { color: colorOf(measure, all, last ? {} : { disable: true }), opacity: { condition: { test: "datum.faded", value: 0.15 }, value: 1 }, tooltip: tooltipOf(titles) },
+        encoding: { color: colorOf(measure, all, legend), opacity: { condition: { test: "datum.faded", value: 0.15 }, value: 1 }, tooltip: tooltipOf(titles) },
       },
       {
         transform: [{ filter: "datum.flagged" }],
@@ -126,13 +128,14 @@ function mapSpec(rows, axes, measure, titles, width) {
 // The null as a histogram, and below it every perturbation by rank against its own threshold.
 function nullSpec(bars, points, titles, width) {
   const marks = ["Replicating", "Not replicating"];
-  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)", axis: { tickCount: 6 } };
+  const tickCount = width < 320 ? 4 : 6;
+  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)", axis: { tickCount } };
   const parts = [];
   if (bars.length) {
     parts.push({
       width, height: 110, data: { values: bars }, mark: { type: "rect", color: "#b9c0c9" },
       encoding: {
-        x: { field: "from", type: "quantitative", title: null, axis: { tickCount: 6 } }, x2: { field: "to" },
+        x: { field: "from", type: "quantitative", title: null, axis: { tickCount } }, x2: { field: "to" },
         y: { field: "share", type: "quantitative", title: "Null (% of sets)" }, y2: { datum: 0 },
         tooltip: [{ field: "from", title: "From", format: ".3f" }, { field: "to", title: "To", format: ".3f" }, { field: "share", title: "% of sets", format: ".2f" }],
       },

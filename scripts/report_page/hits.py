@@ -14,6 +14,7 @@ from report_page.tables import Table, make_table
 
 # Rows of the tables of hits: of one table at most, and of all tables of the page together.
 MOST_HITS, MOST_HITS_OF_PAGE = 1000, 4000
+LONGEST = 60  # characters of a name beside that of the perturbation
 GENES = ("Metadata_gene", "Metadata_target")
 # The columns that the page shows, and their names in the page; the file has the others.
 SHOWN = {
@@ -81,12 +82,19 @@ def list_columns(hits: pd.DataFrame) -> pd.DataFrame:
     if len(genes) == 2 and hits[genes[0]].equals(hits[genes[1]]):
         genes.pop()
     if "Metadata_pert_iname" in hits and (names != hits["name"]).any():
-        shown["name"] = names
+        shown["name"] = names.map(shorten)
     shown |= {name.removeprefix("Metadata_"): hits[name] for name in genes}
     shown |= {title: hits[name] for name, title in SHOWN.items() if name in hits}
     if "neighbor_1" in hits and "neighbor_1_name" in hits:
         shown[SHOWN["neighbor_1"]] = hits["neighbor_1_name"].fillna(hits["neighbor_1"])
+    if "neighbor_1" in hits:
+        shown[SHOWN["neighbor_1"]] = shown[SHOWN["neighbor_1"]].map(shorten)
     return pd.DataFrame(shown)
+
+
+def shorten(name: Any) -> Any:
+    """Return a name that is no longer than fits into a cell of the table."""
+    return f"{name[: LONGEST - 1]}…" if isinstance(name, str) and len(name) > LONGEST else name
 
 
 def explain_calls(hits: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ function buildPlates(root) {
   beside.checked = true;
   const pictures = h("details", { toggle: () => drawSheet() }, h("summary", {}, "Pictures of all wells of this plate"), sheet);
   root.append(
-    h("div", { class: "controls" }, pickPlate.field, measures, h("label", {}, "or by ", feature), h("label", {}, "Find ", find), h("label", {}, beside, " plates with the same map beside it")),
+    h("div", { class: "controls" }, pickPlate.field, measures, h("label", {}, "or by ", feature), h("label", {}, "Find ", find), h("label", {}, beside, " show plates with the same map")),
     h("datalist", { id: "feature-names" }, ...EXPERIMENT.features.map((name) => h("option", { value: name }))),
     charts, status,
     h("p", { class: "quiet" }, `Hover over a well for its content and numbers; click it for its pictures and its strongest features. With the keyboard: arrow keys, then Enter. A white dot marks a flagged well. ${EXPERIMENT.features.length < EXPERIMENT.all_features ? `${EXPERIMENT.features.length} of ${EXPERIMENT.all_features} features are in this page; the profiles have all of them.` : ""}`),
@@ -48,7 +48,8 @@ function buildPlates(root) {
     const all = measure.kind === "number" ? values : nameClasses(values);
     let next = 0;
     const room = Math.max(300, charts.clientWidth || root.clientWidth);
-    const width = room > 900 && plates.length > 1 ? Math.max(380, room / Math.min(plates.length, 2) - 130) : room - 130;
+    const narrow = room < 560; // the legend lies below the plate
+    const width = narrow ? room : room > 900 && plates.length > 1 ? Math.max(380, room / Math.min(plates.length, 2) - 130) : room - 130;
     let found = 0, total = 0;
     charts.replaceChildren();
     for (const plate of plates) {
@@ -63,7 +64,7 @@ function buildPlates(root) {
       const titles = withTold(rows, plate.wells.map((_, well) => tellWell(plate, well, measure)));
       const place = h("div", { class: "chart", tabindex: "0", role: "application", "aria-label": `Plate ${plateLabel(plate)} colored by ${measure.name}; arrow keys choose a well, Enter opens it`, "data-name": `plate_${plate.plate}` });
       charts.append(h("figure", { class: "plate-chart" }, h("figcaption", {}, h("strong", {}, plateLabel(plate)), ` ${measure.name}`), place));
-      const view = await draw(place, plateSpec(rows, plate.size, measure, all, titles, width, true), (datum) => { if (datum.well) openWell(plate.id, datum.well); });
+      const view = await draw(place, plateSpec(rows, plate.size, measure, all, titles, width, narrow), (datum) => { if (datum.well) openWell(plate.id, datum.well); });
       place.addEventListener("keydown", (event) => walk(event, plate, view, measure));
     }
     status.textContent = [wanted.length ? `${found} of ${total} wells found.` : "", measure.kind === "number" ? describeRange(values, measure.signed) : ""].join(" ").trim();
