@@ -97,7 +97,7 @@ async function buildScores() {
       const told = rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key[0].toUpperCase() + key.slice(1), asText(value)])));
       const bars = rows.map((row) => ({ label: row.condition, set: row["feature set"] || "", x: row.score, low: row["sampling low"], high: row["sampling high"], published: row.published }));
       const titles = withTold(bars, told);
-      await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval for other perturbations" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
+      await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval (other perturbations)" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
     }
     if (charts.length) figure.querySelector(":scope > a").hidden = true;
   }
