@@ -61,7 +61,7 @@ def choose_reference(part: Part, options: Options) -> np.ndarray:
 
 def normalize_part(part: Part, options: Options) -> pd.DataFrame:
     """Normalize the wells to the reference wells among them."""
-    names = ("method", "scaled", "epsilon", "floor")
+    names = ("method", "scaled", "epsilon", "floor", "keep_flat")
     # the wells are already those of one plate or batch, which a message then names
     over = {"plate": "Metadata_Plate", "batch": "Metadata_Batch"}.get(options["over"], [])
     given = {name: options[name] for name in names}

@@ -85,6 +85,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "scaled": True,
         "epsilon": 1e-18,
         "floor": None,
+        "keep_flat": False,
         "minimum_wells": 3,
     },
     "well_position": {"fewest_perturbations": 3},
