@@ -105,7 +105,7 @@ def summarize_plates(experiment: Experiment, failures: Sequence[Failure] = ()) -
 def summarize_failures(failures: Sequence[Failure], log: str | Path) -> str:
     """Return the rules that failed, each with its log and the reason in it; if none did, Snakemake's log."""
     if not failures:
-        return f"The run stopped before its end; see {log}"
+        return f"The run stopped before its end (its log: {log}). The same command continues it."
     lines, seen = ["Failed (open the log beside each):"], set()
     for failure in failures:
         lines.append(f"  {failure.rule}  {Path(failure.log or log).resolve()}")
