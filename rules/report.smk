@@ -9,15 +9,16 @@ REPORT_FILES = sorted(
 CAPTIONS = PLATEWISE / "rules" / "captions"
 
 
-def get_report_options(
-    is_draft,
-    wildcards,
+def get_page_options(
+    title,
+    manifest,
+    is_draft=False,
 ):
-    """Return the report's parameters: the experiment, and the files that show it."""
+    """Return the parameters of a page: the experiment, and the files that the page shows."""
     return {
-        "title": CONFIG["report"]["title"] or CONFIG_FILE.parent.name,
+        "title": title,
         "config": {name: value for name, value in CONFIG.items() if name not in ("only", "fetch")},
-        "manifest": get_manifest(EXPERIMENT),
+        "manifest": manifest,
         "sheet": located(CONFIG["plates"]),
         "captions": from_results(CAPTIONS),
         "relation": RELATION,
@@ -25,6 +26,15 @@ def get_report_options(
         "accelerated": EXPERIMENT.accelerated,
         "draft": is_draft,
     }
+
+
+def get_report_options(
+    is_draft,
+    wildcards,
+):
+    """Return the report's parameters: the experiment, and the files that show it."""
+    title = CONFIG["report"]["title"] or CONFIG_FILE.parent.name
+    return get_page_options(title, get_manifest(EXPERIMENT), is_draft)
 
 
 def get_wells_of_plates(
@@ -110,8 +120,7 @@ def get_options_of_plate_page(
 ):
     """Return the parameters of a plate's page: those of the report, for this plate alone."""
     plate = EXPERIMENT.plates[int(wildcards.number) - 1]
-    options = {**get_report_options(False, wildcards), "title": f"Plate {plate['plate']}"}
-    return {**options, "manifest": get_single_manifest(EXPERIMENT, plate)}
+    return get_page_options(f"Plate {plate['plate']}", get_single_manifest(EXPERIMENT, plate))
 
 
 rule plate_page:

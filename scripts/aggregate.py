@@ -25,7 +25,7 @@ from lib.cells import find_features, use_threads
 from lib.controls import find_control_kinds
 from lib.errors import InputError, join_names
 from lib.feature_names import keep_wanted
-from lib.image_features import summarize_images
+from lib.image_features import find_measurements, summarize_images
 from lib.logs import log_to
 from lib.schema import read_schema
 from lib.tables import (
@@ -279,7 +279,7 @@ def get_excluded_features(
     columns
         Columns of the single-cell table.
     exclude
-        The config's `aggregate.exclude_features`; the default ones among them are no features.
+        The config's `aggregate.exclude_features`; columns that match the default ones are not features.
     unwanted
         The config's `exclude_features`.
     """
@@ -361,6 +361,9 @@ def main(
     excluded_features = get_excluded_features(
         pq.read_schema(cells).names, parameters["exclude_features"], parameters["unwanted"]
     )
+    measured = find_measurements(pq.read_schema(image)) if parameters.get("image_features") else {}
+    if of_images := [name for name in measured if name not in table]:
+        excluded_features.setdefault("exclude_features", []).extend(of_images)
     if excluded is not None:
         parameters["excluded_sites"] = sorted(f"{well} site {site}" for well, site in excluded)
         inputs.append(flags)

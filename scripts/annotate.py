@@ -8,6 +8,7 @@ wells silently.) Words for missing values, and numbers in several spellings, are
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -114,14 +115,14 @@ def annotate(
     )
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the annotated profiles and the table of wells that did not match."""
-    plate, inputs = snakemake.params.plate, snakemake.input
-    missing = MissingValues.of_config(snakemake.params.missing)
+    plate = params.plate
+    missing = MissingValues.of_config(params.missing)
     profiles = read_profiles(inputs.profiles)
     annotation, samples = None, ()
     if inputs.annotation:
-        annotation = read_annotation(inputs.annotation, snakemake.params.gene, missing)
+        annotation = read_annotation(inputs.annotation, params.gene, missing)
         samples = annotation["broad_sample"]
     plate_map = read_plate_map(inputs.plate_map, plate["plate"], missing, samples)
     for path in filter(None, (inputs.plate_map, inputs.annotation)):
@@ -143,14 +144,14 @@ def main() -> None:
     for well, why in unmatched:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)
-    annotated = mark_few_cells(annotated, snakemake.params.minimum_cells)
-    with write_whole(snakemake.output.unmatched) as part:
+    annotated = mark_few_cells(annotated, params.minimum_cells)
+    with write_whole(outputs.unmatched) as part:
         pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
     paths = [inputs.profiles, inputs.plate_map, *([inputs.annotation] if inputs.annotation else [])]
-    made_by = get_provenance({"plate": plate, "gene": snakemake.params.gene}, paths)
-    write_profiles(annotated, snakemake.output.profiles, made_by)
+    made_by = get_provenance({"plate": plate, "gene": params.gene}, paths)
+    write_profiles(annotated, outputs.profiles, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

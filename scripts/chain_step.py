@@ -268,24 +268,24 @@ def convert_features(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
     return profiles.astype(dict.fromkeys(get_features(profiles), precision))
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the wells after the step, and what was dropped."""
-    settings = snakemake.params.settings
-    paths = list(snakemake.input.profiles)
-    tables = [mark_controls(read_profiles(path), snakemake.params.controls) for path in paths]
+    settings = params.settings
+    paths = list(inputs.profiles)
+    tables = [mark_controls(read_profiles(path), params.controls) for path in paths]
     profiles, partial = stack_profiles(tables)
     out, dropped, found = run_step(profiles, settings)
     dropped |= dict.fromkeys(partial, "not measured on every plate")
     kept = len(get_features(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
-    with write_whole(snakemake.output.dropped) as part:
+    with write_whole(outputs.dropped) as part:
         pd.DataFrame(dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": settings["step"], **settings["options"], **found}]
     made_by = get_provenance({"chain": settings["chain"], "steps": steps}, paths)
-    write_profiles(out, snakemake.output.profiles, made_by)
+    write_profiles(out, outputs.profiles, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

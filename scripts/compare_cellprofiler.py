@@ -20,13 +20,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lib.cellprofiler import (
-    CellProfiler,
-    add_folders,
-    define_run_options,
-    open_log,
-    write_table_with_functions,
-)
+from lib.cellprofiler import CellProfiler, add_folders, define_run_options, write_table_with_functions
+from lib.cellprofiler_logs import open_log
 from lib.chunk_tables import read_arrow
 from lib.errors import InputError
 from lib.files import write_whole
@@ -65,7 +60,24 @@ def write_sample(load_data, number, output):
 
 
 def time_run(cellprofiler, load_data, output, rows):
-    """Run CellProfiler over the first `rows` rows; return CPU seconds by module, and GiB."""
+    """Run CellProfiler over the first rows of an image table, and measure what it takes.
+
+    Parameters
+    ----------
+    cellprofiler
+        The CellProfiler to run, with its pipeline.
+    load_data
+        The image table.
+    output
+        The folder of the results, which must not exist yet.
+    rows
+        How many rows are processed.
+
+    Returns
+    -------
+    dict
+        `modules` has CPU seconds by module and `peak_gib` the largest memory in GiB.
+    """
     output = Path(output)
     output.mkdir()
     run_log = output.with_suffix(".log")

@@ -20,7 +20,8 @@ import time
 import warnings
 from pathlib import Path
 
-from lib.cellprofiler import HASH_SEED, open_log
+from lib.cellprofiler import HASH_SEED
+from lib.cellprofiler_logs import open_log
 from lib.files import write_whole
 from pipelines import go_to_cellprofilers_python
 
@@ -110,7 +111,19 @@ def draw_images():
 
 
 def run_module(name, settings, images, labels):
-    """Run an accelerated module on the images and objects; its measurements are discarded."""
+    """Run an accelerated module on the images and objects; its measurements are discarded.
+
+    Parameters
+    ----------
+    name
+        The module's name.
+    settings
+        Values of the module's settings, by attribute.
+    images
+        Images by channel, (height, width), from 0 to 1.
+    labels
+        Label images by name of objects, (height, width).
+    """
     from cellprofiler_core.image import Image, ImageSetList
     from cellprofiler_core.measurement import Measurements
     from cellprofiler_core.object import Objects, ObjectSet

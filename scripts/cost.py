@@ -9,6 +9,7 @@ import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -104,16 +105,15 @@ def get_costs(
     return table
 
 
-def main() -> None:
+def main(params: Any, outputs: Any) -> None:
     """Write the table and print it."""
-    params = snakemake.params
     if not params.measured:
         raise InputError(
             "No job has been measured yet: run one plate, for example with `--config only=PLATE`."
         )
     files = [Path(file) for file in params.measured]
     table = get_costs(files, params.units, params.price)
-    with write_whole(snakemake.output.table) as part:
+    with write_whole(outputs.table) as part:
         table.to_csv(part, index=False, float_format="%.4g")
     shown = table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
     price = "" if params.price is None else f" (experiment_price in {params.currency})"
@@ -123,4 +123,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.params, snakemake.output)

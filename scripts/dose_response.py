@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from lib.cell_counts import get_counts
 from lib.distances import ALL_FEATURES, get_distances, get_responses
-from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses
+from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses, read_unit
 from lib.drawing import COLORS, GRAY, draw_nothing, save_png, shorten_label, use_style
 from lib.errors import InputError, join_names, number_of
 from lib.feature_groups import group_features
@@ -69,6 +69,19 @@ def get_series(
 ) -> Series:
     """Return the wells of all compounds and of the solvent with their responses.
 
+    Parameters
+    ----------
+    wells
+        The wells of the condition.
+    dose
+        The metadata column of the doses.
+    compound
+        The column, or columns, whose equal values make a compound.
+    channels
+        The names of the channels in the features.
+    positive_controls
+        Whether positive controls are included.
+
     Raises
     ------
     InputError
@@ -83,6 +96,7 @@ def get_series(
     both, number = get_wells_to_score(wells, compound, positive_controls)
     negative = np.arange(len(both)) >= number
     doses, unit = read_doses(both.metadata[dose].tolist())
+    unit = unit or read_unit(dose.removeprefix("Metadata_"))
     doses[negative] = 0
     if not (doses[~negative] > 0).any():
         examples = join_names(both.metadata.loc[~negative, dose].dropna().unique(), 5)
@@ -185,7 +199,19 @@ def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, title: str) -> Figure:
-    """Draw the distances of all features and the cell counts of the most potent compounds."""
+    """Draw the distances of all features and the cell counts of the most potent compounds.
+
+    Parameters
+    ----------
+    series
+        The wells with their doses and responses.
+    curves
+        The fitted curves, one row per compound and response.
+    compounds
+        One row per compound, the most potent first.
+    title
+        The condition.
+    """
     names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
     if not names:
         return draw_nothing("No compound with a dose: no curve to draw.")
@@ -234,7 +260,26 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str],
 ) -> None:
-    """Write the curves, the compounds, the responses of the wells, and the figure."""
+    """Write the curves, the compounds, the responses of the wells, and the figure.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    outputs
+        The files to write: `curves`, `compounds`, `wells` and `figure`.
+    head
+        Columns that name the condition and feature set, with their values; they come first in each table.
+    options
+        The parameters of `get_series`, the `limit` and `seed` of `fit_series`, and the figure's `title`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+
+    Raises
+    ------
+    InputError
+        If no well is a negative control.
+    """
     use_style()
     wells = read_wells(profiles, controls)
     if not (get_control_type(wells.metadata) == NEGATIVE_CONTROL).any():

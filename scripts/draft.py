@@ -321,13 +321,14 @@ def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list
     ]
 
 
-def main() -> None:
+def main(params: Any) -> None:
     """Write the folder, and print what is left to do."""
-    experiment, cores = Path(snakemake.params.experiment), os.cpu_count() or 1
-    if snakemake.params.dataset:
-        tasks = draft_dataset(snakemake.params.dataset, snakemake.params.batch, experiment, cores)
+    experiment, cores = Path(params.experiment), os.cpu_count() or 1
+    if params.dataset:
+        tasks = draft_dataset(params.dataset, params.batch, experiment, cores)
     else:
-        tasks = draft(Path(snakemake.params.images), experiment, cores)
+        # A plate is called after its folder, which `..` does not name.
+        tasks = draft(Path(os.path.normpath(Path.cwd() / params.images)), experiment, cores)
     print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")
@@ -335,4 +336,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.params)

@@ -1,6 +1,7 @@
 """Remove the features that feature selection dropped from a plate's profiles."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,22 +31,22 @@ def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[p
     return pd.concat([profiles.drop(columns=features), table], axis=1), lone
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the plate's profiles with the selected features."""
-    profiles = read_profiles(snakemake.input.profiles)
-    table = pd.read_csv(snakemake.input.dropped, dtype=str)
+    profiles = read_profiles(inputs.profiles)
+    table = pd.read_csv(inputs.dropped, dtype=str)
     dropped = set(table["feature"])
     selected = profiles[[name for name in profiles.columns if name not in dropped]]
-    selected, lone = take_lone_as_missing(selected, snakemake.params.outlier_cutoff)
+    selected, lone = take_lone_as_missing(selected, params.outlier_cutoff)
     exploding = table[table["operation"] == OUTLIERS].set_index("feature")["reason"].to_dict()
     made_by = get_provenance(
-        {"feature_select": snakemake.params.settings, "over": snakemake.params.over},
-        [snakemake.input.profiles, snakemake.input.dropped],
+        {"feature_select": params.settings, "over": params.over},
+        [inputs.profiles, inputs.dropped],
     )
-    made_by = add_left_out(made_by, snakemake.input.profiles, exploding, values=lone)
-    write_profiles(selected, snakemake.output.profiles, made_by)
+    made_by = add_left_out(made_by, inputs.profiles, exploding, values=lone)
+    write_profiles(selected, outputs.profiles, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

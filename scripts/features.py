@@ -15,13 +15,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from lib.cellprofiler import (
-    CellProfiler,
-    add_folders,
-    define_run_options,
-    open_log,
-    write_table_with_functions,
-)
+from lib.cellprofiler import CellProfiler, add_folders, define_run_options, write_table_with_functions
+from lib.cellprofiler_logs import open_log
 from lib.chunk_tables import count_objects, get_table_file, read_image_rows
 from lib.errors import InputError, join_names
 from lib.files import write_whole_folder

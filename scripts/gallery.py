@@ -7,6 +7,7 @@ site, and profiles are gzipped CSV.
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -60,20 +61,20 @@ def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
             write_csv(read_profiles(path), part / f"{path.stem}.csv.gz")
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the plate's folders."""
-    plate, given, output = snakemake.params.plate, snakemake.input, snakemake.output
+    plate = params.plate
     batch, name = plate["batch"], plate["plate"]
-    tables = [Path(given.load_data), Path(given.with_illum)]
-    images = Path(snakemake.params.images)
-    write_image_tables(tables, images, snakemake.params.prefix, batch, name, Path(output.load_data))
-    write_analysis([Path(chunk) for chunk in given.tables], name, Path(output.analysis))
-    write_profiles([Path(path) for path in given.profiles], Path(output.profiles))
-    with write_whole_folder(Path(output.illum)) as part:
-        for function in given.functions:
+    tables = [Path(inputs.load_data), Path(inputs.with_illum)]
+    images = Path(params.images)
+    write_image_tables(tables, images, params.prefix, batch, name, Path(outputs.load_data))
+    write_analysis([Path(chunk) for chunk in inputs.tables], name, Path(outputs.analysis))
+    write_profiles([Path(path) for path in inputs.profiles], Path(outputs.profiles))
+    with write_whole_folder(Path(outputs.illum)) as part:
+        for function in inputs.functions:
             shutil.copy(function, part)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -28,12 +29,12 @@ def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
             shutil.copy(path, part)
 
 
-def main() -> None:
+def main(inputs: Any, outputs: Any) -> None:
     """Write the plate's folders."""
-    write_embeddings(Path(snakemake.input.cells), Path(snakemake.output.embeddings))
-    write_profiles([Path(path) for path in snakemake.input.profiles], Path(snakemake.output.profiles))
+    write_embeddings(Path(inputs.cells), Path(outputs.embeddings))
+    write_profiles([Path(path) for path in inputs.profiles], Path(outputs.profiles))
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.output)

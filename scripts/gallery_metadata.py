@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -41,12 +42,12 @@ def write_metadata(plates: Sequence[Mapping[str, str]], maps: Sequence[Path], fo
             file.write_text(text)
 
 
-def main() -> None:
+def main(params: Any, outputs: Any) -> None:
     """Write the folder of a batch."""
-    maps = [Path(path) for path in snakemake.params.maps]
-    write_metadata(snakemake.params.plates, maps, Path(snakemake.output.metadata))
+    maps = [Path(path) for path in params.maps]
+    write_metadata(params.plates, maps, Path(outputs.metadata))
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.params, snakemake.output)

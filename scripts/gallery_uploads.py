@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -40,14 +41,14 @@ def list_uploads(plates: Sequence[Mapping[str, str]], folders: Sequence[Path], p
     return pd.DataFrame(rows, columns=["folder", "address"])
 
 
-def main() -> None:
+def main(params: Any, outputs: Any) -> None:
     """Write the table."""
-    folders = [Path(folder) for folder in snakemake.params.folders]
-    table = list_uploads(snakemake.params.plates, folders, snakemake.params.prefix)
-    with write_whole(snakemake.output.uploads) as part:
+    folders = [Path(folder) for folder in params.folders]
+    table = list_uploads(params.plates, folders, params.prefix)
+    with write_whole(outputs.uploads) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.params, snakemake.output)

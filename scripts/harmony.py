@@ -21,6 +21,7 @@ from lib.logs import log_to
 from lib.provenance import read_provenance
 from lib.tables import get_features, get_provenance, read_profiles, stack_profiles, write_profiles
 
+WELLS_PER_CLUSTER = 30  # as harmonypy has it
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "harmonypy", "pyarrow")
 
 
@@ -41,7 +42,7 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
     Raises
     ------
     InputError
-        If the column is missing, a well has no batch, or there are fewer wells than clusters.
+        If the column is missing, or a well has no batch.
     """
     if batch not in profiles:
         raise InputError(f"harmony: the profiles have no column {batch} (its option `batch`).")
@@ -67,11 +68,6 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
             "returned as they are, under Harmony's names. Its option `batch` names another column.",
             *(batch, of_batch[batch].iloc[0]),
         )
-    elif counted.sum() < clusters:
-        raise InputError(
-            f"harmony: {counted.sum()} wells have values, fewer than its {clusters} clusters: lower its "
-            "option `clusters`."
-        )
     else:
         values[counted] = run_harmony(values[counted], of_batch, batch, clusters, iterations)
     names = [f"X_{number}" for number in range(1, len(features) + 1)]
@@ -79,10 +75,38 @@ def mix_batches(profiles: pd.DataFrame, batch: str, clusters: int, iterations: i
     return pd.concat([profiles.drop(columns=features), table], axis=1)
 
 
+def limit_clusters(profiles: pd.DataFrame, clusters: int) -> int:
+    """Return the number of clusters: with fewer wells than that, harmonypy's default of one per 30 wells."""
+    wells = int(np.isfinite(profiles[get_features(profiles)].to_numpy(float)).any(axis=1).sum())
+    if wells >= clusters:
+        return clusters
+    fewer = max(2, round(wells / WELLS_PER_CLUSTER))
+    logging.warning(
+        "harmony: %d wells have values, fewer than its %d clusters: %d clusters are used. Its option "
+        "`clusters` sets their number.",
+        *(wells, clusters, fewer),
+    )
+    return fewer
+
+
 def run_harmony(
     values: np.ndarray, of_batch: pd.DataFrame, batch: str, clusters: int, iterations: int
 ) -> np.ndarray:
-    """Return the corrected values (wells, features) of harmonypy, which only this step's environment has."""
+    """Return the corrected values (wells, features) of harmonypy, which only this step's environment has.
+
+    Parameters
+    ----------
+    values
+        Profiles, (wells, features).
+    of_batch
+        One row per well, with the column that `batch` names.
+    batch
+        The column of the batches.
+    clusters
+        The number of clusters.
+    iterations
+        The largest number of iterations.
+    """
     import harmonypy
 
     corrected = harmonypy.run_harmony(
@@ -98,7 +122,8 @@ def main(paths: Sequence[str], settings: Mapping[str, Any], output: str) -> None
         logging.warning(
             "harmony: %d features are not measured on every plate: %s", len(partial), join_names(partial, 5)
         )
-    options = settings["options"]
+    options = {**settings["options"]}
+    options["clusters"] = limit_clusters(profiles, options["clusters"])
     corrected = mix_batches(profiles, options["batch"], options["clusters"], options["iterations"])
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": "harmony", **options}]

@@ -270,7 +270,7 @@ def get_hits(
         The tables of Percent Replicating and of mean average precision (None if it was not computed), one row
         per perturbation.
     gene
-        The column that holds genes, targets or mechanisms, several separated by `|`.
+        The column that holds genes, targets or mechanisms, several separated by `|` or `;`.
     channels
         The assay's channels.
     group
@@ -349,7 +349,25 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str],
 ) -> None:
-    """Write the hits of a condition and the enrichment of its clusters."""
+    """Write the hits of a condition and the enrichment of its clusters.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    replicating
+        The table of perturbations of Percent Replicating.
+    precision
+        The table of perturbations of the mean average precision, if it was scored.
+    outputs
+        The files to write: `hits` and `clusters`.
+    head
+        Columns that name the condition and feature set, with their values; they come first in each table.
+    options
+        The parameters of `get_hits`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    """
     tables = [pd.read_parquet(path) if path else None for path in (replicating, precision)]
     hits, clusters = get_hits(read_wells(profiles, controls), *tables, **options)
     for name, table in (("hits", hits), ("clusters", clusters)):

@@ -13,7 +13,8 @@ import re
 import sys
 from pathlib import Path
 
-from lib.cellprofiler import CellProfiler, define_run_options, open_log
+from lib.cellprofiler import CellProfiler, define_run_options
+from lib.cellprofiler_logs import open_log
 from lib.errors import InputError, join_names
 from lib.files import make_fresh_folder
 
@@ -64,10 +65,25 @@ def find_function(channel, folder):
 
 
 def check_functions(channels, folder, plate, apply):
-    """Return the file of each channel, after a check of its shape and numbers; else raise InputError.
+    """Return the file of each channel's illumination function, after a check of its shape and numbers.
 
-    `apply`: how the functions are applied, `Divide` or another word of CellProfiler's; `own` if a user's
-    pipeline applies them, in which case only a function of zeros is known to be useless.
+    Parameters
+    ----------
+    channels
+        The channels' names.
+    folder
+        The folder of the functions.
+    plate
+        The plate's name, for messages.
+    apply
+        How the functions are applied, `Divide` or another word of CellProfiler's; `own` if a user's pipeline
+        applies them, in which case only a function of zeros is known to be useless.
+
+    Raises
+    ------
+    InputError
+        If a function cannot be read, is not one gray image of finite numbers, or cannot be applied; or if the
+        functions differ in shape.
     """
     files = {channel: find_function(channel, folder) for channel in channels}
     shapes = {}

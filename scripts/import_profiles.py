@@ -9,6 +9,7 @@ the annotation table of the perturbation type, if the config names one.
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def get_rows_of_plate(
             named = [
                 name for name in profiles if name.startswith("Metadata_") and (profiles[name] == plate).any()
             ]
-            hint = f" Is it {join_names(named)}? Call that column so." if named else ""
+            hint = f" Is it {join_names(named)}? Call that column Metadata_Plate." if named else ""
             raise InputError(
                 f"{path} has no column Metadata_Plate, and the sample sheet takes {len(sharing)} plates from "
                 f"it ({join_names(sharing, 5)}): which wells are whose is not known.{hint} Add the column, "
@@ -81,8 +82,8 @@ def get_rows_of_plate(
     meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
-            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. The sample "
-            "sheet's `plate` is the file's."
+            f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. Write the "
+            "file's name of the plate into the sample sheet, or correct the file."
         )
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 
@@ -135,7 +136,19 @@ def read_plate_profiles(
     sharing: Sequence[str] = (),
     missing: MissingValues | None = None,
 ) -> pd.DataFrame:
-    """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`."""
+    """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`.
+
+    Parameters
+    ----------
+    path
+        The file of profiles.
+    plate
+        The plate's row of the sample sheet.
+    sharing
+        All plates that the sample sheet takes from this file.
+    missing
+        The values that stand for a missing one; None for the default ones.
+    """
     profiles = get_rows_of_plate(read_profiles(path, missing), path, plate["plate"], sharing)
     return take_plate(profiles, path, plate)
 
@@ -189,26 +202,26 @@ def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]
     return {features[at]: f"to {largest[at]:,.0f}" for at in np.flatnonzero(extreme)}
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the plate's profiles as Parquet."""
-    params, path = snakemake.params, snakemake.input.profiles
+    path = inputs.profiles
     plate, gene, missing = params.plate, params.gene, MissingValues.of_config(params.missing)
     profiles = read_plate_profiles(path, plate, params.sharing, missing)
     features = get_features(profiles)
     wanted = set(keep_wanted(features, params.unwanted))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
-    inputs = [path]
-    if snakemake.input.annotation:
-        if words := report_missing_words(snakemake.input.annotation, missing):
-            logging.warning("%s: taken as empty: %s", snakemake.input.annotation, join_names(words))
+    paths = [path]
+    if inputs.annotation:
+        if words := report_missing_words(inputs.annotation, missing):
+            logging.warning("%s: taken as empty: %s", inputs.annotation, join_names(words))
         profiles = add_annotation(
-            profiles, read_annotation(snakemake.input.annotation, gene, missing), missing.samples
+            profiles, read_annotation(inputs.annotation, gene, missing), missing.samples
         )
-        inputs.append(snakemake.input.annotation)
+        paths.append(inputs.annotation)
     profiles = mark_few_cells(profiles, params.minimum_cells)
     parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
-    made_by = get_provenance(parameters, inputs)
+    made_by = get_provenance(parameters, paths)
     if params.is_normalized and (extreme := find_extremes(profiles, params.outlier_cutoff)):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
         logging.warning(
@@ -217,9 +230,9 @@ def main() -> None:
         made_by["extreme_features"] = extreme
     if excluded:
         made_by["excluded_features"] = {"exclude_features": excluded}
-    write_profiles(profiles, snakemake.output.profiles, made_by)
+    write_profiles(profiles, outputs.profiles, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

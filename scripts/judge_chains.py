@@ -211,10 +211,9 @@ def read_judged(paths: Sequence[str | Path]) -> pd.DataFrame:
     return scores
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the table of all steps, and the figure."""
     use_style()
-    inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
     scores = read_judged(list(inputs.scores))
     for name in ("chain", "step", "level_before", START):
         scores[name] = scores[name].fillna("").astype("str")
@@ -224,10 +223,10 @@ def main() -> None:
     }
     table = compare(scores, perturbations, params.seed)
     with write_whole(outputs.table) as part:
-        table.drop(columns="condition").to_csv(part, index=False)
+        table.drop(columns="condition").to_csv(part, index=False, float_format="%.6g")
     save(draw(table), [outputs.png, outputs.svg])
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

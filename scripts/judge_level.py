@@ -16,7 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.average_precision import compute_precision_from_counts, scale_rows_to_unit
+from lib.average_precision import (
+    compute_precision_from_counts,
+    compute_replicate_precision,
+    scale_rows_to_unit,
+)
 from lib.errors import number_of
 from lib.intervals import get_interval_columns
 from lib.logs import log_to
@@ -41,7 +45,6 @@ from lib.replicates import (
 )
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.tables import read_profiles
-from mean_average_precision import compute_replicate_precision
 from percent_replicating import score_condition
 
 CONTROLS = "negative controls"  # their name as one more label, which batches should not separate
@@ -116,7 +119,19 @@ def standardize(values: np.ndarray) -> np.ndarray:
 
 
 def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) -> tuple[Judged, Wells]:
-    """Return the wells that are judged, as numbers and as `Wells`; raw features are standardized."""
+    """Return the wells that are judged, as numbers and as `Wells`; raw features are standardized.
+
+    Parameters
+    ----------
+    wells
+        The wells of the condition.
+    group
+        The column, or columns, whose equal values make replicates.
+    batch
+        The metadata column of the batches; without it, all wells are of one batch.
+    raw
+        Whether the features are raw, so that they must be standardized.
+    """
     both, number = get_wells_to_score(wells, group)
     values = np.asarray(both.values, dtype=float)
     both = replace(both, values=standardize(values) if raw else values)
@@ -241,6 +256,17 @@ def summarize(judged: Judged, wells: pd.DataFrame, labels: pd.DataFrame, seed: i
 
     Average precision is the mean over perturbations, graph connectivity and the silhouette by batch the mean
     over labels, LISI the median over wells, and the others the mean over wells.
+
+    Parameters
+    ----------
+    judged
+        The wells that are judged.
+    wells
+        The measures of each well, one row per well in the order of `judged`.
+    labels
+        The measures of each label, one row per label.
+    seed
+        The seed of the intervals' draws.
     """
     row: dict[str, float] = {}
     for name in (*REPLICATES, *MIXING):
@@ -338,17 +364,16 @@ def read_plates(
     return join_plates(tables)
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the level's row and its table of perturbations."""
-    params = snakemake.params
-    paths = list(snakemake.input.profiles)
+    paths = list(inputs.profiles)
     wells = read_plates(paths, params.plates, dict(params.controls))
     row, table = judge(wells, params.options, params.raw, params.controls_fitted)
     head = {**params.condition, BOUNDARY: params.level}
-    outputs = {name: snakemake.output[name] for name in ("score", "perturbations")}
-    write_score({**params.step, **row}, {"perturbations": table}, outputs, head, params.options, paths)
+    files = {name: outputs[name] for name in ("score", "perturbations")}
+    write_score({**params.step, **row}, {"perturbations": table}, files, head, params.options, paths)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

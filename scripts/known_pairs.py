@@ -67,7 +67,19 @@ def read_pairs(path: str | Path) -> set[tuple[str, str]]:
 def get_profiles_of_names(
     wells: Wells, gene: str, group: str | Sequence[str], positive_controls: bool
 ) -> tuple[list[str], np.ndarray]:
-    """Return the names of a condition, sorted, and the unit profile of each: (names, features)."""
+    """Return the names of a condition, sorted, and the unit profile of each: (names, features).
+
+    Parameters
+    ----------
+    wells
+        The wells of the condition.
+    gene
+        The metadata column of the genes; a perturbation without a gene keeps its own name.
+    group
+        The column, or columns, whose equal values make replicates.
+    positive_controls
+        Whether positive controls are included.
+    """
     scored, controls = split_wells(wells, group, positive_controls)
     sets = group_members(scored.metadata["perturbation"])
     if not sets:
@@ -145,7 +157,23 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str],
 ) -> None:
-    """Write the recall of each file of known pairs in a condition."""
+    """Write the recall of each file of known pairs in a condition.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    pairs
+        The files of known pairs.
+    output
+        The table to write.
+    head
+        Columns that name the condition and feature set, with their values; they come first in the table.
+    options
+        `gene`, `group` and `positive_controls` of `get_profiles_of_names`, and the `seed`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    """
     wells = read_wells(profiles, controls)
     about = {name: options[name] for name in ("gene", "group", "positive_controls")}
     names, of_names = get_profiles_of_names(wells, **about)

@@ -86,7 +86,21 @@ def group_by_reason(names: Iterable[str], reasons: Iterable[str]) -> Iterator[tu
 
 
 def read_table(root: Path, file: str, what: str, stage: str, **place: str) -> Iterator[LeftOut]:
-    """Return what a stage's table of left-out sites, wells or features lists."""
+    """Return what a stage's table of left-out sites, wells or features lists.
+
+    Parameters
+    ----------
+    root
+        The folder of the results.
+    file
+        The table's path in the results.
+    what
+        What the table lists: `site`, `well` or `feature`.
+    stage
+        The stage that wrote the table.
+    **place
+        Further attributes of `LeftOut`, such as the batch and the plate.
+    """
     table = pd.read_csv(root / file, dtype=str, keep_default_na=False)
     if what == "site" and "excluded" in table:
         table = table[(table["excluded"] == "True") & (table["Metadata_Site"] != "")]
@@ -202,14 +216,40 @@ def find_in_consensus(root: Path, file: str) -> Iterator[LeftOut]:
 def make_rows(
     what: str, names: Sequence[str], stage: str, why: str, table: str, place: Mapping[str, str]
 ) -> Iterator[LeftOut]:
-    """Return one row of named wells, features or values; none if there are no names."""
+    """Return one row of named wells, features or values; none if there are no names.
+
+    Parameters
+    ----------
+    what
+        What was left out: `well`, `feature` or another word.
+    names
+        The names of what was left out.
+    stage
+        The stage that left it out.
+    why
+        The reason.
+    table
+        The table that has all names.
+    place
+        Further attributes of `LeftOut`, such as the batch and the plate.
+    """
     if names:
         shown = join_names(names, MOST_NAMES)
         yield LeftOut(what, len(names), stage, why=why, names=shown, table=table, **place)
 
 
 def read_cell_flags(root: Path, file: str, batch: str, plate: str) -> Iterator[LeftOut]:
-    """Return the cells of a plate that quality control flagged, with the numbers of each rule."""
+    """Return the cells of a plate that quality control flagged, with the numbers of each rule.
+
+    Parameters
+    ----------
+    root
+        The folder of the results.
+    file
+        The path of the table of flagged cells in the results.
+    batch, plate
+        The batch and the plate.
+    """
     table = pd.read_csv(root / file, dtype={"Metadata_Well": str})
     if number := int(table["flagged"].sum()):
         rules = table.columns[table.columns.get_loc("flagged") + 1 :]

@@ -175,7 +175,17 @@ def get_plate_order(key: SiteKey) -> tuple:
 
 
 def make_image_table(found: list[Found], channels: Iterable[str], batch: str, plate: str) -> pd.DataFrame:
-    """Return one row per site in plate order, with file name and folder of each channel."""
+    """Return one row per site in plate order, with file name and folder of each channel.
+
+    Parameters
+    ----------
+    found
+        The images of the plate.
+    channels
+        The channels' names.
+    batch, plate
+        The batch and the plate.
+    """
     files = {(image.well, image.site, image.channel): image.path for image in found}
     rows = []
     for well, site in sorted({(image.well, image.site) for image in found}, key=get_plate_order):
@@ -277,45 +287,55 @@ def load_data(
     return add_label_files(table, label_files), faults
 
 
-def main() -> None:
-    """Write the image table, with and without illumination functions, and the dropped sites."""
-    images = snakemake.params.plate["images"]
+def main(inputs: Any, params: Any, outputs: Any, threads: int) -> None:
+    """Write the image table, with and without illumination functions, and the dropped sites.
+
+    Parameters
+    ----------
+    inputs
+        The rule's inputs: the folder or image table `images`, unless that is an address.
+    params
+        The rule's parameters: the arguments of `load_data`, and where the illumination functions and the
+        numbered label images will be.
+    outputs
+        The files to write: `load_data`, `with_illum`, `dropped` and `digests`.
+    threads
+        How many files are read at once.
+    """
+    images = params.plate["images"]
     if not is_address(images) or is_image_table(images):
-        images = Path(snakemake.input.images)
-    elif not snakemake.input.images:
-        require_fetching(snakemake.params.fetch, images)
+        images = Path(inputs.images)
+    elif not inputs.images:
+        require_fetching(params.fetch, images)
     table, faults = load_data(
         images,
-        snakemake.params.plate,
-        snakemake.params.channels,
-        snakemake.params.pattern,
-        snakemake.params.bad_sites,
-        snakemake.threads,
-        snakemake.params.maximum,
-        snakemake.params.decode,
-        snakemake.params.labels,
-        Reading(**snakemake.params.reading),
+        params.plate,
+        params.channels,
+        params.pattern,
+        params.bad_sites,
+        threads,
+        params.maximum,
+        params.decode,
+        params.labels,
+        Reading(**params.reading),
     )
-    channels = snakemake.params.channels.values()
-    illuminated = add_illumination(table, channels, Path(snakemake.params.illumination))
-    illuminated = add_numbered_labels(
-        illuminated, snakemake.params.labeled, Path(snakemake.params.label_images)
-    )
+    illuminated = add_illumination(table, params.channels.values(), Path(params.illumination))
+    illuminated = add_numbered_labels(illuminated, params.labeled, Path(params.label_images))
     dropped = pd.DataFrame(
         [(fault.well, fault.site, fault.reason) for fault in faults],
         columns=["Metadata_Well", "Metadata_Site", "reason"],
     )
-    dropped.insert(0, "Metadata_Plate", snakemake.params.plate["plate"])
+    dropped.insert(0, "Metadata_Plate", params.plate["plate"])
     for output, content in (
-        (snakemake.output.load_data, table),
-        (snakemake.output.with_illum, illuminated),
-        (snakemake.output.dropped, dropped),
+        (outputs.load_data, table),
+        (outputs.with_illum, illuminated),
+        (outputs.dropped, dropped),
     ):
         with write_whole(output) as part:
             content.to_csv(part, index=False)
-    write_digests(images, snakemake.params.pattern, snakemake.output.digests, snakemake.threads)
+    write_digests(images, params.pattern, outputs.digests, threads)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output, snakemake.threads)

@@ -27,9 +27,7 @@ import numpy as np
 import pandas as pd
 
 from lib.average_precision import (
-    Candidates,
-    compute_precision_from_counts,
-    count_above,
+    compute_replicate_precision,
     rank_queries,
     scale_rows_to_unit,
 )
@@ -54,7 +52,6 @@ from lib.sides import collect_side, get_identities, mark_sides, pair_by_gene, re
 SCORES = ("mean_average_precision", "percent_retrieved")
 NO_ROWS = np.empty(0, dtype=int)
 PERTURBATIONS = 64  # whose similarities to the controls are computed at once
-QUERIES = 20_000  # wells whose profiles are held in double precision
 NOTHING = (
     "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
     "negative controls (`negcon` in control_type), matching needs others of another gene (or target)"
@@ -149,32 +146,6 @@ def rank_replicates(
 def split_into_chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
     """Yield the items in parts of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def compute_replicate_precision(
-    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray], threads: int = 1
-) -> list[np.ndarray]:
-    """Return the average precision of each well, which ranks its group among the controls.
-
-    `values` (wells, features) and `controls` are profiles, and a group holds row numbers. Groups of one size
-    are ranked together, in blocks.
-    """
-    found: list[np.ndarray] = [NO_ROWS] * len(groups)
-    sizes = np.array([len(rows) for rows in groups], dtype=int)
-    candidates = Candidates.of(controls) if len(groups) else controls
-    for size in np.unique(sizes):
-        chosen = np.flatnonzero(sizes == size)
-        others = ~np.eye(size, dtype=bool)
-        step = max(1, QUERIES // size)
-        for start in range(0, len(chosen), step):
-            part = chosen[start : start + step]
-            own = scale_rows_to_unit(values[np.concatenate([groups[i] for i in part])])
-            blocks = own.reshape(len(part), size, -1)
-            limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
-            precision = compute_precision_from_counts(count_above(own, candidates, limits, threads))
-            for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
-                found[i] = of_group
-    return found
 
 
 def rank_matches(

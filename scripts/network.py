@@ -155,7 +155,7 @@ def prepare(
     about: dict[str, Any] = {"model": model, "channels": channels, "stacked": stacked}
     file = Path(weights)
     config: Mapping[str, Any] = {}
-    if file.suffix == ".onnx":
+    if file.suffix.lower() == ".onnx":
         check_onnx(file, about, size)
         shutil.copyfile(file, folder / ONNX)
         about |= {"weights": file.name, "digest": digest(file)}

@@ -14,6 +14,7 @@ thousands from noise. No feature is divided by less than the median spread of al
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -260,12 +261,11 @@ def get_notable(dropped: Mapping[str, str]) -> dict[str, str]:
     return {name: why for name, why in dropped.items() if why.startswith((ROUNDING, "exploded"))}
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the normalized profiles, the dropped features and the incomplete wells."""
-    params = snakemake.params
-    profiles = read_profiles(snakemake.input.profiles)
+    profiles = read_profiles(inputs.profiles)
     plate = profiles["Metadata_Plate"].iloc[0]
-    population = pd.concat([read_profiles(path) for path in snakemake.input.population], join="inner")
+    population = pd.concat([read_profiles(path) for path in inputs.population], join="inner")
     chosen = choose_reference_wells(
         population, params.reference, params.column, params.negcon, params.minimum, plate
     )
@@ -295,10 +295,10 @@ def main() -> None:
             f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells, so none can "
             "be normalized. Give it more of them (plate map, controls.negcon), or set normalize.to to [all]."
         )
-    with write_whole(snakemake.output.dropped) as part:
+    with write_whole(outputs.dropped) as part:
         reasons = dropped | dict.fromkeys(only_here, "not measured on every plate of the batch")
         pd.DataFrame(reasons.items(), columns=["feature", "reason"]).to_csv(part, index=False)
-    with write_whole(snakemake.output.incomplete) as part:
+    with write_whole(outputs.incomplete) as part:
         incomplete.to_csv(part, index=False)
     made_by = get_provenance(
         {
@@ -308,13 +308,13 @@ def main() -> None:
             "reference_wells": int(chosen.sum()),
             "outlier_cutoff": params.outlier_cutoff,
         },
-        [snakemake.input.profiles, *snakemake.input.population],
+        [inputs.profiles, *inputs.population],
     )
     wells = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
-    made_by = add_left_out(made_by, snakemake.input.profiles, get_notable(dropped), wells, lone)
-    write_profiles(normalized, snakemake.output.profiles, made_by)
+    made_by = add_left_out(made_by, inputs.profiles, get_notable(dropped), wells, lone)
+    write_profiles(normalized, outputs.profiles, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

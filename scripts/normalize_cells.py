@@ -126,6 +126,17 @@ def choose_features(
 ) -> list[str]:
     """Return the features of the cells: all of them, or those of a file of profiles.
 
+    Parameters
+    ----------
+    names
+        The columns of the single-cell table.
+    exclude
+        Features that the config excludes, see `find_features`.
+    unwanted
+        Names or shell patterns of features that are left out.
+    selected
+        A file of profiles whose features are chosen; None for all features of the cells.
+
     Raises
     ------
     InputError

@@ -69,9 +69,21 @@ def score_comparison(
         Whether both sides are the same condition.
     gene
         The column that holds the genes, or one column for each side.
+    group
+        The column, or columns, whose equal values make replicates.
     different
         Columns in which the perturbations of a pair must differ; by default they must be different
         perturbations.
+    draws, repeats
+        The largest size of a null, and the number of nulls for the interval.
+    percentile
+        The percentile of the null that is the threshold.
+    minimum_replicates
+        Perturbations with fewer wells are left out.
+    positive_controls
+        Whether positive controls are scored.
+    seed
+        Seed of the draws.
 
     Returns
     -------
@@ -132,7 +144,17 @@ def score_comparison(
 
 
 def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
-    """Return the pairs with their genes, replicates, shared positions and median correlation."""
+    """Return the pairs with their genes, replicates, shared positions and median correlation.
+
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells of both sides.
+    a, b
+        The perturbations of both sides.
+    pairs
+        The numbers of each pair's perturbations in `a` and `b`, (pairs, 2).
+    """
     signal = np.full(len(pairs), np.nan)
     shared = np.zeros(len(pairs), dtype=int)
     sizes = np.column_stack([a.sizes[pairs[:, 0]], b.sizes[pairs[:, 1]]])
@@ -167,7 +189,29 @@ def add_scores(
     repeats: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the scores of all tails against one kind of null, and add the pairs' columns to `table`."""
+    """Return the scores of all tails against one kind of null, and add the pairs' columns to the table.
+
+    Parameters
+    ----------
+    row
+        The score's row so far.
+    table
+        One row per pair; its new columns are added in place.
+    signal
+        The median correlation of each pair, (pairs,).
+    prefix
+        The start of the names of the scores and columns; empty for the standard null.
+    keys
+        The key in `nulls` of each pair's null.
+    nulls
+        The nulls; None where there is none.
+    percentile
+        The percentile of a null that is the threshold.
+    repeats
+        How many more samples of the null the score's interval comes from.
+    seed
+        The seed of these samples.
+    """
     found: dict[str, Any] = {}
     results: dict[str, Score] = {t: score(signal, keys, nulls, percentile, t, repeats, seed) for t in TAILS}
     for tail, result in results.items():
@@ -206,7 +250,18 @@ def write_message(
 ) -> str:
     """Return what a reader must know if a part of the score could not be computed.
 
-    `relation`: what the perturbations of a pair share, such as gene or target.
+    Parameters
+    ----------
+    a, b
+        The perturbations of both sides.
+    pairs
+        The numbers of each pair's perturbations in `a` and `b`, (pairs, 2).
+    shapes, places
+        The keys of each pair's standard and position-aware null.
+    nulls, aware
+        The standard and the position-aware nulls; None where there is none.
+    relation
+        What the perturbations of a pair share, such as gene or target.
     """
     if not len(pairs):
         return (
@@ -252,7 +307,23 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str] | None = None,
 ) -> None:
-    """Read the plates of both sides, score the comparison, write the three tables."""
+    """Read the plates of both sides, score the comparison, write the three tables.
+
+    Parameters
+    ----------
+    profiles
+        The files of the plates of the first and of the second side.
+    condition
+        The columns of the comparison, with their values.
+    feature_set
+        The feature set.
+    outputs
+        The files to write: `score`, `pairs` and `null`.
+    options
+        The parameters of `score_comparison`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    """
     wells, of_a, within = read_sides(*profiles, controls)
     wells = add_count_z(wells)
     row, table, null = score_comparison(wells, of_a, within=within, **options)

@@ -294,7 +294,20 @@ def write_message(
 ) -> str:
     """Return what a reader must know if a part of the score could not be computed as requested.
 
-    `beyond`: the numbers of replicates above `most`, the wells of the largest null.
+    Parameters
+    ----------
+    enough
+        Whether each perturbation has enough replicates, (perturbations,).
+    nulls, aware
+        The standard null of each set size and the position-aware one of each pattern, or None.
+    patterns
+        The pattern of positions of each perturbation.
+    minimum_replicates
+        The fewest replicates that the config allows.
+    beyond
+        The numbers of replicates above `most`.
+    most
+        The number of wells in a set of the largest null.
     """
     if not enough.any():
         least = max(2, minimum_replicates)
@@ -348,7 +361,20 @@ def main(
 ) -> None:
     """Read the plates of the condition, score them, write the three tables.
 
-    Controls that the features were fitted on (`controls_fitted`) are excluded from the null.
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    condition, feature_set
+        The columns of the condition with their values, and the feature set.
+    outputs
+        The files to write: `score`, `perturbations` and `null`.
+    options
+        The parameters of `score_condition`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    controls_fitted
+        Whether the features were fitted on the negative controls, which are then excluded from the null.
     """
     wells = add_count_z(read_wells(profiles, controls))
     row, table, null = score_condition(wells, controls_in_null=not controls_fitted, **options)

@@ -29,7 +29,8 @@ from cellprofiler_pipelines.outputs import export, save_image, save_labels, save
 from cellprofiler_pipelines.own import assemble_own_pipeline
 from cellprofiler_runner.loading import load, use_plugins
 from lib.assay import get_compartments
-from lib.cellprofiler import HASH_SEED, find_python, get_environment, open_log
+from lib.cellprofiler import HASH_SEED, find_python, get_environment
+from lib.cellprofiler_logs import open_log
 from lib.errors import InputError
 from lib.pipeline_files import read_pipeline
 

@@ -179,7 +179,17 @@ def label_feature_set(name: str, networks: Collection[str] = ()) -> str:
 
 
 def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Column, color: str) -> None:
-    """Draw one score as a bar at `height`, with its interval, and its number to the right of the panel."""
+    """Draw one score as a bar at `height`, with its interval, and its number to the right of the panel.
+
+    Parameters
+    ----------
+    axes, height
+        The panel, and where the bar is on its y-axis.
+    score
+        The row of the score's table.
+    column, color
+        The score that is drawn, and the color of its bar.
+    """
     point = score[column.value]
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 8}
     if pd.isna(point):
@@ -237,8 +247,16 @@ def draw(
 ) -> Figure:
     """Draw one benchmark table: panels of conditions, with feature sets side by side in each row.
 
-    `feature_sets` is their order from top to bottom, by default that of the table. Those of a deep network
-    are in `networks`. `relation` is what matching perturbations share, such as gene or mechanism.
+    Parameters
+    ----------
+    metric, scores
+        The metric's name, and its table.
+    feature_sets
+        The feature sets from top to bottom, by default in the order of the table.
+    networks
+        The feature sets of a deep network.
+    relation
+        What matching perturbations share, such as gene or mechanism.
     """
     title, columns = FIGURES[metric]
     sets = [name for name in feature_sets if name in set(scores[BOUNDARY])]
@@ -301,7 +319,15 @@ def make_legend(
     color: Mapping[str, str],
     networks: Collection[str] = (),
 ) -> list[Patch | Line2D]:
-    """Return the legend's entries for the colors, lines and markers that the figure has."""
+    """Return the legend's entries for the colors, lines and markers that the figure has.
+
+    Parameters
+    ----------
+    scores, columns
+        The metric's table, and the scores of it that are drawn.
+    color, networks
+        The color of each feature set, and the feature sets of a deep network.
+    """
     entries: list[Patch | Line2D] = [
         Patch(color=shade, alpha=0.45, label=label_feature_set(name, networks))
         for name, shade in color.items()
@@ -331,9 +357,18 @@ def main(
     networks: Collection[str] = (),
     relation: str = "gene",
 ) -> None:
-    """Draw each of the benchmark's tables (metric: table).
+    """Draw each of the benchmark's tables.
 
-    An output is named after its metric; its suffix is its format: png, svg, or csv for the numbers.
+    Parameters
+    ----------
+    tables
+        The table of each metric.
+    published
+        The table of published scores of a metric, where there is one.
+    feature_sets, networks, relation
+        As for `draw`.
+    outputs
+        Files that are named after their metrics: png, svg, or csv for the numbers.
     """
     use_style()
     for metric, table in tables.items():

@@ -48,7 +48,16 @@ def change_figure(
 ) -> Figure:
     """Draw one panel per compartment; rows are perturbations, columns families by channel.
 
-    `has_reference`: the last row is that of the negative controls, and a line separates it.
+    Parameters
+    ----------
+    table
+        Medians of |z|: one row per perturbation, columns (compartment, family, channel).
+    channels
+        The channels in their order.
+    title
+        The condition.
+    has_reference
+        Whether the last row is that of the negative controls, which a line separates.
     """
     if table.empty:
         return draw_nothing("No perturbation with two replicates: no change to draw.")

@@ -64,7 +64,17 @@ def draw(
     settings: Settings,
     plate: str,
 ) -> Figure:
-    """Return the picture of one plate; for the parameters, see `main`."""
+    """Return the picture of one plate.
+
+    Parameters
+    ----------
+    cells, flags, load_data, functions
+        As for `main`.
+    settings
+        The channels, and the size of the crops in pixels.
+    plate
+        The plate's name.
+    """
     table = pq.read_table(flags).to_pandas()
     if table.empty:
         return draw_nothing(f"Plate {plate} has no cells.")

@@ -82,7 +82,19 @@ def find_color_range(values: np.ndarray) -> tuple[float, float, str]:
 
 
 def draw_map(axes: Axes, title: str, values: np.ndarray, flagged: np.ndarray) -> None:
-    """Draw one heat map of `values` (rows, columns), with a dot in each flagged well."""
+    """Draw one heat map, with a dot in each flagged well.
+
+    Parameters
+    ----------
+    axes
+        The panel.
+    title
+        The panel's title.
+    values
+        The value of each well, (rows, columns); NaN where there is none.
+    flagged
+        Whether each well is flagged, (rows, columns).
+    """
     low, high, ends = find_color_range(values)
     axes.set_facecolor(NO_WELL)
     image = axes.imshow(values, cmap="viridis", norm=Normalize(low, high), aspect="equal")

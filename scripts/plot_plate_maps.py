@@ -64,6 +64,17 @@ def get_wells_of_plate(
 
     `control_type` is that of the column `controls["column"]`, else treatment, or empty without a
     perturbation.
+
+    Parameters
+    ----------
+    metadata
+        The metadata of the plate's profiles, one row per well.
+    plate
+        The plate's row of the sample sheet.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    group
+        The column whose equal values make replicates.
     """
     perturbation = label_wells(metadata, group)
     column = f"Metadata_{controls['column']}"
@@ -193,7 +204,21 @@ def choose_looks(order: Sequence[str], negcon: str) -> dict[str, tuple[str, str]
 def draw_plate(
     axes: Axes, wells: pd.DataFrame, table: pd.DataFrame, look: Mapping[str, Any], width: float
 ) -> None:
-    """Draw one plate map: wells at their positions, lettered rows, numbered columns, counts in the legend."""
+    """Draw one plate map: wells at their positions, lettered rows, numbered columns, counts in the legend.
+
+    Parameters
+    ----------
+    axes
+        The panel.
+    wells
+        The wells of one layout.
+    table
+        The layout's numbers of wells and perturbations, one row per type of control.
+    look
+        Color and marker of each type of control.
+    width
+        The width of a panel, in inches.
+    """
     rows, columns = get_plate_format(wells["Metadata_Well"])
     cell = min(72 * width / columns, 24)
     for row in table.itertuples():
@@ -303,7 +328,23 @@ def main(
     group: str,
     clinical_phase: str,
 ) -> None:
-    """Draw the plates' maps; `plates` holds each plate's row of the sample sheet, in order."""
+    """Draw the plates' maps.
+
+    Parameters
+    ----------
+    profiles
+        The plates' files of profiles.
+    plates
+        Each plate's row of the sample sheet, in the order of `profiles`.
+    outputs
+        The files to write: `png`, `svg`, and the tables `csv` and `wells`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    group
+        The column whose equal values make replicates.
+    clinical_phase
+        The column of the compounds' clinical phases.
+    """
     use_style()
     parts = []
     for path, plate in zip(profiles, plates, strict=True):

@@ -156,7 +156,19 @@ def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figu
 def main(
     profiles: Sequence[str], coordinates: str, outputs: Mapping[str, str], options: Mapping[str, object]
 ) -> None:
-    """Draw the position effects of a condition and write their numbers."""
+    """Draw the position effects of a condition and write their numbers.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    coordinates
+        The table of the wells' coordinates in the profile maps.
+    outputs
+        The files to write: `figure` and `numbers`.
+    options
+        `title`, `group`, and `controls` (`column` and `negcon`).
+    """
     use_style()
     mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str})
     means = average_by_position(mapped) if "PC1" in mapped else pd.DataFrame()

@@ -93,7 +93,24 @@ def keep_compiled(packages: Sequence[str]) -> None:
 
 
 def compute_umap(values: np.ndarray, neighbors: int, minimum_distance: float, seed: int) -> np.ndarray:
-    """Return the UMAP of wells x features on the correlation of the profiles: wells x 2."""
+    """Return the UMAP of wells on the correlation of their profiles.
+
+    Parameters
+    ----------
+    values
+        Profiles, (wells, features).
+    neighbors
+        The number of neighbors of a well; fewer if there are fewer wells.
+    minimum_distance
+        UMAP's smallest distance between points.
+    seed
+        The seed of the map.
+
+    Returns
+    -------
+    numpy.ndarray
+        The coordinates, (wells, 2).
+    """
     # Imported here because the import takes seconds and UMAP is optional.
     import umap
 
@@ -133,7 +150,21 @@ def get_classes(
 
 
 def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[str], other: str) -> None:
-    """Draw the wells: one color and marker per class, all others in gray below."""
+    """Draw the wells: one color and marker per class, all others in gray below.
+
+    Parameters
+    ----------
+    axes
+        The panel.
+    points
+        The coordinates of the wells, (wells, 2).
+    of_well
+        The class of each well; empty for wells of no class.
+    names
+        The classes in their order.
+    other
+        The legend's name of wells of no class.
+    """
     size = float(np.clip(3000 / max(len(points), 1), 6, 26))
     rest = (of_well == "").to_numpy()
     if rest.any():
@@ -158,9 +189,18 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
 def map_figure(
     maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], colored: Mapping, title: str, sampled: str = ""
 ) -> Figure:
-    """Draw one row per map (its points, its axes' names) and one column per coloring.
+    """Draw one row per map and one column per coloring.
 
-    `sampled` says which wells are drawn, if these are not all.
+    Parameters
+    ----------
+    maps
+        For each map, its points, (wells, 2), and the names of its axes.
+    colored
+        For each coloring, the class of each well and the classes in their order.
+    title
+        The condition.
+    sampled
+        Which wells are drawn, if these are not all.
     """
     if not maps:
         return draw_nothing("Fewer than three wells with values: no map to draw.")
@@ -183,7 +223,20 @@ def map_figure(
 def main(
     profiles: Sequence[str], perturbations: str, outputs: Mapping[str, str], options: Mapping[str, object]
 ) -> None:
-    """Draw the maps of a condition and write the coordinates of its wells."""
+    """Draw the maps of a condition and write the coordinates of its wells.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    perturbations
+        The table of perturbations of Percent Replicating.
+    outputs
+        The files to write: `maps` and `coordinates`.
+    options
+        `title`, `group`, `controls`, `seed`, `umap` (whether it is drawn), and its `neighbors` and
+        `minimum_distance`.
+    """
     use_style()
     every = read_wells(profiles, options["controls"])
     wells = prepare_wells(sample_wells(every, int(options["seed"])))

@@ -153,7 +153,19 @@ def label_kinds(group: str, replicating: set[str]) -> str:
 
 
 def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object], title: str) -> Figure:
-    """Draw each perturbation's median replicate correlation against the null's medians and the threshold."""
+    """Draw each perturbation's median replicate correlation against the null's medians and the threshold.
+
+    Parameters
+    ----------
+    table
+        The table of perturbations of Percent Replicating.
+    null
+        The medians of the nulls.
+    row
+        The score's row.
+    title
+        The condition.
+    """
     signal = table.dropna(subset=["median_correlation"])
     if signal.empty:
         return draw_nothing(str(row.get("message") or "No perturbation has enough replicates."))
@@ -241,7 +253,19 @@ def main(
     outputs: Mapping[str, str],
     parameters: Mapping[str, object],
 ) -> None:
-    """Draw both figures of a condition and write their numbers."""
+    """Draw both figures of a condition and write their numbers.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    tables
+        The results of Percent Replicating: `score`, `perturbations` and `null`.
+    outputs
+        The files to write: `correlations`, `matrix`, `null` and `medians`.
+    parameters
+        `title`, `group`, `positive_controls`, and `controls` (`column` and `negcon`).
+    """
     use_style()
     table, null = pd.read_parquet(tables["perturbations"]), pd.read_parquet(tables["null"])
     row = pd.read_csv(tables["score"]).iloc[0].dropna()

@@ -59,7 +59,24 @@ class Drawn:
 
 
 def cut_examples(image: np.ndarray, centers: np.ndarray, box: int, side: int) -> np.ndarray:
-    """Cut squares of `box` pixels around centers (X, Y), resized to `side`: (cells, side, side)."""
+    """Cut squares around the centers of cells, and resize them.
+
+    Parameters
+    ----------
+    image
+        The image, (height, width).
+    centers
+        The centers (X, Y) in pixels, (cells, 2).
+    box
+        The side of a square in the image, in pixels.
+    side
+        The side that it is resized to, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        The squares, (cells, side, side).
+    """
     cut = np.zeros((len(centers), side, side), dtype=np.float32)
     for number, (x, y) in enumerate(centers):
         corner = int(np.floor(y + 0.5)) - box // 2, int(np.floor(x + 0.5)) - box // 2
@@ -120,7 +137,16 @@ def arrange(
 ) -> np.ndarray:
     """Arrange a picture of each well on a sheet in the shape of the plate; wells without one are white.
 
-    `tile`: height and width of the place of a well.
+    Parameters
+    ----------
+    pictures
+        The pictures, (height, width) or (height, width, colors).
+    places
+        Row and column of each picture's well, from 1.
+    plate
+        The number of rows and columns of the plate.
+    tile
+        Height and width of the place of a well, in pixels.
     """
     height, width = tile
     sheet = np.full((plate[0] * height, plate[1] * width, *pictures[0].shape[2:]), 255, dtype=np.uint8)

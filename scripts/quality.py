@@ -148,14 +148,25 @@ def check_quality(
     }
 
 
-def main() -> None:
-    """Write the plate's tables of sites, wells and flags, and its summary."""
-    params, inputs = snakemake.params, snakemake.input
+def main(inputs: Any, params: Any, outputs: Any, plate: str) -> None:
+    """Write the plate's tables of sites, wells and flags, and its summary.
+
+    Parameters
+    ----------
+    inputs
+        The rule's inputs: `image` and `cells`, the `plate_map`, and the `annotation` table or nothing.
+    params
+        The rule's parameters: `gene`, `missing`, `column`, `negcon`, `limits` and `exclude_flagged`.
+    outputs
+        The files to write: `sites`, `wells`, `flags` and `summary`.
+    plate
+        The plate's name.
+    """
     known = read_known_wells(
         inputs.plate_map,
         inputs.annotation,
         params.gene,
-        snakemake.wildcards.plate,
+        plate,
         MissingValues.of_config(params.missing),
     )
     if params.column in known:
@@ -164,7 +175,7 @@ def main() -> None:
     image = pq.read_table(
         inputs.image, columns=find_threshold_columns(pq.read_schema(inputs.image).names)
     ).to_pandas()
-    plate_flags = flag_thresholds(image, snakemake.wildcards.plate)
+    plate_flags = flag_thresholds(image, plate)
     tables = check_quality(sites, known, params.negcon, params.limits, params.exclude_flagged, plate_flags)
     for row in tables["flags"].itertuples():
         where = row.region if pd.notna(row.region) else f"{row.Metadata_Well} site {row.Metadata_Site}"
@@ -172,13 +183,13 @@ def main() -> None:
     parameters = {"limits": dict(params.limits), "exclude_flagged": params.exclude_flagged}
     read = [inputs.image, inputs.cells, inputs.plate_map]
     read += [inputs.annotation] if inputs.annotation else []
-    write_profiles(tables["sites"], snakemake.output.sites, get_provenance(parameters, read))
+    write_profiles(tables["sites"], outputs.sites, get_provenance(parameters, read))
     for name in ("wells", "flags", "summary"):
-        with write_whole(snakemake.output[name]) as part:
+        with write_whole(outputs[name]) as part:
             tables[name].to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output, snakemake.wildcards.plate)

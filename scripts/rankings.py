@@ -116,7 +116,21 @@ def main(
     options: Mapping[str, Any],
     controls: Mapping[str, str],
 ) -> None:
-    """Write the score of a ranking in a condition, and its groups."""
+    """Write the score of a ranking in a condition, and its groups.
+
+    Parameters
+    ----------
+    profiles
+        The files of the condition's plates.
+    outputs
+        The files to write: `score` and `groups`.
+    head
+        Columns that name the condition, the ranking and the feature set, with their values.
+    options
+        The parameters of `rank_wells`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    """
     row, table = rank_wells(read_wells(profiles, controls), **options)
     write_score(row, {"groups": table}, outputs, head, options, profiles)
 

@@ -28,7 +28,7 @@ from lib.plates import source
 from lib.tables import write_whole
 from report_page import methods, runs
 from report_page.blocks import format_block
-from report_page.conditions import find_condition_pictures, make_condition_entry
+from report_page.conditions import count_hits, find_condition_pictures, make_condition_entry
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
 from report_page.perturbations import get_condition, get_matches
@@ -100,6 +100,19 @@ def try_plate_entry(
     """Return the page's content for one plate; if its results cannot be read, the reason.
 
     One plate never prevents the page of all plates.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    number
+        The plate's number on the page, from 1.
+    plate
+        The plate's part of the manifest.
+    captions
+        The folder of the captions.
+    bytes_allowed
+        How many bytes a picture may have.
     """
     try:
         return make_plate_entry(results, number, plate, captions, bytes_allowed)
@@ -192,7 +205,19 @@ def get_scripts() -> list[dict[str, str]]:
 def collect_content(
     results: Results, options: Mapping[str, Any], digests: str, history: str
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return the page's content by the names in its template, and the table of all inputs."""
+    """Return the page's content by the names in its template, and the table of all inputs.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    options
+        The rule's parameters, see `write_page`.
+    digests
+        The path of the table of all inputs in the results.
+    history
+        The path of the earlier score tables in the results.
+    """
     config, manifest = options["config"], options["manifest"]
     plates, scores = manifest["plates"], manifest["scores"]
     entries = make_plate_entries(results, options)
@@ -212,6 +237,7 @@ def collect_content(
         "plate_pages": manifest["plate_pages"],
         "index": manifest["index"],
         "numbers": sum_up_plates(entries),
+        "hits": count_hits(results, manifest["conditions"]),
         "plates_table": make_plates_table(entries),
         "plates": entries,
         "left_out": get_totals(results, manifest["left_out"]),

@@ -69,20 +69,20 @@ def collect_rows(
     return found
 
 
-def main() -> None:
+def main(params: Any, outputs: Any) -> None:
     """Write the table, and report which rules are flagged."""
     table = pd.DataFrame(
-        collect_rows([Path(file) for file in snakemake.params.measured], snakemake.params.requested),
+        collect_rows([Path(file) for file in params.measured], params.requested),
         columns=COLUMNS,
     )
     for (rule, memory, time), jobs in table.groupby(["rule", "memory", "time"]):
         if memory or time:
             said = [f"{what} {word}" for what, word in (("memory", memory), ("time", time)) if word]
             logging.info("%s: %d jobs: %s", rule, len(jobs), ", ".join(said))
-    with write_whole(snakemake.output.table) as part:
+    with write_whole(outputs.table) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.params, snakemake.output)

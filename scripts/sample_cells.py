@@ -44,7 +44,19 @@ def count_cells(path: str | Path) -> np.ndarray:
 
 
 def choose_rows(number: int, share: int, seed: int, name: str) -> np.ndarray:
-    """Choose at most `share` of `number` rows, by the seed and the name of the well, in ascending order."""
+    """Choose at most `share` of `number` rows, by the seed and the name of the well, in ascending order.
+
+    Parameters
+    ----------
+    number
+        The number of cells in the well.
+    share
+        How many of them are chosen at most.
+    seed
+        The seed.
+    name
+        The well's name.
+    """
     generator = np.random.default_rng([seed, *name.encode()])
     return np.sort(generator.permutation(number)[:share])
 
@@ -108,9 +120,33 @@ def draw(paths: Sequence[str | Path], total: int, seed: int, channels: Sequence[
     return sample
 
 
+def main(cells: Sequence[str], sample: str, number: int, seed: int, channels: Sequence[str]) -> None:
+    """Draw the sample and write it.
+
+    Parameters
+    ----------
+    cells
+        The tables of normalized cells, one per plate.
+    sample
+        The AnnData file to write.
+    number
+        Number of cells to draw.
+    seed
+        Seed of the drawing.
+    channels
+        Names of the channels.
+    """
+    drawn = draw(list(cells), number, seed, list(channels))
+    with write_whole(sample) as part:
+        drawn.write_h5ad(part)
+
+
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        params = snakemake.params
-        drawn = draw(list(snakemake.input.cells), params.cells, params.seed, list(params.channels))
-        with write_whole(snakemake.output.sample) as part:
-            drawn.write_h5ad(part)
+        main(
+            cells=snakemake.input.cells,
+            sample=snakemake.output.sample,
+            number=snakemake.params.cells,
+            seed=snakemake.params.seed,
+            channels=snakemake.params.channels,
+        )

@@ -1,8 +1,8 @@
 """Find nuclei or cells in a chunk of a plate's sites with a deep network; write a label image per site.
 
 The network sees the images that CellProfiler measures: read in the same way, and corrected for
-illumination. For cells, it sees the channel of the cells and that of the nuclei. The label images then take
-the way of those of other programs (`label_images.py`).
+illumination. For cells, it sees the channel of the cells and that of the nuclei. The label images are
+then processed like those of other programs (`label_images.py`).
 """
 
 import argparse

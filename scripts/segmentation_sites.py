@@ -4,6 +4,7 @@ Half of the wells are negative controls, the others are treated wells with diffe
 random; or they are the wells that the config names.
 """
 
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -43,9 +44,8 @@ def find_candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negc
     ).reset_index(drop=True)
 
 
-def main() -> None:
+def main(inputs: Any, params: Any, outputs: Any) -> None:
     """Write the image table and the contents of the chosen wells."""
-    params, inputs = snakemake.params, snakemake.input
     images = pd.read_csv(inputs.load_data, dtype=str)
     known = read_known_wells(
         inputs.plate_map,
@@ -66,8 +66,8 @@ def main() -> None:
     # In plate order, in which CellProfiler numbers them.
     first = images[images["Metadata_Well"].isin(chosen)].drop_duplicates("Metadata_Well")
     for output, table in (
-        (snakemake.output.load_data, first),
-        (snakemake.output.wells, wells.set_index("well").loc[chosen].reset_index()),
+        (outputs.load_data, first),
+        (outputs.wells, wells.set_index("well").loc[chosen].reset_index()),
     ):
         with write_whole(output) as part:
             table.to_csv(part, index=False)
@@ -75,4 +75,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main()
+        main(snakemake.input, snakemake.params, snakemake.output)

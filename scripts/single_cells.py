@@ -87,7 +87,19 @@ def regroup_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def write_cells(
     tables: Iterable[pa.Table], schema: pa.Schema, path: Path, made_by: Mapping[str, Any]
 ) -> None:
-    """Write the cells to Parquet, one row group at a time, with a digest of what was read."""
+    """Write the cells to Parquet, one row group at a time, with a digest of what was read.
+
+    Parameters
+    ----------
+    tables
+        The cells, in tables of any length.
+    schema
+        The columns of the tables and their types.
+    path
+        The file to write.
+    made_by
+        The provenance, to which the digest is added.
+    """
     content = hashlib.sha256()
     # float32 measurements hardly compress (zstd 3 %, lz4 2 % on published cells), and lz4 reads faster.
     writer = pq.ParquetWriter(

@@ -73,7 +73,19 @@ def select_cells(sites: Iterator[Cells], chosen: np.ndarray) -> Iterator[tuple[C
 
 
 def describe_crop(site: Cells, at: int, plate: str, well: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a crop: the keys of its cell, those of its well, and positions in pixels."""
+    """Return the metadata of a crop: the keys of its cell, those of its well, and positions in pixels.
+
+    Parameters
+    ----------
+    site
+        The cells of a site.
+    at
+        The cell's position among those of the site.
+    plate
+        The plate's name.
+    well
+        The metadata of the cell's well.
+    """
     return {
         **well,
         "Metadata_Plate": plate,

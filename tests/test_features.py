@@ -21,7 +21,8 @@ import features
 import illumination
 from lib import cellprofiler
 from lib.assay import find_assay_problems, get_compartments
-from lib.cellprofiler import find_java_home, find_python, read_last_lines
+from lib.cellprofiler import find_java_home, find_python
+from lib.cellprofiler_logs import read_last_lines
 from lib.environments import build_as_script
 from lib.errors import InputError
 from lib.schema import read_schema as config_schema

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import harmony
-from harmony import mix_batches
+from harmony import limit_clusters, mix_batches
 from harmony_runs import run_harmony
 from lib.errors import InputError
 from lib.tables import get_features, read_profiles, read_provenance, write_profiles
@@ -57,11 +57,19 @@ def test_one_batch_is_returned_as_it_is_and_told(caplog):
 
 
 @pytest.mark.unit
+def test_few_wells_have_few_clusters(caplog):
+    assert limit_clusters(wells(), 8) == 8
+    assert not caplog.text
+    assert limit_clusters(wells(), 300) == 2
+    assert "8 wells have values, fewer than its 300 clusters: 2 clusters are used" in caplog.text
+    # one per 30 wells
+    assert limit_clusters(wells(192), 300) == 6
+
+
+@pytest.mark.unit
 def test_what_cannot_be_aligned_is_refused():
     with pytest.raises(InputError, match="no column Metadata_Lot"):
         mix_batches(wells(), "Metadata_Lot", 4, 20)
-    with pytest.raises(InputError, match="8 wells have values, fewer than its 300 clusters"):
-        mix_batches(wells(), "Metadata_Plate", 300, 20)
     without = wells().assign(Metadata_Lot=["x"] * 7 + [np.nan])
     with pytest.raises(InputError, match=r"1 wells have no value in Metadata_Lot .*A08"):
         mix_batches(without, "Metadata_Lot", 4, 20)

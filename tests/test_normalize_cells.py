@@ -1,11 +1,13 @@
 """Normalized cells: the arithmetic of wells, in any order of the table, and what is said when it fails."""
 
+import anndata
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import export_cells
 import normalize_cells
 from cell_plate import CENTER, CONTROLS, FEATURES, write_plate
 from lib.errors import InputError
@@ -174,6 +176,40 @@ def test_controls_without_cells(tmp_path):
         run(paths, tmp_path)
     path, _ = run(paths, tmp_path, reference="all")
     assert len(pq.read_table(path)) == 13
+
+
+def test_wells_with_one_cell_or_none(tmp_path):
+    """Three control cells give a median and a spread; a well with one cell is a row group of one row."""
+    paths = write_plate(tmp_path, {"A01": 1, "A02": 1, "A03": 1, "B01": 0, "B02": 1}, features=COLUMNS)
+    path, _ = run(paths, tmp_path)
+    with pq.ParquetFile(path) as file:
+        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [1] * 4
+    found = pq.read_table(path).to_pandas()
+    assert found["Metadata_Well"].tolist() == ["A01", "A02", "A03", "B02"]
+    assert np.isfinite(found[list(FEATURES)].to_numpy()).all()
+    one = write_plate(tmp_path / "one", {"A01": 1, "B02": 2}, features=COLUMNS)
+    with pytest.raises(InputError, match="constant over the 1 reference cells"):
+        run(one, tmp_path / "one")
+
+
+def test_other_types_of_metadata_are_kept(tmp_path):
+    paths = write_plate(tmp_path, NUMBERS)
+    profiles = pd.read_parquet(paths["profiles"])
+    number = len(profiles)
+    more = {
+        "Metadata_dose": np.linspace(0, 1, number),
+        "Metadata_is_sealed": [True, None] * (number // 2) + [True] * (number % 2),
+        "Metadata_name": ['细胞 "x"'] * number,
+    }
+    write_profiles(profiles.assign(**more), paths["profiles"], {})
+    path, _ = run(paths, tmp_path)
+    cells = pq.read_table(path).to_pandas()
+    doses = dict(zip(profiles["Metadata_Well"], more["Metadata_dose"], strict=True))
+    found = cells["Metadata_dose"].astype(float)
+    np.testing.assert_allclose(found, cells["Metadata_Well"].astype(str).map(doses))
+    assert set(cells["Metadata_name"]) == {'细胞 "x"'}
+    export_cells.main(path, tmp_path / "out.h5ad", ["DNA"])
+    assert anndata.read_h5ad(tmp_path / "out.h5ad").n_obs == len(cells)
 
 
 def write_flags(paths, flagged):

@@ -451,3 +451,8 @@ def test_main_writes_the_three_tables(tmp_path):
     assert len(standard) == QUICK["draws"]
     assert row["threshold"] == pytest.approx(np.percentile(standard, 95))
     assert read_provenance(outputs["perturbations"])["parameters"]["seed"] == 4
+
+
+def test_no_p_value_is_smaller_than_the_pairs_of_wells_allow():
+    nulls = {2: Null(np.zeros(10_000), pairs=99)}
+    assert compute_p_values(np.array([1.0]), [2], nulls, "right").tolist() == [1 / 100]

@@ -94,7 +94,20 @@ def measure_neighbors(assembly, objects, near):
 
 
 def measure_radial_distribution(assembly, images, objects, how):
-    """Add MeasureObjectIntensityDistribution, from each object's own center."""
+    """Add MeasureObjectIntensityDistribution, from each object's own center.
+
+    Parameters
+    ----------
+    assembly
+        The pipeline that the module is added to.
+    images
+        Names of the images to measure.
+    objects
+        Names of the objects to measure, at least one.
+    how
+        The config's settings: `zernikes`, `zernike_degree`, `scaled`, `bins` (number) and `maximum_radius`
+        (pixels).
+    """
     assembly.add(
         "MeasureObjectIntensityDistribution",
         [

@@ -110,7 +110,16 @@ def find_nuclei(assembly, nuclei):
 def find_cells(assembly, cells, nuclei_channel, names):
     """Add IdentifySecondaryObjects: Cells, one around each nucleus; or take them from label images.
 
-    `names`: those of the nuclei and of the cells in the pipeline.
+    Parameters
+    ----------
+    assembly
+        The pipeline that the module is added to.
+    cells
+        The config's settings of cells; with `labels`, the cells come from label images.
+    nuclei_channel
+        The channel of the nuclei, which is the input image if the settings name none.
+    names
+        The names of `Nuclei` and `Cells` in the pipeline.
     """
     if cells.get("labels"):
         take_labels(assembly, "Cells")

@@ -2,7 +2,25 @@
 
 
 def save_image(assembly, image, file_name, kind, when="Every cycle", folder="", settings=()):
-    """Add SaveImages: `kind` is the file format, `folder` an output subfolder, `settings` further ones."""
+    """Add SaveImages.
+
+    Parameters
+    ----------
+    assembly
+        The pipeline that the module is added to.
+    image
+        Name of the image to save.
+    file_name
+        Name of the file, without its suffix.
+    kind
+        The file format, such as `npy`.
+    when
+        CellProfiler's word for when the image is saved.
+    folder
+        A subfolder of the output folder; empty for the output folder itself.
+    settings
+        Further settings of the module, as pairs of text and value.
+    """
     assembly.add(
         "SaveImages",
         [

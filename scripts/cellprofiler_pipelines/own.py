@@ -142,6 +142,17 @@ def save_functions(assembly, channels, path, log):
     A module that saves it in another format (a TIFF file) saves .npy; a function that is calculated over all
     images and not saved is saved under the channel's name.
 
+    Parameters
+    ----------
+    assembly
+        The workflow's copy of the pipeline.
+    channels
+        The config's names of the channels.
+    path
+        The user's pipeline, for messages.
+    log
+        An open text file, to which each change is written.
+
     Raises
     ------
     InputError
@@ -290,8 +301,8 @@ def find_aliases(needed, images, path):
                 for name, module in strange.items()
             )
             + f". No module before it makes that image, and the image table has {join_names(images, 60)}. "
-            "Name the channels in the config (assay.channels) as the pipeline does: an image is called as "
-            "the channel, or Orig and the channel, and an illumination function Illum and the channel."
+            "Name the channels in the config (assay.channels) as the pipeline does: the image of DNA "
+            "is called DNA or OrigDNA, and its illumination function IllumDNA."
         )
     return {name: known[simplify_name(name)] for name in missing}
 

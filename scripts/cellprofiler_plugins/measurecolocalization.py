@@ -28,7 +28,17 @@ class MeasureColocalization(builtin.MeasureColocalization):
             self._shares = {}
 
     def run_image_pair_objects(self, workspace, first_image_name, second_image_name, object_name):
-        """Measure the objects on one pair of images; return the rows of the window."""
+        """Measure the objects on one pair of images; return the rows of the window.
+
+        Parameters
+        ----------
+        workspace
+            CellProfiler's workspace of the site.
+        first_image_name, second_image_name
+            The two images.
+        object_name
+            The objects.
+        """
         names = (first_image_name, second_image_name)
         images = [self._once(("image", name), self._image, workspace, name) for name in names]
         pixels = None

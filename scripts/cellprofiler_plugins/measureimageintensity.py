@@ -15,7 +15,19 @@ class MeasureImageIntensity(builtin.MeasureImageIntensity):
     """CellProfiler's MeasureImageIntensity with a faster measurement."""
 
     def measure(self, pixels, image_name, object_name, measurement_name, workspace, percentiles=None):
-        """Measure an array of pixels; return the rows of the window."""
+        """Measure an array of pixels; return the rows of the window.
+
+        Parameters
+        ----------
+        pixels
+            The array.
+        image_name, object_name, measurement_name
+            What the measurements are called.
+        workspace
+            CellProfiler's workspace of the site.
+        percentiles
+            The percentiles to measure, or None.
+        """
         pixels = numpy.ascontiguousarray(pixels).ravel()
         plain = pixels.dtype in (numpy.float32, numpy.float64) and pixels.size > 0
         if self.show_window or not plain or not numpy.isfinite(pixels).all():

@@ -29,7 +29,21 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
         bin_count_settings,
         dd,
     ):
-        """Measure one image and object set; `dd` holds what an object set's images share."""
+        """Measure one image and object set; `dd` holds what an object set's images share.
+
+        Parameters
+        ----------
+        workspace
+            CellProfiler's workspace of the site.
+        image_name, object_name
+            Image and objects.
+        center_object_name, center_choice
+            Whose centers are used, and how.
+        bin_count_settings
+            Number and widths of the rings.
+        dd
+            What an object set's images share.
+        """
         layout = None
         image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
         pixels = image.pixel_data

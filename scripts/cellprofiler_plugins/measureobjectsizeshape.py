@@ -95,6 +95,17 @@ def magnitudes(numbers, pixels, hull, indices):
     """Return the magnitude of each Zernike moment by the circle's area: objects x polynomials.
 
     The definition is that of centrosome.zernike.zernike. `hull`: None to compute it.
+
+    Parameters
+    ----------
+    numbers
+        N and m of each polynomial.
+    pixels
+        The `ObjectPixels`.
+    hull
+        The objects' convex hulls; None to compute them.
+    indices
+        The objects' labels.
     """
     ones = numpy.ones((1, len(pixels.positions)))
     (real,), (imaginary,), radii = zernikes.moments(numbers, pixels, ones, hull, indices)

@@ -180,7 +180,19 @@ def command_lines_import():
 
 
 def start(plugins, temporary, output, data_file):
-    """Set CellProfiler up as its command line does (-c -r --plugins-directory -t -o --data-file)."""
+    """Set CellProfiler up as its command line does (-c -r --plugins-directory -t -o --data-file).
+
+    Parameters
+    ----------
+    plugins
+        Folder of modules that replace built-in ones, or None.
+    temporary
+        Folder for temporary files.
+    output
+        Default output folder.
+    data_file
+        The image table.
+    """
     global command_lines_import
     sys.meta_path[:0] = [Later(), NothingToShow()]
     import numpy

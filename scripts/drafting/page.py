@@ -122,7 +122,19 @@ def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> li
 
 
 def write_page(found: Survey, tasks: Sequence[str], picture: bytes, folder: Path) -> str:
-    """Return the page of what was found and what is left to do, as HTML."""
+    """Return the page of what was found and what is left to do, as HTML.
+
+    Parameters
+    ----------
+    found
+        What the folder of images contains.
+    tasks
+        What is left to do, in order.
+    picture
+        A PNG picture with one image of each channel.
+    folder
+        The folder of the drafted experiment.
+    """
     rows = "".join(
         f"<tr><td>{html.escape(plate.name)}</td><td>{len(plate.wells)} of "
         f"{plate.shape[0] * plate.shape[1]}</td>"

@@ -20,6 +20,7 @@ QUERIES, CANDIDATES = 2048, 4096  # of a block, so that a product reads each of 
 MANY = 700_000_000  # comparisons from which the compiled loop is used
 TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
+HELD_QUERIES = 20_000  # wells whose profiles are held in double precision
 
 
 def scale_rows_to_unit(values: np.ndarray) -> np.ndarray:
@@ -105,7 +106,24 @@ def count_block_of_queries(
     thresholds: np.ndarray,
     count_block: Callable[..., np.ndarray],
 ) -> np.ndarray:
-    """Count as `count_above`, for at most 2,048 queries, with the function that `get_counting` returns."""
+    """Count as `count_above`, for at most 2,048 queries, with the function that `get_counting` returns.
+
+    Parameters
+    ----------
+    queries
+        Profiles, (queries, features).
+    candidates
+        The prepared profiles.
+    thresholds
+        Cosine similarities, (queries, thresholds).
+    count_block
+        The function that counts in a block of queries and candidates.
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts, (queries, thresholds).
+    """
     unit = scale_rows_to_unit(queries)
     single, band = unit.astype(np.float32), get_band(queries.shape[1])
     counts = np.zeros(thresholds.shape, dtype=np.int64)
@@ -300,4 +318,45 @@ def rank_queries(
         above = count_above(queries[rows[chosen]], prepared, limits, threads) - no_negatives
         for line, i in enumerate(chosen):
             found[i] = compute_precision_from_counts(above[line : line + 1, : width[i]])[0]
+    return found
+
+
+def compute_replicate_precision(
+    values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray], threads: int = 1
+) -> list[np.ndarray]:
+    """Return the average precision of each well, which ranks its group among the controls.
+
+    Groups of one size are ranked together, in blocks.
+
+    Parameters
+    ----------
+    values
+        Profiles, (wells, features).
+    controls
+        Profiles of the negative controls, (controls, features).
+    groups
+        The row numbers of each group.
+    threads
+        Number of blocks of queries that are counted at the same time.
+
+    Returns
+    -------
+    list
+        For each group, the average precision of its wells.
+    """
+    found: list[np.ndarray] = [np.empty(0, dtype=int)] * len(groups)
+    sizes = np.array([len(rows) for rows in groups], dtype=int)
+    candidates = Candidates.of(controls) if len(groups) else controls
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size)
+        others = ~np.eye(size, dtype=bool)
+        step = max(1, HELD_QUERIES // size)
+        for start in range(0, len(chosen), step):
+            part = chosen[start : start + step]
+            own = scale_rows_to_unit(values[np.concatenate([groups[i] for i in part])])
+            blocks = own.reshape(len(part), size, -1)
+            limits = (blocks @ blocks.swapaxes(1, 2))[:, others].reshape(len(own), size - 1)
+            precision = compute_precision_from_counts(count_above(own, candidates, limits, threads))
+            for i, of_group in zip(part, precision.reshape(len(part), size), strict=True):
+                found[i] = of_group
     return found

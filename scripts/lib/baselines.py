@@ -195,9 +195,20 @@ def sample_genes(wells: Wells, columns: str | Sequence[str], seed: int) -> Wells
 
 
 def shuffle_genes(wells: Wells, columns: str | Sequence[str], within: bool, seed: int) -> Wells:
-    """Return the wells of both sides (column `of_a`) with the genes of the second side shuffled.
+    """Return the wells of both sides with the genes of the second side shuffled.
 
-    Each perturbation gets the genes of another. Within one condition (`within`), its genes are shuffled.
+    Each perturbation gets the genes of another.
+
+    Parameters
+    ----------
+    wells
+        The wells, of which the column `of_a` says whether they are of the first side.
+    columns
+        The column of the genes, or one column for each side.
+    within
+        Whether both sides are the same condition, whose genes are then shuffled among all wells.
+    seed
+        The seed of the shuffle.
     """
     column = columns if isinstance(columns, str) else columns[1]
     metadata = wells.metadata.copy()

@@ -11,15 +11,13 @@ import errno
 import os
 import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.cellprofiler_logs import read_last_lines
 from lib.errors import InputError, explain_storage_error
 from lib.pipeline_files import read_pipeline
 from lib.sites import PLATE_VARIABLE, find_plate
@@ -232,7 +230,25 @@ class CellProfiler:
         )
 
     def arguments(self, engine, load_data, output, done, temporary, progress, rows):
-        """Return the command and its arguments for one run; the parameters are those of `run`."""
+        """Return the command and its arguments for one run.
+
+        Parameters
+        ----------
+        engine
+            `stock` for CellProfiler's own command line; otherwise the workflow's runner is used.
+        load_data
+            The image table.
+        output
+            The folder of the results.
+        done
+            CellProfiler's done-file.
+        temporary
+            The folder for temporary files.
+        progress
+            The file in which the runner names the site that it is processing.
+        rows
+            First and last row, from 1; None for all rows.
+        """
         modules = self.plugins
         if self.own_plugins:
             folders = [folder for folder in (self.plugins, self.own_plugins) if folder]
@@ -360,42 +376,3 @@ def add_folders(parser):
     """Add the options of `write_table_with_functions` to a parser: folders that may have been moved."""
     for name, files in (("--functions", "illumination functions"), ("--labels", "label images")):
         parser.add_argument(name, help=f"folder of the {files}, if not the one in the image table")
-
-
-def read_last_lines(path, lines=20):
-    """Return the last lines of a log, or CellProfiler's last error in it, which more output may follow."""
-    with Path(path).open(errors="replace") as file:
-        log_lines = [line.rstrip() for line in file if line.strip()]
-    errors = [
-        number
-        for number, line in enumerate(log_lines)
-        # CellProfiler reports a missing database client at every start, and does not need it.
-        if line.startswith("Traceback")
-        and not any("MySQL" in near for near in log_lines[number : number + 4])
-    ]
-    excerpt = log_lines[errors[-1] :][: 2 * lines] if errors else log_lines[-lines:]
-    return "\n".join("  " + line for line in excerpt)
-
-
-@contextmanager
-def open_log(path):
-    """Open a log file; an InputError in the block is written to it and to stderr, and ends the script.
-
-    A signal that ends the job ends CellProfiler with it and lets temporary folders be removed.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with path.open("w", buffering=1) as log:
-        try:
-            yield log
-        except (InputError, OSError) as error:
-            reason = (
-                str(error) if isinstance(error, InputError) else explain_storage_error(error, path.parent)
-            )
-            if reason is None:
-                raise
-            with suppress(OSError):
-                # as `lib.logs` writes it, so that the end of the run can tell the reason
-                log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR {reason}\n")
-            sys.exit(f"\n{reason}\n")

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,29 @@ def find_crops_problems(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def name_doses(
+    asked: Mapping[str, Any], group: str | list[str], full: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Return `dose_response` with full names of columns; the compound may be the group without the dose.
+
+    Raises
+    ------
+    InputError
+        If the dose is part of the compound, so that each compound would have a single dose.
+    """
+    dose = full(asked["dose"])
+    compound = full(asked["compound"])
+    if compound is None:
+        compound = [name for name in ([group] if isinstance(group, str) else group) if name != dose]
+    if not compound or dose in ([compound] if isinstance(compound, str) else compound):
+        raise InputError(
+            f"dose_response: {dose.removeprefix('Metadata_')} is the dose, so it cannot be part of the "
+            "compound, too: each compound would have a single dose. Name the column of the compound in "
+            "dose_response.compound, for example broad_sample."
+        )
+    return {**asked, "dose": dose, "compound": compound}
+
+
 def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
@@ -203,9 +226,15 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     column = controls["column"].removeprefix("Metadata_")
     doses = {}
     if "dose_response" in config:
-        asked = config["dose_response"]
-        compound = asked["compound"] or benchmark["group"]
-        doses = {"dose_response": {**asked, "dose": full(asked["dose"]), "compound": full(compound)}}
+        asked = name_doses(config["dose_response"], named["group"], full)
+        doses = {"dose_response": asked}
+        if (
+            named["different"] is None
+            and isinstance(named["group"], list)
+            and asked["dose"] in named["group"]
+        ):
+            # Two doses of one compound are not two compounds that share a target.
+            named["different"] = asked["compound"]
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
     sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None

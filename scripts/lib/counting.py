@@ -27,7 +27,15 @@ def multiply(query, candidate):
 
 @numba.njit(nogil=True)
 def count_rows(similarity, unit, candidates, lengths, thresholds, band, tie, counts):
-    """Add to `counts` how many similarities of each row are above each of its thresholds."""
+    """Add to `counts` how many similarities of each row are above each of its thresholds.
+
+    Parameters
+    ----------
+    similarity, unit, candidates, lengths, thresholds, band, tie
+        As for `count_compared`.
+    counts
+        The counts so far, (queries, thresholds); they are changed in place.
+    """
     for row in range(similarity.shape[0]):
         for start in range(0, similarity.shape[1], PART):
             part = similarity[row, start : start + PART]
@@ -53,7 +61,18 @@ def count_compiled(
     band: np.float32,
     tie: float,
 ) -> np.ndarray:
-    """Count as `count_compared` does, which describes the parameters."""
+    """Count as `count_compared` does.
+
+    Parameters
+    ----------
+    similarity, unit, candidates, lengths, thresholds, band, tie
+        As for `count_compared`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts, (queries, thresholds).
+    """
     counts = np.zeros(thresholds.shape, dtype=np.int64)
     count_rows(similarity, unit, candidates, lengths, thresholds, band, tie, counts)
     return counts

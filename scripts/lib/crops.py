@@ -330,7 +330,22 @@ class PlateImages:
 
 
 def cut_square(image: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
-    """Cut a square from an image (..., height, width), with 0 beyond the border."""
+    """Cut a square from an image (..., height, width), with 0 beyond the border.
+
+    Parameters
+    ----------
+    image
+        The image, (..., height, width).
+    top, left
+        The first row and column of the square, in pixels; they may be negative.
+    side
+        The side of the square, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        The square, (..., side, side).
+    """
     height, width = image.shape[-2:]
     rows = slice(max(top, 0), min(top + side, height))
     columns = slice(max(left, 0), min(left + side, width))

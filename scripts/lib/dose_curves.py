@@ -37,6 +37,12 @@ UNITS |= {f"{unit[:-1]}mol/l".casefold(): unit for unit in MOLAR}
 UNITS |= {"molar": "M", "millimolar": "mM", "micromolar": "uM", "nanomolar": "nM", "picomolar": "pM"}
 
 
+def read_unit(column: str) -> str:
+    """Return the unit at the end of a column's name (`dose_uM`, `Dose (µM)`); empty without one."""
+    words = re.findall(r"[^\W\d_]+", plain_text(column).replace("µ", "u"))
+    return UNITS.get(words[-1].casefold(), "") if len(words) > 1 else ""
+
+
 def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
     """Read doses: numbers, or numbers with a unit, which are converted to the unit of most values.
 
@@ -97,7 +103,24 @@ def get_share(doses: np.ndarray, ec50: np.ndarray | float, slope: np.ndarray | f
 def get_benchmark_dose(
     change: np.ndarray, ec50: np.ndarray, slope: np.ndarray, response: float
 ) -> np.ndarray:
-    """Return the dose at which a curve has changed by `response` of its `change`; inf if it never does."""
+    """Return the dose at which a curve has changed by `response` of its `change`; inf if it never does.
+
+    Parameters
+    ----------
+    change
+        The change of each curve from dose 0 to infinite dose, in the unit of the response.
+    ec50
+        The dose at which half of the change is reached, in the unit of the doses.
+    slope
+        The Hill slope.
+    response
+        The size of the change that counts, in the unit of the response.
+
+    Returns
+    -------
+    numpy.ndarray
+        The doses, in the shape of `change`.
+    """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         odds = response / (np.abs(change) - response)
         return np.where(np.abs(change) > response, ec50 * odds ** (1 / slope), np.inf)
@@ -241,7 +264,19 @@ def fit_curve(
 
 
 def explain(p_value: float, residual_sd: float, solvent_sd: float, dose: float, doses: np.ndarray) -> str:
-    """Return why a curve has no benchmark dose; empty if it has one."""
+    """Return why a curve has no benchmark dose; empty if it has one.
+
+    Parameters
+    ----------
+    p_value
+        The p-value of the curve against a constant response.
+    residual_sd, solvent_sd
+        Standard deviations of the residuals and of the solvent wells.
+    dose
+        The benchmark dose.
+    doses
+        The dose of each well, (wells,).
+    """
     if not p_value < BETTER:
         return "no effect of the dose"
     if residual_sd >= SPREAD * solvent_sd:
@@ -255,6 +290,22 @@ def bootstrap_interval(grid: Grid, responses: np.ndarray, response: float, seed:
     """Return the interval of the benchmark dose from wells that are drawn with replacement at each dose.
 
     An end is infinite where so many curves do not leave the solvent.
+
+    Parameters
+    ----------
+    grid
+        The curves that are fitted.
+    responses
+        The response of each well, (wells,).
+    response
+        The size of the change that counts, in the unit of the response.
+    seed
+        The seed of the draws.
+
+    Returns
+    -------
+    tuple
+        The low and the high end, in the unit of the doses.
     """
     rng = np.random.default_rng([seed, 17])
     weights = np.zeros((REPEATS, len(responses)))

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from lib.cellprofiler import get_output, open_log
+from lib.cellprofiler import get_output
+from lib.cellprofiler_logs import open_log
 from lib.errors import InputError, join_names
 
 MARKER = "complete.json"  # written last: it marks an environment as complete
@@ -113,6 +114,21 @@ def build_from_lock(folder: Path, log: IO[str], about: str, lock: str, packages:
     (folder / MARKER).write_text(json.dumps(json.loads(versions.splitlines()[-1]), indent=1) + "\n")
 
 
+def find_place(output: str | Path) -> Path:
+    """Return the folder in which an environment is built; its path is written into its commands.
+
+    The path has no `..`: otherwise the results folder in which a relative path begins, and which may be
+    deleted, would be part of it. It is as its user sees it and not as it is resolved, since another machine
+    may see it in the same place only. But where the folder of all environments is a link, since several
+    checkouts share them, the path does not lead through the checkout, which may be deleted.
+    """
+    folder = Path(os.path.normpath(Path(output).absolute()))
+    parent = folder.parent
+    while parent.is_symlink():
+        parent = Path(os.path.normpath(parent.parent / parent.readlink()))
+    return parent / folder.name
+
+
 def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) -> None:
     """Run a script that only calls `build(folder, log)`, with its options --output and --log."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
@@ -120,6 +136,4 @@ def build_as_script(description: str, build: Callable[[Path, IO[str]], None]) ->
     parser.add_argument("--output", required=True, help="the environment's folder")
     options = parser.parse_args()
     with open_log(options.log) as log:
-        # Not resolve(): an environment is where its user sees it. Without `..`: otherwise the results folder
-        # in which a relative path begins would be in the first line of its commands, and it may be deleted.
-        build_once(Path(os.path.normpath(Path(options.output).absolute())), build, log)
+        build_once(find_place(options.output), build, log)

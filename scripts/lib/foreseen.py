@@ -113,6 +113,11 @@ def find_map_problems(
     except InputError as error:
         yield str(error)
         return
+    if not any(row["broad_sample"] or row.get("solvent") for row in wells):
+        yield (
+            f"no well of {paths[0].name} has a perturbation (broad_sample), so nothing can be scored: fill "
+            "in what is in the wells."
+        )
     controls, tables = config["controls"], join_names(path.name for path in paths)
     column, there = controls["column"], list(dict.fromkeys([*columns, *known]))
     of_sample = {row["broad_sample"]: row for row in reagents}
@@ -207,7 +212,7 @@ def get_remedy(config: Mapping[str, Any]) -> str:
 
 
 def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mapping[str, str]]) -> str:
-    """Return a column's value for a well, from the plate map or its reagent, as joined by `known_wells`.
+    """Return a column's value for a well, from the plate map or its reagent, as `join_annotation` joins them.
 
     If `broad_sample` is empty, the solvent is the reagent.
     """

@@ -95,7 +95,19 @@ def fault_of(image: Found, what: str) -> Fault:
 
 
 def file_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
-    """Find faults of files: those that the listing of an object storage shows, and `image_faults`."""
+    """Find faults of files: those that the listing of an object storage shows, and `image_faults`.
+
+    Parameters
+    ----------
+    found
+        The images of the plate.
+    threads
+        How many files are read at once.
+    maximum
+        The config's `images.maximum`: the value that stands for 1; None for the file type's largest.
+    decode
+        Whether the pixels of every image are read.
+    """
     of_listing = stored_faults(found)
     bad = {fault.image for fault in of_listing}
     to_read = [image for image in found if str(image.path) not in bad]

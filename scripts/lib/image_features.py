@@ -1,6 +1,6 @@
-"""Image-level features of wells: measurements of entire images, averaged over the sites of each well.
+"""Image-level features of wells: measurements of entire images, summarized over the sites of each well.
 
-CellProfiler measures, among others, the intensity, granularity, texture and quality of each image. As in
+CellProfiler measures the intensity, granularity, texture and quality of each image, for example. As in
 pycytominer (`add_image_features`), the features are named `Image_...` and summarized over the sites like the
 features of the cells; counts and bookkeeping (file names, sizes, run times) are not features.
 """

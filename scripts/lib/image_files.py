@@ -282,7 +282,7 @@ def problem_of_values(pixels, kind, maximum=None):
     if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
         return (
             f"holds {int((~np.isfinite(pixels)).sum())} pixels that are NaN or infinite; write the image as "
-            "whole numbers of 16 bits, without"
+            "whole numbers of 16 bits"
         )
     low, high = pixels.min(), pixels.max()
     if maximum is not None:

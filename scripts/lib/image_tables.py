@@ -93,10 +93,21 @@ def take_rows_of_plate(
 ) -> list[dict[str, str]]:
     """Return the rows of a plate in an image table.
 
+    Parameters
+    ----------
+    path
+        The image table, for messages.
+    columns
+        The table's columns.
+    rows
+        The table's rows.
+    plate
+        The plate's name; if the table has no column of plates, all rows are of this plate.
+
     Raises
     ------
     InputError
-        If the table has no row of the plate, or a row without its plate or well.
+        If the table has no row, or no row of the plate, or a row without its plate or well.
     """
 
     def has_well(row: Mapping[str, str]) -> bool:

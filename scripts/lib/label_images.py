@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from PIL import Image
-from scipy import ndimage
 
 from lib.image_files import TIFF, in_color, is_stack, samples_last
 from lib.object_storage import open_image_file
@@ -141,6 +140,9 @@ def number_objects(pixels: np.ndarray, mask: bool | None) -> Labels:
     LabelError
         If a mask holds several values, or numbered labels seem to be a mask.
     """
+    # Imported here since few plates have label images, and it takes as long as all other imports together.
+    from scipy import ndimage
+
     values, inverse = np.unique(pixels, return_inverse=True)
     above = values[values > 0]
     if mask:

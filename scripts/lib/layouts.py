@@ -217,8 +217,20 @@ def read_plate_map_rows(
 
 
 def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells: bool) -> str:
-    """Return the message about a plate map without wells, or without their content."""
-    said = (
+    """Return the message about a plate map without wells, or without their content.
+
+    Parameters
+    ----------
+    path
+        The plate map.
+    columns
+        The plate map's columns.
+    rows
+        The plate map's rows.
+    has_wells
+        Whether the plate map has wells, so that only their content is missing.
+    """
+    problem = (
         f"{path}: a plate map has the columns well_position and broad_sample; this one has "
         f"{join_names(columns, 20)}."
     )
@@ -227,9 +239,9 @@ def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells
         near = next(
             (plain[key] for key in ("wellposition", "well", "wellid", "wellname") if key in plain), ""
         )
-        return said + (f" Is it {near}? Call that column well_position." if near else "")
+        return problem + (f" Is it {near}? Call that column well_position." if near else "")
     if "broadsample" in plain and plain["broadsample"] != "broad_sample":
-        return f"{said} Is it {plain['broadsample']}? Call that column broad_sample."
+        return f"{problem} Is it {plain['broadsample']}? Call that column broad_sample."
     of_place = {*WELL_COLUMNS, *(name for names in PLACE_COLUMNS for name in names), "Plate"}
     texts = [
         column
@@ -238,7 +250,7 @@ def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells
     ]
     sample = max(texts, key=lambda column: len({row[column] for row in rows}), default=columns[-1])
     return (
-        f"{said} Name the one that says what is in each well in the config, as in plate_maps: "
+        f"{problem} Name the one that says what is in each well in the config, as in plate_maps: "
         f"{{sample: {sample}}}."
     )
 

@@ -113,7 +113,15 @@ SELECTED_FURTHER = {
 def build_level(
     name: str, features: str, step: str, made_from: str, reference: str, scope: str, **more: Any
 ) -> Level:
-    """Return a row of the table, with the attributes that follow from the step."""
+    """Return a row of the table, with the attributes that follow from the step.
+
+    Parameters
+    ----------
+    name, features, step, made_from, reference, scope
+        The attributes of the level that have the same names.
+    **more
+        Further attributes of the level.
+    """
     return Level(
         name,
         features,

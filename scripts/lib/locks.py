@@ -58,7 +58,24 @@ def hold(results: str | Path, arguments: list[str]) -> IO[str]:
 
 
 def remove_locks(left: list[Path], file: IO[str], results: Path, arguments: list[str]) -> None:
-    """Remove the locks of a run that was killed, unless some of its jobs may be alive."""
+    """Remove the locks of a run that was killed, unless some of its jobs may be alive.
+
+    Parameters
+    ----------
+    left
+        Snakemake's lock files.
+    file
+        The open file whose lock this process holds.
+    results
+        The results folder.
+    arguments
+        The command line of this process, for the line that a user has to type.
+
+    Raises
+    ------
+    InputError
+        If jobs of the killed run are alive, or may be alive on another machine.
+    """
     file.seek(0)
     if file.read().split() != [socket.gethostname(), HERE]:
         raise InputError(

@@ -55,8 +55,10 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
 def get_single_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
     """Return what the page of a single plate shows: the plate, and the scores of its perturbations."""
     name = experiment.condition_of.get((plate["batch"], plate["plate"]), "")
-    feature_set = experiment.feature_sets[0]
-    condition = get_condition_manifest(experiment, feature_set, name) if name else None
+    # Of its condition, only the table of perturbations is read, for the scores of the plate's wells. What is
+    # listed here must not grow with the number of plates, since each plate has its page.
+    known = {"metric": "percent_replicating", "feature_set": experiment.feature_sets[0], "name": name}
+    scored = {"name": name, "perturbations": place("perturbations", **known)}
     nothing: dict[str, Any] = {"figures": [], "matches": [], "left_out": "", "judged": "", "scores": {}}
     return {
         **nothing,
@@ -64,8 +66,7 @@ def get_single_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
         "index": Path(place("report")).name,
         "plates": [get_plate_manifest(experiment, plate)],
         "conditions": [],
-        # Only its table of perturbations is read, for the scores of the plate's wells.
-        "scored_conditions": [condition] if condition else [],
+        "scored_conditions": [scored] if name else [],
         "scored": {},
     }
 

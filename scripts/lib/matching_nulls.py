@@ -14,7 +14,20 @@ CANDIDATES = (100_000, 1_000_000)  # pairs of different genes that nulls are tak
 
 
 def count_shared_positions(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Count the well pairs at one position, for row pairs of two position arrays (perturbations, wells)."""
+    """Count the pairs of wells at one position, for pairs of perturbations.
+
+    Parameters
+    ----------
+    a, b
+        The positions of the wells of each perturbation on the two sides, (perturbations, wells).
+    rows, columns
+        The two perturbations of each pair, as rows of `a` and of `b`, (pairs,).
+
+    Returns
+    -------
+    numpy.ndarray
+        The counts, (pairs,).
+    """
     codes = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)[1]
     first, second = codes[: a.size].reshape(a.shape), codes[a.size :].reshape(b.shape)
     found = np.empty(len(rows), dtype=int)
@@ -60,7 +73,22 @@ class Unlike:
     def pairs(
         self, rows: np.ndarray, columns: np.ndarray, most: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pairs of `rows` and `columns` that may be in the null; of many, about `most`."""
+        """Return the pairs of `rows` and `columns` that may be in the null; of many, about `most`.
+
+        Parameters
+        ----------
+        rows, columns
+            The perturbations of the first and of the second side, by number.
+        most
+            About how many pairs are returned at most.
+        rng
+            A random generator.
+
+        Returns
+        -------
+        tuple
+            The two perturbations of each pair, (pairs,) each.
+        """
         total = len(rows) * len(columns)
         if total <= 4 * most:
             first, second = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
@@ -86,6 +114,21 @@ def collect_pairs(
 
     Their perturbations have at least `shape` replicates; of more replicates, this many are drawn at random,
     up to twenty times.
+
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells of both sides.
+    a, b
+        The perturbations of both sides.
+    unlike
+        The pairs that may be in the null.
+    shape
+        The number of replicates on each side.
+    most
+        About how many pairs, or medians of a pair's different replicates, are collected.
+    rng
+        A random generator.
     """
     rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
     first, second = unlike.pairs(rows, columns, most, rng)
@@ -115,8 +158,19 @@ def draw_null(
 ) -> Null | None:
     """Return the null of a pool's medians: all of them, or `draws` of more; None if fewer than 20.
 
-    `resampled`: whether the score's interval is that of other pools like it, for pools whose size limits how
-    well the threshold is known. Otherwise, a pool that is used completely has no other draw.
+    Parameters
+    ----------
+    medians
+        The medians of the pool.
+    cuts
+        How often each pair of the pool is included.
+    draws
+        The largest size of the null.
+    resampled
+        Whether the score's interval is that of other pools like it, for pools whose size limits how well the
+        threshold is known. Otherwise, a pool that is used completely has no other draw.
+    rng
+        A random generator.
     """
     size = len(medians) // cuts
     if size < FEWEST:
@@ -135,7 +189,23 @@ def draw_both_nulls(
     draws: int,
     seed: int,
 ) -> tuple[dict[Hashable, Null | None], dict[Hashable, Null | None]]:
-    """Return the standard null of each block shape, and the position-aware one of each shape and sharing."""
+    """Return the standard null of each block shape, and the position-aware one of each shape and sharing.
+
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells of both sides.
+    a, b
+        The perturbations of both sides.
+    unlike
+        The pairs that may be in the null.
+    places
+        Shapes of blocks with the number of pairs of wells that share a position.
+    draws
+        The largest size of a null.
+    seed
+        The seed of the draws.
+    """
     nulls: dict[Hashable, Null | None] = {}
     aware: dict[Hashable, Null | None] = {}
     for shape in sorted({place[:2] for place in places}):

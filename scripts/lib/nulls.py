@@ -19,13 +19,15 @@ class Null:
 
     `values`: the number of different values (positions, pairs) it is drawn from if these are few, else None.
     `places`, (draws, blocks): the positions that each median comes from, if they limit how well the null is
-    known. `drawn`: whether it is a sample, which would differ with another seed.
+    known. `drawn`: whether it is a sample, which would differ with another seed. `pairs`: the number of pairs
+    of wells that its sets consist of; however many sets are drawn, no p-value is below 1 / (1 + pairs).
     """
 
     medians: np.ndarray
     values: int | None = None
     places: np.ndarray | None = None
     drawn: bool = True
+    pairs: int | None = None
 
     def percentiles(self, levels: Sequence[float], repeats: int, rng: np.random.Generator) -> np.ndarray:
         """Return the percentiles of the null, and of `repeats` more samples like it: (1 + repeats, levels).
@@ -312,7 +314,17 @@ def score(
 
 
 def is_beyond(signal: np.ndarray, lower: np.ndarray, upper: np.ndarray, tail: str) -> np.ndarray:
-    """Return whether signals are strictly beyond their thresholds on the side that `tail` names."""
+    """Return whether signals are strictly beyond their thresholds on the side that `tail` names.
+
+    Parameters
+    ----------
+    signal
+        The signals, (signals,).
+    lower, upper
+        The thresholds of the left and of the right tail; they broadcast to the signals.
+    tail
+        `right`, `left` or `both`.
+    """
     beyond = np.zeros(np.broadcast_shapes(np.shape(signal), np.shape(upper)), dtype=bool)
     if tail in ("right", "both"):
         beyond |= signal > upper
@@ -343,7 +355,8 @@ def compute_p_values(
     keys
         The key of the null that each signal is compared with.
     nulls
-        The nulls by key. For a null drawn from only n values, no p-value is below 1 / (1 + n).
+        The nulls by key. For a null drawn from only n values, or pairs of wells, no p-value is below
+        1 / (1 + n).
     tail
         `right`, `left`, or `both`, which doubles the smaller tail.
 
@@ -359,7 +372,7 @@ def compute_p_values(
         if null is None or not chosen.any():
             continue
         ordered = np.sort(null.medians)
-        draws = min(null.values or len(ordered), len(ordered))
+        draws = min(null.values or len(ordered), null.pairs or len(ordered), len(ordered))
         right = 1 - np.searchsorted(ordered, signal[chosen], side="left") / len(ordered)
         left = np.searchsorted(ordered, signal[chosen], side="right") / len(ordered)
         right, left = ((1 + draws * share) / (1 + draws) for share in (right, left))

@@ -242,7 +242,19 @@ def round_length(longest: float) -> float:
 def draw_scale_bar(
     draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], per_pixel: float, unit: str
 ) -> None:
-    """Draw a scale bar in the lower right corner of a tile; `per_pixel` is the width of a pixel in `unit`."""
+    """Draw a scale bar in the lower right corner of a tile.
+
+    Parameters
+    ----------
+    draw
+        The canvas.
+    box
+        Left, top, right and bottom of the tile, in pixels of the canvas.
+    per_pixel
+        The width of a pixel, in `unit`.
+    unit
+        The unit of the bar's length.
+    """
     left, _, right, bottom = box
     length = round_length((right - left) * per_pixel / 4)
     pixels = round(length / per_pixel)
@@ -256,7 +268,19 @@ def draw_scale_bar(
 
 
 def fit_text(draw: ImageDraw.ImageDraw, text: str, font: Any, width: float) -> str:
-    """Shorten a text at its end so that it is not wider than `width`."""
+    """Shorten a text at its end so that it is not wider than `width`.
+
+    Parameters
+    ----------
+    draw
+        The canvas.
+    text
+        The text.
+    font
+        The font in which the text is measured.
+    width
+        The largest width, in pixels.
+    """
     if draw.textlength(text, font=font) <= width:
         return text
     while text and draw.textlength(text + "…", font=font) > width:

@@ -119,7 +119,29 @@ def split_attributes(text):
 
 
 def read_attribute(path, number, module, text):
-    """Return name and value of an attribute; raise an InputError unless the value is a literal."""
+    """Return name and value of an attribute of a module.
+
+    Parameters
+    ----------
+    path
+        The pipeline, for messages.
+    number
+        The line of the module in the pipeline.
+    module
+        The module's name.
+    text
+        The attribute as it is written: `name:value`.
+
+    Returns
+    -------
+    tuple
+        The name and the value; the value is None for an array.
+
+    Raises
+    ------
+    InputError
+        If the attribute cannot be read, or its value is not a literal.
+    """
     try:
         text = text.encode("utf-8").decode("unicode_escape") if text.isascii() else text.replace("\\", "")
     except UnicodeDecodeError:

@@ -80,7 +80,15 @@ class Distribution:
 
 @cache
 def get_distribution_of_query(positives: int, negatives: int, draws: int, seed: int) -> Distribution:
-    """Return the distribution of the average precision of one query in random order."""
+    """Return the distribution of the average precision of one query in random order.
+
+    Parameters
+    ----------
+    positives, negatives
+        How many profiles a query ranks that match it, and that do not.
+    draws, seed
+        The number of draws and their seed, if there are too many orders to enumerate.
+    """
     total = positives + negatives
     if positives == 1:
         return Distribution.of_outcomes(1 / np.arange(1, total + 1))
@@ -101,6 +109,13 @@ def get_distribution_of_replicates(replicates: int, controls: int, draws: int, s
 
     It is exact for two replicates: for a similarity at the quantile u, the numbers of controls above it are
     two independent binomials with probability 1 - u, which is integrated over u.
+
+    Parameters
+    ----------
+    replicates, controls
+        The number of replicates, and of negative controls.
+    draws, seed
+        The number of draws and their seed, if the distribution is not exact.
     """
     if replicates == 2 and (controls + 1) ** 2 <= EXACT_STATES:
         k = np.arange(controls + 1)

@@ -19,21 +19,25 @@ WORD = re.compile("[a-z]+")
 FEW_ALIKE = 10
 # Plain columns that describe a well, in tables whose features have no recognizable names.
 NOT_FEATURES = {
-    *(
-        "index",
-        "row",
-        "column",
-        "col",
-        "site",
-        "batch",
-        "source",
-        "id",
-        "plate",
-        "well",
-        "barcode",
-        "replicate",
-    ),
-    *("concentration", "conc", "dose", "timepoint", "time", "compound", "perturbation"),
+    "index",
+    "row",
+    "column",
+    "col",
+    "site",
+    "batch",
+    "source",
+    "id",
+    "plate",
+    "well",
+    "barcode",
+    "replicate",
+    "concentration",
+    "conc",
+    "dose",
+    "timepoint",
+    "time",
+    "compound",
+    "perturbation",
 }
 CELLS = "Metadata_Count_Cells"
 # Other names of the number of cells, without blanks and underscores.
@@ -75,8 +79,8 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Turn plain columns that are not features into metadata: row numbers, positions, doses, identifiers.
 
     A column belongs to a set of features if it is named as CellProfiler names them, or if many columns have
-    its first word. Any other column is not a feature if the table has CellProfiler's features, if it is
-    called as a place, a dose or an identifier is, or if it counts the rows.
+    its first word. Any other column is not a feature if the table has CellProfiler's features, if its name is
+    that of a place, a dose, a time or an identifier, or if it numbers the rows.
     """
     plain = [name for name in table if not name.startswith("Metadata_")]
     compartments = {match[1] for match in map(FEATURE.match, plain) if match}

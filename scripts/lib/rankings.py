@@ -98,7 +98,17 @@ class Partners:
 
 
 def find_pairs(metadata: pd.DataFrame, positive: Relation, negative: Relation, queries: np.ndarray) -> Pairs:
-    """Return the positives and the negatives of each query (row numbers) that has both."""
+    """Return the positives and the negatives of each query (row numbers) that has both.
+
+    Parameters
+    ----------
+    metadata
+        One row per well.
+    positive, negative
+        What makes a well a positive or a negative of a query.
+    queries
+        The row numbers of the queries, (queries,).
+    """
     columns = dict.fromkeys((*positive.same, *positive.different, *negative.same, *negative.different))
     sets = get_label_sets(metadata, list(columns))
     of_positive = Partners(positive, sets, len(metadata))

@@ -27,15 +27,29 @@ def get_position_pattern(position: np.ndarray, rows: np.ndarray) -> tuple[int, .
 def draw_standard_nulls(
     correlations: Correlations, scored: Wells, sizes: Mapping[int, int], seed: int
 ) -> dict[int, Null | None]:
-    """Return the null of each set size (number of draws); None if there are too few perturbations."""
+    """Return the null of each set size (number of draws); None if there are too few perturbations.
+
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells, of which the first are those that are scored.
+    scored
+        The wells that are scored.
+    sizes
+        The number of draws for each set size.
+    seed
+        The seed of the draws.
+    """
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     nulls: dict[int, Null | None] = {}
     for size, draws in sorted(sizes.items()):
         rng = np.random.default_rng([seed, 0, size])
         nulls[size] = None
-        if count_different_pairs(codes) >= FEWEST:
+        pairs = count_different_pairs(codes)
+        if pairs >= FEWEST:
             sets = draw_different(np.arange(len(codes)), codes, size, draws, rng)
-            nulls[size] = None if sets is None else Null(compute_medians_within(correlations, sets))
+            if sets is not None:
+                nulls[size] = Null(compute_medians_within(correlations, sets), pairs=pairs)
     return nulls
 
 
@@ -55,7 +69,20 @@ def draw_position_nulls(
 ) -> dict[tuple[int, ...], Null | None]:
     """Return the null of each pattern of shared positions; None if there are too few positions.
 
-    `controls` are the positions of the negative controls, whose wells follow those that are scored.
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells: those that are scored, then the negative controls.
+    scored
+        The wells that are scored.
+    controls
+        The positions of the negative controls.
+    patterns
+        The patterns: how many wells are at each position, largest first.
+    draws
+        The largest number of sets in a null.
+    seed
+        The seed of the draws.
     """
     codes = pd.factorize(scored.metadata["perturbation"], sort=True)[0]
     codes = np.concatenate([codes, codes.max(initial=-1) + 1 + np.arange(len(controls))])
@@ -70,6 +97,9 @@ def draw_position_nulls(
         if drawn is not None:
             places = len(np.unique(drawn[1])) or None
             nulls[pattern] = Null(
-                compute_medians_within(correlations, drawn[0]), places, drawn[1].astype(np.int32)
+                compute_medians_within(correlations, drawn[0]),
+                places,
+                drawn[1].astype(np.int32),
+                pairs=count_different_pairs(codes[np.unique(drawn[0])]),
             )
     return nulls

@@ -55,7 +55,7 @@ def find_cellpose_model(name: str) -> Path:
         If there is no such model, or it cannot be downloaded.
     """
     models = import_package("cellpose.models")
-    # Those on DINO need a package that is not on the index of Python's packages.
+    # Models based on DINO need a package that is not on PyPI.
     known = [each for each in models.MODEL_NAMES if "dino" not in each]
     if name not in known:
         raise InputError(
@@ -66,7 +66,7 @@ def find_cellpose_model(name: str) -> Path:
         return Path(models.cache_model_path(name))
     except OSError as error:
         folder = models.MODEL_DIR
-        # What was downloaded so far would pass for the model the next time.
+        # A partial download would be taken for the model the next time.
         Path(folder, name).unlink(missing_ok=True)
         raise InputError(
             f"The model {name} of cellpose is not in {folder} and cannot be downloaded "
@@ -113,7 +113,7 @@ FINDERS = {"cellpose": find_cellpose_model, "instanseg": find_instanseg_model}
 
 
 class Cellpose:
-    """Cellpose: finds objects in the image of one channel, or of two (that of the objects, and nuclei)."""
+    """Cellpose: finds objects in an image of one channel, or of two (the objects' and the nuclei's)."""
 
     def __init__(self, file: Path, device: str):
         models, torch = import_package("cellpose.models"), import_package("torch")
@@ -141,7 +141,7 @@ class Cellpose:
 
 
 class InstanSeg:
-    """InstanSeg: finds nuclei or cells in an image of any channels."""
+    """InstanSeg: finds nuclei or cells in an image with any number of channels."""
 
     def __init__(self, file: Path, device: str):
         module, torch = import_package("instanseg.inference_class"), import_package("torch")

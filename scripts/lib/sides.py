@@ -28,7 +28,7 @@ class Side:
 
 
 def collect_side(metadata: pd.DataFrame, column: str, minimum_replicates: int) -> Side:
-    """Collect the perturbations with a gene in `column` (several genes separated by `|`)."""
+    """Collect the perturbations with a gene in `column` (several genes are separated by `|` or `;`)."""
     if column not in metadata:
         known = join_names(name for name in metadata if name.startswith("Metadata_"))
         raise InputError(

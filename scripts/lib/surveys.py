@@ -308,7 +308,19 @@ def divide_by_folder(
 
 
 def describe_plate(name: str, folder: Path, files: Sequence[Path], found: NamePattern) -> SurveyedPlate:
-    """Return a plate of files."""
+    """Return a plate of files.
+
+    Parameters
+    ----------
+    name
+        The plate's name.
+    folder
+        The folder of the plate's images.
+    files
+        The files of the plate's images.
+    found
+        How the files are named, with the well and site of each.
+    """
     sites = {found.keys[path.name][1:3] for path in files}
     wells = sorted({well for well, _ in sites})
     return SurveyedPlate(

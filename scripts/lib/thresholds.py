@@ -51,7 +51,19 @@ def flag_thresholds(image: pd.DataFrame, plate: str) -> list[dict[str, Any]]:
 
 
 def explain_threshold(name: str, calculated: float, bound: float, share: float) -> str:
-    """Return the error of the threshold of an object, and what to set."""
+    """Return the error of the threshold of an object, and what to set.
+
+    Parameters
+    ----------
+    name
+        The objects, such as Nuclei.
+    calculated
+        The median of the calculated thresholds.
+    bound
+        The bound that is used instead.
+    share
+        The share of the sites on which the bound is used.
+    """
     effect = "takes in background" if calculated > bound else "loses dim ones"
     return (
         f"{name} are found with the threshold {bound:.3g} on {share:.0%} of the sites, a bound of the "

@@ -65,7 +65,7 @@ function describeHit(condition, data, hit, several) {
     const at = text.lastIndexOf(" ");
     return h("tr", {}, h("td", {}, text.slice(0, at)), h("td", {}, ARROWS[text.slice(at + 1)] || text.slice(at + 1)), h("td", { class: "number" }, asText(score)));
   });
-  const neighbors = hit.neighbors.filter(([other]) => other).map(([other, cosine, annotation]) => h("li", {}, button(shortText(other, 40), () => openCard(other)), ` ${asText(cosine)}`, annotation ? h("span", { class: "quiet" }, ` ${shortText(annotation, 40)}`) : ""));
+  const neighbors = hit.neighbors.filter(([other]) => other).map(([other, cosine, annotation, name]) => h("li", {}, button(shortText(name || other, 40), () => openCard(other)), ` ${asText(cosine)}`, annotation ? h("span", { class: "quiet" }, ` ${shortText(annotation, 40)}`) : ""));
   const members = hit.cluster === undefined ? [] : Object.entries(data.hits).filter(([, other]) => other !== hit && other.cluster === hit.cluster).map(([other]) => other);
   const classes = hit.cluster === undefined ? [] : data.clusters[String(hit.cluster)] || [];
   return h("div", { class: "hit" },

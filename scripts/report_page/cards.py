@@ -20,7 +20,7 @@ def get_hits(results: Results, file: str) -> dict[str, dict[str, Any]]:
     """Return what each perturbation does, by its name; missing values are left out.
 
     `strongest` are groups of features with their direction and score, `neighbors` the nearest perturbations
-    with cosine and annotation.
+    with cosine, annotation, and the name that people know.
     """
     if not results.has(file):
         return {}
@@ -31,7 +31,7 @@ def get_hits(results: Results, file: str) -> dict[str, dict[str, Any]]:
         known = {name: plain(value) for name, value in row.items() if pd.notna(value)}
         about = {name: known[name] for name in single if name in known}
         about["strongest"] = get_series(known, "strongest_{}", ("", "_score"))
-        about["neighbors"] = get_series(known, "neighbor_{}", ("", "_cosine", "_annotation"))
+        about["neighbors"] = get_series(known, "neighbor_{}", ("", "_cosine", "_annotation", "_name"))
         found[str(row["name"])] = about
     return found
 

@@ -16,8 +16,8 @@ OVER = {
 }
 WELLS = {"negcon": "the negative controls", "all": "all wells"}
 SENTENCES: Mapping[str, str] = {
-    "drop_missing_wells": "Wells that lack more than a fraction of {share} of the features were dropped (if "
-    "they were at most {most}).",
+    "drop_missing_wells": "Wells that lack more than a fraction of {share} of the features were dropped "
+    "(unless there were more than {most}).",
     "variance": "Features were kept if, on every plate, their median absolute deviation in {reference} is "
     "not 0 and exceeds a fraction of {variation} of the absolute median.",
     "normalize": "Features were normalized {over} with {method}{scaling}, relative to {reference}{floored}.",

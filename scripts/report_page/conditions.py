@@ -1,6 +1,6 @@
 """The page's content for each condition in each feature set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,21 @@ NUMBERS = ("_cosine", "_score", "perturbations", "_sharing")
 def make_condition_entry(
     results: Results, number: int, condition: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
-    """Return the content for one condition in one feature set; `condition` is its part of the manifest."""
+    """Return the content for one condition in one feature set.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    number
+        The condition's number on the page, from 1.
+    condition
+        The condition's part of the manifest.
+    captions
+        The folder of the captions.
+    bytes_allowed
+        How many bytes a picture may have.
+    """
     feature_set, label = condition["feature_set"], condition["label"]
     wildcards = {"condition": label, "feature_set": feature_set}
     identifier = f"condition-{number}"
@@ -75,11 +89,42 @@ def make_condition_entry(
 
 
 def answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
-    """Return the table of a condition's hits or clusters without the columns that name the condition."""
+    """Return the table of a condition's hits or clusters without the columns that name the condition.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    file
+        The table's path in the results.
+    identifier
+        The table's identifier on the page.
+    title
+        The table's title.
+
+    Returns
+    -------
+    Table or None
+        None if the table is missing or has no rows.
+    """
     if not results.has(file):
         return None
     frame = read_answers(results.path(file))
     return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
+
+
+def count_hits(results: Results, conditions: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the perturbations with a call, the active ones and the toxic ones in the first feature set."""
+    numbers = dict.fromkeys(("called", "active", "toxic"), 0)
+    for condition in conditions:
+        if condition["feature_set"] == conditions[0]["feature_set"] and results.has(condition["hits"]):
+            calls = pd.read_csv(
+                results.path(condition["hits"]), usecols=lambda name: name in ("active", "toxic"), dtype=str
+            )
+            numbers["called"] += int(calls["active"].notna().sum())
+            for name in set(calls):
+                numbers[name] += int((calls[name] == "True").sum())
+    return numbers
 
 
 def read_answers(file: Path) -> pd.DataFrame:

@@ -30,7 +30,19 @@ MEASUREMENTS = {
 def describe_imaging(
     config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool
 ) -> list[Markup]:
-    """Describe what CellProfiler did with the images."""
+    """Describe what CellProfiler did with the images.
+
+    Parameters
+    ----------
+    config
+        The complete config.
+    plates
+        The number of plates with images.
+    cellprofiler
+        CellProfiler's name and version.
+    accelerated
+        Whether the slowest modules were replaced by faster ones.
+    """
     assay, own = config["assay"], config["cellprofiler"]
     sentences = [describe_images(config, plates, cellprofiler, accelerated), describe_projection(config)]
     if own["illumination_pipeline"]:
@@ -44,7 +56,19 @@ def describe_imaging(
 
 
 def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, accelerated: bool) -> Markup:
-    """Name the images and the software that processed them."""
+    """Name the images and the software that processed them.
+
+    Parameters
+    ----------
+    config
+        The complete config.
+    plates
+        The number of plates with images.
+    cellprofiler
+        CellProfiler's name and version.
+    accelerated
+        Whether the slowest modules were replaced by faster ones.
+    """
     channels = [
         f"{channel['name']}" + (f" ({channel['stain']})" if channel["stain"] else "")
         for channel in config["assay"]["channels"]
@@ -144,11 +168,15 @@ def describe_network(assay: Mapping[str, Any], objects: str, more: str = "") -> 
     network = assay[objects]["network"]
     model = f"the model {{{objects}.network.model}}" if network["model"] else "its usual model"
     rescaled = f", diameter {{{objects}.network.diameter}} pixels" if network["diameter"] else ""
+    limits = ""
+    if assay[objects]["method"] == "cellpose":
+        limits = f", cell probability above {{{objects}.network.cell_probability}}"
+        limits += f", flow error at most {{{objects}.network.flow_error}}" if network["flow_error"] else ""
     seen = " and that of the nuclei" if objects == "cells" else ""
     return write_sentence(
         f"{objects.capitalize()} were found in the channel {{{objects}.channel}}{seen} by "
-        f"{{{objects}.method}} ({model}{rescaled}; objects below {{{objects}.network.smallest}} pixels "
-        f"discarded){more}.",
+        f"{{{objects}.method}} ({model}{rescaled}{limits}; objects below "
+        f"{{{objects}.network.smallest}} pixels discarded){more}.",
         "assay",
         lambda key: get_nested(assay, key),
     )

@@ -97,7 +97,19 @@ def compute_allowance(number: int, budget: int) -> int:
 
 
 def make_picture(results: Results, file: str, caption: tuple[str, str], bytes_allowed: int) -> Picture:
-    """Create a figure of the page from a picture of the results, with title and caption."""
+    """Create a figure of the page from a picture of the results, with title and caption.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    file
+        The picture's path in the results.
+    caption
+        The figure's title and text.
+    bytes_allowed
+        How many bytes the picture may have.
+    """
     content, width, height = shrink_picture(results.path(file), bytes_allowed)
     data = "data:image/webp;base64," + base64.b64encode(content).decode()
     title, text = caption
@@ -115,8 +127,18 @@ def read_caption(
 ) -> tuple[str, str]:
     """Return a figure's title and text: the paragraphs of its caption in `snakemake --report`.
 
-    `relation` is what matching perturbations share. Without a caption the file's name is the title:
-    `replicate_null` is `Replicate null`.
+    Without a caption the file's name is the title: `replicate_null` is `Replicate null`.
+
+    Parameters
+    ----------
+    folder
+        The folder of the captions.
+    name
+        The name of the caption, without its suffix.
+    wildcards
+        The wildcards that the caption mentions, with their values.
+    relation
+        What matching perturbations share.
     """
     file = Path(folder) / f"{name}.rst"
     if not file.exists():

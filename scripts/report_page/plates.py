@@ -19,7 +19,21 @@ from report_page.tables import Table, count_rows, find_text_columns, make_cell, 
 def make_plate_entry(
     results: Results, number: int, plate: Mapping[str, Any], captions: str, bytes_allowed: int
 ) -> dict[str, Any]:
-    """Return the page's content for one plate; `plate` is its part of the manifest."""
+    """Return the page's content for one plate.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    number
+        The plate's number on the page, from 1.
+    plate
+        The plate's part of the manifest.
+    captions
+        The folder of the captions.
+    bytes_allowed
+        How many bytes a picture may have.
+    """
     row, tables = plate["plate"], plate["tables"]
     flags = read_flags(results, tables.get("flags", ""))
     wildcards = {"batch": row["batch"], "plate": row["plate"]}

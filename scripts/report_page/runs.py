@@ -89,7 +89,21 @@ def digest_rows(
     config: Mapping[str, Any],
     sheet: str,
 ) -> pd.DataFrame:
-    """Return the inputs: one row per file and input, with the input's SHA-256."""
+    """Return the inputs: one row per file and input, with the input's SHA-256.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    made
+        The provenance of each file.
+    plates
+        The plates' parts of the manifest.
+    config
+        The complete config.
+    sheet
+        The sample sheet's path.
+    """
     rows = [("config", "the complete config", compute_config_digest(config))]
     if Path(sheet).is_file():
         rows.append(("sample sheet", Path(sheet).name, digest(sheet)))

@@ -164,7 +164,10 @@ def remember_scores(results: Results, tables: Mapping[str, str], history: str) -
     """Keep a copy of the score tables; the tables before the last change become the previous ones."""
     file = results.path(history)
     kept = read_history(file)
-    now = {Path(table).name: results.path(table).read_text() for table in results.existing(tables.values())}
+    now = {
+        Path(table).name: results.path(table).read_text(encoding="utf-8")
+        for table in results.existing(tables.values())
+    }
     if file.is_file() and now == kept[LATEST]:
         return
     previous = kept[LATEST] or kept[PREVIOUS]

@@ -40,7 +40,19 @@ def get_value(provenances: Provenances, key: str) -> Any:
 
 
 def mark_parameter(step: str, key: str, value: Any, words: str | None = None) -> Markup:
-    """Return a parameter as text, marked up with its step, key and exact value."""
+    """Return a parameter as text, marked up with its step, key and exact value.
+
+    Parameters
+    ----------
+    step
+        The step of the config.
+    key
+        The name of the parameter.
+    value
+        The exact value.
+    words
+        How the value is written in the text; None for the value itself.
+    """
     text = words if words is not None else format_value(value)
     return Markup('<data data-step="{}" data-key="{}" value="{}">{}</data>').format(
         step, key, json.dumps(value, ensure_ascii=False), text

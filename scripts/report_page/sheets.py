@@ -105,7 +105,19 @@ def get_sheets(results: Results, plate: Mapping[str, Any], allowed: tuple[int, i
 
 
 def shrink_sheet(path: Path, side: int, allowed: int, gray: bool) -> bytes:
-    """Return a sheet as WebP of at most `allowed` bytes; its thumbnails stay whole numbers of pixels wide."""
+    """Return a sheet as WebP of at most `allowed` bytes; its thumbnails stay whole numbers of pixels wide.
+
+    Parameters
+    ----------
+    path
+        The sheet.
+    side
+        The side of a thumbnail on the sheet, in pixels.
+    allowed
+        How many bytes the sheet may have.
+    gray
+        Whether the sheet has gray values only.
+    """
     size = path.stat().st_size
     if size <= allowed:
         return path.read_bytes()

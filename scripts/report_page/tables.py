@@ -66,14 +66,40 @@ def number_or_text(text: str) -> float | str:
 def make_table(
     frame: pd.DataFrame, identifier: str, title: str, link: str = "", most: int = MOST_ROWS
 ) -> Table:
-    """Return a data frame as a table of the page."""
+    """Return a data frame as a table of the page.
+
+    Parameters
+    ----------
+    frame
+        The data frame.
+    identifier
+        The table's identifier on the page.
+    title
+        The table's title.
+    link
+        The link to the complete table; empty for none.
+    most
+        How many rows are shown at most.
+    """
     columns = [str(name).removeprefix("Metadata_").replace("_", " ") for name in frame]
     rows = [[make_cell(value) for value in row] for row in frame.head(most).itertuples(index=False)]
     return Table(identifier, title, columns, rows, len(frame), link)
 
 
 def read_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
-    """Return a CSV file of the results as a table; None if it is missing or has no rows."""
+    """Return a CSV file of the results as a table; None if it is missing or has no rows.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    file
+        The table's path in the results.
+    identifier
+        The table's identifier on the page.
+    title
+        The table's title.
+    """
     if not results.has(file):
         return None
     path = results.path(file)

@@ -164,7 +164,16 @@ def read_all(
 ) -> pd.DataFrame | None:
     """Read the plate's normalized profiles, or the last level that exists; None without any.
 
-    `brief`: without features, if the workflow wrote them.
+    Parameters
+    ----------
+    results
+        The results folder.
+    plate
+        The plate's part of the manifest.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    brief
+        Whether the features are left out, if the workflow wrote the profiles.
     """
     files = [plate["normalized"], plate["selected"], *reversed(plate["profiles"].values())]
     file = next(iter(results.existing(files)), None)
@@ -241,7 +250,19 @@ def find_outlines(results: Results, plate: Mapping[str, Any]) -> dict[str, str]:
 
 
 def add_features(found: dict[str, Any], rows: pd.DataFrame, features: Sequence[str], z_scores: bool) -> None:
-    """Add the values of the page's features, and the strongest features of each well, to its data."""
+    """Add the values of the page's features, and the strongest features of each well, to its data.
+
+    Parameters
+    ----------
+    found
+        The data of the plate's wells; it is changed in place.
+    rows
+        The profiles, one row per well of the data.
+    features
+        The page's features.
+    z_scores
+        Whether the features are z-scores; only then are there strongest ones.
+    """
     values = rows.reindex(columns=list(features)).to_numpy(float)
     found["features"] = pack(values.T)
     if not z_scores:

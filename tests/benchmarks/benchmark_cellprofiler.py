@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import compare_cellprofiler  # noqa: E402
-from lib.cellprofiler import open_log  # noqa: E402
+from lib.cellprofiler_logs import open_log  # noqa: E402
 
 
 def half_size(path: Path) -> np.ndarray:

@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import compare_cellprofiler  # noqa: E402
-from lib.cellprofiler import open_log  # noqa: E402
+from lib.cellprofiler_logs import open_log  # noqa: E402
 from lib.pipeline_files import read_pipeline  # noqa: E402
 
 # The camera's channel for what published pipelines call their images.

@@ -236,7 +236,7 @@ def test_compressions_that_cellprofiler_does_not_read_are_decoded(tmp_path, comp
     says="every image of channel AGP, RNA, DNA (12) is compressed by ZSTD, which CellProfiler does not read; "
     "write it with LZW or deflate, or uncompressed",
     happens="Snakemake's Python decodes the images for CellProfiler; with CellProfiler's container, the "
-    "plate stops (said once)",
+    "plate stops (with one message)",
 )
 def test_zstd_in_a_container(tmp_path):
     return refusal(write_plate(tmp_path / "images", compression="zstd"), reading=Reading(decoding=False))

@@ -393,7 +393,7 @@ def test_decimal_commas_are_read_where_they_must_be_some():
 
 @case(
     "tables",
-    kind="names that look the same and are not: accents and micro signs of two kinds, no-break and double "
+    kind="names that look alike but differ: accents and micro signs of two kinds, no-break and double "
     "blanks, spaces of no width, line ends in a cell, hyphens of other kinds",
     comes_from="copied from web pages and Word; macOS composes accents otherwise; two keys for µ",
     happens="they are one name in every table",
@@ -444,7 +444,8 @@ def test_amounts_in_one_spelling():
     kind="several genes, targets or mechanisms of a compound, separated by ; or by commas and slashes",
     comes_from="annotation from other databases",
     says="target has EGFR, ERBB2, A/B: several genes are separated by | or ;",
-    happens="`|` and `;` separate genes; other separators are told, and make one gene of several",
+    happens="`|` and `;` separate genes; a warning names values with other separators, which count as "
+    "one gene",
 )
 def test_separators_of_genes(write):
     wells = pd.DataFrame(
@@ -513,12 +514,12 @@ def test_words_of_ones_own_count_in_the_sample_sheet(write):
 
 @case(
     "tables",
-    kind="headings in other letters: Well_Position, WELL, Plate Map, IMAGES, Broad_Sample",
+    kind="headings with other capitals or blanks: Well_Position, WELL, Plate Map, IMAGES, Broad_Sample",
     comes_from="tables of people",
     says="columns are named in lower-case letters, unlike `Plate Map` (write plate_map), `Images` (write "
     "images). ... Is it WELL? Call that column well_position. ... Is it Broad_Sample? Call that column "
     "broad_sample.",
-    happens="nothing runs, or the plate stops; the nearest right name is said",
+    happens="nothing runs, or the plate stops; the message gives the right name",
 )
 def test_headings_in_other_letters(write):
     names = [{"plate_map": "Plate Map", "profiles": "Images"}.get(name, name) for name in PLATE]

@@ -2,7 +2,7 @@
 
 All processes of Snakemake's session get SIGKILL at random moments of a small experiment, or in a named step,
 so that no step can tidy up; then the workflow is started again and finishes. The bytes are also those of any
-other number of cores and of CellProfiler jobs a plate.
+other number of cores and of CellProfiler jobs per plate.
 """
 
 import os

@@ -40,7 +40,9 @@ def test_percent_replicating_of_the_batch_selected_profiles(condition):
     row, table, _ = score_condition(condition)
     assert row["draws"] == 1_000_000
     assert row["percent_replicating"] == pytest.approx(74.5, abs=0.7)
-    assert row["percent_replicating_low"] <= 74.5 <= row["percent_replicating_high"]
+    # The published score has one decimal; the interval of a million draws is smaller than its rounding.
+    assert row["percent_replicating_low"] <= 74.55
+    assert row["percent_replicating_high"] >= 74.45
     assert (row["perturbations"], row["wells"], row["features"]) == (306, 1280, 904)
     assert table["replicates"].value_counts().to_dict() == {4: 292, 8: 14}
 
@@ -219,7 +221,7 @@ def test_each_type_has_the_papers_number_of_perturbations(three_types):
     for kind, number in (("crispr", 305), ("orf", 160)):
         row, table, _ = score_condition(read_wells(three_types[kind]), draws=500, repeats=2)
         assert row["perturbations"] == number
-        assert row["wells_without_perturbation"] == 2 * 4, "four empty wells a plate"
+        assert row["wells_without_perturbation"] == 2 * 4, "four empty wells per plate"
         assert table["replicates"].min() == (2 if kind == "crispr" else 4)
 
 

@@ -234,3 +234,21 @@ def test_the_container_cannot_read_stacks(images, channel):
     with pytest.raises(InputError, match="CellProfiler's container cannot read such images"):
         complete_config(config, "config.yaml")
     complete_config({**config, "cellprofiler": {}}, "config.yaml")
+
+
+def test_the_dose_is_not_part_of_the_compound():
+    doses = {"dose_response": {"dose": "dose_uM"}}
+    group = ["broad_sample", "dose_uM"]
+    config = complete_config({**SMALL, **doses, "benchmark": {"group": group}}, "config.yaml")
+    assert config["dose_response"]["compound"] == ["Metadata_broad_sample"]
+    # two doses of a compound are not a pair of compounds
+    assert config["benchmark"]["different"] == ["Metadata_broad_sample"]
+    named = complete_config(
+        {**SMALL, **doses, "benchmark": {"group": group, "different": "pert_iname"}}, "config.yaml"
+    )
+    assert named["benchmark"]["different"] == "Metadata_pert_iname"
+    single = complete_config({**SMALL, **doses}, "config.yaml")
+    assert single["dose_response"]["compound"] == ["Metadata_broad_sample"]
+    assert single["benchmark"]["different"] is None
+    both = {"dose_response": {"dose": "dose_uM", "compound": group}}
+    assert "dose_uM is the dose, so it cannot be part of the compound" in message({**SMALL, **both})

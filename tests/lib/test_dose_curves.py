@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from lib.dose_curves import Grid, bootstrap_interval, fit_curve, get_benchmark_dose, get_share, read_doses
+from lib.dose_curves import (
+    Grid,
+    bootstrap_interval,
+    fit_curve,
+    get_benchmark_dose,
+    get_share,
+    read_doses,
+    read_unit,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -99,3 +107,18 @@ def test_a_curve_with_wild_replicates_does_not_count():
     found = fit_curve(DOSES, responses, "2sd", 0)
     assert not found.counts
     assert "spread" in found.message or "no effect" in found.message
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("dose_uM", "uM"),
+        ("Dose (\u00b5M)", "uM"),
+        ("concentration nM", "nM"),
+        ("mmoles_per_liter", ""),
+        ("dose", ""),
+        ("nM", ""),
+    ],
+)
+def test_a_unit_may_be_in_the_name_of_the_column(column, unit):
+    assert read_unit(column) == unit

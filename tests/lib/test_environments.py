@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import cellprofiler_environment
-from lib.environments import MARKER, build_once
+from lib.environments import MARKER, build_once, find_place
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +49,16 @@ def test_two_runs_build_one_environment(tmp_path):
         run.join()
     assert len(built) == 1
     assert sum("was built by another run" in log.getvalue() for log in logs) == 1
+
+
+def test_an_environment_that_checkouts_share_is_not_in_one_of_them(tmp_path, monkeypatch):
+    shared, checkout, results = tmp_path / "shared", tmp_path / "checkout", tmp_path / "results"
+    for folder in (shared, checkout, results):
+        folder.mkdir()
+    (checkout / ".environments").symlink_to("../also")
+    (tmp_path / "also").symlink_to(shared)
+    assert find_place(checkout / ".environments" / "a") == shared / "a"
+    # any other link stays as its user sees it
+    (tmp_path / "link").symlink_to(shared)
+    monkeypatch.chdir(results)
+    assert find_place("../link/.environments/a") == tmp_path / "link/.environments/a"

@@ -35,6 +35,10 @@ def test_nothing_is_said_of_what_is_right(tmp_path):
             r"0 negative controls \(control_type = negcon\).*has neg;",
         ),
         ({"known": KNOWN.replace("control_type", "role")}, "no column control_type in map.csv, known.csv"),
+        (
+            {"plate_map": "well_position,broad_sample\nA1,\nA2,\n", "normalize": {"to": ["all"]}},
+            r"plate P1, P2: no well of map.csv has a perturbation \(broad_sample\)",
+        ),
         ({"normalize": {"minimum_wells": 4}}, "3 negative controls .*normalizing needs 4"),
         ({"benchmark": {"group": ["broad_sample", "batch"]}}, "no column batch in map.csv"),
         (

@@ -9,6 +9,7 @@ from pycytominer.cyto_utils.util import extract_image_features
 import aggregate
 from lib.errors import InputError
 from lib.image_features import find_measurements, summarize_images
+from lib.tables import read_provenance
 
 pytestmark = pytest.mark.unit
 
@@ -75,6 +76,20 @@ def test_they_join_the_profile_of_wells_with_cells(paths):
     fewer = aggregate.aggregate(*paths, "mean", [], unwanted=["Image_Gran*"], image_features=True)
     assert list(fewer)[-2:] == FEATURES[1:]
     assert "Image_Granularity_1_DNA" not in aggregate.aggregate(*paths, "mean", [])
+
+
+def test_those_that_the_config_excludes_are_named(paths, tmp_path):
+    parameters = {
+        "batch": "B",
+        "plate": "P",
+        "operation": "mean",
+        "exclude_features": [],
+        "unwanted": ["Image_Gran*"],
+        "image_features": True,
+    }
+    aggregate.main(*paths, tmp_path / "profiles.parquet", parameters)
+    found = read_provenance(tmp_path / "profiles.parquet")
+    assert found["excluded_features"] == {"exclude_features": ["Image_Granularity_1_DNA"]}
 
 
 def test_a_table_without_measurements_is_answered(tmp_path):

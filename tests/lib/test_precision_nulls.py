@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import precision_nulls
-from lib.average_precision import scale_rows_to_unit
+from lib.average_precision import compute_replicate_precision, scale_rows_to_unit
 from lib.precision_nulls import (
     Controls,
     Distribution,
@@ -19,7 +19,7 @@ from lib.precision_nulls import (
     get_distribution_of_replicates,
 )
 from lib.replicates import Wells, join_plates
-from mean_average_precision import compute_replicate_precision, rank_replicates, summarize
+from mean_average_precision import rank_replicates, summarize
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit

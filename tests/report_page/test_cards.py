@@ -27,6 +27,7 @@ def test_a_hit_is_told_as_the_table_has_it(tmp_path):
             "neighbor_1": ["NA", None],
             "neighbor_1_cosine": [0.22, None],
             "neighbor_1_annotation": ["GENE", None],
+            "neighbor_1_name": ["sodium", None],
             "cluster": [1, None],
         }
     )
@@ -35,7 +36,7 @@ def test_a_hit_is_told_as_the_table_has_it(tmp_path):
     assert set(found) == {"007", "NA"}
     assert found["007"]["active"] is True
     assert found["007"]["strongest"] == [["Cells Texture ER down", 60.4]]
-    assert found["007"]["neighbors"] == [["NA", 0.22, "GENE"]]
+    assert found["007"]["neighbors"] == [["NA", 0.22, "GENE", "sodium"]]
     assert found["007"]["cluster"] == 1
     assert found["NA"] == {
         "active_rule": "not scored: one replicate",

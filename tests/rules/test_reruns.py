@@ -40,9 +40,8 @@ SHARED_JOBS = {
 NOT_DRAWN = {"dropped_features_of_batch", "plot_plate_maps", "plot_changed_features", "plot_dropped_features"}
 PLATE = "COMPOUND1"
 PLATES = 6
-OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "plot_montages": 1}
+OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "plot_montages": 1, "plot_thumbnails": 1}
 OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "plot_heatmaps": 1, "plot_illumination": 1}
-OF_IMAGES |= {"plot_thumbnails": 1}
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,19 @@ def get_rescaling(provider, measurements):
 
 
 def make_checked_provider(provider, name, measurements, kind):
-    """Return a provider of class `kind` that replaces CellProfiler's `provider` of the image `name`."""
+    """Return a provider of class `kind` that replaces CellProfiler's `provider` of the image `name`.
+
+    Parameters
+    ----------
+    provider
+        CellProfiler's provider of the image.
+    name
+        Name of the image.
+    measurements
+        CellProfiler's measurements, which know the current site.
+    kind
+        The class of the new provider.
+    """
     found = kind(
         name,
         provider.get_pathname(),

@@ -55,6 +55,25 @@ def pair_sums(x, y, starts, x_mean, y_mean, x_limit, y_limit, x_rank, y_rank, ra
 
     0: sum of products of deviations; the others over pixels at or above both limits: 1, 2: x, y;
     3, 4: x, y weighted by the closeness of their ranks; 5, 6, 7: x * x, y * y, x * y; 8: the pixels.
+
+    Parameters
+    ----------
+    x, y
+        (pixels,) values of the two channels, object after object.
+    starts
+        (objects + 1,) where each object's pixels begin.
+    x_mean, y_mean
+        (objects,) mean of each object.
+    x_limit, y_limit
+        (objects,) thresholds of each object.
+    x_rank, y_rank
+        (pixels,) rank of each pixel within its object.
+    ranks
+        (objects,) largest rank of each object.
+
+    Returns
+    -------
+    (objects, 9) float64.
     """
     count = starts.size - 1
     sums = numpy.zeros((count, 9))
@@ -103,6 +122,19 @@ def costes_sums(x, y, starts, x_limit, y_limit):
     """Return, per object: sums of x and y above both limits, of x and y at or above their own limit.
 
     The last three columns count the pixels above the x limit, the y limit and both.
+
+    Parameters
+    ----------
+    x, y
+        (pixels,) values of the two channels, object after object.
+    starts
+        (objects + 1,) where each object's pixels begin.
+    x_limit, y_limit
+        (objects,) thresholds of each object.
+
+    Returns
+    -------
+    (objects, 7) float64.
     """
     count = starts.size - 1
     sums = numpy.zeros((count, 7))

@@ -86,7 +86,17 @@ class PixelsBelow:
         return sums_of_bins(*self.ordered, max(first, 0), min(last + 1, BINS), *limits, *self.center)
 
     def correlation(self, sums, x_limit, y_limit, decisive):
-        """Return Pearson's correlation of the pixels below the limits, exact near a `decisive` value."""
+        """Return Pearson's correlation of the pixels below the limits, exact near a `decisive` value.
+
+        Parameters
+        ----------
+        sums
+            Number of pixels, and sums of x, y, x * x, y * y and x * y.
+        x_limit, y_limit
+            The thresholds, for the exact sums.
+        decisive
+            The value that the search compares the correlation with.
+        """
         number, x, y, xx, yy, xy = sums
         if number >= FEW:
             x_variance, y_variance = xx - x * x / number, yy - y * y / number
@@ -102,6 +112,15 @@ def find_by_bisection(x, y, scale, line=None):
     """Return both thresholds by the "Faster" search, which narrows a window of integer gray levels.
 
     The first candidates are a sixth of the window below its upper end.
+
+    Parameters
+    ----------
+    x, y
+        (pixels,) values of the two channels.
+    scale
+        The number of gray levels.
+    line
+        Slope and intercept of the regression line, if they are known.
     """
     slope, intercept = regression_line(x, y) if line is None else line
     pixels = PixelsBelow(x, y, slope, intercept)
@@ -132,6 +151,17 @@ def find_by_steps(x, y, scale, accurate, line=None):
     """Return both thresholds by the "Fast" or "Accurate" search, which goes down step by step.
 
     The fast one takes larger steps while the correlation is high.
+
+    Parameters
+    ----------
+    x, y
+        (pixels,) values of the two channels.
+    scale
+        The number of gray levels.
+    accurate
+        Whether every gray level is tried.
+    line
+        Slope and intercept of the regression line, if they are known.
     """
     step = 1 / scale
     slope, intercept = regression_line(x, y) if line is None else line
@@ -164,7 +194,20 @@ def find_by_steps(x, y, scale, accurate, line=None):
 
 @compiled
 def find_reach(x, y, slope, intercept):
-    """Return the smallest and largest position on the line below which a pixel is not."""
+    """Return the smallest and largest position on the line below which a pixel is not.
+
+    Parameters
+    ----------
+    x, y
+        Intensities of the pixels in the two channels, (pixels,).
+    slope, intercept
+        The line of the thresholds: y = slope * x + intercept.
+
+    Returns
+    -------
+    tuple
+        The smallest and the largest position, as values of x.
+    """
     lowest = numpy.inf
     highest = -numpy.inf
     for k in range(x.size):
@@ -176,7 +219,27 @@ def find_reach(x, y, slope, intercept):
 
 @compiled
 def sort_into_bins(x, y, slope, intercept, lowest, width, x_center, y_center):
-    """Return the pixels by bin, each bin's start, and the sums of all bins before each: bins + 1 rows."""
+    """Sort pixels into bins by the position on the line below which they are not.
+
+    Parameters
+    ----------
+    x, y
+        Intensities of the pixels in the two channels, (pixels,).
+    slope, intercept
+        The line of the thresholds: y = slope * x + intercept.
+    lowest
+        The smallest position of a pixel, as a value of x.
+    width
+        The width of a bin, in x.
+    x_center, y_center
+        Intensities that are subtracted before values are summed, which keeps the sums precise.
+
+    Returns
+    -------
+    tuple
+        The pixels' x and y in the order of their bins, (pixels,); the first pixel of each bin, (bins + 2,);
+        and the sums of x, y, x², y² and xy over all bins before each, (bins + 1, 5).
+    """
     bins = numpy.empty(x.size, numpy.int32)
     starts = numpy.zeros(BINS + 2, numpy.int64)
     per_width = 1.0 / width
@@ -220,7 +283,27 @@ def sort_into_bins(x, y, slope, intercept, lowest, width, x_center, y_center):
 
 @compiled
 def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_center, y_center):
-    """Return sums of the bins before `first`, and of pixels below the limits in bins before `end`."""
+    """Return sums of the bins before `first`, and of pixels below the limits in bins before `end`.
+
+    Parameters
+    ----------
+    x, y
+        (pixels,) values of the two channels, bin after bin.
+    starts
+        (bins + 2,) where each bin begins.
+    before
+        (bins + 1, 5) sums of all bins before each.
+    first, end
+        Bins before the first are below both limits as a whole; those before the end in part.
+    x_limit, y_limit
+        The thresholds.
+    x_center, y_center
+        Values that are subtracted from x and y.
+
+    Returns
+    -------
+    Number of pixels, and sums of x, y, x * x, y * y and x * y.
+    """
     number = starts[first]
     sx = before[first, 0]
     sy = before[first, 1]
@@ -242,7 +325,21 @@ def sums_of_bins(x, y, starts, before, first, end, x_limit, y_limit, x_center, y
 
 @compiled
 def sums_below(x, y, x_limit, y_limit, x_center, y_center):
-    """Return the sums of all pixels below the limits."""
+    """Return the sums of all pixels below the limits.
+
+    Parameters
+    ----------
+    x, y
+        (pixels,) values of the two channels.
+    x_limit, y_limit
+        The thresholds.
+    x_center, y_center
+        Values that are subtracted from x and y.
+
+    Returns
+    -------
+    Number of pixels, and sums of x, y, x * x, y * y and x * y.
+    """
     number = 0
     sx = 0.0
     sy = 0.0

@@ -12,7 +12,23 @@ from .compiled import compiled
 
 
 def watershed_raveled(image, markers, offsets, mask, strides, compactness, output, lines):
-    """Replace skimage.segmentation._watershed_cy.watershed_raveled: write the labels into `output`."""
+    """Replace skimage.segmentation._watershed_cy.watershed_raveled: write the labels into `output`.
+
+    Parameters
+    ----------
+    image
+        Raveled, padded gray values.
+    markers
+        Places of the labeled pixels.
+    offsets
+        Distance of each neighbor in the raveled image.
+    mask
+        Where labels may spread.
+    strides, compactness, lines
+        As in scikit-image; other values than its defaults are left to it.
+    output
+        Labels, changed in place.
+    """
     from skimage.segmentation import _watershed_cy
 
     if compactness > 0 or lines or image.dtype != numpy.float64:
@@ -23,7 +39,21 @@ def watershed_raveled(image, markers, offsets, mask, strides, compactness, outpu
 
 @compiled
 def flood(image, markers, offsets, mask, output):
-    """Label the pixels of `mask` from those that have a label; all arrays are raveled and padded."""
+    """Label the pixels of `mask` from those that have a label; all arrays are raveled and padded.
+
+    Parameters
+    ----------
+    image
+        Raveled, padded gray values.
+    markers
+        Places of the labeled pixels.
+    offsets
+        Distance of each neighbor in the raveled image.
+    mask
+        Where labels may spread.
+    output
+        Labels, changed in place.
+    """
     room = max(4 * markers.size, 1024)
     values = numpy.empty(room)
     ages = numpy.empty(room, numpy.int64)
@@ -50,7 +80,17 @@ def flood(image, markers, offsets, mask, output):
 
 @compiled
 def push(values, ages, places, items, value, age, place):
-    """Add a pixel to the heap; return the number of pixels."""
+    """Add a pixel to the heap; return the number of pixels.
+
+    Parameters
+    ----------
+    values, ages, places
+        The heap: gray value, age and place of each pixel.
+    items
+        Number of pixels in the heap.
+    value, age, place
+        The pixel to add.
+    """
     at = items
     while at > 0:
         parent = (at - 1) >> 1
@@ -68,7 +108,15 @@ def push(values, ages, places, items, value, age, place):
 
 @compiled
 def drop_first(values, ages, places, items):
-    """Take the first pixel out of the heap; return the number of pixels."""
+    """Take the first pixel out of the heap; return the number of pixels.
+
+    Parameters
+    ----------
+    values, ages, places
+        The heap: gray value, age and place of each pixel.
+    items
+        Number of pixels in the heap.
+    """
     items -= 1
     value = values[items]
     age = ages[items]

@@ -185,6 +185,15 @@ def image_sums(values, fits, jump, scales):
 
     Every pixel has the value of the first node around it into which the scale's diamond fits. A
     node's pixels, its own and those that jumped to it, move to the next one together.
+
+    Parameters
+    ----------
+    values
+        (pixels,) gray value by rank.
+    fits, jump
+        As `spectrum_nodes` returns them.
+    scales
+        Number of radii.
     """
     sums = numpy.zeros(scales)
     pixels = numpy.ones(values.size)
@@ -205,6 +214,27 @@ def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, coun
 
     `nodes`: the pixels (by rank) that count for any object; pixel k has the weights `starts[k]` to
     `starts[k + 1]`, each for the object `owners` at the same place.
+
+    Parameters
+    ----------
+    values
+        (pixels,) gray value by rank.
+    fits, jump
+        As `spectrum_nodes` returns them.
+    scales
+        Number of radii.
+    nodes
+        The pixels, by rank, that count for any object.
+    starts
+        (nodes + 1,) where the weights of each begin.
+    owners, weights
+        The object and the weight of each entry.
+    count
+        Number of objects.
+
+    Returns
+    -------
+    (objects, scales) float64.
     """
     sums = numpy.zeros((count, scales))
     value = numpy.empty(scales)
@@ -228,9 +258,24 @@ def object_sums(values, fits, jump, scales, nodes, starts, owners, weights, coun
 
 @compiled
 def sort_by_pixel(positions, owners, weights, size):
-    """Sort objects' weights by pixel: return the pixels that have any, starts, owners, weights.
+    """Sort objects' weights by pixel.
 
-    `positions`: the flat pixel of each weight, out of `size` pixels.
+    Parameters
+    ----------
+    positions
+        The flat pixel of each weight, (weights,).
+    owners
+        The object of each weight, (weights,).
+    weights
+        The weights, (weights,).
+    size
+        Number of pixels of the image.
+
+    Returns
+    -------
+    tuple
+        The pixels that have a weight, (used,); where the weights of each start, (used + 1,); and the owners
+        and weights in that order, (weights,).
     """
     ends = numpy.zeros(size + 1, numpy.int64)
     for k in range(positions.size):
@@ -258,6 +303,17 @@ def upsampling_weights(labels, count, rows, columns, height, width):
     `rows`, `columns`: position in the subsampled image (`height` x `width`) of each row and column
     of `labels`. Returns flat positions, weights and the start of each object's part (the linear
     interpolation's weights, summed over the object's pixels).
+
+    Parameters
+    ----------
+    labels
+        (height, width) object of each pixel of the full-size image.
+    count
+        Number of objects.
+    rows, columns
+        The position in the subsampled image of each row and column.
+    height, width
+        Of the subsampled image.
     """
     bounds = bounding_boxes(labels, count)
     starts = numpy.zeros(count + 1, numpy.int64)

@@ -72,6 +72,25 @@ def statistics(values, ordered, positions, width, edge, starts):
     10 mass displacement, 11 lower quartile, 12 median, 13 median deviation, 14 upper quartile;
     15, 16 intensity-weighted center (column, row); 17, 18 place of the maximum (column, row);
     19 number of edge pixels. Objects without pixels keep zeros.
+
+    Parameters
+    ----------
+    values
+        (pixels,) object after object.
+    ordered
+        (pixels,) the same, sorted within each object.
+    positions
+        (pixels,) flat position in the image.
+    width
+        Of the image.
+    edge
+        (pixels,) whether a pixel is at its object's edge.
+    starts
+        (objects + 1,) where each object's pixels begin.
+
+    Returns
+    -------
+    (20, objects) float64, and (objects,) booleans.
     """
     count = starts.size - 1
     out = numpy.zeros((20, count))

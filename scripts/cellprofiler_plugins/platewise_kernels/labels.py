@@ -156,7 +156,17 @@ def get_reach_of_rows(mask):
 
 
 def binary_dilation(image, structure=None, *arguments, **options):
-    """Replace scipy.ndimage.binary_dilation by a disk or a similar mask."""
+    """Replace scipy.ndimage.binary_dilation by a disk or a similar mask.
+
+    Parameters
+    ----------
+    image
+        The image to dilate.
+    structure
+        The mask; None for that of SciPy.
+    *arguments, **options
+        Further arguments of SciPy's function. With any of them, SciPy computes the result.
+    """
     plain = not arguments and not options and structure is not None and image.ndim == 2
     reach = get_reach_of_rows(structure) if plain and image.dtype == bool and image.size > 0 else None
     if reach is None:
@@ -166,7 +176,15 @@ def binary_dilation(image, structure=None, *arguments, **options):
 
 @compiled
 def overlaps(first, second, first_count, second_count):
-    """Count pixels per pair of labels, without 0: (`first_count` + 1) x (`second_count` + 1)."""
+    """Count pixels per pair of labels, without 0: (`first_count` + 1) x (`second_count` + 1).
+
+    Parameters
+    ----------
+    first, second
+        (pixels,) labels of two images.
+    first_count, second_count
+        Largest label of each.
+    """
     counts = numpy.zeros((first_count + 1, second_count + 1))
     for k in range(first.size):
         if first[k] > 0 and second[k] > 0:

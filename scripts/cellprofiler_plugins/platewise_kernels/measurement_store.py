@@ -32,7 +32,19 @@ class HeldMeasurements(measurements.Measurements):
     """CellProfiler's measurements with a shortcut into the store for the numbers of one site."""
 
     def add_measurement(self, object_name, feature_name, data, image_set_number=None, data_type=None):
-        """Add the measurement of a site (or of several)."""
+        """Add the measurement of a site (or of several).
+
+        Parameters
+        ----------
+        object_name, feature_name
+            The measurement.
+        data
+            A number, a text, or one value per object; of several sites a list of them.
+        image_set_number
+            The site, or the sites; by default the current one.
+        data_type
+            CellProfiler's type of the column.
+        """
         number = self.image_set_number if image_set_number is None else image_set_number
         store = self.hdf5_dict
         if (
@@ -83,6 +95,15 @@ class MeasurementStore(HDF5Dict):
 
         This requires that the site and its objects are known, which their first measurements ensure. Return
         whether it was done; if not, CellProfiler's own method does it.
+
+        Parameters
+        ----------
+        object_name, feature_name
+            The measurement.
+        number
+            The site.
+        data
+            A number, or one per object.
         """
         if object_name == EXPERIMENT or feature_name in (IMAGE_NUMBER, OBJECT_NUMBER):
             return False
@@ -221,7 +242,15 @@ class MeasurementStore(HDF5Dict):
                 self.held_bytes -= 0 if vector is None else vector.nbytes
 
     def add_all(self, object_name, feature_name, *arguments, **options):
-        """Replace a feature for all sites (in the file)."""
+        """Replace a feature for all sites (in the file).
+
+        Parameters
+        ----------
+        object_name, feature_name
+            The object and the feature.
+        *arguments, **options
+            Further arguments of CellProfiler's method: the values of each site, and others.
+        """
         self.write_feature(object_name, feature_name)
         self._forget(object_name, feature_name)
         self.windows.pop((object_name, feature_name), None)

@@ -46,7 +46,19 @@ def group_pixels(labels, count):
 
 @compiled
 def sort_by_object(values, order, owners, starts):
-    """Return `values` sorted within each object, given the positions that sort them all."""
+    """Return `values` sorted within each object, given the positions that sort them all.
+
+    Parameters
+    ----------
+    values
+        The values of the objects' pixels, (pixels,).
+    order
+        The positions that sort `values` in ascending order, (pixels,).
+    owners
+        The object of each value, from 0, (pixels,).
+    starts
+        The first position of each object in the result.
+    """
     out = numpy.empty_like(values)
     free = starts.copy()
     for k in range(order.size):

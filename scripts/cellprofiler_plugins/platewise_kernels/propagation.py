@@ -84,7 +84,21 @@ def compute_steps(image, mask, flat):
 
 @compiled
 def spread(labels, mask, steps, weight, flat):
-    """Return labels and lengths, given `compute_steps` of the image."""
+    """Return labels and lengths, given `compute_steps` of the image.
+
+    Parameters
+    ----------
+    labels
+        (height, width) seeds.
+    mask
+        (height, width) where labels may spread.
+    steps
+        (height, width, 4) differences, from `steps_of`.
+    weight
+        Of distance beside intensity.
+    flat
+        Whether the image is one value.
+    """
     height, width = labels.shape
     out = numpy.zeros((height, width), numpy.int32)
     lengths = numpy.full((height, width), -1.0)
@@ -157,7 +171,17 @@ def spread(labels, mask, steps, weight, flat):
 
 @compiled
 def push(keys, places, items, key, place):
-    """Add an item to the heap; return the number of items."""
+    """Add an item to the heap; return the number of items.
+
+    Parameters
+    ----------
+    keys, places
+        The heap: length and place of each item.
+    items
+        Number of items.
+    key, place
+        The item to add.
+    """
     at = items
     while at > 0:
         parent = (at - 1) >> 1

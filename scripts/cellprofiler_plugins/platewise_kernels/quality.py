@@ -22,6 +22,21 @@ def tile_sums(image, row_tiles, column_starts, rows):
 
     `row_tiles`: tile number of each row of the image; `column_starts`: where each column of tiles starts, and
     the image's width.
+
+    Parameters
+    ----------
+    image
+        (height, width) floats.
+    row_tiles
+        (height,) tile of each row.
+    column_starts
+        Where each column of tiles starts, and the image's width.
+    rows
+        Number of rows of tiles.
+
+    Returns
+    -------
+    Three arrays (rows, columns of tiles).
     """
     columns = column_starts.size - 1
     means = numpy.zeros((rows, columns))

@@ -104,7 +104,23 @@ def distance_from_seeds(labels, bounds, seeds):
 
 @compiled
 def ring_sums(values, owners, rings, wedges, count, ring_count):
-    """Return sums of `values` by object and ring, and by object, ring and wedge, in their own type."""
+    """Return sums of `values` by object and ring, and by object, ring and wedge, in their own type.
+
+    Parameters
+    ----------
+    values
+        (pixels,) intensities.
+    owners, rings, wedges
+        (pixels,) object, ring and wedge of each, from 0.
+    count
+        Number of objects.
+    ring_count
+        Number of rings.
+
+    Returns
+    -------
+    (objects, rings) and (objects, rings, 8).
+    """
     by_ring = numpy.zeros((count, ring_count), values.dtype)
     by_wedge = numpy.zeros((count, ring_count, 8), values.dtype)
     for k in range(values.size):

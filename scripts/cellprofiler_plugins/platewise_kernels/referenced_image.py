@@ -5,7 +5,7 @@ import hashlib
 import numpy
 
 from .checked_image import CheckedImage
-from .fetched_image import address_of
+from .fetched_image import get_address
 
 from lib.errors import InputError  # isort: skip
 from lib.image_references import is_reference  # isort: skip
@@ -21,7 +21,7 @@ class ReferencedImage(CheckedImage):
 
     def provide_image(self, image_set):
         """Return the image, gray and scaled as that of a single file."""
-        address = address_of(self.get_pathname())
+        address = get_address(self.get_pathname())
         path = f"{address}/{self.get_filename()}" if address else str(self._path())
         try:
             pixels, _, self.scale = read_image(path)

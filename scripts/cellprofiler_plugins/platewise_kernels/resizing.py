@@ -102,6 +102,23 @@ def interpolate(image, upper, lower, row_fractions, left, right, column_fraction
     """Return the bilinear interpolation between rows `upper` and `lower` and columns `left` and `right`.
 
     The fractions have the image's type: of each sum the second product is rounded to it, as in skimage.
+
+    Parameters
+    ----------
+    image
+        (height, width) floats.
+    upper, lower
+        (rows,) rows of the image on both sides of each new row.
+    row_fractions
+        (rows,) distance from the upper one.
+    left, right
+        (columns,) columns on both sides of each new column.
+    column_fractions
+        (columns,) distance from the left one.
+
+    Returns
+    -------
+    (rows, columns) in the image's type.
     """
     out = numpy.empty((upper.size, left.size), image.dtype)
     for i in range(upper.size):

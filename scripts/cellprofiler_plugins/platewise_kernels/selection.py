@@ -15,6 +15,17 @@ def pick_ranks(values, center, deviation, ranks):
     The bit patterns of floats that are not negative sort like the floats: one count of the upper
     16 bits, and one of the lower for each upper half that contains a rank. None of the counted values
     may be negative or NaN.
+
+    Parameters
+    ----------
+    values
+        Pixels, (pixels,).
+    center
+        The number from which distances are taken; it counts with `deviation` only.
+    deviation
+        Whether distances from `center` are sorted instead of the values.
+    ranks
+        Positions in ascending order of the values, from 0, (ranks,).
     """
     pair = numpy.zeros(1, numpy.float32)
     bits = pair.view(numpy.uint32)

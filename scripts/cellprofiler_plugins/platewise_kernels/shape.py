@@ -11,7 +11,7 @@ import skimage.measure
 from skimage.measure._regionprops_utils import EULER_COEFS2D_8
 
 from .compiled import compiled
-from .labels import outlined
+from .labels import label_outlines
 from .pixels import bounding_boxes, coordinate_sums
 from .radial import distance_to_edge
 
@@ -25,7 +25,7 @@ PERIMETER[[13, 23]] = (1 + numpy.sqrt(2)) / 2
 
 def convex_hull(labels, indices):
     """Return centrosome's convex hull of each object, from the pixels of its outline."""
-    outline = outlined(labels)
+    outline = label_outlines(labels)
     rows, columns = numpy.nonzero(outline)
     points = numpy.column_stack([rows, columns, outline[rows, columns]])
     return centrosome.cpmorphology.convex_hull_ijv(points, indices)
@@ -144,7 +144,17 @@ def convex_pixels(inside):
 
 @compiled
 def crossings(start, stop, row, column, other_row, other_column):
-    """Note, for each column of pixels, the rows at which an edge of the hull (doubled) crosses it."""
+    """Note, for each column of pixels, the rows at which an edge of the hull (doubled) crosses it.
+
+    Parameters
+    ----------
+    start, stop
+        (columns,) first and last row of the hull in each column, changed in place.
+    row, column
+        One end of the edge, doubled.
+    other_row, other_column
+        The other end, doubled.
+    """
     if column == other_column:
         return
     if column > other_column:

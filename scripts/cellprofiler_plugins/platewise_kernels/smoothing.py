@@ -109,6 +109,19 @@ def block_minima(image, row_blocks, column_blocks, rows, columns):
     """Return the smallest pixel of each of `rows` x `columns` blocks at all its pixels, as float64.
 
     `row_blocks`, `column_blocks`: block number of each row and column of the image.
+
+    Parameters
+    ----------
+    image
+        (height, width) floats.
+    row_blocks, column_blocks
+        Block of each row and column of the image.
+    rows, columns
+        Number of blocks.
+
+    Returns
+    -------
+    (height, width) float64.
     """
     least = numpy.full((rows, columns), numpy.inf)
     for i in range(image.shape[0]):

@@ -45,7 +45,17 @@ def stand_in(*places):
 
 
 def gaussian_filter(image, sigma, *arguments, **options):
-    """Replace scipy.ndimage.gaussian_filter with zeros beyond the border."""
+    """Replace scipy.ndimage.gaussian_filter with zeros beyond the border.
+
+    Parameters
+    ----------
+    image
+        The image to smooth.
+    sigma
+        Standard deviation of the Gaussian, in pixels.
+    *arguments, **options
+        Further arguments of SciPy's function; only `mode="constant", cval=0` is replaced.
+    """
     plain = not arguments and options == {"mode": "constant", "cval": 0} and numpy.isscalar(sigma)
     if not plain or sigma <= 0 or not smoothing.is_plain(image):
         return scipy.ndimage.gaussian_filter(image, sigma, *arguments, **options)
@@ -70,7 +80,23 @@ def smooth_with_noise(image, bits):
 
 
 def propagate(image, start, mask, weight):
-    """Replace centrosome.propagate.propagate."""
+    """Replace centrosome.propagate.propagate.
+
+    Parameters
+    ----------
+    image
+        (height, width) intensities.
+    start
+        (height, width) seeds.
+    mask
+        (height, width) where labels may spread.
+    weight
+        Of distance beside intensity.
+
+    Returns
+    -------
+    Labels and lengths, (height, width).
+    """
     if not propagation.fits(image, start, mask):
         return centrosome.propagate.propagate(image, start, mask, weight)
     return propagation.propagate(image, start, mask, weight)

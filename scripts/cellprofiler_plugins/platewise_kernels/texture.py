@@ -34,6 +34,19 @@ def haralick(counts, touched, used, levels, logs, out):
 
     `counts`: pairs by (lower level * `levels` + higher level); `touched[:used]`: its entries above
     0; `levels`: one more than the region's highest gray level.
+
+    Parameters
+    ----------
+    counts
+        Pairs by (lower level * `levels` + higher level).
+    touched, used
+        `touched[:used]` are its entries above 0.
+    levels
+        One more than the region's highest gray level.
+    logs
+        Logarithms of whole numbers.
+    out
+        (13,) the features, written in place.
     """
     marginal = numpy.zeros(levels, numpy.int64)
     plus = numpy.zeros(2 * levels, numpy.int64)
@@ -140,6 +153,23 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
     `image`: uint8; `bounds`: first row, first column, last row, last column of each label;
     `present`: the labels that occur. Pairs with a gray level 0 do not count; an object without a
     pair in one of the directions gets NaN at that distance (mahotas raises an error).
+
+    Parameters
+    ----------
+    image
+        (height, width) uint8.
+    labels
+        (height, width) object of each pixel.
+    bounds
+        (labels, 4) first row, first column, last row, last column.
+    present
+        The labels that occur.
+    distances
+        (distances,) in pixels.
+    directions
+        (directions, 2) steps in rows and columns.
+    logs
+        Logarithms of whole numbers.
     """
     out = numpy.empty((distances.size, directions.shape[0], 13, present.size))
     counts = numpy.zeros(256 * 256, numpy.int32)
@@ -194,6 +224,17 @@ def count_pairs(image, dy, dx, levels, one, two, three, four):
 
     Four segments of each row alternate, each with its own table: incrementing the same count again would wait
     for the previous increment. Unsigned numbers avoid the check for negative indices.
+
+    Parameters
+    ----------
+    image
+        (height, width) uint8.
+    dy, dx
+        The step between the pixels of a pair.
+    levels
+        Number of gray levels.
+    one, two, three, four
+        (levels * levels,) the tables, changed in place.
     """
     height, width = image.shape
     first = max(0, -dx)
@@ -217,7 +258,19 @@ def count_pairs(image, dy, dx, levels, one, two, three, four):
 
 @compiled
 def image_textures(image, distances, directions, logs):
-    """Return the features of an entire uint8 image: distances x directions x 13; NaN without a pair."""
+    """Return the features of an entire uint8 image: distances x directions x 13; NaN without a pair.
+
+    Parameters
+    ----------
+    image
+        (height, width) uint8.
+    distances
+        (distances,) in pixels.
+    directions
+        (directions, 2) steps in rows and columns.
+    logs
+        Logarithms of whole numbers.
+    """
     out = numpy.empty((distances.size, directions.shape[0], 13))
     levels = int(image.max()) + 1
     tables = numpy.zeros((4, levels * levels), numpy.int32)

@@ -15,6 +15,19 @@ def moments(numbers, pixels, weights, hull, indices):
 
     `numbers`: n and m of each polynomial; `pixels`: the ObjectPixels; `weights`: rows of one value per pixel;
     `hull`: the objects' convex hulls, None to compute them.
+
+    Parameters
+    ----------
+    numbers
+        N and m of each polynomial.
+    pixels
+        The `ObjectPixels`.
+    weights
+        (weights, pixels) floats.
+    hull
+        The objects' convex hulls; None to compute them.
+    indices
+        The objects' labels.
     """
     numbers = numpy.array(numbers)
     centers, radii = centrosome.cpmorphology.minimum_enclosing_circle(
@@ -42,6 +55,21 @@ def weighted_sums(rows, columns, starts, weights, centers, radii, degrees, order
     `rows`, `columns`: pixels, object after object; `centers`, `radii`: of the smallest circle
     around each object; `degrees`, `orders`: n and m of each polynomial; `table`: its radial
     coefficients (centrosome.zernike.construct_zernike_lookuptable).
+
+    Parameters
+    ----------
+    rows, columns
+        (pixels,) object after object.
+    starts
+        (objects + 1,) where each object begins.
+    weights
+        (weights, pixels) floats.
+    centers, radii
+        Of the smallest circle around each object.
+    degrees, orders
+        N and m of each polynomial.
+    table
+        Its radial coefficients (centrosome.zernike.construct_zernike_lookuptable).
     """
     count = starts.size - 1
     real = numpy.zeros((weights.shape[0], count, degrees.size))

@@ -28,9 +28,9 @@ def read_elements(path: Path, name: str) -> Iterator[ET.Element]:
             yield element
 
 
-def find_beside(path: Path, pattern: str) -> list[Path]:
+def find_beside(path: Path, ending: str) -> list[Path]:
     """Return the files beside another one that have an ending, in any case."""
-    return sorted(other for other in path.parent.iterdir() if other.suffix.lower() == pattern)
+    return sorted(other for other in path.parent.iterdir() if other.suffix.lower() == ending)
 
 
 def read_cellvoyager(path: Path) -> Index:
@@ -40,30 +40,30 @@ def read_cellvoyager(path: Path) -> Index:
     plate, shape, measured_with = path.parent.name, (0, 0), ""
     for detail in find_beside(path, ".mrf"):
         for _, element in ET.iterparse(detail):
-            said = get_attributes(element)
+            attributes = get_attributes(element)
             if remove_namespace(element.tag) == "MeasurementChannel":
-                camera[said["Ch"]] = said
+                camera[attributes["Ch"]] = attributes
             elif remove_namespace(element.tag) == "MeasurementSamplePlate":
-                plate = said.get("Name") or plate
+                plate = attributes.get("Name") or plate
             elif remove_namespace(element.tag) == "MeasurementDetail":
                 # The title of the measurement, if the plate within has no name.
-                plate = said.get("Title") or plate if plate == path.parent.name else plate
-                measured_with = PureWindowsPath(said.get("MeasurementSettingFileName", "")).name
-                shape = int(said.get("RowCount") or 0), int(said.get("ColumnCount") or 0)
+                plate = attributes.get("Title") or plate if plate == path.parent.name else plate
+                measured_with = PureWindowsPath(attributes.get("MeasurementSettingFileName", "")).name
+                shape = int(attributes.get("RowCount") or 0), int(attributes.get("ColumnCount") or 0)
     # Of several files of settings, the one of this measurement comes first.
     for settings in sorted(find_beside(path, ".mes"), key=lambda other: other.name != measured_with):
         for element in read_elements(settings, "Channel"):
-            said = get_attributes(element)
-            words = [said.get(key, "") for key in ("Target", "Fluorophore", "Name", "Acquisition")]
-            names.setdefault(said.get("Ch", ""), next(filter(None, words), ""))
+            attributes = get_attributes(element)
+            words = [attributes.get(key, "") for key in ("Target", "Fluorophore", "Name", "Acquisition")]
+            names.setdefault(attributes.get("Ch", ""), next(filter(None, words), ""))
     images = []
     for element in read_elements(path, "MeasurementRecord"):
-        said = get_attributes(element)
-        failed = said.get("Type", "IMG") == "ERR"
-        if said.get("Type", "IMG") not in ("IMG", "ERR") or not said.get("Ch"):
+        attributes = get_attributes(element)
+        failed = attributes.get("Type", "IMG") == "ERR"
+        if attributes.get("Type", "IMG") not in ("IMG", "ERR") or not attributes.get("Ch"):
             continue
-        channel = said["Ch"]
-        fields = {key: text for key, text in said.items() if key not in ("Type", "Time")}
+        channel = attributes["Ch"]
+        fields = {key: text for key, text in attributes.items() if key not in ("Type", "Time")}
         fields |= {
             key: camera.get(channel, {})[key]
             for key in ("HorizontalPixelDimension", "VerticalPixelDimension", "InputBitDepth")
@@ -72,12 +72,12 @@ def read_cellvoyager(path: Path) -> Index:
         images.append(
             IndexImage(
                 plate,
-                get_well_at(said["Row"], said["Column"]),
-                get_site_name(said.get("FieldIndex")),
+                get_well_at(attributes["Row"], attributes["Column"]),
+                get_site_name(attributes.get("FieldIndex")),
                 channel,
                 names.get(channel, ""),
-                said.get("ZIndex") or "1",
-                said.get("TimePoint") or "1",
+                attributes.get("ZIndex") or "1",
+                attributes.get("TimePoint") or "1",
                 "" if failed else (element.text or "").strip(),
                 fields,
             )

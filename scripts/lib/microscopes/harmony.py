@@ -43,21 +43,23 @@ def read_harmony(path: Path) -> Index:
         parents.pop()
         within = parents[-1] if parents else ""
         if (within, name) == ("Plates", "Plate"):
-            said = get_texts(element)
-            plate = said.get("Name") or said.get("PlateID") or said.get("MeasurementID") or path.parent.name
-            formats[plate] = int(said.get("PlateRows") or 0), int(said.get("PlateColumns") or 0)
+            texts = get_texts(element)
+            plate = (
+                texts.get("Name") or texts.get("PlateID") or texts.get("MeasurementID") or path.parent.name
+            )
+            formats[plate] = int(texts.get("PlateRows") or 0), int(texts.get("PlateColumns") or 0)
             for child in element:
                 if remove_namespace(child.tag) == "Well":
                     plates_of_well[child.get("id", "")].append(plate)
         elif (within, name) == ("Wells", "Well"):
-            said = get_texts(element)
-            wells[said["id"]] = said
+            texts = get_texts(element)
+            wells[texts["id"]] = texts
             for child in element:
                 if remove_namespace(child.tag) == "Image":
-                    well_of_image[child.get("id", "")] = said["id"]
+                    well_of_image[child.get("id", "")] = texts["id"]
         elif (within, name) == ("Map", "Entry"):
-            said = {key: text for key, text in get_texts(element).items() if key not in LONG}
-            of_channel[element.get("ChannelID", "")].update(said)
+            texts = {key: text for key, text in get_texts(element).items() if key not in LONG}
+            of_channel[element.get("ChannelID", "")].update(texts)
         elif (within, name) == ("Images", "Image"):
             rows.append(get_texts(element))
         else:
@@ -65,24 +67,26 @@ def read_harmony(path: Path) -> Index:
         element.clear()
     images = []
     for row in rows:
-        said = {**of_channel.get(row["ChannelID"], {}), **row}
-        fields = {key: text for key, text in said.items() if key not in OWN | LONG}
+        texts = {**of_channel.get(row["ChannelID"], {}), **row}
+        fields = {key: text for key, text in texts.items() if key not in OWN | LONG}
         well_id = well_of_image.get(row["id"]) or f"{int(row['Row']):02d}{int(row['Col']):02d}"
         place = wells.get(well_id, {})
-        well = get_well_at(said.get("Row") or place["Row"], said.get("Col") or place["Col"])
+        well = get_well_at(texts.get("Row") or place["Row"], texts.get("Col") or place["Col"])
         file = (
-            "" if said.get("State", "Ok").lower() not in ("ok", "") and not said.get("URL") else said["URL"]
+            ""
+            if texts.get("State", "Ok").lower() not in ("ok", "") and not texts.get("URL")
+            else texts["URL"]
         )
         for plate in plates_of_well.get(well_id) or list(formats) or [path.parent.name]:
             images.append(
                 IndexImage(
                     plate,
                     well,
-                    get_site_name(said.get("FieldID")),
-                    said["ChannelID"],
-                    said.get("ChannelName", ""),
-                    said.get("PlaneID") or "1",
-                    said.get("TimepointID") or "0",
+                    get_site_name(texts.get("FieldID")),
+                    texts["ChannelID"],
+                    texts.get("ChannelName", ""),
+                    texts.get("PlaneID") or "1",
+                    texts.get("TimepointID") or "0",
                     file,
                     fields,
                 )

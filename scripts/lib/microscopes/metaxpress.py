@@ -38,21 +38,21 @@ def read_metaxpress(path: Path) -> Index:
     An image that the file lists and that is not there is named without its identifier. Where a channel has
     planes (`ZStep_1` and so on), its projections (`ZStep_0`, or beside these folders) are left out.
     """
-    said = read_settings(path)
-    rows, columns = int(said["YWells"][0]), int(said["XWells"][0])
+    settings = read_settings(path)
+    rows, columns = int(settings["YWells"][0]), int(settings["XWells"][0])
     wells = [
         get_well_at(str(row), str(column))
         for row in range(1, rows + 1)
-        for column, chosen in enumerate(said.get(f"WellsSelection{row}", [])[:columns], start=1)
+        for column, chosen in enumerate(settings.get(f"WellsSelection{row}", [])[:columns], start=1)
         if chosen.upper() == "TRUE"
     ]
     found = find_metaxpress_files(path)
     there = {key[:3] for key in found}
-    sites = get_metaxpress_sites(said, {site for _, site, _ in there})
-    waves = int(said["NWavelengths"][0]) if is_true(said, "Waves") else 1
+    sites = get_metaxpress_sites(settings, {site for _, site, _ in there})
+    waves = int(settings["NWavelengths"][0]) if is_true(settings, "Waves") else 1
     # A wavelength with 0 was set up and not imaged.
-    imaged = [wave for wave in range(1, waves + 1) if (said.get(f"WaveCollect{wave}") or ["1"])[0] != "0"]
-    names = {str(wave): (said.get(f"WaveName{wave}") or [""])[0] for wave in imaged}
+    imaged = [wave for wave in range(1, waves + 1) if (settings.get(f"WaveCollect{wave}") or ["1"])[0] != "0"]
+    names = {str(wave): (settings.get(f"WaveName{wave}") or [""])[0] for wave in imaged}
     for well, site, wave in product(wells, sites or ["1"], names):
         if (well, site, wave) not in there:
             name = f"{path.stem}_{well}" + (f"_s{site}" if sites else "") + (f"_w{wave}" if waves > 1 else "")
@@ -66,30 +66,30 @@ def read_metaxpress(path: Path) -> Index:
     return Index("MetaXpress", path, images, {path.stem: (rows, columns)})
 
 
-def is_true(said: Mapping[str, list[str]], key: str) -> bool:
+def is_true(settings: Mapping[str, list[str]], key: str) -> bool:
     """Return whether a key of an HTD file is TRUE."""
-    return (said.get(key) or [""])[0].upper() == "TRUE"
+    return (settings.get(key) or [""])[0].upper() == "TRUE"
 
 
-def get_metaxpress_sites(said: Mapping[str, list[str]], there: set[str]) -> list[str]:
+def get_metaxpress_sites(settings: Mapping[str, list[str]], there: set[str]) -> list[str]:
     """Return the numbers of the sites of an HTD file; none for one site.
 
     They count the chosen sites; or all sites of the grid, if the images have such numbers.
 
     Parameters
     ----------
-    said
+    settings
         The values of each key of the HTD file.
     there
         The sites of the images that were found.
     """
-    if not is_true(said, "Sites"):
+    if not is_true(settings, "Sites"):
         return []
-    columns, rows = (int(said[key][0]) for key in ("XSites", "YSites"))
+    columns, rows = (int(settings[key][0]) for key in ("XSites", "YSites"))
     chosen = [
         value
         for row in range(1, rows + 1)
-        for value in said.get(f"SiteSelection{row}", ["TRUE"] * columns)[:columns]
+        for value in settings.get(f"SiteSelection{row}", ["TRUE"] * columns)[:columns]
     ]
     in_grid = [str(number) for number, value in enumerate(chosen, start=1) if value.upper() == "TRUE"]
     counted = [str(number) for number in range(1, 1 + len(in_grid))]

@@ -1,6 +1,7 @@
 """Drop features and wells by their values: `var`, `outlier` and `dropna` of the JUMP recipe."""
 
 import logging
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -69,12 +70,12 @@ def drop_invariant(
     values = profiles[features].to_numpy()
     missing = ~np.isfinite(values).all(axis=0)
     dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
-    invariant: dict[str, np.ndarray] = {}
+    invariant: dict[str, list[np.ndarray]] = {}  # plates of the same name in several batches are several
     columns = [name for name in PLATE if name in profiles]
     for (*_, plate), rows in profiles.groupby(columns, sort=True, dropna=False).indices.items():
         known = values[rows[reference[rows]]]
         if not len(known):
-            invariant[plate] = rows
+            invariant.setdefault(plate, []).append(rows)
             dropped[f"plate {plate}"] = "none of its wells is a reference well"
             continue
         median = np.median(known, axis=0)
@@ -84,14 +85,14 @@ def drop_invariant(
         ratio = np.where(np.isfinite(ratio), ratio, 0).astype(np.float32)
         varies = ~missing & (mad != 0) & (ratio > variation)
         if not varies.any():
-            invariant[plate] = rows
+            invariant.setdefault(plate, []).append(rows)
             dropped[f"plate {plate}"] = "no feature varies among its reference wells"
             continue
         for position in np.flatnonzero(~missing & ~varies):
             dropped.setdefault(
                 features[position], f"coefficient of variation {ratio[position]:.1e} on plate {plate}"
             )
-    gone = np.concatenate([*invariant.values(), np.array([], dtype=int)])
+    gone = np.concatenate([*chain.from_iterable(invariant.values()), np.array([], dtype=int)])
     if len(gone) == len(profiles):
         raise InputError(
             "variance: no plate has reference wells among which a feature varies. Choose `reference: all`, "

@@ -60,6 +60,11 @@ def test_plates_of_the_same_name_in_two_batches_are_two():
     profiles = two_plates(Cells_A=[1.0, 2, 4, 5, 5, 5], Cells_B=[1.0, 2, 4, 1, 2, 4])
     _, dropped = drop_invariant(profiles.assign(Metadata_Plate="a"), np.ones(6, dtype=bool))
     assert dropped == {"Cells_A": "coefficient of variation 0.0e+00 on plate a"}
+    # two plates of one name on which nothing varies, and one that stays
+    flat = two_plates(Cells_A=[1.0, 1, 1, 2, 2, 2]).assign(Metadata_Plate="a")
+    varied = flat.assign(Metadata_Batch="C", Cells_A=[1.0, 2, 4, 5, 7, 9])
+    out, _ = drop_invariant(pd.concat([flat, varied], ignore_index=True), np.ones(12, dtype=bool))
+    assert out["Metadata_Batch"].tolist() == ["C"] * 6
 
 
 def test_outliers_at_the_quantile_and_at_the_maximum():
