@@ -16,7 +16,14 @@ import numpy as np
 import yaml
 
 from drafting.page import draw_composite, list_tasks, write_page
-from lib.channel_guess import NO_STAIN, WHOLE_CELLS, guess_diameters, guess_nuclei, name_channels
+from lib.channel_guess import (
+    NO_STAIN,
+    WHOLE_CELLS,
+    find_unstained,
+    guess_diameters,
+    guess_nuclei,
+    name_channels,
+)
 from lib.errors import InputError, join_names
 from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
@@ -112,8 +119,11 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
         if sides and sides[0] != largest:
             channel["scale"] = round(largest / sides[0], 6)
         channels.append(channel)
+    unstained = find_unstained(examples)
     stained = {
-        name: examples[name] for name in names.values() if name in examples and not NO_STAIN.search(name)
+        name: examples[name]
+        for name in names.values()
+        if name in examples and name not in unstained and not NO_STAIN.search(name)
     }
     nuclei = "DNA" if "DNA" in names.values() or not stained else guess_nuclei(stained)
     nuclei = nuclei if nuclei in names.values() else next(iter(names.values()))
@@ -268,11 +278,12 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
     if not examples:
         raise InputError(f"{images}: none of the images that were looked at can be read; the log says why.")
     config = make_config(found, names, examples, cores)
-    tasks = list_tasks(found, config, find_bits(found, names))
+    unstained = find_unstained(examples)
+    tasks = list_tasks(found, config, find_bits(found, names), unstained)
     maps: dict[str, list[SurveyedPlate]] = {}
     for plate in found.plates:
         maps.setdefault(get_map_name(plate), []).append(plate)
-    picture = draw_composite(examples, config, found.plates[0].name)
+    picture = draw_composite(examples, config, found.plates[0].name, unstained)
     files = {
         "config.yaml": write_config(config, found),
         "plates.tsv": write_sample_sheet(found.plates, "batch1"),

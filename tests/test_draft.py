@@ -16,7 +16,7 @@ from lib.drafts import read_draft_request
 from lib.errors import InputError
 from lib.image_changes import list_images
 from lib.plates import read_plates
-from lib.surveys import Channel, get_plate_name, survey
+from lib.surveys import Channel, find_format, get_plate_name, survey
 from load_data import load_data
 from microscope_files import harmony_name, write_harmony_index, write_htd, write_ome_tiff, write_ome_zarr
 
@@ -171,6 +171,38 @@ def test_the_plate_map_has_all_wells_of_the_format(tmp_path):
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len(rows) == 1536
     assert rows[-1] == {"well_position": "AF48", "broad_sample": "", "control_type": "", "imaged": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("wells", "known", "shape", "is_guessed"),
+    [
+        (["A01", "B03"], (0, 0), (8, 12), True),
+        (["A01", "D06"], (16, 24), (16, 24), False),
+        (["A01", "P24"], (8, 12), (16, 24), True),
+        (["A01", "A02", "A03", "B01", "B02", "B03"], (0, 0), (2, 3), True),
+        (["I01"], (0, 0), (16, 24), True),
+        (["Q01"], (0, 0), (32, 48), True),
+    ],
+)
+def test_the_format_of_a_plate_is_known_or_a_usual_one(wells, known, shape, is_guessed):
+    assert find_format(wells, known) == (shape, is_guessed)
+
+
+def test_a_guessed_format_is_shared_and_told(tmp_path):
+    write_plate(tmp_path / "in" / "P1", "{well}_w{channel}.tif", kind=draw_nuclei())
+    write_plate(tmp_path / "in" / "P2", "{well}_w{channel}.tif", wells=("A01", "P24"), kind=draw_nuclei())
+    _, rows, tasks = make(tmp_path / "in", tmp_path)
+    assert {row["plate_map"] for row in rows} == {"plate_map_384_wells.tsv"}
+    assert any("that the plates have 384 wells was guessed" in task for task in tasks)
+
+
+def test_even_images_are_not_taken_for_stains(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_ch{channel}.tif", channels=(1,), kind=draw_nuclei())
+    light = RANDOM.integers(19000, 21000, (120, 120)).astype(np.uint16)
+    write_plate(folder, "{well}_ch{channel}.tif", channels=(2,), kind=light)
+    config, _, tasks = make(folder, tmp_path)
+    assert config["assay"]["nuclei"]["channel"] == "Channel1"
+    assert any("the images of Channel2 are even" in task for task in tasks)
 
 
 def test_no_file_is_overwritten(tmp_path):
