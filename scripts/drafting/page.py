@@ -71,7 +71,12 @@ def draw_composite(
     colors = {name: color for name, color in choose_colors(channels).items() if name in stained}
     if colors and len({stained[name].shape for name in colors}) == 1:
         tiles.insert(
-            0, Tile(compose(stained, colors), [f"composite of {join_names(colors, 3)}"], tiles[0].zoom)
+            0,
+            Tile(
+                compose(stained, colors),
+                ["composite", f"of {number_of(len(colors), 'channel')} with stains"],
+                tiles[0].zoom,
+            ),
         )
     montage = Montage(f"Plate {plate}", tiles, 4, config["images"].get("pixel_size"))
     buffer = BytesIO()
