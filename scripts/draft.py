@@ -24,7 +24,7 @@ from lib.channel_guess import (
     guess_nuclei,
     name_channels,
 )
-from lib.errors import InputError, join_names
+from lib.errors import InputError, join_names, number_of
 from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, combine_planes
@@ -320,16 +320,24 @@ def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list
     ]
     channels = dataset.channels or [Channel("1", "DNA")]
     found = Survey(dataset.pattern, f"the dataset {prefix}", plates, channels)
-    config = make_config(found, name_channels(channels), {}, cores)
+    # Image tables have columns of these names.
+    config = make_config(found, {channel.label: channel.name for channel in channels}, {}, cores)
     config |= {"fetch": True} if is_address(prefix) else {}
     lines = ["\t".join(dataset.rows[0]), *("\t".join(row.values()) for row in dataset.rows)]
     write_new(experiment, {"config.yaml": write_config(config, found), "plates.tsv": "\n".join(lines) + "\n"})
-    return [
+    reagents = join_names(dataset.reagents, 8) or "the dataset has none in external_metadata"
+    tasks = [
         "plates.tsv: check `perturbation`, and fill in `cell_line` and `timepoint` (hours).",
-        "config.yaml, annotation: name the table of the reagents of each perturbation type "
-        "(workspace/metadata/external_metadata of the dataset), and controls.column.",
+        f"config.yaml, annotation: name the table of the reagents of each perturbation type ({reagents}), "
+        "and controls.column.",
         "config.yaml, assay: check how nuclei and cells are found, with the target segmentation_check.",
     ]
+    if dataset.without_map:
+        tasks.append(
+            f"plates.tsv lacks {number_of(len(dataset.without_map), 'plate')} of the dataset, without a "
+            f"plate map in it: {join_names(dataset.without_map, 5)}."
+        )
+    return tasks
 
 
 def main(params: Any) -> None:

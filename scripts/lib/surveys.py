@@ -17,7 +17,7 @@ from lib.microscope_index import INDEX, find_indexes, get_images_of_plate, read_
 from lib.microscopes.index import Index
 from lib.name_patterns import NamePattern, guess_pattern
 from lib.ome_zarr import OME_ZARR, get_rows_and_columns, list_fields, open_multiscale
-from lib.plates import SAFE
+from lib.plates import make_safe
 from lib.wells import get_plate_format, get_well_place
 
 #: The endings of image files.
@@ -151,12 +151,6 @@ def find_format(wells: Sequence[str], known: tuple[int, int] = (0, 0)) -> tuple[
         return smallest, True
     usual = (shape for shape in USUAL_FORMATS if shape[0] >= rows and shape[1] >= columns)
     return next(usual, smallest), True
-
-
-def make_safe(name: str) -> str:
-    """Return a name with only letters, digits, dots, dashes and underscores."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100]
-    return safe if SAFE.fullmatch(safe) else f"plate_{safe}"[:100]
 
 
 def make_distinct(plates: Sequence[SurveyedPlate]) -> list[SurveyedPlate]:
