@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 
-from workflow import PROJECT
-
 from lib.cellprofiler import get_environment as environment_variables
+from workflow import PROJECT
 
 pytestmark = pytest.mark.oracle
 
