@@ -277,6 +277,6 @@ def is_same_value(a: str, b: str) -> bool:
     return a == b or (number_in_one_spelling(a) or a) == (number_in_one_spelling(b) or b)
 
 
-def same_name(a: str, b: str) -> bool:
+def is_same_name(a: str, b: str) -> bool:
     """Return whether two values are the same but for capitals: Negcon and negcon, dmso and DMSO."""
     return is_same_value(a.casefold(), b.casefold())
