@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import embedded_plates
 import small_experiment
 from workflow import PROJECT, SHARED, copy_of_project, made_once, snakemake
 
@@ -108,6 +109,12 @@ def default_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def default_results(default_project: Path) -> Path:
     """The results of the default experiment; read them only."""
     return default_project / "results" / "default"
+
+
+@pytest.fixture(scope="session")
+def embedded_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of two small plates with deep-network features, made once in a session; read them only."""
+    return made_once(tmp_path_factory, "embedded", embedded_plates.run_experiment) / "results"
 
 
 @pytest.fixture
