@@ -48,8 +48,8 @@ def find_java_home(environment=None):
     """Return the folder of a Java that `environment` (os.environ) names or has on its PATH, or None.
 
     JAVA_HOME comes first if it holds a Java; then the true location of `javac`, then of `java`, then the
-    answer of macOS. A command that does not run (a version manager's empty shim) is skipped. One that lies in a
-    Java's own folder is not started: a Java takes 0.3 CPU seconds to tell where it is.
+    answer of macOS. A command that does not run (a version manager's empty shim) is skipped. One in a
+    Java's own folder is not started, since a Java takes 0.3 CPU seconds to tell where it is.
     """
     environment = os.environ if environment is None else environment
     named = environment.get("JAVA_HOME")
