@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import graspologic_native
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from lib.nulls import compute_q_values
 from lib.precision_nulls import get_distribution_of_query
@@ -168,6 +167,8 @@ def measure_enrichment(
         enrichment (`fold`), hypergeometric p-value among those with an annotation, q-value over all rows. A
         cluster without such a class has one row without a class.
     """
+    from scipy.stats import hypergeom  # here, since its import takes a CPU second
+
     known = np.array([bool(each) for each in genes], dtype=bool)
     clustered = cluster > 0
     total = int((clustered & known).sum())
