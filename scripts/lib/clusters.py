@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
-from lib.average_precision import rank_queries
 from lib.nulls import compute_q_values
 from lib.precision_nulls import get_distribution_of_query
+from lib.query_ranking import rank_queries
 
 NEIGHBORS = 10  # of the graph
 FEWEST_TO_CLUSTER = 5
