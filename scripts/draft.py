@@ -16,8 +16,15 @@ import numpy as np
 import yaml
 
 from drafting.page import draw_composite, list_tasks, write_page
-from lib.channel_guess import NO_STAIN, WHOLE_CELLS, guess_diameters, guess_nuclei, name_channels
-from lib.errors import InputError, join_names
+from lib.channel_guess import (
+    NO_STAIN,
+    WHOLE_CELLS,
+    find_unstained,
+    guess_diameters,
+    guess_nuclei,
+    name_channels,
+)
+from lib.errors import InputError, join_names, number_of
 from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, combine_planes
@@ -112,8 +119,11 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
         if sides and sides[0] != largest:
             channel["scale"] = round(largest / sides[0], 6)
         channels.append(channel)
+    unstained = find_unstained(examples)
     stained = {
-        name: examples[name] for name in names.values() if name in examples and not NO_STAIN.search(name)
+        name: examples[name]
+        for name in names.values()
+        if name in examples and name not in unstained and not NO_STAIN.search(name)
     }
     nuclei = "DNA" if "DNA" in names.values() or not stained else guess_nuclei(stained)
     nuclei = nuclei if nuclei in names.values() else next(iter(names.values()))
@@ -268,11 +278,12 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
     if not examples:
         raise InputError(f"{images}: none of the images that were looked at can be read; the log says why.")
     config = make_config(found, names, examples, cores)
-    tasks = list_tasks(found, config, find_bits(found, names))
+    unstained = find_unstained(examples)
+    tasks = list_tasks(found, config, find_bits(found, names), unstained)
     maps: dict[str, list[SurveyedPlate]] = {}
     for plate in found.plates:
         maps.setdefault(get_map_name(plate), []).append(plate)
-    picture = draw_composite(examples, config, found.plates[0].name)
+    picture = draw_composite(examples, config, found.plates[0].name, unstained)
     files = {
         "config.yaml": write_config(config, found),
         "plates.tsv": write_sample_sheet(found.plates, "batch1"),
@@ -309,16 +320,24 @@ def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list
     ]
     channels = dataset.channels or [Channel("1", "DNA")]
     found = Survey(dataset.pattern, f"the dataset {prefix}", plates, channels)
-    config = make_config(found, name_channels(channels), {}, cores)
+    # Image tables have columns of these names.
+    config = make_config(found, {channel.label: channel.name for channel in channels}, {}, cores)
     config |= {"fetch": True} if is_address(prefix) else {}
     lines = ["\t".join(dataset.rows[0]), *("\t".join(row.values()) for row in dataset.rows)]
     write_new(experiment, {"config.yaml": write_config(config, found), "plates.tsv": "\n".join(lines) + "\n"})
-    return [
+    reagents = join_names(dataset.reagents, 8) or "the dataset has none in external_metadata"
+    tasks = [
         "plates.tsv: check `perturbation`, and fill in `cell_line` and `timepoint` (hours).",
-        "config.yaml, annotation: name the table of the reagents of each perturbation type "
-        "(workspace/metadata/external_metadata of the dataset), and controls.column.",
+        f"config.yaml, annotation: name the table of the reagents of each perturbation type ({reagents}), "
+        "and controls.column.",
         "config.yaml, assay: check how nuclei and cells are found, with the target segmentation_check.",
     ]
+    if dataset.without_map:
+        tasks.append(
+            f"plates.tsv lacks {number_of(len(dataset.without_map), 'plate')} of the dataset, without a "
+            f"plate map in it: {join_names(dataset.without_map, 5)}."
+        )
+    return tasks
 
 
 def main(params: Any) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from lib.controls import find_control_kinds
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
 from lib.logs import log_to
 from lib.provenance import add_left_out
@@ -86,8 +86,10 @@ def choose_reference_wells(
     if chosen.sum() < minimum:
         empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()
         lacking = profiles.loc[marked & measured & ~complete, "Metadata_Well"].tolist()
+        near = None if marked.any() else find_nearest_name(negcon, profiles[name].dropna().unique())
+        hint = f" (did you mean {near}?)" if near else ""
         raise InputError(
-            f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells"
+            f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells{hint}"
             + (f" and {join_names(empty)} have none" if empty else "")
             + (f"; {join_names(lacking)} have too few cells or features" if lacking else "")
             + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "

@@ -1,6 +1,5 @@
 """Read and check an experiment's configuration: strictly, all problems at once, before anything runs."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -14,7 +13,7 @@ from jsonschema.exceptions import ValidationError
 from lib.assay import find_assay_problems, get_labels, label_problems
 from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.image_names import compile_pattern, get_listing_pattern
 from lib.network_presets import find_preset_problems, with_network_preset
 from lib.schema import get_types, read_schema, read_values
@@ -33,8 +32,8 @@ def describe_problem(error: ValidationError) -> Iterator[str]:
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(known), key=str):
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {join_names(known, 40)}."
+            near = find_nearest_name(key, known, cutoff=0.5)
+            hint = f"did you mean `{near}`?" if near else f"known keys: {join_names(known, 40)}."
             yield f"{where}: unknown key `{key}`; {hint}"
     elif error.validator in ("oneOf", "anyOf") and error.context:
         same_type = [part for part in error.context if part.validator != "type"]

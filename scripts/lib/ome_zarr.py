@@ -224,6 +224,12 @@ def get_pixel_size(multiscale: dict[str, Any], dataset: dict[str, Any]) -> float
     return width
 
 
+def get_rows_and_columns(place: str) -> tuple[int, int]:
+    """Return how many rows and columns the metadata of a plate list; these may be only those with images."""
+    plate = get_metadata(open_group(place)).get("plate", {})
+    return len(plate.get("rows", [])), len(plate.get("columns", []))
+
+
 def list_fields(place: str) -> list[ZarrImage]:
     """List the fields of a plate.
 

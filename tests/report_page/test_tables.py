@@ -1,12 +1,13 @@
-"""Tables of the results as the page reads them: names are text, whatever they look like."""
+"""Tables of the page, and of the results as it reads them: names are text, whatever they look like."""
 
+import numpy as np
 import pytest
 
 from report_page.blocks import format_block
 from report_page.perturbations import get_changes
 from report_page.plates import make_plates_table
 from report_page.results import Results
-from report_page.tables import read_csv
+from report_page.tables import make_cell, read_csv
 
 pytestmark = pytest.mark.unit
 NAMES = ["007", "1e5", "NA", "NaN", "None", "null", "true", 'a "b"', "<b>", "细胞"]
@@ -45,3 +46,12 @@ def test_columns_that_no_plate_has_are_left_out():
     assert table.columns == ["plate", "batch", "perturbation", "hours", "state", "wells", "starts with"]
     assert [cell.text for cell in table.rows[0]] == ["P", "B", "compound", "48", "complete", "0", "images"]
     assert make_plates_table([]).rows == []
+
+
+def test_cells_sort_by_value_and_read_as_words():
+    assert make_cell(1234.5).text == "1,234" or make_cell(1234.5).text == "1,234.5"
+    assert make_cell(float("nan")).text == ""
+    assert make_cell(True).text == "yes"
+    assert make_cell("0012").text == "0012"
+    assert not make_cell("0012").number
+    assert make_cell(np.float64(0.00012345)).sort == "0.00012345"
