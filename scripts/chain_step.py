@@ -268,24 +268,44 @@ def convert_features(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:
     return profiles.astype(dict.fromkeys(get_features(profiles), precision))
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the wells after the step, and what was dropped."""
-    settings = params.settings
-    paths = list(inputs.profiles)
-    tables = [mark_controls(read_profiles(path), params.controls) for path in paths]
+def main(
+    paths: Sequence[str],
+    outputs: Mapping[str, str],
+    settings: Mapping[str, Any],
+    controls: Mapping[str, str],
+) -> None:
+    """Write the wells after the step, and what was dropped.
+
+    Parameters
+    ----------
+    paths
+        The profiles before the step: files of the plates, or of the group of plates after the first step.
+    outputs
+        Paths of `profiles` (Parquet) and `dropped` (csv).
+    settings
+        The `chain`, its `step`, the step's `options`, and whether it is the `first`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    """
+    tables = [mark_controls(read_profiles(path), controls) for path in paths]
     profiles, partial = stack_profiles(tables)
     out, dropped, found = run_step(profiles, settings)
     dropped |= dict.fromkeys(partial, "not measured on every plate")
     kept = len(get_features(out))
     logging.info("%s: %d wells, %d features, %d dropped", settings["step"], len(out), kept, len(dropped))
-    with write_whole(outputs.dropped) as part:
+    with write_whole(outputs["dropped"]) as part:
         pd.DataFrame(dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     before = [] if settings["first"] else read_provenance(paths[0])["parameters"]["steps"]
     steps = [*before, {"step": settings["step"], **settings["options"], **found}]
     made_by = get_provenance({"chain": settings["chain"], "steps": steps}, paths)
-    write_profiles(out, outputs.profiles, made_by)
+    write_profiles(out, outputs["profiles"], made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            list(snakemake.input.profiles),
+            {name: snakemake.output[name] for name in ("profiles", "dropped")},
+            snakemake.params.settings,
+            snakemake.params.controls,
+        )

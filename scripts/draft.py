@@ -340,14 +340,24 @@ def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list
     return tasks
 
 
-def main(params: Any) -> None:
-    """Write the folder, and print what is left to do."""
-    experiment, cores = Path(params.experiment), os.cpu_count() or 1
-    if params.dataset:
-        tasks = draft_dataset(params.dataset, params.batch, experiment, cores)
+def main(experiment: Path, images: str, dataset: str, batch: str) -> None:
+    """Write the folder of an experiment, and print what is left to do.
+
+    Parameters
+    ----------
+    experiment
+        The folder to write.
+    images
+        The folder of images; "" with a `dataset`.
+    dataset, batch
+        The address of a dataset in the form of the Gallery, and one of its batches; "" with `images`.
+    """
+    cores = os.cpu_count() or 1
+    if dataset:
+        tasks = draft_dataset(dataset, batch, experiment, cores)
     else:
         # A plate is called after its folder, which `..` does not name.
-        tasks = draft(Path(os.path.normpath(Path.cwd() / params.images)), experiment, cores)
+        tasks = draft(Path(os.path.normpath(Path.cwd() / images)), experiment, cores)
     print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")
@@ -355,4 +365,9 @@ def main(params: Any) -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params)
+        main(
+            Path(snakemake.params.experiment),
+            snakemake.params.images,
+            snakemake.params.dataset,
+            snakemake.params.batch,
+        )

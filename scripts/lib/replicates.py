@@ -68,10 +68,10 @@ def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None =
     Of the workflow's own files only the features that all plates have are read, one plate at a time. Values
     are kept in double precision; in single precision when the files are, or when they are over a gigabyte.
     """
-    return read_plates(paths, controls)[0]
+    return read_wells_and_sizes(paths, controls)[0]
 
 
-def read_plates(
+def read_wells_and_sizes(
     paths: Sequence[str | Path], controls: Mapping[str, str] | None = None
 ) -> tuple[Wells, list[int]]:
     """Read as `read_wells`; return also the number of wells of each plate."""
