@@ -215,11 +215,11 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
     names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
     if not names:
         return draw_nothing("No compound with a dose: no curve to draw.")
-    shown = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
+    responses = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
     figure, grid = plt.subplots(
         len(names),
-        len(shown),
-        figsize=(4.6 * len(shown), 2.3 * len(names) + 0.6),
+        len(responses),
+        figsize=(4.6 * len(responses), 2.3 * len(names) + 0.6),
         squeeze=False,
         layout="constrained",
     )
@@ -229,7 +229,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
         treated = ((series.wells["compound"] == name) & (doses > 0)).to_numpy()
         plates = series.wells.loc[treated, "Metadata_Plate"].unique()
         solvent = (doses == 0) & series.wells["Metadata_Plate"].isin(plates).to_numpy()
-        for number, (axes, response) in enumerate(zip(line, shown, strict=True)):
+        for number, (axes, response) in enumerate(zip(line, responses, strict=True)):
             values = series.responses[response][0]
             low, high = doses[treated].min(), doses[treated].max()
             zero = low / 3

@@ -26,9 +26,9 @@ from lib.image_checks import (
     Fault,
     Found,
     StoredImage,
-    file_faults,
-    repeated_faults,
-    site_faults,
+    find_file_faults,
+    find_repeated_faults,
+    find_site_faults,
 )
 from lib.image_columns import add_illumination, add_label_files, add_numbered_labels
 from lib.image_files import MAXIMUM
@@ -254,16 +254,16 @@ def load_data(
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
     found, plane_faults = combine_planes(found, reading)
-    of_files = file_faults(found, threads, maximum, decode)
+    of_files = find_file_faults(found, threads, maximum, decode)
     if reading.decoding and (decoded := decode_compressed(found, of_files)) != found:
-        found, of_files = decoded, file_faults(decoded, threads, maximum, decode)
+        found, of_files = decoded, find_file_faults(decoded, threads, maximum, decode)
     label_files, label_faults = find_label_files(found, labels, images, threads)
     faults = sorted(
         [
             *plane_faults,
-            *site_faults(found, names),
+            *find_site_faults(found, names),
             *of_files,
-            *repeated_faults(found, threads),
+            *find_repeated_faults(found, threads),
             *label_faults,
         ],
         key=lambda fault: get_plate_order((fault.well, fault.site)),

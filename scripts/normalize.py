@@ -81,12 +81,12 @@ def choose_reference_wells(
             "the column in controls.column, add it to the plate map or the annotation table, or set "
             "normalize.to to [all]."
         )
-    marked = find_control_kinds(profiles[name], negcon) == negcon
-    chosen = marked & measured & complete
+    is_negcon = find_control_kinds(profiles[name], negcon) == negcon
+    chosen = is_negcon & measured & complete
     if chosen.sum() < minimum:
-        empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()
-        lacking = profiles.loc[marked & measured & ~complete, "Metadata_Well"].tolist()
-        near = None if marked.any() else find_nearest_name(negcon, profiles[name].dropna().unique())
+        empty = profiles.loc[is_negcon & ~measured, "Metadata_Well"].tolist()
+        lacking = profiles.loc[is_negcon & measured & ~complete, "Metadata_Well"].tolist()
+        near = None if is_negcon.any() else find_nearest_name(negcon, profiles[name].dropna().unique())
         hint = f" (did you mean {near}?)" if near else ""
         raise InputError(
             f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells{hint}"

@@ -73,12 +73,12 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
         "features with extreme values are kept, since the published profiles were normalized and selected "
         f"elsewhere (exclude_features takes them out): {join_names(extreme, 3)}"
     ]
-    told = [
+    notes = [
         f"{number_of(len(values), 'value')} far beyond all others, taken as missing: {join_names(values, 3)}"
     ]
     return [
         *(kept if extreme else []),
-        *(told if values else []),
+        *(notes if values else []),
         *(
             f"{number_of(len(named), 'feature')} left out on plate {join_names(plates[kind], 5)}: "
             f"{join_names(named.values(), 3)}"
