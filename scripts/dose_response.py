@@ -37,8 +37,7 @@ from lib.replicates import (
     label_wells,
     read_wells,
 )
-from lib.scores import BOUNDARY
-from lib.tables import write_whole
+from lib.scores import BOUNDARY, write_condition_tables
 
 CELL_COUNT = "cell count"
 WIDEST = 40  # factor between the ends of the interval of a benchmark dose that may be a point of departure
@@ -293,15 +292,8 @@ def main(
     compounds = summarize_compounds(curves, series.unit)
     save_png(draw_figure(series, curves, compounds, options["title"]), outputs["figure"])
     responses = {name.replace(" ", "_"): values for name, (values, _, _) in series.responses.items()}
-    for name, table in (
-        ("curves", curves),
-        ("compounds", compounds),
-        ("wells", series.wells.assign(**responses)),
-    ):
-        for position, (column, value) in enumerate(head.items()):
-            table.insert(position, f"condition_{column}" if column in table else column, value)
-        with write_whole(outputs[name]) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+    tables = {"curves": curves, "compounds": compounds, "wells": series.wells.assign(**responses)}
+    write_condition_tables(tables, outputs, head)
 
 
 if __name__ == "__main__":

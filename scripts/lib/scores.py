@@ -87,6 +87,29 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
     ]
 
 
+def write_condition_tables(
+    tables: Mapping[str, pd.DataFrame], outputs: Mapping[str, str], head: Mapping[str, Any]
+) -> None:
+    """Write tables of a condition as CSV, with the columns that name the condition first.
+
+    A column of the sample sheet that is called as one of the table gets the prefix `condition_`.
+
+    Parameters
+    ----------
+    tables
+        The tables by their name among `outputs`.
+    outputs
+        The files to write.
+    head
+        The columns of the condition, the feature set last, with their values.
+    """
+    for name, table in tables.items():
+        for position, (column, value) in enumerate(head.items()):
+            table.insert(position, f"condition_{column}" if column in table else column, value)
+        with write_whole(outputs[name]) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
+
+
 def write_score(
     row: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
