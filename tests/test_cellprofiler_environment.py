@@ -50,6 +50,20 @@ def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
     assert find_java_home(environment) is None
 
 
+def test_java_that_lies_in_its_own_folder_is_not_started(tmp_path):
+    for library in ("lib/server/libjvm.so", "jre/lib/amd64/server/libjvm.so"):
+        home = tmp_path / library.replace("/", "_")
+        executable(home / "bin" / "java", f"touch {tmp_path}/started")
+        executable(home / "bin" / "javac", f"touch {tmp_path}/started")
+        (home / library).parent.mkdir(parents=True)
+        (home / library).touch()
+        path = home / "path"
+        path.mkdir()
+        (path / "javac").symlink_to(home / "bin" / "javac")
+        assert find_java_home({"PATH": str(path)}) == str(home)
+    assert not (tmp_path / "started").exists()
+
+
 @pytest.mark.run
 def test_broken_python_shim_is_passed_over(tmp_path):
     shim = executable(tmp_path / "shims" / "python3.9", "echo command not found; exit 127")

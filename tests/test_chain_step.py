@@ -30,6 +30,8 @@ def settings(step: str, first: bool = True, **options) -> dict:
         "first": first,
         "precision": "float64",
         "untreated_wells": False,
+        "incomplete_wells": False,
+        "image_features": True,
         "condition": ["Batch"],
         "group": "Metadata_broad_sample",
     }

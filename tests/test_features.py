@@ -82,7 +82,7 @@ def plate(tmp_path):
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     output = tmp_path / "analysis" / "chunk_0"
 
-    def run(chunk=0, chunks=1, timeout="60", engine="stock", **how):
+    def run(chunk=0, chunks=1, timeout="600", engine="stock", **how):
         settings.write_text(json.dumps(how))
         arguments = ["--cellprofiler", str(command), "--pipeline", tmp_path / "analysis.cppipe"]
         arguments += ["--load-data", str(load_data), "--plate", "P1", "--objects", "Nuclei"]

@@ -230,7 +230,8 @@ class Experiment:
             for level in self.get_levels(plate).values():
                 if level.chain and level.scope != "plate":
                     found.setdefault((level.name, self.get_group(plate, level)), []).append(plate)
-        return found
+        # in the order of names, not of the sample sheet: ranks of ties and clusters depend on it
+        return {name: sorted(group, key=lambda p: (p["plate"], p["batch"])) for name, group in found.items()}
 
     def get_plates_of_group(self, level: str, group: str) -> list[Plate]:
         """Return the plates that a step of a chain processes together."""

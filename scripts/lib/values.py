@@ -78,10 +78,11 @@ WORDS_FOR_NOTHING = (
     "no treatment",
     "no compound",
     "JCP2022_999999",
+    "JCP2022_900001",
     "JCP2022_UNKNOWN",
 )
 # Words whose author meant an empty well: they need not be reported.
-MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_unknown")
+MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_900001", "jcp2022_unknown")
 SEVERAL = "|"  # separates the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")

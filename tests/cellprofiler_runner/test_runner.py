@@ -87,7 +87,7 @@ def run(plate, cellprofiler_environment):
                 plate / f"{pipeline}.cppipe",
                 engine=engine,
                 plugins=None if engine == "stock" else plugins,
-                timeout=100,
+                timeout=1000,
             ).run(load_data or plate / "load_data.csv", output, log, "Plate P1", rows)
         return output
 
@@ -246,7 +246,7 @@ def chunk(plate, command, pipeline="everything"):
     arguments = ["--cellprofiler", command, "--pipeline", plate / f"{pipeline}.cppipe", "--plate", "P1"]
     arguments += ["--load-data", plate / "load_data.csv", "--objects", "Nuclei", "Rings"]
     arguments += ["--chunk", "1", "--chunks", "3", "--engine", "platewise", "--plugins", PLUGINS]
-    arguments += ["--timeout", "100", "--log", plate / "features.log", "--output", output]
+    arguments += ["--timeout", "1000", "--log", plate / "features.log", "--output", output]
     return [sys.executable, SCRIPTS / "features.py", *arguments], output
 
 
@@ -264,12 +264,12 @@ def test_a_killed_run_leaves_nothing(plate, cellprofiler_environment):
     progress = plate / "features.progress.json"
     progress.unlink(missing_ok=True)
     process = subprocess.Popen(command, env=environment_variables(1))
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not progress.exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert progress.exists()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    assert process.wait(600) == 143
     assert [path.name for path in output.parent.iterdir() if path != output] == []
     marker = str(output.with_name(".killed.part"))
     running = [

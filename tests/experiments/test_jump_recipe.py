@@ -8,6 +8,7 @@ import pytest
 
 from chain_step import run_step
 from harmony_runs import run_harmony
+from lib import chains
 from lib.chains import complete_chain
 from lib.tables import get_features, read_profiles, write_profiles
 
@@ -62,8 +63,7 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
             "step": step,
             "options": options,
             "first": number == 0,
-            "precision": chain["precision"],
-            "untreated_wells": chain["untreated_wells"],
+            **{key: chain[key] for key in chains.KEYS},
             "condition": [],
             "group": REAGENT,
         }

@@ -139,7 +139,12 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
 
 
 def choose_epsilon(
-    profiles: pd.DataFrame, kind: np.ndarray, group: str, number: int, method: str = "ZCA-cor"
+    profiles: pd.DataFrame,
+    kind: np.ndarray,
+    group: str,
+    number: int,
+    method: str = "ZCA-cor",
+    reference: np.ndarray | None = None,
 ) -> tuple[float, pd.DataFrame]:
     """Choose the epsilon whose sphered profiles have the best mean average precision.
 
@@ -155,6 +160,8 @@ def choose_epsilon(
         Number of epsilons that are drawn.
     method
         One of `METHODS`.
+    reference
+        One boolean per well: those that the sphering is fitted on; None for the negative controls.
 
     Returns
     -------
@@ -163,10 +170,9 @@ def choose_epsilon(
         map_nonrep, score.
     """
     rows = []
+    reference = kind == "negcon" if reference is None else reference
     for epsilon in draw_epsilons(number):
-        negcon, others = get_precisions(
-            sphere(profiles, kind == "negcon", method, float(epsilon)), kind, group
-        )
+        negcon, others = get_precisions(sphere(profiles, reference, method, float(epsilon)), kind, group)
         rows.append((float(epsilon), negcon, others, (negcon + others) / 2))
     table = pd.DataFrame(rows, columns=["epsilon", "map_negcon", "map_nonrep", "score"])
     best = table["score"] == table["score"].max()
