@@ -55,7 +55,7 @@ def make_condition_entry(
     answers = [
         found
         for name, title in ANSWERS
-        if (found := answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
+        if (found := make_answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
     ]
     return {
         "id": identifier,
@@ -73,7 +73,7 @@ def make_condition_entry(
     }
 
 
-def answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
+def make_answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
     """Return the table of a condition's doses or clusters without the columns that name the condition.
 
     Parameters
