@@ -104,8 +104,8 @@ def find_correlated_features(values: pd.DataFrame, threshold: float) -> dict[str
     first, second = np.nonzero(np.triu(correlation > threshold, k=1))
     earlier = rank[first] > rank[second]
     goes, stays = np.where(earlier, first, second), np.where(earlier, second, first)
-    # The first pair of each feature that goes: of values for the same index, NumPy keeps the last one. A plate
-    # has millions of pairs.
+    # The first pair of each feature that goes: of values for the same index, NumPy keeps the last one.
+    # (A plate has millions of pairs.)
     pair = np.full(len(total), -1)
     pair[goes[::-1]] = np.arange(len(goes))[::-1]
     names = values.columns
