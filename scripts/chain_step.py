@@ -3,7 +3,7 @@
 The steps are the functions in `lib/steps`; `lib.chain_wells` says which wells count.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
 
 Options = Mapping[str, Any]
+FEWEST = 2  # wells that features can be selected by
 
 
 def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
@@ -78,8 +79,11 @@ def correct_count_of_part(part: Part, options: Options) -> pd.DataFrame:
 def select_features_of_part(part: Part, options: Options) -> pd.DataFrame:
     """Select features by the reference wells."""
     counted = choose_reference(part, options)
-    if not counted.any():
-        raise InputError(f"feature_select: no well is in its reference ({options['reference']}).")
+    if counted.sum() < FEWEST:
+        raise InputError(
+            f"feature_select: {counted.sum()} wells are in its reference ({options['reference']}), and it "
+            f"needs {FEWEST}."
+        )
     own = ("over", "operations", "reference")
     settings = {name: value for name, value in options.items() if name not in own}
     together = settings.pop("together")
@@ -138,12 +142,21 @@ def run_step(
     return apply_step(profiles, settings, do_step)
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the wells after the step, and what was dropped."""
-    files = {name: outputs[name] for name in ("profiles", "dropped")}
-    process_files(list(inputs.profiles), params.settings, params.controls, do_step, files)
+def main(
+    paths: Sequence[str],
+    outputs: Mapping[str, str],
+    settings: Mapping[str, Any],
+    controls: Mapping[str, str],
+) -> None:
+    """Write the wells after the step, and what was dropped; see `process_files`."""
+    process_files(paths, settings, controls, do_step, outputs)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            list(snakemake.input.profiles),
+            {name: snakemake.output[name] for name in ("profiles", "dropped")},
+            snakemake.params.settings,
+            snakemake.params.controls,
+        )

@@ -21,7 +21,7 @@ SCOPES = ("plate", "batch", "condition", "experiment")
 RECIPE_STEPS: Mapping[str, list[Any]] = {
     "dropna": ["drop_missing_wells"],
     "wellpos": [{"drop_missing_wells": {"share": 0, "most": 99}}, "well_position"],
-    "cc": ["cell_count"],
+    "cc": [{"cell_count": {"fewest_values": 100}}],
     "var": ["variance"],
     "mad": [
         {
@@ -89,7 +89,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "minimum_wells": 3,
     },
     "well_position": {"fewest_perturbations": 3},
-    "cell_count": {"fewest_values": 100, "keep_count": False},
+    "cell_count": {"fewest_values": 10, "keep_count": False},
     "drop_outliers": {"cutoff": 100, "quantile": 0.99},
     "rank_int": {"seed": 0},
     "feature_select": {
@@ -181,7 +181,11 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             raise InputError(
                 f"chains.{name}.{step}: `{join_names(unknown)}` is not one of {join_names(known)}."
             )
-        steps.append((step, {**deepcopy(known), **options}))
+        completed = {**deepcopy(known), **options}
+        for key in ("batch", "arm", "expression"):
+            if key in completed:
+                completed[key] = f"Metadata_{str(completed[key]).removeprefix('Metadata_')}"
+        steps.append((step, completed))
         check_choices(f"chains.{name}.{step}", *steps[-1])
     if unknown := sorted(set(changed) - {step for step, _ in steps}):
         raise InputError(f"chains.{name}.options: the chain has no step {join_names(unknown)}.")
@@ -286,10 +290,10 @@ def is_epsilon(value: Any) -> bool:
 def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
     """Return the levels of a complete chain, in order."""
     found: list[Level] = []
-    scope, fitted, all_features = "plate", False, ""
+    scope, is_fitted_on_controls, all_features = "plate", False, ""
     for number, (step, options) in enumerate(chain["steps"], start=1):
         scope = max(scope, options["over"], key=SCOPES.index)
-        fitted |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
+        is_fitted_on_controls |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
         level = "_".join([name, *(each for each, _ in chain["steps"][:number])])
         if step not in COMPONENTS and step != "sphere":
             all_features = level
@@ -304,7 +308,7 @@ def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
                 reference=options.get("reference", ""),
                 scope=scope,
                 suffix=f"_{level}",
-                controls_fitted=fitted,
+                controls_fitted=is_fitted_on_controls,
                 all_features=all_features or level,
                 action=step,
                 options=options,

@@ -66,7 +66,15 @@ def count_rows(similarity, queries, own_lengths, candidates, lengths, thresholds
 
 @numba.njit(fastmath=True, nogil=True)
 def add_above(similarity, high, low, counts):
-    """Add to `counts` (n,) which values are above their own thresholds; return the number near them."""
+    """Add to `counts` which values are above their own thresholds; return the number near them.
+
+    Parameters
+    ----------
+    similarity, high, low
+        Values, and the limits of what is surely above and perhaps above each one's threshold, (n,).
+    counts
+        The counts so far, (n,); they are changed in place.
+    """
     near = np.int32(0)
     for at in range(similarity.shape[0]):
         above = np.int32(similarity[at] > high[at])

@@ -14,7 +14,7 @@ from lib.replicates import (
     compute_row_medians,
     group_members,
     label_wells,
-    read_plates,
+    read_wells_and_sizes,
     split_wells,
 )
 from lib.values import separate
@@ -151,6 +151,17 @@ def get_identities(wells: Wells, part: Side, different: str | Sequence[str] | No
     return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
 
 
+def get_compounds(
+    metadata: pd.DataFrame, sets: Mapping[str, np.ndarray], different: str | Sequence[str] | None
+) -> list[str]:
+    """Return the compound of each perturbation: the columns `different` of its wells, or its own name."""
+    if different is None:
+        return list(sets)
+    value = label_wells(metadata, different)
+    first = {name: value.iloc[rows[0]] for name, rows in sets.items()}
+    return [name if pd.isna(found) else found for name, found in first.items()]
+
+
 def pair_by_gene(a: Side, b: Side) -> np.ndarray:
     """Return the pairs of perturbations (of `a`, of `b`) that share a gene, once and in order: (pairs, 2)."""
     holders: dict[str, list[int]] = {}
@@ -178,5 +189,5 @@ def read_sides(
             f"These profiles are on both sides of a comparison: {sorted(set(a) & set(b))}. A plate "
             "belongs to one condition; name the same plates on both sides to compare within one."
         )
-    wells, sizes = read_plates(a if within else [*a, *b], controls)
+    wells, sizes = read_wells_and_sizes(a if within else [*a, *b], controls)
     return wells, np.arange(len(wells)) < sum(sizes[: len(a)]), within

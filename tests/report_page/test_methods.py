@@ -128,6 +128,10 @@ def test_one_column_of_genes_for_both_sides_is_named_once():
     made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
     text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
     assert ">Metadata_gene</data>) whose median" in text
+    made = [{"parameters": {"gene": ["Metadata_moa", "Metadata_target"], "draws": 10_000}}]
+    text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
+    assert "of the same moa or target (" in text
+    assert "of another moa or target (all" in text
 
 
 def test_reference_wells_are_counted_once_and_braces_are_text():
