@@ -1,4 +1,4 @@
-"""A real Slurm of this machine runs two plates of the default experiment; `tests/cluster/run` says how."""
+"""A real Slurm of this machine runs a small experiment from its images; `tests/cluster/run` describes how."""
 
 import os
 import re
