@@ -222,6 +222,11 @@ def stored_faults(found: Sequence[Found]) -> list[Fault]:
     return faults
 
 
+def lacks(channel: str) -> str:
+    """Return the fault of a site without an image of a channel."""
+    return f"has no image of channel {channel}"
+
+
 def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
     """Find sites that lack a channel or have two images of one."""
     by_site: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
@@ -232,7 +237,7 @@ def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
         for channel in channels:
             paths = images.get(channel, [])
             if not paths:
-                faults.append(Fault(well, site, f"has no image of channel {channel}", channel))
+                faults.append(Fault(well, site, lacks(channel), channel))
             elif len(paths) > 1:
                 names = [path.name for path in paths]
                 names = names if len(set(names)) == len(names) else paths
