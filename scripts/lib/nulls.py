@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -381,10 +382,15 @@ def compute_p_values(
     return found
 
 
-def compute_q_values(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests."""
+def compute_q_values(p: np.ndarray, method: Literal["bh", "by"] = "bh") -> np.ndarray:
+    """Return adjusted p-values; missing ones stay missing and do not count as tests.
+
+    `bh` is Benjamini-Hochberg's adjustment, for tests that are independent or depend positively on each other
+    (such as those against one common sample; Bates et al. 2023, Annals of Statistics). `by` is
+    Benjamini-Yekutieli's, which holds for any dependence and is stricter.
+    """
     adjusted = np.full(len(p), np.nan)
     known = ~np.isnan(p)
     if known.any():
-        adjusted[known] = false_discovery_control(p[known], method="bh")
+        adjusted[known] = false_discovery_control(p[known], method=method)
     return adjusted

@@ -66,6 +66,11 @@ def test_q_values_by_hand():
     np.testing.assert_allclose(
         compute_q_values(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04]
     )
+    # for any dependence: times 1 + 1/2 + 1/3
+    np.testing.assert_allclose(
+        compute_q_values(np.array([0.01, np.nan, 0.04, 0.03]), "by"),
+        np.array([0.03, np.nan, 0.04, 0.04]) * 11 / 6,
+    )
 
 
 def test_a_score_is_strictly_above_and_keeps_missing_signals_in_the_denominator():
