@@ -23,6 +23,7 @@ from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
 
 Options = Mapping[str, Any]
+FEWEST = 2  # wells that features can be selected by
 
 
 def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
@@ -78,8 +79,11 @@ def correct_count_of_part(part: Part, options: Options) -> pd.DataFrame:
 def select_features_of_part(part: Part, options: Options) -> pd.DataFrame:
     """Select features by the reference wells."""
     counted = choose_reference(part, options)
-    if not counted.any():
-        raise InputError(f"feature_select: no well is in its reference ({options['reference']}).")
+    if counted.sum() < FEWEST:
+        raise InputError(
+            f"feature_select: {counted.sum()} wells are in its reference ({options['reference']}), and it "
+            f"needs {FEWEST}."
+        )
     own = ("over", "operations", "reference")
     settings = {name: value for name, value in options.items() if name not in own}
     together = settings.pop("together")

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.chain_wells import Part, process_files
-from lib.errors import InputError, join_names
+from lib.chain_wells import Part, get_batches, process_files
 from lib.logs import log_to
 from lib.tables import get_features
 
@@ -40,34 +39,15 @@ def mix_batches(part: Part, step: str, options: Mapping[str, Any]) -> pd.DataFra
     -------
     pandas.DataFrame
         Metadata, and as many features as before, in single precision as in the recipe's files.
-
-    Raises
-    ------
-    InputError
-        If the column is missing, or a well has no batch.
     """
     profiles, batch = part.profiles, options["batch"]
-    if batch not in profiles:
-        raise InputError(f"{step}: the profiles have no column {batch} (its option `batch`).")
+    of_batch = get_batches(profiles, batch, step)
     features = get_features(profiles)
     values = profiles[features].to_numpy(np.float32)
-    without = profiles.loc[profiles[batch].isna().to_numpy(), "Metadata_Well"]
-    if len(without):
-        raise InputError(
-            f"{step}: {len(without)} wells have no value in {batch} (its option `batch`): "
-            f"{join_names(without.unique(), 5)}."
-        )
-    of_batch = profiles[[batch]].astype(str).reset_index(drop=True)
-    if of_batch[batch].nunique() == 1:
-        logging.warning(
-            "harmony: all wells are of one batch (%s %s), so there is nothing to align: the features are "
-            "returned as they are, under Harmony's names. Its option `batch` names another column.",
-            *(batch, of_batch[batch].iloc[0]),
-        )
-    else:
+    if of_batch.nunique() > 1:
         clusters = limit_clusters(len(profiles), options["clusters"])
         part.found["clusters"] = clusters
-        values = run_harmony(values, of_batch, batch, clusters, options["iterations"])
+        values = run_harmony(values, of_batch.to_frame(batch), batch, clusters, options["iterations"])
     names = [f"X_{number}" for number in range(1, len(features) + 1)]
     table = pd.DataFrame(values, columns=names, index=profiles.index)
     return pd.concat([profiles.drop(columns=features), table], axis=1)

@@ -176,3 +176,14 @@ def test_a_correction_that_eats_the_signal_is_told_so():
     assert set(MIXED) <= set(table)
     figure = draw(table.reset_index())
     assert len(figure.axes) == 4
+    long = "a_chain_with_a_name_that_is_longer_than_one_panel_is_wide"
+    second = table.reset_index().assign(chain=long)
+    figure = draw(pd.concat([table.reset_index(), second], ignore_index=True))
+    first = figure.axes[0]
+    assert [label.get_text() for label in first.get_yticklabels()] == second["step"].tolist() * 2
+    assert [text.get_text() for text in first.texts][-1] == long
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    lefts = [axes._left_title.get_window_extent() for axes in figure.axes]
+    for left, right in zip([*boxes, *lefts][4:], lefts[1:], strict=False):
+        assert left.x1 < right.x0

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib.chains import COMPLETE
-from lib.errors import InputError
+from lib.errors import InputError, join_names
 from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.provenance import LIBRARIES, read_provenance
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
@@ -171,6 +171,42 @@ def split_wells(wells: pd.DataFrame, over: str, condition: Sequence[str]) -> lis
     if not columns:
         return [np.arange(len(wells))]
     return list(wells.groupby(columns, sort=False, dropna=False).indices.values())
+
+
+def get_batches(profiles: pd.DataFrame, batch: str, step: str) -> pd.Series:
+    """Return the batch of each well, as text.
+
+    Parameters
+    ----------
+    profiles : the wells.
+    batch : the column whose equal values make a batch.
+    step : for messages.
+
+    Raises
+    ------
+    InputError
+        If the column is missing, or a well has no batch.
+    """
+    if batch not in profiles:
+        raise InputError(
+            f"{step}: the profiles have no column {batch} (its option `batch`); they have "
+            f"{join_names((name for name in profiles if name.startswith('Metadata_')), 30)}."
+        )
+    missing = profiles[batch].isna()
+    if missing.any():
+        without = profiles.loc[missing, "Metadata_Well"]
+        raise InputError(
+            f"{step}: {len(without)} wells have no value in {batch} (its option `batch`): "
+            f"{join_names(without.unique(), 5)}."
+        )
+    batches = profiles[batch].astype("str")
+    if batches.nunique() == 1:
+        logging.warning(
+            "%s: all wells are of one batch (%s %s), so there is nothing to align. Its option `batch` names "
+            "another column.",
+            *(step, batch, batches.iloc[0]),
+        )
+    return batches
 
 
 def convert_features(profiles: pd.DataFrame, precision: str) -> pd.DataFrame:

@@ -21,7 +21,7 @@ SCOPES = ("plate", "batch", "condition", "experiment")
 RECIPE_STEPS: Mapping[str, list[Any]] = {
     "dropna": ["drop_missing_wells"],
     "wellpos": [{"drop_missing_wells": {"share": 0, "most": 99}}, "well_position"],
-    "cc": ["cell_count"],
+    "cc": [{"cell_count": {"fewest_values": 100}}],
     "var": ["variance"],
     "mad": [
         {
@@ -89,7 +89,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "minimum_wells": 3,
     },
     "well_position": {"fewest_perturbations": 3},
-    "cell_count": {"fewest_values": 100, "keep_count": False},
+    "cell_count": {"fewest_values": 10, "keep_count": False},
     "drop_outliers": {"cutoff": 100, "quantile": 0.99},
     "rank_int": {"seed": 0},
     "feature_select": {
@@ -181,7 +181,11 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             raise InputError(
                 f"chains.{name}.{step}: `{join_names(unknown)}` is not one of {join_names(known)}."
             )
-        steps.append((step, {**deepcopy(known), **options}))
+        completed = {**deepcopy(known), **options}
+        for key in ("batch", "arm", "expression"):
+            if key in completed:
+                completed[key] = f"Metadata_{str(completed[key]).removeprefix('Metadata_')}"
+        steps.append((step, completed))
         check_choices(f"chains.{name}.{step}", *steps[-1])
     if unknown := sorted(set(changed) - {step for step, _ in steps}):
         raise InputError(f"chains.{name}.options: the chain has no step {join_names(unknown)}.")

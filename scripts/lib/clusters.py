@@ -13,7 +13,6 @@ from collections.abc import Hashable, Sequence
 import graspologic_native
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from lib.nulls import compute_q_values
 from lib.precision_nulls import get_distribution_of_query
@@ -190,6 +189,8 @@ def measure_enrichment(
         enrichment (`fold`), hypergeometric p-value among those with an annotation, q-value over all rows. A
         cluster without such a class has one row without a class.
     """
+    from scipy.stats import hypergeom  # here, since its import takes a CPU second
+
     compounds = list(range(len(genes)) if compounds is None else compounds)
 
     def collect(rows: np.ndarray) -> tuple[int, Counter[str]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
 
 from lib.nulls import Null, compute_p_values, compute_q_values, draw_different, score
 
@@ -71,6 +72,13 @@ def test_q_values_by_hand():
         compute_q_values(np.array([0.01, np.nan, 0.04, 0.03]), "by"),
         np.array([0.03, np.nan, 0.04, 0.04]) * 11 / 6,
     )
+
+
+@given(st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.05])), max_size=40), st.integers(0, 3))
+def test_q_values_are_those_of_scipy(p, missing):
+    q = compute_q_values(np.array(p + [np.nan] * missing))
+    np.testing.assert_array_equal(q[: len(p)], false_discovery_control(p) if p else [])
+    assert np.isnan(q[len(p) :]).all()
 
 
 def test_a_score_is_strictly_above_and_keeps_missing_signals_in_the_denominator():

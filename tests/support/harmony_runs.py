@@ -23,10 +23,16 @@ def get_harmony_python() -> Path:
     return folder / "bin" / "python"
 
 
-def run_harmony(paths: Sequence[Path], options: Mapping[str, Any], output: Path, log: Path) -> None:
+def run_harmony(
+    paths: Sequence[Path],
+    options: Mapping[str, Any],
+    output: Path,
+    log: Path,
+    group: str = "Metadata_broad_sample",
+) -> None:
     """Run `harmony.py` on files of profiles, as the first step of a chain."""
     settings = {"step": "harmony", "options": options, "first": True, "chain": "c", **KEYS}
-    settings |= {"condition": [], "group": "Metadata_broad_sample"}
+    settings |= {"condition": [], "group": group}
     controls = {"column": "control_type", "negcon": "negcon"}
     command = [get_harmony_python(), PROJECT / "scripts" / "harmony.py", "--profiles", *paths]
     command += ["--settings", json.dumps(settings), "--log", log, "--output", output]
