@@ -3,7 +3,7 @@
 The steps are the functions in `lib/steps`; `lib.chain_wells` says which wells count.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,12 +142,21 @@ def run_step(
     return apply_step(profiles, settings, do_step)
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the wells after the step, and what was dropped."""
-    files = {name: outputs[name] for name in ("profiles", "dropped")}
-    process_files(list(inputs.profiles), params.settings, params.controls, do_step, files)
+def main(
+    paths: Sequence[str],
+    outputs: Mapping[str, str],
+    settings: Mapping[str, Any],
+    controls: Mapping[str, str],
+) -> None:
+    """Write the wells after the step, and what was dropped; see `process_files`."""
+    process_files(paths, settings, controls, do_step, outputs)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            list(snakemake.input.profiles),
+            {name: snakemake.output[name] for name in ("profiles", "dropped")},
+            snakemake.params.settings,
+            snakemake.params.controls,
+        )

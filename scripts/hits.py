@@ -36,9 +36,8 @@ from lib.replicates import (
     read_wells,
     split_wells,
 )
-from lib.scores import BOUNDARY
+from lib.scores import BOUNDARY, write_condition_tables
 from lib.sides import get_compounds, get_genes
-from lib.tables import write_whole
 
 LEVEL = 0.05  # of q
 SHOWN_NEIGHBORS, TESTED_NEIGHBORS = 3, 10
@@ -377,12 +376,7 @@ def main(
     """
     tables = [pd.read_parquet(path) if path else None for path in (replicating, precision)]
     hits, clusters = get_hits(read_wells(profiles, controls), *tables, **options)
-    for name, table in (("hits", hits), ("clusters", clusters)):
-        for position, (column, value) in enumerate(head.items()):
-            # a column of the sample sheet may be called as one of the table
-            table.insert(position, f"condition_{column}" if column in table else column, value)
-        with write_whole(outputs[name]) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+    write_condition_tables({"hits": hits, "clusters": clusters}, outputs, head)
 
 
 if __name__ == "__main__":

@@ -233,22 +233,41 @@ def read_judged(paths: Sequence[str | Path]) -> pd.DataFrame:
     return scores
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the table of all steps, and the figure."""
+def main(
+    score_files: Sequence[str], perturbation_files: Sequence[str], outputs: Mapping[str, str], seed: int
+) -> None:
+    """Write the table of all steps, and the figure.
+
+    Parameters
+    ----------
+    score_files
+        Each level's row of scores in each condition (csv).
+    perturbation_files
+        Each level's table of perturbations in each condition (Parquet), in the same order.
+    outputs
+        Paths of `table` (csv), `png` and `svg`.
+    seed
+        Of the intervals.
+    """
     use_style()
-    scores = read_judged(list(inputs.scores))
+    scores = read_judged(score_files)
     for name in ("chain", "step", "level_before", START):
         scores[name] = scores[name].fillna("").astype("str")
     perturbations = {
         (row["condition"], row[BOUNDARY]): pd.read_parquet(path)
-        for row, path in zip(scores.to_dict("records"), inputs.perturbations, strict=True)
+        for row, path in zip(scores.to_dict("records"), perturbation_files, strict=True)
     }
-    table = compare(scores, perturbations, params.seed)
-    with write_whole(outputs.table) as part:
+    table = compare(scores, perturbations, seed)
+    with write_whole(outputs["table"]) as part:
         table.drop(columns="condition").to_csv(part, index=False, float_format="%.6g")
-    save(draw(table), [outputs.png, outputs.svg])
+    save(draw(table), [outputs["png"], outputs["svg"]])
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            list(snakemake.input.scores),
+            list(snakemake.input.perturbations),
+            {name: snakemake.output[name] for name in ("table", "png", "svg")},
+            snakemake.params.seed,
+        )

@@ -335,7 +335,7 @@ def main(
     """
     choice = {**options, "threads": threads}
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
-    fitted = "a" not in profiles and controls_fitted
+    is_fitted_on_controls = "a" not in profiles and controls_fitted
     compared: dict[str, Any] = {}
     if "a" in profiles:
         wells, of_a, within = read_sides(profiles["a"], profiles.get("b", ()), controls)
@@ -353,13 +353,13 @@ def main(
     else:
         wells = add_count_z(read_wells(profiles["profiles"], controls))
         precision, scored = rank_replicates(wells, **choice)
-        if len(precision) and not fitted:
+        if len(precision) and not is_fitted_on_controls:
             compared = get_replicate_baselines(
                 wells, SCORES, lambda part: summarize(rank_replicates(part, **choice)[0], **drawn), choice
             )
-    row, table = summarize(precision[:0] if fitted else precision, **drawn)
+    row, table = summarize(precision[:0] if is_fitted_on_controls else precision, **drawn)
     row |= compared
-    if fitted:
+    if is_fitted_on_controls:
         row["message"] = SPHERED
     row["message"] = add_notes(row["message"], scored.notes)
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}

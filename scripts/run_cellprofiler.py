@@ -169,16 +169,16 @@ def main(arguments):
         gc.freeze()
         gc.enable()
         run(pipeline, arguments.first, arguments.last, arguments.output, progress)
-        said = "Complete"
+        outcome = "Complete"
     except (RunError, InputError) as error:
-        said = str(error)
+        outcome = str(error)
     except Exception as error:  # any error is also written to the done-file
         traceback.print_exc(file=sys.stdout)
-        said = f"{type(error).__name__} at {progress}: {error}"
-    print(said, flush=True)
-    progress.write("complete" if said == "Complete" else "failed")
-    Path(arguments.done).write_text(said + "\n")
-    return 0 if said == "Complete" else 1
+        outcome = f"{type(error).__name__} at {progress}: {error}"
+    print(outcome, flush=True)
+    progress.write("complete" if outcome == "Complete" else "failed")
+    Path(arguments.done).write_text(outcome + "\n")
+    return 0 if outcome == "Complete" else 1
 
 
 def make_absolute(path):

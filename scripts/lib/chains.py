@@ -290,10 +290,10 @@ def is_epsilon(value: Any) -> bool:
 def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
     """Return the levels of a complete chain, in order."""
     found: list[Level] = []
-    scope, fitted, all_features = "plate", False, ""
+    scope, is_fitted_on_controls, all_features = "plate", False, ""
     for number, (step, options) in enumerate(chain["steps"], start=1):
         scope = max(scope, options["over"], key=SCOPES.index)
-        fitted |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
+        is_fitted_on_controls |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
         level = "_".join([name, *(each for each, _ in chain["steps"][:number])])
         if step not in COMPONENTS and step != "sphere":
             all_features = level
@@ -308,7 +308,7 @@ def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
                 reference=options.get("reference", ""),
                 scope=scope,
                 suffix=f"_{level}",
-                controls_fitted=fitted,
+                controls_fitted=is_fitted_on_controls,
                 all_features=all_features or level,
                 action=step,
                 options=options,

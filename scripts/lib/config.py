@@ -15,7 +15,7 @@ from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
 from lib.errors import InputError, find_nearest_name, join_names
 from lib.image_names import compile_pattern, get_listing_pattern
-from lib.network_presets import find_preset_problems, with_network_preset
+from lib.network_presets import add_network_preset, find_preset_problems
 from lib.schema import get_types, read_schema, read_values
 from lib.values import SEVERAL
 
@@ -106,8 +106,8 @@ def find_reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 def find_address_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Return the addresses whose files would be fetched to outside the results, as sentences."""
-    for name, described in config["annotation"].items():
-        if "://" in described["table"] and ".." in described["table"].split("/"):
+    for name, annotation in config["annotation"].items():
+        if "://" in annotation["table"] and ".." in annotation["table"].split("/"):
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
 
 
@@ -258,7 +258,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         Naming `file` and every problem in it.
     """
     written = read_values(config, read_schema())
-    config = with_network_preset(apply_preset(written))
+    config = add_network_preset(apply_preset(written))
     found = list(find_config_problems(config))
     complete: dict[str, Any] = {}
     if not found:

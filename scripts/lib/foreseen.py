@@ -14,7 +14,7 @@ from lib.experiment import Experiment
 from lib.imaged_wells import find_wells_with_images
 from lib.layouts import (
     SAMPLE_COLUMNS,
-    alike,
+    find_alike_names,
     find_clashes,
     find_suspects,
     read_annotation_rows,
@@ -43,7 +43,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
             f"{join_names(sorted(types))}. Their wells will not be annotated."
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
-        for names in alike(plate[column] for plate in experiment.plates):
+        for names in find_alike_names(plate[column] for plate in experiment.plates):
             yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
     same: dict[tuple[str, str], list[Plate]] = {}
     for plate in experiment.chosen:

@@ -135,11 +135,13 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
         if several:
             found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
         if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
-            found += [f"{column} has {names}, which differ in capitals only" for names in alike(values)]
+            found += [
+                f"{column} has {names}, which differ in capitals only" for names in find_alike_names(values)
+            ]
     return found
 
 
-def alike(values: Iterable[str]) -> list[str]:
+def find_alike_names(values: Iterable[str]) -> list[str]:
     """Return the values that differ in capitals only, each group as text."""
     groups: dict[str, list[str]] = {}
     for value in dict.fromkeys(values):

@@ -14,7 +14,7 @@ from lib.replicates import (
     compute_row_medians,
     group_members,
     label_wells,
-    read_plates,
+    read_wells_and_sizes,
     split_wells,
 )
 from lib.values import separate
@@ -189,5 +189,5 @@ def read_sides(
             f"These profiles are on both sides of a comparison: {sorted(set(a) & set(b))}. A plate "
             "belongs to one condition; name the same plates on both sides to compare within one."
         )
-    wells, sizes = read_plates(a if within else [*a, *b], controls)
+    wells, sizes = read_wells_and_sizes(a if within else [*a, *b], controls)
     return wells, np.arange(len(wells)) < sum(sizes[: len(a)]), within

@@ -98,8 +98,10 @@ def summarize_plates(experiment: Experiment, failures: Sequence[Failure] = ()) -
     }
     complete = [name for name, state in states.items() if state == "complete"]
     lines = [f"Plates complete: {len(complete)} of {len(states)}"]
-    listed = states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
-    return "\n".join(lines + [f"  {name}  {state}" for name, state in listed.items()])
+    states_to_list = (
+        states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
+    )
+    return "\n".join(lines + [f"  {name}  {state}" for name, state in states_to_list.items()])
 
 
 def summarize_failures(failures: Sequence[Failure], log: str | Path) -> str:

@@ -245,7 +245,7 @@ def get_plates_not_scored(experiment: Experiment) -> list[dict[str, str]]:
     found = []
     for plate in experiment.plates:
         why = ""
-        if (plate["batch"], plate["plate"]) not in experiment.condition_of:
+        if (plate["batch"], plate["plate"]) not in experiment.get_condition_of:
             why = "not in benchmark.where"
         elif not any(experiment.get_plates_with(name, [plate]) for name in experiment.feature_sets):
             why = "it has none of benchmark.feature_sets"

@@ -14,14 +14,13 @@ import pytest
 
 from aggregate import aggregate
 from cases.experiment import HEADER, ROW, get_refusal, write_config
-from dropped_features import stack_profiles
 from lib.checks import check_files, check_pipelines
 from lib.config import complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.plate_contents import read_plate_map
 from lib.plates import get_chosen_plates
-from lib.tables import get_features, read_profiles
+from lib.tables import get_features, read_profiles, stack_profiles
 from normalize import normalize
 from small_experiment import WELLS, treatment, write_experiment, write_rows
 from workflow import snakemake

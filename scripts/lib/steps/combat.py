@@ -58,8 +58,8 @@ def adjust(values: np.ndarray, batches: np.ndarray) -> np.ndarray:
     out = np.array(values, dtype=float)
     for rows in groups:
         location, scale = estimate(standard[rows])
-        fitted = (standard[rows] - location) / np.sqrt(scale)
-        out[np.ix_(rows, varies)] = fitted * spread[varies] + center[varies]
+        adjusted = (standard[rows] - location) / np.sqrt(scale)
+        out[np.ix_(rows, varies)] = adjusted * spread[varies] + center[varies]
     return out
 
 
