@@ -154,13 +154,13 @@ def read_plate_profiles(
 
 
 def add_annotation(
-    profiles: pd.DataFrame, annotation: pd.DataFrame, samples: tuple[str, str] = ("", "")
+    profiles: pd.DataFrame, annotation: pd.DataFrame, samples: tuple[str, ...] = ("", "")
 ) -> pd.DataFrame:
     """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`.
 
     `samples` are further columns that may name the content of a well (see `MissingValues`).
     """
-    order = [name for name in (samples[0], *SAMPLE_COLUMNS, samples[1]) if name]
+    order = [name for name in (*samples[:-1], *SAMPLE_COLUMNS, samples[-1]) if name]
     name = next((name for name in order if f"Metadata_{name}" in profiles), None)
     if name is None:
         logging.warning(

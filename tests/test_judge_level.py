@@ -1,6 +1,7 @@
 """A level is judged by its replicates and by how batches mix: against copairs, and on planted effects."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -183,7 +184,5 @@ def test_a_correction_that_eats_the_signal_is_told_so():
     assert [label.get_text() for label in first.get_yticklabels()] == second["step"].tolist() * 2
     assert [text.get_text() for text in first.texts][-1] == long
     figure.canvas.draw()
-    boxes = [axes.title.get_window_extent() for axes in figure.axes]
-    lefts = [axes._left_title.get_window_extent() for axes in figure.axes]
-    for left, right in zip([*boxes, *lefts][4:], lefts[1:], strict=False):
-        assert left.x1 < right.x0
+    titles = [axes._left_title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in pairwise(titles))

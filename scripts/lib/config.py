@@ -236,8 +236,12 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
             named["different"] = asked["compound"]
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
-    sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None
-    tables = {"sample": sample, "group": group.removeprefix("Metadata_")}
+    asked = config["plate_maps"]["sample"] or []
+    asked = [asked] if isinstance(asked, str) else asked
+    tables = {
+        "sample": [name.removeprefix("Metadata_") for name in asked],
+        "group": group.removeprefix("Metadata_"),
+    }
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
     return {
         **config,
