@@ -92,11 +92,11 @@ rule all:
         pages=partial(get_files_of_all_plates, get_plate_pages),
     # Shown instead of the names of all these files.
     message:
-        "Everything is made"
+        "The experiment is complete"
 
 
 rule segmentation_check:
     input:
         montages=get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen),
     message:
-        "The segmentation check is made"
+        "The segmentation check is complete"

@@ -43,7 +43,7 @@ def checked(check, *arguments):
 
 # The screen has one line for each finished job; the log file has everything.
 if workflow.is_main_process and not IS_MODULE and not workflow.dryrun:
-    show_one_line_per_job(logger)
+    show_one_line_per_job(logger, workflow.output_settings.quiet)
 
 if workflow.is_main_process:
     look_once_per_timespan(JobScheduler)

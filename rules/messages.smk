@@ -1,9 +1,14 @@
 # What a run prints before its first job and after its last one.
 
+from lib.failures import FailureCollector
 from lib.foreseen import find_problems
 from lib.locks import write_run
 from lib.summary import summarize_failures, summarize_plates, summarize_results
 from lib.targets import get_segmentation_montages
+
+# Its list is shown at the end, whatever `--quiet` keeps from the terminal and the log file.
+FAILURES = FailureCollector()
+logger.addHandler(FAILURES)
 
 
 def get_approval_request():
@@ -56,5 +61,5 @@ onsuccess:
 onerror:
     log_file = log[0] if isinstance(log, list) else log
     if not (IN_STORAGE or DRAFTED):
-        print(summarize_plates(EXPERIMENT, log_file))
-    print(summarize_failures(log_file))
+        print(summarize_plates(EXPERIMENT, FAILURES.failures))
+    print(summarize_failures(FAILURES.failures, log_file))

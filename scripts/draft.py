@@ -16,8 +16,15 @@ import numpy as np
 import yaml
 
 from drafting.page import draw_composite, list_tasks, write_page
-from lib.channel_guess import NO_STAIN, WHOLE_CELLS, guess_diameters, guess_nuclei, name_channels
-from lib.errors import InputError, join_names
+from lib.channel_guess import (
+    NO_STAIN,
+    WHOLE_CELLS,
+    find_unstained,
+    guess_diameters,
+    guess_nuclei,
+    name_channels,
+)
+from lib.errors import InputError, join_names, number_of
 from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, combine_planes
@@ -95,7 +102,7 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
         Cores of this machine.
     """
     project, timepoint, channels_in = get_reading(found)
-    said = {channel.label: channel.name for channel in found.channels}
+    names_of_labels = {channel.label: channel.name for channel in found.channels}
     images = {
         "pattern": found.pattern,
         **({"channels_in": channels_in} if channels_in != "names" else {}),
@@ -107,22 +114,29 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
     channels = []
     largest = max((image.shape[0] for each in examples.values() for image in each[:1]), default=1080)
     for label, name in names.items():
-        channel = {"name": name, "stain": said[label] if said[label] != name else "", "image": label}
+        channel = {
+            "name": name,
+            "stain": names_of_labels[label] if names_of_labels[label] != name else "",
+            "image": label,
+        }
         sides = [image.shape[0] for image in examples.get(name, [])[:1]]
         if sides and sides[0] != largest:
             channel["scale"] = round(largest / sides[0], 6)
         channels.append(channel)
+    unstained = find_unstained(examples)
     stained = {
-        name: examples[name] for name in names.values() if name in examples and not NO_STAIN.search(name)
+        name: examples[name]
+        for name in names.values()
+        if name in examples and name not in unstained and not NO_STAIN.search(name)
     }
     nuclei = "DNA" if "DNA" in names.values() or not stained else guess_nuclei(stained)
     nuclei = nuclei if nuclei in names.values() else next(iter(names.values()))
     smallest, widest = guess_diameters(examples.get(nuclei, []))
     otsu = {"method": "Otsu", "classes": 2, "correction": 1, "bounds": [0, 1]}
-    whole = next((name for name in WHOLE_CELLS if name in names.values()), None)
+    whole_cells = next((name for name in WHOLE_CELLS if name in names.values()), None)
     cells: dict[str, Any] = {"method": "Distance - N", "distance": max(3, round(0.3 * widest))}
-    if whole:
-        cells = {"channel": whole, "method": "Propagation", "threshold": dict(otsu)}
+    if whole_cells:
+        cells = {"channel": whole_cells, "method": "Propagation", "threshold": dict(otsu)}
     config = {
         "results": "results",
         "plates": "plates.tsv",
@@ -268,11 +282,12 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
     if not examples:
         raise InputError(f"{images}: none of the images that were looked at can be read; the log says why.")
     config = make_config(found, names, examples, cores)
-    tasks = list_tasks(found, config, find_bits(found, names))
+    unstained = find_unstained(examples)
+    tasks = list_tasks(found, config, find_bits(found, names), unstained)
     maps: dict[str, list[SurveyedPlate]] = {}
     for plate in found.plates:
         maps.setdefault(get_map_name(plate), []).append(plate)
-    picture = draw_composite(examples, config, found.plates[0].name)
+    picture = draw_composite(examples, config, found.plates[0].name, unstained)
     files = {
         "config.yaml": write_config(config, found),
         "plates.tsv": write_sample_sheet(found.plates, "batch1"),
@@ -309,26 +324,44 @@ def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list
     ]
     channels = dataset.channels or [Channel("1", "DNA")]
     found = Survey(dataset.pattern, f"the dataset {prefix}", plates, channels)
-    config = make_config(found, name_channels(channels), {}, cores)
+    # Image tables have columns of these names.
+    config = make_config(found, {channel.label: channel.name for channel in channels}, {}, cores)
     config |= {"fetch": True} if is_address(prefix) else {}
     lines = ["\t".join(dataset.rows[0]), *("\t".join(row.values()) for row in dataset.rows)]
     write_new(experiment, {"config.yaml": write_config(config, found), "plates.tsv": "\n".join(lines) + "\n"})
-    return [
+    reagents = join_names(dataset.reagents, 8) or "the dataset has none in external_metadata"
+    tasks = [
         "plates.tsv: check `perturbation`, and fill in `cell_line` and `timepoint` (hours).",
-        "config.yaml, annotation: name the table of the reagents of each perturbation type "
-        "(workspace/metadata/external_metadata of the dataset), and controls.column.",
+        f"config.yaml, annotation: name the table of the reagents of each perturbation type ({reagents}), "
+        "and controls.column.",
         "config.yaml, assay: check how nuclei and cells are found, with the target segmentation_check.",
     ]
+    if dataset.without_map:
+        tasks.append(
+            f"plates.tsv lacks {number_of(len(dataset.without_map), 'plate')} of the dataset, without a "
+            f"plate map in it: {join_names(dataset.without_map, 5)}."
+        )
+    return tasks
 
 
-def main(params: Any) -> None:
-    """Write the folder, and print what is left to do."""
-    experiment, cores = Path(params.experiment), os.cpu_count() or 1
-    if params.dataset:
-        tasks = draft_dataset(params.dataset, params.batch, experiment, cores)
+def main(experiment: Path, images: str, dataset: str, batch: str) -> None:
+    """Write the folder of an experiment, and print what is left to do.
+
+    Parameters
+    ----------
+    experiment
+        The folder to write.
+    images
+        The folder of images; "" with a `dataset`.
+    dataset, batch
+        The address of a dataset in the form of the Gallery, and one of its batches; "" with `images`.
+    """
+    cores = os.cpu_count() or 1
+    if dataset:
+        tasks = draft_dataset(dataset, batch, experiment, cores)
     else:
         # A plate is called after its folder, which `..` does not name.
-        tasks = draft(Path(os.path.normpath(Path.cwd() / params.images)), experiment, cores)
+        tasks = draft(Path(os.path.normpath(Path.cwd() / images)), experiment, cores)
     print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")
@@ -336,4 +369,9 @@ def main(params: Any) -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params)
+        main(
+            Path(snakemake.params.experiment),
+            snakemake.params.images,
+            snakemake.params.dataset,
+            snakemake.params.batch,
+        )

@@ -28,7 +28,8 @@ from lib.plates import source
 from lib.tables import write_whole
 from report_page import methods, runs
 from report_page.blocks import format_block
-from report_page.conditions import count_hits, find_condition_pictures, make_condition_entry
+from report_page.conditions import find_condition_pictures, make_condition_entry
+from report_page.hits import MOST_HITS, MOST_HITS_OF_PAGE, count_hits
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
 from report_page.perturbations import get_condition, get_matches
@@ -64,7 +65,7 @@ FOLDERS = {
 }
 
 
-def render(shown: Mapping[str, Any]) -> str:
+def render(content: Mapping[str, Any]) -> str:
     """Render the page; all content is escaped."""
     environment = Environment(
         loader=FileSystemLoader(PAGE),
@@ -73,7 +74,7 @@ def render(shown: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(shown)
+    return environment.get_template("page.html.j2").render(content)
 
 
 def make_plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -131,10 +132,13 @@ def collect_figures_and_conditions(
     files, conditions = sort_pictures(results.existing(manifest["figures"])), manifest["conditions"]
     number = len(files) + sum(len(find_condition_pictures(results, condition)) for condition in conditions)
     allowed = compute_allowance(number, BYTES_OF_CONDITIONS)
-    told = {file: read_caption(captions, Path(file).stem, {}, options["relation"]) for file in files}
-    figures = [make_picture(results, file, told[file], allowed) for file in files]
+    captions_of_files = {
+        file: read_caption(captions, Path(file).stem, {}, options["relation"]) for file in files
+    }
+    figures = [make_picture(results, file, captions_of_files[file], allowed) for file in files]
+    hits = min(MOST_HITS, MOST_HITS_OF_PAGE // max(1, len(conditions)))
     entries = [
-        make_condition_entry(results, i, condition, captions, allowed)
+        make_condition_entry(results, i, condition, captions, allowed, hits)
         for i, condition in enumerate(conditions, start=1)
     ]
     return figures, entries
@@ -230,14 +234,14 @@ def collect_content(
     newest = runs.get_newest_time(
         results.path(file) for file in [*made, *(figure.file for figure in figures), *scores.values()]
     )
-    shown = {
+    content = {
         "title": options["title"],
         "date": "" if newest is None else datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%d"),
         "draft": options["draft"],
         "plate_pages": manifest["plate_pages"],
         "index": manifest["index"],
         "numbers": sum_up_plates(entries),
-        "hits": count_hits(results, manifest["conditions"]),
+        "hits": count_hits(conditions),
         "plates_table": make_plates_table(entries),
         "plates": entries,
         "left_out": get_totals(results, manifest["left_out"]),
@@ -246,6 +250,8 @@ def collect_content(
         "judged": make_judged_table(results, manifest["judged"]),
         "figures": figures,
         "conditions": conditions,
+        "has_hits": any(entry["hits"] for entry in conditions),
+        "feature_sets": len({entry["feature_set"] for entry in conditions}),
         "methods": methods.write_methods(
             config,
             Counter(source(plate["plate"]) for plate in plates),
@@ -271,7 +277,7 @@ def collect_content(
         "blocks": blocks,
         "explored_conditions": [name for name in blocks if name.startswith("condition-")],
     }
-    return shown, inputs
+    return content, inputs
 
 
 def write_page(options: Mapping[str, Any], page: str, digests: str, history: str) -> pd.DataFrame:
@@ -287,11 +293,11 @@ def write_page(options: Mapping[str, Any], page: str, digests: str, history: str
         The table of all inputs, and the file with the score tables of the last reports, relative to the
         results folder.
     """
-    shown, inputs = collect_content(Results(Path(page).parents[1]), options, digests, history)
-    text = render(shown)
+    content, inputs = collect_content(Results(Path(page).parents[1]), options, digests, history)
+    text = render(content)
     with write_whole(page) as part:
         part.write_text(text, encoding="utf-8")
-    plates, conditions = len(shown["plates"]), len(shown["conditions"])
+    plates, conditions = len(content["plates"]), len(content["conditions"])
     logging.info("%d plates, %d conditions, %.1f MB", plates, conditions, len(text) / 1e6)
     return inputs
 

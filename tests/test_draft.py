@@ -1,6 +1,7 @@
 """Experiment folders from folders of images: what is found, and what is written."""
 
 import csv
+import gzip
 import tarfile
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from lib.config import complete_config
 from lib.drafts import read_draft_request
 from lib.errors import InputError
 from lib.image_changes import list_images
+from lib.image_tables import read_image_table, take_rows_of_plate
 from lib.plates import read_plates
-from lib.surveys import Channel, get_plate_name, survey
+from lib.surveys import Channel, find_format, get_plate_name, survey
 from load_data import load_data
 from microscope_files import harmony_name, write_harmony_index, write_htd, write_ome_tiff, write_ome_zarr
 
@@ -173,6 +175,38 @@ def test_the_plate_map_has_all_wells_of_the_format(tmp_path):
     assert rows[-1] == {"well_position": "AF48", "broad_sample": "", "control_type": "", "imaged": "yes"}
 
 
+@pytest.mark.parametrize(
+    ("wells", "known", "shape", "is_guessed"),
+    [
+        (["A01", "B03"], (0, 0), (8, 12), True),
+        (["A01", "D06"], (16, 24), (16, 24), False),
+        (["A01", "P24"], (8, 12), (16, 24), True),
+        (["A01", "A02", "A03", "B01", "B02", "B03"], (0, 0), (2, 3), True),
+        (["I01"], (0, 0), (16, 24), True),
+        (["Q01"], (0, 0), (32, 48), True),
+    ],
+)
+def test_the_format_of_a_plate_is_known_or_a_usual_one(wells, known, shape, is_guessed):
+    assert find_format(wells, known) == (shape, is_guessed)
+
+
+def test_a_guessed_format_is_shared_and_told(tmp_path):
+    write_plate(tmp_path / "in" / "P1", "{well}_w{channel}.tif", kind=draw_nuclei())
+    write_plate(tmp_path / "in" / "P2", "{well}_w{channel}.tif", wells=("A01", "P24"), kind=draw_nuclei())
+    _, rows, tasks = make(tmp_path / "in", tmp_path)
+    assert {row["plate_map"] for row in rows} == {"plate_map_384_wells.tsv"}
+    assert any("that the plates have 384 wells was guessed" in task for task in tasks)
+
+
+def test_even_images_are_not_taken_for_stains(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_ch{channel}.tif", channels=(1,), kind=draw_nuclei())
+    light = RANDOM.integers(19000, 21000, (120, 120)).astype(np.uint16)
+    write_plate(folder, "{well}_ch{channel}.tif", channels=(2,), kind=light)
+    config, _, tasks = make(folder, tmp_path)
+    assert config["assay"]["nuclei"]["channel"] == "Channel1"
+    assert any("the images of Channel2 are even" in task for task in tasks)
+
+
 def test_no_file_is_overwritten(tmp_path):
     folder = write_plate(tmp_path / "P", "{well}_w{channel}.tif", kind=draw_nuclei())
     (tmp_path / "experiment").mkdir()
@@ -286,3 +320,72 @@ def test_what_is_not_a_dataset(tmp_path):
         read_draft_request({"dataset": "s3://bucket/project/source"})
     request = read_draft_request({"dataset": "s3://bucket/project/source/", "fetch": True, "batch": "B"})
     assert (request["dataset"], request["batch"]) == ("s3://bucket/project/source", "B")
+
+
+def test_a_plate_without_its_map_is_left_out_and_told(tmp_path):
+    dataset = write_dataset(tmp_path / "in", "")
+    folder = dataset / "workspace/metadata/platemaps/2024_B1"
+    text = (folder / "barcode_platemap.csv").read_text()
+    (folder / "barcode_platemap.csv").write_text(text + "BR3,lost\nBR1,T1_crispr_platemap\n")
+    tables = dataset / "workspace/metadata/external_metadata"
+    tables.mkdir()
+    (tables / "reagents.tsv").write_text("broad_sample\tgene\n")
+    tasks = draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
+    assert [row["plate"] for row in read_plates(tmp_path / "out" / "plates.tsv", {})] == ["BR1", "BR2"]
+    assert "plates.tsv lacks 1 plate of the dataset, without a plate map in it: BR3 (lost)." in tasks
+    assert any("workspace/metadata/external_metadata/reagents.tsv" in task for task in tasks)
+    (folder / "platemap" / "T1_crispr_platemap.txt").unlink()
+    with pytest.raises(InputError, match="none of the plates has its plate map: BR1 "):
+        draft.draft_dataset(str(dataset), "", tmp_path / "out2", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Plate,Map\nBR1,x\n", "lacks the columns Assay_Plate_Barcode, Plate_Map_Name"),
+        ("Assay_Plate_Barcode,Plate_Map_Name\nBR1,x\nBR1,y\n", "gives the plate BR1 two plate maps, x and y"),
+    ],
+)
+def test_a_barcode_table_that_cannot_be_used(tmp_path, text, message):
+    dataset = write_dataset(tmp_path / "in", "")
+    (dataset / "workspace/metadata/platemaps/2024_B1/barcode_platemap.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
+
+
+def test_plates_with_blanks_and_compressed_tables(tmp_path):
+    """The sample sheet has other names than the dataset, and images are found by the dataset's."""
+    dataset = write_dataset(tmp_path / "in", "")
+    maps = dataset / "workspace/metadata/platemaps/2024_B1"
+    rows = (
+        "Assay_Plate_Barcode , Plate_Map_Name\nPlate 1,T1_crispr_platemap.txt\nPlate 10,T1_crispr_platemap\n"
+    )
+    (maps / "barcode_platemap.csv").write_text(rows)
+    head = "URL_OrigDNA,URL_OrigBrightfield_H,Metadata_Plate,Metadata_Well,Metadata_Site\n"
+    for plate in ("Plate 1", "Plate 10"):
+        folder = dataset / "workspace/load_data_csv/2024_B1" / plate
+        folder.mkdir()
+        with gzip.open(folder / "load_data.csv.gz", "wt") as file:
+            file.write(head + f"s3://b/p q/{plate}/a_1.tif,s3://b/p q/{plate}/a_2.tif,{plate},a1,1\n")
+    for plate in ("BR1", "BR2"):
+        (dataset / f"workspace/load_data_csv/2024_B1/{plate}/load_data.csv").unlink()
+    draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
+    found = read_plates(tmp_path / "out" / "plates.tsv", {})
+    assert [row["plate"] for row in found] == ["Plate_1", "Plate_10"]
+    assert found[0]["images"].endswith("2024_B1/Plate 1/load_data.csv.gz")
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    complete_config(config, tmp_path / "config.yaml")
+    assert [channel["name"] for channel in config["assay"]["channels"]] == ["DNA", "Brightfield_H"]
+    columns, rows = read_image_table(Path(found[0]["images"]))
+    assert len(take_rows_of_plate(Path("x"), columns, rows, "Plate_1")) == 1
+    assert rows[0]["PathName_OrigDNA"] == "s3://b/p q/Plate 1"
+
+
+def test_images_of_a_dataset_on_disk_are_taken_from_there(tmp_path):
+    """Its image tables name addresses; BR1 and BR10 are two plates."""
+    table = "URL_OrigDNA,Metadata_Well\ns3://b/r01c01f01p01-ch5sk1fk1fl1.tiff,A01\n"
+    dataset = write_dataset(tmp_path / "in", table)
+    (dataset / "images/2024_B1/images/BR10__2024-Measurement 1").mkdir()
+    draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
+    rows = read_plates(tmp_path / "out" / "plates.tsv", {})
+    assert rows[0]["images"] == f"{dataset}/images/2024_B1/images/BR1__2024-Measurement 1"

@@ -2,19 +2,21 @@
 
 import html
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib.channel_guess import NUCLEI
+from lib.channel_guess import NO_STAIN, NUCLEI
 from lib.errors import join_names, number_of
 from lib.pictures import (
+    STAINS,
     Montage,
     Tile,
     choose_colors,
+    compose,
     crop_center,
     draw_montage,
     find_contrast,
@@ -24,7 +26,6 @@ from lib.pictures import (
 from lib.surveys import Survey, get_map_name
 
 TILE = 360
-DARK = 0.3
 STYLE = (
     "body{font:16px sans-serif;max-width:70em;margin:2em auto}"
     "td,th{padding:.2em 1em;text-align:left}img{max-width:100%}"
@@ -32,53 +33,102 @@ STYLE = (
 
 
 def draw_composite(
-    examples: Mapping[str, Sequence[np.ndarray]], config: Mapping[str, Any], plate: str
+    examples: Mapping[str, Sequence[np.ndarray]],
+    config: Mapping[str, Any],
+    plate: str,
+    unstained: Collection[str],
 ) -> bytes:
-    """Draw one image of each channel, and their composite, as PNG."""
-    channels = config["assay"]["channels"]
-    colors = choose_colors(channels)
-    tiles, layers = [], []
-    for channel in channels:
-        images = examples.get(channel["name"])
-        if not images:
+    """Draw one image of each channel, and the composite of the stained ones, as PNG.
+
+    Parameters
+    ----------
+    examples
+        Images of each channel.
+    config
+        The drafted config.
+    plate
+        The plate's name.
+    unstained
+        The channels that show no stain.
+    """
+    assay = config["assay"]
+    tiles, stained = [], {}
+    for channel in assay["channels"]:
+        name = channel["name"]
+        if not examples.get(name):
             continue
-        gray = stretch(crop_center(images[0], min(images[0].shape)), find_contrast([images[0]]))
-        zoom = max(gray.shape) / TILE
+        image = examples[name][0]
+        gray = stretch(crop_center(image, min(image.shape)), find_contrast([image]))
         small = resize_to_tile(gray, TILE)
-        label = [channel["name"], f"image: {channel['image']}"]
-        tiles.append(Tile(small, label, zoom))
-        color = colors.get(channel["name"], "none")
-        # A stain is bright on a dark background; transmitted light is not.
-        if color != "none" and np.median(small) < DARK:
-            red_green_blue = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-            layers.append(small[..., None] * np.array(red_green_blue))
-    if len({layer.shape for layer in layers}) == 1:
-        tiles.insert(0, Tile(np.clip(np.sum(layers, axis=0), 0, 1), ["all channels"], tiles[0].zoom))
+        tiles.append(Tile(small, [name, f"image: {channel['image']}"], len(gray) / len(small)))
+        if name not in unstained:
+            stained[name] = small
+    # Nuclei are blue, whatever their channel is called.
+    nuclei = assay["nuclei"]["channel"]
+    channels = [
+        {**each, "color": STAINS["DNA"]} if each["name"] == nuclei else each for each in assay["channels"]
+    ]
+    colors = {name: color for name, color in choose_colors(channels).items() if name in stained}
+    if colors and len({stained[name].shape for name in colors}) == 1:
+        tiles.insert(
+            0,
+            Tile(
+                compose(stained, colors),
+                ["composite", f"of {number_of(len(colors), 'channel')} with stains"],
+                tiles[0].zoom,
+            ),
+        )
     montage = Montage(f"Plate {plate}", tiles, 4, config["images"].get("pixel_size"))
     buffer = BytesIO()
     draw_montage(montage).save(buffer, format="png")
     return buffer.getvalue()
 
 
-def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> list[str]:
-    """Return what is left to fill in or to check, as sentences."""
+def list_tasks(
+    found: Survey, config: Mapping[str, Any], bits: int | None, unstained: Collection[str]
+) -> list[str]:
+    """Return what is left to fill in or to check, as sentences.
+
+    Parameters
+    ----------
+    found
+        What the folder of images contains.
+    config
+        The drafted config.
+    bits
+        The bits of the camera, if the images look like those of a camera of 10 to 14 bits.
+    unstained
+        The channels that show no stain.
+    """
     maps = join_names(dict.fromkeys(map(get_map_name, found.plates)))
     assay = config["assay"]
     tasks = [
         f"{maps}: write what is in each well into `broad_sample` (the same name for replicates), and "
-        f"`negcon` into "
-        "`control_type` for the negative controls. A well without a `broad_sample` is empty. Plates with "
-        "other layouts "
-        "need plate maps of their own: copy the file, and name it in `plates.tsv`.",
+        "`negcon` into `control_type` for the negative controls. A well without a `broad_sample` is empty. "
+        "Plates with other layouts need plate maps of their own: copy the file, and name it in `plates.tsv`.",
         "plates.tsv: check the names of the plates, and fill in `perturbation` (compound, crispr, orf), "
-        "`cell_line` and "
-        "`timepoint` (hours).",
+        "`cell_line` and `timepoint` (hours).",
     ]
+    of_guessed_format = [plate for plate in found.plates if plate.is_guessed]
+    if of_guessed_format:
+        rows, columns = of_guessed_format[0].shape
+        tasks.append(
+            f"{get_map_name(of_guessed_format[0])}: that the plates have {rows * columns} wells was guessed "
+            "from the wells with images. Wells without images may be there or not."
+        )
     unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
     if unnamed:
         tasks.append(
             f"config.yaml, assay.channels: name {number_of(len(unnamed), 'channel')} after their stains "
-            f"({join_names(channel['name'] for channel in unnamed)}); features are named after them."
+            f"({join_names(channel['name'] for channel in unnamed)}), also where nuclei and cells name "
+            "theirs; features are named after them."
+        )
+    even = [channel for channel in unstained if not NO_STAIN.search(channel)]
+    if even:
+        tasks.append(
+            f"config.yaml, assay.channels: the images of {join_names(even)} are even, as those of "
+            "transmitted light are. Name such a channel Brightfield (or BrightfieldHigh, ...), so that it "
+            "is left out of composites. A channel that you do not need may be taken out."
         )
     nuclei, cells = assay["nuclei"]["channel"], assay["cells"]
     guessed = "" if NUCLEI.search(nuclei) else ", guessed from what the images show,"
@@ -97,26 +147,22 @@ def list_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> li
     if found.planes > 1:
         tasks.append(
             f"config.yaml, images.project: each image has up to {found.planes} planes, and their maximum is "
-            f"taken; mean, "
-            "sum, best_focus or a plane's number are the others."
+            "taken; mean, sum, best_focus or a plane's number are the others."
         )
     if len(found.timepoints) > 1:
         tasks.append(
-            f"config.yaml, images.timepoint: the images are of the time points "
-            f"{join_names(found.timepoints, 8)}; one is "
-            "measured."
+            "config.yaml, images.timepoint: the images are of the time points "
+            f"{join_names(found.timepoints, 8)}; one is measured."
         )
     if bits:
         tasks.append(
             f"config.yaml, images.maximum: the images look like those of a camera of {bits} bits; set it to "
-            f"{2**bits - 1} "
-            "if they are, so that an intensity of 1 is the brightest that it can see."
+            f"{2**bits - 1} if they are, so that an intensity of 1 is the brightest that it can see."
         )
     if found.ignored:
         tasks.append(
             f"{number_of(len(found.ignored), 'file')} in the folder "
-            f"{'is' if len(found.ignored) == 1 else 'are'} not used: "
-            f"{join_names(found.ignored, 5)}."
+            f"{'is' if len(found.ignored) == 1 else 'are'} not used: {join_names(found.ignored, 5)}."
         )
     return tasks
 

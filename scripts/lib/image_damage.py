@@ -47,7 +47,7 @@ def damage(data):
     if data[:3] == JPEG_BEGINNING and JPEG_END not in data[-1024:]:
         return f"is truncated (a JPEG file of {len(data)} bytes without its end)"
     if data[:2] == b"BM":
-        size = bytes_of_bitmap(data)
+        size = get_bytes_of_bitmap(data)
         if len(data) < size:
             return f"is truncated ({len(data)} bytes of at least {size})"
         start, _, _, height = BITMAP_HEADER.unpack_from(data)[:4]
@@ -61,7 +61,7 @@ def damage(data):
         return f"cannot be read ({type(error).__name__}: {error})"
 
 
-def bytes_of_bitmap(data):
+def get_bytes_of_bitmap(data):
     """Return how many bytes a BMP file has at least, from its header; 0 for a compressed one."""
     if len(data) < BITMAP_HEADER.size:
         return BITMAP_HEADER.size

@@ -1,12 +1,15 @@
 """Print one line for each finished job during a run.
 
 Snakemake's own lines for each job (selected, started, finished, number done) stay in its log
-file. A logger plugin (`--logger`) that the user chooses is left alone.
+file. A logger plugin (`--logger`) that the user chooses is left alone, and so is Snakemake's handler if the
+user chose with `--quiet` to see less of the rules or of the progress.
 """
 
 import logging
 import time
+from collections.abc import Collection
 
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 SCREEN = "DefaultStreamHandler"  # Snakemake's name of the handler that writes to the terminal
@@ -46,8 +49,10 @@ class OneLinePerJob(logging.Formatter):
         return "\n".join(lines)
 
 
-def show_one_line_per_job(logger: logging.Logger) -> None:
-    """Let Snakemake's logger print one line for each finished job on the terminal."""
+def show_one_line_per_job(logger: logging.Logger, quiet: Collection[Quietness] | None = None) -> None:
+    """Let Snakemake's logger print one line per finished job on the terminal, unless `quiet` forbids it."""
+    if {Quietness.ALL, Quietness.RULES, Quietness.PROGRESS} & set(quiet or ()):
+        return
     for handler in logger.handlers:
         if handler.get_name() == SCREEN and not isinstance(handler.formatter, OneLinePerJob):
             lines = OneLinePerJob(handler.formatter)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from lib.errors import InputError, join_names
 from lib.image_changes import walk_folders
@@ -184,8 +185,8 @@ def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
     stems: dict[str, list[Path]] = defaultdict(list)
     found = {}
     for name in dict.fromkeys(image.file for image in images if image.file):
-        said = PureWindowsPath(name) if "\\" in name else PurePosixPath(name)
-        below = [part for part in said.parts if part not in ("..", said.anchor)]
+        path_in_index = PureWindowsPath(name) if "\\" in name else PurePosixPath(name)
+        below = [part for part in path_in_index.parts if part not in ("..", path_in_index.anchor)]
         path = folder.joinpath(*below)
         if not path.is_file():
             if everywhere is None:
@@ -195,7 +196,11 @@ def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
                         everywhere[other.casefold()].append(Path(root, other))
                         if PurePosixPath(other).suffix.lower() in TIFF | {".png"}:
                             stems[PurePosixPath(other).stem.casefold()].append(Path(root, other))
-            others = everywhere.get(said.name.casefold(), []) or stems.get(said.stem.casefold(), [])
-            path = others[0] if len(others) == 1 else path
+            # An address has %20 for a blank.
+            for other in (path_in_index, PurePosixPath(unquote(path_in_index.name))):
+                others = everywhere.get(other.name.casefold(), []) or stems.get(other.stem.casefold(), [])
+                if others:
+                    path = others[0] if len(others) == 1 else path
+                    break
         found[name] = path
     return found

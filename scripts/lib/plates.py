@@ -63,10 +63,10 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
     # Excel writes the separator into a line of its own: sep=;
-    told = SEPARATOR.fullmatch(lines[0].strip())
-    lines[0] = "" if told else lines[0]
+    separator_line = SEPARATOR.fullmatch(lines[0].strip())
+    lines[0] = "" if separator_line else lines[0]
     head = next((line for line in lines if line.strip()), "")
-    delimiter = told[1] if told else "\t" if "\t" in head else max(",;", key=head.count)
+    delimiter = separator_line[1] if separator_line else "\t" if "\t" in head else max(",;", key=head.count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         cells = [(reader.line_num, strip_empty_end([cell.strip() for cell in row])) for row in reader]
@@ -254,11 +254,23 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
     return [plate for plate in plates if plate["plate"] in chosen]
 
 
+def make_safe(name: str) -> str:
+    """Return a name with only letters, digits, dots, dashes and underscores, as the sample sheet needs it."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100]
+    return safe if SAFE.fullmatch(safe) else f"plate_{safe}"[:100]
+
+
 def find_name(name: str, names: Iterable[str]) -> list[str]:
-    """Return a plate's name as others spell it: itself, else the equal numbers (0012 and 12)."""
+    """Return a plate's name as others spell it.
+
+    That is the name itself, else names that the sample sheet cannot have otherwise (`Plate 1` for
+    `Plate_1`), else the equal numbers (0012 and 12).
+    """
     names = [str(other) for other in names]
     if name in names:
         return [name]
+    if spelled := sorted({other for other in names if make_safe(other) == name}):
+        return spelled
 
     def number(text: str) -> float | None:
         try:

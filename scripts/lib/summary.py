@@ -6,11 +6,11 @@ Nothing here needs pandas: this runs in the planning process.
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from lib.experiment import Experiment
+from lib.failures import Failure
 from lib.places import place
 
 MOST_OF_REASON = 6  # lines of the reason of a failure; its log has all
@@ -26,35 +26,8 @@ SCORES = {
     "mean_average_precision_matching": ("mean_average_precision", ""),
 }
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
-FAILED = re.compile(r"^\s*Error in rule (?P<rule>\w+)")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")  # how `lib.logs` begins each message
 ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<reason>.*)")
-FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>\S.*?)(?: \(check log file.*)?$")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that failed: its rule, the files that it was to make, and its log."""
-
-    rule: str
-    outputs: tuple[str, ...]
-    log: str
-
-
-def find_failures(log: str | Path) -> list[Failure]:
-    """Return the jobs that failed, from Snakemake's log."""
-    found: dict[tuple[str, str], Failure] = {}
-    rule, fields = "", dict[str, str]()
-    for line in Path(log).read_text(errors="replace").splitlines():
-        if match := FAILED.match(line):
-            rule, fields = match["rule"], {}
-        elif rule and (match := FIELD.match(line)):
-            fields[match["name"]] = match["value"]
-            if match["name"] == "log":
-                outputs = tuple(fields.get("output", "").split(", "))
-                found[rule, match["value"]] = Failure(rule, outputs, match["value"])
-                rule = ""
-    return list(found.values())
 
 
 def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Sequence[Failure] = ()) -> str:
@@ -113,31 +86,32 @@ def get_failures_of_plates(
     return found
 
 
-def summarize_plates(experiment: Experiment, log: str | Path | None = None) -> str:
+def summarize_plates(experiment: Experiment, failures: Sequence[Failure] = ()) -> str:
     """Return one line per plate with its progress. Many complete plates are counted, not listed."""
-    failures = get_failures_of_plates(find_failures(log) if log else [], list(experiment.by_name))
+    of_plates = get_failures_of_plates(failures, list(experiment.by_name))
     states = {
         f"{plate['batch']}/{plate['plate']}": get_state(
             experiment.get_stages(plate),
-            failures=failures.get((plate["batch"], plate["plate"]), ()),
+            failures=of_plates.get((plate["batch"], plate["plate"]), ()),
         )
         for plate in experiment.chosen
     }
     complete = [name for name, state in states.items() if state == "complete"]
     lines = [f"Plates complete: {len(complete)} of {len(states)}"]
-    listed = states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
-    return "\n".join(lines + [f"  {name}  {state}" for name, state in listed.items()])
+    states_to_list = (
+        states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
+    )
+    return "\n".join(lines + [f"  {name}  {state}" for name, state in states_to_list.items()])
 
 
-def summarize_failures(log: str | Path) -> str:
-    """Return the rules that failed in a Snakemake log, each with its log and the reason in it."""
-    failures = find_failures(log)
+def summarize_failures(failures: Sequence[Failure], log: str | Path) -> str:
+    """Return the rules that failed, each with its log and the reason in it; if none did, Snakemake's log."""
     if not failures:
-        return f"Failed; see {log}"
+        return f"The run stopped before its end (its log: {log}). The same command continues it."
     lines, seen = ["Failed (open the log beside each):"], set()
     for failure in failures:
-        lines.append(f"  {failure.rule}  {Path(failure.log).resolve()}")
-        reason = "\n".join(f"    {line}" for line in get_reason(failure.log))
+        lines.append(f"  {failure.rule}  {Path(failure.log or log).resolve()}")
+        reason = "\n".join(f"    {line}" for line in get_reason(failure.log or log))
         if reason and reason not in seen:
             lines.append(reason)
             seen.add(reason)

@@ -7,7 +7,7 @@ names.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lib.errors import InputError, join_names
@@ -16,9 +16,9 @@ from lib.image_formats import CONTAINERS, open_image
 from lib.microscope_index import INDEX, find_indexes, get_images_of_plate, read_index
 from lib.microscopes.index import Index
 from lib.name_patterns import NamePattern, guess_pattern
-from lib.ome_zarr import OME_ZARR, list_fields, open_multiscale
-from lib.plates import SAFE
-from lib.wells import get_plate_format
+from lib.ome_zarr import OME_ZARR, get_rows_and_columns, list_fields, open_multiscale
+from lib.plates import make_safe
+from lib.wells import get_plate_format, get_well_place
 
 #: The endings of image files.
 IMAGES = (".tif", ".tiff", ".png", ".stk", ".lsm", *CONTAINERS)
@@ -29,6 +29,8 @@ GENERAL = re.compile(
 )
 #: What Harmony adds to the name of a plate's folder.
 MEASUREMENT = re.compile(r"__\d{4}-\d{2}-\d{2}T.*$")
+#: Rows and columns of the plates that most screens use, from which the format of a plate is guessed.
+USUAL_FORMATS = ((8, 12), (16, 24), (32, 48))
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class Channel:
 
 @dataclass(frozen=True)
 class SurveyedPlate:
-    """A plate that was found: its name and folder, its wells, and the rows and columns of its format."""
+    """A plate that was found: its name and folder, its wells, and the rows and columns of its format.
+
+    The format is guessed if neither an index nor other metadata give it.
+    """
 
     name: str
     folder: Path
     wells: Sequence[str]
     sites: int
     shape: tuple[int, int]
+    is_guessed: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,10 +123,34 @@ def get_map_name(plate: SurveyedPlate) -> str:
     return f"plate_map_{plate.shape[0] * plate.shape[1]}_wells.tsv"
 
 
-def make_safe(name: str) -> str:
-    """Return a name with only letters, digits, dots, dashes and underscores."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100]
-    return safe if SAFE.fullmatch(safe) else f"plate_{safe}"[:100]
+def find_format(wells: Sequence[str], known: tuple[int, int] = (0, 0)) -> tuple[tuple[int, int], bool]:
+    """Find the format of a plate.
+
+    Parameters
+    ----------
+    wells
+        The wells with images.
+    known
+        Rows and columns of the plate as an index or other metadata give them; 0 where they do not.
+
+    Returns
+    -------
+    (int, int)
+        Rows and columns: the known ones, if all wells are within. Otherwise those of the smallest plate that
+        is sold, if each of its wells has images, and else those of the smallest of the usual plates (96, 384
+        or 1536 wells) with all these wells: a plate of which a part was imaged is more likely one of those.
+    bool
+        Whether the format is guessed.
+    """
+    places = [get_well_place(well) for well in wells]
+    rows, columns = (max(numbers, default=1) for numbers in zip(*places, strict=True))
+    if known[0] >= rows and known[1] >= columns:
+        return known, False
+    smallest = get_plate_format(wells)
+    if len(set(wells)) == smallest[0] * smallest[1]:
+        return smallest, True
+    usual = (shape for shape in USUAL_FORMATS if shape[0] >= rows and shape[1] >= columns)
+    return next(usual, smallest), True
 
 
 def make_distinct(plates: Sequence[SurveyedPlate]) -> list[SurveyedPlate]:
@@ -130,8 +160,14 @@ def make_distinct(plates: Sequence[SurveyedPlate]) -> list[SurveyedPlate]:
     for plate in plates:
         seen[plate.name] += 1
         name = plate.name if seen[plate.name] == 1 else f"{plate.name}_{seen[plate.name]}"
-        distinct.append(SurveyedPlate(name, plate.folder, plate.wells, plate.sites, plate.shape))
-    return distinct
+        distinct.append(replace(plate, name=name))
+    return share_guessed_format(distinct)
+
+
+def share_guessed_format(plates: Sequence[SurveyedPlate]) -> list[SurveyedPlate]:
+    """Return the plates with one guessed format, the largest: the plates of a screen are of one kind."""
+    largest = max((plate.shape for plate in plates if plate.is_guessed), default=(0, 0))
+    return [replace(plate, shape=largest) if plate.is_guessed else plate for plate in plates]
 
 
 def count_planes(keys: Iterable[tuple[str, ...]]) -> int:
@@ -152,10 +188,9 @@ def survey_indexes(indexes: Sequence[Index]) -> Survey:
             keys = {(image.well, image.site) for image in images}
             wells = sorted({image.well for image in images})
             sites = max(Counter(well for well, _ in keys).values())
-            shape = index.formats.get(name, (0, 0))
-            shape = shape if all(shape) else get_plate_format(wells)
+            shape = find_format(wells, index.formats.get(name, (0, 0)))
             folder = index.path if index.kind == "MetaXpress" else index.path.parent
-            plates.append(SurveyedPlate(make_safe(name), folder, wells, sites, shape))
+            plates.append(SurveyedPlate(make_safe(name), folder, wells, sites, *shape))
             planes = max(
                 planes, count_planes((i.well, i.site, i.channel, i.timepoint, i.plane) for i in images)
             )
@@ -189,7 +224,9 @@ def survey_zarrs(folders: Sequence[Path]) -> Survey:
         fields = list_fields(str(folder))
         wells = sorted({each.well for each in fields})
         sites = max(Counter(each.well for each in fields).values())
-        plates.append(SurveyedPlate(get_plate_name(folder), folder, wells, sites, get_plate_format(wells)))
+        dimensions = get_rows_and_columns(str(folder))
+        shape = find_format(wells, dimensions if dimensions in USUAL_FORMATS else (0, 0))
+        plates.append(SurveyedPlate(get_plate_name(folder), folder, wells, sites, *shape))
         first = first or folder / fields[0].path
     image = open_multiscale(first)
     axes = image.axes.lower()
@@ -324,5 +361,5 @@ def describe_plate(name: str, folder: Path, files: Sequence[Path], found: NamePa
     sites = {found.keys[path.name][1:3] for path in files}
     wells = sorted({well for well, _ in sites})
     return SurveyedPlate(
-        name, folder, wells, max(Counter(well for well, _ in sites).values()), get_plate_format(wells)
+        name, folder, wells, max(Counter(well for well, _ in sites).values()), *find_format(wells)
     )

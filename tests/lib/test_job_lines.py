@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from snakemake.logging import ColorizingTextHandler, DefaultFormatter
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from lib.job_lines import SCREEN, show_one_line_per_job
@@ -87,3 +88,15 @@ def test_the_log_file_keeps_everything():
     start(logger, 7, "P1: wells aggregated")
     finish(logger, 7, done=1)
     assert "Finished jobid: 7" in stream.getvalue()
+
+
+@pytest.mark.parametrize("quiet", [{Quietness.RULES}, {Quietness.PROGRESS}, {Quietness.ALL}])
+def test_what_the_user_keeps_quiet_is_left_to_snakemake(quiet):
+    logger = logging.Logger("snakemake")
+    handler = ColorizingTextHandler(nocolor=True, stream=io.StringIO(), formatter=DefaultFormatter())
+    handler.set_name(SCREEN)
+    logger.addHandler(handler)
+    show_one_line_per_job(logger, quiet)
+    assert isinstance(handler.formatter, DefaultFormatter)
+    show_one_line_per_job(logger, {Quietness.HOST, Quietness.REASON})
+    assert not isinstance(handler.formatter, DefaultFormatter)

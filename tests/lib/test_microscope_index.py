@@ -1,5 +1,6 @@
 """The indexes of microscopes, written by code as each version writes them, and the shared real ones."""
 
+import re
 import shutil
 
 import pandas as pd
@@ -105,6 +106,45 @@ def test_what_the_channels_of_a_site_share_is_one_column(tmp_path):
     assert columns["Metadata_PositionX"] == ["0.001", "0.002"]
     assert columns["Metadata_ChannelName_OrigDNA"] == ["HOECHST 33342"] * 2
     assert "Metadata_ChannelName" not in columns
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["D:\\Data\\x y\\{}", "/data/x/{}", "file:///D:/x%20y/{}", "file:///D:/x%20y/a%20{}", "other/{}"],
+)
+def test_files_are_found_by_their_names_wherever_the_index_says_that_they_are(tmp_path, address):
+    path = write_harmony_index(tmp_path / "Index.xml", ["A01"], DYES)
+    names = [harmony_name("A01", 1, channel) for channel in (1, 5)]
+    text = path.read_text(encoding="utf-8-sig")
+    for name in names:
+        text = text.replace(name, address.format(name))
+        there = f"a {name}" if "a%20" in address else name
+        (tmp_path / there).write_bytes(b"x")
+    path.write_text(text)
+    found = find_in_index(tmp_path, CHANNELS, "P1")
+    assert len(found) == 2
+    assert all(image.path.is_file() for image in found)
+
+
+@pytest.mark.parametrize("empty", ["<URL />", "<URL></URL>", ""])
+def test_an_image_without_a_file_failed(tmp_path, empty):
+    path = write_harmony_index(tmp_path / "Index.xml", ["A01", "A02"], DYES)
+    failed = f"<URL>{harmony_name('A01', 1, 5)}</URL>"
+    path.write_text(path.read_text(encoding="utf-8-sig").replace(failed, empty))
+    found = find_in_index(tmp_path, CHANNELS, "P1")
+    assert [(image.well, image.channel) for image in found] == [("A01", "ER"), ("A02", "ER"), ("A02", "DNA")]
+
+
+@pytest.mark.parametrize("block", ["Wells", "Plates", "ImageResolutionX", "TimepointID", "PlaneID"])
+def test_what_an_index_lacks_is_taken_from_the_images(tmp_path, block):
+    path = write_harmony_index(tmp_path / "Index.xml", ["P24", "A01"], DYES, sites=2)
+    text = path.read_text(encoding="utf-8-sig")
+    path.write_text(re.sub(rf"<{block}>.*?</{block}>", "", text, flags=re.DOTALL))
+    found = find_in_index(tmp_path, CHANNELS, "P1")
+    assert {(image.well, image.site) for image in found} == {
+        (well, site) for well in ("A01", "P24") for site in "12"
+    }
+    assert len(found) == 8
 
 
 # --- MetaXpress -----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_the_schema_names_the_presets_of_the_table():
     keys = set(read_schema()["properties"]["embeddings"]["properties"])
     for preset in read_network_presets().values():
         assert set(preset["settings"]) <= keys
-        assert all(preset[key] for key in ("network", "weights", "license"))
+        assert all(preset[key] for key in ("network", "weights", "license", "first", "source"))
 
 
 def test_a_preset_sets_what_the_config_does_not():
@@ -107,3 +107,4 @@ def test_the_documentation_lists_every_preset():
     readme = (TABLE.parents[1] / "README.md").read_text()
     for name, preset in read_network_presets().items():
         assert f"| `{name}` | {preset['network']} |" in readme, Path(TABLE).name
+        assert f"| {preset['first']} | {preset['source']} |" in readme, Path(TABLE).name

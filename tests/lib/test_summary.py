@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.failures import Failure
 from lib.summary import (
-    Failure,
-    find_failures,
     get_failures_of_plates,
     get_state,
     summarize_failures,
@@ -23,20 +22,7 @@ STAGES = {
     "augmented": "workspace/profiles/B/P/P_augmented.parquet",
     "normalized": "workspace/profiles/B/P/P_normalized.parquet",
 }
-LOG = """\
-[Mon Nov 30 00:04:34 2026]
-Error in rule annotate:
-    message: None
-    jobid: 22
-    input: workspace/profiles/B/P/P.parquet, ../plate_map.txt
-    output: workspace/profiles/B/P/P_augmented.parquet, workspace/profiles/B/P/P_unmatched_wells.csv
-    log: logs/annotate/B/P.log (check log file(s) for error details)
-RuleException:
-Error in rule annotate:
-    jobid: 22
-    output: workspace/profiles/B/P/P_augmented.parquet, workspace/profiles/B/P/P_unmatched_wells.csv
-    log: logs/annotate/B/P.log (check log file(s) for error details)
-"""
+FAILED = Failure("annotate", (STAGES["augmented"],), "logs/annotate/B/P.log")
 
 
 def touch(folder: Path, *stages: str) -> None:
@@ -66,13 +52,6 @@ def test_what_lies_behind_a_failed_stage_is_of_an_earlier_run(tmp_path):
     touch(tmp_path, "augmented")
     pictures = [Failure("heatmaps", ("workspace/quality_control/B/P/pictures/heatmaps.png",), "log")]
     assert get_state(STAGES, tmp_path, pictures) == "complete, failed in heatmaps"
-
-
-def test_failures_are_read_once_from_snakemakes_log(tmp_path):
-    (tmp_path / "log").write_text(LOG)
-    (failure,) = find_failures(tmp_path / "log")
-    assert (failure.rule, failure.log) == ("annotate", "logs/annotate/B/P.log")
-    assert failure.outputs[0] == STAGES["augmented"]
 
 
 @pytest.mark.parametrize(
@@ -121,24 +100,35 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
     ]
 
 
+def test_a_run_that_stopped_without_a_failure_names_snakemakes_log():
+    assert summarize_failures([], "log") == (
+        "The run stopped before its end (its log: log). The same command continues it."
+    )
+
+
 def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "log").write_text(LOG)
     step = tmp_path / "logs/annotate/B/P.log"
-    told = ["Failed (open the log beside each):", f"  annotate  {step}"]
-    assert summarize_failures("log").splitlines() == told
+    expected = ["Failed (open the log beside each):", f"  annotate  {step}"]
+    assert summarize_failures([FAILED], "log").splitlines() == expected
     step.parent.mkdir(parents=True)
     time = "2026-11-30 01:09:03,173"
     step.write_text(f"{time} WARNING a\n{time} ERROR map.txt has\n  A01 twice.\n{time} INFO b\n")
-    assert summarize_failures("log").splitlines() == [*told, "    map.txt has", "      A01 twice."]
+    reason = ["    map.txt has", "      A01 twice."]
+    assert summarize_failures([FAILED], "log").splitlines() == expected + reason
     step.write_text(f"{time} ERROR faults:\n" + "  one\n" * 20 + "Replace them.\n")
-    assert summarize_failures("log").splitlines()[2:] == [
+    assert summarize_failures([FAILED], "log").splitlines()[2:] == [
         "    faults:",
         *["      one"] * 4,
         "      ...",
         "    Replace them.",
     ]
     step.write_text(f"{time} ERROR {'x' * 2000}\n")
-    assert len(summarize_failures("log")) < 1000
+    assert len(summarize_failures([FAILED], "log")) < 1000
     step.write_text(f"{time} ERROR the step failed\nTraceback (most recent call last):\nKeyError: 3\n")
-    assert summarize_failures("log").splitlines() == told
+    assert summarize_failures([FAILED], "log").splitlines() == expected
+
+
+def test_a_failure_without_a_log_names_snakemakes_log(tmp_path):
+    log = tmp_path / "snakemake.log"
+    assert summarize_failures([Failure("report", (), "")], log).splitlines()[1:] == [f"  report  {log}"]

@@ -29,7 +29,7 @@ def test_a_folder_becomes_an_experiment(tmp_path):
     ]
     said = snakemake(*draft).stdout
     assert "is drafted. What is left to do:" in said
-    plate_map = folder / "plate_map_6_wells.tsv"
+    plate_map = folder / "plate_map_96_wells.tsv"
     text = plate_map.read_text()
     for number, well in enumerate(("A01", "A02", "B01", "B02")):
         text = text.replace(f"{well}\t\t", f"{well}\tsample{number % 2}\t{'negcon' if number == 0 else ''}")

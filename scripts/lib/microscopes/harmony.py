@@ -1,4 +1,5 @@
-"""Read the index of Harmony (Opera Phenix, Operetta): `Index.idx.xml` and `Index.xml`, all versions.
+"""Read the index of Harmony (Opera Phenix, Operetta): `Index.idx.xml`, `Index.ref.xml` and `Index.xml`, all
+versions.
 
 Since version 6, what the images of a channel share is in the channel's entry below `Maps`; before, every
 image repeats it.
@@ -14,7 +15,7 @@ from lib.microscopes.index import Index, IndexImage, remove_namespace
 from lib.sites import get_site_name
 from lib.wells import get_well_at
 
-FILE = re.compile(r"^Index(\.idx)?\.xml$", re.IGNORECASE)
+FILE = re.compile(r"^Index(\.idx|\.ref)?\.xml$", re.IGNORECASE)
 #: Elements of an image that identify it, and are no information about it.
 OWN = {"id", "State", "URL"}
 #: Elements of a channel's entry that are not written to the image table.
@@ -72,11 +73,8 @@ def read_harmony(path: Path) -> Index:
         well_id = well_of_image.get(row["id"]) or f"{int(row['Row']):02d}{int(row['Col']):02d}"
         place = wells.get(well_id, {})
         well = get_well_at(texts.get("Row") or place["Row"], texts.get("Col") or place["Col"])
-        file = (
-            ""
-            if texts.get("State", "Ok").lower() not in ("ok", "") and not texts.get("URL")
-            else texts["URL"]
-        )
+        # An image that failed has no file, whatever its state.
+        file = texts.get("URL", "")
         for plate in plates_of_well.get(well_id) or list(formats) or [path.parent.name]:
             images.append(
                 IndexImage(
