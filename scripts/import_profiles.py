@@ -22,7 +22,7 @@ from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.published_profiles import find_plate_column
-from lib.spread import find_exploding, find_lone
+from lib.spread import find_exploding, find_lone, show_value
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 from lib.values import MissingValues, is_nothing
 
@@ -199,7 +199,7 @@ def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]
     values = profiles[features].to_numpy(float)
     extreme = find_exploding(values, limit) | find_lone(values, limit).any(axis=0)
     largest = np.abs(np.nan_to_num(values)).max(axis=0, initial=0)
-    return {features[at]: f"to {largest[at]:,.0f}" for at in np.flatnonzero(extreme)}
+    return {features[at]: f"to {show_value(largest[at])}" for at in np.flatnonzero(extreme)}
 
 
 def main(

@@ -40,10 +40,11 @@ def describe_problem(error: ValidationError) -> Iterator[str]:
         for part in same_type or [min(error.context, key=lambda part: len(part.path))]:
             yield from describe_problem(part)
     elif error.validator == "type" and "string" in get_types(error.schema) and is_misread(error.instance):
-        yield (
-            f"{where}: YAML reads this value as {error.instance!r}, since yes, no, on, off, true, false and "
-            'dates have a special meaning there; to mean the text, quote it, as in "yes".'
-        )
+        value = error.instance
+        read = f'as the date {value}. Quote it, as in "{value}"'
+        if isinstance(value, bool):
+            read = f'as {str(value).lower()}, as it does yes, no, on and off. Quote the text, as in "yes"'
+        yield f"{where}: without quotes, YAML reads this value {read}."
     else:
         meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
         yield f"{where}: {error.message}" + (f" ({meaning})" if meaning else "")

@@ -234,6 +234,11 @@ def find_stored_faults(found: Sequence[Found]) -> list[Fault]:
     return faults
 
 
+def lacks(channel: str) -> str:
+    """Return the fault of a site without an image of a channel."""
+    return f"has no image of channel {channel}"
+
+
 def find_site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
     """Find sites that lack a channel or have two images of one."""
     by_site: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
@@ -244,7 +249,7 @@ def find_site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fa
         for channel in channels:
             paths = images.get(channel, [])
             if not paths:
-                faults.append(Fault(well, site, f"has no image of channel {channel}", channel))
+                faults.append(Fault(well, site, lacks(channel), channel))
             elif len(paths) > 1:
                 names = [path.name for path in paths]
                 names = names if len(set(names)) == len(names) else paths

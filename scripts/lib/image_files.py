@@ -5,8 +5,6 @@ Needs only tifffile and Pillow, which CellProfiler also has, and Python 3.8: Cel
 
 import io
 import re
-import struct
-from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +12,13 @@ import tifffile
 from PIL import Image
 
 from lib.errors import InputError
+from lib.image_damage import cut_off, damage, find_zero_end
 from lib.image_references import is_reference
 from lib.object_storage import open_image_file
 from lib.plane_reader import get_image_properties, read_image
 
 TIFF = {".tif", ".tiff"}
 KINDS_OF_TIFF = {".stk", ".lsm", ".flex"}
-TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
-JPEG_BEGINNING, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-# In a BMP file: where its pixels begin, the size of its second header, width, height, planes, bits per pixel,
-# compression.
-BITMAP_HEADER = struct.Struct("<10xIIiiHHI")
 STACK = (
     "holds several planes: set images.project in the config for a stack, or images.channels_in to `files` if "
     "they are channels"
@@ -49,10 +42,6 @@ MAX_SAMPLE_VALUE = 281
 MAXIMUM = "Metadata_ImageMaximum"
 #: Integers whose scale is certain: their type's largest value, or the value in the file's tag.
 PLAIN_TYPES = ("uint8", "uint16")
-
-
-class DamagedImageError(ValueError):
-    """An image file that is truncated or corrupt."""
 
 
 def properties(path):
@@ -105,7 +94,7 @@ def properties_of_picture(image):
 
 def properties_of_tiff(file, size):
     """Return the `properties` of an open TIFF file of `size` bytes."""
-    problem = cut_off(file, size)
+    problem = cut_off(file, size) or find_zero_end(file.pages[0], file.filehandle)
     if problem:
         return problem
     page = file.pages[0]
@@ -157,15 +146,6 @@ def is_gray_ramp(colors, step):
     return bool((colors // step == np.arange(colors.shape[1])).all())
 
 
-def cut_off(file, size):
-    """Return, as text, how much of an open TIFF file of `size` bytes is missing; None if nothing is."""
-    page = file.pages[0]
-    ends = list(map(add, page.dataoffsets, page.databytecounts))
-    if not ends or max(ends) > size:
-        return f"is truncated ({size} bytes of at least {max(ends, default=0)})"
-    return None
-
-
 def name_of(compression):
     """Return the name of a TIFF compression."""
     return getattr(compression, "name", f"the method {compression}").upper().replace("_", " ")
@@ -190,41 +170,6 @@ def is_stack(file):
 def in_color(pixels):
     """Return whether the colors of an image differ; many programs write gray as three equal ones."""
     return not all(np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2))
-
-
-def damage(data):
-    """Return the error in the bytes of a TIFF, PNG, BMP or JPEG file as text; None if they seem complete.
-
-    Bio-Formats reads a truncated file and fills in the missing part. Other files are not checked.
-    """
-    if not data:
-        return "is empty (0 bytes)"
-    if data[:8] == PNG_BEGINNING:
-        return (
-            None
-            if b"IEND" in data[-1024:]
-            else f"is truncated (a PNG file of {len(data)} bytes without its end)"
-        )
-    if data[:3] == JPEG_BEGINNING and JPEG_END not in data[-1024:]:
-        return f"is truncated (a JPEG file of {len(data)} bytes without its end)"
-    if data[:2] == b"BM" and len(data) < get_bytes_of_bitmap(data):
-        return f"is truncated ({len(data)} bytes of at least {get_bytes_of_bitmap(data)})"
-    if data[:4] not in TIFF_BEGINNINGS:
-        return None
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            return cut_off(file, len(data))
-    except Exception as error:
-        return f"cannot be read ({type(error).__name__}: {error})"
-
-
-def get_bytes_of_bitmap(data):
-    """Return how many bytes a BMP file has at least, from its header; 0 for a compressed one."""
-    if len(data) < BITMAP_HEADER.size:
-        return BITMAP_HEADER.size
-    start, _, width, height, _, bits, compression = BITMAP_HEADER.unpack_from(data)
-    rows = abs(height)
-    return 0 if compression else start + rows * ((width * bits + 31) // 32 * 4)
 
 
 def read_plane_and_scale(path):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lib.errors import join_names, number_of
-from lib.image_checks import Fault, Found
+from lib.image_checks import Fault, Found, lacks
 from lib.image_files import remove_numbers
 
 # Faults of one kind that a message lists; the log has all.
@@ -16,7 +16,7 @@ NAMED = 20
 def describe_faults(plate: str, faults: Sequence[Fault], found: Sequence[Found], source: str) -> str:
     """Return the faults of a plate's images as a message.
 
-    A fault that all images of a channel share is given once.
+    A fault that all images of a channel, or all sites, share is given once.
 
     Parameters
     ----------
@@ -37,16 +37,17 @@ def describe_faults(plate: str, faults: Sequence[Fault], found: Sequence[Found],
     if all_are_missing(faults, found):
         return describe_missing_images(plate, faults, source)
     per_channel = Counter(image.channel for image in found)
+    sites = len({(image.well, image.site) for image in found})
     kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
         kinds[fault.channel, remove_numbers(re.sub(r"as \S+, the", "as the", fault.what))].append(fault)
     shared = {
         key: same
         for key, same in kinds.items()
-        if len(same) > 2 and len(same) >= per_channel[key[0]] and same[0].image
+        if len(same) > 2 and len(same) >= (per_channel[key[0]] if same[0].image else sites)
     }
-    lines = []
-    for same in group_alike(shared.values()):
+    lines = [f"every site ({len(same):,}) {same[0].what}" for same in shared.values() if not same[0].image]
+    for same in group_alike(same for same in shared.values() if same[0].image):
         channels = list(dict.fromkeys(fault.channel for fault in same))
         lines.append(
             f"every image of channel {join_names(channels)} ({len(same):,}) {same[0].what} "
@@ -95,5 +96,11 @@ def suggest_remedy(faults: Sequence[Fault], found: Sequence[Found], hint: str) -
     for fault in faults:
         kinds[remove_numbers(fault.what)].add((fault.well, fault.site))
     if len(sites) > 2 and any(having >= sites for having in kinds.values()):
+        missing = dict.fromkeys(fault.channel for fault in faults if fault.what == lacks(fault.channel))
+        if missing and len(missing) == len({fault.channel for fault in faults}):
+            return (
+                f"\nIs the name of {join_names(missing)} in the file names right (assay.channels[].image)? "
+                "If the plate has no such images, take the channel out of assay.channels."
+            )
         return "\nNo site is without it: mend the images, or the config, as it says above."
     return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."

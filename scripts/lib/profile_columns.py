@@ -69,6 +69,10 @@ def convert_to_text(column: pd.Series) -> list[str]:
     """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        # A day is written without its hour.
+        texts = column.astype("str").str.removesuffix(" 00:00:00").str.removesuffix("T00:00:00")
+        return ["" if missing else text for missing, text in zip(column.isna(), texts, strict=True)]
     if pd.api.types.is_float_dtype(column.dtype) and column.dtype.itemsize < 8:
         # 0.1 in single precision is 0.10000000149 in double precision
         return ["" if np.isnan(value) else str(value) for value in column.to_numpy()]

@@ -5,6 +5,7 @@ Standard library only: the header of each file is read while planning.
 
 import csv
 import gzip
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,6 +99,72 @@ def read_start(path: Path, gzipped: bool) -> Start:
     return Start(header, separator, rows, encoding, skipped)
 
 
+def count_values(path: Path, start: Start, gzipped: bool) -> Iterator[tuple[int, int]]:
+    """Return the number of values in each row of separated text, with the row's line in the file.
+
+    Empty lines are skipped, and empty values beyond the header are not counted.
+    """
+    width = len(start.header)
+
+    def count(row: Sequence[str]) -> int:
+        beyond = max((at for at, value in enumerate(row[width:], start=1) if value.strip()), default=0)
+        return min(len(row), width) + beyond
+
+    with (
+        gzip.open(path, "rt", encoding=start.encoding)
+        if gzipped
+        else path.open(encoding=start.encoding) as file
+    ):
+        lines = file.readlines()[start.skipped :]
+    first = start.skipped + 1
+    if any('"' in line for line in lines):
+        reader = csv.reader(lines, delimiter=start.separator)
+        yield from ((start.skipped + reader.line_num, count(row)) for row in reader if row)
+        return
+    for number, line in enumerate(lines, start=first):
+        if line.strip():
+            values = line.count(start.separator) + 1
+            yield number, values if values <= width else count(line.split(start.separator))
+
+
+def check_rows(path: Path, start: Start, gzipped: bool) -> None:
+    """Check that each row of separated text has as many values as the header.
+
+    A row with fewer values is read, and reported; its last columns are missing.
+
+    Raises
+    ------
+    InputError
+        If a row has more values, so that its columns are shifted, or if the file ends in the middle of a row.
+    """
+    width = len(start.header)
+    rows = list(count_values(path, start, gzipped))
+    if longer := [(line, values) for line, values in rows if values > width]:
+        named = join_names((f"{line} ({values} values)" for line, values in longer), 5)
+        raise InputError(
+            f"{path} has rows with more values than its header ({width}): line {named}. Write values that "
+            f"hold the separator `{start.separator}` within quotation marks."
+        )
+    shorter = [(line, values) for line, values in rows if values < width]
+    if shorter and shorter[-1][0] == rows[-1][0] and not ends_in_line_end(path, gzipped):
+        raise InputError(
+            f"{path} ends in the middle of a row: its last line has {shorter[-1][1]} values, and the header "
+            f"{width}. It was cut off: replace it."
+        )
+    if shorter:
+        logging.warning(
+            "%s has rows with fewer values than its header (%d): line %s; their last columns are taken as "
+            "missing",
+            *(path, width, join_names((str(line) for line, _ in shorter), 5)),
+        )
+
+
+def ends_in_line_end(path: Path, gzipped: bool) -> bool:
+    """Return whether the last character of a file is a line end."""
+    with gzip.open(path) if gzipped else path.open("rb") as file:
+        return file.read()[-2:].strip(b"\0")[-1:] in (b"\n", b"\r")
+
+
 def refuse_twice(names: Sequence[str], path: Path) -> None:
     """Reject a table with duplicate columns.
 
@@ -141,7 +208,7 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
         begin = read_start(path, start.startswith(GZIP))
         refuse_twice([name.strip() for name in begin.header], path)
     except (InputError, OSError, EOFError, csv.Error) as error:
-        yield str(error)
+        yield str(error) if str(path) in str(error) else f"{path} cannot be read ({error}): replace it."
         return
     names = {get_usual_name(name.strip()) for name in begin.header}
     if not begin.rows:

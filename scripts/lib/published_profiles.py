@@ -38,7 +38,7 @@ from lib.profile_files import (
     READ,
     ROW_NAMES,
     WELL_NAMES,
-    Start,
+    check_rows,
     get_usual_name,
     name_format,
     read_start,
@@ -51,7 +51,6 @@ from lib.wells import get_well_at, get_well_name
 # The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
 COUNT = "Metadata_Count_"
-LAST_BYTES = 1_000_000  # of a file: its last row is in them
 ONE_DECIMAL_COMMA = re.compile(r"-?\d+,\d+([eE][+-]?\d+)?")
 ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
 
@@ -173,13 +172,14 @@ def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
     start = read_start(path, gzipped)
     header, separator = start.header, start.separator
     refuse_twice([name.strip() for name in header], path)
+    check_rows(path, start, gzipped)
     metadata = {name for name in header if is_text(name.strip()) or name.strip().startswith(COUNT)}
     measured = [at for at, name in enumerate(header) if name not in metadata]
     seen = [row[at].strip() for row in start.rows for at in measured if at < len(row)]
     commas = separator != "," and any(map(ONE_DECIMAL_COMMA.fullmatch, seen))
     if commas and any(map(ONE_DECIMAL_POINT.fullmatch, seen)):
         raise InputError(f"{path} has numbers with decimal commas and numbers with decimal points.")
-    table = pd.read_csv(
+    return pd.read_csv(
         path,
         skiprows=start.skipped,
         sep=separator,
@@ -191,30 +191,9 @@ def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
         encoding=start.encoding,
         skipinitialspace=True,
         index_col=False,
+        # Separators at the end of a row stand for nothing.
+        usecols=range(len(header)),
     )
-    if not gzipped:
-        refuse_cut_off(path, start)
-    return table
-
-
-def refuse_cut_off(path: Path, start: Start) -> None:
-    """Reject text that ends in the middle of a row (gzip finds that out itself).
-
-    Raises
-    ------
-    InputError
-        Naming the numbers of values and of columns.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - LAST_BYTES))
-        last = file.read().rpartition(b"\n")[2].decode(errors="replace")
-    values = last.count(start.separator) + 1
-    if last.strip() and values < len(start.header) and start.encoding != "utf-16":
-        raise InputError(
-            f"{path} ends in the middle of a row: its last line has {values} values, and the header "
-            f"{len(start.header)}. It was cut off: replace it."
-        )
 
 
 # How Windows writes values that are not numbers.

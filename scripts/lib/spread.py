@@ -24,6 +24,7 @@ EXPLODING_WELLS = 2
 # The largest values of another feature are lone if they reach beyond the limit, and all of them are more than
 # this many times as large as the next one. Strong effects are graded: their values have neighbors.
 LONE_FACTOR = 10
+LARGEST_SHOWN = 1e9  # with all its digits
 
 
 def get_robust_spread(values: np.ndarray) -> float:
@@ -95,6 +96,11 @@ def find_exploding(values: np.ndarray, limit: float | None) -> np.ndarray:
     return (beyond >= EXPLODING_WELLS) & (beyond > EXPLODING_SHARE * len(values))
 
 
+def show_value(value: float) -> str:
+    """Return a large value as a person reads it: 10,789, but 3e+12."""
+    return f"{value:,.0f}" if abs(value) < LARGEST_SHOWN else f"{value:.0e}"
+
+
 def describe_exploding(names: Sequence[str], values: np.ndarray, limit: float | None) -> dict[str, str]:
     """Return the exploding features, each with the number of wells beyond the limit and its largest value."""
     found = {}
@@ -103,7 +109,7 @@ def describe_exploding(names: Sequence[str], values: np.ndarray, limit: float | 
         beyond = int((np.abs(column) > limit).sum())
         largest = column[np.abs(column).argmax()]
         found[names[position]] = (
-            f"exploded: beyond {limit:,g} in {beyond} of {len(column)} wells, to {largest:,.0f}"
+            f"exploded: beyond {limit:,g} in {beyond} of {len(column)} wells, to {show_value(largest)}"
         )
     return found
 
@@ -155,6 +161,6 @@ def blank_lone(
     lone = np.zeros(values.shape, dtype=bool)
     lone[counted] = find_lone(values[counted], limit)
     found = {
-        f"{wells[row]} {names[column]}": f"{values[row, column]:,.0f}" for row, column in np.argwhere(lone)
+        f"{wells[row]} {names[column]}": show_value(values[row, column]) for row, column in np.argwhere(lone)
     }
     return (np.where(lone, np.nan, values) if found else values), found

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from lib.cellprofiler import get_environment as environment_variables
-from lib.image_files import damage
+from lib.image_damage import damage
 from workflow import SUPPORT
 
 WRITTEN = {
@@ -20,6 +20,8 @@ WRITTEN = {
     "tiles": {"compression": "deflate", "tile": (32, 32)},
     "jpeg2000": {"compression": "jpeg2000"},
     "bigtiff": {"bigtiff": True},
+    "biglzw": {"bigtiff": True, "compression": "lzw"},
+    "bigdeflate": {"bigtiff": True, "compression": "deflate"},
 }
 
 
@@ -70,8 +72,9 @@ def test_damaged_images_are_errors_with_their_names(tmp_path, cellprofiler_envir
         data = whole.read_bytes()
         (tmp_path / f"{kind}_cut.{ending}").write_bytes(data[: len(data) // 2])
         (tmp_path / f"{kind}_empty.{ending}").write_bytes(b"")
-        if kind in ("lzw", "deflate", "tiles", "png"):
-            middle = len(data) // 2
+        middle = len(data) // 2
+        (tmp_path / f"{kind}_tail.{ending}").write_bytes(data[:middle] + bytes(len(data) - middle))
+        if kind not in ("none", "bigtiff", "jpeg2000"):
             hole = data[:middle] + bytes(200) + data[middle + 200 :]
             (tmp_path / f"{kind}_hole.{ending}").write_bytes(hole)
     colors = np.stack([gray()] * 3, -1)
@@ -91,10 +94,11 @@ def test_damaged_images_are_errors_with_their_names(tmp_path, cellprofiler_envir
                 assert shape == [64, 80], name
                 assert total == pytest.approx(expected, rel=1e-6), name
             continue
-        if "_hole" in name:
-            # Bio-Formats reads on in a damaged strip of LZW; the faster reader does not.
+        if name == "packbits_hole.tif":
+            # Only the faster reader knows how long a strip of PackBits is.
             readings = readings[:1]
         for told in readings:
             assert told.startswith("DamagedImageError"), (name, told)
-            assert f"{name} (plate P1, well B02, site 1, image OrigDNA) is " in told
+            place = f"{name} (plate P1, well B02, site 1, image OrigDNA)"
+            assert f"{place} is " in told or f"{place} was not copied to its end" in told, told
             assert "Replace the image" in told

@@ -100,9 +100,11 @@ def test_a_number_beside_a_word_may_be_a_word_of_the_command_line(keys, word, ex
 def test_what_yaml_takes_for_something_else_is_to_be_quoted():
     where = yaml.safe_load("where: {benchmark: yes, batch: 2020-11-04}")
     answer = message({**SMALL, "benchmark": where})
-    assert "benchmark.where.benchmark: YAML reads this value as True" in answer
-    assert "benchmark.where.batch: YAML reads this value as datetime.date(2020, 11, 4)" in answer
-    assert 'quote it, as in "yes"' in answer
+    assert "benchmark.where.benchmark: without quotes, YAML reads this value as true" in answer
+    assert (
+        "benchmark.where.batch: without quotes, YAML reads this value as the date 2020-11-04. Quote" in answer
+    )
+    assert 'Quote the text, as in "yes"' in answer
 
 
 def test_numbers_of_the_file_may_be_names():

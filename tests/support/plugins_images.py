@@ -168,7 +168,7 @@ def main(plugins, folder, *others):
     from loaddata import PlainImage
     from platewise_kernels.image_files import may_be_plain, read_plane
 
-    from lib.image_files import DamagedImageError
+    from lib.image_damage import DamagedImageError
 
     files = write_files(Path(folder)) + [(Path(path), None) for path in others]
     start_java()

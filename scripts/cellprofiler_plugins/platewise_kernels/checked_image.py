@@ -12,7 +12,8 @@ from cellprofiler_core.image import FileImage, Image
 # The rest of the workflow's code is two folders up; CellProfiler puts only its plugins' folder on the path.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from lib.image_files import MAXIMUM, DamagedImageError, damage, in_color
+from lib.image_damage import DamagedImageError, damage, find_undecodable
+from lib.image_files import MAXIMUM, in_color
 from lib.sites import get_barcode
 
 #: The suffixes of files that can be damaged without an error by Bio-Formats.
@@ -53,7 +54,9 @@ class CheckedImage(FileImage):
     def provide_image(self, image_set):
         """Return the image, gray and scaled."""
         if self._path().suffix.lower() in CHECKED:
-            self._bytes()
+            problem = find_undecodable(self._bytes() or b"")
+            if problem:
+                self.refuse(problem)
         image = super().provide_image(image_set)
         pixels = image.pixel_data
         if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and not in_color(pixels):

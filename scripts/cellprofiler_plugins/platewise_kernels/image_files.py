@@ -8,7 +8,6 @@ cannot be decoded is corrupt: this is an error, since Bio-Formats would fill in 
 
 import io
 import re
-import zlib
 
 import numpy
 import PIL.PngImagePlugin
@@ -17,6 +16,8 @@ import tifffile
 
 from . import lzw
 
+from lib.image_damage import find_wrong_sums  # isort: skip
+
 #: Tags that do not affect the pixels: TIFF's own, Photoshop's, the notes of Harmony and Flex.
 PLAIN_TAGS = {
     254, 255, 256, 257, 258, 259, 262, 263, 266, 269, 270, 271, 272, 273, 274, 277, 278, 279, 280,
@@ -24,7 +25,7 @@ PLAIN_TAGS = {
     340, 341, 700, 34377, 34665, 34675, 65200, 65500,
 }  # fmt: skip
 COMPRESSIONS = {1, 5, 8, 32773, 32946}  # none, LZW, deflate, PackBits, old deflate
-LZW, DEFLATE = 5, (8, 32946)
+LZW, PACKBITS = 5, 32773
 MAX_SAMPLE_VALUE = 281
 #: Programs whose files Bio-Formats reads in a special way.
 SPECIAL_SOFTWARE = ("MetaMorph", "MetaSeries", "EZ-C1", "SlideBook", "FluoView", "Improvision", "OME")
@@ -97,12 +98,10 @@ def _read_tiff(data, plane):
 def _decode_strips(data, page):
     """Return the pixels of a TIFF page in strips of LZW; None if Pillow has to decode them.
 
-    Deflate ends with a checksum that Pillow's decoder does not check: a wrong one raises a CorruptError.
+    A strip of another compression that is damaged raises a CorruptError.
     """
-    kind = int(page.compression)
-    if kind in DEFLATE:
-        _check_sums(data, page)
-    if kind != LZW or page.is_tiled or page.predictor not in (1, 2):
+    _check_strips(data, page)
+    if int(page.compression) != LZW or page.is_tiled or page.predictor not in (1, 2):
         return None
     height = page.shape[0]
     rows = min(page.rowsperstrip or height, height)
@@ -126,14 +125,34 @@ def _decode_strips(data, page):
     return pixels
 
 
-def _check_sums(data, page):
-    """Raise a CorruptError if a strip or tile of deflate does not match its checksum."""
-    for offset, length in zip(page.dataoffsets, page.databytecounts):
-        try:
-            if length:
-                zlib.decompress(data[offset : offset + length])
-        except zlib.error as error:
-            raise CorruptError(f"is corrupt: its pixels cannot be decoded ({error})") from error
+def _unpacked_length(packed):
+    """Return how many bytes a strip of PackBits holds; -1 if it ends within a run."""
+    at = length = 0
+    while at < len(packed):
+        code = packed[at]
+        at += code + 2 if code < 128 else 2 if code > 128 else 1
+        length += code + 1 if code < 128 else 257 - code if code > 128 else 0
+    return length if at == len(packed) else -1
+
+
+def _check_strips(data, page):
+    """Raise a CorruptError if a strip or tile is damaged in a way that Pillow's decoder does not notice.
+
+    Deflate ends with a checksum, and a strip of PackBits has a known length.
+    """
+    problem = find_wrong_sums(data, page)
+    if problem:
+        raise CorruptError(problem)
+    if int(page.compression) != PACKBITS or page.is_tiled:
+        return
+    rows = min(page.rowsperstrip or page.shape[0], page.shape[0])
+    wide = page.shape[1] * page.dtype.itemsize
+    for strip, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts)):
+        expected = min(rows, page.shape[0] - strip * rows) * wide
+        if _unpacked_length(data[offset : offset + length]) != expected:
+            raise CorruptError(
+                "is corrupt: its pixels cannot be decoded (a strip of PackBits has not its length)"
+            )
 
 
 def _is_plain(page):

@@ -1,0 +1,72 @@
+"""Profiles in separated text whose rows do not fit the header."""
+
+import logging
+
+import pandas as pd
+import pytest
+
+from cases.case import case
+from lib.errors import InputError
+from lib.profile_files import find_header_problems
+from lib.published_profiles import read_published
+from lib.spread import show_value
+
+pytestmark = pytest.mark.unit
+
+HEADER = "Metadata_Plate,Metadata_Well,Metadata_name,Cells_A,Cells_B\n"
+
+
+def write(folder, rows):
+    """A file of profiles with these rows."""
+    path = folder / "profiles.csv"
+    path.write_text(HEADER + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+@case(
+    "profiles",
+    kind="a row with more values than the header: a name with a comma that is not within quotation marks",
+    comes_from="chemical names (1,2-dichloroethane) in tables that were joined by hand",
+    says="has rows with more values than its header (5): line 3 (6 values). Write values that hold the "
+    "separator `,` within quotation marks.",
+    happens="the plate stops: read on, the row's values would be shifted by one feature",
+)
+def test_a_comma_in_a_name_shifts_no_value(tmp_path):
+    good = write(tmp_path, ["P1,A01,x,1,2", 'P1,A02,"1,2-dichloro",3,4', "P1,A03,y,5,6,"])
+    assert read_published(good)["Cells_B"].tolist() == [2, 4, 6]
+    with pytest.raises(InputError) as error:
+        read_published(write(tmp_path, ["P1,A01,x,1,2", "P1,A02,1,2-dichloro,3,4"]))
+    return str(error.value)
+
+
+@case(
+    "profiles",
+    kind="a row with fewer values than the header",
+    comes_from="spreadsheets leave out the separators of empty cells at a row's end",
+    says="has rows with fewer values than its header (5): line 2; their last columns are taken as missing",
+    happens="the values are missing, and a warning names the rows",
+)
+def test_a_row_with_fewer_values(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        table = read_published(write(tmp_path, ["P1,A01,x,1", "P1,A02,y,3,4"]))
+    assert table["Cells_B"].isna().tolist() == [True, False]
+    return caplog.text
+
+
+def test_the_name_of_a_compressed_file_that_was_cut_off_is_told(tmp_path):
+    path = tmp_path / "profiles.csv.gz"
+    pd.DataFrame({"Metadata_Well": ["A01"] * 999, "Cells_A": range(999)}).to_csv(path)
+    path.write_bytes(path.read_bytes()[:60])
+    assert str(path) in next(find_header_problems(path, ["P1"]))
+
+
+def test_plates_that_are_named_by_a_date(tmp_path):
+    path = tmp_path / "profiles.parquet"
+    day = pd.Timestamp("2020-11-04")
+    pd.DataFrame({"Metadata_Plate": [day], "Metadata_Well": ["A01"], "Cells_A": [1.0]}).to_parquet(path)
+    assert read_published(path)["Metadata_Plate"].tolist() == ["2020-11-04"]
+
+
+def test_a_large_value_is_shown_briefly():
+    assert show_value(10789.3) == "10,789"
+    assert show_value(-2.87e299) == "-3e+299"
