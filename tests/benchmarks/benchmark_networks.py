@@ -3,10 +3,11 @@
     python tests/benchmarks/benchmark_networks.py FIGURE.png EXPERIMENT=RESULTS ... --python PYTHON
 
 Each RESULTS is the results folder of an experiment that was run with images. The network is EfficientNet-
-Lite0, with the packaged weights and with a seeded random initialization; PYTHON is that of the embeddings'
-environment (.environments/embeddings-*/bin/python). The embeddings are computed by the workflow's scripts,
-and aggregated, normalized to the negative controls, sphered and scored by its functions, all in one
-process. The plates of a perturbation type (the plate's name without its number) are one condition.
+Lite0, with the packaged weights and with a seeded random initialization, on a seeded sample of each well's
+cells; PYTHON is that of the embeddings' environment (.environments/embeddings-*/bin/python). The embeddings
+are computed by the workflow's scripts, and aggregated, normalized to the negative controls, sphered and
+scored by its functions, all in one process. The plates of a perturbation type (the plate's name without its
+number) are one condition.
 
 The figure has a row per score, a column per experiment, and a group of bars per condition; the lines are
 the scores that other perturbations of the same kind might give. A table with its numbers is written beside
@@ -25,6 +26,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import polars as pl
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
@@ -57,8 +59,22 @@ def run(python: Path, folder: Path, script: str, *arguments: object) -> None:
     subprocess.run([python, PROJECT / "scripts" / script, *map(str, arguments)], check=True, cwd=folder)
 
 
+def sample_cells(cells: Path, number: int, output: Path) -> Path:
+    """Write a seeded sample of the cells of each well, in their order; all, if a well has fewer."""
+    table = pl.read_parquet(cells).with_row_index("order")
+    parts = table.partition_by("Metadata_Well", maintain_order=True)
+    chosen = pl.concat([part.sample(min(number, len(part)), seed=1) for part in parts])
+    chosen.sort("order").drop("order").write_parquet(output)
+    return output
+
+
 def embed(
-    python: Path, network: Path, profiles: Path, channels: list[str], crops: tuple[int, int], folder: Path
+    python: Path,
+    network: Path,
+    profiles: Path,
+    channels: list[str],
+    crops: tuple[int, int, int],
+    folder: Path,
 ) -> Path:
     """Compute the embeddings of a plate's cells.
 
@@ -73,21 +89,23 @@ def embed(
     channels
         The channels that are embedded.
     crops
-        Side length of a crop in pixels, and the size that it is resized to.
+        Side length of a crop in pixels, the size that it is resized to, and the number of cells per well.
     folder
         Where the embeddings are written.
     """
     batch, plate = profiles.parts[-3:-1]
     results = profiles.parents[4]
     output = folder / f"{plate}.parquet"
+    box, size, number = crops
+    cells = results / f"workspace/backend/{batch}/{plate}/{plate}.parquet"
+    cells = sample_cells(cells, number, folder / f"cells_{plate}.parquet")
     functions = [results / f"images/{batch}/illum/{plate}/{plate}_Illum{channel}.npy" for channel in channels]
     run(
         python,
         results,
         "embeddings.py",
         *("--network", network, "--plate", plate, "--threads", 2),
-        *("--box", crops[0], "--size", crops[1]),
-        *("--cells", results / f"workspace/backend/{batch}/{plate}/{plate}.parquet"),
+        *("--box", box, "--size", size, "--cells", cells),
         *("--load-data", results / f"workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv"),
         *("--channels", *channels, "--functions", *functions),
         *("--log", folder / f"{plate}.log", "--output", output),
@@ -119,7 +137,12 @@ def score(wells: Wells, sphered: bool) -> dict[str, dict[str, Any]]:
 
 
 def score_experiment(
-    name: str, results: Path, networks: dict[str, Path], python: Path, crops: tuple[int, int], folder: Path
+    name: str,
+    results: Path,
+    networks: dict[str, Path],
+    python: Path,
+    crops: tuple[int, int, int],
+    folder: Path,
 ) -> list[dict[str, Any]]:
     """Score the conditions of an experiment with all features.
 
@@ -134,7 +157,7 @@ def score_experiment(
     python
         The Python of the networks' environment.
     crops
-        Side length of a crop in pixels, and the size that it is resized to.
+        Side length of a crop in pixels, the size that it is resized to, and the number of cells per well.
     folder
         A temporary folder.
     """
@@ -231,7 +254,7 @@ def main(options: argparse.Namespace) -> None:
                 Path(results).absolute(),
                 networks,
                 options.python.absolute(),
-                (options.box, options.size),
+                (options.box, options.size, options.cells),
                 folder,
             )
     scores = pd.DataFrame(
@@ -247,5 +270,6 @@ if __name__ == "__main__":
     parser.add_argument("results", nargs="+", help="EXPERIMENT=RESULTS")
     parser.add_argument("--python", type=Path, required=True, help="of the networks' environment")
     parser.add_argument("--size", type=int, default=224, help="size that it is resized to, in pixels")
+    parser.add_argument("--cells", type=int, default=50, help="cells per well, at most")
     parser.add_argument("--box", type=int, default=48, help="side length of a crop, in pixels")
     main(parser.parse_args())
