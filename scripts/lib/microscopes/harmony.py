@@ -1,8 +1,9 @@
 """Read the index of Harmony (Opera Phenix, Operetta): `Index.idx.xml`, `Index.ref.xml` and `Index.xml`, all
 versions.
 
-The index that Columbus exports is of the same kind; several of its images are pages of one file. Since version 6, what the images of a channel share is in the channel's entry below `Maps`; before, every
-image repeats it.
+Since version 6, what the images of a channel share is in the channel's entry below `Maps`; before, every
+image repeats it. The index that Columbus exports is of the same kind; there, several images may be pages of
+one file.
 """
 
 import re
