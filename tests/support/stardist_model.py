@@ -32,7 +32,7 @@ def write_model(path: Path) -> None:
         distances = next(layer for layer in model.keras_model.layers if layer.name == "dist")
         kernel, bias = distances.get_weights()
         distances.set_weights([kernel, bias + 5])
-        model.keras_model.save_weights(str(Path(folder, "model", "best.weights.h5")))
+        model.keras_model.save_weights(str(Path(folder, "model", "weights_best.h5")))
         Path(folder, "model", "thresholds.json").write_text(json.dumps({"prob": 0.5, "nms": 0.3}))
         with zipfile.ZipFile(path, "w") as archive:
             for file in sorted(Path(folder, "model").iterdir()):
