@@ -32,13 +32,13 @@ def get_chain_params(
     level,
 ):
     """Return the parameters of a step."""
+    chain = CONFIG["chains"][level.chain]
     return {
         "chain": level.chain,
         "step": level.action,
         "options": dict(level.options),
-        "precision": CONFIG["chains"][level.chain]["precision"],
-        "untreated_wells": CONFIG["chains"][level.chain]["untreated_wells"],
-        "first": level.made_from == CONFIG["chains"][level.chain]["start"],
+        **{key: value for key, value in chain.items() if key not in ("over", "start", "steps")},
+        "first": level.made_from == chain["start"],
         "condition": CONFIG["benchmark"]["condition"],
         "group": CONFIG["benchmark"]["group"],
     }
@@ -165,6 +165,7 @@ if any(level.action == "harmony" for level in CHAIN_LEVELS):
             profiles=get_chain_inputs,
         output:
             profiles=PLACES["chain_wells"],
+            dropped=PLACES["chain_dropped"],
         log:
             "logs/harmony/{level}/{group}.log",
         benchmark:
@@ -179,9 +180,11 @@ if any(level.action == "harmony" for level in CHAIN_LEVELS):
             runtime=minutes(600),
         params:
             settings=lambda wildcards: json.dumps(get_chain_params(EXPERIMENT.levels[wildcards.level])),
+            controls=as_written(json.dumps(CONFIG["controls"])),
             code=code_digest("harmony.py"),
         message:
             "{wildcards.level}: {wildcards.group}"
         shell:
             f"{HARMONY_PYTHON} {RUN}/harmony.py --profiles {{input.profiles:q}} --settings {{params.settings:q}}"
-            " --threads {threads} --log {log:q} --output {output.profiles:q}"
+            " --controls {params.controls:q} --threads {threads} --log {log:q} --output {output.profiles:q}"
+            " --dropped {output.dropped:q}"

@@ -55,6 +55,7 @@ rule hits:
             "positive_controls": BENCHMARK["positive_controls"],
             "toxic_z": BENCHMARK["toxic_z"],
             "seed": BENCHMARK["seed"],
+            "different": BENCHMARK["different"],
         },
         controls=CONFIG["controls"],
         code=code_digest("hits.py"),

@@ -56,7 +56,7 @@ def get_sphering(
     wildcards,
 ):
     """Return the sphering that was fitted on the plates of a plate's condition."""
-    condition = EXPERIMENT.condition_of[wildcards.batch, wildcards.plate]
+    condition = EXPERIMENT.get_condition_of[wildcards.batch, wildcards.plate]
     return place("sphering", level=get_level(wildcards).name, condition=condition)
 
 

@@ -115,17 +115,39 @@ def annotate(
     )
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the annotated profiles and the table of wells that did not match."""
-    plate = params.plate
-    missing = MissingValues.of_config(params.missing)
-    profiles = read_profiles(inputs.profiles)
+def main(
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    plate: Mapping[str, str],
+    gene: str | None,
+    missing_values: Mapping[str, Any],
+    minimum_cells: int,
+) -> None:
+    """Write the annotated profiles and the table of wells that did not match.
+
+    Parameters
+    ----------
+    inputs
+        Paths of `profiles`, `plate_map` and `annotation`, which is "" if the perturbation type has none.
+    outputs
+        Paths of `profiles` (Parquet) and `unmatched` (csv).
+    plate
+        The plate's row of the sample sheet.
+    gene
+        The column of the annotation that holds the gene, or None.
+    missing_values
+        The config's keys of which `MissingValues` is made.
+    minimum_cells
+        Wells with fewer cells are marked.
+    """
+    missing = MissingValues.of_config(missing_values)
+    profiles = read_profiles(inputs["profiles"])
     annotation, samples = None, ()
-    if inputs.annotation:
-        annotation = read_annotation(inputs.annotation, params.gene, missing)
+    if inputs["annotation"]:
+        annotation = read_annotation(inputs["annotation"], gene, missing)
         samples = annotation["broad_sample"]
-    plate_map = read_plate_map(inputs.plate_map, plate["plate"], missing, samples)
-    for path in filter(None, (inputs.plate_map, inputs.annotation)):
+    plate_map = read_plate_map(inputs["plate_map"], plate["plate"], missing, samples)
+    for path in filter(None, (inputs["plate_map"], inputs["annotation"])):
         if words := report_missing_words(path, missing):
             logging.warning("%s: taken as empty: %s", path, join_names(words))
         for sentence in find_suspects(path, missing):
@@ -135,23 +157,30 @@ def main(inputs: Any, params: Any, outputs: Any) -> None:
         if unknown:
             logging.warning(
                 "%s does not know %d broad_sample of %s: %s",
-                inputs.annotation,
+                inputs["annotation"],
                 len(unknown),
-                inputs.plate_map,
+                inputs["plate_map"],
                 join_names(find_near_samples(unknown, samples)),
             )
     unmatched = find_unmatched_wells(profiles, plate_map)
     for well, why in unmatched:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)
-    annotated = mark_few_cells(annotated, params.minimum_cells)
-    with write_whole(outputs.unmatched) as part:
+    annotated = mark_few_cells(annotated, minimum_cells)
+    with write_whole(outputs["unmatched"]) as part:
         pd.DataFrame(unmatched, columns=["Metadata_Well", "reason"]).to_csv(part, index=False)
-    paths = [inputs.profiles, inputs.plate_map, *([inputs.annotation] if inputs.annotation else [])]
-    made_by = get_provenance({"plate": plate, "gene": params.gene}, paths)
-    write_profiles(annotated, outputs.profiles, made_by)
+    paths = [inputs[name] for name in ("profiles", "plate_map", "annotation") if inputs[name]]
+    made_by = get_provenance({"plate": plate, "gene": gene}, paths)
+    write_profiles(annotated, outputs["profiles"], made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            {name: snakemake.input[name] or "" for name in ("profiles", "plate_map", "annotation")},
+            {name: snakemake.output[name] for name in ("profiles", "unmatched")},
+            snakemake.params.plate,
+            snakemake.params.gene,
+            snakemake.params.missing,
+            snakemake.params.minimum_cells,
+        )

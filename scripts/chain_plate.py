@@ -1,16 +1,14 @@
 """Extract a plate's wells from the file of a chain's step that processed several plates together."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from lib.errors import InputError
 from lib.logs import log_to
 from lib.tables import get_provenance, read_profiles, read_provenance, write_profiles
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the profiles of one plate."""
-    (together,) = inputs.profiles
-    plate = params.plate
+def main(together: str, output: str, plate: Mapping[str, str]) -> None:
+    """Write the profiles of one plate, from the wells of all plates that a step works over (`together`)."""
     profiles = read_profiles(together)
     own = (profiles["Metadata_Plate"] == plate["plate"]) & (profiles["Metadata_Batch"] == plate["batch"])
     if not own.any():
@@ -18,9 +16,10 @@ def main(inputs: Any, params: Any, outputs: Any) -> None:
     before = read_provenance(together)
     made_by = get_provenance(before["parameters"], [together])
     made_by |= {"left_out": before["left_out"]} if "left_out" in before else {}
-    write_profiles(profiles[own].reset_index(drop=True), outputs.profiles, made_by)
+    write_profiles(profiles[own].reset_index(drop=True), output, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        (together,) = snakemake.input.profiles
+        main(together, snakemake.output.profiles, snakemake.params.plate)

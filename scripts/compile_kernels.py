@@ -132,8 +132,8 @@ def run_module(name, settings, images, labels):
 
     module = getattr(importlib.import_module(name.lower()), name)()
     for key, value in settings.items():
-        listed = isinstance(value, tuple) and isinstance(value[0], str)
-        getattr(module, key).value = ", ".join(value) if listed else value
+        is_list_of_names = isinstance(value, tuple) and isinstance(value[0], str)
+        getattr(module, key).value = ", ".join(value) if is_list_of_names else value
     if name == "MeasureObjectIntensityDistribution":
         module.objects[0].object_name.value = "Cells"
         module.add_object()

@@ -9,7 +9,6 @@ import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -105,22 +104,47 @@ def get_costs(
     return table
 
 
-def main(params: Any, outputs: Any) -> None:
-    """Write the table and print it."""
-    if not params.measured:
+def main(
+    measured: Sequence[str],
+    output: str,
+    units: Mapping[str, Sequence[Sequence[str]]],
+    price: float | None,
+    currency: str,
+) -> None:
+    """Write the table of costs and print it.
+
+    Parameters
+    ----------
+    measured
+        Snakemake's benchmark files.
+    output
+        The table (csv).
+    units
+        The plates and the conditions of the experiment; see `find_unit`.
+    price
+        What an hour of one CPU costs, or None.
+    currency
+        In which currency.
+    """
+    if not measured:
         raise InputError(
             "No job has been measured yet: run one plate, for example with `--config only=PLATE`."
         )
-    files = [Path(file) for file in params.measured]
-    table = get_costs(files, params.units, params.price)
-    with write_whole(outputs.table) as part:
+    table = get_costs([Path(file) for file in measured], units, price)
+    with write_whole(output) as part:
         table.to_csv(part, index=False, float_format="%.4g")
-    shown = table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
-    price = "" if params.price is None else f" (experiment_price in {params.currency})"
-    print(f"What each stage took, and what the experiment takes{price}:\n{shown}")
-    logging.info("%d jobs measured", len(files))
+    text = table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
+    heading = "" if price is None else f" (experiment_price in {currency})"
+    print(f"What each stage took, and what the experiment takes{heading}:\n{text}")
+    logging.info("%d jobs measured", len(measured))
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params, snakemake.output)
+        main(
+            list(snakemake.params.measured),
+            snakemake.output.table,
+            snakemake.params.units,
+            snakemake.params.price,
+            snakemake.params.currency,
+        )

@@ -37,8 +37,7 @@ from lib.replicates import (
     label_wells,
     read_wells,
 )
-from lib.scores import BOUNDARY
-from lib.tables import write_whole
+from lib.scores import BOUNDARY, write_condition_tables
 
 CELL_COUNT = "cell count"
 WIDEST = 40  # factor between the ends of the interval of a benchmark dose that may be a point of departure
@@ -215,11 +214,11 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
     names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
     if not names:
         return draw_nothing("No compound with a dose: no curve to draw.")
-    shown = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
+    responses = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
     figure, grid = plt.subplots(
         len(names),
-        len(shown),
-        figsize=(4.6 * len(shown), 2.3 * len(names) + 0.6),
+        len(responses),
+        figsize=(4.6 * len(responses), 2.3 * len(names) + 0.6),
         squeeze=False,
         layout="constrained",
     )
@@ -229,7 +228,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
         treated = ((series.wells["compound"] == name) & (doses > 0)).to_numpy()
         plates = series.wells.loc[treated, "Metadata_Plate"].unique()
         solvent = (doses == 0) & series.wells["Metadata_Plate"].isin(plates).to_numpy()
-        for number, (axes, response) in enumerate(zip(line, shown, strict=True)):
+        for number, (axes, response) in enumerate(zip(line, responses, strict=True)):
             values = series.responses[response][0]
             low, high = doses[treated].min(), doses[treated].max()
             zero = low / 3
@@ -293,15 +292,8 @@ def main(
     compounds = summarize_compounds(curves, series.unit)
     save_png(draw_figure(series, curves, compounds, options["title"]), outputs["figure"])
     responses = {name.replace(" ", "_"): values for name, (values, _, _) in series.responses.items()}
-    for name, table in (
-        ("curves", curves),
-        ("compounds", compounds),
-        ("wells", series.wells.assign(**responses)),
-    ):
-        for position, (column, value) in enumerate(head.items()):
-            table.insert(position, f"condition_{column}" if column in table else column, value)
-        with write_whole(outputs[name]) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+    tables = {"curves": curves, "compounds": compounds, "wells": series.wells.assign(**responses)}
+    write_condition_tables(tables, outputs, head)
 
 
 if __name__ == "__main__":

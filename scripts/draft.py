@@ -102,7 +102,7 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
         Cores of this machine.
     """
     project, timepoint, channels_in = get_reading(found)
-    said = {channel.label: channel.name for channel in found.channels}
+    names_of_labels = {channel.label: channel.name for channel in found.channels}
     images = {
         "pattern": found.pattern,
         **({"channels_in": channels_in} if channels_in != "names" else {}),
@@ -114,7 +114,11 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
     channels = []
     largest = max((image.shape[0] for each in examples.values() for image in each[:1]), default=1080)
     for label, name in names.items():
-        channel = {"name": name, "stain": said[label] if said[label] != name else "", "image": label}
+        channel = {
+            "name": name,
+            "stain": names_of_labels[label] if names_of_labels[label] != name else "",
+            "image": label,
+        }
         sides = [image.shape[0] for image in examples.get(name, [])[:1]]
         if sides and sides[0] != largest:
             channel["scale"] = round(largest / sides[0], 6)
@@ -129,10 +133,10 @@ def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, 
     nuclei = nuclei if nuclei in names.values() else next(iter(names.values()))
     smallest, widest = guess_diameters(examples.get(nuclei, []))
     otsu = {"method": "Otsu", "classes": 2, "correction": 1, "bounds": [0, 1]}
-    whole = next((name for name in WHOLE_CELLS if name in names.values()), None)
+    whole_cells = next((name for name in WHOLE_CELLS if name in names.values()), None)
     cells: dict[str, Any] = {"method": "Distance - N", "distance": max(3, round(0.3 * widest))}
-    if whole:
-        cells = {"channel": whole, "method": "Propagation", "threshold": dict(otsu)}
+    if whole_cells:
+        cells = {"channel": whole_cells, "method": "Propagation", "threshold": dict(otsu)}
     config = {
         "results": "results",
         "plates": "plates.tsv",
@@ -340,14 +344,24 @@ def draft_dataset(prefix: str, batch: str, experiment: Path, cores: int) -> list
     return tasks
 
 
-def main(params: Any) -> None:
-    """Write the folder, and print what is left to do."""
-    experiment, cores = Path(params.experiment), os.cpu_count() or 1
-    if params.dataset:
-        tasks = draft_dataset(params.dataset, params.batch, experiment, cores)
+def main(experiment: Path, images: str, dataset: str, batch: str) -> None:
+    """Write the folder of an experiment, and print what is left to do.
+
+    Parameters
+    ----------
+    experiment
+        The folder to write.
+    images
+        The folder of images; "" with a `dataset`.
+    dataset, batch
+        The address of a dataset in the form of the Gallery, and one of its batches; "" with `images`.
+    """
+    cores = os.cpu_count() or 1
+    if dataset:
+        tasks = draft_dataset(dataset, batch, experiment, cores)
     else:
         # A plate is called after its folder, which `..` does not name.
-        tasks = draft(Path(os.path.normpath(Path.cwd() / params.images)), experiment, cores)
+        tasks = draft(Path(os.path.normpath(Path.cwd() / images)), experiment, cores)
     print(f"\n{experiment} is drafted. What is left to do:")
     for number, task in enumerate(tasks, start=1):
         print(f"  {number}. {task}")
@@ -355,4 +369,9 @@ def main(params: Any) -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params)
+        main(
+            Path(snakemake.params.experiment),
+            snakemake.params.images,
+            snakemake.params.dataset,
+            snakemake.params.batch,
+        )

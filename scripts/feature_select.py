@@ -1,6 +1,7 @@
 """Remove the features that feature selection dropped from a plate's profiles."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,22 +32,49 @@ def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[p
     return pd.concat([profiles.drop(columns=features), table], axis=1), lone
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the plate's profiles with the selected features."""
-    profiles = read_profiles(inputs.profiles)
-    table = pd.read_csv(inputs.dropped, dtype=str)
-    dropped = set(table["feature"])
-    selected = profiles[[name for name in profiles.columns if name not in dropped]]
-    selected, lone = take_lone_as_missing(selected, params.outlier_cutoff)
+def main(
+    profiles: str,
+    dropped: str,
+    output: str,
+    settings: Mapping[str, Any],
+    over: str,
+    outlier_cutoff: float | None,
+) -> None:
+    """Write the plate's profiles with the selected features.
+
+    Parameters
+    ----------
+    profiles
+        The plate's normalized profiles (Parquet).
+    dropped
+        The table of dropped features (csv).
+    output
+        The profiles with the selected features (Parquet).
+    settings
+        The config's block `feature_select`, for the provenance.
+    over
+        Whether features were selected on the `plate` or over the `batch`, for the provenance.
+    outlier_cutoff
+        `normalize.outlier_cutoff` of the config: single values beyond it are taken as missing.
+    """
+    wells = read_profiles(profiles)
+    table = pd.read_csv(dropped, dtype=str)
+    names = set(table["feature"])
+    selected = wells[[name for name in wells.columns if name not in names]]
+    selected, lone = take_lone_as_missing(selected, outlier_cutoff)
     exploding = table[table["operation"] == OUTLIERS].set_index("feature")["reason"].to_dict()
-    made_by = get_provenance(
-        {"feature_select": params.settings, "over": params.over},
-        [inputs.profiles, inputs.dropped],
-    )
-    made_by = add_left_out(made_by, inputs.profiles, exploding, values=lone)
-    write_profiles(selected, outputs.profiles, made_by)
+    made_by = get_provenance({"feature_select": settings, "over": over}, [profiles, dropped])
+    made_by = add_left_out(made_by, profiles, exploding, values=lone)
+    write_profiles(selected, output, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            snakemake.input.profiles,
+            snakemake.input.dropped,
+            snakemake.output.profiles,
+            snakemake.params.settings,
+            snakemake.params.over,
+            snakemake.params.outlier_cutoff,
+        )

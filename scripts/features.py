@@ -142,14 +142,14 @@ def check_objects(table, images, plate):
         )
     counted = f"Count_{table.stem}"
     expected = {number: int(float(row[counted])) for number, row in images.items() if counted in row}
-    wrong = [
+    faults = [
         f"{images[number]['Metadata_Well']} site {images[number]['Metadata_Site']} "
         f"({objects[number]} of {count})"
         for number, count in expected.items()
         if count != objects[number]
     ]
-    if wrong:
-        raise InputError(f"Plate {plate}: {table.name} is not whole: {join_names(wrong)}.")
+    if faults:
+        raise InputError(f"Plate {plate}: {table.name} is not whole: {join_names(faults)}.")
     return sum(objects.values())
 
 

@@ -1,7 +1,5 @@
 """Fetch one file of the experiment from the address in the sample sheet or the config."""
 
-from typing import Any
-
 from lib.errors import InputError
 from lib.logs import log_to
 from lib.object_storage import fetch_content, fetch_web_content, require_fetching
@@ -18,14 +16,13 @@ def fetch_address(address: str) -> bytes:
     raise InputError(f"{address} cannot be fetched: addresses begin with s3://, https:// or http://.")
 
 
-def main(params: Any, outputs: Any) -> None:
-    """Write the file, complete or not at all."""
-    address = params.address
-    require_fetching(params.fetch, address)
-    with write_whole(outputs.fetched) as part:
+def main(address: str, output: str, fetch: bool) -> None:
+    """Write the file, complete or not at all; `fetch` is the key of the config that allows it."""
+    require_fetching(fetch, address)
+    with write_whole(output) as part:
         part.write_bytes(fetch_address(address))
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params, snakemake.output)
+        main(snakemake.params.address, snakemake.output.fetched, snakemake.params.fetch)

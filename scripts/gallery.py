@@ -5,9 +5,8 @@ site, and profiles are gzipped CSV.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -61,20 +60,48 @@ def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
             write_csv(read_profiles(path), part / f"{path.stem}.csv.gz")
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the plate's folders."""
-    plate = params.plate
+def main(
+    inputs: Mapping[str, Sequence[str]],
+    outputs: Mapping[str, str],
+    plate: Mapping[str, str],
+    images: str,
+    prefix: str,
+) -> None:
+    """Write the plate's folders.
+
+    Parameters
+    ----------
+    inputs
+        Paths of the two image tables (`load_data`), CellProfiler's `tables` (folders of chunks), `profiles`
+        and illumination `functions`.
+    outputs
+        The folders to write: `load_data`, `analysis`, `profiles` and `illum`.
+    plate
+        The plate's row of the sample sheet.
+    images
+        The folder of the plate's images.
+    prefix
+        The address of the dataset (`gallery.prefix`).
+    """
     batch, name = plate["batch"], plate["plate"]
-    tables = [Path(inputs.load_data), Path(inputs.with_illum)]
-    images = Path(params.images)
-    write_image_tables(tables, images, params.prefix, batch, name, Path(outputs.load_data))
-    write_analysis([Path(chunk) for chunk in inputs.tables], name, Path(outputs.analysis))
-    write_profiles([Path(path) for path in inputs.profiles], Path(outputs.profiles))
-    with write_whole_folder(Path(outputs.illum)) as part:
-        for function in inputs.functions:
+    tables = [Path(path) for path in inputs["load_data"]]
+    write_image_tables(tables, Path(images), prefix, batch, name, Path(outputs["load_data"]))
+    write_analysis([Path(chunk) for chunk in inputs["tables"]], name, Path(outputs["analysis"]))
+    write_profiles([Path(path) for path in inputs["profiles"]], Path(outputs["profiles"]))
+    with write_whole_folder(Path(outputs["illum"])) as part:
+        for function in inputs["functions"]:
             shutil.copy(function, part)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            {
+                "load_data": [snakemake.input.load_data, snakemake.input.with_illum],
+                **{name: list(snakemake.input[name]) for name in ("tables", "profiles", "functions")},
+            },
+            {name: snakemake.output[name] for name in ("load_data", "analysis", "profiles", "illum")},
+            snakemake.params.plate,
+            snakemake.params.images,
+            snakemake.params.prefix,
+        )

@@ -1,9 +1,8 @@
 """Write a plate's deep-network features as the Cell Painting Gallery stores them, below `workspace_dl`."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -29,12 +28,16 @@ def write_profiles(profiles: Sequence[Path], folder: Path) -> None:
             shutil.copy(path, part)
 
 
-def main(inputs: Any, outputs: Any) -> None:
-    """Write the plate's folders."""
-    write_embeddings(Path(inputs.cells), Path(outputs.embeddings))
-    write_profiles([Path(path) for path in inputs.profiles], Path(outputs.profiles))
+def main(cells: str, profiles: Sequence[str], outputs: Mapping[str, str]) -> None:
+    """Write the plate's folders: `embeddings` (its single cells) and `profiles`."""
+    write_embeddings(Path(cells), Path(outputs["embeddings"]))
+    write_profiles([Path(path) for path in profiles], Path(outputs["profiles"]))
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.output)
+        main(
+            snakemake.input.cells,
+            list(snakemake.input.profiles),
+            {name: snakemake.output[name] for name in ("embeddings", "profiles")},
+        )

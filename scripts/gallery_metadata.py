@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -42,12 +41,11 @@ def write_metadata(plates: Sequence[Mapping[str, str]], maps: Sequence[Path], fo
             file.write_text(text)
 
 
-def main(params: Any, outputs: Any) -> None:
-    """Write the folder of a batch."""
-    maps = [Path(path) for path in params.maps]
-    write_metadata(params.plates, maps, Path(outputs.metadata))
+def main(plates: Sequence[Mapping[str, str]], maps: Sequence[str], output: str) -> None:
+    """Write the folder of a batch, from the plate maps of its plates in the same order."""
+    write_metadata(plates, [Path(path) for path in maps], Path(output))
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params, snakemake.output)
+        main(snakemake.params.plates, snakemake.params.maps, snakemake.output.metadata)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -41,14 +40,30 @@ def list_uploads(plates: Sequence[Mapping[str, str]], folders: Sequence[Path], p
     return pd.DataFrame(rows, columns=["folder", "address"])
 
 
-def main(params: Any, outputs: Any) -> None:
-    """Write the table."""
-    folders = [Path(folder) for folder in params.folders]
-    table = list_uploads(params.plates, folders, params.prefix)
-    with write_whole(outputs.uploads) as part:
+def main(plates: Sequence[Mapping[str, str]], folders: Sequence[str], prefix: str, output: str) -> None:
+    """Write the table of uploads.
+
+    Parameters
+    ----------
+    plates
+        The plates that start with images: batch, name and images.
+    folders
+        The folder of each plate's images.
+    prefix
+        The address of the dataset (`gallery.prefix`).
+    output
+        The table (csv).
+    """
+    table = list_uploads(plates, [Path(folder) for folder in folders], prefix)
+    with write_whole(output) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params, snakemake.output)
+        main(
+            snakemake.params.plates,
+            snakemake.params.folders,
+            snakemake.params.prefix,
+            snakemake.output.uploads,
+        )

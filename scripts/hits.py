@@ -15,7 +15,7 @@
 * Cluster: see `lib/clusters.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,8 @@ from lib.replicates import (
     read_wells,
     split_wells,
 )
-from lib.scores import BOUNDARY
-from lib.sides import get_genes
-from lib.tables import write_whole
+from lib.scores import BOUNDARY, write_condition_tables
+from lib.sides import get_compounds, get_genes
 
 LEVEL = 0.05  # of q
 SHOWN_NEIGHBORS, TESTED_NEIGHBORS = 3, 10
@@ -223,6 +222,7 @@ def describe_neighbors(
     genes: Sequence[frozenset[str]],
     profiles: np.ndarray,
     known: Mapping[str, str],
+    compounds: Sequence[Hashable],
     seed: int,
 ) -> pd.DataFrame:
     """Return the nearest neighbors of each perturbation, and whether they share its genes beyond chance.
@@ -235,6 +235,8 @@ def describe_neighbors(
         Their consensus profiles relative to the controls, (perturbations, features).
     known
         The names of perturbations that people know, by perturbation.
+    compounds
+        The compound of each perturbation; doses of one compound have the same.
     seed
         Seed of p-values that are not exact.
     """
@@ -245,7 +247,7 @@ def describe_neighbors(
         table[f"neighbor_{rank + 1}_name"] = [known[name] for name in names[near[:, rank]]]
         table[f"neighbor_{rank + 1}_cosine"] = cosines[:, rank].round(4)
         table[f"neighbor_{rank + 1}_annotation"] = ["|".join(sorted(genes[i])) for i in near[:, rank]]
-    shared = measure_sharing(genes, profiles, near, RANKINGS, seed)
+    shared = measure_sharing(genes, profiles, near, RANKINGS, seed, compounds)
     return table.join(shared.set_index(pd.Index(names)))
 
 
@@ -259,6 +261,7 @@ def get_hits(
     positive_controls: bool = True,
     toxic_z: float = -2,
     seed: int = 0,
+    different: str | Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the table of hits of a condition, and its clusters' enrichment.
 
@@ -281,6 +284,8 @@ def get_hits(
         The z-score of the cell count from which a perturbation is toxic.
     seed
         Seed of random sets and of the clustering.
+    different
+        Columns whose equal values make one compound, if a compound has several doses.
 
     Returns
     -------
@@ -314,8 +319,9 @@ def get_hits(
         cluster = np.zeros(len(names), dtype=int)
         cluster[chosen] = cluster_profiles(relative[chosen], seed)
         known = name_perturbations(scored.metadata)
-        clusters = measure_enrichment([known[name] for name in names], genes, cluster)
-        near = describe_neighbors(names, genes, relative, known, seed)
+        compounds = get_compounds(scored.metadata, sets, different)
+        clusters = measure_enrichment([known[name] for name in names], genes, cluster, compounds)
+        near = describe_neighbors(names, genes, relative, known, compounds, seed)
         found = pd.DataFrame(strongest, index=names).join(near)
         found["cluster"] = pd.array(np.where(cluster > 0, cluster, pd.NA), dtype="Int64")
         table = table.join(found)
@@ -370,12 +376,7 @@ def main(
     """
     tables = [pd.read_parquet(path) if path else None for path in (replicating, precision)]
     hits, clusters = get_hits(read_wells(profiles, controls), *tables, **options)
-    for name, table in (("hits", hits), ("clusters", clusters)):
-        for position, (column, value) in enumerate(head.items()):
-            # a column of the sample sheet may be called as one of the table
-            table.insert(position, f"condition_{column}" if column in table else column, value)
-        with write_whole(outputs[name]) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+    write_condition_tables({"hits": hits, "clusters": clusters}, outputs, head)
 
 
 if __name__ == "__main__":

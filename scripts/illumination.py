@@ -9,7 +9,6 @@ Standard library only, Python 3.8: it also runs in CellProfiler's container.
 import array
 import ast
 import math
-import re
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from lib.cellprofiler import CellProfiler, define_run_options
 from lib.cellprofiler_logs import open_log
 from lib.errors import InputError, join_names
 from lib.files import make_fresh_folder
+from lib.pipeline_files import simplify_name
 
 NUMBERS = {"<f4": "f", "<f8": "d", "<u1": "B", "|u1": "B", "<u2": "H"}
 
@@ -41,11 +41,6 @@ def read_npy(path):
     if len(values) != math.prod(header["shape"]):
         raise ValueError("it is cut off")
     return tuple(header["shape"]), values
-
-
-def simplify_name(name):
-    """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
-    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def find_function(channel, folder):

@@ -154,13 +154,13 @@ def read_plate_profiles(
 
 
 def add_annotation(
-    profiles: pd.DataFrame, annotation: pd.DataFrame, samples: tuple[str, str] = ("", "")
+    profiles: pd.DataFrame, annotation: pd.DataFrame, samples: tuple[str, ...] = ("", "")
 ) -> pd.DataFrame:
     """Add the annotation's columns that the profiles lack or leave empty, by their `broad_sample`.
 
     `samples` are further columns that may name the content of a well (see `MissingValues`).
     """
-    order = [name for name in (samples[0], *SAMPLE_COLUMNS, samples[1]) if name]
+    order = [name for name in (*samples[:-1], *SAMPLE_COLUMNS, samples[-1]) if name]
     name = next((name for name in order if f"Metadata_{name}" in profiles), None)
     if name is None:
         logging.warning(
@@ -202,37 +202,63 @@ def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]
     return {features[at]: f"to {largest[at]:,.0f}" for at in np.flatnonzero(extreme)}
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the plate's profiles as Parquet."""
-    path = inputs.profiles
-    plate, gene, missing = params.plate, params.gene, MissingValues.of_config(params.missing)
-    profiles = read_plate_profiles(path, plate, params.sharing, missing)
+def main(
+    path: str,
+    annotation: str,
+    output: str,
+    plate: Mapping[str, str],
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write the plate's profiles as Parquet.
+
+    Parameters
+    ----------
+    path
+        The file of published profiles.
+    annotation
+        The table of reagents; "" if there is none.
+    output
+        The profiles (Parquet).
+    plate
+        The plate's row of the sample sheet.
+    parameters
+        `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
+        `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
+        of features that are left out), `minimum_cells`, `outlier_cutoff`, and `is_normalized`.
+    """
+    gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
+    profiles = read_plate_profiles(path, plate, parameters["sharing"], missing)
     features = get_features(profiles)
-    wanted = set(keep_wanted(features, params.unwanted))
+    wanted = set(keep_wanted(features, parameters["unwanted"]))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
     paths = [path]
-    if inputs.annotation:
-        if words := report_missing_words(inputs.annotation, missing):
-            logging.warning("%s: taken as empty: %s", inputs.annotation, join_names(words))
-        profiles = add_annotation(
-            profiles, read_annotation(inputs.annotation, gene, missing), missing.samples
-        )
-        paths.append(inputs.annotation)
-    profiles = mark_few_cells(profiles, params.minimum_cells)
-    parameters = {"plate": plate, "gene": gene, "unwanted": params.unwanted, **params.missing}
-    made_by = get_provenance(parameters, paths)
-    if params.is_normalized and (extreme := find_extremes(profiles, params.outlier_cutoff)):
+    if annotation:
+        if words := report_missing_words(annotation, missing):
+            logging.warning("%s: taken as empty: %s", annotation, join_names(words))
+        profiles = add_annotation(profiles, read_annotation(annotation, gene, missing), missing.samples)
+        paths.append(annotation)
+    profiles = mark_few_cells(profiles, parameters["minimum_cells"])
+    made_by = get_provenance(
+        {"plate": plate, "gene": gene, "unwanted": parameters["unwanted"], **parameters["missing"]}, paths
+    )
+    cutoff = parameters["outlier_cutoff"]
+    if parameters["is_normalized"] and (extreme := find_extremes(profiles, cutoff)):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
-        logging.warning(
-            "plate %s has values beyond %g: %s", plate["plate"], params.outlier_cutoff, join_names(named)
-        )
+        logging.warning("plate %s has values beyond %g: %s", plate["plate"], cutoff, join_names(named))
         made_by["extreme_features"] = extreme
     if excluded:
         made_by["excluded_features"] = {"exclude_features": excluded}
-    write_profiles(profiles, outputs.profiles, made_by)
+    write_profiles(profiles, output, made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff", "is_normalized")
+        main(
+            snakemake.input.profiles,
+            snakemake.input.annotation or "",
+            snakemake.output.profiles,
+            snakemake.params.plate,
+            {name: snakemake.params[name] for name in names},
+        )

@@ -47,7 +47,7 @@ PANELS = (
         {PERCENT[0]: "null of all positions", PERCENT[1]: "position-aware null"},
     ),
     (
-        "Mean average precision above random",
+        "Mean average precision\nabove random",
         {REPLICATES[0]: "among negative controls", REPLICATES[1]: "among other treatments"},
     ),
     (
@@ -153,26 +153,34 @@ def compare(
     return pd.DataFrame(rows)
 
 
+def place_rows(table: pd.DataFrame) -> tuple[np.ndarray, dict[float, str]]:
+    """Return the height of each step in the figure, and the heading above each chain with its height."""
+    several = table["condition"].nunique() > 1
+    places, headings = np.zeros(len(table)), {}
+    height, before = 0.0, None
+    for number, row in enumerate(table.to_dict("records")):
+        name = row["chain"] + (f" ({row['condition']})" if several else "")
+        if name != before:
+            headings[height] = name
+            height, before = height + 1, name
+        places[number] = height
+        height += 1
+    return places, headings
+
+
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw all steps of all chains: a row is a step, a panel holds measures of one kind."""
+    """Draw all steps of all chains: a row is a step below its chain, a panel holds measures of one kind."""
     if table.empty:
         return draw_nothing("No level of profiles was judged.")
-    labels = [
-        f"{row['chain']}: {row['step']}" + (f" ({row['condition']})" if row["several"] else "")
-        for row in table.assign(several=table["condition"].nunique() > 1).to_dict("records")
-    ]
+    place, headings = place_rows(table)
+    rows = len(table) + len(headings)
     figure, grid = plt.subplots(
-        1,
-        len(PANELS),
-        figsize=(14, 1.6 + 0.3 * len(table)),
-        sharey=True,
-        layout="constrained",
+        1, len(PANELS), figsize=(14, 1.8 + 0.27 * rows), sharey=True, layout="constrained"
     )
-    place = np.arange(len(table))
     for axes, (title, measures) in zip(grid, PANELS, strict=True):
         axes.set_title(title)
         for number, (name, words) in enumerate(measures.items()):
-            offset = 0.18 * (number - (len(measures) - 1) / 2)
+            offset = 0.2 * (number - (len(measures) - 1) / 2)
             values = table[name].to_numpy(float)
             ends = [
                 table[f"{name}_sampling_{end}"].to_numpy(float)
@@ -194,11 +202,25 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.grid(axis="x", color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-        for at in np.flatnonzero((table["chain"] != table["chain"].shift()).to_numpy())[1:]:
-            axes.axhline(at - 0.5, color="0.6", linewidth=0.8)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.6 / max(2, len(table))), fontsize=7.5)
-    grid[0].set_yticks(place, labels)
-    grid[0].set_ylim(len(table) - 0.4, -0.6)
+        for height in headings:
+            if height > 0:
+                axes.axhline(height - 0.5, color="0.6", linewidth=0.8)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.6 / max(2, 0.9 * rows)), fontsize=7.5)
+    grid[0].set_zorder(1)  # a long heading reaches into the next panel, where there is no value beside it
+    grid[0].patch.set_visible(False)
+    for height, name in headings.items():
+        heading = grid[0].text(
+            *(0.01, height, name),
+            transform=grid[0].get_yaxis_transform(),
+            fontweight="bold",
+            verticalalignment="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
+        heading.set_in_layout(False)
+    for axes, highest in ((grid[0], 100), (grid[2], 1), (grid[3], 1)):
+        axes.set_xlim(-0.03 * highest, 1.03 * highest)
+    grid[0].set_yticks(place, table["step"].tolist())
+    grid[0].set_ylim(rows - 0.4, -0.6)
     return figure
 
 
@@ -211,22 +233,41 @@ def read_judged(paths: Sequence[str | Path]) -> pd.DataFrame:
     return scores
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the table of all steps, and the figure."""
+def main(
+    score_files: Sequence[str], perturbation_files: Sequence[str], outputs: Mapping[str, str], seed: int
+) -> None:
+    """Write the table of all steps, and the figure.
+
+    Parameters
+    ----------
+    score_files
+        Each level's row of scores in each condition (csv).
+    perturbation_files
+        Each level's table of perturbations in each condition (Parquet), in the same order.
+    outputs
+        Paths of `table` (csv), `png` and `svg`.
+    seed
+        Of the intervals.
+    """
     use_style()
-    scores = read_judged(list(inputs.scores))
+    scores = read_judged(score_files)
     for name in ("chain", "step", "level_before", START):
         scores[name] = scores[name].fillna("").astype("str")
     perturbations = {
         (row["condition"], row[BOUNDARY]): pd.read_parquet(path)
-        for row, path in zip(scores.to_dict("records"), inputs.perturbations, strict=True)
+        for row, path in zip(scores.to_dict("records"), perturbation_files, strict=True)
     }
-    table = compare(scores, perturbations, params.seed)
-    with write_whole(outputs.table) as part:
+    table = compare(scores, perturbations, seed)
+    with write_whole(outputs["table"]) as part:
         table.drop(columns="condition").to_csv(part, index=False, float_format="%.6g")
-    save(draw(table), [outputs.png, outputs.svg])
+    save(draw(table), [outputs["png"], outputs["svg"]])
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            list(snakemake.input.scores),
+            list(snakemake.input.perturbations),
+            {name: snakemake.output[name] for name in ("table", "png", "svg")},
+            snakemake.params.seed,
+        )

@@ -348,7 +348,7 @@ def judge(
     return row, of_labels
 
 
-def read_plates(
+def read_judged_wells(
     paths: Sequence[str], plates: Sequence[Mapping[str, str]], controls: Mapping[str, str]
 ) -> Wells:
     """Read the wells of some plates: a step over several conditions has those of others in the same file."""
@@ -356,24 +356,43 @@ def read_plates(
     tables = {}
     for path in paths:
         profiles = read_profiles(path)
-        there = list(zip(profiles["Metadata_Batch"], profiles["Metadata_Plate"], strict=True))
-        kept = np.array([name in wanted for name in there], dtype=bool)
-        tables[path] = mark_controls(
-            profiles if kept.all() else profiles[kept].reset_index(drop=True), controls
-        )
+        names = zip(profiles["Metadata_Batch"], profiles["Metadata_Plate"], strict=True)
+        kept = np.array([name in wanted for name in names], dtype=bool)
+        kept_profiles = profiles if kept.all() else profiles[kept].reset_index(drop=True)
+        tables[path] = mark_controls(kept_profiles, controls)
     return join_plates(tables)
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the level's row and its table of perturbations."""
-    paths = list(inputs.profiles)
-    wells = read_plates(paths, params.plates, dict(params.controls))
-    row, table = judge(wells, params.options, params.raw, params.controls_fitted)
-    head = {**params.condition, BOUNDARY: params.level}
-    files = {name: outputs[name] for name in ("score", "perturbations")}
-    write_score({**params.step, **row}, {"perturbations": table}, files, head, params.options, paths)
+def main(
+    paths: Sequence[str],
+    plates: Sequence[Mapping[str, str]],
+    outputs: Mapping[str, str],
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write the level's row and its table of perturbations.
+
+    Parameters
+    ----------
+    paths, plates : the files of profiles; batch and name of the condition's plates.
+    outputs : paths of `score` (csv) and `perturbations` (Parquet).
+    parameters
+        The columns that name the `condition`, the `level` and its `step`; `controls`; see `judge` for
+        `options`, `raw` and `controls_fitted`.
+    """
+    wells = read_judged_wells(paths, plates, parameters["controls"])
+    options = parameters["options"]
+    row, table = judge(wells, options, parameters["raw"], parameters["controls_fitted"])
+    head = {**parameters["condition"], BOUNDARY: parameters["level"]}
+    row = {**parameters["step"], **row}
+    write_score(row, {"perturbations": table}, outputs, head, options, paths)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        names = ("condition", "level", "step", "controls", "options", "raw", "controls_fitted")
+        main(
+            list(snakemake.input.profiles),
+            snakemake.params.plates,
+            {name: snakemake.output[name] for name in ("score", "perturbations")},
+            {name: snakemake.params[name] for name in names},
+        )

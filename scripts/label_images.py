@@ -20,8 +20,8 @@ from lib.label_files import SiteKey
 from lib.label_images import (
     LabelError,
     Labels,
+    name_numbered_labels,
     number_objects,
-    numbered_name,
     pair_labels,
     read_pixels,
     write_labels,
@@ -93,7 +93,7 @@ def number_site(
             row[kind] = len(numbers)
             row[f"{kind}_numbers"] = " ".join(map(str, numbers))
     for name, each in pixels.items():
-        write_labels(each, folder / numbered_name(*site, name))
+        write_labels(each, folder / name_numbered_labels(*site, name))
     return row
 
 
@@ -161,7 +161,7 @@ def find_files(table: pd.DataFrame, objects: Sequence[str], folders: Sequence[st
             if f"FileName_Labels{name}" in table:
                 found[name] = Path(row[f"PathName_Labels{name}"], row[f"FileName_Labels{name}"])
             else:
-                found[name] = written[numbered_name(row["Metadata_Well"], row["Metadata_Site"], name)]
+                found[name] = written[name_numbered_labels(row["Metadata_Well"], row["Metadata_Site"], name)]
         files.append(found)
     return files
 

@@ -234,8 +234,8 @@ def make_rows(
         Further attributes of `LeftOut`, such as the batch and the plate.
     """
     if names:
-        shown = join_names(names, MOST_NAMES)
-        yield LeftOut(what, len(names), stage, why=why, names=shown, table=table, **place)
+        names_text = join_names(names, MOST_NAMES)
+        yield LeftOut(what, len(names), stage, why=why, names=names_text, table=table, **place)
 
 
 def read_cell_flags(root: Path, file: str, batch: str, plate: str) -> Iterator[LeftOut]:

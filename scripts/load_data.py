@@ -26,9 +26,9 @@ from lib.image_checks import (
     Fault,
     Found,
     StoredImage,
-    file_faults,
-    repeated_faults,
-    site_faults,
+    find_file_faults,
+    find_repeated_faults,
+    find_site_faults,
 )
 from lib.image_columns import add_illumination, add_label_files, add_numbered_labels
 from lib.image_files import MAXIMUM
@@ -254,16 +254,16 @@ def load_data(
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
     found, plane_faults = combine_planes(found, reading)
-    of_files = file_faults(found, threads, maximum, decode)
+    of_files = find_file_faults(found, threads, maximum, decode)
     if reading.decoding and (decoded := decode_compressed(found, of_files)) != found:
-        found, of_files = decoded, file_faults(decoded, threads, maximum, decode)
+        found, of_files = decoded, find_file_faults(decoded, threads, maximum, decode)
     label_files, label_faults = find_label_files(found, labels, images, threads)
     faults = sorted(
         [
             *plane_faults,
-            *site_faults(found, names),
+            *find_site_faults(found, names),
             *of_files,
-            *repeated_faults(found, threads),
+            *find_repeated_faults(found, threads),
             *label_faults,
         ],
         key=lambda fault: get_plate_order((fault.well, fault.site)),
@@ -287,55 +287,72 @@ def load_data(
     return add_label_files(table, label_files), faults
 
 
-def main(inputs: Any, params: Any, outputs: Any, threads: int) -> None:
+def main(
+    folder: str,
+    outputs: Mapping[str, str],
+    plate: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    threads: int,
+) -> None:
     """Write the image table, with and without illumination functions, and the dropped sites.
 
     Parameters
     ----------
-    inputs
-        The rule's inputs: the folder or image table `images`, unless that is an address.
-    params
-        The rule's parameters: the arguments of `load_data`, and where the illumination functions and the
-        numbered label images will be.
+    folder
+        The folder of images or the image table; "" for an address.
     outputs
-        The files to write: `load_data`, `with_illum`, `dropped` and `digests`.
+        Paths of `load_data`, `with_illum`, `dropped` and `digests` (csv).
+    plate
+        The plate's row of the sample sheet.
+    parameters
+        The other arguments of `load_data`; `fetch`; where the illumination functions (`illumination`) and the
+        numbered `label_images` of the `labeled` objects will be.
     threads
         How many files are read at once.
     """
-    images = params.plate["images"]
+    images, pattern = plate["images"], parameters["pattern"]
     if not is_address(images) or is_image_table(images):
-        images = Path(inputs.images)
-    elif not inputs.images:
-        require_fetching(params.fetch, images)
+        images = Path(folder)
+    elif not folder:
+        require_fetching(parameters["fetch"], images)
     table, faults = load_data(
         images,
-        params.plate,
-        params.channels,
-        params.pattern,
-        params.bad_sites,
+        plate,
+        parameters["channels"],
+        pattern,
+        parameters["bad_sites"],
         threads,
-        params.maximum,
-        params.decode,
-        params.labels,
-        Reading(**params.reading),
+        parameters["maximum"],
+        parameters["decode"],
+        parameters["labels"],
+        Reading(**parameters["reading"]),
     )
-    illuminated = add_illumination(table, params.channels.values(), Path(params.illumination))
-    illuminated = add_numbered_labels(illuminated, params.labeled, Path(params.label_images))
+    channels = parameters["channels"].values()
+    illuminated = add_illumination(table, channels, Path(parameters["illumination"]))
+    illuminated = add_numbered_labels(illuminated, parameters["labeled"], Path(parameters["label_images"]))
     dropped = pd.DataFrame(
         [(fault.well, fault.site, fault.reason) for fault in faults],
         columns=["Metadata_Well", "Metadata_Site", "reason"],
     )
-    dropped.insert(0, "Metadata_Plate", params.plate["plate"])
+    dropped.insert(0, "Metadata_Plate", plate["plate"])
     for output, content in (
-        (outputs.load_data, table),
-        (outputs.with_illum, illuminated),
-        (outputs.dropped, dropped),
+        (outputs["load_data"], table),
+        (outputs["with_illum"], illuminated),
+        (outputs["dropped"], dropped),
     ):
         with write_whole(output) as part:
             content.to_csv(part, index=False)
-    write_digests(images, params.pattern, outputs.digests, threads)
+    write_digests(images, pattern, outputs["digests"], threads)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output, snakemake.threads)
+        places = ("illumination", "labeled", "label_images", "fetch")
+        names = ("channels", "pattern", "bad_sites", "maximum", "decode", "labels", "reading", *places)
+        main(
+            snakemake.input.images or "",
+            {name: snakemake.output[name] for name in ("load_data", "with_illum", "dropped", "digests")},
+            snakemake.params.plate,
+            {name: snakemake.params[name] for name in names},
+            snakemake.threads,
+        )

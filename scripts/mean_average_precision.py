@@ -26,11 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.average_precision import (
-    compute_replicate_precision,
-    rank_queries,
-    scale_rows_to_unit,
-)
+from lib.average_precision import compute_replicate_precision, scale_rows_to_unit
 from lib.baselines import get_matching_baselines, get_replicate_baselines
 from lib.cell_counts import add_count_z
 from lib.errors import number_of
@@ -45,9 +41,10 @@ from lib.precision_nulls import (
     compute_replicate_p_value,
     get_distribution_of_query,
 )
-from lib.replicates import MOST_DOUBLES, Wells, group_members, read_wells, split_wells
+from lib.query_ranking import rank_queries
+from lib.replicates import Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
-from lib.sides import collect_side, get_identities, mark_sides, pair_by_gene, read_sides
+from lib.sides import collect_side, get_identities, get_medians, mark_sides, pair_by_gene, read_sides
 
 SCORES = ("mean_average_precision", "percent_retrieved")
 NO_ROWS = np.empty(0, dtype=int)
@@ -209,7 +206,9 @@ def rank_matches(
     for pairs in np.split(related, np.flatnonzero(np.diff(related[:, 0])) + 1) if len(related) else []:
         row, partners = int(pairs[0, 0]), pairs[:, 1]
         excluded = excluded_of.get(identity_a[row], NO_ROWS)
-        chosen, others = np.setdiff1d(partners, excluded), np.union1d(partners, excluded)
+        left_out = set(excluded.tolist())
+        chosen = np.array([other for other in partners.tolist() if other not in left_out], dtype=int)
+        others = np.array(sorted(left_out.union(partners.tolist())), dtype=int)
         if len(chosen) and len(others) < len(b.names):
             queries.append(row)
             positives.append(chosen)
@@ -231,18 +230,6 @@ def rank_matches(
             )
         )
     return pd.DataFrame(parts, columns=COLUMNS), scored
-
-
-def get_medians(values: np.ndarray, sets: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the median profile of each set of wells (row numbers): (sets, features).
-
-    They are in double precision, or in that of `values` if they take more than a gigabyte.
-    """
-    small = len(sets) * values.shape[1] <= MOST_DOUBLES
-    found = np.empty((len(sets), values.shape[1]), dtype=float if small else values.dtype)
-    for row, wells in enumerate(sets):
-        found[row] = np.median(values[wells].astype(float), axis=0)
-    return found
 
 
 def group_rows(values: np.ndarray) -> dict[Any, np.ndarray]:
@@ -348,7 +335,7 @@ def main(
     """
     choice = {**options, "threads": threads}
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}
-    fitted = "a" not in profiles and controls_fitted
+    is_fitted_on_controls = "a" not in profiles and controls_fitted
     compared: dict[str, Any] = {}
     if "a" in profiles:
         wells, of_a, within = read_sides(profiles["a"], profiles.get("b", ()), controls)
@@ -366,13 +353,13 @@ def main(
     else:
         wells = add_count_z(read_wells(profiles["profiles"], controls))
         precision, scored = rank_replicates(wells, **choice)
-        if len(precision) and not fitted:
+        if len(precision) and not is_fitted_on_controls:
             compared = get_replicate_baselines(
                 wells, SCORES, lambda part: summarize(rank_replicates(part, **choice)[0], **drawn), choice
             )
-    row, table = summarize(precision[:0] if fitted else precision, **drawn)
+    row, table = summarize(precision[:0] if is_fitted_on_controls else precision, **drawn)
     row |= compared
-    if fitted:
+    if is_fitted_on_controls:
         row["message"] = SPHERED
     row["message"] = add_notes(row["message"], scored.notes)
     counts = {"features": len(scored.features), "wells": len(scored), **scored.dropped}

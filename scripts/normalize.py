@@ -13,14 +13,14 @@ thousands from noise. No feature is divided by less than the median spread of al
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.controls import find_control_kinds
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
 from lib.logs import log_to
 from lib.provenance import add_left_out
@@ -81,13 +81,15 @@ def choose_reference_wells(
             "the column in controls.column, add it to the plate map or the annotation table, or set "
             "normalize.to to [all]."
         )
-    marked = find_control_kinds(profiles[name], negcon) == negcon
-    chosen = marked & measured & complete
+    is_negcon = find_control_kinds(profiles[name], negcon) == negcon
+    chosen = is_negcon & measured & complete
     if chosen.sum() < minimum:
-        empty = profiles.loc[marked & ~measured, "Metadata_Well"].tolist()
-        lacking = profiles.loc[marked & measured & ~complete, "Metadata_Well"].tolist()
+        empty = profiles.loc[is_negcon & ~measured, "Metadata_Well"].tolist()
+        lacking = profiles.loc[is_negcon & measured & ~complete, "Metadata_Well"].tolist()
+        near = None if is_negcon.any() else find_nearest_name(negcon, profiles[name].dropna().unique())
+        hint = f" (did you mean {near}?)" if near else ""
         raise InputError(
-            f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells"
+            f"Plate {plate}: {chosen.sum()} negative control wells ({name} = {negcon}) have cells{hint}"
             + (f" and {join_names(empty)} have none" if empty else "")
             + (f"; {join_names(lacking)} have too few cells or features" if lacking else "")
             + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "
@@ -261,13 +263,33 @@ def get_notable(dropped: Mapping[str, str]) -> dict[str, str]:
     return {name: why for name, why in dropped.items() if why.startswith((ROUNDING, "exploded"))}
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the normalized profiles, the dropped features and the incomplete wells."""
-    profiles = read_profiles(inputs.profiles)
+def main(
+    path: str, population_paths: Sequence[str], outputs: Mapping[str, str], parameters: Mapping[str, Any]
+) -> None:
+    """Write the normalized profiles, the dropped features and the incomplete wells.
+
+    Parameters
+    ----------
+    path
+        The plate's annotated profiles.
+    population_paths
+        The annotated profiles among which the reference wells are: the plate's, or those of its batch.
+    outputs
+        Paths of `profiles` (Parquet), `dropped` and `incomplete` (csv).
+    parameters
+        `reference`, `over`, `column`, `negcon`, `minimum`, `outlier_cutoff`, `method` and `floored`; see
+        `choose_reference_wells` and `normalize`.
+    """
+    profiles = read_profiles(path)
     plate = profiles["Metadata_Plate"].iloc[0]
-    population = pd.concat([read_profiles(path) for path in inputs.population], join="inner")
+    population = pd.concat([read_profiles(each) for each in population_paths], join="inner")
     chosen = choose_reference_wells(
-        population, params.reference, params.column, params.negcon, params.minimum, plate
+        population,
+        parameters["reference"],
+        parameters["column"],
+        parameters["negcon"],
+        parameters["minimum"],
+        plate,
     )
     shared = set(population.columns)
     only_here = [name for name in get_features(profiles) if name not in shared]
@@ -275,10 +297,10 @@ def main(inputs: Any, params: Any, outputs: Any) -> None:
     normalized, dropped, lone = normalize(
         profiles,
         population[chosen],
-        params.outlier_cutoff,
-        params.minimum,
-        params.method,
-        params.floored,
+        parameters["outlier_cutoff"],
+        parameters["minimum"],
+        parameters["method"],
+        parameters["floored"],
     )
     # A well that lacks many features, or whose values explode in many, is incomplete.
     with_gaps = normalized if lone else profiles
@@ -295,26 +317,32 @@ def main(inputs: Any, params: Any, outputs: Any) -> None:
             f"Plate {plate}: every feature is constant over the {chosen.sum()} reference wells, so none can "
             "be normalized. Give it more of them (plate map, controls.negcon), or set normalize.to to [all]."
         )
-    with write_whole(outputs.dropped) as part:
+    with write_whole(outputs["dropped"]) as part:
         reasons = dropped | dict.fromkeys(only_here, "not measured on every plate of the batch")
         pd.DataFrame(reasons.items(), columns=["feature", "reason"]).to_csv(part, index=False)
-    with write_whole(outputs.incomplete) as part:
+    with write_whole(outputs["incomplete"]) as part:
         incomplete.to_csv(part, index=False)
     made_by = get_provenance(
         {
-            "method": params.method,
-            "to": params.reference,
-            "over": params.over,
+            "method": parameters["method"],
+            "to": parameters["reference"],
+            "over": parameters["over"],
             "reference_wells": int(chosen.sum()),
-            "outlier_cutoff": params.outlier_cutoff,
+            "outlier_cutoff": parameters["outlier_cutoff"],
         },
-        [inputs.profiles, *inputs.population],
+        [path, *population_paths],
     )
     wells = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
-    made_by = add_left_out(made_by, inputs.profiles, get_notable(dropped), wells, lone)
-    write_profiles(normalized, outputs.profiles, made_by)
+    made_by = add_left_out(made_by, path, get_notable(dropped), wells, lone)
+    write_profiles(normalized, outputs["profiles"], made_by)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        names = ("reference", "over", "column", "negcon", "minimum", "outlier_cutoff", "method", "floored")
+        main(
+            snakemake.input.profiles,
+            list(snakemake.input.population),
+            {name: snakemake.output[name] for name in ("profiles", "dropped", "incomplete")},
+            {name: snakemake.params[name] for name in names},
+        )

@@ -126,7 +126,7 @@ def score_comparison(
         "pairs": len(pairs),
     }
     for prefix, keys, found in (("", shapes, nulls), ("position_aware_", places, aware)):
-        row |= add_scores(row, table, signal, prefix, keys, found, percentile, repeats, seed)
+        row |= add_scores(table, signal, prefix, keys, found, percentile, repeats, seed)
     row |= {
         "position_aware_pairs": int(sum(aware[key] is not None for key in places)),
         "percentile": percentile,
@@ -179,7 +179,6 @@ def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) 
 
 
 def add_scores(
-    row: Mapping[str, Any],
     table: pd.DataFrame,
     signal: np.ndarray,
     prefix: str,
@@ -193,8 +192,6 @@ def add_scores(
 
     Parameters
     ----------
-    row
-        The score's row so far.
     table
         One row per pair; its new columns are added in place.
     signal
@@ -224,9 +221,11 @@ def add_scores(
             found |= get_interval_columns(f"percent_matching_{tail}", interval)
     typical = pd.Series(list(keys), dtype=object).mode()
     chosen = list(keys).index(typical.iloc[0]) if len(typical) else None
-    for tail, limit in (("right", results["right"].upper), ("left", results["left"].lower)):
-        p = compute_p_values(signal, keys, nulls, tail)
-        q = compute_q_values(p)
+    tails = {"right": results["right"].upper, "left": results["left"].lower}
+    p_values = {tail: compute_p_values(signal, keys, nulls, tail) for tail in tails}
+    # each pair is tested twice, so the q-values of both tails are computed together
+    q_values = compute_q_values(np.concatenate(list(p_values.values()))).reshape(len(tails), -1)
+    for (tail, limit), p, q in zip(tails.items(), p_values.values(), q_values, strict=True):
         table[f"{prefix}threshold_{tail}"] = limit
         table[f"{prefix}matches_{tail}"] = results[tail].counts
         table[f"{prefix}p_value_{tail}"] = p

@@ -209,16 +209,16 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
 
 def get_drawn_columns(column: Column) -> list[str]:
     """Return the table's columns that one score of a figure shows."""
-    shown = [column.value, *(f"{column.value}_sampling_{end}" for end in ("low", "high"))]
-    return [*shown, "published"] if column.published else shown
+    value_columns = [column.value, *(f"{column.value}_sampling_{end}" for end in ("low", "high"))]
+    return [*value_columns, "published"] if column.published else value_columns
 
 
 def get_reported_columns(column: Column) -> list[str]:
     """Return the table's columns that the table beside a figure has of one score: all that the page tells."""
     value, aware = column.value, f"position_aware_{column.value}"
     ends = [f"{kind}_{end}" for kind in ("", "_sampling") for end in ("low", "high")]
-    told = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]
-    return [*told, "published"] if column.published else told
+    reported_columns = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]
+    return [*reported_columns, "published"] if column.published else reported_columns
 
 
 def get_axis_range(scores: pd.DataFrame, column: Column) -> tuple[float, float]:
@@ -344,8 +344,8 @@ def make_legend(
 
 def tabulate_drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
     """Return the table beside a figure: condition, scores with their intervals, published value."""
-    shown = [name for column in FIGURES[metric][1] for name in get_reported_columns(column)]
-    kept = [name for name in (*shown, "percentile", "tail", "level", "message") if name in scores]
+    drawn_columns = [name for column in FIGURES[metric][1] for name in get_reported_columns(column)]
+    kept = [name for name in (*drawn_columns, "percentile", "tail", "level", "message") if name in scores]
     return scores[[*get_condition_columns(scores), *kept]]
 
 

@@ -43,7 +43,7 @@ def compute_changes(
     return pd.DataFrame(np.vstack(parts), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
 
 
-def change_figure(
+def draw_changes(
     table: pd.DataFrame, channels: Sequence[str], title: str, has_reference: bool = True
 ) -> Figure:
     """Draw one panel per compartment; rows are perturbations, columns families by channel.
@@ -150,12 +150,12 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
             }
             reference = compute_changes(controls.values, drawn, groups).mean()
             table.loc[f"negcon ({size} wells)"] = reference
-    shown = int(options["perturbations"])
+    number_drawn = int(options["perturbations"])
     has_reference = len(table) > len(sets)
-    drawn_rows = pd.concat([table.iloc[: len(sets)].head(shown), table.iloc[len(sets) :]])
-    drawn_rows = drawn_rows if has_reference else table.head(shown)
+    drawn_rows = pd.concat([table.iloc[: len(sets)].head(number_drawn), table.iloc[len(sets) :]])
+    drawn_rows = drawn_rows if has_reference else table.head(number_drawn)
     drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
-    save_png(change_figure(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
+    save_png(draw_changes(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
     with write_whole(outputs["numbers"]) as part:
         write_numbers(table, groups, part)
 

@@ -150,8 +150,8 @@ def plot_functions(
     limit = 1.1 * max(0.02, (table[["before", "after"]] - 1).abs().max(axis=None))
     for column, (channel, function) in enumerate(functions.items()):
         step = max(1, max(function.shape) // 300)
-        shown = function[::step, ::step]
-        image = grid[0, column].imshow(shown, cmap="viridis")
+        coarse_function = function[::step, ::step]
+        image = grid[0, column].imshow(coarse_function, cmap="viridis")
         bar = figure.colorbar(image, ax=grid[0, column], fraction=0.046, pad=0.03)
         bar.ax.tick_params(labelsize=6.5)
         bar.outline.set_visible(False)

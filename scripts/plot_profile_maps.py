@@ -186,7 +186,7 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
     axes.set_yticks([])
 
 
-def map_figure(
+def draw_maps(
     maps: Mapping[str, tuple[np.ndarray, Sequence[str]]], colored: Mapping, title: str, sampled: str = ""
 ) -> Figure:
     """Draw one row per map and one column per coloring.
@@ -264,7 +264,7 @@ def main(
         maps["umap"] = (points, ("UMAP 1", "UMAP 2"))
     logging.info("%d wells, %d features, maps: %s", len(wells), len(wells.features), ", ".join(maps))
     colored = get_classes(wells, group, pd.read_parquet(perturbations))
-    save_png(map_figure(maps, colored, str(options["title"]), sampled), outputs["maps"])
+    save_png(draw_maps(maps, colored, str(options["title"]), sampled), outputs["maps"])
     with write_whole(outputs["coordinates"]) as part:
         pd.DataFrame(columns).to_csv(part, index=False, float_format="%.6g")
 

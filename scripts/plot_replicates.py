@@ -28,7 +28,7 @@ MOST_CONTROLS = 200
 NAMED = 45  # the most perturbations with room for their names
 
 
-def order_of_wells(
+def order_wells(
     scored: Wells, controls: Wells, table: pd.DataFrame, most: int = MOST_WELLS
 ) -> tuple[np.ndarray, list[str]]:
     """Return the order of the wells in the matrix.
@@ -275,7 +275,7 @@ def main(
         parameters["group"],
         bool(parameters["positive_controls"]),
     )
-    order, groups = order_of_wells(scored, controls, table)
+    order, groups = order_wells(scored, controls, table)
     metadata = pd.concat([scored.metadata, controls.metadata], ignore_index=True).iloc[order]
     correlations = correlate_rows(np.vstack([scored.values, controls.values])[order])
     replicating = set(table.loc[table["replicating"].astype(bool), "perturbation"])

@@ -148,42 +148,51 @@ def check_quality(
     }
 
 
-def main(inputs: Any, params: Any, outputs: Any, plate: str) -> None:
+def main(
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    plate: str,
+    parameters: Mapping[str, Any],
+) -> None:
     """Write the plate's tables of sites, wells and flags, and its summary.
 
     Parameters
     ----------
     inputs
-        The rule's inputs: `image` and `cells`, the `plate_map`, and the `annotation` table or nothing.
-    params
-        The rule's parameters: `gene`, `missing`, `column`, `negcon`, `limits` and `exclude_flagged`.
+        Paths of `image` and `cells`, the `plate_map`, and the `annotation` table ("" if there is none).
     outputs
-        The files to write: `sites`, `wells`, `flags` and `summary`.
+        Paths of `sites` (Parquet), `wells`, `flags` and `summary` (csv).
     plate
         The plate's name.
+    parameters
+        `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
+        `MissingValues` is made), `column` and `negcon` (how controls are marked), `limits` and
+        `exclude_flagged` (see `check_quality`).
     """
     known = read_known_wells(
-        inputs.plate_map,
-        inputs.annotation,
-        params.gene,
+        inputs["plate_map"],
+        inputs["annotation"],
+        parameters["gene"],
         plate,
-        MissingValues.of_config(params.missing),
+        MissingValues.of_config(parameters["missing"]),
     )
-    if params.column in known:
-        known["control_type"] = find_control_kinds(known[params.column], params.negcon)
-    sites = measure_sites(inputs.image, inputs.cells)
-    image = pq.read_table(
-        inputs.image, columns=find_threshold_columns(pq.read_schema(inputs.image).names)
-    ).to_pandas()
+    column, negcon = parameters["column"], parameters["negcon"]
+    limits, exclude_flagged = parameters["limits"], parameters["exclude_flagged"]
+    if column in known:
+        known["control_type"] = find_control_kinds(known[column], negcon)
+    sites = measure_sites(inputs["image"], inputs["cells"])
+    columns = find_threshold_columns(pq.read_schema(inputs["image"]).names)
+    image = pq.read_table(inputs["image"], columns=columns).to_pandas()
     plate_flags = flag_thresholds(image, plate)
-    tables = check_quality(sites, known, params.negcon, params.limits, params.exclude_flagged, plate_flags)
+    tables = check_quality(sites, known, negcon, limits, exclude_flagged, plate_flags)
     for row in tables["flags"].itertuples():
         where = row.region if pd.notna(row.region) else f"{row.Metadata_Well} site {row.Metadata_Site}"
         logger.warning("plate %s, %s: %s: %s", row.Metadata_Plate, where, row.flag, row.reason)
-    parameters = {"limits": dict(params.limits), "exclude_flagged": params.exclude_flagged}
-    read = [inputs.image, inputs.cells, inputs.plate_map]
-    read += [inputs.annotation] if inputs.annotation else []
-    write_profiles(tables["sites"], outputs.sites, get_provenance(parameters, read))
+    made_by = get_provenance(
+        {"limits": dict(limits), "exclude_flagged": exclude_flagged},
+        [inputs[name] for name in ("image", "cells", "plate_map", "annotation") if inputs[name]],
+    )
+    write_profiles(tables["sites"], outputs["sites"], made_by)
     for name in ("wells", "flags", "summary"):
         with write_whole(outputs[name]) as part:
             tables[name].to_csv(part, index=False)
@@ -192,4 +201,10 @@ def main(inputs: Any, params: Any, outputs: Any, plate: str) -> None:
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
         use_threads(snakemake.threads)
-        main(snakemake.input, snakemake.params, snakemake.output, snakemake.wildcards.plate)
+        names = ("gene", "missing", "column", "negcon", "limits", "exclude_flagged")
+        main(
+            {name: snakemake.input[name] or "" for name in ("image", "cells", "plate_map", "annotation")},
+            {name: snakemake.output[name] for name in ("sites", "wells", "flags", "summary")},
+            snakemake.wildcards.plate,
+            {name: snakemake.params[name] for name in names},
+        )

@@ -25,8 +25,8 @@ def answer(question: dict[str, str]) -> tuple[dict[str, Any], bytes]:
     plane = read_planes(Path(question["read"]))
     pixels = np.ascontiguousarray(plane.pixels)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="))
-    said = {"shape": pixels.shape, "dtype": pixels.dtype.str, "kind": plane.kind, "scale": plane.scale}
-    return {**said, "bytes": pixels.nbytes}, pixels.tobytes()
+    header = {"shape": pixels.shape, "dtype": pixels.dtype.str, "kind": plane.kind, "scale": plane.scale}
+    return {**header, "bytes": pixels.nbytes}, pixels.tobytes()
 
 
 def main() -> None:
@@ -35,12 +35,12 @@ def main() -> None:
     output, sys.stdout = sys.stdout.buffer, sys.stderr
     for line in sys.stdin:
         try:
-            said, data = answer(json.loads(line))
+            header, data = answer(json.loads(line))
         except InputError as error:
-            said, data = {"error": str(error)}, b""
+            header, data = {"error": str(error)}, b""
         except Exception as error:
-            said, data = {"error": f"{line.strip()}: {type(error).__name__}: {error}"}, b""
-        output.write(json.dumps(said).encode() + b"\n" + data)
+            header, data = {"error": f"{line.strip()}: {type(error).__name__}: {error}"}, b""
+        output.write(json.dumps(header).encode() + b"\n" + data)
         output.flush()
 
 

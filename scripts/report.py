@@ -64,7 +64,7 @@ FOLDERS = {
 }
 
 
-def render(shown: Mapping[str, Any]) -> str:
+def render(content: Mapping[str, Any]) -> str:
     """Render the page; all content is escaped."""
     environment = Environment(
         loader=FileSystemLoader(PAGE),
@@ -73,7 +73,7 @@ def render(shown: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(shown)
+    return environment.get_template("page.html.j2").render(content)
 
 
 def make_plate_entries(results: Results, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -131,8 +131,10 @@ def collect_figures_and_conditions(
     files, conditions = sort_pictures(results.existing(manifest["figures"])), manifest["conditions"]
     number = len(files) + sum(len(find_condition_pictures(results, condition)) for condition in conditions)
     allowed = compute_allowance(number, BYTES_OF_CONDITIONS)
-    told = {file: read_caption(captions, Path(file).stem, {}, options["relation"]) for file in files}
-    figures = [make_picture(results, file, told[file], allowed) for file in files]
+    captions_of_files = {
+        file: read_caption(captions, Path(file).stem, {}, options["relation"]) for file in files
+    }
+    figures = [make_picture(results, file, captions_of_files[file], allowed) for file in files]
     entries = [
         make_condition_entry(results, i, condition, captions, allowed)
         for i, condition in enumerate(conditions, start=1)
@@ -230,7 +232,7 @@ def collect_content(
     newest = runs.get_newest_time(
         results.path(file) for file in [*made, *(figure.file for figure in figures), *scores.values()]
     )
-    shown = {
+    content = {
         "title": options["title"],
         "date": "" if newest is None else datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%d"),
         "draft": options["draft"],
@@ -271,7 +273,7 @@ def collect_content(
         "blocks": blocks,
         "explored_conditions": [name for name in blocks if name.startswith("condition-")],
     }
-    return shown, inputs
+    return content, inputs
 
 
 def write_page(options: Mapping[str, Any], page: str, digests: str, history: str) -> pd.DataFrame:
@@ -287,11 +289,11 @@ def write_page(options: Mapping[str, Any], page: str, digests: str, history: str
         The table of all inputs, and the file with the score tables of the last reports, relative to the
         results folder.
     """
-    shown, inputs = collect_content(Results(Path(page).parents[1]), options, digests, history)
-    text = render(shown)
+    content, inputs = collect_content(Results(Path(page).parents[1]), options, digests, history)
+    text = render(content)
     with write_whole(page) as part:
         part.write_text(text, encoding="utf-8")
-    plates, conditions = len(shown["plates"]), len(shown["conditions"])
+    plates, conditions = len(content["plates"]), len(content["conditions"])
     logging.info("%d plates, %d conditions, %.1f MB", plates, conditions, len(text) / 1e6)
     return inputs
 

@@ -7,7 +7,7 @@ as `too little`; one whose rule requests several times what it used, and more th
 
 import csv
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,20 +69,27 @@ def collect_rows(
     return found
 
 
-def main(params: Any, outputs: Any) -> None:
-    """Write the table, and report which rules are flagged."""
-    table = pd.DataFrame(
-        collect_rows([Path(file) for file in params.measured], params.requested),
-        columns=COLUMNS,
-    )
+def main(measured: Sequence[str], requested: Mapping[str, Mapping[str, Any]], output: str) -> None:
+    """Write the table of resources, and log which rules are flagged.
+
+    Parameters
+    ----------
+    measured
+        Snakemake's benchmark files.
+    requested
+        What each rule requests.
+    output
+        The table (csv).
+    """
+    table = pd.DataFrame(collect_rows([Path(file) for file in measured], requested), columns=COLUMNS)
     for (rule, memory, time), jobs in table.groupby(["rule", "memory", "time"]):
         if memory or time:
-            said = [f"{what} {word}" for what, word in (("memory", memory), ("time", time)) if word]
-            logging.info("%s: %d jobs: %s", rule, len(jobs), ", ".join(said))
-    with write_whole(outputs.table) as part:
+            flags = [f"{what} {word}" for what, word in (("memory", memory), ("time", time)) if word]
+            logging.info("%s: %d jobs: %s", rule, len(jobs), ", ".join(flags))
+    with write_whole(output) as part:
         table.to_csv(part, index=False)
 
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.params, snakemake.output)
+        main(list(snakemake.params.measured), snakemake.params.requested, snakemake.output.table)

@@ -20,7 +20,7 @@ from lib.errors import InputError
 from lib.files import write_whole_folder
 from lib.illumination import correct, read_function
 from lib.image_files import MAXIMUM, read_intensities
-from lib.label_images import numbered_name
+from lib.label_images import name_numbered_labels
 from lib.logs import log_to
 from lib.plates import read_table
 from lib.segmentation_networks import ABOUT, MODEL, choose_device, drop_small, load_network
@@ -86,7 +86,7 @@ def main(options: argparse.Namespace) -> None:
             well, site = row["Metadata_Well"], get_site_name(row["Metadata_Site"])
             image = read_site(row, options.channels, functions, options.apply)
             labels = drop_small(find(image, options.objects, settings), settings["smallest"])
-            path = folder / numbered_name(well, site, options.objects)
+            path = folder / name_numbered_labels(well, site, options.objects)
             tifffile.imwrite(path, labels.astype(np.uint32), compression="zlib", photometric="minisblack")
             number = len(np.unique(labels[labels > 0]))
             logger.info(
@@ -94,7 +94,7 @@ def main(options: argparse.Namespace) -> None:
             )
 
 
-def command_line() -> argparse.ArgumentParser:
+def define_options() -> argparse.ArgumentParser:
     """Define the script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", required=True, help="folder that segmentation_network.py wrote")
@@ -118,7 +118,7 @@ def command_line() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     import os
 
-    arguments = command_line().parse_args()
+    arguments = define_options().parse_args()
     # The libraries read these variables when they are imported, which happens with the network.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
     with log_to(arguments.log):

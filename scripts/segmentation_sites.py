@@ -4,6 +4,7 @@ Half of the wells are negative controls, the others are treated wells with diffe
 random; or they are the wells that the config names.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
@@ -44,30 +45,48 @@ def find_candidates(images: pd.DataFrame, known: pd.DataFrame, column: str, negc
     ).reset_index(drop=True)
 
 
-def main(inputs: Any, params: Any, outputs: Any) -> None:
-    """Write the image table and the contents of the chosen wells."""
-    images = pd.read_csv(inputs.load_data, dtype=str)
+def main(
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    plate: str,
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write the image table and the contents of the chosen wells.
+
+    Parameters
+    ----------
+    inputs
+        Paths of `load_data`, the `plate_map`, and the `annotation` table ("" if there is none).
+    outputs
+        Paths of `load_data` and `wells` (csv).
+    plate
+        The plate's name.
+    parameters
+        `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
+        `MissingValues` is made), `column` and `negcon` (how controls are marked), and `options`: the number
+        of `wells`, those that are `named`, and the `seed`.
+    """
+    images = pd.read_csv(inputs["load_data"], dtype=str)
     known = read_known_wells(
-        inputs.plate_map,
-        inputs.annotation,
-        params.gene,
-        params.plate,
-        MissingValues.of_config(params.missing),
+        inputs["plate_map"],
+        inputs["annotation"],
+        parameters["gene"],
+        plate,
+        MissingValues.of_config(parameters["missing"]),
     )
-    wells = find_candidates(images, known, params.column, params.negcon)
-    number = params.options["wells"]
-    rng = np.random.default_rng([params.options["seed"], crc32(params.plate.encode())])
-    named = [get_well_name(well) for well in params.options["named"]]
-    controls = min(number - number // 2, int((wells["kind"] == params.negcon).sum()))
-    of_controls = wells[wells["kind"].isin(["", params.negcon])]
-    chosen = choose_wells(
-        wells if named else of_controls, named, controls, number - controls, params.negcon, rng
-    )
+    negcon, options = parameters["negcon"], parameters["options"]
+    wells = find_candidates(images, known, parameters["column"], negcon)
+    number = options["wells"]
+    rng = np.random.default_rng([options["seed"], crc32(plate.encode())])
+    named = [get_well_name(well) for well in options["named"]]
+    controls = min(number - number // 2, int((wells["kind"] == negcon).sum()))
+    of_controls = wells[wells["kind"].isin(["", negcon])]
+    chosen = choose_wells(wells if named else of_controls, named, controls, number - controls, negcon, rng)
     # In plate order, in which CellProfiler numbers them.
     first = images[images["Metadata_Well"].isin(chosen)].drop_duplicates("Metadata_Well")
     for output, table in (
-        (outputs.load_data, first),
-        (outputs.wells, wells.set_index("well").loc[chosen].reset_index()),
+        (outputs["load_data"], first),
+        (outputs["wells"], wells.set_index("well").loc[chosen].reset_index()),
     ):
         with write_whole(output) as part:
             table.to_csv(part, index=False)
@@ -75,4 +94,9 @@ def main(inputs: Any, params: Any, outputs: Any) -> None:
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        main(snakemake.input, snakemake.params, snakemake.output)
+        main(
+            {name: snakemake.input[name] or "" for name in ("load_data", "plate_map", "annotation")},
+            {name: snakemake.output[name] for name in ("load_data", "wells")},
+            snakemake.params.plate,
+            {name: snakemake.params[name] for name in ("gene", "missing", "column", "negcon", "options")},
+        )

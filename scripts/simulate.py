@@ -221,8 +221,8 @@ def main(
         drawn = inside = 0
         for site in range(1, fields + 1):
             nothing = (well.well, site) in empty
-            wrong = planted.get((well.well, site), set())
-            field, cells = draw_field(seed, plate["plate"], well.well, site, size, effect, nothing, wrong)
+            kinds = planted.get((well.well, site), set())
+            field, cells = draw_field(seed, plate["plate"], well.well, site, size, effect, nothing, kinds)
             for channel, image in field.items():
                 tifffile.imwrite(
                     images / name_file(well.well, site, channel),

@@ -170,11 +170,11 @@ def make_site_table(sites: Iterable[Site]) -> pl.DataFrame:
 
 def refuse(plate: str, bad: Sequence[Site]) -> None:
     """Raise an `InputError` that lists the bad sites."""
-    shown = "\n".join(f"  {site}: {site.folder.path}: {site.problem}." for site in bad[:20])
+    rows = "\n".join(f"  {site}: {site.folder.path}: {site.problem}." for site in bad[:20])
     more = f"\n  and {len(bad) - 20} more, in the log" if len(bad) > 20 else ""
     have = "has" if len(bad) == 1 else "have"
     raise InputError(
-        f"{number_of(len(bad), 'site')} of plate {plate} {have} tables that cannot be used:\n{shown}{more}\n"
+        f"{number_of(len(bad), 'site')} of plate {plate} {have} tables that cannot be used:\n{rows}{more}\n"
         "Run CellProfiler again for them (or fetch the tables again), or set `bad_sites: drop` to go on "
         "without these sites; they are then listed in the table of sites."
     )

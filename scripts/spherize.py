@@ -38,20 +38,20 @@ def main(
     options : the sphering's parameters, for the provenance.
     controls : the column that marks controls and its value, or None.
     """
-    fitted = Sphering.read(sphering)
+    transform = Sphering.read(sphering)
     wells = read_wells([profiles], controls)
     incomplete = get_incomplete_wells(wells.metadata, wells.values)
     for _, well, why in incomplete.itertuples(index=False):
         logging.warning("well %s %s", well, why)
     with write_whole(outputs["dropped"]) as part:
-        pd.DataFrame(fitted.left_out.items(), columns=["feature", "reason"]).to_csv(part, index=False)
+        pd.DataFrame(transform.left_out.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     with write_whole(outputs["incomplete"]) as part:
         incomplete.to_csv(part, index=False)
-    made_by = get_provenance({**options, "features_left_out": fitted.left_out}, [profiles, sphering])
-    exploding = {name: why for name, why in fitted.left_out.items() if why.startswith("exploded")}
+    made_by = get_provenance({**options, "features_left_out": transform.left_out}, [profiles, sphering])
+    exploding = {name: why for name, why in transform.left_out.items() if why.startswith("exploded")}
     named = dict(zip(incomplete["Metadata_Well"], incomplete["reason"], strict=True))
     made_by = add_left_out(made_by, profiles, exploding, named)
-    write_profiles(fitted.of(wells), outputs["profiles"], made_by)
+    write_profiles(transform.of(wells), outputs["profiles"], made_by)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,18 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+import embedded_plates
 import small_experiment
 from workflow import PROJECT, SHARED, copy_of_project, made_once, snakemake
+
+# A busy machine may be slow: no example has a time limit.
+hypothesis.settings.register_profile(
+    "platewise", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("platewise")
 
 LAYERS = ("unit", "plan", "run", "oracle", "data", "cluster", "long")
 STARTS_A_PROCESS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"}
@@ -108,6 +116,12 @@ def default_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def default_results(default_project: Path) -> Path:
     """The results of the default experiment; read them only."""
     return default_project / "results" / "default"
+
+
+@pytest.fixture(scope="session")
+def embedded_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of two small plates with deep-network features, made once in a session; read them only."""
+    return made_once(tmp_path_factory, "embedded", embedded_plates.run_experiment) / "results"
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """A step of a chain on several plates: which wells count, whose wells it takes together, what it tells."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from chain_step import run_step
-from lib.chains import STEPS, complete_chain
+from lib.chains import CHOICES, OPERATIONS, STEPS, complete_chain
 from lib.errors import InputError
 from lib.tables import get_features
 from simulated_profiles import plates
@@ -30,6 +32,8 @@ def settings(step: str, first: bool = True, **options) -> dict:
         "first": first,
         "precision": "float64",
         "untreated_wells": False,
+        "incomplete_wells": False,
+        "image_features": True,
         "condition": ["Batch"],
         "group": "Metadata_broad_sample",
     }
@@ -143,3 +147,87 @@ def test_reference_wells_may_be_a_query():
     expected, _, _ = run_step(raw[chosen].reset_index(drop=True), settings("feature_select"))
     assert get_features(selected) == get_features(expected)
     assert len(selected) == len(raw)
+
+
+# Options of each step whose ends are tested.
+VARIANTS = {
+    **{step: [{}] for step in STEPS if step != "harmony"},
+    "normalize": [
+        {"method": method, "reference": reference, "minimum_wells": minimum, "keep_flat": keep}
+        for method in CHOICES["normalize"]["method"]
+        for reference in ("negcon", "all")
+        for minimum, keep in ((3, False), (1, True))
+    ],
+    "well_position": [{}, {"fewest_perturbations": 1}],
+    "feature_select": [
+        *({"operations": [operation]} for operation in OPERATIONS),
+        *(
+            {"operations": ["correlation_threshold"], "corr_method": method}
+            for method in ("spearman", "kendall")
+        ),
+        *({}, {"together": True}, {"blocklist": ["Cells_F*"]}),
+    ],
+    "sphere": [
+        {"method": method, "epsilon": epsilon, "reference": reference}
+        for method in CHOICES["sphere"]["method"]
+        for epsilon in (1e-6, "shrink", {"draws": 2})
+        for reference in ("negcon", "all")
+    ],
+    "tvn": [{}, {"reference": "all"}, {"batch": "Metadata_Lot"}],
+    "combat": [{}, {"batch": "Metadata_Lot"}, {"batch": "Metadata_Batch"}],
+}
+
+
+def few_wells(plates: int, wells: int, controls: int, gaps: bool) -> pd.DataFrame:
+    """Few wells with a feature of zero variance; with gaps, a feature without values and one with a gap."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for plate in range(plates):
+        table = pd.DataFrame(rng.normal(size=(wells, 6)), columns=[f"Cells_F{at}" for at in range(6)])
+        table["Cells_Flat"] = 0.1 + 0.2
+        if gaps:
+            table["Cells_Nan"] = np.nan
+            table["Cells_Gap"] = np.where(np.arange(wells) == 1, np.nan, np.arange(wells))
+        names = ["DMSO"] * controls + [f"c{at // 2}" for at in range(wells - controls)]
+        about = {
+            "Metadata_Batch": "B",
+            "Metadata_Plate": f"P{plate}",
+            "Metadata_Well": [f"A{at:02d}" for at in range(1, wells + 1)],
+            "Metadata_broad_sample": names,
+            "Metadata_control_type": pd.Series(names)
+            .where(pd.Series(names) == "DMSO")
+            .replace("DMSO", "negcon"),
+            "Metadata_Count_Cells": rng.integers(10, 100, wells),
+            "Metadata_arm": "1p",
+            "Metadata_zfpkm": "-4",
+        }
+        tables.append(pd.concat([pd.DataFrame(about), table], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(1, 8, 2, True), (1, 8, 2, False), (2, 8, 2, True), (2, 8, 0, True), (1, 3, 1, True), (1, 1, 1, False)],
+)
+@pytest.mark.parametrize("step", VARIANTS)
+def test_the_smallest_experiments_have_values_or_a_clear_error(step, size):
+    profiles = few_wells(*size)
+    refused = 0
+    for options in VARIANTS[step]:
+        told = ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                out, _, _ = run_step(profiles, {**settings(step, **options), "untreated_wells": True})
+            except InputError as error:
+                refused += 1
+                told = str(error)
+                out = profiles
+        assert told.startswith(step) or not told
+        assert len(out) == len(profiles)
+        values = out[get_features(out)].to_numpy()
+        assert np.isfinite(values).any()
+        assert not np.isinf(values).any()
+    # where there are controls and no gaps, something must work
+    if size == (1, 8, 2, False) and step != "sphere":
+        assert refused < len(VARIANTS[step])

@@ -1,4 +1,4 @@
-"""CellProfiler's environment, pipelines and runs, as far as they go without CellProfiler itself."""
+"""CellProfiler's runs and the assay's schema, as far as they go without CellProfiler itself."""
 
 import array
 import csv
@@ -16,14 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-import cellprofiler_environment
 import features
 import illumination
 from lib import cellprofiler
 from lib.assay import find_assay_problems, get_compartments
-from lib.cellprofiler import find_java_home, find_python
 from lib.cellprofiler_logs import read_last_lines
-from lib.environments import build_as_script
 from lib.errors import InputError
 from lib.schema import read_schema as config_schema
 from lib.schema import read_values
@@ -85,7 +82,7 @@ def plate(tmp_path):
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     output = tmp_path / "analysis" / "chunk_0"
 
-    def run(chunk=0, chunks=1, timeout="60", engine="stock", **how):
+    def run(chunk=0, chunks=1, timeout="600", engine="stock", **how):
         settings.write_text(json.dumps(how))
         arguments = ["--cellprofiler", str(command), "--pipeline", tmp_path / "analysis.cppipe"]
         arguments += ["--load-data", str(load_data), "--plate", "P1", "--objects", "Nuclei"]
@@ -293,89 +290,6 @@ def test_illumination_functions_are_checked(tmp_path):
     (tmp_path / "P_1_IllumDNA.npy").write_bytes(whole[:-8])
     with pytest.raises(InputError, match="cut off"):
         illumination.check_functions(["DNA"], tmp_path, "P1", "Divide")
-
-
-@pytest.mark.run
-def test_missing_jdk_and_compiler_name_the_package(tmp_path):
-    nothing = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    with pytest.raises(InputError, match=r"JDK.*default-jdk-headless"):
-        cellprofiler_environment.find_jdk(nothing)
-    with pytest.raises(InputError, match=r"C compiler.*build-essential"):
-        cellprofiler_environment.find_compiler(nothing)
-    assert cellprofiler_environment.find_python(nothing) == "3.9"
-
-
-def executable(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
-
-
-def test_java_without_headers_is_no_jdk(tmp_path):
-    executable(tmp_path / "jre" / "bin" / "java", "exit 0")
-    environment = {"PATH": "", "JAVA_HOME": str(tmp_path / "jre")}
-    assert find_java_home(environment) == str(tmp_path / "jre")
-    with pytest.raises(InputError, match=r"jni\.h.*default-jdk-headless"):
-        cellprofiler_environment.find_jdk(environment)
-
-
-@pytest.mark.run
-def test_java_home_follows_javac_and_passes_over_broken_commands(tmp_path):
-    executable(tmp_path / "jdk" / "bin" / "java", "exit 0")
-    executable(tmp_path / "jdk" / "bin" / "javac", "echo javac 17")
-    path = tmp_path / "path"
-    path.mkdir()
-    (path / "javac").symlink_to(tmp_path / "jdk" / "bin" / "javac")
-    environment = {"PATH": str(path), "JAVA_HOME": str(tmp_path / "gone")}
-    assert find_java_home(environment) == str(tmp_path / "jdk")
-    executable(tmp_path / "jdk" / "bin" / "javac", "exit 127")
-    assert find_java_home(environment) is None
-
-
-@pytest.mark.run
-def test_broken_python_shim_is_passed_over(tmp_path):
-    shim = executable(tmp_path / "shims" / "python3.9", "echo command not found; exit 127")
-    real = tmp_path / ".pyenv" / "versions" / "3.9.18" / "bin" / "python3.9"
-    executable(real, "echo 3.9")
-    environment = {"PATH": str(shim.parent), "HOME": str(tmp_path)}
-    assert cellprofiler_environment.find_python(environment) == str(real)
-    executable(shim, "echo 3.9")
-    assert cellprofiler_environment.find_python(environment) == str(shim)
-
-
-def test_python_of_a_command(tmp_path):
-    command = executable(tmp_path / "cellprofiler", "")
-    with pytest.raises(InputError, match="does not tell which Python"):
-        find_python(str(command))
-    # A long path or one with spaces: the first line is a shell's, the Python lies beside.
-    executable(tmp_path / "python", "")
-    assert find_python(str(command)) == [str(tmp_path / "python")]
-    command.write_text("#!/usr/bin/env python3\n")
-    assert find_python(str(command)) == ["/usr/bin/env", "python3"]
-    with pytest.raises(InputError, match="no command 'nowhere -x'"):
-        find_python("nowhere -x")
-
-
-def test_an_environment_does_not_depend_on_the_results_folder(tmp_path, monkeypatch):
-    """Its commands begin with its path, which must lead there when the experiment's results are deleted."""
-    folders = []
-    asked = ["build", "--log", str(tmp_path / "log"), "--output", "results/../.environments/made"]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", asked)
-    build_as_script("Builds.", lambda folder, log: folders.append(folder))
-    assert folders == [tmp_path / ".environments" / "made"]
-
-
-def test_locks_have_hashes_and_no_address():
-    for name in ("cellprofiler-build.txt", "cellprofiler.txt"):
-        text = (cellprofiler_environment.LOCKS / name).read_text()
-        pinned = [line for line in text.splitlines() if "==" in line]
-        assert pinned
-        assert all(line.endswith("\\") for line in pinned)
-        assert "://" not in text
-        assert "index-url" not in text
-    assert "cellprofiler==4.2.8.1" in text
 
 
 ASSAY = {

@@ -1,6 +1,7 @@
 """A level is judged by its replicates and by how batches mix: against copairs, and on planted effects."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -176,3 +177,12 @@ def test_a_correction_that_eats_the_signal_is_told_so():
     assert set(MIXED) <= set(table)
     figure = draw(table.reset_index())
     assert len(figure.axes) == 4
+    long = "a_chain_with_a_name_that_is_longer_than_one_panel_is_wide"
+    second = table.reset_index().assign(chain=long)
+    figure = draw(pd.concat([table.reset_index(), second], ignore_index=True))
+    first = figure.axes[0]
+    assert [label.get_text() for label in first.get_yticklabels()] == second["step"].tolist() * 2
+    assert [text.get_text() for text in first.texts][-1] == long
+    figure.canvas.draw()
+    titles = [axes._left_title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in pairwise(titles))

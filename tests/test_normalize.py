@@ -10,12 +10,18 @@ from pycytominer import normalize as pycytominer_normalize
 from pycytominer.operations import correlation_threshold
 
 from annotate import annotate, find_unmatched_wells
-from dropped_features import stack_profiles
 from import_profiles import add_annotation, read_plate_profiles
 from lib.errors import InputError
 from lib.plate_contents import read_annotation
 from lib.selection import correlate_pairwise, find_correlated_features, find_dropped_features
-from lib.tables import get_features, get_provenance, read_profiles, read_provenance, write_profiles
+from lib.tables import (
+    get_features,
+    get_provenance,
+    read_profiles,
+    read_provenance,
+    stack_profiles,
+    write_profiles,
+)
 from normalize import STANDARDIZE, choose_reference_wells, mad_robustize, normalize, standardize
 
 pytestmark = pytest.mark.unit

@@ -6,41 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import replicates
 from lib.errors import InputError
-from lib.nulls import Null, compute_p_values, compute_q_values, draw_different, score
+from lib.nulls import draw_different
 from lib.replicates import (
-    compute_medians_between,
-    compute_medians_within,
-    correlate,
     group_members,
     join_plates,
-    mark_controls,
-    read_wells,
     split_wells,
 )
 from lib.tables import read_provenance, write_profiles
 from percent_replicating import main, score_condition
-from simulated_profiles import plates
+from simulated_profiles import compute_median_directly, plates
 
 pytestmark = pytest.mark.unit
 
 QUICK = {"draws": 1000, "repeats": 10}
-
-
-def direct_median(rows: np.ndarray) -> float:
-    """The definition: the median of the off-diagonal Pearson correlations."""
-    correlations = np.corrcoef(rows)
-    np.fill_diagonal(correlations, np.nan)
-    return float(np.nanmedian(correlations))
-
-
-def test_median_of_a_hand_computed_group():
-    # r(a, b) = 1, r(a, c) = -1, r(b, c) = -1, and with d = (1, 0, 1): r(a, d) = 0
-    rows = np.array([[1.0, 2, 3], [2, 4, 6], [3, 2, 1], [1, 0, 1]])
-    assert compute_medians_within(correlate(rows), np.array([[0, 1, 2]]))[0] == pytest.approx(-1)
-    assert compute_medians_within(correlate(rows), np.array([[0, 1, 3]]))[0] == pytest.approx(0, abs=1e-15)
-    assert compute_medians_within(correlate(rows), np.array([[0, 1, 2, 3]]))[0] == pytest.approx(0, abs=1e-15)
 
 
 @settings(max_examples=40, deadline=None)
@@ -63,8 +42,8 @@ def test_agrees_with_the_slow_definition(sizes, features, effect, seed, tail):
             continue
         rng = np.random.default_rng([seed, 0, len(rows)])
         sets = draw_different(np.arange(len(codes)), codes, len(rows), 50, rng)
-        nulls = np.array([direct_median(scored.values[wells_of]) for wells_of in sets])
-        signal = direct_median(scored.values[rows])
+        nulls = np.array([compute_median_directly(scored.values[wells_of]) for wells_of in sets])
+        signal = compute_median_directly(scored.values[rows])
         own = table.set_index("perturbation").loc[name]
         assert own["median_correlation"] == pytest.approx(signal, abs=1e-12)
         drawn = null[(null["null"] == "standard") & (null["wells"] == str(len(rows)))]
@@ -76,27 +55,6 @@ def test_agrees_with_the_slow_definition(sizes, features, effect, seed, tail):
     assert row["perturbations"] == len(sizes)
     if any(size > 1 for size in sizes):
         assert row["percent_replicating"] == pytest.approx(100 * hits / len(sizes))
-
-
-@given(size=st.integers(2, 6), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
-def test_a_draw_never_repeats_a_perturbation(size, seed):
-    codes = np.repeat(np.arange(6), [1, 1, 2, 5, 9, 1])
-    sets = draw_different(np.arange(len(codes)), codes, size, 300, np.random.default_rng(seed))
-    assert sets.shape == (300, size)
-    assert all(len(set(codes[row])) == size for row in sets)
-
-
-def test_a_draw_of_more_wells_than_perturbations_is_refused():
-    codes = np.array([0, 0, 1])
-    assert draw_different(np.arange(3), codes, 3, 10, np.random.default_rng(0)) is None
-
-
-def test_every_well_is_drawn_as_often():
-    codes = np.repeat(np.arange(10), 4)
-    sets = draw_different(np.arange(40), codes, 4, 20_000, np.random.default_rng(3))
-    times = np.bincount(sets.ravel(), minlength=40)
-    assert abs(times / 2000 - 1).max() < 0.1
 
 
 @pytest.mark.parametrize("replicates", [2, 3, 4, 8, "unequal"])
@@ -234,68 +192,11 @@ def test_more_replicates_than_perturbations_have_a_null_of_fewer_wells():
     assert np.mean(noise) < 5
 
 
-def test_all_ways_to_compute_correlations_agree(monkeypatch):
-    """All at once, only those that are asked for, and block by block for a large set."""
-    values = np.random.default_rng(0).normal(size=(60, 7))
-    sets = np.array([np.random.default_rng(i).permutation(60)[:40] for i in range(5)])
-    expected = [direct_median(values[rows]) for rows in sets]
-    whole, asked = correlate(values), correlate(values, pairs=10)
-    assert asked.matrix is None
-    for correlations in (whole, asked):
-        np.testing.assert_allclose(compute_medians_within(correlations, sets), expected, atol=1e-12)
-        pairs = compute_medians_between(correlations, sets[:, :3], sets[:, 3:7])
-        direct = [np.median(np.corrcoef(values[rows[:7]])[:3, 3:]) for rows in sets]
-        np.testing.assert_allclose(pairs, direct, atol=1e-12)
-    monkeypatch.setattr(replicates, "LARGE_SET", 30)
-    monkeypatch.setattr(replicates, "BLOCK_ROWS", 7)
-    np.testing.assert_allclose(compute_medians_within(asked, sets), expected, atol=1e-12)
-
-
-def test_plates_are_read_for_their_common_features_alone(tmp_path):
-    first, second = plates(5, 2, features=6).values()
-    second = second.drop(columns="Cells_F2").assign(Cells_other=1.0)
-    second = second[[*reversed(second.columns)]]
-    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    for file, plate in zip(files, (first, second), strict=True):
-        write_profiles(plate, file, {})
-    read, joined = read_wells(files), join_plates({"a.parquet": first, "b.parquet": second})
-    pd.testing.assert_frame_equal(read.metadata[joined.metadata.columns], joined.metadata)
-    assert read.features == joined.features
-    assert read.dropped == joined.dropped == {"features_not_common": 2}
-    assert (read.values == joined.values).all()
-    assert read.values.dtype == float
-
-
-def test_single_precision_stays_single_in_memory(tmp_path, monkeypatch):
-    files = []
-    for name, plate in plates(5, 2, features=6).items():
-        files.append(tmp_path / name)
-        features = [column for column in plate if column.startswith("Cells")]
-        write_profiles(plate.astype(dict.fromkeys(features, "float32")), files[-1], {})
-    assert read_wells(files).values.dtype == np.float32
-    double = [tmp_path / f"double_{name}" for name in plates(5, 2)]
-    for file, plate in zip(double, plates(5, 2).values(), strict=True):
-        write_profiles(plate, file, {})
-    monkeypatch.setattr(replicates, "MOST_DOUBLES", 10)
-    assert read_wells(double).values.dtype == np.float32
-
-
 def test_a_million_draws_move_the_score_by_less_than_one_perturbation():
     wells = join_plates(plates(150, 4, effect=0.35, seed=3))
     scores = [score_condition(wells, seed=seed)[0]["percent_replicating"] for seed in range(4)]
     assert 20 < np.mean(scores) < 95
     assert max(scores) - min(scores) <= 100 / 150 + 1e-9
-
-
-def test_repeats_of_a_null_scatter_like_nulls_that_are_drawn_again():
-    rng = np.random.default_rng(0)
-    again = [np.percentile(rng.normal(size=2000), [5, 95]) for _ in range(400)]
-    spreads = [
-        np.std(Null(rng.normal(size=2000)).percentiles([5, 95], 200, rng)[1:], axis=0) for _ in range(30)
-    ]
-    np.testing.assert_allclose(np.mean(spreads, axis=0), np.std(again, axis=0), rtol=0.15)
-    one = Null(np.arange(100.0), drawn=False).percentiles([50], 3, rng)
-    assert one.tolist() == [[49.5]] * 4
 
 
 def test_controls_and_empty_wells_are_left_out():
@@ -310,19 +211,6 @@ def test_controls_and_empty_wells_are_left_out():
     assert row["wells_without_perturbation"] == 6
     assert "P0002" in set(table["perturbation"])
     assert score_condition(wells, positive_controls=False, **QUICK)[0]["perturbations"] == 27
-
-
-def test_controls_as_other_projects_mark_them():
-    """`trt` is a treatment, and a column of names marks the negative controls alone."""
-    controls = {"column": "pert_type", "negcon": "DMSO"}
-    table = pd.DataFrame({"Metadata_pert_type": ["DMSO", "trt", "poscon", "", None]})
-    found = mark_controls(table, controls)["Metadata_control_type"].fillna("").tolist()
-    assert found == ["negcon", "", "poscon", "", ""]
-    names = pd.DataFrame({"Metadata_pert_type": ["DMSO", *(f"compound {n}" for n in range(9))]})
-    assert mark_controls(names, controls)["Metadata_control_type"].fillna("").tolist() == [
-        "negcon",
-        *[""] * 9,
-    ]
 
 
 def test_missing_values_are_dropped_and_counted():
@@ -341,19 +229,6 @@ def test_missing_values_are_dropped_and_counted():
     assert row["wells_without_values"] == 1
     assert row["wells_constant"] == 1
     assert table.set_index("perturbation").loc[["P0007", "P0008"], "replicates"].tolist() == [2, 2]
-
-
-def test_no_common_feature_names_the_plates():
-    a, b = plates(5, 2, features=3).values()
-    b = b.rename(columns={f"Cells_F{i}": f"Other_F{i}" for i in range(3)})
-    with pytest.raises(InputError, match=r"no feature in common.*a\.csv \(3\), b\.csv \(3\)"):
-        join_plates({"x/a.csv": a, "x/b.csv": b})
-
-
-def test_a_well_twice_is_named():
-    (plate,) = plates(5, 1).values()
-    with pytest.raises(InputError, match="Pplate0 W00000"):
-        join_plates({"a.csv": plate, "b.csv": plate})
 
 
 def test_an_unknown_group_lists_the_columns():
@@ -396,39 +271,6 @@ def test_large_groups_are_scored():
     assert table.loc[table["replicates"] == 30, "replicating"].all()
 
 
-def test_p_values_by_hand():
-    nulls = {4: Null(np.array([0.1, 0.2, 0.3, 0.4])), 2: None}
-    signal = np.array([0.25, 0.4, 0.5, np.nan, 0.9])
-    keys = [4, 4, 4, 4, 2]
-    np.testing.assert_allclose(compute_p_values(signal, keys, nulls, "right")[:3], [3 / 5, 2 / 5, 1 / 5])
-    np.testing.assert_allclose(compute_p_values(signal, keys, nulls, "left")[:3], [3 / 5, 5 / 5, 5 / 5])
-    np.testing.assert_allclose(compute_p_values(signal, keys, nulls, "both")[:3], [1, 4 / 5, 2 / 5])
-    assert np.isnan(compute_p_values(signal, keys, nulls, "right")[3:]).all()
-
-
-def test_a_null_of_few_values_is_calibrated():
-    # of 20 values the next one is the largest with a chance of 1/21, near 5 %
-    values = np.arange(20.0)
-    null = Null(np.random.default_rng(0).choice(values, 10_000), 20)
-    found = score(np.array([18.5, 19.5]), [4, 4], {4: null}, 95, "right")
-    assert found.counts.tolist() == [False, True]
-    assert compute_p_values(np.array([19.5]), [4], {4: null}, "right")[0] == pytest.approx(1 / 21)
-
-
-def test_q_values_by_hand():
-    # Benjamini-Hochberg of (0.01, 0.04, 0.03): 0.03, 0.04, 0.04
-    np.testing.assert_allclose(
-        compute_q_values(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04]
-    )
-
-
-def test_a_score_is_strictly_above_and_keeps_missing_signals_in_the_denominator():
-    null = Null(np.full(100, 0.5))
-    found = score(np.array([0.5, 0.6, np.nan, 0.7]), [4] * 4, {4: null}, 95, "right")
-    assert found.percent == 50
-    assert (found.low, found.high) == (50, 50)
-
-
 def test_main_writes_the_three_tables(tmp_path):
     files = []
     for name, plate in plates(30, 3, controls=25).items():
@@ -451,8 +293,3 @@ def test_main_writes_the_three_tables(tmp_path):
     assert len(standard) == QUICK["draws"]
     assert row["threshold"] == pytest.approx(np.percentile(standard, 95))
     assert read_provenance(outputs["perturbations"])["parameters"]["seed"] == 4
-
-
-def test_no_p_value_is_smaller_than_the_pairs_of_wells_allow():
-    nulls = {2: Null(np.zeros(10_000), pairs=99)}
-    assert compute_p_values(np.array([1.0]), [2], nulls, "right").tolist() == [1 / 100]

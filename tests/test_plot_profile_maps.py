@@ -192,12 +192,12 @@ def test_wells_are_ordered_by_their_replicates_then_by_plate():
     _, table, _ = score_condition(wells, draws=200)
     table["median_correlation"] = [0.1, 0.9, np.nan, 0.5]
     scored, controls = split_wells(wells, "Metadata_broad_sample")
-    order, groups = plot_replicates.order_of_wells(scored, controls, table)
+    order, groups = plot_replicates.order_wells(scored, controls, table)
     assert list(dict.fromkeys(groups)) == ["P0001", "P0003", "P0000", "P0002", "negcon"]
     assert sorted(order) == list(range(4 * 3 + 2 * 3))
     of_first = scored.metadata.iloc[order[:3]]
     assert of_first["Metadata_Plate"].tolist() == ["Pplate0", "Pplate1", "Pplate2"]
-    order, groups = plot_replicates.order_of_wells(scored, controls, table, most=13)
+    order, groups = plot_replicates.order_wells(scored, controls, table, most=13)
     assert groups == ["P0001"] * 3 + ["P0003"] * 3 + ["negcon"] * 6, "the weakest are left out first"
 
 

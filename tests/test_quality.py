@@ -6,14 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import aggregate
-from lib.errors import InputError
 from lib.thresholds import flag_thresholds
 from lib.wells import get_row_name, get_well_place
-from plate_quality.measures import compute_robust_z, measure_sites, name_image_measures
 from plate_quality.regions import list_regions
 from plot_heatmaps import find_color_range, plot_heat_maps
 from quality import check_quality
-from simulate import get_faults
 
 pytestmark = pytest.mark.unit
 
@@ -85,67 +82,6 @@ def test_wells_and_regions():
     assert list_regions(wells)["edge"] == ("edge_effect", ["A01", "D06"])
     assert list_regions(wells)["row B"] == ("shifted_row", ["B02", "B03"])
     assert list_regions(wells)["column 3"] == ("shifted_column", ["B03"])
-
-
-def test_images_as_they_were_taken_count():
-    columns = [
-        "ImageQuality_MeanIntensity_OrigDNA",
-        "ImageQuality_MeanIntensity_IllumDNA",
-        "ImageQuality_MeanIntensity_DNA",
-        "ImageQuality_PercentMaximal_OrigDNA",
-        "Intensity_MeanIntensity_OrigDNA",
-        "Intensity_Percentile_5_OrigDNA",
-        "ImageQuality_MinIntensity_OrigDNA",
-        "ImageQuality_FocusScore_OrigDNA",
-    ]
-    assert name_image_measures(columns) == {
-        "ImageQuality_MeanIntensity_OrigDNA": "MeanIntensity_DNA",
-        "Intensity_Percentile_5_OrigDNA": "Background_DNA",
-        "ImageQuality_PercentMaximal_OrigDNA": "PercentMaximal_DNA",
-    }
-    assert name_image_measures(["ImageQuality_MinIntensity_GFP"]) == {
-        "ImageQuality_MinIntensity_GFP": "Background_GFP"
-    }
-
-
-def test_measures_of_a_site_by_hand(tmp_path):
-    image = pd.DataFrame(
-        {
-            "Metadata_Plate": "P",
-            "Metadata_Well": ["A01", "A02"],
-            "Metadata_Site": ["1", "1"],
-            "Metadata_ImageNumber": [1, 2],
-            "ImageQuality_PowerLogLogSlope_OrigDNA": [-2.0, -0.1],
-        }
-    )
-    cells = pd.DataFrame(
-        {
-            "Metadata_Well": ["A01"] * 3,
-            "Metadata_Site": ["1"] * 3,
-            "Nuclei_AreaShape_Area": [10.0, 30.0, 90.0],
-            "Cells_Intensity_MeanIntensity_DNA": [0.1, 0.2, 0.6],
-        }
-    )
-    image.to_parquet(tmp_path / "image.parquet")
-    cells.to_parquet(tmp_path / "cells.parquet")
-    sites = measure_sites(tmp_path / "image.parquet", tmp_path / "cells.parquet").set_index("Metadata_Well")
-    assert sites["Count_Cells"].tolist() == [3, 0]
-    assert sites.at["A01", "Nuclei_Area"] == 30
-    assert sites.at["A01", "CellIntensity_DNA"] == pytest.approx(0.3)
-    assert np.isnan(sites.at["A02", "Nuclei_Area"])
-    assert sites["PowerLogLogSlope_DNA"].tolist() == [-2.0, -0.1]
-
-
-def test_robust_z_by_hand():
-    assert compute_robust_z(pd.Series([1.0, 2, 3, 4, 10])).round(3).tolist() == [
-        -1.349,
-        -0.674,
-        0,
-        0.674,
-        4.721,
-    ]
-    assert compute_robust_z(pd.Series([1.0, 1, 1, 5])).tolist()[:3] == [0, 0, 0]
-    assert np.isnan(compute_robust_z(pd.Series([1.0, 1, 1, 5])).iloc[3])
 
 
 @pytest.mark.parametrize("shape", [(3, 6), (8, 12), (16, 24)])
@@ -348,21 +284,6 @@ def test_excluded_sites_are_left_out_and_told(tmp_path):
         b'"excluded_sites": ["A01 site 1", "A02 site 1"]' in pq.read_schema(paths[3]).metadata[b"platewise"]
     )
     assert "Metadata_Count_Sites_Excluded" not in aggregate.aggregate(*paths[:2], "mean", [])
-
-
-def test_planted_faults_must_lie_on_the_plate():
-    wells = ["A01", "A02", "B01"]
-    assert get_faults([{"fault": "blurred", "well": "A01", "site": 2}], "P", wells, 2) == {
-        ("A01", 2): {"blurred"}
-    }
-    assert get_faults([{"fault": "shifted", "column": 1}], "P", wells, 1) == {
-        ("A01", 1): {"shifted"},
-        ("B01", 1): {"shifted"},
-    }
-    with pytest.raises(InputError, match="plate P has no well C09, site 1"):
-        get_faults([{"fault": "empty", "well": "C09"}], "P", wells, 1)
-    with pytest.raises(InputError, match="plate P, shifted: name its `column`"):
-        get_faults([{"fault": "shifted", "well": "A01"}], "P", wells, 1)
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (32, 48)])

@@ -1,16 +1,13 @@
 """The report: sound by itself, true to the results, and shown by a browser without an error."""
 
-import io
 import json
 import os
 import re
 import shutil
 import signal
 import time
-from html import unescape
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -18,22 +15,8 @@ from PIL import Image
 import lib.targets
 import report
 from browser import Browser
-from lib.levels import LEVELS
 from lib.tables import read_provenance, write_profiles
 from pages import CHROMIUM, Page, shown
-from report_page.methods import write_methods
-from report_page.pictures import (
-    BYTES_OF_CONDITIONS,
-    BYTES_OF_PLATES,
-    compute_allowance,
-    read_caption,
-    shrink_picture,
-)
-from report_page.runs import run_times
-from report_page.sentences import format_ordinal, get_nested, get_value
-from report_page.sheets import BYTES_OF_SHEETS
-from report_page.tables import make_cell
-from report_page.wells import BYTES_OF_FEATURES
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
 from workflow import PROJECT, copy_of_project, planned, snakemake, start_snakemake
@@ -191,28 +174,6 @@ def test_the_page_of_51_plates_stays_small(many):
     assert many.read_text().count('<details class="plate"') == PLATES
 
 
-@pytest.mark.parametrize("number", [1, 40, 459, 5000])
-def test_pictures_keep_within_the_page_whatever_their_number(number):
-    """Base64 adds a third; the budgets leave room for the tables and the library in 60 MB."""
-    assert number * compute_allowance(number, BYTES_OF_PLATES) <= BYTES_OF_PLATES
-    assert (BYTES_OF_PLATES + BYTES_OF_CONDITIONS + BYTES_OF_SHEETS + BYTES_OF_FEATURES) * 4 / 3 < 54e6
-
-
-@pytest.mark.parametrize("allowed", [8_000, 60_000])
-def test_a_picture_is_shrunk_to_its_allowance(tmp_path, allowed):
-    noise = np.random.default_rng(0).integers(0, 255, (700, 900, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
-    content, width, height = shrink_picture(tmp_path / "noise.png", allowed)
-    assert len(content) <= allowed
-    assert width / height == pytest.approx(900 / 700, rel=0.02)
-    assert Image.open(io.BytesIO(content)).size == (width, height)
-
-
-def test_a_small_picture_is_not_enlarged(tmp_path):
-    Image.new("RGB", (60, 30)).save(tmp_path / "small.png")
-    assert shrink_picture(tmp_path / "small.png", 100_000)[1:] == (60, 30)
-
-
 def test_missing_pieces_are_pieces_less(tmp_path, monkeypatch):
     options = write_results(tmp_path / "full", 2, conditions=1, pixels=(60, 40))
     (tmp_path / "none").mkdir()
@@ -330,173 +291,6 @@ def test_the_report_follows_all_plates_and_no_single_one(tmp_path):
 
 
 # --- its parts -----------------------------------------------------------------------------------
-
-
-def test_parameters_that_differ_are_all_told():
-    made = [
-        {"parameters": {"over": scope, "method": "mad_robustize"}} for scope in ("plate", "batch", "plate")
-    ]
-    assert get_value(made, "over") == ["plate", "batch"]
-    assert get_value(made, "method") == "mad_robustize"
-    assert get_value([{"parameters": {"a": {"b": 0.5}}}], "a.b") == 0.5
-
-
-def test_methods_say_no_more_than_was_done(tmp_path):
-    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
-    found = write_methods(options["config"], {"profiles": 3}, "", {}, {}, [("platewise", "1")])
-    text = " ".join(found)
-    assert "The analysis of 3 plates started from existing profiles" in text
-    assert not re.search("CellProfiler|normalized|Percent", text)
-
-
-def test_the_methods_name_the_normalization_of_embeddings():
-    def write(**parameters):
-        normalized = {"method": "standardize", "over": "plate", "to": "negcon"} | parameters
-        sphered = {"method": "ZCA", "epsilon": 1e-6, "shrink": True}
-        levels = {
-            "embeddings_normalized_negcon": [{"parameters": normalized}],
-            "embeddings_spherized": [{"parameters": sphered}],
-        }
-        return re.sub("<.*?>", "", " ".join(write_methods({}, {}, "", levels, {}, [])))
-
-    assert (
-        "Deep-network features were normalized on each plate (standardize, with a standard deviation of at "
-        "least the median over all features) relative to the negative controls. Profiles were sphered (ZCA; "
-        "OAS shrinkage"
-    ) in write()
-    assert "normalized within each batch (mad_robustize) relative to all wells." in write(
-        method="mad_robustize", over="batch", to="all"
-    )
-
-
-def test_files_that_say_little_of_themselves_break_nothing():
-    """Profiles that a step of one's own wrote, with no parameter that is known here."""
-    levels = {name: [{}, {"parameters": {"mine": 1}}] for name in ("single_cells", "network", *LEVELS)}
-    metrics = {name: [{}] for name in ("percent_replicating", "percent_matching", "mean_average_precision")}
-    text = " ".join(
-        write_methods({"benchmark": {"toxic_z": -2}}, {"cellprofiler": 1}, "", levels, metrics, [])
-    )
-    assert "The analysis of 1 plate started from existing CellProfiler tables" in text
-    assert "1.4826" not in text
-
-
-def test_the_methods_read_as_in_a_paper(tmp_path):
-    """Each parameter of the assay and of the profiles, in the words of the field."""
-    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
-    config = options["config"]
-    select = {"freq_cut": 0.05, "unique_cut": 0.1, "na_cutoff": 0.05, "correlation": 0.9}
-    select |= {"blocklist": True, "reference": "negcon"}
-    levels = {
-        "aggregated": [{"parameters": {"operation": "mean", "excluded_sites": ["A01-1"]}}],
-        "normalized_negcon": [{"parameters": {"method": "mad_robustize", "over": "plate", "to": "negcon"}}],
-        "normalized_feature_select_negcon_plate": [
-            {"parameters": {"feature_select": select, "over": "plate"}}
-        ],
-        "spherized": [{"parameters": {"method": "ZCA-cor", "epsilon": 1e-6}}],
-    }
-    replicating = {"group": "Metadata_broad_sample", "percentile": 92, "tail": "right", "draws": 10_000}
-    replicating |= {"null_size": "matched", "seed": 1, "minimum_replicates": 2}
-    metrics = {"percent_replicating": [{"parameters": replicating}]}
-    found = write_methods(
-        config, {"images": 1}, "CellProfiler 4.2.8.1", levels, metrics, [("platewise", "1")]
-    )
-    for each in Page("".join(found)).data:
-        value = json.loads(each["value"])
-        if each["data-step"] == "assay":
-            assert value == get_nested(config["assay"], each["data-key"]), each
-        if each["data-step"] == "feature_select" and each["data-key"] != "over":
-            assert value == select[each["data-key"]], each
-        if each["data-step"] == "percent_replicating":
-            assert value == replicating[each["data-key"]], each
-    text = unescape(re.sub("<.*?>", "", " ".join(found)))
-    assert "each image was divided by it. Nuclei were identified in the channel DNA" in text
-    assert "1 site flagged by quality control was excluded. Single-cell features were aggregated" in text
-    assert "normalized on each plate with MAD robust z-scores (mad_robustize; (x − median) / (1.4826" in text
-    assert (
-        "Features were selected on each plate from the profiles normalized to the negative controls, with a "
-        "variance and frequency filter (freq_cut = 0.05, unique_cut = 0.1), a missing-value filter (at most "
-        "a fraction of 0.05 of the wells), a correlation threshold (Pearson's r = 0.9) and the blocklist"
-    ) in text
-    assert "exceeded the 92nd percentile (right tail) of a null distribution" in text
-    assert "(wells per set: as many as the perturbation has replicates; seed 1)" in text
-    select["blocklist"] = False
-    text = " ".join(write_methods(config, {}, "", levels, {}, []))
-    assert "blocklist" not in text
-    assert "of the wells), and a correlation threshold" in re.sub("<.*?>", "", text)
-    config["assay"]["nuclei"]["threshold"] |= {"method": "Manual", "manual": 0.02}
-    text = " ".join(write_methods(config, {"images": 1}, "CellProfiler 4.2.8.1", {}, {}, []))
-    assert "manual threshold of 0.02; touching" in re.sub("<.*?>", "", text)
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(95, "95th"), (91, "91st"), (92, "92nd"), (93, "93rd"), (97.5, "97.5th"), ([90, 95], "90th and 95th")],
-)
-def test_percentiles_are_ordinals(value, words):
-    assert format_ordinal(value) == words
-
-
-def test_what_the_network_saw_is_told():
-    def told(**changed):
-        crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
-        made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}
-        text = " ".join(write_methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
-        return re.sub("<.*?>", "", text)
-
-    assert (
-        "(96 x 96 pixels around the center of Nuclei, resized to 224 x 224 pixels; the percentiles 0.1 and "
-        "99.9 of each illumination-corrected image were rescaled to 0 and 1) with net (weights: w), channel "
-        "by channel." in told()
-    )
-    assert "(224 x 224 pixels around the center of Cells; " in told(box=224, center="Cells")
-    assert "box, resized to 224 x 224 pixels, with pixels outside of the cell set to 0; " in told(
-        box="cell", mask=True
-    )
-    assert "the intensities 0 and 0.5 of each image were rescaled" in told(fixed=[0, 0.5])
-    stacked = {"network": {"model": "net", "weights": "w", "stacked": True}}
-    levels = {"network": [{"parameters": stacked}]}
-    assert "with all channels as its input planes." in " ".join(write_methods({}, {}, "", levels, {}, []))
-
-
-def test_one_column_of_genes_for_both_sides_is_named_once():
-    made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
-    text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
-    assert ">Metadata_gene</data>) whose median" in text
-
-
-def test_reference_wells_are_counted_once_and_braces_are_text():
-    made = [{"parameters": {"to": "negcon", "reference_wells": number}} for number in (9, 64)]
-    told = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
-    assert "negative controls</data> (9 to 64 wells); features" in told
-    assert "with {over} 1." in told
-
-
-def test_run_times_are_added_up_by_stage(tmp_path):
-    for name, seconds in (("a/P1", 2), ("a/P2", 3), ("b/P1", 10)):
-        file = tmp_path / f"{name}.tsv"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t{100 * seconds}\t-\n")
-    times = run_times(tmp_path).drop(columns="CPU seconds")
-    assert times.to_numpy().tolist() == [["a", 2, 5, 3, 300], ["b", 1, 10, 10, 1000]]
-
-
-@pytest.mark.parametrize("file", sorted((PROJECT / "rules" / "captions").glob("*.rst")), ids=lambda f: f.stem)
-def test_every_caption_can_be_told(file):
-    wildcards = dict.fromkeys(("condition", "feature_set", "batch", "plate", "channel"), "X")
-    title, text = read_caption(file.parent, file.stem, wildcards)
-    assert not title.endswith(".")
-    assert text.endswith(".")
-    assert not text.startswith(title)
-    assert "{" not in title + text
-
-
-def test_cells_sort_by_value_and_read_as_words():
-    assert make_cell(1234.5).text == "1,234" or make_cell(1234.5).text == "1,234.5"
-    assert make_cell(float("nan")).text == ""
-    assert make_cell(True).text == "yes"
-    assert make_cell("0012").text == "0012"
-    assert not make_cell("0012").number
-    assert make_cell(np.float64(0.00012345)).sort == "0.00012345"
 
 
 @pytest.mark.long

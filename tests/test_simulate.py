@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import simulate
 from lib.errors import InputError
+from simulate import get_faults
 from simulation import cells as simulated_cells
 from simulation.camera import add_debris, draw_illumination, expose
 from simulation.wells import plan_wells, read_effects
@@ -293,3 +294,18 @@ def test_empty_fields_lie_in_wells_without_effect(kind, seed):
     empty = simulate.choose_empty_fields(seed, kind, wells.reset_index(), 1)
     assert len(empty) == round(simulate.EMPTY_FIELDS * len(wells)) == 1
     assert all(wells.loc[well, "effect"] == "none" for well, _ in empty)
+
+
+def test_planted_faults_must_lie_on_the_plate():
+    wells = ["A01", "A02", "B01"]
+    assert get_faults([{"fault": "blurred", "well": "A01", "site": 2}], "P", wells, 2) == {
+        ("A01", 2): {"blurred"}
+    }
+    assert get_faults([{"fault": "shifted", "column": 1}], "P", wells, 1) == {
+        ("A01", 1): {"shifted"},
+        ("B01", 1): {"shifted"},
+    }
+    with pytest.raises(InputError, match="plate P has no well C09, site 1"):
+        get_faults([{"fault": "empty", "well": "C09"}], "P", wells, 1)
+    with pytest.raises(InputError, match="plate P, shifted: name its `column`"):
+        get_faults([{"fault": "shifted", "well": "A01"}], "P", wells, 1)

@@ -6,7 +6,6 @@ is for CellProfiler's window or a cluster is left out. Each difference is one li
 """
 
 import csv
-import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from cellprofiler_pipelines.images import load_data
 from cellprofiler_pipelines.outputs import export, save_image
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
-from lib.pipeline_files import read_pipeline, write_pipeline
+from lib.pipeline_files import read_pipeline, simplify_name, write_pipeline
 
 INPUT_MODULES = ("Images", "Metadata", "NamesAndTypes", "Groups", "LoadImages", "LoadSingleImage")
 LEFT_OUT = ("CreateBatchFiles", "DisplayDataOnImage", "DisplayDensityPlot", "DisplayHistogram")
@@ -272,11 +271,6 @@ def find_needed_images(pipeline):
                     needed.setdefault(name, module)
         made |= {setting.value for setting in settings if isinstance(setting, ImageName)}
     return needed
-
-
-def simplify_name(name):
-    """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
-    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def find_aliases(needed, images, path):

@@ -35,14 +35,14 @@ class MeasureTexture(builtin.MeasureTexture):
                 if key not in shared:
                     shared[key] = _regions(workspace, *key)
                 regions[name] = shared[key]
-            whole = self.wants_image_measurements()
+            wants_images = self.wants_image_measurements()
             # As in the built-in module, values beyond -1 and 1 are an error only if something is measured.
-            if whole or any(present.size for _, _, present in regions.values()):
+            if wants_images or any(present.size for _, _, present in regions.values()):
                 gray = self._gray_levels(image)
             else:
                 gray = numpy.zeros(image.pixel_data.shape, numpy.uint8)
             how = self._distances(), texture.DIRECTIONS, texture.LOGS
-            found = {"Image": texture.image_textures(gray, *how)} if whole else {}
+            found = {"Image": texture.image_textures(gray, *how)} if wants_images else {}
             for name, region in regions.items():
                 found[name] = texture.object_textures(gray, *region, *how)
             self._record(workspace, image_name, found)

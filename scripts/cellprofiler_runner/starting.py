@@ -47,19 +47,19 @@ class Waiting(types.ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         self.__class__ = types.ModuleType
-        self.__spec__.loader.whole.exec_module(self)
+        self.__spec__.loader.loader.exec_module(self)
         return getattr(self, name)
 
 
 class OnUse(importlib.abc.Loader):
     """Loads a module lazily (unlike importlib's LazyLoader, also through a second import)."""
 
-    def __init__(self, whole):
-        self.whole = whole
+    def __init__(self, loader):
+        self.loader = loader
 
     def create_module(self, spec):
         """Return the module as its own loader creates it."""
-        return self.whole.create_module(spec)
+        return self.loader.create_module(spec)
 
     def exec_module(self, module):
         """Make the module lazy."""
@@ -69,8 +69,8 @@ class OnUse(importlib.abc.Loader):
 class OnCall(OnUse):
     """Loads a module with placeholders for some functions; it is loaded fully when one is called."""
 
-    def __init__(self, whole, names):
-        super().__init__(whole)
+    def __init__(self, loader, names):
+        super().__init__(loader)
         self.names = names
 
     def exec_module(self, module):
@@ -79,7 +79,7 @@ class OnCall(OnUse):
         def calling(name):
             def called(*arguments, **options):
                 if getattr(module, name) is called:
-                    self.whole.exec_module(module)
+                    self.loader.exec_module(module)
                 return getattr(module, name)(*arguments, **options)
 
             return called

@@ -147,10 +147,10 @@ class ObjectTable:
             if vector is None and measurements.has_feature(self.name, feature):
                 vector = measurements.get_measurement(self.name, feature, number)
             if vector is None or len(vector) != count:
-                whole = numpy.full(count, numpy.nan)
+                column = numpy.full(count, numpy.nan)
                 if vector is not None:
-                    whole[: len(vector)] = vector[:count]
-                vector = whole
+                    column[: len(vector)] = vector[:count]
+                vector = column
             vectors.append(vector)
         self.sites.append((number, count, repeated))
         self.vectors.append(vectors)

@@ -270,57 +270,6 @@ def compute_precision_from_counts(above: np.ndarray) -> np.ndarray:
     return (rank / (rank + np.sort(above, axis=1))).mean(axis=1)
 
 
-def rank_queries(
-    queries: np.ndarray,
-    candidates: np.ndarray,
-    rows: Sequence[int],
-    positives: Sequence[np.ndarray],
-    aside: Sequence[np.ndarray],
-    threads: int = 1,
-) -> np.ndarray:
-    """Return the average precision of some queries, each with its own positives.
-
-    Parameters
-    ----------
-    queries, candidates
-        Profiles, (queries, features) and (candidates, features).
-    rows
-        The queries that rank.
-    positives
-        For each of them, its positives among the candidates.
-    aside
-        For each of them, the candidates that are not negatives: its positives, and those that are left out.
-    threads
-        Number of blocks of queries that are counted at the same time.
-
-    Returns
-    -------
-    numpy.ndarray
-        Average precision of each of `rows`.
-    """
-    found = np.empty(len(rows))
-    if not len(rows):
-        return found
-    rows = np.asarray(rows)
-    prepared = Candidates.of(candidates)
-    width = np.array([len(part) for part in positives], dtype=int)
-    # queries with similar numbers of positives are ranked together; no similarity exceeds a threshold of 2
-    classes = np.ceil(np.log2(np.maximum(width, 1))).astype(int)
-    for each in np.unique(classes):
-        chosen = np.flatnonzero(classes == each)
-        limits = np.full((len(chosen), width[chosen].max()), 2.0)
-        no_negatives = np.zeros(limits.shape, dtype=int)
-        for line, i in enumerate(chosen):
-            unit = scale_rows_to_unit(queries[rows[i], None])[0]
-            limits[line, : width[i]] = scale_rows_to_unit(candidates[positives[i]]) @ unit
-            others = np.sort(scale_rows_to_unit(candidates[aside[i]]) @ unit)
-            no_negatives[line] = len(others) - np.searchsorted(others, limits[line] + TIE, side="right")
-        above = count_above(queries[rows[chosen]], prepared, limits, threads) - no_negatives
-        for line, i in enumerate(chosen):
-            found[i] = compute_precision_from_counts(above[line : line + 1, : width[i]])[0]
-    return found
-
-
 def compute_replicate_precision(
     values: np.ndarray, controls: np.ndarray, groups: Sequence[np.ndarray], threads: int = 1
 ) -> list[np.ndarray]:

@@ -172,8 +172,8 @@ def get_matching_baselines(
     """
     seed, group = options.get("seed", 0), options.get("group", "Metadata_broad_sample")
     gene = options.get("gene", "Metadata_gene")
-    marked = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
-    both, number = get_wells_to_score(marked, group, options.get("positive_controls", True))
+    with_side = replace(wells, metadata=wells.metadata.assign(of_a=of_a))
+    both, number = get_wells_to_score(with_side, group, options.get("positive_controls", True))
     scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
     part = sample_genes(scored, gene, seed)
 

@@ -93,23 +93,23 @@ class Joiner:
             counted = [f"{site.counts[name]} {name}" for name in lacking if name in site.counts]
             count_note = f", and the Image table counts {join_names(counted)}" if counted else ""
             raise SiteError(f"there is no table {join_names(lacking)}{count_note}")
-        wrong = []
+        faults = []
         for name, columns in site.folder.headers.items():
             file = site.folder.tables[name]
             if not columns:
                 empty = file.stat().st_size == 0
-                wrong.append(f"{file.name} {'is empty (0 bytes)' if empty else 'cannot be read'}")
+                faults.append(f"{file.name} {'is empty (0 bytes)' if empty else 'cannot be read'}")
                 continue
             fewer = sorted(set(self.columns[name]) - set(columns))
             more = sorted(set(columns) - set(self.columns[name]))
             if fewer:
-                wrong.append(f"{file.name} lacks the columns {join_names(fewer, 5)}")
+                faults.append(f"{file.name} lacks the columns {join_names(fewer, 5)}")
             if more:
-                wrong.append(f"{file.name} has columns that other sites lack: {join_names(more, 5)}")
+                faults.append(f"{file.name} has columns that other sites lack: {join_names(more, 5)}")
             if not {"ImageNumber", "ObjectNumber"} <= set(columns):
-                wrong.append(f"{file.name} has no ImageNumber and ObjectNumber")
-        if wrong:
-            raise SiteError("; ".join(wrong))
+                faults.append(f"{file.name} has no ImageNumber and ObjectNumber")
+        if faults:
+            raise SiteError("; ".join(faults))
         if site.folder.path not in self.open:
             self.open[site.folder.path] = {
                 name: Table(site.folder.tables[name], site.folder.headers[name]) for name in self.compartments

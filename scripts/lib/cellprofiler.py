@@ -48,7 +48,8 @@ def find_java_home(environment=None):
     """Return the folder of a Java that `environment` (os.environ) names or has on its PATH, or None.
 
     JAVA_HOME comes first if it holds a Java; then the true location of `javac`, then of `java`, then the
-    answer of macOS. A command that does not run (a version manager's empty shim) is skipped.
+    answer of macOS. A command that does not run (a version manager's empty shim) is skipped. One in a
+    Java's own folder is not started, since a Java takes 0.3 CPU seconds to tell where it is.
     """
     environment = os.environ if environment is None else environment
     named = environment.get("JAVA_HOME")
@@ -58,18 +59,26 @@ def find_java_home(environment=None):
         found = shutil.which(tool, path=environment.get("PATH", ""))
         if found is None:
             continue
+        home = Path(os.path.realpath(found)).parent.parent
+        if holds_java(home):
+            return str(home)
         properties = get_output([found, "-J-XshowSettings:properties", "-version"], environment)
         if tool == "java" or properties is None:
             properties = get_output([found, "-XshowSettings:properties", "-version"], environment)
         for line in (properties or "").splitlines():
             if line.strip().startswith("java.home = "):
                 return line.split(" = ", 1)[1].strip()
-        home = Path(os.path.realpath(found)).parent.parent
         if properties is not None and (home / "bin" / "java").exists():
             return str(home)
     if Path("/usr/libexec/java_home").exists():
         return (get_output(["/usr/libexec/java_home"], environment) or "").strip() or None
     return None
+
+
+def holds_java(home):
+    """Return whether a folder is a Java's own: it has the command and the library of a virtual machine."""
+    libraries = ("lib/server/libjvm.so", "lib/server/libjvm.dylib", "jre/lib/*/server/libjvm.so")
+    return (home / "bin" / "java").exists() and any(any(home.glob(library)) for library in libraries)
 
 
 def get_output(command, environment):

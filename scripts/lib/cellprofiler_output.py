@@ -230,7 +230,7 @@ def number(text: str | float) -> float | None:
         return None
 
 
-def is_same_name(written: str, plate: str) -> bool:
+def is_same_plate(written: str, plate: str) -> bool:
     """Return whether a table names this plate: CellProfiler's LoadData writes the barcode 007 as 7."""
     return written == plate or (number(written) is not None and number(written) == number(plate))
 
@@ -293,7 +293,7 @@ def place(
             r"and site for the image file names, such as `_(?P<well>[A-P]\d\d)f(?P<site>\d\d)`."
         )
     named = found.get("plate") or row.get("Metadata_Plate") or plate
-    if not is_same_name(named, plate):
+    if not is_same_plate(named, plate):
         raise InputError(
             f"{where}, ImageNumber {number}, belongs to plate {named}, and the sample sheet names this "
             f"plate {plate}: correct the row's `plate` or its folder."

@@ -17,43 +17,66 @@ from lib.levels import CELLPROFILER, LEVELS, Level, get_levels
 
 # From the narrowest to the widest.
 SCOPES = ("plate", "batch", "condition", "experiment")
-RECIPE_SELECTION = {
-    "operations": [
-        "frequency_threshold",
-        "correlation_threshold",
-        "blocklist",
-        "image_features",
-        "drop_na_columns",
+# The steps of the JUMP consortium's profiling recipe, by the words in the names of its files.
+RECIPE_STEPS: Mapping[str, list[Any]] = {
+    "dropna": ["drop_missing_wells"],
+    "wellpos": [{"drop_missing_wells": {"share": 0, "most": 99}}, "well_position"],
+    "cc": [{"cell_count": {"fewest_values": 100}}],
+    "var": ["variance"],
+    "mad": [
+        {
+            "normalize": {
+                "method": "mad_robustize",
+                "reference": "all",
+                "scaled": False,
+                "epsilon": 0,
+                "minimum_wells": 1,
+            }
+        }
     ],
-    "na_cutoff": 0,
+    "int": ["rank_int"],
+    "outlier": ["drop_outliers"],
+    "featselect": [
+        {
+            "feature_select": {
+                "operations": [
+                    "frequency_threshold",
+                    "correlation_threshold",
+                    "blocklist",
+                    "drop_na_columns",
+                ],
+                "na_cutoff": 0,
+            }
+        }
+    ],
+    "sphering": [{"sphere": {"epsilon": {"draws": 25}}}],
+    "harmony": ["harmony"],
+    "PCA": ["pca"],
+    "corrected": ["arm_correction"],
 }
-RECIPE_NORMALIZATION = {"method": "mad_robustize", "scaled": False, "epsilon": 0}
-RECIPE_CORRECTION: list[Any] = [
-    {"drop_missing_wells": {"share": 0}},
-    "well_position",
-    "cell_count",
-    {"variance": {"reference": "all"}},
-    {"normalize": {**RECIPE_NORMALIZATION, "reference": "all"}},
-    "drop_outliers",
-    {"feature_select": RECIPE_SELECTION},
-    {"sphere": {"epsilon": {"draws": 25}}},
-    "harmony",
-]
-# The chains of the JUMP consortium's profiling recipe.
-PRESETS: Mapping[str, list[Any]] = {
-    "jump_compound": [
-        {"variance": {"reference": "negcon"}},
-        {"normalize": {**RECIPE_NORMALIZATION, "reference": "negcon"}},
-        "rank_int",
-        {"feature_select": RECIPE_SELECTION},
-        "harmony",
-    ],
-    "jump_orf": RECIPE_CORRECTION,
-    "jump_crispr": [*RECIPE_CORRECTION, "pca", "arm_correction"],
+RECIPE = "profiles_"  # how the names of the recipe's files begin
+ORF = "profiles_wellpos_cc_var_mad_outlier_featselect_sphering_harmony"
+# The chains of the recipe's production: the name of the file, and what it sets differently.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "jump_compound": {
+        "file": "profiles_var_mad_int_featselect_harmony",
+        "options": {"variance": {"reference": "negcon"}, "normalize": {"reference": "negcon"}},
+        "image_features": True,
+    },
+    "jump_orf": {"file": ORF},
+    "jump_crispr": {"file": f"{ORF}_PCA_corrected"},
+}
+# The other keys of a chain, with their defaults, and those of the recipe's chains.
+KEYS = {"precision": "float64", "untreated_wells": True, "incomplete_wells": False, "image_features": True}
+RECIPE_KEYS = {
+    "precision": "float32",
+    "untreated_wells": False,
+    "incomplete_wells": True,
+    "image_features": False,
 }
 # The options of each step, with their defaults; `over` is the chain's if it is not given.
 STEPS: Mapping[str, Mapping[str, Any]] = {
-    "drop_missing_wells": {"share": 0.1, "most": 99},
+    "drop_missing_wells": {"share": 0.1, "most": 100},
     "variance": {"reference": "all", "variation": 1e-3},
     "normalize": {
         "over": "plate",
@@ -62,10 +85,11 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "scaled": True,
         "epsilon": 1e-18,
         "floor": None,
+        "keep_flat": False,
         "minimum_wells": 3,
     },
     "well_position": {"fewest_perturbations": 3},
-    "cell_count": {"fewest_values": 100, "keep_count": False},
+    "cell_count": {"fewest_values": 10, "keep_count": False},
     "drop_outliers": {"cutoff": 100, "quantile": 0.99},
     "rank_int": {"seed": 0},
     "feature_select": {
@@ -113,7 +137,7 @@ OPERATIONS = (
 FITTED_ON_CONTROLS = ("sphere", "tvn")
 SEVERAL_PLATES = ("harmony", "combat")
 # Steps that need a value of every feature in every well.
-COMPLETE = ("sphere", "tvn", "combat", "pca")
+COMPLETE = ("sphere", "harmony", "tvn", "combat", "pca")
 # Steps whose features are not named after measurements.
 COMPONENTS = ("harmony", "tvn", "pca")
 
@@ -129,7 +153,7 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
 
     Returns
     -------
-    `over`, `start`, `precision`, `untreated_wells`, and `steps`: pairs of a step's name and its options.
+    `over`, `start`, those of `KEYS`, and `steps`: pairs of a step's name and its options.
 
     Raises
     ------
@@ -140,9 +164,8 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     given = {"preset": written} if isinstance(written, str) else written
     given = {"steps": given} if isinstance(given, list) else dict(given)
     preset = given.get("preset")
-    if preset is not None and preset not in PRESETS:
-        raise InputError(f"chains.{name}: `{preset}` is not one of the presets {join_names(PRESETS)}.")
-    listed_steps = PRESETS[preset] if preset is not None else given.get("steps", [])
+    keys = KEYS if preset is None else {**RECIPE_KEYS, **PRESETS.get(preset, {})}
+    listed_steps = given.get("steps", []) if preset is None else get_steps_of_preset(name, preset)
     if not listed_steps:
         raise InputError(f"chains.{name}: it has neither steps nor a preset ({join_names(PRESETS)}).")
     over = given.get("over", "experiment")
@@ -158,7 +181,11 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             raise InputError(
                 f"chains.{name}.{step}: `{join_names(unknown)}` is not one of {join_names(known)}."
             )
-        steps.append((step, {**deepcopy(known), **options}))
+        completed = {**deepcopy(known), **options}
+        for key in ("batch", "arm", "expression"):
+            if key in completed:
+                completed[key] = f"Metadata_{str(completed[key]).removeprefix('Metadata_')}"
+        steps.append((step, completed))
         check_choices(f"chains.{name}.{step}", *steps[-1])
     if unknown := sorted(set(changed) - {step for step, _ in steps}):
         raise InputError(f"chains.{name}.options: the chain has no step {join_names(unknown)}.")
@@ -168,14 +195,40 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             f"chains.{name}: one step takes a batch together, another one a condition, which may share only "
             "some of their plates. Let both be taken over the same, or over the experiment."
         )
-    precision = given.get("precision", "float64" if preset is None else "float32")
     return {
         "over": over,
         "start": given.get("start", "augmented"),
-        "precision": precision,
-        "untreated_wells": given.get("untreated_wells", preset is None),
+        **{key: given.get(key, keys[key]) for key in KEYS},
         "steps": steps,
     }
+
+
+def get_steps_of_preset(name: str, preset: str) -> list[Any]:
+    """Return the steps of a preset, or of a chain of JUMP's recipe by the name of its file.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset, or the name has a word that is not a step of the recipe.
+    """
+    if preset not in PRESETS and not preset.startswith(RECIPE):
+        raise InputError(
+            f"chains.{name}: `{preset}` is not one of the presets {join_names(PRESETS)}, nor the name of a "
+            f"file of JUMP's recipe such as {ORF}."
+        )
+    known = PRESETS.get(preset, {"file": preset})
+    words = known["file"].removeprefix(RECIPE).split("_")
+    if unknown := [word for word in words if word not in RECIPE_STEPS]:
+        raise InputError(
+            f"chains.{name}: `{join_names(unknown)}` in `{preset}` is not one of the recipe's steps "
+            f"{join_names(RECIPE_STEPS)}."
+        )
+    changed = known.get("options", {})
+    steps = []
+    for item in (item for word in words for item in RECIPE_STEPS[word]):
+        step, options = (item, {}) if isinstance(item, str) else next(iter(item.items()))
+        steps.append({step: {**options, **changed.get(step, {})}})
+    return steps
 
 
 def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
@@ -237,10 +290,10 @@ def is_epsilon(value: Any) -> bool:
 def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
     """Return the levels of a complete chain, in order."""
     found: list[Level] = []
-    scope, fitted, all_features = "plate", False, ""
+    scope, is_fitted_on_controls, all_features = "plate", False, ""
     for number, (step, options) in enumerate(chain["steps"], start=1):
         scope = max(scope, options["over"], key=SCOPES.index)
-        fitted |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
+        is_fitted_on_controls |= step in FITTED_ON_CONTROLS and options["reference"] != "all"
         level = "_".join([name, *(each for each, _ in chain["steps"][:number])])
         if step not in COMPONENTS and step != "sphere":
             all_features = level
@@ -255,7 +308,7 @@ def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:
                 reference=options.get("reference", ""),
                 scope=scope,
                 suffix=f"_{level}",
-                controls_fitted=fitted,
+                controls_fitted=is_fitted_on_controls,
                 all_features=all_features or level,
                 action=step,
                 options=options,

@@ -8,16 +8,15 @@ about a dozen.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import graspologic_native
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
-from lib.average_precision import rank_queries
 from lib.nulls import compute_q_values
 from lib.precision_nulls import get_distribution_of_query
+from lib.query_ranking import rank_queries
 
 NEIGHBORS = 10  # of the graph
 FEWEST_TO_CLUSTER = 5
@@ -95,9 +94,16 @@ def cluster_profiles(profiles: np.ndarray, seed: int) -> np.ndarray:
 
 
 def measure_sharing(
-    genes: Sequence[frozenset[str]], profiles: np.ndarray, near: np.ndarray, draws: int, seed: int
+    genes: Sequence[frozenset[str]],
+    profiles: np.ndarray,
+    near: np.ndarray,
+    draws: int,
+    seed: int,
+    compounds: Sequence[Hashable] | None = None,
 ) -> pd.DataFrame:
     """Test whether the perturbations that share a gene with a perturbation are nearer to it than by chance.
+
+    Other doses of its own compound are not ranked: that they are alike says nothing about the gene.
 
     Parameters
     ----------
@@ -109,35 +115,43 @@ def measure_sharing(
         Rows of the nearest perturbations, (perturbations, neighbors).
     draws, seed
         For p-values of rankings that are not enumerated.
+    compounds
+        The compound of each perturbation, if some are doses of one compound.
 
     Returns
     -------
     pandas.DataFrame
-        `partners` (the other perturbations that share a gene), `neighbors_sharing` (how many of `near` do),
-        the average precision of ranking the partners among all others by cosine, its exact p-value and
-        q-value; missing without a partner.
+        `partners` (the perturbations of other compounds that share a gene), `neighbors_sharing` (how many
+        of `near` do), the average precision of ranking the partners among all others by cosine, its exact
+        p-value and q-value; missing without a partner.
     """
     number = len(genes)
     holders: dict[str, set[int]] = {}
     for row, names in enumerate(genes):
         for name in names:
             holders.setdefault(name, set()).add(row)
-    partners = [set().union(*(holders[name] for name in names)) - {row} for row, names in enumerate(genes)]
+    own: dict[Hashable, set[int]] = {}
+    compounds = range(number) if compounds is None else compounds
+    for row, compound in enumerate(compounds):
+        own.setdefault(compound, set()).add(row)
+    left_out = [own[compound] for compound in compounds]
+    partners = [
+        set().union(*(holders[name] for name in names)) - left_out[row] for row, names in enumerate(genes)
+    ]
     counts = np.array([len(of_row) for of_row in partners], dtype=int)
     sharing = [len(of_row.intersection(found)) for of_row, found in zip(partners, near.tolist(), strict=True)]
     precision, p = np.full(number, np.nan), np.full(number, np.nan)
     # a profile of zeros has no direction, and all others share the gene of a partner: nothing to rank
     nonzero = np.any(profiles != 0, axis=1)
-    rows = [row for row in range(number) if 0 < counts[row] < number - 1 and nonzero.all()]
+    negatives = np.array([number - len(left_out[row]) - int(counts[row]) for row in range(number)], dtype=int)
+    rows = [row for row in range(number) if counts[row] and negatives[row] and nonzero.all()]
     positives = [np.array(sorted(partners[row])) for row in rows]
-    aside = [np.array(sorted({*partners[row], row})) for row in rows]
+    aside = [np.array(sorted(partners[row] | left_out[row])) for row in rows]
     if rows:
         precision[rows] = rank_queries(profiles, profiles, rows, positives, aside)
     for row in rows:
-        negatives = number - 1 - int(counts[row])
-        p[row] = get_distribution_of_query(int(counts[row]), negatives, draws, seed).p_value(
-            float(precision[row])
-        )
+        null = get_distribution_of_query(int(counts[row]), int(negatives[row]), draws, seed)
+        p[row] = null.p_value(float(precision[row]))
     return pd.DataFrame(
         {
             "partners": counts,
@@ -150,9 +164,14 @@ def measure_sharing(
 
 
 def measure_enrichment(
-    names: Sequence[str], genes: Sequence[frozenset[str]], cluster: np.ndarray
+    names: Sequence[str],
+    genes: Sequence[frozenset[str]],
+    cluster: np.ndarray,
+    compounds: Sequence[Hashable] | None = None,
 ) -> pd.DataFrame:
     """Test in which clusters the annotation's classes are enriched.
+
+    The doses of a compound count once: three doses of one inhibitor are no three inhibitors.
 
     Parameters
     ----------
@@ -160,23 +179,30 @@ def measure_enrichment(
         The perturbations and their genes (targets, mechanisms).
     cluster
         The cluster of each, 0 for none, (perturbations,).
+    compounds
+        The compound of each perturbation, if some are doses of one compound.
 
     Returns
     -------
     pandas.DataFrame
-        One row per cluster and class with at least two members among the clustered perturbations: counts,
+        One row per cluster and class with at least two compounds among those that are clustered: counts,
         enrichment (`fold`), hypergeometric p-value among those with an annotation, q-value over all rows. A
         cluster without such a class has one row without a class.
     """
-    known = np.array([bool(each) for each in genes], dtype=bool)
-    clustered = cluster > 0
-    total = int((clustered & known).sum())
-    classes = Counter(name for each, used in zip(genes, clustered, strict=True) if used for name in each)
+    from scipy.stats import hypergeom  # here, since its import takes a CPU second
+
+    compounds = list(range(len(genes)) if compounds is None else compounds)
+
+    def collect(rows: np.ndarray) -> tuple[int, Counter[str]]:
+        """Count the annotated compounds of some perturbations, and those of each class."""
+        found = {(name, compounds[row]) for row in rows for name in genes[row]}
+        return len({compound for _, compound in found}), Counter(name for name, _ in found)
+
+    total, classes = collect(np.flatnonzero(cluster > 0))
     rows = []
     for number in range(1, int(cluster.max(initial=0)) + 1):
         mine = np.flatnonzero(cluster == number)
-        annotated = int(known[mine].sum())
-        here = Counter(name for row in mine for name in genes[row])
+        annotated, here = collect(mine)
         about = {
             "cluster": number,
             "perturbations": len(mine),

@@ -1,6 +1,5 @@
 """Read and check an experiment's configuration: strictly, all problems at once, before anything runs."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -14,9 +13,9 @@ from jsonschema.exceptions import ValidationError
 from lib.assay import find_assay_problems, get_labels, label_problems
 from lib.cell_rules import find_rule_problems
 from lib.chains import complete_chains
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.image_names import compile_pattern, get_listing_pattern
-from lib.network_presets import find_preset_problems, with_network_preset
+from lib.network_presets import add_network_preset, find_preset_problems
 from lib.schema import get_types, read_schema, read_values
 from lib.values import SEVERAL
 
@@ -33,8 +32,8 @@ def describe_problem(error: ValidationError) -> Iterator[str]:
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(known), key=str):
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {join_names(known, 40)}."
+            near = find_nearest_name(key, known, cutoff=0.5)
+            hint = f"did you mean `{near}`?" if near else f"known keys: {join_names(known, 40)}."
             yield f"{where}: unknown key `{key}`; {hint}"
     elif error.validator in ("oneOf", "anyOf") and error.context:
         same_type = [part for part in error.context if part.validator != "type"]
@@ -107,8 +106,8 @@ def find_reading_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 def find_address_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Return the addresses whose files would be fetched to outside the results, as sentences."""
-    for name, described in config["annotation"].items():
-        if "://" in described["table"] and ".." in described["table"].split("/"):
+    for name, annotation in config["annotation"].items():
+        if "://" in annotation["table"] and ".." in annotation["table"].split("/"):
             yield f"annotation.{name}.table: the address has a folder `..`; write it without."
 
 
@@ -237,8 +236,12 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
             named["different"] = asked["compound"]
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
-    sample = (config["plate_maps"]["sample"] or "").removeprefix("Metadata_") or None
-    tables = {"sample": sample, "group": group.removeprefix("Metadata_")}
+    asked = config["plate_maps"]["sample"] or []
+    asked = [asked] if isinstance(asked, str) else asked
+    tables = {
+        "sample": [name.removeprefix("Metadata_") for name in asked],
+        "group": group.removeprefix("Metadata_"),
+    }
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
     return {
         **config,
@@ -259,7 +262,7 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
         Naming `file` and every problem in it.
     """
     written = read_values(config, read_schema())
-    config = with_network_preset(apply_preset(written))
+    config = add_network_preset(apply_preset(written))
     found = list(find_config_problems(config))
     complete: dict[str, Any] = {}
     if not found:

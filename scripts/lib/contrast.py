@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import InputError, join_names, number_of
-from lib.image_checks import Found, has_one_value, location_of, sample_stored
+from lib.image_checks import Found, get_location_of_image, has_one_value, sample_stored
 from lib.image_files import read_plane_and_scale
 
 # Images of a channel that are checked first: a channel without contrast has none in these.
@@ -72,7 +72,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
         raise InputError(
             f"Plate {plate}: nothing can be measured in images without contrast, and illumination functions "
             "of them are zero.\n  "
-            + "\n  ".join(dead_channel_in_words(channel, images) for channel, images in dead)
+            + "\n  ".join(describe_dead_channel(channel, images) for channel, images in dead)
             + "\nReplace these images; or take the channel out of assay.channels in the config, or the plate "
             "out of the sample sheet."
         )
@@ -82,7 +82,7 @@ def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads:
     """Warn of a channel whose fetched images all hold one value; its other images are not known."""
     stored = sample_stored(found)
     with ThreadPoolExecutor(threads) as pool:
-        flat = list(pool.map(has_one_value, map(location_of, stored)))
+        flat = list(pool.map(has_one_value, map(get_location_of_image, stored)))
     for channel in dict.fromkeys(image.channel for image in stored):
         ones = [one for image, one in zip(stored, flat, strict=True) if image.channel == channel]
         if all(ones):
@@ -93,9 +93,9 @@ def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads:
             )
 
 
-def dead_channel_in_words(channel: str, images: Sequence[Found]) -> str:
+def describe_dead_channel(channel: str, images: Sequence[Found]) -> str:
     """Return the message about a channel whose images hold one value each."""
     values = sorted({float(read_plane_and_scale(image.path)[0].flat[0]) for image in images[:SAMPLE]})
-    shown = join_names((f"{value:g}" for value in values), 4)
-    shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({shown})"
+    values_text = join_names((f"{value:g}" for value in values), 4)
+    shade = "are black (0 everywhere)" if values == [0] else f"hold one value only ({values_text})"
     return f"channel {channel}: all {number_of(len(images), 'image')} {shade}; {images[0].path} for one"

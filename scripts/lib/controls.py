@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from lib.layouts import SAMPLE_COLUMNS
-from lib.values import SEVERAL, MissingValues, same_name
+from lib.values import SEVERAL, MissingValues, is_same_name
 
 # Values for treated wells in columns of controls (`pert_type`, `broad_sample_type`).
 TREATED = ("trt", "treated", "treatment")
@@ -35,7 +35,7 @@ def find_control_kinds(values: pd.Series, negcon: str) -> pd.Series:
         missing.clean(values.astype("str").fillna("").tolist(), column), values.index, dtype="str"
     )
     names = negcon.split(SEVERAL)
-    kinds = text.mask(text.map(lambda value: any(same_name(value, name) for name in names)), negcon)
+    kinds = text.mask(text.map(lambda value: any(is_same_name(value, name) for name in names)), negcon)
     kinds = kinds.mask(kinds.str.lower().isin(TREATED) & (kinds != negcon), "")
     other = ~kinds.isin(["", negcon])
     others = set(kinds[other])

@@ -96,10 +96,10 @@ def find_location_columns(names: Sequence[str], settings: Settings, path: str | 
         for axis in "XY"
     }
     if settings.box == CELL:
-        whole = "Cells" if any(name.startswith("Cells_") for name in names) else "Nuclei"
+        boxed = "Cells" if any(name.startswith("Cells_") for name in names) else "Nuclei"
         for end in ("Minimum", "Maximum"):
             for axis in "XY":
-                wanted[f"{end}_{axis}"] = [f"{whole}_AreaShape_BoundingBox{end}_{axis}"]
+                wanted[f"{end}_{axis}"] = [f"{boxed}_AreaShape_BoundingBox{end}_{axis}"]
     location = {}
     for what, columns in wanted.items():
         column = next((column for column in columns if column in names), None)
@@ -143,8 +143,8 @@ def convert_to_numpy(column: pa.Array) -> np.ndarray:
     """Convert a column to numpy, with missing numbers as NaN; pyarrow's own conversion imports pandas."""
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return np.array(column.to_pylist(), dtype=object)
-    whole = pa.types.is_integer(column.type) and not column.null_count
-    return np.array(column.to_pylist(), dtype=int if whole else float)
+    is_integer = pa.types.is_integer(column.type) and not column.null_count
+    return np.array(column.to_pylist(), dtype=int if is_integer else float)
 
 
 def make_site_cells(

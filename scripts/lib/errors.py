@@ -3,6 +3,7 @@
 Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
 """
 
+import difflib
 import errno
 import re
 
@@ -21,6 +22,16 @@ def join_names(items, limit=20):
 def number_of(count, thing):
     """`1 plate`, `2 plates`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def find_nearest_name(name, known, cutoff=0.6):
+    """Return the known name that `name` may be a misspelling of, whatever its case; None if none is near.
+
+    `cutoff`: the least similarity, from 0 to 1 (`difflib.get_close_matches`).
+    """
+    by_case = {str(one).casefold(): str(one) for one in known}
+    found = difflib.get_close_matches(str(name).casefold(), list(by_case), n=1, cutoff=cutoff)
+    return by_case[found[0]] if found else None
 
 
 # Why writing to the disk fails, by error number.

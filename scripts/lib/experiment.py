@@ -221,7 +221,7 @@ class Experiment:
         """Return the plates that a step processes together with a plate: its batch, its condition, or all."""
         key = plate["batch"], plate["plate"]
         names = {"batch": plate["batch"], "experiment": "all"}
-        return names[level.scope] if level.scope in names else self.condition_of[key]
+        return names[level.scope] if level.scope in names else self.get_condition_of[key]
 
     @cached_property
     def _groups(self) -> dict[tuple[str, str], list[Plate]]:
@@ -230,7 +230,8 @@ class Experiment:
             for level in self.get_levels(plate).values():
                 if level.chain and level.scope != "plate":
                     found.setdefault((level.name, self.get_group(plate, level)), []).append(plate)
-        return found
+        # in the order of names, not of the sample sheet: ranks of ties and clusters depend on it
+        return {name: sorted(group, key=lambda p: (p["plate"], p["batch"])) for name, group in found.items()}
 
     def get_plates_of_group(self, level: str, group: str) -> list[Plate]:
         """Return the plates that a step of a chain processes together."""
@@ -304,7 +305,7 @@ class Experiment:
         return get_conditions(self.plates, self.config)
 
     @cached_property
-    def condition_of(self) -> dict[tuple[str, str], str]:
+    def get_condition_of(self) -> dict[tuple[str, str], str]:
         """Return the condition of each plate that belongs to one, by batch and plate."""
         return {
             (plate["batch"], plate["plate"]): name

@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 from lib.errors import InputError, join_names
 
 
-def get_channels(features: Sequence[str], described: Sequence[str]) -> list[str]:
+def get_channels(features: Sequence[str], assay_channels: Sequence[str]) -> list[str]:
     """Return the channels in feature names: the assay's, and those whose intensity is measured."""
     parts = [name.split("_") for name in features]
     named = [part[3] for part in parts if len(part) == 4 and part[1] == "Intensity"]
-    return list(dict.fromkeys([*described, *named]))
+    return list(dict.fromkeys([*assay_channels, *named]))
 
 
 def find_channels(name: str, channels: Sequence[str]) -> list[str]:

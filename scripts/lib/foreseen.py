@@ -4,16 +4,17 @@ A plate whose tables have errors stops alone, after its cells have been measured
 save the hours until then. Nothing here raises an error.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.experiment import Experiment
 from lib.imaged_wells import find_wells_with_images
 from lib.layouts import (
     SAMPLE_COLUMNS,
-    alike,
+    find_alike_names,
     find_clashes,
     find_suspects,
     read_annotation_rows,
@@ -23,7 +24,7 @@ from lib.layouts import (
 from lib.levels import get_levels
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems
-from lib.values import SEVERAL, MissingValues, same_name
+from lib.values import SEVERAL, MissingValues, is_same_name
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
@@ -42,7 +43,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
             f"{join_names(sorted(types))}. Their wells will not be annotated."
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
-        for names in alike(plate[column] for plate in experiment.plates):
+        for names in find_alike_names(plate[column] for plate in experiment.plates):
             yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
     same: dict[tuple[str, str], list[Plate]] = {}
     for plate in experiment.chosen:
@@ -124,7 +125,7 @@ def find_map_problems(
     if "negcon" in config["normalize"]["to"]:
         marks = [get_mark(well, column, of_sample) for well in wells]
         names = controls["negcon"].split(SEVERAL)
-        is_negative = [any(same_name(mark, name) for name in names) for mark in marks]
+        is_negative = [any(is_same_name(mark, name) for name in names) for mark in marks]
         number = sum(is_negative)
         needed = config["normalize"]["minimum_wells"]
         if column not in there:
@@ -134,12 +135,19 @@ def find_map_problems(
             )
         elif number < needed:
             values = join_names(sorted(set(marks) - {""}), 5) or "no value"
+            near = find_misspelled_controls(names, marks, cutoff=0.6)
+            hint = f" Did you mean {join_names(near)}?" if near else ""
             yield (
                 f"{number} negative controls ({column} = {controls['negcon']}) in {tables}; normalizing "
-                f"needs {needed}. The column has {values}; see controls.negcon and normalize.minimum_wells, "
-                f"or do without: {get_remedy(config)}."
+                f"needs {needed}.{hint} The column has {values}; see controls.negcon and "
+                f"normalize.minimum_wells, or do without: {get_remedy(config)}."
             )
         else:
+            if column not in SAMPLE_COLUMNS and (near := find_misspelled_controls(names, marks)):
+                yield (
+                    f"{column} has {join_names(near)} in {tables}, which is not the name of negative "
+                    f"controls (controls.negcon: {controls['negcon']}). If it is misspelled, correct it."
+                )
             negative = [well["well"] for well, one in zip(wells, is_negative, strict=True) if one]
             yield from find_controls_without_images(plates, negative, config, folder)
     group = config["benchmark"]["group"]
@@ -154,6 +162,27 @@ def find_map_problems(
         wanted = [name.removeprefix("Metadata_") for name in (doses["dose"], *compound)]
         if lacking := [name for name in wanted if name not in there]:
             yield f"no column {join_names(lacking)} in {tables}, which dose_response names."
+
+
+def find_misspelled_controls(names: list[str], marks: list[str], cutoff: float = 0.8) -> list[str]:
+    """Return the values of a column of controls that may be misspellings of a name of negative controls.
+
+    Parameters
+    ----------
+    names
+        The names of negative controls (`controls.negcon`).
+    marks
+        The column's value for each well.
+    cutoff
+        The least similarity of a misspelling, from 0 to 1. Names that differ in their digits are not alike.
+    """
+    others = {mark for mark in marks if mark and not any(is_same_name(mark, name) for name in names)}
+    alike_others = []
+    for name in names:
+        same_digits = [other for other in others if re.findall(r"\d", other) == re.findall(r"\d", name)]
+        if near := find_nearest_name(name, sorted(same_digits), cutoff):
+            alike_others.append(near)
+    return list(dict.fromkeys(alike_others))
 
 
 def find_controls_without_images(

@@ -17,7 +17,13 @@ import numpy as np
 
 from lib.errors import InputError, join_names
 from lib.image_changes import digest_of_file
-from lib.image_files import PLAIN_TYPES, problem_of_values, properties, read_plane_and_scale, without_numbers
+from lib.image_files import (
+    PLAIN_TYPES,
+    describe_values_problem,
+    properties,
+    read_plane_and_scale,
+    remove_numbers,
+)
 from lib.image_references import get_file_on_disk
 
 # An object this many times larger or smaller than most of its channel does not hold a similar image.
@@ -68,7 +74,7 @@ class Fault(NamedTuple):
         return f"{self.image} {self.what}".strip()
 
 
-def location_of(image: Found) -> Path | str:
+def get_location_of_image(image: Found) -> Path | str:
     """Return where an image is read from: its path, or its address."""
     return image.path if isinstance(image.path, Path) else str(image.path)
 
@@ -86,7 +92,7 @@ def sample_stored(found: Sequence[Found], number: int = FETCHED) -> list[Found]:
     ]
 
 
-def fault_of(image: Found, what: str) -> Fault:
+def make_fault(image: Found, what: str) -> Fault:
     """Return the fault of an image."""
     return Fault(image.well, image.site, what, image.channel, str(image.path))
 
@@ -94,8 +100,10 @@ def fault_of(image: Found, what: str) -> Fault:
 # --- headers --------------------------------------------------------------------------------------
 
 
-def file_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
-    """Find faults of files: those that the listing of an object storage shows, and `image_faults`.
+def find_file_faults(
+    found: Sequence[Found], threads: int, maximum: float | None, decode: bool
+) -> list[Fault]:
+    """Find faults of files: those that the listing of an object storage shows, and `find_image_faults`.
 
     Parameters
     ----------
@@ -108,13 +116,15 @@ def file_faults(found: Sequence[Found], threads: int, maximum: float | None, dec
     decode
         Whether the pixels of every image are read.
     """
-    of_listing = stored_faults(found)
+    of_listing = find_stored_faults(found)
     bad = {fault.image for fault in of_listing}
     to_read = [image for image in found if str(image.path) not in bad]
-    return of_listing + image_faults(to_read, threads, maximum, decode)
+    return of_listing + find_image_faults(to_read, threads, maximum, decode)
 
 
-def image_faults(found: Sequence[Found], threads: int, maximum: float | None, decode: bool) -> list[Fault]:
+def find_image_faults(
+    found: Sequence[Found], threads: int, maximum: float | None, decode: bool
+) -> list[Fault]:
     """Find images that do not open, differ from most in size or type, or are not intensities.
 
     Parameters
@@ -131,7 +141,7 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
     every, stored = found, sample_stored(found)
     found = [*(image for image in found if isinstance(image.path, Path)), *stored]
     with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(properties, [location_of(image) for image in found]))
+        read = list(pool.map(properties, [get_location_of_image(image) for image in found]))
         sizes = Counter(value[0] for value in read if not isinstance(value, str)).most_common(1)
         # Each channel has its own camera: types may differ between channels.
         types: dict[str, Counter[str]] = defaultdict(Counter)
@@ -141,22 +151,24 @@ def image_faults(found: Sequence[Found], threads: int, maximum: float | None, de
         faults, sound = [], []
         for image, value in zip(found, read, strict=True):
             if isinstance(value, str):
-                faults.append(fault_of(image, value))
+                faults.append(make_fault(image, value))
                 continue
             (shape, kind), usual = value, types[image.channel].most_common(1)[0][0]
             if shape != sizes[0][0]:
                 faults.append(
-                    fault_of(image, f"is {shape} {kind}; the plate's images are {sizes[0][0]} {usual}")
+                    make_fault(image, f"is {shape} {kind}; the plate's images are {sizes[0][0]} {usual}")
                 )
             elif kind != usual:
                 faults.append(
-                    fault_of(image, f"is {shape} {kind}; the plate's images of {image.channel} are {usual}")
+                    make_fault(image, f"is {shape} {kind}; the plate's images of {image.channel} are {usual}")
                 )
             elif decode or maximum is not None or kind not in PLAIN_TYPES:
                 sound.append((image, kind))
-        problems = pool.map(lambda each: values_problem(location_of(each[0]), each[1], maximum), sound)
+        problems = pool.map(
+            lambda each: find_values_problem(get_location_of_image(each[0]), each[1], maximum), sound
+        )
         faults += [
-            fault_of(image, problem) for (image, _), problem in zip(sound, problems, strict=True) if problem
+            make_fault(image, problem) for (image, _), problem in zip(sound, problems, strict=True) if problem
         ]
     return faults + find_shared_faults(faults, stored, every)
 
@@ -181,9 +193,9 @@ def find_shared_faults(
     for channel in dict.fromkeys(image.channel for image in fetched):
         names = {str(image.path) for image in fetched if image.channel == channel}
         whats = [fault.what for fault in faults if fault.image in names]
-        if len(whats) == len(names) and len(set(map(without_numbers, whats))) == 1:
+        if len(whats) == len(names) and len(set(map(remove_numbers, whats))) == 1:
             shared += [
-                fault_of(image, whats[0])
+                make_fault(image, whats[0])
                 for image in found
                 if image.channel == channel and isinstance(image.path, StoredImage)
                 if str(image.path) not in names
@@ -191,16 +203,16 @@ def find_shared_faults(
     return shared
 
 
-def values_problem(path: Path | str, kind: str, maximum: float | None) -> str | None:
+def find_values_problem(path: Path | str, kind: str, maximum: float | None) -> str | None:
     """Return why an image's pixels cannot be read or are not intensities; None if they are."""
     try:
         pixels, _ = read_plane_and_scale(path)
     except InputError as error:
         return "is corrupt: its pixels cannot be decoded" + str(error).partition("as an image")[2].rstrip(".")
-    return problem_of_values(pixels, kind, maximum)
+    return describe_values_problem(pixels, kind, maximum)
 
 
-def stored_faults(found: Sequence[Found]) -> list[Fault]:
+def find_stored_faults(found: Sequence[Found]) -> list[Fault]:
     """Find images in object storage that are missing, empty, or far larger or smaller than most."""
     stored = [image for image in found if isinstance(image.path, StoredImage)]
     sizes = defaultdict(list)
@@ -218,11 +230,11 @@ def stored_faults(found: Sequence[Found]) -> list[Fault]:
             what = f"has {size} bytes; half of the plate's images of {image.channel} have {most:.0f} or more"
         else:
             continue
-        faults.append(fault_of(image, what))
+        faults.append(make_fault(image, what))
     return faults
 
 
-def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
+def find_site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
     """Find sites that lack a channel or have two images of one."""
     by_site: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for image in found:
@@ -244,7 +256,7 @@ def site_faults(found: Sequence[Found], channels: Iterable[str]) -> list[Fault]:
 # --- duplicate images-----------------------------------------------------------------------------
 
 
-def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
+def find_repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     """Find images that two channels, or two wells, share: one file, or two files with the same bytes.
 
     Only files of one size are compared, and only those whose first and last bytes are the same are read
@@ -254,7 +266,7 @@ def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     for image in found:
         by_file[str(image.path)].append(image)
     faults = [
-        fault_of(image, f"is also the image of {place(next(o for o in same if o != image), image)}")
+        make_fault(image, f"is also the image of {place(next(o for o in same if o != image), image)}")
         for same in by_file.values()
         if len(set(same)) > 1
         for image in dict.fromkeys(same)
@@ -263,17 +275,17 @@ def repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     groups = [[image for image in single if isinstance(image.path, Path)]]
     stored = [image for image in single if isinstance(image.path, StoredImage)]
     with ThreadPoolExecutor(threads) as pool:
-        for key in (size_of, ends_of, digest_of_file):
-            groups = [smaller for group in groups for smaller in divided(group, key, pool)]
-        groups += divided(stored, tag_of, pool)
+        for key in (get_size, read_ends, digest_of_file):
+            groups = [smaller for group in groups for smaller in find_groups_by(group, key, pool)]
+        groups += find_groups_by(stored, get_tag, pool)
     for group in groups:
         several = len({(image.well, image.channel) for image in group}) > 1
-        if not several or has_one_value(location_of(group[0])):
+        if not several or has_one_value(get_location_of_image(group[0])):
             continue
         for image in group:
             other = next(o for o in group if (o.well, o.channel) != (image.well, image.channel))
             faults.append(
-                fault_of(
+                make_fault(
                     image, f"has the same bytes as {other.path.name}, the image of {place(other, image)}"
                 )
             )
@@ -287,7 +299,7 @@ def place(image: Found, seen_from: Found) -> str:
     return f"well {image.well}, site {image.site}, channel {image.channel}"
 
 
-def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list[list[Found]]:
+def find_groups_by(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list[list[Found]]:
     """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
     for image, value in zip(
@@ -298,12 +310,12 @@ def divided(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) -> list
     return [group for group in groups.values() if len(group) > 1]
 
 
-def tag_of(image: StoredImage) -> tuple[int, str] | None:
+def get_tag(image: StoredImage) -> tuple[int, str] | None:
     """Return size and tag of an image in object storage; None if they do not tell its content."""
     return (image.size, image.tag) if image.size and image.tag else None
 
 
-def size_of(path: Path) -> int | None:
+def get_size(path: Path) -> int | None:
     """Return the size of a file in bytes; None if it does not exist."""
     try:
         return path.stat().st_size or None
@@ -311,7 +323,7 @@ def size_of(path: Path) -> int | None:
         return None
 
 
-def ends_of(path: Path) -> bytes | None:
+def read_ends(path: Path) -> bytes | None:
     """Return some bytes of the middle and the end of a file."""
     try:
         with path.open("rb") as file:

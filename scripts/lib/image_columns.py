@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.label_files import LabelFiles
-from lib.label_images import numbered_name
+from lib.label_images import name_numbered_labels
 
 
 def add_illumination(table: pd.DataFrame, channels: Iterable[str], folder: Path) -> pd.DataFrame:
@@ -36,6 +36,6 @@ def add_numbered_labels(table: pd.DataFrame, objects: Sequence[str], folder: Pat
     sites = list(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
     columns: dict[str, str | list[str]] = {}
     for name in objects:
-        columns[f"FileName_Labels{name}"] = [numbered_name(*site, name) for site in sites]
+        columns[f"FileName_Labels{name}"] = [name_numbered_labels(*site, name) for site in sites]
         columns[f"PathName_Labels{name}"] = str(folder.resolve())
     return table.assign(**columns)

@@ -207,8 +207,8 @@ def damage(data):
         )
     if data[:3] == JPEG_BEGINNING and JPEG_END not in data[-1024:]:
         return f"is truncated (a JPEG file of {len(data)} bytes without its end)"
-    if data[:2] == b"BM" and len(data) < bytes_of_bitmap(data):
-        return f"is truncated ({len(data)} bytes of at least {bytes_of_bitmap(data)})"
+    if data[:2] == b"BM" and len(data) < get_bytes_of_bitmap(data):
+        return f"is truncated ({len(data)} bytes of at least {get_bytes_of_bitmap(data)})"
     if data[:4] not in TIFF_BEGINNINGS:
         return None
     try:
@@ -218,7 +218,7 @@ def damage(data):
         return f"cannot be read ({type(error).__name__}: {error})"
 
 
-def bytes_of_bitmap(data):
+def get_bytes_of_bitmap(data):
     """Return how many bytes a BMP file has at least, from its header; 0 for a compressed one."""
     if len(data) < BITMAP_HEADER.size:
         return BITMAP_HEADER.size
@@ -274,7 +274,7 @@ def read_intensities(path, maximum=None):
     return pixels.astype(np.float32) / np.float32(maximum or scale)
 
 
-def problem_of_values(pixels, kind, maximum=None):
+def describe_values_problem(pixels, kind, maximum=None):
     """Return why pixels cannot be read as intensities from 0 to 1; None if they can.
 
     `kind`: their type's name; `maximum`: the config's `images.maximum`, or None.
@@ -302,7 +302,7 @@ def problem_of_values(pixels, kind, maximum=None):
         if high > 1:
             return (
                 f"holds floating point numbers up to {high:g}, where CellProfiler expects 0 to 1; set "
-                f"images.maximum in the config to the value that stands for 1 ({usual_maximum(high)}?)"
+                f"images.maximum in the config to the value that stands for 1 ({get_usual_maximum(high)}?)"
             )
         return None
     if low < 0:
@@ -312,16 +312,16 @@ def problem_of_values(pixels, kind, maximum=None):
         )
     return (
         f"holds numbers of the type {kind}, up to {high:g}: which of them stands for 1 is not known; set "
-        f"images.maximum in the config ({usual_maximum(high)}?)"
+        f"images.maximum in the config ({get_usual_maximum(high)}?)"
     )
 
 
-def usual_maximum(value):
+def get_usual_maximum(value):
     """Return the smallest of the usual largest values of a camera or file that is not below `value`."""
     usual = [2**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)]
     return next((number for number in usual if number >= value), int(np.ceil(value)))
 
 
-def without_numbers(text):
+def remove_numbers(text):
     """Return the text of a fault without its numbers, to find faults of the same kind."""
     return re.sub(r"\d[\d.,]*", "#", text)

@@ -272,7 +272,7 @@ def combine_planes(found: Sequence[Found], reading: Reading) -> tuple[list[Found
     for (well, site, channel), images in groups.items():
         in_files = any(image.plane for image in images)
         if how is None or not in_files or len({image.plane for image in images}) < len(images):
-            # Not planes: site_faults reports several images of a channel.
+            # Not planes: find_site_faults reports several images of a channel.
             combined += [add_options(image, reading) for image in images]
         elif how in PROJECTIONS:
             usual = depths[channel].most_common(1)[0][0]

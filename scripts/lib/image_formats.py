@@ -277,8 +277,8 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
         .get("Information", {})
         .get("Image", {})
     )
-    said = ((image.get("Dimensions") or {}).get("Channels") or {}).get("Channel", [])
-    names = [each.get("@Name", "") for each in (said if isinstance(said, list) else [said])]
+    entries = ((image.get("Dimensions") or {}).get("Channels") or {}).get("Channel", [])
+    names = [each.get("@Name", "") for each in (entries if isinstance(entries, list) else [entries])]
     first = read(0, 0, 0, 0)
     return Opened(
         {axis: box[axis][1] - box[axis][0] if axis in box else 1 for axis in AXES},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib.errors import join_names, number_of
 from lib.image_checks import Fault, Found
-from lib.image_files import without_numbers
+from lib.image_files import remove_numbers
 
 # Faults of one kind that a message lists; the log has all.
 NAMED = 20
@@ -39,7 +39,7 @@ def describe_faults(plate: str, faults: Sequence[Fault], found: Sequence[Found],
     per_channel = Counter(image.channel for image in found)
     kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
-        kinds[fault.channel, without_numbers(re.sub(r"as \S+, the", "as the", fault.what))].append(fault)
+        kinds[fault.channel, remove_numbers(re.sub(r"as \S+, the", "as the", fault.what))].append(fault)
     shared = {
         key: same
         for key, same in kinds.items()
@@ -65,7 +65,7 @@ def group_alike(groups: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
     """Join groups of faults that are the same fault in different channels."""
     joined: dict[str, list[Fault]] = defaultdict(list)
     for group in groups:
-        joined[without_numbers(group[0].what)] += group
+        joined[remove_numbers(group[0].what)] += group
     return list(joined.values())
 
 
@@ -93,7 +93,7 @@ def suggest_remedy(faults: Sequence[Fault], found: Sequence[Found], hint: str) -
         return hint
     kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for fault in faults:
-        kinds[without_numbers(fault.what)].add((fault.well, fault.site))
+        kinds[remove_numbers(fault.what)].add((fault.well, fault.site))
     if len(sites) > 2 and any(having >= sites for having in kinds.values()):
         return "\nNo site is without it: mend the images, or the config, as it says above."
     return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."

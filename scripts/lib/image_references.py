@@ -44,12 +44,12 @@ def write_reference(files, **options):
 
     A single file without options is its own name.
     """
-    said = [
+    sentences = [
         f"{key}={quote(str(value), safe=' ,')}" for key, value in options.items() if value not in (None, "")
     ]
-    if len(files) == 1 and not said:
+    if len(files) == 1 and not sentences:
         return files[0]
-    return f"{'|'.join(quote(name, safe=PLAIN) for name in files)}<{';'.join(said)}>"
+    return f"{'|'.join(quote(name, safe=PLAIN) for name in files)}<{';'.join(sentences)}>"
 
 
 def read_reference(name):

@@ -74,7 +74,7 @@ def read_pixels(path: Path) -> np.ndarray:
             # Not in the environments that only write label images.
             from lib.ome_zarr import read_labels
 
-            return as_whole(read_labels(path))
+            return convert_to_integers(read_labels(path))
         source = open_image_file(path)
         if path.suffix.lower() == ".npy":
             pixels = np.load(source, allow_pickle=False)
@@ -101,10 +101,10 @@ def read_pixels(path: Path) -> np.ndarray:
         pixels = pixels[..., 0]
     if pixels.ndim == 3 and pixels.shape[-1] in (3, 4):
         raise LabelError("is in color; write the objects' numbers as one gray plane of 16 bits")
-    return as_whole(pixels)
+    return convert_to_integers(pixels)
 
 
-def as_whole(pixels: np.ndarray) -> np.ndarray:
+def convert_to_integers(pixels: np.ndarray) -> np.ndarray:
     """Return one plane of labels as whole numbers.
 
     Raises
@@ -115,10 +115,10 @@ def as_whole(pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim != 2:
         raise LabelError(f"is not one plane of labels: its shape is {pixels.shape}")
     if not np.issubdtype(pixels.dtype, np.integer):
-        whole = pixels.astype(np.int64) if np.isfinite(pixels).all() else None
-        if whole is None or not np.array_equal(whole, pixels):
+        integers = pixels.astype(np.int64) if np.isfinite(pixels).all() else None
+        if integers is None or not np.array_equal(integers, pixels):
             raise LabelError("holds fractions, which are not the numbers of objects")
-        pixels = whole
+        pixels = integers
     if pixels.size and pixels.min() < 0:
         raise LabelError(f"holds negative numbers (down to {pixels.min()})")
     return pixels
@@ -261,6 +261,6 @@ def write_labels(labels: np.ndarray, path: Path) -> None:
     )
 
 
-def numbered_name(well: str, site: str, objects: str) -> str:
+def name_numbered_labels(well: str, site: str, objects: str) -> str:
     """Return the file name of a site's label image after its objects were numbered anew."""
     return f"{well}_s{site}--{objects}.tiff"

@@ -31,7 +31,7 @@ Rows = list[dict[str, str]]
 DEFAULT = MissingValues()
 
 
-def read_columns(path: str | Path, samples: tuple[str, str] = ("", "")) -> tuple[list[str], Rows]:
+def read_columns(path: str | Path, samples: tuple[str, ...] = ("", "")) -> tuple[list[str], Rows]:
     """Read a table of wells or reagents as written; `Metadata_` before a name is not part of it.
 
     Parameters
@@ -53,7 +53,7 @@ def read_columns(path: str | Path, samples: tuple[str, str] = ("", "")) -> tuple
     if twice:
         raise InputError(f"{path} has the column {join_names(twice)} twice, with and without Metadata_.")
     rows = [dict(zip(names, row.values(), strict=True)) for row in rows]
-    order = (samples[0], *SAMPLE_COLUMNS, samples[1])
+    order = (*samples[:-1], *SAMPLE_COLUMNS, samples[-1])
     name = next((column for column in order if column and column in names), None)
     if name in (None, "broad_sample"):
         return names, rows
@@ -135,11 +135,13 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
         if several:
             found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
         if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
-            found += [f"{column} has {names}, which differ in capitals only" for names in alike(values)]
+            found += [
+                f"{column} has {names}, which differ in capitals only" for names in find_alike_names(values)
+            ]
     return found
 
 
-def alike(values: Iterable[str]) -> list[str]:
+def find_alike_names(values: Iterable[str]) -> list[str]:
     """Return the values that differ in capitals only, each group as text."""
     groups: dict[str, list[str]] = {}
     for value in dict.fromkeys(values):
@@ -265,7 +267,8 @@ def read_annotation_rows(
     """
     columns, rows = read_columns(path, missing.samples)
     if "broad_sample" not in columns:
-        named = f"{missing.samples[0]} (plate_maps.sample) or " if missing.samples[0] else ""
+        asked = [name for name in missing.samples[:-1] if name]
+        named = f"{join_names(asked)} (plate_maps.sample) or " if asked else ""
         raise InputError(f"{path} lacks the column {named}broad_sample; it has {join_names(columns)}.")
     if gene is not None and gene != "gene":
         # The config may list names among the genes under either name of the column.

@@ -54,7 +54,7 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
 
 def get_single_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
     """Return what the page of a single plate shows: the plate, and the scores of its perturbations."""
-    name = experiment.condition_of.get((plate["batch"], plate["plate"]), "")
+    name = experiment.get_condition_of.get((plate["batch"], plate["plate"]), "")
     # Of its condition, only the table of perturbations is read, for the scores of the plate's wells. What is
     # listed here must not grow with the number of plates, since each plate has its page.
     known = {"metric": "percent_replicating", "feature_set": experiment.feature_sets[0], "name": name}
@@ -117,7 +117,7 @@ def get_plate_manifest(experiment: Experiment, plate: Plate) -> dict[str, Any]:
             *get_segmentation_montages(experiment, [plate]),
         ],
         "load_data": experiment.get_place(plate, "load_data") if source(plate) == "images" else "",
-        "condition": experiment.condition_of.get((plate["batch"], plate["plate"]), ""),
+        "condition": experiment.get_condition_of.get((plate["batch"], plate["plate"]), ""),
         "thumbnails": get_thumbnails(experiment, plate),
         "thumbnail_wells": experiment.get_place(plate, "thumbnail_wells"),
         "example_cells": experiment.get_place(plate, "thumbnails", picture="example_cells"),

@@ -185,8 +185,8 @@ def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
     stems: dict[str, list[Path]] = defaultdict(list)
     found = {}
     for name in dict.fromkeys(image.file for image in images if image.file):
-        said = PureWindowsPath(name) if "\\" in name else PurePosixPath(name)
-        below = [part for part in said.parts if part not in ("..", said.anchor)]
+        path_in_index = PureWindowsPath(name) if "\\" in name else PurePosixPath(name)
+        below = [part for part in path_in_index.parts if part not in ("..", path_in_index.anchor)]
         path = folder.joinpath(*below)
         if not path.is_file():
             if everywhere is None:
@@ -197,7 +197,7 @@ def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:
                         if PurePosixPath(other).suffix.lower() in TIFF | {".png"}:
                             stems[PurePosixPath(other).stem.casefold()].append(Path(root, other))
             # An address has %20 for a blank.
-            for other in (said, PurePosixPath(unquote(said.name))):
+            for other in (path_in_index, PurePosixPath(unquote(path_in_index.name))):
                 others = everywhere.get(other.name.casefold(), []) or stems.get(other.stem.casefold(), [])
                 if others:
                     path = others[0] if len(others) == 1 else path

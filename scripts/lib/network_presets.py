@@ -23,7 +23,7 @@ def read_network_presets() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(TABLE.read_text())
 
 
-def with_network_preset(config: Mapping[str, Any]) -> dict[str, Any]:
+def add_network_preset(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config whose block `embeddings` has the settings of its preset, unless it gives its own."""
     embeddings, assay = config.get("embeddings"), config.get("assay")
     preset = read_network_presets().get(str((embeddings or {}).get("preset")))

@@ -2,9 +2,23 @@
 
 import numpy as np
 import pandas as pd
-from copairs.map.normalization import expected_ap
 
 NEARLY = 1e-10  # how near to 1 the random average precision may come
+
+
+def compute_random_precision(positives: int, negatives: int) -> float:
+    """Return the average precision that a random ranking is expected to have, as copairs' `expected_ap`.
+
+    With L items of which M are positive it is ((M - 1) / (L - 1) * (L - H) + H) / L, where H is the sum of
+    1 / k for k from 1 to L. (The import of copairs takes 1.5 CPU seconds.)
+    """
+    items = positives + negatives
+    if positives == 0:
+        return 0.0
+    if negatives == 0:
+        return 1.0
+    harmonic = sum(1.0 / k for k in range(1, items + 1))
+    return (1.0 / items) * (((positives - 1.0) / (items - 1.0)) * (items - harmonic) + harmonic)
 
 
 def normalize_precision(precision: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
@@ -23,6 +37,6 @@ def normalize_precision(precision: np.ndarray, positives: np.ndarray, negatives:
     found = np.empty(len(precision))
     numbers = pd.DataFrame({"positives": positives, "negatives": negatives})
     for (chosen, others), rows in numbers.groupby(["positives", "negatives"]).indices.items():
-        random = expected_ap(int(chosen), int(others))
+        random = compute_random_precision(int(chosen), int(others))
         found[rows] = (precision[rows] - random) / max(1 - random, NEARLY)
     return np.clip(found, -1, 1)

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 FEWEST = 20  # a null of fewer distinct values has no meaningful 95th percentile
 TAILS = ("right", "left", "both")
@@ -382,9 +381,14 @@ def compute_p_values(
 
 
 def compute_q_values(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests."""
+    """Return Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests.
+
+    They are those of `scipy.stats.false_discovery_control`, whose import takes longer than most benchmarks.
+    """
     adjusted = np.full(len(p), np.nan)
-    known = ~np.isnan(p)
-    if known.any():
-        adjusted[known] = false_discovery_control(p[known], method="bh")
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known])]
+    tests = len(order)
+    scaled = p[order] * (tests / np.arange(1, tests + 1))
+    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(0, 1)
     return adjusted

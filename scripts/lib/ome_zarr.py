@@ -172,15 +172,17 @@ def open_multiscale(path: Path | str) -> Multiscale:
     """
     files, _ = read_reference(str(path))
     group = open_group(files[0])
-    said = get_metadata(group)
-    if not said.get("multiscales"):
+    metadata = get_metadata(group)
+    if not metadata.get("multiscales"):
         raise InputError(f"{files[0]} is not an image of OME-Zarr: its metadata have no `multiscales`.")
-    multiscale = said["multiscales"][0]
+    multiscale = metadata["multiscales"][0]
     dataset = multiscale["datasets"][0]
     array = group[dataset["path"]]
     axes = [axis["name"] if isinstance(axis, dict) else axis for axis in multiscale.get("axes", [])]
     letters = "".join(axes) if axes else "tczyx"[-array.ndim :]
-    channels = [str(channel.get("label", "")) for channel in (said.get("omero") or {}).get("channels", [])]
+    channels = [
+        str(channel.get("label", "")) for channel in (metadata.get("omero") or {}).get("channels", [])
+    ]
     return Multiscale(array, letters.lower(), channels, get_pixel_size(multiscale, dataset))
 
 
@@ -257,8 +259,8 @@ def list_fields(place: str) -> list[ZarrImage]:
         row = rows[well["rowIndex"]] if "rowIndex" in well else parts[0]
         column = columns[well["columnIndex"]] if "columnIndex" in well else parts[1]
         group = open_group(f"{place.rstrip('/')}/{well['path']}")
-        said = get_metadata(group).get("well", {})
-        images = said.get("images", [])
+        metadata = get_metadata(group).get("well", {})
+        images = metadata.get("images", [])
         acquisitions = {image.get("acquisition") for image in images}
         if len(acquisitions) > 1:
             raise InputError(

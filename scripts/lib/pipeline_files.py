@@ -20,6 +20,11 @@ FIRST_LINE = "CellProfiler Pipeline: http://www.cellprofiler.org"
 KEPT = ("module_num", "svn_version", "variable_revision_number", "enabled")
 
 
+def simplify_name(name):
+    """Return a name without variations in writing: capitals, underscores, dashes and blanks."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
 @dataclass(frozen=True)
 class PipelineModule:
     """A module as written in the file.

@@ -240,8 +240,8 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
         except UnfitImageError as error:
             return name_plane(name, names, str(error))
         except Exception as error:
-            said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-            return name_plane(name, names, f"cannot be read ({said})")
+            message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            return name_plane(name, names, f"cannot be read ({message})")
     if len(found) > 1:
         return f"has planes of different sizes or types: {join_names(sorted(f'{s} {k}' for s, k in found))}"
     shape, kind = found.pop()

@@ -63,10 +63,10 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
     # Excel writes the separator into a line of its own: sep=;
-    told = SEPARATOR.fullmatch(lines[0].strip())
-    lines[0] = "" if told else lines[0]
+    separator_line = SEPARATOR.fullmatch(lines[0].strip())
+    lines[0] = "" if separator_line else lines[0]
     head = next((line for line in lines if line.strip()), "")
-    delimiter = told[1] if told else "\t" if "\t" in head else max(",;", key=head.count)
+    delimiter = separator_line[1] if separator_line else "\t" if "\t" in head else max(",;", key=head.count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         cells = [(reader.line_num, strip_empty_end([cell.strip() for cell in row])) for row in reader]

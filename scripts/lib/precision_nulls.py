@@ -26,7 +26,6 @@ from itertools import combinations
 from math import comb, prod
 
 import numpy as np
-from scipy.special import betaln, gammaln
 
 from lib.average_precision import TIE, compute_precision_from_counts, count_above, scale_rows_to_unit
 
@@ -118,6 +117,8 @@ def get_distribution_of_replicates(replicates: int, controls: int, draws: int, s
         The number of draws and their seed, if the distribution is not exact.
     """
     if replicates == 2 and (controls + 1) ** 2 <= EXACT_STATES:
+        from scipy.special import betaln, gammaln  # here, since most runs do without
+
         k = np.arange(controls + 1)
         orders = gammaln(controls + 1) - gammaln(k + 1) - gammaln(controls - k + 1)
         above = k[:, None] + k[None, :]

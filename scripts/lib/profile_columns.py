@@ -55,7 +55,7 @@ THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
 DOTS = re.compile(r"\d{1,3}(\.\d{3})+")
 
 
-def with_count(table: pd.DataFrame) -> pd.DataFrame:
+def rename_cell_count(table: pd.DataFrame) -> pd.DataFrame:
     """Name the column with the numbers of cells `Metadata_Count_Cells`, whatever it is called."""
     plain = {re.sub("[^a-z]", "", name.removeprefix("Metadata_").casefold()): name for name in table}
     name = next((plain[other] for other in NAMES_OF_COUNT if other in plain), None)
@@ -65,7 +65,7 @@ def with_count(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={name: CELLS})
 
 
-def as_text(column: pd.Series) -> list[str]:
+def convert_to_text(column: pd.Series) -> list[str]:
     """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
@@ -98,7 +98,7 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     taken = [name for name, new in renamed.items() if new in table]
     table = table.drop(columns=taken).rename(columns=renamed)
     for name in set(renamed.values()) & set(table):
-        cleaned = MissingValues().clean(as_text(table[name]), name)
+        cleaned = MissingValues().clean(convert_to_text(table[name]), name)
         table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
     return table
 
@@ -116,7 +116,7 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
 
     `1.234` is 1234, too, if the column has dots before three digits only, and whole numbers below 1000.
     """
-    texts = pd.Series(as_text(column), index=column.index, dtype="str").str.strip()
+    texts = pd.Series(convert_to_text(column), index=column.index, dtype="str").str.strip()
     dotted = texts.str.contains(".", regex=False)
     if dotted.any() and texts[dotted].map(lambda text: bool(DOTS.fullmatch(text))).all():
         small = texts[~dotted & (texts != "")]
@@ -125,11 +125,11 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
             texts = texts.str.replace(".", "", regex=False)
     texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
     numbers = pd.to_numeric(texts, errors="coerce")
-    wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
-    if wrong.any():
+    unreadable = numbers.isna() & ~texts.map(is_nothing).astype(bool)
+    if unreadable.any():
         logging.warning(
             "%s: %s is not a number in well %s (%s): taken as missing",
-            path, column.name, join_names(wells[wrong], 5), join_names(column[wrong].unique(), 5),
+            path, column.name, join_names(wells[unreadable], 5), join_names(column[unreadable].unique(), 5),
         )  # fmt: skip
     impossible = ~numbers[numbers.notna()].between(0, MOST_CELLS)
     if impossible.any():
@@ -139,8 +139,8 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
             path, column.name, join_names(wells[at], 5), join_names(texts[at].unique(), 5),
         )  # fmt: skip
         numbers = numbers.mask(~numbers.between(0, MOST_CELLS))
-    whole = numbers.notna().all() and (numbers % 1 == 0).all()
-    return numbers.astype(int if whole else float)
+    is_integer = numbers.notna().all() and (numbers % 1 == 0).all()
+    return numbers.astype(int if is_integer else float)
 
 
 def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
@@ -152,13 +152,13 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
         Naming the column, and the wells in which it holds text.
     """
     if not pd.api.types.is_numeric_dtype(column):
-        texts = pd.Series(as_text(column), index=column.index).str.strip()
+        texts = pd.Series(convert_to_text(column), index=column.index).str.strip()
         numbers = pd.to_numeric(texts, errors="coerce")
-        wrong = numbers.isna() & ~texts.map(is_nothing).astype(bool)
-        if wrong.any():
+        unreadable = numbers.isna() & ~texts.map(is_nothing).astype(bool)
+        if unreadable.any():
             raise InputError(
-                f"{path}: column {column.name} holds text: `{texts[wrong].iloc[0]}` in well "
-                f"{join_names(wells[wrong], 5)}. Every column is a feature, unless its name starts with "
+                f"{path}: column {column.name} holds text: `{texts[unreadable].iloc[0]}` in well "
+                f"{join_names(wells[unreadable], 5)}. Every column is a feature, unless its name starts with "
                 "Metadata_: rename it, or take it out."
             )
         column = numbers

@@ -44,7 +44,7 @@ METADATA = re.compile("(Image_)?metadata_", re.IGNORECASE)
 LOOKED_AT = 50  # rows that show how numbers are written
 
 
-def usual_name(name: str) -> str:
+def get_usual_name(name: str) -> str:
     """Return a column's usual name: `Metadata_Well` for `Image_Metadata_Well` and `metadata_Well`.
 
     A measurement of entire images (`Image_Granularity_1_DNA`) keeps its name.
@@ -85,15 +85,15 @@ def read_start(path: Path, gzipped: bool) -> Start:
             raise InputError(
                 f"{path} is not UTF-8 text ({error}). {READ} are read; save a spreadsheet as `CSV UTF-8`."
             ) from error
-    told = SEPARATOR.fullmatch(lines[0].strip()) if lines else None
-    skipped = 1 if told else 0
+    separator_line = SEPARATOR.fullmatch(lines[0].strip()) if lines else None
+    skipped = 1 if separator_line else 0
     while skipped < len(lines) and not lines[skipped].strip(" \t\r\n,;"):
         skipped += 1
     if skipped == len(lines):
         raise InputError(f"{path} is empty: its first line must name the columns.")
     if "\0" in lines[skipped]:
         raise InputError(f"{path} is of a format that is not known: {READ} are read.")
-    separator = told[1] if told else max("\t;,|", key=lines[skipped].count)
+    separator = separator_line[1] if separator_line else max("\t;,|", key=lines[skipped].count)
     header, *rows = csv.reader(lines[skipped:], delimiter=separator)
     return Start(header, separator, rows, encoding, skipped)
 
@@ -143,7 +143,7 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
     except (InputError, OSError, EOFError, csv.Error) as error:
         yield str(error)
         return
-    names = {usual_name(name.strip()) for name in begin.header}
+    names = {get_usual_name(name.strip()) for name in begin.header}
     if not begin.rows:
         yield f"{path} has a header and no rows: it holds no profile."
     if not names & set(WELL_NAMES) and not any(set(place) <= names for place in ROW_NAMES):

@@ -21,7 +21,13 @@ import pyarrow.parquet as pq
 from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError, join_names
 from lib.plates import find_name
-from lib.profile_columns import as_text, read_counts, read_feature, rename_what_is_no_feature, with_count
+from lib.profile_columns import (
+    convert_to_text,
+    read_counts,
+    read_feature,
+    rename_cell_count,
+    rename_what_is_no_feature,
+)
 from lib.profile_files import (
     FEATHER,
     GZIP,
@@ -33,11 +39,11 @@ from lib.profile_files import (
     ROW_NAMES,
     WELL_NAMES,
     Start,
+    get_usual_name,
     name_format,
     read_start,
     refuse_twice,
     suggest_name,
-    usual_name,
 )
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, plain_text, unify_spelling
 from lib.wells import get_well_at, get_well_name
@@ -52,7 +58,7 @@ ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
 
 def is_text(name: str) -> bool:
     """Return whether a profile's column is read as text: metadata, except for counts."""
-    name = usual_name(name)
+    name = get_usual_name(name)
     is_place = name in PLATE_NAMES or name in WELL_NAMES
     return is_place or (name.startswith("Metadata_") and not name.startswith(COUNT))
 
@@ -79,16 +85,16 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     """
     path, missing = Path(path), missing or MissingValues()
     table = read_deepprofiler(path) if path.is_dir() else expand_arrays(read_any_format(path), path)
-    table.columns = [usual_name(str(name).strip()) for name in table.columns]
+    table.columns = [get_usual_name(str(name).strip()) for name in table.columns]
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     twice = [name for name, count in Counter(table.columns).items() if count > 1]
     if twice:
         raise InputError(f"{path} has the column {join_names(twice)} twice. Keep one of them.")
-    table = add_wells(with_count(table), path)
+    table = add_wells(rename_cell_count(table), path)
     words = []
     for name in list(table.columns):
         if is_text(name):
-            values = as_text(table[name])
+            values = convert_to_text(table[name])
             cleaned = missing.clean(values, name)
             if name in PLATE_NAMES:  # a plate may be called NA
                 cleaned = unify_spelling([plain_text(value) for value in values])
@@ -229,7 +235,7 @@ def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     name = next((name for name in WELL_NAMES if name in table), None)
     column = name
     if name is not None:
-        wells = as_text(table[name])
+        wells = convert_to_text(table[name])
     else:
         places = next((names for names in ROW_NAMES if set(names) <= set(table)), None)
         if places is None:
@@ -238,7 +244,7 @@ def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
                 f"one row per well. Its columns are {join_names(table.columns, 8)}."
                 + suggest_name(table.columns, "Metadata_Well")
             )
-        rows, columns = (as_text(table[place]) for place in places)
+        rows, columns = (convert_to_text(table[place]) for place in places)
         wells = [f"{row}\t{column}" for row, column in zip(rows, columns, strict=True)]
         name = " and ".join(places)
     if name != "Metadata_Well":

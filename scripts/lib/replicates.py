@@ -68,10 +68,10 @@ def read_wells(paths: Sequence[str | Path], controls: Mapping[str, str] | None =
     Of the workflow's own files only the features that all plates have are read, one plate at a time. Values
     are kept in double precision; in single precision when the files are, or when they are over a gigabyte.
     """
-    return read_plates(paths, controls)[0]
+    return read_wells_and_sizes(paths, controls)[0]
 
 
-def read_plates(
+def read_wells_and_sizes(
     paths: Sequence[str | Path], controls: Mapping[str, str] | None = None
 ) -> tuple[Wells, list[int]]:
     """Read as `read_wells`; return also the number of wells of each plate."""
@@ -222,12 +222,12 @@ def get_wells_to_score(
     negative = (control == NEGATIVE_CONTROL).to_numpy()
     perturbation = label_wells(wells.metadata, group)
     blank = apply_by_rows(wells.values, lambda part: ~np.isfinite(part).any(axis=1))
-    whole = apply_by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
+    is_complete = apply_by_rows(wells.values, lambda part: np.isfinite(part).all(axis=1))
     counted = (perturbation.notna().to_numpy() | negative) & ~blank
     few = counted & find_few_cells(wells.metadata)
     counted &= ~few
     incomplete = np.zeros(len(wells), dtype=bool)
-    if not whole[counted].all():
+    if not is_complete[counted].all():
         incomplete[counted] = find_incomplete_wells(wells.values[counted])
     scored = perturbation.notna().to_numpy() & ~negative & ~blank & ~incomplete & ~few
     if not positive_controls:
@@ -241,7 +241,7 @@ def get_wells_to_score(
     gappy = np.zeros(len(wells.features), dtype=bool)
     notes = describe_incomplete(wells.metadata, incomplete)
     notes += [f"{number_of(int(few.sum()), 'well')} left out, with too few cells"] if few.any() else []
-    if not whole[rows].all():
+    if not is_complete[rows].all():
         gappy = find_gappy_features(values)
         values = values[:, ~gappy]
         notes += describe_filled(values)

@@ -18,37 +18,37 @@ NUMBERS = {"integer", "number"}
 @cache
 def read_schema() -> dict[str, Any]:
     """Return the schema of config.yaml, with that of its `assay` block in place."""
-    whole = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
-    whole["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())
-    return whole
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    schema["properties"]["assay"] = yaml.safe_load((SCHEMAS / "assay.schema.yaml").read_text())
+    return schema
 
 
-def get_alternatives(described: Schema) -> list[Schema]:
+def get_alternatives(schema: Schema) -> list[Schema]:
     """Return the alternatives of a schema (`oneOf`, `anyOf`), or the schema itself if it has none."""
-    return described.get("oneOf", described.get("anyOf", [described]))
+    return schema.get("oneOf", schema.get("anyOf", [schema]))
 
 
-def get_types(described: Schema) -> set[str]:
+def get_types(schema: Schema) -> set[str]:
     """Return the types that a schema allows; none for a list of words."""
-    types = described.get("type", ())
+    types = schema.get("type", ())
     return {types} if isinstance(types, str) else set(types)
 
 
 def walk(
-    described: Schema, prefix: str = "", items: str = "[].", extra: str = "*."
+    schema: Schema, prefix: str = "", items: str = "[].", extra: str = "*."
 ) -> Iterator[tuple[str, Schema]]:
     """Yield every key with its schema, those of nested blocks after their block.
 
     Parameters
     ----------
-    described : mapping
+    schema : mapping
         The schema whose keys are walked through.
     prefix : str
         The text before each key: `assay.nuclei.`.
     items, extra : str
         The placeholders for an entry of a list, and for a key that the user chooses.
     """
-    for alternative in get_alternatives(described):
+    for alternative in get_alternatives(schema):
         if isinstance(nested := alternative.get("items"), Mapping):
             yield from walk(nested, f"{prefix.removesuffix('.')}{items}")
         for key, value in alternative.get("properties", {}).items():
@@ -58,7 +58,7 @@ def walk(
             yield from walk(nested, f"{prefix}{extra}")
 
 
-def read_values(values: Any, described: Schema, defaults: bool = False) -> Any:
+def read_values(values: Any, schema: Schema, defaults: bool = False) -> Any:
     """Convert values to the types of their schema.
 
     Words become booleans and numbers where these are expected, and numbers text: `--config fetch=true` and
@@ -69,24 +69,24 @@ def read_values(values: Any, described: Schema, defaults: bool = False) -> Any:
     ----------
     values : mapping, list or scalar
         The config, or a part of it.
-    described : mapping
+    schema : mapping
         The schema of these values.
     defaults : bool
         Whether keys that are left out get their default.
     """
     if not isinstance(values, Mapping | list):
-        return read_scalar(values, described)
-    described = next(
+        return read_scalar(values, schema)
+    schema = next(
         (
             option
-            for option in get_alternatives(described)
+            for option in get_alternatives(schema)
             if Draft202012Validator({"type": option.get("type", "object")}).is_valid(values)
         ),
-        described,
+        schema,
     )
     if isinstance(values, list):
-        return [read_values(value, described.get("items", {}), defaults) for value in values]
-    keys, more = described.get("properties", {}), described.get("additionalProperties")
+        return [read_values(value, schema.get("items", {}), defaults) for value in values]
+    keys, more = schema.get("properties", {}), schema.get("additionalProperties")
     more = more if isinstance(more, Mapping) else {}
     filled = dict(values)
     for key in keys if defaults else ():
@@ -95,9 +95,9 @@ def read_values(values: Any, described: Schema, defaults: bool = False) -> Any:
     return {key: read_values(value, keys.get(key, more), defaults) for key, value in filled.items()}
 
 
-def read_scalar(value: Any, described: Schema) -> Any:
+def read_scalar(value: Any, schema: Schema) -> Any:
     """Convert one value to its schema's type; a word that may also be a number stays that word."""
-    options = get_alternatives(described)
+    options = get_alternatives(schema)
     types = {kind for option in options for kind in get_types(option)}
     words = [word for option in options for word in (*option.get("enum", ()), option.get("const"))]
     if isinstance(value, bool) or value in words:

@@ -73,18 +73,41 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
         "features with extreme values are kept, since the published profiles were normalized and selected "
         f"elsewhere (exclude_features takes them out): {join_names(extreme, 3)}"
     ]
-    told = [
+    notes = [
         f"{number_of(len(values), 'value')} far beyond all others, taken as missing: {join_names(values, 3)}"
     ]
     return [
         *(kept if extreme else []),
-        *(told if values else []),
+        *(notes if values else []),
         *(
             f"{number_of(len(named), 'feature')} left out on plate {join_names(plates[kind], 5)}: "
             f"{join_names(named.values(), 3)}"
             for kind, named in features.items()
         ),
     ]
+
+
+def write_condition_tables(
+    tables: Mapping[str, pd.DataFrame], outputs: Mapping[str, str], head: Mapping[str, Any]
+) -> None:
+    """Write tables of a condition as CSV, with the columns that name the condition first.
+
+    A column of the sample sheet that is called as one of the table gets the prefix `condition_`.
+
+    Parameters
+    ----------
+    tables
+        The tables by their name among `outputs`.
+    outputs
+        The files to write.
+    head
+        The columns of the condition, the feature set last, with their values.
+    """
+    for name, table in tables.items():
+        for position, (column, value) in enumerate(head.items()):
+            table.insert(position, f"condition_{column}" if column in table else column, value)
+        with write_whole(outputs[name]) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
 
 
 def write_score(

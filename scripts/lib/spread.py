@@ -55,15 +55,15 @@ def get_rounding(reference: np.ndarray) -> np.ndarray:
         warnings.filterwarnings("ignore", "All-NaN slice")
         typical = np.nan_to_num(np.nanmedian(present, axis=0))
     bound = np.maximum(SINGLE * typical, DOUBLE * size.max(axis=0, initial=0))
-    whole = (known == np.rint(known)).all(axis=0)
+    is_integer = (known == np.rint(known)).all(axis=0)
     unit = get_decimal_unit(known)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         half = known.astype(np.float16)
+        of_half = np.spacing(typical.astype(np.float16)).astype(float)
     is_half = (half == known).all(axis=0)
-    of_half = np.spacing(typical.astype(np.float16)).astype(float)
     unit = np.maximum(unit, np.where(is_half & np.isfinite(of_half), of_half, 0))
     # slightly more, since a difference of two decimals has an error from its binary representation
-    return np.where(whole, bound, np.maximum(bound, 0.501 * unit))
+    return np.where(is_integer, bound, np.maximum(bound, 0.501 * unit))
 
 
 def get_decimal_unit(values: np.ndarray) -> np.ndarray:

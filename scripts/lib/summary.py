@@ -98,14 +98,16 @@ def summarize_plates(experiment: Experiment, failures: Sequence[Failure] = ()) -
     }
     complete = [name for name, state in states.items() if state == "complete"]
     lines = [f"Plates complete: {len(complete)} of {len(states)}"]
-    listed = states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
-    return "\n".join(lines + [f"  {name}  {state}" for name, state in listed.items()])
+    states_to_list = (
+        states if len(states) <= MOST_LINES else {n: s for n, s in states.items() if s != "complete"}
+    )
+    return "\n".join(lines + [f"  {name}  {state}" for name, state in states_to_list.items()])
 
 
 def summarize_failures(failures: Sequence[Failure], log: str | Path) -> str:
     """Return the rules that failed, each with its log and the reason in it; if none did, Snakemake's log."""
     if not failures:
-        return f"The run stopped before its end; see {log}"
+        return f"The run stopped before its end (its log: {log}). The same command continues it."
     lines, seen = ["Failed (open the log beside each):"], set()
     for failure in failures:
         lines.append(f"  {failure.rule}  {Path(failure.log or log).resolve()}")

@@ -224,8 +224,8 @@ def survey_zarrs(folders: Sequence[Path]) -> Survey:
         fields = list_fields(str(folder))
         wells = sorted({each.well for each in fields})
         sites = max(Counter(each.well for each in fields).values())
-        listed = get_rows_and_columns(str(folder))
-        shape = find_format(wells, listed if listed in USUAL_FORMATS else (0, 0))
+        dimensions = get_rows_and_columns(str(folder))
+        shape = find_format(wells, dimensions if dimensions in USUAL_FORMATS else (0, 0))
         plates.append(SurveyedPlate(get_plate_name(folder), folder, wells, sites, *shape))
         first = first or folder / fields[0].path
     image = open_multiscale(first)

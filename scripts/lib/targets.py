@@ -216,7 +216,7 @@ def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
             is_published = start == "profiles" and plate["level"] == source_level
             if level.step == "normalize" or (level.step == "feature_select" and is_published):
                 found["scaled"].append(experiment.get_profiles(plate, level))
-            if level.chain and level.action != "harmony":
+            if level.chain:
                 found["chains"].append(get_chain_table(experiment, plate, level))
     found["consensus"] = get_consensus_targets(experiment)
     found["scores"] = [place("score_table", metric=metric) for metric in experiment.scores]
@@ -245,7 +245,7 @@ def get_plates_not_scored(experiment: Experiment) -> list[dict[str, str]]:
     found = []
     for plate in experiment.plates:
         why = ""
-        if (plate["batch"], plate["plate"]) not in experiment.condition_of:
+        if (plate["batch"], plate["plate"]) not in experiment.get_condition_of:
             why = "not in benchmark.where"
         elif not any(experiment.get_plates_with(name, [plate]) for name in experiment.feature_sets):
             why = "it has none of benchmark.feature_sets"

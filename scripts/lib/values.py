@@ -78,10 +78,11 @@ WORDS_FOR_NOTHING = (
     "no treatment",
     "no compound",
     "JCP2022_999999",
+    "JCP2022_900001",
     "JCP2022_UNKNOWN",
 )
 # Words whose author meant an empty well: they need not be reported.
-MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_unknown")
+MEANT = ("empty", "blank", "jcp2022_999999", "jcp2022_900001", "jcp2022_unknown")
 SEVERAL = "|"  # separates the genes of a compound
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
@@ -134,21 +135,21 @@ class MissingValues:
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # A control's value, which is compared unchanged: column and value (or several, separated by `|`).
     control: tuple[str, str] | None = None
-    # Columns that may name the content of a well, besides `broad_sample`: the first has priority over it, the
-    # second is used in a table that has neither.
-    samples: tuple[str, str] = ("", "")
+    # Columns that may name the content of a well, besides `broad_sample`: all but the last have priority over
+    # it; the last is used in a table that has none of them.
+    samples: tuple[str, ...] = ("", "")
 
     @staticmethod
     def of_config(config: Mapping[str, Any]) -> "MissingValues":
         """Create it from a complete config, or from these blocks: missing_values, controls, plate_maps."""
         asked, controls = config["missing_values"], config["controls"]
-        samples = config.get("plate_maps", {"sample": None, "group": None})
+        samples = config.get("plate_maps", {"sample": [], "group": None})
         names = {column.removeprefix("Metadata_"): tuple(values) for column, values in asked["names"].items()}
         return MissingValues(
             tuple(asked["words"]),
             names,
             (controls["column"], controls["negcon"]),
-            (samples["sample"] or "", samples["group"] or ""),
+            (*(samples["sample"] or [""]), samples["group"] or ""),
         )
 
     def is_nothing(self, text: str) -> bool:
@@ -276,6 +277,6 @@ def is_same_value(a: str, b: str) -> bool:
     return a == b or (number_in_one_spelling(a) or a) == (number_in_one_spelling(b) or b)
 
 
-def same_name(a: str, b: str) -> bool:
+def is_same_name(a: str, b: str) -> bool:
     """Return whether two values are the same but for capitals: Negcon and negcon, dmso and DMSO."""
     return is_same_value(a.casefold(), b.casefold())

@@ -118,7 +118,7 @@ function matchesTable(name) {
   const matches = (EXPERIMENT.matches || []).flatMap((file) => file.a.map((a, i) => [a, file.b[i], i, file]).filter(([a, b]) => a === name || b === name));
   if (!matches.length) return null;
   const titles = ["Conditions", "Other perturbation", "Genes", "Median correlation", "q-value"];
-  return h("div", {}, h("h3", {}, "Matches of the same gene"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...titles.map((key) => h("th", {}, key)))), h("tbody", {}, ...matches.map(([a, b, i, file]) => h("tr", {}, h("td", {}, file.label), h("td", {}, button(shortText(a === name ? b : a, 40), () => openCard(a === name ? b : a))), h("td", {}, file.genes[i]), h("td", {}, asText(file.correlation[i])), h("td", {}, asText(file.q[i]))))))));
+  return h("div", {}, h("h3", {}, "Matching perturbations"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...titles.map((key) => h("th", {}, key)))), h("tbody", {}, ...matches.map(([a, b, i, file]) => h("tr", {}, h("td", {}, file.label), h("td", {}, button(shortText(a === name ? b : a, 40), () => openCard(a === name ? b : a))), h("td", {}, file.genes[i]), h("td", {}, asText(file.correlation[i])), h("td", {}, asText(file.q[i]))))))));
 }
 
 function drawChanges(place, scores, name) {

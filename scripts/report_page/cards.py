@@ -28,7 +28,7 @@ def get_hits(results: Results, file: str) -> dict[str, dict[str, Any]]:
     single = ["active", "active_rule", "toxic", "wells", "plates", "cells", "cell_count_z", "cluster"]
     found = {}
     for row in table.to_dict("records"):
-        known = {name: plain(value) for name, value in row.items() if pd.notna(value)}
+        known = {name: convert_to_plain(value) for name, value in row.items() if pd.notna(value)}
         about = {name: known[name] for name in single if name in known}
         about["strongest"] = get_series(known, "strongest_{}", ("", "_score"))
         about["neighbors"] = get_series(known, "neighbor_{}", ("", "_cosine", "_annotation", "_name"))
@@ -36,7 +36,7 @@ def get_hits(results: Results, file: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def plain(value: Any) -> Any:
+def convert_to_plain(value: Any) -> Any:
     """Return a value of a table as one that JSON has."""
     return value.item() if hasattr(value, "item") else value
 
@@ -89,7 +89,7 @@ def get_doses(
     responses = [name for name in curves["response"].unique() if name.replace(" ", "_") in wells]
     of_compounds: dict[str, dict[str, Any]] = {str(name): {"curves": {}} for name in compounds["compound"]}
     for row in compounds.to_dict("records"):
-        known = {name: plain(value) for name, value in row.items() if pd.notna(value)}
+        known = {name: convert_to_plain(value) for name, value in row.items() if pd.notna(value)}
         of_compounds[str(row["compound"])] |= {
             name: known[name] for name in ("point_of_departure", "most_sensitive") if name in known
         }

@@ -20,7 +20,8 @@ SENTENCES: Mapping[str, str] = {
     "(unless there were more than {most}).",
     "variance": "Features were kept if, on every plate, their median absolute deviation in {reference} is "
     "not 0 and exceeds a fraction of {variation} of the absolute median.",
-    "normalize": "Features were normalized {over} with {method}{scaling}, relative to {reference}{floored}.",
+    "normalize": "Features were normalized {over} with {method}{scaling}, relative to "
+    "{reference}{floored}{kept}.",
     "well_position": "The mean of each feature at a well's position, taken {over}, was subtracted.",
     "cell_count": "Each feature was replaced by the residual of its least-squares line on the number of "
     "cells, fitted {over}.",
@@ -53,7 +54,12 @@ OF_OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "drop_outliers": ("outlier_cutoff",),
     "noise_removal": ("noise_removal_stdev_cutoff",),
 }
-UNTREATED = "Wells without a perturbation that are not negative controls were left out."
+# What the first step takes out, by the key of the chain that says so.
+LEFT_OUT = {
+    "untreated_wells": "Wells without a perturbation that are not negative controls were left out.",
+    "incomplete_wells": "Wells that lack more than a tenth of the features were left out.",
+    "image_features": "Features of entire images were left out.",
+}
 
 
 def describe_floor(step: Mapping[str, Any]) -> Markup:
@@ -82,8 +88,7 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
             continue
         steps = get_nested(made[0], "parameters.steps")
         sentences.append(write_sentence("The chain {name} has these steps.", name=str(chain)))
-        if steps[0].get("untreated_wells") is False:
-            sentences.append(Markup(UNTREATED))
+        sentences += [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
         sentences += [describe_step(step) for step in steps]
     return sentences
 
@@ -101,6 +106,7 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         "manner": "each on all features" if step.get("together") else "one after the other",
         "chosen": "",
         "floored": describe_floor(step),
+        "kept": "; features without spread were kept" if step.get("keep_flat") else "",
         "settings": describe_selection(step),
     }
     if isinstance(step.get("epsilon"), Mapping):

@@ -71,7 +71,7 @@ def make_condition_entry(
             ("clusters", "Clusters"),
             ("known_pairs", "Known pairs"),
         )
-        if (found := answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
+        if (found := make_answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
     ]
     return {
         "id": identifier,
@@ -88,7 +88,7 @@ def make_condition_entry(
     }
 
 
-def answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
+def make_answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
     """Return the table of a condition's hits or clusters without the columns that name the condition.
 
     Parameters

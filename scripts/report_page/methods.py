@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.conditions import get_relation
 from lib.errors import number_of
 from lib.levels import CELLPROFILER, LEVELS, NETWORK, Level
 from report_page.cell_methods import describe_flagged_cells, describe_summaries
@@ -268,9 +269,9 @@ SCORES = {
     "random sets of wells of different perturbations (wells per set: {null_size}; seed {seed}); "
     "perturbations with fewer than {minimum_replicates} replicates counted as not replicating.",
     "percent_matching": "Percent Matching {@cpjump1} was calculated as the percentage of pairs of "
-    "perturbations of the same gene ({gene}) whose median pairwise Pearson correlation lay beyond the "
-    "{percentile} percentile of a null distribution of pairs of perturbations of different genes (all pairs, "
-    "or {draws} of more).",
+    "perturbations of the same {relation} ({gene}) whose median pairwise Pearson correlation lay beyond the "
+    "{percentile} percentile of a null distribution of pairs of perturbations of another {relation} (all "
+    "pairs, or {draws} of more).",
     "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
     "each perturbation against the negative controls by cosine similarity. The p-value of a perturbation is "
     "the share of sets of as many wells, taken from its wells and the controls on each plate (all sets or, "
@@ -279,6 +280,15 @@ SCORES = {
 
 
 MATCHED = {"null_size": "as many as the perturbation has replicates"}
+
+
+def name_relation(made: Provenances) -> str:
+    """Return what the perturbations of a pair share, such as gene or target."""
+    value = get_value(made, "gene")
+    several = value if isinstance(value, list) else [value]
+    # a comparison of two conditions has a column for each side
+    sides = [each if isinstance(each, list) else [each] for each in several]
+    return get_relation(str(column) for side in sides for column in side)
 
 
 def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
@@ -290,6 +300,7 @@ def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
             made,
             {"percentile": format_ordinal(get_value(made, "percentile"))}
             | (MATCHED if get_value(made, "null_size") == "matched" else {}),
+            **({"relation": name_relation(made)} if metric == "percent_matching" else {}),
         )
         for metric, text in SCORES.items()
         if (made := metrics.get(metric))

@@ -70,24 +70,24 @@ def link_to(file: str) -> str:
 def shrink_picture(path: str | Path, allowed: int) -> tuple[bytes, int, int]:
     """Return a picture as WebP of at most `allowed` bytes, but at least 160 pixels wide: bytes and size."""
     with Image.open(path) as opened:
-        whole = opened.convert("RGB")
-    widest = min(WIDEST, whole.width)
-    narrowest = min(NARROWEST, whole.width)
-    width = math.sqrt(allowed / TYPICAL_BYTES * whole.width / whole.height)
-    found = encode_picture(whole, int(np.clip(width, narrowest, widest)))
+        picture = opened.convert("RGB")
+    widest = min(WIDEST, picture.width)
+    narrowest = min(NARROWEST, picture.width)
+    width = math.sqrt(allowed / TYPICAL_BYTES * picture.width / picture.height)
+    found = encode_picture(picture, int(np.clip(width, narrowest, widest)))
     if len(found[0]) < allowed / 2 and found[1] < widest:
-        found = encode_picture(whole, min(widest, int(found[1] * math.sqrt(0.8 * allowed / len(found[0])))))
+        found = encode_picture(picture, min(widest, int(found[1] * math.sqrt(0.8 * allowed / len(found[0])))))
     while len(found[0]) > allowed and found[1] > narrowest:
         smaller = found[1] * min(0.9, math.sqrt(0.9 * allowed / len(found[0])))
-        found = encode_picture(whole, max(narrowest, int(smaller)))
+        found = encode_picture(picture, max(narrowest, int(smaller)))
     return found
 
 
-def encode_picture(whole: Image.Image, width: int) -> tuple[bytes, int, int]:
+def encode_picture(picture: Image.Image, width: int) -> tuple[bytes, int, int]:
     """Return a picture as WebP at a width: bytes, width, height."""
-    size = (width, max(1, round(whole.height * width / whole.width)))
+    size = (width, max(1, round(picture.height * width / picture.width)))
     buffer = io.BytesIO()
-    whole.resize(size, Image.Resampling.LANCZOS, reducing_gap=3).save(buffer, "WEBP", quality=QUALITY)
+    picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3).save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue(), *size
 
 

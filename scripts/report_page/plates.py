@@ -44,7 +44,7 @@ def make_plate_entry(
         "dropped_sites": ("dropped", "Sites that were left out"),
         "unmatched_wells": ("unmatched", "Wells without plate map, or without images"),
     }
-    shown = [
+    tables_to_show = [
         read_table(results, tables[table], f"{name}-{short}", title)
         for table, (short, title) in titles.items()
         if table in tables
@@ -63,7 +63,7 @@ def make_plate_entry(
             make_picture(results, file, get_plate_caption(captions, file, wildcards), bytes_allowed)
             for file in find_plate_pictures(results, plate)
         ],
-        "tables": [table for table in shown if table],
+        "tables": [table for table in tables_to_show if table],
         "files": list_files(results, plate),
         "logs": find_logs(results, row),
     }

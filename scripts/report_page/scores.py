@@ -137,12 +137,12 @@ def make_judged_table(results: Results, file: str) -> Table | None:
     table = read_scores(results.path(file))
     names = get_condition_columns(table)
     labels = [get_condition_label(row, names) for row in table.to_dict("records")]
-    shown = table[[name for name in JUDGED if name in table]].copy()
-    for name in shown.select_dtypes("number"):
-        shown[name] = shown[name].round(1 if "percent" in name else 3)
+    judged = table[[name for name in JUDGED if name in table]].copy()
+    for name in judged.select_dtypes("number"):
+        judged[name] = judged[name].round(1 if "percent" in name else 3)
     if len(set(labels)) > 1:
-        shown.insert(0, "condition", labels)
-    found = make_table(shown, "judged-chains", "Steps of all chains", link_to(file))
+        judged.insert(0, "condition", labels)
+    found = make_table(judged, "judged-chains", "Steps of all chains", link_to(file))
     return replace(found, notes=score_notes(results.path(file)))
 
 
@@ -152,11 +152,13 @@ def score_notes(file: Path) -> list[str]:
     names = get_condition_columns(table)
     if "message" not in table:
         return []
-    said = table.dropna(subset=["message"])
+    with_message = table.dropna(subset=["message"])
     labels = pd.Series(
-        [get_condition_label(row, names) for _, row in said.iterrows()], index=said.index, dtype=str
+        [get_condition_label(row, names) for _, row in with_message.iterrows()],
+        index=with_message.index,
+        dtype=str,
     )
-    by_message = labels.groupby(said["message"], sort=False)
+    by_message = labels.groupby(with_message["message"], sort=False)
     return [f"{', '.join(dict.fromkeys(of_message))}: {message}." for message, of_message in by_message]
 
 

@@ -122,12 +122,12 @@ def shrink_sheet(path: Path, side: int, allowed: int, gray: bool) -> bytes:
     if size <= allowed:
         return path.read_bytes()
     with Image.open(path) as opened:
-        whole = opened.convert("L" if gray else "RGB")
-    tiles = [round(length / side) for length in whole.size]
+        picture = opened.convert("L" if gray else "RGB")
+    tiles = [round(length / side) for length in picture.size]
     smaller = max(NARROWEST, int(side * math.sqrt(0.9 * allowed / size)))
     while True:
         buffer = io.BytesIO()
-        small = whole.resize((tiles[0] * smaller, tiles[1] * smaller), Image.Resampling.BOX)
+        small = picture.resize((tiles[0] * smaller, tiles[1] * smaller), Image.Resampling.BOX)
         small.save(buffer, "WEBP", quality=QUALITY)
         found = buffer.getvalue()
         if len(found) <= allowed or smaller <= NARROWEST:

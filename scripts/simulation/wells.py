@@ -33,9 +33,11 @@ def read_effects(path: str | Path) -> pd.DataFrame:
         )
     for name in PARAMETERS:
         factors = pd.to_numeric(effects[name], errors="coerce")
-        wrong = effects.loc[~(factors > 0), "broad_sample"]
-        if len(wrong):
-            raise InputError(f"{path}: {name} of {join_names(wrong)} is not a number above 0; correct it.")
+        not_positive = effects.loc[~(factors > 0), "broad_sample"]
+        if len(not_positive):
+            raise InputError(
+                f"{path}: {name} of {join_names(not_positive)} is not a number above 0; correct it."
+            )
         effects[name] = factors.astype(float)
     return effects
 

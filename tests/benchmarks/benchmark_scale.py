@@ -53,25 +53,40 @@ def simulate(plates: int, features: int):
     return Wells(pd.concat(parts, ignore_index=True), values, [f"Cells_F{i}" for i in range(features)], {})
 
 
-def measure(plates: int, features: int, draws: int) -> None:
-    """Score one simulated condition; print each score's CPU seconds and the peak memory so far."""
+def measure(plates: int, features: int, draws: int, threads: int) -> None:
+    """Score one simulated condition; print each score's CPU seconds and the peak memory so far.
+
+    Parameters
+    ----------
+    plates, features
+        The size of the condition.
+    draws
+        Of the nulls.
+    threads
+        The threads that count for average precision.
+    """
     from mean_average_precision import rank_matches, rank_replicates, summarize
     from percent_matching import score_comparison
     from percent_replicating import score_condition
 
     wells = simulate(plates, features)
     everything = np.ones(len(wells), dtype=bool)
+    ranked = {"draws": draws, "threads": threads}
+
+    def rank() -> float:
+        return summarize(rank_replicates(wells, **ranked)[0], draws)[0]["percent_retrieved"]
+
+    def match() -> float:
+        found, _ = rank_matches(wells, everything, within=True, **ranked)
+        return summarize(found, draws)[0]["percent_retrieved"]
+
     scores = {
         "percent_replicating": lambda: score_condition(wells, draws=draws)[0]["percent_replicating"],
         "percent_matching": lambda: score_comparison(wells, everything, within=True, draws=draws)[0][
             "percent_matching_right"
         ],
-        "mean_average_precision": lambda: summarize(rank_replicates(wells, draws=draws)[0], draws)[0][
-            "percent_retrieved"
-        ],
-        "mean_average_precision_matching": lambda: summarize(
-            rank_matches(wells, everything, within=True, draws=draws)[0], draws
-        )[0]["percent_retrieved"],
+        "mean_average_precision": rank,
+        "mean_average_precision_matching": match,
     }
     print(f"{plates} plates, {len(wells)} wells, {features} features, {draws} draws", flush=True)
     for name, score in scores.items():
@@ -162,6 +177,7 @@ def main() -> None:
     parser.add_argument("plates", nargs="+", type=int)
     parser.add_argument("--features", type=int, default=800)
     parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--threads", type=int, default=1, help="threads that count for average precision")
     parser.add_argument("--copairs", action="store_true", help="compare with copairs")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     choice = parser.parse_args()
@@ -169,10 +185,11 @@ def main() -> None:
         if choice.copairs:
             measure_copairs(choice.plates[0], choice.features)
         else:
-            measure(choice.plates[0], choice.features, choice.draws)
+            measure(choice.plates[0], choice.features, choice.draws, choice.threads)
         return
     for plates in choice.plates:
         options = ["--features", str(choice.features), "--draws", str(choice.draws), "--one"]
+        options += ["--threads", str(choice.threads)]
         options += ["--copairs"] if choice.copairs else []
         subprocess.run([sys.executable, __file__, str(plates), *options], check=True)
 

@@ -13,8 +13,8 @@ A test declares the kind of input that it tests:
 
 `says` is the message that a person gets; `...` stands for names and numbers. A test of a case that says
 something returns the text in which the person finds it (the error's text, a log, the screen), and the
-decorator checks that the message is there. So the page can promise no message that no test has seen. An
-area's cases stand in `tests/cases/test_{area}_cases.py`, or beside the code that they test.
+decorator checks that the message is there. So the page can promise no message that no test has seen. The
+cases are in the modules of `tests/cases/`, by subject, or beside the code that they test.
 
 After a change, or where two branches changed the page, `python tests/cases/write_page.py` writes it anew.
 """

@@ -2,57 +2,17 @@
 
 import logging
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from PIL import Image
 
 from cases.case import case
-from lib.errors import InputError
-from lib.image_files import properties, read_intensities
-from lib.image_finding import Reading
-from load_data import load_data
+from cases.images import CHANNELS, WELLS, get_refusal, pixels, read, write_plate
+from lib.image_files import read_intensities
 
 pytestmark = pytest.mark.unit
-
-CHANNELS = {"1": "AGP", "2": "RNA", "5": "DNA"}
-PLATE = {"batch": "B", "plate": "0012"}
-WELLS = ("B02", "B03", "C02", "C03")
-
-
-def pixels(well, channel, top=3000):
-    """Pixels of an image like no other: (12, 10), from 200 to `top`."""
-    random = np.random.default_rng([WELLS.index(well), int(channel)])
-    found = random.integers(200, top, (12, 10)).astype(np.uint16)
-    found[0, 0] = top
-    return found
-
-
-def write_plate(folder, change=lambda image, well, channel: image, ending="tif", **how):
-    """The images of a plate of four wells and three channels; `change` makes another image of each."""
-    folder.mkdir()
-    for well in WELLS:
-        for channel in CHANNELS:
-            image = change(pixels(well, channel), well, channel)
-            if image is not None:
-                tifffile.imwrite(folder / f"{well}_{channel}.{ending}", image, **how)
-    return folder
-
-
-def read(images, bad_sites="error", **how):
-    """The image table of a plate."""
-    pattern = r"(?P<well>[A-P]\d\d)_(?P<channel>\d)\.\w+$"
-    return load_data(Path(images), PLATE, CHANNELS, pattern, bad_sites, 2, **how)
-
-
-def refusal(images, **how):
-    """What is said of a plate's images."""
-    with pytest.raises(InputError) as error:
-        read(images, **how)
-    return str(error.value)
 
 
 def test_clean_images_give_no_message(tmp_path, caplog):
@@ -83,7 +43,7 @@ def test_signed_images_are_refused(tmp_path):
         image[0, 1] = 200
         return (image.astype(int) - 32768).astype(np.int16)
 
-    return refusal(write_plate(tmp_path / "images", signed))
+    return get_refusal(write_plate(tmp_path / "images", signed))
 
 
 @case(
@@ -96,11 +56,11 @@ def test_signed_images_are_refused(tmp_path):
 )
 def test_floats_beyond_one(tmp_path):
     folder = write_plate(tmp_path / "images", lambda image, *_: image.astype(np.float32))
-    told = refusal(folder)
+    told = get_refusal(folder)
     table, faults = read(folder, maximum=65535)
     assert faults == []
     assert set(table["Metadata_ImageMaximum"]) == {"65535"}
-    assert "above images.maximum (2999): raise it" in refusal(folder, maximum=2999)
+    assert "above images.maximum (2999): raise it" in get_refusal(folder, maximum=2999)
     return told
 
 
@@ -118,7 +78,7 @@ def test_floats_from_zero_to_one_are_read(tmp_path):
     happens="the plate stops",
 )
 def test_negative_floats(tmp_path):
-    return refusal(
+    return get_refusal(
         write_plate(tmp_path / "images", lambda image, *_: (image / 65535 - 0.01).astype(np.float32))
     )
 
@@ -134,7 +94,7 @@ def test_negative_floats(tmp_path):
 def test_images_of_32_bits(tmp_path):
     folder = write_plate(tmp_path / "images", lambda image, *_: image.astype(np.uint32))
     assert read(folder, maximum=4095)[1] == []
-    return refusal(folder)
+    return get_refusal(folder)
 
 
 @case(
@@ -154,7 +114,7 @@ def test_pixels_that_are_not_numbers(tmp_path):
 
     folder = write_plate(tmp_path / "images", broken)
     assert read(folder, "drop")[0]["Metadata_Well"].tolist() == ["B02", "C02", "C03"]
-    return refusal(folder)
+    return get_refusal(folder)
 
 
 def test_a_camera_of_12_bits_is_scaled_by_the_config(tmp_path):
@@ -162,7 +122,7 @@ def test_a_camera_of_12_bits_is_scaled_by_the_config(tmp_path):
     assert read(folder, maximum=4095)[1] == []
     image = read_intensities(folder / "B02_1.tif", "4095")
     assert image.max() == np.float32(3000) / np.float32(4095)
-    assert "above images.maximum (2000)" in refusal(folder, maximum=2000)
+    assert "above images.maximum (2000)" in get_refusal(folder, maximum=2000)
 
 
 def test_the_tag_of_a_12_bit_camera_is_heeded(tmp_path):
@@ -194,223 +154,7 @@ def test_bit_depth_may_differ_between_channels(tmp_path):
     happens="the plate stops",
 )
 def test_images_of_one_bit(tmp_path):
-    return refusal(write_plate(tmp_path / "images", lambda image, *_: image > 1000))
-
-
-# --- how a file is written ------------------------------------------------------------------------
-
-
-def is_decoded(folder, **how):
-    """Whether a plate's images are read by Snakemake's Python, with the values of uncompressed ones."""
-    change = how.pop("change", lambda image, *_: image)
-    table, faults = read(write_plate(folder / "compressed", change, **how))
-    plain, _ = read(write_plate(folder / "plain", change))
-    names = [name.removeprefix("FileName_") for name in table if name.startswith("FileName_")]
-    assert faults == []
-    assert len(names) == 3
-    for name in names:
-        places = [
-            zip(each[f"PathName_{name}"], each[f"FileName_{name}"], strict=True) for each in (table, plain)
-        ]
-        for (folder_of_one, one), (folder_of_other, other) in zip(*places, strict=True):
-            assert one == f"{other}<project=1>"
-            decoded = read_intensities(Path(folder_of_one, one))
-            assert np.array_equal(decoded, read_intensities(Path(folder_of_other, other)))
-    return True
-
-
-@pytest.mark.parametrize("compression", ["zstd", "lzma", "jpegxr", "jpegxl", "lerc", "png"])
-def test_compressions_that_cellprofiler_does_not_read_are_decoded(tmp_path, compression):
-    assert is_decoded(tmp_path, compression=compression)
-    images = tmp_path / "compressed"
-    if compression == "zstd":
-        (images / "B02_1.tif").write_bytes((images / "B02_1.tif").read_bytes()[:-30])
-        assert "well B02, site 1:" in refusal(images)
-        assert "is truncated" in refusal(images)
-
-
-@case(
-    "images",
-    kind="a compression that CellProfiler's readers lack (zstd, LZMA, JPEG-XR, JPEG-XL, LERC, PNG in TIFF)",
-    comes_from="microscopes' and archives' own compression",
-    says="every image of channel AGP, RNA, DNA (12) is compressed by ZSTD, which CellProfiler does not read; "
-    "write it with LZW or deflate, or uncompressed",
-    happens="Snakemake's Python decodes the images for CellProfiler; with CellProfiler's container, the "
-    "plate stops (with one message)",
-)
-def test_zstd_in_a_container(tmp_path):
-    return refusal(write_plate(tmp_path / "images", compression="zstd"), reading=Reading(decoding=False))
-
-
-def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
-    told = refusal(
-        write_plate(
-            tmp_path / "images",
-            lambda image, *_: np.stack([image] * 3, -1),
-            photometric="rgb",
-            compression="zstd",
-        )
-    )
-    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in told
-
-
-def test_pictures_without_their_end_are_damaged(tmp_path):
-    """Pillow reads a PNG that lacks its last bytes; the job that measures it would refuse it."""
-    (tmp_path / "images").mkdir()
-    for well in WELLS:
-        for channel in CHANNELS:
-            path = tmp_path / "images" / f"{well}_{channel}.png"
-            Image.fromarray(pixels(well, channel)).save(path)
-    path.write_bytes(path.read_bytes()[:-12])
-    assert "is truncated (a PNG file of" in refusal(tmp_path / "images")
-
-
-def test_one_compressed_image_among_others(tmp_path):
-    images = write_plate(tmp_path / "images")
-    tifffile.imwrite(images / "C02_5.tif", pixels("C02", 5), compression="zstd")
-    table, faults = read(images)
-    assert faults == []
-    assert table["FileName_OrigDNA"].tolist() == [
-        f"{well}_5.tif{'<project=1>' if well == 'C02' else ''}" for well in WELLS
-    ]
-
-
-def test_what_is_wrong_beside_the_compression_is_told(tmp_path):
-    images = write_plate(tmp_path / "images", compression="zstd", photometric="miniswhite")
-    assert "stores white as 0" in refusal(images)
-    signed = write_plate(tmp_path / "signed", lambda image, *_: -image.astype(np.int16), compression="zstd")
-    assert "holds signed numbers of the type int16" in refusal(signed)
-
-
-@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "jpeg2000"])
-def test_compressions_that_cellprofiler_reads(tmp_path, compression):
-    assert read(write_plate(tmp_path / "images", compression=compression))[1] == []
-
-
-@case(
-    "images",
-    kind="floats compressed with the predictor for floats",
-    comes_from="tifffile, GDAL",
-    happens="Snakemake's Python decodes the images for CellProfiler",
-)
-def test_the_predictor_for_floats(tmp_path):
-    def change(image, *_):
-        return (image / 65535).astype(np.float32)
-
-    assert is_decoded(tmp_path, change=change, compression="zlib", predictor=3)
-
-
-@pytest.mark.parametrize(
-    ("samples", "planar"), [(2, "contig"), (2, "separate"), (5, "contig"), (5, "separate")]
-)
-def test_several_samples_per_pixel(tmp_path, samples, planar):
-    told = refusal(
-        write_plate(
-            tmp_path / "images",
-            lambda image, *_: np.stack([image] * samples, -1 if planar == "contig" else 0),
-            photometric="minisblack",
-            planarconfig=planar,
-            **({"extrasamples": ["unassalpha"]} if samples == 2 else {}),
-        )
-    )
-    assert f"holds {samples} samples per pixel (channels in one file, or gray with alpha)" in told
-
-
-@case(
-    "images",
-    kind="gray with alpha, or several channels in one file",
-    comes_from="image editors; exports of all channels into one file",
-    says="holds a gray image with alpha (2 samples per pixel); write it without alpha",
-    happens="the plate stops",
-)
-def test_a_png_with_alpha(tmp_path):
-    Image.fromarray((pixels("B02", "1") // 20).astype(np.uint8)).convert("LA").save(tmp_path / "x.png")
-    return properties(tmp_path / "x.png")
-
-
-@case(
-    "images",
-    kind="an image with a palette of colors",
-    comes_from="screenshots and exports for slides; the numbers of the colors were measured as intensities",
-    says="holds numbers of the colors of a palette, not intensities; write one gray image for each channel",
-    happens="the plate stops; a palette that is a gray ramp is read",
-)
-def test_a_palette_is_refused_unless_it_is_gray(tmp_path):
-    small = (pixels("B02", "1") // 20).astype(np.uint8)
-    ramp = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
-    for name, colors in (("gray", ramp), ("colors", ramp[:, ::-1])):
-        path = tmp_path / f"{name}.tif"
-        tifffile.imwrite(path, small, photometric="palette", colormap=colors)
-        image = Image.fromarray(small).convert("P")
-        image.putpalette((colors >> 8).T.astype(np.uint8).ravel().tolist())
-        image.save(tmp_path / f"{name}.png")
-    for ending in ("tif", "png"):
-        assert properties(tmp_path / f"gray.{ending}") == ((12, 10), "uint8")
-        told = properties(tmp_path / f"colors.{ending}")
-        assert "a palette" in told
-    return told
-
-
-@case(
-    "images",
-    kind="an image that stores white as 0",
-    comes_from="scanners and fax formats: programs disagree on whether such an image is inverted",
-    says="stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0",
-    happens="the plate stops",
-)
-def test_white_as_zero_is_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", pixels("B02", "1"), photometric="miniswhite")
-    return properties(tmp_path / "x.tif")
-
-
-@pytest.mark.parametrize("kind", ["float16", "int64", "uint64", "complex64"])
-def test_types_that_cellprofiler_does_not_read_are_named(tmp_path, kind):
-    tifffile.imwrite(tmp_path / "x.tif", pixels("B02", "1").astype(kind))
-    assert f"holds numbers of the type {kind}, which CellProfiler does not read" in properties(
-        tmp_path / "x.tif"
-    )
-
-
-@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
-def test_other_ways_to_store_colors(tmp_path, mode):
-    Image.fromarray((pixels("B02", "1") // 20).astype(np.uint8)).convert("RGB").convert(mode).save(
-        tmp_path / "x.tif" if mode == "CMYK" else tmp_path / "x.jpg"
-    )
-    found = properties(tmp_path / ("x.tif" if mode == "CMYK" else "x.jpg"))
-    # Pillow opens a JPEG of three equal colors as RGB, which is one gray image.
-    assert ("samples" in found or "color" in found) if mode == "CMYK" else found == ((12, 10), "uint8")
-
-
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_gray_as_three_equal_colors_is_one_gray_image(tmp_path, planar):
-    gray = pixels("B02", "1")
-    axis = -1 if planar == "contig" else 0
-    tifffile.imwrite(tmp_path / "x.tif", np.stack([gray] * 3, axis), photometric="rgb", planarconfig=planar)
-    assert properties(tmp_path / "x.tif") == ((12, 10), "uint16")
-    assert np.array_equal(read_intensities(tmp_path / "x.tif"), gray.astype(np.float32) / np.float32(65535))
-    colors = np.stack([gray, gray // 2, gray], axis)
-    tifffile.imwrite(tmp_path / "y.tif", colors, photometric="rgb", planarconfig=planar)
-    assert properties(tmp_path / "y.tif") == "is in color; write one gray image for each channel"
-
-
-@case(
-    "images",
-    kind="a corrupt strip inside a file of the right length",
-    comes_from="a copy over a network that broke off and went on",
-    says="well C02, site 1: ...C02_5.tif is corrupt: its pixels cannot be decoded",
-    happens="with `images.decode: true` load_data reads every pixel and finds it; otherwise the job that "
-    "measures it stops with the same words",
-)
-def test_a_corrupt_strip(tmp_path):
-    folder = write_plate(tmp_path / "images", compression="deflate")
-    broken = folder / "C02_5.tif"
-    content = bytearray(broken.read_bytes())
-    with tifffile.TiffFile(broken) as file:
-        start, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
-    content[start + length // 2 : start + length // 2 + 20] = bytes(20)
-    broken.write_bytes(content)
-    assert read(folder)[1] == []
-    return refusal(folder, decode=True)
+    return get_refusal(write_plate(tmp_path / "images", lambda image, *_: image > 1000))
 
 
 # --- one image twice ------------------------------------------------------------------------------
@@ -432,7 +176,7 @@ def test_two_channels_that_name_one_file(tmp_path):
         for well in WELLS
     ]
     pd.DataFrame(rows).to_csv(folder / "load_data.csv", index=False)
-    return refusal(folder / "load_data.csv")
+    return get_refusal(folder / "load_data.csv")
 
 
 @case(
@@ -447,7 +191,7 @@ def test_two_wells_with_the_same_bytes(tmp_path):
     folder = write_plate(tmp_path / "images")
     shutil.copy(folder / "B02_5.tif", folder / "C03_5.tif")
     assert read(folder, "drop")[0]["Metadata_Well"].tolist() == ["B03", "C02"]
-    return refusal(folder)
+    return get_refusal(folder)
 
 
 def test_black_images_are_not_taken_for_copies(tmp_path):
@@ -471,13 +215,13 @@ def test_black_images_are_not_taken_for_copies(tmp_path):
     happens="the plate stops before its illumination functions are calculated",
 )
 def test_a_black_channel(tmp_path):
-    return refusal(
+    return get_refusal(
         write_plate(tmp_path / "images", lambda image, well, channel: image * 0 if channel == "1" else image)
     )
 
 
 def test_a_plate_of_one_value(tmp_path):
-    told = refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
+    told = get_refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
     assert "channel RNA: all 4 images hold one value only (212)" in told
 
 
@@ -542,7 +286,7 @@ def test_a_table_of_another_machine(tmp_path):
         for site in range(1, 10)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "load_data.csv", index=False)
-    told = refusal(tmp_path / "load_data.csv")
+    told = get_refusal(tmp_path / "load_data.csv")
     assert len(told) < 600
     assert "bad_sites" not in told
     return told
@@ -569,9 +313,9 @@ def test_rows_of_an_image_table(tmp_path):
     without = (("Metadata_Well", 1), ("Metadata_Plate", 2))
     for part in [table.assign(**{name: table[name].where(table.index != at)}) for name, at in without]:
         part.to_csv(path, index=False)
-        told.append(refusal(path))
+        told.append(get_refusal(path))
     table[:0].to_csv(path, index=False)
-    return " ".join([*told, refusal(path)])
+    return " ".join([*told, get_refusal(path)])
 
 
 def test_a_long_list_of_faults_is_cut(tmp_path):
@@ -579,6 +323,6 @@ def test_a_long_list_of_faults_is_cut(tmp_path):
     for name in ("B02", "B03"):
         for channel in CHANNELS:
             (folder / f"{name}_{channel}.tif").write_bytes(b"")
-    told = refusal(folder)
+    told = get_refusal(folder)
     assert told.count("is empty (0 bytes)") == 6
     assert "set images.bad_sites to drop" in told

@@ -87,7 +87,7 @@ def run(plate, cellprofiler_environment):
                 plate / f"{pipeline}.cppipe",
                 engine=engine,
                 plugins=None if engine == "stock" else plugins,
-                timeout=100,
+                timeout=1000,
             ).run(load_data or plate / "load_data.csv", output, log, "Plate P1", rows)
         return output
 
@@ -246,7 +246,7 @@ def chunk(plate, command, pipeline="everything"):
     arguments = ["--cellprofiler", command, "--pipeline", plate / f"{pipeline}.cppipe", "--plate", "P1"]
     arguments += ["--load-data", plate / "load_data.csv", "--objects", "Nuclei", "Rings"]
     arguments += ["--chunk", "1", "--chunks", "3", "--engine", "platewise", "--plugins", PLUGINS]
-    arguments += ["--timeout", "100", "--log", plate / "features.log", "--output", output]
+    arguments += ["--timeout", "1000", "--log", plate / "features.log", "--output", output]
     return [sys.executable, SCRIPTS / "features.py", *arguments], output
 
 
@@ -264,12 +264,12 @@ def test_a_killed_run_leaves_nothing(plate, cellprofiler_environment):
     progress = plate / "features.progress.json"
     progress.unlink(missing_ok=True)
     process = subprocess.Popen(command, env=environment_variables(1))
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not progress.exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert progress.exists()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    assert process.wait(600) == 143
     assert [path.name for path in output.parent.iterdir() if path != output] == []
     marker = str(output.with_name(".killed.part"))
     running = [
@@ -359,70 +359,3 @@ def test_the_plates_cells_are_those_of_the_command_lines_tables(everything, tmp_
     assert cells.shape == (8, found.width)
     assert_frame_equal(found, cells, rel_tol=1e-6, abs_tol=1e-9)
     assert_frame_equal(found_images, images, rel_tol=1e-6, abs_tol=1e-9)
-
-
-def test_every_module_of_cellprofiler_is_found_on_demand(cellprofiler_environment, tmp_path):
-    code = f"""
-import sys
-sys.path[:0] = [{str(SCRIPTS)!r}]
-sys.path.append({str(PLUGINS)!r})
-from cellprofiler_runner import starting
-starting.start({str(PLUGINS)!r}, {str(tmp_path)!r}, {str(tmp_path)!r}, "load_data.csv")
-from cellprofiler_core.constants.modules import all_modules, builtin_modules
-from cellprofiler_core.pipeline import Pipeline
-import cellprofiler.modules
-for name in (*builtin_modules.values(), *cellprofiler.modules.builtin_modules.values()):
-    assert Pipeline.instantiate_module(name).module_name == name
-print(*[module.__module__ for module in all_modules.values() if "." not in module.__module__])
-"""
-    done = subprocess.run(
-        [cellprofiler_environment / "bin" / "python", "-c", code],
-        env=environment_variables(1),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) >= {path.stem for path in PLUGINS.glob("*.py")}
-
-
-def test_what_is_imported_later_is_there_when_it_is_used(cellprofiler_environment):
-    code = f"""
-import sys
-sys.path.insert(0, {str(SCRIPTS)!r})
-from cellprofiler_runner import starting
-sys.meta_path[:0] = [starting.Later()]
-import boto3, inflect, numpy, skimage.measure, skimage.restoration, skimage.segmentation, matplotlib.pyplot
-import boto3, inflect, matplotlib.pyplot  # another module's import does not wake them
-print(all(type(sys.modules[name]) is starting.Waiting for name in ("boto3", "inflect", "matplotlib.pyplot")))
-print(skimage.measure.shannon_entropy(numpy.arange(16) % 4), skimage.measure.shannon_entropy(numpy.arange(2)))
-print(skimage.segmentation.slic(numpy.eye(8)[..., None] * numpy.ones(3), n_segments=2, start_label=1).shape)
-print(skimage.restoration.wiener(numpy.eye(5), numpy.ones((3, 3)) / 9, 1).shape)
-import scipy.signal, scipy.stats, skimage.feature, skimage.filters
-print(scipy.stats.rankdata([3, 1, 2]).tolist(), scipy.signal.fftconvolve([1.0], [2.0]).tolist())
-matched = skimage.feature.match_template(numpy.eye(5), numpy.eye(3))
-print(matched.argmax(), skimage.filters.window("hann", 4).shape)
-print(inflect.engine().plural("cell"), boto3.client.__name__, callable(matplotlib.pyplot.figure))
-from matplotlib.pyplot import colormaps
-starting.name_color_maps()
-from cellprofiler_core.setting.choice import Colormap
-print(Colormap("").choices == ["Default", *sorted(colormaps())])
-"""
-    done = subprocess.run(
-        [cellprofiler_environment / "bin" / "python", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        "True",
-        "2.0 1.0",
-        "(8, 8)",
-        "(5, 5)",
-        "[3.0, 1.0, 2.0] [2.0]",
-        "0 (4,)",
-        "cells client True",
-        "True",
-    ]

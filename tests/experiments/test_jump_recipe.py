@@ -8,6 +8,7 @@ import pytest
 
 from chain_step import run_step
 from harmony_runs import run_harmony
+from lib import chains
 from lib.chains import complete_chain
 from lib.tables import get_features, read_profiles, write_profiles
 
@@ -62,8 +63,7 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
             "step": step,
             "options": options,
             "first": number == 0,
-            "precision": chain["precision"],
-            "untreated_wells": chain["untreated_wells"],
+            **{key: chain[key] for key in chains.KEYS},
             "condition": [],
             "group": REAGENT,
         }
@@ -74,9 +74,14 @@ def run_chain(profiles: pd.DataFrame, written, last: str) -> tuple[pd.DataFrame,
 
 
 def largest_difference(mine: pd.DataFrame, published: pd.DataFrame) -> float:
+    """Return the largest difference; print it with the numbers of values and of different ones."""
     names = get_features(published)
     assert get_features(mine) == names
-    return float((mine[names].astype("float32") - published[names]).abs().max().max())
+    difference = (mine[names].astype("float32") - published[names]).abs().to_numpy()
+    assert np.isfinite(difference).all()
+    different = (difference > 0).sum()
+    print(f"{difference.size} values, {different} different, largest difference {difference.max():.2g}")
+    return float(difference.max())
 
 
 def align(profiles: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -84,7 +89,7 @@ def align(profiles: pd.DataFrame, folder: Path) -> pd.DataFrame:
     before, after = folder / "before.parquet", folder / "after.parquet"
     write_profiles(profiles, before, {})
     ((_, options),) = complete_chain("jump", ["harmony"])["steps"]
-    run_harmony([before], options, after, folder / "log.txt")
+    run_harmony([before], options, after, folder / "log.txt", REAGENT)
     return read_profiles(after)
 
 

@@ -119,7 +119,7 @@ def test_each_site_keeps_its_cells(
         command = [sys.executable, SCRIPTS / "features.py", "--plate", "0012", "--objects", "Nuclei", "Rings"]
         command += ["--cellprofiler", cellprofiler_environment / "bin" / "cellprofiler"]
         command += ["--pipeline", pipelines[grouping], "--load-data", load_data, "--engine", engine]
-        command += ["--chunk", str(chunk), "--chunks", str(chunks), "--timeout", "200"]
+        command += ["--chunk", str(chunk), "--chunks", str(chunks), "--timeout", "2000"]
         command += [] if engine == "stock" else ["--plugins", PLUGINS]
         command += ["--log", tmp_path / f"{chunk}.log", "--output", tmp_path / f"chunk_{chunk}"]
         subprocess.run(command, check=True, env=environment_variables(1))
@@ -148,7 +148,7 @@ def test_both_ways_to_run_cellprofiler_are_compared_on_many_sites(
 ):
     load_data = write_plate(tmp_path / "plate", PLATES["numbers"])
     command = ["--cellprofiler", cellprofiler_environment / "bin" / "cellprofiler", "--sites", "11"]
-    command += ["--pipeline", pipelines["Plate,Well,Site"], "--load-data", load_data, "--timeout", "200"]
+    command += ["--pipeline", pipelines["Plate,Well,Site"], "--load-data", load_data, "--timeout", "2000"]
     command += ["--log", tmp_path / "log", "--output", tmp_path / "compared"]
     options = compare_cellprofiler.define_options().parse_args([str(word) for word in command])
     with (tmp_path / "log").open("w") as log:

@@ -85,6 +85,8 @@ def run_chain(profiles: pd.DataFrame, steps: list) -> dict[str, pd.DataFrame]:
             "first": number == 0,
             "precision": "float64",
             "untreated_wells": False,
+            "incomplete_wells": False,
+            "image_features": True,
             "condition": [],
             "group": GROUP,
         }

@@ -9,7 +9,7 @@ import pytest
 
 from annotate import annotate
 from chain_step import run_step
-from lib.chains import complete_chain
+from lib.chains import KEYS, complete_chain
 from lib.plate_contents import read_plate_map
 from lib.tables import get_features, read_profiles
 from lib.values import MissingValues
@@ -94,8 +94,7 @@ def test_a_chain_has_the_same_bits(plate_map, aggregated, method, reference, sam
         "step": step,
         "options": options,
         "first": True,
-        "precision": chain["precision"],
-        "untreated_wells": chain["untreated_wells"],
+        **{key: chain[key] for key in KEYS},
         "condition": [],
         "group": "Metadata_condition",
     }

@@ -60,6 +60,8 @@ def settings(step: str, **options) -> dict:
         "first": False,
         "precision": "float64",
         "untreated_wells": True,
+        "incomplete_wells": False,
+        "image_features": True,
         "condition": [],
         "group": GROUP,
     }

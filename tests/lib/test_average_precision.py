@@ -11,7 +11,6 @@ from lib.average_precision import (
     Candidates,
     compute_precision_from_counts,
     count_above,
-    rank_queries,
     scale_rows_to_unit,
 )
 
@@ -91,18 +90,3 @@ def test_threads_and_prepared_candidates_count_the_same(monkeypatch, compiled):
     prepared = Candidates.of(candidates)
     for threads in (1, 3):
         assert np.array_equal(count_above(queries, prepared, limits, threads), expected)
-
-
-def test_queries_with_other_numbers_of_positives_are_ranked_as_one_by_one():
-    rng = np.random.default_rng(5)
-    profiles = rng.normal(size=(40, 12))
-    rows = [3, 7, 8, 30]
-    positives = [np.array(part) for part in ([1], [2, 9, 11], [0, 4], np.arange(10, 20))]
-    aside = [np.union1d(part, [row]) for row, part in zip(rows, positives, strict=True)]
-    found = rank_queries(profiles, profiles, rows, positives, aside, threads=2)
-    similarity = scale_rows_to_unit(profiles) @ scale_rows_to_unit(profiles).T
-    for row, chosen, others, precision in zip(rows, positives, aside, found, strict=True):
-        negatives = similarity[row, np.setdiff1d(np.arange(40), others)]
-        above = (negatives[None, :] > similarity[row, chosen][:, None]).sum(axis=1)
-        assert precision == pytest.approx(compute_precision_from_counts(above[None])[0])
-    assert len(rank_queries(profiles, profiles, [], [], [])) == 0

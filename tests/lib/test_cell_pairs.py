@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib.cell_pairs import Objects, find_linking_compartment, pair_objects, refuse_lost_children
 from lib.errors import InputError
@@ -64,3 +66,41 @@ def test_in_label_images_the_partner_has_the_same_number():
     positions, alone = pair_objects(objects, "Cytoplasm", parents, same_number=True)
     assert positions["Cytoplasm"].tolist() == positions["Nuclei"].tolist() == [0, 1]
     assert alone == {"Cytoplasm": [3], "Nuclei": [], "Cells": [3]}
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_pairing_neither_loses_nor_invents(data):
+    numbers = st.lists(st.integers(1, 30), unique=True, max_size=20)
+    cells, nuclei, cytoplasm = (data.draw(numbers) for _ in range(3))
+    parents = {}
+    for name, others in (("Cells", cells), ("Nuclei", nuclei)):
+        choices = data.draw(st.permutations(others + [0] * len(cytoplasm)))
+        parents[name] = np.array(choices[: len(cytoplasm)], dtype=int)
+    objects = {
+        name: np.array(values, dtype=int)
+        for name, values in (("Cytoplasm", cytoplasm), ("Cells", cells), ("Nuclei", nuclei))
+    }
+    positions, alone = pair_objects(objects, "Cytoplasm", parents)
+    found = {
+        (objects["Cytoplasm"][y], objects["Cells"][c], objects["Nuclei"][n])
+        for y, c, n in zip(*(positions[name] for name in ("Cytoplasm", "Cells", "Nuclei")), strict=True)
+    }
+    expected = {
+        (y, c, n) for y, c, n in zip(cytoplasm, parents["Cells"], parents["Nuclei"], strict=True) if c and n
+    }
+    assert found == expected
+    for name, values in objects.items():
+        in_cells = values[positions[name]].tolist()
+        assert sorted(in_cells + alone[name]) == sorted(values.tolist())
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.lists(st.integers(1, 5), unique=True))
+def test_pairing_refuses_what_is_not_one_to_one(named, cells):
+    objects = {"Cytoplasm": np.arange(1, len(named) + 1), "Cells": np.array(cells, dtype=int)}
+    parents = {"Cells": np.array(named)}
+    if len(set(named)) == len(named) and set(named) <= set(cells):
+        assert len(pair_objects(objects, "Cytoplasm", parents)[0]["Cells"]) == len(named)
+    else:
+        with pytest.raises(SiteError):
+            pair_objects(objects, "Cytoplasm", parents)

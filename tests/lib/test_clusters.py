@@ -89,6 +89,32 @@ def test_few_profiles_and_no_annotation_have_empty_tables():
     assert table["perturbations"].tolist() == [2, 1]
 
 
+def test_doses_of_a_compound_count_once():
+    # cluster 1: three doses of compound a (class X) and b (class X); cluster 2: c (X) and d, e (Y)
+    cluster = np.array([1, 1, 1, 1, 2, 2, 2])
+    compounds = ["a", "a", "a", "b", "c", "d", "e"]
+    table = measure_enrichment(list("1234567"), genes(*"XXXXXYY"), cluster, compounds)
+    first = table[(table["cluster"] == 1) & (table["class"] == "X")].iloc[0]
+    assert first[["perturbations", "with_annotation", "in_cluster", "in_condition"]].tolist() == [4, 2, 2, 3]
+    # of five compounds, two are in the cluster, and both are of the three with X: 3 of 10 pairs
+    assert first["p_value"] == pytest.approx(0.3)
+    alone = measure_enrichment(list("123"), genes(*"XXY"), np.array([1, 1, 1]), ["a", "a", "b"])
+    assert alone["class"].isna().all()
+
+
+def test_other_doses_of_a_compound_are_no_partners():
+    # 0 and 10 degrees are doses of one compound with the gene A, which also 100 has
+    profiles = at(0, 10, 40, 100)
+    near, _ = find_neighbors(profiles, 2)
+    table = measure_sharing(genes("A", "A", "C", "A"), profiles, near, 1000, 0, ["a", "a", "b", "c"])
+    assert table["partners"].tolist() == [1, 1, 0, 2]
+    assert table["neighbors_sharing"].tolist() == [0, 0, 0, 1]
+    # of 0, the only partner is the last of two others; of 100, both partners are after 40 of three others
+    assert table["sharing_p_value"].tolist()[:2] == pytest.approx([1, 1])
+    assert table["sharing_average_precision"].iloc[0] == pytest.approx(1 / 2)
+    assert table["sharing_average_precision"].iloc[3] == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
 def test_profiles_of_zeros_do_not_stop_anything():
     profiles = np.zeros((6, 3))
     near, _ = find_neighbors(profiles, 2)

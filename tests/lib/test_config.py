@@ -252,3 +252,29 @@ def test_the_dose_is_not_part_of_the_compound():
     assert single["benchmark"]["different"] is None
     both = {"dose_response": {"dose": "dose_uM", "compound": group}}
     assert "dose_uM is the dose, so it cannot be part of the compound" in message({**SMALL, **both})
+
+
+@pytest.mark.unit
+def test_a_range_of_intensities_is_checked():
+    assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
+    config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": {"percentiles": [99, 1]}}
+    with pytest.raises(
+        InputError, match=r"embeddings: percentiles: \[99, 1\] is not a range; write the lower end"
+    ):
+        complete_config(config, "config.yaml")
+
+
+@pytest.mark.unit
+def test_weights_name_their_network():
+    assay = {"channels": [{"name": "DNA", "image": "1"}], "nuclei": {"channel": "DNA"}}
+
+    def complete(**block):
+        config = {"results": "r", "plates": "p.tsv", "assay": assay, "embeddings": block}
+        return complete_config(config, "config.yaml")["embeddings"]["model"]
+
+    assert complete() == "efficientnet_b0"
+    assert complete(weights="packaged") == complete(weights="packaged", model="tf_efficientnet_lite0")
+    assert complete(weights="packaged") == "tf_efficientnet_lite0"
+    assert complete(weights="random", model="resnet18") == "resnet18"
+    with pytest.raises(InputError, match=r"resnet18 has no packaged weights; leave out embeddings\.model"):
+        complete(weights="packaged", model="resnet18")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from embedded_plates import CELLPROFILER, SPHERIZED
 from lib.errors import InputError
 from lib.experiment import Experiment
 from lib.manifest import get_manifest
@@ -181,3 +182,31 @@ def test_what_normalized_cells_and_crops_add_to_the_targets():
     assert {sample, *names[0], *names[1]} <= of_batch
     assert added(normalized_cells=over_batch)[:2] == (set(), set())
     assert added(crops={}) == ({"workspace/crops/B/A"}, set(), set())
+
+
+@pytest.mark.unit
+def test_levels_of_published_embeddings():
+    judged = {"benchmark": {"feature_sets": [CELLPROFILER, SPHERIZED]}}
+    ours = {"profiles": "a.csv", "level": CELLPROFILER}
+    deep = {"batch": "D", "profiles": "b.csv", "level": "embeddings"}
+    sphered = {"batch": "E", "profiles": "b.csv", "level": SPHERIZED}
+    experiment = build_experiment([ours, deep, sphered], **judged)
+    ours, deep, sphered = experiment.plates
+    assert list(experiment.get_levels(deep)) == [
+        "embeddings",
+        "embeddings_augmented",
+        NORMALIZED,
+        "embeddings_normalized",
+        SPHERIZED,
+    ]
+    assert list(experiment.get_levels(sphered)) == [SPHERIZED]
+    # two rows of one plate: each is judged on the feature sets of its own kind
+    assert experiment.get_plates_with(SPHERIZED, [ours, deep]) == [deep]
+    assert experiment.get_plates_with(CELLPROFILER, [ours, deep]) == [ours]
+    assert build_experiment([ours, deep], **judged).feature_sets == [CELLPROFILER, SPHERIZED]
+    with pytest.raises(
+        InputError, match=r"embeddings_spherized is not made for plate P; .* block `embeddings`"
+    ):
+        _ = build_experiment([ours], **judged).feature_sets
+    with pytest.raises(InputError, match="embeddings_spherized is not made for plate P"):
+        _ = build_experiment([{"images": "i"}, deep], **judged).feature_sets

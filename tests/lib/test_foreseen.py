@@ -26,6 +26,11 @@ def test_nothing_is_said_of_what_is_right(tmp_path):
     assert said(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
 
 
+@pytest.mark.parametrize("kind", ["poscon", "negcon2", "no_control"])
+def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
+    assert said(tmp_path, MAP + "B2,Y\n", KNOWN + f"Y,{kind}\n") == []
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
@@ -33,6 +38,14 @@ def test_nothing_is_said_of_what_is_right(tmp_path):
         (
             {"known": KNOWN.replace("negcon", "neg")},
             r"0 negative controls \(control_type = negcon\).*has neg;",
+        ),
+        (
+            {"known": KNOWN.replace("negcon", "Negcn")},
+            r"0 negative controls \(control_type = negcon\).*needs 3. Did you mean Negcn\? The column has",
+        ),
+        (
+            {"plate_map": MAP + "B2,Y\n", "known": KNOWN + "Y,negkon\n"},
+            r"control_type has negkon in map.csv, known.csv, which is not the name of .*negcon\)",
         ),
         ({"known": KNOWN.replace("control_type", "role")}, "no column control_type in map.csv, known.csv"),
         (

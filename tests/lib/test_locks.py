@@ -75,7 +75,9 @@ def test_a_job_that_outlives_its_run_is_waited_for(tmp_path):
     finally:
         process.kill()
         process.wait()
-    time.sleep(0.1)
+    until = time.monotonic() + 60
+    while find_processes(tmp_path) and time.monotonic() < until:
+        time.sleep(0.1)
     assert find_processes(tmp_path) == []
     with hold(tmp_path, COMMAND):
         assert not lock.exists()

@@ -17,7 +17,7 @@ def test_the_page_of_a_plate_looks_at_no_other_plate(monkeypatch, condition):
     monkeypatch.setattr(manifest, "get_plate_manifest", lambda experiment, plate: plate)
     plate = {"batch": "B", "plate": "P1"}
     experiment = SimpleNamespace(
-        condition_of={("B", "P1"): condition} if condition else {}, feature_sets=["own"]
+        get_condition_of={("B", "P1"): condition} if condition else {}, feature_sets=["own"]
     )
     found = manifest.get_single_manifest(experiment, plate)
     scores = place("perturbations", metric="percent_replicating", feature_set="own", name=condition)

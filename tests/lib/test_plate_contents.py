@@ -1,12 +1,14 @@
 """What names the content of a well: broad_sample, a column of the config, or that of the replicates."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from lib.config import name_columns
 from lib.controls import find_control_kinds
 from lib.errors import InputError
-from lib.plate_contents import join_annotation, read_annotation, read_plate_map
+from lib.plate_contents import join_annotation, read_annotation, read_known_wells, read_plate_map
 from lib.values import MissingValues
 
 pytestmark = pytest.mark.unit
@@ -102,3 +104,24 @@ def test_the_config_writes_a_list():
     assert named["controls"]["negcon"] == "DMSO|H2O"
     found = MissingValues.of_config(named)
     assert found.samples == ("condition", "condition")
+
+
+def test_plate_map_and_annotation_may_name_their_key_differently(tmp_path):
+    plate_map, reagents = tmp_path / "map.csv", tmp_path / "reagents.csv"
+    plate_map.write_text(
+        "cell_line,row,column,well,seeding_density,condition\nA,B,2,B02,500,d1\nA,B,3,B03,500,DMSO\n"
+    )
+    reagents.write_text("compound_id,target,condition_of_use\nd1,GENE1,x\nDMSO,,y\n")
+    config = {"plate_maps": {"sample": ["Metadata_condition", "compound_id"]}}
+    config |= {"benchmark": {"group": "broad_sample", "gene": "g", "different": None, "clinical_phase": "c"}}
+    config["benchmark"]["rankings"] = {}
+    config |= {"controls": {"column": "condition", "negcon": "DMSO"}, "judge": {"batch": "Plate"}}
+    config |= {"missing_values": {"words": [], "names": {}}}
+    missing = MissingValues.of_config(name_columns(config))
+    assert missing.samples == ("condition", "compound_id", "broad_sample")
+    known = read_known_wells(plate_map, reagents, "target", "P1", missing)
+    assert known["broad_sample"].tolist() == ["d1", "DMSO"]
+    assert known["gene"].tolist() == ["GENE1", ""]
+    assert known["condition"].tolist() == ["d1", "DMSO"]
+    with pytest.raises(InputError, match=r"lacks the column condition \(plate_maps.sample\)"):
+        read_known_wells(plate_map, reagents, "target", "P1", replace(missing, samples=("condition", "")))

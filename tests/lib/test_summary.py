@@ -101,7 +101,9 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
 
 
 def test_a_run_that_stopped_without_a_failure_names_snakemakes_log():
-    assert summarize_failures([], "log") == "The run stopped before its end; see log"
+    assert summarize_failures([], "log") == (
+        "The run stopped before its end (its log: log). The same command continues it."
+    )
 
 
 def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ import websocket
 
 from pages import CHROMIUM, FLAGS
 
-PATIENCE = 60  # seconds for an answer on a busy machine
+PATIENCE = 300  # seconds for an answer on a busy machine
 
 
 class Browser:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib.chains import KEYS
 from lib.code import digest_of
 from workflow import PROJECT
 
@@ -22,9 +23,18 @@ def get_harmony_python() -> Path:
     return folder / "bin" / "python"
 
 
-def run_harmony(paths: Sequence[Path], options: Mapping[str, Any], output: Path, log: Path) -> None:
+def run_harmony(
+    paths: Sequence[Path],
+    options: Mapping[str, Any],
+    output: Path,
+    log: Path,
+    group: str = "Metadata_broad_sample",
+) -> None:
     """Run `harmony.py` on files of profiles, as the first step of a chain."""
-    settings = {"options": options, "first": True, "chain": "c"}
+    settings = {"step": "harmony", "options": options, "first": True, "chain": "c", **KEYS}
+    settings |= {"condition": [], "group": group}
+    controls = {"column": "control_type", "negcon": "negcon"}
     command = [get_harmony_python(), PROJECT / "scripts" / "harmony.py", "--profiles", *paths]
     command += ["--settings", json.dumps(settings), "--log", log, "--output", output]
+    command += ["--controls", json.dumps(controls), "--dropped", output.with_suffix(".csv")]
     subprocess.run(command, check=True)

@@ -42,6 +42,14 @@ def s3(address: str) -> Any:
     return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
 
 
+def put(client: Any, address: str, content: bytes = b"content", access: str = "public-read") -> str:
+    """Store one object at an s3:// address, whose bucket is made; gives the address."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=key, Body=content, ACL=access)
+    return address
+
+
 def put_folder(client: Any, folder: Path, address: str) -> int:
     """Copy a folder's files to an s3:// address, whose bucket is made, for all to read; gives how many."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")

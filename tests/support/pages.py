@@ -110,7 +110,7 @@ def shown(page: Path, picture: Path | None = None, width: int = 1400, height: in
             ],
             text=True,
             capture_output=True,
-            timeout=300,
+            timeout=900,
             check=True,
         )
     return result.stdout, "\n".join(line for line in result.stderr.splitlines() if "CONSOLE" in line)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from lib.chain_wells import get_batches
 from lib.errors import InputError
 from lib.tables import get_features
 
@@ -25,7 +26,14 @@ def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
     """Return the principal components of all wells that hold a fraction of the variance (scikit-learn).
 
     They are computed in the precision of the profiles, as in the recipe.
+
+    Raises
+    ------
+    InputError
+        For a single well.
     """
+    if len(profiles) < 2:
+        raise InputError("pca: 1 well has values, and it needs 2.")
     values = profiles[get_features(profiles)].to_numpy()
     return replace_by_components(profiles, PCA(variance).fit_transform(values))
 
@@ -56,8 +64,9 @@ def normalize_typical_variation(
     Raises
     ------
     InputError
-        For a batch with fewer than two controls.
+        If the column is missing, a well has no batch, or a batch has fewer than two controls.
     """
+    batches = get_batches(profiles, batch, "tvn")
     if controls.sum() < 2:
         raise InputError(
             f"tvn: {controls.sum()} wells are in its reference, and it needs 2. Choose `reference: all`, or "
@@ -72,7 +81,7 @@ def normalize_typical_variation(
     eye = ridge * np.eye(turned.shape[1])
     target = get_root(np.cov(turned[controls].T).reshape(eye.shape) + eye, 0.5)
     out = np.empty_like(turned)
-    for name, rows in profiles.groupby(batch, sort=True).indices.items():
+    for name, rows in batches.groupby(batches, sort=True).indices.items():
         own = turned[rows[controls[rows]]]
         if len(own) < 2:
             raise InputError(f"tvn: {batch} {name} has {len(own)} negative controls and needs 2.")

@@ -8,6 +8,7 @@ scanpy requires older versions of pandas, and inmoose is licensed under GPL-3. T
 import numpy as np
 import pandas as pd
 
+from lib.chain_wells import get_batches
 from lib.errors import InputError, join_names
 from lib.steps.correction import replace_values
 from lib.tables import get_features
@@ -27,11 +28,9 @@ def correct_batches(profiles: pd.DataFrame, batch: str = "Metadata_Plate") -> pd
     Raises
     ------
     InputError
-        If the column is missing, or for a batch with fewer than two wells.
+        If the column is missing, a well has no batch, or a batch has fewer than two wells.
     """
-    if batch not in profiles:
-        raise InputError(f"combat: the profiles have no column {batch} (its option `batch`).")
-    names = profiles[batch].astype("str").fillna("")
+    names = get_batches(profiles, batch, "combat")
     if small := [name for name, number in names.value_counts().items() if number < FEWEST_WELLS]:
         raise InputError(
             f"combat: {batch} {join_names(small, 5)} has one well, whose scale is not known. Leave it out, "
@@ -59,8 +58,8 @@ def adjust(values: np.ndarray, batches: np.ndarray) -> np.ndarray:
     out = np.array(values, dtype=float)
     for rows in groups:
         location, scale = estimate(standard[rows])
-        fitted = (standard[rows] - location) / np.sqrt(scale)
-        out[np.ix_(rows, varies)] = fitted * spread[varies] + center[varies]
+        adjusted = (standard[rows] - location) / np.sqrt(scale)
+        out[np.ix_(rows, varies)] = adjusted * spread[varies] + center[varies]
     return out
 
 

@@ -12,7 +12,7 @@ from lib.tables import get_features
 CELLS = "Metadata_Count_Cells"
 FEWEST_PERTURBATIONS = 3
 MOST_FEW = 0.1  # of the positions of treated wells
-FEWEST_VALUES = 100
+FEWEST_VALUES = 10
 
 
 def replace_values(profiles: pd.DataFrame, features: list[str], values: np.ndarray) -> pd.DataFrame:
@@ -93,6 +93,12 @@ def correct_cell_count(
     missing = ~np.isfinite(values).all(axis=0)
     different = np.array([len(np.unique(column)) for column in values.T])
     fitted = ~missing & (different > fewest)
+    if not fitted.any():
+        logging.warning(
+            "cell_count: no feature is corrected, since none of those that all wells have has more than %d "
+            "different values (its option `fewest_values`)",
+            fewest,
+        )
     line = np.column_stack([np.ones(counted.sum()), count[counted]])
     known = values[np.ix_(counted, fitted)]
     coefficients, *_ = np.linalg.lstsq(line, known, rcond=None)

@@ -27,6 +27,11 @@ def drop_missing_wells(
     Returns
     -------
     The other wells, and the dropped ones (plate and well: reason).
+
+    Raises
+    ------
+    InputError
+        If no well would be left.
     """
     missing = ~np.isfinite(profiles[get_features(profiles)].to_numpy(float))
     lacking = missing.mean(axis=1)
@@ -38,6 +43,13 @@ def drop_missing_wells(
             *(gone.sum(), share, most),
         )
         gone[:] = False
+    if gone.all():
+        share_of_wells = pd.Series(missing.mean(axis=0), get_features(profiles)).sort_values(ascending=False)
+        worst = share_of_wells[share_of_wells > 0].index
+        raise InputError(
+            f"drop_missing_wells: all {len(gone)} wells lack more than {share:g} of the features. Leave out "
+            f"those that most wells lack (exclude_features), or raise `share`: {join_names(worst, 10)}."
+        )
     names = profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"]
     reasons = [f"lacks {100 * part:.0f} % of the features" for part in lacking[gone]]
     return profiles[~gone].reset_index(drop=True), dict(zip(names[gone], reasons, strict=True))

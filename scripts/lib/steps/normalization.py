@@ -23,7 +23,7 @@ MOST_QUANTILES = 1000  # of inverse_normal
 
 
 def get_center_and_spread(
-    reference: np.ndarray, method: str, scaled: bool = True
+    reference: np.ndarray, method: str, scaled: bool = True, exact: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the center and the spread of each feature in the reference wells.
 
@@ -32,6 +32,8 @@ def get_center_and_spread(
     reference : (wells, features); NaN is missing. Its precision is that of the result.
     method : one of `METHODS`.
     scaled : for mad_robustize, whether the MAD is multiplied by 1.4826.
+    exact : whether to return the spreads that pycytominer divides by: 1 instead of 0 for robustize and
+        standardize, and no rounding.
 
     Returns
     -------
@@ -49,15 +51,18 @@ def get_center_and_spread(
         scaler = RobustScaler().fit(known)
         # scikit-learn replaces a spread of 0 by 1
         center, spread = scaler.center_, np.subtract(*np.nanpercentile(known, [75, 25], axis=0))
-        spread = np.where(spread == 0, 0, scaler.scale_)
+        spread = np.where((spread == 0) & (not exact), 0, scaler.scale_)
     elif method == "standardize":
         scaler = StandardScaler().fit(known)
-        center, spread = scaler.mean_, np.sqrt(scaler.var_)
+        center, spread = scaler.mean_, scaler.scale_ if exact else np.sqrt(scaler.var_)
     elif method == "inverse_normal":
         center, spread = np.nanmedian(known, axis=0), np.nanstd(known, axis=0)
     else:
         raise InputError(f"normalize.method: `{method}` is not one of {join_names(METHODS)}.")
-    return center, np.where(spread <= get_rounding(known.astype(float)), 0, spread).astype(known.dtype)
+    if not exact:
+        spread = np.where(spread <= get_rounding(known.astype(float)), 0, spread)
+    # scikit-learn divides by an interquartile range in double precision
+    return center.astype(known.dtype), spread if method == "robustize" else spread.astype(known.dtype)
 
 
 def get_normal_scores(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -82,6 +87,7 @@ def normalize(
     scaled: bool = True,
     epsilon: float = 1e-18,
     floor: float | None = None,
+    keep_flat: bool = False,
     minimum: int = 3,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Normalize the wells of each plate (or batch) by the reference wells among them.
@@ -95,6 +101,7 @@ def normalize(
     epsilon : added to the spread (pycytominer's for mad_robustize; the JUMP recipe adds nothing).
     floor : a spread below this fraction of the median spread of all features is raised to it; None raises
         nothing.
+    keep_flat : whether features without spread are kept, as in pycytominer.
     minimum : the fewest reference wells that a group must have.
 
     Returns
@@ -125,7 +132,7 @@ def normalize(
                 f"normalize: {plates} has {len(chosen)} reference wells and needs {minimum} "
                 "(minimum_wells). Choose reference: all, or correct controls.negcon."
             )
-        center, spread = get_center_and_spread(values[chosen], method, scaled)
+        center, spread = get_center_and_spread(values[chosen], method, scaled, exact=keep_flat)
         if method == "inverse_normal":
             flat |= spread == 0
             out[rows] = get_normal_scores(values[rows], values[chosen])
@@ -134,7 +141,11 @@ def normalize(
             lowest = floor * np.median(spread[spread > 0])
             spread = np.where(spread > 0, np.maximum(spread, lowest), 0)
         flat |= spread == 0
-        out[rows] = (values[rows] - center) / np.where(spread == 0, np.nan, spread + added)
+        centered = values[rows] - center
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out[rows] = centered / (spread + added)
+    if keep_flat:
+        flat[:] = False
     kept = [name for name, gone in zip(features, flat, strict=True) if not gone]
     table = pd.DataFrame(out[:, ~flat], columns=kept, index=profiles.index)
     dropped = dict.fromkeys(np.array(features)[flat], "no spread in the reference wells")

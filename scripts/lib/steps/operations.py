@@ -6,6 +6,7 @@ the same order tie, and rounding decides which of them goes.)
 """
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -124,7 +125,9 @@ def select_features(
     dropped: dict[str, str] = {}
     for name in operations:
         candidates = features if together else [feature for feature in features if feature not in dropped]
-        found = set(OPERATIONS[name](seen, candidates, chosen)) if candidates else set()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of features without any value
+            found = set(OPERATIONS[name](seen, candidates, chosen)) if candidates else set()
         for feature in candidates:
             if feature in found:
                 dropped.setdefault(feature, name)

@@ -7,11 +7,13 @@ precision, as in the JUMP recipe. With `shrink`, the covariance is instead shrun
 (Ledoit and Wolf 2004), the more the fewer controls there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from copairs.map import average_precision
+from copairs.matching import UnpairedException
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from lib.errors import InputError, join_names
@@ -55,8 +57,16 @@ class Whitening:
         return (turned * (1 / spread - rest) @ self.directions + rest * standard) * root
 
 
-def fit_whitening(controls: np.ndarray, method: str = "ZCA-cor") -> Whitening:
+def fit_whitening(
+    controls: np.ndarray, method: str = "ZCA-cor", names: Sequence[str] | None = None
+) -> Whitening:
     """Fit the whitening by `controls` (wells, features), which have no missing value.
+
+    Parameters
+    ----------
+    controls : the wells that it is fitted on, usually the negative controls.
+    method : one of `METHODS`.
+    names : the features, for messages.
 
     Raises
     ------
@@ -67,13 +77,18 @@ def fit_whitening(controls: np.ndarray, method: str = "ZCA-cor") -> Whitening:
         raise InputError(f"sphere.method: `{method}` is not one of {join_names(METHODS)}.")
     if len(controls) < FEWEST:
         raise InputError(
-            f"sphere: {len(controls)} negative controls with values; it is fitted on them and needs {FEWEST}."
+            f"sphere: {len(controls)} wells with values are in its reference (usually the negative controls) "
+            f"and it needs {FEWEST}."
         )
     center = controls.mean(axis=0)
     scale = controls.std(axis=0) if method.endswith("-cor") else np.ones(len(center))
-    if (scale == 0).any():
+    # the deviation of equal values may be a rounding error
+    constant = scale <= 8 * np.finfo(float).eps * np.abs(controls).max(axis=0)
+    if constant.any():
+        flat = [str(number) if names is None else names[number] for number in np.flatnonzero(constant)]
         raise InputError(
-            "sphere: a feature does not vary among the negative controls; select features before."
+            f"sphere: {join_names(flat, 5)} does not vary among the wells of its reference (usually the "
+            "negative controls); put the step `variance` or `feature_select` before it."
         )
     standard = (controls - center) / scale
     _, singular, directions = np.linalg.svd(standard, full_matrices=False)
@@ -97,7 +112,7 @@ def sphere(
     features = get_features(profiles)
     values = profiles[features].to_numpy(float)
     complete = np.isfinite(values).all(axis=1)
-    fit = fit_whitening(values[controls & complete], method)
+    fit = fit_whitening(values[controls & complete], method, features)
     sphered = fit.transform(np.where(complete[:, None], values, np.nan), epsilon)
     if method.startswith("PCA"):
         names = [f"PC{number}" for number in range(1, sphered.shape[1] + 1)]
@@ -119,6 +134,11 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
     profiles : the wells of all plates.
     kind : what each well is: `trt`, `negcon`, `poscon` or empty.
     group : the column that names the perturbation. Those with 2 to 1,000 wells are scored.
+
+    Raises
+    ------
+    InputError
+        If there are no replicates, or nothing to rank them among.
     """
     features = get_features(profiles)
     treated = (kind == "trt") & profiles[group].notna().to_numpy()
@@ -129,9 +149,16 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
         meta = profiles.loc[rows, ["Metadata_Plate", group]].assign(kind=kind[rows]).reset_index(drop=True)
         meta[group] = meta[group].fillna(meta["kind"])
         values = profiles.loc[rows, features].to_numpy(float)
-        found = average_precision(
-            meta, values, [group], [], ["Metadata_Plate"], [negatives_differ], progress_bar=False
-        )
+        try:
+            found = average_precision(
+                meta, values, [group], [], ["Metadata_Plate"], [negatives_differ], progress_bar=False
+            )
+        except UnpairedException as error:
+            raise InputError(
+                "sphere: the best epsilon is that of the best mean average precision; it needs perturbations "
+                "with 2 wells, and negative controls and other perturbations on their plates. "
+                "Write a number or `shrink` as `epsilon`."
+            ) from error
         found = found[found["kind"] == "trt"]
         return float(found.groupby(group)["average_precision"].mean().mean())
 
@@ -139,7 +166,12 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
 
 
 def choose_epsilon(
-    profiles: pd.DataFrame, kind: np.ndarray, group: str, number: int, method: str = "ZCA-cor"
+    profiles: pd.DataFrame,
+    kind: np.ndarray,
+    group: str,
+    number: int,
+    method: str = "ZCA-cor",
+    reference: np.ndarray | None = None,
 ) -> tuple[float, pd.DataFrame]:
     """Choose the epsilon whose sphered profiles have the best mean average precision.
 
@@ -155,6 +187,8 @@ def choose_epsilon(
         Number of epsilons that are drawn.
     method
         One of `METHODS`.
+    reference
+        One boolean per well: those that the sphering is fitted on; None for the negative controls.
 
     Returns
     -------
@@ -163,10 +197,9 @@ def choose_epsilon(
         map_nonrep, score.
     """
     rows = []
+    reference = kind == "negcon" if reference is None else reference
     for epsilon in draw_epsilons(number):
-        negcon, others = get_precisions(
-            sphere(profiles, kind == "negcon", method, float(epsilon)), kind, group
-        )
+        negcon, others = get_precisions(sphere(profiles, reference, method, float(epsilon)), kind, group)
         rows.append((float(epsilon), negcon, others, (negcon + others) / 2))
     table = pd.DataFrame(rows, columns=["epsilon", "map_negcon", "map_nonrep", "score"])
     best = table["score"] == table["score"].max()

@@ -100,3 +100,36 @@ def test_single_precision_is_computed_in_single_precision():
     expected = (values - median) / np.median(np.abs(values - median), axis=0)
     assert expected.dtype == np.float32
     np.testing.assert_array_equal(out[get_features(out)], expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("samples", ["all", "Metadata_kind == 'DMSO'"])
+def test_with_keep_flat_every_bit_is_pycytominers(method, dtype, samples):
+    """Gaps, constants, few values, whole numbers, decimals, large offsets: all features, the same bits."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 12)) * 10.0 ** np.arange(-3, 9) + 5
+    values[3, 0] = np.nan
+    values[5:20, 1] = np.nan
+    values[:, 2] = np.nan
+    values[:, 3] = 7
+    values[:, 4] = rng.integers(0, 2, 60) * 0.1
+    values[:, 5] = np.round(values[:, 5], 2)
+    values[:, 6] = rng.integers(0, 5, 60)
+    values[:50, 7] = 0
+    values[:, 8] = 0.1 + 0.2
+    features = [f"Cells_F{number}" for number in range(12)]
+    profiles = pd.DataFrame(values.astype(dtype), columns=features)
+    kind = np.where(np.arange(60) % 3 == 0, "DMSO", "x")
+    profiles = pd.concat([pd.DataFrame({"Metadata_Plate": "P", "Metadata_kind": kind}), profiles], axis=1)
+    chosen = np.ones(60, dtype=bool) if samples == "all" else kind == "DMSO"
+    mine, dropped = normalize(profiles, chosen, method=method, keep_flat=True)
+    theirs = pycytominer_normalize(
+        profiles, features=features, meta_features=["Metadata_Plate"], samples=samples, method=method
+    )
+    assert dropped == {}
+    pd.testing.assert_frame_equal(mine[features], theirs[features], check_exact=True)
+    without, dropped = normalize(profiles, chosen, method=method)
+    assert {"Cells_F2", "Cells_F3", "Cells_F8"} <= set(dropped)
+    kept = get_features(without)
+    pd.testing.assert_frame_equal(without[kept], theirs[kept], check_exact=True)

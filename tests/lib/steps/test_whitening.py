@@ -61,7 +61,7 @@ def test_the_best_epsilon_is_chosen():
 
 
 def test_what_cannot_be_sphered_is_answered():
-    with pytest.raises(InputError, match="2 negative controls"):
+    with pytest.raises(InputError, match="2 wells with values are in its reference"):
         fit_whitening(np.eye(2))
     with pytest.raises(InputError, match="does not vary"):
         fit_whitening(np.ones((5, 2)))

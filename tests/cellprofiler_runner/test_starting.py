@@ -1,0 +1,81 @@
+"""Modules and libraries that the runner imports only when they are used."""
+
+import os
+import subprocess
+
+import pytest
+
+from lib.cellprofiler import get_environment as environment_variables
+from workflow import PROJECT
+
+pytestmark = pytest.mark.oracle
+
+SCRIPTS = PROJECT / "scripts"
+PLUGINS = SCRIPTS / "cellprofiler_plugins"
+
+
+def test_every_module_of_cellprofiler_is_found_on_demand(cellprofiler_environment, tmp_path):
+    code = f"""
+import sys
+sys.path[:0] = [{str(SCRIPTS)!r}]
+sys.path.append({str(PLUGINS)!r})
+from cellprofiler_runner import starting
+starting.start({str(PLUGINS)!r}, {str(tmp_path)!r}, {str(tmp_path)!r}, "load_data.csv")
+from cellprofiler_core.constants.modules import all_modules, builtin_modules
+from cellprofiler_core.pipeline import Pipeline
+import cellprofiler.modules
+for name in (*builtin_modules.values(), *cellprofiler.modules.builtin_modules.values()):
+    assert Pipeline.instantiate_module(name).module_name == name
+print(*[module.__module__ for module in all_modules.values() if "." not in module.__module__])
+"""
+    done = subprocess.run(
+        [cellprofiler_environment / "bin" / "python", "-c", code],
+        env=environment_variables(1),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) >= {path.stem for path in PLUGINS.glob("*.py")}
+
+
+def test_what_is_imported_later_is_there_when_it_is_used(cellprofiler_environment):
+    code = f"""
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+from cellprofiler_runner import starting
+sys.meta_path[:0] = [starting.Later()]
+import boto3, inflect, numpy, skimage.measure, skimage.restoration, skimage.segmentation, matplotlib.pyplot
+import boto3, inflect, matplotlib.pyplot  # another module's import does not wake them
+print(all(type(sys.modules[name]) is starting.Waiting for name in ("boto3", "inflect", "matplotlib.pyplot")))
+print(skimage.measure.shannon_entropy(numpy.arange(16) % 4), skimage.measure.shannon_entropy(numpy.arange(2)))
+print(skimage.segmentation.slic(numpy.eye(8)[..., None] * numpy.ones(3), n_segments=2, start_label=1).shape)
+print(skimage.restoration.wiener(numpy.eye(5), numpy.ones((3, 3)) / 9, 1).shape)
+import scipy.signal, scipy.stats, skimage.feature, skimage.filters
+print(scipy.stats.rankdata([3, 1, 2]).tolist(), scipy.signal.fftconvolve([1.0], [2.0]).tolist())
+matched = skimage.feature.match_template(numpy.eye(5), numpy.eye(3))
+print(matched.argmax(), skimage.filters.window("hann", 4).shape)
+print(inflect.engine().plural("cell"), boto3.client.__name__, callable(matplotlib.pyplot.figure))
+from matplotlib.pyplot import colormaps
+starting.name_color_maps()
+from cellprofiler_core.setting.choice import Colormap
+print(Colormap("").choices == ["Default", *sorted(colormaps())])
+"""
+    done = subprocess.run(
+        [cellprofiler_environment / "bin" / "python", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "True",
+        "2.0 1.0",
+        "(8, 8)",
+        "(5, 5)",
+        "[3.0, 1.0, 2.0] [2.0]",
+        "0 (4,)",
+        "cells client True",
+        "True",
+    ]

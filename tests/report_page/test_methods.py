@@ -1,0 +1,141 @@
+"""The Methods paragraph: it says what was done, in the words of a paper, and no more."""
+
+import json
+import re
+from html import unescape
+
+import pytest
+
+from lib.levels import LEVELS
+from pages import Page
+from report_page.methods import write_methods
+from report_page.sentences import get_nested
+from synthetic_report import write_results
+
+pytestmark = pytest.mark.unit
+
+
+def test_methods_say_no_more_than_was_done(tmp_path):
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    found = write_methods(options["config"], {"profiles": 3}, "", {}, {}, [("platewise", "1")])
+    text = " ".join(found)
+    assert "The analysis of 3 plates started from existing profiles" in text
+    assert not re.search("CellProfiler|normalized|Percent", text)
+
+
+def test_the_methods_name_the_normalization_of_embeddings():
+    def write(**parameters):
+        normalized = {"method": "standardize", "over": "plate", "to": "negcon"} | parameters
+        sphered = {"method": "ZCA", "epsilon": 1e-6, "shrink": True}
+        levels = {
+            "embeddings_normalized_negcon": [{"parameters": normalized}],
+            "embeddings_spherized": [{"parameters": sphered}],
+        }
+        return re.sub("<.*?>", "", " ".join(write_methods({}, {}, "", levels, {}, [])))
+
+    assert (
+        "Deep-network features were normalized on each plate (standardize, with a standard deviation of at "
+        "least the median over all features) relative to the negative controls. Profiles were sphered (ZCA; "
+        "OAS shrinkage"
+    ) in write()
+    assert "normalized within each batch (mad_robustize) relative to all wells." in write(
+        method="mad_robustize", over="batch", to="all"
+    )
+
+
+def test_files_that_say_little_of_themselves_break_nothing():
+    """Profiles that a step of one's own wrote, with no parameter that is known here."""
+    levels = {name: [{}, {"parameters": {"mine": 1}}] for name in ("single_cells", "network", *LEVELS)}
+    metrics = {name: [{}] for name in ("percent_replicating", "percent_matching", "mean_average_precision")}
+    text = " ".join(
+        write_methods({"benchmark": {"toxic_z": -2}}, {"cellprofiler": 1}, "", levels, metrics, [])
+    )
+    assert "The analysis of 1 plate started from existing CellProfiler tables" in text
+    assert "1.4826" not in text
+
+
+def test_the_methods_read_as_in_a_paper(tmp_path):
+    """Each parameter of the assay and of the profiles, in the words of the field."""
+    options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
+    config = options["config"]
+    select = {"freq_cut": 0.05, "unique_cut": 0.1, "na_cutoff": 0.05, "correlation": 0.9}
+    select |= {"blocklist": True, "reference": "negcon"}
+    levels = {
+        "aggregated": [{"parameters": {"operation": "mean", "excluded_sites": ["A01-1"]}}],
+        "normalized_negcon": [{"parameters": {"method": "mad_robustize", "over": "plate", "to": "negcon"}}],
+        "normalized_feature_select_negcon_plate": [
+            {"parameters": {"feature_select": select, "over": "plate"}}
+        ],
+        "spherized": [{"parameters": {"method": "ZCA-cor", "epsilon": 1e-6}}],
+    }
+    replicating = {"group": "Metadata_broad_sample", "percentile": 92, "tail": "right", "draws": 10_000}
+    replicating |= {"null_size": "matched", "seed": 1, "minimum_replicates": 2}
+    metrics = {"percent_replicating": [{"parameters": replicating}]}
+    found = write_methods(
+        config, {"images": 1}, "CellProfiler 4.2.8.1", levels, metrics, [("platewise", "1")]
+    )
+    for each in Page("".join(found)).data:
+        value = json.loads(each["value"])
+        if each["data-step"] == "assay":
+            assert value == get_nested(config["assay"], each["data-key"]), each
+        if each["data-step"] == "feature_select" and each["data-key"] != "over":
+            assert value == select[each["data-key"]], each
+        if each["data-step"] == "percent_replicating":
+            assert value == replicating[each["data-key"]], each
+    text = unescape(re.sub("<.*?>", "", " ".join(found)))
+    assert "each image was divided by it. Nuclei were identified in the channel DNA" in text
+    assert "1 site flagged by quality control was excluded. Single-cell features were aggregated" in text
+    assert "normalized on each plate with MAD robust z-scores (mad_robustize; (x − median) / (1.4826" in text
+    assert (
+        "Features were selected on each plate from the profiles normalized to the negative controls, with a "
+        "variance and frequency filter (freq_cut = 0.05, unique_cut = 0.1), a missing-value filter (at most "
+        "a fraction of 0.05 of the wells), a correlation threshold (Pearson's r = 0.9) and the blocklist"
+    ) in text
+    assert "exceeded the 92nd percentile (right tail) of a null distribution" in text
+    assert "(wells per set: as many as the perturbation has replicates; seed 1)" in text
+    select["blocklist"] = False
+    text = " ".join(write_methods(config, {}, "", levels, {}, []))
+    assert "blocklist" not in text
+    assert "of the wells), and a correlation threshold" in re.sub("<.*?>", "", text)
+    config["assay"]["nuclei"]["threshold"] |= {"method": "Manual", "manual": 0.02}
+    text = " ".join(write_methods(config, {"images": 1}, "CellProfiler 4.2.8.1", {}, {}, []))
+    assert "manual threshold of 0.02; touching" in re.sub("<.*?>", "", text)
+
+
+def test_what_the_network_saw_is_told():
+    def told(**changed):
+        crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
+        made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}
+        text = " ".join(write_methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
+        return re.sub("<.*?>", "", text)
+
+    assert (
+        "(96 x 96 pixels around the center of Nuclei, resized to 224 x 224 pixels; the percentiles 0.1 and "
+        "99.9 of each illumination-corrected image were rescaled to 0 and 1) with net (weights: w), channel "
+        "by channel." in told()
+    )
+    assert "(224 x 224 pixels around the center of Cells; " in told(box=224, center="Cells")
+    assert "box, resized to 224 x 224 pixels, with pixels outside of the cell set to 0; " in told(
+        box="cell", mask=True
+    )
+    assert "the intensities 0 and 0.5 of each image were rescaled" in told(fixed=[0, 0.5])
+    stacked = {"network": {"model": "net", "weights": "w", "stacked": True}}
+    levels = {"network": [{"parameters": stacked}]}
+    assert "with all channels as its input planes." in " ".join(write_methods({}, {}, "", levels, {}, []))
+
+
+def test_one_column_of_genes_for_both_sides_is_named_once():
+    made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
+    text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
+    assert ">Metadata_gene</data>) whose median" in text
+    made = [{"parameters": {"gene": ["Metadata_moa", "Metadata_target"], "draws": 10_000}}]
+    text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
+    assert "of the same moa or target (" in text
+    assert "of another moa or target (all" in text
+
+
+def test_reference_wells_are_counted_once_and_braces_are_text():
+    made = [{"parameters": {"to": "negcon", "reference_wells": number}} for number in (9, 64)]
+    told = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
+    assert "negative controls</data> (9 to 64 wells); features" in told
+    assert "with {over} 1." in told
