@@ -221,11 +221,10 @@ def add_scores(
             found |= get_interval_columns(f"percent_matching_{tail}", interval)
     typical = pd.Series(list(keys), dtype=object).mode()
     chosen = list(keys).index(typical.iloc[0]) if len(typical) else None
-    tails = {"right": results["right"].upper, "left": results["left"].lower}
-    p_values = {tail: compute_p_values(signal, keys, nulls, tail) for tail in tails}
-    # each pair is tested twice, so the q-values of both tails are computed together
-    q_values = compute_q_values(np.concatenate(list(p_values.values()))).reshape(len(tails), -1)
-    for (tail, limit), p, q in zip(tails.items(), p_values.values(), q_values, strict=True):
+    for tail, limit in (("right", results["right"].upper), ("left", results["left"].lower)):
+        p = compute_p_values(signal, keys, nulls, tail)
+        # pairs of one gene share perturbations, so that their p-values may depend on each other in any way
+        q = compute_q_values(p, "by")
         table[f"{prefix}threshold_{tail}"] = limit
         table[f"{prefix}matches_{tail}"] = results[tail].counts
         table[f"{prefix}p_value_{tail}"] = p

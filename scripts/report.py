@@ -28,7 +28,8 @@ from lib.plates import source
 from lib.tables import write_whole
 from report_page import methods, runs
 from report_page.blocks import format_block
-from report_page.conditions import count_hits, find_condition_pictures, make_condition_entry
+from report_page.conditions import find_condition_pictures, make_condition_entry
+from report_page.hits import MOST_HITS, MOST_HITS_OF_PAGE, count_hits
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
 from report_page.perturbations import get_condition, get_matches
@@ -135,8 +136,9 @@ def collect_figures_and_conditions(
         file: read_caption(captions, Path(file).stem, {}, options["relation"]) for file in files
     }
     figures = [make_picture(results, file, captions_of_files[file], allowed) for file in files]
+    hits = min(MOST_HITS, MOST_HITS_OF_PAGE // max(1, len(conditions)))
     entries = [
-        make_condition_entry(results, i, condition, captions, allowed)
+        make_condition_entry(results, i, condition, captions, allowed, hits)
         for i, condition in enumerate(conditions, start=1)
     ]
     return figures, entries
@@ -239,7 +241,7 @@ def collect_content(
         "plate_pages": manifest["plate_pages"],
         "index": manifest["index"],
         "numbers": sum_up_plates(entries),
-        "hits": count_hits(results, manifest["conditions"]),
+        "hits": count_hits(conditions),
         "plates_table": make_plates_table(entries),
         "plates": entries,
         "left_out": get_totals(results, manifest["left_out"]),
@@ -248,6 +250,8 @@ def collect_content(
         "judged": make_judged_table(results, manifest["judged"]),
         "figures": figures,
         "conditions": conditions,
+        "has_hits": any(entry["hits"] for entry in conditions),
+        "feature_sets": len({entry["feature_set"] for entry in conditions}),
         "methods": methods.write_methods(
             config,
             Counter(source(plate["plate"]) for plate in plates),

@@ -157,6 +157,16 @@ def test_within_a_condition_noise_matches_five_percent(replicates):
     assert abs(np.mean(shares) - 5) < 2.5
 
 
+def test_q_values_of_noise_are_rarely_low_in_either_tail():
+    """40 runs without any effect: in at most 5 % of them a pair may have a q-value below 0.05."""
+    called = 0
+    for seed in range(40):
+        wells = join_plates(plates(24, 3, genes=12, seed=7000 + seed))
+        _, table, _ = score_comparison(wells, np.ones(len(wells), dtype=bool), within=True, **QUICK)
+        called += bool((table[["q_value_right", "q_value_left"]] < 0.05).to_numpy().any())
+    assert called <= 2
+
+
 def test_pairs_may_have_to_differ_in_another_column():
     wells = join_plates(plates(40, 3, genes=10, prefix="K"))
     wells.metadata["Metadata_compound"] = wells.metadata["Metadata_broad_sample"].str[-1]

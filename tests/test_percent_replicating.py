@@ -192,6 +192,16 @@ def test_more_replicates_than_perturbations_have_a_null_of_fewer_wells():
     assert np.mean(noise) < 5
 
 
+def test_q_values_of_noise_are_rarely_low():
+    """40 runs without any effect: in at most 5 % of them a perturbation may have a q-value below 0.05."""
+    called = np.zeros(2, dtype=int)
+    for seed in range(40):
+        wells = join_plates(plates(20, 2 + seed % 4, controls=8, shuffled=True, seed=7000 + seed))
+        _, table, _ = score_condition(wells, with_baselines=False, **QUICK)
+        called += (table[["q_value", "position_aware_q_value"]] < 0.05).any().to_numpy()
+    assert (called <= 2).all()
+
+
 def test_a_million_draws_move_the_score_by_less_than_one_perturbation():
     wells = join_plates(plates(150, 4, effect=0.35, seed=3))
     scores = [score_condition(wells, seed=seed)[0]["percent_replicating"] for seed in range(4)]

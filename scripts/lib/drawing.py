@@ -1,6 +1,7 @@
 """The style of the workflow's figures, and how they are saved."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib
@@ -51,6 +52,24 @@ STYLE = {
 DOTS_PER_INCH = 150
 
 
+def refresh_fonts() -> None:
+    """Make the fonts known that Matplotlib's list of fonts, a file that it keeps for years, lacks.
+
+    The list is older than a font that was installed since, and lacks Matplotlib's own fonts if it was written
+    while Matplotlib itself was being installed.
+    """
+    manager = font_manager.fontManager
+    known = {Path(font.fname).name for font in manager.ttflist}
+    own = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    for folder in (own, *font_manager.X11FontDirectories):
+        for file in map(Path, font_manager.list_fonts(str(folder), ["ttf", "otf", "ttc"])):
+            if file.name not in known:
+                known.add(file.name)
+                # As in Matplotlib's own search, a font that cannot be read is passed over.
+                with suppress(OSError, RuntimeError, NotImplementedError):
+                    manager.addfont(file)
+
+
 def find_fonts() -> list[str]:
     """Find the fonts of figures: DejaVu Sans, and for the characters that it lacks one that is installed."""
     installed = set(font_manager.get_font_names())
@@ -59,6 +78,7 @@ def find_fonts() -> list[str]:
 
 def use_style() -> None:
     """Set the style of all figures."""
+    refresh_fonts()
     plt.rcParams.update(STYLE | {"font.family": find_fonts()})
 
 

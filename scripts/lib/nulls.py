@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -380,15 +381,19 @@ def compute_p_values(
     return found
 
 
-def compute_q_values(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini-Hochberg adjusted p-values; missing ones stay missing and do not count as tests.
+def compute_q_values(p: np.ndarray, method: Literal["bh", "by"] = "bh") -> np.ndarray:
+    """Return adjusted p-values; missing ones stay missing and do not count as tests.
 
-    They are those of `scipy.stats.false_discovery_control`, whose import takes longer than most benchmarks.
+    `bh` is Benjamini-Hochberg's adjustment, for tests that are independent or depend positively on each other
+    (such as those against one common sample; Bates et al. 2023, Annals of Statistics). `by` is
+    Benjamini-Yekutieli's, which holds for any dependence and is stricter. The results are those of
+    `scipy.stats.false_discovery_control`, whose import takes longer than most benchmarks.
     """
     adjusted = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known])]
     tests = len(order)
-    scaled = p[order] * (tests / np.arange(1, tests + 1))
+    ranks = np.arange(1, tests + 1)
+    scaled = p[order] * (tests / ranks) * ((1 / ranks).sum() if method == "by" else 1)
     adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(0, 1)
     return adjusted

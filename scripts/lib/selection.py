@@ -102,14 +102,17 @@ def find_correlated_features(values: pd.DataFrame, threshold: float) -> dict[str
     rank = np.empty(len(total), int)
     rank[np.argsort(total, kind="stable")] = np.arange(len(total))
     first, second = np.nonzero(np.triu(correlation > threshold, k=1))
-    dropped: dict[str, str] = {}
-    for a, b in zip(first, second, strict=True):
-        goes, stays = (a, b) if rank[a] > rank[b] else (b, a)
-        dropped.setdefault(
-            values.columns[goes],
-            f"correlation {correlation[a, b]:.3f} with {values.columns[stays]}",
-        )
-    return dropped
+    earlier = rank[first] > rank[second]
+    goes, stays = np.where(earlier, first, second), np.where(earlier, second, first)
+    # The first pair of each feature that goes: of values for the same index, NumPy keeps the last one.
+    # (A plate has millions of pairs.)
+    pair = np.full(len(total), -1)
+    pair[goes[::-1]] = np.arange(len(goes))[::-1]
+    names = values.columns
+    return {
+        names[goes[at]]: f"correlation {correlation[first[at], second[at]]:.3f} with {names[stays[at]]}"
+        for at in np.sort(pair[pair >= 0])
+    }
 
 
 def find_dropped_features(

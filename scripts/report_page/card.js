@@ -1,6 +1,7 @@
 // The card of a perturbation: what it does, its cells, its scores, what changed, its doses and its wells.
 
 const CELLS = 6; // wells whose example cells the card shows
+const NOT_SCORES = ["name", "pert_iname", "gene", "target", "control_type"]; // which the card tells under "About"
 const ARROWS = { up: "▲ up", down: "▼ down", mixed: "mixed" };
 
 // The wells of a perturbation on every plate: pairs of a plate and the number of the well.
@@ -33,9 +34,10 @@ function wellTiles(wells, most = 12) {
 
 function openCard(name) {
   const wells = wellsOf(name), [first] = wells;
-  const known = EXPERIMENT.conditions.map((condition) => [condition, getBlock(condition.id)]);
-  const scores = known.map(([condition, data]) => [condition, data, data.perturbations.find((row) => row.name === name)]).filter(([, , row]) => row);
-  const hits = known.filter(([, data]) => data.hits[name]);
+  const known = first ? first[0].name[first[1]] : "";
+  const conditions = EXPERIMENT.conditions.map((condition) => [condition, getBlock(condition.id)]);
+  const scores = conditions.map(([condition, data]) => [condition, data, data.perturbations.find((row) => row.name === name)]).filter(([, , row]) => row);
+  const hits = conditions.filter(([, data]) => data.hits[name]);
   const about = first ? Object.entries(first[0].text).map(([key, text]) => [key, decode(text, first[1])]).filter(([key, value]) => value !== null && key !== "Replicating") : [];
   const controls = controlsOf(wells);
   const changes = h("div", { class: "chart", "data-name": "what_changed" });
@@ -43,6 +45,7 @@ function openCard(name) {
   openPanel(
     "card",
     shortText(name, 120),
+    known && known !== name ? h("p", {}, shortText(known, 200)) : null,
     ...hits.map(([condition, data]) => describeHit(condition, data, data.hits[name], hits.length > 1)),
     wells.length ? describeCells(wells, controls) : null,
     scores.length ? scoresTable(scores) : h("p", { class: "quiet" }, EXPERIMENT.index ? h("a", { href: EXPERIMENT.index }, "The report of the experiment has the scores.") : "This perturbation has no score."),
@@ -54,7 +57,7 @@ function openCard(name) {
     about.length ? h("div", {}, h("h3", {}, "About"), pairsTable(about)) : null,
   );
   drawChanges(changes, scores, name);
-  drawDoses(doses, known, wells);
+  drawDoses(doses, conditions, wells);
 }
 
 // What the table of hits says of a perturbation: the call, the strongest groups of features, and its neighbors.
@@ -109,7 +112,7 @@ function examplePicture(plate, well) {
 
 // The scores: one row per number, one column per condition or feature set.
 function scoresTable(scores) {
-  const names = [...new Set(scores.flatMap(([, , row]) => Object.keys(row)))].filter((key) => key !== "name");
+  const names = [...new Set(scores.flatMap(([, , row]) => Object.keys(row)))].filter((key) => !NOT_SCORES.includes(key));
   const head = scores.length > 1 ? h("thead", {}, h("tr", {}, h("th", {}, ""), ...scores.map(([condition]) => h("th", { class: "number" }, conditionLabel(condition))))) : null;
   return h("div", {}, h("h3", {}, scores.length > 1 ? "Scores" : `Scores: ${conditionLabel(scores[0][0])}`), h("div", { class: "scroll" }, h("table", { class: "scores" }, head, h("tbody", {}, ...names.map((key) => h("tr", {}, h("th", { scope: "row" }, key), ...scores.map(([, , row]) => h("td", { class: "number" }, asText(row[key])))))))));
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from report_page.answers import read_answers
 from report_page.blocks import encode_text, pack, round_numbers
-from report_page.conditions import read_answers
 from report_page.results import Results
 
 LEVEL = 0.05  # of the q-value of a class of a cluster that the card names

@@ -3,6 +3,8 @@
 
 const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const OTHER = "other";
+const NONE = "none"; // the class of a well that has none
+const GRAYS = { [OTHER]: "#8b939d", [NONE]: "#c3c9d1" };
 const NO_VALUE = "#e3e6ea";
 const FONT = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
 const CONFIG = {
@@ -35,10 +37,16 @@ function colorRange(values, signed) {
 // At most seven classes have a color; the most common ones, if there are more.
 function commonClasses(values, most = PALETTE.length) {
   const count = new Map();
-  for (const value of values) if (value !== null && value !== OTHER) count.set(value, (count.get(value) || 0) + 1);
+  for (const value of values) if (value !== null && value !== OTHER && value !== NONE) count.set(value, (count.get(value) || 0) + 1);
   const compare = new Intl.Collator(undefined, { numeric: true }).compare;
   const names = [...count.keys()].sort((a, b) => count.get(b) - count.get(a) || compare(a, b));
   return names.length <= most ? names.sort(compare) : names.slice(0, most);
+}
+
+// The values of classes as they are drawn: the common ones, "other" for the rest, and "none" for a missing one.
+function nameClasses(values) {
+  const classes = new Set(commonClasses(values));
+  return values.map((value) => (value === null ? NONE : classes.has(value) ? value : OTHER));
 }
 
 function colorOf(measure, all, legend = {}) {
@@ -48,15 +56,17 @@ function colorOf(measure, all, legend = {}) {
     return { condition: missing, field: "value", type: "quantitative", scale, legend: { title: null, gradientLength: 160, ...legend } };
   }
   const classes = commonClasses(all);
-  const more = all.includes(OTHER) || new Set(all.filter((value) => value !== null)).size > classes.length;
-  const scale = { domain: [...classes, ...(more ? [OTHER] : [])], range: [...PALETTE.slice(0, classes.length), ...(more ? ["#b8b8b8"] : [])] };
+  const others = Object.keys(GRAYS).filter((value) => all.includes(value));
+  const scale = { domain: [...classes, ...others], range: [...PALETTE.slice(0, classes.length), ...others.map((value) => GRAYS[value])] };
   return { condition: missing, field: "value", type: "nominal", scale, legend: { title: null, symbolLimit: 12, ...legend } };
 }
 
 const tooltipOf = (titles) => titles.map((title, number) => ({ field: `t${number}`, type: "nominal", title }));
 
 // A plate in its shape. `rows`: one object per well with row, column, value, flagged, faded and t0, t1, ...
-function plateSpec(rows, size, measure, all, titles, width, last) {
+function plateSpec(rows, size, measure, all, titles, width, narrow) {
+  const below = measure.kind === "number" ? { direction: "horizontal", gradientLength: Math.min(240, width - 60) } : { columns: 2 };
+  const legend = narrow ? { orient: "bottom", ...below } : {};
   const step = Math.max(7, Math.min(34, Math.floor((width - 40) / size[1])));
   const letters = Array.from({ length: size[0] }, (_, i) => rowName(i + 1));
   const numbers = Array.from({ length: size[1] }, (_, i) => i + 1);
@@ -74,7 +84,7 @@ function plateSpec(rows, size, measure, all, titles, width, last) {
     layer: [
       {
         mark: { type: "rect", cursor: "pointer", invalid: null },
-        encoding: { color: colorOf(measure, all, last ? {} : { disable: true }), opacity: { condition: { test: "datum.faded", value: 0.15 }, value: 1 }, tooltip: tooltipOf(titles) },
+        encoding: { color: colorOf(measure, all, legend), opacity: { condition: { test: "datum.faded", value: 0.15 }, value: 1 }, tooltip: tooltipOf(titles) },
       },
       {
         transform: [{ filter: "datum.flagged" }],
@@ -118,13 +128,14 @@ function mapSpec(rows, axes, measure, titles, width) {
 // The null as a histogram, and below it every perturbation by rank against its own threshold.
 function nullSpec(bars, points, titles, width) {
   const marks = ["Replicating", "Not replicating"];
-  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)", axis: { tickCount: 6 } };
+  const tickCount = width < 320 ? 4 : 6;
+  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)", axis: { tickCount } };
   const parts = [];
   if (bars.length) {
     parts.push({
       width, height: 110, data: { values: bars }, mark: { type: "rect", color: "#b9c0c9" },
       encoding: {
-        x: { field: "from", type: "quantitative", title: null, axis: { tickCount: 6 } }, x2: { field: "to" },
+        x: { field: "from", type: "quantitative", title: null, axis: { tickCount } }, x2: { field: "to" },
         y: { field: "share", type: "quantitative", title: "Null (% of sets)" }, y2: { datum: 0 },
         tooltip: [{ field: "from", title: "From", format: ".3f" }, { field: "to", title: "To", format: ".3f" }, { field: "share", title: "% of sets", format: ".2f" }],
       },
@@ -170,9 +181,10 @@ function changesSpec(rows, families, channels, compartments, limit) {
 // A benchmark's scores: bars with one interval and a cross for the published value; the other numbers are for hovering.
 function scoreSpec(rows, titles, axis, chance, percent, width) {
   const sets = [...new Set(rows.map((row) => row.set))], labels = [...new Set(rows.map((row) => row.label))];
-  const y = { field: "label", type: "nominal", sort: labels, title: null, axis: { labelLimit: Math.round(width * 0.4), labelFontSize: 13, ticks: false, domain: false }, scale: { paddingInner: 0.3 } };
+  const narrow = width < 560; // a comparison has a line per condition
+  const y = { field: "label", type: "nominal", sort: labels, title: null, axis: { labelLimit: Math.round(width * 0.42), labelFontSize: narrow ? 11 : 13, ticks: false, domain: false, ...(narrow ? { labelExpr: "split(datum.label, /(?<= ×) /)" } : {}) }, scale: { paddingInner: 0.3 } };
   const yOffset = { field: "set", sort: sets };
-  const x = { field: "x", type: "quantitative", title: axis, scale: percent ? { domain: [0, 100] } : {}, axis: { grid: true, gridColor: "#e3e6ea", tickCount: 6, labelFontSize: 13, titleFontSize: 13 } };
+  const x = { field: "x", type: "quantitative", title: narrow ? axis.split("; ") : axis, scale: percent ? { domain: [0, 100] } : {}, axis: { grid: true, gridColor: "#e3e6ea", tickCount: narrow ? 3 : 6, labelFontSize: narrow ? 11 : 13, titleFontSize: narrow ? 11 : 13, ...(narrow ? { titleAnchor: "end" } : {}) } };
   const color = { field: "set", type: "nominal", sort: sets, title: null, scale: { domain: sets, range: sets.map((_, i) => PALETTE[i % 7]) }, legend: sets.length > 1 ? { orient: "bottom", columns: 1, labelLimit: 500 } : null };
   const layer = [
     { mark: { type: "bar", opacity: 0.5 }, encoding: { x, y, yOffset, color, tooltip: tooltipOf(titles) } },
@@ -181,7 +193,8 @@ function scoreSpec(rows, titles, axis, chance, percent, width) {
   if (rows.some((row) => row.published !== undefined)) layer.push({ mark: { type: "point", shape: "cross", angle: 45, filled: true, color: "#000", size: 70 }, encoding: { x: { ...x, field: "published" }, y, yOffset: { ...yOffset, bandPosition: 0.5 }, tooltip: tooltipOf(titles) } });
   if (chance !== null) layer.push({ data: { values: [{ x: chance, text: `Chance: ${chance} %` }] }, mark: { type: "rule", strokeDash: [4, 3], color: "#555" }, encoding: { x: { field: "x", type: "quantitative" }, tooltip: { field: "text", title: "Expected" } } });
   layer.push({ mark: { type: "text", align: "left", dx: 6, fontSize: 13, baseline: "middle" }, encoding: { x: { value: "width" }, y, yOffset: { ...yOffset, bandPosition: 0.5 }, text: { field: "x", format: percent ? ".1f" : ".3f" } } });
-  const longest = Math.min(0.4 * width, 7.5 * Math.max(...labels.map((label) => label.length)));
+  const lines = narrow ? labels.flatMap((label) => label.split(/(?<= ×) /)) : labels;
+  const longest = Math.min(0.42 * width, (narrow ? 6.3 : 7.5) * Math.max(...lines.map((line) => line.length)));
   return { width: Math.max(140, width - longest - 80), height: { step: sets.length > 1 ? 20 : 34 }, autosize: { type: "pad" }, config: CONFIG, data: { values: rows }, layer };
 }
 

@@ -1,41 +1,28 @@
 """The page's content for each condition in each feature set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lib.scores import BOUNDARY
+from report_page.answers import read_answers
+from report_page.hits import MOST_HITS, make_hits_table
 from report_page.pictures import link_to, make_picture, read_caption, sort_pictures
 from report_page.results import Results
 from report_page.tables import Table, make_table
 
-ANSWERS = (
-    ("hits", "Hits"),
-    ("doses", "Dose response"),
-    ("clusters", "Clusters"),
-    ("known_pairs", "Known pairs"),
-)
-# Columns of names, which may look like numbers; those with these endings are numbers.
-AS_TEXT = (
-    "name",
-    "compound",
-    "unit",
-    "most_sensitive",
-    "message",
-    "Metadata_",
-    "neighbor_",
-    "strongest_",
-    "class",
-    "members",
-    "active_rule",
-)
-NUMBERS = ("_cosine", "_score", "perturbations", "_sharing")
+# Further tables of a condition: its part of the manifest, and the title.
+ANSWERS = (("doses", "Dose response"), ("clusters", "Clusters"), ("known_pairs", "Known pairs"))
 
 
 def make_condition_entry(
-    results: Results, number: int, condition: Mapping[str, Any], captions: str, bytes_allowed: int
+    results: Results,
+    number: int,
+    condition: Mapping[str, Any],
+    captions: str,
+    bytes_allowed: int,
+    most_hits: int = MOST_HITS,
 ) -> dict[str, Any]:
     """Return the content for one condition in one feature set.
 
@@ -51,6 +38,8 @@ def make_condition_entry(
         The folder of the captions.
     bytes_allowed
         How many bytes a picture may have.
+    most_hits
+        How many perturbations the table of hits has at most.
     """
     feature_set, label = condition["feature_set"], condition["label"]
     wildcards = {"condition": label, "feature_set": feature_set}
@@ -65,12 +54,7 @@ def make_condition_entry(
         table = make_table(frame, f"{identifier}-perturbations", "Perturbations", link)
     answers = [
         found
-        for name, title in (
-            ("hits", "Hits"),
-            ("doses", "Dose response"),
-            ("clusters", "Clusters"),
-            ("known_pairs", "Known pairs"),
-        )
+        for name, title in ANSWERS
         if (found := make_answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
     ]
     return {
@@ -83,13 +67,14 @@ def make_condition_entry(
             make_picture(results, file, read_caption(captions, Path(file).stem, wildcards), bytes_allowed)
             for file in find_condition_pictures(results, condition)
         ],
+        "hits": make_hits_table(results, condition["hits"], f"{identifier}-hits", most_hits),
         "answers": answers,
         "table": table,
     }
 
 
 def make_answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
-    """Return the table of a condition's hits or clusters without the columns that name the condition.
+    """Return the table of a condition's doses or clusters without the columns that name the condition.
 
     Parameters
     ----------
@@ -111,31 +96,6 @@ def make_answer_table(results: Results, file: str, identifier: str, title: str) 
         return None
     frame = read_answers(results.path(file))
     return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
-
-
-def count_hits(results: Results, conditions: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Count the perturbations with a call, the active ones and the toxic ones in the first feature set."""
-    numbers = dict.fromkeys(("called", "active", "toxic"), 0)
-    for condition in conditions:
-        if condition["feature_set"] == conditions[0]["feature_set"] and results.has(condition["hits"]):
-            calls = pd.read_csv(
-                results.path(condition["hits"]), usecols=lambda name: name in ("active", "toxic"), dtype=str
-            )
-            numbers["called"] += int(calls["active"].notna().sum())
-            for name in set(calls):
-                numbers[name] += int((calls[name] == "True").sum())
-    return numbers
-
-
-def read_answers(file: Path) -> pd.DataFrame:
-    """Read a table of hits or clusters: names and annotation as text, without empty columns."""
-    names = list(pd.read_csv(file, nrows=0))
-    text = [name for name in names if name.startswith(AS_TEXT) and not name.endswith(NUMBERS)]
-    frame = pd.read_csv(file, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
-    frame = frame[names[names.index(BOUNDARY) + 1 :]].dropna(axis=1, how="all")
-    for name in frame.select_dtypes("float"):
-        frame[name] = frame[name].map(lambda value: value if pd.isna(value) else float(f"{value:.3g}"))
-    return frame.replace({"True": True, "False": False})
 
 
 def find_condition_pictures(results: Results, condition: Mapping[str, Any]) -> list[str]:

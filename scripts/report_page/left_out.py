@@ -4,22 +4,55 @@ import pandas as pd
 
 from report_page.results import Results
 
-PLACE = ["batch", "plate", "condition", "level"]
+PLACE = ["batch", "plate", "condition"]
+MOST_REASONS = 4  # of one stage; `left_out.csv` has all of them
 
 
 def get_totals(results: Results, file: str) -> list[str]:
-    """Count what was left out: one sentence per stage and kind; none if nothing was.
+    """Count what was left out: one sentence per stage and kind, with the reasons; none if nothing was.
 
-    The same wells and features count in each level of profiles and feature set that lacks them.
+    What several levels of the same profiles lack is counted once. Only what lies on one plate is added up:
+    the features of plates have the same names, and conditions share their wells with comparisons.
     """
     if not results.has(file):
         return []
     table = pd.read_csv(results.path(file), keep_default_na=False)
     lines = []
     for (stage, what), rows in table.groupby(["stage", "what"], sort=False):
-        total, places = int(rows["number"].sum()), len(rows[PLACE].drop_duplicates())
-        number = f"{total:,} {what}{'' if total == 1 else 's'}"
-        lines.append(f"{number} by the {stage}" if what == "plate" else f"{number} in {stage}")
-        if places > 1 and what != "plate":
-            lines[-1] += f" (of {places} tables)"
+        # Levels of one place share what they lack.
+        places = rows.groupby([*PLACE, "level", "why"], sort=False)["number"].sum()
+        places = places.groupby([*PLACE, "why"], sort=False).max().reset_index()
+        reasons = places.groupby("why", sort=False)["number"].agg(["sum", "min", "max", "size"])
+        reasons = reasons.sort_values("sum", ascending=False, kind="stable")
+        added = what != "feature" and bool((rows["plate"] != "").all())
+        told = [tell_reason(str(why), str(what), added, *numbers) for why, *numbers in reasons.itertuples()]
+        more = len(told) - MOST_REASONS
+        if more > 1:
+            told[MOST_REASONS:] = [f"{more} more reasons"]
+        lines.append(f"{stage}: {'; '.join(told)}")
     return lines
+
+
+def tell_reason(why: str, what: str, added: bool, total: int, least: int, most: int, places: int) -> str:
+    """Tell how many things were left out for a reason.
+
+    Parameters
+    ----------
+    why
+        The reason; may be empty.
+    what
+        What was left out: `well`, `feature`, ...
+    added
+        Whether the total is told, or the least and the most.
+    total, least, most
+        Their number over all places, and the least and the most of one place.
+    places
+        In how many places (plates, conditions or comparisons).
+    """
+    number, each = f"{total:,}", ""
+    if not added and places > 1:
+        number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        each = f" in each of {places:,} tables"
+    plural = "" if number == "1" else "s"
+    reason = f" ({why.replace('_', ' ')})" if why else ""
+    return f"{number} {what}{plural}{reason}{each}"

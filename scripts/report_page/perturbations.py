@@ -9,6 +9,7 @@ import pandas as pd
 from report_page.blocks import round_numbers
 from report_page.cards import get_clusters, get_doses, get_hits
 from report_page.results import Results
+from report_page.tables import read_csv
 
 BINS = 60
 # The columns of the tables of perturbations that the page shows, by their names in the page.
@@ -64,8 +65,7 @@ def get_points(results: Results, condition: Mapping[str, Any], ids: Mapping[str,
     """Return the wells on the maps (plate, well, coordinates) and each component's share of the variance."""
     if not results.has(condition["coordinates"]):
         return {"points": None, "shares": {}}
-    text = dict.fromkeys(("Metadata_Plate", "Metadata_Well"), str)
-    table = pd.read_csv(results.path(condition["coordinates"]), dtype=text)
+    table = read_csv(results.path(condition["coordinates"]))
     shares = {
         name.removesuffix("_share_of_variance"): round_numbers(table[name].head(1), 3)[0]
         for name in table
@@ -134,7 +134,7 @@ def get_changes(results: Results, condition: Mapping[str, Any]) -> dict[str, Any
     """Return what changed: the median |z| of each group of features, for each perturbation."""
     if not results.has(condition["changes"]):
         return None
-    table = pd.read_csv(results.path(condition["changes"]), dtype={"perturbation": str, "channel": str})
+    table = read_csv(results.path(condition["changes"]), ("perturbation", "channel"))
     if table.empty:
         return None
     keys = ["compartment", "family", "channel"]

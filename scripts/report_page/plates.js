@@ -15,7 +15,7 @@ function buildPlates(root) {
   beside.checked = true;
   const pictures = h("details", { toggle: () => drawSheet() }, h("summary", {}, "Pictures of all wells of this plate"), sheet);
   root.append(
-    h("div", { class: "controls" }, pickPlate.field, measures, h("label", {}, "or by ", feature), h("label", {}, "Find ", find), h("label", {}, beside, " plates with the same map beside it")),
+    h("div", { class: "controls" }, pickPlate.field, measures, h("label", {}, "or by ", feature), h("label", {}, "Find ", find), h("label", {}, beside, " show plates with the same map")),
     h("datalist", { id: "feature-names" }, ...EXPERIMENT.features.map((name) => h("option", { value: name }))),
     charts, status,
     h("p", { class: "quiet" }, `Hover over a well for its content and numbers; click it for its pictures and its strongest features. With the keyboard: arrow keys, then Enter. A white dot marks a flagged well. ${EXPERIMENT.features.length < EXPERIMENT.all_features ? `${EXPERIMENT.features.length} of ${EXPERIMENT.all_features} features are in this page; the profiles have all of them.` : ""}`),
@@ -44,16 +44,19 @@ function buildPlates(root) {
 
   async function redraw() {
     const plates = neighbors(), measure = readMeasure(state.measure), wanted = splitWords(state.words);
-    const all = plates.flatMap((plate) => plate.wells.map((_, well) => measure.of(plate, well)));
+    const values = plates.flatMap((plate) => plate.wells.map((_, well) => measure.of(plate, well)));
+    const all = measure.kind === "number" ? values : nameClasses(values);
+    let next = 0;
     const room = Math.max(300, charts.clientWidth || root.clientWidth);
-    const width = room > 900 && plates.length > 1 ? Math.max(380, room / Math.min(plates.length, 2) - 130) : room - 130;
+    const narrow = room < 560; // the legend lies below the plate
+    const width = narrow ? room : room > 900 && plates.length > 1 ? Math.max(380, room / Math.min(plates.length, 2) - 130) : room - 130;
     let found = 0, total = 0;
     charts.replaceChildren();
     for (const plate of plates) {
       const rows = plate.wells.map((name, well) => {
         const [, letters, number] = /^([A-Z]+)(\d+)$/.exec(name);
-        let value = measure.of(plate, well);
-        if (measure.kind !== "number" && value !== null && !commonClasses(all).includes(value)) value = OTHER;
+        const value = all[next];
+        next += 1;
         const faded = wanted.length > 0 && !isFound(plate, well, wanted);
         found += !faded; total += 1;
         return { well: name, row: letters, column: Number(number), value, flagged: Boolean(plate.flags[name]), faded };
@@ -61,10 +64,10 @@ function buildPlates(root) {
       const titles = withTold(rows, plate.wells.map((_, well) => tellWell(plate, well, measure)));
       const place = h("div", { class: "chart", tabindex: "0", role: "application", "aria-label": `Plate ${plateLabel(plate)} colored by ${measure.name}; arrow keys choose a well, Enter opens it`, "data-name": `plate_${plate.plate}` });
       charts.append(h("figure", { class: "plate-chart" }, h("figcaption", {}, h("strong", {}, plateLabel(plate)), ` ${measure.name}`), place));
-      const view = await draw(place, plateSpec(rows, plate.size, measure, all, titles, width, true), (datum) => { if (datum.well) openWell(plate.id, datum.well); });
+      const view = await draw(place, plateSpec(rows, plate.size, measure, all, titles, width, narrow), (datum) => { if (datum.well) openWell(plate.id, datum.well); });
       place.addEventListener("keydown", (event) => walk(event, plate, view, measure));
     }
-    status.textContent = wanted.length ? `${found} of ${total} wells found.` : "";
+    status.textContent = [wanted.length ? `${found} of ${total} wells found.` : "", measure.kind === "number" ? describeRange(values, measure.signed) : ""].join(" ").trim();
   }
 
   function walk(event, plate, view, measure) {
@@ -104,6 +107,17 @@ function buildPlates(root) {
 
   root.showPlate = (identifier) => { state.plate = identifier; return refresh(); };
   return refresh();
+}
+
+// What the colors of a measure span, and how many wells lie beyond.
+function describeRange(values, signed) {
+  const [low, high] = colorRange(values, signed), known = values.filter(Number.isFinite);
+  if (!known.length) return "No well has a value.";
+  const [below, above] = [known.filter((value) => value < low).length, known.filter((value) => value > high).length];
+  const beyond = [below ? `${below} below` : "", above ? `${above} above` : ""].filter(Boolean).join(" and ");
+  const missing = values.length - known.length;
+  const span = `Colors span ${asText(low)} to ${asText(high)}${beyond ? `; wells beyond have the color of the end (${beyond})` : ""}`;
+  return `${span}.${missing ? ` ${missing} well${missing === 1 ? " has" : "s have"} no value (light gray).` : ""}`;
 }
 
 function letterNumber(name) {

@@ -13,7 +13,7 @@ from lib.summary import get_state
 from lib.tables import read_feature_names
 from report_page.pictures import link_to, make_picture, read_caption, sort_pictures
 from report_page.results import Results
-from report_page.tables import Table, count_rows, find_text_columns, make_cell, number_or_text, read_table
+from report_page.tables import Table, count_rows, make_cell, number_or_text, read_csv, read_table
 
 
 def make_plate_entry(
@@ -109,8 +109,7 @@ def read_flags(results: Results, file: str) -> pd.DataFrame | None:
     """Return quality control's flags of a plate; None if it was not run."""
     if not results.has(file):
         return None
-    path = results.path(file)
-    return pd.read_csv(path, dtype=dict.fromkeys(find_text_columns(path), str))
+    return read_csv(results.path(file))
 
 
 def count_excluded_sites(flags: pd.DataFrame | None) -> int:
@@ -149,7 +148,7 @@ def list_files(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, st
 
 
 def make_plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the table with one row per plate."""
+    """Return the table with one row per plate; columns that are empty for all plates are left out."""
     columns = ["plate", "batch", "perturbation", "cell line", "hours", "state", "flags", "wells"]
     columns += ["without cells", "cells", "sites", "sites dropped", "features", "starts with"]
     rows = []
@@ -165,6 +164,8 @@ def make_plates_table(entries: Sequence[Mapping[str, Any]]) -> Table:
         row += [make_cell(counted[name]) for name in ("wells", "without_cells", "cells", "sites")]
         row += [make_cell(entry["dropped_sites"]), make_cell(counted["features"]), make_cell(source(plate))]
         rows.append(row)
+    kept = [at for at in range(len(columns)) if any(row[at].text for row in rows)]
+    columns, rows = [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
     return Table("plates-table", "Plates", columns, rows, len(rows))
 
 

@@ -62,8 +62,9 @@ function buildProfiles(root) {
         told.push({ ...tellWell(plate, well), [shortText(measure.name)]: asText(measure.of(plate, well)) });
       });
       if (measure.kind !== "number") {
-        const classes = commonClasses(rows.map((row) => row.value));
-        for (const row of rows) if (row.value !== null && !classes.includes(row.value)) row.value = OTHER;
+        const names = nameClasses(rows.map((row) => row.value));
+        rows.forEach((row, i) => { row.value = names[i]; });
+        rows.sort((a, b) => (b.value in GRAYS) - (a.value in GRAYS)); // the colors lie above the grays
       }
       const titles = withTold(rows, told);
       const share = (axis) => (data.shares[axis] ? `${axis} (${(100 * data.shares[axis]).toFixed(1)} %)` : axis.replace("UMAP", "UMAP "));
@@ -96,7 +97,7 @@ async function buildScores() {
       const told = rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key[0].toUpperCase() + key.slice(1), asText(value)])));
       const bars = rows.map((row) => ({ label: row.condition, set: row["feature set"] || "", x: row.score, low: row["sampling low"], high: row["sampling high"], published: row.published }));
       const titles = withTold(bars, told);
-      await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval for other perturbations" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
+      await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval (other perturbations)" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
     }
     if (charts.length) figure.querySelector(":scope > a").hidden = true;
   }

@@ -6,7 +6,7 @@ function linkCards(part) {
   for (const table of part.querySelectorAll("table[id$='-perturbations'], table[id$='-hits']")) {
     for (const row of table.tBodies[0].rows) {
       const [cell] = row.cells, name = cell.textContent;
-      cell.replaceChildren(button(name, () => openCard(name)));
+      cell.replaceChildren(button(shortText(name, 80), () => openCard(name)));
     }
   }
 }

@@ -10,6 +10,7 @@ import pandas as pd
 from report_page.pictures import link_to
 from report_page.results import Results
 
+MISSING = ("", "nan", "NaN", "NA")  # of a number
 MOST_ROWS = 300  # of a table in the page; the file beside it has all of them
 
 
@@ -102,16 +103,21 @@ def read_table(results: Results, file: str, identifier: str, title: str) -> Tabl
     """
     if not results.has(file):
         return None
-    path = results.path(file)
-    frame = pd.read_csv(path, dtype=dict.fromkeys(find_text_columns(path), str))
+    frame = read_csv(results.path(file))
     return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
 
 
-def find_text_columns(file: str | Path) -> list[str]:
-    """Return the columns of a CSV file that are names, even if they look like numbers."""
-    return [
-        name for name in pd.read_csv(file, nrows=0) if name.startswith("Metadata_") and "Count" not in name
+def read_csv(file: str | Path, text: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV file of the results; names stay text, even if they are `007`, `NA` or `None`.
+
+    `text` are columns of names beside those that begin with `Metadata_`.
+    """
+    columns = list(pd.read_csv(file, nrows=0))
+    names = [
+        name for name in columns if name in text or (name.startswith("Metadata_") and "Count" not in name)
     ]
+    missing = {name: [""] if name in names else MISSING for name in columns}
+    return pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=missing)
 
 
 def count_rows(results: Results, file: str) -> int | None:

@@ -13,7 +13,7 @@ from lib.wells import get_plate_format, get_well_order
 from report_page.blocks import choose_features, encode_text, pack, round_numbers
 from report_page.results import Results
 from report_page.sheets import get_examples, get_sheets
-from report_page.tables import find_text_columns
+from report_page.tables import read_csv
 
 BYTES_OF_FEATURES = 9_000_000
 STRONGEST = 10
@@ -24,6 +24,7 @@ MEASURES = {
     "Count_Sites": "Sites",
     "Nuclei_Area": "Nuclear area (pixels)",
     "Count_Sites_Flagged": "Flagged sites",
+    "Count_Cells_Flagged": "Flagged cells",
 }
 MEASURES_OF_CHANNELS = {
     "PowerLogLogSlope": "Focus (power log-log slope)",
@@ -186,8 +187,7 @@ def read_quality(results: Results, plate: Mapping[str, Any]) -> pd.DataFrame:
     """Read quality control's table of wells, by well; empty if it was not run."""
     if not results.has(plate["well_quality"]):
         return pd.DataFrame()
-    path = results.path(plate["well_quality"])
-    return pd.read_csv(path, dtype=dict.fromkeys(find_text_columns(path), str)).set_index("Metadata_Well")
+    return read_csv(results.path(plate["well_quality"])).set_index("Metadata_Well")
 
 
 def get_perturbations(about: pd.DataFrame, group: str | Sequence[str]) -> pd.Series:

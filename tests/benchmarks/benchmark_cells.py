@@ -2,9 +2,9 @@
 
     python tests/benchmarks/benchmark_cells.py [SITES ...]
 
-A synthetic plate has 150 cells per site and 600 features, four sites per well, and 16 wells of negative
-controls. Each number is the largest resident memory of a process of its own, and its CPU time. What may grow
-with the plate is one number per cell for its well, and the keys of the cells in the AnnData files.
+A synthetic plate has 100 wells, 16 of them negative controls, with more and more sites, 150 cells per site
+and 600 features. Each number is the largest resident memory of a process of its own, and its CPU time. What
+may grow with the sites is one number per cell for its well, and the keys of the cells in the AnnData files.
 """
 
 import resource
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "scripts")]
 
-CELLS, SITES_PER_WELL, FEATURES, ROWS = 150, 4, 600, 8192
+CELLS, WELLS, FEATURES, ROWS = 150, 100, 600, 8192
 PARAMETERS = {
     "plate": "P",
     "method": "mad_robustize",
@@ -40,11 +40,10 @@ def write_plate(folder: Path, sites: int) -> None:
     from lib.tables import write_profiles
 
     generator = np.random.default_rng(0)
-    wells = [f"{chr(65 + at // 24)}{at % 24 + 1:02d}" for at in range(-(-sites // SITES_PER_WELL))]
+    wells = [f"{chr(65 + at // 24)}{at % 24 + 1:02d}" for at in range(WELLS)]
     names = [f"Cells_Intensity_F{at}" for at in range(FEATURES)]
-    keys = [
-        (wells[site // SITES_PER_WELL], str(site % SITES_PER_WELL + 1), site + 1) for site in range(sites)
-    ]
+    # The sites of a well lie together, as in the table of a plate.
+    keys = [(wells[site * WELLS // sites], str(site), site + 1) for site in range(sites)]
     writer = None
     for start in range(0, sites, ROWS // CELLS):
         some = np.repeat(np.arange(start, min(start + ROWS // CELLS, sites)), CELLS)

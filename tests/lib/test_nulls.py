@@ -67,6 +67,11 @@ def test_q_values_by_hand():
     np.testing.assert_allclose(
         compute_q_values(np.array([0.01, np.nan, 0.04, 0.03])), [0.03, np.nan, 0.04, 0.04]
     )
+    # for any dependence: times 1 + 1/2 + 1/3
+    np.testing.assert_allclose(
+        compute_q_values(np.array([0.01, np.nan, 0.04, 0.03]), "by"),
+        np.array([0.03, np.nan, 0.04, 0.04]) * 11 / 6,
+    )
 
 
 @given(st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.05])), max_size=40), st.integers(0, 3))

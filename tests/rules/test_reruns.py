@@ -1,11 +1,13 @@
-"""What is run again after a change: the jobs of dry runs on the finished default experiment.
+"""What is run again after a change: the plans of a finished default experiment whose files were changed.
 
-The experiment and its results are copied together, so that nothing here touches the user's own.
+Changes that lead to different jobs are made together, so that few plans check many changes. The experiment is
+copied with its results, and nothing here touches the user's own.
 """
 
+import csv
 import os
-import shutil
-from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,6 @@ pytestmark = pytest.mark.run
 
 # What a plate's change in the profiles leads to for others: the batch's selection and the benchmark.
 SHARED_JOBS = {
-    "all",
     "dropped_features_of_batch",
     "percent_replicating",
     "percent_matching",
@@ -36,12 +37,51 @@ SHARED_JOBS = {
     "left_out",
     "report",
 }
-# Of these, what does not stand on the benchmark's draws.
-NOT_DRAWN = {"dropped_features_of_batch", "plot_plate_maps", "plot_changed_features", "plot_dropped_features"}
-PLATE = "COMPOUND1"
-PLATES = 6
-OF_WELLS = {"annotate": 1, "normalize": 2, "dropped_features": 1, "plot_montages": 1, "plot_thumbnails": 1}
-OF_IMAGES = {"illumination": 1, "features": 1, "quality": 1, "plot_heatmaps": 1, "plot_illumination": 1}
+OF_WELLS = {"annotate", "normalize", "dropped_features", "plot_montages", "plot_thumbnails", "feature_select"}
+OF_CELLS = OF_WELLS | {"single_cells", "aggregate"}
+OF_IMAGES = OF_CELLS | {"illumination", "features", "quality", "plot_heatmaps", "plot_illumination"}
+PLATES = ("COMPOUND1", "COMPOUND2", "CRISPR1", "CRISPR2", "ORF1", "ORF2")
+OVER_BATCH = "_normalized_feature_select_negcon_batch.parquet"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file in a plan: its rule, what changed of the rule's own, and whether the file will be made."""
+
+    file: str
+    rule: str
+    status: str
+    pending: bool
+
+
+class Plan(list[Output]):
+    """The files of a plan."""
+
+    def get_rules(self, plate: str = "") -> set[str]:
+        """The rules that will run, for one plate or for any."""
+        return {each.rule for each in self if each.pending and f"/{plate}" in each.file}
+
+    def get_files(self, plate: str) -> set[str]:
+        """The names of the files of a plate that will be made."""
+        return {Path(each.file).name for each in self if each.pending and f"/{plate}/" in each.file}
+
+    def get_changed(self) -> set[str]:
+        """The rules whose own code or parameters changed."""
+        return {
+            each.rule for each in self if each.status in ("rule implementation changed", "params changed")
+        }
+
+
+def plan(copy: Path, *arguments: str) -> Plan:
+    """Plan the experiment of a copy of the project."""
+    lines = snakemake("--summary", *arguments, project=copy).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("output_file\t"))
+    rows = csv.DictReader(lines[start:], delimiter="\t")
+    return Plan(
+        Output(row["output_file"], row["rule"], row["status"], row["plan"] == "update pending")
+        for row in rows
+        if row["rule"] and "/.environments/" not in row["output_file"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +90,9 @@ def copy(default_results: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return copy_of_project(tmp_path_factory.mktemp("copy") / "platewise", default_results)
 
 
-def jobs(copy: Path, *arguments: str) -> Counter[str]:
-    return planned(*arguments, project=copy)
-
-
-def per_plate(counted: Counter[str]) -> dict[str, int]:
-    return {rule: number for rule, number in counted.items() if rule not in SHARED_JOBS}
-
-
 @pytest.fixture
-def edit(copy: Path):
-    """Change a file of the copy for one test."""
+def edit(copy: Path) -> Iterator:
+    """Change files of the copy for one test."""
     saved: list[tuple[Path, bytes, os.stat_result]] = []
 
     def change(name: str, old: str, new: str) -> None:
@@ -77,142 +109,101 @@ def edit(copy: Path):
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def row_of(copy: Path, plate: str = PLATE) -> str:
-    rows = (copy / "config" / "plates.tsv").read_text().splitlines()
-    return next(row for row in rows if f"\t{plate}\t" in row)
-
-
 def test_a_finished_experiment_has_nothing_to_do(copy):
-    assert jobs(copy) == Counter()
+    assert plan(copy).get_rules() == set()
+    assert not planned(project=copy)
 
 
-def test_a_changed_row_runs_that_plate_from_where_the_row_matters(copy, edit):
-    row = row_of(copy)
-    edit("config/plates.tsv", row, row.replace("\tSIM\t", "\tSIM2\t"))
-    assert per_plate(jobs(copy)) == {**OF_WELLS, "feature_select": 1 + PLATES}
+def test_changed_rows_and_a_deleted_folder_run_these_plates(copy, edit, tmp_path):
+    """Another cell line, another plate map, a new plate, a removed plate, and profiles that were deleted."""
+    sheet = "config/plates.tsv"
+    rows = {row.split("\t")[1]: row for row in (copy / sheet).read_text().splitlines()[1:]}
+    edit(sheet, rows["COMPOUND1"], rows["COMPOUND1"].replace("\tSIM\t", "\tSIM2\t"))
+    maps = copy / "metadata" / "platemaps"
+    (maps / "other.txt").write_bytes((maps / "crispr_platemap.txt").read_bytes())
+    edit(sheet, rows["CRISPR1"], rows["CRISPR1"].replace("crispr_platemap.txt", "other.txt"))
+    edit(sheet, rows["ORF2"], rows["ORF2"].replace("ORF2", "ORF9"))
+    folder = copy / "results/default/workspace/profiles/simulated/COMPOUND2"
+    folder.rename(tmp_path / "COMPOUND2")
+    try:
+        found = plan(copy)
+        alone = plan(copy, "--config", "only=COMPOUND2")
+    finally:
+        (tmp_path / "COMPOUND2").rename(folder)
+    assert found.get_rules("COMPOUND1") == OF_WELLS
+    # The simulated images are drawn from the plate map.
+    assert found.get_rules("CRISPR1") == {"simulate", "load_data"} | OF_IMAGES
+    assert found.get_rules("ORF9") == {"simulate", "load_data"} | OF_IMAGES
+    assert found.get_rules("COMPOUND2") == alone.get_rules("COMPOUND2") == OF_WELLS | {"aggregate"}
+    for plate in ("CRISPR2", "ORF1"):
+        assert found.get_files(plate) == {plate + OVER_BATCH}
+    assert not [each for each in found if "/ORF2" in each.file]
+    assert not [each for each in alone if each.pending and "/COMPOUND2" not in each.file]
 
 
-def test_another_plate_map_runs_that_plate(copy, edit):
-    """From its simulated images on, since they are drawn from the plate map."""
-    shutil.copy(copy / "metadata/platemaps/compound_platemap.txt", copy / "metadata/platemaps/other.txt")
-    row = row_of(copy)
-    edit("config/plates.tsv", row, row.replace("compound_platemap.txt", "other.txt"))
-    counted = per_plate(jobs(copy))
-    assert counted.pop("feature_select") == 1 + PLATES
-    assert counted.pop("normalize") == 2
-    assert counted["simulate"] == counted["annotate"] == 1
-    assert set(counted.values()) == {1}
-
-
-def test_an_added_plate_runs_alone(copy, edit):
-    row = row_of(copy)
-    edit("config/plates.tsv", row, row + "\n" + row.replace(PLATE, "COMPOUND9"))
-    assert per_plate(jobs(copy)) == {
-        "simulate": 1,
-        "load_data": 1,
-        **OF_IMAGES,
-        "single_cells": 1,
-        "aggregate": 1,
-        **OF_WELLS,
-        "feature_select": 2 + PLATES,
+def test_changes_of_code_and_config_run_the_steps_that_they_concern(copy, edit):
+    """A helper, two scripts, a benchmark parameter, and a stain, which only pictures and the report name."""
+    edit("config/config.yaml", "draws: 1000000", "draws: 5000")
+    edit("config/config.yaml", "SYTO 14", "SYTO RNASelect")
+    edit("scripts/lib/selection.py", 'kind="stable"', 'kind="mergesort"')
+    edit("scripts/normalize.py", "EPSILON = 1e-18", "EPSILON = 1e-17")
+    edit("scripts/features.py", "none for this chunk", "none in this chunk")
+    found = plan(copy)
+    changed = found.get_changed()
+    assert changed >= {"features", "normalize", "dropped_features", "dropped_features_of_batch"}
+    assert changed >= {
+        "percent_replicating",
+        "percent_matching",
+        "plot_montages",
+        "plot_thumbnails",
+        "report",
     }
+    untouched = {"simulate", "load_data", "illumination", "plot_illumination"}
+    assert not found.get_rules() & untouched
+    assert not changed & {"single_cells", "aggregate", "annotate", "quality", "plot_plate_maps"}
+    assert found.get_rules() >= {"single_cells", "aggregate", "annotate"}, "their inputs change"
 
 
-def test_a_removed_plate_runs_only_what_all_plates_share(copy, edit):
-    row = row_of(copy)
-    edit("config/plates.tsv", row + "\n", "")
-    assert per_plate(jobs(copy)) == {"feature_select": PLATES - 1}
+def test_a_parameter_of_the_benchmark_and_a_stain_run_nothing_before_them(copy, edit):
+    edit("config/config.yaml", "draws: 1000000", "draws: 5000")
+    edit("config/config.yaml", "SYTO 14", "SYTO RNASelect")
+    not_drawn = {
+        "dropped_features_of_batch",
+        "plot_plate_maps",
+        "plot_changed_features",
+        "plot_dropped_features",
+    }
+    assert plan(copy).get_rules() == SHARED_JOBS - not_drawn | {"plot_montages", "plot_thumbnails"}
+
+
+def test_the_runner_and_an_illumination_setting_run_cellprofiler(copy, edit):
+    edit("scripts/run_cellprofiler.py", "without an error, but not", "without an error but not")
+    edit("config/config.yaml", "  nuclei:\n", "  illumination: {filter_size: 30}\n  nuclei:\n")
+    found = plan(copy)
+    assert {"illumination", "features", "illumination_pipeline"} <= found.get_changed()
+    assert {"illumination", "features"} <= found.get_rules("ORF2")
+    assert not found.get_rules() & {"simulate", "load_data"}
 
 
 def test_a_plate_reruns_from_its_images(copy):
-    counted = jobs(copy, "--config", f"only={PLATE}", "--forcerun", "load_data")
-    assert per_plate(counted) == {
-        "load_data": 1,
-        **OF_IMAGES,
-        "single_cells": 1,
-        "aggregate": 1,
-        **OF_WELLS,
-        "feature_select": 1,
-    }
+    found = plan(copy, "--config", "only=COMPOUND1", "--forcerun", "load_data")
+    assert found.get_rules() == found.get_rules("COMPOUND1") == {"load_data"} | OF_IMAGES
 
 
 def test_a_plate_reruns_from_a_named_stage_and_no_file_of_another_is_touched(copy):
+    """The last one: it changes the copy."""
     results = copy / "results" / "default"
 
-    def state() -> dict[str, int]:
+    def get_state() -> dict[str, int]:
         folders = [results / "workspace", results / "images", results / "benchmark"]
         files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
         return {str(file.relative_to(results)): file.stat().st_mtime_ns for file in files}
 
-    before = state()
-    snakemake("--config", f"only={PLATE}", "--forcerun", "aggregate", project=copy)
-    after = state()
+    before = get_state()
+    snakemake("--config", "only=COMPOUND1", "--forcerun", "aggregate", project=copy)
+    after = get_state()
     changed = {name for name in after if before.get(name) != after[name]}
-    assert f"workspace/profiles/simulated/{PLATE}/{PLATE}_normalized.parquet" in changed
-    assert [name for name in changed if f"/{PLATE}" not in name] == []
+    assert "workspace/profiles/simulated/COMPOUND1/COMPOUND1_normalized.parquet" in changed
+    assert [name for name in changed if "/COMPOUND1" not in name] == []
     assert before.keys() == after.keys()
-    assert set(jobs(copy)) <= SHARED_JOBS | {"feature_select"}
-    snakemake("--touch", project=copy)
-
-
-def test_a_deleted_plate_folder_rebuilds_that_plate(copy, tmp_path):
-    folder = copy / "results/default/workspace/profiles/simulated" / PLATE
-    folder.rename(tmp_path / PLATE)
-    try:
-        assert per_plate(jobs(copy, "--config", f"only={PLATE}")) == {
-            "aggregate": 1,
-            **OF_WELLS,
-            "feature_select": 1,
-        }
-        assert per_plate(jobs(copy)) == {"aggregate": 1, **OF_WELLS, "feature_select": 1 + PLATES}
-    finally:
-        (tmp_path / PLATE).rename(folder)
-
-
-def test_one_parameter_reruns_what_depends_on_it(copy, edit):
-    edit("config/config.yaml", "draws: 1000000", "draws: 5000")
-    assert set(jobs(copy)) == SHARED_JOBS - NOT_DRAWN
-
-
-def test_an_illumination_setting_reruns_from_the_illumination_pipeline(copy, edit):
-    edit("config/config.yaml", "  nuclei:\n", "  illumination: {filter_size: 30}\n  nuclei:\n")
-    counted = jobs(copy)
-    assert counted["illumination"] == PLATES
-    assert counted["features"] == PLATES
-    assert counted["load_data"] == 0
-
-
-def test_a_stain_is_no_setting_of_a_pipeline(copy, edit):
-    """The pictures and the report tell it, and nothing else is made anew."""
-    edit("config/config.yaml", "SYTO 14", "SYTO RNASelect")
-    assert set(jobs(copy)) == {"plot_montages", "plot_thumbnails", "report", "all"}
-
-
-def test_an_edited_helper_reruns_the_steps_that_import_it(copy, edit):
-    edit("scripts/lib/selection.py", 'kind="stable"', 'kind="mergesort"')
-    counted = jobs(copy)
-    assert counted["dropped_features"] == PLATES
-    assert counted["dropped_features_of_batch"] == 1
-    assert not set(counted) & {"normalize", "annotate", "aggregate", "features", "load_data"}
-
-
-def test_an_edited_script_reruns_its_step(copy, edit):
-    edit("scripts/normalize.py", "EPSILON = 1e-18", "EPSILON = 1e-17")
-    counted = jobs(copy)
-    assert counted["normalize"] == 2 * PLATES
-    assert not set(counted) & {"annotate", "aggregate", "features"}
-
-
-def test_an_edited_features_script_reruns_features(copy, edit):
-    edit("scripts/features.py", "none for this chunk", "none in this chunk")
-    counted = jobs(copy)
-    assert counted["features"] == PLATES
-    assert counted["illumination"] == 0
-
-
-def test_an_edited_runner_reruns_what_it_ran(copy, edit):
-    edit("scripts/run_cellprofiler.py", "without an error, but not", "without an error but not")
-    counted = jobs(copy)
-    assert counted["features"] == PLATES
-    assert counted["illumination"] == PLATES
-    assert counted["load_data"] == 0
+    assert set(planned(project=copy)) <= SHARED_JOBS | {"feature_select", "all"}

@@ -77,13 +77,16 @@ class Broken:
 
     def __init__(self, ending: str, times: float, how: str):
         self.ending, self.times, self.how, self.done = ending, times, how, 0
+        # Two jobs may fetch such an object at the same time.
+        self.lock = threading.Lock()
 
     def now(self, path: str) -> bool:
         """Whether this transfer is to fail."""
-        if not path.partition("?")[0].endswith(self.ending) or self.done >= self.times:
-            return False
-        self.done += 1
-        return True
+        with self.lock:
+            if not path.partition("?")[0].endswith(self.ending) or self.done >= self.times:
+                return False
+            self.done += 1
+            return True
 
 
 @contextmanager

@@ -92,17 +92,17 @@ def correct_cell_count(
         raise InputError(f"cell_count: no well has a number in {column}.")
     missing = ~np.isfinite(values).all(axis=0)
     different = np.array([len(np.unique(column)) for column in values.T])
-    fitted = ~missing & (different > fewest)
-    if not fitted.any():
+    has_line = ~missing & (different > fewest)
+    if not has_line.any():
         logging.warning(
             "cell_count: no feature is corrected, since none of those that all wells have has more than %d "
             "different values (its option `fewest_values`)",
             fewest,
         )
     line = np.column_stack([np.ones(counted.sum()), count[counted]])
-    known = values[np.ix_(counted, fitted)]
+    known = values[np.ix_(counted, has_line)]
     coefficients, *_ = np.linalg.lstsq(line, known, rcond=None)
-    values[np.ix_(counted, fitted)] = known - line @ coefficients
+    values[np.ix_(counted, has_line)] = known - line @ coefficients
     kept = [name for name, gone in zip(features, missing, strict=True) if not gone]
     table = pd.DataFrame(values[:, ~missing], columns=kept, index=profiles.index)
     dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
