@@ -21,6 +21,27 @@ def get_model_options(
     return ["--method", settings["method"], *model]
 
 
+def get_network_environment(
+    wildcards,
+):
+    """Return the file that marks the environment of a network as built, or no file if the user has another."""
+    method = EXPERIMENT.segmented[wildcards.objects]["method"]
+    marks = {"stardist": rules.stardist_environment.output.ready}
+    return (
+        ancient(marks.get(method, rules.segmentation_environment.output.ready)) if SEGMENTATION_BUILT else []
+    )
+
+
+def get_network_python(
+    wildcards,
+):
+    """Return the Python in which a network runs."""
+    chosen = CONFIG["segmentation"]["environment"]
+    if SEGMENTATION_BUILT:
+        return shlex.quote(f"{Path(get_network_environment(wildcards)).parent}/bin/python")
+    return "python" if chosen == "conda" else shlex.quote(located(chosen))
+
+
 def get_seen_channels(
     wildcards,
 ):
@@ -50,27 +71,36 @@ def get_network_settings(
 
 
 if EXPERIMENT.segmented:
-    SEGMENTATION_LOCK = PLATEWISE / "envs" / "segmentation.txt"
-    SEGMENTATION_ENVIRONMENT = from_results(
-        PLATEWISE / f".environments/segmentation-{digest_of([SEGMENTATION_LOCK])}"
-    )
     SEGMENTATION_BUILT = CONFIG["segmentation"]["environment"] == "built"
-    SEGMENTATION_PYTHON = in_shell(
-        {"built": f"{SEGMENTATION_ENVIRONMENT}/bin/python", "conda": "python"}.get(
-            CONFIG["segmentation"]["environment"], located(CONFIG["segmentation"]["environment"])
+    # StarDist needs TensorFlow, Cellpose and InstanSeg torch.
+    USED_ENVIRONMENTS = {
+        "stardist" if settings["method"] == "stardist" else "segmentation"
+        for settings in EXPERIMENT.segmented.values()
+    }
+    if len(USED_ENVIRONMENTS) > 1 and not SEGMENTATION_BUILT:
+        raise WorkflowError(
+            "StarDist does not run in the environment of Cellpose and InstanSeg: set segmentation.environment to "
+            "built, or find nuclei and cells by networks of one environment."
         )
-    )
+    FIRST_ENVIRONMENT, *_ = sorted(USED_ENVIRONMENTS)
+    SEGMENTATION_FOLDERS = {
+        name: from_results(
+            PLATEWISE / f".environments/{name}-{digest_of([PLATEWISE / 'envs' / f'{name}.txt'])}"
+        )
+        for name in ("segmentation", "stardist")
+    }
     ILLUMINATION_APPLIED = EXPERIMENT.assay["illumination"]["apply"]
 
     localrules:
         segmentation_environment,
+        stardist_environment,
         segmentation_network,
 
     rule segmentation_environment:
         output:
-            ready=f"{SEGMENTATION_ENVIRONMENT}/complete.json",
+            ready=f"{SEGMENTATION_FOLDERS['segmentation']}/complete.json",
         log:
-            f"{SEGMENTATION_ENVIRONMENT}.log",
+            f"{SEGMENTATION_FOLDERS['segmentation']}.log",
         conda:
             "../envs/platewise.yaml"
         threads: 1
@@ -79,37 +109,50 @@ if EXPERIMENT.segmented:
             runtime=minutes(60),
         params:
             folder=lambda wildcards, output: str(Path(output.ready).parent),
+            script="segmentation_environment.py",
         message:
             "Building the environment of the networks that find objects (once; about 6 GB)"
         shell:
-            f"{OWN_PYTHON} {RUN}/segmentation_environment.py --output {{params.folder:q}} --log {{log:q}}"
+            f"{OWN_PYTHON} {RUN}/{{params.script}} --output {{params.folder:q}} --log {{log:q}}"
+
+    use rule segmentation_environment as stardist_environment with:
+        output:
+            ready=f"{SEGMENTATION_FOLDERS['stardist']}/complete.json",
+        log:
+            f"{SEGMENTATION_FOLDERS['stardist']}.log",
+        params:
+            folder=lambda wildcards, output: str(Path(output.ready).parent),
+            script="stardist_environment.py",
+        message:
+            "Building the environment of StarDist (once; about 2 GB)"
 
     rule segmentation_network:
         input:
-            environment=ancient(rules.segmentation_environment.output.ready) if SEGMENTATION_BUILT else [],
+            environment=get_network_environment,
             model=get_model_file,
         output:
             network=directory(PLACES["segmentation_network"]),
         log:
             "logs/segmentation_network/{objects}.log",
         conda:
-            "../envs/segmentation.yaml"
+            f"../envs/{FIRST_ENVIRONMENT}.yaml"
         threads: 1
         resources:
             mem_mb=memory(6000),
             runtime=minutes(60),
         params:
             options=get_model_options,
+            python=get_network_python,
             code=code_digest("segmentation_network.py"),
         message:
             "Preparing the network that finds {wildcards.objects}"
         shell:
-            f"{SEGMENTATION_PYTHON} {RUN}/segmentation_network.py {{params.options:q}} --log {{log:q}}"
+            f"{{params.python}} {RUN}/segmentation_network.py {{params.options:q}} --log {{log:q}}"
             " --output {output.network:q}"
 
     rule segment:
         input:
-            environment=ancient(rules.segmentation_environment.output.ready) if SEGMENTATION_BUILT else [],
+            environment=get_network_environment,
             network=rules.segmentation_network.output.network,
             load_data=PLACES["load_data"],
             functions=get_seen_functions,
@@ -120,7 +163,7 @@ if EXPERIMENT.segmented:
         benchmark:
             "benchmarks/segment/{batch}/{plate}/{objects}/chunk_{chunk}.tsv"
         conda:
-            "../envs/segmentation.yaml"
+            f"../envs/{FIRST_ENVIRONMENT}.yaml"
         threads: 2
         resources:
             mem_mb=memory(8000),
@@ -128,6 +171,7 @@ if EXPERIMENT.segmented:
             # This depends on the machine: `--set-resources segment:gpu=1`, or a profile.
             gpu=0,
         params:
+            python=get_network_python,
             channels=get_seen_channels,
             apply=ILLUMINATION_APPLIED,
             settings=get_network_settings,
@@ -138,7 +182,7 @@ if EXPERIMENT.segmented:
         message:
             "{wildcards.plate}: {wildcards.objects} by a network, chunk {params.chunk} of {params.chunks}"
         shell:
-            f"{SEGMENTATION_PYTHON} {RUN}/segment.py --network {{input.network:q}} --plate {{wildcards.plate}}"
+            f"{{params.python}} {RUN}/segment.py --network {{input.network:q}} --plate {{wildcards.plate}}"
             " --objects {wildcards.objects} --load-data {input.load_data:q} --channels {params.channels:q}"
             " --functions {input.functions:q} --apply {params.apply} --settings {params.settings:q}"
             " --chunk {params.chunk} --chunks {params.chunks} --threads {threads} --log {log:q}"
@@ -146,7 +190,7 @@ if EXPERIMENT.segmented:
 
     use rule segment as segment_for_check with:
         input:
-            environment=ancient(rules.segmentation_environment.output.ready) if SEGMENTATION_BUILT else [],
+            environment=get_network_environment,
             network=rules.segmentation_network.output.network,
             load_data=PLACES["segmentation_load_data"],
             functions=get_seen_functions,
@@ -157,6 +201,7 @@ if EXPERIMENT.segmented:
         benchmark:
             "benchmarks/segment_for_check/{batch}/{plate}/{objects}.tsv"
         params:
+            python=get_network_python,
             channels=get_seen_channels,
             apply=ILLUMINATION_APPLIED,
             settings=get_network_settings,

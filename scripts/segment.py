@@ -79,7 +79,7 @@ def main(options: argparse.Namespace) -> None:
             logger.info("%s has %d sites: none for this chunk", options.plate, len(rows))
             return
         about = json.loads(Path(options.network, ABOUT).read_text())
-        device = choose_device()
+        device = choose_device(about["method"])
         find = load_network(about["method"], Path(options.network, MODEL), device, about["model"])
         logger.info("%s %s with %s, on %s", about["method"], about["version"], about["model"], device)
         for row in rows[chosen[0] - 1 : chosen[1]]:

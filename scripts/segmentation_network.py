@@ -1,8 +1,9 @@
 """Prepare the network that finds nuclei or cells, once per experiment, before any plate.
 
-The model is a file, or one that the authors of Cellpose or InstanSeg distribute, which is downloaded here.
-It is loaded once, so that a wrong file stops the run before anything is measured. The output folder
-contains network.json and a copy of the model, so that the jobs of the plates need no network connection.
+The model is a file, or one that the authors of Cellpose, InstanSeg or StarDist distribute, which is
+downloaded here. It is loaded once, so that a wrong file stops the run before anything is measured. The output
+folder contains network.json and a copy of the model, so that the jobs of the plates need no network
+connection.
 """
 
 import argparse

@@ -18,20 +18,31 @@ from lib.errors import InputError
 from lib.segmentation_networks import drop_small
 from workflow import PROJECT, SUPPORT, snakemake
 
-ENVIRONMENT = PROJECT / ".environments" / f"segmentation-{digest_of([PROJECT / 'envs/segmentation.txt'])}"
 SHAPE = (90, 120)
 # Row, column and radius of the cells of a site, each with a nucleus of half the radius.
 CELLS = [(25, 25, 14), (30, 80, 18), (65, 45, 12)]
 
 
+def build(name: str, log: Path) -> Path:
+    """Return the Python of an environment of networks, which is built if it is not there."""
+    digest = digest_of([PROJECT / f"envs/{name}.txt"])
+    environment = PROJECT / ".environments" / f"{name}-{digest}"
+    if not (environment / "complete.json").exists():
+        command = [PROJECT / ".venv/bin/python", PROJECT / f"scripts/{name}_environment.py"]
+        subprocess.run([*command, "--log", log, "--output", environment], check=True)
+    return environment / "bin/python"
+
+
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> Path:
-    """The Python of the networks' environment, which is built if it is not there."""
-    if not (ENVIRONMENT / "complete.json").exists():
-        log = tmp_path_factory.mktemp("environment") / "log"
-        command = [PROJECT / ".venv/bin/python", PROJECT / "scripts/segmentation_environment.py"]
-        subprocess.run([*command, "--log", log, "--output", ENVIRONMENT], check=True)
-    return ENVIRONMENT / "bin/python"
+    """The Python of Cellpose and InstanSeg."""
+    return build("segmentation", tmp_path_factory.mktemp("environment") / "log")
+
+
+@pytest.fixture(scope="module")
+def stardist_python(tmp_path_factory) -> Path:
+    """The Python of StarDist."""
+    return build("stardist", tmp_path_factory.mktemp("stardist") / "log")
 
 
 def make_model(python: Path, method: str, path: Path) -> Path:
@@ -100,9 +111,9 @@ def get_assay(nuclei: dict, cells: dict | None) -> dict:
     ("nuclei", "cells", "message"),
     [
         (
-            {"method": "stardist"},
+            {"method": "omnipose"},
             None,
-            r"'stardist' is not one of \['CellProfiler', 'cellpose', 'instanseg'\]",
+            r"'omnipose' is not one of \['CellProfiler', .*any other program found is read from label images",
         ),
         ({"method": "cellpose", "diameter": [5, 20]}, None, "diameter finds objects in another way"),
         ({"network": {"model": "x"}}, None, "network finds objects in another way .* CellProfiler's own"),
@@ -161,8 +172,9 @@ def test_a_missing_model_stops_the_run_at_the_start(tmp_path):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("method", ["cellpose", "instanseg"])
-def test_a_file_that_is_no_model_is_named(python, tmp_path, method):
+@pytest.mark.parametrize("method", ["cellpose", "instanseg", "stardist"])
+def test_a_file_that_is_no_model_is_named(request, tmp_path, method):
+    python = request.getfixturevalue("stardist_python" if method == "stardist" else "python")
     (tmp_path / "model").write_bytes(b"not a model")
     command = [python, PROJECT / "scripts/segmentation_network.py", "--method", method]
     command += ["--log", tmp_path / "log", "--output", tmp_path / "out", "--model"]
@@ -218,22 +230,67 @@ numpy.save(sys.argv[3], model.eval(image, cellprob_threshold=-9, flow_threshold=
 """
 
 
+# The same of StarDist.
+DIRECTLY_BY_STARDIST = """
+import sys, zipfile
+import numpy, tifffile
+from csbdeep.utils import normalize
+from stardist.models import StarDist2D
+zipfile.ZipFile(sys.argv[1]).extractall("direct/model")
+model = StarDist2D(None, name="model", basedir="direct")
+image = tifffile.imread(sys.argv[2]).astype("float32") / 65535
+labels = model.predict_instances(normalize(image, 1, 99.8))[0]
+sizes = numpy.bincount(labels.ravel())
+numpy.save(sys.argv[3], numpy.where(sizes[labels] >= 4, labels, 0))
+"""
+
+
+def find_directly_and_here(python: Path, method: str, model: Path, directly: str, folder: Path):
+    """The labels that a method's package finds in an image, and those that the workflow's script writes."""
+    command = [python, PROJECT / "scripts/segmentation_network.py", "--method", method, "--model", model]
+    subprocess.run([*command, "--log", folder / "log", "--output", folder / "network"], check=True)
+    image = folder / "A01.tif"
+    tifffile.imwrite(image, draw(0.5) + np.random.default_rng(0).integers(0, 400, SHAPE, np.uint16))
+    columns = "Metadata_Well,Metadata_Site,FileName_OrigDNA,PathName_OrigDNA"
+    (folder / "load_data.csv").write_text(f"{columns}\nA01,1,{image.name},{folder}\n")
+    settings = {"diameter": None, "cell_probability": -9, "flow_error": 0, "smallest": 4}
+    command = [python, PROJECT / "scripts/segment.py", "--network", folder / "network", "--plate", "P"]
+    command += ["--objects", "Nuclei", "--load-data", folder / "load_data.csv", "--channels", "DNA"]
+    command += ["--functions", "none", "--apply", "None", "--settings", json.dumps(settings)]
+    command += ["--chunk", "0", "--chunks", "1", "--log", folder / "log", "--output", folder / "out"]
+    subprocess.run(command, check=True)
+    subprocess.run([python, "-c", directly, model, image, folder / "direct.npy"], check=True, cwd=folder)
+    return np.load(folder / "direct.npy"), tifffile.imread(folder / "out/A01_s1--Nuclei.tiff")
+
+
 @pytest.mark.oracle
 def test_cellpose_finds_what_its_package_finds(python, tmp_path):
     model = make_model(python, "cellpose", tmp_path / "model")
-    command = [python, PROJECT / "scripts/segmentation_network.py", "--method", "cellpose", "--model", model]
-    subprocess.run([*command, "--log", tmp_path / "log", "--output", tmp_path / "network"], check=True)
-    image = tmp_path / "A01.tif"
-    tifffile.imwrite(image, draw(0.5) + np.random.default_rng(0).integers(0, 400, SHAPE, np.uint16))
-    columns = "Metadata_Well,Metadata_Site,FileName_OrigDNA,PathName_OrigDNA"
-    (tmp_path / "load_data.csv").write_text(f"{columns}\nA01,1,{image.name},{tmp_path}\n")
-    settings = {"diameter": None, "cell_probability": -9, "flow_error": 0, "smallest": 4}
-    command = [python, PROJECT / "scripts/segment.py", "--network", tmp_path / "network", "--plate", "P"]
-    command += ["--objects", "Nuclei", "--load-data", tmp_path / "load_data.csv", "--channels", "DNA"]
-    command += ["--functions", "none", "--apply", "None", "--settings", json.dumps(settings)]
-    command += ["--chunk", "0", "--chunks", "1", "--log", tmp_path / "log", "--output", tmp_path / "out"]
-    subprocess.run(command, check=True)
-    subprocess.run([python, "-c", DIRECTLY, model, image, tmp_path / "direct.npy"], check=True)
-    found, direct = tifffile.imread(tmp_path / "out/A01_s1--Nuclei.tiff"), np.load(tmp_path / "direct.npy")
+    direct, found = find_directly_and_here(python, "cellpose", model, DIRECTLY, tmp_path)
     assert direct.max() > 0
     assert np.array_equal(found, direct)
+
+
+@pytest.mark.oracle
+def test_stardist_finds_what_its_package_finds(stardist_python, tmp_path):
+    model = tmp_path / "model.zip"
+    subprocess.run([stardist_python, SUPPORT / "stardist_model.py", model], check=True)
+    direct, found = find_directly_and_here(stardist_python, "stardist", model, DIRECTLY_BY_STARDIST, tmp_path)
+    assert direct.max() > 1
+    assert np.array_equal(found, direct)
+
+
+@pytest.mark.oracle
+def test_stardist_and_instanseg_run_in_one_experiment(python, stardist_python, tmp_path):
+    """Each in its own environment: the nuclei of one, and the cells of the other."""
+    nuclei, cells = tmp_path / "nuclei.zip", make_model(python, "instanseg", tmp_path / "regions.pt")
+    subprocess.run([stardist_python, SUPPORT / "stardist_model.py", nuclei], check=True)
+    of_cells = {"channel": "RNA", "method": "instanseg", "network": {"model": str(cells), "smallest": 30}}
+    of_nuclei = {"channel": "DNA", "method": "stardist", "network": {"model": str(nuclei), "smallest": 2}}
+    config = write_experiment(tmp_path / "experiment", {"nuclei": of_nuclei, "cells": of_cells})
+    snakemake("--configfile", config, "--until", "label_images")
+    for name, method in (("Nuclei", "stardist"), ("Cells", "instanseg")):
+        folder = config.parent / f"results/workspace/segmentation_network/{name}"
+        assert json.loads((folder / "network.json").read_text())["method"] == method
+    found = tifffile.imread(config.parent / "results/images/B/labels/P/A01_s1--Cells.tiff")
+    assert len(np.unique(found)) == 1 + len(CELLS)

@@ -6,7 +6,7 @@ Standard library only, Python 3.8: the scripts that run inside CellProfiler's en
 from lib.errors import join_names
 
 # The methods that find objects with a deep network, in an environment of their own, into label images.
-NETWORKS = ("cellpose", "instanseg")
+NETWORKS = ("cellpose", "instanseg", "stardist")
 # Settings of `network` that only one method has.
 ONLY_CELLPOSE = ("diameter", "cell_probability", "flow_error")
 

@@ -126,6 +126,7 @@ def find_in_index(folder: Path | str, channels: Mapping[str, str], plate: str) -
 def convert_index_image(image: IndexImage, channel: str, path: Path) -> Found:
     """Return an image of an index as a found one."""
     fields = tuple((name, image.fields[name]) for name in FIELDS if name in image.fields)
+    path = join(path, write_reference([path.name], pages=image.page))
     return Found(image.well, image.site, channel, path, image.plane, image.timepoint, fields)
 
 
@@ -342,8 +343,14 @@ def stack(images: Sequence[Found]) -> Found:
     folder = first.path.parent
     while not all(folder in image.path.parents for image in images):
         folder = folder.parent
-    names = [image.path.relative_to(folder).as_posix() for image in images]
-    return first._replace(path=folder / write_reference(names), fields=fields)
+    parts = [read_reference(image.path.name) for image in images]
+    names = [
+        join(image.path, files[0]).relative_to(folder).as_posix()
+        for image, (files, _) in zip(images, parts, strict=True)
+    ]
+    pages = [options.get("pages", "") for _, options in parts]
+    name = write_reference(names, pages=",".join(pages) if any(pages) else None)
+    return first._replace(path=folder / name, fields=fields)
 
 
 def add_options(image: Found, reading: Reading, is_chosen: bool = False) -> Found:

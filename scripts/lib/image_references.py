@@ -5,6 +5,7 @@ The image table has such a name in `FileName_Orig...`: file names (relative to t
 
     r01c01f01p01-ch1.tiff|r01c01f01p02-ch1.tiff<project=max>
     A01.ome.tiff<channel=DAPI;project=best_focus>
+    A01.tif|A01.tif<pages=1,3;project=max>
 
 Microscopes write on Windows, where file names cannot contain `|`, `<` or `>`. A `/`, of a plane in a
 subfolder, is written as %2F.
@@ -35,7 +36,7 @@ def get_file_on_disk(path):
     if not is_reference(path.name):
         return path
     files, options = read_reference(path.name)
-    return path if {"channel", "scene"} & set(options) else path.parent / files[0]
+    return path if {"channel", "scene", "pages"} & set(options) else path.parent / files[0]
 
 
 def write_reference(files, **options):
@@ -44,7 +45,7 @@ def write_reference(files, **options):
     A single file without options is its own name.
     """
     sentences = [
-        f"{key}={quote(str(value), safe=' ')}" for key, value in options.items() if value not in (None, "")
+        f"{key}={quote(str(value), safe=' ,')}" for key, value in options.items() if value not in (None, "")
     ]
     if len(files) == 1 and not sentences:
         return files[0]

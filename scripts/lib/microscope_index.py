@@ -73,8 +73,8 @@ def find_index(folder: Path, plate: str) -> Index:
     if not paths:
         raise InputError(
             f"Plate {plate}: {folder} has no index of a microscope (Index.idx.xml or Index.xml of Harmony, "
-            ".HTD of MetaXpress, MeasurementData.mlf of CellVoyager). Copy it there, or set images.pattern "
-            "to how the files are named."
+            "ImageIndex.ColumbusIDX.xml of Columbus, .HTD of MetaXpress, MeasurementData.mlf of "
+            "CellVoyager). Copy it there, or set images.pattern to how the files are named."
         )
     if len(paths) > 1:
         raise InputError(

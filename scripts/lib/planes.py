@@ -180,10 +180,9 @@ def read_planes(path: Path) -> Plane:
     folder = path.parent
     kinds: dict[str, float] = {}
 
-    of_file = get_options_of_file(names, options)
-
     def each() -> Iterator[np.ndarray]:
-        for name in names:
+        for number, name in enumerate(names):
+            of_file = get_options_of_file(names, options, number)
             with raise_as_input_error(folder / name), open_image(folder / name, get_pages(options)) as opened:
                 for place in find_planes(opened, of_file):
                     pixels = opened.read(*place)
@@ -204,9 +203,15 @@ def name_plane(name: str, names: list[str], what: str) -> str:
     return what if len(names) == 1 else f"has a plane, {name}, that {what}"
 
 
-def get_options_of_file(names: list[str], options: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the options that apply within a file: where each plane is a file, a file is not projected."""
-    return options if len(names) == 1 else {key: value for key, value in options.items() if key != "project"}
+def get_options_of_file(names: list[str], options: Mapping[str, str], number: int) -> Mapping[str, str]:
+    """Return the options that apply within one of the files of an image.
+
+    Where each plane is a file, a file is not projected; where it is a page of a file, that page is taken.
+    """
+    rest = {key: value for key, value in options.items() if key != "project"}
+    if "pages" in options:
+        return {**rest, "project": options["pages"].split(",")[number]}
+    return options if len(names) == 1 else rest
 
 
 def get_pages(options: Mapping[str, str]) -> str:
@@ -223,8 +228,8 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
     """Return shape and type of the image that a reference names, from headers, or an error as text."""
     names, options = read_reference(path.name)
     found: set[tuple[tuple[int, int], str]] = set()
-    of_file = get_options_of_file(names, options)
-    for name in names:
+    for number, name in enumerate(names):
+        of_file = get_options_of_file(names, options, number)
         file = path.parent / name
         try:
             with open_image(file, get_pages(options)) as opened:

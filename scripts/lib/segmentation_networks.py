@@ -1,13 +1,16 @@
-"""Find the objects of an image with a deep network: Cellpose or InstanSeg, through their own packages.
+"""Find the objects of an image with a deep network: Cellpose, InstanSeg or StarDist, by their own packages.
 
-This module runs in the environment of `envs/segmentation.txt`. Each method has one function that finds the
-file of a model, which is downloaded if the method's authors distribute it, and one class that runs it.
+This module runs in the environment of `envs/segmentation.txt` or, for StarDist, `envs/stardist.txt`. Each
+method has one function that finds the file of a model, which is downloaded if the method's authors distribute
+it, and one class that runs it.
 """
 
 import importlib
 import json
 import logging
 import os
+import tempfile
+import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +25,16 @@ logger = logging.getLogger("platewise")
 ABOUT = "network.json"
 MODEL = "model"
 #: The package of each method, and its model if the config names none.
-PACKAGES = {"cellpose": "cellpose", "instanseg": "instanseg-torch"}
-USUAL_MODELS = {"cellpose": "cpsam_v2", "instanseg": "fluorescence_nuclei_and_cells"}
+PACKAGES = {"cellpose": "cellpose", "instanseg": "instanseg-torch", "stardist": "stardist"}
+USUAL_MODELS = {
+    "cellpose": "cpsam_v2",
+    "instanseg": "fluorescence_nuclei_and_cells",
+    "stardist": "2D_versatile_fluo",
+}
+#: Files of a StarDist model, beside its weights (.h5): its architecture, and its thresholds if it has any.
+OF_STARDIST = ("config.json", "thresholds.json")
+#: Percentiles of an image that StarDist's authors make 0 and 1.
+STARDIST_PERCENTILES = (1.0, 99.8)
 
 
 def import_package(name: str) -> Any:
@@ -38,8 +49,8 @@ def import_package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise InputError(
-            f"{name} cannot be imported ({error}). Install the packages of envs/segmentation.txt, or set "
-            "segmentation.environment to built."
+            f"{name} cannot be imported ({error}). Install the packages of envs/segmentation.txt (of "
+            "envs/stardist.txt for StarDist), or set segmentation.environment to built."
         ) from error
 
 
@@ -106,7 +117,48 @@ def find_instanseg_model(name: str) -> Path:
     return file
 
 
-FINDERS = {"cellpose": find_cellpose_model, "instanseg": find_instanseg_model}
+def find_stardist_model(name: str) -> Path:
+    """Return the file of one of StarDist's models, which is downloaded if it is not there yet.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or it cannot be downloaded.
+    """
+    models = import_package("stardist.models")
+    registry = import_package("csbdeep.models.pretrained")
+    known, _ = registry.get_registered_models(models.StarDist2D)
+    if name not in known:
+        raise InputError(
+            f"network.model: stardist has no model `{name}` for images of one plane; it has "
+            f"{join_names(known)}. A file is given by its path, with a slash."
+        )
+    try:
+        folder = Path(registry.get_model_folder(models.StarDist2D, name))
+    except Exception as error:
+        raise InputError(
+            f"The model {name} of stardist cannot be downloaded ({type(error).__name__}: {error}). On a "
+            f"machine with a network connection, download {name}.zip from the releases of "
+            "https://github.com/stardist/stardist-models; copy it here and name its path as network.model."
+        ) from error
+    file = Path(f"{folder}.zip")
+    return file if file.is_file() else pack_model(folder, file)
+
+
+def pack_model(folder: Path, file: Path) -> Path:
+    """Write the files of a StarDist model's folder into one file, and return it."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            if path.name in OF_STARDIST or path.suffix == ".h5":
+                archive.write(path, path.name)
+    return file
+
+
+FINDERS = {
+    "cellpose": find_cellpose_model,
+    "instanseg": find_instanseg_model,
+    "stardist": find_stardist_model,
+}
 
 
 # --- networks ----------------------------------------------------------------------------------------
@@ -164,7 +216,38 @@ class InstanSeg:
         return found.cpu().numpy().reshape(image.shape[1:])
 
 
-NETWORKS = {"cellpose": Cellpose, "instanseg": InstanSeg}
+class StarDist:
+    """StarDist: finds convex objects, such as nuclei, in as many channels as its model was trained on."""
+
+    def __init__(self, file: Path, device: str):
+        models, self.csbdeep = import_package("stardist.models"), import_package("csbdeep.utils")
+        with zipfile.ZipFile(file) as archive, tempfile.TemporaryDirectory() as folder:
+            # Some archives have the files in a folder.
+            members = {Path(name).name: name for name in archive.namelist()}
+            kept = [name for name in members if name in OF_STARDIST or name.endswith(".h5")]
+            if "config.json" not in kept or not any(name.endswith(".h5") for name in kept):
+                raise ValueError("it lacks config.json or weights (.h5), which StarDist writes")
+            Path(folder, "model").mkdir()
+            for name in kept:
+                Path(folder, "model", name).write_bytes(archive.read(members[name]))
+            self.model = models.StarDist2D(None, name="model", basedir=folder)
+
+    def __call__(self, image: np.ndarray, objects: str, settings: Mapping[str, Any]) -> np.ndarray:
+        """Return the labels of the objects of an image (channels, rows, columns)."""
+        number = self.model.config.n_channel_in
+        if number > len(image):
+            raise InputError(
+                f"network.model: this model of stardist takes {number} channels, and the workflow gives it "
+                f"{len(image)}."
+            )
+        # The channel of the objects comes first.
+        seen = np.moveaxis(image[:number], 0, -1) if number > 1 else image[0]
+        scaled = self.csbdeep.normalize(seen, *STARDIST_PERCENTILES, axis=(0, 1))
+        labels, _ = self.model.predict_instances(scaled, show_tile_progress=False)
+        return labels
+
+
+NETWORKS = {"cellpose": Cellpose, "instanseg": InstanSeg, "stardist": StarDist}
 
 
 def load_network(method: str, file: Path, device: str, name: str) -> Any:
@@ -198,8 +281,10 @@ def load_network(method: str, file: Path, device: str, name: str) -> Any:
         ) from error
 
 
-def choose_device() -> str:
-    """Return `cuda` if torch can use a GPU, and `cpu` otherwise."""
+def choose_device(method: str) -> str:
+    """Return `cuda` if torch can use a GPU, and `cpu` otherwise; StarDist's environment is for CPUs."""
+    if method == "stardist":
+        return "cpu"
     return "cuda" if import_package("torch").cuda.is_available() else "cpu"
 
 

@@ -73,7 +73,7 @@ def test_every_package_of_the_deep_networks_is_there():
     assert names == conda_environments.names_of(text)
 
 
-@pytest.mark.parametrize("name", ["segmentation", "onnx"])
+@pytest.mark.parametrize("name", ["segmentation", "stardist", "onnx"])
 def test_every_package_of_a_small_lock_is_there(name):
     names = conda_environments.names_of((conda_environments.ENVIRONMENTS / f"{name}.yaml").read_text())
     wanted = (conda_environments.ENVIRONMENTS / f"{name}.in").read_text()

@@ -3,12 +3,15 @@
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from lib.errors import InputError
-from lib.image_finding import find_in_index, get_index_columns
+from lib.image_finding import Reading, combine_planes, find_in_index, get_index_columns
 from lib.microscope_index import find_index, get_images_of_plate, match_channels, read_index
+from lib.planes import get_properties, read_planes
 from load_data import make_image_table
 from microscope_files import harmony_name, write_harmony_index, write_htd, write_mlf
 
@@ -133,6 +136,32 @@ def test_an_image_without_a_file_failed(tmp_path, empty):
     path.write_text(path.read_text(encoding="utf-8-sig").replace(failed, empty))
     found = find_in_index(tmp_path, CHANNELS, "P1")
     assert [(image.well, image.channel) for image in found] == [("A01", "ER"), ("A02", "ER"), ("A02", "DNA")]
+
+
+@pytest.mark.parametrize("project", [None, "max", 2])
+def test_images_that_are_pages_of_one_file(tmp_path, project):
+    """As Columbus exports them: a file per well, with all planes and channels."""
+    planes = 1 if project is None else 3
+    path = write_harmony_index(tmp_path / "ImageIndex.ColumbusIDX.xml", ["A01", "B02"], DYES, planes=planes)
+    text = path.read_text(encoding="utf-8-sig")
+    pixels = {}
+    for well in ("A01", "B02"):
+        pages = []
+        for plane in range(1, planes + 1):
+            for channel in DYES:
+                page = f'<URL BufferNo="{len(pages)}">{well}.tif</URL>'
+                text = text.replace(f"<URL>{harmony_name(well, 1, channel, plane)}</URL>", page)
+                pages.append(np.full((8, 9), 100 * len(pages) + ord(well[0]), np.uint16))
+                pixels[well, channel, plane] = pages[-1]
+        tifffile.imwrite(tmp_path / f"{well}.tif", np.array(pages), photometric="minisblack")
+    path.write_text(text)
+    found, faults = combine_planes(find_in_index(tmp_path, CHANNELS, "P1"), Reading(project))
+    assert (len(found), faults) == (4, [])
+    for image in found:
+        assert get_properties(image.path) == ((8, 9), "uint16")
+        number = {"ER": 1, "DNA": 5}[image.channel]
+        plane = {None: 1, "max": 3, 2: 2}[project]
+        assert np.array_equal(read_planes(image.path).pixels, pixels[image.well, number, plane])
 
 
 @pytest.mark.parametrize("block", ["Wells", "Plates", "ImageResolutionX", "TimepointID", "PlaneID"])

@@ -33,6 +33,7 @@ LOCKS = {
     "harmony.yaml": lambda: versions_of_lock("harmony.txt"),
     "onnx.yaml": lambda: versions_of_lock("onnx.txt"),
     "segmentation.yaml": lambda: versions_of_lock("segmentation.txt"),
+    "stardist.yaml": lambda: versions_of_lock("stardist.txt"),
     "cellprofiler.yaml": lambda: versions_of_lock("cellprofiler.txt"),
 }
 

@@ -2,12 +2,13 @@
 versions.
 
 Since version 6, what the images of a channel share is in the channel's entry below `Maps`; before, every
-image repeats it.
+image repeats it. The index that Columbus exports is of the same kind; there, several images may be pages of
+one file.
 """
 
 import re
 import xml.etree.ElementTree as ET
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from lib.errors import InputError
@@ -15,9 +16,11 @@ from lib.microscopes.index import Index, IndexImage, remove_namespace
 from lib.sites import get_site_name
 from lib.wells import get_well_at
 
-FILE = re.compile(r"^Index(\.idx|\.ref)?\.xml$", re.IGNORECASE)
+FILE = re.compile(r"^(Index(\.idx|\.ref)?|ImageIndex\.ColumbusIDX)\.xml$", re.IGNORECASE)
+#: The attribute of an image's URL with its page in the file, from 0.
+PAGE = "BufferNo"
 #: Elements of an image that identify it, and are no information about it.
-OWN = {"id", "State", "URL"}
+OWN = {"id", "State", "URL", PAGE}
 #: Elements of a channel's entry that are not written to the image table.
 LONG = {"FlatfieldProfile", "SkewcropParameters", "OrientationMatrix", "CropArea"}
 
@@ -25,6 +28,11 @@ LONG = {"FlatfieldProfile", "SkewcropParameters", "OrientationMatrix", "CropArea
 def get_texts(element: ET.Element) -> dict[str, str]:
     """Return the texts of an element's children that have no children, by their names."""
     return {remove_namespace(child.tag): (child.text or "").strip() for child in element if not len(child)}
+
+
+def get_page(image: ET.Element) -> str:
+    """Return the page of an image in its file, from 0; empty if the index does not give it."""
+    return next((child.get(PAGE, "") for child in image if remove_namespace(child.tag) == "URL"), "")
 
 
 def read_harmony(path: Path) -> Index:
@@ -62,11 +70,12 @@ def read_harmony(path: Path) -> Index:
             texts = {key: text for key, text in get_texts(element).items() if key not in LONG}
             of_channel[element.get("ChannelID", "")].update(texts)
         elif (within, name) == ("Images", "Image"):
-            rows.append(get_texts(element))
+            rows.append({**get_texts(element), PAGE: get_page(element)})
         else:
             continue
         element.clear()
     images = []
+    in_file = Counter(row.get("URL", "") for row in rows)
     for row in rows:
         texts = {**of_channel.get(row["ChannelID"], {}), **row}
         fields = {key: text for key, text in texts.items() if key not in OWN | LONG}
@@ -75,6 +84,7 @@ def read_harmony(path: Path) -> Index:
         well = get_well_at(texts.get("Row") or place["Row"], texts.get("Col") or place["Col"])
         # An image that failed has no file, whatever its state.
         file = texts.get("URL", "")
+        page = str(int(row[PAGE]) + 1) if row[PAGE] and in_file[file] > 1 else ""
         for plate in plates_of_well.get(well_id) or list(formats) or [path.parent.name]:
             images.append(
                 IndexImage(
@@ -87,6 +97,7 @@ def read_harmony(path: Path) -> Index:
                     texts.get("TimepointID") or "0",
                     file,
                     fields,
+                    page,
                 )
             )
     if not images:

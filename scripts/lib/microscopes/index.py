@@ -13,7 +13,8 @@ class IndexImage(NamedTuple):
     """One plane of an image that an index lists.
 
     `channel` is the channel's number and `name` its name (may be empty); `file` is the path below the index's
-    folder; `fields` is what else the index says about it.
+    folder; `fields` is what else the index says about it; `page` is its page (from 1) in a file of several
+    images.
     """
 
     plate: str
@@ -25,6 +26,7 @@ class IndexImage(NamedTuple):
     timepoint: str
     file: str
     fields: Mapping[str, str]
+    page: str = ""
 
 
 @dataclass(frozen=True)
