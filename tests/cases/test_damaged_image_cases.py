@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from cases.case import case
-from cases.test_image_cases import pixels, read, refusal, write_plate
+from cases.images import get_refusal, pixels, read, write_plate
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def test_an_image_with_zeros_at_its_end(tmp_path, how):
     table, faults = read(images, "drop")
     assert table["Metadata_Well"].tolist() == ["B02", "B03", "C03"]
     assert len(faults) == 1
-    return refusal(images)
+    return get_refusal(images)
 
 
 def test_a_bitmap_with_zeros_at_its_end(tmp_path):
@@ -48,7 +48,7 @@ def test_a_bitmap_with_zeros_at_its_end(tmp_path):
             image.save(tmp_path / "images" / f"{well}_{channel}.bmp")
     assert read(tmp_path / "images")[1] == []
     write_zeros(tmp_path / "images" / "B03_2.bmp", 0.95)
-    assert "B03_2.bmp was not copied to its end" in refusal(tmp_path / "images")
+    assert "B03_2.bmp was not copied to its end" in get_refusal(tmp_path / "images")
 
 
 def test_black_rows_of_a_clean_image_are_no_fault(tmp_path):
