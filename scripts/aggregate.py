@@ -24,7 +24,7 @@ from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cells import find_features, use_threads
 from lib.controls import find_control_kinds
 from lib.errors import InputError, join_names
-from lib.feature_names import keep_wanted
+from lib.feature_names import is_unwanted, keep_wanted
 from lib.image_features import find_measurements, summarize_images
 from lib.logs import log_to
 from lib.schema import read_schema
@@ -245,7 +245,8 @@ def aggregate(
         return table
     kept = ~sites.index.isin(out.index)
     of_images = summarize_images(image, wells, operation, kept)
-    of_images = of_images[keep_wanted(list(of_images), unwanted)]
+    # All of them may be unwanted: exclude_features is also meant for plates that came with Image_ columns.
+    of_images = of_images[[name for name in of_images if not is_unwanted(name, unwanted)]]
     of_images[number == 0] = np.nan  # a well without cells has no profile
     return pd.concat([table, of_images], axis=1)
 

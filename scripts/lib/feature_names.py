@@ -28,15 +28,20 @@ def find_channels(name: str, channels: Sequence[str]) -> list[str]:
     return sorted(at, key=lambda channel: at[channel])
 
 
+def is_unwanted(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a feature matches one of `patterns`: full names, or shell patterns with * and ?."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the features that match none of `patterns`: full names, or shell patterns with * and ?.
+    """Return the features that match none of `patterns` (see `is_unwanted`).
 
     Raises
     ------
     InputError
         If the patterns leave no feature.
     """
-    kept = [name for name in features if not any(fnmatchcase(name, pattern) for pattern in patterns)]
+    kept = [name for name in features if not is_unwanted(name, patterns)]
     if features and not kept:
         raise InputError(
             f"exclude_features leaves none of the {len(features)} features: {join_names(patterns)}. "

@@ -134,7 +134,7 @@ def find_lone(values: np.ndarray, limit: float | None) -> np.ndarray:
         return lone
     most = max(EXPLODING_WELLS, int(EXPLODING_SHARE * len(values)))
     for column in np.flatnonzero((size.max(axis=0) > limit) & ~find_exploding(values, limit)):
-        ordered = np.append(np.sort(size[:, column])[::-1], 0.0)[: most + 1]
+        ordered = np.sort(size[:, column])[::-1][: most + 1]
         large = ordered[:-1]
         apart = np.flatnonzero((large > LONE_FACTOR * ordered[1:]) & (large > limit / LONE_FACTOR))
         if len(apart):

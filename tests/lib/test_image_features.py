@@ -76,6 +76,9 @@ def test_they_join_the_profile_of_wells_with_cells(paths):
     fewer = aggregate.aggregate(*paths, "mean", [], unwanted=["Image_Gran*"], image_features=True)
     assert list(fewer)[-2:] == FEATURES[1:]
     assert "Image_Granularity_1_DNA" not in aggregate.aggregate(*paths, "mean", [])
+    without = aggregate.aggregate(*paths, "mean", [], unwanted=["Image_*"], image_features=True)
+    assert not [name for name in without if name.startswith("Image_")]
+    assert [name for name in without if name.startswith("Cells_")]
 
 
 def test_those_that_the_config_excludes_are_named(paths, tmp_path):

@@ -111,6 +111,11 @@ def test_three_of_many_wells_may_each_be_lone():
     assert not find_lone(values, 1000).any()
 
 
+def test_a_single_well_has_no_lone_value():
+    assert not find_lone(np.array([[5000.0, 1.0]]), 1000).any()
+    assert find_lone(np.array([[5000.0], [1.0]]), 1000).tolist() == [[True], [False]]
+
+
 def test_lone_values_become_missing_in_counted_wells_only():
     values = np.zeros((10, 2))
     values[[2, 4], [0, 1]] = [5e4, -6e4]
