@@ -179,7 +179,13 @@ def refuse_twice(names: Sequence[str], path: Path) -> None:
 
 
 def suggest_name(names: Iterable[str], wanted: str) -> str:
-    """Return the sentence that says which column may be meant, and how it has to be called; else nothing."""
+    """Return the sentence that says which column may be meant, and how it has to be called; else nothing.
+
+    Comment lines above the header are what is wrong if the first name begins with #.
+    """
+    names = list(names)
+    if names and names[0].startswith("#"):
+        return " Its first line begins with #: take comments above the names of the columns out."
     plain = {re.sub(r"[\W_]+", "", name.removeprefix("Metadata_")).casefold(): name for name in names}
     key = wanted.removeprefix("Metadata_").casefold()
     found = next(

@@ -53,6 +53,21 @@ def test_a_row_with_fewer_values(tmp_path, caplog):
     return caplog.text
 
 
+@case(
+    "profiles",
+    kind="comment lines above the names of the columns",
+    comes_from="exports that begin with lines such as `# pipeline 2.1`",
+    says="has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are # exported by X. Its "
+    "first line begins with #: take comments above the names of the columns out.",
+    happens="the plate stops",
+)
+def test_comments_above_the_header(tmp_path):
+    path = write(tmp_path, ["P1,A01,x,1,2"])
+    path.write_text("# exported by X\n" + path.read_text())
+    (message,) = find_header_problems(path, ["P1"])
+    return message
+
+
 def test_the_name_of_a_compressed_file_that_was_cut_off_is_told(tmp_path):
     path = tmp_path / "profiles.csv.gz"
     pd.DataFrame({"Metadata_Well": ["A01"] * 999, "Cells_A": range(999)}).to_csv(path)
