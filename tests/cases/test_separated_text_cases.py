@@ -57,8 +57,8 @@ def test_a_row_with_fewer_values(tmp_path, caplog):
     "profiles",
     kind="comment lines above the names of the columns",
     comes_from="exports that begin with lines such as `# pipeline 2.1`",
-    says="has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are # exported by X. Its "
-    "first line begins with #: take comments above the names of the columns out.",
+    says="has no column Metadata_Well (or Metadata_Row and Metadata_Column). Its columns are "
+    "# exported by X. Its first line begins with #: take comments above the names of the columns out.",
     happens="the plate stops",
 )
 def test_comments_above_the_header(tmp_path):

@@ -57,7 +57,13 @@ class CheckedImage(FileImage):
             problem = find_undecodable(self._bytes() or b"")
             if problem:
                 self.refuse(problem)
-        image = super().provide_image(image_set)
+        try:
+            image = super().provide_image(image_set)
+        except Exception as error:
+            # Bio-Formats' errors do not name the file.
+            self.refuse(
+                f"is corrupt, or of a kind that CellProfiler cannot read ({type(error).__name__}: {error})"
+            )
         pixels = image.pixel_data
         if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) and not in_color(pixels):
             return self.as_image(pixels[..., 0], image.scale)
