@@ -150,8 +150,8 @@ def get_incomplete_wells(metadata: pd.DataFrame, values: np.ndarray) -> pd.DataF
             "Metadata_Plate": metadata.loc[incomplete, "Metadata_Plate"].to_numpy(),
             "Metadata_Well": metadata.loc[incomplete, "Metadata_Well"].to_numpy(),
             "reason": [
-                f"lacks {100 * part:.0f} % of the features: no median, selection or sphering uses it, and it is "
-                "in no score"
+                f"lacks {100 * part:.0f} % of the features: no median, selection or sphering uses it, and "
+                "it is in no score"
                 for part in share
             ],
         },

@@ -115,8 +115,10 @@ def draw(table: pd.DataFrame, runs: int, path: str) -> None:
         axes.set_xticks(CONTROLS, labels=[str(number) for number in CONTROLS])
         axes.minorticks_off()
         axes.set_ylim(0, 15)
-    for axes in grid[1]:
+    lowest = [*list(grid.flat)[: len(scores)]][-grid.shape[1] :]
+    for axes in lowest:
         axes.set_xlabel("negative controls")
+        axes.tick_params(labelbottom=True)
     for axes in grid[:, 0]:
         axes.set_ylabel("% of runs with q < 0.05")
     for axes in list(grid.flat)[len(scores) :]:
