@@ -148,7 +148,19 @@ def main(
     settings: Mapping[str, Any],
     controls: Mapping[str, str],
 ) -> None:
-    """Write the wells after the step, and what was dropped; see `process_files`."""
+    """Write the wells after the step, and what was dropped; see `lib.chain_wells.process_files`.
+
+    Parameters
+    ----------
+    paths
+        The files of the wells, each of one or more plates.
+    outputs
+        The files of `profiles` and `dropped`.
+    settings
+        The step and its options.
+    controls
+        The column that marks controls and its value.
+    """
     process_files(paths, settings, controls, do_step, outputs)
 
 
