@@ -95,7 +95,7 @@ def find_zero_end(page, file):
     if file.read(last).strip(b"\0"):
         return None
     data = b""
-    for offset, length in zip(page.dataoffsets, lengths):  # noqa: B905
+    for offset, length in zip(page.dataoffsets, lengths):
         file.seek(offset)
         data += file.read(length)
     return describe_zero_end(data, page.bitspersample // 8, page.shape[0])
@@ -120,7 +120,7 @@ def find_wrong_sums(data, page):
     """Return, as text, that a strip or tile of deflate does not match its checksum; None if all match."""
     if int(page.compression) not in DEFLATE:
         return None
-    for offset, length in zip(page.dataoffsets, page.databytecounts):  # noqa: B905
+    for offset, length in zip(page.dataoffsets, page.databytecounts):
         try:
             if length:
                 zlib.decompress(data[offset : offset + length])
@@ -132,7 +132,7 @@ def find_wrong_sums(data, page):
 def find_missing_ends(data, page):
     """Return, as text, that a strip or tile of JPEG has no end; None if all have one."""
     if int(page.compression) in OF_JPEG:
-        for offset, length in zip(page.dataoffsets, page.databytecounts):  # noqa: B905
+        for offset, length in zip(page.dataoffsets, page.databytecounts):
             if length and JPEG_END not in data[offset : offset + length][-16:]:
                 return "is corrupt: its pixels cannot be decoded (a strip of JPEG has no end)"
     return None
