@@ -129,9 +129,11 @@ def test_totals_are_sentences(results, tmp_path):
     table = gather(Path(), results, [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}])
     table.to_csv(tmp_path / "left_out.csv", index=False)
     told = get_totals(Results(tmp_path), "left_out.csv")
-    assert told[0] == "1 plate by the sample sheet"
-    assert "2 sites in load_data" in told
-    assert "3 features in feature_select (of 2 tables)" in told
+    assert told[0] == "sample sheet: 1 plate (not in benchmark.where)"
+    assert "load_data: 2 sites (... is empty (... bytes))" in told
+    each = "1 feature (blocklist); 1 feature (correlation threshold); 1 feature (common features)"
+    assert f"feature_select: {each}" in told
+    assert "benchmark: 3 perturbations (fewer replicates than benchmark.minimum_replicates)" in told
     assert get_totals(Results(tmp_path), "nowhere.csv") == []
 
 
@@ -190,7 +192,8 @@ def test_the_config_the_chains_and_consensus_leave_out_too(tmp_path, monkeypatch
     ]
     assert table["why"].iloc[0] == "exclude_features in the config"
     table.to_csv("left_out.csv", index=False)
-    assert "2 wells in chains (of 2 tables)" in get_totals(Results(tmp_path), "left_out.csv")
+    each = "chains: 1 well (lacks 40 % of the features); 1 well (fewer cells than minimum_cells)"
+    assert each in get_totals(Results(tmp_path), "left_out.csv")
 
 
 def test_a_config_may_take_out_features_in_two_ways():

@@ -54,5 +54,7 @@ def tell_reason(why: str, what: str, added: bool, total: int, least: int, most: 
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
         each = f" in each of {places:,} tables"
     plural = "" if number == "1" else "s"
-    reason = f" ({why.replace('_', ' ')})" if why else ""
+    # A single word is an operation of feature selection; underscores in sentences are in the names of keys.
+    words = why.replace("_", " ") if why.isidentifier() else why
+    reason = f" ({words})" if why else ""
     return f"{number} {what}{plural}{reason}{each}"

@@ -195,7 +195,7 @@ def test_levels_of_published_embeddings():
     assert list(experiment.get_levels(deep)) == [
         "embeddings",
         "embeddings_augmented",
-        NORMALIZED,
+        "embeddings_normalized_negcon",
         "embeddings_normalized",
         SPHERIZED,
     ]
