@@ -165,10 +165,10 @@ def run_module(name, settings, images, labels):
 
 
 def read_image():
-    """Read a compressed TIFF and resize an image, as LoadData and Resize do."""
+    """Read a compressed TIFF, resize an image, and order values in double precision, as few modules do."""
     import numpy
     import PIL.Image
-    from platewise_kernels import image_files, resizing
+    from platewise_kernels import image_files, ranking, resizing
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image.tif")
@@ -176,6 +176,7 @@ def read_image():
         PIL.Image.fromarray(pixels).save(path, compression="tiff_lzw")
         image_files.read_plane(path, 0, path.read_bytes())
     resizing.resize(pixels.astype(numpy.float32), (SIZE[0] // 2, SIZE[1] // 2))
+    ranking.value_order(pixels.ravel() / 65535)
 
 
 def main(output, log):

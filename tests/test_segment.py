@@ -1,6 +1,7 @@
 """Nuclei and cells of deep networks: small models in the real packages; what is refused at the start."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -180,7 +181,7 @@ def test_a_file_that_is_no_model_is_named(request, tmp_path, method):
     command += ["--log", tmp_path / "log", "--output", tmp_path / "out", "--model"]
     for model, message in (
         (tmp_path / "model", f"model cannot be loaded as a model of {method}"),
-        ("cyto3", f"{method} has no model `cyto3`; it has "),
+        ("cyto3", f"{method} has no model `cyto3`"),
     ):
         done = subprocess.run([*command, model], capture_output=True, text=True, check=False)
         assert done.returncode
@@ -259,7 +260,10 @@ def find_directly_and_here(python: Path, method: str, model: Path, directly: str
     command += ["--functions", "none", "--apply", "None", "--settings", json.dumps(settings)]
     command += ["--chunk", "0", "--chunks", "1", "--log", folder / "log", "--output", folder / "out"]
     subprocess.run(command, check=True)
-    subprocess.run([python, "-c", directly, model, image, folder / "direct.npy"], check=True, cwd=folder)
+    # The order of sums depends on the number of threads, and random weights magnify rounding.
+    one = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    command = [python, "-c", directly, model, image, folder / "direct.npy"]
+    subprocess.run(command, check=True, cwd=folder, env=one)
     return np.load(folder / "direct.npy"), tifffile.imread(folder / "out/A01_s1--Nuclei.tiff")
 
 
