@@ -37,13 +37,14 @@ AREAS = {
     "pipelines": ("CellProfiler and its pipelines", ""),
     "plan": (
         "Configuration, and checks before a run",
-        "Problems that can be known before anything runs are reported before anything runs, also in a dry run.",
+        "Problems that can be known before anything runs are reported then, also in a dry run.",
     ),
     "runs": ("Disks, clusters, and interrupted runs", ""),
     "names": (
         "Names that are commands or paths",
         "Config and sample sheet are data. Names that become part of a file name may contain only letters, "
-        "digits, dots, dashes and underscores; everything else reaches a shell quoted as one word, or not at all.",
+        "digits, dots, dashes and underscores; everything else reaches a shell as one quoted word, or not "
+        "at all.",
     ),
 }
 
