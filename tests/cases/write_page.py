@@ -15,8 +15,8 @@ PAGE = TESTS.parent / "docs" / "bad_input.md"
 BESIDE_THE_CODE = Path(__file__).with_name("beside_the_code.yaml")
 HEAD = """# Bad input and interrupted runs
 
-This page lists problems with the input of an experiment, and interruptions of a run, together with the message
-and the consequence of each. No measurement is lost: a well is never left out without being named, and each
+This page lists problems with the input of an experiment, and interruptions of a run, with the message and
+the consequence of each. No measurement is lost: a well is never left out without being named, and each
 result file appears complete or not at all.
 
 If a plate fails, the other plates continue to their own profiles (`keep-going` in `profiles/default`). Only
