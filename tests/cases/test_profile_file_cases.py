@@ -83,8 +83,8 @@ def test_a_file_that_ends_in_a_row(tmp_path):
     "profiles",
     kind="a file of profiles that ends in the middle of its last value",
     comes_from="downloads and copies that were cut off",
-    says="... ends without a line end, and its last value (...) is shorter than all others in its column: was "
-    "the file cut off?",
+    says="... ends without a line end, and its last value (...) is shorter than all others in its column: "
+    "was the file cut off?",
     happens="a warning: some programs write no last line end",
 )
 @pytest.mark.parametrize("packed", [False, True])
