@@ -168,8 +168,8 @@ def get_recipe_order(plates: pd.Series, counted: pd.Index) -> np.ndarray:
 
     Its step `mad` sorts the wells by plate with NumPy's default sort, which does not keep the order of equal
     values. The result of later steps depends on that order: the ties of `rank_int`, and where the clusters of
-    Harmony start. The names are sorted as Python objects, since NumPy has sorts of its own for numbers on some
-    processors.
+    Harmony start. The names are sorted as Python objects, since on some processors NumPy sorts numbers in
+    another way.
 
     Parameters
     ----------
