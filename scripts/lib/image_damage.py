@@ -130,11 +130,12 @@ def read_lines(page, file):
         yield offset, width, lines[:high, : wide * width // across]
 
 
-def count_zeros(place, width, lines, size):
+def count_zeros(piece, size):
     """Return, of each line, its pixels, how many of them are 0, how many at its end, and its end in the file.
 
-    `place`, `width`, `lines`: as `read_lines` yields them; `size`: bytes of a pixel.
+    `piece`: a strip or tile, as `read_lines` yields it; `size`: bytes of a pixel.
     """
+    place, width, lines = piece
     pixels = lines[:, : lines.shape[1] // size * size].reshape(len(lines), -1, size).any(axis=2)
     count = pixels.shape[1]
     at_end = np.where(pixels.any(axis=1), np.argmax(pixels[:, ::-1], axis=1), count)
@@ -159,7 +160,7 @@ def describe_zero_end(pieces, size, height):
     height
         Number of rows of the image.
     """
-    counted = [count_zeros(*piece, size) for piece in pieces]
+    counted = [count_zeros(piece, size) for piece in pieces]
     counts, zeros, at_end, ends = (np.concatenate(column) for column in zip(*counted))
     filled = np.flatnonzero(at_end < counts)
     if not filled.size:

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.errors import join_names
-from report_page.sentences import Provenances, format_value, get_nested, write_sentence
+from report_page.sentences import Provenances, cite, format_value, get_nested, write_sentence
 
 OVER = {
     "plate": "on each plate",
@@ -21,24 +21,25 @@ SENTENCES: Mapping[str, str] = {
     "variance": "Features were kept if, on every plate, their median absolute deviation in {reference} was "
     "not 0 and exceeded a fraction of {variation} of their absolute median.",
     "normalize": "Features were normalized {over} with the method {method}{scaling} relative to "
-    "{reference}{floored}{kept}.",
+    "{reference}{floored}{kept}{sorting}.",
     "well_position": "The mean of each feature at each well position, calculated {over}, was subtracted.",
-    "cell_count": "Each feature was replaced by its residual from a least-squares regression line on the "
-    "number of cells, fitted {over}.",
+    "cell_count": "Each feature with more than {fewest_values} different values was replaced by its residual "
+    "from a least-squares regression line on the number of cells, fitted {over}.",
     "drop_outliers": "Features whose absolute values exceeded {cutoff} at the {quantile} quantile were "
     "dropped.",
     "rank_int": "Features were transformed {over} to a normal distribution by Blom's rank-based inverse "
     "normal transformation (ties in random order, seed {seed}).",
-    "feature_select": "Features were selected {over} with pycytominer's operations {operations}, {manner}, "
-    "based on {reference}{settings}.",
+    "feature_select": "Features were selected {over} with pycytominer's operations {operations} "
+    "{@pycytominer}, {manner}, based on {reference}{settings}.",
     "sphere": "Profiles were sphered {over} ({method}, {regularization}{epsilon}) with a transformation "
     "fitted to {reference}{chosen}.",
-    "harmony": "Differences between batches ({batch}) were corrected with Harmony ({clusters} clusters, at "
-    "most {iterations} iterations).",
-    "tvn": "Typical variation normalization was applied {over}: profiles were transformed to the principal "
-    "components of {reference}, whose covariance was then aligned between batches ({batch}) with CORAL.",
+    "harmony": "Differences between batches ({batch}) were corrected with Harmony {@harmony} ({clusters} "
+    "clusters, at most {iterations} iterations).",
+    "tvn": "Typical variation normalization {@tvn} was applied {over}: profiles were transformed to the "
+    "principal components of {reference}, whose covariance was then aligned between batches ({batch}) with "
+    "CORAL {@coral}.",
     "combat": "The location and scale of each feature were aligned {over} between batches ({batch}) with "
-    "ComBat.",
+    "ComBat {@combat}.",
     "pca": "Profiles were reduced {over} to the principal components that explained a fraction of "
     "{variance} of the variance.",
     "arm_correction": "The mean profile of the unexpressed genes (zFPKM below {threshold}) on the same "
@@ -80,18 +81,18 @@ def describe_selection(step: Mapping[str, Any]) -> Markup:
     return write_sentence("".join(parts), "feature_select", lambda key: get_nested(step, key))
 
 
-def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
-    """Return the paragraphs of all chains, each a list of sentences."""
-    sentences: list[Markup] = []
+def describe_chains(levels: Mapping[str, Provenances]) -> list[list[Markup]]:
+    """Return one paragraph per chain, each a list of sentences."""
+    paragraphs: list[list[Markup]] = []
     for made in levels.values():
         if not made or not (chain := get_nested(made[0], "parameters.chain")):
             continue
         steps = get_nested(made[0], "parameters.steps")
         text = "For the profiles {name}, the annotated profiles were processed as follows."
-        sentences.append(write_sentence(text, name=str(chain)))
-        sentences += [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
-        sentences += [describe_step(step) for step in steps]
-    return sentences
+        first = write_sentence(text, name=str(chain))
+        left_out = [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
+        paragraphs.append([first, *left_out, *(describe_step(step) for step in steps)])
+    return paragraphs
 
 
 def describe_step(step: Mapping[str, Any]) -> Markup:
@@ -111,6 +112,7 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         "chosen": "",
         "floored": describe_floor(step),
         "kept": "; features without spread were kept" if step.get("keep_flat") else "",
+        "sorting": "; the wells were sorted as in JUMP's recipe" if step.get("recipe_order") else "",
         "settings": describe_selection(step),
     }
     if isinstance(step.get("epsilon"), Mapping):
@@ -120,7 +122,7 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
     if step.get("epsilon") == "shrink":
         words["epsilon"] = "shrinkage of the covariance"
         given["regularization"] = ""
-        given["chosen"] = "; the covariance was shrunk toward its mean variance (Ledoit and Wolf 2004)"
+        given["chosen"] = Markup("; the covariance was shrunk toward its mean variance ") + cite("shrinkage")
     name = step["step"]
     if name not in SENTENCES:
         return Markup(f"The step {join_names([name])} was applied.")

@@ -13,15 +13,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lib.conditions import get_relation
 from lib.errors import number_of
 from lib.levels import CELLPROFILER, LEVELS, NETWORK, Level
 from report_page.cell_methods import describe_flagged_cells, describe_summaries
 from report_page.chain_methods import describe_chains
 from report_page.imaging_methods import describe_imaging
+from report_page.score_methods import (
+    describe_consensus,
+    describe_dose_response,
+    describe_hits,
+    describe_judging,
+    describe_scores,
+)
 from report_page.sentences import (
     Provenances,
-    format_ordinal,
     format_range,
     format_value,
     get_nested,
@@ -57,7 +62,6 @@ def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
         describe_embedding_normalization(levels),
         *describe_selections(levels),
         describe_sphering(levels),
-        *describe_chains(levels),
     ]
     if any(sentences):
         text = "These steps were performed according to the definitions of pycytominer {@pycytominer}."
@@ -263,88 +267,6 @@ def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
     )
 
 
-# --- scores: from the metadata of their tables --------------------------------------------------------
-
-SCORES = {
-    "percent_replicating": "Percent Replicating {@cpjump1} was calculated as the percentage of perturbations "
-    "(defined by {group}) for which the median pairwise Pearson correlation between replicates was more "
-    "extreme than the {percentile} percentile ({tail} tail) of a null distribution. The null distribution "
-    "consisted of the median pairwise correlations of {draws} random sets of wells with different "
-    "perturbations ({null_size}; seed {seed}). Perturbations with fewer than {minimum_replicates} replicates "
-    "were counted as not replicating.",
-    "percent_matching": "Percent Matching {@cpjump1} was calculated as the percentage of pairs of "
-    "perturbations with the same {relation} ({gene}) for which the median pairwise Pearson correlation was "
-    "more extreme than the {percentile} percentile of a null distribution of pairs of perturbations with a "
-    "different {relation} (all such pairs, or a random sample if there were more than {draws}).",
-    "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
-    "each perturbation against the negative controls by cosine similarity. The p-value of a perturbation was "
-    "the fraction of sets of as many wells, drawn on each plate from its wells and the controls, with at "
-    "least the same mean average precision (all sets or, if there were more, 10,000 random sets; seed "
-    "{seed}), or the corresponding fraction of random rankings, whichever was larger.",
-}
-
-
-MATCHED = "as many wells per set as the perturbation had replicates"
-
-
-def name_relation(made: Provenances) -> str:
-    """Return what the perturbations of a pair share, such as gene or target."""
-    value = get_value(made, "gene")
-    several = value if isinstance(value, list) else [value]
-    # a comparison of two conditions has a column for each side
-    sides = [each if isinstance(each, list) else [each] for each in several]
-    return get_relation(str(column) for side in sides for column in side)
-
-
-def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
-    """Describe the benchmark's scores."""
-    sentences = []
-    for metric, text in SCORES.items():
-        if not (made := metrics.get(metric)):
-            continue
-        size = get_value(made, "null_size")
-        words = {
-            "percentile": format_ordinal(get_value(made, "percentile")),
-            "null_size": MATCHED if size == "matched" else f"{format_value(size)} wells per set",
-        }
-        relation = {"relation": name_relation(made)} if metric == "percent_matching" else {}
-        sentences.append(write_sentence(text, metric, made, words, **relation))
-    return sentences
-
-
-def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances]) -> Markup:
-    """Describe how perturbations were called active and toxic, and clustered."""
-    if not metrics.get("percent_replicating"):
-        return NOTHING
-    return write_sentence(
-        "Perturbations were called active if the Benjamini–Hochberg q-value of {measure} was below 0.05, and "
-        "toxic if the median over their wells of the robust z-score of the cell count, relative to the "
-        "negative controls of the plate, was at most {limit}. Active perturbations were clustered with the "
-        "Leiden algorithm {@leiden} on the graph of the ten nearest neighbors of each consensus profile by "
-        "cosine similarity, with a resolution of one per 60 perturbations.",
-        measure="their mean average precision (or, if there were too few replicates or controls, of their "
-        "median replicate correlation)"
-        if metrics.get("mean_average_precision")
-        else "their median replicate correlation",
-        limit=mark_parameter("benchmark", "toxic_z", config["benchmark"]["toxic_z"]),
-    )
-
-
-def describe_dose_response(config: Mapping[str, Any]) -> Markup:
-    """Describe how dose-response curves were fitted."""
-    if "dose_response" not in config:
-        return NOTHING
-    limits = {"2sd": "two standard deviations", "mad": "one median absolute deviation"}
-    return write_sentence(
-        "For each compound, Hill curves were fitted, as functions of the dose, to the cell count and to the "
-        "Mahalanobis distance of each well to the negative controls of its plate (in the space of the "
-        "principal components that explained 95 % of the variance, with the covariance of the residuals "
-        "given compound and dose). The benchmark dose was the dose at which the curve departed from the "
-        "controls by {limit} of the control values; its 90 % interval was determined by bootstrapping.",
-        limit=mark_parameter("dose_response", "limit", limits[config["dose_response"]["limit"]]),
-    )
-
-
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = format_value([f"{name} {version}" for name, version in versions])
@@ -392,6 +314,13 @@ def write_methods(
     ):
         if number := sources.get(source):
             first.append(write_sentence(text, plates=number_of(number, "plate")))
-    scores = [*describe_scores(metrics), describe_hits(config, metrics), describe_dose_response(config)]
-    paragraphs = [first, describe_profiling(levels), scores, [name_software(versions)]]
+    scores = [
+        *describe_scores(metrics),
+        describe_judging(metrics.get("judged", [])),
+        describe_hits(config, metrics),
+        describe_consensus(metrics.get("consensus", [])),
+        describe_dose_response(config),
+    ]
+    chains = describe_chains(levels)
+    paragraphs = [first, describe_profiling(levels), *chains, scores, [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]

@@ -165,7 +165,7 @@ def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
         for step, options in complete_chain("x", preset)["steps"]
     ]
     steps[0]["untreated_wells"] = False
-    sentences = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
+    (sentences,) = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
     text = re.sub("<[^>]*>", "", " ".join(map(str, sentences)))
     assert text.startswith(
         "For the profiles x, the annotated profiles were processed as follows. Wells without"
@@ -176,7 +176,7 @@ def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
         "freq_cut = 0.05, unique_cut = 0.01, corr_threshold = 0.9, corr_method = pearson, na_cutoff = 0"
         in text
     )
-    assert "Harmony (300 clusters, at most 20 iterations)" in text
+    assert "(300 clusters, at most 20 iterations)" in text
     assert ("relative to all wells" in text) == (preset != "jump_compound")
     assert ("ε was the best of 25 random draws" in text) == (preset != "jump_compound")
     assert ("zFPKM below -3" in text) == (preset == "jump_crispr")

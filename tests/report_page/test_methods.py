@@ -140,3 +140,42 @@ def test_reference_wells_are_counted_once_and_braces_are_text():
     told = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
     assert "negative controls</data> (n = 9–64 wells). Features" in told
     assert "using {over} 1." in told
+
+
+def get_text(metrics: dict) -> str:
+    """Return the sentences on the benchmark's tables, without markup."""
+    config = {"benchmark": {"toxic_z": -2}}
+    return unescape(re.sub("<.*?>", "", " ".join(write_methods(config, {}, "", {}, metrics, []))))
+
+
+def test_consensus_profiles_are_described_as_their_files_say():
+    def made(operation: str, **more) -> dict:
+        return {"parameters": {"feature_set": "x", "operation": operation, **more}}
+
+    assert "consensus" not in get_text({"consensus": []})
+    assert (
+        "The replicates of each perturbation in a condition were combined into consensus profiles by their "
+        "median."
+    ) in get_text({"consensus": [made("median"), made("median")]})
+    weights = {"method": "pearson", "min_weight": 0.02, "precision": 3}
+    assert (
+        "by their mean and, separately, by MODZ (Subramanian et al., Cell 2017), a mean that is weighted by "
+        "the pearson correlation between replicates (min_weight = 0.02, precision = 3)."
+    ) in get_text({"consensus": [made("mean"), made("modz", modz=weights)]})
+
+
+def test_the_evaluation_of_chains_is_described():
+    made = {"parameters": {"draws": 500, "batch": "Metadata_Source"}}
+    text = get_text({"judged": [made, made]})
+    assert "evaluated by Percent Replicating (500 random sets)" in text
+    assert "the mixing of batches (Source): iLISI" in text
+
+
+def test_each_chain_has_a_paragraph():
+    steps = [{"step": "harmony", "batch": "Metadata_Plate", "clusters": 20, "iterations": 5}]
+    levels = {f"{name}_harmony": [{"parameters": {"chain": name, "steps": steps}}] for name in ("one", "two")}
+    first, second = write_methods({}, {}, "", levels, {}, [])[:2]
+    for name, paragraph in (("one", first), ("two", second)):
+        text = re.sub("<.*?>", "", paragraph)
+        assert text.startswith(f"For the profiles {name}, the annotated profiles were processed")
+        assert "Harmony (Korsunsky et al., Nature Methods 2019) (20 clusters, at most 5 iterations)" in text
