@@ -50,8 +50,14 @@ if not IN_STORAGE:
     atexit.register(print_problems)
 
 
-if not (IS_MODULE or workflow.dryrun):
-    logger.addHandler(IdleRunHandler(print_summary))
+def print_summary_of_idle_run():
+    """Print the summary if there was nothing to do, but not in a dry run."""
+    if not workflow.dryrun:  # not known before all rules are read
+        print_summary()
+
+
+if not IS_MODULE:
+    logger.addHandler(IdleRunHandler(print_summary_of_idle_run))
 
 
 onstart:
