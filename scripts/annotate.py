@@ -156,7 +156,7 @@ def main(
         unknown = set(plate_map["broad_sample"]) - set(samples) - {""}
         if unknown:
             logging.warning(
-                "%s does not know %d broad_sample of %s: %s",
+                "%s has no row for %d broad_sample of %s: %s",
                 inputs["annotation"],
                 len(unknown),
                 inputs["plate_map"],

@@ -209,7 +209,7 @@ def read_plate_map_rows(
     twice = [well for well, count in Counter(wells).items() if count > 1]
     if twice:
         raise InputError(
-            f"{path}: well {join_names(twice)} is there more than once. A plate map is one plate's; one of "
+            f"{path}: well {join_names(twice)} is listed more than once. A plate map is one plate's; one of "
             "many plates has a column Metadata_Plate."
         )
     left_out = {*WELL_COLUMNS, "Plate"}
@@ -294,7 +294,7 @@ def read_annotation_rows(
     twice = [name for name, n in Counter(row["broad_sample"] for row in cleaned).items() if n > 1]
     if twice:
         raise InputError(
-            f"{path}: broad_sample {join_names(name or '(empty)' for name in twice)} is there more "
+            f"{path}: broad_sample {join_names(name or '(empty)' for name in twice)} is listed more "
             "than once; keep one row for each."
         )
     return columns, cleaned
@@ -335,7 +335,7 @@ def find_clashes(
     both = [name for name in annotation if name in plate_map and name not in SAMPLE_COLUMNS]
     for name in both:
         if set(plate_map[name]) <= {""}:
-            notes.append(f"the plate map's column {name} is empty: the annotation's is taken")
+            notes.append(f"the plate map's column {name} is empty: the annotation's values are used")
         else:
             notes.append(f"plate map and annotation have a column {name}: the plate map's is taken")
     every = dict.fromkeys([*plate_map, *annotation])

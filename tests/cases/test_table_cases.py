@@ -117,7 +117,7 @@ def test_a_column_that_says_what_the_sheet_says_is_no_clash(caplog):
     "tables",
     kind="an empty column of the plate map that the annotation has, too",
     comes_from="templates of plate maps with columns that nobody filled",
-    says="the plate map's column pert_iname is empty: the annotation's is taken",
+    says="the plate map's column pert_iname is empty: the annotation's values are used",
     happens="the annotation's column is taken",
 )
 def test_an_empty_column_hides_nothing(caplog):
@@ -186,7 +186,7 @@ def test_the_annotation_fills_an_empty_column_of_published_profiles(caplog):
     )
     joined = add_annotation(profiles, pd.DataFrame({"broad_sample": ["x", "y"], "gene": ["G", "H"]}))
     assert joined["Metadata_gene"].tolist() == ["G", "H"]
-    assert "Metadata_gene is empty in the profiles: the annotation's is taken" in caplog.text
+    assert "Metadata_gene is empty in the profiles: the annotation's values are used" in caplog.text
 
 
 def test_known_wells_of_an_empty_annotation_are_the_plate_maps():
