@@ -211,8 +211,8 @@ def test_a_sheet_that_says_otherwise_than_the_profiles_wins_and_is_named(write, 
     kind="two columns of wells that differ, in a plate map or in profiles; another plate's plate map",
     comes_from="tables with the wells of the library's plate, too; a plate map of the next plate",
     says="the wells are read from well_position; rows with another well in Well: 2 of 3 (B02 instead of A02 "
-    "in row 3) ... rows with another well in Row and Column: 1 of 3 (B02 instead of A02 in row 3) ... its column "
-    "Plate names P2, and it is used for P1",
+    "in row 3) ... rows with another well in Row and Column: 1 of 3 (B02 instead of A02 in row 3) ... its "
+    "column Plate names P2, and it is used for P1",
     happens="a warning before anything runs says which column counts",
 )
 def test_tables_that_contradict_themselves(write, caplog):
