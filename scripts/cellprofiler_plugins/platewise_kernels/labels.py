@@ -239,7 +239,7 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
     loop.
     """
     plain = labels.ndim == 2 and labels.size > 0 and labels.dtype.kind in "biu"
-    if not plain or size_fn is not None or (labels.dtype.kind != "b" and not is_plain(labels)):
+    if not plain or (labels.dtype.kind != "b" and not is_plain(labels)):
         return centrosome.cpmorphology.fill_labeled_holes(labels, mask=mask, size_fn=size_fn)
     regions = labels.astype(numpy.int64)
     background, background_count = scipy.ndimage.label(
@@ -262,6 +262,12 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
         one, other = (end[order].astype(numpy.uint32) for end in ends)
         counts = numpy.bincount(one, minlength=last + 1).astype(numpy.uint32)
         starts = (numpy.cumsum(counts) - counts).astype(numpy.uint32)
+        if size_fn is not None:
+            areas = sizes(regions.ravel(), last)
+            closed = [region for region in numpy.flatnonzero((areas > 0) & (is_open == 0)) if region > 0]
+            kept = [region for region in closed if not size_fn(areas[region], region <= count)]
+            is_open[kept] = 1
+            open_regions = numpy.concatenate([open_regions, numpy.array(kept, open_regions.dtype)])
         to_do = numpy.zeros(last + 1, numpy.uint32)
         to_do[: open_regions.size] = open_regions
         fill_labeled_holes_loop(one, other, starts, counts, is_open, around, to_do, count, open_regions.size)
