@@ -1,7 +1,7 @@
 """EnhanceOrSuppressFeatures, with CellProfiler's settings and pixels, with a faster curvature.
 
-The built-in module runs unchanged; for neurites by tubeness, the curvature of the smoothed image is computed in
-one pass (`platewise_kernels.ridges`).
+The built-in module runs unchanged; for neurites by tubeness, the curvature of the smoothed image is computed
+in one pass (`platewise_kernels.ridges`).
 """
 
 import cellprofiler.modules.enhanceorsuppressfeatures as builtin

@@ -1,7 +1,8 @@
 """MeasureObjectSkeleton, with CellProfiler's settings and numbers, with faster steps.
 
-The built-in module runs unchanged. Labels spread along the skeleton by `platewise_kernels.propagation`, a label
-matrix is dilated and eroded by the smallest disk in one pass, and the tables of the skeleton are made once.
+The built-in module runs unchanged. Labels spread along the skeleton by `platewise_kernels.propagation`, a
+label matrix is dilated and eroded by the smallest disk in one pass, the tables of the skeleton are made once,
+and its length is taken from its own pixels (`platewise_kernels.skeletons`).
 """
 
 import cellprofiler.modules.measureobjectskeleton as builtin

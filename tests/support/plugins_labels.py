@@ -1,7 +1,7 @@
 """Compare what stands in for functions of NumPy, SciPy, skimage and centrosome with these, to the last bit.
 
-It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS [ROUNDS]`. Each round draws other images and
-objects. At the end it prints how many values of each kind were compared, and `same`.
+It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS [ROUNDS]`. Each round draws other images
+and objects. At the end it prints how many values of each kind were compared, and `same`.
 """
 
 import sys
@@ -18,6 +18,7 @@ import centrosome.outline  # noqa: E402
 import centrosome.smooth  # noqa: E402
 import numpy as np  # noqa: E402
 import scipy.ndimage as ndimage  # noqa: E402
+import skimage.filters  # noqa: E402
 import skimage.measure  # noqa: E402
 
 COMPARED = Counter()
@@ -72,12 +73,18 @@ def compare_labels(labels, random):
         ones, index = np.ones(labels.shape), np.arange(1, labels.max() + 1)
         same(ours.center_of_mass(ones, labels, index), ndimage.center_of_mass(ones, labels, index), "center")
         same(ours.total(ones, labels, index), ndimage.sum(ones, labels, index), "sum")
+        for values in (random.rand(*labels.shape) < 0.3, random.randint(-3, 9, labels.shape)):
+            same(ours.total(values, labels, index), ndimage.sum(values, labels, index), "sum of integers")
 
 
 def compare_skeletons(labels, random):
     """The skeleton, and the state in which the random generator is left."""
     from platewise_kernels import skeletons
 
+    if labels.max() > 0 and min(labels.shape) > 1:  # centrosome fails for a single row
+        index = np.arange(1, labels.max() + 1)
+        for drawn in (labels, labels * morphology.skeletonize(labels > 0)):
+            same(skeletons.skeleton_length(drawn, index), morphology.skeleton_length(drawn, index), "length")
     thick = random.rand(*labels.shape) < random.choice([0.3, 0.7, 0.95])
     lines = (labels > 0) & (np.add.outer(*map(np.arange, labels.shape)) % 7 < 3)
     for image in (labels > 0, thick, lines, np.ones(labels.shape, bool), np.zeros(labels.shape, bool)):
@@ -85,7 +92,9 @@ def compare_skeletons(labels, random):
         after = np.random.get_state()[1:3]
         np.random.seed(1)
         same(skeletons.skeletonize(image), expected, "skeletonize")
-        assert after[1] == np.random.get_state()[2] and (after[0] == np.random.get_state()[1]).all()
+        left = np.random.get_state()[1:3]
+        assert after[1] == left[1]
+        assert (after[0] == left[0]).all()
         mask = random.rand(*labels.shape) < 0.8
         same(skeletons.skeletonize(image, mask), morphology.skeletonize(image, mask), "skeletonize in a mask")
 
@@ -101,8 +110,8 @@ def compare_curvature(shape, random):
         for kind in (np.float32, np.float64):
             pixels = image.astype(kind)
             same(ridges.hessian(pixels, **only), centrosome.filter.hessian(pixels, **only), "hessian")
-    for found, expected in zip(ridges.hessian(rough), centrosome.filter.hessian(rough)):
-        same(found, expected, "all of the hessian")
+    for k, expected in enumerate(centrosome.filter.hessian(rough)):
+        same(ridges.hessian(rough)[k], expected, "all of the hessian")
 
 
 def compare_variance(random):
@@ -116,6 +125,21 @@ def compare_variance(random):
             for each in (ordered, np.flipud(ordered)):
                 expected = centrosome.otsu.running_variance(each)
                 same(quality.replace_running_variance(each), expected, "running_variance")
+
+
+def compare_thresholds(shape, random):
+    """Li's threshold, and the distinct values of pixels."""
+    from platewise_kernels import splitting
+
+    bright = ndimage.gaussian_filter(random.rand(*shape), 2) > 0.5
+    rough = random.rand(*shape) * 10 ** random.uniform(-6, 2) + bright
+    for image in (rough, rough - 0.4, np.floor(9 * rough) / 9, np.full(shape, 0.3), bright - 0.0):
+        for kind in (np.float32, np.float64):
+            pixels = image.astype(kind).ravel()
+            same(splitting.unique(pixels), np.unique(pixels), "distinct pixels")
+            for tolerance in (0.5 / 65536, 0.001, None):
+                expected = skimage.filters.threshold_li(pixels, tolerance=tolerance)
+                same(splitting.threshold_li(pixels, tolerance=tolerance), expected, "threshold_li")
 
 
 def compare_shapes(labels):
@@ -168,6 +192,7 @@ def main(plugins, rounds=30):
         compare_skeletons(labels, random)
         compare_curvature(labels.shape, random)
         compare_variance(random)
+        compare_thresholds(labels.shape, random)
         compare_shapes(labels)
         compare_images(labels.shape, random)
     for what, number in COMPARED.items():

@@ -103,16 +103,40 @@ def are_ones(values):
     return bool((values[:1, :1] == 1).all() if not any(values.strides) else (values == 1).all())
 
 
+@compiled
+def add_up(values, labels, count):
+    """Return the sum of whole numbers over the pixels of labels 0..`count`."""
+    found = numpy.zeros(count + 1, numpy.int64)
+    for k in range(labels.size):
+        found[labels[k]] += numpy.int64(values[k])
+    return found
+
+
 def total(values, labels=None, index=None):
-    """Replace scipy.ndimage.sum of ones."""
+    """Replace scipy.ndimage.sum of ones, of other small whole numbers, and of true and false."""
     plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
-    if not plain or numpy.shape(values) != labels.shape or not are_ones(values):
+    if not plain or numpy.shape(values) != labels.shape:
+        return scipy.ndimage.sum(values, labels, index)
+    if values.dtype.kind in "biu":
+        return total_of_integers(values, labels, index)
+    if not are_ones(values):
         return scipy.ndimage.sum(values, labels, index)
     index = numpy.asarray(index)
     if index.min() < 0:
         return scipy.ndimage.sum(values, labels, index)
     count = max(int(labels.max()), int(index.max()))
     return sizes(numpy.ascontiguousarray(labels).ravel(), count)[index].astype(float)
+
+
+def total_of_integers(values, labels, index):
+    """Return `total` of integers, as floats; sums that a float cannot hold are left to SciPy."""
+    index = numpy.asarray(index)
+    largest = max(-int(values.min()), int(values.max()))
+    if index.min() < 0 or largest * values.size >= 1 << 53:
+        return scipy.ndimage.sum(values, labels, index)
+    count = max(int(labels.max()), int(index.max()))
+    flat = numpy.ascontiguousarray(values).ravel(), numpy.ascontiguousarray(labels).ravel()
+    return add_up(*flat, count)[index].astype(float)
 
 
 @compiled

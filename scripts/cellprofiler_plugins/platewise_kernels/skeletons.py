@@ -1,4 +1,4 @@
-"""Reduce a binary image to its skeleton as centrosome does, with the tables made once."""
+"""Reduce a binary image to its skeleton, and measure skeletons, as centrosome does."""
 
 from functools import lru_cache
 
@@ -8,13 +8,14 @@ import scipy.ndimage
 from centrosome._cpmorphology2 import skeletonize_loop
 
 from . import labels
+from .compiled import compiled
 
 EIGHT = numpy.ones((3, 3), bool)
 
 
 @lru_cache(maxsize=1)
 def get_tables():
-    """Return, for each pattern of nine pixels, whether the middle one stays and its number of empty neighbors.
+    """Return for each pattern of nine pixels whether the middle one stays, and how many are empty.
 
     The middle pixel stays if at most two pixels are set, or if its removal changes what is connected.
     """
@@ -58,3 +59,47 @@ def skeletonize(image, *arguments, **options):
     result = numpy.ascontiguousarray(image, numpy.uint8).copy()
     skeletonize_loop(result, rows, columns, numpy.ascontiguousarray(order, numpy.int32), stays)
     return result.astype(bool)
+
+
+@lru_cache(maxsize=1)
+def get_length_table():
+    """Return centrosome's length of the skeleton at a pixel for each pattern of nine pixels."""
+    morphology = centrosome.cpmorphology
+    morphology.skeleton_length(numpy.zeros((3, 3), int), [1])  # makes the table
+    return vars(morphology)["__skel_length_table"]
+
+
+@compiled
+def find_patterns(matrix, positions):
+    """Return for each of the flat `positions` which of its nine pixels have its label, as bits.
+
+    Parameters
+    ----------
+    matrix
+        (height, width) labels.
+    positions
+        (pixels,) flat positions.
+    """
+    height, width = matrix.shape
+    found = numpy.zeros(positions.size, numpy.int64)
+    for k in range(positions.size):
+        row = positions[k] // width
+        column = positions[k] % width
+        bit = 1
+        for i in range(row - 1, row + 2):
+            for j in range(column - 1, column + 2):
+                if 0 <= i < height and 0 <= j < width and matrix[i, j] == matrix[row, column]:
+                    found[k] += bit
+                bit *= 2
+    return found
+
+
+def skeleton_length(matrix, indices=None):
+    """Replace centrosome.cpmorphology.skeleton_length: only labeled pixels are looked at."""
+    plain = numpy.ndim(indices) == 1 and len(indices) > 0 and numpy.min(indices) > 0
+    if not plain or not labels.is_plain(matrix) or min(matrix.shape) == 1:
+        return centrosome.cpmorphology.skeleton_length(matrix, indices)
+    positions = numpy.flatnonzero(matrix)
+    lengths = get_length_table()[find_patterns(numpy.ascontiguousarray(matrix), positions)]
+    owners = matrix.ravel()[positions]
+    return numpy.bincount(owners, weights=lengths, minlength=numpy.max(indices) + 1)[indices]

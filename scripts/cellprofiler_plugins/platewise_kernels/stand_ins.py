@@ -15,9 +15,10 @@ import centrosome.propagate
 import centrosome.threshold
 import numpy
 import scipy.ndimage
+import skimage.filters
 import skimage.segmentation._watershed
 
-from . import flooding, labels, propagation, skeletons, smoothing
+from . import flooding, labels, propagation, skeletons, smoothing, splitting
 
 
 class Instead:
@@ -136,6 +137,7 @@ _ndimage = Instead(
     sum=labels.total,
 )
 _scipy = Instead(scipy, ndimage=_ndimage)
+_filters = Instead(skimage.filters, threshold_li=splitting.threshold_li)
 _numpy = Instead(numpy, unique=labels.unique)
 
 #: Called whenever CellProfiler's objects are created, counted or related.
@@ -150,6 +152,8 @@ OBJECTS = (
 #: Called by thresholds for smoothing and measuring.
 THRESHOLD = (
     (cellprofiler.modules.threshold, "scipy", _scipy),
+    (cellprofiler.modules.threshold, "numpy", Instead(numpy, unique=splitting.unique)),
+    (cellprofiler.modules.threshold, "skimage", Instead(skimage, filters=_filters)),
     (centrosome.threshold, "smooth_with_noise", smooth_with_noise),
 )
 
@@ -173,6 +177,7 @@ def get_places_of_module(module):
             centrosome.cpmorphology,
             fill_labeled_holes=labels.fill_labeled_holes,
             skeletonize=skeletons.skeletonize,
+            skeleton_length=skeletons.skeleton_length,
         )
         outlines = Instead(centrosome.outline, outline=labels.outline)
         spreading = Instead(centrosome.propagate, propagate=propagate)
