@@ -18,7 +18,6 @@ import centrosome.outline  # noqa: E402
 import centrosome.smooth  # noqa: E402
 import numpy as np  # noqa: E402
 import scipy.ndimage as ndimage  # noqa: E402
-import skimage.filters  # noqa: E402
 import skimage.measure  # noqa: E402
 
 COMPARED = Counter()
@@ -127,21 +126,6 @@ def compare_variance(random):
                 same(quality.replace_running_variance(each), expected, "running_variance")
 
 
-def compare_thresholds(shape, random):
-    """Li's threshold, and the distinct values of pixels."""
-    from platewise_kernels import splitting
-
-    bright = ndimage.gaussian_filter(random.rand(*shape), 2) > 0.5
-    rough = random.rand(*shape) * 10 ** random.uniform(-6, 2) + bright
-    for image in (rough, rough - 0.4, np.floor(9 * rough) / 9, np.full(shape, 0.3), bright - 0.0):
-        for kind in (np.float32, np.float64):
-            pixels = image.astype(kind).ravel()
-            same(splitting.unique(pixels), np.unique(pixels), "distinct pixels")
-            for tolerance in (0.5 / 65536, 0.001, None):
-                expected = skimage.filters.threshold_li(pixels, tolerance=tolerance)
-                same(splitting.threshold_li(pixels, tolerance=tolerance), expected, "threshold_li")
-
-
 def compare_shapes(labels):
     """What skimage's regionprops gives, of the labels that occur."""
     from platewise_kernels import shape
@@ -192,7 +176,6 @@ def main(plugins, rounds=30):
         compare_skeletons(labels, random)
         compare_curvature(labels.shape, random)
         compare_variance(random)
-        compare_thresholds(labels.shape, random)
         compare_shapes(labels)
         compare_images(labels.shape, random)
     for what, number in COMPARED.items():

@@ -15,10 +15,9 @@ import centrosome.propagate
 import centrosome.threshold
 import numpy
 import scipy.ndimage
-import skimage.filters
 import skimage.segmentation._watershed
 
-from . import flooding, labels, propagation, skeletons, smoothing, splitting
+from . import flooding, labels, propagation, skeletons, smoothing
 
 
 class Instead:
@@ -137,7 +136,6 @@ _ndimage = Instead(
     sum=labels.total,
 )
 _scipy = Instead(scipy, ndimage=_ndimage)
-_filters = Instead(skimage.filters, threshold_li=splitting.threshold_li)
 _numpy = Instead(numpy, unique=labels.unique)
 
 #: Called whenever CellProfiler's objects are created, counted or related.
@@ -152,8 +150,6 @@ OBJECTS = (
 #: Called by thresholds for smoothing and measuring.
 THRESHOLD = (
     (cellprofiler.modules.threshold, "scipy", _scipy),
-    (cellprofiler.modules.threshold, "numpy", Instead(numpy, unique=splitting.unique)),
-    (cellprofiler.modules.threshold, "skimage", Instead(skimage, filters=_filters)),
     (centrosome.threshold, "smooth_with_noise", smooth_with_noise),
 )
 
