@@ -156,8 +156,30 @@ def apply_step(
     if not features:
         raise InputError(f"{step}: no feature is left; dropped were {len(dropped)}.")
     together = convert_features(together, settings["precision"])
-    metadata = profiles.drop(columns=get_features(profiles))
-    return pd.concat([metadata, together[features].reindex(metadata.index)], axis=1), dropped, found
+    metadata = profiles.drop(columns=get_features(profiles)).reset_index(drop=True)
+    out = pd.concat([metadata, together[features].reindex(metadata.index)], axis=1)
+    if options.get("recipe_order"):
+        out = out.iloc[get_recipe_order(out["Metadata_Plate"], together.index)].reset_index(drop=True)
+    return out, dropped, found
+
+
+def get_recipe_order(plates: pd.Series, counted: pd.Index) -> np.ndarray:
+    """Return the order of the wells (row numbers) in the files of JUMP's recipe.
+
+    Its step `mad` sorts the wells by plate with NumPy's default sort, which does not keep the order of equal
+    values. The result of later steps depends on that order: the ties of `rank_int`, and where the clusters of
+    Harmony start. The names are sorted as Python objects, since on some processors NumPy sorts numbers in
+    another way.
+
+    Parameters
+    ----------
+    plates : the plate of each well.
+    counted : the rows of the wells that count; the others come last on their plate.
+    """
+    counted = counted.sort_values()
+    known = counted[np.argsort(plates[counted].to_numpy(dtype=object))]
+    rows = np.concatenate([known, plates.index.difference(counted)])
+    return rows[np.argsort(plates[rows].to_numpy(dtype=object), kind="stable")]
 
 
 def split_wells(wells: pd.DataFrame, over: str, condition: Sequence[str]) -> list[np.ndarray]:

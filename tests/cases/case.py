@@ -32,18 +32,19 @@ AREAS = {
     "images": ("Images", ""),
     "cells": ("Sites, wells and CellProfiler's tables", ""),
     "tables": ("Sample sheet, plate maps, annotation, controls", ""),
-    "profiles": ("Profiles that others made", ""),
+    "profiles": ("Published profiles", ""),
     "scores": ("Values and scores", ""),
     "pipelines": ("CellProfiler and its pipelines", ""),
     "plan": (
-        "Configuration, and what is foreseen",
-        "What Platewise can know before anything runs is said before anything runs, also in a dry run.",
+        "Configuration, and checks before a run",
+        "Problems that can be known before anything runs are reported then, also in a dry run.",
     ),
-    "runs": ("Disks, clusters, and runs that were cut off", ""),
+    "runs": ("Disks, clusters, and interrupted runs", ""),
     "names": (
         "Names that are commands or paths",
-        "Config and sample sheet are data. What becomes part of a file's name may hold only letters, digits, "
-        "dot, dash and underscore; everything else reaches a shell quoted as one word, or not at all.",
+        "Config and sample sheet are data. Names that become part of a file name may contain only letters, "
+        "digits, dots, dashes and underscores; everything else reaches a shell as one quoted word, or not "
+        "at all.",
     ),
 }
 

@@ -226,3 +226,39 @@ def test_a_corrupt_strip(tmp_path):
     broken.write_bytes(content)
     assert read(folder)[1] == []
     return get_refusal(folder, decode=True)
+
+
+@case(
+    "images",
+    kind="an image of one kind whose name ends like another's (a TIFF file called .png), or has no ending",
+    comes_from="batch renaming; exports without an ending",
+    says="is a TIFF file, which CellProfiler reads only if its name ends in .tif or .tiff; rename it",
+    happens="the plate stops",
+)
+def test_a_name_that_ends_like_another_kind(tmp_path):
+    assert "is a TIFF file" in get_refusal(write_plate(tmp_path / "raw", ending="raw"))
+    (tmp_path / "images").mkdir()
+    for path in write_plate(tmp_path / "plain").iterdir():
+        Image.fromarray(tifffile.imread(path)).save(tmp_path / "images" / path.name, format="PNG")
+    refusal = get_refusal(tmp_path / "images")
+    assert "is a PNG file, which CellProfiler reads only if its name ends in .png; rename it" in refusal
+    return get_refusal(write_plate(tmp_path / "png", ending="png"))
+
+
+def test_smaller_copies_of_an_image(tmp_path):
+    """A pyramid is read as its first image; where a thumbnail stands first, that would be the image."""
+
+    def write(folder, *, first):
+        folder.mkdir()
+        for path in write_plate(tmp_path / f"{folder.name}_plain").iterdir():
+            image = tifffile.imread(path)
+            parts = [(image, 0), (image[::2, ::2], 1)]
+            with tifffile.TiffWriter(folder / path.name) as file:
+                for part, kind in parts[::-1] if first else parts:
+                    file.write(part, subfiletype=kind)
+        return folder
+
+    table, faults = read(write(tmp_path / "pyramid", first=False))
+    assert (len(table), faults) == (4, [])
+    refusal = get_refusal(write(tmp_path / "thumbnail", first=True))
+    assert "begins with a smaller copy of the image (a thumbnail); save the image without it" in refusal

@@ -1,5 +1,7 @@
 """Published profiles in the formats and files that people have."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +77,27 @@ def test_a_file_that_ends_in_a_row(tmp_path):
     assert len(read(path)) == 6  # without its last line end, it is complete
     path.write_text(text[: text.rindex(",")])
     return get_refusal(path)
+
+
+@case(
+    "profiles",
+    kind="a file of profiles that ends in the middle of its last value",
+    comes_from="downloads and copies that were cut off",
+    says="... ends without a line end, and its last value (...) is shorter than all others in its column: "
+    "was the file cut off?",
+    happens="a warning: some programs write no last line end",
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_ends_in_a_number(tmp_path, caplog, packed):
+    text = make_profiles().to_csv(index=False)
+    write = gzip.compress if packed else bytes
+    path = tmp_path / "p.csv"
+    path.write_bytes(write(text.rstrip("\n").encode()))
+    read(path)
+    assert caplog.text == ""
+    path.write_bytes(write(text[:-8].encode()))
+    read(path)
+    return caplog.text
 
 
 @case(
