@@ -71,7 +71,10 @@ def test_an_object_without_partner_is_left_out_counted_and_named(tmp_path, caplo
         (([(1, 1, 1, 1)] * 2, [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]), "object numbers 1 twice"),
         (([(1, 1, 1, 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1), (1, 2, 1, 1)]), "belong to Nuclei 2"),
         (([(2, 1, 1, 1)], [], []), "holds objects of ImageNumber 2"),
-        (([(1, 1, "x", 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]), "Cells.csv: could not parse"),
+        (
+            ([(1, 1, "x", 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]),
+            "in its column AreaShape_Area, which is not a number",
+        ),
     ],
 )
 def test_tables_that_do_not_fit_each_other(tmp_path, tables, said):

@@ -190,7 +190,7 @@ def test_the_gate_waits_for_a_persons_yes(tmp_path):
         check=False,
     )
     assert told.returncode
-    assert "The segmentation waits for your approval" in told.stdout
+    assert "The segmentation is waiting for your approval" in told.stdout
     assert "pictures/segmentation/montage.png" in told.stdout
 
 
