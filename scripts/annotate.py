@@ -14,7 +14,13 @@ import pandas as pd
 
 from lib.errors import join_names
 from lib.gaps import mark_few_cells
-from lib.layouts import find_clashes, find_near_samples, find_suspects, report_missing_words
+from lib.layouts import (
+    find_clashes,
+    find_contradictions,
+    find_near_samples,
+    find_suspects,
+    report_missing_words,
+)
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.plates import KNOWN
@@ -152,11 +158,13 @@ def main(
             logging.warning("%s: taken as empty: %s", path, join_names(words))
         for sentence in find_suspects(path, missing):
             logging.warning("%s: %s", path, sentence)
+    for sentence in find_contradictions(inputs["plate_map"], [plate["plate"]], missing):
+        logging.warning("%s: %s", inputs["plate_map"], sentence)
     if annotation is not None:
         unknown = set(plate_map["broad_sample"]) - set(samples) - {""}
         if unknown:
             logging.warning(
-                "%s does not know %d broad_sample of %s: %s",
+                "%s has no row for %d broad_sample of %s: %s",
                 inputs["annotation"],
                 len(unknown),
                 inputs["plate_map"],

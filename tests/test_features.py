@@ -198,7 +198,7 @@ def test_chunk_without_sites_says_so(plate):
         ({"same": 2}, "sites with several ImageNumbers: A01 site 1"),
         ({"tables": []}, "wrote no Nuclei.csv"),
         ({"lines": 4}, "C03 site 1 (0 of 2)"),
-        ({"bytes": 44}, "Nuclei.csv is not whole"),
+        ({"bytes": 44}, "Nuclei.csv is incomplete"),
     ],
 )
 def test_incomplete_runs_are_refused(plate, how, message):

@@ -159,7 +159,9 @@ def find_compartments(folders: Sequence[Folder], compartments: Sequence[str]) ->
     found = [name for name in compartments if any(name in folder.tables for folder in folders)]
     refuse_other_names([name for name in compartments if name not in found], folders)
     if lacking := [name for name in compartments if name not in found]:
-        logger.warning("no table of %s anywhere: %s are joined", join_names(lacking), join_names(found))
+        logger.warning(
+            "there are no tables of %s: only %s are joined", join_names(lacking), join_names(found)
+        )
     return found or list(compartments)
 
 

@@ -37,9 +37,9 @@ def check_python(executable: str) -> None:
     if re.search(r"[^\w@%+=:,./-]", executable):
         # Snakemake writes it unquoted into a shell line for each `script:`.
         raise InputError(
-            f"{executable} has a blank, or a character that a shell reads, in its path, from which Snakemake "
-            "runs no script: move Platewise's checkout and set it up there anew (an experiment may stay in "
-            "such a folder)."
+            f"{executable} has a blank, or a character that a shell interprets, in its path, so Snakemake "
+            "cannot run its scripts: move Platewise's checkout and set it up again there (an experiment may "
+            "stay in such a folder)."
         )
 
 
@@ -59,8 +59,8 @@ def check_config_files(files: Iterable[str | Path]) -> None:
             twice = []
         if twice:
             raise InputError(
-                f"{file} has keys more than once: {join_names(twice)}. The last one would count alone: join "
-                "them, or take one out."
+                f"{file} has keys more than once: {join_names(twice)}. Only the last one would be used: "
+                "combine them, or remove one."
             )
         if "__use_yte__" in text:
             raise InputError(
@@ -98,7 +98,7 @@ def check_results_folder(folder: str | Path) -> None:
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(
             f"The results folder {folder} cannot be written: {existing} is "
-            + ("read-only, or not yours to write to" if existing.is_dir() else "not a folder")
+            + ("read-only, or you may not write to it" if existing.is_dir() else "not a folder")
             + ". Name another folder as `results` in the config, or make this one writable."
         )
 
@@ -173,8 +173,8 @@ def check_times(experiment: Experiment) -> None:
         files = " ".join(shlex.quote(str(path)) for path in late[:MOST_FILES])
         more = f" (and {len(late) - MOST_FILES} more)" if len(late) > MOST_FILES else ""
         raise InputError(
-            f"These files or folders are dated in the future{more}, so that Snakemake would remove what is "
-            f"made from them. Date them now, or set the clock of this machine:\n  touch {files}"
+            f"These files or folders are dated in the future{more}, so Snakemake would delete the files made "
+            f"from them. Correct the clock of this machine, or set their dates to now:\n  touch {files}"
         )
 
 

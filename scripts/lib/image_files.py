@@ -140,7 +140,9 @@ def properties_of_tiff(file, size):
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
     if int(page.photometric) == WHITE_IS_ZERO:
-        return "stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0"
+        return (
+            "stores white as 0 (WhiteIsZero), which programs interpret differently; save it with black as 0"
+        )
     if int(page.photometric) == OF_PALETTE and not is_gray_ramp(
         page.colormap, 2 ** (16 - page.bitspersample)
     ):

@@ -217,8 +217,8 @@ def test_a_corrupt_single_cell_table_says_what_to_do(tmp_path, broken):
     "plan",
     kind="a config with a key twice",
     comes_from="a block that was pasted below another one of its name",
-    says="... has keys more than once: benchmark.draws (lines 4 and 5), plates (lines 2 and 7). The last one "
-    "would count alone: join them, or take one out.",
+    says="... has keys more than once: benchmark.draws (lines 4 and 5), plates (lines 2 and 7). Only the "
+    "last one would be used: combine them, or remove one.",
     happens="nothing runs: YAML would keep the last one without a word",
 )
 def test_a_key_twice_is_refused(tmp_path):

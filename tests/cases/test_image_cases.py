@@ -229,7 +229,7 @@ def test_a_plate_of_one_value(tmp_path):
     "images",
     kind="images that are black, or have a few gray levels only",
     comes_from="a camera's dark noise, a shutter that stayed closed, a hot pixel",
-    says="2 of 4 images of channel AGP that were looked at are black, or almost without contrast, in wells "
+    says="2 of 4 images of channel AGP that were examined are black, or almost without contrast, in wells "
     "B02, B03",
     happens="the log of load_data says it, the plate goes on",
 )
@@ -272,7 +272,7 @@ def test_many_black_images(tmp_path, caplog):
     kind="an image table with the folders of another machine",
     comes_from="cellpainting-gallery#69: paths of the machine that wrote the table",
     says="Plate 0012: none of its 10,368 images exists. ...load_data.csv names the folder "
-    "/home/ubuntu/screen (10,368 images), which is not on this machine, or not under this name. "
+    "/home/ubuntu/screen (10,368 images), which does not exist on this machine. "
     "Correct the columns PathName_...",
     happens="the plate stops, with one sentence",
 )

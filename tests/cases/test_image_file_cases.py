@@ -170,7 +170,7 @@ def test_a_palette_is_refused_unless_it_is_gray(tmp_path):
     "images",
     kind="an image that stores white as 0",
     comes_from="scanners and fax formats: programs disagree on whether such an image is inverted",
-    says="stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0",
+    says="stores white as 0 (WhiteIsZero), which programs interpret differently; save it with black as 0",
     happens="the plate stops",
 )
 def test_white_as_zero_is_refused(tmp_path):

@@ -285,9 +285,9 @@ def test_a_killed_run_leaves_nothing(plate, cellprofiler_environment):
     [
         (
             lambda table: table.slice(0, table.num_rows - 1),
-            r"Nuclei\.arrow is not whole: B02 site 1 \(2 of 3\)",
+            r"Nuclei\.arrow is incomplete: B02 site 1 \(2 of 3\)",
         ),
-        (None, r"Nuclei\.arrow is not whole"),
+        (None, r"Nuclei\.arrow is incomplete"),
     ],
 )
 def test_a_table_that_is_not_whole(everything, tmp_path, cut, message):

@@ -34,7 +34,7 @@ def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 is there more than once"),
+        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 is listed more than once"),
         (
             {"known": KNOWN.replace("negcon", "neg")},
             r"0 negative controls \(control_type = negcon\).*has neg;",

@@ -61,7 +61,7 @@ def test_one_that_is_not_there_is_named(client):
 
 def test_one_that_may_not_be_read_is_named(client):
     address = put(client, "s3://one/secret", access="private")
-    with pytest.raises(InputError, match=r"s3://one/secret may not be read \(403\). Give credentials"):
+    with pytest.raises(InputError, match=r"s3://one/secret was denied \(403\). Set credentials"):
         object_storage.fetch_content(address)
 
 
@@ -111,9 +111,9 @@ def test_the_time_stamp_in_a_folders_name_is_looked_up(client):
     assert found == "s3://stamps/images/P1__2020-11-08T18/Images/"
     assert object_storage.resolve_address("s3://stamps/as it is") == "s3://stamps/as it is"
     put(client, "s3://stamps/images/P1__2020-11-09T18/Images/a.tiff")
-    with pytest.raises(InputError, match="fits 2 folders"):
+    with pytest.raises(InputError, match="matches 2 folders"):
         object_storage.resolve_address("s3://stamps/images/P1__*/Images/")
-    with pytest.raises(InputError, match=r"fits 0 folders \(none\)"):
+    with pytest.raises(InputError, match=r"matches 0 folders \(none\)"):
         object_storage.resolve_address("s3://stamps/images/P3__*/Images/")
 
 
@@ -127,7 +127,7 @@ def test_a_folder_is_fetched_as_far_as_it_is_wanted(client, tmp_path):
         "a/Cells.csv",
         "b/Cells.csv",
     ]
-    with pytest.raises(InputError, match="holds no object that is looked for"):
+    with pytest.raises(InputError, match="contains none of the expected objects"):
         object_storage.fetch_folder("s3://tables/plate", tmp_path, lambda name: False, 2)
 
 
