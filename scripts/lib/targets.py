@@ -67,6 +67,8 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
         if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
+    if experiment.config["aggregate"]["sites"] and experiment.get_cells(plate, CELLPROFILER):
+        profiles.append(experiment.get_place(plate, "site_profiles"))
     return [
         *get_plate_pictures(experiment, plate),
         *get_thumbnails(experiment, plate).values(),
