@@ -56,6 +56,8 @@ OF_WELLS = ("annotate", "normalize", "dropped_features", "feature_select", "qual
 # Before the pictures that need profiles.
 ON_THE_WAY = ("single_cells", "aggregate", "annotate", "normalize", "quality")
 SMALL = 8  # wells, of one site
+# Of which plot_illumination takes the mean.
+MOST_SITES = 192
 NOT_VARIED = re.compile(r"ImageNumber|ObjectNumber|Number_|Parent_|Children_|Location_|Count_|Metadata_")
 
 
@@ -206,6 +208,8 @@ def repeat_tables(chunk: Path, folder: Path, wells: int, sites: int) -> int:
                     values = pa.array(image + 1)
                 elif column == "Metadata_Well":
                     values = pa.array([get_well(number // sites) for number in image])
+                elif column == "Metadata_Plate":
+                    values = pa.array(["FULL"] * len(image))
                 elif column == "Metadata_Site":
                     values = pa.array([str(number % sites + 1) for number in image])
                 elif pa.types.is_floating(values.type) and not NOT_VARIED.search(column):
@@ -219,7 +223,7 @@ def repeat_tables(chunk: Path, folder: Path, wells: int, sites: int) -> int:
 
 def main(options: argparse.Namespace) -> None:
     """Make the plates, time the stages, print the table."""
-    shutil.rmtree(options.output, ignore_errors=True)
+    options.output.mkdir(parents=True)
     sizes = {"SMALL": SMALL, "LARGE": options.fields}
     places = {name: options.output / "images" / name for name in sizes}
     for seed, (name, sites) in enumerate(sizes.items()):
@@ -240,9 +244,11 @@ def main(options: argparse.Namespace) -> None:
         # One site of each well.
         if stage == "plot_thumbnails":
             units = options.wells
-        # Of a few wells, whatever the size of the plate.
-        if stage in ("plot_montages", "plot_illumination"):
+        # Of a few wells, or of a sample of the sites, whatever the size of the plate.
+        if stage == "plot_montages":
             units = options.fields
+        if stage == "plot_illumination":
+            units = min(sites, MOST_SITES)
         if stage == "features":
             per_job += long
         rows.append((stage, per_site, per_job, jobs, units * per_site + jobs * per_job))
@@ -281,7 +287,7 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", required=True, type=Path)
-    parser.add_argument("--output", required=True, type=Path, help="a folder, which is emptied")
+    parser.add_argument("--output", required=True, type=Path, help="a new folder")
     parser.add_argument("--channels", nargs="+", choices=CHANNELS, default=list(CHANNELS))
     parser.add_argument("--fields", type=int, default=40, help="sites of the larger of the small plates")
     parser.add_argument("--wells", type=int, default=384)

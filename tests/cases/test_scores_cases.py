@@ -209,8 +209,8 @@ def test_extreme_features_of_published_profiles_are_told(tmp_path):
     assert find_extremes(profiles, None) == {}
     path = tmp_path / "P1" / "P1.parquet"
     write_profiles(profiles, path, {"extreme_features": find_extremes(profiles, LIMIT)})
-    (told,) = describe_left_out([str(path)])
-    return told
+    (message,) = describe_left_out([str(path)])
+    return message
 
 
 def test_a_lone_value_takes_its_feature_from_sphered_profiles():

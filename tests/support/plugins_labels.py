@@ -1,7 +1,8 @@
 """Compare what stands in for functions of NumPy, SciPy, skimage and centrosome with these, to the last bit.
 
-It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS [ROUNDS]`. Each round draws other images
-and objects. At the end it prints how many values of each kind were compared, and `same`.
+It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS [ROUNDS] [SIDE]`. Each round draws
+other images and objects, up to SIDE pixels wide and tall. At the end it prints how many values of each kind
+were compared, and `same`.
 """
 
 import sys
@@ -31,9 +32,9 @@ def same(found, expected, what):
     COMPARED[what] += found.size
 
 
-def random_labels(random):
+def random_labels(random, side):
     """Objects that touch each other and the border, with holes, single pixels and missing labels."""
-    shape = random.randint(1, 50, 2)
+    shape = random.randint(1, side, 2)
     coarse = random.randint(0, random.choice([2, 4, 9]), shape // 6 + 1)
     labels = np.kron(coarse, np.ones((6, 6), int))[: shape[0], : shape[1]]
     labels[random.rand(*labels.shape) < 0.04] = 0
@@ -165,13 +166,13 @@ def compare_images(shape, random):
         same(smoothing.background(image, (size, size)), least.astype(float)[labels], "background")
 
 
-def main(plugins, rounds=30):
+def main(plugins, rounds=30, side=50):
     """Compare on random images and objects."""
     sys.path.insert(0, plugins)
     np.seterr(all="ignore")
     random = np.random.RandomState(0)
     for _ in range(int(rounds)):
-        labels = random_labels(random)
+        labels = random_labels(random, int(side))
         compare_labels(labels, random)
         compare_skeletons(labels, random)
         compare_curvature(labels.shape, random)
