@@ -239,16 +239,16 @@ def test_the_smallest_experiments_have_values_or_a_clear_error(step, size):
     profiles = few_wells(*size)
     refused = 0
     for options in VARIANTS[step]:
-        told = ""
+        message = ""
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
                 out, _, _ = run_step(profiles, {**settings(step, **options), "untreated_wells": True})
             except InputError as error:
                 refused += 1
-                told = str(error)
+                message = str(error)
                 out = profiles
-        assert told.startswith(step) or not told
+        assert message.startswith(step) or not message
         assert len(out) == len(profiles)
         values = out[get_features(out)].to_numpy()
         assert np.isfinite(values).any()

@@ -58,7 +58,7 @@ def test_zstd_in_a_container(tmp_path):
 
 
 def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
-    told = get_refusal(
+    message = get_refusal(
         write_plate(
             tmp_path / "images",
             lambda image, *_: np.stack([image] * 3, -1),
@@ -66,7 +66,7 @@ def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
             compression="zstd",
         )
     )
-    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in told
+    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in message
 
 
 def test_pictures_without_their_end_are_damaged(tmp_path):
@@ -119,7 +119,7 @@ def test_the_predictor_for_floats(tmp_path):
     ("samples", "planar"), [(2, "contig"), (2, "separate"), (5, "contig"), (5, "separate")]
 )
 def test_several_samples_per_pixel(tmp_path, samples, planar):
-    told = get_refusal(
+    message = get_refusal(
         write_plate(
             tmp_path / "images",
             lambda image, *_: np.stack([image] * samples, -1 if planar == "contig" else 0),
@@ -128,7 +128,7 @@ def test_several_samples_per_pixel(tmp_path, samples, planar):
             **({"extrasamples": ["unassalpha"]} if samples == 2 else {}),
         )
     )
-    assert f"holds {samples} samples per pixel (channels in one file, or gray with alpha)" in told
+    assert f"holds {samples} samples per pixel (channels in one file, or gray with alpha)" in message
 
 
 @case(
@@ -161,9 +161,9 @@ def test_a_palette_is_refused_unless_it_is_gray(tmp_path):
         image.save(tmp_path / f"{name}.png")
     for ending in ("tif", "png"):
         assert properties(tmp_path / f"gray.{ending}") == ((12, 10), "uint8")
-        told = properties(tmp_path / f"colors.{ending}")
-        assert "a palette" in told
-    return told
+        message = properties(tmp_path / f"colors.{ending}")
+        assert "a palette" in message
+    return message
 
 
 @case(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 @case(
     "profiles",
     kind="profiles with semicolons, tabs, decimal commas, a byte-order mark, gzipped, in Parquet, "
-    "Feather or AnnData, whatever the file is called",
+    "Feather or AnnData, regardless of the file's name",
     comes_from="German spreadsheets, R, scanpy; files that were renamed",
     happens="the same profiles from every format",
 )
@@ -128,13 +128,13 @@ def test_plain_columns_that_describe_wells(tmp_path, caplog, expected_profiles):
     found = read(tmp_path / "p.csv")
     assert get_features(found) == [*get_features(expected_profiles), *dna]
     assert found["Metadata_compound_id"].tolist() == ["7", "8", "9"] * 2
-    said = caplog.text
+    words = caplog.text
     deep = {"plate_row": 2, "replicate": 1, "timepoint_h": 48, "well_id": [5, 4, 3, 2, 1, 9]}
     features = {f"f{at}": np.arange(6) * 1.5 for at in range(3)}
     about = make_profiles()[["Metadata_Plate", "Metadata_Well"]]
     about.assign(**deep, **features).to_csv(tmp_path / "deep.csv", index=False)
     assert get_features(read(tmp_path / "deep.csv")) == list(features)
-    return said
+    return words
 
 
 @case(

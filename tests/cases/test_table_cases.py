@@ -35,15 +35,15 @@ pytestmark = pytest.mark.unit
 def test_headings_in_other_letters(write):
     names = [{"plate_map": "Plate Map", "profiles": "Images"}.get(name, name) for name in PLATE]
     sheet = write("plates.tsv", names, PLATE.values())
-    told = []
+    messages = []
     with pytest.raises(InputError) as error:
         read_plates(sheet, get_levels(COMPLETE))
-    told.append(str(error.value))
+    messages.append(str(error.value))
     for header in (("WELL", "broad_sample"), ("well_position", "Broad_Sample")):
         with pytest.raises(InputError) as error:
             read_plate_map(write("map.txt", header, ("A01", "x")))
-        told.append(str(error.value))
-    return " ".join(told)
+        messages.append(str(error.value))
+    return " ".join(messages)
 
 
 @case(
@@ -59,7 +59,7 @@ def test_wells_of_plate_maps(write):
     for row in ("A", "1", "1.0"):
         placed = write("placed.txt", ("row", "column", "broad_sample"), (row, "3", "x"))
         assert read_plate_map(placed)["well"].tolist() == ["A03"]
-    told = []
+    messages = []
     for rows in (
         [("well", "broad_sample"), ("A1", "x"), ("", "y")],
         [("well", "broad_sample"), ("AG01", "x")],
@@ -67,10 +67,10 @@ def test_wells_of_plate_maps(write):
     ):
         with pytest.raises(InputError) as error:
             read_plate_map(write("map.txt", *rows))
-        told.append(str(error.value))
+        messages.append(str(error.value))
     with pytest.raises(InputError, match="A49"):
         read_plate_map(write("map.txt", ("well", "broad_sample"), ("A49", "x")))
-    return " ".join(told)
+    return " ".join(messages)
 
 
 # --- columns whose names clash ------------------------------------------------------------------

@@ -47,7 +47,7 @@ def test_the_presets_are_the_recipes_chains():
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("jump", "`jump` is not one of the presets jump_compound, jump_orf, jump_crispr"),
         (["normalise"], "`normalise` is not one of the steps drop_missing_wells, variance"),
@@ -67,10 +67,10 @@ def test_the_presets_are_the_recipes_chains():
         ({"preset": "jump_compound", "options": {"sphere": {}}}, "the chain has no step sphere"),
     ],
 )
-def test_what_is_wrong_is_answered(written, told):
+def test_what_is_wrong_is_answered(written, message):
     with pytest.raises(InputError) as error:
         get_chain_levels("mine", complete_chain("mine", written))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_query_names_reference_wells():

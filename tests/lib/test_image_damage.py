@@ -54,8 +54,8 @@ def test_a_copy_that_ends_in_a_row_is_found(kind, dtype, low, high):
         cut = start + number * row + row // 3
         if cut > end - (end - start) // 8 or (kind == "tiles" and number // 32 % 4 == 3):
             continue
-        told = damage(whole[:cut] + bytes(end - cut) + whole[end:])
-        assert str(told).startswith("was not copied to its end: from row "), (number, told)
+        found = damage(whole[:cut] + bytes(end - cut) + whole[end:])
+        assert str(found).startswith("was not copied to its end: from row "), (number, found)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -104,7 +104,7 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
 
 
 def test_what_the_network_saw_is_told():
-    def told(**changed):
+    def get_text(**changed):
         crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
         made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}
         text = " ".join(write_methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
@@ -113,13 +113,13 @@ def test_what_the_network_saw_is_told():
     assert (
         "(96 × 96 pixels, centered on Nuclei, resized to 224 × 224 pixels; the percentiles 0.1 and 99.9 of "
         "each illumination-corrected image were rescaled to 0 and 1) with net (weights: w), separately for "
-        "each channel." in told()
+        "each channel." in get_text()
     )
-    assert "(224 × 224 pixels, centered on Cells; " in told(box=224, center="Cells")
-    assert "box, resized to 224 × 224 pixels, with pixels outside of the cell set to 0; " in told(
+    assert "(224 × 224 pixels, centered on Cells; " in get_text(box=224, center="Cells")
+    assert "box, resized to 224 × 224 pixels, with pixels outside of the cell set to 0; " in get_text(
         box="cell", mask=True
     )
-    assert "the intensities 0 and 0.5 of each image were rescaled" in told(fixed=[0, 0.5])
+    assert "the intensities 0 and 0.5 of each image were rescaled" in get_text(fixed=[0, 0.5])
     stacked = {"network": {"model": "net", "weights": "w", "stacked": True}}
     levels = {"network": [{"parameters": stacked}]}
     assert "with all channels as input planes." in " ".join(write_methods({}, {}, "", levels, {}, []))
@@ -137,9 +137,9 @@ def test_one_column_of_genes_for_both_sides_is_named_once():
 
 def test_reference_wells_are_counted_once_and_braces_are_text():
     made = [{"parameters": {"to": "negcon", "reference_wells": number}} for number in (9, 64)]
-    told = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
-    assert "negative controls</data> (n = 9–64 wells). Features" in told
-    assert "using {over} 1." in told
+    text = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
+    assert "negative controls</data> (n = 9–64 wells). Features" in text
+    assert "using {over} 1." in text
 
 
 def get_text(metrics: dict) -> str:
