@@ -122,7 +122,8 @@ def score_condition(
         correlations,
         scored,
         list(control_wells),
-        {p for p, e in zip(patterns, enough, strict=True) if e},
+        # with too few perturbations for the standard null, there is none at shared positions either
+        {p for p, e, k in zip(patterns, enough, keys, strict=True) if e and nulls[k] is not None},
         draws,
         seed,
     )
@@ -141,11 +142,11 @@ def score_condition(
             "median_correlation": signal,
             "null_wells": keys,
             **get_thresholds("threshold", result, tail),
-            "replicating": result.counts,
+            "replicating": result.calls,
             "p_value": p,
             "q_value": compute_q_values(p),
             **get_thresholds("position_aware_threshold", result_aware, tail),
-            "position_aware_replicating": result_aware.counts,
+            "position_aware_replicating": result_aware.calls,
             "position_aware_p_value": p_aware,
             "position_aware_q_value": compute_q_values(p_aware),
         }
