@@ -224,7 +224,7 @@ def main(
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
         `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `minimum_cells`, `outlier_cutoff`, and `is_normalized`.
+        of features that are left out), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
     profiles = read_plate_profiles(path, plate, parameters["sharing"], missing)
@@ -243,7 +243,7 @@ def main(
         {"plate": plate, "gene": gene, "unwanted": parameters["unwanted"], **parameters["missing"]}, paths
     )
     cutoff = parameters["outlier_cutoff"]
-    if parameters["is_normalized"] and (extreme := find_extremes(profiles, cutoff)):
+    if extreme := find_extremes(profiles, cutoff):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
         logging.warning("plate %s has values beyond %g: %s", plate["plate"], cutoff, join_names(named))
         made_by["extreme_features"] = extreme
@@ -254,7 +254,7 @@ def main(
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff", "is_normalized")
+        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff")
         main(
             snakemake.input.profiles,
             snakemake.input.annotation or "",
