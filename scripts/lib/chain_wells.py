@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib.chains import COMPLETE
 from lib.errors import InputError, join_names
-from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
+from lib.gaps import OF_IMAGES, find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.provenance import LIBRARIES, read_provenance
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import (
@@ -29,7 +29,6 @@ from lib.tables import (
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
-OF_IMAGES = "Image"  # how the names of features of entire images begin
 # What the first step takes out unless the chain lets it count, for the provenance.
 CHOICES = ("untreated_wells", "incomplete_wells", "image_features")
 

@@ -197,8 +197,7 @@ def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
             # Other summaries are of the same cells.
             if (level.step == "aggregate" and not level.summary) or plate.get("level") == level.name
         ]
-        if experiment.config["minimum_cells"] > 1:
-            found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
+        found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
         for level in levels.values():
             if start == "profiles" and plate["level"] == level.name:
                 continue

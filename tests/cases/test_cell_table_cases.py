@@ -52,7 +52,7 @@ def rename(tables, change):
 
 @case(
     "cells",
-    kind="tables of objects that are called otherwise, as Cells_Cellpose3",
+    kind="tables of objects with other names, such as Cells_Cellpose3",
     comes_from="CytoTable#362: segmentation by another program",
     says="has no table of Cells, Cytoplasm, but one of Cells_Cellpose3, Cytoplasm_Cellpose3. Name the "
     "objects that make a cell in the config, as `single_cells: {compartments: [Nuclei, Cells_Cellpose3, "
@@ -172,7 +172,7 @@ def test_tables_with_other_separators(tables):
     kind="text among the measurements of cells: a class by name, True and False, decimal commas",
     comes_from="columns that somebody added",
     says="Cells.csv has `round` in its column Class, which is not a number",
-    happens="the plate stops, or goes on without these sites, which are listed",
+    happens="the plate stops, or continues without these sites, which are listed",
 )
 def test_text_among_measurements(tables):
     for path in tables.rglob("Cells.csv"):

@@ -227,11 +227,11 @@ def test_a_plate_of_one_value(tmp_path):
 
 @case(
     "images",
-    kind="images that are black, or have a few gray levels only",
+    kind="images that are black, or have only a few gray levels",
     comes_from="a camera's dark noise, a shutter that stayed closed, a hot pixel",
     says="2 of 4 images of channel AGP that were examined are black, or almost without contrast, in wells "
     "B02, B03",
-    happens="the log of load_data says it, the plate goes on",
+    happens="the log of load_data reports it, and the plate continues",
 )
 @pytest.mark.parametrize("what", ["black", "dark noise", "hot pixel"])
 def test_almost_black_images(tmp_path, caplog, what):
@@ -253,7 +253,7 @@ def test_almost_black_images(tmp_path, caplog, what):
     comes_from="a lamp that failed during the run",
     says="plate 0012: 3 of 4 images of channel AGP hold one value only (black, or without contrast), in "
     "wells B03, C02, C03",
-    happens="the log of load_data says it, the plate goes on",
+    happens="the log of load_data reports it, and the plate continues",
 )
 def test_many_black_images(tmp_path, caplog):
     folder = write_plate(

@@ -223,7 +223,7 @@ def test_text_in_a_feature_names_column_and_well(tmp_path):
     "profiles",
     kind="a control type with blanks around it",
     comes_from="typed tables",
-    happens="the blanks are taken away",
+    happens="the blanks are removed",
 )
 def test_blanks_around_values(tmp_path, expected_profiles):
     table = make_profiles()
@@ -252,7 +252,7 @@ def test_profiles_of_the_workflow_are_read_as_they_are(tmp_path):
     "profiles",
     kind="profiles with a cell line, and a sample sheet without one",
     comes_from="files of several cell lines, one plate each",
-    happens="the profiles' own column stays, also in the recommended splits",
+    happens="the profiles' own column is kept, also in the recommended splits",
 )
 def test_splits_keep_what_the_profiles_say(tmp_path):
     table = make_profiles().assign(Metadata_cell_line=["A549"] * 3 + ["U2OS"] * 3)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 @case(
     "profiles",
     kind="profiles with semicolons, tabs, decimal commas, a byte-order mark, gzipped, in Parquet, "
-    "Feather or AnnData, whatever the file is called",
+    "Feather or AnnData, regardless of the file's name",
     comes_from="German spreadsheets, R, scanpy; files that were renamed",
     happens="the same profiles from every format",
 )
