@@ -89,6 +89,14 @@ def get_rows_of_plate(
             f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. Write the "
             "file's name of the plate into the sample sheet, or correct the file."
         )
+    same = [name for name in sharing if name != plate and find_name(name, there) == meant]
+    if same or sharing.count(plate) > 1:
+        raise InputError(
+            f"{path} has one plate {meant[0]}, and the sample sheet takes it for {join_names(sharing, 5)}: "
+            "each well would be its own replicate. Keep one of these rows, or correct the file."
+        )
+    if meant != [plate]:
+        logging.info("%s: plate %s is called %s there; its rows are used", path, plate, meant[0])
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 
 

@@ -5,6 +5,7 @@ a condition, chooses the wells that count, and computes medians of Pearson corre
 condition only the requested correlations are computed: those of all pairs of 650,000 wells fit in no memory.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,7 +250,9 @@ def get_wells_to_score(
         values = values[:, ~gappy]
         notes += describe_filled(values)
         values = fill_gaps(values)
-    notes += describe_repeated(wells.metadata.iloc[rows], values)
+    for note in describe_repeated(wells.metadata.iloc[rows], values):
+        logging.warning(note)
+        notes.append(note)
     notes += describe_alike(perturbation[scored].unique())
     flat = apply_by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {

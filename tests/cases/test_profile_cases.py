@@ -97,6 +97,21 @@ def test_a_file_without_plates_for_several_plates(tmp_path, expected_profiles):
     return get_refusal(tmp_path / "p.csv", sharing=("P1", "P2"))
 
 
+def test_a_plate_for_two_rows_of_the_sheet(tmp_path, caplog):
+    """A file that is fetched first is not read before: its plates stop."""
+    make_profiles().assign(Metadata_Plate=123).to_csv(tmp_path / "p.csv", index=False)
+    plate = {**PLATE, "plate": "00123"}
+    with caplog.at_level("INFO"):
+        assert set(read(tmp_path / "p.csv", plate, ("00123",))["Metadata_Plate"]) == {"00123"}
+    assert "p.csv: plate 00123 is called 123 there; its rows are used" in caplog.text
+    says = "has one plate 123, and the sample sheet takes it for"
+    assert says in get_refusal(tmp_path / "p.csv", plate=plate, sharing=("00123", "123"))
+    assert says in get_refusal(tmp_path / "p.csv", plate=plate, sharing=("00123", "00123"))
+    both = [make_profiles().assign(Metadata_Plate=name) for name in ("123", "00123")]
+    pd.concat(both).to_csv(tmp_path / "p.csv", index=False)
+    assert len(read(tmp_path / "p.csv", plate, ("00123", "123"))) == len(make_profiles())
+
+
 @case(
     "profiles",
     kind="the plates in Metadata_Assay_Plate_Barcode, Metadata_Barcode or the like",
