@@ -27,6 +27,10 @@ from lib.tables import get_features, get_provenance, read_profiles, write_profil
 from lib.values import MissingValues, is_nothing
 
 KEYS = ("Metadata_Batch", "Metadata_Plate")
+# Columns of tables that have one row per site, also under names that were made metadata.
+SITE_NAMES = tuple(
+    prefix + name for name in ("Site", "site", "Field", "ImageNumber") for prefix in ("Metadata_", "")
+)
 OF_SHEET = ("perturbation", "cell_line", "timepoint")
 
 
@@ -96,6 +100,20 @@ def get_rows_of_plate(
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
 
 
+def explain_repeated_wells(profiles: pd.DataFrame) -> str:
+    """Return the sentence that says what to do with a table of profiles in which wells are repeated."""
+    site = next((name for name in SITE_NAMES if name in profiles and profiles[name].nunique() > 1), None)
+    if site:
+        return (
+            f"The table has one row per site ({site}), and profiles have one row per well: write the mean or "
+            "the median over the sites of each well."
+        )
+    return (
+        "Profiles have one row per well: keep one of the rows, or write their mean or median. If the rows "
+        "are of different plates, name the plate of each in Metadata_Plate."
+    )
+
+
 def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str]) -> pd.DataFrame:
     """Return the profiles of one plate with the sample sheet's columns as metadata.
 
@@ -112,7 +130,10 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}, plate {name}: well {join_names(twice)} is listed more than once.")
+        raise InputError(
+            f"{path}, plate {name}: well {join_names(twice, 5)} is listed more than once. "
+            + explain_repeated_wells(profiles)
+        )
     constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
     constant |= {
         f"Metadata_{column}": value or pd.NA
@@ -232,7 +253,8 @@ def main(
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
         `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `minimum_cells`, `outlier_cutoff`, and `is_normalized`.
+        of features that are left out), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
+        normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
     profiles = read_plate_profiles(path, plate, parameters["sharing"], missing)
@@ -251,7 +273,7 @@ def main(
         {"plate": plate, "gene": gene, "unwanted": parameters["unwanted"], **parameters["missing"]}, paths
     )
     cutoff = parameters["outlier_cutoff"]
-    if parameters["is_normalized"] and (extreme := find_extremes(profiles, cutoff)):
+    if extreme := find_extremes(profiles, cutoff):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
         logging.warning("plate %s has values beyond %g: %s", plate["plate"], cutoff, join_names(named))
         made_by["extreme_features"] = extreme
@@ -262,7 +284,7 @@ def main(
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff", "is_normalized")
+        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff")
         main(
             snakemake.input.profiles,
             snakemake.input.annotation or "",

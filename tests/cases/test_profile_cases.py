@@ -177,6 +177,24 @@ def test_plain_columns_are_no_features(tmp_path, expected_profiles, caplog):
 
 @case(
     "profiles",
+    kind="several rows per well: one per site, or a well that was measured again",
+    comes_from="tables that were not aggregated",
+    says="plate P1: well A01 is listed more than once. The table has one row per site (Metadata_Site), and "
+    "profiles have one row per well: write the mean or the median over the sites of each well. ... Profiles "
+    "have one row per well: keep one of the rows, or write their mean or median. If the rows are of "
+    "different plates, name the plate of each in Metadata_Plate.",
+    happens="the plate stops",
+)
+def test_several_rows_per_well(tmp_path):
+    table = make_profiles()
+    again = pd.concat([table, table.head(1).assign(Cells_AreaShape_Area=9.0)])
+    again.assign(Metadata_Site=[1] * 6 + [2]).to_csv(tmp_path / "sites.csv", index=False)
+    again.assign(Metadata_Site=1).to_csv(tmp_path / "again.csv", index=False)
+    return f"{get_refusal(tmp_path / 'sites.csv')} {get_refusal(tmp_path / 'again.csv')}"
+
+
+@case(
+    "profiles",
     kind="a column twice",
     comes_from="tables that were pasted beside each other",
     says="... has the column Cells_AreaShape_Area twice. Keep one of them.",
