@@ -37,7 +37,13 @@ from lib.errors import InputError, join_names, number_of
 from lib.intervals import compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
 from lib.nulls import FEWEST, TAILS, Score, compute_p_values, compute_q_values, is_beyond, pick_evenly, score
-from lib.replicate_nulls import draw_position_nulls, draw_standard_nulls, get_draws, get_position_pattern
+from lib.replicate_nulls import (
+    LARGEST_SET,
+    draw_position_nulls,
+    draw_standard_nulls,
+    get_draws,
+    get_position_pattern,
+)
 from lib.replicates import (
     Correlations,
     Wells,
@@ -49,7 +55,6 @@ from lib.replicates import (
 )
 from lib.scores import BOUNDARY, add_notes, write_score
 
-LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
 
