@@ -131,3 +131,39 @@ rule aggregate:
         "{wildcards.plate}: cells to wells"
     script:
         "../scripts/aggregate.py"
+
+
+rule aggregate_sites:
+    input:
+        cells=PLACES["single_cells"],
+        image=PLACES["image_table"],
+        flags=get_flags_to_heed,
+        cell_flags=lambda wildcards: (
+            get_cell_flags(wildcards) if CONFIG["cell_quality"]["exclude_flagged"] else []
+        ),
+    output:
+        profiles=PLACES["site_profiles"],
+    log:
+        "logs/aggregate_sites/{batch}/{plate}.log",
+    benchmark:
+        "benchmarks/aggregate_sites/{batch}/{plate}.tsv"
+    conda:
+        "../envs/platewise.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    params:
+        # A function, since braces in patterns would be read as wildcards.
+        parameters=lambda wildcards: {
+            **wildcards,
+            "operation": CONFIG["aggregate"]["operation"],
+            "exclude": CONFIG["aggregate"]["exclude_features"],
+            "unwanted": CONFIG["exclude_features"],
+            "image_features": CONFIG["image_features"],
+        },
+        code=code_digest("aggregate_sites.py"),
+    message:
+        "{wildcards.plate}: cells to sites"
+    script:
+        "../scripts/aggregate_sites.py"

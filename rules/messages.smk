@@ -1,25 +1,25 @@
-# What a run prints before its first job and after its last one.
+# Messages of a run before its first job and after its last one.
 
-from lib.failures import FailureCollector
+from lib.failures import FailureCollector, IdleRunHandler
 from lib.foreseen import find_problems
 from lib.locks import write_run
 from lib.summary import summarize_failures, summarize_plates, summarize_results
 from lib.targets import get_segmentation_montages
 
-# Its list is shown at the end, whatever `--quiet` keeps from the terminal and the log file.
+# Its list is shown at the end, regardless of what `--quiet` omits from the terminal and the log file.
 FAILURES = FailureCollector()
 logger.addHandler(FAILURES)
 
 
 def get_approval_request():
-    """Return what to inspect, and what to set, for the workflow to continue after the segmentation check."""
+    """Return the request to inspect the segmentation check, and the setting that approves it."""
     montages = get_segmentation_montages(EXPERIMENT, EXPERIMENT.chosen)
     pictures = "\n  ".join(f"{RESULTS}/{montage}" for montage in montages)
     return (
-        "The segmentation waits for your approval. Make its pictures with the target `segmentation_check`, "
-        f"look at them:\n  {pictures}\nIf nuclei and cells are found as they should be, set\n"
+        "The segmentation is waiting for your approval. Make its pictures with the target `segmentation_check` "
+        f"and look at them:\n  {pictures}\nIf nuclei and cells are segmented correctly, set\n"
         "  segmentation: {wait_for_approval: true, approved: true}\n"
-        f"in {CONFIG_FILE} and run again; if not, correct `assay` there and look again."
+        f"in {CONFIG_FILE} and run again. If not, correct `assay` there and look again."
     )
 
 
@@ -36,8 +36,28 @@ def print_problems():
             print(f"Foreseen: {problem}", file=sys.stderr)
 
 
+def print_summary():
+    """Print each plate's progress, then the scores and the report, or the request for approval."""
+    if not (IN_STORAGE or DRAFTED):
+        print(summarize_plates(EXPERIMENT))
+    if EXPERIMENT.waiting:
+        print(get_approval_request())
+    elif is_whole_run() and not IN_STORAGE:
+        print(summarize_results(EXPERIMENT))
+
+
 if not IN_STORAGE:
     atexit.register(print_problems)
+
+
+def print_summary_of_idle_run():
+    """Print the summary if there was nothing to do, but not in a dry run."""
+    if not workflow.dryrun:  # not known before all rules are read
+        print_summary()
+
+
+if not IS_MODULE:
+    logger.addHandler(IdleRunHandler(print_summary_of_idle_run))
 
 
 onstart:
@@ -50,12 +70,7 @@ onstart:
 
 
 onsuccess:
-    if not (IN_STORAGE or DRAFTED):
-        print(summarize_plates(EXPERIMENT))
-    if EXPERIMENT.waiting:
-        print(get_approval_request())
-    elif is_whole_run() and not IN_STORAGE:
-        print(summarize_results(EXPERIMENT))
+    print_summary()
 
 
 onerror:

@@ -94,7 +94,7 @@ def read_wells(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
     of_cell = file.read(columns=["Metadata_Well"])["Metadata_Well"].to_pylist()
     if strange := sorted(set(of_cell) - set(wells)):
         raise InputError(
-            f"Wells {join_names(strange)} have cells but no row in the Image table: make both again."
+            f"Wells {join_names(strange)} have cells but no row in the Image table: run single_cells again."
         )
     position = {well: at for at, well in enumerate(wells)}
     return np.array([position[well] for well in of_cell], dtype=np.int64)
@@ -369,7 +369,7 @@ def main(
         parameters["excluded_sites"] = sorted(f"{well} site {site}" for well, site in excluded)
         inputs.append(flags)
         logger.warning(
-            "plate %s: left out as flagged: %s",
+            "plate %s: excluded because of flags: %s",
             plate,
             join_names(parameters["excluded_sites"], 4000) or "none",
         )

@@ -13,8 +13,14 @@ from typing import Any
 import pandas as pd
 
 from lib.errors import join_names
-from lib.gaps import mark_few_cells
-from lib.layouts import find_clashes, find_near_samples, find_suspects, report_missing_words
+from lib.gaps import SITES, mark_few_cells
+from lib.layouts import (
+    find_clashes,
+    find_contradictions,
+    find_near_samples,
+    find_suspects,
+    report_missing_words,
+)
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.plates import KNOWN
@@ -26,7 +32,7 @@ KEYS = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 COUNTS = [
     "Metadata_Count_Cells",
     "Metadata_Count_Cells_Flagged",
-    "Metadata_Count_Sites",
+    SITES,
     "Metadata_Count_Sites_Excluded",
 ]
 OF_SHEET = ("plate_map", "perturbation", "cell_line", "timepoint")
@@ -78,8 +84,9 @@ def annotate(
 
     Returns
     -------
-    The profiles in plate order: metadata (strings; missing where unknown), counts (0 cells, 0
-    sites for a well without images), then the features.
+    The profiles in plate order: metadata (strings; missing where unknown), counts, then the features. A well
+    without images has 0 cells and 0 sites; its number of cells is missing if the profiles do not count sites,
+    since such profiles may also lack a well because it has no cells.
     """
     known = join_annotation(plate_map, annotation)
     constant = get_metadata_of_plate(plate, {f"Metadata_{name.removeprefix('Metadata_')}" for name in known})
@@ -101,9 +108,12 @@ def annotate(
     there = [name for name in COUNTS if name in profiles]
     measured = profiles[["Metadata_Well", *there, *others, *features]]
     joined = known.merge(measured, on="Metadata_Well", how="outer", validate="1:1")
-    for name in COUNTS:
-        if name in joined:
-            joined[name] = joined[name].fillna(0).astype(int)
+    if SITES in there:
+        absent = ~joined["Metadata_Well"].isin(profiles["Metadata_Well"])
+        joined.loc[absent, there] = 0
+    for name in there:
+        if joined[name].notna().all():
+            joined[name] = joined[name].astype(int)
     metadata = [name for name in joined.columns if name not in (*features, *COUNTS, *constant)]
     of_plate = pd.DataFrame(constant, index=joined.index, dtype="str")
     order = [*KEYS, *(name for name in constant if name not in KEYS)]
@@ -152,11 +162,13 @@ def main(
             logging.warning("%s: taken as empty: %s", path, join_names(words))
         for sentence in find_suspects(path, missing):
             logging.warning("%s: %s", path, sentence)
+    for sentence in find_contradictions(inputs["plate_map"], [plate["plate"]], missing):
+        logging.warning("%s: %s", inputs["plate_map"], sentence)
     if annotation is not None:
         unknown = set(plate_map["broad_sample"]) - set(samples) - {""}
         if unknown:
             logging.warning(
-                "%s does not know %d broad_sample of %s: %s",
+                "%s has no row for %d broad_sample of %s: %s",
                 inputs["annotation"],
                 len(unknown),
                 inputs["plate_map"],

@@ -19,7 +19,7 @@ def gather(paths: Sequence[str | Path]) -> pd.DataFrame:
     rows = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
     if not rows:
         raise InputError(
-            "There is no score to gather: the benchmark needs at least one condition with two plates "
+            "There are no scores to combine: the benchmark needs at least one condition with two plates "
             "or two wells of one perturbation (percent_replicating), or two conditions of one cell "
             "line (percent_matching)."
         )

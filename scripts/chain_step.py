@@ -43,7 +43,7 @@ def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
             f"{join_names(metadata.columns, 30)}."
         ) from error
     if not isinstance(chosen, pd.Series) or len(chosen) != len(profiles):
-        raise InputError(f"reference: the query `{query}` does not say of each well whether it is meant.")
+        raise InputError(f"reference: the query `{query}` does not give true or false for each well.")
     return chosen.fillna(False).to_numpy(dtype=bool)
 
 

@@ -52,7 +52,7 @@ def write_sample(load_data, number, output):
     with Path(load_data).open(newline="") as file:
         header, *rows = list(csv.reader(file))
     if not rows:
-        raise InputError(f"{load_data} lists no site: there is nothing to compare on.")
+        raise InputError(f"{load_data} lists no site: there is nothing to compare.")
     chosen = [rows[at] for at in pick_evenly(number, len(rows))]
     with Path(output).open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *chosen])

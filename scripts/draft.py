@@ -246,8 +246,8 @@ def write_new(folder: Path, files: Mapping[str, str]) -> None:
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise InputError(
-            f"{folder} already has {join_names(there)}, which are yours. Name another folder with --config "
-            "images=FOLDER experiment=OTHER, or move these files away."
+            f"{folder} already has {join_names(there)}, which this command did not write. Name another "
+            "folder with --config images=FOLDER experiment=OTHER, or move these files away."
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -280,7 +280,7 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
     names = name_channels(found.channels)
     examples = read_examples(found, names)
     if not examples:
-        raise InputError(f"{images}: none of the images that were looked at can be read; the log says why.")
+        raise InputError(f"{images}: none of the examined images can be read; the log gives the reasons.")
     config = make_config(found, names, examples, cores)
     unstained = find_unstained(examples)
     tasks = list_tasks(found, config, find_bits(found, names), unstained)

@@ -114,7 +114,7 @@ def check_images(table, rows, sites, plate):
         if which
     ]
     if problems:
-        raise InputError(f"Plate {plate}: {table.name} is not whole; {'; '.join(problems)}.")
+        raise InputError(f"Plate {plate}: {table.name} is incomplete; {'; '.join(problems)}.")
     return found
 
 
@@ -149,7 +149,7 @@ def check_objects(table, images, plate):
         if count != objects[number]
     ]
     if faults:
-        raise InputError(f"Plate {plate}: {table.name} is not whole: {join_names(faults)}.")
+        raise InputError(f"Plate {plate}: {table.name} is incomplete: {join_names(faults)}.")
     return sum(objects.values())
 
 

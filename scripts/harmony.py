@@ -86,6 +86,8 @@ def run_harmony(
     """
     import harmonypy
 
+    # its messages go to the rule's log only, not also to the terminal
+    logging.getLogger("harmonypy").handlers.clear()
     corrected = harmonypy.run_harmony(
         values, of_batch, batch, max_iter_harmony=iterations, nclust=clusters
     ).Z_corr

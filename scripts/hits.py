@@ -73,11 +73,12 @@ TOO_FEW = "too few replicates or controls for q < 0.05"
 def describe_perturbations(wells: Wells, group: str | Sequence[str], toxic_z: float) -> pd.DataFrame:
     """Return each perturbation with its annotation, its wells and its cell counts, by its name.
 
-    All its wells count, including those that are in no score because they have no cells.
+    All its wells that were imaged count, including those that are in no score because they have no cells.
     """
     negative = (get_control_type(wells.metadata) == "negcon").to_numpy()
     perturbation = label_wells(wells.metadata, group).mask(negative)
     metadata = wells.metadata.assign(perturbation=perturbation, cells=get_counts(wells.metadata))
+    imaged = np.isfinite(wells.values).any(axis=1) | metadata["cells"].notna()
     columns = [group] if isinstance(group, str) else list(group)
     kept = [name for name in dict.fromkeys([*columns, *ABOUT]) if name in metadata]
     grouped = metadata.dropna(subset=["perturbation"]).groupby("perturbation")
@@ -88,7 +89,7 @@ def describe_perturbations(wells: Wells, group: str | Sequence[str], toxic_z: fl
             table.loc[name, column] = join_values(grouped.get_group(name)[column])
     z = grouped[COUNT_Z].median()
     return table.assign(
-        wells=grouped.size(),
+        wells=imaged.groupby(metadata["perturbation"]).sum(),
         plates=grouped["Metadata_Plate"].nunique(),
         cells=grouped["cells"].median(),
         cell_count_z=z,

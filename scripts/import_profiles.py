@@ -104,7 +104,7 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}, plate {name}: well {join_names(twice)} is there more than once.")
+        raise InputError(f"{path}, plate {name}: well {join_names(twice)} is listed more than once.")
     constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
     constant |= {
         f"Metadata_{column}": value or pd.NA
@@ -164,7 +164,7 @@ def add_annotation(
     name = next((name for name in order if f"Metadata_{name}" in profiles), None)
     if name is None:
         logging.warning(
-            "the profiles have no column %s: nothing of the annotation is joined to them",
+            "the profiles have no column %s: the annotation cannot be joined to them",
             join_names(f"Metadata_{name}" for name in dict.fromkeys(order)),
         )
         return profiles
@@ -174,7 +174,7 @@ def add_annotation(
         if column.removeprefix("Metadata_") in annotation and profiles[column].isna().all()
     ]
     if empty:
-        logging.warning("%s is empty in the profiles: the annotation's is taken", join_names(empty))
+        logging.warning("%s is empty in the profiles: the annotation's values are used", join_names(empty))
     profiles = profiles.drop(columns=empty)
     features = get_features(profiles)
     of_wells = profiles.drop(columns=features).rename(columns=lambda column: column.removeprefix("Metadata_"))
@@ -182,7 +182,7 @@ def add_annotation(
     if unknown := sorted(set(of_wells["broad_sample"]) - set(annotation["broad_sample"]) - {""}):
         near = find_near_samples(unknown, annotation["broad_sample"])
         logging.warning(
-            "the annotation does not know %d broad_sample: %s", len(unknown), join_names(near, 20)
+            "the annotation has no row for %d broad_sample: %s", len(unknown), join_names(near, 20)
         )
     known = join_annotation(of_wells, annotation).replace("", pd.NA).add_prefix("Metadata_")
     joined = known[[column for column in known if column not in profiles]].set_axis(profiles.index)

@@ -101,7 +101,7 @@ def parse_name(
             else get_well_at(groups["row"], groups["column"])
         )
     except InputError as error:
-        raise InputError(f"{path}: {error} So says images.pattern.") from error
+        raise InputError(f"{path}: {error} (from images.pattern)") from error
     plane, time = groups.get("plane") or "", groups.get("timepoint") or ""
     return Found(well, get_site_name(groups.get("site")), channel, path, plane, time)
 
@@ -159,8 +159,8 @@ def find_images(
     found = [image for path in files if (image := parse_name(path, expression, channels, root))]
     if not found:
         raise InputError(
-            f"Plate {plate}: none of the {len(files)} files in {folder} is named as the pattern "
-            f"`{pattern}` says for the channels {join_names(channels)}. "
+            f"Plate {plate}: none of the {len(files)} files in {folder} matches the pattern "
+            f"`{pattern}` and one of the channels {join_names(channels)}. "
             f"Files there: {join_names([path.name for path in files], 3) or 'none'}. "
             "Set images.pattern, or channels[].image, in the config."
         )

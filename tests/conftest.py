@@ -5,8 +5,9 @@ are not fixtures are in `tests/support/`.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -122,6 +123,31 @@ def default_results(default_project: Path) -> Path:
 def embedded_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of two small plates with deep-network features, made once in a session; read them only."""
     return made_once(tmp_path_factory, "embedded", embedded_plates.run_experiment) / "results"
+
+
+@pytest.fixture(scope="module")
+def storage_server() -> Iterator[str]:
+    """The address of an S3 server on this machine, empty at the start of each module."""
+    from object_storage import s3_server  # imports moto, which few tests need
+
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def storage_client(storage_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client that writes to the S3 server; the workflow reads without credentials and without waiting."""
+    from lib import object_storage
+    from object_storage import KEYS, s3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage_server)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(object_storage, "PAUSE", 0.01)
+    object_storage.get_client.cache_clear()
+    yield s3(storage_server)
+    object_storage.get_client.cache_clear()
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_wells_are_joined_by_name_in_the_order_of_the_profiles():
     assert table.loc[["A01", "B01", "C01"], "Metadata_broad_sample"].tolist() == ["a", "b", "c"]
     assert table.loc[["A01", "B01"], "Metadata_gene"].tolist() == ["X", "Y"]
     assert table.loc[["A01", "B01"], "Cells_AreaShape_Area"].tolist() == [1.0, 3.0]
-    assert table.loc["C01", "Metadata_Count_Cells"] == 0
+    assert pd.isna(table.loc["C01", "Metadata_Count_Cells"]), "these profiles do not count sites"
     assert table.loc[["A02", "C01"], "Cells_AreaShape_Area"].isna().all()
     assert set(table["Metadata_cell_line"]) == {"U2OS"}
     columns = [name.startswith("Metadata_") for name in table]
@@ -45,3 +45,11 @@ def test_wells_without_a_partner_are_named():
         ("A02", "not in the plate map"),
         ("C01", "on the plate map, but without a site"),
     ]
+
+
+def test_a_well_without_images_has_no_site_and_an_unknown_count_stays_unknown():
+    profiles = PROFILES.assign(Metadata_Count_Cells=[10, None, 7], Metadata_Count_Sites=[9, 9, 9])
+    table = annotate(profiles, MAP, ANNOTATION, PLATE).set_index("Metadata_Well")
+    assert table.loc["C01", ["Metadata_Count_Cells", "Metadata_Count_Sites"]].tolist() == [0, 0]
+    assert pd.isna(table.loc["A02", "Metadata_Count_Cells"])
+    assert table["Metadata_Count_Sites"].dtype == int

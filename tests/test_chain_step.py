@@ -51,6 +51,31 @@ def test_each_plate_is_normalized_on_its_own_or_with_its_batch():
     assert not np.allclose(own[get_features(own)], together[get_features(own)])
 
 
+def test_wells_may_come_in_the_order_of_the_recipes_files():
+    """The published files of two plates of 384 wells begin with A01, K22, K21 and with K15, K16, K17, K21."""
+    names = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame({"Metadata_Plate": plate, "Metadata_Well": names, "Cells_A": rng.normal(size=384)})
+        for plate in ("APTJUM122", "APTJUM422")
+    ]
+    # a well without values, which the recipe's files do not have
+    nothing = parts[0].assign(Metadata_Well="Z99", Cells_A=np.nan).iloc[:1]
+    profiles = pd.concat([nothing, *parts], ignore_index=True)
+    profiles = profiles.assign(Metadata_Batch="B", Metadata_broad_sample="a")
+    plain, _, _ = run_step(profiles, settings("normalize", reference="all"))
+    sorted_wells, _, _ = run_step(profiles, settings("normalize", reference="all", recipe_order=True))
+    assert plain["Metadata_Well"].tolist() == profiles["Metadata_Well"].tolist()
+    found = sorted_wells["Metadata_Well"].tolist()
+    assert found[:5] == ["A01", "K22", "K21", "K20", "K19"]
+    assert found[384] == "Z99"
+    assert found[385:389] == ["K15", "K16", "K17", "K21"]
+    keys = ["Metadata_Plate", "Metadata_Well"]
+    pd.testing.assert_frame_equal(
+        sorted_wells.sort_values(keys, ignore_index=True), plain.sort_values(keys, ignore_index=True)
+    )
+
+
 def test_wells_that_do_not_count_stay_without_values_and_steer_nothing():
     raw = wells()
     features = get_features(raw)
@@ -214,16 +239,16 @@ def test_the_smallest_experiments_have_values_or_a_clear_error(step, size):
     profiles = few_wells(*size)
     refused = 0
     for options in VARIANTS[step]:
-        told = ""
+        message = ""
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
                 out, _, _ = run_step(profiles, {**settings(step, **options), "untreated_wells": True})
             except InputError as error:
                 refused += 1
-                told = str(error)
+                message = str(error)
                 out = profiles
-        assert told.startswith(step) or not told
+        assert message.startswith(step) or not message
         assert len(out) == len(profiles)
         values = out[get_features(out)].to_numpy()
         assert np.isfinite(values).any()

@@ -168,6 +168,8 @@ def test_the_outcome_in_words(different, word):
         {"module": "total", "builtin_cpu_s": 30.0, "accelerated_cpu_s": 2.0},
         {"module": "peak memory"},
     ]
-    told = comparison.describe_outcome(differences, seconds)
-    assert told.startswith(f"{word} of 1,500 values differ by more than 1e-06 relative and 1e-09 absolute.")
-    assert told.endswith("took 30.0 CPU seconds, the workflow's way 2.0: 15.0 times less.")
+    message = comparison.describe_outcome(differences, seconds)
+    assert message.startswith(
+        f"{word} of 1,500 values differ by more than 1e-06 relative and 1e-09 absolute."
+    )
+    assert message.endswith("took 30.0 CPU seconds, the workflow's way 2.0: 15.0 times less.")

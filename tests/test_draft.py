@@ -211,7 +211,7 @@ def test_no_file_is_overwritten(tmp_path):
     folder = write_plate(tmp_path / "P", "{well}_w{channel}.tif", kind=draw_nuclei())
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "plates.tsv").write_text("mine")
-    with pytest.raises(InputError, match=r"already has plates\.tsv, which are yours"):
+    with pytest.raises(InputError, match=r"already has plates\.tsv, which this command did not write"):
         make(folder, tmp_path)
     assert [path.name for path in (tmp_path / "experiment").iterdir()] == ["plates.tsv"]
     assert (tmp_path / "experiment" / "plates.tsv").read_text() == "mine"

@@ -198,7 +198,7 @@ def test_chunk_without_sites_says_so(plate):
         ({"same": 2}, "sites with several ImageNumbers: A01 site 1"),
         ({"tables": []}, "wrote no Nuclei.csv"),
         ({"lines": 4}, "C03 site 1 (0 of 2)"),
-        ({"bytes": 44}, "Nuclei.csv is not whole"),
+        ({"bytes": 44}, "Nuclei.csv is incomplete"),
     ],
 )
 def test_incomplete_runs_are_refused(plate, how, message):
@@ -231,9 +231,9 @@ def test_a_disk_with_little_space_is_full(tmp_path, monkeypatch):
 
 @pytest.mark.run
 def test_failure_names_the_sites_and_the_log(plate):
-    said = plate.run(chunk=1, chunks=2, done="Failure").stderr
-    assert "Plate P1, chunk 1 of 2 (ImageNumber 3 to 5 of 5 sites)" in said
-    assert str(plate.output.parents[1] / "log") in said
+    output = plate.run(chunk=1, chunks=2, done="Failure").stderr
+    assert "Plate P1, chunk 1 of 2 (ImageNumber 3 to 5 of 5 sites)" in output
+    assert str(plate.output.parents[1] / "log") in output
 
 
 @pytest.mark.run

@@ -127,7 +127,7 @@ def test_what_cannot_be_aligned_is_refused():
 
 
 @pytest.mark.run
-def test_plates_are_aligned_by_the_script(tmp_path):
+def test_plates_are_aligned_by_the_script(tmp_path, capfd):
     profiles = wells(80)
     # a plate with other metadata, and a feature that the first one lacks
     parts = [part for _, part in profiles.groupby("Metadata_Plate")]
@@ -147,5 +147,8 @@ def test_plates_are_aligned_by_the_script(tmp_path):
     dropped = pd.read_csv(output.with_suffix(".csv")).set_index("feature")["reason"]
     assert dropped.to_dict() == {"Cells_Z": "not measured on every plate"}
     assert "harmony: 80 wells, 2 features, 1 dropped" in log.read_text()
+    # harmonypy's own messages are in the log, not on the terminal
+    assert "Iteration 1 of 20" in log.read_text()
+    assert "Iteration" not in "".join(capfd.readouterr())
     (step,) = read_provenance(output)["parameters"]["steps"]
     assert step.items() >= {"step": "harmony", **options}.items()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hits import find_strongest_groups, get_hits, main
+from hits import describe_perturbations, find_strongest_groups, get_hits, main
 from lib.cell_counts import add_count_z
 from lib.feature_groups import group_features
 from lib.replicates import Wells, join_plates
@@ -139,3 +139,22 @@ def test_strange_names_survive_the_file(tmp_path):
     assert set(found["name"]) == {'a,"b"', "1.5", "β; $x$|y", "=2+3"} or len(found) == 4
     assert found["active_rule"].str.contains("median replicate correlation|not scored|too few").all()
     assert list(found)[:2] == ["perturbation", "condition_cells"]
+
+
+def test_wells_that_were_never_imaged_do_not_count():
+    wells = simulate()
+    names = wells.metadata["Metadata_broad_sample"]
+    never, partly = (names == "P0020").to_numpy(), (names == "P0021").to_numpy().copy()
+    partly[np.flatnonzero(partly)[0]] = False
+    missing = never | partly
+    counts = wells.metadata["Metadata_Count_Cells"].mask(missing, 0)
+    sites = np.where(missing, 0, 9)
+    values = np.where(missing[:, None], np.nan, wells.values)
+    metadata = wells.metadata.assign(Metadata_Count_Cells=counts, Metadata_Count_Sites=sites)
+    table = describe_perturbations(
+        add_count_z(Wells(metadata, values, FEATURES, wells.dropped)), "Metadata_broad_sample", -2
+    )
+    assert table.loc[["P0020", "P0021"], "wells"].tolist() == [0, 1]
+    assert table.loc["P0020", ["cells", "cell_count_z", "toxic"]].isna().all()
+    assert table.loc["P0021", "cells"] > 100
+    assert not table.loc["P0021", "toxic"]

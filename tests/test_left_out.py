@@ -128,12 +128,12 @@ def test_copies_of_results_in_a_storage_give_the_same_table(results, tmp_path, m
 def test_totals_are_sentences(results, tmp_path):
     table = gather(Path(), results, [{"batch": "B", "plate": "P9", "why": "not in benchmark.where"}])
     table.to_csv(tmp_path / "left_out.csv", index=False)
-    told = get_totals(Results(tmp_path), "left_out.csv")
-    assert told[0] == "sample sheet: 1 plate (not in benchmark.where)"
-    assert "load_data: 2 sites (... is empty (... bytes))" in told
+    totals = get_totals(Results(tmp_path), "left_out.csv")
+    assert totals[0] == "sample sheet: 1 plate (not in benchmark.where)"
+    assert "load_data: 2 sites (... is empty (... bytes))" in totals
     each = "1 feature (blocklist); 1 feature (correlation threshold); 1 feature (common features)"
-    assert f"feature_select: {each}" in told
-    assert "benchmark: 3 perturbations (fewer replicates than benchmark.minimum_replicates)" in told
+    assert f"feature_select: {each}" in totals
+    assert "benchmark: 3 perturbations (fewer replicates than benchmark.minimum_replicates)" in totals
     assert get_totals(Results(tmp_path), "nowhere.csv") == []
 
 

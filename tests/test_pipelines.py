@@ -249,30 +249,31 @@ def test_a_plugin_that_cannot_be_imported_is_named(modules, written, tmp_path):
     plugins.mkdir()
     (plugins / "measurehalves.py").write_text(PLUGIN.format(helper="nobodys_package"))
     start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
-    _, said = written(*start, HALVES, plugins=plugins)
+    _, message = written(*start, HALVES, plugins=plugins)
     assert (
-        "measurehalves.py cannot be imported (ModuleNotFoundError: No module named 'nobodys_package')" in said
+        "measurehalves.py cannot be imported (ModuleNotFoundError: No module named 'nobodys_package')"
+        in message
     )
-    assert "cellprofiler.environment" in said
+    assert "cellprofiler.environment" in message
     # One that the pipeline does not need may lie beside the others.
     copy, _ = written(*start, modules["ExportToSpreadsheet"], plugins=plugins)
     assert [module.name for module in copy][-1] == "ExportToSpreadsheet"
-    _, said = written(*start, HALVES)
-    assert "the module MeasureHalves cannot be loaded" in said
-    assert "cellprofiler.plugins" in said
+    _, message = written(*start, HALVES)
+    assert "the module MeasureHalves cannot be loaded" in message
+    assert "cellprofiler.plugins" in message
 
 
 def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):
     start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
-    _, said = written(modules["LoadData"], start[1].replace("image:DNA", "image:Tubulin"))
-    assert "IdentifyPrimaryObjects (module 2) takes the image Tubulin" in said
-    assert "OrigRNA" in said
-    assert "assay.channels" in said
-    _, said = written(*start, OLD.replace("MeasureColocalization:", "RunCellpose:"))
-    assert "the module RunCellpose cannot be loaded" in said
-    assert "engine: stock" not in said
-    _, said = written(*start, objects={"cells": {}, "cytoplasm": False})
-    assert "makes no objects Cells; it makes Nuclei" in said
-    _, said = written(*start, OLD.replace("notes:[]", "notes:[print('it ran')]"))
-    assert "the attribute notes of MeasureColocalization is not a literal" in said
-    assert "it ran\n" not in said
+    _, message = written(modules["LoadData"], start[1].replace("image:DNA", "image:Tubulin"))
+    assert "IdentifyPrimaryObjects (module 2) takes the image Tubulin" in message
+    assert "OrigRNA" in message
+    assert "assay.channels" in message
+    _, message = written(*start, OLD.replace("MeasureColocalization:", "RunCellpose:"))
+    assert "the module RunCellpose cannot be loaded" in message
+    assert "engine: stock" not in message
+    _, message = written(*start, objects={"cells": {}, "cytoplasm": False})
+    assert "makes no objects Cells; it makes Nuclei" in message
+    _, message = written(*start, OLD.replace("notes:[]", "notes:[print('it ran')]"))
+    assert "the attribute notes of MeasureColocalization is not a literal" in message
+    assert "it ran\n" not in message

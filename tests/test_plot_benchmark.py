@@ -235,5 +235,5 @@ def test_the_table_is_gathered_sorted_and_unchanged(tmp_path):
 
 
 def test_nothing_to_gather_is_answered():
-    with pytest.raises(InputError, match="no score to gather"):
+    with pytest.raises(InputError, match="no scores to combine"):
         gather([])

@@ -174,9 +174,9 @@ def test_every_well_is_drawn_at_its_place(rows, columns):
     drawn = {tuple(place) for marks in axes.collections for place in marks.get_offsets().astype(int).tolist()}
     assert drawn == {(column, row) for row in range(1, rows + 1) for column in range(1, columns + 1)}
     assert [label.get_text() for label in axes.get_yticklabels()][-1] == get_row_name(rows)
-    said = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert said[0] == f"treatment: {rows * (columns - 1)} wells, {rows} perturbations"
-    assert said[1] == f"negcon: {rows} wells, {rows} perturbations"
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[0] == f"treatment: {rows * (columns - 1)} wells, {rows} perturbations"
+    assert labels[1] == f"negcon: {rows} wells, {rows} perturbations"
     matplotlib.pyplot.close("all")
 
 

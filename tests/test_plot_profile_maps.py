@@ -305,9 +305,9 @@ def test_without_a_null_there_is_no_axis_but_the_reason():
     )
     null = pd.DataFrame({"null": [], "wells": [], "median_correlation": []})
     figure = plot_replicates.draw_null(table, null, {"message": "too few perturbations for a null"}, "C")
-    said = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
-    said += " ".join(text.get_text() for text in figure.texts)
-    assert "too few perturbations for a null" in said
+    text_of_figure = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    text_of_figure += " ".join(text.get_text() for text in figure.texts)
+    assert "too few perturbations for a null" in text_of_figure
     assert not any(axes.lines for axes in figure.axes)
 
 

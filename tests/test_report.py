@@ -100,10 +100,10 @@ def test_the_methods_paragraph_agrees_with_the_metadata(page, default_results):
         ],
     }
     files["single_cells"] = [file for file in files["single_cells"] if not file.stem.endswith("_Image")]
-    told = [each for each in Page(page.read_text()).data if each["data-step"] in files]
-    assert {each["data-step"] for each in told} == set(files)
+    in_text = [each for each in Page(page.read_text()).data if each["data-step"] in files]
+    assert {each["data-step"] for each in in_text} == set(files)
     every_to = []
-    for each in told:
+    for each in in_text:
         step, key, value = each["data-step"], each["data-key"], json.loads(each["value"])
         found = []
         for file in files[step]:
@@ -117,10 +117,10 @@ def test_the_methods_paragraph_agrees_with_the_metadata(page, default_results):
             values = value if len(found) > 1 else [value]
             assert sorted(map(json.dumps, values)) == sorted(map(json.dumps, found)), (step, key)
     assert sorted(every_to) == ["all", "negcon"]
-    told_keys = {(each["data-step"], each["data-key"]) for each in told}
+    keys = {(each["data-step"], each["data-key"]) for each in in_text}
     select = {"freq_cut", "unique_cut", "correlation", "na_cutoff"}
-    assert {("feature_select", key) for key in select} <= told_keys
-    assert {("percent_replicating", key) for key in ("draws", "percentile", "seed", "null_size")} <= told_keys
+    assert {("feature_select", key) for key in select} <= keys
+    assert {("percent_replicating", key) for key in ("draws", "percentile", "seed", "null_size")} <= keys
 
 
 @pytest.mark.run

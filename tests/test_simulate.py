@@ -93,15 +93,15 @@ def test_a_plate_is_its_images_a_readme_and_a_truth(tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     first, truth = draw_plate(tmp_path)
-    was, said = digests(first), truth.read_bytes()
+    before, table = digests(first), truth.read_bytes()
     (first / "left over.tiff").write_text("from an earlier run")
     draw_plate(tmp_path)
-    assert digests(first) == was
-    assert truth.read_bytes() == said
+    assert digests(first) == before
+    assert truth.read_bytes() == table
     draw_plate(tmp_path, seed=2)
     now = digests(first)
-    assert now.keys() == was.keys()
-    assert all(now[name] != was[name] for name in was)
+    assert now.keys() == before.keys()
+    assert all(now[name] != before[name] for name in before)
 
 
 def test_a_well_does_not_depend_on_the_other_wells(tmp_path):

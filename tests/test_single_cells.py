@@ -64,23 +64,26 @@ def test_an_object_without_partner_is_left_out_counted_and_named(tmp_path, caplo
 
 
 @pytest.mark.parametrize(
-    ("tables", "said"),
+    ("tables", "message"),
     [
         (([(1, 1, 1, 1)], [(1, 1, 1, 1, 1), (1, 2, 1, 1, 0)], [(1, 1, 1, 1)]), "belong to two Cytoplasm"),
         (([(1, 1, 1, 1)], [(1, 1, 1, 1, 5)], [(1, 1, 1, 0)]), "Cytoplasm names Nuclei 5"),
         (([(1, 1, 1, 1)] * 2, [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]), "object numbers 1 twice"),
         (([(1, 1, 1, 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1), (1, 2, 1, 1)]), "belong to Nuclei 2"),
         (([(2, 1, 1, 1)], [], []), "holds objects of ImageNumber 2"),
-        (([(1, 1, "x", 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]), "Cells.csv: could not parse"),
+        (
+            ([(1, 1, "x", 1)], [(1, 1, 1, 1, 1)], [(1, 1, 1, 1)]),
+            "in its column AreaShape_Area, which is not a number",
+        ),
     ],
 )
-def test_tables_that_do_not_fit_each_other(tmp_path, tables, said):
+def test_tables_that_do_not_fit_each_other(tmp_path, tables, message):
     folder = tmp_path / "chunk"
     image(folder, [(1, "P", "A01", 1)])
     objects(folder, *tables)
     with pytest.raises(InputError, match="1 site of plate P has tables") as error:
         join([folder], tmp_path)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert f"well A01, site 1: {folder}" in str(error.value)
     assert not (tmp_path / "cells.parquet").exists()
 
@@ -218,7 +221,7 @@ def test_of_the_usual_compartments_those_that_there_are(tmp_path, caplog):
         path.unlink()
     folders = find_published_folders(tmp_path, ALL)
     assert find_compartments(folders, ALL) == ["Cells", "Nuclei"]
-    assert "no table of Cytoplasm anywhere" in caplog.text
+    assert "there are no tables of Cytoplasm" in caplog.text
     # What one site alone lacks is not left out of all.
     (tmp_path / "P-A02-1" / "Nuclei.csv").unlink()
     assert find_compartments(find_published_folders(tmp_path, ALL), ALL) == ["Cells", "Nuclei"]

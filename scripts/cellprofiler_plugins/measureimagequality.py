@@ -7,11 +7,12 @@ Volumes, masked images and a visible window are left to the built-in module.
 """
 
 import cellprofiler.modules.measureimagequality as builtin
+import centrosome.otsu
 import centrosome.threshold
 import numpy
 import scipy.linalg
 
-from platewise_kernels import quality, selection
+from platewise_kernels import quality, selection, stand_ins
 from platewise_kernels.inputs import plain_pixels
 
 PREFIX = builtin.C_IMAGE_QUALITY
@@ -142,4 +143,5 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         two_classes = options["two_class_otsu"] and options["use_weighted_variance"]
         if method == centrosome.threshold.TM_OTSU and two_classes:
             return quality.otsu_threshold(pixels)
-        return centrosome.threshold.get_global_threshold(method, pixels, **options)
+        with stand_ins.stand_in((centrosome.otsu, "running_variance", quality.replace_running_variance)):
+            return centrosome.threshold.get_global_threshold(method, pixels, **options)

@@ -10,7 +10,7 @@ import numpy
 import scipy.ndimage
 from cellprofiler_core.constants.measurement import C_LOCATION
 
-from platewise_kernels import intensity, ranking
+from platewise_kernels import intensity
 from platewise_kernels.inputs import plain_labels, plain_pixels
 from platewise_kernels.pixels import ObjectPixels, sort_by_object
 
@@ -71,8 +71,7 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
 def measure_objects(image, pixels, edge):
     """Return `intensity.statistics` plus a row 20, the depth of the weighted center."""
     values = pixels.values(image)
-    order = ranking.value_order(values)
-    ordered = sort_by_object(values, order, pixels.owners, pixels.starts)
+    ordered = sort_by_object(values, pixels.starts)
     features, tied = intensity.statistics(
         values, ordered, pixels.positions, image.shape[1], edge, pixels.starts
     )

@@ -11,6 +11,7 @@ precision, at the speed and memory of single precision. For large conditions a c
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,6 +20,9 @@ BLOCK = 8_000_000  # similarities that are held at once
 QUERIES, CANDIDATES = 2048, 4096  # of a block, so that a product reads each of them often
 MANY = 700_000_000  # comparisons from which the compiled loop is used
 TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
+SORTED_QUERIES = (
+    256  # of a block whose rows are sorted, at least, so that a product reads the candidates seldom
+)
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
 HELD_QUERIES = 20_000  # wells whose profiles are held in double precision
 
@@ -77,7 +81,7 @@ def count_above(
     if thresholds.shape[1] > COUNTED:
         values = candidates.values if isinstance(candidates, Candidates) else candidates
         columns = scale_columns_to_unit(values, float)
-        step = max(1, BLOCK // len(values))
+        step = max(SORTED_QUERIES, BLOCK // len(values))
         for start in range(0, len(queries), step):
             rows = slice(start, start + step)
             counts[rows] = count_sorted(scale_rows_to_unit(queries[rows]) @ columns, thresholds[rows])
@@ -85,19 +89,25 @@ def count_above(
     if not isinstance(candidates, Candidates):
         candidates = Candidates.of(candidates)
     count_block = get_counting(len(queries) * len(candidates) * thresholds.shape[1])
-    parts = [slice(start, start + QUERIES) for start in range(0, len(queries), QUERIES)]
 
     def count_part(rows: slice) -> None:
         counts[rows] = count_block_of_queries(queries[rows], candidates, thresholds[rows], count_block)
 
-    if threads < 2 or len(parts) < 2:
-        for rows in parts:
-            count_part(rows)
-        return counts
+    run_blocks(
+        count_part, [slice(start, start + QUERIES) for start in range(0, len(queries), QUERIES)], threads
+    )
+    return counts
+
+
+def run_blocks(count_block: Callable[[Any], None], blocks: Sequence[Any], threads: int) -> None:
+    """Call a function with each block, in so many threads."""
+    if threads < 2 or len(blocks) < 2:
+        for block in blocks:
+            count_block(block)
+        return
     # each thread computes its own products, in which BLAS must not start threads of its own
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(count_part, parts))
-    return counts
+        list(pool.map(count_block, blocks))
 
 
 def count_block_of_queries(
@@ -169,12 +179,12 @@ def scale_columns_to_unit(values: np.ndarray, precision: type) -> np.ndarray:
 def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Count the number of values above each threshold of the same row."""
     similarity.sort(axis=1)
-    return np.array(
-        [
-            similarity.shape[1] - np.searchsorted(row, limits + TIE, side="right")
-            for row, limits in zip(similarity, thresholds, strict=True)
-        ]
-    )
+    counts = np.empty(thresholds.shape, dtype=np.int64)
+    # thresholds in ascending order are found several times faster than in any other
+    order = np.argsort(thresholds, axis=1)
+    for row, limits, at, found in zip(similarity, thresholds, order, counts, strict=True):
+        found[at] = len(row) - np.searchsorted(row, limits[at] + TIE, side="right")
+    return counts
 
 
 def get_band(features: int) -> np.float32:

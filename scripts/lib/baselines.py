@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.cell_counts import COUNT_Z, drop_following_features, get_count_wells
-from lib.replicates import Wells, get_wells_to_score, label_wells
+from lib.replicates import NEGATIVE_CONTROL, Wells, get_control_type, get_wells_to_score, label_wells
 
 DRAWS = 10_000  # of the nulls of a baseline, at most
 REPEATS = 2  # of the nulls for an interval, which baselines do not report
@@ -121,7 +121,9 @@ def join_baselines(table: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
 def get_replicate_baselines(
     wells: Wells, scores: Sequence[str], rescore: Rescore, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the baselines of a score of replicates, from at most 2,000 perturbations drawn at random.
+    """Return the baselines of a score of replicates, from all controls and at most 2,000 perturbations.
+
+    The perturbations are drawn at random.
 
     Parameters
     ----------
@@ -135,7 +137,10 @@ def get_replicate_baselines(
         The score's options, of which `group`, `positive_controls` and `seed` are used.
     """
     seed, group = options.get("seed", 0), options.get("group", "Metadata_broad_sample")
-    part = wells.where(sample_groups(label_wells(wells.metadata, group), MOST_PERTURBATIONS, seed))
+    # negative controls may have the name of a perturbation (such as DMSO), but are never left out
+    is_control = get_control_type(wells.metadata) == NEGATIVE_CONTROL
+    perturbation = label_wells(wells.metadata, group).mask(is_control)
+    part = wells.where(sample_groups(perturbation, MOST_PERTURBATIONS, seed))
     both, number = get_wells_to_score(part, group, options.get("positive_controls", True))
     row, _ = get_baselines(both, scores, rescore)
     order = np.arange(len(both))

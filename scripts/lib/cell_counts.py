@@ -7,10 +7,9 @@ reproducible profile, too. Each score therefore has a baseline from the count al
 import numpy as np
 import pandas as pd
 
-from lib.gaps import CELLS
+from lib.gaps import CELLS, SITES
 from lib.replicates import NEGATIVE_CONTROL, Wells, apply_by_rows, get_control_type
 
-SITES = "Metadata_Count_Sites"
 COUNT_Z = "count_z"  # the column of metadata that `add_count_z` adds
 FEWEST_CONTROLS = 3  # of a plate, to which the counts of its wells are compared
 MAD_TO_SD = 1.4826
@@ -20,6 +19,8 @@ SIGNIFICANT = 2.576  # normal quantile: with few wells, a correlation must also 
 
 def get_counts(metadata: pd.DataFrame) -> np.ndarray:
     """Return the number of cells of each well, as if all had the plate's median number of sites.
+
+    A well without a site was not imaged: its 0 cells were not counted.
 
     Parameters
     ----------
@@ -33,10 +34,12 @@ def get_counts(metadata: pd.DataFrame) -> np.ndarray:
     """
     if CELLS not in metadata:
         return np.full(len(metadata), np.nan)
-    counts = pd.to_numeric(metadata[CELLS], errors="coerce").to_numpy(float)
+    counts = pd.to_numeric(metadata[CELLS], errors="coerce").to_numpy(float, copy=True)
     if SITES not in metadata:
         return counts
-    sites = pd.to_numeric(metadata[SITES], errors="coerce").replace(0, np.nan)
+    sites = pd.to_numeric(metadata[SITES], errors="coerce")
+    counts[sites == 0] = np.nan
+    sites = sites.replace(0, np.nan)
     usual = sites.groupby(metadata["Metadata_Plate"]).transform("median")
     return counts * (usual / sites).fillna(1).to_numpy(float)
 

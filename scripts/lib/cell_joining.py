@@ -17,7 +17,7 @@ from lib.cell_pairs import Objects, find_linking_compartment, pair_objects, refu
 from lib.cellprofiler_output import Folder, Site
 from lib.cells import KEYS
 from lib.errors import join_names
-from lib.object_tables import REPEATED, Block, SiteError, Table, is_identifier
+from lib.object_tables import Block, SiteError, Table, is_identifier, is_measurement
 
 logger = logging.getLogger("platewise")
 
@@ -60,7 +60,7 @@ class Joiner:
             name: [
                 column
                 for column in columns
-                if column not in ("ImageNumber", "ObjectNumber") and not column.startswith(REPEATED)
+                if column not in ("ImageNumber", "ObjectNumber") and is_measurement(column)
             ]
             for name, columns in self.columns.items()
         }

@@ -336,7 +336,7 @@ class CellProfiler:
                 raise InputError(f"{about}: {arguments[0]} does not run: {error}.") from error
             except subprocess.TimeoutExpired as error:
                 raise InputError(
-                    f"{about}: CellProfiler was stopped after {self.timeout} s. Its last words in "
+                    f"{about}: CellProfiler was stopped after {self.timeout} s. The last lines of "
                     f"{log.name}:\n{read_last_lines(log.name)}\nGive it more time in the config "
                     "(cellprofiler.timeout), or more chunks."
                 ) from error
@@ -347,7 +347,7 @@ class CellProfiler:
         if status != 0 or done_state != "Complete":
             raise InputError(
                 f"{about}: CellProfiler did not finish (exit status {status}, done-file: {done_state}). "
-                f"Its last words in {log.name}:\n{read_last_lines(log.name)}"
+                f"The last lines of {log.name}:\n{read_last_lines(log.name)}"
             )
 
 

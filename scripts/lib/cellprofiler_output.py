@@ -90,8 +90,12 @@ def find_table_file(folder: Path, name: str) -> Path | None:
 
 @lru_cache(maxsize=4)
 def find_table_files(folder: Path) -> tuple[Path, ...]:
-    """Return the files of a folder that may be tables, ordered by name."""
-    return tuple(path for path in sorted(folder.iterdir()) if path.name.lower().endswith(ENDINGS))
+    """Return the files of a folder that may be tables, ordered by name; without a Macintosh's hidden ones."""
+    return tuple(
+        path
+        for path in sorted(folder.iterdir())
+        if path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+    )
 
 
 def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Folder | None:
@@ -106,6 +110,15 @@ def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Fo
     folder = Folder(path / prefix.rstrip("_-") if prefix else path, image, tables)
     for name, file in tables.items():
         folder.headers[name] = read_header(file)
+        separators = {"semicolons": ";", "tabs": "\t"}
+        others = [
+            what for what, separator in separators.items() if separator in "".join(folder.headers[name])
+        ]
+        if len(folder.headers[name]) == 1 and others:
+            raise InputError(
+                f"{file} is separated by {others[0]}. CellProfiler's tables are separated by commas, with "
+                "points in numbers: save it so."
+            )
         twice = [column for column, times in Counter(folder.headers[name]).items() if times > 1]
         if twice:
             raise InputError(f"{file} has the columns {join_names(twice)} twice.")
@@ -130,8 +143,10 @@ def find_published_folders(root: str | Path, compartments: Sequence[str]) -> lis
         folders += [read_folder(path, compartments, prefix) for prefix in prefixes]
     if not folders:
         names = join_names(f"{name}.csv" for name in ("Image", *compartments))
+        databases = [path.name for path in sorted(root.rglob("*")) if path.suffix in (".sqlite", ".db")]
         raise InputError(
             f"{root} holds no CellProfiler table ({names}, with or without a prefix, or .csv.gz, .parquet)."
+            + (f" Databases are not read: {join_names(databases, 3)}." if databases else "")
         )
     return folders
 
@@ -144,7 +159,9 @@ def find_compartments(folders: Sequence[Folder], compartments: Sequence[str]) ->
     found = [name for name in compartments if any(name in folder.tables for folder in folders)]
     refuse_other_names([name for name in compartments if name not in found], folders)
     if lacking := [name for name in compartments if name not in found]:
-        logger.warning("no table of %s anywhere: %s are joined", join_names(lacking), join_names(found))
+        logger.warning(
+            "there are no tables of %s: only %s are joined", join_names(lacking), join_names(found)
+        )
     return found or list(compartments)
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib.chains import COMPLETE
 from lib.errors import InputError, join_names
-from lib.gaps import find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
+from lib.gaps import OF_IMAGES, find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.provenance import LIBRARIES, read_provenance
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import (
@@ -29,7 +29,6 @@ from lib.tables import (
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
-OF_IMAGES = "Image"  # how the names of features of entire images begin
 # What the first step takes out unless the chain lets it count, for the provenance.
 CHOICES = ("untreated_wells", "incomplete_wells", "image_features")
 
@@ -156,8 +155,30 @@ def apply_step(
     if not features:
         raise InputError(f"{step}: no feature is left; dropped were {len(dropped)}.")
     together = convert_features(together, settings["precision"])
-    metadata = profiles.drop(columns=get_features(profiles))
-    return pd.concat([metadata, together[features].reindex(metadata.index)], axis=1), dropped, found
+    metadata = profiles.drop(columns=get_features(profiles)).reset_index(drop=True)
+    out = pd.concat([metadata, together[features].reindex(metadata.index)], axis=1)
+    if options.get("recipe_order"):
+        out = out.iloc[get_recipe_order(out["Metadata_Plate"], together.index)].reset_index(drop=True)
+    return out, dropped, found
+
+
+def get_recipe_order(plates: pd.Series, counted: pd.Index) -> np.ndarray:
+    """Return the order of the wells (row numbers) in the files of JUMP's recipe.
+
+    Its step `mad` sorts the wells by plate with NumPy's default sort, which does not keep the order of equal
+    values. The result of later steps depends on that order: the ties of `rank_int`, and where the clusters of
+    Harmony start. The names are sorted as Python objects, since on some processors NumPy sorts numbers in
+    another way.
+
+    Parameters
+    ----------
+    plates : the plate of each well.
+    counted : the rows of the wells that count; the others come last on their plate.
+    """
+    counted = counted.sort_values()
+    known = counted[np.argsort(plates[counted].to_numpy(dtype=object))]
+    rows = np.concatenate([known, plates.index.difference(counted)])
+    return rows[np.argsort(plates[rows].to_numpy(dtype=object), kind="stable")]
 
 
 def split_wells(wells: pd.DataFrame, over: str, condition: Sequence[str]) -> list[np.ndarray]:

@@ -31,6 +31,7 @@ RECIPE_STEPS: Mapping[str, list[Any]] = {
                 "scaled": False,
                 "epsilon": 0,
                 "minimum_wells": 1,
+                "recipe_order": True,
             }
         }
     ],
@@ -87,6 +88,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
         "floor": None,
         "keep_flat": False,
         "minimum_wells": 3,
+        "recipe_order": False,
     },
     "well_position": {"fewest_perturbations": 3},
     "cell_count": {"fewest_values": 10, "keep_count": False},

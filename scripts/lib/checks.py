@@ -7,13 +7,15 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from lib.cell_rules import check_rules
 from lib.config import PROVIDED_WEIGHTS
-from lib.errors import InputError
+from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.network_presets import read_network_presets
 from lib.pipeline_files import read_pipeline
@@ -35,27 +37,53 @@ def check_python(executable: str) -> None:
     if re.search(r"[^\w@%+=:,./-]", executable):
         # Snakemake writes it unquoted into a shell line for each `script:`.
         raise InputError(
-            f"{executable} has a blank, or a character that a shell reads, in its path, from which Snakemake "
-            "runs no script: move Platewise's checkout and set it up there anew (an experiment may stay in "
-            "such a folder)."
+            f"{executable} has a blank, or a character that a shell interprets, in its path, so Snakemake "
+            "cannot run its scripts: move Platewise's checkout and set it up again there (an experiment may "
+            "stay in such a folder)."
         )
 
 
 def check_config_files(files: Iterable[str | Path]) -> None:
-    """Reject a config file that Snakemake runs as a template: a config is data.
+    """Reject a config file that Snakemake runs as a template (a config is data), or that has a key twice.
 
     Raises
     ------
     InputError
-        Naming the file.
+        Naming the file, and the key with its lines.
     """
     for file in files:
-        if "__use_yte__" in Path(file).read_text(encoding="utf-8", errors="replace"):
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+        try:
+            twice = list(find_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader)))
+        except yaml.YAMLError:  # JSON, which may be indented by tabs
+            twice = []
+        if twice:
+            raise InputError(
+                f"{file} has keys more than once: {join_names(twice)}. Only the last one would be used: "
+                "combine them, or remove one."
+            )
+        if "__use_yte__" in text:
             raise InputError(
                 f"{file}: it has the key __use_yte__, with which Snakemake runs the file as a program before "
                 "Platewise sees it. Take the key out, and write values only. If the file came from a "
                 "stranger, look at what it has just done on this machine."
             )
+
+
+def find_repeated_keys(node: yaml.Node, above: str = "") -> Iterator[str]:
+    """Return the keys that occur more than once in a mapping of a YAML file, with their lines."""
+    if isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from find_repeated_keys(value, f"{above}{number}.")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, list[str]] = {}
+    for key, value in node.value:
+        lines.setdefault(str(key.value), []).append(str(key.start_mark.line + 1))
+        yield from find_repeated_keys(value, f"{above}{key.value}.")
+    for name, found in lines.items():
+        if len(found) > 1 and name != "<<":  # YAML's merge key
+            yield f"{above}{name} (lines {' and '.join(found)})"
 
 
 def check_results_folder(folder: str | Path) -> None:
@@ -70,7 +98,7 @@ def check_results_folder(folder: str | Path) -> None:
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(
             f"The results folder {folder} cannot be written: {existing} is "
-            + ("read-only, or not yours to write to" if existing.is_dir() else "not a folder")
+            + ("read-only, or you may not write to it" if existing.is_dir() else "not a folder")
             + ". Name another folder as `results` in the config, or make this one writable."
         )
 
@@ -145,8 +173,8 @@ def check_times(experiment: Experiment) -> None:
         files = " ".join(shlex.quote(str(path)) for path in late[:MOST_FILES])
         more = f" (and {len(late) - MOST_FILES} more)" if len(late) > MOST_FILES else ""
         raise InputError(
-            f"These files or folders are dated in the future{more}, so that Snakemake would remove what is "
-            f"made from them. Date them now, or set the clock of this machine:\n  touch {files}"
+            f"These files or folders are dated in the future{more}, so Snakemake would delete the files made "
+            f"from them. Correct the clock of this machine, or set their dates to now:\n  touch {files}"
         )
 
 

@@ -27,7 +27,7 @@ def read_arrow(file, columns=None):
                 options = pyarrow.ipc.IpcReadOptions(included_fields=[names.index(name) for name in columns])
             return pyarrow.ipc.open_file(source, options=options).read_all()
     except (pyarrow.ArrowInvalid, ValueError) as error:
-        raise InputError(f"{file} is not whole: {error}.") from error
+        raise InputError(f"{file} is incomplete: {error}.") from error
 
 
 def read_image_rows(file):
@@ -54,5 +54,5 @@ def count_objects(file):
         for last in table:
             objects[int(last.split(",", 1)[0])] += 1
     if last.count(",") != header.count(",") or not last.endswith("\n"):
-        raise InputError(f"{file.name} is not whole: its last line is cut off.")
+        raise InputError(f"{file.name} is incomplete: its last line is cut off.")
     return objects

@@ -43,8 +43,9 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
     ]
     if unsafe:
         raise InputError(
-            "benchmark.condition: what names a condition is part of file names, so it may hold only letters, "
-            f"digits, dot, dash and underscore; correct {join_names(unsafe, 5)} in the sample sheet."
+            "benchmark.condition: the values that name a condition become part of file names, so they may "
+            "contain only letters, digits, dots, dashes and underscores; correct "
+            f"{join_names(unsafe, 5)} in the sample sheet."
         )
     grouped: dict[tuple[str, ...], list[Plate]] = {}
     for plate in plates:
@@ -54,8 +55,8 @@ def get_conditions(plates: Sequence[Plate], config: Mapping[str, Any]) -> dict[s
     if len(named) < len(grouped):
         raise InputError(
             f"benchmark.condition: the values of {join_names(columns)} give two conditions the same name "
-            f"({join_names(' '.join(value or '(empty)' for value in values) for values in grouped)}): write "
-            "something where one of them is empty."
+            f"({join_names(' '.join(value or '(empty)' for value in values) for values in grouped)}): fill "
+            "in the empty values."
         )
     return dict(sorted(named.items()))
 

@@ -48,7 +48,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
                 dark = list(pool.map(is_almost_black, [image.path for image in sample]))
                 if any(dark):
                     logging.warning(
-                        "plate %s: %d of %s of channel %s that were looked at are black, or almost without "
+                        "plate %s: %d of %s of channel %s that were examined are black, or almost without "
                         "contrast, in wells %s",
                         *(plate, sum(dark), number_of(len(sample), "image"), channel),
                         join_names(image.well for image, one in zip(sample, dark, strict=True) if one),

@@ -38,7 +38,7 @@ def make_way(folder: Path) -> None:
     if folder.exists():
         names = {path.name for path in folder.iterdir()}
         if names and not names & {"pyvenv.cfg", MARKER}:
-            raise InputError(f"{folder} holds something else than an environment; move it away.")
+            raise InputError(f"{folder} contains something other than an environment; move it away.")
         shutil.rmtree(folder)
 
 
@@ -67,7 +67,7 @@ def run_step(about: str, arguments: Sequence[str], variables: Mapping[str, str],
     if done.returncode != 0:
         tail = Path(log.name).read_text(errors="replace").splitlines()[-25:]
         raise InputError(
-            f"{about} cannot be built: `{' '.join(arguments)}` failed. Its last words in {log.name}:\n"
+            f"{about} cannot be built: `{' '.join(arguments)}` failed. The last lines of {log.name}:\n"
             + "\n".join(tail)
         )
 

@@ -59,5 +59,5 @@ def explain_storage_error(error, folder):
         return None
     return (
         f"{error.filename or folder}: {REFUSED[number]}, or name another folder as `results` in the config. "
-        "Nothing half-written was left: start again, and the run goes on where it stood."
+        "No incomplete file was left: start again, and the run continues where it stopped."
     )

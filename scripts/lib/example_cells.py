@@ -47,13 +47,13 @@ def choose_examples(
     -------
     dict[str, numpy.ndarray]
         For each well with cells the centers of the chosen ones in pixels, nearest to the median first:
-        (cells, 2), X and Y. It is empty if the table does not say where cells are.
+        (cells, 2), X and Y. It is empty if the table has no positions of cells.
     """
     with pq.ParquetFile(cells) as file:
         there = set(file.schema_arrow.names)
         position = find_position_columns(file.schema_arrow.names)
         if not position:
-            logging.warning("%s does not say where cells are: no example cells", cells)
+            logging.warning("%s has no positions of cells: no example cells are shown", cells)
             return {}
         compared = pick_evenly([name for name in features if name in there], MOST_FEATURES)
         found = read_candidates(file, [*(position[axis] for axis in POSITION), *compared], sites)

@@ -1,18 +1,20 @@
-"""Collect the jobs that fail during a run from Snakemake's log events.
+"""Follow a run through Snakemake's log events: the jobs that fail, and a run that has nothing to do.
 
-The events reach a handler of Snakemake's logger whatever is printed. The log file does not have them all:
-with `--quiet rules` or `--quiet all`, Snakemake keeps errors from its log file, too.
+The events reach a handler of Snakemake's logger regardless of what is printed. The log file does not have
+them all: with `--quiet rules` or `--quiet all`, Snakemake omits errors from its log file, too.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed: its rule, the files that it was to make, and its log ("" if it has none)."""
+    """A job that failed: its rule, its output files, and its log ("" if it has none)."""
 
     rule: str
     outputs: tuple[str, ...]
@@ -40,3 +42,19 @@ class FailureCollector(logging.Handler):
     def failures(self) -> list[Failure]:
         """The jobs that failed, in the order of their first failures."""
         return list(self.by_job.values())
+
+
+class IdleRunHandler(logging.Handler):
+    """A handler of Snakemake's logger that calls a function if there is nothing to do.
+
+    In such a run, Snakemake calls neither `onsuccess` nor `onerror`.
+    """
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        super().__init__()
+        self.action = action
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Call the function if the message says that there is nothing to do."""
+        if record.getMessage() == NOTHING_TO_BE_DONE_MSG:
+            self.action()

@@ -16,6 +16,7 @@ from lib.layouts import (
     SAMPLE_COLUMNS,
     find_alike_names,
     find_clashes,
+    find_contradictions,
     find_suspects,
     read_annotation_rows,
     read_plate_map_rows,
@@ -96,6 +97,8 @@ def find_map_problems(
                 found = join_names(words)
                 yield f"in {path.name}, taken as empty: {found}. See missing_values in the config."
             yield from (f"{path.name}: {sentence}." for sentence in find_suspects(path, missing))
+        names = [plate["plate"] for plate in plates]
+        yield from (f"{paths[0].name}: {text}." for text in find_contradictions(paths[0], names, missing))
         own = {name: value for name, value in plates[0].items() if name not in SOURCES}
         own |= {
             "Batch": None,

@@ -20,8 +20,9 @@ import pandas as pd
 
 from lib.errors import InputError, join_names, number_of
 
-CELLS = "Metadata_Count_Cells"
+CELLS, SITES = "Metadata_Count_Cells", "Metadata_Count_Sites"
 FEW_CELLS = "Metadata_few_cells"
+OF_IMAGES = "Image"  # how the names of features of entire images begin
 MOST_OF_WELL = 0.1
 FEWEST_OF_WELL = 2
 MOST_FEATURES = 0.25
@@ -51,22 +52,24 @@ def find_incomplete_wells(values: np.ndarray) -> np.ndarray:
 def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
     """Return the profiles with a column that marks the wells with fewer cells than `minimum`.
 
-    Every later step and score leaves out the marked wells, as it does incomplete ones. A minimum of 1 marks
-    nothing and adds no column; without counts, no well is marked.
+    Every later step and score leaves out the marked wells, as it does incomplete ones. Only wells with values
+    of cells are marked. If there are none, a minimum of 1 adds no column: wells without cells then have no
+    values anyway, except in tables that fill them with zeros.
 
     Raises
     ------
     InputError
         If every well has fewer cells.
     """
-    if minimum <= 1:
-        return profiles
+    features = [name for name in profiles if not name.startswith(("Metadata_", OF_IMAGES))]
+    has_values = profiles[features].notna().any(axis=1)
     count = profiles[CELLS] if CELLS in profiles else pd.Series(np.nan, index=profiles.index)
     count = pd.to_numeric(count, errors="coerce")
-    if count.isna().any():
+    unknown = int((count.isna() & has_values).sum())
+    if minimum > 1 and unknown:
         logging.warning(
             "the number of cells is not known in %d of %d wells: minimum_cells leaves out none of them",
-            *(count.isna().sum(), len(count)),
+            *(unknown, len(count)),
         )
     few = count < minimum
     if few.all() and count.max() > 0:
@@ -74,10 +77,18 @@ def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
             f"minimum_cells is {minimum}, and no well has so many cells: the largest number is "
             f"{count.max():g}. Set it lower."
         )
+    few &= has_values | (minimum > 1)
+    if minimum <= 1:
+        if not few.any() or count.max() == 0:
+            return profiles
+        logging.warning(
+            "%d wells have 0 cells and yet values; they are left out: %s",
+            *(few.sum(), join_names(profiles.loc[few, "Metadata_Well"], 5)),
+        )
     marks = few.map({True: "True", False: pd.NA}).astype("str")
     metadata = [name for name in profiles if name.startswith("Metadata_")]
-    features = profiles.drop(columns=metadata)
-    return pd.concat([profiles[metadata].assign(**{FEW_CELLS: marks}), features], axis=1)
+    others = profiles.drop(columns=metadata)
+    return pd.concat([profiles[metadata].assign(**{FEW_CELLS: marks}), others], axis=1)
 
 
 def find_few_cells(metadata: pd.DataFrame) -> np.ndarray:

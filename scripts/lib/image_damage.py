@@ -21,10 +21,12 @@ JPEG_BEGINNING, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 BITMAP_HEADER = struct.Struct("<10xIIiiHHI")
 # Of TIFF's compressions; JPEG and JPEG 2000 end each strip or tile with the same mark.
 UNCOMPRESSED, DEFLATE, OF_JPEG = 1, (8, 32946), (7, 33003, 33004, 33005, 34712)
-# An uncompressed image was not copied to its end if at least this share of its bytes, at the end, are zero,
-# and at most this share of its other pixels.
+# An uncompressed image may not have been copied to its end if at least this share of its bytes, at the end,
+# are zero, and at most this share of its other pixels.
 ZERO_END, ZERO_ELSEWHERE = 1 / 16, 0.01
 LAST_BYTES = 1024
+# Programs copy files, and file systems store them, in multiples of so many bytes.
+BLOCK = 4096
 
 
 class DamagedImageError(ValueError):
@@ -50,8 +52,7 @@ def damage(data):
         size = get_bytes_of_bitmap(data)
         if len(data) < size:
             return f"is truncated ({len(data)} bytes of at least {size})"
-        start, _, _, height = BITMAP_HEADER.unpack_from(data)[:4]
-        return describe_zero_end(data[start:size], 1, abs(height))
+        return find_zero_end_of_bitmap(data[:size]) if size else None
     if data[:4] not in TIFF_BEGINNINGS:
         return None
     try:
@@ -70,6 +71,17 @@ def get_bytes_of_bitmap(data):
     return 0 if compression else start + rows * ((width * bits + 31) // 32 * 4)
 
 
+def find_zero_end_of_bitmap(data):
+    """Return, as text, that an uncompressed BMP file was not copied to its end; None if it was."""
+    start, _, width, height, _, bits, _ = BITMAP_HEADER.unpack_from(data)
+    if not height:
+        return None
+    lines = np.frombuffer(data[start:], np.uint8).reshape(abs(height), -1)
+    # Each row is filled up with zeros to a multiple of four bytes.
+    pixels = lines[:, : (width * bits + 7) // 8]
+    return describe_zero_end([(start, lines.shape[1], pixels)], 1, abs(height))
+
+
 def cut_off(file, size):
     """Return, as text, how much of an open TIFF file of `size` bytes is missing; None if nothing is."""
     page = file.pages[0]
@@ -80,10 +92,10 @@ def cut_off(file, size):
 
 
 def find_zero_end(page, file):
-    """Return, as text, from which row on the pixels of an uncompressed TIFF page are all zero.
+    """Return, as text, that an uncompressed TIFF page was not copied to its end; None if it was.
 
     The rest of a file that is still being copied, or that was not copied to its end, may hold zeros; its
-    length is then right. None if the end is not like this, or if other pixels are often zero, too.
+    length is then right.
 
     `file`: the open file, or its bytes in a `BytesIO`.
     """
@@ -94,26 +106,80 @@ def find_zero_end(page, file):
     file.seek(page.dataoffsets[-1] + lengths[-1] - last)
     if file.read(last).strip(b"\0"):
         return None
-    data = b""
-    for offset, length in zip(page.dataoffsets, lengths):
-        file.seek(offset)
-        data += file.read(length)
-    return describe_zero_end(data, page.bitspersample // 8, page.shape[0])
+    return describe_zero_end(read_lines(page, file), max(page.bitspersample // 8, 1), page.imagelength)
 
 
-def describe_zero_end(data, size, height):
-    """Return, as text, from which row on uncompressed pixels are all zero (see `find_zero_end`).
+def read_lines(page, file):
+    """Yield, of each strip or tile of a page, its place in the file, its bytes per line, and its lines.
 
-    `data`: the bytes of all pixels; `size`: bytes of a pixel; `height`: number of rows.
+    A line is a row of pixels as an array of bytes. What a tile holds beyond the edges of the image is left
+    out.
     """
-    written = len(data.rstrip(b"\0"))
-    if not written or len(data) - written < ZERO_END * len(data) or not size:
+    across, down = page.imagewidth, min(page.rowsperstrip, page.imagelength)
+    if page.is_tiled:
+        across, down = page.tilewidth, page.tilelength
+    columns, rows = -(-page.imagewidth // across), -(-page.imagelength // down)
+    for number, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts)):
+        row, column = divmod(number % (columns * rows), columns)
+        high = min(down, page.imagelength - row * down)
+        wide = min(across, page.imagewidth - column * across)
+        stored = down if page.is_tiled else high
+        file.seek(offset)
+        width = length // stored
+        lines = np.frombuffer(file.read(length), np.uint8)[: stored * width].reshape(stored, width)
+        yield offset, width, lines[:high, : wide * width // across]
+
+
+def count_zeros(piece, size):
+    """Return, of each line, its pixels, how many of them are 0, how many at its end, and its end in the file.
+
+    `piece`: a strip or tile, as `read_lines` yields it; `size`: bytes of a pixel.
+    """
+    place, width, lines = piece
+    pixels = lines[:, : lines.shape[1] // size * size].reshape(len(lines), -1, size).any(axis=2)
+    count = pixels.shape[1]
+    at_end = np.where(pixels.any(axis=1), np.argmax(pixels[:, ::-1], axis=1), count)
+    ends = place + width * np.arange(1, len(lines) + 1)
+    return np.full(len(lines), count), count - pixels.sum(axis=1), at_end, ends
+
+
+def describe_zero_end(pieces, size, height):
+    """Return, as text, that an image was not copied to its end, and from which row on; None if it was.
+
+    An image that was shifted to fit another one ends in rows of zeros, too. They begin at the end of a row,
+    or, if it was turned, where several rows become shorter one after the other; a copy ends anywhere. What
+    ends with both a row and a block of the file could be either, and is taken for damage. Images that are
+    often zero elsewhere are not judged.
+
+    Parameters
+    ----------
+    pieces
+        The strips or tiles of the image, as `read_lines` yields them.
+    size
+        Bytes of a pixel.
+    height
+        Number of rows of the image.
+    """
+    counted = [count_zeros(piece, size) for piece in pieces]
+    counts, zeros, at_end, ends = (np.concatenate(column) for column in zip(*counted))
+    filled = np.flatnonzero(at_end < counts)
+    if not filled.size:
         return None
-    pixels = np.frombuffer(data[: written // size * size], np.uint8).reshape(-1, size)
-    if (~pixels.any(axis=1)).mean() > ZERO_ELSEWHERE:
+    last = filled[-1]
+    written = counts[: last + 1].sum() - at_end[last]
+    if counts.sum() - written < ZERO_END * counts.sum():
         return None
-    row = written * height // len(data) + 1
-    return f"was not copied to its end: from row {row} of {height} on all its pixels are 0"
+    if zeros[: last + 1].sum() - at_end[last] > ZERO_ELSEWHERE * written:
+        return None
+    row = written * height // counts.sum() + 1
+    usual, before = at_end[filled[:-2]].max(initial=0), at_end[filled[-2]] if len(filled) > 1 else 0
+    ends_in_a_row = at_end[last] > usual >= before
+    if not ends_in_a_row and ends[last] % BLOCK:
+        return None
+    return (
+        f"was not copied to its end: from row {row} of {height} on all its pixels are 0 (if they are meant "
+        "to be, save the plate's images compressed, with LZW or deflate)"
+    )
 
 
 def find_wrong_sums(data, page):

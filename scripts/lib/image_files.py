@@ -12,7 +12,14 @@ import tifffile
 from PIL import Image
 
 from lib.errors import InputError
-from lib.image_damage import cut_off, damage, find_zero_end
+from lib.image_damage import (
+    JPEG_BEGINNING,
+    PNG_BEGINNING,
+    TIFF_BEGINNINGS,
+    cut_off,
+    damage,
+    find_zero_end,
+)
 from lib.image_references import is_reference
 from lib.object_storage import open_image_file
 from lib.plane_reader import get_image_properties, read_image
@@ -37,6 +44,13 @@ COLOR = "is in color; write one gray image for each channel"
 COMPRESSIONS = {1, 5, 7, 8, 32773, 32946, 33003, 33004, 33005, 34712}
 #: How the fault begins of an image that Snakemake's Python can decode and CellProfiler's cannot.
 COMPRESSED = "is compressed"
+#: First bytes of a kind of image, its name, how such a file must end, and endings under which it is not read.
+KINDS = (
+    (TIFF_BEGINNINGS, "TIFF", ".tif or .tiff", ("", ".png", ".bmp", ".gif", ".dat", ".img", ".ome", ".raw")),
+    ((PNG_BEGINNING,), "PNG", ".png", (".tif", ".tiff", ".bmp")),
+    ((JPEG_BEGINNING,), "JPEG", ".jpg or .jpeg", (".tif", ".tiff", ".png", ".bmp")),
+    ((b"BM",), "BMP", ".bmp", (".tif", ".tiff", ".png")),
+)
 MAX_SAMPLE_VALUE = 281
 #: The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
 MAXIMUM = "Metadata_ImageMaximum"
@@ -60,7 +74,7 @@ def properties(path):
             return "is empty (0 bytes)"
         if path.suffix.lower() not in TIFF:
             data = source.read_bytes() if source is path else source.getvalue()
-            problem = damage(data)
+            problem = find_wrong_ending(path, data[:8]) or damage(data)
             if problem:
                 return problem
             with Image.open(io.BytesIO(data)) as image:
@@ -70,8 +84,29 @@ def properties(path):
             return properties_of_tiff(file, size)
     except FileNotFoundError:
         return "does not exist"
+    except tifffile.TiffFileError as error:
+        return find_wrong_ending(path, read_beginning(source)) or f"cannot be read (TiffFileError: {error})"
     except Exception as error:
         return f"cannot be read ({type(error).__name__}: {error})"
+
+
+def read_beginning(source):
+    """Return the first bytes of a file, given by its path or open."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(8)
+    return source.getvalue()[:8]
+
+
+def find_wrong_ending(path, beginning):
+    """Return, as text, that a file's name ends like that of another kind of image; None if it does not.
+
+    CellProfiler chooses the reader by the ending. `beginning`: the file's first bytes.
+    """
+    for beginnings, kind, right, wrong in KINDS:
+        if beginning.startswith(beginnings) and path.suffix.lower() in wrong:
+            return f"is a {kind} file, which CellProfiler reads only if its name ends in {right}; rename it"
+    return None
 
 
 def properties_of_picture(image):
@@ -100,10 +135,14 @@ def properties_of_tiff(file, size):
     page = file.pages[0]
     if is_stack(file):
         return STACK
+    if page.is_reduced:
+        return "begins with a smaller copy of the image (a thumbnail); save the image without it"
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"
     if int(page.photometric) == WHITE_IS_ZERO:
-        return "stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0"
+        return (
+            "stores white as 0 (WhiteIsZero), which programs interpret differently; save it with black as 0"
+        )
     if int(page.photometric) == OF_PALETTE and not is_gray_ramp(
         page.colormap, 2 ** (16 - page.bitspersample)
     ):

@@ -113,7 +113,7 @@ def find_in_index(folder: Path | str, channels: Mapping[str, str], plate: str) -
     files = find_files(index, images)
     failed = [image for image in images if not image.file]
     if failed:
-        logging.warning("%s: %d images failed, says the index", index.path, len(failed))
+        logging.warning("%s: %d images failed, according to the index", index.path, len(failed))
     found = [
         convert_index_image(image, numbers[image.channel], files[image.file])
         for image in images

@@ -82,7 +82,7 @@ def describe_missing_images(plate: str, missing: Sequence[Fault], source: str) -
     where = join_names((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
     return (
         f"Plate {plate}: none of its {len(missing):,} images exists. {source} names the folder {where}, "
-        "which is not on this machine, or not under this name. Correct the columns PathName_... of the "
+        "which does not exist on this machine. Correct the columns PathName_... of the "
         "table; without these columns the images are looked for beside the table."
     )
 

@@ -166,11 +166,11 @@ def find_matching(
                         else get_well_at(groups["row"], groups["column"])
                     )
                 except InputError as error:
-                    raise InputError(f"{root}/{name}: {error} So says `labels.pattern`.") from error
+                    raise InputError(f"{root}/{name}: {error} (from `labels.pattern`)") from error
                 by_site[well, get_site_name(groups.get("site"))].append(Path(root, name))
     if not by_site:
         raise InputError(
-            f"None of the {len(names)} files in {folder} is named as `labels.pattern` says: "
+            f"None of the {len(names)} files in {folder} matches `labels.pattern`, "
             f"{settings['pattern']}. Files there: {join_names(sorted(names), 3) or 'none'}."
         )
     return lambda site: sorted(by_site.get(site, []))

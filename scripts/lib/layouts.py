@@ -9,7 +9,7 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.plates import find_name, read_table
 from lib.values import MissingValues, plain_text
-from lib.wells import get_well_at, get_well_name
+from lib.wells import find_well_name, get_well_at, get_well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")
 # Where a table has none of these, row and column of each well.
@@ -141,6 +141,41 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
     return found
 
 
+def find_contradictions(path: str | Path, plates: Iterable[str], missing: MissingValues) -> list[str]:
+    """Report what a plate map says in two ways: wells in two columns, or a plate that is not its own.
+
+    Parameters
+    ----------
+    path
+        The plate map's file.
+    plates
+        The plates that it is used for.
+    missing
+        What counts as missing.
+    """
+    columns, rows = read_columns(path, missing.samples)
+    places: list[tuple[str, ...]] = [(name,) for name in WELL_COLUMNS if name in columns]
+    places += [names for names in PLACE_COLUMNS if set(names) <= set(columns)]
+    found = []
+    for other in places[1:]:
+        pairs = [
+            [find_well_name(*(row[name] for name in names)) for names in (places[0], other)] for row in rows
+        ]
+        differ = [at for at, (one, two) in enumerate(pairs) if one and two and one != two]
+        if differ:
+            one, two = pairs[differ[0]]
+            found.append(
+                f"the wells are read from {' and '.join(places[0])}; rows with another well in "
+                f"{' and '.join(other)}: {len(differ)} of {len(rows)} ({two} instead of {one} in row "
+                f"{differ[0] + 2})"
+            )
+    named = {row.get("Plate", "") for row in rows} - {""}
+    strangers = [plate for plate in plates if not find_name(plate, named)]
+    if len(named) == 1 and strangers:
+        found.append(f"its column Plate names {named.pop()}, and it is used for {join_names(strangers, 5)}")
+    return found
+
+
 def find_alike_names(values: Iterable[str]) -> list[str]:
     """Return the values that differ in capitals only, each group as text."""
     groups: dict[str, list[str]] = {}
@@ -209,7 +244,7 @@ def read_plate_map_rows(
     twice = [well for well, count in Counter(wells).items() if count > 1]
     if twice:
         raise InputError(
-            f"{path}: well {join_names(twice)} is there more than once. A plate map is one plate's; one of "
+            f"{path}: well {join_names(twice)} is listed more than once. A plate map is one plate's; one of "
             "many plates has a column Metadata_Plate."
         )
     left_out = {*WELL_COLUMNS, "Plate"}
@@ -294,7 +329,7 @@ def read_annotation_rows(
     twice = [name for name, n in Counter(row["broad_sample"] for row in cleaned).items() if n > 1]
     if twice:
         raise InputError(
-            f"{path}: broad_sample {join_names(name or '(empty)' for name in twice)} is there more "
+            f"{path}: broad_sample {join_names(name or '(empty)' for name in twice)} is listed more "
             "than once; keep one row for each."
         )
     return columns, cleaned
@@ -335,7 +370,7 @@ def find_clashes(
     both = [name for name in annotation if name in plate_map and name not in SAMPLE_COLUMNS]
     for name in both:
         if set(plate_map[name]) <= {""}:
-            notes.append(f"the plate map's column {name} is empty: the annotation's is taken")
+            notes.append(f"the plate map's column {name} is empty: the annotation's values are used")
         else:
             notes.append(f"plate map and annotation have a column {name}: the plate map's is taken")
     every = dict.fromkeys([*plate_map, *annotation])

@@ -85,7 +85,7 @@ def remove_locks(left: list[Path], file: IO[str], results: Path, arguments: list
         )
     if alive := find_processes(results):
         raise InputError(
-            f"Jobs of a run that was killed still work in {results}. Wait until they have ended, or end them "
+            f"Jobs of a killed run are still running in {results}. Wait until they have ended, or end them "
             f"with\n  kill {' '.join(map(str, alive))}"
         )
     for lock in left:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lib.experiment import Experiment
+from lib.judging import get_judged_files
 from lib.levels import CELLPROFILER, NETWORK
 from lib.places import place
 from lib.plates import Plate, source
 from lib.targets import (
     get_condition_figures,
+    get_consensus_targets,
     get_plate_pages,
     get_plate_pictures,
     get_plate_tables,
@@ -48,7 +50,11 @@ def get_manifest(experiment: Experiment) -> dict[str, Any]:
         "left_out": place("left_out"),
         "judged": place("judged_chains"),
         "scores": {metric: place("score_table", metric=metric) for metric in experiment.metrics},
-        "scored": {metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+        "scored": {
+            **{metric: get_scored_tables(experiment, metric) for metric in experiment.metrics},
+            "judged": get_judged_files(experiment, "judged_perturbations"),
+            "consensus": get_consensus_targets(experiment),
+        },
     }
 
 

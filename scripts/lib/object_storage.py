@@ -103,7 +103,7 @@ def ask_persistently(ask, address):
                 ) from error
             if code in REFUSED:
                 raise InputError(
-                    f"{address} may not be read ({code}). Give credentials for it (AWS_ACCESS_KEY_ID and "
+                    f"Access to {address} was denied ({code}). Set credentials for it (AWS_ACCESS_KEY_ID and "
                     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)."
                 ) from error
             reason = error
@@ -129,14 +129,14 @@ def fetch_content(address):
         with answer["Body"] as body:
             found = body.read()
         if len(found) != answer["ContentLength"]:
-            raise BrokenTransferError(f"{len(found)} of {answer['ContentLength']} bytes arrived")
+            raise BrokenTransferError(f"{len(found)} of {answer['ContentLength']} bytes were received")
         # An object that was uploaded in parts, or encrypted with its own key, has another kind of tag.
         tag = answer.get("ETag", "").strip('"')
         plain = (
             answer.get("ServerSideEncryption") in (None, "AES256") and "SSECustomerAlgorithm" not in answer
         )
         if plain and MD5.fullmatch(tag) and hashlib.md5(found).hexdigest() != tag:
-            raise BrokenTransferError(f"the bytes that arrived have not the MD5 digest {tag}")
+            raise BrokenTransferError(f"the received bytes do not have the MD5 digest {tag}")
         return found
 
     return ask_persistently(once, address)
@@ -198,7 +198,7 @@ def resolve_address(address):
     fitting = ask_persistently(once, address)
     if len(fitting) != 1:
         raise InputError(
-            f"{address} fits {len(fitting)} folders ({join_names(fitting, 5) or 'none'}); write the full "
+            f"{address} matches {len(fitting)} folders ({join_names(fitting, 5) or 'none'}); write the full "
             "address of one in the sample sheet."
         )
     return f"s3://{bucket}/{fitting[0].rstrip('/')}{tail}"
@@ -231,7 +231,7 @@ def fetch_folder(address, folder, wanted, threads):
     folder = Path(folder).resolve()
     names = [name for name in list_objects(address) if wanted(name)]
     if not names:
-        raise InputError(f"{address} holds no object that is looked for; is the address right?")
+        raise InputError(f"{address} contains none of the expected objects; check the address.")
     outside = [name for name in names if folder not in (folder / name).resolve().parents]
     if outside:
         raise InputError(f"{address}: {join_names(outside, 3)} would be written outside its folder.")
@@ -265,7 +265,7 @@ def fetch_web_content(address):
                 raise InputError(f"{address} cannot be read: {error}. Correct the address.") from error
             raise
         if length is not None and len(found) != int(length):
-            raise BrokenTransferError(f"{len(found)} of {length} bytes arrived")
+            raise BrokenTransferError(f"{len(found)} of {length} bytes were received")
         return found
 
     return ask_persistently(once, address)

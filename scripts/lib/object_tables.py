@@ -6,6 +6,7 @@ sites of it are in memory.
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ COLUMNAR = (".arrow", ".parquet")
 PART = 1024
 # Image metadata that ExportToSpreadsheet can repeat in the object tables.
 REPEATED = ("Metadata_", "FileName_", "PathName_", "URL_")
+# The number of each row, which pandas and R write before the first column.
+ROW_NUMBERS = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+NOT_A_NUMBER = re.compile(r"could not parse `(?P<text>.*?)` as dtype .* at column '(?P<column>.*?)'")
 # How CellProfiler, R, spreadsheets and C libraries write a missing number.
 MISSING = [
     *(
@@ -72,9 +76,14 @@ def is_identifier(name: str) -> bool:
     return name in ("ImageNumber", "ObjectNumber", "Number_Object_Number") or name.startswith("Parent_")
 
 
+def is_measurement(name: str) -> bool:
+    """Return whether a column of an object table is measured: not metadata or the row's number."""
+    return not name.startswith(REPEATED) and not ROW_NUMBERS.fullmatch(name)
+
+
 def get_column_type(name: str) -> Any:
     """Return the type that a column is read as (identifiers may be written as 1.0 or nan)."""
-    if name.startswith(REPEATED):
+    if not is_measurement(name):
         return pl.String
     return pl.Float64 if is_identifier(name) else pl.Float32
 
@@ -118,7 +127,9 @@ def read_csv_blocks(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, l
 def find_csv_beside(file: Path) -> list[Path]:
     """Return the other CSV tables of a table's folder."""
     return [
-        path for path in file.parent.iterdir() if path != file and path.name.endswith((".csv", ".csv.gz"))
+        path
+        for path in file.parent.iterdir()
+        if path != file and path.name.endswith((".csv", ".csv.gz")) and not path.name.startswith(".")
     ]
 
 
@@ -227,6 +238,14 @@ def make_table(batches: Sequence[pa.RecordBatch], schema: Mapping[str, Any]) -> 
     return pa.table({name: found[name] for name in schema})
 
 
+def describe_unreadable(error: str) -> str:
+    """Return polars' error about the text of a table as the end of a sentence that begins with its file."""
+    found = NOT_A_NUMBER.search(error)
+    if found:
+        return f" has `{found['text']}` in its column {found['column']}, which is not a number"
+    return f": {error.splitlines()[0]}"
+
+
 Block = list[bytes] | Rows
 
 
@@ -298,6 +317,6 @@ class Table:
         try:
             table = pl.read_csv(lines, has_header=False, schema=self.schema, null_values=MISSING)
         except pl.exceptions.PolarsError as error:
-            raise SiteError(f"{self.file.name}: {str(error).splitlines()[0]}") from error
+            raise SiteError(f"{self.file.name}{describe_unreadable(str(error))}") from error
         # Combined into one chunk: many short chunks in thousands of columns take longer than the reading.
         return table.rechunk().to_arrow()

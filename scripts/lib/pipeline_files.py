@@ -73,8 +73,8 @@ def read_pipeline(path):
         at += 1
     if count is None or len(modules) < count:
         raise InputError(
-            f"{path} is cut off: it announces {'no number of' if count is None else count} modules and has "
-            f"{len(modules)}. Save the pipeline again."
+            f"{path} is cut off: its header gives {'no number of' if count is None else count} modules, and "
+            f"it has {len(modules)}. Save the pipeline again."
         )
     return modules
 

@@ -71,6 +71,7 @@ PLACES = {
     "segmentation_counts": f"{QUALITY}/pictures/segmentation/objects.csv",
     # profiles
     "profiles": f"{PROFILES}{{suffix}}.parquet",
+    "site_profiles": f"{PROFILES}_sites.parquet",
     "exported": f"{PROFILES}{{suffix}}.{{kind}}",
     "dropped": f"{PROFILES}{{suffix}}_dropped.csv",
     "dropped_of_batch": "workspace/profiles/{batch}/{batch}{suffix}_dropped.csv",

@@ -185,7 +185,7 @@ def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[
     """Return the errors of one row of the sample sheet."""
     found = [f"{name} is empty" for name in REQUIRED if not row[name] and name != "plate_map"]
     found += [
-        f"{name} `{row[name]}` may hold only letters, digits, dot, dash and underscore, since it is "
+        f"{name} `{row[name]}` may contain only letters, digits, dots, dashes and underscores, since it is "
         "part of file names (at most 100, the first a letter or digit)"
         for name in IN_FILE_NAMES
         if row[name] and not SAFE.fullmatch(row[name])

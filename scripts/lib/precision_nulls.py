@@ -35,6 +35,7 @@ LARGEST = 16  # of more replicates, this many are drawn for the test
 MOST_CONTROLS = 4_000  # that are all compared with each other; of more, entire plates are drawn
 MOST_SETS = 10_000  # sets that are drawn for a perturbation
 CHUNK = 2_000_000  # ranks gathered at once
+FEW = 8  # rows that are sorted by comparing neighbors
 SPACING = 4.0  # between the similarities of one control and the next, on one line
 ROUNDING = 1e-9  # average precisions that differ by less are equal
 
@@ -331,16 +332,29 @@ class LabelTest:
 def score_sets(above: np.ndarray, sets: np.ndarray) -> np.ndarray:
     """Return mean average precision of each set of wells (sets, m) from the ranks `above` (wells, wells)."""
     size = sets.shape[1]
-    rank = np.arange(1, size)
+    flat, rank = above.ravel(), np.arange(1, size)[:, None, None]
+    others = np.array([[other for other in range(size) if other != well] for well in range(size)]).T
     scores = np.empty(len(sets))
     step = max(1, CHUNK // size**2)
     for start in range(0, len(sets), step):
-        part = sets[start : start + step]
-        ranks = above[part[:, :, None], part[:, None, :]].astype(float)
-        ranks[:, np.arange(size), np.arange(size)] = np.inf
-        ranks = np.sort(ranks, axis=2)[:, :, :-1]
-        scores[start : start + step] = (rank / (1 + ranks)).mean(axis=(1, 2))
+        part = sets[start : start + step].T
+        # the other wells of the set, each well of the set, sets
+        ranks = flat.take(part * above.shape[1] + part[others])
+        sort_columns(ranks)
+        scores[start : start + step] = (rank / (1 + ranks)).sum(axis=(0, 1)) / (size * (size - 1))
     return scores
+
+
+def sort_columns(values: np.ndarray) -> None:
+    """Sort an array of few rows along its first axis, in place: several times faster than numpy's sort."""
+    if len(values) > FEW:
+        values.sort(axis=0)
+        return
+    for end in range(len(values) - 1, 0, -1):
+        for row in range(end):
+            smaller = np.minimum(values[row], values[row + 1])
+            np.maximum(values[row], values[row + 1], out=values[row + 1])
+            values[row] = smaller
 
 
 def compute_replicate_p_value(

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from lib.errors import InputError, join_names
 from lib.plates import SEPARATOR, UTF_16
@@ -68,6 +69,11 @@ class Start:
     skipped: int = 0
 
 
+def open_text(path: Path, encoding: str, gzipped: bool) -> IO[str]:
+    """Open a text file, or one that is compressed by gzip."""
+    return gzip.open(path, "rt", encoding=encoding) if gzipped else path.open(encoding=encoding)
+
+
 def read_start(path: Path, gzipped: bool) -> Start:
     """Read the header of separated text, and its first rows.
 
@@ -79,7 +85,7 @@ def read_start(path: Path, gzipped: bool) -> Start:
     with gzip.open(path) if gzipped else path.open("rb") as file:
         # Excel's `Unicode Text` is UTF-16.
         encoding = "utf-16" if file.read(2) in UTF_16 else "utf-8-sig"
-    with gzip.open(path, "rt", encoding=encoding) if gzipped else path.open(encoding=encoding) as file:
+    with open_text(path, encoding, gzipped) as file:
         try:
             lines = [line for _, line in zip(range(LOOKED_AT + 1), file, strict=False)]
         except UnicodeError as error:
@@ -110,11 +116,7 @@ def count_values(path: Path, start: Start, gzipped: bool) -> Iterator[tuple[int,
         beyond = max((at for at, value in enumerate(row[width:], start=1) if value.strip()), default=0)
         return min(len(row), width) + beyond
 
-    with (
-        gzip.open(path, "rt", encoding=start.encoding)
-        if gzipped
-        else path.open(encoding=start.encoding) as file
-    ):
+    with open_text(path, start.encoding, gzipped) as file:
         lines = file.readlines()[start.skipped :]
     first = start.skipped + 1
     if any('"' in line for line in lines):
@@ -130,7 +132,8 @@ def count_values(path: Path, start: Start, gzipped: bool) -> Iterator[tuple[int,
 def check_rows(path: Path, start: Start, gzipped: bool) -> None:
     """Check that each row of separated text has as many values as the header.
 
-    A row with fewer values is read, and reported; its last columns are missing.
+    A row with fewer values is read, and reported; its last columns are missing. So is a last value that may
+    have been cut off.
 
     Raises
     ------
@@ -146,7 +149,8 @@ def check_rows(path: Path, start: Start, gzipped: bool) -> None:
             f"hold the separator `{start.separator}` within quotation marks."
         )
     shorter = [(line, values) for line, values in rows if values < width]
-    if shorter and shorter[-1][0] == rows[-1][0] and not ends_in_line_end(path, gzipped):
+    cut_off = bool(rows) and not ends_in_line_end(path, gzipped)
+    if cut_off and shorter and shorter[-1][0] == rows[-1][0]:
         raise InputError(
             f"{path} ends in the middle of a row: its last line has {shorter[-1][1]} values, and the header "
             f"{width}. It was cut off: replace it."
@@ -157,6 +161,21 @@ def check_rows(path: Path, start: Start, gzipped: bool) -> None:
             "missing",
             *(path, width, join_names((str(line) for line, _ in shorter), 5)),
         )
+    if cut_off:
+        *others, last = read_last_values(path, start, gzipped)
+        if len(last) < min(map(len, others), default=0):
+            logging.warning(
+                "%s ends without a line end, and its last value (%s) is shorter than all others in its "
+                "column: was the file cut off?",
+                *(path, last),
+            )
+
+
+def read_last_values(path: Path, start: Start, gzipped: bool) -> list[str]:
+    """Read the last value of each row of separated text."""
+    with open_text(path, start.encoding, gzipped) as file:
+        lines = [line.rstrip("\r\n") for line in file.readlines()[start.skipped :] if line.strip()]
+    return [line.rsplit(start.separator, 1)[-1] for line in lines[1:]]
 
 
 def ends_in_line_end(path: Path, gzipped: bool) -> bool:

@@ -46,7 +46,7 @@ from lib.profile_files import (
     suggest_name,
 )
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, plain_text, unify_spelling
-from lib.wells import get_well_at, get_well_name
+from lib.wells import find_well_name, get_well_at, get_well_name
 
 # The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
@@ -239,6 +239,13 @@ def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     except (InputError, ValueError) as error:
         raise InputError(f"{path}, column {name}: {error}") from error
     found = pd.Series(names, index=table.index, dtype="str", name="Metadata_Well")
+    for other in [other for other in WELL_NAMES if other in table and other != column]:
+        pairs = zip(names, map(find_well_name, convert_to_text(table[other])), strict=True)
+        if differing := sum(two not in (None, one) for one, two in pairs):
+            logging.warning(
+                "%s: the wells are read from %s; rows with another well in %s: %d of %d",
+                *(path, name, other, differing, len(table)),
+            )
     if column is None:
         return pd.concat([found, table], axis=1)
     table[column] = found

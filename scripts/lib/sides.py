@@ -144,11 +144,12 @@ def get_medians(values: np.ndarray, sets: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def get_identities(wells: Wells, part: Side, different: str | Sequence[str] | None) -> np.ndarray:
-    """Return what two perturbations of a pair must differ in: their name, or columns of their wells."""
-    if different is None:
-        return part.names
-    value = label_wells(wells.metadata, different).fillna("")
-    return np.array([value.iloc[rows[0]] for rows in part.wells], dtype=object)
+    """Return what two perturbations of a pair must differ in: their name, or columns of their wells.
+
+    A perturbation without a value in these columns differs from all others.
+    """
+    sets = dict(zip(part.names, part.wells, strict=True))
+    return np.array(get_compounds(wells.metadata, sets, different), dtype=object)
 
 
 def get_compounds(

@@ -4,13 +4,11 @@ The similarity of two profiles is compared with the thresholds of both. This hal
 `count_above` for a comparison of a large condition with itself.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from lib.average_precision import QUERIES, TIE, Candidates, get_band
+from lib.average_precision import QUERIES, TIE, Candidates, get_band, run_blocks
 
 
 def count_above_within(profiles: Candidates, thresholds: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -50,11 +48,5 @@ def count_above_within(profiles: Candidates, thresholds: np.ndarray, threads: in
             counts[a] += of_rows
             counts[b] += of_columns
 
-    if threads < 2 or len(pairs) < 2:
-        for pair in pairs:
-            count_block(pair)
-        return counts
-    # each thread computes its own products, in which BLAS must not start threads of its own
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(count_block, pairs))
+    run_blocks(count_block, pairs, threads)
     return counts

@@ -69,7 +69,9 @@ def read_profiles(
             if infinite.any():
                 wells = join_names(profiles.loc[infinite, "Metadata_Well"], 5)
                 logging.warning("%s: %s is infinite in well %s: taken as missing", path, name, wells)
-            profiles[name] = np.where(infinite, np.nan, values) if infinite.any() else values
+            # Each column that is assigned becomes a block of its own, and pandas warns of many blocks.
+            if infinite.any() or profiles[name].dtype != float:
+                profiles[name] = np.where(infinite, np.nan, values)
     return profiles
 
 

@@ -67,6 +67,8 @@ def get_well_targets(experiment: Experiment, plate: Plate) -> list[str]:
         if level.scope == "plate" and level.is_last
         for file in get_profile_targets(experiment, plate, level)
     ]
+    if experiment.config["aggregate"]["sites"] and experiment.get_cells(plate, CELLPROFILER):
+        profiles.append(experiment.get_place(plate, "site_profiles"))
     return [
         *get_plate_pictures(experiment, plate),
         *get_thumbnails(experiment, plate).values(),
@@ -195,8 +197,7 @@ def get_left_out_files(experiment: Experiment) -> dict[str, list[str]]:
             # Other summaries are of the same cells.
             if (level.step == "aggregate" and not level.summary) or plate.get("level") == level.name
         ]
-        if experiment.config["minimum_cells"] > 1:
-            found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
+        found["annotated"].append(experiment.get_profiles(plate, experiment.get_annotated_level(plate)))
         for level in levels.values():
             if start == "profiles" and plate["level"] == level.name:
                 continue

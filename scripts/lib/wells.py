@@ -53,6 +53,14 @@ def get_well_at(row: str, column: str) -> str:
     return get_well_name(f"{get_row_name(int(row)) if row.isdigit() else row}{column}")
 
 
+def find_well_name(*written: str) -> str | None:
+    """Return a well given by its name, or by row and column, as A01; None if it is not valid."""
+    try:
+        return get_well_at(*written) if len(written) == 2 else get_well_name(*written)
+    except InputError:
+        return None
+
+
 def get_well_order(well: str) -> tuple[int, str, int]:
     """Return a sort key that puts wells in plate order: A01, A02, ..., Z24, AA01."""
     letters = well.rstrip("0123456789")

@@ -1,4 +1,4 @@
-"""Describe what was done with single cells: which were flagged, and how those of a well were summarized."""
+"""Describe the processing of single cells: flagged cells, and the summaries of the cells of a well."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.cell_rules import COSMICQC
+from lib.errors import number_of
 from report_page.sentences import Provenances, format_value, get_nested, get_value, write_sentence
 
 NOTHING = Markup("")
@@ -13,8 +14,8 @@ SUMMARIES = {
     "mean": "mean",
     "median": "median",
     "mad": "median absolute deviation",
-    "emd": "signed earth mover's distance to the cells of the plate's negative controls (the sign is that of "
-    "the difference of the medians)",
+    "emd": "signed earth mover's distance to the cells of the plate's negative controls (with the sign of "
+    "the difference between the medians)",
 }
 QUANTILE = "quantile_"
 
@@ -26,13 +27,16 @@ def describe_flagged_cells(levels: Mapping[str, Provenances]) -> Markup:
         return NOTHING
     number = sum(int(get_nested(each, "parameters.flagged_cells")) for each in made)
     settings = get_nested(made[0], "parameters.cell_quality")
-    rules = [f"coSMicQC's set {name.replace('_', ' ')}" for name in settings["sets"]]
+    rules = [f"coSMicQC's rule {name.replace('_', ' ')}" for name in settings["sets"]]
     rules += [describe_rule(name, rule) for name, rule in settings["rules"].items() if name not in COSMICQC]
-    fate = "excluded" if get_value(made, "exclude_flagged_cells") is True else "kept"
+    outcome = "excluded" if get_value(made, "exclude_flagged_cells") is True else "kept"
     return write_sentence(
-        "Of the single cells, {number} flagged by quality control ({rules}) and {fate}.",
-        number=f"{number:,} {'was' if number == 1 else 'were'}",
-        fate=fate,
+        "Quality control flagged {cells} ({rules}), which {were} {outcome}."
+        if number
+        else "Quality control flagged none of the single cells ({rules}).",
+        cells=number_of(number, "single cell"),
+        were="was" if number == 1 else "were",
+        outcome=outcome,
         rules="; ".join(rules),
     )
 
@@ -44,11 +48,11 @@ def describe_rule(name: str, rule: Mapping[str, Any]) -> str:
         for feature, threshold in rule["conditions"].items()
     )
     kind = "robust z-scores" if rule["z"] == "robust" else "z-scores"
-    return f"{name}: {kind} over each {rule['over']}, {conditions}"
+    return f"{name}: {kind} within each {rule['over']}, {conditions}"
 
 
 def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
-    """Describe the statistics of a well's cells beside the first one."""
+    """Describe the additional statistics by which the cells of a well were summarized."""
     words = []
     for name, made in levels.items():
         operation = get_value(made, "operation")
@@ -56,7 +60,7 @@ def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
             continue
         if name == "trimmed_mean":
             trimmed = format_value(get_value(made, "trim"))
-            words.append(f"mean without a fraction of {trimmed} of the values at each end")
+            words.append(f"mean after a fraction of {trimmed} of the values was trimmed from each end")
         elif name.startswith(QUANTILE):
             words.append(f"{int(name.removeprefix(QUANTILE)) / 100:g} quantile")
         else:
@@ -64,6 +68,7 @@ def describe_summaries(levels: Mapping[str, Provenances]) -> Markup:
     if not words:
         return NOTHING
     return write_sentence(
-        "In addition, with profiles of their own, the cells of a well were summarized by their {summaries}.",
+        "In addition, separate profiles were computed in which the cells of a well were summarized by their "
+        "{summaries}.",
         summaries=format_value(words),
     )

@@ -1,4 +1,4 @@
-"""Describe the chains that the config composes, from the metadata of their files: one paragraph per chain."""
+"""Describe the chains that the config defines, from the metadata of their files: one paragraph per chain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.errors import join_names
-from report_page.sentences import Provenances, format_value, get_nested, write_sentence
+from report_page.sentences import Provenances, cite, format_value, get_nested, write_sentence
 
 OVER = {
     "plate": "on each plate",
@@ -16,33 +16,34 @@ OVER = {
 }
 WELLS = {"negcon": "the negative controls", "all": "all wells"}
 SENTENCES: Mapping[str, str] = {
-    "drop_missing_wells": "Wells that lack more than a fraction of {share} of the features were dropped "
-    "(unless there were more than {most}).",
-    "variance": "Features were kept if, on every plate, their median absolute deviation in {reference} is "
-    "not 0 and exceeds a fraction of {variation} of the absolute median.",
-    "normalize": "Features were normalized {over} with {method}{scaling}, relative to "
-    "{reference}{floored}{kept}.",
-    "well_position": "The mean of each feature at a well's position, taken {over}, was subtracted.",
-    "cell_count": "Each feature was replaced by the residual of its least-squares line on the number of "
-    "cells, fitted {over}.",
-    "drop_outliers": "Features whose absolute value exceeds {cutoff} at the quantile {quantile} were "
+    "drop_missing_wells": "Wells that lacked {share} of the features were dropped (unless there were more "
+    "than {most} such wells).",
+    "variance": "Features were kept if, on every plate, their median absolute deviation in {reference} was "
+    "not 0 and exceeded a fraction of {variation} of their absolute median.",
+    "normalize": "Features were normalized {over} with the method {method}{scaling} relative to "
+    "{reference}{floored}{kept}{sorting}.",
+    "well_position": "The mean of each feature at each well position, calculated {over}, was subtracted.",
+    "cell_count": "Each feature with more than {fewest_values} different values was replaced by its residual "
+    "from a least-squares regression line on the number of cells, fitted {over}.",
+    "drop_outliers": "Features whose absolute values exceeded {cutoff} at the {quantile} quantile were "
     "dropped.",
-    "rank_int": "Features were transformed to a normal distribution by their ranks {over} (Blom's inverse "
-    "normal transform; ties in random order, seed {seed}).",
-    "feature_select": "Features were selected {over} with {operations} of pycytominer, {manner}, by "
-    "{reference}{settings}.",
-    "sphere": "Profiles were sphered {over} ({method}, ε = {epsilon}) with a transformation fitted on "
-    "{reference}{chosen}.",
-    "harmony": "Profiles that differ in {batch} were aligned with Harmony ({clusters} clusters, at most "
-    "{iterations} iterations).",
-    "tvn": "Typical variation normalization was applied {over}: principal components of "
-    "{reference}, whose covariance was then aligned (CORAL) between the values of {batch}.",
-    "combat": "The location and the scale of each feature were aligned between the values of {batch} with "
-    "ComBat {over}.",
-    "pca": "Profiles were reduced to the principal components that hold a fraction of {variance} of the "
-    "variance {over}.",
-    "arm_correction": "The mean profile of unexpressed genes (zFPKM below {threshold}) on the same "
-    "chromosome arm was subtracted where an arm has more than {fewest_genes} of them.",
+    "rank_int": "Features were transformed {over} to a normal distribution by Blom's rank-based inverse "
+    "normal transformation (ties in random order, seed {seed}).",
+    "feature_select": "Features were selected {over} with pycytominer's operations {operations} "
+    "{@pycytominer}, {manner}, based on {reference}{settings}.",
+    "sphere": "Profiles were sphered {over} ({method}, {regularization}{epsilon}) with a transformation "
+    "fitted to {reference}{chosen}.",
+    "harmony": "Differences between batches ({batch}) were corrected with Harmony {@harmony} ({clusters} "
+    "clusters, at most {iterations} iterations).",
+    "tvn": "Typical variation normalization {@tvn} was applied {over}: profiles were transformed to the "
+    "principal components of {reference}, whose covariance was then aligned between batches ({batch}) with "
+    "CORAL {@coral}.",
+    "combat": "The location and scale of each feature were aligned {over} between batches ({batch}) with "
+    "ComBat {@combat}.",
+    "pca": "Profiles were reduced {over} to the principal components that explained a fraction of "
+    "{variance} of the variance.",
+    "arm_correction": "The mean profile of the unexpressed genes (zFPKM below {threshold}) on the same "
+    "chromosome arm was subtracted if the arm had more than {fewest_genes} such genes.",
 }
 
 # The options of each operation of feature selection.
@@ -54,11 +55,11 @@ OF_OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "drop_outliers": ("outlier_cutoff",),
     "noise_removal": ("noise_removal_stdev_cutoff",),
 }
-# What the first step takes out, by the key of the chain that says so.
+# What the first step leaves out, by the key of the chain.
 LEFT_OUT = {
-    "untreated_wells": "Wells without a perturbation that are not negative controls were left out.",
-    "incomplete_wells": "Wells that lack more than a tenth of the features were left out.",
-    "image_features": "Features of entire images were left out.",
+    "untreated_wells": "Wells without a perturbation were excluded, except for negative controls.",
+    "incomplete_wells": "Wells that lacked more than a tenth of the features were excluded.",
+    "image_features": "Image-level features were excluded.",
 }
 
 
@@ -66,7 +67,7 @@ def describe_floor(step: Mapping[str, Any]) -> Markup:
     """Describe the lower bound of the spread, if there is one."""
     if step.get("floor") is None:
         return Markup("")
-    text = "; spreads below a fraction of {floor} of the median spread were raised to it"
+    text = "; spreads below a fraction of {floor} of the median spread were raised to that value"
     return write_sentence(text, "normalize", lambda key: get_nested(step, key))
 
 
@@ -76,21 +77,22 @@ def describe_selection(step: Mapping[str, Any]) -> Markup:
     options = ", ".join(f"{option} = {{{option}}}" for option in used)
     parts = [f" ({options})"] if options else []
     if isinstance(step.get("blocklist"), list) and "blocklist" in step.get("operations", ()):
-        parts.append(f"; the blocklist was a list of {len(step['blocklist'])} names of its own")
+        parts.append(f"; the blocklist was a custom list of {len(step['blocklist'])} names")
     return write_sentence("".join(parts), "feature_select", lambda key: get_nested(step, key))
 
 
-def describe_chains(levels: Mapping[str, Provenances]) -> list[Markup]:
-    """Return the paragraphs of all chains, each a list of sentences."""
-    sentences: list[Markup] = []
+def describe_chains(levels: Mapping[str, Provenances]) -> list[list[Markup]]:
+    """Return one paragraph per chain, each a list of sentences."""
+    paragraphs: list[list[Markup]] = []
     for made in levels.values():
         if not made or not (chain := get_nested(made[0], "parameters.chain")):
             continue
         steps = get_nested(made[0], "parameters.steps")
-        sentences.append(write_sentence("The chain {name} has these steps.", name=str(chain)))
-        sentences += [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
-        sentences += [describe_step(step) for step in steps]
-    return sentences
+        text = "For the profiles {name}, the annotated profiles were processed as follows."
+        first = write_sentence(text, name=str(chain))
+        left_out = [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
+        paragraphs.append([first, *left_out, *(describe_step(step) for step in steps)])
+    return paragraphs
 
 
 def describe_step(step: Mapping[str, Any]) -> Markup:
@@ -101,20 +103,26 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         "operations": format_value(step.get("operations", [])),
         "batch": str(step.get("batch", "")).removeprefix("Metadata_"),
     }
+    if (share := step.get("share")) is not None:
+        words["share"] = f"more than a fraction of {share}" if share else "any"
     given = {
-        "scaling": "" if step.get("scaled", True) else ", without the factor 1.4826",
-        "manner": "each on all features" if step.get("together") else "one after the other",
+        "scaling": "" if step.get("scaled", True) else " (without the factor 1.4826)",
+        "manner": "each applied to all features" if step.get("together") else "applied one after the other",
+        "regularization": "ε = ",
         "chosen": "",
         "floored": describe_floor(step),
         "kept": "; features without spread were kept" if step.get("keep_flat") else "",
+        "sorting": "; the wells were sorted as in JUMP's recipe" if step.get("recipe_order") else "",
         "settings": describe_selection(step),
     }
     if isinstance(step.get("epsilon"), Mapping):
         words["epsilon"] = f"{step['chosen_epsilon']:.6g}"
-        given["chosen"] = f"; ε is the best of {step['epsilon']['draws']} draws by mean average precision"
+        draws = step["epsilon"]["draws"]
+        given["chosen"] = f"; ε was the best of {draws} random draws by mean average precision"
     if step.get("epsilon") == "shrink":
-        words["epsilon"] = "by shrinkage"
-        given["chosen"] = "; their covariance was shrunk toward its mean variance (Ledoit and Wolf 2004)"
+        words["epsilon"] = "shrinkage of the covariance"
+        given["regularization"] = ""
+        given["chosen"] = Markup("; the covariance was shrunk toward its mean variance ") + cite("shrinkage")
     name = step["step"]
     if name not in SENTENCES:
         return Markup(f"The step {join_names([name])} was applied.")

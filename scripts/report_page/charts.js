@@ -129,7 +129,8 @@ function mapSpec(rows, axes, measure, titles, width) {
 function nullSpec(bars, points, titles, width) {
   const marks = ["Replicating", "Not replicating"];
   const tickCount = width < 320 ? 4 : 6;
-  const x = { field: "x", type: "quantitative", title: "Median correlation of a perturbation's replicates (Pearson's r)", axis: { tickCount } };
+  const named = ["Median correlation of a perturbation's", "replicates (Pearson's r)"];
+  const x = { field: "x", type: "quantitative", title: width < 400 ? named : named.join(" "), axis: { tickCount } };
   const parts = [];
   if (bars.length) {
     parts.push({

@@ -1,10 +1,10 @@
-"""Write the Methods section: what was done, with the parameters recorded in the results.
+"""Write the Methods section, with the parameters recorded in the results.
 
 The steps after CellProfiler are read from the metadata of the Parquet files, not from the config, so that
-the text is correct for files that were made with other parameters. What CellProfiler did stands in
+the text is correct for files that were made with other parameters. CellProfiler's part is written by
 `imaging_methods`.
 
-Each function returns one sentence, or an empty one if there is nothing to report.
+Each function returns its sentences, or an empty text if there is nothing to report.
 """
 
 import json
@@ -13,15 +13,21 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lib.conditions import get_relation
 from lib.errors import number_of
 from lib.levels import CELLPROFILER, LEVELS, NETWORK, Level
 from report_page.cell_methods import describe_flagged_cells, describe_summaries
 from report_page.chain_methods import describe_chains
 from report_page.imaging_methods import describe_imaging
+from report_page.score_methods import (
+    describe_consensus,
+    describe_dose_response,
+    describe_hits,
+    describe_judging,
+    describe_scores,
+)
 from report_page.sentences import (
     Provenances,
-    format_ordinal,
+    format_range,
     format_value,
     get_nested,
     get_value,
@@ -32,6 +38,7 @@ from report_page.sentences import (
 NOTHING = Markup("")
 REFERENCES = {"negcon": "the negative controls", "all": "all wells"}
 WITHIN = {"plate": "on each plate", "batch": "within each batch"}
+
 # --- profiles: from the metadata of each level -------------------------------------------------------
 
 
@@ -55,10 +62,10 @@ def describe_profiling(levels: Mapping[str, Provenances]) -> list[Markup]:
         describe_embedding_normalization(levels),
         *describe_selections(levels),
         describe_sphering(levels),
-        *describe_chains(levels),
     ]
     if any(sentences):
-        sentences.append(write_sentence("These steps follow the definitions of pycytominer {@pycytominer}."))
+        text = "These steps were performed according to the definitions of pycytominer {@pycytominer}."
+        sentences.append(write_sentence(text))
     return sentences
 
 
@@ -67,7 +74,7 @@ def describe_joining(levels: Mapping[str, Provenances]) -> Markup:
     if not (made := levels.get("single_cells")):
         return NOTHING
     return write_sentence(
-        "The features of the compartments {compartments} of each cell were joined.", "single_cells", made
+        "For each cell, the features of the compartments {compartments} were combined.", "single_cells", made
     )
 
 
@@ -88,12 +95,12 @@ def describe_aggregation(levels: Mapping[str, Provenances]) -> Markup:
     made = levels.get("aggregated", [])
     if not get_value(made, "operation"):
         return NOTHING
-    text = "Single-cell features were aggregated to well-level profiles by their {operation}."
+    text = "Single-cell features were aggregated to well-level profiles as the {operation} over all cells."
     sentence = write_sentence(text, "aggregate", made)
     if not get_value(made, "image_features"):
         return sentence
     return sentence + write_sentence(
-        " Image-level features (Image_), summarized over the sites of each well, joined them."
+        " Image-level features (Image_) were aggregated over the sites of each well and added to them."
     )
 
 
@@ -103,16 +110,16 @@ def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
         return []
     stacked = get_value(made, "network.stacked") is True
     extraction = write_sentence(
-        "In addition, deep-network features were extracted from a crop around each cell{crops} with "
+        "In addition, deep-network features were extracted from a crop of each cell{crops} with "
         "{network.model} (weights: {network.weights}), {planes}.",
         "network",
         made,
-        planes="with all channels as its input planes" if stacked else "channel by channel",
+        planes="with all channels as input planes" if stacked else "separately for each channel",
         crops=describe_crops(made),
     )
     operation = get_value(levels.get("embeddings", []), "operation")
     aggregation = write_sentence(
-        "These features were aggregated to well-level profiles by their {operation}.",
+        "These features were aggregated to well-level profiles as the {operation} over all cells.",
         operation=mark_parameter("aggregate", "operation", operation),
     )
     return [extraction, aggregation if operation else NOTHING]
@@ -126,9 +133,9 @@ def describe_crops(made: Provenances) -> Markup:
     square = (
         "the square around the cell's bounding box"
         if box == "cell"
-        else "{crops.box} x {crops.box} pixels around the center of {crops.center}"
+        else "{crops.box} × {crops.box} pixels, centered on {crops.center}"
     )
-    resized = "" if box == size else ", resized to {crops.size} x {crops.size} pixels"
+    resized = "" if box == size else ", resized to {crops.size} × {crops.size} pixels"
     scale = (
         "the intensities {crops.fixed} of each image"
         if get_value(made, "crops.fixed")
@@ -140,25 +147,25 @@ def describe_crops(made: Provenances) -> Markup:
 
 def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
     """Describe how features were normalized, and to which wells."""
-    reached = {
+    by_reference = {
         REFERENCES[level.reference]: some
         for level, some in get_levels_of_step(levels, "normalize").items()
         if level.features == CELLPROFILER and some
     }
-    if not reached:
+    if not by_reference:
         return NOTHING
-    made = [each for some in reached.values() for each in some]
+    made = [each for some in by_reference.values() for each in some]
     robust = "MAD robust z-scores ({method}; (x − median) / (1.4826 × MAD))"
     extreme = (
-        ", as were features beyond {outlier_cutoff} in more than 1 % of the wells; the largest "
-        "values of other features, where they reached beyond it and were more than ten times as large as all "
-        "other values, were taken as missing"
+        ", as were features with absolute values above {outlier_cutoff} in more than 1 % of the wells; if "
+        "only a few values of a feature exceeded this cutoff and were more than ten times as large as all "
+        "others, they were treated as missing"
     )
     over = get_value(made, "over")
     return write_sentence(
         "Features were normalized {over} with "
-        + (robust if get_value(made, "method") == "mad_robustize" else "{method}")
-        + ", relative to {wells}; features without variation in these wells were dropped"
+        + (robust if get_value(made, "method") == "mad_robustize" else "the method {method}")
+        + " relative to {wells}. Features without variation in these wells were dropped"
         + (extreme if get_value(made, "outlier_cutoff") else "")
         + ".",
         "normalize",
@@ -166,7 +173,7 @@ def describe_normalization(levels: Mapping[str, Provenances]) -> Markup:
         {"over": name_scope(over)},
         wells=Markup(" and, separately, to ").join(
             write_sentence("{to}{wells}", "normalize", some, {"to": words}, wells=count_reference_wells(some))
-            for words, some in reached.items()
+            for words, some in by_reference.items()
         ),
     )
 
@@ -181,9 +188,9 @@ def describe_embedding_normalization(levels: Mapping[str, Provenances]) -> Marku
     ]
     if not get_value(made, "method"):
         return NOTHING
-    floored = ", with a standard deviation of at least the median over all features"
+    floored = ", with standard deviations raised to at least their median over all features"
     return write_sentence(
-        "Deep-network features were normalized {over} ({method}{floored}) relative to {to}.",
+        "Deep-network features were normalized {over} relative to {to} ({method}{floored}).",
         "normalize",
         made,
         {"over": name_scope(get_value(made, "over")), "to": name_references(get_value(made, "to"))},
@@ -204,12 +211,12 @@ def name_scope(over: Any) -> str:
 
 
 def count_reference_wells(made: Provenances) -> str:
-    """Return the range of reference wells in brackets: ` (64 wells)`, ` (9 to 10 wells)`."""
+    """Return the range of the number of reference wells: ` (n = 64 wells)`, ` (n = 9–10 wells)`."""
     numbers = [get_nested(each, "parameters.reference_wells") for each in made]
     wells = sorted(int(number) for number in numbers if number is not None)
     if not wells:
         return ""
-    return f" ({wells[0]} wells)" if wells[0] == wells[-1] else f" ({wells[0]} to {wells[-1]} wells)"
+    return f" (n = {wells[0] if wells[0] == wells[-1] else format_range([wells[0], wells[-1]])} wells)"
 
 
 def describe_selections(levels: Mapping[str, Provenances]) -> list[Markup]:
@@ -228,12 +235,12 @@ def describe_selection(made: Provenances) -> Markup:
     blocklist = get_value(made, "feature_select.blocklist") is True
     reference = get_value(made, "feature_select.reference")
     return write_sentence(
-        "Features were selected {over} from the profiles normalized to {reference}, with a variance and "
-        "frequency filter (freq_cut = {freq_cut}, unique_cut = {unique_cut}), a missing-value filter (at "
-        "most a fraction of {na_cutoff} of the wells), "
+        "Features were selected {over} from the profiles normalized to {reference} with a variance and "
+        "frequency filter (freq_cut = {freq_cut}, unique_cut = {unique_cut}), a missing-value filter "
+        "(missing in at most a fraction of {na_cutoff} of the wells), "
         + ("" if blocklist else "and ")
         + "a correlation threshold (Pearson's r = {correlation})"
-        + (" and the blocklist of features known to be unreliable." if blocklist else "."),
+        + (", and a blocklist of unreliable features." if blocklist else "."),
         "feature_select",
         lambda key: over if key == "over" else get_value(made, f"feature_select.{key}"),
         {
@@ -253,98 +260,18 @@ def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
     if isinstance(shrink, list) and shrink:
         regularization = "ε = {epsilon}, or OAS shrinkage of the covariance for deep-network features"
     return write_sentence(
-        f"Profiles were sphered ({{method}}; {regularization}) with a transformation fitted on the negative "
+        f"Profiles were sphered ({{method}}; {regularization}) with a transformation fitted to the negative "
         "controls of all plates of a condition.",
         "spherize",
         made,
     )
 
 
-# --- scores: from the metadata of their tables --------------------------------------------------------
-
-SCORES = {
-    "percent_replicating": "Percent Replicating {@cpjump1} was calculated as the percentage of perturbations "
-    "(grouped by {group}) whose median pairwise Pearson correlation between replicates exceeded the "
-    "{percentile} percentile ({tail} tail) of a null distribution, which consisted of the medians of {draws} "
-    "random sets of wells of different perturbations (wells per set: {null_size}; seed {seed}); "
-    "perturbations with fewer than {minimum_replicates} replicates counted as not replicating.",
-    "percent_matching": "Percent Matching {@cpjump1} was calculated as the percentage of pairs of "
-    "perturbations of the same {relation} ({gene}) whose median pairwise Pearson correlation lay beyond the "
-    "{percentile} percentile of a null distribution of pairs of perturbations of another {relation} (all "
-    "pairs, or {draws} of more).",
-    "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
-    "each perturbation against the negative controls by cosine similarity. The p-value of a perturbation is "
-    "the share of sets of as many wells, taken from its wells and the controls on each plate (all sets or, "
-    "if there are more, 10,000 drawn with seed {seed}), with at least its mean average precision.",
-}
-
-
-MATCHED = {"null_size": "as many as the perturbation has replicates"}
-
-
-def name_relation(made: Provenances) -> str:
-    """Return what the perturbations of a pair share, such as gene or target."""
-    value = get_value(made, "gene")
-    several = value if isinstance(value, list) else [value]
-    # a comparison of two conditions has a column for each side
-    sides = [each if isinstance(each, list) else [each] for each in several]
-    return get_relation(str(column) for side in sides for column in side)
-
-
-def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
-    """Describe the benchmark's scores."""
-    return [
-        write_sentence(
-            text,
-            metric,
-            made,
-            {"percentile": format_ordinal(get_value(made, "percentile"))}
-            | (MATCHED if get_value(made, "null_size") == "matched" else {}),
-            **({"relation": name_relation(made)} if metric == "percent_matching" else {}),
-        )
-        for metric, text in SCORES.items()
-        if (made := metrics.get(metric))
-    ]
-
-
-def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances]) -> Markup:
-    """Describe how perturbations were called active and toxic, and clustered."""
-    if not metrics.get("percent_replicating"):
-        return NOTHING
-    return write_sentence(
-        "A perturbation was called active if the Benjamini-Hochberg q-value of {measure} was below 0.05, and "
-        "toxic if the median robust z-score of its cell counts, relative to the negative controls of the "
-        "plate, was at most {limit}. Active perturbations were clustered with the Leiden algorithm {@leiden} "
-        "on the graph of the ten nearest neighbors of each consensus profile by cosine similarity, with a "
-        "resolution of one per 60 perturbations.",
-        measure="its mean average precision (of its median replicate correlation where replicates or "
-        "controls were too few)"
-        if metrics.get("mean_average_precision")
-        else "its median replicate correlation",
-        limit=mark_parameter("benchmark", "toxic_z", config["benchmark"]["toxic_z"]),
-    )
-
-
-def describe_dose_response(config: Mapping[str, Any]) -> Markup:
-    """Describe how dose-response curves were fitted."""
-    if "dose_response" not in config:
-        return NOTHING
-    limits = {"2sd": "two standard deviations", "mad": "one median absolute deviation"}
-    return write_sentence(
-        "For each compound, a Hill curve over the dose was fitted to the cell count and to the Mahalanobis "
-        "distance of each well to the negative controls of its plate (principal components with 95 % of "
-        "the variance; covariance of the residuals given compound and dose). The benchmark dose is that at "
-        "which the curve leaves the controls by {limit} of their values, with a 90 % bootstrap interval.",
-        limit=mark_parameter("dose_response", "limit", limits[config["dose_response"]["limit"]]),
-    )
-
-
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = format_value([f"{name} {version}" for name, version in versions])
-    return write_sentence(
-        "All analyses were run as a Snakemake workflow {@snakemake} with {software}.", software=software
-    )
+    text = "All analyses were performed with a Snakemake workflow {@snakemake}{software}."
+    return write_sentence(text, software=f" using {software}" if software else "")
 
 
 def write_methods(
@@ -387,6 +314,13 @@ def write_methods(
     ):
         if number := sources.get(source):
             first.append(write_sentence(text, plates=number_of(number, "plate")))
-    scores = [*describe_scores(metrics), describe_hits(config, metrics), describe_dose_response(config)]
-    paragraphs = [first, describe_profiling(levels), scores, [name_software(versions)]]
+    scores = [
+        *describe_scores(metrics),
+        describe_judging(metrics.get("judged", [])),
+        describe_hits(config, metrics),
+        describe_consensus(metrics.get("consensus", [])),
+        describe_dose_response(config),
+    ]
+    chains = describe_chains(levels)
+    paragraphs = [first, describe_profiling(levels), *chains, scores, [name_software(versions)]]
     return [Markup(" ").join(filter(None, sentences)) for sentences in paragraphs if any(sentences)]

@@ -15,7 +15,7 @@ function buildProfiles(root) {
   const found = h("p", { class: "found" });
   const maps = h("span", {}), measures = h("span", {});
   const condition = chooser("Condition", EXPERIMENT.conditions.map((each) => ({ value: each.id, text: conditionLabel(each) })), (value) => { state.condition = value; refresh(); });
-  const find = h("input", { type: "search", placeholder: "perturbation, gene, well", "aria-label": "Find a perturbation", input: () => { state.words = find.value; update(); } });
+  const find = h("input", { type: "search", placeholder: "name, gene, well", "aria-label": "Find a perturbation", input: () => { state.words = find.value; update(); } });
   root.append(
     h("div", { class: "controls" }, condition.field, maps, measures, h("label", {}, "Find ", find)),
     found,

@@ -17,6 +17,16 @@ REFERENCES = {
     "leiden": ("Traag et al., Scientific Reports 2019", "10.1038/s41598-019-41695-z"),
     "cpjump1": ("Chandrasekaran et al., Nature Methods 2024", "10.1038/s41592-024-02241-6"),
     "map": ("Kalinin et al., Nature Communications 2025", "10.1038/s41467-025-60306-2"),
+    "modz": ("Subramanian et al., Cell 2017", "10.1016/j.cell.2017.10.049"),
+    "harmony": ("Korsunsky et al., Nature Methods 2019", "10.1038/s41592-019-0619-0"),
+    "tvn": ("Ando et al., bioRxiv 2017", "10.1101/161422"),
+    "coral": ("Sun et al., AAAI 2016", "10.1609/aaai.v30i1.10306"),
+    "combat": ("Johnson et al., Biostatistics 2007", "10.1093/biostatistics/kxj037"),
+    "shrinkage": (
+        "Ledoit and Wolf, Journal of Multivariate Analysis 2004",
+        "10.1016/S0047-259X(03)00096-4",
+    ),
+    "mixing": ("Luecken et al., Nature Methods 2022", "10.1038/s41592-021-01336-8"),
     "snakemake": ("Mölder et al., F1000Research 2021", "10.12688/f1000research.29032.1"),
 }
 Provenances = Sequence[Mapping[str, Any]]

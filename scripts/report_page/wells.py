@@ -213,13 +213,20 @@ def get_contents(about: pd.DataFrame) -> dict[str, Any]:
 
 
 def get_measures(quality: pd.DataFrame, about: pd.DataFrame) -> dict[str, list]:
-    """Return the measures of quality control by name; without it, the counts that the profiles hold."""
+    """Return the measures of quality control by name; without it, the counts that the profiles hold.
+
+    A well without a site has only its number of sites: its cells were not counted.
+    """
     found = {}
+    counts = about.rename(columns=lambda name: name.removeprefix("Metadata_"))
     for column, name in MEASURES.items():
-        if column in quality:
-            found[name] = round_numbers(quality[column])
-        elif f"Metadata_{column}" in about:
-            found[name] = round_numbers(about[f"Metadata_{column}"])
+        table = quality if column in quality else counts
+        if column not in table:
+            continue
+        values = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+        if "Count_Sites" in table and column != "Count_Sites":
+            values = np.where(table["Count_Sites"] == 0, np.nan, values)
+        found[name] = round_numbers(values)
     for measure, name in MEASURES_OF_CHANNELS.items():
         for column in quality:
             if column.startswith(f"{measure}_"):

@@ -73,12 +73,12 @@ def planned(config: Path, *arguments: str) -> dict[str, float]:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "all"]
     command += ["--configfile", str(config), *arguments]
     start = time.monotonic()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
         # The usage of this one process, which `subprocess` does not tell.
         _, status, usage = os.wait4(process.pid, 0)
-        said.seek(0)
-        text = said.read()
+        log.seek(0)
+        text = log.read()
     total = re.search(r"^total\s+(\d+)", text, re.M)
     if status or total is None:
         raise RuntimeError(text)

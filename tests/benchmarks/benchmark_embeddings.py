@@ -103,8 +103,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         first, chosen = f"{folder}/first.parquet", f"{folder}/chosen.parquet"
         look = [python, "-c", LOOK, cells, embedded, first, chosen, str(options.cells)]
-        told = subprocess.check_output(look, text=True).splitlines()
-        total, channels = int(told[0]), json.loads(told[1])["parameters"]["crops"]["channels"]
+        lines = subprocess.check_output(look, text=True).splitlines()
+        total, channels = int(lines[0]), json.loads(lines[1])["parameters"]["crops"]["channels"]
         functions = [str(results / f"images/{batch}/illum/{plate}/{plate}_Illum{n}.npy") for n in channels]
 
         def plain(keep: bool) -> Callable[[int, int], list[str]]:

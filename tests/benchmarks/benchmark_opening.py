@@ -34,9 +34,9 @@ def main(pages: list[Path]) -> None:
     """Print the median of each measure for each page."""
     tries = [[open_page(page) for page in pages] for _ in range(TRIES)]
     for number, page in enumerate(pages):
-        told = {name: median(each[number][name] for each in tries) for name in tries[0][number]}
+        medians = {name: median(each[number][name] for each in tries) for name in tries[0][number]}
         print(f"{page} ({page.stat().st_size / 1e6:.1f} MB)")
-        print("  " + ", ".join(f"{name} {value:,.4g}" for name, value in told.items()))
+        print("  " + ", ".join(f"{name} {value:,.4g}" for name, value in medians.items()))
 
 
 if __name__ == "__main__":

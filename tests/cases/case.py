@@ -87,20 +87,20 @@ def case(
     def declare(test: Callable[..., str | None]) -> Callable[..., None]:
         @functools.wraps(test)
         def checked(*arguments: object, **named: object) -> None:
-            told = test(*arguments, **named)
+            message = test(*arguments, **named)
             if says:
-                assert isinstance(told, str), "a test of a case that says something returns what is said"
-                assert is_told(says, told), f"not told: {says}\ntold: {told}"
+                assert isinstance(message, str), "a test of a case that says something returns what is said"
+                assert is_told(says, message), f"no such message: {says}\ntext: {message}"
 
         return checked
 
     return declare
 
 
-def is_told(says: str, told: str) -> bool:
+def is_told(says: str, message: str) -> bool:
     """Whether a message is in a text; `...` in it stands for anything, and line ends count as blanks."""
     parts = [re.escape(" ".join(part.split())) for part in says.split("...")]
-    return bool(re.search(".*?".join(parts), " ".join(told.split())))
+    return bool(re.search(".*?".join(parts), " ".join(message.split())))
 
 
 def declared_cases(tests: Path = TESTS) -> Iterator[Case]:

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from aggregate import aggregate
+from cases.case import case
 from cases.experiment import HEADER, ROW, get_refusal, write_config
-from lib.checks import check_files, check_pipelines
+from lib.checks import check_config_files, check_files, check_pipelines
 from lib.config import complete_config
 from lib.errors import InputError
 from lib.experiment import Experiment
@@ -210,3 +211,24 @@ def test_a_corrupt_single_cell_table_says_what_to_do(tmp_path, broken):
         InputError, match=rf"{broken}\.parquet cannot be read .*Delete it so that the workflow"
     ):
         aggregate(files["cells"], files["image"], "mean", [])
+
+
+@case(
+    "plan",
+    kind="a config with a duplicate key",
+    comes_from="a block that was pasted below another one of its name",
+    says="... has keys more than once: benchmark.draws (lines 4 and 5), plates (lines 2 and 7). Only the "
+    "last one would be used: combine them, or remove one.",
+    happens="nothing runs: YAML would keep the last one without a word",
+)
+def test_a_key_twice_is_refused(tmp_path):
+    path = tmp_path / "config.yaml"
+    text = "results: r\nplates: a.tsv\nbenchmark:\n  draws: 100\n"
+    path.write_text(text + "annotation: {compound: &one {table: t}, crispr: {<<: *one}}\n")
+    check_config_files([path])
+    path.write_text('{\n\t"results": "r"\n}')
+    check_config_files([path])
+    path.write_text(f"{text}  draws: 200\n  matching: []\nplates: b.tsv\n")
+    with pytest.raises(InputError) as error:
+        check_config_files([path])
+    return str(error.value)

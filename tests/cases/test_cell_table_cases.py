@@ -52,7 +52,7 @@ def rename(tables, change):
 
 @case(
     "cells",
-    kind="tables of objects that are called otherwise, as Cells_Cellpose3",
+    kind="tables of objects with other names, such as Cells_Cellpose3",
     comes_from="CytoTable#362: segmentation by another program",
     says="has no table of Cells, Cytoplasm, but one of Cells_Cellpose3, Cytoplasm_Cellpose3. Name the "
     "objects that make a cell in the config, as `single_cells: {compartments: [Nuclei, Cells_Cellpose3, "
@@ -132,3 +132,57 @@ def test_one_table_without_its_last_line_end_is_cut_off(tables):
     path.write_text(path.read_text().rstrip("\n"))
     with pytest.raises(InputError, match=r"Cells.csv is cut off in its last line"):
         read(tables)
+
+
+@case(
+    "cells",
+    kind="a first column with the number of each row, and a Macintosh's hidden files (._Image.csv)",
+    comes_from="pandas' to_csv, R's write.csv; drives and archives that a Macintosh wrote",
+    happens="they are left alone",
+)
+def test_row_numbers_and_hidden_files(tables):
+    whole = read(tables)
+    for path in list(tables.rglob("*.csv")):
+        pd.read_csv(path).to_csv(path)
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+    assert read(tables).equals(whole)
+    for path in tables.rglob("[A-Z]*.csv"):
+        pd.read_csv(path).to_csv(path)
+    assert read(tables).equals(whole), "a second time: the first has the name Unnamed: 0"
+
+
+@case(
+    "cells",
+    kind="CellProfiler's tables separated by semicolons or tabs",
+    comes_from="tables that went through a spreadsheet",
+    says="... is separated by semicolons. CellProfiler's tables are separated by commas, with points in "
+    "numbers: save it so.",
+    happens="the plate stops",
+)
+def test_tables_with_other_separators(tables):
+    for path in tables.rglob("*.csv"):
+        path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(InputError) as error:
+        read(tables)
+    return str(error.value)
+
+
+@case(
+    "cells",
+    kind="text among the measurements of cells: a class by name, True and False, decimal commas",
+    comes_from="columns that somebody added",
+    says="Cells.csv has `round` in its column Class, which is not a number",
+    happens="the plate stops, or continues without these sites, which are listed",
+)
+def test_text_among_measurements(tables):
+    for path in tables.rglob("Cells.csv"):
+        pd.read_csv(path).assign(Class="round").to_csv(path, index=False)
+    with pytest.raises(InputError) as error:
+        read(tables)
+    return str(error.value)
+
+
+def test_a_database_is_named(tmp_path):
+    (tmp_path / "BR001.sqlite").touch()
+    with pytest.raises(InputError, match=r"Databases are not read: BR001\.sqlite\."):
+        find_published_folders(tmp_path, NAMES)

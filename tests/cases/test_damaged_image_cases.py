@@ -22,7 +22,8 @@ def write_zeros(path, share):
     "images",
     kind="an uncompressed image that was not copied to its end, with zeros up to its full length",
     comes_from="rsync --inplace, file servers that reserve a file's space first, copies that were cut off",
-    says="well C02, site 1: ...C02_5.tif was not copied to its end: from row 8 of 12 on all its pixels are 0",
+    says="well C02, site 1: ...C02_5.tif was not copied to its end: from row 8 of 12 on all its pixels are 0 "
+    "(if they are meant to be, save the plate's images compressed, with LZW or deflate)",
     happens="the plate stops, or (`images.bad_sites: drop`) the site is left out and listed; the job that "
     "measures an image finds it, too",
 )
@@ -44,10 +45,10 @@ def test_a_bitmap_with_zeros_at_its_end(tmp_path):
     for well in ("B02", "B03", "C02", "C03"):
         for channel in "125":
             # Rows of a bitmap are filled up with zeros to multiples of four bytes.
-            image = Image.fromarray(np.ascontiguousarray(pixels(well, channel).T // 20 + 5).astype(np.uint8))
+            image = Image.fromarray(np.ascontiguousarray(pixels(well, channel) // 20 + 5).astype(np.uint8))
             image.save(tmp_path / "images" / f"{well}_{channel}.bmp")
     assert read(tmp_path / "images")[1] == []
-    write_zeros(tmp_path / "images" / "B03_2.bmp", 0.95)
+    write_zeros(tmp_path / "images" / "B03_2.bmp", 0.955)
     assert "B03_2.bmp was not copied to its end" in get_refusal(tmp_path / "images")
 
 
@@ -67,3 +68,19 @@ def test_black_rows_of_a_clean_image_are_no_fault(tmp_path):
     tall[-5:] = 0
     one = write_plate(tmp_path / "shifted", lambda image, *at: np.vstack([image] * 8 + [tall]))
     assert read(one)[1] == []
+
+
+@case(
+    "images",
+    kind="images that a registration shifted or turned, with rows of zeros at their ends or all around",
+    comes_from="cycles of staining that were laid over each other",
+    happens="they are read: the zeros begin at the end of a row, and a copy ends anywhere",
+)
+def test_images_filled_up_with_zeros(tmp_path):
+    def shift(image, well, channel):
+        image = np.vstack([image] * 8)
+        image[80:] = 0
+        image[:, 10 - "125".index(channel) :] = 0
+        return image
+
+    assert read(write_plate(tmp_path / "images", shift))[1] == []

@@ -64,7 +64,7 @@ def test_a_checkout_in_a_path_with_a_blank_is_refused(tmp_path):
     (tmp_path / "a b").symlink_to(PROJECT)
     result = snakemake("--dry-run", project=tmp_path / "a b", check=False)
     assert result.returncode
-    assert "has a blank, or a character that a shell reads, in its path" in result.stdout
+    assert "has a blank, or a character that a shell interprets, in its path" in result.stdout
     assert "move Platewise's checkout" in result.stdout
     (tmp_path / "\u00e4b").symlink_to(PROJECT)
     snakemake("--dry-run", project=tmp_path / "\u00e4b")

@@ -56,12 +56,12 @@ def test_signed_images_are_refused(tmp_path):
 )
 def test_floats_beyond_one(tmp_path):
     folder = write_plate(tmp_path / "images", lambda image, *_: image.astype(np.float32))
-    told = get_refusal(folder)
+    message = get_refusal(folder)
     table, faults = read(folder, maximum=65535)
     assert faults == []
     assert set(table["Metadata_ImageMaximum"]) == {"65535"}
     assert "above images.maximum (2999): raise it" in get_refusal(folder, maximum=2999)
-    return told
+    return message
 
 
 def test_floats_from_zero_to_one_are_read(tmp_path):
@@ -221,17 +221,17 @@ def test_a_black_channel(tmp_path):
 
 
 def test_a_plate_of_one_value(tmp_path):
-    told = get_refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
-    assert "channel RNA: all 4 images hold one value only (212)" in told
+    message = get_refusal(write_plate(tmp_path / "images", lambda image, *_: np.full_like(image, 212)))
+    assert "channel RNA: all 4 images hold one value only (212)" in message
 
 
 @case(
     "images",
-    kind="images that are black, or have a few gray levels only",
+    kind="images that are black, or have only a few gray levels",
     comes_from="a camera's dark noise, a shutter that stayed closed, a hot pixel",
-    says="2 of 4 images of channel AGP that were looked at are black, or almost without contrast, in wells "
+    says="2 of 4 images of channel AGP that were examined are black, or almost without contrast, in wells "
     "B02, B03",
-    happens="the log of load_data says it, the plate goes on",
+    happens="the log of load_data reports it, and the plate continues",
 )
 @pytest.mark.parametrize("what", ["black", "dark noise", "hot pixel"])
 def test_almost_black_images(tmp_path, caplog, what):
@@ -253,7 +253,7 @@ def test_almost_black_images(tmp_path, caplog, what):
     comes_from="a lamp that failed during the run",
     says="plate 0012: 3 of 4 images of channel AGP hold one value only (black, or without contrast), in "
     "wells B03, C02, C03",
-    happens="the log of load_data says it, the plate goes on",
+    happens="the log of load_data reports it, and the plate continues",
 )
 def test_many_black_images(tmp_path, caplog):
     folder = write_plate(
@@ -272,7 +272,7 @@ def test_many_black_images(tmp_path, caplog):
     kind="an image table with the folders of another machine",
     comes_from="cellpainting-gallery#69: paths of the machine that wrote the table",
     says="Plate 0012: none of its 10,368 images exists. ...load_data.csv names the folder "
-    "/home/ubuntu/screen (10,368 images), which is not on this machine, or not under this name. "
+    "/home/ubuntu/screen (10,368 images), which does not exist on this machine. "
     "Correct the columns PathName_...",
     happens="the plate stops, with one sentence",
 )
@@ -286,10 +286,10 @@ def test_a_table_of_another_machine(tmp_path):
         for site in range(1, 10)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "load_data.csv", index=False)
-    told = get_refusal(tmp_path / "load_data.csv")
-    assert len(told) < 600
-    assert "bad_sites" not in told
-    return told
+    message = get_refusal(tmp_path / "load_data.csv")
+    assert len(message) < 600
+    assert "bad_sites" not in message
+    return message
 
 
 @case(
@@ -309,13 +309,13 @@ def test_rows_of_an_image_table(tmp_path):
     table.to_csv(path, index=False)
     assert "%20" in path.read_text()
     assert read(path)[0]["PathName_OrigDNA"].unique().tolist() == [str(images)]
-    told = []
+    messages = []
     without = (("Metadata_Well", 1), ("Metadata_Plate", 2))
     for part in [table.assign(**{name: table[name].where(table.index != at)}) for name, at in without]:
         part.to_csv(path, index=False)
-        told.append(get_refusal(path))
+        messages.append(get_refusal(path))
     table[:0].to_csv(path, index=False)
-    return " ".join([*told, get_refusal(path)])
+    return " ".join([*messages, get_refusal(path)])
 
 
 def test_a_long_list_of_faults_is_cut(tmp_path):
@@ -323,6 +323,6 @@ def test_a_long_list_of_faults_is_cut(tmp_path):
     for name in ("B02", "B03"):
         for channel in CHANNELS:
             (folder / f"{name}_{channel}.tif").write_bytes(b"")
-    told = get_refusal(folder)
-    assert told.count("is empty (0 bytes)") == 6
-    assert "set images.bad_sites to drop" in told
+    message = get_refusal(folder)
+    assert message.count("is empty (0 bytes)") == 6
+    assert "set images.bad_sites to drop" in message

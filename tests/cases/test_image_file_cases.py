@@ -58,7 +58,7 @@ def test_zstd_in_a_container(tmp_path):
 
 
 def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
-    told = get_refusal(
+    message = get_refusal(
         write_plate(
             tmp_path / "images",
             lambda image, *_: np.stack([image] * 3, -1),
@@ -66,7 +66,7 @@ def test_gray_in_three_colors_that_cellprofiler_cannot_decompress(tmp_path):
             compression="zstd",
         )
     )
-    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in told
+    assert "holds 3 samples per pixel, compressed by ZSTD; write one gray image" in message
 
 
 def test_pictures_without_their_end_are_damaged(tmp_path):
@@ -119,7 +119,7 @@ def test_the_predictor_for_floats(tmp_path):
     ("samples", "planar"), [(2, "contig"), (2, "separate"), (5, "contig"), (5, "separate")]
 )
 def test_several_samples_per_pixel(tmp_path, samples, planar):
-    told = get_refusal(
+    message = get_refusal(
         write_plate(
             tmp_path / "images",
             lambda image, *_: np.stack([image] * samples, -1 if planar == "contig" else 0),
@@ -128,7 +128,7 @@ def test_several_samples_per_pixel(tmp_path, samples, planar):
             **({"extrasamples": ["unassalpha"]} if samples == 2 else {}),
         )
     )
-    assert f"holds {samples} samples per pixel (channels in one file, or gray with alpha)" in told
+    assert f"holds {samples} samples per pixel (channels in one file, or gray with alpha)" in message
 
 
 @case(
@@ -161,16 +161,16 @@ def test_a_palette_is_refused_unless_it_is_gray(tmp_path):
         image.save(tmp_path / f"{name}.png")
     for ending in ("tif", "png"):
         assert properties(tmp_path / f"gray.{ending}") == ((12, 10), "uint8")
-        told = properties(tmp_path / f"colors.{ending}")
-        assert "a palette" in told
-    return told
+        message = properties(tmp_path / f"colors.{ending}")
+        assert "a palette" in message
+    return message
 
 
 @case(
     "images",
     kind="an image that stores white as 0",
     comes_from="scanners and fax formats: programs disagree on whether such an image is inverted",
-    says="stores white as 0 (WhiteIsZero), which programs read in two ways; save it with black as 0",
+    says="stores white as 0 (WhiteIsZero), which programs interpret differently; save it with black as 0",
     happens="the plate stops",
 )
 def test_white_as_zero_is_refused(tmp_path):
@@ -226,3 +226,39 @@ def test_a_corrupt_strip(tmp_path):
     broken.write_bytes(content)
     assert read(folder)[1] == []
     return get_refusal(folder, decode=True)
+
+
+@case(
+    "images",
+    kind="an image of one kind whose name ends like another's (a TIFF file called .png), or has no ending",
+    comes_from="batch renaming; exports without an ending",
+    says="is a TIFF file, which CellProfiler reads only if its name ends in .tif or .tiff; rename it",
+    happens="the plate stops",
+)
+def test_a_name_that_ends_like_another_kind(tmp_path):
+    assert "is a TIFF file" in get_refusal(write_plate(tmp_path / "raw", ending="raw"))
+    (tmp_path / "images").mkdir()
+    for path in write_plate(tmp_path / "plain").iterdir():
+        Image.fromarray(tifffile.imread(path)).save(tmp_path / "images" / path.name, format="PNG")
+    refusal = get_refusal(tmp_path / "images")
+    assert "is a PNG file, which CellProfiler reads only if its name ends in .png; rename it" in refusal
+    return get_refusal(write_plate(tmp_path / "png", ending="png"))
+
+
+def test_smaller_copies_of_an_image(tmp_path):
+    """A pyramid is read as its first image; where a thumbnail stands first, that would be the image."""
+
+    def write(folder, *, first):
+        folder.mkdir()
+        for path in write_plate(tmp_path / f"{folder.name}_plain").iterdir():
+            image = tifffile.imread(path)
+            parts = [(image, 0), (image[::2, ::2], 1)]
+            with tifffile.TiffWriter(folder / path.name) as file:
+                for part, kind in parts[::-1] if first else parts:
+                    file.write(part, subfiletype=kind)
+        return folder
+
+    table, faults = read(write(tmp_path / "pyramid", first=False))
+    assert (len(table), faults) == (4, [])
+    refusal = get_refusal(write(tmp_path / "thumbnail", first=True))
+    assert "begins with a smaller copy of the image (a thumbnail); save the image without it" in refusal

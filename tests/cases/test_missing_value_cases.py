@@ -146,8 +146,8 @@ def test_words_of_ones_own_and_genes_that_are_called_so(write, tmp_path):
     "tables",
     kind="negative controls that are called untreated or none",
     comes_from="screens whose control is the untreated well",
-    happens="the value of `controls.negcon` is never nothing, nor is a `broad_sample` of which the "
-    "annotation says something",
+    happens="the value of `controls.negcon` never counts as missing, nor does a `broad_sample` that the "
+    "annotation describes",
 )
 def test_a_control_that_is_called_by_a_word_for_nothing(write):
     missing = MissingValues(control=("treatment", "untreated"))

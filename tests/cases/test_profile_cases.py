@@ -148,7 +148,7 @@ def test_plain_columns_are_no_features(tmp_path, expected_profiles, caplog):
     table.insert(0, "index", range(6))
     table.to_csv(tmp_path / "p.csv", index=False)
     found = read(tmp_path / "p.csv")
-    told = caplog.text
+    message = caplog.text
     assert get_features(found) == get_features(expected_profiles)
     assert found["Metadata_concentration"].tolist() == ["0.5", "1", "2"] * 2
     # A network's features have no form; what counts the rows is none of them.
@@ -157,7 +157,7 @@ def test_plain_columns_are_no_features(tmp_path, expected_profiles, caplog):
     )
     network.to_parquet(tmp_path / "network.parquet")
     assert get_features(read(tmp_path / "network.parquet")) == ["0", "1"]
-    return told
+    return message
 
 
 @case(
@@ -210,20 +210,20 @@ def test_text_in_a_feature_names_column_and_well(tmp_path):
     make_profiles().assign(Cells_AreaShape_Area=values).to_csv(tmp_path / "p.csv", index=False)
     make_profiles().assign(Cells_AreaShape_Area=values).to_parquet(tmp_path / "p.parquet")
     assert "holds text: `big` in well A02" in get_refusal(tmp_path / "p.parquet")
-    told = get_refusal(tmp_path / "p.csv")
+    message = get_refusal(tmp_path / "p.csv")
     values[1] = "#N/A"
     for name in ("p.csv", "p.parquet"):
         table = make_profiles().assign(Cells_AreaShape_Area=values)
         table.to_csv(tmp_path / name, index=False) if name == "p.csv" else table.to_parquet(tmp_path / name)
         assert read(tmp_path / name)["Cells_AreaShape_Area"].fillna(-1).tolist() == [1.5, -1, -1, -1, -1, 2]
-    return told
+    return message
 
 
 @case(
     "profiles",
     kind="a control type with blanks around it",
     comes_from="typed tables",
-    happens="the blanks are taken away",
+    happens="the blanks are removed",
 )
 def test_blanks_around_values(tmp_path, expected_profiles):
     table = make_profiles()
@@ -252,7 +252,7 @@ def test_profiles_of_the_workflow_are_read_as_they_are(tmp_path):
     "profiles",
     kind="profiles with a cell line, and a sample sheet without one",
     comes_from="files of several cell lines, one plate each",
-    happens="the profiles' own column stays, also in the recommended splits",
+    happens="the profiles' own column is kept, also in the recommended splits",
 )
 def test_splits_keep_what_the_profiles_say(tmp_path):
     table = make_profiles().assign(Metadata_cell_line=["A549"] * 3 + ["U2OS"] * 3)
@@ -300,24 +300,24 @@ def test_one_barcode_in_two_batches_is_two_bars():
     happens="the header is read before anything runs, and a warning names the plates",
 )
 def test_the_header_of_profiles_is_read_before_anything_runs(tmp_path):
-    def told(table, name="p.csv", plates=("P1",)):
+    def get_message(table, name="p.csv", plates=("P1",)):
         table.to_csv(tmp_path / name, index=False)
         return "\n".join(find_header_problems(tmp_path / name, plates))
 
     for name in FORMATS:
         FORMATS[name](make_profiles(), tmp_path / name)
         assert list(find_header_problems(tmp_path / name, ("P1", "P2"))) in ([], None), name
-    assert "has a header and no rows" in told(make_profiles()[:0])
-    assert "Cells_AreaShape_Area twice" in told(
+    assert "has a header and no rows" in get_message(make_profiles()[:0])
+    assert "Cells_AreaShape_Area twice" in get_message(
         pd.concat([make_profiles(), make_profiles()[["Cells_AreaShape_Area"]]], axis=1)
     )
-    assert "takes 2 plates from it (P1, P2)" in told(
+    assert "takes 2 plates from it (P1, P2)" in get_message(
         make_profiles().drop(columns="Metadata_Plate"), plates=("P1", "P2")
     )
-    assert told(make_profiles().drop(columns="Metadata_Plate")) == ""
+    assert get_message(make_profiles().drop(columns="Metadata_Plate")) == ""
     (tmp_path / "p.xlsx").write_bytes(b"PK\x03\x04" + bytes(100))
     assert "is an Excel workbook" in next(find_header_problems(tmp_path / "p.xlsx", ["P1"]))
-    return told(make_profiles().drop(columns="Metadata_Well"))
+    return get_message(make_profiles().drop(columns="Metadata_Well"))
 
 
 # --- the report ---------------------------------------------------------------------------------

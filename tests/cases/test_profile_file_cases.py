@@ -1,5 +1,7 @@
 """Published profiles in the formats and files that people have."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.unit
 @case(
     "profiles",
     kind="profiles with semicolons, tabs, decimal commas, a byte-order mark, gzipped, in Parquet, "
-    "Feather or AnnData, whatever the file is called",
+    "Feather or AnnData, regardless of the file's name",
     comes_from="German spreadsheets, R, scanpy; files that were renamed",
     happens="the same profiles from every format",
 )
@@ -79,6 +81,27 @@ def test_a_file_that_ends_in_a_row(tmp_path):
 
 @case(
     "profiles",
+    kind="a file of profiles that ends in the middle of its last value",
+    comes_from="downloads and copies that were cut off",
+    says="... ends without a line end, and its last value (...) is shorter than all others in its column: "
+    "was the file cut off?",
+    happens="a warning: some programs write no last line end",
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_ends_in_a_number(tmp_path, caplog, packed):
+    text = make_profiles().to_csv(index=False)
+    write = gzip.compress if packed else bytes
+    path = tmp_path / "p.csv"
+    path.write_bytes(write(text.rstrip("\n").encode()))
+    read(path)
+    assert caplog.text == ""
+    path.write_bytes(write(text[:-8].encode()))
+    read(path)
+    return caplog.text
+
+
+@case(
+    "profiles",
     kind="a file of profiles with a header and no rows",
     comes_from="an export that was interrupted",
     says="... has a header and no rows: it holds no profile.",
@@ -105,13 +128,13 @@ def test_plain_columns_that_describe_wells(tmp_path, caplog, expected_profiles):
     found = read(tmp_path / "p.csv")
     assert get_features(found) == [*get_features(expected_profiles), *dna]
     assert found["Metadata_compound_id"].tolist() == ["7", "8", "9"] * 2
-    said = caplog.text
+    words = caplog.text
     deep = {"plate_row": 2, "replicate": 1, "timepoint_h": 48, "well_id": [5, 4, 3, 2, 1, 9]}
     features = {f"f{at}": np.arange(6) * 1.5 for at in range(3)}
     about = make_profiles()[["Metadata_Plate", "Metadata_Well"]]
     about.assign(**deep, **features).to_csv(tmp_path / "deep.csv", index=False)
     assert get_features(read(tmp_path / "deep.csv")) == list(features)
-    return said
+    return words
 
 
 @case(

@@ -75,7 +75,7 @@ def test_one_poor_well_takes_no_feature_from_its_condition(tmp_path):
     kind="a missing value in every feature, each in another well",
     comes_from="own trial: 23 of 30 features were gone",
     says="... missing values replaced by the median of the feature",
-    happens="the features stay, and a gap takes the median of its feature",
+    happens="the features are kept, and a gap is filled with the median of its feature",
 )
 def test_gaps_everywhere_take_no_feature(tmp_path):
     sound = scored(experiment(), tmp_path / "sound")
@@ -115,7 +115,7 @@ def test_a_gap_under_one_compound_loses_no_well():
     comes_from="lincs-cell-painting, pycytominer: Manders coefficients that are 1 in every control",
     says="1 feature left out on plate Pplate0, Pplate1: Cells_Flat (the spread in the reference wells is "
     "rounding: MAD ..., rounding ...)",
-    happens="the feature is dropped, `..._dropped.csv` names it, and the message of each score tells it",
+    happens="the feature is dropped, `..._dropped.csv` and the message of each score name it",
 )
 def test_a_spread_that_is_rounding(tmp_path):
     without = scored(experiment(), tmp_path / "without")
@@ -137,7 +137,7 @@ def test_a_spread_that_is_rounding(tmp_path):
     comes_from="published CRISPR plates: Costes features up to 10,789 were all that the correlations saw",
     says="1 feature left out on plate Pplate0, Pplate1: Cells_Wild (exploded: beyond 1,000 in ... of 64 "
     "wells, to ...)",
-    happens="the feature is dropped (normalize.outlier_cutoff) and told in the message of each score",
+    happens="the feature is dropped (normalize.outlier_cutoff) and named in the message of each score",
 )
 def test_a_feature_that_explodes(tmp_path):
     without = scored(experiment(), tmp_path / "without")
@@ -156,7 +156,7 @@ def test_a_feature_that_explodes(tmp_path):
     kind="a value far beyond all others in one well only",
     comes_from="divisions by almost 0 in one well; its profile correlates with nothing",
     says="2 values far beyond all others, taken as missing: Pplate0 W00003 Cells_F7 (...)",
-    happens="the value is a gap, and the rule of missing values decides; strong but graded effects stay",
+    happens="the value is missing, and the rules for missing values apply; strong but graded effects stay",
 )
 def test_a_value_that_explodes_in_one_well(tmp_path):
     raw = experiment()
@@ -209,8 +209,8 @@ def test_extreme_features_of_published_profiles_are_told(tmp_path):
     assert find_extremes(profiles, None) == {}
     path = tmp_path / "P1" / "P1.parquet"
     write_profiles(profiles, path, {"extreme_features": find_extremes(profiles, LIMIT)})
-    (told,) = describe_left_out([str(path)])
-    return told
+    (message,) = describe_left_out([str(path)])
+    return message
 
 
 def test_a_lone_value_takes_its_feature_from_sphered_profiles():
@@ -226,7 +226,8 @@ def test_a_lone_value_takes_its_feature_from_sphered_profiles():
     kind="a well with a handful of cells",
     comes_from="toxic compounds: the mean of three cells is noise",
     says="2 wells left out, with too few cells",
-    happens="with `minimum_cells`, the well is marked in every table, steers nothing and is in no score",
+    happens="with `minimum_cells`, the well is marked in every table, has no influence on other wells and is "
+    "not scored",
 )
 def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
     sound, raw = experiment(), experiment()
@@ -306,7 +307,7 @@ def test_what_is_left_out_travels_with_the_profiles(tmp_path):
 
 @case(
     "profiles",
-    kind="features that nobody wants (`Image_*`, Costes)",
+    kind="unwanted features (`Image_*`, Costes)",
     comes_from="own trial: no key took them out of published profiles",
     says="exclude_features leaves none of the 2 features: ... Name fewer.",
     happens="`exclude_features` takes them out at every level, by name or pattern",

@@ -29,7 +29,7 @@ def write(folder, rows):
     comes_from="chemical names (1,2-dichloroethane) in tables that were joined by hand",
     says="has rows with more values than its header (5): line 3 (6 values). Write values that hold the "
     "separator `,` within quotation marks.",
-    happens="the plate stops: read on, the row's values would be shifted by one feature",
+    happens="the plate stops, because the row's values would be shifted by one feature",
 )
 def test_a_comma_in_a_name_shifts_no_value(tmp_path):
     good = write(tmp_path, ["P1,A01,x,1,2", 'P1,A02,"1,2-dichloro",3,4', "P1,A03,y,5,6,"])

@@ -11,10 +11,11 @@ from cases.tables import COMPLETE, MEASURED, PLATE
 from import_profiles import add_annotation, read_plate_profiles
 from lib.controls import find_control_kinds
 from lib.errors import InputError
-from lib.layouts import find_near_samples
+from lib.layouts import find_contradictions, find_near_samples
 from lib.levels import get_levels
 from lib.plate_contents import join_annotation, read_plate_map
 from lib.plates import read_plates
+from lib.values import MissingValues
 
 pytestmark = pytest.mark.unit
 
@@ -34,15 +35,15 @@ pytestmark = pytest.mark.unit
 def test_headings_in_other_letters(write):
     names = [{"plate_map": "Plate Map", "profiles": "Images"}.get(name, name) for name in PLATE]
     sheet = write("plates.tsv", names, PLATE.values())
-    told = []
+    messages = []
     with pytest.raises(InputError) as error:
         read_plates(sheet, get_levels(COMPLETE))
-    told.append(str(error.value))
+    messages.append(str(error.value))
     for header in (("WELL", "broad_sample"), ("well_position", "Broad_Sample")):
         with pytest.raises(InputError) as error:
             read_plate_map(write("map.txt", header, ("A01", "x")))
-        told.append(str(error.value))
-    return " ".join(told)
+        messages.append(str(error.value))
+    return " ".join(messages)
 
 
 @case(
@@ -58,7 +59,7 @@ def test_wells_of_plate_maps(write):
     for row in ("A", "1", "1.0"):
         placed = write("placed.txt", ("row", "column", "broad_sample"), (row, "3", "x"))
         assert read_plate_map(placed)["well"].tolist() == ["A03"]
-    told = []
+    messages = []
     for rows in (
         [("well", "broad_sample"), ("A1", "x"), ("", "y")],
         [("well", "broad_sample"), ("AG01", "x")],
@@ -66,10 +67,10 @@ def test_wells_of_plate_maps(write):
     ):
         with pytest.raises(InputError) as error:
             read_plate_map(write("map.txt", *rows))
-        told.append(str(error.value))
+        messages.append(str(error.value))
     with pytest.raises(InputError, match="A49"):
         read_plate_map(write("map.txt", ("well", "broad_sample"), ("A49", "x")))
-    return " ".join(told)
+    return " ".join(messages)
 
 
 # --- columns whose names clash ------------------------------------------------------------------
@@ -117,7 +118,7 @@ def test_a_column_that_says_what_the_sheet_says_is_no_clash(caplog):
     "tables",
     kind="an empty column of the plate map that the annotation has, too",
     comes_from="templates of plate maps with columns that nobody filled",
-    says="the plate map's column pert_iname is empty: the annotation's is taken",
+    says="the plate map's column pert_iname is empty: the annotation's values are used",
     happens="the annotation's column is taken",
 )
 def test_an_empty_column_hides_nothing(caplog):
@@ -186,7 +187,7 @@ def test_the_annotation_fills_an_empty_column_of_published_profiles(caplog):
     )
     joined = add_annotation(profiles, pd.DataFrame({"broad_sample": ["x", "y"], "gene": ["G", "H"]}))
     assert joined["Metadata_gene"].tolist() == ["G", "H"]
-    assert "Metadata_gene is empty in the profiles: the annotation's is taken" in caplog.text
+    assert "Metadata_gene is empty in the profiles: the annotation's values are used" in caplog.text
 
 
 def test_known_wells_of_an_empty_annotation_are_the_plate_maps():
@@ -203,3 +204,33 @@ def test_a_sheet_that_says_otherwise_than_the_profiles_wins_and_is_named(write, 
     assert found["Metadata_profiles_cell_line"].tolist() == ["A549"]
     assert "the sample sheet says U2OS for Metadata_cell_line" in caplog.text
     assert read_plate_profiles(path, {**PLATE, "cell_line": ""})["Metadata_cell_line"].tolist() == ["A549"]
+
+
+@case(
+    "tables",
+    kind="two columns of wells that differ, in a plate map or in profiles; another plate's plate map",
+    comes_from="tables with the wells of the library's plate, too; a plate map of the next plate",
+    says="the wells are read from well_position; rows with another well in Well: 2 of 3 (B02 instead of A02 "
+    "in row 3) ... rows with another well in Row and Column: 1 of 3 (B02 instead of A02 in row 3) ... its "
+    "column Plate names P2, and it is used for P1",
+    happens="a warning before anything runs says which column counts",
+)
+def test_tables_that_contradict_themselves(write, caplog):
+    names = ("Metadata_Plate", "well_position", "Well", "Row", "Column", "broad_sample")
+    right = write("right.txt", names, ("P1", "A01", "a1", 1, 1.0, "x"), ("P1", "A02", "", "A", 2, "y"))
+    assert find_contradictions(right, ["P1"], MissingValues()) == []
+    rows = (("A01", "A1", 1, 1), ("A02", "B2", "B", 2), ("A03", "B3", "", 3))
+    wrong = write("wrong.txt", names, *(("P2", *row, "x") for row in rows))
+    profiles = (
+        ("Metadata_Well", "well_position", "Cells_F"),
+        ("A01", "A01", 1),
+        ("A02", "B2", 2),
+        ("A3", "", 3),
+    )
+    path = write("p.csv", *profiles, ("A04", "B4", 3), separator=",")
+    assert read_plate_profiles(path, PLATE)["Metadata_Well"].tolist() == ["A01", "A02", "A03", "A04"]
+    assert (
+        "the wells are read from Metadata_Well; rows with another well in well_position: 2 of 4"
+        in caplog.text
+    )
+    return "; ".join(find_contradictions(wrong, ["P1"], MissingValues()))

@@ -86,15 +86,15 @@ def test_each_channel_gets_its_function_as_npy(write, tmp_path):
     count = text.count("module_num:")
     text = text[:last].rstrip().replace(f"ModuleCount:{count}", f"ModuleCount:{count - 1}")
     (tmp_path / "own.cppipe").write_text(text + "\n")
-    copy, said = write("copy.cppipe", tmp_path / "own.cppipe")
+    copy, message = write("copy.cppipe", tmp_path / "own.cppipe")
     saved = [dict(module.settings) for module in read_pipeline(copy) if module.name == "SaveImages"]
     assert [settings["Saved file format"] for settings in saved] == ["npy", "npy"]
     assert [settings["Enter single file name"] for settings in saved] == ["IllumDNA", "IllumBrightfieldH"]
     assert saved[1]["Select the image to save"] == "UpsampledIllumBrightfield_H"
-    assert "saves the function as .npy" in said
-    assert "is added for the illumination function of BrightfieldH" in said
+    assert "saves the function as .npy" in message
+    assert "is added for the illumination function of BrightfieldH" in message
     text = text.replace("All: Across cycles", "Each")
     (tmp_path / "own.cppipe").write_text(text + "\n")
-    copy, said = write("each.cppipe", tmp_path / "own.cppipe")
+    copy, message = write("each.cppipe", tmp_path / "own.cppipe")
     assert not copy.exists()
-    assert "no illumination function over all images of channel DNA" in said
+    assert "no illumination function over all images of channel DNA" in message

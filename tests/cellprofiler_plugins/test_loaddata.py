@@ -97,8 +97,8 @@ def test_damaged_images_are_errors_with_their_names(tmp_path, cellprofiler_envir
         if name == "packbits_hole.tif":
             # Only the faster reader knows how long a strip of PackBits is.
             readings = readings[:1]
-        for told in readings:
-            assert told.startswith("DamagedImageError"), (name, told)
+        for message in readings:
+            assert message.startswith("DamagedImageError"), (name, message)
             place = f"{name} (plate P1, well B02, site 1, image OrigDNA)"
-            assert f"{place} is " in told or f"{place} was not copied to its end" in told, told
-            assert "Replace the image" in told
+            assert f"{place} is " in message or f"{place} was not copied to its end" in message, message
+            assert "Replace the image" in message

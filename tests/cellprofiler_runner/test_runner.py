@@ -153,8 +153,8 @@ def test_the_log_and_a_file_say_where_it_is(everything, plate):
     log = (plate / "everything_platewise.log").read_text()
     assert "Done: plate P1, well B02, site 1 (ImageNumber 4, 3 of 3)" in log
     assert "Starting Java" not in log
-    told = json.loads((plate / "everything_platewise.progress.json").read_text())
-    assert (told["state"], told["number"], told["of"], told["well"]) == ("complete", 3, 3, "B02")
+    report = json.loads((plate / "everything_platewise.progress.json").read_text())
+    assert (report["state"], report["number"], report["of"], report["well"]) == ("complete", 3, 3, "B02")
 
 
 def test_modules_that_look_back_find_all_sites(run):
@@ -225,8 +225,8 @@ def test_no_module_gathers_what_its_window_would_show(run, plate, tmp_path):
     )
     assert "MeasureImageIntensity:[" in (plate / "everything.cppipe").read_text()
     run("everything", "platewise", "shown", plugins=tmp_path)
-    said = (plate / "shown.log").read_text().split("\n")
-    assert [line for line in said if line.startswith("window")] == ["window False"] * 3
+    lines = (plate / "shown.log").read_text().split("\n")
+    assert [line for line in lines if line.startswith("window")] == ["window False"] * 3
     experiment = (plate / "shown" / "Experiment.csv").read_text()
     assert "show_window:True" in experiment
     assert "show_window:False" not in experiment
@@ -285,9 +285,9 @@ def test_a_killed_run_leaves_nothing(plate, cellprofiler_environment):
     [
         (
             lambda table: table.slice(0, table.num_rows - 1),
-            r"Nuclei\.arrow is not whole: B02 site 1 \(2 of 3\)",
+            r"Nuclei\.arrow is incomplete: B02 site 1 \(2 of 3\)",
         ),
-        (None, r"Nuclei\.arrow is not whole"),
+        (None, r"Nuclei\.arrow is incomplete"),
     ],
 )
 def test_a_table_that_is_not_whole(everything, tmp_path, cut, message):

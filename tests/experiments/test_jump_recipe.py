@@ -1,4 +1,7 @@
-"""The JUMP recipe's published chains: every step on its own test plates, to the end."""
+"""The JUMP recipe's published chains: every step on its own test plates, to the end.
+
+The wells enter as the plates' own files have them, which also hold wells that the recipe leaves out.
+"""
 
 from pathlib import Path
 
@@ -41,10 +44,10 @@ def read_deep(path: Path) -> pd.DataFrame:
 
 
 def annotated(recipe: Path, folder: str, expected: pd.DataFrame, read=pd.read_parquet) -> pd.DataFrame:
-    """The raw profiles in the published order of the rows, with reagents, controls and cell counts."""
+    """Return all wells of the plates' files, in their order, with reagents, controls and cell counts."""
     files = sorted((recipe / folder).rglob("*.parquet"))
     raw = as_text(pd.concat([read(file) for file in files], ignore_index=True))
-    profiles = expected[[*KEYS, REAGENT]].merge(raw, on=KEYS, how="left")
+    profiles = raw.merge(expected[[*KEYS, REAGENT]], on=KEYS, how="left")
     counts = pd.read_csv(recipe / "cell_counts.csv", dtype={"Metadata_Plate": str})
     counts = counts[["Metadata_Plate", "Metadata_Well", "Metadata_Count_Cells"]]
     profiles = profiles.merge(counts, on=["Metadata_Plate", "Metadata_Well"], how="left")
@@ -77,6 +80,8 @@ def largest_difference(mine: pd.DataFrame, published: pd.DataFrame) -> float:
     """Return the largest difference; print it with the numbers of values and of different ones."""
     names = get_features(published)
     assert get_features(mine) == names
+    mine = mine[mine[names].notna().any(axis=1)].reset_index(drop=True)
+    assert mine[KEYS].equals(published[KEYS])
     difference = (mine[names].astype("float32") - published[names]).abs().to_numpy()
     assert np.isfinite(difference).all()
     different = (difference > 0).sum()
@@ -133,6 +138,4 @@ def test_the_orf_chains_are_the_published_ones(recipe, tmp_path, name, prefix, f
     sphered, found = run_chain(profiles, written, "sphere")
     assert found["chosen_epsilon"] == pytest.approx(0.0042665621, rel=1e-8)
     last = as_text(pd.read_parquet(file.with_name(f"{stem}_sphering_harmony.parquet")))
-    # the last file has its rows in the same order
-    assert last["Metadata_Well"].tolist() == published["Metadata_Well"].tolist()
     assert largest_difference(align(sphered, tmp_path), last) < 1e-5

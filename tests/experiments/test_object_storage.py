@@ -11,37 +11,21 @@ import pytest
 import yaml
 
 import small_images
-from object_storage import KEYS, Broken, breaking_proxy, objects, put, put_folder, s3, s3_server
+from object_storage import KEYS, Broken, breaking_proxy, objects, put, put_folder
 from small_experiment import results, write_experiment
 from workflow import PROJECT, planned, snakemake
 
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def client(server, monkeypatch):
-    """A client that writes; the workflow reads without credentials."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in KEYS:
-        monkeypatch.delenv(name, raising=False)
-    return s3(server)
-
-
-def test_published_tables_and_files_come_from_storage(client, server, tmp_path, monkeypatch):
+def test_published_tables_and_files_come_from_storage(storage_client, storage_server, tmp_path, monkeypatch):
     """The tables of a plate are fetched, joined and dropped; nothing without `fetch: true`."""
     here = write_experiment(tmp_path / "here")
     there = write_experiment(tmp_path / "there")
     (there.parent / "tables" / "P1" / "A01-1" / "outlines.png").write_bytes(b"no table")
-    put_folder(client, there.parent / "tables", "s3://published/tables")
+    put_folder(storage_client, there.parent / "tables", "s3://published/tables")
     for name in ("plate_map.txt", "reagents.tsv"):
-        put(client, f"s3://published/{name}", (there.parent / name).read_bytes())
+        put(storage_client, f"s3://published/{name}", (there.parent / name).read_bytes())
         (there.parent / name).unlink()
     shutil.rmtree(there.parent / "tables")
     config = yaml.safe_load(there.read_text())
@@ -59,7 +43,7 @@ def test_published_tables_and_files_come_from_storage(client, server, tmp_path, 
     assert refused.returncode
     assert "is not fetched: set fetch: true in the config, or add --config fetch=true" in refused.stdout
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage_server)
     snakemake("--configfile", there, "--config", "only=P1", "fetch=true")
     snakemake("--configfile", here, "--config", "only=P1")
     found, expected = results(there.parent), results(here.parent)
@@ -140,16 +124,16 @@ def default_run(default_results) -> Run:
     return Run(config, default_results, "COMPOUND1", addresses, (), tables=100)
 
 
-def move_to_storage(run: Run, client, folder: Path) -> Path:
+def move_to_storage(run: Run, storage_client, folder: Path) -> Path:
     """Copy the inputs of an experiment to storage, and write its config with their addresses to a folder."""
     settings = yaml.safe_load(run.config.read_text())
     settings.pop("simulate", None)
     config, sheet = yaml.safe_dump(settings), (run.config.parent / "plates.tsv").read_text()
     for path, (source, address) in run.addresses.items():
         if source.is_dir():
-            put_folder(client, source, address)
+            put_folder(storage_client, source, address)
         else:
-            put(client, address, source.read_bytes())
+            put(storage_client, address, source.read_bytes())
         config, sheet = config.replace(path, address), sheet.replace(path, address)
     folder.mkdir()
     (folder / "config.yaml").write_text(config)
@@ -158,28 +142,30 @@ def move_to_storage(run: Run, client, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("run", ["small_run", pytest.param("default_run", marks=pytest.mark.long)])
-def test_an_experiment_from_storage_to_storage(run, request, client, server, tmp_path, monkeypatch):
+def test_an_experiment_from_storage_to_storage(
+    run, request, storage_client, storage_server, tmp_path, monkeypatch
+):
     """Images, plate maps and annotation come from S3, all results go there; a transfer breaks once midway.
 
     The bytes are those of the local run; then an image disappears, and the job names it.
     """
     run = request.getfixturevalue(run)
-    config = move_to_storage(run, client, tmp_path / "there")
+    config = move_to_storage(run, storage_client, tmp_path / "there")
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     arguments = [*run.targets, "--configfile", config, "--config", "fetch=true"]
     arguments += ["--default-storage-provider", "s3", "--default-storage-prefix", "s3://results/run"]
     arguments += ["--local-storage-prefix", tmp_path / "local"]
     broken = Broken("ch5sk1fk1fl1.tiff", 1, "cut")
-    with breaking_proxy(server, broken) as proxy:
+    with breaking_proxy(storage_server, broken) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
         output = snakemake(*arguments).stdout
     assert broken.done == 1, output
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage_server)
     assert not planned(*arguments)
     assert not list((tmp_path / "local").rglob("*.tiff"))
 
-    found = objects(client, "s3://results/run")
+    found = objects(storage_client, "s3://results/run")
     parts = ("workspace/profiles", "workspace/backend", "workspace/quality", "images/", "benchmark/")
     compared = [
         name
@@ -201,7 +187,7 @@ def test_an_experiment_from_storage_to_storage(run, request, client, server, tmp
     (table,) = [name for name in found if name.endswith(f"/{run.plate}/load_data.csv")]
     row = list(csv.DictReader(found[table].decode().splitlines()))[3]
     gone = row["FileName_OrigRNA"]
-    client.delete_object(Bucket="images", Key=f"{run.plate}/{gone}")
+    storage_client.delete_object(Bucket="images", Key=f"{run.plate}/{gone}")
     again = ["--config", "fetch=true", f"only={run.plate}", "--forcerun", "features", "--retries", "0"]
     failed = snakemake(*arguments, *again, check=False)
     assert failed.returncode

@@ -182,16 +182,16 @@ def test_the_gate_waits_for_a_persons_yes(tmp_path):
     jobs = planned(*waiting, "segmentation={wait_for_approval: true, approved: true}")
     assert jobs["features"] == 1
     assert "plot_segmentation" not in jobs
-    told = snakemake(
+    result = snakemake(
         "workspace/backend/simulated/FAULTY/FAULTY.parquet",
         "--dry-run",
         *waiting,
         "segmentation={wait_for_approval: true}",
         check=False,
     )
-    assert told.returncode
-    assert "The segmentation waits for your approval" in told.stdout
-    assert "pictures/segmentation/montage.png" in told.stdout
+    assert result.returncode
+    assert "The segmentation is waiting for your approval" in result.stdout
+    assert "pictures/segmentation/montage.png" in result.stdout
 
 
 def test_flagged_sites_are_left_out_where_the_config_says_so(config, results):

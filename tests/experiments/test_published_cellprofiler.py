@@ -41,10 +41,10 @@ def test_examplehuman(shared, tmp_path):
 
 def test_examplehuman_without_a_pattern_says_what_to_write(shared, tmp_path):
     config = experiment(tmp_path, shared / "examplehuman", "AS09125")
-    said = aggregated(config, "AS09125", check=False)
-    assert said.returncode != 0
-    assert "Give `site_pattern`" in said.stdout
-    assert "logs/single_cells/B/AS09125.log" in said.stdout
+    result = aggregated(config, "AS09125", check=False)
+    assert result.returncode != 0
+    assert "Give `site_pattern`" in result.stdout
+    assert "logs/single_cells/B/AS09125.log" in result.stdout
 
 
 def test_jump_single_cells(shared, tmp_path):
@@ -98,10 +98,10 @@ def test_cells_of_published_tables_are_flagged_normalized_and_opened(
 
 def test_sites_without_their_tables_stop_the_plate_unless_dropped(shared, tmp_path):
     tables = shared / "jump_single_cells/analysis/2021_04_20_Target2/BR00121431/analysis"
-    said = aggregated(experiment(tmp_path, tables, "BR00121431"), "BR00121431", check=False)
-    assert said.returncode != 0
-    assert "well A01, site 2" in said.stdout
-    assert "well A02, site 2" in said.stdout
+    result = aggregated(experiment(tmp_path, tables, "BR00121431"), "BR00121431", check=False)
+    assert result.returncode != 0
+    assert "well A01, site 2" in result.stdout
+    assert "well A02, site 2" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_broken_tables_are_named(shared, tmp_path, site, expected):
     tables.mkdir()
     for folder in ("A01-1", "A01-2", "B01-1", "B01-2", site):
         (tables / folder).symlink_to(shared / "single_cell_edge_cases" / "data_b" / folder)
-    said = aggregated(experiment(tmp_path, tables, plate_of(tables), **{}), plate_of(tables), check=False)
-    assert said.returncode != 0
-    assert expected in said.stdout
-    assert "well A01" not in said.stdout
+    result = aggregated(experiment(tmp_path, tables, plate_of(tables), **{}), plate_of(tables), check=False)
+    assert result.returncode != 0
+    assert expected in result.stdout
+    assert "well A01" not in result.stdout
 
 
 def plate_of(tables: Path) -> str:

@@ -131,6 +131,9 @@ class Recipe:
             known = statistics[plate].loc[self.features]
             parts.append((self.values.loc[rows] - known["median"]) / known["mad"])
         self.set(pd.concat(parts))
+        # pandas' default sort of text as objects does not keep the order of a plate's wells
+        table = self.table.astype({"Metadata_Plate": object})
+        self.table = table.sort_values("Metadata_Plate", ignore_index=True).astype({"Metadata_Plate": "str"})
 
     def int(self) -> None:
         number = len(self.table)

@@ -49,6 +49,17 @@ def test_a_well_with_fewer_sites_is_not_poor_in_cells():
     assert counts.tolist() == [90, 90, 90, 0]
 
 
+def test_a_well_that_was_not_imaged_has_no_count():
+    table = metadata([100, 120, 80, 0, 0], negative=4, sites=[9, 9, 9, 0, 9])
+    found = get_counts(table)
+    assert np.isnan(found[3])
+    assert found[[0, 1, 2, 4]].tolist() == [100, 120, 80, 0]
+    z = get_count_z(table)
+    assert np.isnan(z[3])
+    # the controls that were imaged: median 100, MAD 20
+    assert z[4] == pytest.approx(-100 / (1.4826 * 20))
+
+
 @pytest.mark.parametrize("counts", [None, [np.nan] * 3, ["", "x", None]])
 def test_without_counts_there_is_no_z(counts):
     table = metadata([0, 0, 0]).drop(columns="Metadata_Count_Cells")

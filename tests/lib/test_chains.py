@@ -47,7 +47,7 @@ def test_the_presets_are_the_recipes_chains():
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("jump", "`jump` is not one of the presets jump_compound, jump_orf, jump_crispr"),
         (["normalise"], "`normalise` is not one of the steps drop_missing_wells, variance"),
@@ -67,10 +67,10 @@ def test_the_presets_are_the_recipes_chains():
         ({"preset": "jump_compound", "options": {"sphere": {}}}, "the chain has no step sphere"),
     ],
 )
-def test_what_is_wrong_is_answered(written, told):
+def test_what_is_wrong_is_answered(written, message):
     with pytest.raises(InputError) as error:
         get_chain_levels("mine", complete_chain("mine", written))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_query_names_reference_wells():
@@ -144,14 +144,18 @@ def test_queries_blocklists_floors_and_shrinkage_are_described():
     text = get_text("normalize", reference="Metadata_dose == '0'", floor=0.1)
     assert "relative to the wells with Metadata_dose == &#39;0&#39;; spreads below a fraction of 0.1" in text
     text = get_text("feature_select", operations=["blocklist", "noise_removal"], blocklist=["a", "b"])
-    assert "by all wells (noise_removal_stdev_cutoff = 0.8); the blocklist was a list of 2 names" in text
+    assert (
+        "on all wells (noise_removal_stdev_cutoff = 0.8); the blocklist was a custom list of 2 names" in text
+    )
     assert "freq_cut" not in text
     assert "corr_threshold = 0.9, corr_method = kendall" in get_text(
         "feature_select", operations=["correlation_threshold"], corr_method="kendall"
     )
-    assert "fitted on all wells; their covariance was shrunk" in get_text(
+    assert "fitted to all wells; the covariance was shrunk" in get_text(
         "sphere", reference="all", epsilon="shrink"
     )
+    assert "lacked any of the features" in get_text("drop_missing_wells", share=0)
+    assert "lacked more than a fraction of 0.1 of the" in get_text("drop_missing_wells")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -161,16 +165,18 @@ def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
         for step, options in complete_chain("x", preset)["steps"]
     ]
     steps[0]["untreated_wells"] = False
-    sentences = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
+    (sentences,) = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
     text = re.sub("<[^>]*>", "", " ".join(map(str, sentences)))
-    assert text.startswith("The chain x has these steps. Wells without a perturbation")
+    assert text.startswith(
+        "For the profiles x, the annotated profiles were processed as follows. Wells without"
+    )
     assert len(sentences) == len(steps) + 2
-    assert "with mad_robustize, without the factor 1.4826" in text
+    assert "with the method mad_robustize (without the factor 1.4826)" in text
     assert (
         "freq_cut = 0.05, unique_cut = 0.01, corr_threshold = 0.9, corr_method = pearson, na_cutoff = 0"
         in text
     )
-    assert "Harmony (300 clusters, at most 20 iterations)" in text
+    assert "(300 clusters, at most 20 iterations)" in text
     assert ("relative to all wells" in text) == (preset != "jump_compound")
-    assert ("ε is the best of 25 draws" in text) == (preset != "jump_compound")
+    assert ("ε was the best of 25 random draws" in text) == (preset != "jump_compound")
     assert ("zFPKM below -3" in text) == (preset == "jump_crispr")

@@ -128,10 +128,10 @@ def test_columns_of_profiles_are_named_with_and_without_their_prefix():
 
 
 def test_all_problems_are_told_at_once():
-    said = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
-    assert "asay" in said
-    assert "images.bad_sites" in said
-    assert "config.yaml has errors" in said
+    output = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
+    assert "asay" in output
+    assert "images.bad_sites" in output
+    assert "config.yaml has errors" in output
 
 
 def test_every_key_has_a_description():

@@ -210,3 +210,14 @@ def test_levels_of_published_embeddings():
         _ = build_experiment([ours], **judged).feature_sets
     with pytest.raises(InputError, match="embeddings_spherized is not made for plate P"):
         _ = build_experiment([{"images": "i"}, deep], **judged).feature_sets
+
+
+def test_profiles_of_sites_are_made_of_plates_with_cells_if_the_config_asks_for_them():
+    plates = [{"cellprofiler": "t"}, {"profiles": "p", "level": "normalized"}]
+    for sites in (True, False):
+        experiment = build_experiment(plates, aggregate={"sites": sites})
+        found = [
+            any(file.endswith("_sites.parquet") for file in get_plate_targets(experiment, plate))
+            for plate in experiment.plates
+        ]
+        assert found == [sites, False]

@@ -1,11 +1,12 @@
-"""The jobs that failed, from Snakemake's log events."""
+"""The jobs that failed, and a run with nothing to do, from Snakemake's log events."""
 
 import logging
 
 import pytest
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from lib.failures import Failure, FailureCollector
+from lib.failures import Failure, FailureCollector, IdleRunHandler
 
 pytestmark = pytest.mark.unit
 
@@ -42,3 +43,13 @@ def test_a_job_that_succeeds_at_a_later_attempt_is_no_failure(logger):
     logger.info("Finished jobid: 3", extra={"event": LogEvent.JOB_FINISHED, "job_id": 3})
     logger.info("Finished jobid: 4", extra={"event": LogEvent.JOB_FINISHED, "job_id": 4})
     assert collector.failures == []
+
+
+def test_a_run_with_nothing_to_do_is_noticed_once():
+    calls = []
+    logger = logging.Logger("snakemake")
+    logger.addHandler(IdleRunHandler(lambda: calls.append(1)))
+    logger.info("Building DAG of jobs...")
+    assert calls == []
+    logger.info(NOTHING_TO_BE_DONE_MSG)
+    assert calls == [1]

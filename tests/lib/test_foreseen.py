@@ -13,7 +13,7 @@ MAP = "well_position,broad_sample\nA1,D\nA2,D\nA3,D\nB1,X\n"
 KNOWN = "broad_sample,control_type\nD,negcon\nX,\n"
 
 
-def said(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
+def get_problems(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
     (folder / "map.csv").write_text(plate_map)
     (folder / "known.csv").write_text(known)
     annotation = {"annotation": {"compound": {"table": "known.csv"}}}
@@ -22,19 +22,19 @@ def said(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
 
 
 def test_nothing_is_said_of_what_is_right(tmp_path):
-    assert said(tmp_path) == []
-    assert said(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
+    assert get_problems(tmp_path) == []
+    assert get_problems(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
 
 
 @pytest.mark.parametrize("kind", ["poscon", "negcon2", "no_control"])
 def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
-    assert said(tmp_path, MAP + "B2,Y\n", KNOWN + f"Y,{kind}\n") == []
+    assert get_problems(tmp_path, MAP + "B2,Y\n", KNOWN + f"Y,{kind}\n") == []
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 is there more than once"),
+        ({"plate_map": MAP + "b01,X\n"}, "plate P1, P2: .*map.csv: well B01 is listed more than once"),
         (
             {"known": KNOWN.replace("negcon", "neg")},
             r"0 negative controls \(control_type = negcon\).*has neg;",
@@ -65,7 +65,7 @@ def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
     ],
 )
 def test_what_will_stop_a_plate_is_foreseen(tmp_path, config, words):
-    assert re.search(words, "\n".join(said(tmp_path, **config)))
+    assert re.search(words, "\n".join(get_problems(tmp_path, **config)))
 
 
 def test_what_cannot_be_looked_at_is_passed_over(tmp_path):
@@ -75,7 +75,7 @@ def test_what_cannot_be_looked_at_is_passed_over(tmp_path):
 
 
 def test_every_key_of_the_remedy_is_in_one_message(tmp_path):
-    (problem,) = said(tmp_path, known=KNOWN.replace("control_type", "role"))
+    (problem,) = get_problems(tmp_path, known=KNOWN.replace("control_type", "role"))
     for key in (
         "normalize.to: [all]",
         "feature_select.reference: all",
@@ -83,7 +83,7 @@ def test_every_key_of_the_remedy_is_in_one_message(tmp_path):
     ):
         assert key in problem
     assert "spherize" not in problem
-    (problem,) = said(tmp_path, spherize={"enabled": True}, normalize={"minimum_wells": 4})
+    (problem,) = get_problems(tmp_path, spherize={"enabled": True}, normalize={"minimum_wells": 4})
     assert "spherize.enabled: false" in problem
 
 
@@ -96,22 +96,22 @@ def write_images(folder, wells, name="{}_s1_w1.tif"):
 def test_negative_controls_without_images_are_foreseen(tmp_path):
     """The plate map has three controls, of which only those with images can serve."""
     write_images(tmp_path / "i", ["A01", "A02", "B01"])
-    problems = said(tmp_path, images={"pattern": "imagexpress"})
+    problems = get_problems(tmp_path, images={"pattern": "imagexpress"})
     assert len(problems) == 2  # one per plate
     assert "plate P2 has images of 3 wells, of which 2 are negative controls (control_type = " in problems[1]
     assert "normalizing needs 3. Without images are A03." in problems[1]
     for key in ("normalize.to: [all]", "feature_select.reference: all", "normalize.minimum_wells"):
         assert key in problems[0]
-    assert said(tmp_path, images={"pattern": "imagexpress"}, normalize={"over": "batch"}) == []
+    assert get_problems(tmp_path, images={"pattern": "imagexpress"}, normalize={"over": "batch"}) == []
     write_images(tmp_path / "i", ["A03"])
-    assert said(tmp_path, images={"pattern": "imagexpress"}) == []
+    assert get_problems(tmp_path, images={"pattern": "imagexpress"}) == []
 
 
 def test_several_names_of_negative_controls_are_found_with_images(tmp_path):
     """Two names, in other capitals: none of the controls is said to lack images."""
     write_images(tmp_path / "i", ["A01", "A02", "A03", "B01"])
     config = {"controls": {"negcon": ["mock", "DMSO"]}, "images": {"pattern": "imagexpress"}}
-    assert said(tmp_path, known=KNOWN.replace("negcon", "Mock"), **config) == []
+    assert get_problems(tmp_path, known=KNOWN.replace("negcon", "Mock"), **config) == []
 
 
 def test_plates_and_conditions_that_differ_in_capitals_only_are_told(tmp_path):
@@ -119,8 +119,8 @@ def test_plates_and_conditions_that_differ_in_capitals_only_are_told(tmp_path):
         {"plate": "P1", "images": "i", "cell_line": "U2OS"},
         {"plate": "p1", "images": "j", "cell_line": "u2os"},
     ]
-    told = list(find_problems(build_experiment(plates, tmp_path)))
-    assert told == [
+    problems = list(find_problems(build_experiment(plates, tmp_path)))
+    assert problems == [
         f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
         for column, names in (("plate", "P1 and p1"), ("cell_line", "U2OS and u2os"))
     ]

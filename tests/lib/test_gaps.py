@@ -70,7 +70,8 @@ def test_wells_with_few_cells_are_marked_and_others_are_not():
     profiles = pd.DataFrame(
         {"Metadata_Well": ["A01", "A02", "A03"], "Metadata_Count_Cells": [0, 9, 10], "Cells_X": 1.0}
     )
-    assert mark_few_cells(profiles, 1) is profiles
+    one = profiles.assign(Metadata_Count_Cells=[1, 9, 10])
+    assert mark_few_cells(one, 1) is one
     marked = mark_few_cells(profiles, 10)
     assert list(marked) == ["Metadata_Well", "Metadata_Count_Cells", "Metadata_few_cells", "Cells_X"]
     assert find_few_cells(marked).tolist() == [True, True, False]
@@ -89,3 +90,32 @@ def test_incomplete_wells_are_named():
         "1 well left out because more than a tenth of the features are missing: P1 A02"
     ]
     assert describe_incomplete(metadata, np.zeros(3, dtype=bool)) == []
+
+
+def make_profiles(counts: list, **others: list) -> pd.DataFrame:
+    """Return wells with counts of cells, and one feature, which a well without cells fills with 0."""
+    wells = [f"A{number:02d}" for number in range(1, len(counts) + 1)]
+    columns = {"Metadata_Well": wells, "Metadata_Count_Cells": counts}
+    return pd.DataFrame(columns | ({"Cells_F": [1.0] * len(counts)} | others))
+
+
+def test_a_well_without_cells_whose_values_are_filled_does_not_count(caplog):
+    marked = mark_few_cells(make_profiles([0, 5, 9], Cells_F=[0.0, 2.0, 3.0]), 1)
+    assert find_few_cells(marked).tolist() == [True, False, False]
+    assert "1 wells have 0 cells and yet values; they are left out: A01" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [
+        make_profiles([0, 5, 9], Cells_F=[np.nan, 2.0, 3.0]),
+        make_profiles([0, 5, 9], Cells_F=[np.nan, 2.0, 3.0], Image_F=[1.0, 1.0, 1.0]),
+        make_profiles([np.nan, 5, 9]),
+        make_profiles([0, 0, 0]),
+        make_profiles([5, 5, 9]).drop(columns="Metadata_Count_Cells"),
+    ],
+    ids=["no values", "features of images", "unknown", "no counts at all", "no column"],
+)
+def test_other_wells_are_not_marked_by_the_default(profiles, caplog):
+    assert mark_few_cells(profiles, 1) is profiles
+    assert not caplog.text

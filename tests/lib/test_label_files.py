@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from lib import object_storage as storage
 from lib.errors import InputError
 from lib.image_checks import Found
 from lib.image_finding import find_in_zarr
@@ -14,7 +13,7 @@ from lib.image_names import compile_pattern, get_listing_pattern
 from lib.label_files import find_label_files
 from lib.label_images import read_pixels
 from microscope_files import write_ome_zarr, write_ome_zarr_labels
-from object_storage import KEYS, put_folder, s3, s3_server
+from object_storage import put_folder
 
 pytestmark = pytest.mark.unit
 
@@ -177,20 +176,10 @@ def test_labels_in_ome_zarr_of_another_size_or_with_planes_are_faults(tmp_path):
     assert "its shape is (2, 30, 40), where one plane is expected" in reasons["A02"]
 
 
-def test_labels_of_an_ome_zarr_plate_in_object_storage(plate, monkeypatch):
-    with s3_server() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        for name in KEYS:
-            monkeypatch.delenv(name, raising=False)
-        storage.get_client.cache_clear()
-        address = "s3://plates/in/x.ome.zarr"
-        put_folder(s3(server), plate, address)
-        found = find_in_zarr(address, {"D": "DNA"}, "P")
-        files, faults = find_label_files(found, {"Nuclei": settings("ome-zarr", name="nuclei")}, address, 2)
-        assert not faults
-        assert [np.array_equal(read_pixels(path), draw()) for path in files["Nuclei"].values()] == [
-            True,
-            True,
-        ]
-    storage.get_client.cache_clear()
+def test_labels_of_an_ome_zarr_plate_in_object_storage(plate, storage_client):
+    address = f"s3://plates/{plate.parent.name}/x.ome.zarr"
+    put_folder(storage_client, plate, address)
+    found = find_in_zarr(address, {"D": "DNA"}, "P")
+    files, faults = find_label_files(found, {"Nuclei": settings("ome-zarr", name="nuclei")}, address, 2)
+    assert not faults
+    assert [np.array_equal(read_pixels(path), draw()) for path in files["Nuclei"].values()] == [True, True]

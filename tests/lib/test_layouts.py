@@ -47,7 +47,7 @@ def test_the_rows_of_a_plate_are_taken_from_a_table_of_many(table):
     [
         ("well\nA01\n", "has the columns well_position and broad_sample"),
         ("well,broad_sample\n", "lists no well"),
-        ("well,broad_sample\nA01,a\na1,b\n", "well A01 is there more than once"),
+        ("well,broad_sample\nA01,a\na1,b\n", "well A01 is listed more than once"),
         ("well,broad_sample\nA0,a\n", "`A0` is not a valid well"),
     ],
 )
@@ -60,7 +60,7 @@ def test_an_annotation_has_one_row_per_reagent_and_its_gene(table):
     columns, rows = read_annotation_rows(table("broad_sample,target\na,X\nNA,\n"), "target")
     assert columns == ["broad_sample", "target", "gene"]
     assert rows == [{"broad_sample": "a", "target": "X", "gene": "X"}]
-    with pytest.raises(InputError, match="broad_sample a is there more than once"):
+    with pytest.raises(InputError, match="broad_sample a is listed more than once"):
         read_annotation_rows(table("broad_sample,gene\na,X\na,Y\n"), "gene")
     with pytest.raises(InputError, match="has no column `moa`"):
         read_annotation_rows(table("broad_sample,gene\na,X\n"), "moa")
@@ -84,7 +84,7 @@ def test_clashes_are_told_and_nothing_is_lost():
     assert len(notes) == 4
     assert "is kept as Metadata_plate_map_cell_line" in notes[0]
     assert "column dose: the plate map's is taken" in notes[1]
-    assert "column note is empty: the annotation's is taken" in notes[2]
+    assert "column note is empty: the annotation's values are used" in notes[2]
     assert "Dose and dose are two columns" in notes[3]
 
 

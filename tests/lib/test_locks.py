@@ -69,7 +69,7 @@ def test_a_job_that_outlives_its_run_is_waited_for(tmp_path):
     lock = leave_lock(tmp_path)
     process = start(tmp_path, "pass")
     try:
-        with pytest.raises(InputError, match=rf"still work in .*\n  kill {process.pid}$"):
+        with pytest.raises(InputError, match=rf"still running in .*\n  kill {process.pid}$"):
             hold(tmp_path, COMMAND)
         assert lock.exists()
     finally:

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import zarr
 
-from lib import object_storage as storage
 from lib.errors import InputError
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, find_in_zarr
 from lib.ome_zarr import list_fields, open_multiscale
 from load_data import load_data
 from microscope_files import write_ome_zarr
-from object_storage import KEYS, put_folder, s3, s3_server
+from object_storage import put_folder
 
 pytestmark = pytest.mark.unit
 RANDOM = np.random.default_rng(0)
@@ -73,30 +72,24 @@ def test_what_is_not_a_plate(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_a_plate_in_object_storage(tmp_path, monkeypatch, version):
+def test_a_plate_in_object_storage(tmp_path, storage_client, version):
     stack = pixels(2, 3, 8, 6)
     plate = write_ome_zarr(
         tmp_path / "x.zarr", {"A01": {"0": stack}, "A02": {"0": pixels(2, 3, 8, 6)}}, ["D", "G"], version
     )
-    with s3_server() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        for name in KEYS:
-            monkeypatch.delenv(name, raising=False)
-        storage.get_client.cache_clear()
-        put_folder(s3(server), plate, "s3://plates/in/x.zarr")
-        table, faults = load_data(
-            "s3://plates/in/x.zarr",
-            PLATE,
-            {"G": "ER", "D": "DNA"},
-            "ome-zarr",
-            "error",
-            2,
-            reading=Reading("max"),
-        )
-        assert not faults
-        assert table["PathName_OrigER"][0] == "s3://plates/in/x.zarr/A/1"
-        found, scale = read_plane_and_scale("s3://plates/in/x.zarr/A/1/0<channel=G;project=max>")
-        assert np.array_equal(found, stack[1].max(axis=0))
-        assert scale == 65535
-    storage.get_client.cache_clear()
+    address = f"s3://plates/{version}/x.zarr"
+    put_folder(storage_client, plate, address)
+    table, faults = load_data(
+        address,
+        PLATE,
+        {"G": "ER", "D": "DNA"},
+        "ome-zarr",
+        "error",
+        2,
+        reading=Reading("max"),
+    )
+    assert not faults
+    assert table["PathName_OrigER"][0] == f"{address}/A/1"
+    found, scale = read_plane_and_scale(f"{address}/A/1/0<channel=G;project=max>")
+    assert np.array_equal(found, stack[1].max(axis=0))
+    assert scale == 65535

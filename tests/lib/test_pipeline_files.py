@@ -84,7 +84,7 @@ def test_a_file_that_is_not_a_pipeline(tmp_path):
 def test_a_file_that_is_cut_off(tmp_path):
     path = pipeline(tmp_path / "own.cppipe")
     path.write_text(path.read_text().replace("ModuleCount:1", "ModuleCount:2"))
-    with pytest.raises(InputError, match="cut off: it announces 2 modules and has 1"):
+    with pytest.raises(InputError, match="cut off: its header gives 2 modules, and it has 1"):
         read_pipeline(path)
     path.write_text(path.read_text().replace("Name of the file:x.csv", "no setting"))
     with pytest.raises(InputError, match=r"line 8: this is not a setting"):

@@ -83,10 +83,10 @@ def test_an_assay_without_cell_line_and_time_point(write_table):
     ("change", "message"),
     [
         ({"plate": ""}, "plate is empty"),
-        ({"plate": "a b"}, "plate `a b` may hold only letters"),
-        ({"plate": "../x"}, "may hold only letters"),
-        ({"batch": "x;rm -rf"}, "batch `x;rm -rf` may hold only letters"),
-        ({"plate": "plätte"}, "may hold only letters"),
+        ({"plate": "a b"}, "plate `a b` may contain only letters"),
+        ({"plate": "../x"}, "may contain only letters"),
+        ({"batch": "x;rm -rf"}, "batch `x;rm -rf` may contain only letters"),
+        ({"plate": "plätte"}, "may contain only letters"),
         ({"timepoint": "two days"}, "timepoint `two days` is not a number of hours"),
         ({"images": ""}, "exactly one of images, cellprofiler, profiles"),
         ({"plate_map": ""}, "plate_map is empty"),
@@ -137,7 +137,7 @@ def test_wells_of_a_plate_map_become_a01(write_table):
 
 def test_a_well_twice_on_a_plate_map_is_refused(write_table):
     rows = [["well_position", "broad_sample"], ["A1", "x"], ["A01", "y"]]
-    with pytest.raises(InputError, match="well A01 is there more than once"):
+    with pytest.raises(InputError, match="well A01 is listed more than once"):
         read_plate_map(write_table("map.txt", rows))
 
 
@@ -170,7 +170,7 @@ def test_a_solvent_is_annotated_by_its_name(tmp_path):
 
 def test_a_broad_sample_twice_in_an_annotation_is_refused(write_table):
     rows = [["broad_sample", "gene"], ["x", "G1"], ["x", "G2"]]
-    with pytest.raises(InputError, match="broad_sample x is there more than once"):
+    with pytest.raises(InputError, match="broad_sample x is listed more than once"):
         read_annotation(write_table("a.tsv", rows), "gene")
 
 

@@ -17,6 +17,7 @@ from lib.precision_nulls import (
     compute_replicate_p_value,
     get_distribution_of_query,
     get_distribution_of_replicates,
+    score_sets,
 )
 from lib.replicates import Wells, join_plates
 from mean_average_precision import rank_replicates, summarize
@@ -228,3 +229,20 @@ def test_a_distribution_counts_ties():
     assert [null.p_value(value) for value in (1, 0.5, 0.4, 0.25)] == pytest.approx([0.25, 0.75, 0.75, 1])
     drawn = Distribution.of_sample(np.array([1.0, 0.5, 0.5, 0.25]))
     assert [drawn.p_value(value) for value in (2, 1, 0.5)] == pytest.approx([1 / 5, 2 / 5, 4 / 5])
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 9, 10, 12])
+def test_sets_are_scored_as_each_of_them_alone(size):
+    rng = np.random.default_rng(size)
+    above = rng.integers(50, size=(15, 15)).astype(np.int32)
+    sets = np.array([rng.permutation(15)[:size] for _ in range(7)])
+    expected = [
+        np.mean(
+            [
+                np.arange(1, size) / (1 + np.sort([above[well, other] for other in chosen if other != well]))
+                for well in chosen
+            ]
+        )
+        for chosen in sets
+    ]
+    np.testing.assert_allclose(score_sets(above, sets), expected, rtol=0, atol=1e-15)

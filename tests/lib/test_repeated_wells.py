@@ -14,8 +14,8 @@ def test_copies_are_named_and_others_are_not():
     metadata = pd.DataFrame({"Metadata_Plate": ["P1"] * 4 + ["P2"] * 4, "Metadata_Well": list("ABCD") * 2})
     assert describe_repeated(metadata, values) == []
     values[6] = values[1]
-    told = "2 wells have exactly the values of another well, as if one was copied: P1 B = P2 C"
-    assert describe_repeated(metadata, values) == [told]
+    message = "2 wells have exactly the values of another well, as if one was copied: P1 B = P2 C"
+    assert describe_repeated(metadata, values) == [message]
     # The same sum in another order is not the same profile; wells of one value are told elsewhere.
     values[6] = values[1][::-1]
     values[[0, 7]] = 3.0

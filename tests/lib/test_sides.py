@@ -1,10 +1,12 @@
 """The two sides of a comparison, by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lib.errors import InputError
-from lib.sides import Side, collect_side, pair_by_gene
+from lib.replicates import Wells
+from lib.sides import Side, collect_side, get_identities, pair_by_gene
 
 pytestmark = pytest.mark.unit
 
@@ -38,3 +40,12 @@ def test_pairs_share_a_gene_and_come_once():
     a, b = parts("X", "XY", ""), parts("Y", "XY", "Z")
     assert pair_by_gene(a, b).tolist() == [[0, 1], [1, 0], [1, 1]]
     assert pair_by_gene(parts(), b).shape == (0, 2)
+
+
+def test_perturbations_without_a_value_to_differ_in_differ_from_all_others():
+    rows = [("a", "X"), ("b", "X"), ("c", None), ("d", ""), ("e", "Y")]
+    metadata = pd.DataFrame(rows, columns=["perturbation", "Metadata_compound"])
+    part = Side(np.array([name for name, _ in rows], dtype=object), [], list(np.arange(5)[:, None]), [], 0)
+    values = Wells(metadata, np.zeros((5, 1)), ["F"], {})
+    assert get_identities(values, part, "Metadata_compound").tolist() == ["X", "X", "c", "d", "Y"]
+    assert get_identities(values, part, None).tolist() == list("abcde")

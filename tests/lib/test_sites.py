@@ -58,7 +58,7 @@ def test_cellprofiler_gives_the_names_back(written):
 def test_a_barcode_keeps_its_zeros(tmp_path, monkeypatch):
     """CellProfiler reads a column of digits as numbers; its messages name the plate as the table does."""
     table = tmp_path / "load_data.csv"
-    for written, read, told in (
+    for written, read, barcode in (
         ("00123", 123, "00123"),
         ("00123", 124, "124"),
         ("1e5", 100000.0, "1e5"),
@@ -68,7 +68,7 @@ def test_a_barcode_keeps_its_zeros(tmp_path, monkeypatch):
         table.write_text(f"Metadata_Plate,Metadata_Well\n{written},A01\n")
         assert find_plate(table) == written
         monkeypatch.setenv(PLATE_VARIABLE, find_plate(table))
-        assert get_barcode(read) == told
+        assert get_barcode(read) == barcode
     table.write_text("Metadata_Well\nA01\n")
     assert find_plate(table) == ""
     monkeypatch.delenv(PLATE_VARIABLE)

@@ -83,3 +83,13 @@ def test_plates_with_other_metadata_and_features_are_stacked():
     assert list(stacked) == [*PROFILES.columns[:3], "Metadata_arm", "Cells_AreaShape_Area"]
     assert stacked["Metadata_arm"].isna().tolist() == [True, True, False, False]
     assert len(stacked) == 4
+
+
+def test_reading_many_features_gives_no_warning_of_pandas(tmp_path, recwarn):
+    values = np.arange(600.0).reshape(2, 300)
+    profiles = pd.DataFrame(values, columns=[f"Cells_F{number}" for number in range(300)])
+    profiles.insert(0, "Metadata_Well", ["A01", "A02"])
+    write_profiles(profiles, tmp_path / "p.parquet", {})
+    read = read_profiles(tmp_path / "p.parquet")
+    assert read.assign(Metadata_new="x")["Cells_F299"].tolist() == [299.0, 599.0]
+    assert len(recwarn) == 0

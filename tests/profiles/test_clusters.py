@@ -168,11 +168,11 @@ def grid(request, tmp_path, monkeypatch):
 def ended(grid, number: str) -> str:
     """A job's state when it runs no more."""
     for _ in range(2400):
-        said = grid.call("platewise-status", number)
-        if said != "running":
-            return said
+        state = grid.call("platewise-status", number)
+        if state != "running":
+            return state
         time.sleep(0.05)
-    return said
+    return state
 
 
 def script(folder: Path, text: str) -> Path:

@@ -127,6 +127,13 @@ def test_what_is_imported_exists():
     assert missing == []
 
 
+def test_the_index_of_the_shared_modules_lists_each_once():
+    index = re.findall(r"^    (\w+) +\S", (SCRIPTS / "lib" / "__init__.py").read_text(), re.MULTILINE)
+    modules = [path.stem for path in (SCRIPTS / "lib").glob("*.py") if path.stem != "__init__"]
+    assert len(modules) > 100
+    assert sorted(index) == sorted(modules)
+
+
 def test_functions_with_many_arguments_describe_each():
     lacking, seen = {}, 0
     for path in SCRIPTS.rglob("*.py"):

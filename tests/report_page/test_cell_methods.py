@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 RULE = {"conditions": {"Nuclei_Intensity_MeanIntensity_DNA": -3}, "z": "robust", "over": "well"}
 
 
-def told(levels):
+def get_text(levels):
     return re.sub("<.*?>", "", " ".join(write_methods({}, {}, "", levels, {}, [])))
 
 
@@ -24,26 +24,27 @@ def flagged(number, exclude=True, **settings):
 
 def test_flagged_cells_are_told_with_their_rules():
     rules = {"sets": ["large_nuclei"], "rules": {"dim": RULE}}
-    text = told({"aggregated": [flagged(1200, **rules), flagged(34, **rules)]})
+    text = get_text({"aggregated": [flagged(1200, **rules), flagged(34, **rules)]})
     assert (
-        "Of the single cells, 1,234 were flagged by quality control (coSMicQC's set large nuclei; dim: "
-        "robust z-scores over each well, Nuclei_Intensity_MeanIntensity_DNA below -3) and excluded."
+        "Quality control flagged 1,234 single cells (coSMicQC's rule large nuclei; dim: robust z-scores "
+        "within each well, Nuclei_Intensity_MeanIntensity_DNA below -3), which were excluded."
     ) in unescape(text)
-    text = told({"aggregated": [flagged(1, exclude=False, **rules)]})
-    assert "1 was flagged by quality control" in text
-    assert "and kept." in text
+    text = get_text({"aggregated": [flagged(1, exclude=False, **rules)]})
+    assert "flagged 1 single cell (" in text
+    assert "which was kept." in text
+    assert "flagged none of the single cells (" in get_text({"aggregated": [flagged(0, **rules)]})
 
 
 def test_without_rules_nothing_is_told():
-    assert "flagged" not in told({"aggregated": [{"parameters": {"operation": "mean"}}]})
+    assert "flagged" not in get_text({"aggregated": [{"parameters": {"operation": "mean"}}]})
 
 
 def test_summaries_are_told():
     levels = {"aggregated": [{"parameters": {"operation": "mean"}}]}
-    assert "In addition" not in told(levels)
+    assert "In addition" not in get_text(levels)
     levels |= {name: [{"parameters": {"operation": name}}] for name in ("mad", "quantile_5")}
     levels["trimmed_mean"] = [{"parameters": {"operation": "trimmed_mean", "trim": 0.2}}]
     assert (
         "the cells of a well were summarized by their median absolute deviation, 0.05 quantile and mean "
-        "without a fraction of 0.2 of the values at each end."
-    ) in told(levels)
+        "after a fraction of 0.2 of the values was trimmed from each end."
+    ) in get_text(levels)

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from lib.config import complete_config
-from report_page.imaging_methods import describe_cells, describe_nuclei
+from lib.schema import read_schema, walk
+from report_page import imaging_methods
+from report_page.imaging_methods import describe_cells, describe_illumination, describe_nuclei
 
 pytestmark = pytest.mark.unit
 
@@ -22,11 +24,32 @@ def test_networks_are_described_with_their_settings(tmp_path):
 
     first, second = describe(method="instanseg", network={"model": "models/mine", "smallest": 100})
     assert first == (
-        "Nuclei were found in the channel DNA by cellpose (its usual model, diameter 30 pixels, cell "
-        "probability above -1, flow error at most 0.4; objects below 15 pixels discarded)."
+        "Nuclei were segmented in the DNA channel with Cellpose (default model, diameter 30 pixels, cell "
+        "probability above -1, flow error at most 0.4; objects of fewer than 15 pixels discarded)."
     )
     assert second.startswith(
-        "Cells were found in the channel RNA and that of the nuclei by instanseg (the model models/mine; "
-        "objects below 100 pixels discarded)"
+        "Cells were segmented in the RNA channel and the channel of the nuclei with InstanSeg (model "
+        "models/mine; objects of fewer than 100 pixels discarded)"
     )
     assert "flow error" not in describe(method="cellpose", network={"flow_error": 0})[1]
+
+
+def test_illumination_correction_is_described_with_every_setting():
+    settings = {"apply": "Divide", "calculate": "Regular", "downsample": 5, "smoothing": "Median Filter"}
+    settings |= {"filter_size": 20, "rescale": "Minimum"}
+
+    def describe(**changed) -> str:
+        return re.sub("<.*?>", "", str(describe_illumination({"illumination": settings | changed})))
+
+    assert describe() == (
+        "For each plate and channel, an illumination function was calculated from the mean of all images "
+        "(CorrectIlluminationCalculate; images downsampled by a factor of 5), smoothed with a median filter "
+        "of 20 pixels, and rescaled to its robust minimum; each image was divided by it."
+    )
+    assert describe(apply="Subtract", rescale="None", smoothing="Fit Polynomial").endswith(
+        "by a factor of 5) and smoothed with a fitted polynomial; it was subtracted from each image."
+    )
+    choices = {key: value.get("enum", []) for key, value in walk(read_schema())}
+    assert {*choices["assay.illumination.smoothing"]} == {*imaging_methods.SMOOTHING}
+    assert {*choices["assay.illumination.calculate"]} == {*imaging_methods.SOURCES}
+    assert {*choices["assay.illumination.rescale"]} == {*imaging_methods.RESCALING, "None"}

@@ -34,11 +34,11 @@ def test_the_methods_name_the_normalization_of_embeddings():
         return re.sub("<.*?>", "", " ".join(write_methods({}, {}, "", levels, {}, [])))
 
     assert (
-        "Deep-network features were normalized on each plate (standardize, with a standard deviation of at "
-        "least the median over all features) relative to the negative controls. Profiles were sphered (ZCA; "
-        "OAS shrinkage"
+        "Deep-network features were normalized on each plate relative to the negative controls (standardize, "
+        "with standard deviations raised to at least their median over all features). Profiles were sphered "
+        "(ZCA; OAS shrinkage"
     ) in write()
-    assert "normalized within each batch (mad_robustize) relative to all wells." in write(
+    assert "normalized within each batch relative to all wells (mad_robustize)." in write(
         method="mad_robustize", over="batch", to="all"
     )
 
@@ -83,16 +83,17 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
         if each["data-step"] == "percent_replicating":
             assert value == replicating[each["data-key"]], each
     text = unescape(re.sub("<.*?>", "", " ".join(found)))
-    assert "each image was divided by it. Nuclei were identified in the channel DNA" in text
+    assert "each image was divided by it. Nuclei were identified in the DNA channel" in text
     assert "1 site flagged by quality control was excluded. Single-cell features were aggregated" in text
     assert "normalized on each plate with MAD robust z-scores (mad_robustize; (x − median) / (1.4826" in text
     assert (
-        "Features were selected on each plate from the profiles normalized to the negative controls, with a "
-        "variance and frequency filter (freq_cut = 0.05, unique_cut = 0.1), a missing-value filter (at most "
-        "a fraction of 0.05 of the wells), a correlation threshold (Pearson's r = 0.9) and the blocklist"
+        "Features were selected on each plate from the profiles normalized to the negative controls with a "
+        "variance and frequency filter (freq_cut = 0.05, unique_cut = 0.1), a missing-value filter (missing "
+        "in at most a fraction of 0.05 of the wells), a correlation threshold (Pearson's r = 0.9), and a "
+        "blocklist"
     ) in text
-    assert "exceeded the 92nd percentile (right tail) of a null distribution" in text
-    assert "(wells per set: as many as the perturbation has replicates; seed 1)" in text
+    assert "more extreme than the 92nd percentile (right tail) of a null distribution" in text
+    assert "(as many wells per set as the perturbation had replicates; seed 1)" in text
     select["blocklist"] = False
     text = " ".join(write_methods(config, {}, "", levels, {}, []))
     assert "blocklist" not in text
@@ -103,39 +104,78 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
 
 
 def test_what_the_network_saw_is_told():
-    def told(**changed):
+    def get_text(**changed):
         crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
         made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}
         text = " ".join(write_methods({}, {}, "", {"network": [{"parameters": made}]}, {}, []))
         return re.sub("<.*?>", "", text)
 
     assert (
-        "(96 x 96 pixels around the center of Nuclei, resized to 224 x 224 pixels; the percentiles 0.1 and "
-        "99.9 of each illumination-corrected image were rescaled to 0 and 1) with net (weights: w), channel "
-        "by channel." in told()
+        "(96 × 96 pixels, centered on Nuclei, resized to 224 × 224 pixels; the percentiles 0.1 and 99.9 of "
+        "each illumination-corrected image were rescaled to 0 and 1) with net (weights: w), separately for "
+        "each channel." in get_text()
     )
-    assert "(224 x 224 pixels around the center of Cells; " in told(box=224, center="Cells")
-    assert "box, resized to 224 x 224 pixels, with pixels outside of the cell set to 0; " in told(
+    assert "(224 × 224 pixels, centered on Cells; " in get_text(box=224, center="Cells")
+    assert "box, resized to 224 × 224 pixels, with pixels outside of the cell set to 0; " in get_text(
         box="cell", mask=True
     )
-    assert "the intensities 0 and 0.5 of each image were rescaled" in told(fixed=[0, 0.5])
+    assert "the intensities 0 and 0.5 of each image were rescaled" in get_text(fixed=[0, 0.5])
     stacked = {"network": {"model": "net", "weights": "w", "stacked": True}}
     levels = {"network": [{"parameters": stacked}]}
-    assert "with all channels as its input planes." in " ".join(write_methods({}, {}, "", levels, {}, []))
+    assert "with all channels as input planes." in " ".join(write_methods({}, {}, "", levels, {}, []))
 
 
 def test_one_column_of_genes_for_both_sides_is_named_once():
     made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
     text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
-    assert ">Metadata_gene</data>) whose median" in text
+    assert ">Metadata_gene</data>) for which the median" in text
     made = [{"parameters": {"gene": ["Metadata_moa", "Metadata_target"], "draws": 10_000}}]
     text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
-    assert "of the same moa or target (" in text
-    assert "of another moa or target (all" in text
+    assert "with the same moa or target (" in text
+    assert "with a different moa or target (all" in text
 
 
 def test_reference_wells_are_counted_once_and_braces_are_text():
     made = [{"parameters": {"to": "negcon", "reference_wells": number}} for number in (9, 64)]
-    told = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
-    assert "negative controls</data> (9 to 64 wells); features" in told
-    assert "with {over} 1." in told
+    text = " ".join(write_methods({}, {}, "", {"normalized_negcon": made}, {}, [("{over}", "1")]))
+    assert "negative controls</data> (n = 9–64 wells). Features" in text
+    assert "using {over} 1." in text
+
+
+def get_text(metrics: dict) -> str:
+    """Return the sentences on the benchmark's tables, without markup."""
+    config = {"benchmark": {"toxic_z": -2}}
+    return unescape(re.sub("<.*?>", "", " ".join(write_methods(config, {}, "", {}, metrics, []))))
+
+
+def test_consensus_profiles_are_described_as_their_files_say():
+    def made(operation: str, **more) -> dict:
+        return {"parameters": {"feature_set": "x", "operation": operation, **more}}
+
+    assert "consensus" not in get_text({"consensus": []})
+    assert (
+        "The replicates of each perturbation in a condition were combined into consensus profiles by their "
+        "median."
+    ) in get_text({"consensus": [made("median"), made("median")]})
+    weights = {"method": "pearson", "min_weight": 0.02, "precision": 3}
+    assert (
+        "by their mean and, separately, by MODZ (Subramanian et al., Cell 2017), a mean that is weighted by "
+        "the pearson correlation between replicates (min_weight = 0.02, precision = 3)."
+    ) in get_text({"consensus": [made("mean"), made("modz", modz=weights)]})
+
+
+def test_the_evaluation_of_chains_is_described():
+    made = {"parameters": {"draws": 500, "batch": "Metadata_Source"}}
+    text = get_text({"judged": [made, made]})
+    assert "evaluated by Percent Replicating (500 random sets)" in text
+    assert "the mixing of batches (Source): iLISI" in text
+
+
+def test_each_chain_has_a_paragraph():
+    steps = [{"step": "harmony", "batch": "Metadata_Plate", "clusters": 20, "iterations": 5}]
+    levels = {f"{name}_harmony": [{"parameters": {"chain": name, "steps": steps}}] for name in ("one", "two")}
+    first, second = write_methods({}, {}, "", levels, {}, [])[:2]
+    for name, paragraph in (("one", first), ("two", second)):
+        text = re.sub("<.*?>", "", paragraph)
+        assert text.startswith(f"For the profiles {name}, the annotated profiles were processed")
+        assert "Harmony (Korsunsky et al., Nature Methods 2019) (20 clusters, at most 5 iterations)" in text

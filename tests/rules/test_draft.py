@@ -27,8 +27,8 @@ def test_a_folder_becomes_an_experiment(tmp_path):
         f"images={images}",
         f"experiment={folder}",
     ]
-    said = snakemake(*draft).stdout
-    assert "is drafted. What is left to do:" in said
+    output = snakemake(*draft).stdout
+    assert "is drafted. What is left to do:" in output
     plate_map = folder / "plate_map_96_wells.tsv"
     text = plate_map.read_text()
     for number, well in enumerate(("A01", "A02", "B01", "B02")):

@@ -31,3 +31,12 @@ def test_a_failure_has_its_plate_step_and_log_in_each_verbosity(config, verbosit
     assert "Plates complete: 0 of 1\n  B/P2  not begun, failed at single_cells\n" in end
     assert f"Failed (open the log beside each):\n  single_cells  {log}\n" in end
     assert "Cells.csv" in end, "the reason"
+
+
+def test_a_run_with_nothing_to_do_ends_with_the_progress_of_each_plate(config):
+    arguments = ("workspace/backend/B/P1/P1.parquet", "--configfile", config)
+    snakemake(*arguments)
+    output = snakemake(*arguments).stdout
+    assert "Nothing to be done" in output
+    assert output.count("Plates complete: 0 of 3\n  B/P1  reached ") == 1
+    assert "Plates complete" not in snakemake("--dry-run", *arguments).stdout

@@ -83,7 +83,7 @@ def main(folder):
     expected = exact(CROPS)
     mixed = TorchNetwork(folder, about, "cpu", mixed=True)
     found = mixed(CROPS)
-    told = {
+    report = {
         "type": str(found.dtype),
         "apart": relative(found, expected),
         "same": bool((found == mixed(CROPS)).all()),
@@ -92,34 +92,34 @@ def main(folder):
     exact.model = watched = Watched(exact.model, 2 * 5)
     with ThreadPoolExecutor(3) as pool:
         threaded = np.concatenate(list(pool.map(exact, BATCHES)))
-    told |= {
+    report |= {
         "threaded": relative(threaded, expected),
         "at_once": watched.most_inside,
         "tried": max(watched.sizes),
     }
     exact.most, watched.sizes = sys.maxsize, []
-    told |= {"halved": relative(exact(CROPS), expected), "halves": list(watched.sizes)}
+    report |= {"halved": relative(exact(CROPS), expected), "halves": list(watched.sizes)}
     watched.planes = 4
     try:
         exact(CROPS[:1])
     except InputError as error:
-        told["too_small"] = str(error)
+        report["too_small"] = str(error)
 
     # The lines that only a GPU's batches pass, with stand-ins for what torch has of a GPU.
     exact.model, exact.most, exact.on_gpu, exact.worked = watched.model, sys.maxsize, True, 0.0
     torch.cuda.Event, torch.Tensor.pin_memory = Event, lambda tensor: tensor
     with ThreadPoolExecutor(3) as pool:
         threaded = np.concatenate(list(pool.map(exact, BATCHES)))
-    told |= {"as_on_gpu": relative(threaded, expected), "worked": exact.worked}
+    report |= {"as_on_gpu": relative(threaded, expected), "worked": exact.worked}
 
     # An input a hundred thousand times brighter is no number in float16.
     loud = TorchNetwork(folder, {**about, "std": [value * 1e-5 for value in about["std"]]}, "cpu", mixed=True)
     in_float16 = loud.features(CROPS[:1], True)
-    told |= {
+    report |= {
         "overflows": not bool(np.isfinite(in_float16).all()),
         "then_finite": bool(np.isfinite(loud(CROPS[:1])).all()),
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def write_harmony_index(
                     for number, name in channels.items():
                         identifier = f"{well}K{time}F{site}P{plane}R{number}"
                         identifiers.append(identifier)
-                        said = {
+                        values = {
                             "id": identifier,
                             "State": "Ok",
                             "URL": harmony_name(well, site, number, plane, time),
@@ -66,14 +66,14 @@ def write_harmony_index(
                             "PositionZ": 1e-6 * plane,
                         }
                         if version < 6:
-                            said |= {"ChannelName": name, **SHARED}
-                        images.append(as_xml("Image", said))
+                            values |= {"ChannelName": name, **SHARED}
+                        images.append(as_xml("Image", values))
         inside = "".join(f'<Image id="{identifier}" />' for identifier in identifiers)
         parts.append(f"<Well><id>{well}</id><Row>{row}</Row><Col>{column}</Col>{inside}</Well>")
     parts.append("</Wells><Maps><Map>")
     for number, name in channels.items():
-        said = {"ChannelName": name, **SHARED} if version >= 6 else {"FlatfieldProfile": "{}"}
-        parts.append(f'<Entry ChannelID="{number}">{as_xml("", said)}</Entry>')
+        values = {"ChannelName": name, **SHARED} if version >= 6 else {"FlatfieldProfile": "{}"}
+        parts.append(f'<Entry ChannelID="{number}">{as_xml("", values)}</Entry>')
     parts.append("</Map></Maps><Images>" + "".join(images) + "</Images></EvaluationInputData>")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(parts), encoding="utf-8-sig")
@@ -178,8 +178,8 @@ def write_ome_zarr(
     """Write an OME-Zarr plate: of each well its fields: (channels, [planes,] rows, columns)."""
     form = 2 if version == "0.4" else 3
 
-    def attributes(said: dict) -> dict:
-        return said if form == 2 else {"ome": {"version": version, **said}}
+    def attributes(values: dict) -> dict:
+        return values if form == 2 else {"ome": {"version": version, **values}}
 
     root = zarr.open_group(str(folder), mode="w", zarr_format=form)
     rows = sorted({well[0] for well in wells})
@@ -206,7 +206,7 @@ def write_ome_zarr(
             axes = "cyx" if pixels.ndim == 3 else "czyx"
             scale = {"type": "scale", "scale": [1.0] * (pixels.ndim - 2) + [0.5, 0.5]}
             kinds = {"c": "channel", "z": "space", "y": "space", "x": "space"}
-            said = {
+            values = {
                 "multiscales": [
                     {
                         "axes": [
@@ -222,7 +222,7 @@ def write_ome_zarr(
                 ],
                 "omero": {"channels": [{"label": channel} for channel in channels]},
             }
-            image.attrs.update(attributes(said))
+            image.attrs.update(attributes(values))
             image.create_array("0", data=pixels, chunks=(1,) * (pixels.ndim - 2) + pixels.shape[-2:])
     return folder
 
@@ -239,13 +239,13 @@ def write_ome_zarr_labels(image: Path, labels: Mapping[str, np.ndarray], version
             {"name": axis, "type": "channel" if axis == "c" else "space"} for axis in "czyx"[-pixels.ndim :]
         ]
         scale = {"type": "scale", "scale": [1.0] * pixels.ndim}
-        said = {
+        values = {
             "multiscales": [
                 {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}
             ],
             "image-label": {"source": {"image": "../../"}},
         }
-        one.attrs.update(said if form == 2 else {"ome": {"version": version, **said}})
+        one.attrs.update(values if form == 2 else {"ome": {"version": version, **values}})
         one.create_array("0", data=pixels, chunks=pixels.shape)
 
 

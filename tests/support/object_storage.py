@@ -107,17 +107,17 @@ def breaking_proxy(server: str, broken: Broken) -> Iterator[str]:
             except urllib.error.HTTPError as error:
                 answer = error
             with answer:
-                content, status, told = answer.read(), answer.status, answer.headers
+                content, status, answer_headers = answer.read(), answer.status, answer.headers
             fails = self.command == "GET" and broken.now(self.path)
             if fails and broken.how == "busy":
                 status, content = 503, b"<Error><Code>SlowDown</Code><Message>busy</Message></Error>"
             if fails and broken.how == "change":
                 content = bytes([content[0] ^ 1]) + content[1:]
             self.send_response(status)
-            for name, value in told.items() if status != 503 else ():
+            for name, value in answer_headers.items() if status != 503 else ():
                 if name.lower() not in OF_THE_TRANSFER | {"content-length"}:
                     self.send_header(name, value)
-            length = told["Content-Length"] if self.command == "HEAD" else len(content)
+            length = answer_headers["Content-Length"] if self.command == "HEAD" else len(content)
             self.send_header("Content-Length", str(length))
             self.end_headers()
             if fails and broken.how == "cut":

@@ -30,7 +30,7 @@ OBJECTS = ("Nuclei", "Cytoplasm", "Cells")
 def configure(module, variant, channels):
     """Give a module the settings of a variant; "published" are those of CPJUMP1."""
     name = module.module_name
-    if name.startswith(("Identify", "Correct", "Filter", "Threshold")):
+    if name.startswith(("Identify", "Correct", "Filter", "Threshold", "Enhance")):
         configure_making(module, variant)
     if hasattr(module, "images_list"):
         module.images_list.value = ", ".join(channels)
@@ -55,6 +55,9 @@ def configure(module, variant, channels):
             group.scale_groups[k].scale.value = scale
         group.calculate_threshold.value = True
         group.use_all_threshold_methods.value = variant == "all thresholds"
+        if variant == "three classes":
+            group.threshold_groups[0].threshold_method.value = "Otsu"
+            group.threshold_groups[0].two_class_otsu.value = "Three classes"
     elif name == "MeasureTexture":
         module.images_or_objects.value = "Objects" if variant == "objects" else "Both"
         module.gray_levels.value = 16 if variant == "16 levels" else 256
@@ -97,6 +100,7 @@ def configure(module, variant, channels):
         module.calculate_advanced.value = variant == "advanced"
     elif name == "MeasureObjectSkeleton":
         module.seed_objects_name.value, module.image_name.value = "Nuclei", "Skeleton"
+        module.wants_to_fill_holes.value = variant != "without holes"
     elif name == "MeasureObjectNeighbors":
         module.object_name.value = "Nuclei" if variant == "nuclei to cells" else "Cells"
         module.neighbors_name.value = "Cells"
@@ -123,6 +127,10 @@ def configure_making(module, variant):
         module.add_additional_object()
         other = module.additional_objects[0]
         other.object_name.value, other.target_name.value = "Nuclei", "FoundNuclei"
+    elif name == "EnhanceOrSuppressFeatures":
+        module.x_name.value, module.y_name.value = "DNA", "Found"
+        module.enhance_method.value = "Speckles" if variant == "speckles" else "Neurites"
+        module.neurite_choice.value = "Line structures" if variant == "gradient" else "Tubeness"
     elif name == "Threshold":
         module.x_name.value, module.y_name.value = "DNA", "Found"
         module.threshold_scope.value = "Adaptive" if variant == "adaptive" else "Global"

@@ -1,20 +1,27 @@
 """Compare what stands in for functions of NumPy, SciPy, skimage and centrosome with these, to the last bit.
 
-It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS`.
+It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS [ROUNDS] [SIDE]`. Each round draws
+other images and objects, up to SIDE pixels wide and tall. At the end it prints how many values of each kind
+were compared, and `same`.
 """
 
 import sys
+from collections import Counter
 
 import cellprofiler_core.preferences
 
 cellprofiler_core.preferences.set_headless()
 
 import centrosome.cpmorphology as morphology  # noqa: E402
+import centrosome.filter  # noqa: E402
+import centrosome.otsu  # noqa: E402
 import centrosome.outline  # noqa: E402
 import centrosome.smooth  # noqa: E402
 import numpy as np  # noqa: E402
 import scipy.ndimage as ndimage  # noqa: E402
 import skimage.measure  # noqa: E402
+
+COMPARED = Counter()
 
 
 def same(found, expected, what):
@@ -22,11 +29,12 @@ def same(found, expected, what):
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.dtype == expected.dtype, (what, found.dtype, expected.dtype)
     assert np.array_equal(found, expected, equal_nan=found.dtype.kind == "f"), what
+    COMPARED[what] += found.size
 
 
-def random_labels(random):
+def random_labels(random, side):
     """Objects that touch each other and the border, with holes, single pixels and missing labels."""
-    shape = random.randint(1, 50, 2)
+    shape = random.randint(1, side, 2)
     coarse = random.randint(0, random.choice([2, 4, 9]), shape // 6 + 1)
     labels = np.kron(coarse, np.ones((6, 6), int))[: shape[0], : shape[1]]
     labels[random.rand(*labels.shape) < 0.04] = 0
@@ -44,6 +52,14 @@ def compare_labels(labels, random):
         for mask in (None, values == 0, random.rand(*labels.shape) < 0.8):
             filled = morphology.fill_labeled_holes(values, mask=mask)
             same(ours.fill_labeled_holes(values, mask=mask), filled, "fill_labeled_holes")
+            for limit in (0, 3, 20):
+
+                def is_small(area, is_object, limit=limit):
+                    return not is_object and area <= limit
+
+                filled = morphology.fill_labeled_holes(values, mask=mask, size_fn=is_small)
+                found = ours.fill_labeled_holes(values, mask=mask, size_fn=is_small)
+                same(found, filled, "fill_labeled_holes up to a size")
     if (labels == 0).any():
         distances = ndimage.distance_transform_edt(labels > 0)
         same(ours.distance_transform_edt(labels > 0), distances, "distance_transform_edt")
@@ -57,6 +73,58 @@ def compare_labels(labels, random):
         ones, index = np.ones(labels.shape), np.arange(1, labels.max() + 1)
         same(ours.center_of_mass(ones, labels, index), ndimage.center_of_mass(ones, labels, index), "center")
         same(ours.total(ones, labels, index), ndimage.sum(ones, labels, index), "sum")
+        for values in (random.rand(*labels.shape) < 0.3, random.randint(-3, 9, labels.shape)):
+            same(ours.total(values, labels, index), ndimage.sum(values, labels, index), "sum of integers")
+
+
+def compare_skeletons(labels, random):
+    """The skeleton, and the state in which the random generator is left."""
+    from platewise_kernels import skeletons
+
+    if labels.max() > 0 and min(labels.shape) > 1:  # centrosome fails for a single row
+        index = np.arange(1, labels.max() + 1)
+        for drawn in (labels, labels * morphology.skeletonize(labels > 0)):
+            same(skeletons.skeleton_length(drawn, index), morphology.skeleton_length(drawn, index), "length")
+    thick = random.rand(*labels.shape) < random.choice([0.3, 0.7, 0.95])
+    lines = (labels > 0) & (np.add.outer(*map(np.arange, labels.shape)) % 7 < 3)
+    for image in (labels > 0, thick, lines, np.ones(labels.shape, bool), np.zeros(labels.shape, bool)):
+        expected = morphology.skeletonize(image)
+        after = np.random.get_state()[1:3]
+        np.random.seed(1)
+        same(skeletons.skeletonize(image), expected, "skeletonize")
+        left = np.random.get_state()[1:3]
+        assert after[1] == left[1]
+        assert (after[0] == left[0]).all()
+        mask = random.rand(*labels.shape) < 0.8
+        same(skeletons.skeletonize(image, mask), morphology.skeletonize(image, mask), "skeletonize in a mask")
+
+
+def compare_curvature(shape, random):
+    """The eigenvalues of the matrix of second derivatives of smooth, flat and rough images."""
+    from platewise_kernels import ridges
+
+    only = {"return_hessian": False, "return_eigenvectors": False}
+    rough = random.rand(*shape) * 10 ** random.uniform(-6, 4)
+    holed = np.where(random.rand(*shape) < 0.02, np.nan, rough)
+    for image in (rough, ndimage.gaussian_filter(rough, 2), np.round(3 * rough), np.full(shape, 0.3), holed):
+        for kind in (np.float32, np.float64):
+            pixels = image.astype(kind)
+            same(ridges.hessian(pixels, **only), centrosome.filter.hessian(pixels, **only), "hessian")
+    for k, expected in enumerate(centrosome.filter.hessian(rough)):
+        same(ridges.hessian(rough)[k], expected, "all of the hessian")
+
+
+def compare_variance(random):
+    """The running variance of sorted values and of their reverse."""
+    from platewise_kernels import quality
+
+    size = random.choice([1, 2, 3, 500, 5000])
+    for values in (random.rand(size), random.randint(0, 4, size) / 3.0, np.full(size, 0.7)):
+        for kind in (np.float32, np.float64):
+            ordered = np.sort(values.astype(kind))
+            for each in (ordered, np.flipud(ordered)):
+                expected = centrosome.otsu.running_variance(each)
+                same(quality.replace_running_variance(each), expected, "running_variance")
 
 
 def compare_shapes(labels):
@@ -98,18 +166,23 @@ def compare_images(shape, random):
         same(smoothing.background(image, (size, size)), least.astype(float)[labels], "background")
 
 
-def main(plugins):
+def main(plugins, rounds=30, side=50):
     """Compare on random images and objects."""
     sys.path.insert(0, plugins)
     np.seterr(all="ignore")
     random = np.random.RandomState(0)
-    for _ in range(30):
-        labels = random_labels(random)
+    for _ in range(int(rounds)):
+        labels = random_labels(random, int(side))
         compare_labels(labels, random)
+        compare_skeletons(labels, random)
+        compare_curvature(labels.shape, random)
+        compare_variance(random)
         compare_shapes(labels)
         compare_images(labels.shape, random)
+    for what, number in COMPARED.items():
+        print(f"{what}: {number:,} values")
     print("same")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -103,16 +103,40 @@ def are_ones(values):
     return bool((values[:1, :1] == 1).all() if not any(values.strides) else (values == 1).all())
 
 
+@compiled
+def add_up(values, labels, count):
+    """Return the sum of whole numbers over the pixels of labels 0..`count`."""
+    found = numpy.zeros(count + 1, numpy.int64)
+    for k in range(labels.size):
+        found[labels[k]] += numpy.int64(values[k])
+    return found
+
+
 def total(values, labels=None, index=None):
-    """Replace scipy.ndimage.sum of ones."""
+    """Replace scipy.ndimage.sum of ones, of other small whole numbers, and of true and false."""
     plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
-    if not plain or numpy.shape(values) != labels.shape or not are_ones(values):
+    if not plain or numpy.shape(values) != labels.shape:
+        return scipy.ndimage.sum(values, labels, index)
+    if values.dtype.kind in "biu":
+        return total_of_integers(values, labels, index)
+    if not are_ones(values):
         return scipy.ndimage.sum(values, labels, index)
     index = numpy.asarray(index)
     if index.min() < 0:
         return scipy.ndimage.sum(values, labels, index)
     count = max(int(labels.max()), int(index.max()))
     return sizes(numpy.ascontiguousarray(labels).ravel(), count)[index].astype(float)
+
+
+def total_of_integers(values, labels, index):
+    """Return `total` of integers, as floats; sums that a float cannot hold are left to SciPy."""
+    index = numpy.asarray(index)
+    largest = max(-int(values.min()), int(values.max()))
+    if index.min() < 0 or largest * values.size >= 1 << 53:
+        return scipy.ndimage.sum(values, labels, index)
+    count = max(int(labels.max()), int(index.max()))
+    flat = numpy.ascontiguousarray(values).ravel(), numpy.ascontiguousarray(labels).ravel()
+    return add_up(*flat, count)[index].astype(float)
 
 
 @compiled
@@ -239,7 +263,7 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
     loop.
     """
     plain = labels.ndim == 2 and labels.size > 0 and labels.dtype.kind in "biu"
-    if not plain or size_fn is not None or (labels.dtype.kind != "b" and not is_plain(labels)):
+    if not plain or (labels.dtype.kind != "b" and not is_plain(labels)):
         return centrosome.cpmorphology.fill_labeled_holes(labels, mask=mask, size_fn=size_fn)
     regions = labels.astype(numpy.int64)
     background, background_count = scipy.ndimage.label(
@@ -262,6 +286,12 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
         one, other = (end[order].astype(numpy.uint32) for end in ends)
         counts = numpy.bincount(one, minlength=last + 1).astype(numpy.uint32)
         starts = (numpy.cumsum(counts) - counts).astype(numpy.uint32)
+        if size_fn is not None:
+            areas = sizes(regions.ravel(), last)
+            closed = [region for region in numpy.flatnonzero((areas > 0) & (is_open == 0)) if region > 0]
+            kept = [region for region in closed if not size_fn(areas[region], region <= count)]
+            is_open[kept] = 1
+            open_regions = numpy.concatenate([open_regions, numpy.array(kept, open_regions.dtype)])
         to_do = numpy.zeros(last + 1, numpy.uint32)
         to_do[: open_regions.size] = open_regions
         fill_labeled_holes_loop(one, other, starts, counts, is_open, around, to_do, count, open_regions.size)

@@ -4,6 +4,7 @@ The definitions are those of CellProfiler's MeasureImageQuality and of centrosom
 radial_power_spectrum, otsu); sums are added up in their order and type.
 """
 
+import centrosome.otsu
 import numpy
 import scipy.fft
 from centrosome.threshold import inverse_log_transform, log_transform
@@ -185,6 +186,13 @@ def running_variance(ordered):
         squares += before * (ordered[k] - mean)
         out[k] = squares / k
     return out
+
+
+def replace_running_variance(values):
+    """Replace centrosome.otsu.running_variance."""
+    if values.ndim != 1 or values.size == 0 or values.dtype not in (numpy.float32, numpy.float64):
+        return centrosome.otsu.running_variance(values)
+    return running_variance(numpy.ascontiguousarray(values))
 
 
 def otsu_threshold(pixels):

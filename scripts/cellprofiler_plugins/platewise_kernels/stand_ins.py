@@ -17,7 +17,7 @@ import numpy
 import scipy.ndimage
 import skimage.segmentation._watershed
 
-from . import flooding, labels, propagation, smoothing
+from . import flooding, labels, propagation, skeletons, smoothing
 
 
 class Instead:
@@ -169,7 +169,12 @@ def get_places_of_module(module):
     if "scipy" in vars(module):
         places.append((module, "scipy", _scipy))
     if "centrosome" in vars(module):
-        morphology = Instead(centrosome.cpmorphology, fill_labeled_holes=labels.fill_labeled_holes)
+        morphology = Instead(
+            centrosome.cpmorphology,
+            fill_labeled_holes=labels.fill_labeled_holes,
+            skeletonize=skeletons.skeletonize,
+            skeleton_length=skeletons.skeleton_length,
+        )
         outlines = Instead(centrosome.outline, outline=labels.outline)
         spreading = Instead(centrosome.propagate, propagate=propagate)
         stand_in = Instead(centrosome, cpmorphology=morphology, outline=outlines, propagate=spreading)
