@@ -116,6 +116,7 @@ def score_rows(file: Path, value: str, former: str | None) -> pd.DataFrame:
 JUDGED = (
     "chain",
     "step",
+    "verdict",
     "percent_replicating",
     "position_aware_percent_replicating",
     "mean_average_precision_negcon",
@@ -125,7 +126,6 @@ JUDGED = (
     "silhouette_batch",
     "silhouette_perturbation",
     "graph_connectivity",
-    "verdict",
     "verdict_since_start",
 )
 

@@ -251,6 +251,31 @@ def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
 
 @case(
     "scores",
+    kind="a well with 0 cells whose features a table fills with zeros",
+    comes_from="tables that fill missing values with zeros before profiles are published",
+    says="3 wells have 0 cells and yet values; they are left out: W00003",
+    happens="the well is marked in every table, has no influence on other wells and is not scored",
+)
+def test_wells_of_zeros_are_no_reference_and_no_replicate(tmp_path, caplog):
+    filled, missing = experiment(), experiment()
+    first = filled["Pplate0.parquet"]
+    features = get_features(first)
+    rows = [3, *np.flatnonzero(first["Metadata_control_type"] == "negcon")[:2]]
+    for tables, value in ((filled, 0.0), (missing, np.nan)):
+        for profiles in tables.values():
+            profiles.insert(0, "Metadata_Count_Cells", 100)
+        tables["Pplate0.parquet"].loc[rows, "Metadata_Count_Cells"] = 0
+        tables["Pplate0.parquet"].loc[rows, features] = value
+    marked = {name: mark_few_cells(profiles, 1) for name, profiles in filled.items()}
+    assert find_few_cells(marked["Pplate0.parquet"]).sum() == 3
+    row, without = scored(marked, tmp_path / "filled"), scored(missing, tmp_path / "missing")
+    assert row["percent_replicating"] == without["percent_replicating"]
+    assert (row["wells"], row["features"]) == (without["wells"], without["features"])
+    return caplog.text
+
+
+@case(
+    "scores",
     kind="minimum_cells where the numbers of cells are not known, or above all of them",
     comes_from="published profiles without a column of counts; a limit in cells per site",
     says="the number of cells is not known in 64 of 64 wells: minimum_cells leaves out none of them ... "
