@@ -50,9 +50,16 @@ def choose_numbers(table: pl.DataFrame) -> pl.DataFrame:
     keys = get_keys(table)
     if "ObjectNumber" in keys:
         table = table.filter(pl.col("ObjectNumber").cast(int) % ONE_OBJECT_IN == 1)
-    columns = [name for name in table.columns if not name.startswith(NOT_MEASURED)]
-    numbers = [name for name in columns if table[name].dtype.is_numeric() or table[name].is_null().all()]
-    return table.select(pl.col(numbers).cast(pl.Float64).fill_null(float("nan"))).sort(keys)
+    kept = {}
+    for name in table.columns:
+        values = table[name].cast(pl.Float64, strict=False)
+        # text whose spelling is a number is one (a column of a csv file may be read as text)
+        if (
+            not name.startswith((*NOT_MEASURED, "Metadata_"))
+            and values.null_count() == table[name].null_count()
+        ):
+            kept[name] = values.fill_null(float("nan"))
+    return pl.DataFrame(kept).sort(keys)
 
 
 def count_differences(expected: pl.DataFrame, found: pl.DataFrame) -> dict[str, int]:
