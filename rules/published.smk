@@ -79,6 +79,14 @@ def get_cutoff_of_published(
     return CONFIG["normalize"]["outlier_cutoff"] if get_imported_level(wildcards).reference else None
 
 
+def get_identifiers(
+    wildcards,
+):
+    """Return the features that are not measurements; none for profiles that were normalized elsewhere."""
+    has_measurements = get_imported_level(wildcards).has_measurements
+    return CONFIG["aggregate"]["exclude_features"] if has_measurements else []
+
+
 rule import_profiles:
     input:
         profiles=get_published_profiles,
@@ -106,6 +114,7 @@ rule import_profiles:
         missing=MISSING_VALUES,
         sharing=get_plates_of_file,
         unwanted=as_written(CONFIG["exclude_features"]),
+        identifiers=get_identifiers,
         minimum_cells=CONFIG["minimum_cells"],
         outlier_cutoff=get_cutoff_of_published,
         code=code_digest("import_profiles.py"),

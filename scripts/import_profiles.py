@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, join_names
-from lib.feature_names import keep_wanted
+from lib.feature_names import describe_identifiers, keep_wanted
 from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, find_near_samples, report_missing_words
 from lib.logs import log_to
@@ -253,7 +253,8 @@ def main(
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
         `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
+        of features that are left out), `identifiers` (expressions of features that are no measurements, which
+        the log names), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
         normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
@@ -262,6 +263,8 @@ def main(
     wanted = set(keep_wanted(features, parameters["unwanted"]))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
+    if told := describe_identifiers(list(profiles), parameters["identifiers"], ()):
+        logging.warning("%s, plate %s: %s", path, plate["plate"], told)
     paths = [path]
     if annotation:
         if words := report_missing_words(annotation, missing):
@@ -284,7 +287,7 @@ def main(
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff")
+        names = ("gene", "missing", "sharing", "unwanted", "identifiers", "minimum_cells", "outlier_cutoff")
         main(
             snakemake.input.profiles,
             snakemake.input.annotation or "",

@@ -25,6 +25,7 @@ from lib.pictures import (
     stretch,
 )
 from lib.surveys import Survey, get_map_name
+from plot_illumination import RECOMMENDED_IMAGES
 
 TILE = 360
 STYLE = (
@@ -143,6 +144,14 @@ def list_tasks(
         )
         + ". Look at the outlines first: run the target `segmentation_check`."
     )
+    if few := [plate for plate in found.plates if len(plate.wells) * plate.sites < RECOMMENDED_IMAGES]:
+        images = len(few[0].wells) * few[0].sites
+        tasks.append(
+            f"config.yaml, assay: plate {few[0].name} has {number_of(images, 'image')} per channel. With "
+            f"fewer than {RECOMMENDED_IMAGES}, an illumination function shows cells rather than the "
+            "illumination. Add `illumination: {apply: None}`; or, if the images are unevenly lit, "
+            "`illumination: {smoothing: Fit Polynomial}`."
+        )
     if "pixel_size" not in config["images"]:
         tasks.append("config.yaml, images.pixel_size: the width of a pixel in micrometers, for scale bars.")
     if found.planes > 1:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lib.errors import InputError, find_nearest_name, join_names
 from lib.experiment import Experiment
+from lib.feature_names import describe_identifiers
 from lib.imaged_wells import find_wells_with_images
 from lib.layouts import (
     SAMPLE_COLUMNS,
@@ -78,9 +79,30 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         if not is_address(file) and (folder / file).is_file():
             for problem in find_header_problems(folder / file, names):
                 yield f"plate {join_names(names, 3)}: {problem}"
+    yield from find_identifiers(experiment)
     for (file, plate_map, perturbation), names in list(annotated.items())[:MOST_MAPS]:
         for problem in find_annotation_problems(folder, file, plate_map, perturbation, experiment):
             yield f"plate {join_names(names, 3)}: {problem}"
+
+
+def find_identifiers(experiment: Experiment) -> Iterator[str]:
+    """Return which features of profiles that are normalized here are not measurements.
+
+    Plates with the same features share a sentence.
+    """
+    config, folder = experiment.config, experiment.config_file.parent
+    files: dict[str, list[str]] = {}
+    for plate in experiment.chosen:
+        is_file = source(plate) == "profiles" and not is_address(plate["profiles"])
+        if is_file and experiment.levels[plate["level"]].has_measurements:
+            files.setdefault(plate["profiles"], []).append(plate["plate"])
+    told: dict[str, list[str]] = {}
+    for file, plates in list(files.items())[:MOST_MAPS]:
+        if (folder / file).is_file():
+            rules, patterns = config["aggregate"]["exclude_features"], config["exclude_features"]
+            names = sorted(read_column_names(folder / file))
+            told.setdefault(describe_identifiers(names, rules, patterns), []).extend(plates)
+    yield from (f"plate {join_names(plates, 3)}: {text}." for text, plates in told.items() if text)
 
 
 def find_annotation_problems(

@@ -180,9 +180,21 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
         return write_sentence(f"Cells were taken from label images made with another program{cytoplasm}.")
     if assay["cells"]["method"] in NETWORKS:
         return describe_network(assay, "cells", cytoplasm)
+    method = assay["cells"]["method"]
+    if method == "Distance - N":  # uses neither the image nor the threshold
+        return write_sentence(
+            "Cells were defined by the expansion of each nucleus by up to {cells.distance} pixels "
+            f"(IdentifySecondaryObjects; {{cells.method}}){cytoplasm}.",
+            "assay",
+            lambda key: get_nested(assay, key),
+        )
+    settings = {
+        "Distance - B": "up to {cells.distance} pixels from the nucleus; ",
+        "Propagation": "regularization factor {cells.regularization}; ",
+    }
     return write_sentence(
         f"Cells were identified{where} with the nuclei as seeds (IdentifySecondaryObjects; {{cells.method}}; "
-        f"{{threshold}}){cytoplasm}.",
+        f"{settings.get(method, '')}{{threshold}}){cytoplasm}.",
         "assay",
         lambda key: get_nested(assay, key),
         threshold=describe_threshold(assay, "cells"),

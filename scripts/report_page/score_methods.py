@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.conditions import get_relation
+from lib.replicate_nulls import LARGEST_SET
 from report_page.sentences import (
     Provenances,
     format_ordinal,
@@ -37,7 +38,11 @@ SCORES = {
 }
 
 
-MATCHED = "as many wells per set as the perturbation had replicates"
+# The wells of a set are of different perturbations, so that there are no more of them.
+MATCHED = (
+    "as many wells per set as the perturbation had replicates, but no more than there were perturbations, "
+    f"and no more than {LARGEST_SET}"
+)
 
 
 def name_columns(value: Any) -> str:

@@ -185,3 +185,25 @@ def test_a_forced_rule_that_no_plate_passes_is_told(tmp_path, plate, silent, fir
     told = list(find_rules_without_jobs(experiment, ["load_data", "import_profiles"]))
     assert len(told) == (2 if first == "single_cells" else 1)
     assert all(f"The first step of these plates is {first}." in sentence for sentence in told)
+
+
+def test_features_that_are_no_measurements_are_told_once(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(
+            f"Metadata_Well,Cells_Parent_Nuclei,Cells_AreaShape_Area\nA01,1,{name == 'a.csv'}\n"
+        )
+
+    def get(level, **config):
+        rows = [
+            {"plate": name, "profiles": f"{name}.csv", "level": level, "plate_map": "m.csv"}
+            for name in ("a", "b")
+        ]
+        problems = find_problems(build_experiment(rows, tmp_path, **config))
+        return [problem for problem in problems if "do not measure" in problem]
+
+    (problem,) = get("aggregated")
+    assert problem.startswith("plate a, b: 1 feature of the profiles count")
+    assert get("aggregated", exclude_features=["*_Parent_*"]) == []
+    assert get("aggregated", aggregate={"exclude_features": []}) == []
+    # Scores of what was normalized elsewhere are the published ones, with these features.
+    assert get("normalized_negcon") == []

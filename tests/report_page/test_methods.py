@@ -93,7 +93,10 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
         "blocklist"
     ) in text
     assert "more extreme than the 92nd percentile (right tail) of a null distribution" in text
-    assert "(as many wells per set as the perturbation had replicates; seed 1)" in text
+    assert (
+        "(as many wells per set as the perturbation had replicates, but no more than there were "
+        "perturbations, and no more than 100; seed 1)"
+    ) in text
     select["blocklist"] = False
     text = " ".join(write_methods(config, {}, "", levels, {}, []))
     assert "blocklist" not in text
