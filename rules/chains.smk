@@ -128,7 +128,6 @@ rule chain_plate:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        plate=get_plate,
         code=code_digest("chain_plate.py"),
     message:
         "{wildcards.plate}: extracting its wells ({wildcards.suffix})"

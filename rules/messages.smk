@@ -1,7 +1,7 @@
 # Messages of a run before its first job and after its last one.
 
 from lib.failures import FailureCollector, IdleRunHandler
-from lib.foreseen import find_problems
+from lib.foreseen import find_problems, find_rules_without_jobs
 from lib.locks import write_run
 from lib.summary import summarize_failures, summarize_plates, summarize_results
 from lib.targets import get_segmentation_montages
@@ -29,10 +29,15 @@ def is_whole_run():
     return "all" in targets and not (EXPERIMENT.only_some or EXPERIMENT.waiting)
 
 
+def get_rules_without_jobs():
+    """Return sentences on the rules of `--forcerun` that no chosen plate passes."""
+    return find_rules_without_jobs(EXPERIMENT, workflow.dag_settings.forcerun)
+
+
 def print_problems():
-    """Print the expected time and space as the last lines of a dry run."""
+    """Print what will stop plates as the last lines of a dry run."""
     if workflow.is_main_process and (workflow.dryrun or IS_MODULE):
-        for problem in find_problems(EXPERIMENT):
+        for problem in (*find_problems(EXPERIMENT), *get_rules_without_jobs()):
             print(f"Foreseen: {problem}", file=sys.stderr)
 
 
@@ -53,6 +58,8 @@ if not IN_STORAGE:
 def print_summary_of_idle_run():
     """Print the summary if there was nothing to do, but not in a dry run."""
     if not workflow.dryrun:  # not known before all rules are read
+        for problem in get_rules_without_jobs():
+            logger.warning(problem)
         print_summary()
 
 
@@ -65,7 +72,7 @@ onstart:
         write_run(LOCK, workflow.local_exec)
     # After the table of jobs, so that only the jobs' own lines follow.
     if not IN_STORAGE:
-        for problem in find_problems(EXPERIMENT):
+        for problem in (*find_problems(EXPERIMENT), *get_rules_without_jobs()):
             logger.warning(f"Foreseen: {problem}")
 
 

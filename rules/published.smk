@@ -40,11 +40,51 @@ def get_imported_level(
     return EXPERIMENT.levels[get_plate(wildcards)["level"]]
 
 
+def get_row_of_published(
+    wildcards,
+):
+    """Return the sample sheet's row of a plate without its plate map, which only the annotation reads."""
+    return {name: value for name, value in get_plate(wildcards).items() if name != "plate_map"}
+
+
+def get_gene_column_of_published(
+    wildcards,
+):
+    """Return the column of the annotation table that holds the gene; None if that table is not read."""
+    return get_gene_column(wildcards) if get_imported_level(wildcards).annotated else None
+
+
 def get_digests_of_published(
     wildcards,
 ):
-    """Return the digests of a plate's published profiles and their annotation table."""
-    return [get_digest(get_plate(wildcards)["profiles"]), *get_digests(wildcards)]
+    """Return the digests of the files that `import_profiles` reads."""
+    annotation = CONFIG["annotation"].get(get_plate(wildcards)["perturbation"])
+    is_read = annotation and get_imported_level(wildcards).annotated
+    files = [get_plate(wildcards)["profiles"], *([annotation["table"]] if is_read else [])]
+    return [get_digest(file) for file in files]
+
+
+def get_plates_of_file(
+    wildcards,
+    output,
+):
+    """Return the plates that share a file; the argument `output` keeps a new one from rerunning the others."""
+    return PLATES_OF_FILES[get_plate(wildcards)["profiles"]]
+
+
+def get_cutoff_of_published(
+    wildcards,
+):
+    """Return the value beyond which normalized profiles are extreme; None for profiles that are not normalized."""
+    return CONFIG["normalize"]["outlier_cutoff"] if get_imported_level(wildcards).reference else None
+
+
+def get_identifiers(
+    wildcards,
+):
+    """Return the features that are not measurements; none for profiles that were normalized elsewhere."""
+    has_measurements = get_imported_level(wildcards).has_measurements
+    return CONFIG["aggregate"]["exclude_features"] if has_measurements else []
 
 
 rule import_profiles:
@@ -68,15 +108,15 @@ rule import_profiles:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        plate=get_plate,
-        gene=get_gene_column,
+        plate=get_row_of_published,
+        gene=get_gene_column_of_published,
         digests=get_digests_of_published,
         missing=MISSING_VALUES,
-        sharing=lambda wildcards: PLATES_OF_FILES[get_plate(wildcards)["profiles"]],
+        sharing=get_plates_of_file,
         unwanted=as_written(CONFIG["exclude_features"]),
+        identifiers=get_identifiers,
         minimum_cells=CONFIG["minimum_cells"],
-        outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
-        is_normalized=lambda wildcards: bool(get_imported_level(wildcards).reference),
+        outlier_cutoff=get_cutoff_of_published,
         code=code_digest("import_profiles.py"),
     message:
         "{wildcards.plate}: reading published profiles"

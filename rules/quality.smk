@@ -121,6 +121,11 @@ rule plot_illumination:
     params:
         channels=EXPERIMENT.channels,
         apply=APPLIED,
+        smoothing=(
+            ""
+            if CONFIG["cellprofiler"]["illumination_pipeline"]
+            else EXPERIMENT.assay.get("illumination", {}).get("smoothing", "")
+        ),
         code=code_digest("plot_illumination.py"),
     message:
         "{wildcards.plate}: picture of the illumination functions"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, join_names
-from lib.feature_names import keep_wanted
+from lib.feature_names import describe_identifiers, keep_wanted
 from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, find_near_samples, report_missing_words
 from lib.logs import log_to
@@ -27,6 +27,10 @@ from lib.tables import get_features, get_provenance, read_profiles, write_profil
 from lib.values import MissingValues, is_nothing
 
 KEYS = ("Metadata_Batch", "Metadata_Plate")
+# Columns of tables that have one row per site, also under names that were made metadata.
+SITE_NAMES = tuple(
+    prefix + name for name in ("Site", "site", "Field", "ImageNumber") for prefix in ("Metadata_", "")
+)
 OF_SHEET = ("perturbation", "cell_line", "timepoint")
 
 
@@ -85,7 +89,29 @@ def get_rows_of_plate(
             f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. Write the "
             "file's name of the plate into the sample sheet, or correct the file."
         )
+    same = [name for name in sharing if name != plate and find_name(name, there) == meant]
+    if same or sharing.count(plate) > 1:
+        raise InputError(
+            f"{path} has one plate {meant[0]}, and the sample sheet takes it for {join_names(sharing, 5)}: "
+            "each well would be its own replicate. Keep one of these rows, or correct the file."
+        )
+    if meant != [plate]:
+        logging.info("%s: plate %s is called %s there; its rows are used", path, plate, meant[0])
     return profiles[profiles[column] == meant[0]].reset_index(drop=True)
+
+
+def explain_repeated_wells(profiles: pd.DataFrame) -> str:
+    """Return the sentence that says what to do with a table of profiles in which wells are repeated."""
+    site = next((name for name in SITE_NAMES if name in profiles and profiles[name].nunique() > 1), None)
+    if site:
+        return (
+            f"The table has one row per site ({site}), and profiles have one row per well: write the mean or "
+            "the median over the sites of each well."
+        )
+    return (
+        "Profiles have one row per well: keep one of the rows, or write their mean or median. If the rows "
+        "are of different plates, name the plate of each in Metadata_Plate."
+    )
 
 
 def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str]) -> pd.DataFrame:
@@ -104,7 +130,10 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
         raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}, plate {name}: well {join_names(twice)} is listed more than once.")
+        raise InputError(
+            f"{path}, plate {name}: well {join_names(twice, 5)} is listed more than once. "
+            + explain_repeated_wells(profiles)
+        )
     constant: dict[str, object] = {"Metadata_Batch": plate["batch"], "Metadata_Plate": name}
     constant |= {
         f"Metadata_{column}": value or pd.NA
@@ -224,7 +253,9 @@ def main(
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
         `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `minimum_cells`, `outlier_cutoff`, and `is_normalized`.
+        of features that are left out), `identifiers` (expressions of features that are no measurements, which
+        the log names), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
+        normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
     profiles = read_plate_profiles(path, plate, parameters["sharing"], missing)
@@ -232,6 +263,8 @@ def main(
     wanted = set(keep_wanted(features, parameters["unwanted"]))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
+    if told := describe_identifiers(list(profiles), parameters["identifiers"], ()):
+        logging.warning("%s, plate %s: %s", path, plate["plate"], told)
     paths = [path]
     if annotation:
         if words := report_missing_words(annotation, missing):
@@ -243,7 +276,7 @@ def main(
         {"plate": plate, "gene": gene, "unwanted": parameters["unwanted"], **parameters["missing"]}, paths
     )
     cutoff = parameters["outlier_cutoff"]
-    if parameters["is_normalized"] and (extreme := find_extremes(profiles, cutoff)):
+    if extreme := find_extremes(profiles, cutoff):
         named = [f"{feature} ({largest})" for feature, largest in extreme.items()]
         logging.warning("plate %s has values beyond %g: %s", plate["plate"], cutoff, join_names(named))
         made_by["extreme_features"] = extreme
@@ -254,7 +287,7 @@ def main(
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        names = ("gene", "missing", "sharing", "unwanted", "minimum_cells", "outlier_cutoff", "is_normalized")
+        names = ("gene", "missing", "sharing", "unwanted", "identifiers", "minimum_cells", "outlier_cutoff")
         main(
             snakemake.input.profiles,
             snakemake.input.annotation or "",

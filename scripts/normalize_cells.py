@@ -42,8 +42,8 @@ from normalize import (
 
 logger = logging.getLogger("platewise")
 
-# Memory for the reference cells of some features, as float64.
-BLOCK_BYTES = 128 * 2**20
+# Memory for the reference cells of some features, as float64; copies of them take some times as much.
+BLOCK_BYTES = 32 * 2**20
 # Keys of a cell beside the metadata of its well.
 OF_CELL = ("Metadata_Site", "Metadata_ImageNumber", "Metadata_ObjectNumber")
 FLAGS = "Metadata_Flags"

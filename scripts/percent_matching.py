@@ -226,7 +226,7 @@ def add_scores(
         # pairs of one gene share perturbations, so that their p-values may depend on each other in any way
         q = compute_q_values(p, "by")
         table[f"{prefix}threshold_{tail}"] = limit
-        table[f"{prefix}matches_{tail}"] = results[tail].counts
+        table[f"{prefix}matches_{tail}"] = results[tail].calls
         table[f"{prefix}p_value_{tail}"] = p
         table[f"{prefix}q_value_{tail}"] = q
         found[f"{prefix}threshold_{tail}"] = np.nan if chosen is None else limit[chosen]

@@ -37,7 +37,13 @@ from lib.errors import InputError, join_names, number_of
 from lib.intervals import compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
 from lib.nulls import FEWEST, TAILS, Score, compute_p_values, compute_q_values, is_beyond, pick_evenly, score
-from lib.replicate_nulls import draw_position_nulls, draw_standard_nulls, get_draws, get_position_pattern
+from lib.replicate_nulls import (
+    LARGEST_SET,
+    draw_position_nulls,
+    draw_standard_nulls,
+    get_draws,
+    get_position_pattern,
+)
 from lib.replicates import (
     Correlations,
     Wells,
@@ -49,7 +55,6 @@ from lib.replicates import (
 )
 from lib.scores import BOUNDARY, add_notes, write_score
 
-LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 
 
@@ -122,7 +127,8 @@ def score_condition(
         correlations,
         scored,
         list(control_wells),
-        {p for p, e in zip(patterns, enough, strict=True) if e},
+        # with too few perturbations for the standard null, there is none at shared positions either
+        {p for p, e, k in zip(patterns, enough, keys, strict=True) if e and nulls[k] is not None},
         draws,
         seed,
     )
@@ -141,11 +147,11 @@ def score_condition(
             "median_correlation": signal,
             "null_wells": keys,
             **get_thresholds("threshold", result, tail),
-            "replicating": result.counts,
+            "replicating": result.calls,
             "p_value": p,
             "q_value": compute_q_values(p),
             **get_thresholds("position_aware_threshold", result_aware, tail),
-            "position_aware_replicating": result_aware.counts,
+            "position_aware_replicating": result_aware.calls,
             "position_aware_p_value": p_aware,
             "position_aware_q_value": compute_q_values(p_aware),
         }

@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, REDS, save_png, use_style
-from lib.errors import join_names
+from lib.errors import join_names, number_of
 from lib.illumination import correct, read_function
 from lib.logs import log_to
 from lib.pictures import read_channel
@@ -30,6 +30,10 @@ STRIPS = 10  # of the field, for the shading
 BEFORE, AFTER = COLORS[1], COLORS[0]
 # No microscope's illumination varies by such a factor over the field, but a function that shows cells may.
 CELL_FACTOR = 3
+# With fewer than 50 images, a filtered mean follows cells rather than the light; with fewer than half of
+# that, it is reported even if no cell stands out.
+RECOMMENDED_IMAGES, FEWEST_IMAGES = 50, 25
+LOCAL = ("No smoothing", "Convex Hull", "Median Filter", "Gaussian Filter")  # filters that follow cells
 DIRECTIONS = {"across": 0, "down": 1}
 ENDS = {"across": ["left", "", "right"], "down": ["top", "", "bottom"]}
 
@@ -114,8 +118,40 @@ def suggest_remedy(channels: Sequence[str], images: int) -> str:
     )
 
 
+def find_problem(functions: Mapping[str, np.ndarray], images: int, apply: str, smoothing: str) -> str:
+    """Return what speaks against the functions of a plate, with the remedy: cells in them, or few images.
+
+    Parameters
+    ----------
+    functions
+        The illumination function of each channel: (rows, columns).
+    images
+        The number of images that each was calculated from.
+    apply
+        How illumination is corrected: `Divide`, `Subtract` or `None`.
+    smoothing
+        The config's `assay.illumination.smoothing`; "" for a custom pipeline.
+
+    Returns
+    -------
+    str
+        "" if there is nothing, or if the functions are not used.
+    """
+    if apply == "None":
+        return ""
+    if affected := find_cells_in_functions(functions):
+        return suggest_remedy(affected, images)
+    if images < FEWEST_IMAGES and smoothing in LOCAL:
+        return (
+            f"The functions are the mean of {number_of(images, 'image')} ({smoothing}), so they may show the "
+            f"cells of single images. {RECOMMENDED_IMAGES} or more are recommended: set "
+            "assay.illumination.apply to `None`, or assay.illumination.smoothing to `Fit Polynomial`."
+        )
+    return ""
+
+
 def plot_functions(
-    plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, sites: int, images: int
+    plate: str, functions: Mapping[str, np.ndarray], table: pd.DataFrame, sites: int, problem: str
 ) -> Figure:
     """Plot the functions with their range, and the shading across and down the field, one channel per column.
 
@@ -129,8 +165,8 @@ def plot_functions(
         The shading, from `measure_shading`.
     sites
         Number of sites from which the shading was measured.
-    images
-        Number of images of the plate.
+    problem
+        What `find_problem` found.
 
     Returns
     -------
@@ -172,9 +208,9 @@ def plot_functions(
             else:
                 axes.set_yticklabels([])
     grid[1, 0].legend(fontsize=7)
-    if affected := find_cells_in_functions(functions):
+    if problem:
         figure.supxlabel(
-            fill(suggest_remedy(affected, images), 60 + 35 * (len(functions) > 2)),
+            fill(problem, 60 + 35 * (len(functions) > 2)),
             color=REDS[0],
             fontsize=8,
             x=0.01,
@@ -187,7 +223,7 @@ def main(
     images: pd.DataFrame,
     channels: Sequence[str],
     files: Sequence[str],
-    apply: str,
+    applied: Mapping[str, str],
     outputs: Mapping[str, str | Path],
 ) -> None:
     """Plot the functions of a plate and write the table of its shading.
@@ -198,8 +234,8 @@ def main(
         The plate's image table.
     channels, files
         The channels, and the illumination function's file of each.
-    apply
-        How illumination is corrected: `Divide`, `Subtract` or `None`.
+    applied
+        How illumination is corrected: `apply` and `smoothing`, see `find_problem`.
     outputs
         The files `picture` and `shading`.
     """
@@ -207,13 +243,13 @@ def main(
     functions = {name: read_function(file) for name, file in zip(channels, files, strict=True)}
     pixels = next(iter(functions.values())).size
     sites = min(len(images), int(np.clip(PIXELS / pixels, *SITES)))
-    table = measure_shading(images, functions, apply, sites)
+    table = measure_shading(images, functions, applied["apply"], sites)
     with write_whole(outputs["shading"]) as part:
         table.to_csv(part, index=False)
     plate = images["Metadata_Plate"].iloc[0]
-    if affected := find_cells_in_functions(functions):
-        logging.warning("plate %s: %s", plate, suggest_remedy(affected, len(images)))
-    save_png(plot_functions(plate, functions, table, sites, len(images)), outputs["picture"])
+    if problem := find_problem(functions, len(images), **applied):
+        logging.warning("plate %s: %s", plate, problem)
+    save_png(plot_functions(plate, functions, table, sites, problem), outputs["picture"])
 
 
 if __name__ == "__main__":
@@ -222,6 +258,6 @@ if __name__ == "__main__":
             pd.read_csv(snakemake.input.load_data, dtype=str),
             snakemake.params.channels,
             snakemake.input.functions,
-            snakemake.params.apply,
+            {name: snakemake.params[name] for name in ("apply", "smoothing")},
             dict(snakemake.output.items()),
         )

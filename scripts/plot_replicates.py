@@ -225,7 +225,7 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
     ):
         mine = ranked[~ranked["judged"]]
         if counts is not None:
-            mine = ranked[ranked["judged"] & (ranked["replicating"].astype(bool) == counts)]
+            mine = ranked[ranked["judged"] & (ranked["replicating"].fillna(False).astype(bool) == counts)]
         elif mine.empty:
             continue
         strip.plot(
@@ -237,7 +237,7 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
             label=f"{label} ({len(mine)})",
         )
     strip.set_ylabel("rank")
-    strip.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    strip.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
     strip.set_xlabel("median correlation of a perturbation's replicates (Pearson's r)")
     strip.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_ylabel("density")
@@ -278,7 +278,7 @@ def main(
     order, groups = order_wells(scored, controls, table)
     metadata = pd.concat([scored.metadata, controls.metadata], ignore_index=True).iloc[order]
     correlations = correlate_rows(np.vstack([scored.values, controls.values])[order])
-    replicating = set(table.loc[table["replicating"].astype(bool), "perturbation"])
+    replicating = set(table.loc[table["replicating"].fillna(False).astype(bool), "perturbation"])
     plates = metadata["Metadata_Plate"].astype(str).tolist()
     figure = draw_correlations(correlations, groups, plates, replicating, title, name_perturbations(table))
     save_png(figure, outputs["correlations"])

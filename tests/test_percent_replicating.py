@@ -169,6 +169,27 @@ def test_no_replicates_is_a_row_with_a_message():
     assert len(null) == 0
 
 
+def test_what_has_no_threshold_is_missing_and_not_zero():
+    """Without the standard null there is no position-aware one, although controls could fill it."""
+    wells = join_plates(plates(3, 2, effect=3, controls=30, shuffled=True))
+    row, table, null = score_condition(wells, **QUICK)
+    for kind in ("", "position_aware_"):
+        for name in ("percent_replicating", "percent_replicating_low", "threshold"):
+            assert np.isnan(row[f"{kind}{name}"]), (kind, name)
+        assert table[f"{kind}replicating"].isna().all()
+    assert row["message"] == "too few perturbations for a null of sets of 2 wells"
+    assert null.empty
+
+
+def test_a_pattern_without_a_null_makes_no_call():
+    wells = join_plates(plates(25, [2] * 24 + [3], effect=1))
+    _, table, _ = score_condition(wells, **QUICK)
+    assert table["replicating"].dtype == bool
+    aware = table["position_aware_replicating"]
+    missing = table["position_aware_threshold"].isna()
+    assert (aware.isna() == missing).all()
+
+
 def test_two_perturbations_have_no_null_of_four_wells():
     row, _, _ = score_condition(join_plates(plates(2, 4)), **QUICK)
     assert np.isnan(row["percent_replicating"])

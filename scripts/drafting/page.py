@@ -1,6 +1,7 @@
 """Write the page of a drafted experiment: what was found, what is left to do, an image of each channel."""
 
 import html
+import re
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
@@ -24,6 +25,7 @@ from lib.pictures import (
     stretch,
 )
 from lib.surveys import Survey, get_map_name
+from plot_illumination import RECOMMENDED_IMAGES
 
 TILE = 360
 STYLE = (
@@ -119,9 +121,9 @@ def list_tasks(
     unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
     if unnamed:
         tasks.append(
-            f"config.yaml, assay.channels: name {number_of(len(unnamed), 'channel')} after their stains "
-            f"({join_names(channel['name'] for channel in unnamed)}), also where nuclei and cells name "
-            "theirs; features are named after them."
+            f"config.yaml, assay.channels: replace {join_names(channel['name'] for channel in unnamed)} by "
+            f"the {'name of the stain' if len(unnamed) == 1 else 'names of the stains'}, here and under "
+            "assay.nuclei and assay.cells. Features are named after channels."
         )
     even = [channel for channel in unstained if not NO_STAIN.search(channel)]
     if even:
@@ -142,6 +144,14 @@ def list_tasks(
         )
         + ". Look at the outlines first: run the target `segmentation_check`."
     )
+    if few := [plate for plate in found.plates if len(plate.wells) * plate.sites < RECOMMENDED_IMAGES]:
+        images = len(few[0].wells) * few[0].sites
+        tasks.append(
+            f"config.yaml, assay: plate {few[0].name} has {number_of(images, 'image')} per channel. With "
+            f"fewer than {RECOMMENDED_IMAGES}, an illumination function shows cells rather than the "
+            "illumination. Add `illumination: {apply: None}`; or, if the images are unevenly lit, "
+            "`illumination: {smoothing: Fit Polynomial}`."
+        )
     if "pixel_size" not in config["images"]:
         tasks.append("config.yaml, images.pixel_size: the width of a pixel in micrometers, for scale bars.")
     if found.planes > 1:
@@ -167,6 +177,11 @@ def list_tasks(
     return tasks
 
 
+def mark_code(text: str) -> str:
+    """Return HTML in which each word between backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+
+
 def write_page(found: Survey, tasks: Sequence[str], picture: bytes, folder: Path) -> str:
     """Return the page of what was found and what is left to do, as HTML.
 
@@ -187,7 +202,9 @@ def write_page(found: Survey, tasks: Sequence[str], picture: bytes, folder: Path
         f"<td>{plate.sites}</td><td>{html.escape(str(plate.folder))}</td></tr>"
         for plate in found.plates
     )
-    items = "".join(f"<li><label><input type=checkbox> {html.escape(task)}</label></li>" for task in tasks)
+    items = "".join(
+        f"<li><label><input type=checkbox> {mark_code(html.escape(task))}</label></li>" for task in tasks
+    )
     config = html.escape(str(folder / "config.yaml"))
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Draft: {html.escape(folder.name)}</title>"

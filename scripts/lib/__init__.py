@@ -17,7 +17,7 @@ The experiment, as the rules see it
 Checks before anything runs
     checks               errors that stop the run
     foreseen             warnings about what will stop plates later
-    shared_folders       plates that start from the same folder
+    shared_inputs        plates that start from the same wells
     starting_points      local files that a plate starts from
     imaged_wells         wells that have images
     image_changes        plates whose images have changed

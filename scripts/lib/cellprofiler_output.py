@@ -368,7 +368,7 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
     from 1 in each folder is renumbered by well and site. A site whose Image table cannot be read is
     identified by its folder's name and comes last.
     """
-    sites = []
+    sites, others = [], set()
     for folder in folders:
         try:
             rows = read_image_rows(folder)
@@ -380,6 +380,9 @@ def read_sites(folders: Sequence[Folder], plate: str, site_pattern: str | None) 
             sites.append(Site(folder, well, site, problem=str(error)))
         else:
             sites += [read_site(folder, row, plate, site_pattern) for row in rows]
+            others.update(str(row["Metadata_Plate"]) for row in rows if row.get("Metadata_Plate"))
+    if others := others - {plate}:
+        logger.info("plate %s is called %s in CellProfiler's tables", plate, join_names(sorted(others)))
     twice = [pair for pair, times in Counter((s.well, s.site) for s in sites).items() if times > 1]
     if twice:
         where = [str(site.folder.path) for site in sites if (site.well, site.site) == twice[0]]

@@ -19,7 +19,7 @@ from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.network_presets import read_network_presets
 from lib.pipeline_files import read_pipeline
-from lib.shared_folders import check_shared_folders
+from lib.shared_inputs import check_shared_inputs
 from lib.starting_points import get_starting_points
 
 SECONDS_OF_SKEW = 10  # between the clocks of this machine and of a file server
@@ -112,7 +112,7 @@ def check_experiment(experiment: Experiment, results: str | Path) -> None:
         Naming each input that is missing or cannot be used.
     """
     check_files(experiment, results)
-    check_shared_folders(experiment)
+    check_shared_inputs(experiment)
     check_times(experiment)
     check_pipelines(experiment)
     check_plugins(experiment)

@@ -5,12 +5,13 @@ save the hours until then. Nothing here raises an error.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, find_nearest_name, join_names
+from lib.errors import InputError, find_nearest_name, join_names, number_of
 from lib.experiment import Experiment
+from lib.feature_names import describe_identifiers
 from lib.imaged_wells import find_wells_with_images
 from lib.layouts import (
     SAMPLE_COLUMNS,
@@ -24,11 +25,21 @@ from lib.layouts import (
 )
 from lib.levels import get_levels
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
-from lib.profile_files import find_header_problems
+from lib.profile_files import find_header_problems, find_wells_in_profiles, read_column_names
 from lib.values import SEVERAL, MissingValues, is_same_name
+from lib.wells import get_well_order
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
+# The first step of a plate by where its data starts, and the steps that only some plates pass.
+FIRST_RULES = {"images": "load_data", "cellprofiler": "single_cells", "profiles": "import_profiles"}
+RULES_OF_SOURCES = {
+    **dict.fromkeys(("load_data", "illumination", "features"), ("images",)),
+    **dict.fromkeys(("single_cells", "aggregate", "quality"), ("images", "cellprofiler")),
+    "import_profiles": ("profiles",),
+}
+# The wells of profiles are read from the entire file, which takes a moment for each plate.
+MOST_PROFILES = 24
 
 
 def find_problems(experiment: Experiment) -> Iterator[str]:
@@ -47,9 +58,13 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         for names in find_alike_names(plate[column] for plate in experiment.plates):
             yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
     same: dict[tuple[str, str], list[Plate]] = {}
+    annotated: dict[tuple[str, str, str], list[str]] = {}
     for plate in experiment.chosen:
         if source(plate) != "profiles" or not experiment.levels[plate["level"]].annotated:
             same.setdefault((plate["plate_map"], plate["perturbation"]), []).append(plate)
+        else:
+            key = plate["profiles"], plate["plate_map"], plate["perturbation"]
+            annotated.setdefault(key, []).append(plate["plate"])
     for (plate_map, perturbation), plates in list(same.items())[:MOST_MAPS]:
         table = config["annotation"].get(perturbation, {}).get("table", "")
         paths = [folder / name for name in (plate_map, table) if name]
@@ -64,6 +79,80 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         if not is_address(file) and (folder / file).is_file():
             for problem in find_header_problems(folder / file, names):
                 yield f"plate {join_names(names, 3)}: {problem}"
+    yield from find_identifiers(experiment)
+    for (file, plate_map, perturbation), names in list(annotated.items())[:MOST_MAPS]:
+        for problem in find_annotation_problems(folder, file, plate_map, perturbation, experiment):
+            yield f"plate {join_names(names, 3)}: {problem}"
+
+
+def find_identifiers(experiment: Experiment) -> Iterator[str]:
+    """Return which features of profiles that are normalized here are not measurements.
+
+    Plates with the same features share a sentence.
+    """
+    config, folder = experiment.config, experiment.config_file.parent
+    files: dict[str, list[str]] = {}
+    for plate in experiment.chosen:
+        is_file = source(plate) == "profiles" and not is_address(plate["profiles"])
+        if is_file and experiment.levels[plate["level"]].has_measurements:
+            files.setdefault(plate["profiles"], []).append(plate["plate"])
+    told: dict[str, list[str]] = {}
+    for file, plates in list(files.items())[:MOST_MAPS]:
+        if (folder / file).is_file():
+            rules, patterns = config["aggregate"]["exclude_features"], config["exclude_features"]
+            names = sorted(read_column_names(folder / file))
+            told.setdefault(describe_identifiers(names, rules, patterns), []).extend(plates)
+    yield from (f"plate {join_names(plates, 3)}: {text}." for text, plates in told.items() if text)
+
+
+def find_annotation_problems(
+    folder: Path, file: str, plate_map: str, perturbation: str, experiment: Experiment
+) -> Iterator[str]:
+    """Return what annotated profiles lack: names of replicates, or controls that only their plate map names.
+
+    Parameters
+    ----------
+    folder
+        The folder of the config.
+    file
+        The profiles. Nothing is known of a file that is fetched, does not exist, or is AnnData.
+    plate_map
+        The plate map in the sample sheet, which is not read for annotated profiles; "" if there is none.
+    perturbation
+        The perturbation type of the plates that start with this file.
+    experiment
+        The experiment, for its annotation, its sample sheet and its names of replicates and controls.
+    """
+    path, config = folder / file, experiment.config
+    table = config["annotation"].get(perturbation, {}).get("table", "")
+    if is_address(file) or is_address(table) or not path.is_file():
+        return
+    columns = read_column_names(path)
+    if not columns:
+        return
+    missing = MissingValues.of_config(config)
+    columns |= {f"Metadata_{name}" for name in (*experiment.plates[0], "Batch", "Plate", "Well")}
+    of_map = []
+    try:
+        if table:
+            gene = config["annotation"][perturbation]["gene"]
+            columns |= {f"Metadata_{name}" for name in read_annotation_rows(folder / table, gene, missing)[0]}
+        if plate_map and not is_address(plate_map) and (folder / plate_map).is_file():
+            of_map = read_plate_map_rows(folder / plate_map, missing=missing)[0]
+    except InputError:
+        return
+    group, control = config["benchmark"]["group"], config["controls"]["column"]
+    names = [group] if isinstance(group, str) else group
+    lacking = [name for name in names if f"Metadata_{name.removeprefix('Metadata_')}" not in columns]
+    why = ", which benchmark.group names replicates by: nothing can be scored" if lacking else ""
+    if control in of_map and f"Metadata_{control}" not in columns:
+        lacking.append(f"Metadata_{control}")
+    if lacking:
+        unread = f" {plate_map} is not read: a plate_map is used for profiles of level `aggregated` only."
+        yield (
+            f"{path.name} has no column {join_names(lacking)}{why}.{unread if of_map else ''} Add the column "
+            "to the file or, if these profiles are not normalized yet, write `aggregated` as their level."
+        )
 
 
 def find_map_problems(
@@ -117,6 +206,18 @@ def find_map_problems(
     except InputError as error:
         yield str(error)
         return
+    present = [(plate, find_wells_of_plate(plate, len(plates), config, folder)) for plate in plates]
+    of_wells = {row["well"] for row in wells}
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for plate, there in present:
+        if unknown := sorted((there or set()) - of_wells, key=get_well_order):
+            lacking.setdefault(tuple(unknown), []).append(plate["plate"])
+    for unknown_wells, names in lacking.items():
+        number, of_plates = number_of(len(unknown_wells), "well"), join_names(names, 3)
+        yield (
+            f"{paths[0].name} lacks {number} of plate {of_plates}, not scored without an entry: "
+            f"{join_names(unknown_wells, 5)}. Add them to the plate map."
+        )
     if not any(row["broad_sample"] or row.get("solvent") for row in wells):
         yield (
             f"no well of {paths[0].name} has a perturbation (broad_sample), so nothing can be scored: fill "
@@ -152,7 +253,7 @@ def find_map_problems(
                     f"controls (controls.negcon: {controls['negcon']}). If it is misspelled, correct it."
                 )
             negative = [well["well"] for well, one in zip(wells, is_negative, strict=True) if one]
-            yield from find_controls_without_images(plates, negative, config, folder)
+            yield from find_controls_without_images(present, negative, config)
     group = config["benchmark"]["group"]
     wanted = [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
     of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
@@ -188,30 +289,51 @@ def find_misspelled_controls(names: list[str], marks: list[str], cutoff: float =
     return list(dict.fromkeys(alike_others))
 
 
+def find_wells_of_plate(
+    plate: Plate, number: int, config: Mapping[str, Any], folder: Path
+) -> set[str] | None:
+    """Return the wells of a plate that have images or profiles; None if that is not known quickly.
+
+    Parameters
+    ----------
+    plate
+        The plate's row of the sample sheet.
+    number
+        How many plates share its plate map: the profiles of many are not read.
+    config
+        The complete config.
+    folder
+        The folder of the config.
+    """
+    if source(plate) != "profiles":
+        return find_wells_with_images(plate, folder, config["images"]["pattern"])
+    path = folder / plate["profiles"]
+    if number > MOST_PROFILES or is_address(plate["profiles"]) or not path.is_file():
+        return None
+    return find_wells_in_profiles(path, plate["plate"])
+
+
 def find_controls_without_images(
-    plates: list[Plate], negative: list[str], config: Mapping[str, Any], folder: Path
+    present: Sequence[tuple[Plate, set[str] | None]], negative: list[str], config: Mapping[str, Any]
 ) -> Iterator[str]:
     """Return the plates of which too few negative controls have images.
 
     Parameters
     ----------
-    plates
-        Plates that share a plate map.
+    present
+        Plates that share a plate map, each with its wells that have images; None if they are not known.
     negative
-        The wells of its negative controls.
+        The wells of the map's negative controls.
     config
         The complete config.
-    folder
-        The folder of the config.
     """
     needed = config["normalize"]["minimum_wells"]
     kind = f"{config['controls']['column']} = {config['controls']['negcon']}"
     if config["normalize"]["over"] == "batch":
         # The controls of all plates of a batch serve together.
         return
-    for plate in plates:
-        imaged = find_wells_with_images(plate, folder, config["images"]["pattern"])
-        if imaged is None:
+    for plate, imaged in present:
+        if imaged is None or source(plate) != "images":
             continue
         there = [well for well in negative if well in imaged]
         if len(there) < needed:
@@ -253,3 +375,16 @@ def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mappi
         return sample
     reagent = of_sample.get(well["broad_sample"]) or of_sample.get(sample) or {}
     return well[column] if column in well else reagent.get(column, "")
+
+
+def find_rules_without_jobs(experiment: Experiment, forced: Iterable[str]) -> Iterator[str]:
+    """Return sentences on the rules of `--forcerun` that no chosen plate passes; Snakemake ignores them."""
+    starts = {source(plate) for plate in experiment.chosen}
+    firsts = [first for start, first in FIRST_RULES.items() if start in starts]
+    for rule in sorted(forced):
+        needed = RULES_OF_SOURCES.get(rule)
+        if needed and not starts & set(needed):
+            yield (
+                f"--forcerun {rule} runs nothing again: no chosen plate starts with {' or '.join(needed)}. "
+                f"The first step of these plates is {' or '.join(firsts)}."
+            )

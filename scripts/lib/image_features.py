@@ -14,34 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import InputError
+from lib.feature_names import NOT_MEASURED
 
 PREFIX = "Image_"
-# Columns of CellProfiler's Image table that are not measurements, by the first part of their name.
-NOT_MEASURED = (
-    "Metadata",
-    "Count",
-    "Channel",
-    "ExecutionTime",
-    "FileName",
-    "Frame",
-    "Group",
-    "Height",
-    "ImageNumber",
-    "ImageSet",
-    "MD5Digest",
-    "ModuleError",
-    "ObjectsFileName",
-    "ObjectsFrame",
-    "ObjectsPathName",
-    "ObjectsSeries",
-    "ObjectsURL",
-    "PathName",
-    "ProcessingStatus",
-    "Scaling",
-    "Series",
-    "URL",
-    "Width",
-)
 
 
 def find_measurements(table: pa.Schema) -> dict[str, str]:

@@ -1,19 +1,34 @@
 """Read a user's image table (`load_data.csv`): a plate's images with their wells, sites and channels."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from lib.errors import InputError, join_names
 from lib.image_checks import Found, StoredImage
 from lib.object_storage import list_entries
 from lib.plates import find_name, is_address, read_table
+from lib.profile_files import read_start
 from lib.sites import get_site_name
 from lib.tables import UNREADABLE
 from lib.values import is_nothing
 from lib.wells import get_well_at, get_well_name
+
+
+def read_image_columns(path: Path) -> list[str]:
+    """Return the columns of an image table without reading its rows."""
+    try:
+        if path.suffix == ".parquet":
+            columns = pq.read_schema(path).names
+        else:
+            columns = [name.strip() for name in read_start(path, path.suffix == ".gz").header]
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read as an image table: {error}.") from error
+    return [name.removeprefix("Image_") for name in columns]
 
 
 def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -133,9 +148,16 @@ def take_rows_of_plate(
         return rows
     plates = {row["Metadata_Plate"] for row in rows}
     meant = find_name(plate, plates)
+    if len(meant) > 1:
+        raise InputError(
+            f"{path} has no plate {plate}, and {join_names(meant)} are the same number: write one of these "
+            "names into the sample sheet."
+        )
     if not meant:
         raise InputError(f"{path} has no row of plate {plate}; it has {join_names(sorted(plates), 5)}.")
-    return [row for row in rows if row["Metadata_Plate"] in meant]
+    if meant != [plate]:
+        logging.info("%s: plate %s is called %s there; its rows are used", path, plate, meant[0])
+    return [row for row in rows if row["Metadata_Plate"] == meant[0]]
 
 
 def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:

@@ -7,6 +7,7 @@ it may have no width, although an eleventh would change the score by percents; t
 import numpy as np
 import pandas as pd
 
+ROUNDING = 1e-12
 Z = 1.959963984540054  # 97.5th percentile of the normal distribution
 
 
@@ -37,9 +38,12 @@ def compute_proportion_interval(counts: np.ndarray, clusters: pd.Series | None =
 
 
 def compute_mean_interval(values: np.ndarray, seed: int, resamples: int = 10_000) -> tuple[float, float]:
-    """Return the central 95 % of the means of as many values drawn with replacement (bootstrap)."""
+    """Return the central 95 % of the means of as many values drawn with replacement (bootstrap).
+
+    NaN if all values are equal (apart from rounding): they say nothing about the spread of others.
+    """
     values = np.asarray(values, dtype=float)
-    if not len(values):
+    if not len(values) or np.ptp(values) <= ROUNDING * np.abs(values).max():
         return np.nan, np.nan
     rng = np.random.default_rng([seed, 4])
     means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)]

@@ -70,6 +70,11 @@ class Level:
     chain: str = ""
     is_last: bool = True
 
+    @property
+    def has_measurements(self) -> bool:
+        """Return whether its features are CellProfiler's measurements, not yet normalized."""
+        return self.features == CELLPROFILER and self.step in ("aggregate", "annotate")
+
 
 # In the order in which they are made: a level is below the one that it is made from.
 # name, features, step, made from, normalized to, made over

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 FEWEST = 20  # a null of fewer distinct values has no meaningful 95th percentile
 TAILS = ("right", "left", "both")
@@ -252,6 +253,15 @@ class Score:
     upper: np.ndarray
     counts: np.ndarray
     judged: np.ndarray
+
+    @property
+    def calls(self) -> np.ndarray | pd.arrays.BooleanArray:
+        """Return whether each signal is beyond its threshold; missing where there is no threshold."""
+        if self.judged.all():
+            return self.counts
+        calls = pd.array(self.counts, dtype="boolean")
+        calls[~self.judged] = pd.NA
+        return calls
 
 
 def score(

@@ -7,15 +7,17 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, join_names
 from lib.values import MissingValues
+from lib.wells import find_well_name
 
 WORKBOOK = b"PK\x03\x04"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+SEPARATORS = "\t,;"
 SEPARATOR = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 # Columns that an assay may lack: cells that are not a line, an end point without a time.
@@ -66,7 +68,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     separator_line = SEPARATOR.fullmatch(lines[0].strip())
     lines[0] = "" if separator_line else lines[0]
     head = next((line for line in lines if line.strip()), "")
-    delimiter = separator_line[1] if separator_line else "\t" if "\t" in head else max(",;", key=head.count)
+    delimiter = separator_line[1] if separator_line else find_separator(head, lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         cells = [(reader.line_num, strip_empty_end([cell.strip() for cell in row])) for row in reader]
@@ -85,6 +87,8 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
             f"{path}: column {join_names(name or '(without a name)' for name in twice)} is duplicated."
         )
     if "" in columns:
+        if 2 * len([name for name in columns if name]) < len(columns) and (hint := suggest_header(cells)):
+            raise InputError(f"{path}, line {cells[0][0]}, does not name the columns.{hint}")
         is_grid = columns[1:3] == ["1", "2"]
         hint = " Is this a drawing of the plate? Write one row per well instead." if is_grid else ""
         raise InputError(
@@ -96,12 +100,41 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
         if not any(row):
             continue
         if len(row) > len(columns):
-            raise InputError(
-                f"{path}, line {number}: {len(row)} values for {len(columns)} columns; "
-                "quote values that hold the separator."
-            )
+            hint = suggest_header(cells) or " Quote values that hold the separator."
+            raise InputError(f"{path}, line {number}: {len(row)} values for {len(columns)} columns.{hint}")
         rows.append(dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=True)))
     return columns, rows
+
+
+def find_separator(head: str, lines: Sequence[str]) -> str:
+    """Return the separator of a table: that of its first line; if that is a title, of the lines below it."""
+    if not any(separator in head for separator in SEPARATORS):
+        counts = {one: Counter(line.count(one) for line in lines if one in line) for one in SEPARATORS}
+        often = {one: max(count.values(), default=0) for one, count in counts.items()}
+        found = max(SEPARATORS, key=lambda separator: often[separator])
+        return found if often[found] > 1 else ","
+    return "\t" if "\t" in head else max(",;", key=head.count)
+
+
+def suggest_header(cells: Sequence[tuple[int, list[str]]]) -> str:
+    """Return the sentence that says which line names the columns, if titles are above it; else nothing.
+
+    Parameters
+    ----------
+    cells
+        The line number and the values of each row, without empty values at its end.
+    """
+    rows = [(number, row) for number, row in cells if any(row)]
+    usual = Counter(len(row) for _, row in rows).most_common(1)[0][0]
+    if len(rows[0][1]) >= usual and all(rows[0][1]):
+        return ""
+    for number, row in rows[1:]:
+        is_data = any(find_well_name(value) or re.fullmatch(r"[\d.,]+", value) for value in row)
+        if len(row) >= usual and all(row) and not is_data:
+            return (
+                f" Line {number} seems to name the columns ({join_names(row, 5)}): remove the lines above it."
+            )
+    return ""
 
 
 def strip_empty_end(row: list[str]) -> list[str]:

@@ -1,21 +1,11 @@
-"""Compute how often average precision is as high by chance, exactly where outcomes can be counted.
+"""Compute how often average precision is as high by chance, exactly if the outcomes can be counted.
 
-Matching: one query ranks n positives among N others. Without an effect each of the C(N, n) orders is as
-likely as any other.
-
-Replicability: each well of a perturbation is a query, and the queries are not independent: two replicates
-share one similarity, which both of them rank, and all of them rank the same controls. The
-product of independent rankings (copairs' null) therefore makes noise significant: with two replicates and
-N controls, both rank first with a chance of 1 / (2N + 1), not 1 / (N + 1)^2. Two nulls respect that, and the
-p-value is the larger of theirs:
-
-* labels: without an effect the perturbation's wells are like controls. Sets of as many wells are taken from
-  the wells of the perturbation and the controls, on each plate as many as the perturbation has there, and
-  ranked in the same way. All sets where they are few, otherwise a sample. This is a permutation test: it
-  is valid for any distribution of similarities.
-* rankings: without an effect all similarities, between replicates and to controls, come in any order. This
-  null depends on the numbers of replicates and controls alone, and says which p-values they allow at all.
-
+Matching: one query ranks n positives among N others, and all C(N, n) orders are equally likely.
+Replicability: the wells of a perturbation are queries, but not independent ones: two replicates share one
+similarity, and all rank the same controls. With two replicates and N controls, both rank first with a chance
+of 1 / (2N + 1), not 1 / (N + 1)^2 as in copairs. The p-value is the larger of two: that of labels (sets of as
+many wells, from the perturbation and the controls of each plate, scored in the same way; a permutation test)
+and that of rankings (all similarities in random order; it depends only on the numbers of wells).
 Ties count as at least as high. A sampled p-value is (1 + as high) / (1 + sampled).
 """
 

@@ -5,6 +5,7 @@ Standard library only: the header of each file is read while planning.
 
 import csv
 import gzip
+import itertools
 import logging
 import re
 from collections import Counter
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from lib.errors import InputError, join_names
-from lib.plates import SEPARATOR, UTF_16
+from lib.plates import SEPARATOR, UTF_16, find_name
+from lib.wells import get_well_name
 
 # What pandas calls a column without a name, and an index without one.
 NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
@@ -144,9 +146,11 @@ def check_rows(path: Path, start: Start, gzipped: bool) -> None:
     rows = list(count_values(path, start, gzipped))
     if longer := [(line, values) for line, values in rows if values > width]:
         named = join_names((f"{line} ({values} values)" for line, values in longer), 5)
+        remedy = f"Write values that hold the separator `{start.separator}` within quotation marks."
+        if 2 * len(longer) > len(rows):
+            remedy = "If there are lines above the names of the columns (a title), remove them."
         raise InputError(
-            f"{path} has rows with more values than its header ({width}): line {named}. Write values that "
-            f"hold the separator `{start.separator}` within quotation marks."
+            f"{path} has rows with more values than its header ({width}): line {named}. {remedy}"
         )
     shorter = [(line, values) for line, values in rows if values < width]
     cut_off = bool(rows) and not ends_in_line_end(path, gzipped)
@@ -205,6 +209,8 @@ def suggest_name(names: Iterable[str], wanted: str) -> str:
     names = list(names)
     if names and names[0].startswith("#"):
         return " Its first line begins with #: take comments above the names of the columns out."
+    if len(names) == 1:
+        return " Are there lines above the names of the columns (a title)? Remove them."
     plain = {re.sub(r"[\W_]+", "", name.removeprefix("Metadata_")).casefold(): name for name in names}
     key = wanted.removeprefix("Metadata_").casefold()
     found = next(
@@ -216,6 +222,56 @@ def suggest_name(names: Iterable[str], wanted: str) -> str:
 def name_format(start: bytes) -> str | None:
     """Return the name of an unsupported format, by the first bytes of a file; None for any other."""
     return next((what for magic, what in OTHER_FORMATS.items() if start.startswith(magic)), None)
+
+
+def read_column_names(path: Path) -> set[str]:
+    """Return the usual names of the columns of profiles; nothing for AnnData and what cannot be read."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if name_format(start) or start.startswith(HDF5):
+        return set()
+    try:
+        if start.startswith((PARQUET, FEATHER)):
+            import pyarrow.dataset
+
+            kind = "parquet" if start.startswith(PARQUET) else "feather"
+            names = pyarrow.dataset.dataset(path, format=kind).schema.names
+        else:
+            names = read_start(path, start.startswith(GZIP)).header
+    except (InputError, OSError, EOFError, ValueError, csv.Error):
+        return set()
+    return {get_usual_name(name.strip()) for name in names}
+
+
+def find_wells_in_profiles(path: Path, plate: str) -> set[str] | None:
+    """Return the wells of a plate in profiles that are text; None if that is not known quickly.
+
+    Only the columns of plates and wells are read.
+    """
+    with path.open("rb") as file:
+        start = file.read(16)
+    if name_format(start) or start.startswith((PARQUET, FEATHER, HDF5)):
+        return None
+    try:
+        begin = read_start(path, start.startswith(GZIP))
+        names = [get_usual_name(name.strip()) for name in begin.header]
+        well = next((names.index(name) for name in WELL_NAMES if name in names), None)
+        of_plate = next((names.index(name) for name in PLATE_NAMES if name in names), None)
+        if well is None:
+            return None
+        last = max(well, of_plate or 0) + 1
+        with open_text(path, begin.encoding, start.startswith(GZIP)) as file:
+            lines = itertools.islice(file, begin.skipped + 1, None)
+            rows = [line.rstrip("\r\n").split(begin.separator, last)[:last] for line in lines if line.strip()]
+        if any('"' in value for row in rows for value in row):
+            return None
+        named = set() if of_plate is None else {row[of_plate].strip() for row in rows} - {""}
+        meant = find_name(plate, named)
+        return {
+            get_well_name(row[well]) for row in rows if of_plate is None or row[of_plate].strip() in meant
+        } or None
+    except (InputError, OSError, EOFError, ValueError, IndexError, csv.Error):
+        return None
 
 
 def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:

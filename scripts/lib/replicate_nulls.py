@@ -9,6 +9,7 @@ import pandas as pd
 from lib.nulls import FEWEST, Null, Positions, draw_different, draw_sharing_positions
 from lib.replicates import Correlations, Wells, compute_medians_within
 
+LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
 MOST_PAIRS = 50_000_000  # correlations of one null
 FEWEST_DRAWS = 10_000  # of a null, whatever its size
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from lib.errors import join_names, number_of
 from lib.experiment import Experiment
 from lib.failures import Failure
 from lib.places import place
@@ -25,13 +26,21 @@ SCORES = {
     "mean_average_precision": ("mean_average_precision", ""),
     "mean_average_precision_matching": ("mean_average_precision", ""),
 }
+NOT_ON_MAP = "not in the plate map"  # a reason in the table of unmatched wells
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
+# What makes a score meaningless, in the words of `lib.repeated_wells`, which needs pandas.
+COPIED = re.compile(r"[\d,]+ wells have exactly the values of another well")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")  # how `lib.logs` begins each message
 ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<reason>.*)")
 
 
-def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Sequence[Failure] = ()) -> str:
-    """Return a plate's progress: the last of its stages without a gap before it.
+def get_state(
+    stages: Mapping[str, str],
+    results: str | Path = ".",
+    failures: Sequence[Failure] = (),
+    joint: Mapping[str, str] | None = None,
+) -> str:
+    """Return a plate's progress: the last of its stages, and those before it that were not made.
 
     Parameters
     ----------
@@ -42,6 +51,9 @@ def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Se
     failures : sequence of Failure
         The plate's jobs that failed in this run: the files of their stages and later ones are from an earlier
         run.
+    joint : mapping
+        The plate's files of stages that process several plates together. They are not needed for a complete
+        plate, and a target of the user's own may have made them without all stages of the plate.
     """
     names = list(stages)
     there = {name: (Path(results) / file).exists() for name, file in stages.items()}
@@ -57,16 +69,39 @@ def get_state(stages: Mapping[str, str], results: str | Path = ".", failures: Se
     reached = reached if stopped is None else min(reached, stopped)
     if reached == len(names):
         state = "complete"
+    elif stopped is None:
+        state = get_state_between(
+            there, [n for n, file in (joint or {}).items() if (Path(results) / file).exists()]
+        )
     else:
         state = f"reached {names[reached - 1]}" if reached else "not begun"
     if stopped is not None:
         state += f", failed at {names[stopped]}"
     if others:
         state += f", failed in {', '.join(dict.fromkeys(others))}"
-    # Without a failure, a later stage may exist because a user's own target does not need the earlier ones.
     if stopped is not None and any(there[name] for name in names[reached:]):
-        state += "; what there is of later stages is from an earlier run"
+        state += "; what there is of later stages may be from an earlier run"
     return state
+
+
+def get_state_between(there: Mapping[str, bool], joint: Sequence[str]) -> str:
+    """Return the progress of a plate that is not complete, although none of its jobs failed.
+
+    Parameters
+    ----------
+    there
+        Whether each of the plate's own stages was made, in order.
+    joint
+        The stages of several plates that were made.
+    """
+    made = [name for name in there if there[name]]
+    last = (joint or made or [""])[-1]
+    if not last:
+        return "not begun"
+    names = list(there)
+    before = names[: names.index(last)] if last in there else names
+    lacking = [name for name in before if not there[name]]
+    return f"reached {last}" + (f", without {join_names(lacking, 4)}" if lacking else "")
 
 
 def get_failures_of_plates(
@@ -93,6 +128,11 @@ def summarize_plates(experiment: Experiment, failures: Sequence[Failure] = ()) -
         f"{plate['batch']}/{plate['plate']}": get_state(
             experiment.get_stages(plate),
             failures=of_plates.get((plate["batch"], plate["plate"]), ()),
+            joint={
+                name: experiment.get_profiles(plate, level)
+                for name, level in experiment.get_levels(plate).items()
+                if level.scope != "plate" and level.is_last
+            },
         )
         for plate in experiment.chosen
     }
@@ -154,8 +194,14 @@ def summarize_results(experiment: Experiment, results: str | Path = ".") -> str:
     ]
     counts = [count_rows(file) for file in flags if file.is_file()]
     if counts:
-        flagged = sum(count > 0 for count in counts)
-        lines.append(f"Flags of quality control: {sum(counts):,} on {flagged} of {len(counts)} plates")
+        lines.append(f"Flags of quality control: {count_on_plates(counts)}")
+    unknown = [
+        count_rows(results / experiment.get_place(plate, "unmatched_wells", suffix=""), NOT_ON_MAP)
+        for plate in experiment.plates
+    ]
+    if any(unknown):
+        table = place("unmatched_wells", batch="*", plate="*", suffix="")
+        lines.append(f"Wells that are not in the plate map, not scored: {count_on_plates(unknown)} ({table})")
     report = results / place("report")
     if report.exists():  # not after --until
         lines.append(f"Report: {report.resolve()}")
@@ -172,13 +218,22 @@ def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:
             about = " ".join(row[name] for name in names[: names.index(BOUNDARY) + 1] if row[name])
             why = (row.get("message") or "").removeprefix("no score: ")
             value = "no score" + (f" ({why})" if why else "")
-            value = f"{float(row[column]):.3g}{unit}" if row.get(column) else value
+            if row.get(column):
+                copied = COPIED.search(why)
+                value = f"{float(row[column]):.3g}{unit}" + (f" ({copied[0]})" if copied else "")
             yield f"{table.stem.replace('_', ' ')}  {about}  {value}"
 
 
-def count_rows(table: Path) -> int:
-    """Return the number of rows of a csv file; 0 if it does not exist."""
+def count_on_plates(counts: Sequence[int]) -> str:
+    """Return a sum over plates as text: `3 on 2 of 6 plates`; `none on 1 plate`."""
+    plates = number_of(len(counts), "plate")
+    affected = sum(count > 0 for count in counts)
+    return f"{sum(counts):,} on {affected} of {plates}" if affected else f"none on {plates}"
+
+
+def count_rows(table: Path, reason: str = "") -> int:
+    """Return the number of rows of a csv file, of those with a reason if one is given; 0 without the file."""
     if not table.is_file():
         return 0
     with table.open(newline="", encoding="utf-8") as file:
-        return sum(1 for _ in csv.DictReader(file))
+        return sum(not reason or row.get("reason") == reason for row in csv.DictReader(file))

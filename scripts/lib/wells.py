@@ -48,9 +48,22 @@ def get_well_name(text: str) -> str:
 
 
 def get_well_at(row: str, column: str) -> str:
-    """Return the well in a row, given by its letter or its number, and a column."""
+    """Return the well in a row, given by its letter or its number, and a column.
+
+    Raises
+    ------
+    InputError
+        Naming row and column as they are written, if they are not a valid well.
+    """
     row, column = row.strip().removesuffix(".0"), column.strip().removesuffix(".0")
-    return get_well_name(f"{get_row_name(int(row)) if row.isdigit() else row}{column}")
+    try:
+        return get_well_name(f"{get_row_name(int(row)) if row.isdigit() else row}{column}")
+    except InputError as error:
+        swapped = " Are rows and columns swapped?" if row.isdigit() and column.isalpha() else ""
+        raise InputError(
+            f"Row `{row}` and column `{column}` are not a valid well: a row is a letter or its number (1 to "
+            f"{ROWS_OF_1536}), and a column is a number (1 to {COLUMNS_OF_1536}).{swapped}"
+        ) from error
 
 
 def find_well_name(*written: str) -> str | None:

@@ -88,7 +88,7 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[list[Markup]]:
         if not made or not (chain := get_nested(made[0], "parameters.chain")):
             continue
         steps = get_nested(made[0], "parameters.steps")
-        text = "For the profiles {name}, the annotated profiles were processed as follows."
+        text = "For the profiles {name}, well-level profiles were processed as follows."
         first = write_sentence(text, name=str(chain))
         left_out = [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
         paragraphs.append([first, *left_out, *(describe_step(step) for step in steps)])

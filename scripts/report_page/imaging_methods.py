@@ -9,8 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.assay import NETWORKS
-from lib.errors import number_of
-from report_page.sentences import format_range, format_value, get_nested, write_sentence
+from report_page.sentences import count_plates, format_range, format_value, get_nested, write_sentence
 
 NOTHING = Markup("")
 CORRECTION = {"Divide": "each image was divided by it", "Subtract": "it was subtracted from each image"}
@@ -91,9 +90,9 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, a
         "settings and values."
     )
     return write_sentence(
-        "Images of {plates} with the channels {channels} were processed with {cellprofiler} "
+        "The images of {plates} with the channels {channels} were processed with {cellprofiler} "
         "{@cellprofiler}.{faster}",
-        plates=number_of(plates, "plate"),
+        plates=count_plates(plates),
         channels=format_value(channels),
         cellprofiler=cellprofiler,
         faster=faster if accelerated else "",
@@ -181,9 +180,21 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
         return write_sentence(f"Cells were taken from label images made with another program{cytoplasm}.")
     if assay["cells"]["method"] in NETWORKS:
         return describe_network(assay, "cells", cytoplasm)
+    method = assay["cells"]["method"]
+    if method == "Distance - N":  # uses neither the image nor the threshold
+        return write_sentence(
+            "Cells were defined by the expansion of each nucleus by up to {cells.distance} pixels "
+            f"(IdentifySecondaryObjects; {{cells.method}}){cytoplasm}.",
+            "assay",
+            lambda key: get_nested(assay, key),
+        )
+    settings = {
+        "Distance - B": "up to {cells.distance} pixels from the nucleus; ",
+        "Propagation": "regularization factor {cells.regularization}; ",
+    }
     return write_sentence(
         f"Cells were identified{where} with the nuclei as seeds (IdentifySecondaryObjects; {{cells.method}}; "
-        f"{{threshold}}){cytoplasm}.",
+        f"{settings.get(method, '')}{{threshold}}){cytoplasm}.",
         "assay",
         lambda key: get_nested(assay, key),
         threshold=describe_threshold(assay, "cells"),

@@ -12,6 +12,7 @@ from report_page.results import Results
 from report_page.tables import read_csv
 
 BINS = 60
+YES_NO = {True: "yes", False: "no"}  # of a call; one that could not be made is left out
 # The columns of the tables of perturbations that the page shows, by their names in the page.
 SCORES = {
     "replicates": "Replicates",
@@ -97,7 +98,7 @@ def get_perturbations(results: Results, condition: Mapping[str, Any]) -> list[di
         if column in table:
             values = table[column].astype(object).where(table[column].notna(), None)
             add(rows, column.removeprefix("Metadata_"), values.tolist())
-    add(rows, "Replicating", ["yes" if value else "no" for value in table["replicating"].astype(bool)])
+    add(rows, "Replicating", [YES_NO.get(value) for value in table["replicating"].astype(object)])
     if results.has(condition["precision"]):
         precise = pd.read_parquet(results.path(condition["precision"])).set_index("perturbation")
         precise = precise.reindex(table["perturbation"])

@@ -97,6 +97,21 @@ def test_a_file_without_plates_for_several_plates(tmp_path, expected_profiles):
     return get_refusal(tmp_path / "p.csv", sharing=("P1", "P2"))
 
 
+def test_a_plate_for_two_rows_of_the_sheet(tmp_path, caplog):
+    """A file that is fetched first is not read before: its plates stop."""
+    make_profiles().assign(Metadata_Plate=123).to_csv(tmp_path / "p.csv", index=False)
+    plate = {**PLATE, "plate": "00123"}
+    with caplog.at_level("INFO"):
+        assert set(read(tmp_path / "p.csv", plate, ("00123",))["Metadata_Plate"]) == {"00123"}
+    assert "p.csv: plate 00123 is called 123 there; its rows are used" in caplog.text
+    says = "has one plate 123, and the sample sheet takes it for"
+    assert says in get_refusal(tmp_path / "p.csv", plate=plate, sharing=("00123", "123"))
+    assert says in get_refusal(tmp_path / "p.csv", plate=plate, sharing=("00123", "00123"))
+    both = [make_profiles().assign(Metadata_Plate=name) for name in ("123", "00123")]
+    pd.concat(both).to_csv(tmp_path / "p.csv", index=False)
+    assert len(read(tmp_path / "p.csv", plate, ("00123", "123"))) == len(make_profiles())
+
+
 @case(
     "profiles",
     kind="the plates in Metadata_Assay_Plate_Barcode, Metadata_Barcode or the like",
@@ -158,6 +173,24 @@ def test_plain_columns_are_no_features(tmp_path, expected_profiles, caplog):
     network.to_parquet(tmp_path / "network.parquet")
     assert get_features(read(tmp_path / "network.parquet")) == ["0", "1"]
     return message
+
+
+@case(
+    "profiles",
+    kind="several rows per well: one per site, or a well that was measured again",
+    comes_from="tables that were not aggregated",
+    says="plate P1: well A01 is listed more than once. The table has one row per site (Metadata_Site), and "
+    "profiles have one row per well: write the mean or the median over the sites of each well. ... Profiles "
+    "have one row per well: keep one of the rows, or write their mean or median. If the rows are of "
+    "different plates, name the plate of each in Metadata_Plate.",
+    happens="the plate stops",
+)
+def test_several_rows_per_well(tmp_path):
+    table = make_profiles()
+    again = pd.concat([table, table.head(1).assign(Cells_AreaShape_Area=9.0)])
+    again.assign(Metadata_Site=[1] * 6 + [2]).to_csv(tmp_path / "sites.csv", index=False)
+    again.assign(Metadata_Site=1).to_csv(tmp_path / "again.csv", index=False)
+    return f"{get_refusal(tmp_path / 'sites.csv')} {get_refusal(tmp_path / 'again.csv')}"
 
 
 @case(

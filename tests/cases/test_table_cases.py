@@ -208,6 +208,25 @@ def test_a_sheet_that_says_otherwise_than_the_profiles_wins_and_is_named(write, 
 
 @case(
     "tables",
+    kind="titles above the names of the columns; row and column of the wells in each other's column",
+    comes_from="spreadsheets with merged cells; layouts that were written by hand",
+    says="line 2: 3 values for 1 columns. Line 3 seems to name the columns (row, column, broad_sample): "
+    "remove the lines above it. ... Row `1` and column `A` are not a valid well: a row is a letter or its "
+    "number (1 to 32), and a column is a number (1 to 48). Are rows and columns swapped?",
+    happens="the plate stops at `annotate`; a warning before anything runs",
+)
+def test_titles_and_swapped_columns(write):
+    rows = (("row", "column", "broad_sample"), (1, "A", "x"), (2, "A", "y"))
+    messages = []
+    for path in (write("titles.txt", ("Plate 7",), ("", "", "layout"), *rows), write("swapped.txt", *rows)):
+        with pytest.raises(InputError) as error:
+            read_plate_map(path)
+        messages.append(str(error.value))
+    return " ".join(messages)
+
+
+@case(
+    "tables",
     kind="two columns of wells that differ, in a plate map or in profiles; another plate's plate map",
     comes_from="tables with the wells of the library's plate, too; a plate map of the next plate",
     says="the wells are read from well_position; rows with another well in Well: 2 of 3 (B02 instead of A02 "

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.foreseen import find_problems
+from lib.foreseen import MOST_PROFILES, find_problems, find_rules_without_jobs
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -124,3 +124,87 @@ def test_plates_and_conditions_that_differ_in_capitals_only_are_told(tmp_path):
         f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
         for column, names in (("plate", "P1 and p1"), ("cell_line", "U2OS and u2os"))
     ]
+
+
+def write_profiles(folder, plates=("P1",), wells=("A01", "A02", "A03", "B01"), extra=""):
+    rows = [f"{plate},{well}{extra and ',x'},1.5\n" for plate in plates for well in wells]
+    names = f"Metadata_Plate,Metadata_Well{extra and ',' + extra},Cells_X\n"
+    (folder / "p.csv").write_text(names + "".join(rows))
+
+
+def get_problems_of_profiles(folder, level, plate_map="map.csv", plates=("P1",), **config):
+    (folder / "map.csv").write_text(
+        "well,broad_sample,control_type\nA1,D,negcon\nA2,D,negcon\nA3,D,negcon\nB1,X,\n"
+    )
+    rows = [{"plate": plate, "profiles": "p.csv", "level": level, "plate_map": plate_map} for plate in plates]
+    return list(find_problems(build_experiment(rows, folder, **config)))
+
+
+def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_columns_lack(tmp_path):
+    write_profiles(tmp_path)
+    (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon")
+    assert "plate P1: p.csv has no column Metadata_broad_sample, Metadata_control_type, which" in problem
+    assert "map.csv is not read: a plate_map is used for profiles of level `aggregated` only." in problem
+    (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon", plate_map="")
+    assert "has no column Metadata_broad_sample, which benchmark.group" in problem
+    assert "plate_map" not in problem
+    assert get_problems_of_profiles(tmp_path, "aggregated") == []
+    by_plate = {"benchmark": {"group": ["Plate", "Metadata_Well"]}}
+    assert get_problems_of_profiles(tmp_path, "normalized_negcon", plate_map="", **by_plate) == []
+    write_profiles(tmp_path, extra="Metadata_broad_sample")
+    (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon")
+    assert "p.csv has no column Metadata_control_type. map.csv is not read" in problem
+
+
+def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
+    """Of profiles and of images, of the plate itself only, and not beyond a number of plates."""
+    write_profiles(tmp_path, ("P1", "P2"), ("a1", "A02", "A03", "B01", "C12", "C2"))
+    (problem,) = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
+    assert "map.csv lacks 2 wells of plate P1, P2, not scored without an entry: C02, C12. Add" in problem
+    with (tmp_path / "p.csv").open("a") as file:
+        file.write("P2,D01,1\n")
+    problems = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
+    assert ["of plate P1, not" in problems[0], "3 wells of plate P2, not" in problems[1]] == [True, True]
+    many = [f"P{number}" for number in range(MOST_PROFILES + 1)]
+    assert get_problems_of_profiles(tmp_path, "aggregated", plates=many) == []
+    write_images(tmp_path / "i", ["A01", "A02", "A03", "B01", "D01"])
+    problems = get_problems(tmp_path, images={"pattern": "imagexpress"})
+    assert "map.csv lacks 1 well of plate P1, P2, not scored without an entry: D01. Add" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("plate", "silent", "first"),
+    [
+        ({"images": "i"}, ["load_data", "features", "aggregate", "normalize", "report"], "load_data"),
+        ({"cellprofiler": "t"}, ["single_cells", "aggregate"], "single_cells"),
+        ({"profiles": "p.csv", "level": "aggregated"}, ["import_profiles", "annotate"], "import_profiles"),
+    ],
+)
+def test_a_forced_rule_that_no_plate_passes_is_told(tmp_path, plate, silent, first):
+    experiment = build_experiment([plate], tmp_path)
+    assert list(find_rules_without_jobs(experiment, silent)) == []
+    told = list(find_rules_without_jobs(experiment, ["load_data", "import_profiles"]))
+    assert len(told) == (2 if first == "single_cells" else 1)
+    assert all(f"The first step of these plates is {first}." in sentence for sentence in told)
+
+
+def test_features_that_are_no_measurements_are_told_once(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(
+            f"Metadata_Well,Cells_Parent_Nuclei,Cells_AreaShape_Area\nA01,1,{name == 'a.csv'}\n"
+        )
+
+    def get(level, **config):
+        rows = [
+            {"plate": name, "profiles": f"{name}.csv", "level": level, "plate_map": "m.csv"}
+            for name in ("a", "b")
+        ]
+        problems = find_problems(build_experiment(rows, tmp_path, **config))
+        return [problem for problem in problems if "do not measure" in problem]
+
+    (problem,) = get("aggregated")
+    assert problem.startswith("plate a, b: 1 feature of the profiles count")
+    assert get("aggregated", exclude_features=["*_Parent_*"]) == []
+    assert get("aggregated", aggregate={"exclude_features": []}) == []
+    # Scores of what was normalized elsewhere are the published ones, with these features.
+    assert get("normalized_negcon") == []

@@ -59,6 +59,8 @@ def test_the_bootstrap_of_a_mean():
 def test_nothing_has_no_interval():
     assert np.isnan(compute_proportion_interval(np.array([], dtype=bool))).all()
     assert np.isnan(compute_mean_interval(np.array([]), seed=0)).all()
+    for equal in ([0.6], [0.6, 0.6 + 1e-16, 0.6], [0.0, 0.0]):
+        assert np.isnan(compute_mean_interval(np.array(equal), seed=0)).all()
     assert get_interval_columns("score", (1.0, 2.0)) == {
         "score_sampling_low": 1.0,
         "score_sampling_high": 2.0,

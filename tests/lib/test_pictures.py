@@ -25,7 +25,15 @@ from lib.pictures import (
     round_length,
     stretch,
 )
-from plot_illumination import average_strips, find_cells_in_functions, measure_shading, suggest_remedy
+from lib.schema import read_schema, walk
+from plot_illumination import (
+    LOCAL,
+    average_strips,
+    find_cells_in_functions,
+    find_problem,
+    measure_shading,
+    suggest_remedy,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -226,3 +234,20 @@ def test_a_function_that_shows_cells_is_told():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
     assert find_cells_in_functions({"DNA": light, "RNA": cells}) == ["RNA"]
     assert "RNA: the function varies by a factor of more than 3 over" in suggest_remedy(["RNA"], 12)
+
+
+def test_a_function_of_few_images_is_told():
+    light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
+    told = find_problem({"DNA": light}, 12, "Divide", "Median Filter")
+    assert told.startswith("The functions are the mean of 12 images (Median Filter), so they may show")
+    for images, apply, smoothing in (
+        (30, "Divide", "Median Filter"),
+        (12, "None", "Median Filter"),
+        (12, "Divide", "Fit Polynomial"),
+        (12, "Divide", ""),  # the functions of a custom pipeline
+    ):
+        assert find_problem({"DNA": light}, images, apply, smoothing) == ""
+    assert "RNA: the function varies" in find_problem({"RNA": cells}, 400, "Divide", "Fit Polynomial")
+    assert find_problem({"RNA": cells}, 4, "None", "Median Filter") == ""
+    choices = {key: value.get("enum", []) for key, value in walk(read_schema())}
+    assert {*LOCAL} < {*choices["assay.illumination.smoothing"]}

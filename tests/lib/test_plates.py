@@ -1,6 +1,7 @@
 """The sample sheet, plate maps and annotation tables: what is read, and what is refused how."""
 
 import gzip
+import re
 
 import pytest
 from hypothesis import given
@@ -197,3 +198,45 @@ def test_plate_order():
 def test_what_is_no_well_is_refused(text):
     with pytest.raises(InputError, match="is not a valid well"):
         get_well_name(text)
+
+
+DATA = [("A01", "x", "0,5"), ("A02", "y", "0,5"), ("A03", "", "1,5"), ("A04", "", "")]
+
+
+@pytest.mark.parametrize("separator", ["\t", ";"])
+@pytest.mark.parametrize("titles", [["Plate 7"], ["Plate 7", "~~layout"], ["", "Plate 7", "", "by~me"]])
+def test_titles_above_the_names_of_the_columns_are_told_with_the_remedy(tmp_path, titles, separator):
+    lines = [*titles, "Well~Compound~Dose", *("~".join(row) for row in DATA)]
+    path = tmp_path / "map.tsv"
+    path.write_text("\n".join(lines).replace("~", separator) + "\n")
+    with pytest.raises(InputError) as error:
+        read_table(path)
+    number = len(titles) + 1
+    assert (
+        f" Line {number} seems to name the columns (Well, Compound, Dose): remove the lines above it."
+        in str(error.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "well,name\nA01,a,b\nA02,c\n",
+            "line 2: 3 values for 2 columns. Quote values that hold the separator.",
+        ),
+        ("well,name\n1,A01,a\n2,A02,b\n", "line 2: 3 values for 2 columns. Quote values"),
+        (",well,name\n1,A01,a\n2,A02,b\n", "column 1 has no name"),
+        (",1,2\nA,x,y\nB,y,z\n", "Is this a drawing of the plate?"),
+    ],
+)
+def test_other_tables_are_not_taken_for_titles(tmp_path, text, words):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=re.escape(words)) as error:
+        read_table(tmp_path / "t.csv")
+    assert "seems to name" not in str(error.value)
+
+
+def test_a_table_of_one_column_is_read(tmp_path):
+    (tmp_path / "t.csv").write_text("feature\nCells_A\nCells_B\n")
+    assert read_table(tmp_path / "t.csv")[1] == [{"feature": "Cells_A"}, {"feature": "Cells_B"}]

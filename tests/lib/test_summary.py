@@ -6,8 +6,10 @@ import pytest
 
 from lib.failures import Failure
 from lib.summary import (
+    count_on_plates,
     get_failures_of_plates,
     get_state,
+    read_scores,
     summarize_failures,
     summarize_plates,
     summarize_results,
@@ -40,11 +42,21 @@ def test_a_plate_is_complete_when_each_stage_is_there(tmp_path):
     assert get_state(STAGES, tmp_path) == "complete"
 
 
+def test_a_target_of_ones_own_may_leave_out_stages(tmp_path):
+    """The last stage that was made is told, with those before it that were not; joint ones count too."""
+    touch(tmp_path, "single_cells", "aggregated", "normalized")
+    assert get_state(STAGES, tmp_path) == "reached normalized, without augmented"
+    joint = {"selected": "selected.parquet", "jump": "jump.parquet"}
+    assert get_state(STAGES, tmp_path, joint=joint) == "reached normalized, without augmented"
+    (tmp_path / "jump.parquet").touch()
+    assert get_state(STAGES, tmp_path, joint=joint) == "reached jump, without augmented"
+    touch(tmp_path, "augmented")
+    assert get_state(STAGES, tmp_path, joint=joint) == "complete"
+
+
 def test_what_lies_behind_a_failed_stage_is_of_an_earlier_run(tmp_path):
     touch(tmp_path, "single_cells", "aggregated", "normalized")
-    earlier = "; what there is of later stages is from an earlier run"
-    # without a failure, a target of one's own may have left out a stage
-    assert get_state(STAGES, tmp_path) == "reached aggregated"
+    earlier = "; what there is of later stages may be from an earlier run"
     failed = [Failure("annotate", (STAGES["augmented"],), "log")]
     assert get_state(STAGES, tmp_path, failed) == "reached aggregated, failed at augmented" + earlier
     chunk = [Failure("features", ("workspace/analysis/B/P/analysis/chunk_0",), "log")]
@@ -77,6 +89,11 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
     flags = tmp_path / "workspace/quality_control/B/P/flags.csv"
     flags.parent.mkdir(parents=True)
     flags.write_text('flag,reason\nblurred,"a\nb"\nempty,c\n')
+    unmatched = tmp_path / "workspace/profiles/B/Q/Q_unmatched_wells.csv"
+    unmatched.parent.mkdir(parents=True)
+    unmatched.write_text(
+        'Metadata_Well,reason\nA01,not in the plate map\nA02,"on the plate map, but without a site"\n'
+    )
     assert "Report" not in summarize_results(experiment)
     (tmp_path / "report").mkdir()
     (tmp_path / "report/report.html").touch()
@@ -90,7 +107,9 @@ def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
         "  percent replicating  compound U2OS normalized  83.3 %",
         "  percent replicating  orf normalized  no score",
         "  percent replicating  crispr normalized  no score (too few replicates)",
-        "Flags of quality control: 2 on 1 of 1 plates",
+        "Flags of quality control: 2 on 1 of 1 plate",
+        "Wells that are not in the plate map, not scored: 1 on 1 of 2 plates "
+        "(workspace/profiles/*/*/*_unmatched_wells.csv)",
         f"Report: {tmp_path / 'report/report.html'}",
     ]
     assert summarize_plates(experiment).splitlines() == [
@@ -132,3 +151,21 @@ def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):
 def test_a_failure_without_a_log_names_snakemakes_log(tmp_path):
     log = tmp_path / "snakemake.log"
     assert summarize_failures([Failure("report", (), "")], log).splitlines()[1:] == [f"  report  {log}"]
+
+
+def test_no_flags_are_told_as_none():
+    assert count_on_plates([0, 0]) == "none on 2 plates"
+    assert count_on_plates([0]) == "none on 1 plate"
+    assert count_on_plates([0, 1200]) == "1,200 on 1 of 2 plates"
+
+
+def test_a_score_of_copied_wells_says_so(tmp_path):
+    copied = "96 wells have exactly the values of another well"
+    (tmp_path / "percent_replicating.csv").write_text(
+        "cell_line,feature_set,percent_replicating,message\n"
+        f'U2OS,f,100.0,"1 well left out; {copied}, as if one was copied: P1 A01 = P2 A01"\n'
+        'U2OS,g,50.0,"1 well left out"\n'
+    )
+    first, second = read_scores(tmp_path / "percent_replicating.csv", "percent_replicating", " %")
+    assert first == f"percent replicating  U2OS f  100 % ({copied})"
+    assert second == "percent replicating  U2OS g  50 %"

@@ -77,3 +77,13 @@ def test_wells_are_ordered_as_on_the_plate():
 )
 def test_the_smallest_plate_that_holds_the_wells(wells, size):
     assert get_plate_format(wells) == size
+
+
+def test_row_and_column_are_named_as_they_are_written():
+    with pytest.raises(
+        InputError, match=r"Row `1` and column `A` are not a valid well.*\. Are rows and columns"
+    ):
+        get_well_at("1", "A")
+    for row, column in (("33", "1"), ("A", "49"), ("A", ""), ("A", "0")):
+        with pytest.raises(InputError, match=f"Row `{row}` and column `{column}` .*48\\)\\.$"):
+            get_well_at(row, column)

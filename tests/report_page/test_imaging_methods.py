@@ -34,6 +34,30 @@ def test_networks_are_described_with_their_settings(tmp_path):
     assert "flow error" not in describe(method="cellpose", network={"flow_error": 0})[1]
 
 
+def test_each_method_of_cells_is_described_with_its_own_settings(tmp_path):
+    def describe(**cells) -> str:
+        assay = {"channels": [{"name": "DNA", "image": "1"}, {"name": "RNA", "image": "2"}]}
+        assay |= {"nuclei": {"channel": "DNA"}, "cells": cells}
+        config = {"results": "results", "plates": "plates.tsv", "assay": assay}
+        complete = complete_config(config, tmp_path / "config.yaml")["assay"]
+        return re.sub("<.*?>", "", str(describe_cells(complete)))
+
+    end = "; the cytoplasm was defined as the cell without its nucleus."
+    assert describe(method="Distance - N", distance=7) == (
+        "Cells were defined by the expansion of each nucleus by up to 7 pixels (IdentifySecondaryObjects; "
+        f"Distance - N){end}"
+    )
+    begin = "Cells were identified in the RNA channel with the nuclei as seeds (IdentifySecondaryObjects; "
+    threshold = "global minimum cross-entropy threshold, correction factor 1, bounds 0.005\N{EN DASH}0.014"
+    for method, settings, said in (
+        ("Distance - B", {"distance": 7}, "up to 7 pixels from the nucleus; "),
+        ("Propagation", {"regularization": 0.1}, "regularization factor 0.1; "),
+        ("Watershed - Image", {"distance": 7}, ""),
+    ):
+        found = describe(channel="RNA", method=method, **settings)
+        assert found == f"{begin}{method}; {said}{threshold}){end}"
+
+
 def test_illumination_correction_is_described_with_every_setting():
     settings = {"apply": "Divide", "calculate": "Regular", "downsample": 5, "smoothing": "Median Filter"}
     settings |= {"filter_size": 20, "rescale": "Minimum"}
