@@ -23,7 +23,7 @@ from lib.layouts import (
 )
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation, read_plate_map
-from lib.plates import KNOWN
+from lib.plates import KNOWN, source
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 from lib.values import MissingValues
 from lib.wells import get_well_order
@@ -38,11 +38,17 @@ COUNTS = [
 OF_SHEET = ("plate_map", "perturbation", "cell_line", "timepoint")
 
 
-def find_unmatched_wells(profiles: pd.DataFrame, plate_map: pd.DataFrame) -> list[tuple[str, str]]:
-    """Find the wells that are only in the plate map or only in the profiles, and in which."""
+def find_unmatched_wells(
+    profiles: pd.DataFrame, plate_map: pd.DataFrame, unit: str = "site"
+) -> list[tuple[str, str]]:
+    """Find the wells that are only in the plate map or only in the profiles, and in which.
+
+    `unit` is what a well lacks that is only in the plate map: a site or, if the plate starts with profiles, a
+    profile.
+    """
     measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
     return [(well, "not in the plate map") for well in sorted(measured - mapped, key=get_well_order)] + [
-        (well, "on the plate map, but without a site")
+        (well, f"on the plate map, but without a {unit}")
         for well in sorted(mapped - measured, key=get_well_order)
     ]
 
@@ -174,7 +180,8 @@ def main(
                 inputs["plate_map"],
                 join_names(find_near_samples(unknown, samples)),
             )
-    unmatched = find_unmatched_wells(profiles, plate_map)
+    unit = "profile" if source(plate) == "profiles" else "site"
+    unmatched = find_unmatched_wells(profiles, plate_map, unit)
     for well, why in unmatched:
         logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
     annotated = annotate(profiles, plate_map, annotation, plate)

@@ -185,7 +185,8 @@ if __name__ == "__main__":
         elsewhere = importlib.util.find_spec("cellprofiler") is None
         if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
             go_to_cellprofilers_python(options.cellprofiler)
-        # What CellProfiler reports as missing on import (a database client) is irrelevant here.
         logging.basicConfig(stream=log_file)
+        # CellProfiler reports a missing database client on import, which nothing here needs.
+        logging.getLogger().handlers[0].addFilter(lambda record: "MySQL" not in record.getMessage())
         assay = json.loads(options.assay)
         main(options.name, assay, options.output, options.own, options.own_plugins, log_file)

@@ -8,6 +8,7 @@ drawn anew, and the score against the position-aware null.
 """
 
 import logging
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from lib.logs import log_to
 from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, read_scores
 from lib.tables import write_whole
 
-MOST_OF_REASON = 40  # characters beside a bar; the score's table has all of the reason
+LETTERS_OF_REASON = 50  # of each of two lines beside a bar; the score's table has all of the reason
 UNCOLORED = "0.4"  # if the colors are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
@@ -194,9 +195,11 @@ def draw_score(axes: Axes, height: float, score: Mapping[str, Any], column: Colu
     at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": 8}
     if pd.isna(point):
         why = "" if pd.isna(score.get("message")) else str(score["message"]).removeprefix("no score: ")
-        why = why if len(why) <= MOST_OF_REASON else f"{why[: MOST_OF_REASON - 1]}…"
-        words = f"no score: {why}" if why else "no score"
-        axes.text(1.015, height, words, color=UNCOLORED, **at)
+        lines = textwrap.wrap(
+            f"no score: {why}" if why else "no score", LETTERS_OF_REASON, max_lines=2, placeholder=" …"
+        )
+        size = {"fontsize": 6.5, "linespacing": 1.0} if len(lines) > 1 else {}
+        axes.text(1.015, height, "\n".join(lines), color=UNCOLORED, **{**at, **size})
         return
     axes.barh(height, point, height=0.74, color=color, alpha=0.45, linewidth=0, zorder=1)
     ends = [score.get(f"{column.value}_sampling_{end}") for end in ("low", "high")]

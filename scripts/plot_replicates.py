@@ -237,7 +237,7 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
             label=f"{label} ({len(mine)})",
         )
     strip.set_ylabel("rank")
-    strip.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    strip.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
     strip.set_xlabel("median correlation of a perturbation's replicates (Pearson's r)")
     strip.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_ylabel("density")

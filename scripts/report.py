@@ -257,9 +257,11 @@ def collect_content(
             Counter(source(plate["plate"]) for plate in plates),
             options["cellprofiler"],
             runs.get_computed_levels(plates, made),
-            metrics,
+            runs.find_computed_metrics(results, metrics, scores),
             versions,
             options["accelerated"],
+            count_hits(conditions),
+            runs.count_published_features(results, plates),
         ),
         "versions": make_table(
             pd.DataFrame(versions, columns=["software", "version"]), "versions", "Versions"

@@ -41,6 +41,8 @@ def test_wells_are_joined_by_name_in_the_order_of_the_profiles():
 
 
 def test_wells_without_a_partner_are_named():
+    of_profiles = dict(find_unmatched_wells(PROFILES, MAP, "profile"))
+    assert of_profiles["C01"] == "on the plate map, but without a profile"
     assert find_unmatched_wells(PROFILES, MAP) == [
         ("A02", "not in the plate map"),
         ("C01", "on the plate map, but without a site"),

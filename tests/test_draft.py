@@ -11,6 +11,7 @@ import tifffile
 import yaml
 
 import draft
+from drafting.page import mark_code
 from lib.channel_guess import name_channels
 from lib.config import complete_config
 from lib.drafts import read_draft_request
@@ -390,3 +391,10 @@ def test_images_of_a_dataset_on_disk_are_taken_from_there(tmp_path):
     draft.draft_dataset(str(dataset), "", tmp_path / "out", 2)
     rows = read_plates(tmp_path / "out" / "plates.tsv", {})
     assert rows[0]["images"] == f"{dataset}/images/2024_B1/images/BR1__2024-Measurement 1"
+
+
+def test_words_between_backticks_are_code_on_the_page():
+    assert mark_code("fill in `cell_line` and `timepoint` (h)") == (
+        "fill in <code>cell_line</code> and <code>timepoint</code> (h)"
+    )
+    assert mark_code("one ` alone") == "one ` alone"

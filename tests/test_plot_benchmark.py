@@ -174,6 +174,9 @@ def test_a_condition_without_a_score_says_so(replicating):
     texts, _ = drawn(draw("percent_replicating", table))
     assert texts[1] == "no score"
     assert len(texts) == 4
+    reason = "too few perturbations for a null of sets of 2 wells"
+    texts, _ = drawn(draw("percent_replicating", table.assign(message=f"no score: {reason}")))
+    assert texts[1].replace("\n", " ") == f"no score: {reason}"
     matplotlib.pyplot.close("all")
 
 

@@ -1,6 +1,7 @@
 """Write the page of a drafted experiment: what was found, what is left to do, an image of each channel."""
 
 import html
+import re
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
@@ -120,9 +121,9 @@ def list_tasks(
     unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
     if unnamed:
         tasks.append(
-            f"config.yaml, assay.channels: name {number_of(len(unnamed), 'channel')} after their stains "
-            f"({join_names(channel['name'] for channel in unnamed)}), also where nuclei and cells name "
-            "theirs; features are named after them."
+            f"config.yaml, assay.channels: replace {join_names(channel['name'] for channel in unnamed)} by "
+            f"the {'name of the stain' if len(unnamed) == 1 else 'names of the stains'}, here and under "
+            "assay.nuclei and assay.cells. Features are named after channels."
         )
     even = [channel for channel in unstained if not NO_STAIN.search(channel)]
     if even:
@@ -176,6 +177,11 @@ def list_tasks(
     return tasks
 
 
+def mark_code(text: str) -> str:
+    """Return HTML in which each word between backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+
+
 def write_page(found: Survey, tasks: Sequence[str], picture: bytes, folder: Path) -> str:
     """Return the page of what was found and what is left to do, as HTML.
 
@@ -196,7 +202,9 @@ def write_page(found: Survey, tasks: Sequence[str], picture: bytes, folder: Path
         f"<td>{plate.sites}</td><td>{html.escape(str(plate.folder))}</td></tr>"
         for plate in found.plates
     )
-    items = "".join(f"<li><label><input type=checkbox> {html.escape(task)}</label></li>" for task in tasks)
+    items = "".join(
+        f"<li><label><input type=checkbox> {mark_code(html.escape(task))}</label></li>" for task in tasks
+    )
     config = html.escape(str(folder / "config.yaml"))
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Draft: {html.escape(folder.name)}</title>"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError, find_nearest_name, join_names
+from lib.errors import InputError, find_nearest_name, join_names, number_of
 from lib.experiment import Experiment
 from lib.feature_names import describe_identifiers
 from lib.imaged_wells import find_wells_with_images
@@ -208,12 +208,16 @@ def find_map_problems(
         return
     present = [(plate, find_wells_of_plate(plate, len(plates), config, folder)) for plate in plates]
     of_wells = {row["well"] for row in wells}
+    lacking: dict[tuple[str, ...], list[str]] = {}
     for plate, there in present:
-        if there and (unknown := sorted(there - of_wells, key=get_well_order)):
-            yield (
-                f"{paths[0].name} lacks {len(unknown)} of the {len(there)} wells of plate {plate['plate']}, "
-                f"which will not be scored: {join_names(unknown, 5)}. Add them to the plate map."
-            )
+        if unknown := sorted((there or set()) - of_wells, key=get_well_order):
+            lacking.setdefault(tuple(unknown), []).append(plate["plate"])
+    for unknown_wells, names in lacking.items():
+        number, of_plates = number_of(len(unknown_wells), "well"), join_names(names, 3)
+        yield (
+            f"{paths[0].name} lacks {number} of plate {of_plates}, not scored without an entry: "
+            f"{join_names(unknown_wells, 5)}. Add them to the plate map."
+        )
     if not any(row["broad_sample"] or row.get("solvent") for row in wells):
         yield (
             f"no well of {paths[0].name} has a perturbation (broad_sample), so nothing can be scored: fill "

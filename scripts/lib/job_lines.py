@@ -13,6 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 SCREEN = "DefaultStreamHandler"  # Snakemake's name of the handler that writes to the terminal
+LONGEST_COMMAND = 300  # letters of a shell command on the terminal
 DROPPED_EVENTS = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
 DROPPED_LINES = ("Select jobs to execute", "Execute ")
 
@@ -38,7 +39,7 @@ class OneLinePerJob(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line for each job that finished since the last progress; Snakemake formats the rest."""
         if getattr(record, "event", None) is not LogEvent.PROGRESS or not self.finished:
-            return self.default.format(record)
+            return shorten_commands(self.default.format(record))
         now = time.strftime("%H:%M:%S", time.localtime(record.created))
         first = record.done - len(self.finished) + 1
         lines = [
@@ -47,6 +48,15 @@ class OneLinePerJob(logging.Formatter):
         ]
         self.finished.clear()
         return "\n".join(lines)
+
+
+def shorten_commands(text: str) -> str:
+    """Shorten the shell commands in a message on a failed job; Snakemake's log file has all of them."""
+    lines = text.split("\n")
+    for at, line in enumerate(lines):
+        if len(line) > LONGEST_COMMAND and ("set -euo pipefail" in line or lines[at - 1].strip() == "shell:"):
+            lines[at] = f"{line[:LONGEST_COMMAND]} ... (the log file of Snakemake has the complete command)"
+    return "\n".join(lines)
 
 
 def show_one_line_per_job(logger: logging.Logger, quiet: Collection[Quietness] | None = None) -> None:

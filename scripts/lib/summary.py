@@ -28,6 +28,8 @@ SCORES = {
 }
 NOT_ON_MAP = "not in the plate map"  # a reason in the table of unmatched wells
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
+# What makes a score meaningless, in the words of `lib.repeated_wells`, which needs pandas.
+COPIED = re.compile(r"[\d,]+ wells have exactly the values of another well")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")  # how `lib.logs` begins each message
 ERROR = re.compile(RECORD.pattern + r"\S* ERROR (?P<reason>.*)")
 
@@ -216,7 +218,9 @@ def read_scores(table: Path, column: str, unit: str) -> Iterator[str]:
             about = " ".join(row[name] for name in names[: names.index(BOUNDARY) + 1] if row[name])
             why = (row.get("message") or "").removeprefix("no score: ")
             value = "no score" + (f" ({why})" if why else "")
-            value = f"{float(row[column]):.3g}{unit}" if row.get(column) else value
+            if row.get(column):
+                copied = COPIED.search(why)
+                value = f"{float(row[column]):.3g}{unit}" + (f" ({copied[0]})" if copied else "")
             yield f"{table.stem.replace('_', ' ')}  {about}  {value}"
 
 

@@ -33,12 +33,16 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Hits:
-    """The hits of a condition: their table, and how many perturbations are called, active and toxic."""
+    """The hits of a condition: their table, and how many perturbations are called, active and toxic.
+
+    `counted` is the number of perturbations of which it is known whether they are toxic.
+    """
 
     table: Table
     called: int
     active: int
     toxic: int
+    counted: int
 
 
 def make_hits_table(results: Results, file: str, identifier: str, most: int = MOST_HITS) -> Hits | None:
@@ -71,6 +75,7 @@ def make_hits_table(results: Results, file: str, identifier: str, most: int = MO
         called=int(hits["active"].notna().sum()) if "active" in hits else 0,
         active=count_true(hits, "active"),
         toxic=count_true(hits, "toxic"),
+        counted=int(hits["toxic"].notna().sum()) if "toxic" in hits else 0,
     )
 
 
@@ -84,6 +89,8 @@ def list_columns(hits: pd.DataFrame) -> pd.DataFrame:
     if "Metadata_pert_iname" in hits and (names != hits["name"]).any():
         shown["name"] = names.map(shorten)
     shown |= {name.removeprefix("Metadata_"): hits[name] for name in genes}
+    if "active_rule" in hits and "active" not in hits:
+        hits = hits.assign(active="no call")  # an empty column is not read
     shown |= {title: hits[name] for name, title in SHOWN.items() if name in hits}
     if "neighbor_1" in hits and "neighbor_1_name" in hits:
         shown[SHOWN["neighbor_1"]] = hits["neighbor_1_name"].fillna(hits["neighbor_1"])
@@ -106,9 +113,10 @@ def explain_calls(hits: pd.DataFrame) -> list[str]:
         notes.append(f"Active: {'; '.join(rules)}.")
     if "strongest_1" in hits:
         notes.append(
-            "Strongest change: the group of features that differs most from the negative controls, and how "
-            "many standard deviations it is above sets of as many controls. Nearest neighbor: by cosine of "
-            "the consensus profiles."
+            "Strongest change: the group of features that differs most from the negative controls. Strength: "
+            "how many standard deviations this difference is above that of sets of as many controls (below "
+            "2, it may be chance; it is in the hundreds where controls hardly differ from each other). "
+            "Nearest neighbor: by cosine of the consensus profiles."
         )
     return notes
 
@@ -119,11 +127,11 @@ def count_true(hits: pd.DataFrame, name: str) -> int:
 
 
 def count_hits(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Count the perturbations with a call, the active ones and the toxic ones in the first feature set.
+    """Count the perturbations with a call, and the active and toxic ones, in the first feature set.
 
     `entries` is the page's content for each condition.
     """
-    numbers = dict.fromkeys(("called", "active", "toxic"), 0)
+    numbers = dict.fromkeys(("called", "active", "toxic", "counted"), 0)
     for entry in entries:
         if entry["feature_set"] == entries[0]["feature_set"] and entry["hits"] is not None:
             for name in numbers:

@@ -9,8 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.assay import NETWORKS
-from lib.errors import number_of
-from report_page.sentences import format_range, format_value, get_nested, write_sentence
+from report_page.sentences import count_plates, format_range, format_value, get_nested, write_sentence
 
 NOTHING = Markup("")
 CORRECTION = {"Divide": "each image was divided by it", "Subtract": "it was subtracted from each image"}
@@ -91,9 +90,9 @@ def describe_images(config: Mapping[str, Any], plates: int, cellprofiler: str, a
         "settings and values."
     )
     return write_sentence(
-        "Images of {plates} with the channels {channels} were processed with {cellprofiler} "
+        "The images of {plates} with the channels {channels} were processed with {cellprofiler} "
         "{@cellprofiler}.{faster}",
-        plates=number_of(plates, "plate"),
+        plates=count_plates(plates),
         channels=format_value(channels),
         cellprofiler=cellprofiler,
         faster=faster if accelerated else "",

@@ -27,6 +27,7 @@ from report_page.score_methods import (
 )
 from report_page.sentences import (
     Provenances,
+    count_plates,
     format_range,
     format_value,
     get_nested,
@@ -267,6 +268,15 @@ def describe_sphering(levels: Mapping[str, Provenances]) -> Markup:
     )
 
 
+def name_published_levels(published: Mapping[str, Sequence[int]]) -> str:
+    """Name the levels of published profiles: ` (level aggregated, 5,792 features)`."""
+    parts = []
+    for level, numbers in published.items():
+        ends = [f"{number:,}" for number in dict.fromkeys((min(numbers), max(numbers)))]
+        parts.append(f"level {level}, {format_range(ends)} features")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def name_software(versions: Iterable[tuple[str, str]]) -> Markup:
     """Name the software with its versions."""
     software = format_value([f"{name} {version}" for name, version in versions])
@@ -282,6 +292,8 @@ def write_methods(
     metrics: Mapping[str, Provenances],
     versions: Sequence[tuple[str, str]],
     accelerated: bool = False,
+    hits: Mapping[str, int] | None = None,
+    published: Mapping[str, Sequence[int]] | None = None,
 ) -> list[Markup]:
     """Write the Methods section.
 
@@ -301,6 +313,10 @@ def write_methods(
         Names and versions of the software.
     accelerated
         Whether CellProfiler's slow modules were replaced by faster ones.
+    hits
+        How many perturbations were called, see `describe_hits`; None if there are no hits.
+    published
+        The numbers of features of the profiles that plates start with, by their level.
 
     Returns
     -------
@@ -310,14 +326,15 @@ def write_methods(
     first = describe_imaging(config, images, cellprofiler, accelerated) if images else []
     for source, text in (
         ("cellprofiler", "The analysis of {plates} started from existing CellProfiler tables."),
-        ("profiles", "The analysis of {plates} started from existing profiles."),
+        ("profiles", "The analysis of {plates} started from existing profiles{levels}."),
     ):
         if number := sources.get(source):
-            first.append(write_sentence(text, plates=number_of(number, "plate")))
+            levels_of_files = name_published_levels(published or {})
+            first.append(write_sentence(text, plates=count_plates(number), levels=levels_of_files))
     scores = [
         *describe_scores(metrics),
         describe_judging(metrics.get("judged", [])),
-        describe_hits(config, metrics),
+        describe_hits(config, metrics, hits or {}),
         describe_consensus(metrics.get("consensus", [])),
         describe_dose_response(config),
     ]

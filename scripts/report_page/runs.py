@@ -11,8 +11,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lib.levels import CELLPROFILER, NETWORK
+from lib.plates import source
 from lib.provenance import PROVENANCE_KEY, digest
+from lib.summary import SCORES
 from report_page.results import Results
+from report_page.sentences import Provenances
 
 
 def read_provenance_of(file: str | Path) -> dict[str, Any]:
@@ -47,6 +50,41 @@ def get_computed_levels(
             if file in made and plate["plate"].get("level") != level:
                 found[level].append(made[file])
     return dict(found)
+
+
+def count_published_features(results: Results, plates: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Return the number of features of each plate that starts with profiles, by the level of these."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for plate in plates:
+        level = plate["plate"].get("level") if source(plate["plate"]) == "profiles" else None
+        if level and (file := plate["profiles"].get(level)) and results.has(file):
+            names = pq.read_schema(results.path(file)).names
+            found[level].append(sum(not name.startswith("Metadata_") for name in names))
+    return dict(found)
+
+
+def find_computed_metrics(
+    results: Results, metrics: Mapping[str, Provenances], scores: Mapping[str, str]
+) -> dict[str, Provenances]:
+    """Return the provenances of the metrics by name, without a score that no condition has.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    metrics
+        The provenances of all tables of each metric.
+    scores
+        The path of each metric's table of scores.
+    """
+    found = dict(metrics)
+    for metric, file in scores.items():
+        column = SCORES[metric][0] if metric in SCORES else ""
+        if metric in found and results.has(file):
+            table = pd.read_csv(results.path(file))
+            if column in table and table[column].isna().all():
+                found[metric] = []
+    return found
 
 
 def get_provenances_of_metrics(

@@ -30,10 +30,11 @@ SCORES = {
     "more extreme than the {percentile} percentile of a null distribution of pairs of perturbations with a "
     "different {relation} (all such pairs, or a random sample if there were more than {draws}).",
     "mean_average_precision": "Mean average precision {@map} was calculated by ranking the replicates of "
-    "each perturbation against the negative controls by cosine similarity. The p-value of a perturbation was "
-    "the fraction of sets of as many wells, drawn on each plate from its wells and the controls, with at "
-    "least the same mean average precision (all sets or, if there were more, 10,000 random sets; seed "
-    "{seed}), or the corresponding fraction of random rankings, whichever was larger.",
+    "each perturbation against the negative controls by cosine similarity. For the p-value of a "
+    "perturbation, its wells and the controls of each plate were pooled, and sets with the same number of "
+    "wells were drawn from these pools (all possible sets or, if there were more, 10,000 random sets; seed "
+    "{seed}). The p-value was the fraction of these sets whose mean average precision was at least that of "
+    "the perturbation, or the corresponding fraction of random rankings, whichever was larger.",
 }
 
 
@@ -42,6 +43,13 @@ MATCHED = (
     "as many wells per set as the perturbation had replicates, but no more than there were perturbations, "
     f"and no more than {LARGEST_SET}"
 )
+
+
+def name_columns(value: Any) -> str:
+    """Name columns of the profiles as in a paper, without the prefix of metadata."""
+    if isinstance(value, list):
+        return format_value([name_columns(each) for each in value])
+    return str(value).removeprefix("Metadata_")
 
 
 def name_relation(made: Provenances) -> str:
@@ -64,21 +72,41 @@ def describe_scores(metrics: Mapping[str, Provenances]) -> list[Markup]:
             "percentile": format_ordinal(get_value(made, "percentile")),
             "null_size": MATCHED if size == "matched" else f"{format_value(size)} wells per set",
         }
+        words |= {key: name_columns(get_value(made, key)) for key in ("group", "gene")}
         relation = {"relation": name_relation(made)} if metric == "percent_matching" else {}
         sentences.append(write_sentence(text, metric, made, words, **relation))
     return sentences
 
 
-def describe_hits(config: Mapping[str, Any], metrics: Mapping[str, Provenances]) -> Markup:
-    """Describe how perturbations were called active and toxic, and clustered."""
-    if not metrics.get("percent_replicating"):
+def describe_hits(
+    config: Mapping[str, Any], metrics: Mapping[str, Provenances], hits: Mapping[str, int]
+) -> Markup:
+    """Describe how perturbations were called active and toxic, and clustered, as far as they were.
+
+    Parameters
+    ----------
+    config
+        The complete config.
+    metrics
+        Provenance of the benchmark's tables, by metric.
+    hits
+        Number of perturbations that could be `called` active or not, of those that are `active`, and of
+        those that are `counted`: whether they are toxic is known.
+    """
+    texts = {
+        "called": "Perturbations were called active if the Benjamini–Hochberg q-value of {measure} was below "
+        "0.05.",
+        "counted": "Perturbations were called toxic if the median over their wells of the robust z-score of "
+        "the cell count, relative to the negative controls of the plate, was at most {limit}.",
+        "active": "Active perturbations were clustered with the Leiden algorithm {@leiden} on the graph of "
+        "the ten nearest neighbors of each consensus profile by cosine similarity; the resolution was the "
+        "number of these perturbations divided by 60, or 1 if that was larger.",
+    }
+    text = " ".join(text for name, text in texts.items() if hits.get(name))
+    if not text:
         return NOTHING
     return write_sentence(
-        "Perturbations were called active if the Benjamini–Hochberg q-value of {measure} was below 0.05, and "
-        "toxic if the median over their wells of the robust z-score of the cell count, relative to the "
-        "negative controls of the plate, was at most {limit}. Active perturbations were clustered with the "
-        "Leiden algorithm {@leiden} on the graph of the ten nearest neighbors of each consensus profile by "
-        "cosine similarity, with a resolution of one per 60 perturbations.",
+        text,
         measure="their mean average precision (or, if there were too few replicates or controls, of their "
         "median replicate correlation)"
         if metrics.get("mean_average_precision")

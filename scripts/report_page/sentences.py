@@ -11,6 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.errors import number_of
+
 REFERENCES = {
     "cellprofiler": ("Stirling et al., BMC Bioinformatics 2021", "10.1186/s12859-021-04344-9"),
     "pycytominer": ("Serrano et al., Nature Methods 2025", "10.1038/s41592-025-02611-8"),
@@ -77,7 +79,12 @@ def format_value(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def format_range(ends: Sequence[float]) -> str:
+def count_plates(number: int) -> str:
+    """Return a number of plates as in a sentence: `one plate`, `6 plates`."""
+    return "one plate" if number == 1 else number_of(number, "plate")
+
+
+def format_range(ends: Sequence[float | str]) -> str:
     """Return two numbers as a range."""
     return "–".join(map(str, ends))
 

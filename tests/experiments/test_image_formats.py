@@ -119,6 +119,7 @@ def test_every_form_gives_the_same_cells(experiment, form):
     assert found.equals(expected, null_equal=True)
 
 
+@pytest.mark.oracle
 def test_a_stack_by_the_config_with_stock_cellprofiler(experiment):
     """The config's keys reach every step, and CellProfiler's command line reads a stack too."""
     folder = experiment.with_name("by_config")

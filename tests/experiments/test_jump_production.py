@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+import stock_values
 from lib.chunk_tables import read_arrow
 from lib.config import complete_config
 from published_pipelines import comparable, published_modules, read_cppipe
@@ -89,8 +91,9 @@ def test_every_published_setting_comes_out(pipelines, shared, pipeline):
 @pytest.fixture(scope="module")
 def config(shared, tmp_path_factory):
     """The experiment of the four fields, measured by the workflow."""
-    folder = tmp_path_factory.mktemp("jump_production")
-    config = copy_of_config("jump_production_fields", folder / "experiment")
+    config = copy_of_config(
+        "jump_production_fields", tmp_path_factory.mktemp("jump_production") / "experiment"
+    )
     snakemake("--configfile", config, "--until", "single_cells")
     return config
 
@@ -100,21 +103,36 @@ def results(config):
     return config.parent / "results"
 
 
-@pytest.mark.parametrize(
-    ("sites", "values"),
-    [
-        pytest.param(1, 100_000, marks=pytest.mark.data),
-        # Stock takes over 6 minutes for all four.
-        pytest.param(4, 1_000_000, marks=pytest.mark.long),
-    ],
-)
-def test_values_equal_stock(config, results, sites, values):
-    setting = ("--config", f"cellprofiler={{compare_sites: {sites}}}")
-    snakemake("compare_cellprofiler", "--configfile", config, *setting)
+@pytest.mark.unit
+def test_the_stored_values_are_those_of_the_locked_cellprofiler():
+    about = json.loads(stock_values.ABOUT.read_text())
+    locked = {"cellprofiler": stock_values.get_locked_version(), "lock": stock_values.get_digest_of_lock()}
+    assert about == locked, "run `python tests/support/stock_values.py`"
+
+
+@pytest.mark.data
+def test_values_equal_those_that_stock_measured(results):
+    """The stored ones; `test_values_equal_stock` runs it on all objects."""
+    chunks = sorted((results / "workspace/analysis").glob("*/*/analysis/chunk_*"))
+    compared, different = 0, {}
+    for name in stock_values.TABLES:
+        tables = [pl.from_arrow(read_arrow(chunk / f"{name}.arrow")) for chunk in chunks]
+        expected = stock_values.read_stored(name)
+        found = stock_values.choose_numbers(pl.concat(tables, how="vertical_relaxed"))
+        compared += expected.width * expected.height
+        different |= {f"{name}: {at}": n for at, n in stock_values.count_differences(expected, found).items()}
+    assert different == {}
+    assert compared > 300_000
+
+
+@pytest.mark.long
+def test_values_equal_stock(config, results):
+    """Stock takes over 6 minutes."""
+    snakemake("compare_cellprofiler", "--configfile", config)
     with (results / "workspace/quality_control/cellprofiler_comparison/differences.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["table"] for row in rows} >= {"Image", *TABLES}
-    assert sum(int(row["values"]) for row in rows) > values
+    assert sum(int(row["values"]) for row in rows) > 1_000_000
     assert {row["table"]: int(row["different"]) for row in rows if int(row["different"])} == {}
     assert {row["columns_of_one_only"] for row in rows} == {"0"}
 

@@ -159,16 +159,17 @@ def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_colum
 def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
     """Of profiles and of images, of the plate itself only, and not beyond a number of plates."""
     write_profiles(tmp_path, ("P1", "P2"), ("a1", "A02", "A03", "B01", "C12", "C2"))
+    (problem,) = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
+    assert "map.csv lacks 2 wells of plate P1, P2, not scored without an entry: C02, C12. Add" in problem
+    with (tmp_path / "p.csv").open("a") as file:
+        file.write("P2,D01,1\n")
     problems = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
-    assert len(problems) == 2
-    assert (
-        "map.csv lacks 2 of the 6 wells of plate P2, which will not be scored: C02, C12. Add" in problems[1]
-    )
+    assert ["of plate P1, not" in problems[0], "3 wells of plate P2, not" in problems[1]] == [True, True]
     many = [f"P{number}" for number in range(MOST_PROFILES + 1)]
     assert get_problems_of_profiles(tmp_path, "aggregated", plates=many) == []
     write_images(tmp_path / "i", ["A01", "A02", "A03", "B01", "D01"])
     problems = get_problems(tmp_path, images={"pattern": "imagexpress"})
-    assert "map.csv lacks 1 of the 5 wells of plate P1, which will not be scored: D01" in problems[0]
+    assert "map.csv lacks 1 well of plate P1, P2, not scored without an entry: D01. Add" in problems[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from snakemake.logging import ColorizingTextHandler, DefaultFormatter
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from lib.job_lines import SCREEN, show_one_line_per_job
+from lib.job_lines import LONGEST_COMMAND, SCREEN, shorten_commands, show_one_line_per_job
 
 pytestmark = pytest.mark.unit
 
@@ -100,3 +100,16 @@ def test_what_the_user_keeps_quiet_is_left_to_snakemake(quiet):
     assert isinstance(handler.formatter, DefaultFormatter)
     show_one_line_per_job(logger, {Quietness.HOST, Quietness.REASON})
     assert not isinstance(handler.formatter, DefaultFormatter)
+
+
+def test_long_commands_of_a_failed_job_are_shortened_and_nothing_else():
+    command = f"python pipelines.py --assay '{'x' * 2000}'"
+    message = f"Error in rule a:\n    shell:\n        {command}\n        (command exited)"
+    before, kept, after = shorten_commands(message).split("\n")[1:]
+    assert (before, after) == ("    shell:", "        (command exited)")
+    assert kept.startswith("        python pipelines.py --assay")
+    assert len(kept) < LONGEST_COMMAND + 80
+    failed = f"CalledProcessError in file a, line 1:\nCommand 'set -euo pipefail;  {command}' returned 1."
+    assert len(shorten_commands(failed)) < LONGEST_COMMAND + 120
+    for text in ("shell:\n   echo 1", f"A long sentence to a person: {'x' * 2000}"):
+        assert shorten_commands(text) == text

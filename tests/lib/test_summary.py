@@ -9,6 +9,7 @@ from lib.summary import (
     count_on_plates,
     get_failures_of_plates,
     get_state,
+    read_scores,
     summarize_failures,
     summarize_plates,
     summarize_results,
@@ -156,3 +157,15 @@ def test_no_flags_are_told_as_none():
     assert count_on_plates([0, 0]) == "none on 2 plates"
     assert count_on_plates([0]) == "none on 1 plate"
     assert count_on_plates([0, 1200]) == "1,200 on 1 of 2 plates"
+
+
+def test_a_score_of_copied_wells_says_so(tmp_path):
+    copied = "96 wells have exactly the values of another well"
+    (tmp_path / "percent_replicating.csv").write_text(
+        "cell_line,feature_set,percent_replicating,message\n"
+        f'U2OS,f,100.0,"1 well left out; {copied}, as if one was copied: P1 A01 = P2 A01"\n'
+        'U2OS,g,50.0,"1 well left out"\n'
+    )
+    first, second = read_scores(tmp_path / "percent_replicating.csv", "percent_replicating", " %")
+    assert first == f"percent replicating  U2OS f  100 % ({copied})"
+    assert second == "percent replicating  U2OS g  50 %"

@@ -27,8 +27,8 @@ def test_active_and_toxic_perturbations_are_counted_once(tmp_path):
         {"feature_set": "g", "hits": first},
         {"feature_set": "f", "hits": None},
     ]
-    assert count_hits(entries) == {"called": 3, "active": 2, "toxic": 1}
-    assert count_hits([]) == {"called": 0, "active": 0, "toxic": 0}
+    assert count_hits(entries) == {"called": 3, "active": 2, "toxic": 1, "counted": 2}
+    assert count_hits([]) == {"called": 0, "active": 0, "toxic": 0, "counted": 0}
 
 
 def test_rows_have_the_names_that_people_know(tmp_path):
@@ -78,3 +78,12 @@ def test_names_of_any_kind_missing_columns_and_no_rows(tmp_path):
     assert (hits.called, hits.active, hits.toxic) == (0, 0, 0)
     assert write(tmp_path, "b.csv", "feature_set,name,active\n") is None
     assert make_hits_table(Results(tmp_path), "missing.csv", "x") is None
+
+
+def test_hits_without_a_call_say_so(tmp_path):
+    hits = write(
+        tmp_path, "a.csv", "feature_set,name,active,active_rule,toxic\nf,A,,few,False\nf,B,,few,True\n"
+    )
+    assert (hits.called, hits.counted, hits.toxic) == (0, 2, 1)
+    assert "active" in hits.table.columns
+    assert sum("no call" in str(row) for row in hits.table.rows) == 2

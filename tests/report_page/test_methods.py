@@ -50,7 +50,7 @@ def test_files_that_say_little_of_themselves_break_nothing():
     text = " ".join(
         write_methods({"benchmark": {"toxic_z": -2}}, {"cellprofiler": 1}, "", levels, metrics, [])
     )
-    assert "The analysis of 1 plate started from existing CellProfiler tables" in text
+    assert "The analysis of one plate started from existing CellProfiler tables" in text
     assert "1.4826" not in text
 
 
@@ -131,7 +131,7 @@ def test_what_the_network_saw_is_told():
 def test_one_column_of_genes_for_both_sides_is_named_once():
     made = [{"parameters": {"gene": ["Metadata_gene", "Metadata_gene"], "draws": 10_000}}]
     text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
-    assert ">Metadata_gene</data>) for which the median" in text
+    assert ">gene</data>) for which the median" in text
     made = [{"parameters": {"gene": ["Metadata_moa", "Metadata_target"], "draws": 10_000}}]
     text = " ".join(write_methods({}, {}, "", {}, {"percent_matching": made}, []))
     assert "with the same moa or target (" in text
@@ -182,3 +182,39 @@ def test_each_chain_has_a_paragraph():
         text = re.sub("<.*?>", "", paragraph)
         assert text.startswith(f"For the profiles {name}, well-level profiles were processed")
         assert "Harmony (Korsunsky et al., Nature Methods 2019) (20 clusters, at most 5 iterations)" in text
+
+
+def get_text_of_hits(**hits: int) -> str:
+    """Return the sentences on hits, without markup."""
+    config = {"benchmark": {"toxic_z": -2}}
+    return re.sub("<.*?>", "", " ".join(write_methods(config, {}, "", {}, {}, [], hits=hits)))
+
+
+def test_calls_that_were_not_made_are_not_described():
+    assert "active" not in get_text_of_hits(called=0, active=0, counted=0)
+    text = get_text_of_hits(called=0, active=0, counted=5)
+    assert "called active" not in text
+    assert "Perturbations were called toxic if" in text
+    text = get_text_of_hits(called=5, active=0, counted=0)
+    assert "Perturbations were called active if" in text
+    assert "toxic" not in text
+    assert "Leiden" not in text
+    assert "was the number of these perturbations divided by 60" in get_text_of_hits(called=5, active=2)
+
+
+def test_published_profiles_are_named_with_level_and_number_of_features():
+    def get_first(published):
+        text = " ".join(write_methods({}, {"profiles": 2}, "", {}, {}, [], published=published))
+        return text.split(". ")[0]
+
+    assert get_first({}) == "The analysis of 2 plates started from existing profiles"
+    one = "The analysis of 2 plates started from existing profiles (level aggregated, 5,792 features)"
+    assert get_first({"aggregated": [5792, 5792]}) == one
+    assert "(level a, 3–4 features; level b, 2 features)" in get_first({"a": [4, 3], "b": [2]})
+
+
+def test_columns_are_named_without_the_prefix_of_metadata():
+    made = {
+        "parameters": {"group": ["Metadata_broad_sample", "Metadata_dose"], "draws": 10, "percentile": 95}
+    }
+    assert "(defined by broad_sample and dose)" in get_text({"percent_replicating": [made]})
