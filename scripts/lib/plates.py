@@ -304,11 +304,13 @@ def find_name(name: str, names: Iterable[str]) -> list[str]:
         return [name]
     if spelled := sorted({other for other in names if make_safe(other) == name}):
         return spelled
+    number = get_number(name)
+    return sorted(other for other in names if number is not None and get_number(other) == number)
 
-    def number(text: str) -> float | None:
-        try:
-            return float(text)
-        except ValueError:
-            return None
 
-    return sorted(other for other in names if number(name) is not None and number(other) == number(name))
+def get_number(name: str) -> float | None:
+    """Return the number that a plate's name is, such as 12 for 0012; None for any other name."""
+    try:
+        return float(name)
+    except ValueError:
+        return None

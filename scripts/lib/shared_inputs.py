@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.image_names import BY_METADATA, compile_pattern
-from lib.plates import Plate, find_name, is_address, is_image_table, source
+from lib.plates import Plate, find_name, get_number, is_address, is_image_table, source
 from lib.profile_files import get_usual_name
 
 COMPARED_BYTES = 65536  # of files of one size, before they are compared to their end
@@ -117,7 +117,8 @@ def find_same_plates(kind: str, place: str, rows: Sequence[Plate]) -> list[list[
         The rows of the sample sheet that start from it.
     """
     names = {row["plate"] for row in rows}
-    by_number = any(find_name(name, names - {name}) for name in names)
+    numbers = [number for number in map(get_number, names) if number is not None]
+    by_number = len(set(numbers)) < len(numbers)
     is_copied = len({row["profiles"] for row in rows}) > 1 if kind == "profiles" else False
     in_file = None
     if len(rows) > 1 and Path(place).exists() and (kind in ("table", "index") or by_number or is_copied):
