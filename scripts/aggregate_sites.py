@@ -70,18 +70,19 @@ def aggregate_sites(
     sites = pq.read_table(image, columns=[*KEYS, *measured.values()]).to_pandas()
     keys = list(zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True))
     order = sorted(range(len(keys)), key=lambda at: get_well_order(keys[at][0]))
-    sites = sites.iloc[[at for at in order if keys[at] not in set(excluded)]].reset_index(drop=True)
+    left_out = set(excluded)
+    sites = sites.iloc[[at for at in order if keys[at] not in left_out]].reset_index(drop=True)
     position: dict[tuple[str, str], int] = {}
     for at, key in enumerate(zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True)):
         if position.setdefault(key, at) != at:
-            raise InputError(f"{image}: well {key[0]} has site {key[1]} twice: make it again.")
+            raise InputError(f"{image}: well {key[0]} has site {key[1]} twice: run single_cells again.")
     with pq.ParquetFile(cells) as file:
         features = keep_wanted(find_features(file.schema_arrow.names, exclude), unwanted)
         columns = file.read(columns=KEYS[1:]).columns
         of_cells = list(zip(*(column.to_pylist() for column in columns), strict=True))
-        if strange := sorted(set(of_cells) - set(position) - set(excluded)):
+        if strange := sorted(set(of_cells) - set(position) - left_out):
             names = [f"{well} site {site}" for well, site in strange]
-            raise InputError(f"{join_names(names)}: cells, but no row in {image}: make both again.")
+            raise InputError(f"{join_names(names)} have cells but no row in {image}: run single_cells again.")
         row = np.array([position.get(key, -1) for key in of_cells], dtype=np.int64)
         flagged = None if flags is None else read_flagged_cells(flags, file)
         kept = find_kept_cells(file, excluded, flagged)

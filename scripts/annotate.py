@@ -23,7 +23,7 @@ from lib.layouts import (
 )
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation, read_plate_map
-from lib.plates import KNOWN, source
+from lib.plates import KNOWN, NOT_ON_MAP, source
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 from lib.values import MissingValues
 from lib.wells import get_well_order
@@ -47,7 +47,7 @@ def find_unmatched_wells(
     profile.
     """
     measured, mapped = set(profiles["Metadata_Well"]), set(plate_map["well"])
-    return [(well, "not in the plate map") for well in sorted(measured - mapped, key=get_well_order)] + [
+    return [(well, NOT_ON_MAP) for well in sorted(measured - mapped, key=get_well_order)] + [
         (well, f"on the plate map, but without a {unit}")
         for well in sorted(mapped - measured, key=get_well_order)
     ]

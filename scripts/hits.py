@@ -90,7 +90,7 @@ def describe_perturbations(wells: Wells, group: str | Sequence[str], toxic_z: fl
     z = grouped[COUNT_Z].median()
     return table.assign(
         wells=imaged.groupby(metadata["perturbation"]).sum(),
-        plates=grouped["Metadata_Plate"].nunique(),
+        plates=metadata["Metadata_Plate"].where(imaged).groupby(metadata["perturbation"]).nunique(),
         cells=grouped["cells"].median(),
         cell_count_z=z,
         toxic=(z <= toxic_z).astype("boolean").mask(z.isna()),

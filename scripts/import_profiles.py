@@ -92,8 +92,8 @@ def get_rows_of_plate(
     same = [name for name in sharing if name != plate and find_name(name, there) == meant]
     if same or sharing.count(plate) > 1:
         raise InputError(
-            f"{path} has one plate {meant[0]}, and the sample sheet takes it for {join_names(sharing, 5)}: "
-            "each well would be its own replicate. Keep one of these rows, or correct the file."
+            f"The sample sheet takes plate {meant[0]} of {path} for {join_names([plate, *same], 5)}: each "
+            "well would be its own replicate. Keep one of these rows, or correct the file."
         )
     if meant != [plate]:
         logging.info("%s: plate %s is called %s there; its rows are used", path, plate, meant[0])

@@ -101,7 +101,7 @@ def parse_name(
             else get_well_at(groups["row"], groups["column"])
         )
     except InputError as error:
-        raise InputError(f"{path}: {error} (from images.pattern)") from error
+        raise InputError(f"{path}, read with images.pattern: {error}") from error
     plane, time = groups.get("plane") or "", groups.get("timepoint") or ""
     return Found(well, get_site_name(groups.get("site")), channel, path, plane, time)
 

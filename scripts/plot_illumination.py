@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from lib.drawing import COLORS, REDS, save_png, use_style
 from lib.errors import join_names, number_of
-from lib.illumination import correct, read_function
+from lib.illumination import FEWEST_IMAGES, RECOMMENDED_IMAGES, correct, read_function
 from lib.logs import log_to
 from lib.pictures import read_channel
 from lib.tables import write_whole
@@ -30,9 +30,6 @@ STRIPS = 10  # of the field, for the shading
 BEFORE, AFTER = COLORS[1], COLORS[0]
 # No microscope's illumination varies by such a factor over the field, but a function that shows cells may.
 CELL_FACTOR = 3
-# With fewer than 50 images, a filtered mean follows cells rather than the light; with fewer than half of
-# that, it is reported even if no cell stands out.
-RECOMMENDED_IMAGES, FEWEST_IMAGES = 50, 25
 LOCAL = ("No smoothing", "Convex Hull", "Median Filter", "Gaussian Filter")  # filters that follow cells
 DIRECTIONS = {"across": 0, "down": 1}
 ENDS = {"across": ["left", "", "right"], "down": ["top", "", "bottom"]}

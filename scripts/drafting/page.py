@@ -12,6 +12,7 @@ import numpy as np
 
 from lib.channel_guess import NO_STAIN, NUCLEI
 from lib.errors import join_names, number_of
+from lib.illumination import RECOMMENDED_IMAGES
 from lib.pictures import (
     STAINS,
     Montage,
@@ -25,7 +26,6 @@ from lib.pictures import (
     stretch,
 )
 from lib.surveys import Survey, get_map_name
-from plot_illumination import RECOMMENDED_IMAGES
 
 TILE = 360
 STYLE = (
@@ -121,7 +121,7 @@ def list_tasks(
     unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
     if unnamed:
         tasks.append(
-            f"config.yaml, assay.channels: replace {join_names(channel['name'] for channel in unnamed)} by "
+            f"config.yaml, assay.channels: replace {join_names(channel['name'] for channel in unnamed)} with "
             f"the {'name of the stain' if len(unnamed) == 1 else 'names of the stains'}, here and under "
             "assay.nuclei and assay.cells. Features are named after channels."
         )
@@ -148,7 +148,7 @@ def list_tasks(
         images = len(few[0].wells) * few[0].sites
         tasks.append(
             f"config.yaml, assay: plate {few[0].name} has {number_of(images, 'image')} per channel. With "
-            f"fewer than {RECOMMENDED_IMAGES}, an illumination function shows cells rather than the "
+            f"fewer than {RECOMMENDED_IMAGES}, an illumination function may show cells rather than the "
             "illumination. Add `illumination: {apply: None}`; or, if the images are unevenly lit, "
             "`illumination: {smoothing: Fit Polynomial}`."
         )

@@ -20,9 +20,9 @@ BLOCK = 8_000_000  # similarities that are held at once
 QUERIES, CANDIDATES = 2048, 4096  # of a block, so that a product reads each of them often
 MANY = 700_000_000  # comparisons from which the compiled loop is used
 TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
-SORTED_QUERIES = (
-    256  # of a block whose rows are sorted, at least, so that a product reads the candidates seldom
-)
+# Queries of a block whose rows are sorted, at least, so that a product seldom reads the candidates; such a
+# block holds at most four times as many similarities as others.
+SORTED_QUERIES, SORTED_BLOCK = 256, 4 * BLOCK
 COUNTED = 32  # with more thresholds per row than this, a row is sorted instead of compared with each
 HELD_QUERIES = 20_000  # wells whose profiles are held in double precision
 
@@ -81,7 +81,7 @@ def count_above(
     if thresholds.shape[1] > COUNTED:
         values = candidates.values if isinstance(candidates, Candidates) else candidates
         columns = scale_columns_to_unit(values, float)
-        step = max(SORTED_QUERIES, BLOCK // len(values))
+        step = max(1, min(SORTED_QUERIES, SORTED_BLOCK // len(values)), BLOCK // len(values))
         for start in range(0, len(queries), step):
             rows = slice(start, start + step)
             counts[rows] = count_sorted(scale_rows_to_unit(queries[rows]) @ columns, thresholds[rows])

@@ -117,7 +117,7 @@ def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Fo
         if len(folder.headers[name]) == 1 and others:
             raise InputError(
                 f"{file} is separated by {others[0]}. CellProfiler's tables are separated by commas, with "
-                "points in numbers: save it so."
+                "decimal points: save it in that format."
             )
         twice = [column for column, times in Counter(folder.headers[name]).items() if times > 1]
         if twice:

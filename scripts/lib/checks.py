@@ -59,7 +59,7 @@ def check_config_files(files: Iterable[str | Path]) -> None:
             twice = []
         if twice:
             raise InputError(
-                f"{file} has keys more than once: {join_names(twice)}. Only the last one would be used: "
+                f"{file} has duplicate keys: {join_names(twice)}. Only the last one would be used: "
                 "combine them, or remove one."
             )
         if "__use_yte__" in text:

@@ -121,8 +121,9 @@ def describe_identifiers(names: Iterable[str], rules: Sequence[str], patterns: S
         fitting = (p for p in tried if not any(is_unwanted(other, [p]) for other in measured))
         found.append(next(fitting, name))
     written = ", ".join(f'"{pattern}"' for pattern in found)
+    features = number_of(len(others), "feature")
     return (
-        f"{number_of(len(others), 'feature')} of the profiles count, number or locate objects, and do not "
-        f"measure them ({join_names(others, 4)}). "
+        f"identifiers, counts or locations of objects, not measurements, are {features} of the profiles "
+        f"({join_names(others, 4)}). "
         f"Published profiles keep them; to remove them, add {written} to exclude_features"
     )

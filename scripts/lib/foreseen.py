@@ -38,7 +38,7 @@ RULES_OF_SOURCES = {
     **dict.fromkeys(("single_cells", "aggregate", "quality"), ("images", "cellprofiler")),
     "import_profiles": ("profiles",),
 }
-# The wells of profiles are read from the entire file, which takes a moment for each plate.
+# The wells of profiles are read from the entire file, which takes a moment for each plate of an experiment.
 MOST_PROFILES = 24
 
 
@@ -65,11 +65,12 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         else:
             key = plate["profiles"], plate["plate_map"], plate["perturbation"]
             annotated.setdefault(key, []).append(plate["plate"])
+    reads_profiles = sum(source(plate) == "profiles" for plate in experiment.chosen) <= MOST_PROFILES
     for (plate_map, perturbation), plates in list(same.items())[:MOST_MAPS]:
         table = config["annotation"].get(perturbation, {}).get("table", "")
         paths = [folder / name for name in (plate_map, table) if name]
         if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
-            for problem in find_map_problems(plates, paths, config, folder):
+            for problem in find_map_problems(plates, paths, config, folder, reads_profiles):
                 yield f"plate {join_names((plate['plate'] for plate in plates), 3)}: {problem}"
     files: dict[str, list[str]] = {}
     for plate in experiment.chosen:
@@ -80,8 +81,9 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
             for problem in find_header_problems(folder / file, names):
                 yield f"plate {join_names(names, 3)}: {problem}"
     yield from find_identifiers(experiment)
+    of_tables: dict[str, set[str]] = {}  # the columns of each annotation table, which is read once
     for (file, plate_map, perturbation), names in list(annotated.items())[:MOST_MAPS]:
-        for problem in find_annotation_problems(folder, file, plate_map, perturbation, experiment):
+        for problem in find_annotation_problems(folder, file, plate_map, perturbation, experiment, of_tables):
             yield f"plate {join_names(names, 3)}: {problem}"
 
 
@@ -96,17 +98,24 @@ def find_identifiers(experiment: Experiment) -> Iterator[str]:
         is_file = source(plate) == "profiles" and not is_address(plate["profiles"])
         if is_file and experiment.levels[plate["level"]].has_measurements:
             files.setdefault(plate["profiles"], []).append(plate["plate"])
-    told: dict[str, list[str]] = {}
+    same: dict[tuple[str, ...], list[str]] = {}
     for file, plates in list(files.items())[:MOST_MAPS]:
         if (folder / file).is_file():
-            rules, patterns = config["aggregate"]["exclude_features"], config["exclude_features"]
-            names = sorted(read_column_names(folder / file))
-            told.setdefault(describe_identifiers(names, rules, patterns), []).extend(plates)
+            same.setdefault(tuple(sorted(read_column_names(folder / file))), []).extend(plates)
+    rules, patterns = config["aggregate"]["exclude_features"], config["exclude_features"]
+    told: dict[str, list[str]] = {}
+    for names, plates in same.items():
+        told.setdefault(describe_identifiers(list(names), rules, patterns), []).extend(plates)
     yield from (f"plate {join_names(plates, 3)}: {text}." for text, plates in told.items() if text)
 
 
 def find_annotation_problems(
-    folder: Path, file: str, plate_map: str, perturbation: str, experiment: Experiment
+    folder: Path,
+    file: str,
+    plate_map: str,
+    perturbation: str,
+    experiment: Experiment,
+    of_tables: dict[str, set[str]],
 ) -> Iterator[str]:
     """Return what annotated profiles lack: names of replicates, or controls that only their plate map names.
 
@@ -122,6 +131,8 @@ def find_annotation_problems(
         The perturbation type of the plates that start with this file.
     experiment
         The experiment, for its annotation, its sample sheet and its names of replicates and controls.
+    of_tables
+        The columns of the annotation of each perturbation type that was read before; this one is added.
     """
     path, config = folder / file, experiment.config
     table = config["annotation"].get(perturbation, {}).get("table", "")
@@ -134,9 +145,10 @@ def find_annotation_problems(
     columns |= {f"Metadata_{name}" for name in (*experiment.plates[0], "Batch", "Plate", "Well")}
     of_map = []
     try:
-        if table:
+        if table and perturbation not in of_tables:
             gene = config["annotation"][perturbation]["gene"]
-            columns |= {f"Metadata_{name}" for name in read_annotation_rows(folder / table, gene, missing)[0]}
+            of_tables[perturbation] = set(read_annotation_rows(folder / table, gene, missing)[0])
+        columns |= {f"Metadata_{name}" for name in of_tables.get(perturbation, ())}
         if plate_map and not is_address(plate_map) and (folder / plate_map).is_file():
             of_map = read_plate_map_rows(folder / plate_map, missing=missing)[0]
     except InputError:
@@ -144,7 +156,7 @@ def find_annotation_problems(
     group, control = config["benchmark"]["group"], config["controls"]["column"]
     names = [group] if isinstance(group, str) else group
     lacking = [name for name in names if f"Metadata_{name.removeprefix('Metadata_')}" not in columns]
-    why = ", which benchmark.group names replicates by: nothing can be scored" if lacking else ""
+    why = ", by which benchmark.group defines replicates: nothing can be scored" if lacking else ""
     if control in of_map and f"Metadata_{control}" not in columns:
         lacking.append(f"Metadata_{control}")
     if lacking:
@@ -156,7 +168,7 @@ def find_annotation_problems(
 
 
 def find_map_problems(
-    plates: list[Plate], paths: list[Path], config: Mapping[str, Any], folder: Path
+    plates: list[Plate], paths: list[Path], config: Mapping[str, Any], folder: Path, reads_profiles: bool
 ) -> Iterator[str]:
     """Return the errors of a plate map and its annotation (`paths`), for the plates that use them.
 
@@ -170,6 +182,8 @@ def find_map_problems(
         The complete config.
     folder
         The folder of the config.
+    reads_profiles
+        Whether wells are read from profiles.
     """
     perturbation = plates[0]["perturbation"]
     try:
@@ -206,7 +220,7 @@ def find_map_problems(
     except InputError as error:
         yield str(error)
         return
-    present = [(plate, find_wells_of_plate(plate, len(plates), config, folder)) for plate in plates]
+    present = [(plate, find_wells_of_plate(plate, config, folder, reads_profiles)) for plate in plates]
     of_wells = {row["well"] for row in wells}
     lacking: dict[tuple[str, ...], list[str]] = {}
     for plate, there in present:
@@ -215,7 +229,7 @@ def find_map_problems(
     for unknown_wells, names in lacking.items():
         number, of_plates = number_of(len(unknown_wells), "well"), join_names(names, 3)
         yield (
-            f"{paths[0].name} lacks {number} of plate {of_plates}, not scored without an entry: "
+            f"{paths[0].name} has no entry for {number} of plate {of_plates}, which will not be scored: "
             f"{join_names(unknown_wells, 5)}. Add them to the plate map."
         )
     if not any(row["broad_sample"] or row.get("solvent") for row in wells):
@@ -259,7 +273,7 @@ def find_map_problems(
     of_sheet = (set(plates[0]) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
     there += [*of_sheet, "Batch", "Plate", "Well"]
     if lacking := [name for name in wanted if name not in there]:
-        yield f"no column {join_names(lacking)} in {tables}, which benchmark.group names replicates by."
+        yield f"no column {join_names(lacking)} in {tables}, by which benchmark.group defines replicates."
     if "dose_response" in config:
         doses = config["dose_response"]
         compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
@@ -290,7 +304,7 @@ def find_misspelled_controls(names: list[str], marks: list[str], cutoff: float =
 
 
 def find_wells_of_plate(
-    plate: Plate, number: int, config: Mapping[str, Any], folder: Path
+    plate: Plate, config: Mapping[str, Any], folder: Path, reads_profiles: bool
 ) -> set[str] | None:
     """Return the wells of a plate that have images or profiles; None if that is not known quickly.
 
@@ -298,17 +312,17 @@ def find_wells_of_plate(
     ----------
     plate
         The plate's row of the sample sheet.
-    number
-        How many plates share its plate map: the profiles of many are not read.
     config
         The complete config.
     folder
         The folder of the config.
+    reads_profiles
+        Whether wells are read from profiles.
     """
     if source(plate) != "profiles":
         return find_wells_with_images(plate, folder, config["images"]["pattern"])
     path = folder / plate["profiles"]
-    if number > MOST_PROFILES or is_address(plate["profiles"]) or not path.is_file():
+    if not reads_profiles or is_address(plate["profiles"]) or not path.is_file():
         return None
     return find_wells_in_profiles(path, plate["plate"])
 

@@ -52,9 +52,9 @@ def find_incomplete_wells(values: np.ndarray) -> np.ndarray:
 def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
     """Return the profiles with a column that marks the wells with fewer cells than `minimum`.
 
-    Every later step and score leaves out the marked wells, as it does incomplete ones. Only wells with values
-    of cells are marked. If there are none, a minimum of 1 adds no column: wells without cells then have no
-    values anyway, except in tables that fill them with zeros.
+    Every later step and score leaves out the marked wells, as it does incomplete ones. With a minimum of 1,
+    only wells that have values although they have 0 cells are marked (in tables that fill them with zeros);
+    if there are none, no column is added.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def mark_few_cells(profiles: pd.DataFrame, minimum: int) -> pd.DataFrame:
         if not few.any() or count.max() == 0:
             return profiles
         logging.warning(
-            "%d wells have 0 cells and yet values; they are left out: %s",
+            "%d wells have values although they have 0 cells; they are left out: %s",
             *(few.sum(), join_names(profiles.loc[few, "Metadata_Well"], 5)),
         )
     marks = few.map({True: "True", False: pd.NA}).astype("str")

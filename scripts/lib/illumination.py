@@ -4,6 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+# With fewer than 50 images, a filtered mean follows cells rather than the light; with fewer than half of
+# that, it is reported even if no cell stands out.
+RECOMMENDED_IMAGES, FEWEST_IMAGES = 50, 25
+
 
 def read_function(path: str | Path) -> np.ndarray:
     """Read an illumination function (rows, columns)."""

@@ -25,8 +25,6 @@ UNCOMPRESSED, DEFLATE, OF_JPEG = 1, (8, 32946), (7, 33003, 33004, 33005, 34712)
 # are zero, and at most this share of its other pixels.
 ZERO_END, ZERO_ELSEWHERE = 1 / 16, 0.01
 LAST_BYTES = 1024
-# Programs copy files, and file systems store them, in multiples of so many bytes.
-BLOCK = 4096
 
 
 class DamagedImageError(ValueError):
@@ -79,7 +77,7 @@ def find_zero_end_of_bitmap(data):
     lines = np.frombuffer(data[start:], np.uint8).reshape(abs(height), -1)
     # Each row is filled up with zeros to a multiple of four bytes.
     pixels = lines[:, : (width * bits + 7) // 8]
-    return describe_zero_end([(start, lines.shape[1], pixels)], 1, abs(height))
+    return describe_zero_end([pixels], 1, abs(height))
 
 
 def cut_off(file, size):
@@ -110,10 +108,9 @@ def find_zero_end(page, file):
 
 
 def read_lines(page, file):
-    """Yield, of each strip or tile of a page, its place in the file, its bytes per line, and its lines.
+    """Yield the lines of each strip or tile of a page: rows of pixels as arrays of bytes.
 
-    A line is a row of pixels as an array of bytes. What a tile holds beyond the edges of the image is left
-    out.
+    What a tile holds beyond the edges of the image is left out.
     """
     across, down = page.imagewidth, min(page.rowsperstrip, page.imagelength)
     if page.is_tiled:
@@ -127,41 +124,38 @@ def read_lines(page, file):
         file.seek(offset)
         width = length // stored
         lines = np.frombuffer(file.read(length), np.uint8)[: stored * width].reshape(stored, width)
-        yield offset, width, lines[:high, : wide * width // across]
+        yield lines[:high, : wide * width // across]
 
 
-def count_zeros(piece, size):
-    """Return, of each line, its pixels, how many of them are 0, how many at its end, and its end in the file.
+def count_zeros(lines, size):
+    """Return, of each line, the number of its pixels, how many of them are 0, and how many at its end.
 
-    `piece`: a strip or tile, as `read_lines` yields it; `size`: bytes of a pixel.
+    `lines`: those of a strip or tile, as `read_lines` yields them; `size`: bytes of a pixel.
     """
-    place, width, lines = piece
     pixels = lines[:, : lines.shape[1] // size * size].reshape(len(lines), -1, size).any(axis=2)
     count = pixels.shape[1]
     at_end = np.where(pixels.any(axis=1), np.argmax(pixels[:, ::-1], axis=1), count)
-    ends = place + width * np.arange(1, len(lines) + 1)
-    return np.full(len(lines), count), count - pixels.sum(axis=1), at_end, ends
+    return np.full(len(lines), count), count - pixels.sum(axis=1), at_end
 
 
 def describe_zero_end(pieces, size, height):
     """Return, as text, that an image was not copied to its end, and from which row on; None if it was.
 
     An image that was shifted to fit another one ends in rows of zeros, too. They begin at the end of a row,
-    or, if it was turned, where several rows become shorter one after the other; a copy ends anywhere. What
-    ends with both a row and a block of the file could be either, and is taken for damage. Images that are
-    often zero elsewhere are not judged.
+    or, if it was turned, where several rows become shorter one after the other; a copy ends anywhere, and
+    seldom there. Images that are often zero elsewhere are not judged.
 
     Parameters
     ----------
     pieces
-        The strips or tiles of the image, as `read_lines` yields them.
+        The lines of each strip or tile of the image, as `read_lines` yields them.
     size
         Bytes of a pixel.
     height
         Number of rows of the image.
     """
     counted = [count_zeros(piece, size) for piece in pieces]
-    counts, zeros, at_end, ends = (np.concatenate(column) for column in zip(*counted))
+    counts, zeros, at_end = (np.concatenate(column) for column in zip(*counted))
     filled = np.flatnonzero(at_end < counts)
     if not filled.size:
         return None
@@ -173,8 +167,7 @@ def describe_zero_end(pieces, size, height):
         return None
     row = written * height // counts.sum() + 1
     usual, before = at_end[filled[:-2]].max(initial=0), at_end[filled[-2]] if len(filled) > 1 else 0
-    ends_in_a_row = at_end[last] > usual >= before
-    if not ends_in_a_row and ends[last] % BLOCK:
+    if not at_end[last] > usual >= before:
         return None
     return (
         f"was not copied to its end: from row {row} of {height} on all its pixels are 0 (if they are meant "

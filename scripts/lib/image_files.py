@@ -135,7 +135,7 @@ def properties_of_tiff(file, size):
     page = file.pages[0]
     if is_stack(file):
         return STACK
-    if page.is_reduced:
+    if page.is_reduced and len(file.pages) > 1:
         return "begins with a smaller copy of the image (a thumbnail); save the image without it"
     if page.bitspersample == 1:
         return "holds 1 bit per pixel, which is not an intensity; export the image with 8 or 16 bits"

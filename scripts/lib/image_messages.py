@@ -80,10 +80,11 @@ def describe_missing_images(plate: str, missing: Sequence[Fault], source: str) -
     missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
     where = join_names((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
+    missing_folders = "folders that do" if len(folders) > 1 else "a folder that does"
     return (
-        f"Plate {plate}: none of its {len(missing):,} images exists. {source} names the folder {where}, "
-        "which does not exist on this machine. Correct the columns PathName_... of the "
-        "table; without these columns the images are looked for beside the table."
+        f"Plate {plate}: none of its {len(missing):,} images exists. {source} names {missing_folders} not "
+        f"exist on this machine: {where}. Correct the columns PathName_... of the table; without these "
+        "columns the images are looked for beside the table."
     )
 
 

@@ -23,6 +23,7 @@ REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 # Columns that an assay may lack: cells that are not a line, an end point without a time.
 MAY_BE_EMPTY = ("cell_line", "timepoint")
 SOURCES = ("images", "cellprofiler", "profiles")
+NOT_ON_MAP = "not in the plate map"  # a reason in the table of unmatched wells
 KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
 # Names in file names and shell lines must not contain characters that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -38,7 +38,7 @@ def check_shared_inputs(experiment: Experiment) -> None:
         plates.setdefault((start, place), []).append(plate)
     found = find_nested_folders(plates)
     for (start, place), rows in combine_copies(plates).items():
-        kind = get_kind(start, place, pattern)
+        kind = get_kind(start, rows[0][start], pattern)
         for same in find_same_plates(kind, place, rows) if kind else [rows]:
             if len(same) == 1:
                 continue

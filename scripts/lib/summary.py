@@ -13,6 +13,7 @@ from lib.errors import join_names, number_of
 from lib.experiment import Experiment
 from lib.failures import Failure
 from lib.places import place
+from lib.plates import NOT_ON_MAP
 
 MOST_OF_REASON = 6  # lines of the reason of a failure; its log has all
 MOST_LETTERS = 600  # of each of these lines
@@ -26,7 +27,6 @@ SCORES = {
     "mean_average_precision": ("mean_average_precision", ""),
     "mean_average_precision_matching": ("mean_average_precision", ""),
 }
-NOT_ON_MAP = "not in the plate map"  # a reason in the table of unmatched wells
 BOUNDARY = "feature_set"  # the last of the columns that name the condition of a score
 # What makes a score meaningless, in the words of `lib.repeated_wells`, which needs pandas.
 COPIED = re.compile(r"[\d,]+ wells have exactly the values of another well")

@@ -16,14 +16,14 @@ CORRECTION = {"Divide": "each image was divided by it", "Subtract": "it was subt
 SOURCES = {"Regular": "from the mean of all images", "Background": "from the background of all images"}
 SMOOTHING = {
     "No smoothing": "not smoothed",
-    "Convex Hull": "smoothed by its convex hull",
+    "Convex Hull": "smoothed with its convex hull",
     "Fit Polynomial": "smoothed with a fitted polynomial",
     "Median Filter": "smoothed with a median filter",
     "Gaussian Filter": "smoothed with a Gaussian filter",
     "Smooth to Average": "smoothed to its average",
 }
 RESCALING = {"Minimum": "rescaled to its robust minimum", "Median": "rescaled to its median"}
-PROJECTIONS = {"max": "maximum-intensity", "mean": "mean-intensity", "sum": "summed-intensity"}
+PROJECTIONS = {"max": "maximum-intensity", "mean": "mean-intensity", "sum": "sum-intensity"}
 METHODS = {"Minimum Cross-Entropy": "minimum cross-entropy", "Robust Background": "robust background"}
 NETWORK_NAMES = {"cellpose": "Cellpose", "instanseg": "InstanSeg", "stardist": "StarDist"}
 # Measurements of objects, as a paper would name them.
@@ -183,7 +183,7 @@ def describe_cells(assay: Mapping[str, Any]) -> Markup:
     method = assay["cells"]["method"]
     if method == "Distance - N":  # uses neither the image nor the threshold
         return write_sentence(
-            "Cells were defined by the expansion of each nucleus by up to {cells.distance} pixels "
+            "Cells were defined by expanding each nucleus by up to {cells.distance} pixels "
             f"(IdentifySecondaryObjects; {{cells.method}}){cytoplasm}.",
             "assay",
             lambda key: get_nested(assay, key),

@@ -96,7 +96,10 @@ def describe_aggregation(levels: Mapping[str, Provenances]) -> Markup:
     made = levels.get("aggregated", [])
     if not get_value(made, "operation"):
         return NOTHING
-    text = "Single-cell features were aggregated to well-level profiles as the {operation} over all cells."
+    text = (
+        "Single-cell features were aggregated to well-level profiles as the {operation} over the cells of "
+        "each well."
+    )
     sentence = write_sentence(text, "aggregate", made)
     if not get_value(made, "image_features"):
         return sentence
@@ -120,7 +123,8 @@ def describe_embedding(levels: Mapping[str, Provenances]) -> list[Markup]:
     )
     operation = get_value(levels.get("embeddings", []), "operation")
     aggregation = write_sentence(
-        "These features were aggregated to well-level profiles as the {operation} over all cells.",
+        "These features were aggregated to well-level profiles as the {operation} over the cells of each "
+        "well.",
         operation=mark_parameter("aggregate", "operation", operation),
     )
     return [extraction, aggregation if operation else NOTHING]

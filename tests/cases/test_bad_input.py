@@ -217,7 +217,7 @@ def test_a_corrupt_single_cell_table_says_what_to_do(tmp_path, broken):
     "plan",
     kind="a config with a duplicate key",
     comes_from="a block that was pasted below another one of its name",
-    says="... has keys more than once: benchmark.draws (lines 4 and 5), plates (lines 2 and 7). Only the "
+    says="... has duplicate keys: benchmark.draws (lines 4 and 5), plates (lines 2 and 7). Only the "
     "last one would be used: combine them, or remove one.",
     happens="nothing runs: YAML would keep the last one without a word",
 )

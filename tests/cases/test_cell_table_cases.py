@@ -155,8 +155,8 @@ def test_row_numbers_and_hidden_files(tables):
     "cells",
     kind="CellProfiler's tables separated by semicolons or tabs",
     comes_from="tables that went through a spreadsheet",
-    says="... is separated by semicolons. CellProfiler's tables are separated by commas, with points in "
-    "numbers: save it so.",
+    says="... is separated by semicolons. CellProfiler's tables are separated by commas, with decimal "
+    "points: save it in that format.",
     happens="the plate stops",
 )
 def test_tables_with_other_separators(tables):

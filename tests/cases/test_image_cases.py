@@ -271,8 +271,8 @@ def test_many_black_images(tmp_path, caplog):
     "images",
     kind="an image table with the folders of another machine",
     comes_from="cellpainting-gallery#69: paths of the machine that wrote the table",
-    says="Plate 0012: none of its 10,368 images exists. ...load_data.csv names the folder "
-    "/home/ubuntu/screen (10,368 images), which does not exist on this machine. "
+    says="Plate 0012: none of its 10,368 images exists. ...load_data.csv names a folder "
+    "that does not exist on this machine: /home/ubuntu/screen (10,368 images). "
     "Correct the columns PathName_...",
     happens="the plate stops, with one sentence",
 )

@@ -253,7 +253,7 @@ def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
     "scores",
     kind="a well with 0 cells whose features a table fills with zeros",
     comes_from="tables that fill missing values with zeros before profiles are published",
-    says="3 wells have 0 cells and yet values; they are left out: W00003",
+    says="3 wells have values although they have 0 cells; they are left out: W00003",
     happens="the well is marked in every table, has no influence on other wells and is not scored",
 )
 def test_wells_of_zeros_are_no_reference_and_no_replicate(tmp_path, caplog):

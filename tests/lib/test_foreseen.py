@@ -56,7 +56,7 @@ def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
         ({"benchmark": {"group": ["broad_sample", "batch"]}}, "no column batch in map.csv"),
         (
             {"benchmark": {"group": "compound"}},
-            "no column compound in map.csv, known.csv, which benchmark.group",
+            "no column compound in map.csv, known.csv, by which benchmark.group",
         ),
         (
             {"annotation": {"compounds": {"table": "known.csv"}}},
@@ -143,10 +143,10 @@ def get_problems_of_profiles(folder, level, plate_map="map.csv", plates=("P1",),
 def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_columns_lack(tmp_path):
     write_profiles(tmp_path)
     (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon")
-    assert "plate P1: p.csv has no column Metadata_broad_sample, Metadata_control_type, which" in problem
+    assert "plate P1: p.csv has no column Metadata_broad_sample, Metadata_control_type, by which" in problem
     assert "map.csv is not read: a plate_map is used for profiles of level `aggregated` only." in problem
     (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon", plate_map="")
-    assert "has no column Metadata_broad_sample, which benchmark.group" in problem
+    assert "has no column Metadata_broad_sample, by which benchmark.group" in problem
     assert "plate_map" not in problem
     assert get_problems_of_profiles(tmp_path, "aggregated") == []
     by_plate = {"benchmark": {"group": ["Plate", "Metadata_Well"]}}
@@ -160,16 +160,20 @@ def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
     """Of profiles and of images, of the plate itself only, and not beyond a number of plates."""
     write_profiles(tmp_path, ("P1", "P2"), ("a1", "A02", "A03", "B01", "C12", "C2"))
     (problem,) = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
-    assert "map.csv lacks 2 wells of plate P1, P2, not scored without an entry: C02, C12. Add" in problem
+    assert (
+        "map.csv has no entry for 2 wells of plate P1, P2, which will not be scored: C02, C12. Add" in problem
+    )
     with (tmp_path / "p.csv").open("a") as file:
         file.write("P2,D01,1\n")
     problems = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
-    assert ["of plate P1, not" in problems[0], "3 wells of plate P2, not" in problems[1]] == [True, True]
+    assert ["of plate P1, which" in problems[0], "3 wells of plate P2, which" in problems[1]] == [True, True]
     many = [f"P{number}" for number in range(MOST_PROFILES + 1)]
     assert get_problems_of_profiles(tmp_path, "aggregated", plates=many) == []
     write_images(tmp_path / "i", ["A01", "A02", "A03", "B01", "D01"])
     problems = get_problems(tmp_path, images={"pattern": "imagexpress"})
-    assert "map.csv lacks 1 well of plate P1, P2, not scored without an entry: D01. Add" in problems[0]
+    assert (
+        "map.csv has no entry for 1 well of plate P1, P2, which will not be scored: D01. Add" in problems[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,10 +204,12 @@ def test_features_that_are_no_measurements_are_told_once(tmp_path):
             for name in ("a", "b")
         ]
         problems = find_problems(build_experiment(rows, tmp_path, **config))
-        return [problem for problem in problems if "do not measure" in problem]
+        return [problem for problem in problems if "not measurements" in problem]
 
     (problem,) = get("aggregated")
-    assert problem.startswith("plate a, b: 1 feature of the profiles count")
+    assert problem.startswith(
+        "plate a, b: identifiers, counts or locations of objects, not measurements, are 1 feature"
+    )
     assert get("aggregated", exclude_features=["*_Parent_*"]) == []
     assert get("aggregated", aggregate={"exclude_features": []}) == []
     # Scores of what was normalized elsewhere are the published ones, with these features.

@@ -102,7 +102,7 @@ def make_profiles(counts: list, **others: list) -> pd.DataFrame:
 def test_a_well_without_cells_whose_values_are_filled_does_not_count(caplog):
     marked = mark_few_cells(make_profiles([0, 5, 9], Cells_F=[0.0, 2.0, 3.0]), 1)
     assert find_few_cells(marked).tolist() == [True, False, False]
-    assert "1 wells have 0 cells and yet values; they are left out: A01" in caplog.text
+    assert "1 wells have values although they have 0 cells; they are left out: A01" in caplog.text
 
 
 @pytest.mark.parametrize(

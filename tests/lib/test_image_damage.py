@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from lib.image_damage import BLOCK, damage
+from lib.image_damage import damage
 
 pytestmark = pytest.mark.unit
 
@@ -77,11 +77,9 @@ def test_an_image_that_was_turned_is_no_damage():
     assert damage(write_tiff(image)) is None
 
 
-def test_what_ends_with_a_row_and_a_block_of_the_file_is_taken_for_damage():
-    image = np.random.default_rng(1).integers(100, 4000, (64, BLOCK // 2)).astype(np.uint16)
+def test_zeros_that_begin_with_a_row_and_a_block_of_the_file_are_no_damage():
+    image = np.random.default_rng(1).integers(100, 4000, (64, 2048)).astype(np.uint16)
     image[48:] = 0
-    assert damage(write_tiff(image)) is None
-    data = write_tiff(image, align=BLOCK)
-    assert find_pixels(data)[0] % BLOCK == 0
-    assert "from row 49 of 64 on all its pixels are 0 (if they are meant to be, save" in damage(data)
-    assert damage(write_tiff(image, align=BLOCK, compression="zlib")) is None
+    data = write_tiff(image, align=4096)
+    assert find_pixels(data)[0] % 4096 == 0
+    assert damage(data) is None

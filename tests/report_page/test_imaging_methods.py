@@ -44,7 +44,7 @@ def test_each_method_of_cells_is_described_with_its_own_settings(tmp_path):
 
     end = "; the cytoplasm was defined as the cell without its nucleus."
     assert describe(method="Distance - N", distance=7) == (
-        "Cells were defined by the expansion of each nucleus by up to 7 pixels (IdentifySecondaryObjects; "
+        "Cells were defined by expanding each nucleus by up to 7 pixels (IdentifySecondaryObjects; "
         f"Distance - N){end}"
     )
     begin = "Cells were identified in the RNA channel with the nuclei as seeds (IdentifySecondaryObjects; "
