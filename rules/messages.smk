@@ -1,7 +1,8 @@
 # Messages of a run before its first job and after its last one.
 
 from lib.failures import FailureCollector, IdleRunHandler
-from lib.foreseen import find_problems, find_rules_without_jobs
+from lib.forced_rules import find_rules_without_jobs
+from lib.foreseen import find_problems
 from lib.locks import write_run
 from lib.summary import summarize_failures, summarize_plates, summarize_results
 from lib.targets import get_segmentation_montages

@@ -6,7 +6,17 @@ from lib.tables import get_provenance, read_profiles, read_provenance, write_pro
 
 
 def main(together: str, output: str, batch: str, plate: str) -> None:
-    """Write the profiles of one plate, from the wells of all plates that a step works over (`together`)."""
+    """Write the profiles of one plate.
+
+    Parameters
+    ----------
+    together
+        The file with the wells of all plates that a step processed together.
+    output
+        The file of the plate's profiles.
+    batch, plate
+        The names of the plate and its batch.
+    """
     profiles = read_profiles(together)
     own = (profiles["Metadata_Plate"] == plate) & (profiles["Metadata_Batch"] == batch)
     if not own.any():

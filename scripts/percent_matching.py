@@ -35,9 +35,9 @@ from lib.errors import number_of
 from lib.intervals import compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
 from lib.matching_nulls import Unlike, draw_both_nulls, get_number_of_candidates
-from lib.nulls import FEWEST, TAILS, Nulls, Score, compute_p_values, compute_q_values, pick_evenly, score
+from lib.nulls import FEWEST, TAILS, Nulls, Score, compute_p_values, compute_q_values, score
 from lib.replicates import Correlations, Wells, compute_medians_between, correlate
-from lib.scores import BOUNDARY, add_notes, write_score
+from lib.scores import BOUNDARY, add_notes, pick_evenly, write_score
 from lib.sides import Side, collect_side, get_identities, mark_sides, pair_by_gene, read_sides
 
 SCORES = ("percent_matching_right", "percent_matching_left")

@@ -1,11 +1,10 @@
 """Percent Replicating of one condition: how many perturbations look like themselves again.
 
-The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods): the plates
-of a condition are joined on their common features, negative controls and empty wells are dropped,
-and the signal of a perturbation is the median Pearson correlation of all pairs of its replicates. The
-null is the same median for wells of as many different perturbations. The score is the percentage of
-perturbations above the 95th percentile of the null; one with too few replicates counts as not
-replicating.
+The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods): the plates of a
+condition are joined on their common features, negative controls and empty wells are dropped, and the signal
+of a perturbation is the median Pearson correlation of all pairs of its replicates. The null is the same
+median for wells of as many different perturbations. The score is the percentage of perturbations above the
+95th percentile of the null; one with too few replicates counts as not replicating.
 
 The paper compares every perturbation with a null of four wells. Here the null follows the number of
 replicates (`null_size: matched`): each perturbation is compared with the threshold of sets of its own
@@ -36,7 +35,7 @@ from lib.cell_counts import add_count_z
 from lib.errors import InputError, join_names, number_of
 from lib.intervals import compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
-from lib.nulls import FEWEST, TAILS, Score, compute_p_values, compute_q_values, is_beyond, pick_evenly, score
+from lib.nulls import FEWEST, TAILS, Score, compute_p_values, compute_q_values, is_beyond, score
 from lib.replicate_nulls import (
     LARGEST_SET,
     draw_position_nulls,
@@ -53,7 +52,7 @@ from lib.replicates import (
     group_members,
     read_wells,
 )
-from lib.scores import BOUNDARY, add_notes, write_score
+from lib.scores import BOUNDARY, add_notes, pick_evenly, write_score
 
 CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
 

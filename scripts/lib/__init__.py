@@ -16,6 +16,7 @@ The experiment, as the rules see it
 
 Checks before anything runs
     checks               errors that stop the run
+    forced_rules         rules of --forcerun that have no job
     foreseen             warnings about what will stop plates later
     shared_inputs        plates that start from the same wells
     starting_points      local files that a plate starts from

@@ -5,7 +5,7 @@ save the hours until then. Nothing here raises an error.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,6 @@ from lib.wells import get_well_order
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
-# The first step of a plate by where its data starts, and the steps that only some plates pass.
-FIRST_RULES = {"images": "load_data", "cellprofiler": "single_cells", "profiles": "import_profiles"}
-RULES_OF_SOURCES = {
-    **dict.fromkeys(("load_data", "illumination", "features"), ("images",)),
-    **dict.fromkeys(("single_cells", "aggregate", "quality"), ("images", "cellprofiler")),
-    "import_profiles": ("profiles",),
-}
 # The wells of profiles are read from the entire file, which takes a moment for each plate of an experiment.
 MOST_PROFILES = 24
 
@@ -389,16 +382,3 @@ def get_mark(well: Mapping[str, str], column: str, of_sample: Mapping[str, Mappi
         return sample
     reagent = of_sample.get(well["broad_sample"]) or of_sample.get(sample) or {}
     return well[column] if column in well else reagent.get(column, "")
-
-
-def find_rules_without_jobs(experiment: Experiment, forced: Iterable[str]) -> Iterator[str]:
-    """Return sentences on the rules of `--forcerun` that no chosen plate passes; Snakemake ignores them."""
-    starts = {source(plate) for plate in experiment.chosen}
-    firsts = [first for start, first in FIRST_RULES.items() if start in starts]
-    for rule in sorted(forced):
-        needed = RULES_OF_SOURCES.get(rule)
-        if needed and not starts & set(needed):
-            yield (
-                f"--forcerun {rule} runs nothing again: no chosen plate starts with {' or '.join(needed)}. "
-                f"The first step of these plates is {' or '.join(firsts)}."
-            )

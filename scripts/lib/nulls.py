@@ -257,11 +257,9 @@ class Score:
     @property
     def calls(self) -> np.ndarray | pd.arrays.BooleanArray:
         """Return whether each signal is beyond its threshold; missing where there is no threshold."""
-        if self.judged.all():
-            return self.counts
         calls = pd.array(self.counts, dtype="boolean")
         calls[~self.judged] = pd.NA
-        return calls
+        return self.counts if self.judged.all() else calls
 
 
 def score(
@@ -341,13 +339,6 @@ def is_beyond(signal: np.ndarray, lower: np.ndarray, upper: np.ndarray, tail: st
     if tail in ("left", "both"):
         beyond |= signal < lower
     return beyond
-
-
-def pick_evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:
-    """Return the medians of a null for its table: all, or `most` evenly spaced ones in ascending order."""
-    if len(medians) <= most:
-        return medians
-    return np.sort(medians)[((np.arange(most) + 0.5) / most * len(medians)).astype(int)]
 
 
 def compute_p_values(

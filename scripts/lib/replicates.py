@@ -5,7 +5,6 @@ a condition, chooses the wells that count, and computes medians of Pearson corre
 condition only the requested correlations are computed: those of all pairs of 650,000 wells fit in no memory.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -179,13 +178,11 @@ def label_wells(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series
     columns = [group] if isinstance(group, str) else list(group)
     absent = [column for column in columns if column not in metadata]
     if absent:
-        known = join_names(column for column in metadata if column.startswith("Metadata_"))
+        known = join_names(name for name in metadata if name.startswith("Metadata_"))
         plates = join_names(metadata.get("Metadata_Plate", pd.Series(dtype=str)).unique(), 3)
-        of_plates = f" of plate {plates}" if plates else ""
         raise InputError(
-            f"The profiles{of_plates} have no column {join_names(absent)} to group wells by. Name one of "
-            f"theirs in the config ({known}), or add that column to the profiles (a plate_map is used for "
-            "profiles of level `aggregated` only)."
+            f"The profiles of plate {plates or '?'} have no column {join_names(absent)} to group wells by. "
+            f"Name one of theirs in the config ({known}), or add it (a plate_map is used for `aggregated` only)."
         )
     # Words for missing values and spellings of numbers are compared over all plates together.
     parts = metadata[columns].astype("str").fillna("")
@@ -250,9 +247,7 @@ def get_wells_to_score(
         values = values[:, ~gappy]
         notes += describe_filled(values)
         values = fill_gaps(values)
-    for note in describe_repeated(wells.metadata.iloc[rows], values):
-        logging.warning(note)
-        notes.append(note)
+    notes += describe_repeated(wells.metadata.iloc[rows], values)
     notes += describe_alike(perturbation[scored].unique())
     flat = apply_by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
     dropped = {

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib.errors import join_names, number_of
@@ -85,6 +86,13 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
             for kind, named in features.items()
         ),
     ]
+
+
+def pick_evenly(medians: np.ndarray, most: int = 10_000) -> np.ndarray:
+    """Return the medians of a null for its table: all, or `most` evenly spaced ones in ascending order."""
+    if len(medians) <= most:
+        return medians
+    return np.sort(medians)[((np.arange(most) + 0.5) / most * len(medians)).astype(int)]
 
 
 def write_condition_tables(

@@ -235,7 +235,7 @@ def test_the_feature_extractor_of_the_example_needs_no_cellprofiler(extended, tm
     target = f"workspace/profiles/B/{plate}/{plate}_normalized_negcon.parquet"
     output = snakemake(target, "--configfile", file, project=extended).stdout
     assert "statistics of its images" in output
-    assert "illumination" not in output
+    assert "illumination functions" not in output
     results = tmp_path / "images" / "results"
     profiles = pd.read_parquet(results / f"workspace/profiles/B/{plate}/{plate}.parquet")
     assert list(profiles["Metadata_Well"]) == list(small_images.WELLS)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.foreseen import MOST_PROFILES, find_problems, find_rules_without_jobs
+from lib.foreseen import MOST_PROFILES, find_problems
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -174,22 +174,6 @@ def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
     assert (
         "map.csv has no entry for 1 well of plate P1, P2, which will not be scored: D01. Add" in problems[0]
     )
-
-
-@pytest.mark.parametrize(
-    ("plate", "silent", "first"),
-    [
-        ({"images": "i"}, ["load_data", "features", "aggregate", "normalize", "report"], "load_data"),
-        ({"cellprofiler": "t"}, ["single_cells", "aggregate"], "single_cells"),
-        ({"profiles": "p.csv", "level": "aggregated"}, ["import_profiles", "annotate"], "import_profiles"),
-    ],
-)
-def test_a_forced_rule_that_no_plate_passes_is_told(tmp_path, plate, silent, first):
-    experiment = build_experiment([plate], tmp_path)
-    assert list(find_rules_without_jobs(experiment, silent)) == []
-    told = list(find_rules_without_jobs(experiment, ["load_data", "import_profiles"]))
-    assert len(told) == (2 if first == "single_cells" else 1)
-    assert all(f"The first step of these plates is {first}." in sentence for sentence in told)
 
 
 def test_features_that_are_no_measurements_are_told_once(tmp_path):
