@@ -182,7 +182,7 @@ def label_wells(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.Series
         plates = join_names(metadata.get("Metadata_Plate", pd.Series(dtype=str)).unique(), 3)
         raise InputError(
             f"The profiles of plate {plates or '?'} have no column {join_names(absent)} to group wells by. "
-            f"Name one of theirs in the config ({known}), or add it (a plate_map is used for `aggregated` only)."
+            f"Name another in the config ({known}), or add it (a plate_map is used for `aggregated` only)."
         )
     # Words for missing values and spellings of numbers are compared over all plates together.
     parts = metadata[columns].astype("str").fillna("")
