@@ -63,7 +63,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         table = config["annotation"].get(perturbation, {}).get("table", "")
         paths = [folder / name for name in (plate_map, table) if name]
         if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
-            for problem in find_map_problems(plates, paths, config, folder, reads_profiles):
+            for problem in find_map_problems(plates, paths, experiment, reads_profiles):
                 yield f"plate {join_names((plate['plate'] for plate in plates), 3)}: {problem}"
     files: dict[str, list[str]] = {}
     for plate in experiment.chosen:
@@ -161,7 +161,7 @@ def find_annotation_problems(
 
 
 def find_map_problems(
-    plates: list[Plate], paths: list[Path], config: Mapping[str, Any], folder: Path, reads_profiles: bool
+    plates: list[Plate], paths: list[Path], experiment: Experiment, reads_profiles: bool
 ) -> Iterator[str]:
     """Return the errors of a plate map and its annotation (`paths`), for the plates that use them.
 
@@ -171,14 +171,13 @@ def find_map_problems(
         Plates of one perturbation type that share a plate map.
     paths
         The plate map, and the annotation if there is one.
-    config
-        The complete config.
-    folder
-        The folder of the config.
+    experiment
+        The experiment.
     reads_profiles
         Whether wells are read from profiles.
     """
     perturbation = plates[0]["perturbation"]
+    config, folder = experiment.config, experiment.config_file.parent
     try:
         missing = MissingValues.of_config(config)
         known, reagents = [], []
@@ -194,7 +193,9 @@ def find_map_problems(
                 yield f"in {path.name}, taken as empty: {found}. See missing_values in the config."
             yield from (f"{path.name}: {sentence}." for sentence in find_suspects(path, missing))
         names = [plate["plate"] for plate in plates]
-        yield from (f"{paths[0].name}: {text}." for text in find_contradictions(paths[0], names, missing))
+        others = {plate["plate"] for plate in experiment.plates}
+        contradictions = find_contradictions(paths[0], names, missing, others)
+        yield from (f"{paths[0].name}: {text}." for text in contradictions)
         own = {name: value for name, value in plates[0].items() if name not in SOURCES}
         own |= {
             "Batch": None,

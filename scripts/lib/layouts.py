@@ -141,8 +141,13 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
     return found
 
 
-def find_contradictions(path: str | Path, plates: Iterable[str], missing: MissingValues) -> list[str]:
+def find_contradictions(
+    path: str | Path, plates: Iterable[str], missing: MissingValues, others: Iterable[str] = ()
+) -> list[str]:
     """Report what a plate map says in two ways: wells in two columns, or a plate that is not its own.
+
+    A column `Plate` may also name the plate of a library. It contradicts the sample sheet only if it names
+    another plate of the sheet.
 
     Parameters
     ----------
@@ -152,6 +157,8 @@ def find_contradictions(path: str | Path, plates: Iterable[str], missing: Missin
         The plates that it is used for.
     missing
         What counts as missing.
+    others
+        The plates of the sample sheet.
     """
     columns, rows = read_columns(path, missing.samples)
     places: list[tuple[str, ...]] = [(name,) for name in WELL_COLUMNS if name in columns]
@@ -171,7 +178,7 @@ def find_contradictions(path: str | Path, plates: Iterable[str], missing: Missin
             )
     named = {row.get("Plate", "") for row in rows} - {""}
     strangers = [plate for plate in plates if not find_name(plate, named)]
-    if len(named) == 1 and strangers:
+    if len(named) == 1 and strangers and find_name(*named, others):
         found.append(f"its column Plate names {named.pop()}, and it is used for {join_names(strangers, 5)}")
     return found
 
