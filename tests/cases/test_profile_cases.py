@@ -104,7 +104,7 @@ def test_a_plate_for_two_rows_of_the_sheet(tmp_path, caplog):
     with caplog.at_level("INFO"):
         assert set(read(tmp_path / "p.csv", plate, ("00123",))["Metadata_Plate"]) == {"00123"}
     assert "p.csv: plate 00123 is called 123 there; its rows are used" in caplog.text
-    says = "has one plate 123, and the sample sheet takes it for"
+    says = "The sample sheet takes plate 123 of"
     assert says in get_refusal(tmp_path / "p.csv", plate=plate, sharing=("00123", "123"))
     assert says in get_refusal(tmp_path / "p.csv", plate=plate, sharing=("00123", "00123"))
     both = [make_profiles().assign(Metadata_Plate=name) for name in ("123", "00123")]
