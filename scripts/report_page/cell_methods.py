@@ -7,9 +7,8 @@ from markupsafe import Markup
 
 from lib.cell_rules import COSMICQC
 from lib.errors import number_of
-from report_page.sentences import Provenances, format_value, get_nested, get_value, write_sentence
+from report_page.sentences import NOTHING, Provenances, format_value, get_nested, get_value, write_sentence
 
-NOTHING = Markup("")
 SUMMARIES = {
     "mean": "mean",
     "median": "median",

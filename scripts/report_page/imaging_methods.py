@@ -9,9 +9,15 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.assay import NETWORKS
-from report_page.sentences import count_plates, format_range, format_value, get_nested, write_sentence
+from report_page.sentences import (
+    NOTHING,
+    count_plates,
+    format_range,
+    format_value,
+    get_nested,
+    write_sentence,
+)
 
-NOTHING = Markup("")
 CORRECTION = {"Divide": "each image was divided by it", "Subtract": "it was subtracted from each image"}
 SOURCES = {"Regular": "from the mean of all images", "Background": "from the background of all images"}
 SMOOTHING = {

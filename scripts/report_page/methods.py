@@ -26,6 +26,7 @@ from report_page.score_methods import (
     describe_scores,
 )
 from report_page.sentences import (
+    NOTHING,
     Provenances,
     count_plates,
     format_range,
@@ -36,7 +37,6 @@ from report_page.sentences import (
     write_sentence,
 )
 
-NOTHING = Markup("")
 REFERENCES = {"negcon": "the negative controls", "all": "all wells"}
 WITHIN = {"plate": "on each plate", "batch": "within each batch"}
 

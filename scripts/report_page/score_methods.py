@@ -8,6 +8,7 @@ from markupsafe import Markup
 from lib.conditions import get_relation
 from lib.replicate_nulls import LARGEST_SET
 from report_page.sentences import (
+    NOTHING,
     Provenances,
     format_ordinal,
     format_value,
@@ -17,7 +18,6 @@ from report_page.sentences import (
     write_sentence,
 )
 
-NOTHING = Markup("")
 SCORES = {
     "percent_replicating": "Percent Replicating {@cpjump1} was calculated as the percentage of perturbations "
     "(defined by {group}) for which the median pairwise Pearson correlation between replicates was more "

@@ -31,6 +31,7 @@ REFERENCES = {
     "mixing": ("Luecken et al., Nature Methods 2022", "10.1038/s41592-021-01336-8"),
     "snakemake": ("Mölder et al., F1000Research 2021", "10.12688/f1000research.29032.1"),
 }
+NOTHING = Markup("")  # a sentence that does not apply
 Provenances = Sequence[Mapping[str, Any]]
 
 
