@@ -17,12 +17,13 @@ import pandas as pd
 from lib.errors import InputError, join_names
 from lib.feature_names import describe_identifiers, keep_wanted
 from lib.gaps import mark_few_cells
-from lib.layouts import SAMPLE_COLUMNS, find_near_samples, report_missing_words
+from lib.layouts import SAMPLE_COLUMNS, find_near_samples
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone, show_value
+from lib.suspects import report_missing_words
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 from lib.values import MissingValues, is_nothing
 
