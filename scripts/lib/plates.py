@@ -277,8 +277,8 @@ def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[
 def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
     """Return the plates that `only` names, or all of them.
 
-    Snakemake reads `--config only=0012` as the number 12: a number that is not a plate's name means the plate
-    whose barcode is that number, if there is one such plate.
+    Snakemake reads `--config only=0012` as the number 12, and 10_1 as 101: a number that is not a plate's
+    name means the plate whose barcode is that number, if there is one such plate.
 
     Raises
     ------
@@ -290,7 +290,10 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
     names = {plate["plate"] for plate in plates}
     chosen, unknown = set(), []
     for name in only:
-        meant = find_name(name, names)
+        number = get_number(name)
+        meant = find_name(name, names) or [
+            other for other in names if number is not None and get_number(other.replace("_", "")) == number
+        ]
         chosen.update(meant[:1] if len(meant) == 1 else [])
         if not meant:
             unknown.append(f"only={name}: the sample sheet lists no such plate.")

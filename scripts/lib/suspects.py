@@ -4,7 +4,7 @@ Nothing here raises an error for them. Standard library only, since the tables a
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lib.errors import join_names
@@ -35,17 +35,29 @@ def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
 
 
 def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
-    """Report values of a table of wells or reagents that a program has probably changed, or that look alike.
+    """Report values of a table of wells or reagents that a program changed, or that look alike."""
+    columns, rows = read_columns(path, missing.samples)
+    return find_suspect_values({column: (row[column] for row in rows) for column in columns}, missing)
+
+
+def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValues) -> list[str]:
+    """Report values that a program has probably changed, or that look alike.
 
     A spreadsheet makes dates of some genes (SEPT2, MARCH1) and numbers of some clones (1E5). Names that
     differ in capitals only are different names.
+
+    Parameters
+    ----------
+    table
+        The values of each column, "" for missing ones; the columns' names are without `Metadata_`.
+    missing
+        What counts as missing.
     """
-    columns, rows = read_columns(path, missing.samples)
     found = []
-    for column in dict.fromkeys(columns):
+    for column, written in table.items():
         if column in NAMED or "date" in column.casefold():
             continue
-        values = list(dict.fromkeys(plain_text(row[column]) for row in rows if row[column]))
+        values = list(dict.fromkeys(plain_text(value) for value in written if value))
         if dates := [value for value in values if DATE.fullmatch(value)]:
             found.append(
                 f"{column} has {join_names(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
