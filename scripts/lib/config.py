@@ -262,8 +262,6 @@ def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, An
     InputError
         Naming `file` and every problem in it.
     """
-    if not isinstance(config, Mapping):
-        raise InputError(f"{file} has no keys: write them as `results: results`, one per line.")
     written = read_values(config, read_schema())
     config = add_network_preset(apply_preset(written))
     found = list(find_config_problems(config))

@@ -37,7 +37,7 @@ def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
 def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
     """Report values of a table of wells or reagents that a program changed, or that look alike."""
     columns, rows = read_columns(path, missing.samples)
-    return find_suspect_values({column: (row[column] for row in rows) for column in columns}, missing)
+    return find_suspect_values({column: [row[column] for row in rows] for column in columns}, missing)
 
 
 def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValues) -> list[str]:
