@@ -13,19 +13,11 @@ from lib.errors import InputError, find_nearest_name, join_names, number_of
 from lib.experiment import Experiment
 from lib.feature_names import describe_identifiers
 from lib.imaged_wells import find_wells_with_images
-from lib.layouts import (
-    SAMPLE_COLUMNS,
-    find_alike_names,
-    find_clashes,
-    find_contradictions,
-    find_suspects,
-    read_annotation_rows,
-    read_plate_map_rows,
-    report_missing_words,
-)
+from lib.layouts import SAMPLE_COLUMNS, find_clashes, read_annotation_rows, read_plate_map_rows
 from lib.levels import get_levels
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems, find_wells_in_profiles, read_column_names
+from lib.suspects import find_alike_names, find_contradictions, find_suspects, report_missing_words
 from lib.values import SEVERAL, MissingValues, is_same_name
 from lib.wells import get_well_order
 
@@ -49,7 +41,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
         for names in find_alike_names(plate[column] for plate in experiment.plates):
-            yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
+            yield f"{column} of the sample sheet: {names} and are not taken for one."
     same: dict[tuple[str, str], list[Plate]] = {}
     annotated: dict[tuple[str, str, str], list[str]] = {}
     for plate in experiment.chosen:
