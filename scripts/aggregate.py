@@ -29,6 +29,7 @@ from lib.image_features import find_measurements, summarize_images
 from lib.logs import log_to
 from lib.schema import read_schema
 from lib.tables import (
+    EMPTY_IS_MISSING,
     UNREADABLE,
     explain_unreadable,
     get_features,
@@ -143,7 +144,7 @@ def summarize_wells(
 
 def read_excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
     """Read the wells and sites that quality control's table of flags marks as excluded."""
-    table = pd.read_csv(flags, dtype=str)
+    table = pd.read_csv(flags, dtype=str, **EMPTY_IS_MISSING)
     table = table[table["excluded"] == "True"]
     return set(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
 
