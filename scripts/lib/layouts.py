@@ -178,6 +178,17 @@ def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> Rows:
 def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: str) -> None:
     """Reject a table with rows that do not name their well or plate.
 
+    Parameters
+    ----------
+    path
+        The table, for the message.
+    rows
+        The rows of the table.
+    columns
+        The columns of which one must have a value.
+    what
+        What the columns name: `well` or `plate`.
+
     Raises
     ------
     InputError
