@@ -41,6 +41,8 @@ Files and tables
     tables               tables with their provenance
     provenance           versions, parameters and digests of the inputs
     values               words for missing values, and numbers
+    look_alikes          characters that look like others, or cannot be seen
+    text_files           compression, encoding and formats of text files
     object_storage       objects in S3 storage
 
 Images
@@ -98,6 +100,7 @@ Wells and profiles
     wells                names of wells
     controls             control wells
     layouts              plate maps and tables of reagents
+    suspects             values of these tables that a program changed
     plate_contents       plate map and annotation of each well
     perturbation_names   common names of perturbations
     well_summaries       statistics of the cells of a well
