@@ -141,8 +141,9 @@ def compare_thresholds(shape, random):
             pixels = image.astype(kind)
             expected = skimage.filters.threshold_li(pixels, tolerance=0.5 / 65536)
             same(thresholds.threshold_li(pixels, tolerance=0.5 / 65536), expected, "Li's threshold")
-            many = np.tile(pixels, (-(-10000 // pixels.size), 1))
-            if (many != many[0, 0]).any():
+            repeated = np.tile(pixels, (-(-10000 // pixels.size), 1)).ravel()
+            with_nan = np.append(repeated, kind(np.nan))
+            for many in (repeated, with_nan) if (repeated != repeated[0]).any() else ():
                 found, values = thresholds.get_close_values(many), np.unique(many)
                 same(
                     max(np.min(np.diff(found)) / 2, thresholds.TOLERANCE),
