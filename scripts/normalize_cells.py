@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregate import read_excluded_sites
+from lib.aggregation import read_excluded_sites
 from lib.cell_positions import POSITION, find_position_columns
 from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cell_stream import convert_to_matrix, iterate_wells, read_codes

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import aggregate
+from lib.aggregation import read_excluded_sites
 from lib.thresholds import flag_thresholds
 from lib.wells import get_row_name, get_well_place
 from plate_quality.regions import list_regions
@@ -270,9 +271,9 @@ def test_excluded_sites_are_left_out_and_told(tmp_path):
     image.to_parquet(paths[1])
     flags.to_csv(paths[2], index=False)
     for operation, middle in (("mean", 7), ("median", 7)):
-        table = aggregate.aggregate(
-            *paths[:2], operation, [], aggregate.read_excluded_sites(paths[2])
-        ).set_index("Metadata_Well")
+        table = aggregate.aggregate(*paths[:2], operation, [], read_excluded_sites(paths[2])).set_index(
+            "Metadata_Well"
+        )
         assert table["Metadata_Count_Sites_Excluded"].tolist() == [1, 1]
         assert table["Metadata_Count_Sites"].tolist() == [1, 0]
         assert table["Metadata_Count_Cells"].tolist() == [2, 0]

@@ -100,6 +100,7 @@ Wells and profiles
     layouts              plate maps and tables of reagents
     plate_contents       plate map and annotation of each well
     perturbation_names   common names of perturbations
+    aggregation          cells by well or by site
     well_summaries       statistics of the cells of a well
     cell_counts          cell counts, and the features that follow them
     image_features       image-level features of wells
