@@ -17,7 +17,8 @@ The experiment, as the rules see it
 Checks before anything runs
     checks               errors that stop the run
     forced_rules         rules of --forcerun that have no job
-    foreseen             warnings about what will stop plates later
+    early_warnings       warnings about what will stop plates later
+    plate_map_warnings   the same, for plate maps, annotation and controls
     shared_inputs        plates that start from the same wells
     starting_points      local files that a plate starts from
     imaged_wells         wells that have images

@@ -48,7 +48,7 @@ class Summary:
     controls: Collection[int] | None = None
 
     def summarize(self, block: pa.Table, row: np.ndarray) -> np.ndarray:
-        """Summarize the cells of each group that has cells, in the order of its number: (groups, features)."""
+        """Summarize the cells of each group that has some, in the order of numbers: (groups, features)."""
         if self.operation == MEAN:
             return get_means(block, row)
         if self.operation == MEDIAN:

@@ -1,10 +1,10 @@
-"""What is told before anything runs about plate maps, annotation and controls."""
+"""Warnings before anything runs: plate maps, annotation and controls."""
 
 import re
 
 import pytest
 
-from lib.foreseen import MOST_PROFILES, find_problems
+from lib.early_warnings import MOST_PROFILES, find_problems
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -21,7 +21,7 @@ def get_problems(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
     return list(find_problems(build_experiment(plates, folder, **{**annotation, **config})))
 
 
-def test_nothing_is_said_of_what_is_right(tmp_path):
+def test_valid_tables_get_no_warning(tmp_path):
     assert get_problems(tmp_path) == []
     assert get_problems(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
 
@@ -64,7 +64,7 @@ def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
         ),
     ],
 )
-def test_what_will_stop_a_plate_is_foreseen(tmp_path, config, words):
+def test_a_warning_names_what_will_stop_a_plate(tmp_path, config, words):
     assert re.search(words, "\n".join(get_problems(tmp_path, **config)))
 
 
@@ -93,7 +93,7 @@ def write_images(folder, wells, name="{}_s1_w1.tif"):
         (folder / name.format(well)).touch()
 
 
-def test_negative_controls_without_images_are_foreseen(tmp_path):
+def test_negative_controls_without_images_get_a_warning(tmp_path):
     """The plate map has three controls, of which only those with images can serve."""
     write_images(tmp_path / "i", ["A01", "A02", "B01"])
     problems = get_problems(tmp_path, images={"pattern": "imagexpress"})
@@ -114,14 +114,14 @@ def test_several_names_of_negative_controls_are_found_with_images(tmp_path):
     assert get_problems(tmp_path, known=KNOWN.replace("negcon", "Mock"), **config) == []
 
 
-def test_plates_and_conditions_that_differ_in_capitals_only_are_told(tmp_path):
+def test_plates_and_conditions_that_differ_only_in_capitals_get_a_warning(tmp_path):
     plates = [
         {"plate": "P1", "images": "i", "cell_line": "U2OS"},
         {"plate": "p1", "images": "j", "cell_line": "u2os"},
     ]
     problems = list(find_problems(build_experiment(plates, tmp_path)))
     assert problems == [
-        f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
+        f"{column} of the sample sheet: {names} differ only in capitals and count as different."
         for column, names in (("plate", "P1 and p1"), ("cell_line", "U2OS and u2os"))
     ]
 
@@ -156,7 +156,7 @@ def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_colum
     assert "p.csv has no column Metadata_control_type. map.csv is not read" in problem
 
 
-def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
+def test_wells_that_a_plate_map_lacks_get_a_warning(tmp_path):
     """Of profiles and of images, of the plate itself only, and not beyond a number of plates."""
     write_profiles(tmp_path, ("P1", "P2"), ("a1", "A02", "A03", "B01", "C12", "C2"))
     (problem,) = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
