@@ -49,7 +49,7 @@ def find_sample_sheet_problems(experiment: Experiment) -> Iterator[str]:
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
         for names in find_alike_names(plate[column] for plate in experiment.plates):
-            yield f"{column} of the sample sheet: {names} differ only in capitals and count as different."
+            yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
 
 
 def find_problems_of_maps(experiment: Experiment) -> Iterator[str]:

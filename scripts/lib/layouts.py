@@ -113,7 +113,7 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
     """Report values of a table of wells or reagents that a program has probably changed, or that look alike.
 
     A spreadsheet makes dates of some genes (SEPT2, MARCH1) and numbers of some clones (1E5). Names that
-    differ only in capitals are different names.
+    differ in capitals only are different names.
     """
     columns, rows = read_columns(path, missing.samples)
     found = []
@@ -136,7 +136,7 @@ def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
             found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
         if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
             found += [
-                f"{column} has {names}, which differ only in capitals" for names in find_alike_names(values)
+                f"{column} has {names}, which differ in capitals only" for names in find_alike_names(values)
             ]
     return found
 
@@ -184,7 +184,7 @@ def find_contradictions(
 
 
 def find_alike_names(values: Iterable[str]) -> list[str]:
-    """Return the values that differ only in capitals, each group as text."""
+    """Return the values that differ in capitals only, each group as text."""
     groups: dict[str, list[str]] = {}
     for value in dict.fromkeys(values):
         groups.setdefault(value.casefold(), []).append(value)
@@ -384,7 +384,7 @@ def find_clashes(
     for name in every:
         other = next((other for other in every if other != name and other.lower() == name.lower()), None)
         if other is not None and name < other:
-            notes.append(f"{name} and {other} are two columns, which differ only in capitals")
+            notes.append(f"{name} and {other} are two columns, which differ in capitals only")
     return renamed, notes
 
 

@@ -20,7 +20,7 @@ def name_content(well: Mapping[str, Any]) -> str:
 
 
 def describe_alike(perturbations: Iterable[str]) -> list[str]:
-    """Return the sentence on perturbations whose names differ only in capitals, blanks and dashes."""
+    """Return the sentence on perturbations whose names differ in capitals, blanks and dashes only."""
     groups: dict[str, list[str]] = {}
     for name in perturbations:
         groups.setdefault(re.sub(r"[\s_-]+", " ", name).casefold(), []).append(name)

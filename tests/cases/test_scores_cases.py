@@ -295,7 +295,7 @@ def test_minimum_cells_without_cells(caplog):
 
 @case(
     "scores",
-    kind="perturbations whose names differ only in capitals, blanks or dashes",
+    kind="perturbations whose names differ in capitals, blanks or dashes only",
     comes_from="plates that different people described",
     says="no perturbation has 2 replicates: nothing to score; differently written, and so not taken for one "
     "perturbation: P0000 and p0000, P0001 and p0001, P0002 and p0002 and 37 more",

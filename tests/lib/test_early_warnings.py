@@ -121,7 +121,7 @@ def test_plates_and_conditions_that_differ_only_in_capitals_get_a_warning(tmp_pa
     ]
     problems = list(find_problems(build_experiment(plates, tmp_path)))
     assert problems == [
-        f"{column} of the sample sheet: {names} differ only in capitals and count as different."
+        f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
         for column, names in (("plate", "P1 and p1"), ("cell_line", "U2OS and u2os"))
     ]
 
