@@ -6,8 +6,8 @@ accelerated modules of scripts/cellprofiler_plugins. There are two result tables
 row per table of CellProfiler, and `times.csv`, with one row per module. The compiled code is in its cache
 before times are measured (a first run over one site ensures this); start-up counts for both.
 
-Standard library only, Python 3.8, where the runner's packages are missing: it also runs in CellProfiler's
-container, and then compares only the modules.
+The script uses only Python 3.8 and its standard library, since it also runs in CellProfiler's container. The
+runner's packages are missing there, and only the modules are compared.
 """
 
 import csv

@@ -1,5 +1,4 @@
-"""Write an experiment folder from a folder of images: sample sheet, config, plate maps, and a page of what is
-missing.
+"""Write an experiment from a folder of images: sample sheet, config, plate maps, and a page of open tasks.
 
 The folder is surveyed (`lib.surveys`), a few images of each channel are read, and what was found is written
 to the config. What the images cannot show (the contents of the wells) is left to the user. Existing files are

@@ -34,7 +34,7 @@ from lib.conditions import get_relation
 from lib.errors import number_of
 from lib.intervals import compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
-from lib.matching_nulls import Unlike, draw_both_nulls, get_number_of_candidates
+from lib.matching_nulls import PossiblePairs, draw_both_nulls, get_number_of_candidates
 from lib.nulls import FEWEST, TAILS, Nulls, Score, compute_p_values, compute_q_values, score
 from lib.replicates import Correlations, Wells, compute_medians_between, correlate
 from lib.scores import BOUNDARY, add_notes, pick_evenly, write_score
@@ -96,14 +96,14 @@ def score_comparison(
     a = collect_side(part_a.metadata, gene_a, minimum_replicates)
     alike = part_b is part_a and gene_a == gene_b
     b = a if alike else collect_side(part_b.metadata, gene_b, minimum_replicates)
-    pairs, unlike = find_pairs(part_a, a, part_b, b, different)
+    pairs, possible = find_pairs(part_a, a, part_b, b, different)
     pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if within else pairs
     blocks = min(len(a.names) * len(b.names), get_number_of_candidates(draws)) + len(pairs)
     asked = blocks * np.median(a.sizes) * np.median(b.sizes) if blocks else 0
     correlations = correlate(part_a.values, part_b.values, pairs=asked)
     table = make_pair_table(correlations, a, b, pairs)
     shapes, places = get_null_keys(table, within)
-    nulls, aware = draw_both_nulls(correlations, a, b, unlike, set(places), draws, seed)
+    nulls, aware = draw_both_nulls(correlations, a, b, possible, set(places), draws, seed)
     signal = table["median_correlation"].to_numpy()
     row: dict[str, Any] = {
         "plates_a": part_a.metadata["Metadata_Plate"].nunique(),
@@ -136,7 +136,7 @@ def score_comparison(
 
 def find_pairs(
     wells_a: Wells, a: Side, wells_b: Wells, b: Side, different: str | Sequence[str] | None
-) -> tuple[np.ndarray, Unlike]:
+) -> tuple[np.ndarray, PossiblePairs]:
     """Return the pairs of perturbations that share a gene, (pairs, 2), and which pairs a null may have.
 
     Parameters
@@ -150,12 +150,12 @@ def find_pairs(
         perturbations.
     """
     related = pair_by_gene(a, b)
-    unlike = Unlike(
+    possible = PossiblePairs(
         related[:, 0] * len(b.names) + related[:, 1],
         get_identities(wells_a, a, different),
         get_identities(wells_b, b, different),
     )
-    return related[unlike.differ(related[:, 0], related[:, 1])], unlike
+    return related[possible.differ(related[:, 0], related[:, 1])], possible
 
 
 def get_null_keys(

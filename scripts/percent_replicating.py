@@ -1,4 +1,4 @@
-"""Percent Replicating of one condition: how many perturbations look like themselves again.
+"""Percent Replicating of one condition: the percentage of perturbations whose replicates are alike.
 
 The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods): the plates of a
 condition are joined on their common features, negative controls and empty wells are dropped, and the signal

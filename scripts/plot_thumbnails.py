@@ -48,7 +48,7 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ChannelPictures:
     """The pictures of one channel as bytes: a thumbnail of each well, and its example cells.
 
     A thumbnail is (rows, columns); the example cells of a well are (cells, side, side).
@@ -58,7 +58,7 @@ class Drawn:
     cells: list[np.ndarray]
 
 
-def cut_examples(image: np.ndarray, centers: np.ndarray, box: int, side: int) -> np.ndarray:
+def crop_examples(image: np.ndarray, centers: np.ndarray, box: int, side: int) -> np.ndarray:
     """Cut squares around the centers of cells, and resize them.
 
     Parameters
@@ -91,7 +91,7 @@ def draw_channel(
     function: str | Path | None,
     centers: Sequence[np.ndarray],
     options: Mapping[str, Any],
-) -> Drawn:
+) -> ChannelPictures:
     """Draw the pictures of one channel, all with the same contrast.
 
     Parameters
@@ -113,10 +113,12 @@ def draw_channel(
     for row, some in zip(rows, centers, strict=True):
         image = correct(read_channel(row, channel), correction, options["apply"])
         fields.append(shrink(image, options["side"]))
-        cells.append(cut_examples(image, some, options["box"], options["example_side"]))
+        cells.append(crop_examples(image, some, options["box"], options["example_side"]))
     contrast = find_contrast(fields)
     logging.info("%s: black %.5f, white %.5f of full scale", channel, *contrast)
-    return Drawn(*([to_bytes(stretch(each, contrast)) for each in some] for some in (fields, cells)))
+    return ChannelPictures(
+        *([to_bytes(stretch(each, contrast)) for each in some] for some in (fields, cells))
+    )
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
@@ -172,7 +174,9 @@ def name_perturbations(profiles: str | Path, group: str | Sequence[str]) -> dict
     return dict(zip(table["Metadata_Well"][named.notna()], named.dropna(), strict=True))
 
 
-def draw_examples(drawn: Mapping[str, Drawn], colors: Mapping[str, str], well: int) -> np.ndarray | None:
+def draw_examples(
+    drawn: Mapping[str, ChannelPictures], colors: Mapping[str, str], well: int
+) -> np.ndarray | None:
     """Return the example cells of a well in color, beside each other; None if it has none."""
     number = len(next(iter(drawn.values())).cells[well])
     if not number:

@@ -173,7 +173,7 @@ def write_readme(plate: Mapping[str, str], seed: int) -> str:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image as TIFF that says of itself that it is simulated."""
+    """Write an image as a TIFF file whose description says that it is simulated."""
     tifffile.imwrite(
         path, image, compression="zlib", description="SIMULATED", metadata=None, software="Platewise"
     )

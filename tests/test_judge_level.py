@@ -13,7 +13,7 @@ from judge_level import (
     CONTROLS,
     choose_wells,
     get_interval,
-    get_judged,
+    get_judged_wells,
     get_precision_among_controls,
     get_precision_among_others,
     judge,
@@ -47,7 +47,7 @@ def simulate(plate_effect: float = 0.0, effect: float = 0.6, **more) -> Wells:
 
 def test_precision_is_that_of_copairs():
     wells = simulate(effect=0.3, plate_effect=0.2)
-    judged, both = get_judged(wells, OPTIONS["group"], OPTIONS["batch"], raw=False)
+    judged, both = get_judged_wells(wells, OPTIONS["group"], OPTIONS["batch"], raw=False)
     number = judged.number
     meta = both.metadata.iloc[:number][["Metadata_Plate", "perturbation"]].reset_index(drop=True)
     expected = average_precision(

@@ -10,7 +10,7 @@ The image table has such a name in `FileName_Orig...`: file names (relative to t
 Microscopes write on Windows, where file names cannot contain `|`, `<` or `>`. A `/`, of a plane in a
 subfolder, is written as %2F.
 
-Standard library only, Python 3.8: CellProfiler's LoadData uses it.
+This module uses only Python 3.8 and its standard library, since CellProfiler's LoadData imports it.
 """
 
 import re

@@ -17,7 +17,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 
 from lib.errors import InputError, join_names
 from lib.image_references import read_reference
-from lib.object_storage import ADDRESS, GONE, ask_persistently, get_client
+from lib.object_storage import ADDRESS, GONE, get_client, retry_request
 from lib.sites import get_site_name
 from lib.wells import get_well_at
 
@@ -130,7 +130,7 @@ def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
                 return None
             raise
 
-    return ask_persistently(once, address)
+    return retry_request(once, address)
 
 
 def is_in_zarr(path: Path | str) -> bool:

@@ -63,17 +63,17 @@ class PlateMap:
 
     @property
     def name(self) -> str:
-        """The name of the plate map's file."""
+        """Return the name of the plate map's file."""
         return self.paths[0].name
 
     @property
     def names(self) -> str:
-        """The names of the files, for a message."""
+        """Return the names of the files, for a message."""
         return join_names(path.name for path in self.paths)
 
     @property
     def all_columns(self) -> list[str]:
-        """The columns of the plate map, then those of the annotation."""
+        """Return the columns of the plate map, then those of the annotation."""
         return list(dict.fromkeys([*self.columns, *self.annotation_columns]))
 
     def without_hidden_columns(self) -> "PlateMap":

@@ -43,8 +43,8 @@ import sys
 sys.path[:0] = [{scripts!r}]
 from cellprofiler_runner import starting
 if not {hooks}:
-    starting.Later.find_spec = lambda *_: None
-    starting.NothingToShow.find_spec = lambda *_: None
+    starting.LazyFinder.find_spec = lambda *_: None
+    starting.NoWindowFinder.find_spec = lambda *_: None
 starting.start({plugins!r}, "/tmp", "/tmp", "/tmp/none.csv")
 from cellprofiler_core.constants.modules import all_modules
 for name in {modules!r}:

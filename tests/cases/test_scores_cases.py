@@ -8,7 +8,7 @@ import pytest
 
 from cases.case import case
 from consensus import compute_consensus
-from feature_select import take_lone_as_missing
+from feature_select import mask_lone_values_of_plate
 from import_profiles import find_extremes
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
@@ -187,10 +187,10 @@ def test_a_well_that_explodes_in_many_features_is_incomplete(tmp_path):
 def test_lone_values_of_published_profiles_are_taken_as_missing_at_selection():
     profiles = next(iter(experiment().values()))
     profiles.loc[5, "Cells_F3"] = -70_000.0
-    selected, lone = take_lone_as_missing(profiles, LIMIT)
+    selected, lone = mask_lone_values_of_plate(profiles, LIMIT)
     assert lone == {"W00005 Cells_F3": "-70,000"}
     assert selected.isna().sum().sum() - profiles.isna().sum().sum() == 1
-    assert take_lone_as_missing(profiles, None)[1] == {}
+    assert mask_lone_values_of_plate(profiles, None)[1] == {}
 
 
 @case(
