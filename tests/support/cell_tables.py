@@ -32,7 +32,7 @@ def objects(folder, cells, cytoplasm, nuclei):
 
 
 def site(folder, number, cells, well="A01", name=1, plate="P"):
-    """Return the tables of a site with `cells` cells, whose areas identify image, cell and compartment."""
+    """Write the tables of a site with `cells` cells, whose areas identify image, cell and compartment."""
     image(folder, [(number, plate, well, name)])
     rows = [(number, i, 1000 * number + i) for i in range(1, cells + 1)]
     objects(

@@ -46,7 +46,7 @@ def write_big_endian_lzw(path, pixels):
 
 
 def broken(data):
-    """Overwrite the second strip of a TIFF file from its middle on."""
+    """Return the bytes of a TIFF file, whose second strip is overwritten from its middle on."""
     offsets, lengths = strips(data)
     middle = offsets[1] + lengths[1] // 2
     return data[:middle] + b"\xff" * (offsets[1] + lengths[1] - middle) + data[offsets[1] + lengths[1] :]
