@@ -229,9 +229,11 @@ def main(arguments, log):
     with write_table_with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
-    asked = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
-    asked |= any(module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline))
-    builtin = replace(accelerated, engine="stock", plugins=FETCHING if asked else None)
+    extends_builtin = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
+    extends_builtin |= any(
+        module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline)
+    )
+    builtin = replace(accelerated, engine="stock", plugins=FETCHING if extends_builtin else None)
 
     def run(name, cellprofiler, rows):
         log.write(f"{name}: {rows} sites\n")

@@ -103,8 +103,8 @@ def find_wrong_ending(path, beginning):
 
     CellProfiler chooses the reader by the ending. `beginning`: the file's first bytes.
     """
-    for beginnings, kind, right, wrong in KINDS:
-        if beginning.startswith(beginnings) and path.suffix.lower() in wrong:
+    for beginnings, kind, right, wrong_endings in KINDS:
+        if beginning.startswith(beginnings) and path.suffix.lower() in wrong_endings:
             return f"is a {kind} file, which CellProfiler reads only if its name ends in {right}; rename it"
     return None
 

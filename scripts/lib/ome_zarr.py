@@ -110,19 +110,19 @@ def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
     place = ADDRESS.fullmatch(address)
     if place is None:
         raise InputError(f"{address} is not an address of S3 storage (s3://bucket/path).")
-    asked = {}
+    request = {}
     if isinstance(part, RangeByteRequest):
-        asked["Range"] = f"bytes={part.start}-{part.end - 1}"
+        request["Range"] = f"bytes={part.start}-{part.end - 1}"
     elif isinstance(part, OffsetByteRequest):
-        asked["Range"] = f"bytes={part.offset}-"
+        request["Range"] = f"bytes={part.offset}-"
     elif isinstance(part, SuffixByteRequest):
-        asked["Range"] = f"bytes=-{part.suffix}"
+        request["Range"] = f"bytes=-{part.suffix}"
 
     def once() -> bytes | None:
         try:
             return (
                 get_client(place["bucket"])
-                .get_object(Bucket=place["bucket"], Key=place["key"], **asked)["Body"]
+                .get_object(Bucket=place["bucket"], Key=place["key"], **request)["Body"]
                 .read()
             )
         except ClientError as error:

@@ -14,9 +14,9 @@ README = PROJECT / "config" / "README.md"
 START, END = "<!-- keys -->\n", "<!-- /keys -->"
 
 
-def rows(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Return each key with its default and description, those of nested blocks after their block."""
-    for key, value in walk(described):
+    for key, value in walk(schema):
         default = f"`{value['default']}`" if value.get("default") not in (None, {}, []) else ""
         about = " ".join(value.get("description", "").split()).replace("|", "\\|")
         yield f"`{key}`", default.replace("|", "\\|"), about

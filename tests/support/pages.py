@@ -92,7 +92,7 @@ class Page(HTMLParser):
         ]
 
 
-def shown(page: Path, picture: Path | None = None, width: int = 1400, height: int = 3000) -> tuple[str, str]:
+def render(page: Path, picture: Path | None = None, width: int = 1400, height: int = 3000) -> tuple[str, str]:
     """Return a page as Chromium renders it: its elements after the scripts ran, and its console messages.
 
     The page's own policy forbids requests, so that any request would be an error in the console.
@@ -117,4 +117,4 @@ def shown(page: Path, picture: Path | None = None, width: int = 1400, height: in
 
 
 if __name__ == "__main__":
-    print(shown(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))[1])
+    print(render(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))[1])
