@@ -189,7 +189,11 @@ def summarize_compounds(curves: pd.DataFrame, unit: str) -> pd.DataFrame:
                 # the parameters of a curve that does not count mean nothing
                 counts = response in by_response.index and by_response.loc[response, "counts"]
                 row[f"{prefix}{column}"] = by_response.loc[response, column] if counts else np.nan
-        row["message"] = by_response.loc[ALL_FEATURES, "message"]
+        messages = [by_response.loc[ALL_FEATURES, "message"]]
+        if len(found) and row["most_sensitive"] != ALL_FEATURES:
+            departure = by_response.loc[row["most_sensitive"], "message"]
+            messages.append(f"point of departure: {departure}" if departure else "")
+        row["message"] = "; ".join(filter(None, messages))
         rows.append(row)
     table = pd.DataFrame(rows)
     if len(table):
@@ -243,7 +247,11 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
                 axes.axvline(found["benchmark_dose"], color="black", linewidth=1)
                 ends = np.clip([found["benchmark_dose_low"], found["benchmark_dose_high"]], zero, high * 3)
                 axes.axvspan(*ends, color="black", alpha=0.1, linewidth=0)
+            if found["message"]:
+                at = {"transform": axes.transAxes, "va": "bottom", "ha": "right"}
+                axes.text(1, 1, found["message"], fontsize=7, color="0.4", **at)
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
             axes.set_title(f"{shorten_label(series.names.get(name, name))}: {response}")
             axes.set_ylabel("distance" if number == 0 else "% of the solvent")
     for axes in grid[-1]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dose_response import CELL_COUNT, fit_series, get_series, main, summarize_compounds
+from dose_response import CELL_COUNT, draw_figure, fit_series, get_series, main, summarize_compounds
 from lib.dose_curves import get_share
 from lib.errors import InputError
 from lib.replicates import Wells
@@ -79,14 +79,28 @@ def test_a_benchmark_dose_that_is_hardly_known_is_no_point_of_departure():
             "benchmark_dose_high": [4.0, 2.1, 3.0, np.inf],
             "ec50": 5.0,
             "top": 9.0,
-            "message": "",
+            "message": ["", "", "below the lowest dose", ""],
         }
     )
     row = summarize_compounds(curves, "uM").iloc[0]
+    assert row["message"] == "point of departure: below the lowest dose"
     assert (row["point_of_departure"], row["most_sensitive"]) == (2.0, "Intensity")
     unbounded = summarize_compounds(curves.iloc[3:].assign(response="all features"), "uM").iloc[0]
     assert np.isnan(unbounded["point_of_departure"])
     assert unbounded["benchmark_dose"] == 0.5
+
+
+def test_a_curve_without_a_benchmark_dose_says_why():
+    series = get_series(simulate(), "Metadata_dose", "Metadata_broad_sample", ["ER", "DNA"], True)
+    curves = fit_series(series, "2sd", 1)
+    panels = draw_figure(series, curves, summarize_compounds(curves, ""), "T").axes
+    for axes in panels:
+        messages = [text.get_text() for text in axes.texts]
+        dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
+        assert messages or not dotted
+    texts = {panel.get_title(): [text.get_text() for text in panel.texts] for panel in panels}
+    assert texts["inactive: all features"] == ["no effect of the dose"]
+    assert texts["potent: all features"] in ([], ["below the lowest dose"])
 
 
 def test_doses_with_a_unit_are_the_same_doses():
