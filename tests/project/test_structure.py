@@ -16,9 +16,6 @@ FOLDERS = (SCRIPTS, SCRIPTS / "cellprofiler_plugins")
 MOST_ARGUMENTS = 3  # of a function that needs no sections in its docstring
 # Functions without sections, in files that the sections would make longer than a script may be.
 WITHOUT_SECTIONS = {
-    "cellprofiler_pipelines/own.py: keep_to_the_image_table",
-    "cellprofiler_pipelines/own.py: keep_to_the_output",
-    "cellprofiler_pipelines/own.py: note",
     "lib/precision_nulls.py: choose",
     "lib/replicates.py: join_wells",
     "mean_average_precision.py: main",
