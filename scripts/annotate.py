@@ -14,16 +14,11 @@ import pandas as pd
 
 from lib.errors import join_names
 from lib.gaps import SITES, mark_few_cells
-from lib.layouts import (
-    find_clashes,
-    find_contradictions,
-    find_near_samples,
-    find_suspects,
-    report_missing_words,
-)
+from lib.layouts import find_clashes, find_near_samples
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation, read_plate_map
 from lib.plates import KNOWN, NOT_ON_MAP, source
+from lib.suspects import find_contradictions, find_suspects, report_missing_words
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 from lib.values import MissingValues
 from lib.wells import get_well_order

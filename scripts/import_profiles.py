@@ -17,12 +17,13 @@ import pandas as pd
 from lib.errors import InputError, join_names
 from lib.feature_names import describe_identifiers, keep_wanted
 from lib.gaps import mark_few_cells
-from lib.layouts import SAMPLE_COLUMNS, find_near_samples, report_missing_words
+from lib.layouts import SAMPLE_COLUMNS, find_near_samples
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone, show_value
+from lib.suspects import find_suspect_values, report_missing_words
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 from lib.values import MissingValues, is_nothing
 
@@ -265,6 +266,10 @@ def main(
     profiles = profiles.drop(columns=excluded)
     if told := describe_identifiers(list(profiles), parameters["identifiers"], ()):
         logging.warning("%s, plate %s: %s", path, plate["plate"], told)
+    names = [name for name in profiles if name.startswith("Metadata_") and name not in KEYS]
+    of_wells = {name.removeprefix("Metadata_"): profiles[name].dropna().astype("str") for name in names}
+    for sentence in find_suspect_values(of_wells, missing):
+        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
     paths = [path]
     if annotation:
         if words := report_missing_words(annotation, missing):

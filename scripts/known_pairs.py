@@ -6,8 +6,10 @@ the top and in the bottom 5 % of the cosines are retrieved: 10 % by chance. The 
 retrieved pairs if the names are shuffled among the profiles.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from lib.replicates import Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY
 from lib.sides import get_genes
 from lib.tables import write_whole
-from lib.values import MissingValues
+from lib.text_files import read_text_file
+from lib.values import MissingValues, separate
 
+WEIGHT = re.compile(r",[0-9.]+$")  # of a gene in the sets of Enrichr: TP53,1.0
 TAIL = 5  # percent of all pairs, on either side
 SHUFFLES = 1000
 MOST_NAMES = 6000  # whose pairs are all compared; of more, those in known pairs are drawn at random
@@ -32,36 +36,55 @@ COLUMNS = (
 )
 
 
-def read_pairs(path: str | Path) -> set[tuple[str, str]]:
-    """Read known pairs: the first two columns of a table, or all pairs in each set of a GMT file.
+def read_pairs(path: str | Path, known_names: Sequence[str] = ()) -> set[tuple[str, str]]:
+    """Read known pairs: the first two columns of a table, or all pairs in each set.
 
-    Numbers (identifiers of genes) and words for missing values are read as in annotation tables.
+    Sets are the lines of a GMT file, or the rows of a table with one column (`TP53;MDM2;MDM4`). In a table of
+    pairs, a value with several names stands for each of them. Numbers (identifiers of genes) and words for
+    missing values are read as in annotation tables.
+
+    Parameters
+    ----------
+    path
+        The file.
+    known_names
+        The names of the condition. If they are in the first line of a table, it has no header.
 
     Raises
     ------
     InputError
-        If the file has no pair, or no header.
+        If the file cannot be read, has no pair, or no header.
     """
-    if Path(path).suffix.lower() == ".gmt":
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-        sets = [[name for name in MissingValues().clean(line.split("\t")[2:]) if name] for line in lines]
-        found = {pair for names in sets for pair in combinations(sorted(set(names)), 2)}
+    if Path(path).name.lower().removesuffix(".gz").endswith(".gmt"):
+        lines = [line for line in read_text_file(Path(path)).split("\n") if not line.startswith("#")]
+        sets = [[WEIGHT.sub("", name) for name in line.split("\t")[2:]] for line in lines]
+        found = {pair for names in sets for pair in get_pairs_of_set(MissingValues().clean(names))}
     else:
         columns, rows = read_table(path)
-        values = [value for row in rows for value in list(row.values())[:2]]
-        if set(columns[:2]) & set(values):
+        values = MissingValues().clean([value for row in rows for value in list(row.values())[:2]])
+        names = [separate(value) for value in values]
+        if set(columns[:2]) & {*known_names, *chain.from_iterable(names)}:
             raise InputError(
                 f"{path}: the first line must name the columns; here it is the pair "
                 f"{join_names(columns[:2])}."
             )
-        names = MissingValues().clean(values) if len(columns) > 1 else []
-        found = {(min(pair), max(pair)) for pair in zip(names[::2], names[1::2], strict=True) if all(pair)}
-    found = {pair for pair in found if pair[0] != pair[1]}
+        if len(columns) == 1:
+            found = {pair for of_row in names for pair in get_pairs_of_set(of_row)}
+        else:
+            pairs = (product(*of_row) for of_row in zip(names[::2], names[1::2], strict=True))
+            found = {(min(pair), max(pair)) for pair in chain.from_iterable(pairs) if pair[0] != pair[1]}
     if not found:
         raise InputError(
-            f"{path} has no pair: give a CSV or TSV file with a header and two columns, or a GMT file."
+            f"{path} has no pair: give a CSV or TSV file with a header and two columns (or with one "
+            "column of lists, separated by ;), or a GMT file."
         )
+    logging.info("%s: %d pairs", path, len(found))
     return found
+
+
+def get_pairs_of_set(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Return every two of the names in a set, each pair in alphabetical order."""
+    return combinations(sorted(set(filter(None, names))), 2)
 
 
 def get_profiles_of_names(
@@ -178,7 +201,10 @@ def main(
     about = {name: options[name] for name in ("gene", "group", "positive_controls")}
     names, of_names = get_profiles_of_names(wells, **about)
     rows = [
-        {"source": Path(path).name, **measure_recall(names, of_names, read_pairs(path), options["seed"])}
+        {
+            "source": Path(path).name,
+            **measure_recall(names, of_names, read_pairs(path, names), options["seed"]),
+        }
         for path in pairs
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))

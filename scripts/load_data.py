@@ -58,6 +58,14 @@ from lib.wells import get_well_at, get_well_name, get_well_order
 SiteKey = tuple[str, str]
 
 
+def search_name(
+    path: Path | StoredImage, expression: re.Pattern[str], root: Path | str
+) -> re.Match[str] | None:
+    """Search an expression in a file's name or, if it has a slash, in the path below `root`."""
+    below = str(path).removeprefix(str(root)).lstrip("/")
+    return expression.search(below if "/" in expression.pattern else path.name)
+
+
 def parse_name(
     path: Path | StoredImage,
     expression: re.Pattern[str],
@@ -82,8 +90,7 @@ def parse_name(
     Found or None
         The image; None if it is not an image of the assay's channels.
     """
-    below = str(path).removeprefix(str(root)).lstrip("/")
-    match = expression.search(below if "/" in expression.pattern else path.name)
+    match = search_name(path, expression, root)
     if not match or path.name.startswith("."):
         return None
     groups = match.groupdict()
@@ -151,11 +158,15 @@ def find_images(
         return divide_files(find_images(folder, remove_channel(pattern), {"": "all"}, plate), channels)
     expression = compile_pattern(pattern, len(set(channels.values())))
     files = list_files(folder, plate)
-    if "plate" in expression.groupindex:
-        files = [
-            path for path in files if (match := expression.search(path.name)) and match["plate"] == plate
-        ]
     root = resolve_address(folder) if isinstance(folder, str) else folder
+    if "plate" in expression.groupindex:
+        named = {path: match["plate"] for path in files if (match := search_name(path, expression, root))}
+        if named and plate not in named.values():
+            raise InputError(
+                f"Plate {plate}: the names of the images in {folder} are of plate "
+                f"{join_names(sorted(set(named.values())), 5)}. Write one of these into the sample sheet."
+            )
+        files = [path for path in files if named.get(path) == plate]
     found = [image for path in files if (image := parse_name(path, expression, channels, root))]
     if not found:
         raise InputError(

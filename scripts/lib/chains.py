@@ -7,6 +7,7 @@ extracted from it if it is requested.
 """
 
 import ast
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from lib.errors import InputError, join_names
 from lib.levels import CELLPROFILER, LEVELS, Level, get_levels
+from lib.text_files import read_text_file
 
 # From the narrowest to the widest.
 SCOPES = ("plate", "batch", "condition", "experiment")
@@ -338,12 +340,10 @@ def read_blocklist(file: Path) -> list[str]:
         If the file cannot be read, or has no name.
     """
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the blocklist {file} cannot be read ({error}).") from error
-    cells = [
-        [cell.strip().strip('"') for cell in line.replace("\t", ",").split(",")] for line in lines if line
-    ]
+        lines = [line.strip() for line in read_text_file(file).split("\n")]
+    except InputError as error:
+        raise InputError(f"the blocklist {error}") from error
+    cells = [[cell.strip().strip('"') for cell in re.split("[,;\t]", line)] for line in lines if line]
     at = cells[0].index("blocklist") if cells and "blocklist" in cells[0] else 0
     names = [row[at] for row in cells if len(row) > at and row[at] not in ("", "blocklist")]
     if not names:

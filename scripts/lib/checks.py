@@ -8,6 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def check_python(executable: str) -> None:
 
 
 def check_config_files(files: Iterable[str | Path]) -> None:
-    """Reject a config file that Snakemake runs as a template (a config is data), or that has a key twice.
+    """Reject a config file that Snakemake runs as a template (a config is data), or that YAML reads wrongly.
+
+    That is one with a key twice, or with numbers that YAML reads as other numbers.
 
     Raises
     ------
@@ -53,14 +56,19 @@ def check_config_files(files: Iterable[str | Path]) -> None:
     """
     for file in files:
         text = Path(file).read_text(encoding="utf-8", errors="replace")
-        try:
-            twice = list(find_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader)))
-        except yaml.YAMLError:  # JSON, which may be indented by tabs
-            twice = []
+        twice, misread = [], []
+        with suppress(yaml.YAMLError):  # JSON, which may be indented by tabs
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            twice, misread = list(find_repeated_keys(node)), list(find_misread_numbers(node))
         if twice:
             raise InputError(
                 f"{file} has duplicate keys: {join_names(twice)}. Only the last one would be used: "
                 "combine them, or remove one."
+            )
+        if misread:
+            raise InputError(
+                f"{file}: YAML reads values differently than they are written: {join_names(misread)}. Quote "
+                "names, and write numbers in their usual form."
             )
         if "__use_yte__" in text:
             raise InputError(
@@ -84,6 +92,27 @@ def find_repeated_keys(node: yaml.Node, above: str = "") -> Iterator[str]:
     for name, found in lines.items():
         if len(found) > 1 and name != "<<":  # YAML's merge key
             yield f"{above}{name} (lines {' and '.join(found)})"
+
+
+def find_misread_numbers(node: yaml.Node | None, above: str = "") -> Iterator[str]:
+    """Return the values of a YAML file that YAML reads as another number, with their lines.
+
+    0012 is 10 (octal), 12:30 is 750 (sexagesimal), 10_1 is 101. The value .nan is not a number.
+    """
+    if isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from find_misread_numbers(value, f"{above}{number}.")
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from find_misread_numbers(value, f"{above}{key.value}.")
+    elif isinstance(node, yaml.ScalarNode) and node.tag in (
+        "tag:yaml.org,2002:int",
+        "tag:yaml.org,2002:float",
+    ):
+        number = yaml.safe_load(node.value)
+        is_plain = re.fullmatch(r"[+-]?(0|[1-9][0-9]*)", node.value) or not isinstance(number, int)
+        if not is_plain or ":" in node.value or number != number:
+            yield f"{above.rstrip('.')} (line {node.start_mark.line + 1}): {node.value} as {number}"
 
 
 def check_results_folder(folder: str | Path) -> None:

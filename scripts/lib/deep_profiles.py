@@ -5,23 +5,39 @@ each element becomes a feature `{column}_{number}`. DeepProfiler writes the feat
 to `{plate}/{well}/{site}.npz`; the profile of a well is their mean over its cells, as in pycytominer.
 """
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, join_names
-from lib.wells import get_well_name
+from lib.errors import InputError, join_names, number_of
+from lib.sites import get_site_name
+from lib.values import SEVERAL
+from lib.wells import find_well_name
 
 NUMBERS = "features"  # the array in DeepProfiler's files; its metadata are pickled, and not read
 CELLS = "Metadata_Count_Cells"
 NAME = "deep"
 
 
+@dataclass(frozen=True)
+class Site:
+    """One of DeepProfiler's files: the cells of a site. `plate` is "" if the folder is a plate's."""
+
+    file: Path
+    plate: str
+    well: str
+    name: str
+
+
 def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return a table with one column per element of its columns of arrays, numbered from 0.
+
+    A list of text, such as the targets of a compound, becomes one text, separated by `|`.
 
     Raises
     ------
@@ -34,6 +50,10 @@ def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         first = next((value for value in column if not is_missing(value)), None)
         if not isinstance(first, np.ndarray | list | tuple):
             parts.append(column.to_frame())
+            continue
+        if is_list_of_text(column):
+            texts = ["" if is_missing(value) else SEVERAL.join(value) for value in column]
+            parts.append(pd.Series(texts, index=table.index, name=name).to_frame())
             continue
         size = len(first)
         empty = np.full(size, np.nan)
@@ -50,6 +70,12 @@ def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         names = [f"{name}_{number}" for number in range(size)]
         parts.append(pd.DataFrame(values, columns=names, index=table.index))
     return pd.concat(parts, axis=1) if len(parts) else table
+
+
+def is_list_of_text(column: pd.Series) -> bool:
+    """Return whether a column holds lists of text, such as the targets of a compound."""
+    lists = [np.atleast_1d(value).tolist() for value in column if not is_missing(value)]
+    return any(lists) and all(isinstance(part, str) for values in lists for part in values)
 
 
 def is_missing(value: object) -> bool:
@@ -70,31 +96,67 @@ def read_deepprofiler(folder: Path) -> pd.DataFrame:
     InputError
         If there is no such file, or one cannot be read, names no well, or has another number of features.
     """
-    sums: dict[tuple[str, str], np.ndarray] = {}
-    counts: dict[tuple[str, str], int] = {}
-    width = None
-    for file, plate, well in find_sites(folder):
-        values = read_site(file)
-        if width is not None and values.shape[1] != width:
-            raise InputError(
-                f"{file} has {values.shape[1]} features per cell, and the files before it {width}."
-            )
-        width = values.shape[1]
-        key = plate, well
-        sums[key] = sums.get(key, np.zeros(width)) + values.sum(axis=0)
-        counts[key] = counts.get(key, 0) + len(values)
-    if width is None:
+    sites = list(find_sites(folder))
+    if not sites:
         raise InputError(
             f"{folder} is a folder without .npz files: profiles are a file, or DeepProfiler's folder."
         )
-    number = np.array([counts[key] for key in sums], dtype=float)
-    with np.errstate(invalid="ignore"):
-        means = np.stack(list(sums.values())) / np.where(number > 0, number, np.nan)[:, None]
-    about = pd.DataFrame(list(sums), columns=["Metadata_Plate", "Metadata_Well"])
+    refuse_repeated_sites(sites)
+    wells = list(dict.fromkeys((site.plate, site.well) for site in sites))
+    counts = dict.fromkeys(wells, 0)
+    sums: dict[tuple[str, str], np.ndarray] = {}
+    present: dict[tuple[str, str], np.ndarray] = {}  # the number of values of each feature
+    width, gaps = None, []
+    for site in sites:
+        values = read_site(site.file)
+        if not values.shape[1]:
+            continue
+        if width is not None and values.shape[1] != width:
+            raise InputError(
+                f"{site.file} has {values.shape[1]} features per cell, and the files before it {width}."
+            )
+        width, key = values.shape[1], (site.plate, site.well)
+        there = np.isfinite(values)
+        if not there.all():
+            gaps.append(f"well {site.well} site {site.name} ({(~there.all(axis=1)).sum()} cells)")
+        sums[key] = sums.get(key, np.zeros(width)) + np.where(there, values, 0).sum(axis=0)
+        present[key] = present.get(key, np.zeros(width)) + there.sum(axis=0)
+        counts[key] += len(values)
+    if width is None:
+        raise InputError(f"{folder}: the files of {number_of(len(sites), 'site')} have no cell.")
+    if gaps:
+        logging.warning(
+            "%s: cells lack features (NaN or infinite), and the means are those of the other cells: %s",
+            *(folder, join_names(gaps, 5)),
+        )
+    means = np.full((len(wells), width), np.nan)
+    for row, key in enumerate(wells):
+        if key in sums:
+            np.divide(sums[key], present[key], out=means[row], where=present[key] > 0)
+    about = pd.DataFrame(wells, columns=["Metadata_Plate", "Metadata_Well"])
     if (about["Metadata_Plate"] == "").all():
         about = about.drop(columns="Metadata_Plate")
     features = pd.DataFrame(means, columns=[f"{NAME}_{at}" for at in range(width)])
-    return pd.concat([about, pd.Series(number.astype(int), name=CELLS), features], axis=1)
+    return pd.concat([about, pd.Series(list(counts.values()), name=CELLS), features], axis=1)
+
+
+def refuse_repeated_sites(sites: Sequence[Site]) -> None:
+    """Reject a folder with a site twice, such as in a copy of the plate: its cells would count twice.
+
+    Raises
+    ------
+    InputError
+        Naming both files.
+    """
+    first: dict[tuple[str, str, str], Path] = {}
+    for site in sites:
+        other = first.setdefault((site.plate, site.well, site.name), site.file)
+        if other != site.file:
+            raise InputError(
+                f"{other} and {site.file} are both site {site.name} of well {site.well}"
+                + (f" of plate {site.plate}: " if site.plate else ": ")
+                + "keep one of them."
+            )
 
 
 def read_site(file: Path) -> np.ndarray:
@@ -114,32 +176,42 @@ def read_site(file: Path) -> np.ndarray:
         ) from error
     except Exception as error:  # of zipfile, for a file that was cut off
         raise InputError(f"{file} cannot be read ({error}). Copy it again.") from error
+    if values.ndim == 1 and not values.size:  # without a cell
+        return np.empty((0, 0))
     if values.ndim != 2:
         raise InputError(f"{file}: `features` has {values.ndim} dimensions; cells and features are two.")
-    return values[np.isfinite(values).all(axis=1)]
+    return values
 
 
-def find_sites(folder: Path) -> Iterator[tuple[Path, str, str]]:
-    """Return DeepProfiler's files in order, with plate ("" if the folder is a plate's) and well."""
+def find_sites(folder: Path) -> Iterator[Site]:
+    """Return DeepProfiler's files in order; a Macintosh's hidden files are left alone.
+
+    Raises
+    ------
+    InputError
+        If a file does not name one well.
+    """
     for file in sorted(folder.rglob("*.npz")):
+        if file.name.startswith("."):
+            continue
         parts = file.relative_to(folder).with_suffix("").parts
-        well, depth = find_well(parts)
-        if well is None:
+        words = [word for word in re.split(r"[_-]", parts[-1]) if word]
+        wells = list(dict.fromkeys(filter(None, map(find_well_name, words[:-1]))))
+        if len(wells) > 1:
+            raise InputError(
+                f"{file}: which of {join_names(wells)} is its well is not known. Name the files by well and "
+                "site, as in A01/1.npz or A01_1.npz."
+            )
+        of_folder = find_well_name(parts[-2]) if len(parts) > 1 else None
+        alone = find_well_name(parts[-1])
+        if wells:
+            well, name, above = wells[0], words[-1], parts[:-1]
+        elif of_folder:
+            well, name, above = of_folder, parts[-1], parts[:-2]
+        elif alone:
+            well, name, above = alone, "1", parts[:-1]
+        else:
             raise InputError(
                 f"{file}: neither its name nor its folder is a well, as in A01/1.npz or A01_1.npz."
             )
-        yield file, parts[depth - 1] if depth else "", well
-
-
-def find_well(parts: tuple[str, ...]) -> tuple[str | None, int]:
-    """Return the well in the parts of a path below the plates' folder, and which part has it."""
-    last = len(parts) - 1
-    name, *site = re.split(r"[_-]", parts[last])
-    tried = [(name, last)] if site else []
-    tried += [(parts[last - 1], last - 1)] if last else []
-    for text, depth in [*tried, (name, last)]:
-        try:
-            return get_well_name(text), depth
-        except (InputError, ValueError):
-            continue
-    return None, 0
+        yield Site(file, above[-1] if above else "", well, get_site_name(name))

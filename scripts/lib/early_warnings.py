@@ -10,10 +10,11 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.feature_names import describe_identifiers
-from lib.layouts import find_alike_names, read_annotation_rows, read_plate_map_rows
+from lib.layouts import read_annotation_rows, read_plate_map_rows
 from lib.plate_map_warnings import find_map_problems
 from lib.plates import SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems, read_column_names
+from lib.suspects import find_alike_names
 from lib.values import MissingValues
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
@@ -49,7 +50,7 @@ def find_sample_sheet_problems(experiment: Experiment) -> Iterator[str]:
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
         for names in find_alike_names(plate[column] for plate in experiment.plates):
-            yield f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
+            yield f"{column} of the sample sheet: {names} and are not taken for one."
 
 
 def find_problems_of_maps(experiment: Experiment) -> Iterator[str]:

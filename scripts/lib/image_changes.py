@@ -24,6 +24,7 @@ from lib.errors import InputError
 from lib.files import write_whole
 from lib.image_names import compile_pattern
 from lib.plates import is_image_table, read_table
+from lib.text_files import is_parquet
 
 BLOCK = 1 << 20
 THREADS = 8
@@ -122,9 +123,12 @@ def list_stored_images(address: str, pattern: str) -> dict[str, str]:
 
 def find_files_of_table(table: Path) -> list[Path]:
     """Return the image files in a user's image table that are on this machine's disks."""
-    if table.suffix == ".parquet":
-        return []
-    columns, rows = read_table(table)
+    columns, rows = ([], []) if is_parquet(table) else read_table(table)
+    if not any(name.removeprefix("Image_").startswith("FileName_") for name in columns):
+        # Parquet, or addresses in columns URL_...: pandas is not loaded for other tables.
+        from lib.image_tables import read_image_table
+
+        columns, rows = read_image_table(table)
     found = set()
     for name in columns:
         image = name.removeprefix("Image_").removeprefix("FileName_")

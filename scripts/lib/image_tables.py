@@ -5,50 +5,76 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, join_names
 from lib.image_checks import Found, StoredImage
 from lib.object_storage import list_entries
 from lib.plates import find_name, is_address, read_table
-from lib.profile_files import read_start
+from lib.profile_columns import convert_to_text
+from lib.profile_files import PLATE_NAMES, read_start, refuse_twice
+from lib.published_profiles import UNREADABLE, keep_index
 from lib.sites import get_site_name
-from lib.tables import UNREADABLE
-from lib.values import is_nothing
+from lib.text_files import is_parquet
+from lib.values import is_nothing, plain_text
 from lib.wells import get_well_at, get_well_name
+
+PLATE_COLUMNS = [name for name in PLATE_NAMES if name.startswith("Metadata_")]
+# Other names of columns that say where an image is from.
+USUAL_NAMES = {
+    "Metadata_Well": ("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
+    "Metadata_Column": ("Metadata_Col",),
+    "Metadata_Site": (
+        *("Metadata_site", "Metadata_Field", "Metadata_field", "Metadata_FieldID", "Metadata_FOV"),
+        "Metadata_fov",
+    ),
+}
 
 
 def read_image_columns(path: Path) -> list[str]:
     """Return the columns of an image table without reading its rows."""
     try:
-        if path.suffix == ".parquet":
-            columns = pq.read_schema(path).names
-        else:
-            columns = [name.strip() for name in read_start(path, path.suffix == ".gz").header]
+        columns = pq.read_schema(path).names if is_parquet(path) else read_start(path).header
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-    return [name.removeprefix("Image_") for name in columns]
+    return [plain_text(name).removeprefix("Image_") for name in columns]
 
 
 def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and rows of an image table (csv, csv.gz, or the Gallery's Parquet) as text."""
-    if path.suffix == ".csv":
-        columns, rows = read_table(path)
-    else:
-        try:
-            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
-        except UNREADABLE as error:
-            raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-        columns, rows = list(table), table.astype("str").fillna("").to_dict("records")
+    """Return the columns and rows of an image table (text or Parquet, like the Gallery's) as text."""
+    try:
+        if not is_parquet(path):
+            columns, rows = read_table(path)
+        else:
+            table = keep_index(pq.read_table(path).to_pandas(integer_object_nulls=True))
+            columns = [plain_text(str(name)) for name in table]
+            texts = zip(*(convert_to_text(table[name]) for name in table), strict=True)
+            rows = [dict(zip(columns, row, strict=True)) for row in texts]
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read as an image table: {error}.") from error
     # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
+    names = use_usual_names([name.removeprefix("Image_") for name in columns])
+    refuse_twice(names, path)
     return split_urls(
-        [name.removeprefix("Image_") for name in columns],
+        names,
         [
-            {name.removeprefix("Image_"): "" if is_nothing(value) else value for name, value in row.items()}
+            {
+                name: "" if is_nothing(value) else value
+                for name, value in zip(names, row.values(), strict=True)
+            }
             for row in rows
         ],
     )
+
+
+def use_usual_names(columns: Sequence[str]) -> list[str]:
+    """Return the columns of an image table with the usual names of those of the well and the site."""
+    names = list(columns)
+    for usual, others in USUAL_NAMES.items():
+        other = next((name for name in others if name in names), None)
+        if usual not in names and other is not None:
+            names[names.index(other)] = usual
+    return names
 
 
 def get_image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
@@ -77,6 +103,20 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
             "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
         )
     rows = take_rows_of_plate(path, columns, rows, plate)
+    try:
+        wells = [get_well_of_row(row) for row in rows]
+    except InputError as error:
+        raise InputError(f"{path} (plate {plate}): {error}") from error
+    empty = [
+        f"{well} site {get_site_name(row.get('Metadata_Site'))}"
+        for well, row in zip(wells, rows, strict=True)
+        if not any(row[file] for file, _ in where.values())
+    ]
+    if empty:
+        raise InputError(
+            f"{path} (plate {plate}) has rows without a file name: well {join_names(empty, 5)}. Write the "
+            "names of their images into them, or take the rows out."
+        )
     folders = {row[folder] for row in rows for _, folder in where.values() if folder}
     stored = {folder: list_entries(folder) for folder in sorted(folders) if is_address(folder)}
 
@@ -85,22 +125,36 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
             return StoredImage(folder.rstrip("/"), name, *stored[folder].get(name, (None, "")))
         return path.parent / folder / name
 
-    def well(row: Mapping[str, str]) -> str:
-        if row.get("Metadata_Well"):
-            return get_well_name(row["Metadata_Well"])
-        return get_well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
-
     return [
         Found(
-            well(row),
+            well,
             get_site_name(row.get("Metadata_Site")),
             channel,
             image(row[folder] if folder else "", row[file]),
         )
-        for row in rows
+        for well, row in zip(wells, rows, strict=True)
         for channel, (file, folder) in where.items()
         if row[file]
     ]
+
+
+def get_well_of_row(row: Mapping[str, str]) -> str:
+    """Return the well of an image table's row, given by its name or by row and column."""
+    if row.get("Metadata_Well"):
+        return get_well_name(row["Metadata_Well"])
+    return get_well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
+
+
+def find_plate_column(columns: Sequence[str], rows: Sequence[Mapping[str, str]], plate: str) -> str | None:
+    """Find the column that names the plate of each image; None if no column does.
+
+    A column with another name than `Metadata_Plate` counts if it names the plate, or several plates.
+    """
+    for name in (name for name in PLATE_COLUMNS if name in columns):
+        named = {row[name] for row in rows} - {""}
+        if name == "Metadata_Plate" or len(named) > 1 or find_name(plate, named):
+            return name
+    return None
 
 
 def take_rows_of_plate(
@@ -128,13 +182,10 @@ def take_rows_of_plate(
     def has_well(row: Mapping[str, str]) -> bool:
         return bool(row.get("Metadata_Well") or (row.get("Metadata_Row") and row.get("Metadata_Column")))
 
+    column = find_plate_column(columns, rows, plate)
     lacking = {
         "well": [at for at, row in enumerate(rows, start=2) if not has_well(row)],
-        "plate": [
-            at
-            for at, row in enumerate(rows, start=2)
-            if "Metadata_Plate" in row and not row["Metadata_Plate"]
-        ],
+        "plate": [at for at, row in enumerate(rows, start=2) if column and not row[column]],
     }
     for what, numbers in lacking.items():
         if numbers:
@@ -144,9 +195,9 @@ def take_rows_of_plate(
             )
     if not rows:
         raise InputError(f"{path} has no row.")
-    if "Metadata_Plate" not in columns:
+    if column is None:
         return rows
-    plates = {row["Metadata_Plate"] for row in rows}
+    plates = {row[column] for row in rows}
     meant = find_name(plate, plates)
     if len(meant) > 1:
         raise InputError(
@@ -157,7 +208,7 @@ def take_rows_of_plate(
         raise InputError(f"{path} has no row of plate {plate}; it has {join_names(sorted(plates), 5)}.")
     if meant != [plate]:
         logging.info("%s: plate %s is called %s there; its rows are used", path, plate, meant[0])
-    return [row for row in rows if row["Metadata_Plate"] == meant[0]]
+    return [row for row in rows if row[column] == meant[0]]
 
 
 def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:

@@ -10,6 +10,7 @@ from lib.errors import InputError
 from lib.image_changes import list_images
 from lib.image_names import compile_pattern
 from lib.plates import find_name, is_address, is_image_table, read_table, source
+from lib.text_files import is_parquet
 from lib.wells import get_well_at, get_well_name
 
 
@@ -47,11 +48,12 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
 
 
 def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
-    """Return the wells of a plate in a user's image table (csv); None for a table in another format."""
-    if table.suffix != ".csv":
+    """Return the wells of a plate in a user's image table that is text; None for one in another format."""
+    if is_parquet(table):  # reading it takes a moment
         return None
-    _, rows = read_table(table)
-    rows = [{name.removeprefix("Image_"): value for name, value in row.items()} for row in rows]
+    columns, rows = read_table(table)
+    names = [name.removeprefix("Image_") for name in columns]
+    rows = [dict(zip(names, row.values(), strict=True)) for row in rows]
     plates = {row.get("Metadata_Plate", "") for row in rows} - {""}
     meant = find_name(plate, plates)
     rows = [row for row in rows if not plates or row.get("Metadata_Plate") in meant]

@@ -8,24 +8,18 @@ from pathlib import Path
 
 from lib.errors import InputError, join_names
 from lib.plates import find_name, read_table
-from lib.values import MissingValues, plain_text
-from lib.wells import find_well_name, get_well_at, get_well_name
+from lib.values import MissingValues
+from lib.wells import get_well_at, get_well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")
 # Where a table has none of these, row and column of each well.
 PLACE_COLUMNS = (("row", "column"), ("Row", "Column"), ("row", "col"), ("Row", "Col"))
+# Columns of tables that list the wells of many plates.
+PLATE_COLUMNS = ("Plate", "plate", "Assay_Plate_Barcode", "Plate_Barcode", "Barcode", "barcode", "PlateID")
 # JUMP calls its reagents by another name.
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
 # Columns of names, which are compared as written.
 NAMED = (*WELL_COLUMNS, "Plate")
-
-# A name that a spreadsheet made a date of: 2-Sep, Mar-01.
-MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
-DATE = re.compile(rf"\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{1,2}}")
-# Several genes that are not separated by | or ;.
-OF_GENES = ("gene", "genes", "target", "targets", "gene_symbol", "target_gene")
-GENES = re.compile(r"[A-Z0-9-]*[A-Z][A-Z0-9-]*(\s*[,/]\s*[A-Z0-9-]*[A-Z][A-Z0-9-]*)+")
-EXPONENT = re.compile(r"\d+[eE]\d+")
 
 Rows = list[dict[str, str]]
 DEFAULT = MissingValues()
@@ -98,99 +92,6 @@ def clean_rows(
     return [{column: values[at] for column, values in cleaned.items()} for at in range(len(rows))]
 
 
-def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
-    """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
-    columns, rows = read_columns(path, missing.samples)
-    return [
-        f"{word} in {count} rows of {column}"
-        for column in columns
-        if column not in NAMED
-        for word, count in missing.words_found((row[column] for row in rows), column).items()
-    ]
-
-
-def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
-    """Report values of a table of wells or reagents that a program has probably changed, or that look alike.
-
-    A spreadsheet makes dates of some genes (SEPT2, MARCH1) and numbers of some clones (1E5). Names that
-    differ in capitals only are different names.
-    """
-    columns, rows = read_columns(path, missing.samples)
-    found = []
-    for column in dict.fromkeys(columns):
-        if column in NAMED or "date" in column.casefold():
-            continue
-        values = list(dict.fromkeys(plain_text(row[column]) for row in rows if row[column]))
-        if dates := [value for value in values if DATE.fullmatch(value)]:
-            found.append(
-                f"{column} has {join_names(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
-            )
-        numbers = [value for value in values if EXPONENT.fullmatch(value)] if column in SAMPLE_COLUMNS else []
-        changed = [value for value in numbers if value not in missing.clean(values, column)]
-        if changed:
-            found.append(
-                f"{column} has {join_names(changed, 5)}, read as numbers; write a letter before a name"
-            )
-        several = [value for value in values if GENES.fullmatch(value)] if column in OF_GENES else []
-        if several:
-            found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
-        if column in (*SAMPLE_COLUMNS, *missing.samples, "gene"):
-            found += [
-                f"{column} has {names}, which differ in capitals only" for names in find_alike_names(values)
-            ]
-    return found
-
-
-def find_contradictions(
-    path: str | Path, plates: Iterable[str], missing: MissingValues, others: Iterable[str] = ()
-) -> list[str]:
-    """Report what a plate map says in two ways: wells in two columns, or a plate that is not its own.
-
-    A column `Plate` may also name the plate of a library. It contradicts the sample sheet only if it names
-    another plate of the sheet.
-
-    Parameters
-    ----------
-    path
-        The plate map's file.
-    plates
-        The plates that it is used for.
-    missing
-        What counts as missing.
-    others
-        The plates of the sample sheet.
-    """
-    columns, rows = read_columns(path, missing.samples)
-    places: list[tuple[str, ...]] = [(name,) for name in WELL_COLUMNS if name in columns]
-    places += [names for names in PLACE_COLUMNS if set(names) <= set(columns)]
-    found = []
-    for other in places[1:]:
-        pairs = [
-            [find_well_name(*(row[name] for name in names)) for names in (places[0], other)] for row in rows
-        ]
-        differ = [at for at, (one, two) in enumerate(pairs) if one and two and one != two]
-        if differ:
-            one, two = pairs[differ[0]]
-            found.append(
-                f"the wells are read from {' and '.join(places[0])}; rows with another well in "
-                f"{' and '.join(other)}: {len(differ)} of {len(rows)} ({two} instead of {one} in row "
-                f"{differ[0] + 2})"
-            )
-    named = {row.get("Plate", "") for row in rows} - {""}
-    strangers = [plate for plate in plates if not find_name(plate, named)]
-    if len(named) == 1 and strangers and find_name(*named, others):
-        found.append(f"its column Plate names {named.pop()}, and it is used for {join_names(strangers, 5)}")
-    return found
-
-
-def find_alike_names(values: Iterable[str]) -> list[str]:
-    """Return the values that differ in capitals only, each group as text."""
-    groups: dict[str, list[str]] = {}
-    for value in dict.fromkeys(values):
-        groups.setdefault(value.casefold(), []).append(value)
-    return [" and ".join(group) for group in groups.values() if len(group) > 1]
-
-
 def read_plate_map_rows(
     path: str | Path,
     plate: str | None = None,
@@ -226,21 +127,10 @@ def read_plate_map_rows(
         raise InputError(describe_lacking(path, columns, rows, name is not None or place is not None))
     if not rows:
         raise InputError(f"{path} lists no well.")
-    plates = {row.get("Plate", "") for row in rows}
-    if plate is not None and len(plates) > 1:
-        names = find_name(plate, plates)
-        rows = [row for row in rows if row["Plate"] in names]
-        if not rows:
-            raise InputError(
-                f"{path} lists no well of plate {plate}; it has {join_names(sorted(plates), 5)}."
-            )
     of_well = (name,) if name else place or ()
-    empty = [at for at, row in enumerate(rows, start=2) if not any(row[column] for column in of_well)]
-    if empty:
-        raise InputError(
-            f"{path} has rows without a well: {join_names(empty, 5)} (the header is row 1). Write the well "
-            f"into {' and '.join(of_well)}, or take the rows out."
-        )
+    refuse_empty(path, rows, of_well, "well")
+    if plate is not None:
+        rows = take_rows_of_plate(path, rows, plate)
     try:
         wells = [
             get_well_name(row[name]) if name else get_well_at(*(row[column] for column in of_well))
@@ -258,6 +148,47 @@ def read_plate_map_rows(
     kept = [column for column in columns if column not in left_out]
     rows = clean_rows(kept, rows, missing, known_samples)
     return ["well", *kept], [{"well": well, **row} for well, row in zip(wells, rows, strict=True)]
+
+
+def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> Rows:
+    """Return the rows of a plate in a table that lists the wells of many plates; all rows of any other table.
+
+    Columns other than `Plate` may also name the plates of a library. They count if one of their values is
+    exactly the plate's name.
+
+    Raises
+    ------
+    InputError
+        If the table has no row of the plate, or rows without a plate.
+    """
+    named = {name: {row.get(name, "") for row in rows} for name in PLATE_COLUMNS}
+    several = [name for name, values in named.items() if len(values) > 1]
+    column = next((name for name in several if name == "Plate" or plate in named[name]), None)
+    if column is None:
+        return rows
+    refuse_empty(path, rows, (column,), "plate")
+    names = find_name(plate, named[column])
+    if not names:
+        raise InputError(
+            f"{path} lists no well of plate {plate}; it has {join_names(sorted(named[column]), 5)}."
+        )
+    return [row for row in rows if row[column] in names]
+
+
+def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: str) -> None:
+    """Reject a table with rows that do not name their well or plate.
+
+    Raises
+    ------
+    InputError
+        Naming the rows.
+    """
+    empty = [at for at, row in enumerate(rows, start=2) if not any(row[column] for column in columns)]
+    if empty:
+        raise InputError(
+            f"{path} has rows without a {what}: {join_names(empty, 5)} (the header is row 1). Write the "
+            f"{what} into {' and '.join(columns)}, or take the rows out."
+        )
 
 
 def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells: bool) -> str:
@@ -333,6 +264,7 @@ def read_annotation_rows(
     if all(row[name] == row["broad_sample"] for name in same for row in cleaned):
         columns = [name for name in columns if name not in same]
         cleaned = [{name: row[name] for name in columns} for row in cleaned]
+    cleaned = [dict(items) for items in dict.fromkeys(tuple(row.items()) for row in cleaned)]
     twice = [name for name, n in Counter(row["broad_sample"] for row in cleaned).items() if n > 1]
     if twice:
         raise InputError(

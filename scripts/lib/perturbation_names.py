@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lib.errors import join_names
+from lib.look_alikes import write_in_latin
 
 
 def name_content(well: Mapping[str, Any]) -> str:
@@ -20,10 +21,14 @@ def name_content(well: Mapping[str, Any]) -> str:
 
 
 def describe_alike(perturbations: Iterable[str]) -> list[str]:
-    """Return the sentence on perturbations whose names differ in capitals, blanks and dashes only."""
+    """Return the sentence on perturbations whose names differ in capitals, blanks and dashes only.
+
+    Letters that look alike (a Cyrillic and a Latin A) count as one.
+    """
     groups: dict[str, list[str]] = {}
     for name in perturbations:
-        groups.setdefault(re.sub(r"[\s_-]+", " ", name).casefold(), []).append(name)
+        plain = re.sub(r"[\s_-]+", " ", write_in_latin(name))
+        groups.setdefault(plain.casefold(), []).append(name)
     pairs = [" and ".join(sorted(names)[:3]) for names in groups.values() if len(names) > 1]
     return (
         [f"differently written, and so not taken for one perturbation: {join_names(pairs, 3)}"]

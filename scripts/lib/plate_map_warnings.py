@@ -9,18 +9,11 @@ from typing import Any
 from lib.errors import InputError, find_nearest_name, join_names, number_of
 from lib.experiment import Experiment
 from lib.imaged_wells import find_wells_with_images
-from lib.layouts import (
-    SAMPLE_COLUMNS,
-    find_clashes,
-    find_contradictions,
-    find_suspects,
-    read_annotation_rows,
-    read_plate_map_rows,
-    report_missing_words,
-)
+from lib.layouts import SAMPLE_COLUMNS, find_clashes, read_annotation_rows, read_plate_map_rows
 from lib.levels import get_levels
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
 from lib.profile_files import find_wells_in_profiles
+from lib.suspects import find_contradictions, find_suspects, report_missing_words
 from lib.values import SEVERAL, MissingValues, is_same_name
 from lib.wells import get_well_order
 

@@ -2,22 +2,22 @@
 
 import csv
 import difflib
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, join_names
-from lib.values import MissingValues
+from lib.text_files import read_text_file
+from lib.values import MissingValues, plain_text
 from lib.wells import find_well_name
 
-WORKBOOK = b"PK\x03\x04"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 SEPARATORS = "\t,;"
+BLANKS = re.compile(r'^"[^"\t,;]*" "')  # R's write.table quotes all names
+# What pandas calls a column without a name, and an index without one.
+NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
 SEPARATOR = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 REQUIRED = ("batch", "plate", "plate_map", "perturbation")
 # Columns that an assay may lack: cells that are not a line, an end point without a time.
@@ -27,48 +27,39 @@ NOT_ON_MAP = "not in the plate map"  # a reason in the table of unmatched wells
 KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
 # Names in file names and shell lines must not contain characters that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 IN_FILE_NAMES = ("batch", "plate", "perturbation", *MAY_BE_EMPTY)
 
 Plate = dict[str, str]
 
 
 def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a text table (or .gz), separated by tabs, commas or semicolons, as strings: columns and rows.
+    """Read a text table, separated by tabs, commas, semicolons or bars, as strings: columns and rows.
 
-    A byte-order mark, Windows line ends and blanks around values are removed; empty lines, and what a
-    spreadsheet adds (a line `sep=;`, empty columns at the end), are skipped.
+    The file may be compressed (gzip) and in UTF-16 (`read_text_file`). Blanks around values are removed, and
+    names of columns are written as in `plain_text`; empty lines, and what a program adds (a line `sep=;`,
+    empty columns at the end, a first column that numbers the rows), are skipped.
 
     Raises
     ------
     InputError
-        If the file is missing, is not UTF-8 text, has duplicate or unnamed columns, a row
+        If the file is missing, is not Unicode text, has duplicate or unnamed columns, a row
         with more values than columns, or a quotation mark that is not closed.
     """
     path = Path(path)
-    try:
-        # Lines end only at line ends: names may contain other characters that Unicode counts as line ends.
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        if content.startswith(WORKBOOK):
-            raise InputError(
-                f"{path} is an Excel workbook or another zip file, which is not read. Save the table as "
-                "`CSV UTF-8`."
-            )
-        # Excel's `Unicode Text` is UTF-16.
-        encoding = "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
-        lines = list(io.StringIO(content.decode(encoding), newline=None))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.") from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read as UTF-8 text: {error}. Save a spreadsheet as `CSV UTF-8`, or as "
-            "tab-separated text in UTF-8."
-        ) from error
+    # Lines end only at line ends: names may contain other characters that Unicode counts as line ends.
+    lines = list(io.StringIO(read_text_file(path)))
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
     # Excel writes the separator into a line of its own: sep=;
     separator_line = SEPARATOR.fullmatch(lines[0].strip())
     lines[0] = "" if separator_line else lines[0]
     head = next((line for line in lines if line.strip()), "")
+    if BLANKS.search(head):
+        raise InputError(
+            f"{path} is separated by blanks. Save it separated by tabs or commas (in R, write.table with "
+            "sep = '\\t' and row.names = FALSE)."
+        )
     delimiter = separator_line[1] if separator_line else find_separator(head, lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
@@ -81,7 +72,8 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
         ) from error
     while len(cells) > 1 and not any(cells[0][1]):
         cells.pop(0)
-    columns = cells[0][1]
+    cells = drop_row_numbers(cells)
+    columns = [plain_text(name) for name in cells[0][1]]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise InputError(
@@ -107,9 +99,33 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
+def drop_row_numbers(cells: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Return the lines of a table without a first column that numbers its rows, from 0 or from 1.
+
+    pandas and R write such a column: without a name or, in R's `write.table`, with a header that has one name
+    fewer than the rows have values.
+
+    Parameters
+    ----------
+    cells
+        The line number and the values of each line, without empty values at its end; the first is the header.
+    """
+    header = cells[0][1]
+    firsts = [row[0] for _, row in cells[1:] if any(row)]
+    if not any(firsts == [str(at) for at in range(start, start + len(firsts))] for start in (0, 1)):
+        return cells
+    if len(header) > 1 and NUMBERED.fullmatch(header[0]) and header[1] not in ("0", "1"):
+        return [(line, row[1:]) for line, row in cells]
+    if max((len(row) for _, row in cells[1:]), default=0) == len(header) + 1 and all(header):
+        return [cells[0], *((line, row[1:]) for line, row in cells[1:])]
+    return cells
+
+
 def find_separator(head: str, lines: Sequence[str]) -> str:
     """Return the separator of a table: that of its first line; if that is a title, of the lines below it."""
     if not any(separator in head for separator in SEPARATORS):
+        if "|" in head and all("|" in line for line in lines if line.strip()):
+            return "|"
         counts = {one: Counter(line.count(one) for line in lines if one in line) for one in SEPARATORS}
         often = {one: max(count.values(), default=0) for one, count in counts.items()}
         found = max(SEPARATORS, key=lambda separator: often[separator])
@@ -150,7 +166,7 @@ def is_address(location: str) -> bool:
 
 def is_image_table(location: str) -> bool:
     """Return whether `location` is a user's image table (a load_data.csv) rather than a folder of images."""
-    return location.endswith((".csv", ".csv.gz", ".parquet"))
+    return location.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".txt", ".parquet", ".pq"))
 
 
 def source(plate: Mapping[str, str]) -> str:
@@ -261,8 +277,8 @@ def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[
 def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[Plate]:
     """Return the plates that `only` names, or all of them.
 
-    Snakemake reads `--config only=0012` as the number 12: a number that is not a plate's name means the plate
-    whose barcode is that number, if there is one such plate.
+    Snakemake reads `--config only=0012` as the number 12, and 10_1 as 101: a number that is not a plate's
+    name means the plate whose barcode is that number, if there is one such plate.
 
     Raises
     ------
@@ -274,7 +290,10 @@ def get_chosen_plates(plates: list[Plate], only: Iterable[str] | None) -> list[P
     names = {plate["plate"] for plate in plates}
     chosen, unknown = set(), []
     for name in only:
-        meant = find_name(name, names)
+        number = get_number(name)
+        meant = find_name(name, names) or [
+            other for other in names if number is not None and get_number(other.replace("_", "")) == number
+        ]
         chosen.update(meant[:1] if len(meant) == 1 else [])
         if not meant:
             unknown.append(f"only={name}: the sample sheet lists no such plate.")
@@ -310,8 +329,8 @@ def find_name(name: str, names: Iterable[str]) -> list[str]:
 
 
 def get_number(name: str) -> float | None:
-    """Return the number that a plate's name is, such as 12 for 0012; None for any other name."""
-    try:
-        return float(name)
-    except ValueError:
-        return None
+    """Return the number that a plate's name is, such as 12 for 0012; None for any other name.
+
+    `10_1`, `nan` and `infinity`, which Python reads as numbers, are names.
+    """
+    return float(name) if PLAIN_NUMBER.fullmatch(name) else None

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, join_names
-from lib.values import MissingValues, is_nothing
+from lib.values import MissingValues, is_nothing, plain_text
 
 # Names of CellProfiler's features: compartment, family, and what is measured.
 FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
@@ -70,13 +70,17 @@ def convert_to_text(column: pd.Series) -> list[str]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        # A day is written without its hour.
+        # A day is written without its hour, and without a time zone.
+        column = column.dt.tz_localize(None) if column.dt.tz is not None else column
         texts = column.astype("str").str.removesuffix(" 00:00:00").str.removesuffix("T00:00:00")
         return ["" if missing else text for missing, text in zip(column.isna(), texts, strict=True)]
     if pd.api.types.is_float_dtype(column.dtype) and column.dtype.itemsize < 8:
         # 0.1 in single precision is 0.10000000149 in double precision
         return ["" if np.isnan(value) else str(value) for value in column.to_numpy()]
-    return ["" if pd.isna(value) else str(value) for value in column]
+    return [
+        value.decode(errors="replace") if isinstance(value, bytes) else "" if pd.isna(value) else str(value)
+        for value in column
+    ]
 
 
 def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -156,7 +160,7 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
         Naming the column, and the wells in which it holds text.
     """
     if not pd.api.types.is_numeric_dtype(column):
-        texts = pd.Series(convert_to_text(column), index=column.index).str.strip()
+        texts = pd.Series(map(plain_text, convert_to_text(column)), index=column.index, dtype="str")
         numbers = pd.to_numeric(texts, errors="coerce")
         unreadable = numbers.isna() & ~texts.map(is_nothing).astype(bool)
         if unreadable.any():

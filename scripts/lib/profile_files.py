@@ -4,7 +4,7 @@ The header of each file is read while planning, so a library is imported only fo
 """
 
 import csv
-import gzip
+import io
 import itertools
 import logging
 import re
@@ -15,24 +15,11 @@ from pathlib import Path
 from typing import IO
 
 from lib.errors import InputError, join_names
-from lib.plates import SEPARATOR, UTF_16, find_name
+from lib.plates import NUMBERED, SEPARATOR, find_name
+from lib.text_files import FEATHER, HDF5, LOOKED_AT, PARQUET, find_encoding, name_format, open_bytes
+from lib.values import plain_text
 from lib.wells import get_well_name
 
-# What pandas calls a column without a name, and an index without one.
-NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
-# The first bytes of formats.
-PARQUET, FEATHER, GZIP, HDF5 = b"PAR1", b"ARROW1", b"\x1f\x8b", b"\x89HDF"
-OTHER_FORMATS = {
-    b"PK\x03\x04": "an Excel workbook or another zip file",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"SQLite format": "an SQLite database",
-    b"BZh": "a file compressed by bzip2",
-    b"\xfd7zXZ": "a file compressed by xz",
-    b"\x28\xb5\x2f\xfd": "a file compressed by Zstandard",
-    b"version https://": "a pointer of Git LFS to a file that was not fetched (`git lfs pull`)",
-    b"<!DOCTYPE": "a web page",
-    b"<html": "a web page",
-}
 READ = "comma-, tab- or semicolon-separated text, Parquet, Feather and AnnData (h5ad)"
 WELL_NAMES = (
     *("Metadata_Well", "Metadata_well", "Metadata_well_position", "Metadata_Well_Position"),
@@ -45,7 +32,7 @@ PLATE_NAMES = (
     *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
 )
 METADATA = re.compile("(Image_)?metadata_", re.IGNORECASE)
-LOOKED_AT = 50  # rows that show how numbers are written
+FIRST_ROWS = 50  # that show how numbers are written
 
 
 def get_usual_name(name: str) -> str:
@@ -53,6 +40,7 @@ def get_usual_name(name: str) -> str:
 
     A measurement of entire images (`Image_Granularity_1_DNA`) keeps its name.
     """
+    name = plain_text(name)
     match = METADATA.match(name)
     return f"Metadata_{name[match.end() :]}" if match else name
 
@@ -71,12 +59,12 @@ class Start:
     skipped: int = 0
 
 
-def open_text(path: Path, encoding: str, gzipped: bool) -> IO[str]:
+def open_text(path: Path, encoding: str) -> IO[str]:
     """Open a text file, or one that is compressed by gzip."""
-    return gzip.open(path, "rt", encoding=encoding) if gzipped else path.open(encoding=encoding)
+    return io.TextIOWrapper(open_bytes(path), encoding=encoding)
 
 
-def read_start(path: Path, gzipped: bool) -> Start:
+def read_start(path: Path) -> Start:
     """Read the header of separated text, and its first rows.
 
     Raises
@@ -84,16 +72,13 @@ def read_start(path: Path, gzipped: bool) -> Start:
     InputError
         For an empty file, or one that is not text.
     """
-    with gzip.open(path) if gzipped else path.open("rb") as file:
-        # Excel's `Unicode Text` is UTF-16.
-        encoding = "utf-16" if file.read(2) in UTF_16 else "utf-8-sig"
-    with open_text(path, encoding, gzipped) as file:
+    with open_bytes(path) as file:
+        encoding = find_encoding(file.read(LOOKED_AT))
+    with open_text(path, encoding) as file:
         try:
-            lines = [line for _, line in zip(range(LOOKED_AT + 1), file, strict=False)]
+            lines = list(itertools.islice(file, FIRST_ROWS + 1))
         except UnicodeError as error:
-            raise InputError(
-                f"{path} is not UTF-8 text ({error}). {READ} are read; save a spreadsheet as `CSV UTF-8`."
-            ) from error
+            raise explain_encoding(path, error) from error
     separator_line = SEPARATOR.fullmatch(lines[0].strip()) if lines else None
     skipped = 1 if separator_line else 0
     while skipped < len(lines) and not lines[skipped].strip(" \t\r\n,;"):
@@ -102,12 +87,23 @@ def read_start(path: Path, gzipped: bool) -> Start:
         raise InputError(f"{path} is empty: its first line must name the columns.")
     if "\0" in lines[skipped]:
         raise InputError(f"{path} is of a format that is not known: {READ} are read.")
-    separator = separator_line[1] if separator_line else max("\t;,|", key=lines[skipped].count)
+    head, at = lines[skipped], skipped
+    while head.count('"') % 2 and at + 1 < len(lines):  # a name with a line end
+        at += 1
+        head += lines[at]
+    separator = separator_line[1] if separator_line else max("\t;,|", key=head.count)
     header, *rows = csv.reader(lines[skipped:], delimiter=separator)
     return Start(header, separator, rows, encoding, skipped)
 
 
-def count_values(path: Path, start: Start, gzipped: bool) -> Iterator[tuple[int, int]]:
+def explain_encoding(path: Path, error: UnicodeError) -> InputError:
+    """Return the error for text in an encoding that is not read."""
+    return InputError(
+        f"{path} is not UTF-8 text ({error}). {READ} are read; save a spreadsheet as `CSV UTF-8`."
+    )
+
+
+def count_values(path: Path, start: Start) -> Iterator[tuple[int, int]]:
     """Return the number of values in each row of separated text, with the row's line in the file.
 
     Empty lines are skipped, and empty values beyond the header are not counted.
@@ -118,20 +114,24 @@ def count_values(path: Path, start: Start, gzipped: bool) -> Iterator[tuple[int,
         beyond = max((at for at, value in enumerate(row[width:], start=1) if value.strip()), default=0)
         return min(len(row), width) + beyond
 
-    with open_text(path, start.encoding, gzipped) as file:
+    with open_text(path, start.encoding) as file:
         lines = file.readlines()[start.skipped :]
     first = start.skipped + 1
     if any('"' in line for line in lines):
         reader = csv.reader(lines, delimiter=start.separator)
-        yield from ((start.skipped + reader.line_num, count(row)) for row in reader if row)
+        yield from (
+            (start.skipped + reader.line_num, count(row))
+            for row in reader
+            if any(value.strip() for value in row)
+        )
         return
     for number, line in enumerate(lines, start=first):
-        if line.strip():
+        if line.strip(f" \t\r\n{start.separator}"):
             values = line.count(start.separator) + 1
             yield number, values if values <= width else count(line.split(start.separator))
 
 
-def check_rows(path: Path, start: Start, gzipped: bool) -> None:
+def check_rows(path: Path, start: Start) -> None:
     """Check that each row of separated text has as many values as the header.
 
     A row with fewer values is read, and reported; its last columns are missing. So is a last value that may
@@ -143,17 +143,20 @@ def check_rows(path: Path, start: Start, gzipped: bool) -> None:
         If a row has more values, so that its columns are shifted, or if the file ends in the middle of a row.
     """
     width = len(start.header)
-    rows = list(count_values(path, start, gzipped))
+    rows = list(count_values(path, start))
     if longer := [(line, values) for line, values in rows if values > width]:
         named = join_names((f"{line} ({values} values)" for line, values in longer), 5)
         remedy = f"Write values that hold the separator `{start.separator}` within quotation marks."
         if 2 * len(longer) > len(rows):
-            remedy = "If there are lines above the names of the columns (a title), remove them."
+            remedy = (
+                "If there are lines above the names of the columns (a title), remove them; if the first "
+                "value of each row is its number or name (R's write.table), write the table without these."
+            )
         raise InputError(
             f"{path} has rows with more values than its header ({width}): line {named}. {remedy}"
         )
     shorter = [(line, values) for line, values in rows if values < width]
-    cut_off = bool(rows) and not ends_in_line_end(path, gzipped)
+    cut_off = bool(rows) and not ends_in_line_end(path)
     if cut_off and shorter and shorter[-1][0] == rows[-1][0]:
         raise InputError(
             f"{path} ends in the middle of a row: its last line has {shorter[-1][1]} values, and the header "
@@ -166,7 +169,7 @@ def check_rows(path: Path, start: Start, gzipped: bool) -> None:
             *(path, width, join_names((str(line) for line, _ in shorter), 5)),
         )
     if cut_off:
-        *others, last = read_last_values(path, start, gzipped)
+        *others, last = read_last_values(path, start)
         if len(last) < min(map(len, others), default=0):
             logging.warning(
                 "%s ends without a line end, and its last value (%s) is shorter than all others in its "
@@ -175,16 +178,16 @@ def check_rows(path: Path, start: Start, gzipped: bool) -> None:
             )
 
 
-def read_last_values(path: Path, start: Start, gzipped: bool) -> list[str]:
+def read_last_values(path: Path, start: Start) -> list[str]:
     """Read the last value of each row of separated text."""
-    with open_text(path, start.encoding, gzipped) as file:
+    with open_text(path, start.encoding) as file:
         lines = [line.rstrip("\r\n") for line in file.readlines()[start.skipped :] if line.strip()]
     return [line.rsplit(start.separator, 1)[-1] for line in lines[1:]]
 
 
-def ends_in_line_end(path: Path, gzipped: bool) -> bool:
+def ends_in_line_end(path: Path) -> bool:
     """Return whether the last character of a file is a line end."""
-    with gzip.open(path) if gzipped else path.open("rb") as file:
+    with open_bytes(path) as file:
         return file.read()[-2:].strip(b"\0")[-1:] in (b"\n", b"\r")
 
 
@@ -209,6 +212,8 @@ def suggest_name(names: Iterable[str], wanted: str) -> str:
     names = list(names)
     if names and names[0].startswith("#"):
         return " Its first line begins with #: take comments above the names of the columns out."
+    if len(names) == 1 and '" "' in names[0]:
+        return " They are separated by blanks: save the table separated by tabs or commas."
     if len(names) == 1:
         return " Are there lines above the names of the columns (a title)? Remove them."
     plain = {re.sub(r"[\W_]+", "", name.removeprefix("Metadata_")).casefold(): name for name in names}
@@ -217,11 +222,6 @@ def suggest_name(names: Iterable[str], wanted: str) -> str:
         (plain[key + end] for end in ("", "id", "name", "position", "barcode") if key + end in plain), ""
     )
     return f" Is it {found}? Call that column {wanted}." if found else ""
-
-
-def name_format(start: bytes) -> str | None:
-    """Return the name of an unsupported format, by the first bytes of a file; None for any other."""
-    return next((what for magic, what in OTHER_FORMATS.items() if start.startswith(magic)), None)
 
 
 def read_column_names(path: Path) -> set[str]:
@@ -237,10 +237,10 @@ def read_column_names(path: Path) -> set[str]:
             kind = "parquet" if start.startswith(PARQUET) else "feather"
             names = pyarrow.dataset.dataset(path, format=kind).schema.names
         else:
-            names = read_start(path, start.startswith(GZIP)).header
+            names = read_start(path).header
     except (InputError, OSError, EOFError, ValueError, csv.Error):
         return set()
-    return {get_usual_name(name.strip()) for name in names}
+    return {get_usual_name(name) for name in names}
 
 
 def find_wells_in_profiles(path: Path, plate: str) -> set[str] | None:
@@ -253,14 +253,14 @@ def find_wells_in_profiles(path: Path, plate: str) -> set[str] | None:
     if name_format(start) or start.startswith((PARQUET, FEATHER, HDF5)):
         return None
     try:
-        begin = read_start(path, start.startswith(GZIP))
-        names = [get_usual_name(name.strip()) for name in begin.header]
+        begin = read_start(path)
+        names = [get_usual_name(name) for name in begin.header]
         well = next((names.index(name) for name in WELL_NAMES if name in names), None)
         of_plate = next((names.index(name) for name in PLATE_NAMES if name in names), None)
         if well is None:
             return None
         last = max(well, of_plate or 0) + 1
-        with open_text(path, begin.encoding, start.startswith(GZIP)) as file:
+        with open_text(path, begin.encoding) as file:
             lines = itertools.islice(file, begin.skipped + 1, None)
             rows = [line.rstrip("\r\n").split(begin.separator, last)[:last] for line in lines if line.strip()]
         if any('"' in value for row in rows for value in row):
@@ -286,12 +286,12 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
     if other or start.startswith((PARQUET, FEATHER, HDF5)):
         return
     try:
-        begin = read_start(path, start.startswith(GZIP))
-        refuse_twice([name.strip() for name in begin.header], path)
+        begin = read_start(path)
+        refuse_twice([plain_text(name) for name in begin.header], path)
     except (InputError, OSError, EOFError, csv.Error) as error:
         yield str(error) if str(path) in str(error) else f"{path} cannot be read ({error}): replace it."
         return
-    names = {get_usual_name(name.strip()) for name in begin.header}
+    names = {get_usual_name(name) for name in begin.header}
     if not begin.rows:
         yield f"{path} has a header and no rows: it holds no profile."
     if not names & set(WELL_NAMES) and not any(set(place) <= names for place in ROW_NAMES):

@@ -9,7 +9,6 @@ than written are reported in the log.
 
 import logging
 import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError, join_names
-from lib.plates import find_name
+from lib.plates import NUMBERED, find_name
 from lib.profile_columns import (
     convert_to_text,
     read_counts,
@@ -29,28 +28,26 @@ from lib.profile_columns import (
     rename_what_is_no_feature,
 )
 from lib.profile_files import (
-    FEATHER,
-    GZIP,
-    HDF5,
-    NUMBERED,
-    PARQUET,
+    METADATA,
     PLATE_NAMES,
     READ,
     ROW_NAMES,
     WELL_NAMES,
     check_rows,
+    explain_encoding,
     get_usual_name,
-    name_format,
     read_start,
     refuse_twice,
     suggest_name,
 )
+from lib.text_files import FEATHER, GZIP, HDF5, PARQUET, name_format
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, plain_text, unify_spelling
 from lib.wells import find_well_name, get_well_at, get_well_name
 
 # The errors of reading a file that is not a table, or is truncated.
 UNREADABLE = (OSError, ValueError, EOFError, pa.ArrowException)
 COUNT = "Metadata_Count_"
+NUMBERED_COPY = re.compile(r"(.+)\.\d+")
 ONE_DECIMAL_COMMA = re.compile(r"-?\d+,\d+([eE][+-]?\d+)?")
 ONE_DECIMAL_POINT = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
 
@@ -84,11 +81,11 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     """
     path, missing = Path(path), missing or MissingValues()
     table = read_deepprofiler(path) if path.is_dir() else expand_arrays(read_any_format(path), path)
-    table.columns = [get_usual_name(str(name).strip()) for name in table.columns]
+    table.columns = [get_usual_name(str(name)) for name in table.columns]
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
-    twice = [name for name, count in Counter(table.columns).items() if count > 1]
-    if twice:
-        raise InputError(f"{path} has the column {join_names(twice)} twice. Keep one of them.")
+    refuse_twice(list(table.columns), path)
+    table = drop_empty_rows(table)
+    refuse_numbered_copies(table, path)
     table = add_wells(rename_cell_count(table), path)
     words = []
     for name in list(table.columns):
@@ -111,6 +108,31 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
     return table
 
 
+def drop_empty_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the rows in which no column has a value."""
+    empty = np.ones(len(table), dtype=bool)
+    for name in table.columns:
+        rows = np.flatnonzero(empty)
+        if not len(rows):
+            return table
+        empty[rows] = [not text.strip() for text in convert_to_text(table[name].iloc[rows])]
+    return table[~empty].reset_index(drop=True)
+
+
+def refuse_numbered_copies(table: pd.DataFrame, path: Path) -> None:
+    """Reject a table with a column twice, of which pandas or R has numbered the second (`Cells_Area.1`).
+
+    Raises
+    ------
+    InputError
+        Naming the columns.
+    """
+    named = [(match[1], name) for name in table if (match := NUMBERED_COPY.fullmatch(name))]
+    copies = [f"{one} and {two}" for one, two in named if one in table and table[one].equals(table[two])]
+    if copies:
+        raise InputError(f"{path}: the columns {join_names(copies, 5)} are the same. Keep one of them.")
+
+
 def read_any_format(path: Path) -> pd.DataFrame:
     """Read a table in any known format: text columns as written, numbers as numbers."""
     try:
@@ -118,23 +140,40 @@ def read_any_format(path: Path) -> pd.DataFrame:
             start = file.read(16)
         if other := name_format(start):
             raise InputError(f"{path} is {other}, which is not read. Save the table as CSV; {READ} are read.")
+        if start.startswith(HDF5):
+            return read_anndata(path)
+        if not start.startswith((PARQUET, FEATHER)):
+            return read_text(path, gzipped=start.startswith(GZIP))
         if start.startswith(PARQUET):
             refuse_twice(pq.read_schema(path).names, path)
-            table = pq.read_table(path).to_pandas()
-        elif start.startswith(FEATHER):
-            arrow = pyarrow.feather.read_table(path)
-            refuse_twice(arrow.column_names, path)
-            table = arrow.to_pandas()
-        elif start.startswith(HDF5):
-            return read_anndata(path)
+            arrow = pq.read_table(path)
         else:
-            return read_text(path, gzipped=start.startswith(GZIP))
+            arrow = pyarrow.feather.read_table(path)
+        refuse_twice(arrow.column_names, path)
+        # As decimal numbers, integers beside a missing one would lose their digits beyond the 15th.
+        return keep_index(arrow.to_pandas(integer_object_nulls=True))
+    except UnicodeDecodeError as error:
+        raise explain_encoding(path, error) from error
     except UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as a table of profiles ({error}). {READ} are read. If it was cut off, "
             "replace it; if the workflow made it, delete it so that it is made again."
         ) from error
-    return table.reset_index() if any(table.index.names) else table
+
+
+def keep_index(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which an index with a name is a column, and so is one that holds the wells."""
+    columns = {get_usual_name(str(name)) for name in table.columns}
+    named = [name for name in table.index.names if name is not None]
+    kept = [name for name in named if get_usual_name(str(name)) not in columns]
+    if named:
+        # An index that has the name of a column holds its values.
+        drop = [name for name in named if name not in kept]
+        return table.reset_index(drop, drop=True).reset_index(kept) if kept else table.reset_index(drop=True)
+    texts = table.index.astype("str")
+    if not columns & set(WELL_NAMES) and len(texts) and all(map(find_well_name, texts)):
+        return table.reset_index(names="Metadata_Well")
+    return table.reset_index(drop=True)
 
 
 def read_anndata(path: Path) -> pd.DataFrame:
@@ -160,20 +199,20 @@ def read_anndata(path: Path) -> pd.DataFrame:
     if others:
         logging.warning("%s: X is read, and not %s", path, join_names(others))
     values = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
-    obs = data.obs.rename(
-        columns=lambda name: name if str(name).startswith("Metadata_") else f"Metadata_{name}"
+    obs = keep_index(data.obs).rename(
+        columns=lambda name: name if METADATA.match(str(name)) else f"Metadata_{name}"
     )
     refuse_twice([*obs.columns, *data.var_names], path)
-    return pd.concat([obs.reset_index(drop=True), pd.DataFrame(values, columns=list(data.var_names))], axis=1)
+    return pd.concat([obs, pd.DataFrame(values, columns=list(data.var_names))], axis=1)
 
 
 def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
     """Read separated text; metadata stay as written."""
-    start = read_start(path, gzipped)
+    start = read_start(path)
     header, separator = start.header, start.separator
-    refuse_twice([name.strip() for name in header], path)
-    check_rows(path, start, gzipped)
-    metadata = {name for name in header if is_text(name.strip()) or name.strip().startswith(COUNT)}
+    refuse_twice([plain_text(name) for name in header], path)
+    check_rows(path, start)
+    metadata = {name for name in header if is_text(name) or plain_text(name).startswith(COUNT)}
     measured = [at for at, name in enumerate(header) if name not in metadata]
     seen = [row[at].strip() for row in start.rows for at in measured if at < len(row)]
     commas = separator != "," and any(map(ONE_DECIMAL_COMMA.fullmatch, seen))

@@ -146,19 +146,20 @@ def read_plates_of_file(kind: str, path: Path, plates: Iterable[str], by_number:
         Whether the names matter, and not only whether the file names any plate.
     """
     # Few experiments share a file: pandas is not loaded for the others.
-    from lib.image_tables import read_image_columns, read_image_table
+    from lib.image_tables import PLATE_COLUMNS, read_image_columns, read_image_table
     from lib.microscope_index import find_index
     from lib.published_profiles import find_plate_column, read_any_format
 
     try:
         if kind == "profiles" and path.is_file():
-            table = read_any_format(path).rename(columns=lambda name: get_usual_name(str(name).strip()))
+            table = read_any_format(path).rename(columns=lambda name: get_usual_name(str(name)))
             column = next(filter(None, (find_plate_column(table, plate) for plate in plates)), None)
             return [] if column is None else [str(name) for name in table[column].dropna().unique()]
         if kind == "table":
-            if "Metadata_Plate" not in read_image_columns(path):
-                return []
-            return sorted({row["Metadata_Plate"] for row in read_image_table(path)[1]}) if by_number else None
+            there = [name for name in PLATE_COLUMNS if name in read_image_columns(path)]
+            if not there or not by_number:
+                return None if there else []
+            return sorted({row[name] for row in read_image_table(path)[1] for name in there})
         if kind == "index":
             # The index of a single plate serves that plate under any name, as if it did not name it.
             named = {image.plate for image in find_index(path, "").images}

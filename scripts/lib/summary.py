@@ -18,7 +18,7 @@ from lib.plates import NOT_ON_MAP
 MOST_OF_REASON = 6  # lines of the reason of a failure; its log has all
 MOST_LETTERS = 600  # of each of these lines
 MOST_LINES = 24  # plates, or scores, that are listed; more are counted
-# Jobs of a plate's chain that do not make a stage's file themselves, and the stage that each stops.
+# Jobs of a plate's chain that do not make a stage's file themselves, and the stage that each keeps back.
 STOPS = {"features": "single_cells"}
 # The column of each metric's table that is shown, and its unit.
 SCORES = {
@@ -57,14 +57,15 @@ def get_state(
     """
     names = list(stages)
     there = {name: (Path(results) / file).exists() for name, file in stages.items()}
-    stopped, others = None, []
+    stopped, step, others = None, "", []
     for failure in failures:
         made = [name for name, file in stages.items() if any(o.startswith(file) for o in failure.outputs)]
         stage = STOPS.get(failure.rule, made[0] if made else "")
-        if stage in stages:
-            stopped = min(names.index(stage), len(names) if stopped is None else stopped)
-        else:
+        if stage not in stages:
             others.append(failure.rule)
+        elif stopped is None or names.index(stage) < stopped:
+            stopped = names.index(stage)
+            step = failure.rule if failure.rule in STOPS else stage
     reached = next((i for i, name in enumerate(names) if not there[name]), len(names))
     reached = reached if stopped is None else min(reached, stopped)
     if reached == len(names):
@@ -76,7 +77,7 @@ def get_state(
     else:
         state = f"reached {names[reached - 1]}" if reached else "not begun"
     if stopped is not None:
-        state += f", failed at {names[stopped]}"
+        state += f", failed at {step}"
     if others:
         state += f", failed in {', '.join(dict.fromkeys(others))}"
     if stopped is not None and any(there[name] for name in names[reached:]):

@@ -14,6 +14,8 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
+from lib.look_alikes import LOOK_ALIKE
+
 # What programs and people write for missing values, in any case and with blanks around it: statistics
 # programs, spreadsheets (also German, French and Spanish ones), databases, and then people. `untreated` and
 # the like, and JUMP's two identifiers, are wells without a perturbation. Usual names of treatments and
@@ -89,15 +91,11 @@ WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
 BEGINS_AS_NUMBER = re.compile(r"[+-]?\.?[0-9]")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 MOST_DIGITS = 15  # that a float holds: a longer number is an identifier
-# Characters that look alike, or cannot be seen: Greek mu and the micro sign, hyphens, dashes, a minus sign;
-# soft hyphens, spaces of no width, byte-order marks.
-LOOK_ALIKE = str.maketrans(
-    {
-        "\u03bc": "\u00b5",
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
-    }
-)
+# How Excel keeps a program from reading a text as a number: ="0012".
+TEXT_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
+# Lists as Python, NumPy and JSON write them: ['EGFR', 'ERBB2'], with words for missing values.
+QUOTED = r"'[^']*'|\"[^\"]*\""
+WRITTEN_LIST = re.compile(rf"\[\s*((?:{QUOTED}|nan|None|null)[\s,]*)*\]")
 # Amounts: a number with a unit, with or without a blank between them.
 AMOUNT = re.compile(r"([+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?)\s*(%|[munp\u00b5]?M|[munp\u00b5]?g/m?[lL])")
 
@@ -106,8 +104,10 @@ def plain_text(text: str) -> str:
     """Return a text in which what looks alike is written alike.
 
     Accents are composed (NFC), every run of blanks, also of no-break ones and line ends, is one blank, and
-    characters are replaced as in `LOOK_ALIKE`.
+    characters are replaced as in `LOOK_ALIKE`. Excel's `="0012"` is 0012.
     """
+    if text.startswith('="') and (formula := TEXT_FORMULA.fullmatch(text)):
+        text = formula[1]
     if text.isascii() and "  " not in text and text.isprintable():
         return text.strip()
     return " ".join(unicodedata.normalize("NFC", text).translate(LOOK_ALIKE).split())
@@ -180,6 +180,8 @@ class MissingValues:
     def _clean_value(self, text: str, extra: set[str], kept: set[str]) -> str:
         if text.casefold() in kept:
             return text
+        if text.startswith("[") and WRITTEN_LIST.fullmatch(text):
+            text = SEVERAL.join(part[1:-1] for part in re.findall(QUOTED, text))
         parts = [part.strip() for part in text.split(SEVERAL)]
         if text in extra or extra.intersection(parts):
             parts = [f"{part} (name)" if part in extra and self.is_nothing(part) else part for part in parts]

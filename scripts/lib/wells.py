@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterable
 
 from lib.errors import InputError
+from lib.look_alikes import write_in_latin
 
-WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*0*([0-9]{1,2})\s*")
+# A01, a1, A-01, A:1, and A1.0 where a program joined the letter and a decimal number.
+WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*[-_:]?\s*0*([0-9]{1,2})(?:\.0)?\s*")
+TEXT_FORMULA = re.compile(r'="(.*)"')  # how Excel keeps a value as text
 # The wells in the Opera's file names: r01c02.
 ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
 ROWS_OF_1536, COLUMNS_OF_1536 = 32, 48
@@ -26,13 +29,14 @@ def get_row_number(name: str) -> int:
 
 
 def get_well_name(text: str) -> str:
-    """Read `a1`, `A1`, `A001`, `r01c01` and `A01 ` as `A01`.
+    """Read `a1`, `A1`, `A001`, `A-01`, `r01c01` and `A01 ` as `A01`, in any letters that look like these.
 
     Raises
     ------
     InputError
         If `text` is not a valid well.
     """
+    text = TEXT_FORMULA.sub(r"\1", write_in_latin(text))
     placed = ROW_AND_COLUMN.fullmatch(text)
     if placed and int(placed[1]):
         text = f"{get_row_name(int(placed[1]))}{placed[2]}"
@@ -55,7 +59,7 @@ def get_well_at(row: str, column: str) -> str:
     InputError
         Naming row and column as they are written, if they are not a valid well.
     """
-    row, column = row.strip().removesuffix(".0"), column.strip().removesuffix(".0")
+    row, column = (write_in_latin(part).strip().removesuffix(".0") for part in (row, column))
     try:
         return get_well_name(f"{get_row_name(int(row)) if row.isdigit() else row}{column}")
     except InputError as error:

@@ -232,3 +232,28 @@ def test_a_key_twice_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         check_config_files([path])
     return str(error.value)
+
+
+@case(
+    "plan",
+    kind="values of a config that YAML reads as other numbers: 0012, 12:30, 10_1, .nan",
+    comes_from="barcodes without quotes; YAML 1.1 has octal and sexagesimal numbers",
+    says="YAML reads values differently than they are written: only (line 3): 0012 as 10, "
+    "simulate.faults.0.plate (line 4): 10_1 as 101, benchmark.where.batch (line 5): 12:30 as 750, "
+    "normalize.outlier_cutoff (line 6): .nan as nan. Quote names, and write numbers in their usual form.",
+    happens="nothing runs",
+)
+def test_numbers_that_yaml_misreads(tmp_path):
+    path = tmp_path / "config.yaml"
+    head = "results: r\nplates: a.tsv\n"
+    path.write_text(
+        f"{head}only: '0012'\nminimum_cells: 0\nmodz: {{min_weight: -0.5}}\nreport: {{seed: 1e3}}\n"
+    )
+    check_config_files([path])
+    path.write_text(
+        f"{head}only: 0012\nsimulate: {{faults: [{{plate: 10_1}}]}}\nbenchmark: {{where: {{batch: 12:30}}}}\n"
+        "normalize: {outlier_cutoff: .nan}\n"
+    )
+    with pytest.raises(InputError) as error:
+        check_config_files([path])
+    return str(error.value)

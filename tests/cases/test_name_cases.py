@@ -6,13 +6,13 @@ import pytest
 from cases.case import case
 from cases.tables import COMPLETE, PLATE
 from lib.controls import find_control_kinds
-from lib.layouts import find_suspects
 from lib.levels import get_levels
 from lib.plate_contents import read_known_wells
 from lib.plates import read_plates
 from lib.rankings import get_label_sets
 from lib.replicates import label_wells
 from lib.sides import collect_side
+from lib.suspects import find_suspects
 from lib.tables import read_profiles
 from lib.values import MissingValues, unify_spelling
 from normalize import choose_reference_wells
@@ -115,7 +115,7 @@ def test_controls_in_any_case():
     "capitals only",
     comes_from="Excel makes 2-Sep of SEPT2",
     says="gene has 2-Sep, 1-Mar: did a spreadsheet make dates of names (SEPT2, MARCH1)? ... broad_sample has "
-    "1E5, read as numbers; write a letter before a name ... broad_sample has Abc and ABC, which differ in "
+    "1E5, read as numbers; write a letter before a name ... broad_sample: Abc and ABC differ in "
     "capitals only",
     happens="a warning before anything runs; the values stay as they are",
 )

@@ -11,10 +11,11 @@ from cases.tables import COMPLETE, MEASURED, PLATE
 from import_profiles import add_annotation, read_plate_profiles
 from lib.controls import find_control_kinds
 from lib.errors import InputError
-from lib.layouts import find_contradictions, find_near_samples
+from lib.layouts import find_near_samples
 from lib.levels import get_levels
 from lib.plate_contents import join_annotation, read_plate_map
 from lib.plates import read_plates
+from lib.suspects import find_contradictions
 from lib.values import MissingValues
 
 pytestmark = pytest.mark.unit

@@ -102,7 +102,7 @@ def test_a_blocklist_that_is_not_there_is_named(tmp_path):
     steps = [{"feature_select": {"blocklist": "blocked.csv"}}]
     config = {**SMALL, "chains": {"mine": steps}}
     with pytest.raises(
-        InputError, match=r"chains.mine.feature_select.blocklist: .*blocked.csv cannot be read"
+        InputError, match=r"chains.mine.feature_select.blocklist: .*blocked.csv does not exist"
     ):
         complete_config(config, tmp_path / "config.yaml")
     (tmp_path / "blocked.csv").write_text("blocklist\n")

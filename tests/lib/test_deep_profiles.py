@@ -45,7 +45,7 @@ def test_arrays_that_are_no_profiles_are_named(tmp_path):
     table.at[1, "dna_emb"] = np.array([1.0])
     with pytest.raises(InputError, match=r"arrays of column dna_emb differ in length \(1, 2\)"):
         expand_arrays(table, tmp_path / "x.parquet")
-    table = gallery().assign(dna_emb=[["a"], ["b"], ["c"]])
+    table = gallery().assign(dna_emb=[["a"], ["b"], [1.0]])
     with pytest.raises(InputError, match="arrays of column dna_emb do not hold numbers"):
         expand_arrays(table, tmp_path / "x.parquet")
     plain = pd.DataFrame({"a": [1.0, None], "b": ["x", None]})

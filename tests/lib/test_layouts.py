@@ -9,9 +9,7 @@ from lib.layouts import (
     read_annotation_rows,
     read_columns,
     read_plate_map_rows,
-    report_missing_words,
 )
-from lib.values import MissingValues
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +40,19 @@ def test_the_rows_of_a_plate_are_taken_from_a_table_of_many(table):
         read_plate_map_rows(path, "14")
 
 
+@pytest.mark.parametrize("name", ["Plate", "plate", "Barcode", "Assay_Plate_Barcode"])
+def test_the_column_of_plates_may_have_another_name(table, name):
+    path = table(f"{name},well,broad_sample\nP1,A01,a\nP2,A02,b\n")
+    assert [row["broad_sample"] for row in read_plate_map_rows(path, "P2")[1]] == ["b"]
+    with pytest.raises(InputError, match=f"rows without a plate: 3 .* into {name}"):
+        read_plate_map_rows(table(f"{name},well,broad_sample\nP1,A01,a\n,A02,b\n"), "P1")
+
+
+def test_the_plates_of_a_library_are_no_plates_of_the_experiment(table):
+    path = table("barcode,well,broad_sample\nL1,A01,a\nL2,A02,b\n")
+    assert [row["broad_sample"] for row in read_plate_map_rows(path, "P1")[1]] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -62,16 +73,10 @@ def test_an_annotation_has_one_row_per_reagent_and_its_gene(table):
     assert rows == [{"broad_sample": "a", "target": "X", "gene": "X"}]
     with pytest.raises(InputError, match="broad_sample a is listed more than once"):
         read_annotation_rows(table("broad_sample,gene\na,X\na,Y\n"), "gene")
+    repeated = table("broad_sample,gene\na,X\na,X\nb,Y\n")  # says nothing twice
+    assert [row["gene"] for row in read_annotation_rows(repeated, "gene")[1]] == ["X", "Y"]
     with pytest.raises(InputError, match="has no column `moa`"):
         read_annotation_rows(table("broad_sample,gene\na,X\n"), "moa")
-
-
-def test_words_for_missing_values_are_counted(table):
-    path = table("well,broad_sample\nA01,NA\nA02,na\nA03,a\n")
-    assert report_missing_words(path, MissingValues()) == [
-        "NA in 1 rows of broad_sample",
-        "na in 1 rows of broad_sample",
-    ]
 
 
 def test_clashes_are_told_and_nothing_is_lost():

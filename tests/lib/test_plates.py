@@ -194,7 +194,7 @@ def test_plate_order():
     assert sorted(wells, key=get_well_order) == ["A02", "A10", "B02", "AA01"]
 
 
-@pytest.mark.parametrize("text", ["", "A", "1A", "A00", "A-1", "ABC1"])
+@pytest.mark.parametrize("text", ["", "A", "1A", "A00", "A--1", "ABC1"])
 def test_what_is_no_well_is_refused(text):
     with pytest.raises(InputError, match="is not a valid well"):
         get_well_name(text)
@@ -225,8 +225,9 @@ def test_titles_above_the_names_of_the_columns_are_told_with_the_remedy(tmp_path
             "well,name\nA01,a,b\nA02,c\n",
             "line 2: 3 values for 2 columns. Quote values that hold the separator.",
         ),
-        ("well,name\n1,A01,a\n2,A02,b\n", "line 2: 3 values for 2 columns. Quote values"),
-        (",well,name\n1,A01,a\n2,A02,b\n", "column 1 has no name"),
+        ("well,name\n1,A01,a\n3,A02,b\n", "line 2: 3 values for 2 columns. Quote values"),
+        (",well,name\n1,A01,a\n3,A02,b\n", "column 1 has no name"),
+        (",1,2\n1,x,y\n2,y,z\n", "Is this a drawing of the plate?"),
         (",1,2\nA,x,y\nB,y,z\n", "Is this a drawing of the plate?"),
     ],
 )

@@ -60,5 +60,5 @@ def test_a_column_without_a_name_may_occur_twice(tmp_path):
 
 def test_the_separator_is_the_one_in_the_header(tmp_path):
     (tmp_path / "p.csv").write_text("\ufeffMetadata_Well;F\nA01;1,5\n")
-    start = read_start(tmp_path / "p.csv", gzipped=False)
+    start = read_start(tmp_path / "p.csv")
     assert (start.header, start.separator, start.rows) == (["Metadata_Well", "F"], ";", [["A01", "1,5"]])

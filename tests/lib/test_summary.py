@@ -60,7 +60,7 @@ def test_what_lies_behind_a_failed_stage_is_of_an_earlier_run(tmp_path):
     failed = [Failure("annotate", (STAGES["augmented"],), "log")]
     assert get_state(STAGES, tmp_path, failed) == "reached aggregated, failed at augmented" + earlier
     chunk = [Failure("features", ("workspace/analysis/B/P/analysis/chunk_0",), "log")]
-    assert get_state(STAGES, tmp_path, chunk) == "not begun, failed at single_cells" + earlier
+    assert get_state(STAGES, tmp_path, chunk) == "not begun, failed at features" + earlier
     touch(tmp_path, "augmented")
     pictures = [Failure("heatmaps", ("workspace/quality_control/B/P/pictures/heatmaps.png",), "log")]
     assert get_state(STAGES, tmp_path, pictures) == "complete, failed in heatmaps"

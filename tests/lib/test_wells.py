@@ -28,13 +28,20 @@ pytestmark = pytest.mark.unit
         ("R16 C24", "P24"),
         ("r27c48", "AA48"),
         ("af48", "AF48"),
+        *(
+            (text, "B03")
+            for text in ("B-03", "b_3", "B:3", "B3.0", "\u041203", "\uff22\uff10\uff13", "B03\u200b")
+        ),
+        ('="B03"', "B03"),
     ],
 )
 def test_a_well_has_one_spelling(written, well):
     assert get_well_name(written) == well
 
 
-@pytest.mark.parametrize("written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A-1", "1A", "A1.5"])
+@pytest.mark.parametrize(
+    "written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A--1", "1-1", "1A", "A1.5"]
+)
 def test_what_is_not_a_well_is_refused(written):
     with pytest.raises(InputError, match="is not a valid well"):
         get_well_name(written)

@@ -1,0 +1,141 @@
+"""Find what tables of wells and reagents may say wrongly: values that a program changed, or contradictions.
+
+Nothing here raises an error for them. Standard library only, since the tables are read while planning.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lib.errors import join_names
+from lib.layouts import NAMED, PLACE_COLUMNS, SAMPLE_COLUMNS, WELL_COLUMNS, read_columns
+from lib.look_alikes import write_in_latin
+from lib.plates import find_name
+from lib.values import DECIMAL_COMMA, MissingValues, plain_text
+from lib.wells import find_well_name
+
+# A name that a spreadsheet made a date of: 2-Sep, Mar-01.
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+DATE = re.compile(rf"\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{1,2}}")
+# Several genes that are not separated by | or ;.
+OF_GENES = ("gene", "genes", "target", "targets", "gene_symbol", "target_gene")
+GENES = re.compile(r"[A-Z0-9-]*[A-Z][A-Z0-9-]*(\s*[,/]\s*[A-Z0-9-]*[A-Z][A-Z0-9-]*)+")
+EXPONENT = re.compile(r"\d+[eE]\d+")
+
+
+def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
+    """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
+    columns, rows = read_columns(path, missing.samples)
+    return [
+        f"{word} in {count} rows of {column}"
+        for column in columns
+        if column not in NAMED
+        for word, count in missing.words_found((row[column] for row in rows), column).items()
+    ]
+
+
+def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
+    """Report values of a table of wells or reagents that a program changed, or that look alike."""
+    columns, rows = read_columns(path, missing.samples)
+    return find_suspect_values({column: [row[column] for row in rows] for column in columns}, missing)
+
+
+def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValues) -> list[str]:
+    """Report values that a program has probably changed, or that look alike.
+
+    A spreadsheet makes dates of some genes (SEPT2, MARCH1) and numbers of some clones (1E5). Names that
+    differ in capitals only are different names.
+
+    Parameters
+    ----------
+    table
+        The values of each column, "" for missing ones; the columns' names are without `Metadata_`.
+    missing
+        What counts as missing.
+    """
+    found = []
+    for column, written in table.items():
+        if column in NAMED or "date" in column.casefold():
+            continue
+        values = list(dict.fromkeys(plain_text(value) for value in written if value))
+        if dates := [value for value in values if DATE.fullmatch(value)]:
+            found.append(
+                f"{column} has {join_names(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
+            )
+        numbers = [value for value in values if EXPONENT.fullmatch(value)] if column in SAMPLE_COLUMNS else []
+        changed = [value for value in numbers if value not in missing.clean(values, column)]
+        if changed:
+            found.append(
+                f"{column} has {join_names(changed, 5)}, read as numbers; write a letter before a name"
+            )
+        several = [value for value in values if GENES.fullmatch(value)] if column in OF_GENES else []
+        if several:
+            found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
+        commas = [value for value in values if DECIMAL_COMMA.fullmatch(value)]
+        if commas and column not in OF_GENES and set(commas) & set(missing.clean(values, column)):
+            found.append(
+                f"{column} has {join_names(commas, 3)}, which are not read as numbers: write decimal points, "
+                "and no separators of thousands"
+            )
+        if column in (*SAMPLE_COLUMNS, *missing.samples, *OF_GENES):
+            found += [f"{column}: {sentence}" for sentence in find_alike_names(values)]
+    return found
+
+
+def find_contradictions(
+    path: str | Path, plates: Iterable[str], missing: MissingValues, others: Iterable[str] = ()
+) -> list[str]:
+    """Report what a plate map says in two ways: wells in two columns, or a plate that is not its own.
+
+    A column `Plate` may also name the plate of a library. It contradicts the sample sheet only if it names
+    another plate of the sheet.
+
+    Parameters
+    ----------
+    path
+        The plate map's file.
+    plates
+        The plates that it is used for.
+    missing
+        What counts as missing.
+    others
+        The plates of the sample sheet.
+    """
+    columns, rows = read_columns(path, missing.samples)
+    places: list[tuple[str, ...]] = [(name,) for name in WELL_COLUMNS if name in columns]
+    places += [names for names in PLACE_COLUMNS if set(names) <= set(columns)]
+    found = []
+    for other in places[1:]:
+        pairs = [
+            [find_well_name(*(row[name] for name in names)) for names in (places[0], other)] for row in rows
+        ]
+        differ = [at for at, (one, two) in enumerate(pairs) if one and two and one != two]
+        if differ:
+            one, two = pairs[differ[0]]
+            found.append(
+                f"the wells are read from {' and '.join(places[0])}; rows with another well in "
+                f"{' and '.join(other)}: {len(differ)} of {len(rows)} ({two} instead of {one} in row "
+                f"{differ[0] + 2})"
+            )
+    named = {row.get("Plate", "") for row in rows} - {""}
+    strangers = [plate for plate in plates if not find_name(plate, named)]
+    if len(named) == 1 and strangers and find_name(*named, others):
+        found.append(f"its column Plate names {named.pop()}, and it is used for {join_names(strangers, 5)}")
+    return found
+
+
+def find_alike_names(values: Iterable[str]) -> list[str]:
+    """Return sentences on the values that differ only in capitals, or in letters that look alike."""
+    groups: dict[str, list[str]] = {}
+    for value in dict.fromkeys(values):
+        groups.setdefault(write_in_latin(value).casefold(), []).append(value)
+    return [
+        f"{' and '.join(group)} differ in "
+        + (
+            "capitals only"
+            if all(map(str.isascii, group))
+            else "capitals, or in letters that look alike, only"
+        )
+        for group in groups.values()
+        if len(group) > 1
+    ]

@@ -1,0 +1,99 @@
+"""Image tables (load_data.csv) as people and programs write them."""
+
+import gzip
+
+import pandas as pd
+import pytest
+
+from cases.case import case
+from lib.errors import InputError
+from lib.image_tables import read_load_data
+from lib.plates import is_image_table
+
+pytestmark = pytest.mark.unit
+
+CHANNELS = {"DNA": "DNA"}
+TABLE = pd.DataFrame(
+    {
+        "Metadata_Plate": "P1",
+        "Metadata_Well": ["A01", "A02"],
+        "Metadata_Site": 1,
+        "FileName_OrigDNA": ["a.tif", "b.tif"],
+        "PathName_OrigDNA": "/images",
+    }
+)
+
+
+def read(path, plate="P1"):
+    """Well, site and file of each image."""
+    return [(image.well, image.site, str(image.path)) for image in read_load_data(path, CHANNELS, plate)]
+
+
+def get_refusal(path) -> str:
+    with pytest.raises(InputError) as error:
+        read(path)
+    return str(error.value)
+
+
+@case(
+    "images",
+    kind="an image table with semicolons or tabs, in UTF-16, gzipped or not, in Parquet, with row numbers "
+    "or an index, "
+    "under a name such as LOAD_DATA.CSV, or behind a link",
+    comes_from="spreadsheets; pandas; data managers that replace files by links",
+    happens="it is read",
+)
+def test_one_image_table_in_every_form(tmp_path):
+    expected = [("A01", "1", "/images/a.tif"), ("A02", "1", "/images/b.tif")]
+    text = TABLE.to_csv(index=False)
+    contents = {
+        "semicolons.csv": text.replace(",", ";").encode(),
+        "TABS.TSV": text.replace(",", "\t").encode(),
+        "unicode.csv.gz": gzip.compress(text.replace(",", ";").encode("utf-16-le")),
+        "plain.csv.gz": text.encode(),
+        "numbered.csv": TABLE.to_csv().encode(),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        assert is_image_table(name)
+        assert read(tmp_path / name) == expected
+    TABLE.set_index("Metadata_Well").to_parquet(tmp_path / "object")
+    (tmp_path / "linked.parquet").symlink_to(tmp_path / "object")
+    assert read((tmp_path / "linked.parquet").resolve()) == expected
+
+
+@case(
+    "images",
+    kind="an image table with the plates in Metadata_Barcode or Metadata_Assay_Plate_Barcode, the sites in "
+    "Metadata_Field or Metadata_FieldID",
+    comes_from="exports of microscopes and of the Gallery",
+    happens="the plate's own rows are used, each with its site",
+)
+@pytest.mark.parametrize("plate", ["Metadata_Barcode", "Metadata_Assay_Plate_Barcode"])
+@pytest.mark.parametrize("site", ["Metadata_Field", "Metadata_FieldID"])
+def test_other_names_of_columns(tmp_path, plate, site):
+    table = TABLE.assign(Metadata_Well=["A01", "B02"], Metadata_Plate=["P1", "P2"])
+    table.rename(columns={"Metadata_Plate": plate, "Metadata_Site": site}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    assert read(tmp_path / "t.csv") == [("A01", "1", "/images/a.tif")]
+    again = TABLE.assign(Metadata_Well="A01", Metadata_Site=[1, 2]).rename(columns={"Metadata_Site": site})
+    again.to_csv(tmp_path / "t.csv", index=False)
+    assert [image[:2] for image in read(tmp_path / "t.csv")] == [("A01", "1"), ("A01", "2")]
+
+
+@case(
+    "images",
+    kind="a row of an image table without any file name, a well that no plate has",
+    comes_from="tables that list planned wells; typing errors",
+    says="has rows without a file name: well A02 site 1. Write the names of their images into them, or "
+    "take the rows "
+    "out. ... t.csv (plate P1): `Z99` is not a well of a plate",
+    happens="the plate stops: the well would be lost in silence",
+)
+def test_rows_without_an_image(tmp_path):
+    path = tmp_path / "t.csv"
+    TABLE.assign(FileName_OrigDNA=["a.tif", None]).to_csv(path, index=False)
+    message = get_refusal(path)
+    TABLE.assign(Metadata_Well=["A01", "Z99"]).to_csv(path, index=False)
+    return f"{message} {get_refusal(path)}"

@@ -1,0 +1,158 @@
+"""Published profiles whose columns have other types than text and numbers, and folders of DeepProfiler."""
+
+from decimal import Decimal
+
+import anndata
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cases.case import case
+from cases.profiles import get_refusal, make_profiles, read
+from lib.deep_profiles import read_deepprofiler
+from lib.errors import InputError
+
+pytestmark = pytest.mark.unit
+
+DAY = pd.Timestamp("2020-11-04")
+LARGE = 2**53 + 1
+
+
+def write(path, **columns):
+    """The small profiles with these Arrow columns, without what pandas notes of its types."""
+    table = pa.Table.from_pandas(make_profiles(), preserve_index=False)
+    for name, values in columns.items():
+        at = table.column_names.index(name) if name in table.column_names else None
+        table = table.append_column(name, values) if at is None else table.set_column(at, name, values)
+    pq.write_table(table.replace_schema_metadata(None), path)
+    return path
+
+
+@case(
+    "profiles",
+    kind="identifiers of more than 15 digits in a Parquet file, beside a missing one",
+    comes_from="database keys; pandas reads such a column as decimal numbers and rounds them",
+    happens="each keeps all its digits",
+)
+def test_large_integers_beside_a_missing_one(tmp_path):
+    values = [LARGE, LARGE - 1, None, 1, 2, 3]
+    path = write(tmp_path / "p.parquet", Metadata_id=pa.array(values, pa.int64()))
+    assert read(path)["Metadata_id"].fillna("").tolist() == [str(value or "") for value in values]
+
+
+@case(
+    "profiles",
+    kind="text stored as bytes, dictionaries, decimal numbers, dates with a time zone, lists of targets",
+    comes_from="Parquet files of other programs: databases, R, Spark, polars",
+    happens="they are read like text, numbers and days; the names of a list are several genes",
+)
+def test_other_types_of_columns(tmp_path):
+    names = ["x", "y", "DMSO"] * 2
+    targets = [["EGFR", "ERBB2"], ["A"], None, [], ["B"], ["C", "D"]]
+    path = write(
+        tmp_path / "p.parquet",
+        Metadata_Well=pa.array([b"A01", b"A02", b"A03", b"B01", b"B02", b"B03"]),
+        Metadata_broad_sample=pa.array(names).dictionary_encode(),
+        Metadata_target=pa.array(targets, pa.list_(pa.string())),
+        Metadata_dose=pa.array([Decimal("1.00"), None, Decimal(3)] * 2, pa.decimal128(8, 2)),
+        Metadata_day=pa.array([DAY] * 6, pa.timestamp("us", tz="UTC")),
+        Cells_AreaShape_Area=pa.array([Decimal("1.00"), None, Decimal(3)] * 2, pa.decimal128(8, 2)),
+        Nuclei_Intensity_MeanIntensity_DNA=pa.array([1, None, 3] * 2, pa.int64()),
+    )
+    found = read(path)
+    assert found["Metadata_Well"].tolist() == ["A01", "A02", "A03", "B01", "B02", "B03"]
+    assert found["Metadata_broad_sample"].tolist() == names
+    assert found["Metadata_target"].fillna("").tolist() == ["EGFR|ERBB2", "A", "", "", "B", "C|D"]
+    assert found["Metadata_dose"].fillna("").tolist() == ["1", "", "3"] * 2
+    assert found["Metadata_day"].tolist() == ["2020-11-04"] * 6
+    for feature in ("Cells_AreaShape_Area", "Nuclei_Intensity_MeanIntensity_DNA"):
+        np.testing.assert_array_equal(found[feature], [1, np.nan, 3] * 2)
+
+
+@case(
+    "profiles",
+    kind="the wells in the index of a table, with a name or without; an index that repeats a column",
+    comes_from="pandas' set_index; AnnData, whose rows have names",
+    happens="they are read",
+)
+def test_wells_in_an_index(tmp_path, expected_profiles):
+    table = make_profiles()
+    for index in (
+        table["Metadata_Well"].rename(None),
+        table["Metadata_Well"],
+    ):
+        for kept in (table, table.drop(columns="Metadata_Well")):
+            kept.set_axis(pd.Index(index, name=index.name)).to_parquet(tmp_path / "p.parquet")
+            assert read(tmp_path / "p.parquet")["Metadata_Well"].tolist() == table["Metadata_Well"].tolist()
+    metadata = [name for name in table if name.startswith("Metadata_")]
+    for name in (None, "well"):
+        obs = table[metadata].set_index(pd.Index(table["Metadata_Well"], name=name))
+        data = anndata.AnnData(table.drop(columns=metadata).to_numpy(), obs.drop(columns="Metadata_Well"))
+        data.var_names = [name for name in table if name not in metadata]
+        with anndata.settings.override(allow_write_nullable_strings=True):
+            data.write_h5ad(tmp_path / "p.h5ad")
+        found = read(tmp_path / "p.h5ad")[expected_profiles.columns]
+        pd.testing.assert_frame_equal(found, expected_profiles, check_dtype=False)
+
+
+@case(
+    "profiles",
+    kind="a column twice, of which pandas or R has numbered the second: Cells_AreaShape_Area.1",
+    comes_from="a table with a column twice that was read and written again",
+    says="the columns Cells_AreaShape_Area and Cells_AreaShape_Area.1 are the same. Keep one of them.",
+    happens="the plate stops",
+)
+def test_a_numbered_copy_of_a_column(tmp_path):
+    table = make_profiles()
+    table["Cells_AreaShape_Area.1"] = table["Cells_AreaShape_Area"]
+    table.to_csv(tmp_path / "p.csv", index=False)
+    return get_refusal(tmp_path / "p.csv")
+
+
+def write_sites(folder, **sites):
+    for name, values in sites.items():
+        file = folder / f"{name.replace('__', '/')}.npz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, features=values)
+    return folder
+
+
+@case(
+    "profiles",
+    kind="DeepProfiler's cells that lack a feature (NaN)",
+    comes_from="crops without contrast",
+    says="cells lack features (NaN or infinite), and the means are those of the other cells: well A01 site "
+    "1 (1 cells)",
+    happens="a warning; the cells count, and the mean of a feature is that of the cells that have it",
+)
+def test_cells_without_a_feature(tmp_path, caplog):
+    values = np.array([[1.0, 2.0], [3.0, np.nan]])
+    found = read_deepprofiler(write_sites(tmp_path, A01_1=values, A02_1=values[:1], A03_1=np.empty(0)))
+    assert found[["deep_0", "deep_1"]].fillna(-1).to_numpy().tolist() == [[2, 2], [1, 2], [-1, -1]]
+    assert found["Metadata_Count_Cells"].tolist() == [2, 1, 0]
+    return caplog.text
+
+
+@case(
+    "profiles",
+    kind="a file of DeepProfiler twice, in a copy of the folder or under two names; a name with two wells "
+    "(P1_A01_1)",
+    comes_from="backups inside the folder; names that begin with the plate",
+    says="are both site 1 of well A01 of plate P1: keep one of them. ... which of P01, A01 is its well is "
+    "not known.",
+    happens="the plate stops: the cells would count twice, or for another well",
+)
+def test_files_of_deepprofiler_that_say_two_things(tmp_path):
+    messages = []
+    values = np.ones((2, 3))
+    for name, sites in {
+        "copy": {"P1__A01__1": values, "backup__P1__A01__1": values},
+        "names": {"A01__1": values, "A01_1": values},
+        "two": {"P1_A01_1": values},
+    }.items():
+        with pytest.raises(InputError) as error:
+            read_deepprofiler(write_sites(tmp_path / name, **sites))
+        messages.append(str(error.value))
+    return " ".join(messages)

@@ -1,0 +1,43 @@
+"""Values of plate maps and annotation that a program changed, or that look alike."""
+
+import pytest
+
+from lib.suspects import find_alike_names, find_suspects, report_missing_words
+from lib.values import MissingValues
+
+pytestmark = pytest.mark.unit
+
+
+def write(folder, text):
+    path = folder / "table.tsv"
+    path.write_text(text)
+    return path
+
+
+def test_words_for_missing_values_are_counted(tmp_path):
+    path = write(tmp_path, "well\tbroad_sample\nA01\tNA\nA02\tna\nA03\ta\n")
+    assert report_missing_words(path, MissingValues()) == [
+        "NA in 1 rows of broad_sample",
+        "na in 1 rows of broad_sample",
+    ]
+
+
+def test_commas_that_are_not_read_as_decimal_ones_are_named(tmp_path):
+    path = write(tmp_path, "well\tbroad_sample\tdose\nA01\ta\t1,5\nA02\tb\t1,000\n")
+    assert find_suspects(path, MissingValues()) == [
+        "dose has 1,5, 1,000, which are not read as numbers: write decimal points, and no separators of "
+        "thousands"
+    ]
+    for doses in (("0,5", "1,5"), ("0.5", "1.5"), ("5", "1,4-dioxane")):
+        rows = "".join(f"A0{at}\ta\t{dose}\n" for at, dose in enumerate(doses, start=1))
+        assert find_suspects(write(tmp_path, f"well\tbroad_sample\tdose\n{rows}"), MissingValues()) == []
+    genes = write(tmp_path, "broad_sample\tgene\na\t672,675\n")
+    assert find_suspects(genes, MissingValues()) == []
+
+
+def test_names_that_look_alike_are_named():
+    assert find_alike_names(["Abc", "ABC", "x"]) == ["Abc and ABC differ in capitals only"]
+    cyrillic = "\u0410BC"
+    assert find_alike_names([cyrillic, "ABC"]) == [
+        f"{cyrillic} and ABC differ in capitals, or in letters that look alike, only"
+    ]
