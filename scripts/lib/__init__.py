@@ -41,7 +41,9 @@ Files and tables
     files                files and folders that appear complete or not at all
     tables               tables with their provenance
     provenance           versions, parameters and digests of the inputs
+    text_files           tables that are text: compression and encoding
     values               words for missing values, and numbers
+    look_alikes          characters that look alike
     object_storage       objects in S3 storage
 
 Images
@@ -99,6 +101,7 @@ Wells and profiles
     wells                names of wells
     controls             control wells
     layouts              plate maps and tables of reagents
+    suspects             values in these tables that may be errors
     plate_contents       plate map and annotation of each well
     perturbation_names   common names of perturbations
     aggregation          cells by well or by site

@@ -178,6 +178,17 @@ def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> Rows:
 def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: str) -> None:
     """Reject a table with rows that do not name their well or plate.
 
+    Parameters
+    ----------
+    path
+        The table.
+    rows
+        Its rows.
+    columns
+        The columns that name the well or the plate, of which each row needs one.
+    what
+        What these columns name, for the message.
+
     Raises
     ------
     InputError
