@@ -17,7 +17,7 @@ from workflow import planned
 
 pytestmark = pytest.mark.unit
 
-# Writes one object a site; with the plugins, `{shift}` more than without.
+# Writes one object per site; with the plugins, `{shift}` more than without.
 FAKE = """#!{python}
 import sys
 options = dict(zip(sys.argv[1:], sys.argv[2:]))

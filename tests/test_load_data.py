@@ -228,7 +228,7 @@ def test_own_load_data_csv_is_read_back(tmp_path):
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
 def test_own_image_tables_of_other_pipelines(tmp_path, ending):
-    """Columns as a pipeline of one's own names them, files beside the table, a row and a column a well."""
+    """Columns as in a user's own pipeline, files beside the table, and a row and a column per well."""
     folder = write_images(tmp_path / "images", fields=("01",))
     rows = [
         {

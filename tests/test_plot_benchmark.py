@@ -149,7 +149,7 @@ def test_feature_sets_stand_side_by_side_in_their_own_colors(replicating, number
     one = read_score_table(replicating).assign(published=np.nan)
     table = pd.concat([one.assign(feature_set=name) for name in sorted(sets)], ignore_index=True)
     figure = draw("percent_replicating", table, sets, ["embeddings_spherized"])
-    assert len(figure.axes) == 2, "a panel a cell line, not one a feature set"
+    assert len(figure.axes) == 2, "one panel per cell line, not per feature set"
     assert len(figure.axes[0].patches) == 2 * number
     assert len(figure.axes[0].get_yticks()) == 2
     words = [text.get_text() for text in figure.legends[0].get_texts()]

@@ -304,7 +304,7 @@ def test_splits_keep_what_the_profiles_say(tmp_path):
     "profiles",
     kind="one barcode in two batches",
     comes_from="plates that were imaged twice",
-    happens="each is a plate of its own, also in the figure of dropped features",
+    happens="each is a separate plate, also in the figure of dropped features",
 )
 def test_one_barcode_in_two_batches_is_two_bars():
     rows = [
