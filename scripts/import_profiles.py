@@ -254,7 +254,7 @@ def main(
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
         `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `identifiers` (expressions of features that are not measurements, which
+        of features that are left out), `identifiers` (expressions of features that do not measure, which
         the log names), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
         normalized).
     """

@@ -52,7 +52,7 @@ def test_the_cells_are_those_that_were_named(results):
         (["A01", "--batch", "C"], "no single cells of plate P in batch C"),
     ],
 )
-def test_what_does_not_exist_is_told(results, words, message):
+def test_what_does_not_exist_is_reported(results, words, message):
     with pytest.raises(InputError, match=message):
         show(results, *words)
 

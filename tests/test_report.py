@@ -229,7 +229,7 @@ def test_hostile_names_are_text(tmp_path):
     assert text.count("&lt;script&gt;alert(1)") >= 4
 
 
-def test_what_changed_since_the_last_report_is_told(tmp_path):
+def test_what_changed_since_the_last_report_is_reported(tmp_path):
     options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
     table = tmp_path / "benchmark/percent_replicating.csv"
     scores = pd.read_csv(table)
@@ -243,7 +243,7 @@ def test_what_changed_since_the_last_report_is_told(tmp_path):
     assert write_report(tmp_path, options).read_text() == second, "making it again forgets nothing"
 
 
-def test_logs_of_one_stage_are_told_apart(tmp_path):
+def test_logs_of_one_stage_are_distinguished(tmp_path):
     options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
     for name in ("normalize/B/BR00000", "normalize/B/BR00000_negcon", "features/B/BR00000/chunk_1"):
         file = tmp_path / f"logs/{name}.log"

@@ -158,7 +158,7 @@ def test_a_barcode_that_became_a_number(tmp_path, plate):
     says="not features, and kept as metadata: index, Row, concentration",
     happens="they are metadata",
 )
-def test_plain_columns_are_no_features(tmp_path, expected_profiles, caplog):
+def test_plain_columns_are_not_features(tmp_path, expected_profiles, caplog):
     table = make_profiles().assign(Row=1, concentration=[0.5, 1, 2] * 2)
     table.insert(0, "index", range(6))
     table.to_csv(tmp_path / "p.csv", index=False)

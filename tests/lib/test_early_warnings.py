@@ -27,7 +27,7 @@ def test_valid_tables_get_no_warning(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["poscon", "negcon2", "no_control"])
-def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
+def test_another_kind_of_control_is_not_a_misspelling(tmp_path, kind):
     assert get_problems(tmp_path, MAP + "B2,Y\n", KNOWN + f"Y,{kind}\n") == []
 
 
@@ -140,7 +140,7 @@ def get_problems_of_profiles(folder, level, plate_map="map.csv", plates=("P1",),
     return list(find_problems(build_experiment(rows, folder, **config)))
 
 
-def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_columns_lack(tmp_path):
+def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_reported_if_columns_lack(tmp_path):
     write_profiles(tmp_path)
     (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon")
     assert "plate P1: p.csv has no column Metadata_broad_sample, Metadata_control_type, by which" in problem
@@ -176,7 +176,7 @@ def test_wells_that_a_plate_map_lacks_get_a_warning(tmp_path):
     )
 
 
-def test_features_that_are_no_measurements_are_told_once(tmp_path):
+def test_features_that_are_not_measurements_are_reported_once(tmp_path):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(
             f"Metadata_Well,Cells_Parent_Nuclei,Cells_AreaShape_Area\nA01,1,{name == 'a.csv'}\n"
