@@ -14,7 +14,7 @@ import sys
 import types
 from pathlib import Path
 
-#: Packages that CellProfiler imports at startup and that few or no pipelines use.
+# Packages that CellProfiler imports at startup and that few or no pipelines use.
 RARELY_USED = {
     "boto3",
     "distutils",
@@ -28,7 +28,7 @@ RARELY_USED = {
     "scipy.signal",
     "scipy.stats",
 }
-#: Modules that skimage imports for the named functions, which few pipelines call.
+# Modules that skimage imports for the named functions, which few pipelines call.
 RARELY_CALLED = {
     "skimage.feature.template": ("match_template",),
     "skimage.filters._window": ("window",),
@@ -36,7 +36,7 @@ RARELY_CALLED = {
     "skimage.restoration.deconvolution": ("wiener", "unsupervised_wiener", "richardson_lucy"),
     "skimage.segmentation.slic_superpixels": ("slic",),
 }
-#: skimage.io's function to show images, for which it imports a plot library.
+# skimage.io's function to show images, for which it imports a plot library.
 SHOWING = "skimage.io._plugins.matplotlib_plugin"
 
 

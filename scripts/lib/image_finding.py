@@ -23,7 +23,7 @@ from lib.microscopes.index import IndexImage
 from lib.object_storage import resolve_address
 from lib.ome_zarr import list_fields
 
-#: What an index says about an image that is written to the image table.
+# What an index says about an image that is written to the image table.
 FIELDS = (
     *("Row", "Col", "FieldID", "PlaneID", "ChannelID", "ChannelName"),
     *(

@@ -20,9 +20,9 @@ from lib.image_files import KINDS_OF_TIFF, MAX_SAMPLE_VALUE, TIFF, read_plane_an
 from lib.object_storage import open_image_file
 from lib.ome_zarr import is_in_zarr, open_multiscale
 
-#: The package that reads each format which is not always installed.
+# The package that reads each format which is not always installed.
 LIBRARIES = {".nd2": "nd2", ".czi": "pylibCZIrw.czi", ".lif": "liffile"}
-#: The formats whose files may hold several scenes (positions of the microscope).
+# The formats whose files may hold several scenes (positions of the microscope).
 CONTAINERS = tuple(LIBRARIES)
 AXES = "TCZ"
 

@@ -17,9 +17,9 @@ import re
 from urllib.parse import quote, unquote
 
 REFERENCE = re.compile(r"^(?P<files>[^<>]+)<(?P<options>[^<>]*)>$", re.DOTALL)
-#: Characters of file names that need no other spelling.
+# Characters of file names that need no other spelling.
 PLAIN = " !\"#$&'()*+,-.:;=?@[\\]^_`{}~"
-#: The values of `images.project`, beside the number of a plane.
+# The values of `images.project`, beside the number of a plane.
 PROJECTIONS = ("max", "mean", "sum", "best_focus")
 
 

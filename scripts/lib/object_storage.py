@@ -22,12 +22,12 @@ from pathlib import Path
 
 from lib.errors import InputError, join_names
 
-#: Public buckets; they would reject credentials that belong elsewhere.
+# Public buckets; they would reject credentials that belong elsewhere.
 PUBLIC = {"cellpainting-gallery"}
 ATTEMPTS = 5
-#: Seconds before the second attempt; doubled before each further one.
+# Seconds before the second attempt; doubled before each further one.
 PAUSE = 1.0
-#: Seconds without a byte after which a connection counts as broken.
+# Seconds without a byte after which a connection counts as broken.
 SILENCE = 60
 ADDRESS = re.compile(r"s3:/+(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
 MD5 = re.compile(r"[0-9a-f]{32}")

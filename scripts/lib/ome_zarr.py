@@ -21,7 +21,7 @@ from lib.object_storage import ADDRESS, GONE, get_client, retry_request
 from lib.sites import get_site_name
 from lib.wells import get_well_at
 
-#: The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
+# The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
 OME_ZARR = "ome-zarr"
 ENDING = re.compile(r"\.zarr$", re.IGNORECASE)
 

@@ -21,9 +21,9 @@ import numpy as np
 
 from lib.errors import InputError
 
-#: The variable with the path of Snakemake's Python, which Snakemake sets for its jobs.
+# The variable with the path of Snakemake's Python, which Snakemake sets for its jobs.
 PYTHON = "PLATEWISE_PYTHON"
-#: The module that reads; only Snakemake's Python can import it.
+# The module that reads; only Snakemake's Python can import it.
 HOME = "lib.planes"
 _process = None
 # Several threads may read the channels of a site, and the process answers one question at a time.

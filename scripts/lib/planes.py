@@ -16,7 +16,7 @@ from lib.errors import InputError, join_names
 from lib.image_formats import OpenImage, UnsuitableImageError, open_image
 from lib.image_references import PROJECTIONS, read_reference
 
-#: How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
+# How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
 STEP = 2
 
 

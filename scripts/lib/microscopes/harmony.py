@@ -18,11 +18,11 @@ from lib.sites import get_site_name
 from lib.wells import get_well_at
 
 FILE = re.compile(r"^(Index(\.idx|\.ref)?|ImageIndex\.ColumbusIDX)\.xml$", re.IGNORECASE)
-#: The attribute of an image's URL with its page in the file, from 0.
+# The attribute of an image's URL with its page in the file, from 0.
 PAGE = "BufferNo"
-#: Elements of an image that identify it and do not describe it.
+# Elements of an image that identify it and do not describe it.
 OWN = {"id", "State", "URL", PAGE}
-#: Elements of a channel's entry that are not written to the image table.
+# Elements of a channel's entry that are not written to the image table.
 LONG = {"FlatfieldProfile", "SkewcropParameters", "OrientationMatrix", "CropArea"}
 
 
