@@ -45,12 +45,21 @@ def layer_of(item: pytest.Item) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test exactly one layer, before `-m` selects: the mark of a test replaces its module's."""
+    """Give each test exactly one layer, before `-m` selects: the mark of a test replaces its module's.
+
+    Modules with long tests run first, and those with unit tests only run last: `-n` gives each process a
+    module at a time, and so no process is left with a long module at the end.
+    """
     layers = [layer_of(item) for item in items]
     for item, layer in zip(items, layers, strict=True):
         for node in item.listchain():
             node.own_markers[:] = [mark for mark in node.own_markers if mark.name not in LAYERS]
         item.add_marker(layer)
+    short = {"plan": 1, "unit": 2}
+    ranks: dict[Path, int] = {}
+    for item, layer in zip(items, layers, strict=True):
+        ranks[item.path] = min(short.get(layer, 0), ranks.get(item.path, 2))
+    items.sort(key=lambda item: ranks[item.path])
 
 
 class Watch:

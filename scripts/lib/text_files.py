@@ -44,7 +44,12 @@ def name_format(start: bytes) -> str | None:
 
 
 def is_parquet(path: Path) -> bool:
-    """Return whether a file is Parquet, whatever its name: a link may lead to another name."""
+    """Return whether a file is Parquet, whatever its name: a link may lead to another name.
+
+    A missing file is not: what reads it as text says that it is missing.
+    """
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(len(PARQUET)) == PARQUET
 

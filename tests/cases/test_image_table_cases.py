@@ -7,6 +7,7 @@ import pytest
 
 from cases.case import case
 from lib.errors import InputError
+from lib.image_changes import find_files_of_table
 from lib.image_tables import read_load_data
 from lib.plates import is_image_table
 
@@ -97,3 +98,9 @@ def test_rows_without_an_image(tmp_path):
     message = get_refusal(path)
     TABLE.assign(Metadata_Well=["A01", "Z99"]).to_csv(path, index=False)
     return f"{message} {get_refusal(path)}"
+
+
+@pytest.mark.parametrize("name", ["load_data.csv", "load_data.parquet"])
+def test_a_missing_table_is_named(tmp_path, name):
+    with pytest.raises(InputError, match=f"{name} does not exist"):
+        find_files_of_table(tmp_path / name)
