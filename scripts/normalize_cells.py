@@ -224,6 +224,27 @@ def read_flag_names(path: str | Path) -> np.ndarray:
     return np.array([names.strip() for names in found], dtype=object)
 
 
+def find_reference_wells(profiles: pd.DataFrame, parameters: Mapping[str, Any]) -> pd.Series:
+    """Return which wells of a plate are the reference; `parameters` are those of `main`.
+
+    Raises
+    ------
+    InputError
+        If no reference well has cells.
+    """
+    plate, reference = parameters["plate"], parameters["reference"]
+    column, negcon = parameters["column"], parameters["negcon"]
+    # One well has enough cells; `minimum_wells` is for profiles.
+    chosen = choose_reference_wells(profiles, reference, column, negcon, 0, plate)
+    if not chosen.any():
+        kind = "well" if reference == "all" else f"well of negative controls ({column} = {negcon})"
+        raise InputError(
+            f"Plate {plate}: no {kind} has cells, so cells cannot be normalized. Check the plate map, the "
+            "annotation table and controls.negcon, or set normalized_cells.reference to all."
+        )
+    return chosen
+
+
 def open_writer(path: str | Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a writer of a Parquet file with the cells of many wells."""
     # The file's footer has an entry per well and column: features go without statistics there.
@@ -251,17 +272,9 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
     InputError
         If no reference well has cells, or no feature can be normalized.
     """
-    plate, reference = parameters["plate"], parameters["reference"]
+    plate = parameters["plate"]
     profiles = read_profiles(inputs["profiles"])
-    column, negcon = parameters["column"], parameters["negcon"]
-    # One well has enough cells; `minimum_wells` is for profiles.
-    chosen = choose_reference_wells(profiles, reference, column, negcon, 0, plate)
-    if not chosen.any():
-        kind = "well" if reference == "all" else f"well of negative controls ({column} = {negcon})"
-        raise InputError(
-            f"Plate {plate}: no {kind} has cells, so cells cannot be normalized. Check the plate map, the "
-            "annotation table and controls.negcon, or set normalized_cells.reference to all."
-        )
+    chosen = find_reference_wells(profiles, parameters)
     wells = describe_wells(profiles)
     excluded = read_excluded_sites(inputs["flags"]) if inputs["flags"] else set()
     leaves_out_flagged = inputs["cell_flags"] and parameters["exclude_flagged_cells"]
