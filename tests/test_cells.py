@@ -1,4 +1,4 @@
-"""The picture of named cells: which are shown, and what is said of those that do not exist."""
+"""The picture of named cells: which are shown, and the error for those that do not exist."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""A user's own pipeline: the copy that runs, and what is said before anything is measured."""
+"""A user's own pipeline: the copy that runs, and the errors before anything is measured."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The benchmark's tables and figures: nothing lost, every number drawn stands in a table."""
+"""The benchmark's tables and figures: nothing is lost, and every number of a figure is in a table."""
 
 import matplotlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""The report: sound by itself, true to the results, and shown by a browser without an error."""
+"""The report: valid by itself, consistent with the results, and displayed by a browser without an error."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Sphering: whitens the negative controls, all plates by one transform, with clear answers."""
+"""Sphering whitens the negative controls, all plates by one transform, with clear errors."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Time the pieces that are written by hand beside the libraries that offer the same, and compare the results.
+"""Time the code that is written by hand against libraries with the same function, and compare the results.
 
     .venv/bin/python tests/benchmarks/benchmark_hand_written.py --cellprofiler ENVIRONMENT/bin/cellprofiler \
         IMAGE [IMAGE ...]

@@ -1,4 +1,4 @@
-"""Rules of the config that flag cells: their names, their features, and what is wrong with them."""
+"""Rules of the config that flag cells: their names, their features, and their errors."""
 
 import pytest
 

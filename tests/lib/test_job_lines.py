@@ -1,4 +1,4 @@
-"""What a run prints while it goes on."""
+"""The output of a run in progress."""
 
 import io
 import logging

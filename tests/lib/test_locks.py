@@ -1,4 +1,4 @@
-"""A lock that a killed run left: taken away when nothing of that run is alive, and only then."""
+"""The lock of a killed run is removed if, and only if, no process of that run is alive."""
 
 import os
 import signal

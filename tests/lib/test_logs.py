@@ -1,4 +1,4 @@
-"""What a script says goes to its log; how it ends depends on who can mend it."""
+"""A script's messages go to its log; how it ends depends on who can correct the error."""
 
 import errno
 import logging

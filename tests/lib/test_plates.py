@@ -1,4 +1,4 @@
-"""The sample sheet, plate maps and annotation tables: what is read, and what is refused how."""
+"""The sample sheet, plate maps and annotation tables: what is read, and what is rejected."""
 
 import gzip
 import re

@@ -1,4 +1,4 @@
-"""What the header of a file of profiles tells before anything runs."""
+"""What the header of a file of profiles shows before anything runs."""
 
 import gzip
 

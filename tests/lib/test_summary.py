@@ -1,4 +1,4 @@
-"""What a run says at its end: how far each plate is, what failed, the scores."""
+"""The end of a run: the progress of each plate, the failures, the scores."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The colors of the page's plots: apart for readers who do not see red, green or blue."""
+"""The colors of the page's plots are distinct for readers who do not see red, green or blue."""
 
 import re
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""What a card tells: the rows of hits, clusters and dose-response curves, whatever the tables lack."""
+"""The content of a card: the rows of hits, clusters and dose-response curves, whatever the tables lack."""
 
 import base64
 
