@@ -33,11 +33,10 @@ class MeasureImageIntensity(builtin.MeasureImageIntensity):
         if self.show_window or not plain or not numpy.isfinite(pixels).all():
             return super().measure(pixels, image_name, object_name, measurement_name, workspace, percentiles)
         total = numpy.sum(pixels)
-        median = selection.median(pixels)
+        percentiles = percentiles or []
+        median, (lower, upper, *others) = selection.median_and_percentiles(pixels, [25, 75, *percentiles])
         highest = numpy.max(pixels)
         at_highest = 100.0 * float(numpy.count_nonzero(pixels == highest)) / float(pixels.size)
-        percentiles = percentiles or []
-        lower, upper, *others = selection.percentiles(pixels, [25, 75, *percentiles])
         for feature, value in (
             (builtin.F_TOTAL_INTENSITY, total),
             (builtin.F_MEAN_INTENSITY, total / float(pixels.size)),

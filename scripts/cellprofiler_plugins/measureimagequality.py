@@ -2,7 +2,7 @@
 
 The built-in module labels the image's tiles and rings, sorts it to check whether it is constant, and
 transforms all of it for the power at the lowest eighth of frequencies; `platewise_kernels.quality`
-does each in one pass. Of the thresholds, Otsu's with two classes and weighted variances is replaced.
+does each in one pass. Of the thresholds, Otsu's are replaced.
 Volumes, masked images and a visible window are left to the built-in module.
 """
 
@@ -134,14 +134,15 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
     @staticmethod
     def _threshold(group, pixels):
         method = group.threshold_algorithm
-        options = {
-            "object_fraction": group.object_fraction.value,
+        of_otsu = {
             "two_class_otsu": group.two_class_otsu.value == builtin.O_TWO_CLASS,
             "use_weighted_variance": group.use_weighted_variance.value == builtin.O_WEIGHTED_VARIANCE,
             "assign_middle_to_foreground": group.assign_middle_to_foreground.value == builtin.O_FOREGROUND,
         }
-        two_classes = options["two_class_otsu"] and options["use_weighted_variance"]
-        if method == centrosome.threshold.TM_OTSU and two_classes:
-            return quality.otsu_threshold(pixels)
         with stand_ins.stand_in((centrosome.otsu, "running_variance", quality.replace_running_variance)):
-            return centrosome.threshold.get_global_threshold(method, pixels, **options)
+            if method == centrosome.threshold.TM_OTSU:
+                return quality.otsu_threshold(pixels, **of_otsu)
+            fraction = group.object_fraction.value
+            return centrosome.threshold.get_global_threshold(
+                method, pixels, object_fraction=fraction, **of_otsu
+            )

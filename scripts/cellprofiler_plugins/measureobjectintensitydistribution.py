@@ -13,7 +13,7 @@ import numpy
 
 from platewise_kernels import propagation, radial, shape, zernikes
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import ObjectPixels, bounding_boxes, centers_of_labels, last_places
+from platewise_kernels.pixels import ObjectPixels, bounding_boxes, centers_of_labels, find_last_maxima
 
 
 class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribution):
@@ -183,7 +183,7 @@ def _distances(objects, shape, bin_count_settings):
     to_edge = radial.distance_to_edge(labels, bounds, False)
     if not numpy.isfinite(to_edge).all():
         return None
-    places = last_places(numpy.argsort(to_edge, axis=None), labels.ravel(), int(labels.max()))
+    places = find_last_maxima(to_edge.ravel(), labels.ravel(), int(labels.max()))
     centers = numpy.array(numpy.divmod(places, shape[1]))
     from_center = radial.distance_from_seeds(labels, bounds, centers).ravel()
     positions = numpy.flatnonzero(from_center >= 0)

@@ -107,7 +107,6 @@ def magnitudes(numbers, pixels, hull, indices):
     indices
         The objects' labels.
     """
-    ones = numpy.ones((1, len(pixels.positions)))
-    (real,), (imaginary,), radii = zernikes.moments(numbers, pixels, ones, hull, indices)
+    (real,), (imaginary,), radii = zernikes.moments(numbers, pixels, None, hull, indices)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         return numpy.sqrt(real**2 + imaginary**2) / (numpy.pi * radii[:, None] ** 2)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, join_names
+from lib.image_tables import use_usual_names
 from lib.object_tables import COLUMNAR, UNREADABLE, SiteError, open_text, read_header
 from lib.sites import get_site_name, get_site_order
 from lib.wells import get_well_at, get_well_name, get_well_order
@@ -99,10 +100,7 @@ def find_table_files(folder: Path) -> tuple[Path, ...]:
 
 
 def read_folder(path: Path, compartments: Sequence[str], prefix: str = "") -> Folder | None:
-    """Return what CellProfiler wrote into one folder; an empty list if it holds no table.
-
-    Tables with a prefix (`MyExpt_Image.csv`) count as a folder of that name.
-    """
+    """Return what CellProfiler wrote into a folder, if anything; `My_Image.csv` has the prefix `My_`."""
     image = find_table_file(path, f"{prefix}Image")
     tables = {name: file for name in compartments if (file := find_table_file(path, f"{prefix}{name}"))}
     if not image and not tables:
@@ -211,16 +209,16 @@ def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
             rows = read_columnar_image_rows(file)
         else:
             with open_text(file) as lines:
-                names, *values = list(csv.reader(lines)) or [[]]
+                names, *values = [row for row in csv.reader(lines) if any(row)] or [[]]
             if any(len(value) != len(names) for value in values):
                 raise SiteError(f"{file.name} is cut off: a row has not all {len(names)} values")
-            rows = [dict(zip(names, value, strict=True)) for value in values]
+            rows = [dict(zip(use_usual_names(names), value, strict=True)) for value in values]
     except (*UNREADABLE, UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError) as error:
         raise SiteError(f"{file.name} cannot be read ({error})") from error
     if not rows:
         raise SiteError(f"{file.name} has no row")
     if any(not float(number(row.get("ImageNumber", "")) or 0.5).is_integer() for row in rows):
-        raise SiteError(f"{file.name} has no whole ImageNumber in each row")
+        raise SiteError(f"{file.name} (separated by commas?) has no whole ImageNumber in each row")
     return rows
 
 
@@ -234,7 +232,8 @@ def read_columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
         else column.cast(pl.String).fill_null("")
         for column in pl.DataFrame(pl.from_arrow(read))
     ]
-    return pl.DataFrame(columns).to_dicts()
+    table = pl.DataFrame(columns)
+    return table.rename(dict(zip(table.columns, use_usual_names(table.columns), strict=True))).to_dicts()
 
 
 def number(text: str | float) -> float | None:

@@ -52,8 +52,7 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             rows = [dict(zip(columns, row, strict=True)) for row in texts]
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-    # CellProfiler's own tables call an image's columns Image_FileName_..., Image_Metadata_....
-    names = use_usual_names([name.removeprefix("Image_") for name in columns])
+    names = use_usual_names(columns)
     refuse_twice(names, path)
     return split_urls(
         names,
@@ -68,8 +67,11 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def use_usual_names(columns: Sequence[str]) -> list[str]:
-    """Return the columns of an image table with the usual names of those of the well and the site."""
-    names = list(columns)
+    """Return the columns of an image table with the usual names of those of the well and the site.
+
+    Some of CellProfiler's tables call an image's columns Image_FileName_..., Image_Metadata_....
+    """
+    names = [name.removeprefix("Image_") for name in columns]
     for usual, others in USUAL_NAMES.items():
         other = next((name for name in others if name in names), None)
         if usual not in names and other is not None:

@@ -186,3 +186,27 @@ def test_a_database_is_named(tmp_path):
     (tmp_path / "BR001.sqlite").touch()
     with pytest.raises(InputError, match=r"Databases are not read: BR001\.sqlite\."):
         find_published_folders(tmp_path, NAMES)
+
+
+@case(
+    "cells",
+    kind="an Image table with other names of its columns (Metadata_well, Metadata_FieldID, "
+    "Image_Metadata_Well), "
+    "or with empty rows at its end",
+    comes_from="exports of databases; spreadsheets",
+    happens="it is read",
+)
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"Metadata_Well": "Metadata_well", "Metadata_Site": "Metadata_FieldID"},
+        {"Metadata_Well": "Image_Metadata_Well", "Metadata_Site": "Image_Metadata_Site"},
+    ],
+)
+def test_other_names_in_the_image_table(tables, names):
+    expected = read(tables)
+    for path in tables.rglob("Image.csv"):
+        table = pd.read_csv(path, dtype=str).rename(columns=names)
+        assert set(names.values()) <= set(table)
+        path.write_text(table.to_csv(index=False) + "," * (table.shape[1] - 1) + "\n\n")
+    pd.testing.assert_frame_equal(read(tables), expected)

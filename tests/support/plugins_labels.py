@@ -5,6 +5,7 @@ other images and objects, up to SIDE pixels wide and tall. At the end it prints 
 were compared, and `same`.
 """
 
+import itertools
 import sys
 from collections import Counter
 
@@ -17,8 +18,10 @@ import centrosome.filter  # noqa: E402
 import centrosome.otsu  # noqa: E402
 import centrosome.outline  # noqa: E402
 import centrosome.smooth  # noqa: E402
+import centrosome.threshold  # noqa: E402
 import numpy as np  # noqa: E402
 import scipy.ndimage as ndimage  # noqa: E402
+import skimage.filters  # noqa: E402
 import skimage.measure  # noqa: E402
 
 COMPARED = Counter()
@@ -127,6 +130,61 @@ def compare_variance(random):
                 same(quality.replace_running_variance(each), expected, "running_variance")
 
 
+def compare_thresholds(shape, random):
+    """Li's threshold and its tolerance, Otsu's thresholds, and the entropy of the two classes."""
+    from platewise_kernels import quality, stand_ins, thresholds
+
+    rough = random.rand(*shape)
+    whole = random.randint(0, random.choice([3, 300, 65536]), shape) / 65535
+    for image in (rough, whole, np.round(3 * rough) / 3, rough / 1000, rough - 0.5, np.full(shape, 0.3)):
+        for kind in (np.float32, np.float64):
+            pixels = image.astype(kind)
+            expected = skimage.filters.threshold_li(pixels, tolerance=0.5 / 65536)
+            same(thresholds.threshold_li(pixels, tolerance=0.5 / 65536), expected, "Li's threshold")
+            many = np.tile(pixels, (-(-10000 // pixels.size), 1))
+            if (many != many[0, 0]).any():
+                found, values = thresholds.get_close_values(many), np.unique(many)
+                same(
+                    max(np.min(np.diff(found)) / 2, thresholds.TOLERANCE),
+                    max(np.min(np.diff(values)) / 2, thresholds.TOLERANCE),
+                    "tolerance",
+                )
+                same(min(found.size, 3), min(values.size, 3), "three values")
+            binary, mask = pixels > random.rand(), np.ones(shape, bool)
+            entropies = [
+                compute(pixels, mask, binary)
+                for compute in (stand_ins.sum_of_entropies, centrosome.threshold.sum_of_entropies)
+            ]
+            # The values are those of 2 to the power of their logarithm there: the last bit may differ.
+            same(*np.round(np.array(entropies, float), 9)[:, None], "sum of entropies")
+        for choice in itertools.product((True, False), repeat=3):
+            single = image.astype(np.float32)
+            expected = centrosome.threshold.get_otsu_threshold(single, None, *choice)
+            same(quality.otsu_threshold(single, *choice), expected, "Otsu's threshold")
+
+
+def compare_order(labels, random):
+    """Medians, percentiles, and which of several maxima SciPy reports."""
+    from platewise_kernels import pixels, selection
+
+    rough = random.rand(*labels.shape)
+    for values in (rough, np.round(4 * rough), rough - 0.5, rough * 10 ** random.uniform(-40, 3), -0 * rough):
+        for kind in (np.float32, np.float64):
+            image = values.astype(kind)
+            middle, percentiles = selection.median_and_percentiles(image, [25, 75, 0, 99.5])
+            same(middle, np.median(image), "median")
+            same(percentiles, np.percentile(image, [25, 75, 0, 99.5]), "percentiles")
+            distances = np.abs(image - middle)
+            same(selection.median(image, middle), np.median(distances), "median deviation")
+    occurring = np.unique(labels[labels > 0])
+    for values in (rough, np.round(20 * rough), ndimage.distance_transform_edt(labels)):
+        places = pixels.find_last_maxima(values.ravel(), labels.ravel(), int(labels.max()))
+        if occurring.size and (labels == 0).any():
+            expected = ndimage.maximum_position(values, labels, occurring)
+            expected = np.ravel_multi_index(np.transpose(expected), labels.shape)
+            same(places[occurring - 1], expected, "last maxima")
+
+
 def compare_shapes(labels):
     """Compare skimage's regionprops of the labels that occur."""
     from platewise_kernels import shape
@@ -177,6 +235,8 @@ def main(plugins, rounds=30, side=50):
         compare_skeletons(labels, random)
         compare_curvature(labels.shape, random)
         compare_variance(random)
+        compare_thresholds(labels.shape, random)
+        compare_order(labels, random)
         compare_shapes(labels)
         compare_images(labels.shape, random)
     for what, number in COMPARED.items():

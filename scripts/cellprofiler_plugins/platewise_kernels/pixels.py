@@ -4,6 +4,9 @@ import numpy
 
 from .compiled import compiled
 
+#: Later versions of NumPy sort positions in another way on some processors.
+SORTS_BY_QUICKSORT = numpy.lib.NumpyVersion(numpy.__version__) < "1.25.0"
+
 
 class ObjectPixels:
     """The labeled pixels of an object set.
@@ -59,13 +62,99 @@ def sort_by_object(values, starts):
     return ordered
 
 
+#: Parts of at most this many values are sorted by insertion (NumPy's quicksort).
+SMALL = 15
+
+
+@compiled
+def get_least_maximum(values, labels, count):
+    """Return the smallest of the maxima of labels 1..`count` that occur."""
+    maxima = numpy.full(count + 1, -numpy.inf)
+    for k in range(values.size):
+        if values[k] > maxima[labels[k]]:
+            maxima[labels[k]] = values[k]
+    least = numpy.inf
+    for label in range(1, count + 1):
+        if maxima[label] > -numpy.inf:
+            least = min(least, maxima[label])
+    return least
+
+
+@compiled
+def order_from(values, limit):
+    """Return positions of all values, of which those from `limit` on are sorted as NumPy sorts them.
+
+    NumPy's quicksort (median of three, small parts by insertion) leaves equal values in an order that depends
+    on all of them. The same steps are taken here, but a part whose values are all below `limit` is left as it
+    is. The result is empty where NumPy would change to another method, after too many uneven steps.
+    """
+    order = numpy.arange(values.size).astype(numpy.int32)
+    waiting = numpy.empty((128, 3), numpy.int64)
+    items = 0
+    steps = 0
+    while values.size >> (steps + 1):
+        steps += 1
+    steps *= 2
+    first = 0
+    last = values.size - 1
+    while True:
+        if steps < 0:
+            return order[:0]
+        while last - first > SMALL:
+            middle = first + ((last - first) >> 1)
+            if values[order[middle]] < values[order[first]]:
+                order[middle], order[first] = order[first], order[middle]
+            if values[order[last]] < values[order[middle]]:
+                order[last], order[middle] = order[middle], order[last]
+            if values[order[middle]] < values[order[first]]:
+                order[middle], order[first] = order[first], order[middle]
+            pivot = values[order[middle]]
+            up = first
+            down = last - 1
+            order[middle], order[down] = order[down], order[middle]
+            while True:
+                up += 1
+                while values[order[up]] < pivot:
+                    up += 1
+                down -= 1
+                while pivot < values[order[down]]:
+                    down -= 1
+                if up >= down:
+                    break
+                order[up], order[down] = order[down], order[up]
+            order[up], order[last - 1] = order[last - 1], order[up]
+            steps -= 1
+            if pivot < limit:
+                first = up + 1
+                continue
+            waiting[items, 2] = steps
+            if up - first < last - up:
+                waiting[items, 0] = up + 1
+                waiting[items, 1] = last
+                last = up - 1
+            else:
+                waiting[items, 0] = first
+                waiting[items, 1] = up - 1
+                first = up + 1
+            items += 1
+        for k in range(first + 1, last + 1):
+            place = order[k]
+            at = k
+            while at > first and values[place] < values[order[at - 1]]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = place
+        if items == 0:
+            return order
+        items -= 1
+        first = waiting[items, 0]
+        last = waiting[items, 1]
+        steps = waiting[items, 2]
+
+
 @compiled
 def last_places(order, labels, count):
-    """Return the last pixel of each label 1..`count` in an order of all pixels; 0 for absent labels.
-
-    Of the pixels that share an object's maximum, SciPy's maximum_position takes the one that comes last when
-    NumPy sorts the entire image, so the choice depends on all pixels.
-    """
+    """Return the last pixel of each label 1..`count` in an order of all pixels; 0 for absent labels."""
     places = numpy.zeros(count, numpy.int64)
     missing = count
     found = numpy.zeros(count, numpy.bool_)
@@ -78,6 +167,29 @@ def last_places(order, labels, count):
             if missing == 0:
                 break
     return places
+
+
+def find_last_maxima(values, labels, count):
+    """Return the flat position of the maximum of each label 1..`count`; 0 for absent labels.
+
+    Of the pixels that share an object's maximum, SciPy's maximum_position takes the one that comes last when
+    NumPy sorts the entire image, so the choice depends on all pixels.
+
+    Parameters
+    ----------
+    values
+        (pixels,) floats without NaN.
+    labels
+        (pixels,) the label of each pixel.
+    count
+        The highest label.
+    """
+    order = numpy.empty(0, numpy.int32)
+    if SORTS_BY_QUICKSORT:
+        order = order_from(values, get_least_maximum(values, labels, count))
+    if not order.size:
+        order = numpy.argsort(values).astype(numpy.int32)
+    return last_places(order, labels, count)
 
 
 @compiled

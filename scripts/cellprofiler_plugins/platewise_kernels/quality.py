@@ -15,62 +15,71 @@ from .selection import median
 
 #: Gray levels that centrosome.haralick reduces an image to.
 LEVELS = 8
+#: Largest number of an image of 16 bits.
+WHITE = 65535
 
 
 @compiled
-def tile_sums(image, row_tiles, column_starts, rows):
-    """Return mean, sum of squared distances from it and pixel count of each of `rows` x columns tiles.
+def tile_sums(image, row_starts, column_starts):
+    """Return mean, sum of squared distances from it and pixel count of each tile.
 
-    `row_tiles`: tile number of each row of the image; `column_starts`: where each column of tiles starts, and
-    the image's width.
+    The rows of a tile are added up first, which a processor does for several columns at a time.
 
     Parameters
     ----------
     image
         (height, width) floats.
-    row_tiles
-        (height,) tile of each row.
-    column_starts
-        Where each column of tiles starts, and the image's width.
-    rows
-        Number of rows of tiles.
+    row_starts, column_starts
+        Where each row (column) of tiles starts, and the image's height (width).
 
     Returns
     -------
-    Three arrays (rows, columns of tiles).
+    Three arrays (rows of tiles * columns of tiles,).
     """
+    rows = row_starts.size - 1
     columns = column_starts.size - 1
+    width = image.shape[1]
     means = numpy.zeros((rows, columns))
     squares = numpy.zeros((rows, columns))
     counts = numpy.zeros((rows, columns))
-    for i in range(image.shape[0]):
+    sums = numpy.empty(width)
+    mean_of_column = numpy.empty(width)
+    for row in range(rows):
+        sums[:] = 0.0
+        for i in range(row_starts[row], row_starts[row + 1]):
+            line = image[i]
+            for j in range(width):
+                sums[j] += line[j]
+        for tile in range(columns):
+            first, last = column_starts[tile], column_starts[tile + 1]
+            counts[row, tile] = (row_starts[row + 1] - row_starts[row]) * (last - first)
+            total = 0.0
+            for j in range(first, last):
+                total += sums[j]
+            means[row, tile] = total / counts[row, tile]
+            mean_of_column[first:last] = means[row, tile]
+        sums[:] = 0.0
+        for i in range(row_starts[row], row_starts[row + 1]):
+            line = image[i]
+            for j in range(width):
+                away = line[j] - mean_of_column[j]
+                sums[j] += away * away
         for tile in range(columns):
             total = 0.0
             for j in range(column_starts[tile], column_starts[tile + 1]):
-                total += image[i, j]
-            means[row_tiles[i], tile] += total
-            counts[row_tiles[i], tile] += column_starts[tile + 1] - column_starts[tile]
-    means /= counts
-    for i in range(image.shape[0]):
-        for tile in range(columns):
-            mean = means[row_tiles[i], tile]
-            total = 0.0
-            for j in range(column_starts[tile], column_starts[tile + 1]):
-                away = image[i, j] - mean
-                total += away * away
-            squares[row_tiles[i], tile] += total
+                total += sums[j]
+            squares[row, tile] = total
     return means.ravel(), squares.ravel(), counts.ravel()
 
 
 def local_focus_score(image, scale):
     """Return variance over median of the normalized variances of tiles of about `scale` pixels."""
-    tiles = [(length + scale - 1) // scale for length in image.shape]
-    numbers = [
-        (numpy.arange(length).astype(float) * float(number) / float(length)).astype(int)
-        for length, number in zip(image.shape, tiles)
-    ]
-    column_starts = numpy.searchsorted(numbers[1], numpy.arange(tiles[1] + 1))
-    means, squares, counts = tile_sums(image, numbers[0], column_starts, tiles[0])
+    starts = []
+    for length in image.shape:
+        tiles = (length + scale - 1) // scale
+        numbers = (numpy.arange(length).astype(float) * float(tiles) / float(length)).astype(int)
+        starts.append(numpy.searchsorted(numbers, numpy.arange(tiles + 1)))
+    means, squares, counts = tile_sums(image, *starts)
     lit = (means != 0) & ~numpy.isnan(means)
     if not lit.any():
         return 0
@@ -195,19 +204,53 @@ def replace_running_variance(values):
     return running_variance(numpy.ascontiguousarray(values))
 
 
-def otsu_threshold(pixels):
-    """Replace centrosome.threshold.get_otsu_threshold with two classes and weighted variances.
+def otsu_threshold(pixels, two_class_otsu, use_weighted_variance, assign_middle_to_foreground):
+    """Replace centrosome.threshold.get_otsu_threshold.
 
-    The pixels are sorted before they are scaled, as 32-bit floats, and not afterwards.
+    Parameters
+    ----------
+    pixels
+        The image, float32.
+    two_class_otsu
+        Whether two classes are separated, or three.
+    use_weighted_variance
+        Whether the weighted variance is minimized, or the entropy.
+    assign_middle_to_foreground
+        Which of the two thresholds between three classes is the result: the lower one, or the upper one.
     """
     values = pixels.ravel()
     values = values[values >= 0]
     if values.size == 0:
         return 1
-    scaled, limits = log_transform(values[value_order(values)])
+    ordered, limits = sort_in_log_space(values)
+    if two_class_otsu:
+        threshold = otsu(ordered) if use_weighted_variance else centrosome.otsu.entropy(ordered)
+    else:
+        both = centrosome.otsu.otsu3(ordered) if use_weighted_variance else centrosome.otsu.entropy3(ordered)
+        threshold = both[0 if assign_middle_to_foreground else 1]
+    return inverse_log_transform(threshold, limits)
+
+
+def sort_in_log_space(values):
+    """Return centrosome.threshold.log_transform of float32 values, sorted, and its limits.
+
+    The values are sorted before they are scaled. Those of an image of 16 bits are counted, and each number
+    that occurs is scaled once.
+    """
+    # A value that is no 16-bit number, or beyond 1, does not come back from this.
+    numbers = numpy.rint(numpy.minimum(values, 1) * numpy.float32(WHITE)).astype(numpy.uint16)
+    counts = 1
+    if (numbers / numpy.float32(WHITE) == values).all():
+        counts = numpy.bincount(numbers, minlength=WHITE + 1)
+        numbers = numpy.flatnonzero(counts)
+        values, counts = (numbers / WHITE).astype(values.dtype), counts[numbers]
+    else:
+        values = values[value_order(values)]
+    scaled, limits = log_transform(values)
     if (scaled[1:] < scaled[:-1]).any():  # a logarithm that is not quite monotonic
-        scaled.sort()
-    return inverse_log_transform(otsu(scaled), limits)
+        scaled = numpy.sort(numpy.repeat(scaled, counts))
+        counts = 1
+    return numpy.repeat(scaled, counts), limits
 
 
 def otsu(ordered, bins=256):

@@ -27,17 +27,21 @@ def distance_to_edge(labels, bounds, border):
         # Columns beside the box hold no pixel of the object: distance 0, if they are in the image.
         vertical[:, 0] = 0 if left > 0 or border else far
         vertical[:, wide + 1] = 0 if right < width - 1 or border else far
-        for j in range(wide):
-            gap = 0 if top > 0 or border else height + width
-            for i in range(tall):
-                gap = gap + 1 if labels[top + i, left + j] == label else 0
-                vertical[i, j + 1] = gap
-            gap = 0 if bottom < height - 1 or border else height + width
-            for i in range(tall - 1, -1, -1):
-                gap = gap + 1 if labels[top + i, left + j] == label else 0
-                vertical[i, j + 1] = min(vertical[i, j + 1], gap)
-            for i in range(tall):
-                vertical[i, j + 1] = min(vertical[i, j + 1] * vertical[i, j + 1], far)
+        # Row by row, since a processor does several columns at a time: rows without a gap from above, ...
+        above = 0 if top > 0 or border else height + width
+        for i in range(tall):
+            for j in range(wide):
+                gap = above if i == 0 else vertical[i - 1, j + 1]
+                vertical[i, j + 1] = gap + 1 if labels[top + i, left + j] == label else 0
+        # ... then from below.
+        below = 0 if bottom < height - 1 or border else height + width
+        for i in range(tall - 1, -1, -1):
+            for j in range(wide):
+                gap = below if i == tall - 1 else vertical[i + 1, j + 1]
+                vertical[i, j + 1] = min(vertical[i, j + 1], gap + 1)
+        for i in range(tall):
+            for j in range(1, wide + 1):
+                vertical[i, j] = min(vertical[i, j] * vertical[i, j], far)
         for i in range(tall):
             for j in range(1, wide + 1):
                 if labels[top + i, left + j - 1] != label:

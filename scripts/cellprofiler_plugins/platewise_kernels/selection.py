@@ -9,83 +9,110 @@ HALF = 1 << 16
 
 
 @compiled
-def pick_ranks(values, center, deviation, ranks):
-    """Return the float32 `values` (or their distances from `center`) that are at `ranks` when sorted.
+def get_distances(values, center):
+    """Return the absolute distance of each value from `center`, in the type of the values."""
+    out = numpy.empty_like(values)
+    for k in range(values.size):
+        out[k] = abs(values[k] - center)
+    return out
+
+
+@compiled
+def pick_ranks(bits, ranks):
+    """Return the bit patterns that are at `ranks` when the patterns are sorted.
 
     The bit patterns of floats that are not negative sort like the floats: one count of the upper
-    16 bits, and one of the lower for each upper half that contains a rank. None of the counted values
-    may be negative or NaN.
+    16 bits, and one of the lower for each upper half that contains a rank.
 
     Parameters
     ----------
-    values
-        Pixels, (pixels,).
-    center
-        The number from which distances are taken; it counts with `deviation` only.
-    deviation
-        Whether distances from `center` are sorted instead of the values.
+    bits
+        (pixels,) uint32 patterns of floats, none negative or NaN.
     ranks
-        Positions in ascending order of the values, from 0, (ranks,).
+        (ranks,) positions among the sorted patterns, from 0, in ascending order.
     """
-    pair = numpy.zeros(1, numpy.float32)
-    bits = pair.view(numpy.uint32)
-    counts = numpy.zeros(HALF, numpy.int64)
-    for k in range(values.size):
-        pair[0] = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
-        counts[bits[0] >> 16] += 1
+    half = numpy.uint32(16)
+    # Four parts of the image alternate: to increase the same count again would wait for the previous one.
+    tables = numpy.zeros((4, HALF), numpy.int32)
+    one, two, three, four = tables[0], tables[1], tables[2], tables[3]
+    quarter = bits.size // 4
+    for k in range(quarter):
+        one[bits[k] >> half] += 1
+        two[bits[k + quarter] >> half] += 1
+        three[bits[k + 2 * quarter] >> half] += 1
+        four[bits[k + 3 * quarter] >> half] += 1
+    for k in range(4 * quarter, bits.size):
+        one[bits[k] >> half] += 1
     uppers = numpy.empty(ranks.size, numpy.int64)
-    rests = ranks.copy()
-    tables = numpy.full(HALF, -1, numpy.int64)
+    rests = numpy.empty(ranks.size, numpy.int64)
+    # Where the counts of an upper half begin. Those of the halves without a rank share the first 256 counts,
+    # so that no pixel is an exception.
+    starts = numpy.zeros(HALF, numpy.uint32)
+    masks = numpy.full(HALF, 255, numpy.uint32)
     used = 0
+    place = 0
+    before = 0
+    count = one[0] + two[0] + three[0] + four[0]
     for r in range(ranks.size):
-        place = 0
-        while rests[r] >= counts[place]:
-            rests[r] -= counts[place]
+        while ranks[r] >= before + count:
+            before += count
             place += 1
+            count = one[place] + two[place] + three[place] + four[place]
         uppers[r] = place
-        if tables[place] < 0:
-            tables[place] = used
+        rests[r] = ranks[r] - before
+        if starts[place] == 0:
+            starts[place] = numpy.uint32(256 + used * HALF)
+            masks[place] = numpy.uint32(HALF - 1)
             used += 1
-    inside = numpy.zeros((used, HALF), numpy.int64)
-    for k in range(values.size):
-        pair[0] = abs(values[k] - center) if deviation else values[k] + numpy.float32(0)
-        table = tables[bits[0] >> 16]
-        if table >= 0:
-            inside[table, bits[0] & (HALF - 1)] += 1
-    found = numpy.empty(ranks.size, numpy.float32)
+    lowers = numpy.zeros(256 + used * HALF, numpy.int32)
+    for k in range(bits.size):
+        upper = bits[k] >> half
+        lowers[starts[upper] + (bits[k] & masks[upper])] += 1
+    found = numpy.empty(ranks.size, numpy.uint32)
     for r in range(ranks.size):
-        table = tables[uppers[r]]
+        of_upper = lowers[starts[uppers[r]] :]
         place = 0
-        while rests[r] >= inside[table, place]:
-            rests[r] -= inside[table, place]
+        rest = rests[r]
+        while rest >= of_upper[place]:
+            rest -= of_upper[place]
             place += 1
-        bits[0] = (uppers[r] << 16) | place
-        found[r] = pair[0]
+        found[r] = (numpy.uint32(uppers[r]) << half) | numpy.uint32(place)
     return found
 
 
 def find_at_ranks(pixels, ranks, center=None):
     """Return pixels (or absolute distances from `center`) at `ranks` of their order; finite pixels."""
-    if pixels.dtype != numpy.float32 or (center is None and pixels.min() < 0):
-        values = pixels if center is None else numpy.abs(pixels - center)
-        return numpy.partition(values, ranks, axis=None)[ranks]
-    deviation = center is not None
-    return pick_ranks(pixels.ravel(), numpy.float32(center if deviation else 0), deviation, ranks)
+    values = numpy.ascontiguousarray(pixels).ravel()
+    if center is not None:
+        values = get_distances(values, values.dtype.type(center))
+    if values.dtype == numpy.float32:
+        if values.view(numpy.int32).min() < 0:
+            values = values + numpy.float32(0)  # turns -0 into 0
+        if values.view(numpy.int32).min() >= 0:
+            distinct, places = numpy.unique(ranks, return_inverse=True)
+            return pick_ranks(values.view(numpy.uint32), distinct).view(numpy.float32)[places]
+    return numpy.partition(values, ranks)[ranks]
+
+
+def find_median_ranks(size):
+    """Return the one or two positions of the median among sorted values."""
+    return numpy.array([size // 2 - 1, size // 2][size % 2 :])
 
 
 def median(pixels, center=None):
     """Return numpy.median of `pixels`, or of their absolute distances from `center`; finite pixels."""
-    half = pixels.size // 2
-    return numpy.mean(find_at_ranks(pixels, numpy.array([half - 1, half][pixels.size % 2 :]), center))
+    return numpy.mean(find_at_ranks(pixels, find_median_ranks(pixels.size), center))
 
 
-def percentiles(pixels, percents):
-    """Return numpy.percentile of `pixels` at each of `percents`; finite pixels."""
+def median_and_percentiles(pixels, percents):
+    """Return numpy.median of `pixels`, and numpy.percentile at each of `percents`; finite pixels."""
     places = (pixels.size - 1) * (numpy.asarray(percents, float) / 100)
     below = numpy.floor(places).astype(int)
     above = numpy.minimum(below + 1, pixels.size - 1)
-    found = find_at_ranks(pixels, numpy.concatenate([below, above]))
-    low, high = found[: below.size], found[below.size :]
+    middle = find_median_ranks(pixels.size)
+    found = find_at_ranks(pixels, numpy.concatenate([middle, below, above]))
+    low, high = numpy.split(found[middle.size :], 2)
     rest = places - below
     # As numpy does, from the nearer of the two.
-    return numpy.where(rest < 0.5, low + (high - low) * rest, high - (high - low) * (1 - rest))
+    percentiles = numpy.where(rest < 0.5, low + (high - low) * rest, high - (high - low) * (1 - rest))
+    return numpy.mean(found[: middle.size]), percentiles

@@ -15,9 +15,10 @@ import centrosome.propagate
 import centrosome.threshold
 import numpy
 import scipy.ndimage
+import skimage.filters
 import skimage.segmentation._watershed
 
-from . import flooding, labels, propagation, skeletons, smoothing
+from . import flooding, labels, propagation, skeletons, smoothing, thresholds
 
 
 class Instead:
@@ -77,6 +78,15 @@ def smooth_with_noise(image, bits):
     clipped = numpy.clip(image, delta, 1)
     logs = numpy.log2(clipped + delta) * noise + (1 - noise) * numpy.log2(clipped)
     return numpy.clip(numpy.exp2(logs), 0, 1)
+
+
+def sum_of_entropies(image, mask, binary_image):
+    """Replace centrosome.threshold.sum_of_entropies."""
+    total = thresholds.sum_of_entropies(image, mask, binary_image, _noise)
+    return _sum_of_entropies(image, mask, binary_image) if total is None else total
+
+
+_sum_of_entropies = centrosome.threshold.sum_of_entropies
 
 
 def propagate(image, start, mask, weight):
@@ -150,7 +160,14 @@ OBJECTS = (
 #: Called by thresholds for smoothing and measuring.
 THRESHOLD = (
     (cellprofiler.modules.threshold, "scipy", _scipy),
+    (cellprofiler.modules.threshold, "numpy", Instead(numpy, unique=thresholds.get_close_values)),
+    (
+        cellprofiler.modules.threshold,
+        "skimage",
+        Instead(skimage, filters=Instead(skimage.filters, threshold_li=thresholds.threshold_li)),
+    ),
     (centrosome.threshold, "smooth_with_noise", smooth_with_noise),
+    (centrosome.threshold, "sum_of_entropies", sum_of_entropies),
 )
 
 

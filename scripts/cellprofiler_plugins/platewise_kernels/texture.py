@@ -29,24 +29,27 @@ def n_log_n(count, logs):
 
 
 @compiled
-def haralick(counts, touched, used, levels, logs, out):
+def haralick(counts, touched, used, bits, levels, logs, out):
     """Write the 13 features of one co-occurrence matrix to `out`, and reset `counts` to 0.
-
-    `counts`: pairs by (lower level * `levels` + higher level); `touched[:used]`: its entries above
-    0; `levels`: one more than the region's highest gray level.
 
     Parameters
     ----------
     counts
-        Pairs by (lower level * `levels` + higher level).
+        Pairs by (lower level << `bits` | higher level).
     touched, used
         `touched[:used]` are its entries above 0.
+    bits
+        Bits of a level in an entry.
     levels
         One more than the region's highest gray level.
     logs
         Logarithms of whole numbers.
     out
         (13,) the features, written in place.
+
+    Returns
+    -------
+    The number of pairs; without a pair, `out` is left as it is.
     """
     marginal = numpy.zeros(levels, numpy.int64)
     plus = numpy.zeros(2 * levels, numpy.int64)
@@ -55,27 +58,29 @@ def haralick(counts, touched, used, levels, logs, out):
     squares = 0.0
     inverse = 0.0
     entropy = 0.0
-    product = 0.0
+    products = 0
+    mask = (1 << bits) - 1
     for k in range(used):
-        entry = touched[k]
-        low = entry // levels
-        high = entry - low * levels
-        count = counts[entry]
+        entry = numpy.int64(touched[k])
+        low = entry >> bits
+        high = entry & mask
+        count = numpy.int64(counts[entry])
         counts[entry] = 0
         pairs += count
         marginal[low] += count
         marginal[high] += count
         plus[low + high] += 2 * count
         minus[high - low] += 2 * count
-        product += 2.0 * count * low * high
+        products += count * low * high
         if low == high:
             squares += 4.0 * count * count
-            inverse += 2.0 * count
             entropy += n_log_n(2 * count, logs)
         else:
             squares += 2.0 * count * count
-            inverse += 2.0 * count / (1.0 + (high - low) * (high - low))
             entropy += 2.0 * n_log_n(count, logs)
+    if pairs == 0:
+        return pairs
+    product = 2.0 * products
     total = 2.0 * pairs
     log_total = numpy.log2(total)
     mean = 0.0
@@ -97,6 +102,7 @@ def haralick(counts, touched, used, levels, logs, out):
         count = minus[level]
         if count > 0:
             share = count / total
+            inverse += count / (1.0 + level * level)
             contrast += share * level * level
             minus_mean += share
             minus_entropy += n_log_n(count, logs)
@@ -144,15 +150,24 @@ def haralick(counts, touched, used, levels, logs, out):
         shared = 0.0
     out[11] = shared if marginal_entropy == 0.0 else shared / marginal_entropy
     out[12] = numpy.sqrt(max(0.0, 1.0 - numpy.exp(2.0 * shared)))
+    return pairs
+
+
+@compiled
+def get_bits(levels):
+    """Return the number of bits that gray levels below `levels` need."""
+    bits = 0
+    while (1 << bits) < levels:
+        bits += 1
+    return bits
 
 
 @compiled
 def object_textures(image, labels, bounds, present, distances, directions, logs):
     """Return the features of each object: distances x directions x 13 x objects.
 
-    `image`: uint8; `bounds`: first row, first column, last row, last column of each label;
-    `present`: the labels that occur. Pairs with a gray level 0 do not count; an object without a
-    pair in one of the directions gets NaN at that distance (mahotas raises an error).
+    Pairs with a gray level 0 do not count; an object without a pair in one of the directions gets NaN at that
+    distance (mahotas raises an error).
 
     Parameters
     ----------
@@ -173,7 +188,7 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
     """
     out = numpy.empty((distances.size, directions.shape[0], 13, present.size))
     counts = numpy.zeros(256 * 256, numpy.int32)
-    touched = numpy.empty(256 * 256, numpy.int32)
+    touched = numpy.empty(256 * 256 + 1, numpy.uint16)
     features = numpy.empty(13)
     for index in range(present.size):
         label = present[index]
@@ -189,28 +204,35 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
                     crop[i, j] = value
                     levels = max(levels, int(value))
         levels += 1
+        bits = numpy.uint32(get_bits(levels))
         for d in range(distances.size):
             complete = True
             for direction in range(directions.shape[0]):
                 dy = directions[direction, 0] * distances[d]
                 dx = directions[direction, 1] * distances[d]
-                used = 0
+                used = numpy.uint32(0)
                 first = max(0, -dx)
-                last = min(wide, wide - dx)
+                size = min(wide, wide - dx) - first
                 for i in range(tall - dy):
-                    for j in range(first, last):
-                        a = numpy.int64(crop[i, j])
-                        b = numpy.int64(crop[i + dy, j + dx])
-                        if a > 0 and b > 0:
-                            entry = min(a, b) * levels + max(a, b)
-                            if counts[entry] == 0:
-                                touched[used] = entry
-                                used += 1
-                            counts[entry] += 1
-                if used == 0:
+                    if size <= 0:
+                        break
+                    left = crop[i, first : first + size]
+                    right = crop[i + dy, first + dx : first + dx + size]
+                    for j in range(size):
+                        a = numpy.uint32(left[j])
+                        b = numpy.uint32(right[j])
+                        low = min(a, b)
+                        if low == 0:
+                            continue
+                        # Whether a pair is new is no condition, which the processor would have to guess.
+                        entry = (low << bits) | max(a, b)
+                        count = counts[entry]
+                        touched[used] = entry
+                        used += numpy.uint32(count == 0)
+                        counts[entry] = count + 1
+                if haralick(counts, touched, used, bits, levels, logs, features) == 0:
                     complete = False
                     break
-                haralick(counts, touched, used, levels, logs, features)
                 for feature in range(13):
                     out[d, direction, feature, index] = features[feature]
             if not complete:
@@ -273,31 +295,30 @@ def image_textures(image, distances, directions, logs):
     """
     out = numpy.empty((distances.size, directions.shape[0], 13))
     levels = int(image.max()) + 1
+    bits = get_bits(levels)
     tables = numpy.zeros((4, levels * levels), numpy.int32)
-    counts = numpy.zeros(levels * levels, numpy.int32)
-    touched = numpy.empty(levels * levels, numpy.int32)
+    counts = numpy.zeros(levels << bits, numpy.int32)
+    touched = numpy.empty(levels * levels, numpy.uint16)
     for d in range(distances.size):
         for direction in range(directions.shape[0]):
             dy = directions[direction, 0] * distances[d]
             dx = directions[direction, 1] * distances[d]
             count_pairs(image, dy, dx, levels, tables[0], tables[1], tables[2], tables[3])
             for entry in range(levels * levels):
-                for table in range(4):
-                    counts[entry] += tables[table, entry]
+                for table in range(1, 4):
+                    tables[0, entry] += tables[table, entry]
                     tables[table, entry] = 0
             used = 0
             for low in range(levels):
                 for high in range(low, levels):
-                    entry = low * levels + high
+                    count = tables[0, low * levels + high]
                     if high > low:
-                        mirrored = high * levels + low
-                        counts[entry] += counts[mirrored]
-                        counts[mirrored] = 0
-                    if counts[entry] > 0:
-                        touched[used] = entry
+                        count += tables[0, high * levels + low]
+                    if count > 0:
+                        touched[used] = (low << bits) | high
+                        counts[(low << bits) | high] = count
                         used += 1
-            if used == 0:
+            tables[0, :] = 0
+            if haralick(counts, touched, used, bits, levels, logs, out[d, direction]) == 0:
                 out[d, direction, :] = numpy.nan
-            else:
-                haralick(counts, touched, used, levels, logs, out[d, direction])
     return out

@@ -9,12 +9,12 @@ import numpy
 
 from .compiled import compiled
 
+#: Pixels that are added up side by side.
+LANES = 32
+
 
 def moments(numbers, pixels, weights, hull, indices):
     """Return each object's real and imaginary moments (weights x objects x polynomials), and radii.
-
-    `numbers`: n and m of each polynomial; `pixels`: the ObjectPixels; `weights`: rows of one value per pixel;
-    `hull`: the objects' convex hulls, None to compute them.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def moments(numbers, pixels, weights, hull, indices):
     pixels
         The `ObjectPixels`.
     weights
-        (weights, pixels) floats.
+        (weights, pixels) floats; None if each pixel counts once.
     hull
         The objects' convex hulls; None to compute them.
     indices
@@ -34,18 +34,96 @@ def moments(numbers, pixels, weights, hull, indices):
         pixels.labels, indices, hull_and_point_count=hull
     )
     rows, columns = numpy.divmod(pixels.positions, pixels.labels.shape[1])
+    rows, columns = rows.astype(float), columns.astype(float)
+    table = centrosome.zernike.construct_zernike_lookuptable(numbers)
+    if weights is None:
+        top = int(numbers[:, 0].max())
+        # The coefficients of a polynomial begin with that of its highest power.
+        factors = numpy.zeros((len(numbers), top + 1, top // 2 + 1))
+        for polynomial, (degree, order) in enumerate(numbers):
+            terms = (degree - order) // 2 + 1
+            factors[polynomial, order, :terms] = table[polynomial, :terms][::-1]
+        sums = power_sums(rows, columns, pixels.starts, centers, radii, top)
+        real, imaginary = numpy.tensordot(sums, factors, axes=([2, 3], [1, 2]))[:, None]
+        return real, imaginary, radii
     real, imaginary = weighted_sums(
-        rows.astype(float),
-        columns.astype(float),
-        pixels.starts,
-        weights,
-        centers,
-        radii,
-        numbers[:, 0],
-        numbers[:, 1],
-        centrosome.zernike.construct_zernike_lookuptable(numbers),
+        rows, columns, pixels.starts, weights, centers, radii, numbers[:, 0], numbers[:, 1], table
     )
     return real, imaginary, radii
+
+
+@compiled
+def power_sums(rows, columns, starts, centers, radii, top):
+    """Return sums over each object's pixels, of which the moments of its shape are linear combinations.
+
+    With z = y + ix, these are the sums of z to the power of m times the square of |z| to the power of k, for
+    m + 2k up to `top`. `LANES` pixels are added up side by side.
+
+    Parameters
+    ----------
+    rows, columns
+        (pixels,) object after object.
+    starts
+        (objects + 1,) where each object begins.
+    centers, radii
+        Of the smallest circle around each object.
+    top
+        Highest degree of the polynomials.
+
+    Returns
+    -------
+    (2, objects, `top` + 1, `top` // 2 + 1) real and imaginary parts by m and k.
+    """
+    count = starts.size - 1
+    out = numpy.zeros((2, count, top + 1, top // 2 + 1))
+    sums_real = numpy.empty((top + 1, top // 2 + 1, LANES))
+    sums_imaginary = numpy.empty((top + 1, top // 2 + 1, LANES))
+    x = numpy.empty(LANES)
+    y = numpy.empty(LANES)
+    square = numpy.empty(LANES)
+    power_real = numpy.empty(LANES)
+    power_imaginary = numpy.empty(LANES)
+    term_real = numpy.empty(LANES)
+    term_imaginary = numpy.empty(LANES)
+    for owner in range(count):
+        sums_real[:] = 0.0
+        sums_imaginary[:] = 0.0
+        for k in range(starts[owner], starts[owner + 1], LANES):
+            for lane in range(LANES):
+                power_real[lane] = 0.0
+                power_imaginary[lane] = 0.0
+                x[lane] = y[lane] = square[lane] = 0.0
+            for lane in range(min(LANES, starts[owner + 1] - k)):
+                y[lane] = (rows[k + lane] - centers[owner, 0]) / radii[owner]
+                x[lane] = (columns[k + lane] - centers[owner, 1]) / radii[owner]
+                square[lane] = x[lane] * x[lane] + y[lane] * y[lane]
+                # Pixels outside the circle do not count.
+                power_real[lane] = 0.0 if square[lane] > 1 else 1.0
+            for order in range(top + 1):
+                term_real[:] = power_real
+                term_imaginary[:] = power_imaginary
+                for degree in range((top - order) // 2 + 1):
+                    of_real = sums_real[order, degree]
+                    of_imaginary = sums_imaginary[order, degree]
+                    # One loop each: a processor does several lanes at a time where few arrays are involved.
+                    for lane in range(LANES):
+                        of_real[lane] += term_real[lane]
+                    for lane in range(LANES):
+                        of_imaginary[lane] += term_imaginary[lane]
+                    for lane in range(LANES):
+                        term_real[lane] *= square[lane]
+                    for lane in range(LANES):
+                        term_imaginary[lane] *= square[lane]
+                for lane in range(LANES):
+                    a = power_real[lane]
+                    b = power_imaginary[lane]
+                    power_real[lane] = a * y[lane] - b * x[lane]
+                    power_imaginary[lane] = a * x[lane] + b * y[lane]
+        for order in range(top + 1):
+            for degree in range((top - order) // 2 + 1):
+                out[0, owner, order, degree] = sums_real[order, degree].sum()
+                out[1, owner, order, degree] = sums_imaginary[order, degree].sum()
+    return out
 
 
 @compiled
