@@ -14,7 +14,7 @@ from export import write_csv
 from lib.files import write_whole_folder
 from lib.gallery_tables import add_urls, divide_by_site, find_images_folder
 from lib.logs import log_to
-from lib.tables import read_profiles
+from lib.tables import EMPTY_IS_MISSING, read_profiles
 
 
 def write_image_tables(
@@ -37,7 +37,7 @@ def write_image_tables(
     """
     with write_whole_folder(folder) as part:
         for path in tables:
-            table = pd.read_csv(path, dtype=str)
+            table = pd.read_csv(path, dtype=str, **EMPTY_IS_MISSING)
             place = find_images_folder(images, table)
             add_urls(table, place, prefix, batch, plate).to_csv(part / path.name, index=False)
 

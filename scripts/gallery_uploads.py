@@ -9,6 +9,7 @@ from lib.files import write_whole
 from lib.gallery_tables import find_images_folder, get_full_name
 from lib.logs import log_to
 from lib.plates import is_address, is_image_table
+from lib.tables import EMPTY_IS_MISSING
 
 
 def list_uploads(plates: Sequence[Mapping[str, str]], folders: Sequence[Path], prefix: str) -> pd.DataFrame:
@@ -34,7 +35,7 @@ def list_uploads(plates: Sequence[Mapping[str, str]], folders: Sequence[Path], p
             continue
         if is_image_table(images.name):
             table = Path("workspace/load_data_csv", plate["batch"], plate["plate"], "load_data.csv")
-            images = find_images_folder(images, pd.read_csv(table, dtype=str))
+            images = find_images_folder(images, pd.read_csv(table, dtype=str, **EMPTY_IS_MISSING))
         folder, name = get_full_name(images, plate["plate"])
         rows.append((str(folder), f"{prefix}/images/{plate['batch']}/images/{name}"))
     return pd.DataFrame(rows, columns=["folder", "address"])

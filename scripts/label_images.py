@@ -27,7 +27,7 @@ from lib.label_images import (
     write_labels,
 )
 from lib.logs import log_to
-from lib.tables import write_whole
+from lib.tables import EMPTY_IS_MISSING, write_whole
 
 # The kinds of objects without a partner, as `Relations` names them.
 UNPAIRED = ("nuclei_outside", "further_nuclei", "cells_without_nucleus", "cells_inside_nuclei")
@@ -169,10 +169,10 @@ def find_files(table: pd.DataFrame, objects: Sequence[str], folders: Sequence[st
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
         params, inputs = snakemake.params, snakemake.input
-        images = pd.read_csv(inputs.load_data, dtype=str)
+        images = pd.read_csv(inputs.load_data, dtype=str, **EMPTY_IS_MISSING)
         keys = ["Metadata_Well", "Metadata_Site"]
         if inputs.chosen:
-            chosen = pd.read_csv(inputs.chosen, dtype=str)[keys]
+            chosen = pd.read_csv(inputs.chosen, dtype=str, **EMPTY_IS_MISSING)[keys]
             images = chosen.merge(images, on=keys)
         label_files = find_files(images, list(params.masks), list(inputs.segmented))
         site_keys = list(zip(*(images[key] for key in keys), strict=True))

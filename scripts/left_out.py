@@ -17,7 +17,7 @@ from lib.gaps import find_few_cells
 from lib.logs import log_to
 from lib.provenance import get_left_out, read_provenance
 from lib.scores import get_condition_columns, read_scores
-from lib.tables import read_metadata, write_whole
+from lib.tables import EMPTY_IS_MISSING, read_metadata, write_whole
 
 # The stages in the order in which they run.
 STAGES = (
@@ -134,7 +134,7 @@ def read_plate_table(root: Path, file: str) -> Iterator[LeftOut]:
         place = {"batch": path.parts[2], "plate": path.parts[3]}
         yield from read_table(root, file, "site", stage, **place)
         if stage == "single_cells":
-            sites = pd.read_csv(root / file, dtype={"Metadata_Site": str})
+            sites = pd.read_csv(root / file, dtype={"Metadata_Site": str}, **EMPTY_IS_MISSING)
             if unpaired := int(sites.get("unpaired_objects", pd.Series(dtype=float)).sum()):
                 yield LeftOut("object", unpaired, stage, why="not part of a cell", table=file, **place)
         return
@@ -250,7 +250,7 @@ def read_cell_flags(root: Path, file: str, batch: str, plate: str) -> Iterator[L
     batch, plate
         The batch and the plate.
     """
-    table = pd.read_csv(root / file, dtype={"Metadata_Well": str})
+    table = pd.read_csv(root / file, dtype={"Metadata_Well": str}, **EMPTY_IS_MISSING)
     if number := int(table["flagged"].sum()):
         rules = table.columns[table.columns.get_loc("flagged") + 1 :]
         why = "flagged by " + ", ".join(f"{name} ({table[name].sum()})" for name in rules)

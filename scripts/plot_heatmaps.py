@@ -20,6 +20,7 @@ from lib.drawing import COLORS, save_png, use_style
 from lib.errors import InputError
 from lib.logs import log_to
 from lib.spread import get_robust_spread
+from lib.tables import EMPTY_IS_MISSING
 from lib.wells import get_plate_format, get_row_name, get_well_place
 
 MAPS = {
@@ -192,7 +193,7 @@ def plot_heat_maps(wells: pd.DataFrame) -> Figure:
 
 def main(table: str | Path, picture: str | Path) -> None:
     """Plot the heat maps of a table of wells."""
-    wells = pd.read_csv(table, dtype={"Metadata_Plate": str, "Metadata_Well": str})
+    wells = pd.read_csv(table, dtype={"Metadata_Plate": str, "Metadata_Well": str}, **EMPTY_IS_MISSING)
     if wells.empty:
         raise InputError(f"{table} does not list any wells; delete it, and the next run will write it again.")
     wells["flags"] = wells["flags"].fillna("")

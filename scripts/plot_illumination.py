@@ -21,7 +21,7 @@ from lib.errors import join_names, number_of
 from lib.illumination import FEWEST_IMAGES, RECOMMENDED_IMAGES, correct, read_function
 from lib.logs import log_to
 from lib.pictures import read_channel
-from lib.tables import write_whole
+from lib.tables import EMPTY_IS_MISSING, write_whole
 
 # Number of pixels that are read per channel, and minimum and maximum number of sites, evenly over the plate.
 PIXELS = 48e6
@@ -252,7 +252,7 @@ def main(
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
         main(
-            pd.read_csv(snakemake.input.load_data, dtype=str),
+            pd.read_csv(snakemake.input.load_data, dtype=str, **EMPTY_IS_MISSING),
             snakemake.params.channels,
             snakemake.input.functions,
             {name: snakemake.params[name] for name in ("apply", "smoothing")},

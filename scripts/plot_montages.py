@@ -34,7 +34,7 @@ from lib.pictures import (
     save_picture,
     stretch,
 )
-from lib.tables import get_features, read_profiles, write_whole
+from lib.tables import EMPTY_IS_MISSING, get_features, read_profiles, write_whole
 from lib.wells import get_well_name
 
 logger = logging.getLogger("platewise")
@@ -173,8 +173,8 @@ def main(
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
         params, inputs = snakemake.params, snakemake.input
-        table = pd.read_csv(inputs.load_data, dtype=str)
-        flags = pd.read_csv(inputs.flags, dtype=str)
+        table = pd.read_csv(inputs.load_data, dtype=str, **EMPTY_IS_MISSING)
+        flags = pd.read_csv(inputs.flags, dtype=str, **EMPTY_IS_MISSING)
         known = find_candidates(read_profiles(inputs.profiles), table, flags, params.column, params.negcon)
         seed = [params.montages["seed"], crc32(params.plate.encode())]
         choice = choose_wells(

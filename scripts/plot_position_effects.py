@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from lib.drawing import COLORS, draw_nothing, save_png, use_style
 from lib.logs import log_to
 from lib.replicates import NEGATIVE_CONTROL, Wells, correlate_rows, read_wells, split_wells
-from lib.tables import write_whole
+from lib.tables import EMPTY_IS_MISSING, write_whole
 from lib.wells import get_row_name, get_row_number, get_well_place
 
 
@@ -170,7 +170,7 @@ def main(
         `title`, `group`, and `controls` (`column` and `negcon`).
     """
     use_style()
-    mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str})
+    mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str}, **EMPTY_IS_MISSING)
     means = average_by_position(mapped) if "PC1" in mapped else pd.DataFrame()
     _, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
     pairs = correlate_controls(controls)

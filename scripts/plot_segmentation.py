@@ -33,7 +33,7 @@ from lib.pictures import (
     stretch,
 )
 from lib.sites import get_site_name
-from lib.tables import write_whole
+from lib.tables import EMPTY_IS_MISSING, write_whole
 from lib.thresholds import flag_thresholds
 
 COLUMNS = 4
@@ -188,8 +188,8 @@ if __name__ == "__main__":
         segmented_channels |= {"cells": params.cells} if params.cells else {}
         main(
             Path(snakemake.input.tables),
-            pd.read_csv(snakemake.input.load_data, dtype=str),
-            pd.read_csv(snakemake.input.wells, dtype=str),
+            pd.read_csv(snakemake.input.load_data, dtype=str, **EMPTY_IS_MISSING),
+            pd.read_csv(snakemake.input.wells, dtype=str, **EMPTY_IS_MISSING),
             segmented_channels,
             dict(zip(params.channels, snakemake.input.functions, strict=True)),
             dict(snakemake.output.items()),

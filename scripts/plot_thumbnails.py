@@ -22,7 +22,7 @@ from lib.illumination import correct, read_function
 from lib.logs import log_to
 from lib.pictures import choose_colors, compose, find_contrast, read_channel, stretch
 from lib.replicates import label_wells
-from lib.tables import read_feature_names, read_profiles, write_whole
+from lib.tables import EMPTY_IS_MISSING, read_feature_names, read_profiles, write_whole
 from lib.wells import get_plate_format, get_well_order, get_well_place
 from plot_montages import choose_sites
 
@@ -291,8 +291,8 @@ if __name__ == "__main__":
         params, inputs, made = snakemake.params, snakemake.input, snakemake.output
         names = [channel["name"] for channel in params.channels]
         main(
-            pd.read_csv(inputs.load_data, dtype=str),
-            pd.read_csv(inputs.flags, dtype=str),
+            pd.read_csv(inputs.load_data, dtype=str, **EMPTY_IS_MISSING),
+            pd.read_csv(inputs.flags, dtype=str, **EMPTY_IS_MISSING),
             params.channels,
             dict(zip(names, inputs.functions, strict=True)),
             {"table": inputs.cells, "profiles": inputs.profiles, "group": params.group},

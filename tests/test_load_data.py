@@ -71,12 +71,12 @@ def test_incell_names_its_channels_in_words():
 def test_one_channel_needs_no_name_in_the_file_names():
     one = {"1": "DNA"}
     name = Path("Plate_B03_s2E3A0F1A2-0B1C-4D2E-8F00-0123456789AB.tif")
-    assert parse_name(name, compile_pattern("imagexpress", 1), one).channel == "DNA"
+    assert parse_name(name, compile_pattern("imagexpress"), one).channel == "DNA"
     assert parse_name(name, compile_pattern("imagexpress"), CHANNELS) is None
     pattern = r"(?P<well>[A-H]\d+)_(?P<site>\d)\.png"
-    assert parse_name(Path("A12_0.png"), compile_pattern(pattern, 1), one).well == "A12"
+    assert parse_name(Path("A12_0.png"), compile_pattern(pattern), one).well == "A12"
     with pytest.raises(InputError, match=r"named groups `channel`.*phenix, operetta, imagexpress"):
-        compile_pattern(pattern)
+        compile_pattern(pattern, 2)
 
 
 def test_a_folder_a_well(tmp_path):

@@ -141,24 +141,18 @@ class MeasureObjectIntensityDistribution(builtin.MeasureObjectIntensityDistribut
 class Layout:
     """The ring, wedge and object of each pixel."""
 
-    def __init__(self, labels, positions, normalized, centers, bin_count):
+    def __init__(self, labels, positions, normalized, centers, nearest, bin_count):
         self.count = int(labels.max())
         self.ring_count = bin_count + 1
         self.positions = positions
-        i, j = numpy.divmod(positions, labels.shape[1])
-        self.owners = labels.ravel()[positions].astype(numpy.int32) - 1
-        rings = (normalized * bin_count).astype(int)
-        self.rings = numpy.minimum(rings, bin_count).astype(numpy.int32)
-        di = i - centers[0]
-        dj = j - centers[1]
-        wedges = (di > 0).astype(int) + (dj > 0) * 2 + (abs(di) > abs(dj)) * 4
-        self.wedges = wedges.astype(numpy.int32)
-        ones = numpy.ones(len(i))
-        self.by_ring, self.by_wedge = self.sums(ones)
+        self.places = radial.find_places(
+            labels, positions, normalized, centers.astype(float), nearest, bin_count
+        )
+        self.by_ring, self.by_wedge = self.sums(numpy.ones(positions.size))
 
     def sums(self, values):
         """Return sums by ring and by wedge."""
-        return radial.ring_sums(values, self.owners, self.rings, self.wedges, self.count, self.ring_count)
+        return radial.ring_sums(values, self.places, self.count, self.ring_count)
 
     def measure(self, pixels):
         """Return fraction at distance, mean fraction and coefficient of variation: objects x rings."""
@@ -167,15 +161,29 @@ class Layout:
             fraction = by_ring / numpy.sum(by_ring, 1)[:, None]
             fraction_of_pixels = self.by_ring / numpy.sum(self.by_ring, 1)[:, None]
             mean_fraction = fraction / (fraction_of_pixels + numpy.finfo(float).eps)
-            empty = self.by_wedge == 0
-            means = numpy.ma.masked_array(by_wedge / self.by_wedge, empty)
-            radial_cv = numpy.std(means, 2) / numpy.mean(means, 2)
-        radial_cv[empty.all(2)] = 0
-        return fraction, mean_fraction, numpy.array(radial_cv)
+            return fraction, mean_fraction, _get_variation(by_wedge, self.by_wedge)
+
+
+def _get_variation(sums, sizes):
+    """Return the coefficient of variation of the wedges' means: objects x rings.
+
+    Wedges without a pixel do not count. A ring without a pixel has 0, and one whose mean is 0 has its
+    standard deviation, as in a division of NumPy's masked arrays.
+    """
+    empty = sizes == 0
+    wedges = numpy.sum(~empty, 2)
+    means = sums / sizes
+    mean = numpy.sum(numpy.where(empty, 0, means), 2) / wedges
+    squares = numpy.where(empty, 0, (means - mean[:, :, None]) ** 2)
+    deviation = numpy.sqrt(numpy.sum(squares, 2) / wedges)
+    too_small = numpy.abs(deviation) * numpy.finfo(float).tiny >= numpy.abs(mean)
+    variation = numpy.where(too_small, deviation, deviation / mean)
+    variation[wedges == 0] = 0
+    return variation
 
 
 def _distances(objects, shape, bin_count_settings):
-    """Return labels, pixels that a center reaches, their normalized distances, and their centers."""
+    """Return labels, pixels that a center reaches, their distances, all centers, and each pixel's center."""
     labels = plain_labels(objects, shape)
     if labels is None or labels.max() == 0:
         return None
@@ -188,8 +196,8 @@ def _distances(objects, shape, bin_count_settings):
     from_center = radial.distance_from_seeds(labels, bounds, centers).ravel()
     positions = numpy.flatnonzero(from_center >= 0)
     from_center, to_edge = from_center[positions], to_edge.ravel()[positions]
-    of_pixels = centers[:, labels.ravel()[positions] - 1]
-    return labels, positions, _normalized(from_center, to_edge, bin_count_settings), of_pixels
+    normalized = _normalized(from_center, to_edge, bin_count_settings)
+    return labels, positions, normalized, centers, labels.ravel()[positions]
 
 
 def _distances_from_others(objects, center_objects, from_edges, shape, bin_count_settings):
@@ -230,7 +238,7 @@ def _distances_from_others(objects, center_objects, from_edges, shape, bin_count
         taken &= starts == 0
     positions = numpy.flatnonzero(taken)
     normalized = _normalized(from_center.ravel()[positions], to_edge.ravel()[positions], bin_count_settings)
-    return labels, positions, normalized, centers[:, nearest.ravel()[positions] - 1]
+    return labels, positions, normalized, centers, nearest.ravel()[positions]
 
 
 def _normalized(from_center, to_edge, bin_count_settings):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, join_names
-from lib.tables import UNREADABLE, explain_unreadable
+from lib.tables import EMPTY_IS_MISSING, UNREADABLE, explain_unreadable
 from lib.well_summaries import (
     EARTH_MOVER,
     MEAN,
@@ -68,7 +68,7 @@ def check_readable(*paths: str | Path) -> None:
 
 def read_excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
     """Read the wells and sites that quality control's table of flags marks as excluded."""
-    table = pd.read_csv(flags, dtype=str)
+    table = pd.read_csv(flags, dtype=str, **EMPTY_IS_MISSING)
     table = table[table["excluded"] == "True"]
     return set(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
 

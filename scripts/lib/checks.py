@@ -18,8 +18,10 @@ from lib.cell_rules import check_rules
 from lib.config import PROVIDED_WEIGHTS
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
+from lib.image_names import BY_METADATA
 from lib.network_presets import read_network_presets
 from lib.pipeline_files import read_pipeline
+from lib.plates import is_image_table
 from lib.shared_inputs import check_shared_inputs
 from lib.starting_points import get_starting_points
 
@@ -164,12 +166,24 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
     """
     exists = cache(os.path.exists)
     folder, results = experiment.config_file.parent, Path(results).resolve()
-    missing = []
+    pattern = experiment.config["images"]["pattern"]
+    missing, unsuitable = [], []
     for plate in experiment.chosen:
         for named_in, location, result in get_starting_points(experiment, plate):
             path = Path(os.path.normpath(folder / location))
+            what = describe_unsuitable(named_in, path, pattern)
+            if what and not exists(results / result):
+                unsuitable.append(
+                    f"plate {plate['plate']} of batch {plate['batch']}: {named_in}: {path} {what}"
+                )
             if not exists(path) and not path.is_relative_to(results) and not exists(results / result):
                 missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {named_in}: {path}")
+    if unsuitable:
+        raise InputError(
+            "Files and folders are taken for each other:\n  "
+            + "\n  ".join(unsuitable[:MOST_FILES])
+            + f"\nCorrect them in {folder / experiment.config['plates']} or {experiment.config_file}."
+        )
     if missing:
         more = f"\n  and {len(missing) - MOST_FILES} more" if len(missing) > MOST_FILES else ""
         raise InputError(
@@ -179,6 +193,30 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
             + f"\nCorrect them in {folder / experiment.config['plates']} or {experiment.config_file}; paths "
             "are relative to the config's folder."
         )
+
+
+@cache
+def describe_unsuitable(named_in: str, path: Path, pattern: str) -> str:
+    """Return why what the sample sheet or the config names cannot be used, "" if it may be.
+
+    Parameters
+    ----------
+    named_in
+        The column or key that names it.
+    path
+        The file or folder.
+    pattern
+        The config's `images.pattern`: a microscope's index may be a file.
+    """
+    if named_in in ("images", "cellprofiler"):
+        if path.is_file() and named_in == "cellprofiler":
+            return "is a file: name the folder of CellProfiler's tables"
+        if path.is_file() and not is_image_table(path.name) and pattern not in BY_METADATA:
+            return (
+                "is a file: name the plate's folder of images, or an image table (.csv, .tsv, .txt, .parquet)"
+            )
+        return ""
+    return "is a folder: name the file" if path.is_dir() and named_in != "profiles" else ""
 
 
 def check_times(experiment: Experiment) -> None:

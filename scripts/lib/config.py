@@ -75,7 +75,7 @@ def find_expression_problems(config: Mapping[str, Any]) -> Iterator[str]:
     for name, labels in get_labels(config.get("assay", {})).items():
         key = f"assay.{name.lower()}.labels.pattern"
         try:
-            compile_pattern(get_listing_pattern(labels["pattern"]), 1)
+            compile_pattern(get_listing_pattern(labels["pattern"]))
         except InputError as error:
             yield f"{key}: {str(error).removeprefix('images.pattern ')}"
 

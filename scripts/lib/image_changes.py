@@ -93,7 +93,7 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
     """
     if is_image_table(images.name):
         return {os.path.relpath(path, images.parent): str(path) for path in find_files_of_table(images)}
-    expression = compile_pattern(pattern, 1)
+    expression = compile_pattern(pattern)
     in_path = "/" in expression.pattern
     # The index of ImageXpress lies beside those of other plates, so that it may be named itself.
     images = images.parent if images.is_file() else images
@@ -112,7 +112,7 @@ def list_stored_images(address: str, pattern: str) -> dict[str, str]:
     # boto3 is imported only for plates in object storage.
     from lib.object_storage import list_entries, resolve_address
 
-    expression = compile_pattern(pattern, 1)
+    expression = compile_pattern(pattern)
     in_path = "/" in expression.pattern
     return {
         path: tag

@@ -41,11 +41,11 @@ def get_listing_pattern(pattern: str) -> str:
     return f"^{re.escape(pattern).replace(re.escape(IMAGE), '.+')}(?P<well>)$"
 
 
-def compile_pattern(pattern: str, channels: int = 2) -> re.Pattern[str]:
+def compile_pattern(pattern: str, channels: int = 1) -> re.Pattern[str]:
     """Return the regular expression of a named layout, or the user's pattern after a check.
 
-    The names of an assay with one of `channels` need not name it. With `index` and `ome-zarr`, any file may
-    belong to the plate.
+    It must have a group `channel` if the names tell several `channels` apart. With `index` and `ome-zarr`,
+    any file may belong to the plate.
     """
     if pattern in BY_METADATA:
         return EVERY_FILE

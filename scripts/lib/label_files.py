@@ -148,7 +148,7 @@ def find_matching(
         If the folder does not exist, or holds no such file.
     """
     folder = Path(settings["folder"] or (images if Path(images).is_dir() else Path(images).parent))
-    expression = compile_pattern(settings["pattern"], 1)
+    expression = compile_pattern(settings["pattern"])
     if not folder.is_dir():
         raise InputError(f"The folder {folder} of the label images does not exist.")
     by_site: dict[SiteKey, list[Path]] = defaultdict(list)

@@ -74,7 +74,7 @@ def read_key(match: re.Match[str]) -> Key | None:
 
 def try_pattern(pattern: str, names: Iterable[str]) -> NamePattern:
     """Return the names that a pattern fits."""
-    expression = compile_pattern(pattern, 1)
+    expression = compile_pattern(pattern)
     keys = {}
     for name in names:
         match = expression.search(name)

@@ -52,7 +52,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     if not lines:
         raise InputError(f"{path} is empty: its first line must name the columns.")
     # Excel writes the separator into a line of its own: sep=;
-    separator_line = SEPARATOR.fullmatch(lines[0].strip())
+    separator_line = SEPARATOR.fullmatch(lines[0].strip(' "\n'))
     lines[0] = "" if separator_line else lines[0]
     head = next((line for line in lines if line.strip()), "")
     if BLANKS.search(head):
@@ -65,13 +65,11 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         cells = [(reader.line_num, strip_empty_end([cell.strip() for cell in row])) for row in reader]
     except csv.Error as error:
-        # Otherwise, a quotation mark that is not closed would swallow the rows after it.
-        raise InputError(
-            f"{path}, line {reader.line_num}: {error}; close the quotation mark, or write a mark that "
-            "belongs to the value twice, within quotation marks."
-        ) from error
+        raise explain_quotation(path, reader.line_num, str(error)) from error
     while len(cells) > 1 and not any(cells[0][1]):
         cells.pop(0)
+    for line, row in cells:
+        refuse_swallowed_rows(path, line, row, delimiter, len(cells[0][1]))
     cells = drop_row_numbers(cells)
     columns = [plain_text(name) for name in cells[0][1]]
     twice = [name for name, count in Counter(columns).items() if count > 1]
@@ -97,6 +95,42 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
             raise InputError(f"{path}, line {number}: {len(row)} values for {len(columns)} columns.{hint}")
         rows.append(dict(zip(columns, row + [""] * (len(columns) - len(row)), strict=True)))
     return columns, rows
+
+
+def explain_quotation(path: Path, line: int, problem: str) -> InputError:
+    """Return the error for a quotation mark that is not closed, and would swallow the rows after it."""
+    return InputError(
+        f"{path}, line {line}: {problem}; close the quotation mark, or write a mark that belongs to the "
+        "value twice, within quotation marks."
+    )
+
+
+def refuse_swallowed_rows(path: Path, line: int, row: Sequence[str], separator: str, width: int) -> None:
+    """Reject a row of which a value holds the end of one row and the beginning of another.
+
+    A quotation mark that is not closed, and another one in the same column of a later row, make one value of
+    all that is between them: for each line end, as many separators as a row has.
+
+    Parameters
+    ----------
+    path, line
+        The file, and the line that the row ends in, for the message.
+    row
+        The row's values.
+    separator
+        The separator of the table.
+    width
+        The number of columns.
+
+    Raises
+    ------
+    InputError
+        Naming the line.
+    """
+    for value in row:
+        ends = value.count("\n")
+        if ends and width > 1 and value.count(separator) == ends * (width - 1):
+            raise explain_quotation(path, line, f"a value holds {ends + 1} rows: {value[:40]!r}...")
 
 
 def drop_row_numbers(cells: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:

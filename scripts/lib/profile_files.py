@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lib.errors import InputError, join_names
-from lib.plates import NUMBERED, SEPARATOR, find_name
+from lib.plates import NUMBERED, SEPARATOR, explain_quotation, find_name, refuse_swallowed_rows
 from lib.text_files import FEATHER, HDF5, LOOKED_AT, PARQUET, find_encoding, name_format, open_bytes
 from lib.values import plain_text
 from lib.wells import get_well_name
@@ -79,7 +79,7 @@ def read_start(path: Path) -> Start:
             lines = list(itertools.islice(file, FIRST_ROWS + 1))
         except UnicodeError as error:
             raise explain_encoding(path, error) from error
-    separator_line = SEPARATOR.fullmatch(lines[0].strip()) if lines else None
+    separator_line = SEPARATOR.fullmatch(lines[0].strip(' "\r\n')) if lines else None
     skipped = 1 if separator_line else 0
     while skipped < len(lines) and not lines[skipped].strip(" \t\r\n,;"):
         skipped += 1
@@ -92,7 +92,11 @@ def read_start(path: Path) -> Start:
         at += 1
         head += lines[at]
     separator = separator_line[1] if separator_line else max("\t;,|", key=head.count)
-    header, *rows = csv.reader(lines[skipped:], delimiter=separator)
+    reader = csv.reader(lines[skipped:], delimiter=separator)
+    try:
+        header, *rows = reader
+    except csv.Error as error:
+        raise explain_quotation(path, skipped + reader.line_num, str(error)) from error
     return Start(header, separator, rows, encoding, skipped)
 
 
@@ -118,12 +122,17 @@ def count_values(path: Path, start: Start) -> Iterator[tuple[int, int]]:
         lines = file.readlines()[start.skipped :]
     first = start.skipped + 1
     if any('"' in line for line in lines):
-        reader = csv.reader(lines, delimiter=start.separator)
-        yield from (
-            (start.skipped + reader.line_num, count(row))
-            for row in reader
-            if any(value.strip() for value in row)
-        )
+        reader, before = csv.reader(lines, delimiter=start.separator), 0
+        try:
+            for row in reader:
+                at = start.skipped + reader.line_num
+                if reader.line_num > before + 1:
+                    refuse_swallowed_rows(path, start.skipped + before + 1, row, start.separator, width)
+                before = reader.line_num
+                if any(value.strip() for value in row):
+                    yield at, count(row)
+        except csv.Error as error:
+            raise explain_quotation(path, start.skipped + reader.line_num, str(error)) from error
         return
     for number, line in enumerate(lines, start=first):
         if line.strip(f" \t\r\n{start.separator}"):

@@ -19,6 +19,9 @@ from lib.provenance import read_provenance as read_provenance
 from lib.published_profiles import UNREADABLE, is_text, read_published
 from lib.values import MissingValues
 
+# To read the workflow's own csv files with pandas: a plate, a site or a gene may be called NA.
+EMPTY_IS_MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+
 
 def explain_unreadable(path: str | Path, error: Exception) -> InputError:
     """Return the error for a table that cannot be read, with what to do."""

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from lib.tables import EMPTY_IS_MISSING
 from lib.wells import get_plate_format
 from report_page.pictures import link_to
 from report_page.results import Results
@@ -56,7 +57,9 @@ def get_examples(results: Results, plate: Mapping[str, Any], allowed: int) -> di
     """
     if not (results.has(plate["example_cells"]) and results.has(plate["thumbnail_wells"])):
         return None
-    table = pd.read_csv(results.path(plate["thumbnail_wells"]), dtype={"Metadata_Site": str})
+    table = pd.read_csv(
+        results.path(plate["thumbnail_wells"]), dtype={"Metadata_Site": str}, **EMPTY_IS_MISSING
+    )
     if "example_cells" not in table or not table["example_cells"].any():
         return None
     path, side = results.path(plate["example_cells"]), int(table["example_side"].iloc[0])
@@ -82,7 +85,9 @@ def get_sheets(results: Results, plate: Mapping[str, Any], allowed: tuple[int, i
     files = {name: file for name, file in plate["thumbnails"].items() if results.has(file)}
     if COMPOSITE not in files or not results.has(plate["thumbnail_wells"]):
         return None
-    table = pd.read_csv(results.path(plate["thumbnail_wells"]), dtype={"Metadata_Site": str})
+    table = pd.read_csv(
+        results.path(plate["thumbnail_wells"]), dtype={"Metadata_Site": str}, **EMPTY_IS_MISSING
+    )
     side = int(table["side"].iloc[0])
     places = table[["left", "top", "width", "height"]].to_numpy().tolist()
     pictures, links = {}, {}

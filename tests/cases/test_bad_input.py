@@ -84,6 +84,28 @@ def test_missing_files_are_named_before_anything_runs(tmp_path):
     assert f"Correct them in {tmp_path / 'plates.tsv'}" in answer
 
 
+@case(
+    "tables",
+    kind="a folder where a file is needed, or a file where a folder is needed: a plate map, CellProfiler's "
+    "tables, images",
+    comes_from="a column of the sample sheet that was filled in for another one",
+    says="Files and folders are taken for each other: plate P1 of batch B: cellprofiler: .../tables is a "
+    "file: name the "
+    "folder of CellProfiler's tables plate P1 of batch B: plate_map: .../map.txt is a folder: name the "
+    "file Correct them "
+    "in ...",
+    happens="nothing runs; a plate map is read after hours of measuring",
+)
+def test_a_folder_for_a_file(tmp_path):
+    path = write_config(tmp_path, [ROW])
+    (tmp_path / "map.txt").mkdir()
+    (tmp_path / "tables").touch()
+    read = Experiment.read(complete_config({"results": "results", "plates": "plates.tsv"}, path), path)
+    with pytest.raises(InputError) as error:
+        check_files(read, tmp_path / "results")
+    return str(error.value)
+
+
 def test_inputs_of_finished_plates_may_be_gone(tmp_path):
     """As Snakemake sees it: what was made from them is there."""
     path = write_config(tmp_path, [ROW])

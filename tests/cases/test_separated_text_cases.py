@@ -7,6 +7,7 @@ import pytest
 
 from cases.case import case
 from lib.errors import InputError
+from lib.plates import read_table
 from lib.profile_files import find_header_problems
 from lib.published_profiles import read_published
 from lib.spread import show_value
@@ -85,3 +86,31 @@ def test_plates_that_are_named_by_a_date(tmp_path):
 def test_a_large_value_is_shown_briefly():
     assert show_value(10789.3) == "10,789"
     assert show_value(-2.87e299) == "-3e+299"
+
+
+@case(
+    "profiles",
+    kind="a quotation mark that is not closed, or that another one in a later row closes",
+    comes_from="inches and seconds in names; a mark that was typed by mistake",
+    says="profiles.csv, line 3: a value holds 3 rows: 'y,3,4\\nP1,A03,z,5,6\\nP1,B01,w'...; close the "
+    "quotation "
+    "mark ... field larger than field limit (131072); close the quotation mark",
+    happens="the plate stops: the wells between the marks would be lost in silence; the same in plate maps",
+)
+def test_a_quotation_mark_swallows_no_well(tmp_path):
+    good = write(tmp_path, ["P1,A01,x,1,2", 'P1,A02,"5"" y\nz",3,4'])
+    assert read_published(good)["Metadata_name"].tolist() == ["x", '5" y z']
+    rows = ["P1,A01,x,1,2", 'P1,A02,"y,3,4', "P1,A03,z,5,6", 'P1,B01,w",7,8', "P1,B02,v,9,9"]
+    messages = []
+    for swallowed in (
+        rows,
+        ["P1,A01,x,1,2", *[f"P1,A02,{'x' * 2500},3,4"] * 60, 'P1,B02,"y,9,9', *["z" * 9999] * 20],
+    ):
+        with pytest.raises(InputError) as error:
+            read_published(write(tmp_path, swallowed))
+        messages.append(str(error.value))
+    plate_map = tmp_path / "map.csv"
+    plate_map.write_text('well,broad_sample\nA01,"x\nA02,y"\nA03,z\n')
+    with pytest.raises(InputError, match="a value holds 2 rows"):
+        read_table(plate_map)
+    return " ".join(messages)

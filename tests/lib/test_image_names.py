@@ -66,7 +66,7 @@ def test_one_channel_need_not_be_named():
     pattern = r"^(?P<row>[A-P])(?P<column>\d+)\.png$"
     assert compile_pattern(pattern, channels=1).search("C7.png")
     with pytest.raises(InputError, match="must have the named groups `channel` and `well`"):
-        compile_pattern(pattern)
+        compile_pattern(pattern, 2)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 import resource
 
 import pytest
+import yaml
 
 from workflow import PROJECT, planned
 
@@ -82,3 +83,23 @@ def test_many_plates_get_a_page_each(tmp_path, number, pages):
     jobs = planned("--configfile", tmp_path / "config.yaml")
     assert jobs["report"] == 1
     assert jobs["plate_page"] == pages
+
+
+def test_one_channel_that_the_names_of_the_images_do_not_have_is_planned(tmp_path):
+    (tmp_path / "images").mkdir()
+    for well in ("A01", "A02"):
+        (tmp_path / "images" / f"P_{well}.tif").touch()
+    (tmp_path / "map.csv").write_text("well_position,broad_sample,control_type\nA01,,negcon\nA02,C1,\n")
+    (tmp_path / "plates.tsv").write_text(
+        "batch\tplate\tplate_map\tperturbation\tcell_line\ttimepoint\timages\n"
+        "B\tP\tmap.csv\tcompound\tU2OS\t48\timages\n"
+    )
+    assay = {
+        "channels": [{"name": "DNA", "image": "1"}],
+        "nuclei": {"channel": "DNA"},
+        "cells": {"method": "Distance - N", "distance": 5},
+    }
+    images = {"pattern": r"(?P<plate>\w+)_(?P<well>[A-H]\d+)\.tif"}
+    config = {"results": "results", "plates": "plates.tsv", "images": images, "assay": assay}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert planned("--configfile", tmp_path / "config.yaml")["load_data"] == 1

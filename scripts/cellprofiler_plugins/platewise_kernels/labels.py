@@ -255,6 +255,25 @@ def find_touching(labels, count):
     return pairs[:used]
 
 
+@compiled
+def number_background(regions, background, first):
+    """Give the pixels of the numbered background (1, 2, ...) the numbers from `first` + 1 on, in place."""
+    for i in range(regions.shape[0]):
+        for j in range(regions.shape[1]):
+            if background[i, j] > 0:
+                regions[i, j] = background[i, j] + first
+
+
+@compiled
+def rename(regions, names):
+    """Return the name of each pixel's region."""
+    out = numpy.empty(regions.shape, names.dtype)
+    for i in range(regions.shape[0]):
+        for j in range(regions.shape[1]):
+            out[i, j] = names[regions[i, j]]
+    return out
+
+
 def fill_labeled_holes(labels, mask=None, size_fn=None):
     """Replace centrosome.cpmorphology.fill_labeled_holes.
 
@@ -265,14 +284,13 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
     plain = labels.ndim == 2 and labels.size > 0 and labels.dtype.kind in "biu"
     if not plain or (labels.dtype.kind != "b" and not is_plain(labels)):
         return centrosome.cpmorphology.fill_labeled_holes(labels, mask=mask, size_fn=size_fn)
-    regions = labels.astype(numpy.int64)
+    regions = labels.astype(numpy.int32)
     background, background_count = scipy.ndimage.label(
         (labels == 0) if mask is None else (labels == 0) & mask
     )
     count = int(regions.max())
     last = count + background_count + 1
-    inside = background > 0
-    regions[inside] = background[inside] + (count + 1)
+    number_background(regions, background, count + 1)
     open_regions = unique(numpy.concatenate([regions[0], regions[:, 0], regions[-1], regions[:, -1]])[None])
     open_regions = open_regions[open_regions != 0]
     is_open = numpy.zeros(last + 1, numpy.uint8)
@@ -288,17 +306,21 @@ def fill_labeled_holes(labels, mask=None, size_fn=None):
         starts = (numpy.cumsum(counts) - counts).astype(numpy.uint32)
         if size_fn is not None:
             areas = sizes(regions.ravel(), last)
-            closed = [region for region in numpy.flatnonzero((areas > 0) & (is_open == 0)) if region > 0]
-            kept = [region for region in closed if not size_fn(areas[region], region <= count)]
+            closed = numpy.flatnonzero((areas > 0) & (is_open == 0))
+            closed = closed[closed > 0]
+            # Many regions have the same size, and the answer depends on nothing else.
+            kinds, kind_of_region = numpy.unique(2 * areas[closed] + (closed <= count), return_inverse=True)
+            is_kept = [not size_fn(kind >> 1, bool(kind & 1)) for kind in kinds]
+            kept = closed[numpy.array(is_kept, bool)[kind_of_region]]
             is_open[kept] = 1
-            open_regions = numpy.concatenate([open_regions, numpy.array(kept, open_regions.dtype)])
+            open_regions = numpy.concatenate([open_regions, kept.astype(open_regions.dtype)])
         to_do = numpy.zeros(last + 1, numpy.uint32)
         to_do[: open_regions.size] = open_regions
         fill_labeled_holes_loop(one, other, starts, counts, is_open, around, to_do, count, open_regions.size)
     names = numpy.arange(last + 1).astype(numpy.uint32)
     names[count + 1 :] = 0
     names[is_open == 0] = around[is_open == 0]
-    filled = names[regions]
+    filled = rename(regions, names)
     if mask is not None:
         filled = numpy.where(mask, filled, regions)
     return filled.astype(labels.dtype)

@@ -22,7 +22,16 @@ class ObjectPixels:
 
     def values(self, image):
         """Return the pixels' values in an image of the labels' shape."""
-        return image.ravel()[self.positions]
+        return pick(image.ravel(), self.positions)
+
+
+@compiled
+def pick(values, positions):
+    """Return the values at `positions`, which NumPy would first convert to wider numbers."""
+    out = numpy.empty(positions.size, values.dtype)
+    for k in range(positions.size):
+        out[k] = values[positions[k]]
+    return out
 
 
 @compiled

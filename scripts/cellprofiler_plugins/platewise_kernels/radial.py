@@ -107,15 +107,47 @@ def distance_from_seeds(labels, bounds, seeds):
 
 
 @compiled
-def ring_sums(values, owners, rings, wedges, count, ring_count):
+def find_places(labels, positions, normalized, centers, nearest, bin_count):
+    """Return the place of each pixel among all objects' rings and wedges, eight wedges to a ring.
+
+    Parameters
+    ----------
+    labels
+        (height, width) object of each pixel.
+    positions
+        (pixels,) flat positions.
+    normalized
+        (pixels,) distance from the center, as a fraction; 1 and more are beyond the last ring.
+    centers
+        (2, centers) row and column of each center, from that of label 1 on.
+    nearest
+        (pixels,) the label of each pixel's center.
+    bin_count
+        Number of rings, without the one beyond.
+    """
+    width = labels.shape[1]
+    places = numpy.empty(positions.size, numpy.int32)
+    for k in range(positions.size):
+        row = positions[k] // width
+        column = positions[k] - row * width
+        ring = min(numpy.int64(normalized[k] * bin_count), bin_count)
+        down = row - centers[0, nearest[k] - 1]
+        right = column - centers[1, nearest[k] - 1]
+        wedge = numpy.int64(down > 0) + 2 * numpy.int64(right > 0) + 4 * numpy.int64(abs(down) > abs(right))
+        places[k] = ((labels[row, column] - 1) * (bin_count + 1) + ring) * 8 + wedge
+    return places
+
+
+@compiled
+def ring_sums(values, places, count, ring_count):
     """Return sums of `values` by object and ring, and by object, ring and wedge, in their own type.
 
     Parameters
     ----------
     values
         (pixels,) intensities.
-    owners, rings, wedges
-        (pixels,) object, ring and wedge of each, from 0.
+    places
+        (pixels,) as `find_places` returns them.
     count
         Number of objects.
     ring_count
@@ -125,9 +157,9 @@ def ring_sums(values, owners, rings, wedges, count, ring_count):
     -------
     (objects, rings) and (objects, rings, 8).
     """
-    by_ring = numpy.zeros((count, ring_count), values.dtype)
-    by_wedge = numpy.zeros((count, ring_count, 8), values.dtype)
+    by_ring = numpy.zeros(count * ring_count, values.dtype)
+    by_wedge = numpy.zeros(count * ring_count * 8, values.dtype)
     for k in range(values.size):
-        by_ring[owners[k], rings[k]] += values[k]
-        by_wedge[owners[k], rings[k], wedges[k]] += values[k]
-    return by_ring, by_wedge
+        by_ring[places[k] >> 3] += values[k]
+        by_wedge[places[k]] += values[k]
+    return by_ring.reshape((count, ring_count)), by_wedge.reshape((count, ring_count, 8))

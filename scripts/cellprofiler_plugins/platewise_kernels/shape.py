@@ -167,6 +167,27 @@ def crossings(start, stop, row, column, other_row, other_column):
 
 
 @compiled
+def median_of_roots(values):
+    """Return the median of square roots of whole numbers, found by counting their squares."""
+    size = values.size
+    counts = numpy.zeros(int(numpy.rint(values.max() ** 2)) + 1, numpy.int64)
+    for k in range(size):
+        counts[int(numpy.rint(values[k] * values[k]))] += 1
+    square = 0
+    below = counts[0]
+    while below <= (size - 1) // 2:
+        square += 1
+        below += counts[square]
+    middle = numpy.sqrt(float(square))
+    if size % 2:
+        return middle
+    while below <= size // 2:
+        square += 1
+        below += counts[square]
+    return (middle + numpy.sqrt(float(square))) / 2
+
+
+@compiled
 def radii(labels, bounds):
     """Return largest, mean and median distance of an object's pixels to the nearest pixel outside it."""
     distance = distance_to_edge(labels, bounds, True)
@@ -180,14 +201,12 @@ def radii(labels, bounds):
         size = 0
         for i in range(top, bottom + 1):
             for j in range(left, right + 1):
-                if labels[i, j] == label:
-                    inside[size] = distance[i, j]
-                    size += 1
-        ordered = numpy.sort(inside[:size])
-        out[0, label - 1] = ordered[size - 1]
-        out[1, label - 1] = inside[:size].mean()
-        middle = ordered[(size - 1) // 2]
-        out[2, label - 1] = middle if size % 2 else (middle + ordered[(size - 1) // 2 + 1]) / 2
+                inside[size] = distance[i, j]
+                size += labels[i, j] == label
+        inside = inside[:size]
+        out[0, label - 1] = inside.max()
+        out[1, label - 1] = inside.mean()
+        out[2, label - 1] = median_of_roots(inside)
     return out
 
 
