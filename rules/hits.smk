@@ -129,6 +129,7 @@ rule known_pairs:
             "gene": EXPERIMENT.get_gene_column(wildcards.condition),
             "positive_controls": BENCHMARK["positive_controls"],
             "seed": BENCHMARK["seed"],
+            "missing": CONFIG["missing_values"],
         },
         controls=CONFIG["controls"],
         digests=[get_digest(path) for path in BENCHMARK["known_pairs"]],

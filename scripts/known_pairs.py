@@ -36,7 +36,9 @@ COLUMNS = (
 )
 
 
-def read_pairs(path: str | Path, known_names: Sequence[str] = ()) -> set[tuple[str, str]]:
+def read_pairs(
+    path: str | Path, known_names: Sequence[str] = (), missing: MissingValues | None = None
+) -> set[tuple[str, str]]:
     """Read known pairs: the first two columns of a table, or all pairs in each set.
 
     Sets are the lines of a GMT file, or the rows of a table with one column (`TP53;MDM2;MDM4`). In a table of
@@ -49,19 +51,22 @@ def read_pairs(path: str | Path, known_names: Sequence[str] = ()) -> set[tuple[s
         The file.
     known_names
         The names of the condition. If they are in the first line of a table, it has no header.
+    missing
+        What counts as missing, and which words are names (in the column "").
 
     Raises
     ------
     InputError
         If the file cannot be read, has no pair, or no header.
     """
+    missing = missing or MissingValues()
     if Path(path).name.lower().removesuffix(".gz").endswith(".gmt"):
         lines = [line for line in read_text_file(Path(path)).split("\n") if not line.startswith("#")]
         sets = [[WEIGHT.sub("", name) for name in line.split("\t")[2:]] for line in lines]
-        found = {pair for names in sets for pair in get_pairs_of_set(MissingValues().clean(names))}
+        found = {pair for names in sets for pair in get_pairs_of_set(missing.clean(names))}
     else:
         columns, rows = read_table(path)
-        values = MissingValues().clean([value for row in rows for value in list(row.values())[:2]])
+        values = missing.clean([value for row in rows for value in list(row.values())[:2]])
         names = [separate(value) for value in values]
         if set(columns[:2]) & {*known_names, *chain.from_iterable(names)}:
             raise InputError(
@@ -193,17 +198,20 @@ def main(
     head
         Columns that name the condition and feature set, with their values; they come first in the table.
     options
-        `gene`, `group` and `positive_controls` of `get_profiles_of_names`, and the `seed`.
+        `gene`, `group` and `positive_controls` of `get_profiles_of_names`, the `seed`, and `missing`, the
+        config's key `missing_values`.
     controls
         The `column` that marks controls, and its value `negcon` for negative controls.
     """
     wells = read_wells(profiles, controls)
     about = {name: options[name] for name in ("gene", "group", "positive_controls")}
     names, of_names = get_profiles_of_names(wells, **about)
+    words, called_so = options["missing"]["words"], options["missing"]["names"].values()
+    missing = MissingValues(tuple(words), {"": list(chain.from_iterable(called_so))})
     rows = [
         {
             "source": Path(path).name,
-            **measure_recall(names, of_names, read_pairs(path, names), options["seed"]),
+            **measure_recall(names, of_names, read_pairs(path, names, missing), options["seed"]),
         }
         for path in pairs
     ]

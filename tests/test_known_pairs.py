@@ -8,6 +8,7 @@ from known_pairs import get_profiles_of_names, main, measure_recall, read_pairs
 from lib.errors import InputError
 from lib.replicates import join_plates
 from lib.tables import write_profiles
+from lib.values import MissingValues
 from simulated_profiles import plates
 
 pytestmark = pytest.mark.unit
@@ -40,6 +41,12 @@ def test_pairs_without_a_header_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("TP53,MDM2\nMDM2,MDM4\n")
     with pytest.raises(InputError, match="first line must name the columns; here it is the pair TP53, MDM2"):
         read_pairs(tmp_path / "a.csv")
+
+
+def test_words_that_are_names_are_names_in_pairs(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\nNAN,TP53\nmock,TP53\n")
+    missing = MissingValues(("mock",), {"": ["NAN"]})
+    assert read_pairs(tmp_path / "a.csv", (), missing) == {("NAN (name)", "TP53")}
 
 
 def test_recall_by_hand():
@@ -87,6 +94,7 @@ def test_a_condition_without_known_pairs_says_so(tmp_path):
         "group": "Metadata_broad_sample",
         "positive_controls": True,
         "seed": 0,
+        "missing": {"words": [], "names": {}},
     }
     controls = {"column": "control_type", "negcon": "negcon"}
     output = str(tmp_path / "out.csv")

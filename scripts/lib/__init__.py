@@ -41,9 +41,9 @@ Files and tables
     files                files and folders that appear complete or not at all
     tables               tables with their provenance
     provenance           versions, parameters and digests of the inputs
-    text_files           tables that are text: compression and encoding
     values               words for missing values, and numbers
-    look_alikes          characters that look alike
+    look_alikes          characters that look like others, or cannot be seen
+    text_files           compression, encoding and formats of text files
     object_storage       objects in S3 storage
 
 Images
@@ -101,7 +101,7 @@ Wells and profiles
     wells                names of wells
     controls             control wells
     layouts              plate maps and tables of reagents
-    suspects             values in these tables that may be errors
+    suspects             values of these tables that a program changed
     plate_contents       plate map and annotation of each well
     perturbation_names   common names of perturbations
     aggregation          cells by well or by site

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.plates import find_name, read_table
 from lib.values import MissingValues
 from lib.wells import get_well_at, get_well_name
@@ -181,13 +181,13 @@ def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: s
     Parameters
     ----------
     path
-        The table.
+        The table, for the message.
     rows
-        Its rows.
+        The rows of the table.
     columns
-        The columns that name the well or the plate, of which each row needs one.
+        The columns of which one must have a value.
     what
-        What these columns name, for the message.
+        What the columns name: `well` or `plate`.
 
     Raises
     ------
@@ -265,7 +265,12 @@ def read_annotation_rows(
             clean["broad_sample"] = row["broad_sample"]
     if gene is not None and gene != "gene":
         if gene not in columns:
-            raise InputError(f"{path} has no column `{gene}` for the gene; set annotation.*.gene.")
+            near = find_nearest_name(gene, columns)
+            raise InputError(
+                f"{path} has no column `{gene}` for the gene; it has {join_names(columns)}."
+                + (f" Is it {near}?" if near else "")
+                + " Name it in annotation.*.gene."
+            )
         columns = list(dict.fromkeys([*columns, "gene"]))
         cleaned = [{**row, "gene": row[gene]} for row in cleaned]
     empty = [row for row in cleaned if not any(row[name] for name in columns)]

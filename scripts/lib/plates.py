@@ -63,14 +63,15 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     delimiter = separator_line[1] if separator_line else find_separator(head, lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        cells = [(reader.line_num, strip_empty_end([cell.strip() for cell in row])) for row in reader]
+        parsed = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
         raise explain_quotation(path, reader.line_num, str(error)) from error
+    cells = [(line, strip_empty_end(row)) for line, row in parsed]
     while len(cells) > 1 and not any(cells[0][1]):
         cells.pop(0)
     for line, row in cells:
         refuse_swallowed_rows(path, line, row, delimiter, len(cells[0][1]))
-    cells = drop_row_numbers(cells)
+    cells = drop_row_numbers(cells, len(dict(parsed)[cells[0][0]]))
     columns = [plain_text(name) for name in cells[0][1]]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
@@ -133,7 +134,7 @@ def refuse_swallowed_rows(path: Path, line: int, row: Sequence[str], separator: 
             raise explain_quotation(path, line, f"a value holds {ends + 1} rows: {value[:40]!r}...")
 
 
-def drop_row_numbers(cells: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+def drop_row_numbers(cells: list[tuple[int, list[str]]], width: int) -> list[tuple[int, list[str]]]:
     """Return the lines of a table without a first column that numbers its rows, from 0 or from 1.
 
     pandas and R write such a column: without a name or, in R's `write.table`, with a header that has one name
@@ -143,6 +144,8 @@ def drop_row_numbers(cells: list[tuple[int, list[str]]]) -> list[tuple[int, list
     ----------
     cells
         The line number and the values of each line, without empty values at its end; the first is the header.
+    width
+        The number of columns in the header, with those without a name at its end.
     """
     header = cells[0][1]
     firsts = [row[0] for _, row in cells[1:] if any(row)]
@@ -150,7 +153,7 @@ def drop_row_numbers(cells: list[tuple[int, list[str]]]) -> list[tuple[int, list
         return cells
     if len(header) > 1 and NUMBERED.fullmatch(header[0]) and header[1] not in ("0", "1"):
         return [(line, row[1:]) for line, row in cells]
-    if max((len(row) for _, row in cells[1:]), default=0) == len(header) + 1 and all(header):
+    if max((len(row) for _, row in cells[1:]), default=0) == width + 1 and all(header):
         return [cells[0], *((line, row[1:]) for line, row in cells[1:])]
     return cells
 

@@ -31,12 +31,12 @@ PLATE_NAMES = (
     *("Metadata_Barcode", "Metadata_barcode", "Metadata_PlateID", "Metadata_Plate_ID"),
     *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
 )
-METADATA = re.compile("(Image_)?metadata_", re.IGNORECASE)
+METADATA = re.compile("(Image_)?metadata[_. ]", re.IGNORECASE)
 FIRST_ROWS = 50  # that show how numbers are written
 
 
 def get_usual_name(name: str) -> str:
-    """Return a column's usual name: `Metadata_Well` for `Image_Metadata_Well` and `metadata_Well`.
+    """Return the usual name of a column such as `Image_Metadata_Well`, `metadata_Well` or `Metadata.Well`.
 
     A measurement of entire images (`Image_Granularity_1_DNA`) keeps its name.
     """

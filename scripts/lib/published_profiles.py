@@ -170,8 +170,8 @@ def keep_index(table: pd.DataFrame) -> pd.DataFrame:
         # An index that has the name of a column holds its values.
         drop = [name for name in named if name not in kept]
         return table.reset_index(drop, drop=True).reset_index(kept) if kept else table.reset_index(drop=True)
-    texts = table.index.astype("str")
-    if not columns & set(WELL_NAMES) and len(texts) and all(map(find_well_name, texts)):
+    texts = list(map(str, table.index))
+    if not columns & set(WELL_NAMES) and texts and all(map(find_well_name, texts)):
         return table.reset_index(names="Metadata_Well")
     return table.reset_index(drop=True)
 

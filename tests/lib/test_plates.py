@@ -228,6 +228,7 @@ def test_titles_above_the_names_of_the_columns_are_reported_with_the_remedy(tmp_
         ("well,name\n1,A01,a\n3,A02,b\n", "line 2: 3 values for 2 columns. Quote values"),
         (",well,name\n1,A01,a\n3,A02,b\n", "column 1 has no name"),
         (",1,2\n1,x,y\n2,y,z\n", "Is this a drawing of the plate?"),
+        ("id,well,name,\n1,A01,x,note\n2,A02,y,\n", "line 2: 4 values for 3 columns"),
         (",1,2\nA,x,y\nB,y,z\n", "Is this a drawing of the plate?"),
     ],
 )

@@ -1,5 +1,7 @@
 """Two plates that start from the same wells."""
 
+import gzip
+
 import pandas as pd
 import pytest
 
@@ -129,6 +131,16 @@ def test_shared_images_must_be_of_different_plates(tmp_path):
         {"plate": "P", "batch": "C", "images": "i"},
         images={"pattern": PATTERN},
     )
+
+
+def test_an_image_table_behind_a_link_is_read_by_its_content(tmp_path):
+    """Data managers keep files under other names: what the link leads to has no ending."""
+    (tmp_path / "t.csv.gz").symlink_to(tmp_path / "content")
+    text = "Metadata_Plate,Metadata_Well,FileName_DNA\n123,A01,a.tif\n"
+    for content in (text.encode(), gzip.compress(text.encode())):
+        (tmp_path / "content").write_bytes(content)
+        rows = [{"plate": plate, "images": "t.csv.gz"} for plate in ("00123", "123")]
+        assert "00123 (batch B), 123" in refuse(*rows, folder=tmp_path)
 
 
 def test_an_index_of_one_plate_serves_one_row(tmp_path):
