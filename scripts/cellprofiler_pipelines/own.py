@@ -78,6 +78,9 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
         for module in loaded.modules():
             if module.module_name == "LoadData":
                 keep_to_the_image_table(module, grouping, path, log)
+        check_values(
+            loaded, [module.attributes.get("variable_revision_number") for module in kept], path, log
+        )
         split_names(loaded, path, log)
         for module in loaded.modules():
             separate_names(module, path, log)
@@ -247,6 +250,59 @@ def split_names(pipeline, path, log):
                     module_name = f"{module.module_name} (module {module.module_num})"
                     note(log, path, module_name, f"takes `{setting.text}` as {', '.join(names)}")
                     setting.value = ", ".join(names)
+
+
+def check_values(pipeline, revisions, path, log):
+    """Check that every setting has a value that its module takes.
+
+    CellProfiler uses another value (the default, or the bound) instead of a number, range or word that it
+    cannot read or that is out of bounds, and without its window reports nothing. It does so itself when it
+    upgrades some old modules; what it makes of these is only written to the log.
+
+    Parameters
+    ----------
+    pipeline : the loaded pipeline
+    revisions : the revision of each module in the user's file
+    path : the user's pipeline, for messages
+    log : open text file; gets the values of upgraded modules
+
+    Raises
+    ------
+    InputError
+        Naming the values that are not valid in modules of CellProfiler's own revision.
+    """
+    wrong = []
+    for module, revision in zip(pipeline.modules(), revisions):
+        for setting in module.visible_settings():
+            if not (reason := explain_value(setting, pipeline)):
+                continue
+            name = f"{module.module_name} (module {module.module_num})"
+            what = f"the value {setting.value_text} for `{setting.text}` ({reason})"
+            if revision == module.variable_revision_number:
+                wrong.append(f"{name} has {what}")
+            else:
+                note(log, path, name, f"got {what} from CellProfiler's upgrade, and uses another one")
+    if wrong:
+        raise InputError(
+            f"{path}: {'; '.join(wrong)}. CellProfiler would use another value without a message. Correct it."
+        )
+
+
+def explain_value(setting, pipeline):
+    """Return why a setting's value is not valid; empty if it is, or if any text is."""
+    from cellprofiler_core.setting import Binary, ValidationError
+    from cellprofiler_core.setting.choice import Choice, Colormap
+    from cellprofiler_core.setting.range import Range
+    from cellprofiler_core.setting.text import Number
+
+    if isinstance(setting, Binary):
+        return "" if setting.value_text in ("Yes", "No") else "not Yes or No"
+    if isinstance(setting, (Choice, Number, Range)) and not isinstance(setting, Colormap):
+        try:
+            setting.test_valid(pipeline)
+        except ValidationError as error:
+            return error.message
+    return ""
 
 
 def find_needed_images(pipeline):

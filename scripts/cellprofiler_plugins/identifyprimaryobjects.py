@@ -6,7 +6,7 @@ and smoothing, each of which is done in one pass (`platewise_kernels.stand_ins`)
 
 import cellprofiler.modules.identifyprimaryobjects as builtin
 
-from platewise_kernels import stand_ins
+from platewise_kernels import smoothing, stand_ins
 
 
 class IdentifyPrimaryObjects(builtin.IdentifyPrimaryObjects):
@@ -21,3 +21,12 @@ class IdentifyPrimaryObjects(builtin.IdentifyPrimaryObjects):
             *stand_ins.get_places_of_module(builtin),
         ):
             super().run(workspace)
+
+    def smooth_image(self, image, mask):
+        """Smooth an image before its maxima are searched, by a Gaussian of two standard deviations."""
+        size = self.calc_smoothing_filter_size()
+        if size == 0 or not smoothing.is_plain(image) or mask.shape != image.shape or not mask.all():
+            return super().smooth_image(image, mask)
+        weights = smoothing.short_gaussian_weights(float(size))
+        smooth = smoothing.filter_plane(image, weights)
+        return (smooth / smoothing.short_gaussian_of_ones(image.shape, float(size))).astype(image.dtype)

@@ -92,6 +92,21 @@ def gaussian_of_ones(shape, sigma):
     return gaussian(numpy.ones(shape), sigma)
 
 
+@lru_cache(maxsize=2)
+def short_gaussian_weights(size):
+    """Return the weights with which IdentifyPrimaryObjects smooths, for the size of its filter in pixels."""
+    sigma = size / 2.35
+    reach = max(int(size / 2.0), 1)
+    distances = numpy.arange(-reach, reach + 1)
+    return 1 / numpy.sqrt(2.0 * numpy.pi) / sigma * numpy.exp(-0.5 * distances**2 / sigma**2)
+
+
+@lru_cache(maxsize=2)
+def short_gaussian_of_ones(shape, size):
+    """Return the result of that filter for an image of ones: the part of it inside, at each pixel."""
+    return filter_plane(numpy.ones(shape), short_gaussian_weights(size))
+
+
 def gaussian_inside(image, mask, sigma):
     """Smooth, corrected for the border: centrosome.smooth.smooth_with_function_and_mask.
 
