@@ -17,7 +17,7 @@ from lib.errors import InputError, find_nearest_name, join_names
 from lib.image_names import compile_pattern, get_listing_pattern
 from lib.network_presets import add_network_preset, find_preset_problems
 from lib.schema import get_types, read_schema, read_values
-from lib.values import SEVERAL
+from lib.values import SEVERAL, plain_text
 
 
 def find_config_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -210,7 +210,7 @@ def name_doses(
 def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
-    Both spellings are accepted.
+    Both spellings are accepted, and names are written as in the columns of tables (`plain_text`).
     """
 
     def full(name: Any) -> Any:
@@ -218,12 +218,19 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
             return {key: full(value) for key, value in name.items()}
         if isinstance(name, list):
             return [full(part) for part in name]
-        return name if name is None or name.startswith("Metadata_") else f"Metadata_{name}"
+        if name is None:
+            return None
+        name = plain_text(name)
+        return name if name.startswith("Metadata_") else f"Metadata_{name}"
 
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     named["rankings"] = full(benchmark["rankings"])
-    column = controls["column"].removeprefix("Metadata_")
+    column = plain_text(controls["column"]).removeprefix("Metadata_")
+    annotation = {
+        name: {**table, "gene": table["gene"] and plain_text(table["gene"])}
+        for name, table in config["annotation"].items()
+    }
     doses = {}
     if "dose_response" in config:
         settings = name_doses(config["dose_response"], named["group"], full)
@@ -240,7 +247,7 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     samples = config["plate_maps"]["sample"] or []
     samples = [samples] if isinstance(samples, str) else samples
     tables = {
-        "sample": [name.removeprefix("Metadata_") for name in samples],
+        "sample": [plain_text(name).removeprefix("Metadata_") for name in samples],
         "group": group.removeprefix("Metadata_"),
     }
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
@@ -248,6 +255,7 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
         **config,
         **doses,
         "judge": judge,
+        "annotation": annotation,
         "benchmark": {**benchmark, **named},
         "controls": {**controls, "column": column, "negcon": negcon},
         "plate_maps": tables,

@@ -242,3 +242,8 @@ def test_other_tables_are_not_taken_for_titles(tmp_path, text, words):
 def test_a_table_of_one_column_is_read(tmp_path):
     (tmp_path / "t.csv").write_text("feature\nCells_A\nCells_B\n")
     assert read_table(tmp_path / "t.csv")[1] == [{"feature": "Cells_A"}, {"feature": "Cells_B"}]
+
+
+def test_a_name_within_quotation_marks_may_hold_a_separator(tmp_path):
+    (tmp_path / "t.csv").write_text('"a, b, and c";d\n1;2\n')
+    assert read_table(tmp_path / "t.csv")[1] == [{"a, b, and c": "1", "d": "2"}]
