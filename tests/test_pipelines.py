@@ -1,8 +1,9 @@
-"""A user's own pipeline: the copy that runs, and what is said before anything is measured."""
+"""A user's own pipeline: the copy that runs, and the errors before anything is measured."""
 
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -263,7 +264,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(modules, written, tmp_path):
     assert "cellprofiler.plugins" in message
 
 
-def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):
+def test_what_cannot_run_is_reported_with_module_and_remedy(modules, written):
     start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
     _, message = written(modules["LoadData"], start[1].replace("image:DNA", "image:Tubulin"))
     assert "IdentifyPrimaryObjects (module 2) takes the image Tubulin" in message
@@ -277,3 +278,31 @@ def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):
     _, message = written(*start, OLD.replace("notes:[]", "notes:[print('it ran')]"))
     assert "the attribute notes of MeasureColocalization is not a literal" in message
     assert "it ran\n" not in message
+
+
+def test_values_that_a_module_does_not_take_are_named(modules, written):
+    """CellProfiler alone would run with other values, without a message."""
+    identify = modules["IdentifyPrimaryObjects"].replace(
+        "Use advanced settings?:No", "Use advanced settings?:Yes"
+    )
+    values = {
+        "Threshold strategy": ("Global", "Globall", "Globall is not one of Global,Adaptive"),
+        "(Min,Max)": ("6,40", "6;40", "must be separated by a comma"),
+        "Threshold correction factor": ("1.0", "0,9", "Value not in decimal format"),
+        "touching the border of the image?": ("Yes", "Y", "not Yes or No"),
+    }
+    for setting, (old, new, _) in values.items():
+        assert f"{setting}:{old}\n" in identify
+        identify = identify.replace(f"{setting}:{old}\n", f"{setting}:{new}\n")
+    copy, message = written(modules["LoadData"], identify)
+    assert copy == []
+    for setting, (_, new, reason) in values.items():
+        assert re.search(rf"the value {new} for `[^`]*{re.escape(setting)}` \([^;]*{reason}", message)
+    # A value that CellProfiler's own upgrade of an old module makes is written to the log.
+    copy, message = written(
+        modules["LoadData"],
+        modules["IdentifyPrimaryObjects"],
+        OLD.replace("Run all metrics?:Yes", "Run all metrics?:Faster"),
+    )
+    assert copy
+    assert "MeasureColocalization (module 3) got the value Faster for `Run all metrics?`" in message
