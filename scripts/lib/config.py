@@ -17,7 +17,7 @@ from lib.errors import InputError, find_nearest_name, join_names
 from lib.image_names import compile_pattern, get_listing_pattern
 from lib.network_presets import add_network_preset, find_preset_problems
 from lib.schema import get_types, read_schema, read_values
-from lib.values import SEVERAL
+from lib.values import SEVERAL, plain_text
 
 
 def find_config_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -185,7 +185,7 @@ def find_crops_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def name_doses(
-    asked: Mapping[str, Any], group: str | list[str], full: Callable[[Any], Any]
+    settings: Mapping[str, Any], group: str | list[str], full: Callable[[Any], Any]
 ) -> dict[str, Any]:
     """Return `dose_response` with full names of columns; the compound may be the group without the dose.
 
@@ -194,8 +194,8 @@ def name_doses(
     InputError
         If the dose is part of the compound, so that each compound would have a single dose.
     """
-    dose = full(asked["dose"])
-    compound = full(asked["compound"])
+    dose = full(settings["dose"])
+    compound = full(settings["compound"])
     if compound is None:
         compound = [name for name in ([group] if isinstance(group, str) else group) if name != dose]
     if not compound or dose in ([compound] if isinstance(compound, str) else compound):
@@ -204,13 +204,13 @@ def name_doses(
             "compound, too: each compound would have a single dose. Name the column of the compound in "
             "dose_response.compound, for example broad_sample."
         )
-    return {**asked, "dose": dose, "compound": compound}
+    return {**settings, "dose": dose, "compound": compound}
 
 
 def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a complete config with `Metadata_` before columns of profiles, not before `controls.column`.
 
-    Both spellings are accepted.
+    Both spellings are accepted, and names are written as in the columns of tables (`plain_text`).
     """
 
     def full(name: Any) -> Any:
@@ -218,29 +218,36 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
             return {key: full(value) for key, value in name.items()}
         if isinstance(name, list):
             return [full(part) for part in name]
-        return name if name is None or name.startswith("Metadata_") else f"Metadata_{name}"
+        if name is None:
+            return None
+        name = plain_text(name)
+        return name if name.startswith("Metadata_") else f"Metadata_{name}"
 
     benchmark, controls = config["benchmark"], config["controls"]
     named = {key: full(benchmark[key]) for key in ("group", "gene", "different", "clinical_phase")}
     named["rankings"] = full(benchmark["rankings"])
-    column = controls["column"].removeprefix("Metadata_")
+    column = plain_text(controls["column"]).removeprefix("Metadata_")
+    annotation = {
+        name: {**table, "gene": table["gene"] and plain_text(table["gene"])}
+        for name, table in config["annotation"].items()
+    }
     doses = {}
     if "dose_response" in config:
-        asked = name_doses(config["dose_response"], named["group"], full)
-        doses = {"dose_response": asked}
+        settings = name_doses(config["dose_response"], named["group"], full)
+        doses = {"dose_response": settings}
         if (
             named["different"] is None
             and isinstance(named["group"], list)
-            and asked["dose"] in named["group"]
+            and settings["dose"] in named["group"]
         ):
             # Two doses of one compound are not two compounds that share a target.
-            named["different"] = asked["compound"]
+            named["different"] = settings["compound"]
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
-    asked = config["plate_maps"]["sample"] or []
-    asked = [asked] if isinstance(asked, str) else asked
+    samples = config["plate_maps"]["sample"] or []
+    samples = [samples] if isinstance(samples, str) else samples
     tables = {
-        "sample": [name.removeprefix("Metadata_") for name in asked],
+        "sample": [plain_text(name).removeprefix("Metadata_") for name in samples],
         "group": group.removeprefix("Metadata_"),
     }
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}
@@ -248,6 +255,7 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
         **config,
         **doses,
         "judge": judge,
+        "annotation": annotation,
         "benchmark": {**benchmark, **named},
         "controls": {**controls, "column": column, "negcon": negcon},
         "plate_maps": tables,

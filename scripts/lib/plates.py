@@ -16,6 +16,7 @@ from lib.wells import find_well_name
 
 SEPARATORS = "\t,;"
 BLANKS = re.compile(r'^"[^"\t,;]*" "')  # R's write.table quotes all names
+QUOTED = re.compile('"[^"]*"')  # a name may hold a separator
 # What pandas calls a column without a name, and an index without one.
 NUMBERED = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
 SEPARATOR = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
@@ -160,6 +161,7 @@ def drop_row_numbers(cells: list[tuple[int, list[str]]], width: int) -> list[tup
 
 def find_separator(head: str, lines: Sequence[str]) -> str:
     """Return the separator of a table: that of its first line; if that is a title, of the lines below it."""
+    head = QUOTED.sub("", head)
     if not any(separator in head for separator in SEPARATORS):
         if "|" in head and all("|" in line for line in lines if line.strip()):
             return "|"

@@ -1,6 +1,6 @@
 """The formats of profile files, and common names of the columns of wells and plates.
 
-Standard library only: the header of each file is read while planning.
+The header of each file is read while planning, so a library is imported only for the files that need it.
 """
 
 import csv
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lib.errors import InputError, join_names
-from lib.plates import NUMBERED, SEPARATOR, explain_quotation, find_name, refuse_swallowed_rows
+from lib.plates import NUMBERED, QUOTED, SEPARATOR, explain_quotation, find_name, refuse_swallowed_rows
 from lib.text_files import FEATHER, HDF5, LOOKED_AT, PARQUET, find_encoding, name_format, open_bytes
 from lib.values import plain_text
 from lib.wells import get_well_name
@@ -91,7 +91,7 @@ def read_start(path: Path) -> Start:
     while head.count('"') % 2 and at + 1 < len(lines):  # a name with a line end
         at += 1
         head += lines[at]
-    separator = separator_line[1] if separator_line else max("\t;,|", key=head.count)
+    separator = separator_line[1] if separator_line else max("\t;,|", key=QUOTED.sub("", head).count)
     reader = csv.reader(lines[skipped:], delimiter=separator)
     try:
         header, *rows = reader

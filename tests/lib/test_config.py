@@ -127,7 +127,7 @@ def test_columns_of_profiles_are_named_with_and_without_their_prefix():
     assert config["controls"]["column"] == "pert_type"
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     output = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
     assert "asay" in output
     assert "images.bad_sites" in output
@@ -280,3 +280,19 @@ def test_weights_name_their_network():
     assert complete(weights="random", model="resnet18") == "resnet18"
     with pytest.raises(InputError, match=r"resnet18 has no packaged weights; leave out embeddings\.model"):
         complete(weights="packaged", model="resnet18")
+
+
+def test_names_of_columns_are_written_as_in_tables():
+    config = complete_config(
+        {
+            "results": "r",
+            "plates": "p.tsv",
+            "plate_maps": {"sample": "Compound\u2011Name"},
+            "annotation": {"compound": {"table": "a.tsv", "gene": "Target\u00a0genes"}},
+            "benchmark": {"group": "dose\u200b"},
+        },
+        "c.yaml",
+    )
+    assert config["plate_maps"]["sample"] == ["Compound-Name"]
+    assert config["annotation"]["compound"]["gene"] == "Target genes"
+    assert config["benchmark"]["group"] == "Metadata_dose"
