@@ -4,14 +4,13 @@
 #   snakemake --cores N --configfile FOLDER/config.yaml        your own
 #   snakemake --cores N --config only=PLATE --forcerun STAGE   one plate again, from a named stage
 #   snakemake draft --cores N --config images=FOLDER           writes an experiment from a folder of images
-#   snakemake --cores N segmentation_check                     nuclei and cells of a few wells, to inspect
-# first
+#   snakemake --cores N segmentation_check                     outlines of nuclei and cells, to inspect first
 
 from snakemake.utils import min_version
 
 min_version("9.20")
 
-# Where Platewise is, also when another workflow uses it as a module.
+# The folder of Platewise, also when another workflow uses it as a module.
 PLATEWISE = Path(str(workflow.current_basedir))
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 
@@ -34,6 +33,7 @@ if not IS_MODULE:
 
 
 include: "rules/targets.smk"
+# Images, fetched or simulated, and CellProfiler's tables of them.
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
 include: "rules/pipelines.smk"
@@ -41,17 +41,20 @@ include: "rules/labels.smk"
 include: "rules/segment.smk"
 include: "rules/cellprofiler.smk"
 include: "rules/images.smk"
+# Single cells and wells, their quality, and deep-network features.
 include: "rules/cells.smk"
 include: "rules/quality.smk"
 include: "rules/cell_quality.smk"
 include: "rules/embeddings.smk"
 include: "rules/crops.smk"
 include: "rules/segmentation.smk"
+# Profiles: annotated, normalized, with selected features.
 include: "rules/published.smk"
 include: "rules/profiles.smk"
 include: "rules/normalized_cells.smk"
 include: "rules/sphering.smk"
 include: "rules/chains.smk"
+# Scores of all plates of a condition, and the figures.
 include: "rules/benchmark.smk"
 include: "rules/figures.smk"
 include: "rules/hits.smk"
@@ -60,6 +63,7 @@ include: "rules/judging.smk"
 include: "rules/consensus.smk"
 include: "rules/splits.smk"
 include: "rules/dose_response.smk"
+# The report, and the results in other forms.
 include: "rules/report.smk"
 include: "rules/resources_report.smk"
 include: "rules/cost.smk"

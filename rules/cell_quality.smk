@@ -19,7 +19,7 @@ rule flag_cells:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        settings=as_written(CONFIG["cell_quality"]),
+        settings=keep_braces(CONFIG["cell_quality"]),
         code=code_digest("flag_cells.py"),
     message:
         "{wildcards.plate}: flagging cells"

@@ -18,7 +18,7 @@ def get_tables(
     if source(plate) == "cellprofiler":
         location = plate["cellprofiler"]
         fetched = EXPERIMENT.get_place(plate, "fetched_tables")
-        return fetched if is_address(location) else located(location)
+        return fetched if is_address(location) else locate(location)
     chunks = range(CONFIG["cellprofiler"]["chunks"])
     return [EXPERIMENT.get_place(plate, "chunk", chunk=chunk) for chunk in chunks]
 
@@ -50,7 +50,7 @@ rule illumination:
     input:
         environment=get_environment_with_kernels,
         # A user's own analysis pipeline that cannot run is rejected before the plate's images are read.
-        checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
+        run_check=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
         load_data=PLACES["load_data"],
     output:
@@ -60,7 +60,7 @@ rule illumination:
     benchmark:
         "benchmarks/illumination/{batch}/{plate}.tsv"
     group:
-        in_group(IMAGES)
+        get_job_group(IMAGES)
     conda:
         "../envs/cellprofiler.yaml"
     container:

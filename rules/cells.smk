@@ -1,8 +1,8 @@
 # From CellProfiler's tables to the plate's cells and its wells.
 
-# For published output without a description, the usual compartments that it holds are joined.
-DESCRIBED = CONFIG["single_cells"]["compartments"] or EXPERIMENT.objects
-COMPARTMENTS = DESCRIBED or ["Cells", "Cytoplasm", "Nuclei"]
+# If neither the config nor an assay names compartments, the usual ones of the published output are joined.
+ASSAY_COMPARTMENTS = CONFIG["single_cells"]["compartments"] or EXPERIMENT.objects
+COMPARTMENTS = ASSAY_COMPARTMENTS or ["Cells", "Cytoplasm", "Nuclei"]
 
 
 def get_flags_to_heed(
@@ -41,7 +41,7 @@ def get_operation(
     return get_level(wildcards).summary or CONFIG["aggregate"]["operation"]
 
 
-def with_image_features(
+def has_image_features(
     wildcards,
 ):
     """Return whether image-level features join a level's: a mean or a median over sites, as over cells."""
@@ -68,7 +68,7 @@ rule single_cells:
     benchmark:
         "benchmarks/single_cells/{batch}/{plate}.tsv"
     group:
-        in_group(WELLS)
+        get_job_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -80,8 +80,8 @@ rule single_cells:
         plate="{plate}",
         published=lambda wildcards: source(get_plate(wildcards)) == "cellprofiler",
         compartments=COMPARTMENTS,
-        usual=not DESCRIBED,
-        image_pattern=as_written(CONFIG["single_cells"]["site_pattern"]),
+        usual=not ASSAY_COMPARTMENTS,
+        image_pattern=keep_braces(CONFIG["single_cells"]["site_pattern"]),
         bad_sites=CONFIG["single_cells"]["bad_sites"],
         labeled=lambda wildcards: EXPERIMENT.labeled if source(get_plate(wildcards)) == "images" else [],
         code=code_digest("single_cells.py"),
@@ -107,7 +107,7 @@ rule aggregate:
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -120,12 +120,12 @@ rule aggregate:
         operation=get_operation,
         trim=CONFIG["aggregate"]["trim"],
         exclude_flagged_cells=CONFIG["cell_quality"]["exclude_flagged"],
-        image_features=with_image_features,
-        column=as_written(CONFIG["controls"]["column"]),
-        negcon=as_written(CONFIG["controls"]["negcon"]),
+        image_features=has_image_features,
+        column=keep_braces(CONFIG["controls"]["column"]),
+        negcon=keep_braces(CONFIG["controls"]["negcon"]),
         # A function, since braces in patterns would be read as wildcards.
         exclude_features=get_excluded_features,
-        unwanted=as_written(CONFIG["exclude_features"]),
+        unwanted=keep_braces(CONFIG["exclude_features"]),
         code=code_digest("aggregate.py"),
     message:
         "{wildcards.plate}: cells to wells"

@@ -3,11 +3,11 @@
 CHAIN_LEVELS = [level for level in EXPERIMENT.levels.values() if level.chain]
 JOINT_LEVELS = [level for level in CHAIN_LEVELS if level.scope != "plate"]
 HARMONY_LOCK = PLATEWISE / "envs" / "harmony.txt"
-HARMONY_ENVIRONMENT = from_results(PLATEWISE / ".environments" / f"harmony-{digest_of([HARMONY_LOCK])}")
+HARMONY_ENVIRONMENT = get_relative_path(PLATEWISE / ".environments" / f"harmony-{digest_of([HARMONY_LOCK])}")
 HARMONY_BUILT = CONFIG["harmony"]["environment"] == "built"
-HARMONY_PYTHON = in_shell(
+HARMONY_PYTHON = quote_for_shell(
     {"built": f"{HARMONY_ENVIRONMENT}/bin/python", "conda": "python"}.get(
-        CONFIG["harmony"]["environment"], located(CONFIG["harmony"]["environment"])
+        CONFIG["harmony"]["environment"], locate(CONFIG["harmony"]["environment"])
     )
 )
 
@@ -74,7 +74,7 @@ rule chain_step:
         runtime=minutes(120),
     params:
         settings=lambda wildcards: get_chain_params(EXPERIMENT.levels[wildcards.level]),
-        controls=as_written(CONFIG["controls"]),
+        controls=keep_braces(CONFIG["controls"]),
         code=code_digest("chain_step.py"),
     message:
         "{wildcards.level}: {wildcards.group}"
@@ -95,7 +95,7 @@ rule chain_step_of_plate:
     wildcard_constraints:
         suffix=get_suffixes("chain", scope="plate"),
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -104,7 +104,7 @@ rule chain_step_of_plate:
         runtime=minutes(20),
     params:
         settings=lambda wildcards: get_chain_params(get_level(wildcards)),
-        controls=as_written(CONFIG["controls"]),
+        controls=keep_braces(CONFIG["controls"]),
         code=code_digest("chain_step.py"),
     message:
         "{wildcards.plate}: {params.settings[step]} ({params.settings[chain]})"
@@ -179,7 +179,7 @@ if any(level.action == "harmony" for level in CHAIN_LEVELS):
             runtime=minutes(600),
         params:
             settings=lambda wildcards: json.dumps(get_chain_params(EXPERIMENT.levels[wildcards.level])),
-            controls=as_written(json.dumps(CONFIG["controls"])),
+            controls=keep_braces(json.dumps(CONFIG["controls"])),
             code=code_digest("harmony.py"),
         message:
             "{wildcards.level}: {wildcards.group}"

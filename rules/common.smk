@@ -33,8 +33,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 
-def checked(check, *arguments):
-    """Return the result of `check`; show an error in the user's input without a traceback."""
+def run_check(check, *arguments):
+    """Return the result of `check`; report an error in the user's input without a traceback."""
     try:
         return check(*arguments)
     except InputError as error:
@@ -48,28 +48,28 @@ if workflow.is_main_process and not IS_MODULE and not workflow.dryrun:
 if workflow.is_main_process:
     look_once_per_timespan(JobScheduler)
 
-checked(check_python, sys.executable)
-checked(check_config_files, workflow.configfiles)
+run_check(check_python, sys.executable)
+run_check(check_config_files, workflow.configfiles)
 # The paths in a config are relative to its folder. A workflow that uses this one as a module may have the
 # config in its own Snakefile; they are then relative to the working directory.
 CONFIG_FILE = Path(os.path.abspath((workflow.configfiles or ["Snakefile"])[-1 if IS_MODULE else 0]))
-# A folder of images on the command line is one to draft an experiment from; nothing else of it is made.
-DRAFTED = checked(read_draft_request, config)
+# With a folder of images on the command line, an experiment is drafted, and nothing else is run.
+DRAFTED = run_check(read_draft_request, config)
 if DRAFTED:
     config["results"] = f"{DRAFTED['experiment']}/results"
-CONFIG = checked(complete_config, dict(config), CONFIG_FILE)
+CONFIG = run_check(complete_config, dict(config), CONFIG_FILE)
 # Results that go to a storage (--default-storage-provider) do not change the working directory.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
 # `--directory` takes precedence over the config, and so does the working directory of a workflow that uses
 # this one.
-STAYS_HERE = IN_STORAGE or IS_MODULE or workflow.overwrite_workdir is not None
-RESULTS = os.getcwd() if STAYS_HERE else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
-checked(check_results_folder, RESULTS)
-EXPERIMENT = checked(Experiment.read, CONFIG, CONFIG_FILE)
-# Open as long as this process lives.
+KEEPS_DIRECTORY = IN_STORAGE or IS_MODULE or workflow.overwrite_workdir is not None
+RESULTS = os.getcwd() if KEEPS_DIRECTORY else os.path.normpath(CONFIG_FILE.parent / CONFIG["results"])
+run_check(check_results_folder, RESULTS)
+EXPERIMENT = run_check(Experiment.read, CONFIG, CONFIG_FILE)
+# The lock is held as long as this process lives.
 LOCK = None
 if not (IN_STORAGE or IS_MODULE or "--unlock" in sys.argv):
-    LOCK = checked(hold, RESULTS, ["snakemake", *sys.argv[1:]])
+    LOCK = run_check(hold, RESULTS, ["snakemake", *sys.argv[1:]])
 DIGESTS = Digests(Path(RESULTS) / ".snakemake" / "platewise_digests.json", RESULTS)
 if workflow.is_main_process and not IN_STORAGE:
     atexit.register(DIGESTS.write)
@@ -79,15 +79,15 @@ os.environ[PLANE_READER] = sys.executable
 MISSING_VALUES = {name: CONFIG[name] for name in ("missing_values", "controls", "plate_maps")}
 # Only the process that plans sees which files are where: a job's machine may have other disks.
 if workflow.is_main_process and not (IN_STORAGE or DRAFTED):
-    checked(check_experiment, EXPERIMENT, RESULTS)
+    run_check(check_experiment, EXPERIMENT, RESULTS)
 
 
-def located(location):
-    """Return a path of the experiment as seen from the results folder; an address is unchanged."""
-    return location if is_address(location) else from_results(CONFIG_FILE.parent / location)
+def locate(location):
+    """Return a path of the experiment relative to the results folder; an address is unchanged."""
+    return location if is_address(location) else get_relative_path(CONFIG_FILE.parent / location)
 
 
-def from_results(path):
+def get_relative_path(path):
     """Return a path on disk relative to the results folder; braces would be wildcards to Snakemake.
 
     Relative, so that a project that is moved together with its results is not run again.
@@ -105,21 +105,21 @@ def get_location(location):
     """
     if is_address(location):
         return place("fetched", name=location.split("://", 1)[1])
-    return ancient(located(location))
+    return ancient(locate(location))
 
 
 def get_digest(location):
     """Return the digest of a file of the experiment; "" for one that is fetched, which Snakemake watches."""
-    return "" if IN_STORAGE or is_address(location) else DIGESTS.get(str(located(location)))
+    return "" if IN_STORAGE or is_address(location) else DIGESTS.get(str(locate(location)))
 
 
-def as_written(value):
+def keep_braces(value):
     """Return a parameter whose braces, as in the pattern \\d{2}, are not wildcards."""
     return lambda wildcards: value
 
 
-def in_shell(word):
-    """Return a word of the config quoted for a rule's shell line, its braces not as placeholders."""
+def quote_for_shell(word):
+    """Return a word of the config quoted for a rule's shell command, with its braces escaped."""
     return shlex.quote(word).replace("{", "{{").replace("}", "}}")
 
 
@@ -133,7 +133,7 @@ def get_level(wildcards):
     return EXPERIMENT.by_suffix[wildcards.suffix]
 
 
-def in_group(group):
+def get_job_group(group):
     """Return the group of a rule's jobs where jobs are submitted; locally, groups only make planning longer."""
     # The executor is not known yet; a number of jobs (`--jobs`) belongs to those that submit. With results in a
     # storage, a job of a group does not find what an earlier one of the group has not yet stored.
@@ -175,7 +175,7 @@ def get_digests(wildcards):
 
 
 def get_gene_column(wildcards):
-    """Return the column of that table that holds the gene; None if the config names none."""
+    """Return the column of the annotation table that holds the gene; None if the config names none."""
     return CONFIG["annotation"].get(get_plate(wildcards)["perturbation"], {}).get("gene")
 
 
@@ -199,13 +199,15 @@ def get_image_contents(wildcards):
         if is_address(location):
             is_folder = not is_image_table(location)
             CONTENTS[key] = (
-                checked(get_stored_contents, location, pattern, *files, CONFIG["fetch"]) if is_folder else ""
+                run_check(get_stored_contents, location, pattern, *files, CONFIG["fetch"])
+                if is_folder
+                else ""
             )
             return CONTENTS[key]
         images = Path(get_images(wildcards))
-        CONTENTS[key] = checked(get_contents, images, pattern, *files)
+        CONTENTS[key] = run_check(get_contents, images, pattern, *files)
         table = Path(place("load_data", batch=key[0], plate=key[1]))
-        former = checked(find_former_folder, table, images, pattern)
+        former = run_check(find_former_folder, table, images, pattern)
         if former:
             logger.warning(
                 f"Plate {key[1]}: these results were made of the images in {former}, and its jobs still read those; "

@@ -1,4 +1,4 @@
-# What a plate took, what the experiment will take, and what that costs.
+# Cost: the resources that plates used, those that the experiment will use, and their price.
 
 
 localrules:

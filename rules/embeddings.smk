@@ -9,16 +9,16 @@ if EMBEDDINGS:
     # A network in an ONNX file needs no torch.
     NETWORK_KIND = "onnx" if EMBEDDINGS["weights"].lower().endswith(".onnx") else "embeddings"
     NETWORK_LOCK = PLATEWISE / "envs" / f"{NETWORK_KIND}.txt"
-    NETWORK_ENVIRONMENT = from_results(
+    NETWORK_ENVIRONMENT = get_relative_path(
         PLATEWISE / f".environments/{NETWORK_KIND}-{digest_of([NETWORK_LOCK])}"
     )
     NETWORK_BUILT = EMBEDDINGS["environment"] == "built"
-    NETWORK_PYTHON = in_shell(
+    NETWORK_PYTHON = quote_for_shell(
         {"built": f"{NETWORK_ENVIRONMENT}/bin/python", "conda": "python"}.get(
-            EMBEDDINGS["environment"], located(EMBEDDINGS["environment"])
+            EMBEDDINGS["environment"], locate(EMBEDDINGS["environment"])
         )
     )
-    WEIGHTS_FILE = [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else located(EMBEDDINGS["weights"])
+    WEIGHTS_FILE = [] if EMBEDDINGS["weights"] in PROVIDED_WEIGHTS else locate(EMBEDDINGS["weights"])
     CROPS = {name: EMBEDDINGS[name] for name in ("size", "box", "center", "percentiles", "fixed")}
     EMBEDDED_FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.embedded_channels]
 
@@ -149,8 +149,8 @@ if EMBEDDINGS:
         params:
             channels=EXPERIMENT.embedded_channels,
             crops={**CROPS, "mask": EMBEDDINGS["mask"]},
-            column=as_written(CONFIG["controls"]["column"]),
-            negcon=as_written(CONFIG["controls"]["negcon"]),
+            column=keep_braces(CONFIG["controls"]["column"]),
+            negcon=keep_braces(CONFIG["controls"]["negcon"]),
             code=code_digest("plot_contact_sheet.py"),
         message:
             "{wildcards.plate}: contact sheet of crops"

@@ -74,7 +74,7 @@ rule plot_benchmark:
         runtime=minutes(10),
     params:
         published={
-            metric: from_results(PLATEWISE / f"config/cpjump1/published_{metric}.csv")
+            metric: get_relative_path(PLATEWISE / f"config/cpjump1/published_{metric}.csv")
             for metric in EXPERIMENT.scores
             if BENCHMARK["published"]
         },

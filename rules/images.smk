@@ -16,7 +16,7 @@ def get_image_location(
     location,
 ):
     """Return where images are: a folder is watched by its time, an image table by its content."""
-    return get_location(location) if is_image_table(location) else located(location)
+    return get_location(location) if is_image_table(location) else locate(location)
 
 
 def get_images(
@@ -50,7 +50,7 @@ rule load_data:
     benchmark:
         "benchmarks/load_data/{batch}/{plate}.tsv"
     group:
-        in_group(IMAGES)
+        get_job_group(IMAGES)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -61,7 +61,7 @@ rule load_data:
         plate=get_image_source,
         digest=get_image_table_digest,
         channels={channel["image"]: channel["name"] for channel in EXPERIMENT.assay.get("channels", [])},
-        pattern=as_written(CONFIG["images"]["pattern"]),
+        pattern=keep_braces(CONFIG["images"]["pattern"]),
         bad_sites=CONFIG["images"]["bad_sites"],
         maximum=CONFIG["images"]["maximum"],
         decode=CONFIG["images"]["decode"],

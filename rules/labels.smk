@@ -10,7 +10,7 @@ def get_label_settings(
     """Return the settings of a plate's label images by objects, folders as seen from the results folder."""
     settings = EXPERIMENT.get_label_settings(get_plate(wildcards))
     return {
-        name: {**each, "folder": each["folder"] and str(from_results(each["folder"]))}
+        name: {**each, "folder": each["folder"] and str(get_relative_path(each["folder"]))}
         for name, each in settings.items()
     }
 
@@ -39,7 +39,7 @@ def get_label_contents(
     words = []
     for name, source in zip(get_labels(EXPERIMENT.assay), get_label_sources(wildcards), strict=False):
         files = [Path(place(kind, objects=name, **known)) for kind in ("label_digests", "labels_seen")]
-        words.append(checked(get_contents, Path(source["folder"]), source["pattern"], *files))
+        words.append(run_check(get_contents, Path(source["folder"]), source["pattern"], *files))
     return " ".join(words)
 
 

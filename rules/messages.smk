@@ -1,8 +1,8 @@
 # Messages of a run before its first job and after its last one.
 
+from lib.early_warnings import find_problems
 from lib.failures import FailureCollector, IdleRunHandler
 from lib.forced_rules import find_rules_without_jobs
-from lib.foreseen import find_problems
 from lib.locks import write_run
 from lib.summary import summarize_failures, summarize_plates, summarize_results
 from lib.targets import get_segmentation_montages
@@ -39,7 +39,7 @@ def print_problems():
     """Print what will stop plates as the last lines of a dry run."""
     if workflow.is_main_process and (workflow.dryrun or IS_MODULE):
         for problem in (*find_problems(EXPERIMENT), *get_rules_without_jobs()):
-            print(f"Foreseen: {problem}", file=sys.stderr)
+            print(f"Warning: {problem}", file=sys.stderr)
 
 
 def print_summary():
@@ -74,7 +74,7 @@ onstart:
     # After the table of jobs, so that only the jobs' own lines follow.
     if not IN_STORAGE:
         for problem in (*find_problems(EXPERIMENT), *get_rules_without_jobs()):
-            logger.warning(f"Foreseen: {problem}")
+            logger.warning(f"Warning: {problem}")
 
 
 onsuccess:

@@ -1,34 +1,34 @@
 # CellProfiler's environment, and the pipelines that are written from the assay description.
 
-OWN_PYTHON = shlex.quote(from_results(sys.executable))
+OWN_PYTHON = shlex.quote(get_relative_path(sys.executable))
 ENVIRONMENT = CONFIG["cellprofiler"]["environment"]
 LOCKS = [PLATEWISE / "envs" / name for name in ("cellprofiler-build.txt", "cellprofiler.txt")]
-ENVIRONMENT_FOLDER = from_results(PLATEWISE / f".environments/cellprofiler-{digest_of(LOCKS)}")
+ENVIRONMENT_FOLDER = get_relative_path(PLATEWISE / f".environments/cellprofiler-{digest_of(LOCKS)}")
 CONTAINER_IMAGE = "docker://cellprofiler/cellprofiler:4.2.8"
 IN_CONTAINER = CONTAINER_IMAGE if EXPERIMENT.in_container else None
 # The scripts around CellProfiler need Python but no packages: in conda and in the container they use the
 # Python there.
 PYTHON = "python3" if ENVIRONMENT in ("conda", "container") else OWN_PYTHON
-CELLPROFILER = in_shell(
+CELLPROFILER = quote_for_shell(
     {
         "built": f"{ENVIRONMENT_FOLDER}/bin/cellprofiler",
         "conda": "cellprofiler",
         "container": "cellprofiler",
-    }.get(ENVIRONMENT, located(ENVIRONMENT) if "/" in ENVIRONMENT else ENVIRONMENT)
+    }.get(ENVIRONMENT, locate(ENVIRONMENT) if "/" in ENVIRONMENT else ENVIRONMENT)
 )
-RUN = shlex.quote(from_results(SCRIPTS))
+RUN = shlex.quote(get_relative_path(SCRIPTS))
 # Both folders have a LoadData that reads images in object storage; the second has no other module.
 PLUGINS = f"--plugins {RUN}/cellprofiler_{'plugins' if EXPERIMENT.accelerated else 'fetching'}"
 FASTER_MODULES = sorted((SCRIPTS / "cellprofiler_plugins").rglob("*.py"))
 # The user's own modules; a change in one of their files repeats what CellProfiler does.
-OWN_PLUGINS = CONFIG["cellprofiler"]["plugins"] and located(CONFIG["cellprofiler"]["plugins"])
+OWN_PLUGINS = CONFIG["cellprofiler"]["plugins"] and locate(CONFIG["cellprofiler"]["plugins"])
 OWN_MODULES = sorted(Path(OWN_PLUGINS).rglob("*.py")) if OWN_PLUGINS else []
-PLUGINS_OPTION = f"--own-plugins {in_shell(OWN_PLUGINS)}" if OWN_PLUGINS else ""
+PLUGINS_OPTION = f"--own-plugins {quote_for_shell(OWN_PLUGINS)}" if OWN_PLUGINS else ""
 PLUGINS = f"{PLUGINS} {PLUGINS_OPTION}".strip()
 PLUGIN_FILES = [*(FASTER_MODULES if EXPERIMENT.accelerated else []), *OWN_MODULES]
-# A user's CellProfiler is checked when a job starts.
+# A user's CellProfiler is run_check when a job starts.
 ENGINE = EXPERIMENT.engine
-COMPILED = from_results(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
+COMPILED = get_relative_path(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]
 ENGINE_CODE = digest_of(RUNNER_FILES) if ENGINE == "platewise" else ""
 # The names of stains and image files do not change a pipeline.

@@ -19,7 +19,7 @@ rule annotate:
     wildcard_constraints:
         suffix=get_suffixes("aggregate"),
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -80,7 +80,7 @@ rule normalize:
     wildcard_constraints:
         suffix=get_suffixes("normalize"),
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -90,8 +90,8 @@ rule normalize:
     params:
         reference=lambda wildcards: get_level(wildcards).reference,
         over=CONFIG["normalize"]["over"],
-        column=as_written(CONFIG["controls"]["column"]),
-        negcon=as_written(CONFIG["controls"]["negcon"]),
+        column=keep_braces(CONFIG["controls"]["column"]),
+        negcon=keep_braces(CONFIG["controls"]["negcon"]),
         minimum=CONFIG["normalize"]["minimum_wells"],
         outlier_cutoff=CONFIG["normalize"]["outlier_cutoff"],
         method=get_normalization,
@@ -115,7 +115,7 @@ rule dropped_features:
     wildcard_constraints:
         suffix=get_suffixes("feature_select", scope="plate"),
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 2
@@ -190,7 +190,7 @@ rule feature_select:
     wildcard_constraints:
         suffix=get_suffixes("feature_select"),
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -219,7 +219,7 @@ rule export:
         suffix="|".join(map(re.escape, EXPERIMENT.by_suffix)),
         kind=r"csv\.gz|h5ad",
     group:
-        in_group(get_group_of_level)
+        get_job_group(get_group_of_level)
     conda:
         "../envs/platewise.yaml"
     threads: 1

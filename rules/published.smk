@@ -100,7 +100,7 @@ rule import_profiles:
     wildcard_constraints:
         imported="|".join(map(re.escape, IMPORTED)) or "(?!)",
     group:
-        in_group(WELLS)
+        get_job_group(WELLS)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -113,7 +113,7 @@ rule import_profiles:
         digests=get_digests_of_published,
         missing=MISSING_VALUES,
         sharing=get_plates_of_file,
-        unwanted=as_written(CONFIG["exclude_features"]),
+        unwanted=keep_braces(CONFIG["exclude_features"]),
         identifiers=get_identifiers,
         minimum_cells=CONFIG["minimum_cells"],
         outlier_cutoff=get_cutoff_of_published,

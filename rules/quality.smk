@@ -1,4 +1,4 @@
-# Quality control of each plate: tables of what looks wrong, and pictures to inspect.
+# Quality control of each plate: tables of flagged sites and wells, and pictures to inspect.
 
 SHOWN_CHANNELS = [
     {key: channel[key] or "" for key in ("name", "stain", "color")}
@@ -52,7 +52,7 @@ rule quality:
     benchmark:
         "benchmarks/quality/{batch}/{plate}.tsv"
     group:
-        in_group(WELLS if CONFIG["quality"]["exclude_flagged"] else PICTURES)
+        get_job_group(WELLS if CONFIG["quality"]["exclude_flagged"] else PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -63,8 +63,8 @@ rule quality:
         gene=get_gene_column,
         digests=get_digests,
         missing=MISSING_VALUES,
-        column=as_written(CONFIG["controls"]["column"]),
-        negcon=as_written(CONFIG["controls"]["negcon"]),
+        column=keep_braces(CONFIG["controls"]["column"]),
+        negcon=keep_braces(CONFIG["controls"]["negcon"]),
         limits=CONFIG["quality"]["limits"],
         exclude_flagged=CONFIG["quality"]["exclude_flagged"],
         code=code_digest("quality.py"),
@@ -84,7 +84,7 @@ rule plot_heatmaps:
     benchmark:
         "benchmarks/plot_heatmaps/{batch}/{plate}.tsv"
     group:
-        in_group(PICTURES)
+        get_job_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -111,7 +111,7 @@ rule plot_illumination:
     benchmark:
         "benchmarks/plot_illumination/{batch}/{plate}.tsv"
     group:
-        in_group(PICTURES)
+        get_job_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -148,7 +148,7 @@ rule plot_montages:
     benchmark:
         "benchmarks/plot_montages/{batch}/{plate}.tsv"
     group:
-        in_group(PICTURES)
+        get_job_group(PICTURES)
     conda:
         "../envs/platewise.yaml"
     threads: 1
@@ -161,8 +161,8 @@ rule plot_montages:
         apply=APPLIED,
         pixel_size=CONFIG["images"]["pixel_size"],
         montages=CONFIG["montages"],
-        column=as_written(CONFIG["controls"]["column"]),
-        negcon=as_written(CONFIG["controls"]["negcon"]),
+        column=keep_braces(CONFIG["controls"]["column"]),
+        negcon=keep_braces(CONFIG["controls"]["negcon"]),
         code=code_digest("plot_montages.py"),
     message:
         "{wildcards.plate}: montages of control and treated wells"

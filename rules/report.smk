@@ -1,4 +1,4 @@
-# The report: one page of the entire experiment. `draft_report` shows an unfinished one.
+# The report: one page of the entire experiment. `draft_report` writes it before all plates are complete.
 
 from lib.manifest import get_manifest, get_single_manifest
 from lib.targets import get_left_out_files, get_plates_not_scored, get_well_targets
@@ -19,8 +19,8 @@ def get_page_options(
         "title": title,
         "config": {name: value for name, value in CONFIG.items() if name not in ("only", "fetch")},
         "manifest": manifest,
-        "sheet": located(CONFIG["plates"]),
-        "captions": from_results(CAPTIONS),
+        "sheet": locate(CONFIG["plates"]),
+        "captions": get_relative_path(CAPTIONS),
         "relation": RELATION,
         "cellprofiler": get_cellprofiler_version(),
         "accelerated": EXPERIMENT.accelerated,

@@ -101,10 +101,10 @@ def requested(rule):
     found = {}
     for name, unit in (("mem_mb", 1), ("runtime", 60)):
         try:
-            asked = rule.resources[name]
-            if asked.is_evaluable():
-                asked = asked.evaluate(None, threads=rule.resources["_cores"].value, attempt=1)
-            found[name] = unit * asked.value
+            request = rule.resources[name]
+            if request.is_evaluable():
+                request = request.evaluate(None, threads=rule.resources["_cores"].value, attempt=1)
+            found[name] = unit * request.value
         except (AttributeError, KeyError, TypeError):
             found[name] = None
     return found

@@ -6,7 +6,7 @@ def get_model_file(
 ):
     """Return the file of a network's model, or no file if the model has a name."""
     model = EXPERIMENT.segmented[wildcards.objects]["model"] or ""
-    return ancient(located(model)) if "/" in model else []
+    return ancient(locate(model)) if "/" in model else []
 
 
 def get_model_options(
@@ -39,7 +39,7 @@ def get_network_python(
     chosen = CONFIG["segmentation"]["environment"]
     if SEGMENTATION_BUILT:
         return shlex.quote(f"{Path(get_network_environment(wildcards)).parent}/bin/python")
-    return "python" if chosen == "conda" else shlex.quote(located(chosen))
+    return "python" if chosen == "conda" else shlex.quote(locate(chosen))
 
 
 def get_seen_channels(
@@ -67,7 +67,7 @@ def get_network_settings(
     """Return the settings of a network as JSON, with the size of a pixel."""
     kept = ("diameter", "cell_probability", "flow_error", "smallest")
     settings = {name: EXPERIMENT.segmented[wildcards.objects][name] for name in kept}
-    return as_written(json.dumps({**settings, "pixel_size": CONFIG["images"]["pixel_size"]}))
+    return keep_braces(json.dumps({**settings, "pixel_size": CONFIG["images"]["pixel_size"]}))
 
 
 if EXPERIMENT.segmented:
@@ -84,7 +84,7 @@ if EXPERIMENT.segmented:
         )
     FIRST_ENVIRONMENT, *_ = sorted(USED_ENVIRONMENTS)
     SEGMENTATION_FOLDERS = {
-        name: from_results(
+        name: get_relative_path(
             PLATEWISE / f".environments/{name}-{digest_of([PLATEWISE / 'envs' / f'{name}.txt'])}"
         )
         for name in ("segmentation", "stardist")

@@ -24,8 +24,8 @@ rule segmentation_sites:
         gene=get_gene_column,
         digests=get_digests,
         missing=MISSING_VALUES,
-        column=as_written(CONFIG["controls"]["column"]),
-        negcon=as_written(CONFIG["controls"]["negcon"]),
+        column=keep_braces(CONFIG["controls"]["column"]),
+        negcon=keep_braces(CONFIG["controls"]["negcon"]),
         options={name: CONFIG["segmentation"][name] for name in ("wells", "named", "seed")},
         code=code_digest("segmentation_sites.py"),
     message:

@@ -1,4 +1,4 @@
-# The images of the default experiment, drawn with a known effect of each perturbation.
+# The simulated images of the default experiment, with a known effect of each perturbation.
 
 
 if "simulate" in CONFIG:
@@ -16,7 +16,7 @@ if "simulate" in CONFIG:
         benchmark:
             "benchmarks/simulate/{batch}/{plate}.tsv"
         group:
-            in_group(IMAGES)
+            get_job_group(IMAGES)
         conda:
             "../envs/platewise.yaml"
         threads: 1

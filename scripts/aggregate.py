@@ -1,9 +1,7 @@
 """Aggregate the cells of each well: their mean (or another summary), and the numbers of cells and sites.
 
-Missing values are ignored, feature by feature, as in pycytominer's `aggregate`. Sums are computed in float64
-over the cells in the order of the table, so that the same cells give the same bytes with any number of
-threads. A few columns are read at a time, so that a plate's cells are never all in memory. Wells without
-cells are kept: Metadata_Count_Cells is 0 and every feature is missing.
+Missing values are ignored, feature by feature, as in pycytominer's `aggregate` (`lib.aggregation`). Wells
+without cells are kept: Metadata_Count_Cells is 0 and every feature is missing.
 
 Sites that quality control flagged can be left out; Metadata_Count_Sites_Excluded then counts them. Where
 cells are flagged, Metadata_Count_Cells_Flagged counts them, and they can be left out, too.
@@ -11,15 +9,14 @@ cells are flagged, Metadata_Count_Cells_Flagged counts them, and they can be lef
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.aggregation import Summary, check_readable, find_groups, read_excluded_sites, summarize_cells
 from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cells import find_features, use_threads
 from lib.controls import find_control_kinds
@@ -28,125 +25,11 @@ from lib.feature_names import is_unwanted, keep_wanted
 from lib.image_features import find_measurements, summarize_images
 from lib.logs import log_to
 from lib.schema import read_schema
-from lib.tables import (
-    EMPTY_IS_MISSING,
-    UNREADABLE,
-    explain_unreadable,
-    get_features,
-    get_provenance,
-    read_metadata,
-    read_provenance,
-    write_profiles,
-)
-from lib.well_summaries import (
-    EARTH_MOVER,
-    MEAN,
-    MEDIAN,
-    TRIMMED_MEAN,
-    get_means,
-    get_medians,
-    is_summary,
-    summarize_block,
-)
+from lib.tables import get_features, get_provenance, read_metadata, read_provenance, write_profiles
+from lib.well_summaries import EARTH_MOVER, TRIMMED_MEAN, is_summary
 from lib.wells import get_well_order
 
 logger = logging.getLogger("platewise")
-
-# Memory for the columns that are read at one time, as float64.
-BLOCK_BYTES = 128 * 2**20
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A statistic over the cells of a well.
-
-    Attributes
-    ----------
-    operation
-        `mean`, `median`, or a summary of `lib.well_summaries`.
-    trim
-        The share of the cells that a trimmed mean leaves out at each end.
-    controls
-        The numbers of the wells of negative controls, for `emd`.
-    """
-
-    operation: str
-    trim: float = 0.1
-    controls: Collection[int] | None = None
-
-    def summarize(self, block: pa.Table, row: np.ndarray) -> np.ndarray:
-        """Summarize the cells of each row number, in ascending order of `row`: (wells, features)."""
-        if self.operation == MEAN:
-            return get_means(block, row)
-        if self.operation == MEDIAN:
-            return get_medians(block, row)
-        is_control = np.isin(row, list(self.controls)) if self.operation == EARTH_MOVER else None
-        return summarize_block(block, row, self.operation, self.trim, is_control)
-
-
-def read_wells(file: pq.ParquetFile, wells: Sequence[str]) -> np.ndarray:
-    """Return the position of each cell's well among `wells`.
-
-    Raises
-    ------
-    InputError
-        For cells in a well that is not among `wells`.
-    """
-    of_cell = file.read(columns=["Metadata_Well"])["Metadata_Well"].to_pylist()
-    if strange := sorted(set(of_cell) - set(wells)):
-        raise InputError(
-            f"Wells {join_names(strange)} have cells but no row in the Image table: run single_cells again."
-        )
-    position = {well: at for at, well in enumerate(wells)}
-    return np.array([position[well] for well in of_cell], dtype=np.int64)
-
-
-def summarize_wells(
-    file: pq.ParquetFile,
-    row: np.ndarray,
-    kept: np.ndarray | None,
-    number: int,
-    features: Sequence[str],
-    summary: Summary,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count and aggregate the cells of each well.
-
-    Parameters
-    ----------
-    file
-        The single-cell table.
-    row
-        (cells,), the number of each cell's well.
-    kept
-        (cells,), the cells that count; None for all of them.
-    number
-        The number of wells.
-    features
-        The features that are aggregated.
-    summary
-        The statistic, and what it needs.
-
-    Returns
-    -------
-    The number of cells per well, and the aggregated values (wells, features) in float64, NaN where no cell
-    has a value.
-    """
-    row = row if kept is None else row[kept]
-    counts = np.bincount(row, minlength=number)
-    found = np.full((number, len(features)), np.nan)
-    width = max(1, BLOCK_BYTES // (8 * max(1, len(row))))
-    for start in range(0, len(features), width):
-        block = file.read(columns=features[start : start + width])
-        block = block if kept is None else block.filter(pa.array(kept))
-        found[counts > 0, start : start + width] = summary.summarize(block, row)
-    return counts, found
-
-
-def read_excluded_sites(flags: str | Path) -> set[tuple[str, str]]:
-    """Read the wells and sites that quality control's table of flags marks as excluded."""
-    table = pd.read_csv(flags, dtype=str, **EMPTY_IS_MISSING)
-    table = table[table["excluded"] == "True"]
-    return set(zip(table["Metadata_Well"], table["Metadata_Site"], strict=True))
 
 
 def aggregate(
@@ -199,24 +82,14 @@ def aggregate(
             f"aggregate: operation `{operation}` is neither mean nor median, trimmed_mean, mad, emd or a "
             "quantile such as quantile_90."
         )
-    for path in (cells, image):
-        try:
-            pq.read_metadata(path)
-        except UNREADABLE as error:
-            raise explain_unreadable(path, error) from error
-    named = ["Metadata_Plate", "Metadata_Well", *(["Metadata_Site"] if excluded else [])]
-    sites = pq.read_table(image, columns=named).to_pandas()
+    check_readable(cells, image)
+    sites = read_sites(image, excluded or ())
     plate = sites["Metadata_Plate"].unique()
     wells = sorted(sites["Metadata_Well"].unique(), key=get_well_order)
-    keys = zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True) if excluded else []
-    out = sites[[key in excluded for key in keys]] if excluded else sites.iloc[:0]
-    left_out = out.groupby("Metadata_Well").size().reindex(wells, fill_value=0)
-    counted = sites.groupby("Metadata_Well").size().reindex(wells) - left_out
     reference = [at for at, well in enumerate(wells) if well in set(controls)]
     with pq.ParquetFile(cells) as file:
-        features = find_features(file.schema_arrow.names, exclude)
-        features = keep_wanted(features, unwanted)
-        row = read_wells(file, wells)
+        features = keep_wanted(find_features(file.schema_arrow.names, exclude), unwanted)
+        row = find_groups(file, ["Metadata_Well"], [(well,) for well in wells], image)
         flagged = None if flags is None else read_flagged_cells(flags, file)
         on_site = find_kept_cells(file, excluded or (), None)
         kept = find_kept_cells(file, excluded or (), flagged if exclude_flagged else None)
@@ -227,33 +100,58 @@ def aggregate(
                 "annotation table and controls.negcon, or take emd out of aggregate.summaries."
             )
         summary = Summary(operation, trim, reference)
-        number, values = summarize_wells(file, row, kept, len(wells), features, summary)
+        number, values = summarize_cells(file, row, kept, len(wells), features, summary)
     keys = pd.DataFrame(
         {
             "Metadata_Plate": plate.repeat(len(wells)),
             "Metadata_Well": wells,
             "Metadata_Count_Cells": number,
-            "Metadata_Count_Sites": counted.to_numpy(),
+            "Metadata_Count_Sites": count_by_well(sites[~sites["is_excluded"]], wells),
         }
     )
     if flagged is not None:
         chosen = flagged if on_site is None else flagged & on_site
         keys["Metadata_Count_Cells_Flagged"] = np.bincount(row[chosen], minlength=len(wells))
     if excluded is not None:
-        keys["Metadata_Count_Sites_Excluded"] = left_out.to_numpy()
-    table = pd.concat([keys, pd.DataFrame(values, columns=features)], axis=1)
-    if not image_features:
-        return table
-    kept = ~sites.index.isin(out.index)
-    of_images = summarize_images(image, wells, operation, kept)
-    # All of them may be unwanted: exclude_features is also meant for plates that came with Image_ columns.
-    of_images = of_images[[name for name in of_images if not is_unwanted(name, unwanted)]]
-    of_images[number == 0] = np.nan  # a well without cells has no profile
-    return pd.concat([table, of_images], axis=1)
+        keys["Metadata_Count_Sites_Excluded"] = count_by_well(sites[sites["is_excluded"]], wells)
+    parts = [keys, pd.DataFrame(values, columns=features)]
+    if image_features:
+        of_images = summarize_images(image, wells, operation, ~sites["is_excluded"].to_numpy())
+        # exclude_features may leave none of them.
+        of_images = of_images[[name for name in of_images if not is_unwanted(name, unwanted)]]
+        of_images[number == 0] = np.nan  # a well without cells has no profile
+        parts.append(of_images)
+    return pd.concat(parts, axis=1)
+
+
+def read_sites(image: str | Path, excluded: Collection[tuple[str, str]]) -> pd.DataFrame:
+    """Read the plate, the well, and whether the site is excluded (`is_excluded`), of each site of a plate."""
+    columns = ["Metadata_Plate", "Metadata_Well", *(["Metadata_Site"] if excluded else [])]
+    sites = pq.read_table(image, columns=columns).to_pandas()
+    if not excluded:
+        return sites.assign(is_excluded=False)
+    keys = zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True)
+    return sites.assign(is_excluded=[key in excluded for key in keys])
+
+
+def count_by_well(sites: pd.DataFrame, wells: Sequence[str]) -> np.ndarray:
+    """Return the number of sites of each well, (wells,)."""
+    return sites.groupby("Metadata_Well").size().reindex(wells, fill_value=0).to_numpy()
 
 
 def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: str) -> list[str]:
     """Return the wells of a plate's negative controls, from its annotated profiles.
+
+    Parameters
+    ----------
+    annotated
+        The annotated profiles.
+    column
+        The column that marks controls.
+    negcon
+        Its value for negative controls.
+    plate
+        The plate, for the message.
 
     Raises
     ------
@@ -294,6 +192,20 @@ def get_excluded_features(
         "exclude_features": [name for name in features if name not in wanted],
     }
     return {key: names for key, names in excluded.items() if names}
+
+
+def get_used_parameters(
+    parameters: Mapping[str, Any], flags_cells: bool, has_controls: bool
+) -> dict[str, Any]:
+    """Return the parameters that the profiles depend on, which their provenance records."""
+    is_unused = {
+        "trim": parameters["operation"] != TRIMMED_MEAN,
+        "column": not has_controls,
+        "negcon": not has_controls,
+        "exclude_flagged_cells": not flags_cells,
+        "image_features": not parameters.get("image_features"),
+    }
+    return {name: value for name, value in parameters.items() if not is_unused.get(name)}
 
 
 def main(
@@ -353,10 +265,7 @@ def main(
         join_names(empty, 1536) or "none",
     )
     inputs = [cells, image, *filter(None, (cell_flags, annotated))]
-    unused = {"trim": operation != TRIMMED_MEAN, "column": not annotated, "negcon": not annotated}
-    unused["exclude_flagged_cells"] = not cell_flags
-    unused["image_features"] = not parameters.get("image_features")
-    parameters = {name: value for name, value in parameters.items() if not unused.get(name)}
+    parameters = get_used_parameters(parameters, bool(cell_flags), bool(annotated))
     if cell_flags:
         parameters["cell_quality"] = read_provenance(cell_flags)["parameters"]["cell_quality"]
         parameters["flagged_cells"] = int(table["Metadata_Count_Cells_Flagged"].sum())

@@ -6,6 +6,7 @@ Metadata_Count_Cells is 0 and every feature is missing. Sites that quality contr
 """
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from aggregate import Summary, read_excluded_sites, summarize_wells
+from lib.aggregation import Summary, check_readable, find_groups, read_excluded_sites, summarize_cells
 from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cells import find_features, use_threads
-from lib.errors import InputError, join_names
+from lib.errors import InputError
 from lib.feature_names import keep_wanted
 from lib.image_features import find_measurements
 from lib.logs import log_to
@@ -65,28 +66,23 @@ def aggregate_sites(
     InputError
         For cells on a site that the table of sites does not have, or a site that it has twice.
     """
-    schema = pq.read_schema(image)
-    measured = find_measurements(schema) if image_features else {}
+    check_readable(cells, image)
+    measured = find_measurements(pq.read_schema(image)) if image_features else {}
     sites = pq.read_table(image, columns=[*KEYS, *measured.values()]).to_pandas()
-    keys = list(zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True))
+    keys = get_sites(sites)
     order = sorted(range(len(keys)), key=lambda at: get_well_order(keys[at][0]))
     left_out = set(excluded)
     sites = sites.iloc[[at for at in order if keys[at] not in left_out]].reset_index(drop=True)
-    position: dict[tuple[str, str], int] = {}
-    for at, key in enumerate(zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True)):
-        if position.setdefault(key, at) != at:
-            raise InputError(f"{image}: well {key[0]} has site {key[1]} twice: run single_cells again.")
+    keys = get_sites(sites)
+    if repeated := [key for key, number in Counter(keys).items() if number > 1]:
+        well, site = repeated[0]
+        raise InputError(f"{image}: well {well} has site {site} twice: run single_cells again.")
     with pq.ParquetFile(cells) as file:
         features = keep_wanted(find_features(file.schema_arrow.names, exclude), unwanted)
-        columns = file.read(columns=KEYS[1:]).columns
-        of_cells = list(zip(*(column.to_pylist() for column in columns), strict=True))
-        if strange := sorted(set(of_cells) - set(position) - left_out):
-            names = [f"{well} site {site}" for well, site in strange]
-            raise InputError(f"{join_names(names)} have cells but no row in {image}: run single_cells again.")
-        row = np.array([position.get(key, -1) for key in of_cells], dtype=np.int64)
+        row = find_groups(file, KEYS[1:], keys, image, left_out)
         flagged = None if flags is None else read_flagged_cells(flags, file)
         kept = find_kept_cells(file, excluded, flagged)
-        number, values = summarize_wells(file, row, kept, len(sites), features, Summary(operation))
+        number, values = summarize_cells(file, row, kept, len(sites), features, Summary(operation))
     of_images = sites[list(measured.values())].astype(float).set_axis(list(measured), axis=1)
     of_images = of_images.replace([np.inf, -np.inf], np.nan)[keep_wanted(list(measured), unwanted)]
     of_images[number == 0] = np.nan  # a site without cells has no profile
@@ -98,6 +94,11 @@ def aggregate_sites(
         ],
         axis=1,
     )
+
+
+def get_sites(sites: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the well and the name of each site."""
+    return list(zip(sites["Metadata_Well"], sites["Metadata_Site"], strict=True))
 
 
 def main(

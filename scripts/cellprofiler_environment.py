@@ -14,7 +14,7 @@ from glob import escape, glob
 from pathlib import Path
 
 from lib.cellprofiler import JDK_HELP, find_java_home, get_output
-from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, make_way, run_step
+from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, delete_old_environment, run_step
 from lib.errors import InputError
 
 VERSION = "4.2.8.1"
@@ -82,7 +82,7 @@ def build(folder, log):
     compiler = find_compiler(environment)
     environment.setdefault("CC", compiler)
     source = find_python(environment)
-    make_way(folder)
+    delete_old_environment(folder)
     uv = [sys.executable, "-m", "uv"]
     install = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
     # Compiled now; otherwise each job compiles 1,800 files if Python may not write its cache.

@@ -49,7 +49,7 @@ def find_batch(results: Path, plate: str, batch: str | None) -> str:
     return found[0]
 
 
-def cut_named(
+def crop_cells_of_well(
     cells: Path, images: PlateImages, well: str, site: str | None, numbers: list[int] | None
 ) -> list[Crop]:
     """Cut the crops of named cells of a well, or of some that are chosen at random.
@@ -93,7 +93,7 @@ def cut_named(
 
 
 def main(options: argparse.Namespace) -> Path:
-    """Write the picture. Return its path."""
+    """Write the picture, and return its path."""
     results, well = Path(options.results), get_well_name(options.well)
     batch = find_batch(results, options.plate, options.batch)
     known = {"batch": batch, "plate": options.plate}
@@ -108,7 +108,7 @@ def main(options: argparse.Namespace) -> Path:
     settings = Settings(channels=channels, size=options.box, box=options.box, center=options.center)
     images = PlateImages(load_data, functions, settings)
     cells = results / place("single_cells", **known)
-    crops = cut_named(cells, images, well, options.site, options.cells)
+    crops = crop_cells_of_well(cells, images, well, options.site, options.cells)
     output = Path(options.output or f"{options.plate}_{well}.png")
     with plt.rc_context(STYLE):
         save_png(plot_sheet({f"{len(crops)} cells": crops}, channels, f"{options.plate} {well}"), output)

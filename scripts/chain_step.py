@@ -49,13 +49,13 @@ def find_wells(profiles: pd.DataFrame, query: str) -> np.ndarray:
 
 def choose_reference(part: Part, options: Options) -> np.ndarray:
     """Return the wells that a step refers to: the negative controls, all, or those of a query."""
-    asked = options["reference"]
-    if asked == "negcon":
+    reference = options["reference"]
+    if reference == "negcon":
         chosen = part.negative
-    elif asked == "all":
+    elif reference == "all":
         chosen = np.ones(len(part.profiles), dtype=bool)
     else:
-        chosen = find_wells(part.profiles, asked)
+        chosen = find_wells(part.profiles, reference)
     part.reference_wells = int(chosen.sum())
     return chosen
 

@@ -6,8 +6,8 @@ accelerated modules of scripts/cellprofiler_plugins. There are two result tables
 row per table of CellProfiler, and `times.csv`, with one row per module. The compiled code is in its cache
 before times are measured (a first run over one site ensures this); start-up counts for both.
 
-Standard library only, Python 3.8, where the runner's packages are missing: it also runs in CellProfiler's
-container, and then compares only the modules.
+The script uses only Python 3.8 and its standard library, since it also runs in CellProfiler's container. The
+runner's packages are missing there, and only the modules are compared.
 """
 
 import csv
@@ -229,9 +229,11 @@ def main(arguments, log):
     with write_table_with_functions(arguments.load_data, arguments.functions, arguments.labels) as load_data:
         number = write_sample(load_data, arguments.sites, sample)
     accelerated = CellProfiler.of(arguments)
-    asked = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
-    asked |= any(module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline))
-    builtin = replace(accelerated, engine="stock", plugins=FETCHING if asked else None)
+    extends_builtin = any(word in sample.read_text() for word in ("s3://", ">,", MAXIMUM))
+    extends_builtin |= any(
+        module.name == "ExportToDatabase" for module in read_pipeline(accelerated.pipeline)
+    )
+    builtin = replace(accelerated, engine="stock", plugins=FETCHING if extends_builtin else None)
 
     def run(name, cellprofiler, rows):
         log.write(f"{name}: {rows} sites\n")

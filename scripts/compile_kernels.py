@@ -23,7 +23,7 @@ from pathlib import Path
 from lib.cellprofiler import HASH_SEED
 from lib.cellprofiler_logs import open_log
 from lib.files import write_whole
-from pipelines import go_to_cellprofilers_python
+from pipelines import restart_in_cellprofilers_python
 
 PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
 SIZE = (96, 112)
@@ -208,6 +208,6 @@ if __name__ == "__main__":
     with open_log(options.log) as log_file:
         elsewhere = importlib.util.find_spec("cellprofiler") is None
         if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
-            go_to_cellprofilers_python(options.cellprofiler)
+            restart_in_cellprofilers_python(options.cellprofiler)
         logging.basicConfig(stream=log_file)
         main(options.output, log_file)

@@ -102,7 +102,7 @@ def compute_consensus(
 
 
 def split_perturbations(perturbation: pd.Series) -> list[np.ndarray]:
-    """Return the wells (row numbers) of some perturbations after the other, at most 20,000 wells at once.
+    """Yield the wells (row numbers) of a few perturbations at a time, at most 20,000 wells.
 
     A consensus depends on the wells of its perturbation alone, and pycytominer copies what it is given.
     """

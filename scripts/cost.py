@@ -1,8 +1,8 @@
-"""Tell what each stage of a plate took, what the experiment will take, and what that costs.
+"""Report what each stage of a plate used, what the experiment will use, and what that costs.
 
 The numbers are Snakemake's measurements of the jobs that have finished (`benchmarks/{stage}/...tsv`): CPU
-seconds, peak memory, bytes read and written, and seconds of clock. A stage that works on one plate, or on one
-condition and feature set, is scaled to all of them; what works on the experiment is taken as measured.
+seconds, peak memory, bytes read and written, and wall-clock seconds. A stage that works on one plate, or on
+one condition and feature set, is scaled to all of them; that of the experiment is taken as measured.
 """
 
 import csv

@@ -1,29 +1,20 @@
-"""Write an experiment folder from a folder of images: sample sheet, config, plate maps, and a page of what is
-missing.
+"""Write an experiment from a folder of images: sample sheet, config, plate maps, and a page of open tasks.
 
-The folder is looked into (`lib.surveys`), an image of each channel is read, and what was found is written
-down; what the images cannot tell (what is in the wells) is left for the user. Files that exist are never
-overwritten.
+The folder is surveyed (`lib.surveys`), a few images of each channel are read, and what was found is written
+to the config. What the images cannot show (the contents of the wells) is left to the user. Existing files are
+never overwritten.
 """
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 
+from drafting.config import get_reading, make_config, write_config
 from drafting.page import draw_composite, list_tasks, write_page
-from lib.channel_guess import (
-    NO_STAIN,
-    WHOLE_CELLS,
-    find_unstained,
-    guess_diameters,
-    guess_nuclei,
-    name_channels,
-)
+from lib.channel_guess import find_unstained, name_channels
 from lib.errors import InputError, join_names, number_of
 from lib.gallery_datasets import find_dataset
 from lib.image_files import read_plane_and_scale
@@ -35,14 +26,10 @@ from lib.surveys import Channel, Survey, SurveyedPlate, get_map_name, survey
 from lib.wells import get_row_name
 from load_data import find_images
 
-#: Sites per CellProfiler job, at most.
-SITES_PER_CHUNK = 150
-#: Images of a channel that are looked at.
-LOOKED_AT = 3
-#: Wells of a plate with which normalization to a few negative controls makes sense.
-FEW_WELLS = 16
+# Images of a channel that are read.
+MOST_EXAMPLES = 3
 CAMERA_BITS = (10, 12, 14)
-#: Of a plate whose images were not looked at.
+# Of a plate whose images are not read.
 USUAL_WELLS, USUAL_SITES = 384, 9
 
 
@@ -63,129 +50,13 @@ def read_examples(found: Survey, names: Mapping[str, str]) -> dict[str, list[np.
     chosen: dict[str, list[np.ndarray]] = {}
     for name in names.values():
         of_channel = sorted(image.path for image in images if image.channel == name)
-        at = np.unique(np.linspace(0, len(of_channel) - 1, LOOKED_AT).astype(int))
+        at = np.unique(np.linspace(0, len(of_channel) - 1, MOST_EXAMPLES).astype(int))
         for path in (of_channel[number] for number in at):
             try:
                 chosen.setdefault(name, []).append(read_image(path))
             except InputError as error:
                 logging.warning("%s", error)
     return chosen
-
-
-def get_reading(found: Survey) -> tuple[str | None, int | None, str]:
-    """Return the keys of `images` that say how files are read: project, timepoint, channels_in."""
-    time = int(found.timepoints[0]) if len(found.timepoints) > 1 else None
-    return "max" if found.planes > 1 else None, time, found.channels_in
-
-
-# --- the config -------------------------------------------------------------------------------------
-
-
-def choose_chunks(plates: Sequence[SurveyedPlate], cores: int) -> int:
-    """Return the number of CellProfiler jobs per plate: one per core, more for large plates."""
-    sites = max(len(plate.wells) * plate.sites for plate in plates)
-    return max(1, min(sites, max(min(cores, sites // 4), -(-sites // SITES_PER_CHUNK))))
-
-
-def make_config(found: Survey, names: Mapping[str, str], examples: Mapping[str, Any], cores: int) -> dict:
-    """Return the config of the experiment.
-
-    Parameters
-    ----------
-    found
-        The survey.
-    names
-        Names of the channels by their labels.
-    examples
-        Images of each channel, by name.
-    cores
-        Cores of this machine.
-    """
-    project, timepoint, channels_in = get_reading(found)
-    names_of_labels = {channel.label: channel.name for channel in found.channels}
-    images = {
-        "pattern": found.pattern,
-        **({"channels_in": channels_in} if channels_in != "names" else {}),
-        **({"project": project} if project else {}),
-        **({"timepoint": timepoint} if timepoint is not None else {}),
-        "bad_sites": "drop",
-        **({"pixel_size": round(found.pixel_size, 5)} if found.pixel_size else {}),
-    }
-    channels = []
-    largest = max((image.shape[0] for each in examples.values() for image in each[:1]), default=1080)
-    for label, name in names.items():
-        channel = {
-            "name": name,
-            "stain": names_of_labels[label] if names_of_labels[label] != name else "",
-            "image": label,
-        }
-        sides = [image.shape[0] for image in examples.get(name, [])[:1]]
-        if sides and sides[0] != largest:
-            channel["scale"] = round(largest / sides[0], 6)
-        channels.append(channel)
-    unstained = find_unstained(examples)
-    stained = {
-        name: examples[name]
-        for name in names.values()
-        if name in examples and name not in unstained and not NO_STAIN.search(name)
-    }
-    nuclei = "DNA" if "DNA" in names.values() or not stained else guess_nuclei(stained)
-    nuclei = nuclei if nuclei in names.values() else next(iter(names.values()))
-    smallest, widest = guess_diameters(examples.get(nuclei, []))
-    otsu = {"method": "Otsu", "classes": 2, "correction": 1, "bounds": [0, 1]}
-    whole_cells = next((name for name in WHOLE_CELLS if name in names.values()), None)
-    cells: dict[str, Any] = {"method": "Distance - N", "distance": max(3, round(0.3 * widest))}
-    if whole_cells:
-        cells = {"channel": whole_cells, "method": "Propagation", "threshold": dict(otsu)}
-    config = {
-        "results": "results",
-        "plates": "plates.tsv",
-        "images": images,
-        "plate_size": {
-            "wells": max(len(plate.wells) for plate in found.plates),
-            "sites": max(plate.sites for plate in found.plates),
-            "image_size": largest,
-        },
-        "cellprofiler": {"chunks": choose_chunks(found.plates, cores)},
-        "assay": {
-            "channels": channels,
-            "nuclei": {"channel": nuclei, "diameter": [smallest, widest], "threshold": dict(otsu)},
-            "cells": cells,
-        },
-        "controls": {"column": "control_type", "negcon": "negcon"},
-    }
-    if max(len(plate.wells) for plate in found.plates) < FEW_WELLS:
-        config |= {
-            "normalize": {"to": ["all"], "minimum_wells": 2},
-            "feature_select": {"reference": "all"},
-            "benchmark": {"feature_sets": ["normalized_feature_select_plate"]},
-        }
-    return config
-
-
-COMMENTS = {
-    "results": "Where the results go; paths are relative to this file.",
-    "plates": "The sample sheet, one row per plate.",
-    "images": "How the images were found and are read; sites with faulty images are left out, and listed.",
-    "plate_size": "From which the memory and time that jobs ask for are calculated.",
-    "cellprofiler": "CellProfiler jobs per plate.",
-    "assay": "The channels, and how nuclei and cells are found. Check this with the target "
-    "segmentation_check.",
-    "controls": "Which wells are negative controls: those with this value in this column of the plate map.",
-    "normalize": "A plate with few wells is normalized to all of them; remove this with a full plate.",
-    "feature_select": "",
-    "benchmark": "",
-}
-
-
-def write_config(config: Mapping[str, Any], found: Survey) -> str:
-    """Return the config as YAML, with a comment above each block."""
-    parts = [f"# Drafted from {found.how}. All keys are in config/README.md.\n"]
-    for key, value in config.items():
-        comment = COMMENTS.get(key)
-        text = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=110)
-        parts.append(f"\n# {comment}\n{text}" if comment else text)
-    return "".join(parts)
 
 
 # --- the sample sheet and the plate maps -------------------------------------------------------------

@@ -12,11 +12,13 @@ from lib.gaps import find_few_cells, find_incomplete_wells
 from lib.logs import log_to
 from lib.provenance import add_left_out
 from lib.selection import OUTLIERS
-from lib.spread import blank_lone
+from lib.spread import mask_lone_values
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles
 
 
-def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[pd.DataFrame, dict[str, str]]:
+def mask_lone_values_of_plate(
+    profiles: pd.DataFrame, limit: float | None
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the profiles of a plate without lone values (`lib.spread`), and those values.
 
     Only published profiles can have any, since this workflow's normalization leaves none.
@@ -24,7 +26,7 @@ def take_lone_as_missing(profiles: pd.DataFrame, limit: float | None) -> tuple[p
     features = get_features(profiles)
     values = profiles[features].to_numpy(float)
     counted = np.isfinite(values).any(axis=1) & ~find_incomplete_wells(values) & ~find_few_cells(profiles)
-    values, lone = blank_lone(values, profiles["Metadata_Well"].tolist(), features, limit, counted)
+    values, lone = mask_lone_values(values, profiles["Metadata_Well"].tolist(), features, limit, counted)
     if not lone:
         return profiles, lone
     logging.warning("taken as missing: %s", join_names(map(" ".join, lone.items()), 20))
@@ -61,7 +63,7 @@ def main(
     table = pd.read_csv(dropped, dtype=str)
     names = set(table["feature"])
     selected = wells[[name for name in wells.columns if name not in names]]
-    selected, lone = take_lone_as_missing(selected, outlier_cutoff)
+    selected, lone = mask_lone_values_of_plate(selected, outlier_cutoff)
     exploding = table[table["operation"] == OUTLIERS].set_index("feature")["reason"].to_dict()
     made_by = get_provenance({"feature_select": settings, "over": over}, [profiles, dropped])
     made_by = add_left_out(made_by, profiles, exploding, values=lone)

@@ -7,7 +7,7 @@ of CSV. A chunk appears complete or not at all: the done-file is `Complete`, the
 ImageNumbers once, each with a different site of the plate, and each object table holds the objects that the
 Image table counted.
 
-Standard library only, Python 3.8, with the command line: it also runs in CellProfiler's container.
+The script uses only Python 3.8 and its standard library, since it also runs in CellProfiler's container.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""List what each perturbation of one condition does: is it active, toxic, what changes, and what is it like?
+"""List whether each perturbation of one condition is active or toxic, what it changes, and what it resembles.
 
 * Active: a q-value below 0.05 (Benjamini-Hochberg over the condition) of its mean average precision against
   the negative controls; where replicates or controls are too few for that, or it was not computed, of its

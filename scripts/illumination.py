@@ -3,7 +3,7 @@
 The pipeline (illumination.cppipe) runs over all images of the plate. As published for CPJUMP1
 (Chandrasekaran et al., Nature Methods 2024): the mean image, shrunk, smoothed by a median filter.
 
-Standard library only, Python 3.8: it also runs in CellProfiler's container.
+The script uses only Python 3.8 and its standard library, since it also runs in CellProfiler's container.
 """
 
 import array

@@ -254,7 +254,7 @@ def main(
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
         `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `identifiers` (expressions of features that are no measurements, which
+        of features that are left out), `identifiers` (expressions of features that do not measure, which
         the log names), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
         normalized).
     """
@@ -264,8 +264,8 @@ def main(
     wanted = set(keep_wanted(features, parameters["unwanted"]))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
-    if told := describe_identifiers(list(profiles), parameters["identifiers"], ()):
-        logging.warning("%s, plate %s: %s", path, plate["plate"], told)
+    if sentence := describe_identifiers(list(profiles), parameters["identifiers"], ()):
+        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
     names = [name for name in profiles if name.startswith("Metadata_") and name not in KEYS]
     of_wells = {name.removeprefix("Metadata_"): profiles[name].dropna().astype("str") for name in names}
     for sentence in find_suspect_values(of_wells, missing):

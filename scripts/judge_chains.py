@@ -1,4 +1,4 @@
-"""Put all levels of profiles side by side, and say what each step of a chain gained and lost.
+"""Compare all levels of profiles, and report what each step of a chain gained and lost.
 
 A row is a chain's step in one condition. It is compared with the level before it, and with the level that the
 chain starts from, on the perturbations that both have: the change of mixing (mean of the available measures
@@ -28,7 +28,7 @@ FOUND = ("mean_average_precision_negcon", "mean_average_precision_others")
 LEAST = 0.01  # the smallest change that counts
 RESAMPLES = 2000
 START = "start"
-# What is said, by the direction of the change of mixing and of mean average precision.
+# The verdict, by the direction of the change of mixing and of mean average precision.
 VERDICTS = {
     (1, -1): "mixes batches better at the cost of biology: it removes signal together with the batch effect",
     (1, 0): "mixes batches better and keeps the biology",

@@ -60,7 +60,7 @@ FITTED = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedWells:
     """The wells that are judged: scored ones first, then negative controls.
 
     `groups` has the rows of each perturbation, `plates` and `batches` are integers per well.
@@ -118,7 +118,9 @@ def standardize(values: np.ndarray) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
-def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) -> tuple[Judged, Wells]:
+def get_judged_wells(
+    wells: Wells, group: str | Sequence[str], batch: str, raw: bool
+) -> tuple[JudgedWells, Wells]:
     """Return the wells that are judged, as numbers and as `Wells`; raw features are standardized.
 
     Parameters
@@ -137,7 +139,7 @@ def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) 
     both = replace(both, values=standardize(values) if raw else values)
     plates = both.metadata["Metadata_Plate"].astype(str)
     batches = both.metadata[batch].astype(str) if batch in both.metadata else pd.Series("", plates.index)
-    judged = Judged(
+    judged = JudgedWells(
         both.values,
         number,
         group_members(both.metadata["perturbation"].iloc[:number]),
@@ -147,7 +149,7 @@ def get_judged(wells: Wells, group: str | Sequence[str], batch: str, raw: bool) 
     return judged, both
 
 
-def get_precision_among_others(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
+def get_precision_among_others(judged: JudgedWells) -> tuple[np.ndarray, np.ndarray]:
     """Rank the replicates of each well among the wells of other perturbations on its plate.
 
     Returns
@@ -176,7 +178,7 @@ def get_precision_among_others(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     return found, baseline
 
 
-def get_precision_among_controls(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
+def get_precision_among_controls(judged: JudgedWells) -> tuple[np.ndarray, np.ndarray]:
     """Rank the replicates of each well among all negative controls; as `get_precision_among_others`."""
     found, baseline = np.full((2, judged.number), np.nan)
     groups = list(judged.replicated.values())
@@ -190,7 +192,7 @@ def get_precision_among_controls(judged: Judged) -> tuple[np.ndarray, np.ndarray
     return found, baseline
 
 
-def get_values_of_wells(judged: Judged, controls_fitted: bool) -> pd.DataFrame:
+def get_values_of_wells(judged: JudgedWells, controls_fitted: bool) -> pd.DataFrame:
     """Return the measures that each well has: average precision above random, silhouette, LISI, kBET."""
     wells = pd.DataFrame(index=np.arange(len(judged.values)), dtype=float)
     scored = slice(0, judged.number)
@@ -211,7 +213,7 @@ def get_values_of_wells(judged: Judged, controls_fitted: bool) -> pd.DataFrame:
     return wells
 
 
-def get_values_of_labels(judged: Judged, wells: pd.DataFrame) -> pd.DataFrame:
+def get_values_of_labels(judged: JudgedWells, wells: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each measure over the wells of each perturbation, and the measures of labels."""
     labels = judged.labels
     table = pd.DataFrame({name: wells.iloc[rows].mean() for name, rows in labels.items()}).T
@@ -251,7 +253,7 @@ def get_interval(
     return float(low), float(high)
 
 
-def summarize(judged: Judged, wells: pd.DataFrame, labels: pd.DataFrame, seed: int) -> dict[str, float]:
+def summarize(judged: JudgedWells, wells: pd.DataFrame, labels: pd.DataFrame, seed: int) -> dict[str, float]:
     """Return each measure with its interval over perturbations.
 
     Average precision is the mean over perturbations, graph connectivity and the silhouette by batch the mean
@@ -307,7 +309,7 @@ def judge(
     """
     group, seed = options["group"], options["seed"]
     chosen = choose_wells(wells, group, options["most_wells"], seed)
-    judged, both = get_judged(chosen, group, options["batch"], raw)
+    judged, both = get_judged_wells(chosen, group, options["batch"], raw)
     number = int(judged.batches.max(initial=-1)) + 1
     notes = list(both.notes)
     if options["batch"] not in both.metadata:

@@ -97,7 +97,7 @@ def number_site(
     return row
 
 
-def warn_of_unpaired(table: pd.DataFrame, plate: str) -> None:
+def warn_about_unpaired(table: pd.DataFrame, plate: str) -> None:
     """Report the objects of a plate that have no partner, and the sites with most of them."""
     if "pairs" not in table:
         return
@@ -146,7 +146,7 @@ def main(
     with write_whole_folder(Path(outputs["labels"])) as folder, ThreadPoolExecutor(threads) as pool:
         rows = list(pool.map(lambda each: number_site(each[1], masks, each[0], options, folder), sites))
     table = pd.DataFrame(rows)
-    warn_of_unpaired(table, options["plate"])
+    warn_about_unpaired(table, options["plate"])
     with write_whole(outputs["relations"]) as part:
         table.to_csv(part, index=False)
 

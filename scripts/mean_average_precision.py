@@ -29,11 +29,7 @@ import pandas as pd
 from lib.average_precision import compute_replicate_precision, scale_rows_to_unit
 from lib.baselines import get_matching_baselines, get_replicate_baselines
 from lib.cell_counts import add_count_z
-from lib.errors import number_of
-from lib.intervals import compute_mean_interval, compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
-from lib.normalized_precision import normalize_precision
-from lib.nulls import compute_q_values
 from lib.precision_nulls import (
     MOST_SETS,
     Controls,
@@ -45,14 +41,11 @@ from lib.query_ranking import rank_queries
 from lib.replicates import Wells, group_members, read_wells, split_wells
 from lib.scores import BOUNDARY, add_notes, write_score
 from lib.sides import collect_side, get_identities, get_medians, mark_sides, pair_by_gene, read_sides
+from precision.tables import summarize
 
 SCORES = ("mean_average_precision", "percent_retrieved")
 NO_ROWS = np.empty(0, dtype=int)
 PERTURBATIONS = 64  # whose similarities to the controls are computed at once
-NOTHING = (
-    "no perturbation has both a partner to retrieve and others to rank it among: replicates need "
-    "negative controls (`negcon` in control_type), matching needs others of another gene (or target)"
-)
 COLUMNS = (
     "perturbation",
     "average_precision",
@@ -242,82 +235,6 @@ def join_parts(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def summarize(
-    precision: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.05
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Summarize average precisions as the score's row and a table with one row per perturbation.
-
-    `draws` and `seed` are those that the p-values were computed with. `percent_retrieved` is missing if
-    no perturbation could have reached a q-value below `level`.
-    """
-    if not len(precision):
-        row = dict.fromkeys(("mean_average_precision", "percent_retrieved"), np.nan)
-        names = ["perturbation", "mean_average_precision", "p_value", "q_value"]
-        return {**row, "perturbations": 0, "message": NOTHING}, pd.DataFrame(columns=names)
-    positives, total = precision["n_pos_pairs"].astype(int), precision["n_total_pairs"].astype(int)
-    common = positives.mode()[0] / total[positives == positives.mode()[0]].mode()[0]
-    precision = precision.assign(
-        average_precision_above_random=precision["average_precision"] - common,
-        normalized_average_precision=normalize_precision(
-            precision["average_precision"].to_numpy(float),
-            positives.to_numpy(),
-            (total - positives).to_numpy(),
-        ),
-    )
-    table = (
-        precision.groupby("perturbation")
-        .agg(
-            queries=("average_precision", "size"),
-            positives=("n_pos_pairs", "first"),
-            average_precision=("average_precision", "mean"),
-            average_precision_above_random=("average_precision_above_random", "mean"),
-            normalized_average_precision=("normalized_average_precision", "mean"),
-            p_value=("p_value", "first"),
-            smallest_p_value=("smallest_p_value", "first"),
-            null_draws=("null_draws", "first"),
-        )
-        .reset_index()
-    )
-    table["q_value"] = compute_q_values(table["p_value"].to_numpy(float))
-    # the q-value if every perturbation had the best possible ranking
-    table["smallest_q_value"] = compute_q_values(table["smallest_p_value"].to_numpy(float))
-    testable = table["smallest_q_value"] < level
-    retrieved = table["q_value"] < level
-    row = {
-        "perturbations": len(table),
-        "mean_average_precision": table["average_precision_above_random"].mean(),
-        **get_interval_columns(
-            "mean_average_precision", compute_mean_interval(table["average_precision_above_random"], seed)
-        ),
-        "mean_average_precision_raw": table["average_precision"].mean(),
-        "mean_average_precision_normalized": table["normalized_average_precision"].mean(),
-        "random_baseline": common,
-        "percent_retrieved": 100 * retrieved.mean() if testable.any() else np.nan,
-        **get_interval_columns(
-            "percent_retrieved",
-            compute_proportion_interval(retrieved) if testable.any() else (np.nan, np.nan),
-        ),
-        "perturbations_testable": int(testable.sum()),
-        "level": level,
-        "draws": draws,
-        "seed": seed,
-        "message": name_untestable(table, level),
-    }
-    return row, table
-
-
-def name_untestable(table: pd.DataFrame, level: float) -> str:
-    """Name the perturbations with too few replicates or others to be retrieved at all; '' if none."""
-    lacking = table[table["smallest_q_value"] >= level]
-    if not len(lacking):
-        return ""
-    return (
-        f"too few replicates or controls for q < {level:g} in {len(lacking)} of "
-        f"{number_of(len(table), 'perturbation')}: the smallest p-value that they allow is "
-        f"{lacking['smallest_p_value'].min():.2g}"
-    )
-
-
 def main(
     profiles: Mapping[str, Sequence[str]],
     condition: Mapping[str, Any],
@@ -328,10 +245,27 @@ def main(
     controls_fitted: bool = False,
     threads: int = 1,
 ) -> None:
-    """Score one condition (`profiles["profiles"]`) or comparison (`a` and `b`), write both tables.
+    """Score one condition or comparison, and write both tables.
 
     The replicability of sphered profiles is not scored (with 400 features and 256 controls, three of four
     perturbations without effect would be retrieved); matching needs no controls and is scored.
+
+    Parameters
+    ----------
+    profiles
+        The files of a condition's plates (`profiles`), or of those of both sides of a comparison (`a`, `b`).
+    condition, feature_set
+        The columns of the condition with their values, and the feature set.
+    outputs
+        The files to write: `score` and `perturbations`.
+    options
+        The parameters of `rank_replicates` or `rank_matches`.
+    controls
+        The `column` that marks controls, and its value `negcon` for negative controls.
+    controls_fitted
+        Whether the features were fitted on the negative controls.
+    threads
+        Number of threads that count.
     """
     choice = {**options, "threads": threads}
     drawn = {name: choice[name] for name in ("draws", "seed") if name in choice}

@@ -1,4 +1,4 @@
-"""Where the weights of a network of timm come from: the hub, a package, a file, or chance.
+"""Load the weights of a network of timm: from the hub, a package or a file, or at random.
 
 `network.py` prepares the network with them. Weights are read as numbers only: no file can run code.
 """

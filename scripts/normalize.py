@@ -24,7 +24,7 @@ from lib.errors import InputError, find_nearest_name, join_names
 from lib.gaps import find_few_cells, find_incomplete_wells, get_incomplete_wells
 from lib.logs import log_to
 from lib.provenance import add_left_out
-from lib.spread import MAD_SCALE, blank_lone, describe_exploding, get_rounding
+from lib.spread import MAD_SCALE, describe_exploding, get_rounding, mask_lone_values
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles, write_whole
 
 EPSILON = 1e-18
@@ -252,7 +252,7 @@ def normalize(
     counted &= ~find_few_cells(profiles)
     exploding = describe_exploding(names, values[counted], limit)
     wells = profiles["Metadata_Well"].tolist() if "Metadata_Well" in profiles else [""] * len(profiles)
-    values, lone = blank_lone(values, wells, names, limit, counted)
+    values, lone = mask_lone_values(values, wells, names, limit, counted)
     table = pd.DataFrame(values, columns=names, index=profiles.index).drop(columns=list(exploding))
     normalized = pd.concat([profiles.drop(columns=features), table], axis=1)
     return normalized, {**dropped, **exploding}, lone

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregate import read_excluded_sites
+from lib.aggregation import read_excluded_sites
 from lib.cell_positions import POSITION, find_position_columns
 from lib.cell_quality import find_kept_cells, read_flagged_cells
 from lib.cell_stream import convert_to_matrix, iterate_wells, read_codes
@@ -224,6 +224,34 @@ def read_flag_names(path: str | Path) -> np.ndarray:
     return np.array([names.strip() for names in found], dtype=object)
 
 
+def find_reference_wells(profiles: pd.DataFrame, parameters: Mapping[str, Any]) -> pd.Series:
+    """Return which wells of a plate are the reference; `parameters` are those of `main`.
+
+    Raises
+    ------
+    InputError
+        If no reference well has cells.
+    """
+    plate, reference = parameters["plate"], parameters["reference"]
+    column, negcon = parameters["column"], parameters["negcon"]
+    # One well has enough cells; `minimum_wells` is for profiles.
+    chosen = choose_reference_wells(profiles, reference, column, negcon, 0, plate)
+    if not chosen.any():
+        kind = "well" if reference == "all" else f"well of negative controls ({column} = {negcon})"
+        raise InputError(
+            f"Plate {plate}: no {kind} has cells, so cells cannot be normalized. Check the plate map, the "
+            "annotation table and controls.negcon, or set normalized_cells.reference to all."
+        )
+    return chosen
+
+
+def open_writer(path: str | Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a writer of a Parquet file with the cells of many wells."""
+    # The file's footer has an entry per well and column: features go without statistics there.
+    keys = [name for name in schema.names if name.startswith("Metadata_")]
+    return pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=keys, write_statistics=keys)
+
+
 def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
     """Write the annotated and normalized cells of one plate, and the features that were dropped.
 
@@ -244,27 +272,19 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
     InputError
         If no reference well has cells, or no feature can be normalized.
     """
-    plate, reference = parameters["plate"], parameters["reference"]
+    plate = parameters["plate"]
     profiles = read_profiles(inputs["profiles"])
-    column, negcon = parameters["column"], parameters["negcon"]
-    # One well has enough cells; `minimum_wells` is for profiles.
-    chosen = choose_reference_wells(profiles, reference, column, negcon, 0, plate)
-    if not chosen.any():
-        wells = "well" if reference == "all" else f"well of negative controls ({column} = {negcon})"
-        raise InputError(
-            f"Plate {plate}: no {wells} has cells, so cells cannot be normalized. Check the plate map, the "
-            "annotation table and controls.negcon, or set normalized_cells.reference to all."
-        )
+    chosen = find_reference_wells(profiles, parameters)
     wells = describe_wells(profiles)
     excluded = read_excluded_sites(inputs["flags"]) if inputs["flags"] else set()
+    leaves_out_flagged = inputs["cell_flags"] and parameters["exclude_flagged_cells"]
     with pq.ParquetFile(inputs["cells"]) as file:
         names = file.schema_arrow.names
         features = choose_features(
             names, parameters["exclude_features"], parameters["unwanted"], inputs["selected"]
         )
         codes = read_codes(file, profiles["Metadata_Well"].tolist())
-        leaves_out = inputs["cell_flags"] and parameters["exclude_flagged_cells"]
-        flagged = read_flagged_cells(inputs["cell_flags"], file) if leaves_out else None
+        flagged = read_flagged_cells(inputs["cell_flags"], file) if leaves_out_flagged else None
         kept = find_kept_cells(file, excluded, flagged)
         kept = np.ones(len(codes), dtype=bool) if kept is None else kept
         in_reference = kept & chosen.to_numpy()[codes]
@@ -277,9 +297,8 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
                 "to all."
             )
         position = find_position_columns(names)
-        flag_names = None
-        if inputs["cell_flags"] and not parameters["exclude_flagged_cells"]:
-            flag_names = read_flag_names(inputs["cell_flags"])
+        has_flags = inputs["cell_flags"] and not leaves_out_flagged
+        flag_names = read_flag_names(inputs["cell_flags"]) if has_flags else None
         more = [*OF_CELL, *position, *([FLAGS] if flag_names is not None else [])]
         schema = get_schema(wells, more, scaling.features)
         settings = ("method", "reference", "exclude_flagged_cells")
@@ -291,20 +310,15 @@ def main(inputs: Mapping[str, Any], outputs: Mapping[str, str], parameters: Mapp
             },
             [path for path in inputs.values() if path],
         )
-        columns = [*KEYS, *position.values(), *scaling.features]
-        with write_whole(outputs["cells"]) as part:
-            schema = schema.with_metadata(get_provenance_metadata(made_by))
-            # The file's footer has an entry per well and column: features go without statistics there.
-            keyed = [name for name in schema.names if name.startswith("Metadata_")]
-            with pq.ParquetWriter(
-                part, schema, compression="lz4", use_dictionary=keyed, write_statistics=keyed
-            ) as writer:
-                for well, rows, cells in iterate_wells(file, codes, kept, list(dict.fromkeys(columns))):
-                    for name, column in position.items():
-                        cells = cells.append_column(name, cells[column])
-                    flags = None if flag_names is None else flag_names[rows]
-                    table = build_table(cells, wells.iloc[well], flags, scaling, schema)
-                    writer.write_table(table, row_group_size=len(table))
+        schema = schema.with_metadata(get_provenance_metadata(made_by))
+        columns = list(dict.fromkeys([*KEYS, *position.values(), *scaling.features]))
+        with write_whole(outputs["cells"]) as part, open_writer(part, schema) as writer:
+            for well, rows, cells in iterate_wells(file, codes, kept, columns):
+                for name, column in position.items():
+                    cells = cells.append_column(name, cells[column])
+                flags = None if flag_names is None else flag_names[rows]
+                table = build_table(cells, wells.iloc[well], flags, scaling, schema)
+                writer.write_table(table, row_group_size=len(table))
     with write_whole(outputs["dropped"]) as part:
         pd.DataFrame(scaling.dropped.items(), columns=["feature", "reason"]).to_csv(part, index=False)
     logger.info(

@@ -34,7 +34,7 @@ from lib.conditions import get_relation
 from lib.errors import number_of
 from lib.intervals import compute_proportion_interval, get_interval_columns
 from lib.logs import log_to
-from lib.matching_nulls import Unlike, draw_both_nulls, get_number_of_candidates
+from lib.matching_nulls import PossiblePairs, draw_both_nulls, get_number_of_candidates
 from lib.nulls import FEWEST, TAILS, Nulls, Score, compute_p_values, compute_q_values, score
 from lib.replicates import Correlations, Wells, compute_medians_between, correlate
 from lib.scores import BOUNDARY, add_notes, pick_evenly, write_score
@@ -96,23 +96,14 @@ def score_comparison(
     a = collect_side(part_a.metadata, gene_a, minimum_replicates)
     alike = part_b is part_a and gene_a == gene_b
     b = a if alike else collect_side(part_b.metadata, gene_b, minimum_replicates)
-    related = pair_by_gene(a, b)
-    unlike = Unlike(
-        related[:, 0] * len(b.names) + related[:, 1],
-        get_identities(part_a, a, different),
-        get_identities(part_b, b, different),
-    )
-    pairs = related[unlike.differ(related[:, 0], related[:, 1])]
+    pairs, possible = find_pairs(part_a, a, part_b, b, different)
     pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if within else pairs
     blocks = min(len(a.names) * len(b.names), get_number_of_candidates(draws)) + len(pairs)
     asked = blocks * np.median(a.sizes) * np.median(b.sizes) if blocks else 0
     correlations = correlate(part_a.values, part_b.values, pairs=asked)
-    table = pair_table(correlations, a, b, pairs)
-    shapes = list(zip(table["replicates_a"], table["replicates_b"], strict=True))
-    if within:
-        shapes = [(min(shape), max(shape)) for shape in shapes]
-    places = [(*s, shared) for s, shared in zip(shapes, table["shared_positions"], strict=True)]
-    nulls, aware = draw_both_nulls(correlations, a, b, unlike, set(places), draws, seed)
+    table = make_pair_table(correlations, a, b, pairs)
+    shapes, places = get_null_keys(table, within)
+    nulls, aware = draw_both_nulls(correlations, a, b, possible, set(places), draws, seed)
     signal = table["median_correlation"].to_numpy()
     row: dict[str, Any] = {
         "plates_a": part_a.metadata["Metadata_Plate"].nunique(),
@@ -143,7 +134,46 @@ def score_comparison(
     return row, table, make_null_table(nulls, aware)
 
 
-def pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
+def find_pairs(
+    wells_a: Wells, a: Side, wells_b: Wells, b: Side, different: str | Sequence[str] | None
+) -> tuple[np.ndarray, PossiblePairs]:
+    """Return the pairs of perturbations that share a gene, (pairs, 2), and which pairs a null may have.
+
+    Parameters
+    ----------
+    wells_a, wells_b
+        The wells of both sides.
+    a, b
+        The perturbations of both sides.
+    different
+        Columns in which the perturbations of a pair must differ; by default they must be different
+        perturbations.
+    """
+    related = pair_by_gene(a, b)
+    possible = PossiblePairs(
+        related[:, 0] * len(b.names) + related[:, 1],
+        get_identities(wells_a, a, different),
+        get_identities(wells_b, b, different),
+    )
+    return related[possible.differ(related[:, 0], related[:, 1])], possible
+
+
+def get_null_keys(
+    table: pd.DataFrame, within: bool
+) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
+    """Return the keys of each pair's standard null (its block's shape) and position-aware null.
+
+    The key of the position-aware null also has the number of shared positions. `table` has one row per pair,
+    and `within` says whether both sides are the same condition, in which a shape has no order.
+    """
+    shapes = list(zip(table["replicates_a"], table["replicates_b"], strict=True))
+    if within:
+        shapes = [(min(shape), max(shape)) for shape in shapes]
+    shared_positions = table["shared_positions"]
+    return shapes, [(*shape, shared) for shape, shared in zip(shapes, shared_positions, strict=True)]
+
+
+def make_pair_table(correlations: Correlations, a: Side, b: Side, pairs: np.ndarray) -> pd.DataFrame:
     """Return the pairs with their genes, replicates, shared positions and median correlation.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Percent Replicating of one condition: how many perturbations look like themselves again.
+"""Percent Replicating of one condition: the percentage of perturbations whose replicates are alike.
 
 The definition is that of the CPJUMP1 paper (Chandrasekaran et al. 2024, Nature Methods): the plates of a
 condition are joined on their common features, negative controls and empty wells are dropped, and the signal
@@ -21,10 +21,8 @@ A score has two intervals: `_low` and `_high` are the scores of new draws of the
 `_sampling_high` the scores that other perturbations of the same kind might get.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,29 +30,20 @@ import pandas as pd
 
 from lib import baselines
 from lib.cell_counts import add_count_z
-from lib.errors import InputError, join_names, number_of
-from lib.intervals import compute_proportion_interval, get_interval_columns
+from lib.errors import InputError
 from lib.logs import log_to
-from lib.nulls import FEWEST, TAILS, Score, compute_p_values, compute_q_values, is_beyond, score
-from lib.replicate_nulls import (
-    LARGEST_SET,
-    draw_position_nulls,
-    draw_standard_nulls,
-    get_draws,
-    get_position_pattern,
-)
+from lib.nulls import TAILS, Score, is_beyond, score
+from lib.replicate_nulls import Perturbations, draw_nulls, list_perturbations
 from lib.replicates import (
     Correlations,
     Wells,
     compute_medians_within,
     correlate,
     get_wells_to_score,
-    group_members,
     read_wells,
 )
-from lib.scores import BOUNDARY, add_notes, pick_evenly, write_score
-
-CARRIED = ("Metadata_gene", "Metadata_target", "Metadata_pert_iname", "Metadata_control_type")
+from lib.scores import BOUNDARY, add_notes, write_score
+from replicating.tables import count_perturbations, get_scores, make_null_table, make_table, write_message
 
 
 def score_condition(
@@ -107,113 +96,39 @@ def score_condition(
         raise InputError(f"tail is {tail!r}; it must be one of {', '.join(TAILS)}.")
     both, number = get_wells_to_score(wells, group, positive_controls)
     scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
-    control_wells = both.metadata["Metadata_Well"].iloc[number:] if controls_in_null else []
-    groups = group_members(scored.metadata["perturbation"])
-    sizes = np.array([len(rows) for rows in groups.values()], dtype=int)
-    enough = sizes >= max(2, minimum_replicates)
-    most = min(len(groups), LARGEST_SET)
-    position = scored.metadata["Metadata_Well"].to_numpy()
-    patterns = [get_position_pattern(position, rows[:LARGEST_SET]) for rows in groups.values()]
-    keys = [min(int(size), most) if null_size == "matched" else int(null_size) for size in sizes]
-
-    scorable = sorted({k for k, e in zip(keys, enough, strict=True) if e})
-    drawn = {size: get_draws(size, draws) for size in scorable}
-    asked = sum(size * (size - 1) * number for size, number in drawn.items()) + int((sizes**2).sum())
-    correlations = correlate(both.values, pairs=asked)
-    signal = compute_signals(correlations, list(groups.values()), enough)
-    nulls = draw_standard_nulls(correlations, scored, drawn, seed)
-    aware = draw_position_nulls(
-        correlations,
-        scored,
-        list(control_wells),
-        # with too few perturbations for the standard null, there is none at shared positions either
-        {p for p, e, k in zip(patterns, enough, keys, strict=True) if e and nulls[k] is not None},
-        draws,
-        seed,
-    )
-    result = score(signal, keys, nulls, percentile, tail, repeats, seed)
-    result_aware = score(signal, patterns, aware, percentile, tail, repeats, seed)
-    p = compute_p_values(signal, keys, nulls, tail)
-    p_aware = compute_p_values(signal, patterns, aware, tail)
-
-    first = scored.metadata.iloc[[rows[0] for rows in groups.values()]].reset_index(drop=True)
-    table = pd.DataFrame(
-        {
-            "perturbation": list(groups),
-            **{name: first[name] for name in CARRIED if name in first},
-            "replicates": sizes,
-            "positions": ["+".join(map(str, pattern)) for pattern in patterns],
-            "median_correlation": signal,
-            "null_wells": keys,
-            **get_thresholds("threshold", result, tail),
-            "replicating": result.calls,
-            "p_value": p,
-            "q_value": compute_q_values(p),
-            **get_thresholds("position_aware_threshold", result_aware, tail),
-            "position_aware_replicating": result_aware.calls,
-            "position_aware_p_value": p_aware,
-            "position_aware_q_value": compute_q_values(p_aware),
-        }
-    )
+    controls = both.metadata["Metadata_Well"].iloc[number:].tolist() if controls_in_null else []
+    perturbations = list_perturbations(scored, null_size, minimum_replicates)
+    correlations = correlate(both.values, pairs=perturbations.count_correlations(draws))
+    signal = compute_signals(correlations, perturbations.wells, perturbations.enough)
+    nulls, aware = draw_nulls(correlations, scored, controls, perturbations, draws, seed)
+    result = score(signal, perturbations.null_sizes, nulls, percentile, tail, repeats, seed)
+    result_aware = score(signal, perturbations.patterns, aware, percentile, tail, repeats, seed)
+    table = make_table(scored, perturbations, signal, (nulls, result), (aware, result_aware), tail)
     compared: dict[str, Any] = {}
     if with_baselines:
-        rescore = partial(
-            score_condition,
-            group=group,
-            draws=min(draws, baselines.DRAWS),
-            repeats=baselines.REPEATS,
-            null_size=null_size,
-            percentile=percentile,
-            tail=tail,
-            minimum_replicates=minimum_replicates,
-            positive_controls=positive_controls,
-            controls_in_null=False,
-            seed=seed,
-            with_baselines=False,
-        )
-        compared, columns = baselines.get_baselines(
-            both,
-            ["percent_replicating"],
-            lambda part: rescore(part)[:2],
-            "replicating",
-            "median_correlation",
-        )
-        table = baselines.join_baselines(table, columns)
+        options = {
+            "group": group,
+            "draws": draws,
+            "null_size": null_size,
+            "percentile": percentile,
+            "tail": tail,
+            "minimum_replicates": minimum_replicates,
+            "positive_controls": positive_controls,
+            "seed": seed,
+        }
+        table, compared = add_baselines(table, both, options)
         plates = scored.metadata["Metadata_Plate"].to_numpy()
         compared["shuffled_percent_replicating"] = score_shuffled_labels(
-            correlations, list(groups.values()), enough, plates, result, tail, seed
+            correlations, perturbations, plates, result, tail, seed
         )
-    common = Counter(sizes[enough].tolist()).most_common(1)
-    typical = int(np.flatnonzero(enough & (sizes == common[0][0]))[0]) if common else None
     row = {
         "plates": wells.metadata["Metadata_Plate"].nunique(),
         "wells": len(scored),
         "features": len(scored.features),
         **scored.dropped,
-        "perturbations": len(groups),
-        "perturbations_with_replicates": int(enough.sum()),
-        "replicates": float(np.median(sizes)) if len(sizes) else np.nan,
-        "replicates_min": int(sizes.min()) if len(sizes) else 0,
-        "replicates_max": int(sizes.max(initial=0)),
-        "percent_replicating": result.percent,
-        "percent_replicating_low": result.low,
-        "percent_replicating_high": result.high,
-        **get_interval_columns(
-            "percent_replicating", compute_proportion_interval(result.counts[result.judged])
-        ),
-        **{
-            name: np.nan if typical is None else values[typical]
-            for name, values in get_thresholds("threshold", result, tail).items()
-        },
-        "percent_retrieved_at_q_5": compute_percent_below(table["q_value"]),
-        "position_aware_percent_replicating": result_aware.percent,
-        "position_aware_percent_replicating_low": result_aware.low,
-        "position_aware_percent_replicating_high": result_aware.high,
-        **{
-            name: np.nan if typical is None else values[typical]
-            for name, values in get_thresholds("position_aware_threshold", result_aware, tail).items()
-        },
-        "position_aware_perturbations": int(sum(aware.get(p) is not None for p in patterns)),
+        **count_perturbations(perturbations),
+        **get_scores(perturbations, result, result_aware, table["q_value"], tail),
+        "position_aware_perturbations": sum(aware.get(p) is not None for p in perturbations.patterns),
         **compared,
         "tail": tail,
         "percentile": percentile,
@@ -224,16 +139,7 @@ def score_condition(
         "positive_controls": positive_controls,
         "seed": seed,
         "message": add_notes(
-            write_message(
-                enough,
-                nulls,
-                aware,
-                patterns,
-                minimum_replicates,
-                sizes[enough & (sizes > most)] if null_size == "matched" else sizes[:0],
-                most,
-            ),
-            scored.notes,
+            write_message(perturbations, nulls, aware, minimum_replicates, null_size), scored.notes
         ),
     }
     return row, table, make_null_table(nulls, aware)
@@ -251,10 +157,33 @@ def compute_signals(
     return signal
 
 
+def add_baselines(
+    table: pd.DataFrame, wells: Wells, options: Mapping[str, Any]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Score the cell count alone, and the features that do not follow it.
+
+    Returns the table of perturbations with the columns of these baselines, and columns of the score's row.
+    """
+    options = {
+        **options,
+        "draws": min(options["draws"], baselines.DRAWS),
+        "repeats": baselines.REPEATS,
+        "controls_in_null": False,
+        "with_baselines": False,
+    }
+    row, columns = baselines.get_baselines(
+        wells,
+        ["percent_replicating"],
+        lambda part: score_condition(part, **options)[:2],
+        "replicating",
+        "median_correlation",
+    )
+    return baselines.join_baselines(table, columns), row
+
+
 def score_shuffled_labels(
     correlations: Correlations,
-    groups: Sequence[np.ndarray],
-    enough: np.ndarray,
+    perturbations: Perturbations,
     plates: np.ndarray,
     result: Score,
     tail: str,
@@ -262,97 +191,34 @@ def score_shuffled_labels(
 ) -> float:
     """Return the score, against the same thresholds, of labels shuffled among the wells of each plate.
 
-    `groups` holds the wells of each perturbation, `enough` says which have enough replicates, and `plates` is
-    the plate of each well. The score is the mean of up to 20 shuffles.
+    The score is the mean of up to 20 shuffles.
+
+    Parameters
+    ----------
+    correlations
+        Correlations between the wells.
+    perturbations
+        The perturbations of these wells.
+    plates
+        The plate of each well, (wells,).
+    result
+        The score of the labels as they are.
+    tail
+        The side on which the score is counted.
+    seed
+        The seed of the shuffles.
     """
     if not result.judged.any():
         return np.nan
     rng = np.random.default_rng([seed, 12])
     percents = []
-    for _ in range(baselines.get_number_of_shuffles(len(groups))):
+    for _ in range(baselines.get_number_of_shuffles(len(perturbations))):
         order = baselines.shuffle_within(plates, rng)
-        signal = compute_signals(correlations, [order[rows] for rows in groups], enough)
+        shuffled = [order[rows] for rows in perturbations.wells]
+        signal = compute_signals(correlations, shuffled, perturbations.enough)
         beyond = is_beyond(signal, result.lower, result.upper, tail)
         percents.append(100 * beyond[result.judged].mean())
     return float(np.mean(percents))
-
-
-def get_thresholds(name: str, result: Any, tail: str) -> dict[str, np.ndarray]:
-    """Return the thresholds that the tail uses, as columns."""
-    columns = {"right": {name: result.upper}, "left": {name: result.lower}}
-    return columns.get(tail, {name: result.upper, f"{name}_left": result.lower})
-
-
-def compute_percent_below(q: pd.Series, level: float = 0.05) -> float:
-    """Return the percentage of perturbations with a q-value below `level`; missing if none has a q-value."""
-    return 100 * float((q < level).mean()) if q.notna().any() else np.nan
-
-
-def write_message(
-    enough: np.ndarray,
-    nulls: Mapping[int, Any],
-    aware: Mapping[tuple[int, ...], Any],
-    patterns: Sequence[tuple[int, ...]],
-    minimum_replicates: int,
-    beyond: np.ndarray,
-    most: int,
-) -> str:
-    """Return what a reader must know if a part of the score could not be computed as requested.
-
-    Parameters
-    ----------
-    enough
-        Whether each perturbation has enough replicates, (perturbations,).
-    nulls, aware
-        The standard null of each set size and the position-aware one of each pattern, or None.
-    patterns
-        The pattern of positions of each perturbation.
-    minimum_replicates
-        The fewest replicates that the config allows.
-    beyond
-        The numbers of replicates above `most`.
-    most
-        The number of wells in a set of the largest null.
-    """
-    if not enough.any():
-        least = max(2, minimum_replicates)
-        return f"no perturbation has {least} replicates: nothing to score"
-    reasons = []
-    short = [size for size, null in nulls.items() if null is None]
-    if short:
-        reasons.append(f"too few perturbations for a null of sets of {join_names(short)} wells")
-    elif len(beyond):
-        reasons.append(
-            f"{number_of(len(beyond), 'perturbation')} with {beyond.min()} replicates or more are compared "
-            f"with sets of {most} wells of different perturbations, a stricter threshold"
-        )
-    lacking = {pattern for pattern in patterns if pattern in aware and aware[pattern] is None}
-    if lacking:
-        number = sum(pattern in lacking for pattern in patterns)
-        reasons.append(
-            f"position-aware null not available for {number_of(number, 'perturbation')}: fewer than "
-            f"{FEWEST} positions hold enough different perturbations or negative controls; these have the "
-            "score by the standard null alone"
-        )
-    return "; ".join(reasons)
-
-
-def make_null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:
-    """Return the medians of each null that was used: null, size or position pattern, median.
-
-    A null of more than 10,000 draws is reduced to 10,000 evenly spaced ones in ascending order.
-    """
-    parts = [
-        pd.DataFrame({"null": kind, "wells": str(name), "median_correlation": pick_evenly(null.medians)})
-        for kind, found in (
-            ("standard", nulls),
-            ("position_aware", {"+".join(map(str, k)): v for k, v in aware.items()}),
-        )
-        for name, null in found.items()
-        if null is not None
-    ]
-    empty = pd.DataFrame({"null": [], "wells": [], "median_correlation": []})
-    return pd.concat(parts, ignore_index=True) if parts else empty
 
 
 def main(

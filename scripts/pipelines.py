@@ -170,7 +170,7 @@ def define_options():
     return parser
 
 
-def go_to_cellprofilers_python(command):
+def restart_in_cellprofilers_python(command):
     """Start this script again in the Python of a `cellprofiler` command."""
     python = find_python(command)
     if HERE_FOR in os.environ:
@@ -184,7 +184,7 @@ if __name__ == "__main__":
     with open_log(options.log) as log_file:
         elsewhere = importlib.util.find_spec("cellprofiler") is None
         if elsewhere or any(os.environ.get(name) != value for name, value in HASH_SEED.items()):
-            go_to_cellprofilers_python(options.cellprofiler)
+            restart_in_cellprofilers_python(options.cellprofiler)
         logging.basicConfig(stream=log_file)
         # CellProfiler reports a missing database client on import, which nothing here needs.
         logging.getLogger().handlers[0].addFilter(lambda record: "MySQL" not in record.getMessage())

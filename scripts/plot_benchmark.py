@@ -103,7 +103,7 @@ FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
 BEYOND = {"right": "above", "left": "below", "both": "outside"}
 
 
-def read_compared(path: str | Path) -> pd.DataFrame:
+def read_score_table(path: str | Path) -> pd.DataFrame:
     """Read a score table.
 
     If both sides of every comparison have the same cell line, it becomes one column.
@@ -137,7 +137,7 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     }
     rows = scores[key].itertuples(index=False)
     found = [values.get(tuple(str(part).lower() for part in row), float("nan")) for row in rows]
-    comparable = draws_sets_of_four(scores)
+    comparable = has_null_of_four_wells(scores)
     if not comparable.all():
         logging.warning(
             "%d of %d conditions are not compared with published values, which are against a null of sets of "
@@ -148,7 +148,7 @@ def add_published(scores: pd.DataFrame, published: str | Path | None, value: str
     return scores.assign(published=pd.Series(found, index=scores.index).where(comparable))
 
 
-def draws_sets_of_four(scores: pd.DataFrame) -> pd.Series:
+def has_null_of_four_wells(scores: pd.DataFrame) -> pd.Series:
     """Return whether each score's null draws sets of four wells, or the score has no such null (matching)."""
     if "null_size" not in scores:
         return pd.Series(True, index=scores.index)
@@ -345,7 +345,7 @@ def make_legend(
     return entries
 
 
-def tabulate_drawn_numbers(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
+def make_figure_table(metric: str, scores: pd.DataFrame) -> pd.DataFrame:
     """Return the table beside a figure: condition, scores with their intervals, published value."""
     drawn_columns = [name for column in FIGURES[metric][1] for name in get_reported_columns(column)]
     kept = [name for name in (*drawn_columns, "percentile", "tail", "level", "message") if name in scores]
@@ -376,7 +376,7 @@ def main(
     use_style()
     for metric, table in tables.items():
         value = FIGURES[metric][1][0].value
-        scores = add_published(read_compared(table), published.get(metric), value)
+        scores = add_published(read_score_table(table), published.get(metric), value)
         mine = [Path(path) for path in outputs if Path(path).stem == metric]
         save(
             draw(metric, scores, feature_sets, networks, relation),
@@ -385,7 +385,7 @@ def main(
         for path in mine:
             if path.suffix == ".csv":
                 with write_whole(path) as part:
-                    tabulate_drawn_numbers(metric, scores).to_csv(part, index=False)
+                    make_figure_table(metric, scores).to_csv(part, index=False)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def choose_cells(flags: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def cut_chosen(
+def crop_chosen_cells(
     cells: str | Path, images: PlateImages, chosen: Mapping[str, np.ndarray]
 ) -> dict[str, list[Crop]]:
     """Cut the crops of the chosen cells (row numbers of the single-cell table), block by block."""
@@ -80,7 +80,7 @@ def draw(
         return draw_nothing(f"Plate {plate} has no cells.")
     images = PlateImages(load_data, dict(zip(settings.channels, functions, strict=True)), settings)
     try:
-        crops = cut_chosen(cells, images, choose_cells(table))
+        crops = crop_chosen_cells(cells, images, choose_cells(table))
     except InputError as error:
         # A user's own pipeline may not measure where cells are; the numbers do not depend on this picture.
         logging.warning("plate %s: %s", plate, error)

@@ -12,6 +12,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -174,6 +175,37 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
         return draw_nothing(str(row.get("message") or "There is no null to compare the replicates with."))
     compared = signal.get("null_wells", signal["replicates"])
     size = str(int(compared[judged].mode().iloc[0]))
+    figure, (axes, strip) = plt.subplots(
+        2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1), layout="constrained"
+    )
+    draw_distributions(axes, signal, null, size)
+    for name, label in (("threshold", "threshold"), ("threshold_left", "left threshold")):
+        limit = signal.loc[compared.astype(str) == size].get(name, pd.Series(dtype=float))
+        if limit.notna().any():
+            where = float(limit.dropna().iloc[0])
+            axes.axvline(where, color=COLORS[1], label=f"{label} {where:.3f}")
+    draw_ranks(strip, signal.assign(judged=judged))
+    axes.set_ylabel("density")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    heading = f"{title}: replicates against {size} wells of different perturbations"
+    figure.suptitle(textwrap.fill(heading, 80), fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def draw_distributions(axes: Axes, signal: pd.DataFrame, null: pd.DataFrame, size: str) -> None:
+    """Draw the histograms of the perturbations, of their null, and of their position-aware null.
+
+    Parameters
+    ----------
+    axes
+        Where they are drawn.
+    signal
+        The perturbations with a median correlation.
+    null
+        The medians of the nulls.
+    size
+        The most common number of wells per set of the null.
+    """
     drawn = null[null["null"] == "standard"]
     # With a fixed null size there is one null; with a matched one, that of the most common number of
     # replicates.
@@ -182,9 +214,6 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
     aware = null[(null["null"] == "position_aware") & (null["wells"] == pattern)]
     values = pd.concat([signal["median_correlation"], drawn["median_correlation"]])
     edges = np.linspace(values.min(), max(values.max(), values.min() + 0.01), 61)
-    figure, (axes, strip) = plt.subplots(
-        2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1), layout="constrained"
-    )
     if len(drawn):
         axes.hist(drawn["median_correlation"], edges, density=True, color="0.8", label="null")
     if len(aware):
@@ -206,16 +235,18 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
         color=COLORS[0],
         label="perturbations",
     )
-    for name, label in (("threshold", "threshold"), ("threshold_left", "left threshold")):
-        limit = signal.loc[compared.astype(str) == size].get(name, pd.Series(dtype=float))
-        if limit.notna().any():
-            where = float(limit.dropna().iloc[0])
-            axes.axvline(where, color=COLORS[1], label=f"{label} {where:.3f}")
-    ranked = signal.assign(judged=judged).sort_values("median_correlation", ignore_index=True)
+
+
+def draw_ranks(axes: Axes, signal: pd.DataFrame) -> None:
+    """Draw each perturbation's median correlation by its rank, with its own threshold.
+
+    `signal` is the table of perturbations, with the column `judged`: whether a perturbation has a threshold.
+    """
+    ranked = signal.sort_values("median_correlation", ignore_index=True)
     for name in ("threshold", "threshold_left"):
         # each perturbation's own threshold: with matched nulls it depends on the number of replicates
         if name in ranked and ranked[name].notna().any():
-            strip.plot(
+            axes.plot(
                 ranked[name], ranked.index + 1, "|", color=COLORS[1], markersize=4, label="its threshold"
             )
     for counts, mark, color, label in (
@@ -228,7 +259,7 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
             mine = ranked[ranked["judged"] & (ranked["replicating"].fillna(False).astype(bool) == counts)]
         elif mine.empty:
             continue
-        strip.plot(
+        axes.plot(
             mine["median_correlation"],
             mine.index + 1,
             mark,
@@ -236,15 +267,10 @@ def draw_null(table: pd.DataFrame, null: pd.DataFrame, row: Mapping[str, object]
             markersize=3.5,
             label=f"{label} ({len(mine)})",
         )
-    strip.set_ylabel("rank")
-    strip.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
-    strip.set_xlabel("median correlation of a perturbation's replicates (Pearson's r)")
-    strip.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.set_ylabel("density")
+    axes.set_ylabel("rank")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
+    axes.set_xlabel("median correlation of a perturbation's replicates (Pearson's r)")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    heading = f"{title}: replicates against {size} wells of different perturbations"
-    figure.suptitle(textwrap.fill(heading, 80), fontsize=11, x=0.01, ha="left")
-    return figure
 
 
 def main(

@@ -91,6 +91,17 @@ def make_backgrounds(
     return [np.maximum.reduce(images) for images in zip(*parts, strict=True)]
 
 
+def draw_tile(background: np.ndarray, lines: Mapping[str, np.ndarray], label: Sequence[str]) -> Tile:
+    """Draw a site's outlines over its image, small enough for the montage.
+
+    `background` is the site's image; `lines` has the outlines of each kind of object (rows, columns), and
+    `label` the lines of text below the tile.
+    """
+    small = resize_to_tile(background, SIDE)
+    small_lines = {kind: resize_lines(mask, small.shape) for kind, mask in lines.items()}
+    return Tile(draw_outlines(small, small_lines), label, len(background) / len(small))
+
+
 def main(
     folder: Path,
     images: pd.DataFrame,
@@ -135,9 +146,8 @@ def main(
     key = [("nuclei", OUTLINES["nuclei"])]
     key += [("cells", OUTLINES["cell"])] if any(kind == "cell" for *_, kind in files) else []
     tiles, objects = [], []
-    for row, background in zip(
-        rows, make_backgrounds(rows, channels, functions, options["apply"]), strict=True
-    ):
+    backgrounds = make_backgrounds(rows, channels, functions, options["apply"])
+    for row, background in zip(rows, backgrounds, strict=True):
         well, site = row["Metadata_Well"], get_site_name(row["Metadata_Site"])
         lines = {
             kind: read_image(files[well, site, kind]) > 0 for kind in OUTLINES if (well, site, kind) in files
@@ -155,17 +165,10 @@ def main(
             f" ({about.at[well, 'kind']})" if about.at[well, "kind"] else ""
         )
         label = [f"{well} site {site}: {counts_text}", content]
-        small = resize_to_tile(background, SIDE)
-        small_lines = {kind: resize_lines(mask, small.shape) for kind, mask in lines.items()}
-        tiles.append(Tile(draw_outlines(small, small_lines), label, len(background) / len(small)))
-        whole_field = Montage(
-            f"Plate {plate}",
-            [Tile(draw_outlines(background, lines), label)],
-            1,
-            options["pixel_size"],
-            key=key,
-        )
-        save_picture(draw_montage(whole_field), target / f"{well}_s{site}.png")
+        tiles.append(draw_tile(background, lines, label))
+        field = Tile(draw_outlines(background, lines), label)
+        picture = Montage(f"Plate {plate}", [field], 1, options["pixel_size"], key=key)
+        save_picture(draw_montage(picture), target / f"{well}_s{site}.png")
     names = " and ".join(dict.fromkeys(channels.values()))
     note = f"outlines over {names}, with the same contrast in all wells"
     problems = [f"{flag['reason']}." for flag in flag_thresholds(counted.reset_index(), plate)]

@@ -48,7 +48,7 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ChannelPictures:
     """The pictures of one channel as bytes: a thumbnail of each well, and its example cells.
 
     A thumbnail is (rows, columns); the example cells of a well are (cells, side, side).
@@ -58,7 +58,7 @@ class Drawn:
     cells: list[np.ndarray]
 
 
-def cut_examples(image: np.ndarray, centers: np.ndarray, box: int, side: int) -> np.ndarray:
+def crop_examples(image: np.ndarray, centers: np.ndarray, box: int, side: int) -> np.ndarray:
     """Cut squares around the centers of cells, and resize them.
 
     Parameters
@@ -91,7 +91,7 @@ def draw_channel(
     function: str | Path | None,
     centers: Sequence[np.ndarray],
     options: Mapping[str, Any],
-) -> Drawn:
+) -> ChannelPictures:
     """Draw the pictures of one channel, all with the same contrast.
 
     Parameters
@@ -113,10 +113,12 @@ def draw_channel(
     for row, some in zip(rows, centers, strict=True):
         image = correct(read_channel(row, channel), correction, options["apply"])
         fields.append(shrink(image, options["side"]))
-        cells.append(cut_examples(image, some, options["box"], options["example_side"]))
+        cells.append(crop_examples(image, some, options["box"], options["example_side"]))
     contrast = find_contrast(fields)
     logging.info("%s: black %.5f, white %.5f of full scale", channel, *contrast)
-    return Drawn(*([to_bytes(stretch(each, contrast)) for each in some] for some in (fields, cells)))
+    return ChannelPictures(
+        *([to_bytes(stretch(each, contrast)) for each in some] for some in (fields, cells))
+    )
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
@@ -172,7 +174,9 @@ def name_perturbations(profiles: str | Path, group: str | Sequence[str]) -> dict
     return dict(zip(table["Metadata_Well"][named.notna()], named.dropna(), strict=True))
 
 
-def draw_examples(drawn: Mapping[str, Drawn], colors: Mapping[str, str], well: int) -> np.ndarray | None:
+def draw_examples(
+    drawn: Mapping[str, ChannelPictures], colors: Mapping[str, str], well: int
+) -> np.ndarray | None:
     """Return the example cells of a well in color, beside each other; None if it has none."""
     number = len(next(iter(drawn.values())).cells[well])
     if not number:
@@ -182,6 +186,37 @@ def draw_examples(drawn: Mapping[str, Drawn], colors: Mapping[str, str], well: i
             compose_bytes({name: drawn[name].cells[well][cell] for name in colors}, colors)
             for cell in range(number)
         ]
+    )
+
+
+def find_example_cells(cells: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
+    """Return the centers of the example cells of each well on its site; `cells` is that of `main`."""
+    sites = {row["Metadata_Well"]: row["Metadata_Site"] for row in rows}
+    names = name_perturbations(cells["profiles"], cells["group"])
+    features = read_feature_names(cells["profiles"])
+    return choose_examples(cells["table"], features, sites, names, EXAMPLES)
+
+
+def locate_wells(
+    rows: Sequence[Mapping[str, str]], thumbnails: Sequence[np.ndarray], side: int
+) -> pd.DataFrame:
+    """Return the table of where each well is on a sheet, in pixels.
+
+    `rows` are the sites that are drawn, `thumbnails` their pictures in one channel, and `side` is that of a
+    tile in pixels.
+    """
+    wells = [row["Metadata_Well"] for row in rows]
+    places = [get_well_place(well) for well in wells]
+    return pd.DataFrame(
+        {
+            "Metadata_Well": wells,
+            "Metadata_Site": [row["Metadata_Site"] for row in rows],
+            "left": [(column - 1) * side for _, column in places],
+            "top": [(row - 1) * side for row, _ in places],
+            "width": [picture.shape[1] for picture in thumbnails],
+            "height": [picture.shape[0] for picture in thumbnails],
+            "side": side,
+        }
     )
 
 
@@ -223,13 +258,7 @@ def main(
     places, plate = [get_well_place(well) for well in wells], get_plate_format(wells)
     example = min(EXAMPLE_SIDE, options["box"], LARGEST_SHEET // (EXAMPLES * max(plate)))
     limits = {**options, "side": find_side(options["side"], plate), "example_side": example}
-    centers: dict[str, np.ndarray] = {}
-    if cells:
-        sites = {row["Metadata_Well"]: row["Metadata_Site"] for row in rows}
-        named = name_perturbations(cells["profiles"], cells["group"])
-        centers = choose_examples(
-            cells["table"], read_feature_names(cells["profiles"]), sites, named, EXAMPLES
-        )
+    centers = find_example_cells(cells, rows) if cells else {}
     chosen = [centers.get(well, np.empty((0, 2))) for well in wells]
     drawn = {
         channel["name"]: draw_channel(rows, channel["name"], functions.get(channel["name"]), chosen, limits)
@@ -250,18 +279,8 @@ def main(
     pictures = [blank if picture is None else picture for picture in pictures]
     save_sheet(arrange(pictures, places, plate, (example, EXAMPLES * example)), sheets[EXAMPLE_CELLS])
     first = drawn[channels[0]["name"]].thumbnails
-    found = pd.DataFrame(
-        {
-            "Metadata_Well": wells,
-            "Metadata_Site": [row["Metadata_Site"] for row in rows],
-            "left": [(column - 1) * side for _, column in places],
-            "top": [(row - 1) * side for row, _ in places],
-            "width": [picture.shape[1] for picture in first],
-            "height": [picture.shape[0] for picture in first],
-            "side": side,
-            "example_cells": [len(some) for some in chosen],
-            "example_side": example,
-        }
+    found = locate_wells(rows, first, side).assign(
+        example_cells=[len(some) for some in chosen], example_side=example
     )
     with write_whole(table) as part:
         found.to_csv(part, index=False)

@@ -45,7 +45,7 @@ from report_page.pictures import (
 )
 from report_page.plates import find_plate_pictures, make_plate_entry, make_plates_table, sum_up_plates
 from report_page.results import Results
-from report_page.scores import collect_drawn_scores, make_judged_table, remember_scores, score_tables
+from report_page.scores import collect_drawn_scores, make_judged_table, score_tables, write_history
 from report_page.sheets import allow_examples, allow_sheets
 from report_page.tables import make_table
 from report_page.wells import find_features, get_wells, read_scored, split_large
@@ -319,7 +319,7 @@ def main(options: Mapping[str, Any], page: str, digests: str, history: str) -> N
     results = Results(Path(page).parents[1])
     digests, history = (str(Path(file).relative_to(results.folder)) for file in (digests, history))
     if not options["draft"]:
-        remember_scores(results, options["manifest"]["scores"], history)
+        write_history(results, options["manifest"]["scores"], history)
     inputs = write_page(options, page, digests, history)
     with write_whole(results.path(digests)) as part:
         inputs.to_csv(part, index=False)

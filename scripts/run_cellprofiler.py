@@ -43,16 +43,6 @@ def run(pipeline, first, last, output, progress):
     RunError
         When a module fails, before, during or after the sites.
     """
-    from cellprofiler_core.constants.measurement import EXPERIMENT
-    from cellprofiler_core.constants.pipeline import EXIT_STATUS
-    from cellprofiler_core.pipeline import (
-        PostRunException,
-        PrepareRunError,
-        PrepareRunException,
-        RunException,
-    )
-    from platewise_kernels.measurement_store import HeldMeasurements
-
     from cellprofiler_runner.tables import Tables, can_write_early
 
     tables = Tables(pipeline, output)
@@ -61,9 +51,55 @@ def run(pipeline, first, last, output, progress):
     objects_go, images_go = (
         can_write_early(pipeline) if tables.modules and not tables.obstacle else (False, False)
     )
+    if not tables.obstacle:
+        replace_exports(tables, objects_go)
+    problems = collect_problems(pipeline, progress)
+
+    def begin(module, _, __, sites):
+        # Pipelines are saved with their windows open. A job has none: no module collects data to show there.
+        # (The pipeline's text, which is among the measurements, is unchanged.)
+        module.show_window = False
+        progress.in_module(module.module_name, sites)
+
+    measurements = create_measurements(first, tables, objects_go, images_go, progress)
+    steps = pipeline.run_with_yield(
+        image_set_start=first,
+        image_set_end=last,
+        run_in_background=False,
+        status_callback=begin,
+        initial_measurements=measurements,
+    )
+    for _ in steps:
+        pass
+    if problems:
+        raise RunError("\n".join(problems))
+    status = get_exit_status(measurements)
+    if status != "Complete":
+        raise RunError(
+            f"CellProfiler ended at {progress} without an error, but not completely ({status}). {REMEDY}"
+        )
+    measurements.close()
+    progress.finish_site()
+
+
+def create_measurements(first, tables, objects_go, images_go, progress):
+    """Create CellProfiler's measurements of a run, of which each site's are moved to the tables.
+
+    Parameters
+    ----------
+    first
+        The first row of the image table, from 1.
+    tables
+        The tables that are written.
+    objects_go, images_go
+        Whether the measurements of a site's objects, and of its images, are dropped once they are written.
+    progress
+        Where the run is.
+    """
+    from platewise_kernels.measurement_store import HeldMeasurements
 
     class SiteMeasurements(HeldMeasurements):
-        """CellProfiler's measurements, of which a site's are moved to the tables when the next one starts."""
+        """CellProfiler's measurements; those of a site are moved to the tables when the next one starts."""
 
         at = None
 
@@ -79,11 +115,19 @@ def run(pipeline, first, last, output, progress):
                 self.hdf5_dict.drop(self.at, images=images_go)
             self.at = None
 
+    measurements = SiteMeasurements(image_set_start=first)
+    measurements.is_first_image = True
+    return measurements
+
+
+def replace_exports(tables, written_early):
+    """Let the modules that export tables write what is left, and close the tables, at the end of the run."""
+
     def post_run(module):
         def export(workspace):
             if module is tables.modules[0]:
                 workspace.measurements.write_site()
-                if not objects_go:
+                if not written_early:
                     for number in workspace.measurements.get_image_numbers():
                         tables.write(workspace.measurements, number)
                 tables.close()
@@ -91,9 +135,19 @@ def run(pipeline, first, last, output, progress):
 
         return export
 
-    if not tables.obstacle:
-        for module in tables.modules:
-            module.post_run = post_run(module)
+    for module in tables.modules:
+        module.post_run = post_run(module)
+
+
+def collect_problems(pipeline, progress):
+    """Return the list to which the pipeline's errors are added while it runs."""
+    from cellprofiler_core.pipeline import (
+        PostRunException,
+        PrepareRunError,
+        PrepareRunException,
+        RunException,
+    )
+
     problems = []
 
     def listen(_, event):
@@ -109,37 +163,18 @@ def run(pipeline, first, last, output, progress):
                 when = "after the last site"
             problems.append(f"{name} failed {when}: {type(event.error).__name__}: {event.error}")
 
-    def begin(module, _, __, sites):
-        # Pipelines are saved with their windows open. A job has none: no module collects data to show there.
-        # (The pipeline's text, which is among the measurements, is unchanged.)
-        module.show_window = False
-        progress.in_module(module.module_name, sites)
-
     pipeline.add_listener(listen)
-    measurements = SiteMeasurements(image_set_start=first)
-    measurements.is_first_image = True
-    steps = pipeline.run_with_yield(
-        image_set_start=first,
-        image_set_end=last,
-        run_in_background=False,
-        status_callback=begin,
-        initial_measurements=measurements,
-    )
-    for _ in steps:
-        pass
-    if problems:
-        raise RunError("\n".join(problems))
-    status = (
-        measurements.get_experiment_measurement(EXIT_STATUS)
-        if measurements.has_feature(EXPERIMENT, EXIT_STATUS)
-        else "Failure"
-    )
-    if status != "Complete":
-        raise RunError(
-            f"CellProfiler ended at {progress} without an error, but not completely ({status}). {REMEDY}"
-        )
-    measurements.close()
-    progress.finish_site()
+    return problems
+
+
+def get_exit_status(measurements):
+    """Return the status with which CellProfiler ended the run."""
+    from cellprofiler_core.constants.measurement import EXPERIMENT
+    from cellprofiler_core.constants.pipeline import EXIT_STATUS
+
+    if measurements.has_feature(EXPERIMENT, EXIT_STATUS):
+        return measurements.get_experiment_measurement(EXIT_STATUS)
+    return "Failure"
 
 
 def place_of(measurements, number):

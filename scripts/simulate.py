@@ -18,7 +18,7 @@ Nature Methods 2024) taken with the Opera Phenix. The sizes are about half of th
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +172,23 @@ def write_readme(plate: Mapping[str, str], seed: int) -> str:
     )
 
 
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image as a TIFF file whose description says that it is simulated."""
+    tifffile.imwrite(
+        path, image, compression="zlib", description="SIMULATED", metadata=None, software="Platewise"
+    )
+
+
+def list_faults(planted: Mapping[tuple[str, int], Collection[str]], well: str) -> str:
+    """Return the faults of a well as text, each with its site: `kind:site`, separated by blanks."""
+    return " ".join(
+        f"{kind}:{site}"
+        for (place, site), kinds in sorted(planted.items())
+        for kind in sorted(kinds)
+        if place == well
+    )
+
+
 def main(
     plate: Mapping[str, str],
     plate_map: str | Path,
@@ -224,28 +241,13 @@ def main(
             kinds = planted.get((well.well, site), set())
             field, cells = draw_field(seed, plate["plate"], well.well, site, size, effect, nothing, kinds)
             for channel, image in field.items():
-                tifffile.imwrite(
-                    images / name_file(well.well, site, channel),
-                    image,
-                    compression="zlib",
-                    description="SIMULATED",
-                    metadata=None,
-                    software="Platewise",
-                )
+                write_image(images / name_file(well.well, site, channel), image)
             if cells is not None:
                 drawn += len(cells.row)
                 inside += count_inside(cells, size)
         counts.append((drawn, inside, sum(place == well.well for place, _ in empty)))
     wells[["cells", "nuclei_inside", "empty_fields"]] = counts
-    wells["faults"] = [
-        " ".join(
-            f"{kind}:{site}"
-            for (place, site), kinds in sorted(planted.items())
-            for kind in sorted(kinds)
-            if place == well
-        )
-        for well in wells["well"]
-    ]
+    wells["faults"] = [list_faults(planted, well) for well in wells["well"]]
     with write_whole(truth) as part:
         wells.to_csv(part, index=False)
 

@@ -24,7 +24,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.cell_joining import BATCH, Joiner, Taken
+from lib.cell_joining import BATCH, Joiner, SiteRows
 from lib.cellprofiler_output import (
     Folder,
     Site,
@@ -48,7 +48,7 @@ ROWS = 8192
 def all_cells(joiner: Joiner, sites: Sequence[Site]) -> Iterator[pa.Table]:
     """Yield the plate's cells, some sites at a time. Errors of a site are noted in `site.problem`."""
     left = Counter(site.folder.path for site in sites)
-    batch: list[Taken] = []
+    batch: list[SiteRows] = []
     rows = 0
     for site in sites:
         if batch and (site.folder is not batch[0].site.folder or rows >= BATCH):

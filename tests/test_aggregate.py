@@ -13,6 +13,7 @@ from pycytominer import aggregate as pycytominer_aggregate
 from scipy.stats import median_abs_deviation, trim_mean, wasserstein_distance
 
 import aggregate
+from lib import aggregation
 from lib.cells import find_features
 from lib.errors import InputError
 from lib.tables import read_profiles
@@ -74,7 +75,7 @@ def test_hand_computed(tmp_path, operation, middle):
 
 @pytest.mark.parametrize("operation", ["mean", "median"])
 def test_as_pycytominer(tmp_path, operation, monkeypatch):
-    monkeypatch.setattr(aggregate, "BLOCK_BYTES", 600 * 8 * 7)
+    monkeypatch.setattr(aggregation, "BLOCK_BYTES", 600 * 8 * 7)
     cells, image = random_plate(tmp_path)
     table = aggregate.aggregate(cells, image, operation, [])
     single = pd.read_parquet(cells)
@@ -153,7 +154,7 @@ SUMMARIES = {
 
 @pytest.mark.parametrize("operation", SUMMARIES)
 def test_summaries_of_every_well_equal_scipys(tmp_path, operation, monkeypatch):
-    monkeypatch.setattr(aggregate, "BLOCK_BYTES", 600 * 8 * 7)
+    monkeypatch.setattr(aggregation, "BLOCK_BYTES", 600 * 8 * 7)
     cells, image = random_plate(tmp_path)
     controls = ["A01", "B03"]
     table = aggregate.aggregate(cells, image, operation, [], trim=0.2, controls=controls)

@@ -88,7 +88,7 @@ def test_measurements_of_images_join_those_of_cells(tmp_path):
 
 
 def test_sites_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"A02 site 10 have cells but no row in .*image.parquet"):
+    with pytest.raises(InputError, match=r"image.parquet has no row for A02 site 10"):
         aggregate_sites(*write(tmp_path, few_cells(), SITES[:4]), "mean", [])
     with pytest.raises(InputError, match="well A02 has site 10 twice"):
         aggregate_sites(*write(tmp_path, few_cells(), [*SITES, SITES[-1]]), "mean", [])

@@ -29,7 +29,7 @@ def executable(path, text):
     return path
 
 
-def test_java_without_headers_is_no_jdk(tmp_path):
+def test_java_without_headers_is_not_a_jdk(tmp_path):
     executable(tmp_path / "jre" / "bin" / "java", "exit 0")
     environment = {"PATH": "", "JAVA_HOME": str(tmp_path / "jre")}
     assert find_java_home(environment) == str(tmp_path / "jre")

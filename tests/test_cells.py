@@ -1,11 +1,11 @@
-"""The picture of named cells: which are shown, and what is said of those that do not exist."""
+"""The picture of named cells: which are shown, and the error for those that do not exist."""
 
 import shutil
 
 import pytest
 from PIL import Image
 
-from cells import cut_named, define_options, main
+from cells import crop_cells_of_well, define_options, main
 from image_plate import CHANNELS, write_plate
 from lib.crops import PlateImages, Settings
 from lib.errors import InputError
@@ -37,9 +37,9 @@ def test_the_cells_are_those_that_were_named(results):
     load_data = results / "workspace/load_data_csv/B/P/load_data_with_illum.csv"
     images = PlateImages(load_data, functions, Settings(channels=CHANNELS, size=16, box=16))
     table = results / "workspace/backend/B/P/P.parquet"
-    crops = cut_named(table, images, "B01", None, [3, 17])
+    crops = crop_cells_of_well(table, images, "B01", None, [3, 17])
     assert [int(site.numbers[at]) for site, at, _ in crops] == [3, 17]
-    assert len(cut_named(table, images, "B01", "1", None)) == 12
+    assert len(crop_cells_of_well(table, images, "B01", "1", None)) == 12
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_cells_are_those_that_were_named(results):
         (["A01", "--batch", "C"], "no single cells of plate P in batch C"),
     ],
 )
-def test_what_does_not_exist_is_told(results, words, message):
+def test_what_does_not_exist_is_reported(results, words, message):
     with pytest.raises(InputError, match=message):
         show(results, *words)
 

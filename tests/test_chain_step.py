@@ -1,4 +1,4 @@
-"""A step of a chain on several plates: which wells count, whose wells it takes together, what it tells."""
+"""A step of a chain on several plates: which wells count, which it processes together, what it reports."""
 
 import warnings
 

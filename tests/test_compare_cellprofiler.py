@@ -17,7 +17,7 @@ from workflow import planned
 
 pytestmark = pytest.mark.unit
 
-# Writes one object a site; with the plugins, `{shift}` more than without.
+# Writes one object per site; with the plugins, `{shift}` more than without.
 FAKE = """#!{python}
 import sys
 options = dict(zip(sys.argv[1:], sys.argv[2:]))
@@ -113,7 +113,7 @@ def test_missing_and_surplus_rows_and_columns_count(tmp_path):
     assert (row["values"], row["different"], row["columns_of_one_only"]) == (2, 2, 2)
 
 
-def test_when_a_run_took_place_is_no_difference(tmp_path):
+def test_when_a_run_took_place_is_not_a_difference(tmp_path):
     for name, day in (("a", 1), ("b", 2)):
         (tmp_path / f"{name}.csv").write_text(
             f"Key,Value\nCellProfiler_Version,4.2.8\nRun_Timestamp,2026-01-0{day}\nModification_Timestamp,{day}\n"
@@ -156,7 +156,7 @@ def test_the_target_plans_one_plates_illumination_and_no_features():
 
 
 @pytest.mark.plan
-def test_an_experiment_without_images_is_told_so():
+def test_an_experiment_without_images_is_reported():
     with pytest.raises(AssertionError, match="needs a plate that starts with images"):
         planned("compare_cellprofiler", "--configfile", "config/cpjump1/profiles_only/config.yaml")
 

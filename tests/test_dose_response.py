@@ -67,7 +67,7 @@ def test_potent_compounds_have_lower_benchmark_doses(limit):
     assert not by_response.loc["Intensity", "counts"]
 
 
-def test_a_benchmark_dose_that_is_hardly_known_is_no_point_of_departure():
+def test_a_benchmark_dose_that_is_hardly_known_is_not_a_point_of_departure():
     curves = pd.DataFrame(
         {
             "compound": "x",

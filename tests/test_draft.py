@@ -192,7 +192,7 @@ def test_the_format_of_a_plate_is_known_or_a_usual_one(wells, known, shape, is_g
     assert find_format(wells, known) == (shape, is_guessed)
 
 
-def test_a_guessed_format_is_shared_and_told(tmp_path):
+def test_a_guessed_format_is_shared_and_reported(tmp_path):
     write_plate(tmp_path / "in" / "P1", "{well}_w{channel}.tif", kind=draw_nuclei())
     write_plate(tmp_path / "in" / "P2", "{well}_w{channel}.tif", wells=("A01", "P24"), kind=draw_nuclei())
     _, rows, tasks = make(tmp_path / "in", tmp_path)
@@ -230,7 +230,7 @@ def test_nothing_recognized_names_what_was_seen(tmp_path):
         survey(tmp_path / "none")
 
 
-def test_cameras_of_12_bits_are_told(tmp_path):
+def test_cameras_of_12_bits_are_reported(tmp_path):
     folder = write_plate(tmp_path / "P", "{well}_w{channel}.tif", kind=np.minimum(draw_nuclei() * 2, 4095))
     _, _, tasks = make(folder, tmp_path)
     assert any("a camera of 12 bits; set it to 4095" in task for task in tasks)
@@ -324,7 +324,7 @@ def test_what_is_not_a_dataset(tmp_path):
     assert (request["dataset"], request["batch"]) == ("s3://bucket/project/source", "B")
 
 
-def test_a_plate_without_its_map_is_left_out_and_told(tmp_path):
+def test_a_plate_without_its_map_is_left_out_and_reported(tmp_path):
     dataset = write_dataset(tmp_path / "in", "")
     folder = dataset / "workspace/metadata/platemaps/2024_B1"
     text = (folder / "barcode_platemap.csv").read_text()

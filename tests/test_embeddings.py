@@ -1,4 +1,4 @@
-"""Deep-network features: real EfficientNet-B0 on the default experiment, its numbers and its answers.
+"""Deep-network features: real EfficientNet-B0 on the default experiment, its numbers and its errors.
 
 There is no network where tests run, so the weights are a seeded initialization: what they see of the cells
 is little, and enough to tell strong simulated effects from none.

@@ -100,7 +100,7 @@ def test_each_batch_may_be_aligned_separately(centered):
 
 
 @pytest.mark.unit
-def test_one_batch_is_returned_as_it_is_and_told(caplog):
+def test_one_batch_is_returned_as_it_is_and_reported(caplog):
     profiles = wells().assign(Metadata_Plate="P0")
     out, _, _ = apply_step(profiles, settings(), mix_batches)
     np.testing.assert_array_equal(out[["X_1", "X_2"]], profiles[FEATURES].astype(np.float32))

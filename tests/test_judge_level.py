@@ -13,7 +13,7 @@ from judge_level import (
     CONTROLS,
     choose_wells,
     get_interval,
-    get_judged,
+    get_judged_wells,
     get_precision_among_controls,
     get_precision_among_others,
     judge,
@@ -47,7 +47,7 @@ def simulate(plate_effect: float = 0.0, effect: float = 0.6, **more) -> Wells:
 
 def test_precision_is_that_of_copairs():
     wells = simulate(effect=0.3, plate_effect=0.2)
-    judged, both = get_judged(wells, OPTIONS["group"], OPTIONS["batch"], raw=False)
+    judged, both = get_judged_wells(wells, OPTIONS["group"], OPTIONS["batch"], raw=False)
     number = judged.number
     meta = both.metadata.iloc[:number][["Metadata_Plate", "perturbation"]].reset_index(drop=True)
     expected = average_precision(
@@ -95,7 +95,7 @@ def test_raw_features_are_standardized():
         assert second[name] == pytest.approx(first[name], abs=1e-9), name
 
 
-def test_what_cannot_be_judged_is_empty_and_told():
+def test_what_cannot_be_judged_is_empty_and_reported():
     wells = simulate()
     fitted, _ = judge(wells, OPTIONS, controls_fitted=True)
     assert np.isnan(fitted["mean_average_precision_negcon"])
@@ -140,7 +140,7 @@ def test_a_change_is_paired_by_perturbation():
     assert np.isnan(get_change(before, after, ("kbet",), 0)).all()
 
 
-def test_what_a_step_changed_is_said_in_words():
+def test_what_a_step_changed_is_reported_in_words():
     up, down, none = (0.2, 0.1, 0.3), (-0.2, -0.3, -0.1), (0.02, -0.01, 0.05)
     assert "at the cost of biology" in describe(up, down)
     assert "keeps the biology" in describe(up, none)
@@ -152,7 +152,7 @@ def test_what_a_step_changed_is_said_in_words():
     assert describe(unknown, down) == "mixing not known; mean average precision -0.200 (-0.300 to -0.100)"
 
 
-def test_a_correction_that_eats_the_signal_is_told_so():
+def test_a_correction_that_eats_the_signal_is_reported():
     """Replicates share their position: the mean of a position is the perturbation's profile."""
     before = simulate(plate_effect=0.5, shuffled=False)
     values = pd.DataFrame(before.values)

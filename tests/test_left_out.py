@@ -1,4 +1,4 @@
-"""The table of what left the numbers, from small tables of every stage."""
+"""The table of everything that was left out, from small tables of every stage."""
 
 from pathlib import Path
 

@@ -110,7 +110,7 @@ def test_a_file_that_is_a_link_keeps_its_name(tmp_path):
     )
 
 
-def test_planes_of_a_stack_are_told_as_what_they_are(tmp_path):
+def test_planes_of_a_stack_are_reported_as_what_they_are(tmp_path):
     folder = write_images(tmp_path / "images")
     for path in list(folder.iterdir()):
         path.with_name(path.name.replace("p01", "p02")).write_bytes(path.read_bytes())
@@ -131,7 +131,7 @@ def test_a_stack_or_a_color_image_is_a_fault(tmp_path, how):
         read(folder)
 
 
-def test_thumbnails_and_other_channels_are_no_images():
+def test_thumbnails_and_other_channels_are_not_images():
     expression = compile_pattern("imagexpress")
     assert parse_name(Path("x_A01_s1_w1_thumb0F.tif"), expression, CHANNELS) is None
     assert parse_name(Path("x_A01_s1_w9.tif"), expression, CHANNELS) is None
@@ -187,7 +187,7 @@ def test_other_bit_depth_is_a_fault(tmp_path):
         read(folder)
 
 
-def test_a_file_that_is_no_tiff_is_a_fault(tmp_path):
+def test_a_file_that_is_not_a_tiff_is_a_fault(tmp_path):
     folder = write_images(tmp_path / "images")
     (folder / "r01c01f01p01-ch1sk1fk1fl1.tiff").write_text("not an image")
     with pytest.raises(InputError, match="cannot be read"):
@@ -228,7 +228,7 @@ def test_own_load_data_csv_is_read_back(tmp_path):
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
 def test_own_image_tables_of_other_pipelines(tmp_path, ending):
-    """Columns as a pipeline of one's own names them, files beside the table, a row and a column a well."""
+    """Columns as in a user's own pipeline, files beside the table, and a row and a column per well."""
     folder = write_images(tmp_path / "images", fields=("01",))
     rows = [
         {

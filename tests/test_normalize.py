@@ -158,7 +158,7 @@ def test_a_feature_with_mad_0_is_dropped_and_listed_not_1e18():
     assert theirs["Cells_Flat"].abs().max() > 1e17, "pycytominer's trap has gone: use it again"
 
 
-def test_rounding_of_equal_means_is_no_spread():
+def test_rounding_of_equal_means_is_not_spread():
     profiles = random_profiles(6, 1).assign(Cells_Flat=[0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2, 0.3, 7.0])
     _, dropped, _ = normalize(profiles, profiles.iloc[:5])
     assert list(dropped) == ["Cells_Flat"]
@@ -180,7 +180,7 @@ def test_a_plate_without_the_control_column():
         choose_reference_wells(profiles, "negcon", "control_type", "negcon", 3, "P1")
 
 
-def test_wells_without_cells_are_no_reference():
+def test_wells_without_cells_are_not_a_reference():
     profiles = random_profiles(9, 3)
     profiles.loc[0, get_features(profiles)] = np.nan
     assert choose_reference_wells(profiles, "all", "", "", 3, "P1").tolist() == [False] + [True] * 8

@@ -1,4 +1,4 @@
-"""Normalized cells: the arithmetic of wells, in any order of the table, and what is said when it fails."""
+"""Normalized cells: the arithmetic of wells, in any order of the table, and the errors."""
 
 import anndata
 import numpy as np

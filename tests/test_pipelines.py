@@ -1,4 +1,4 @@
-"""A user's own pipeline: the copy that runs, and what is said before anything is measured."""
+"""A user's own pipeline: the copy that runs, and the errors before anything is measured."""
 
 import csv
 import json
@@ -264,7 +264,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(modules, written, tmp_path):
     assert "cellprofiler.plugins" in message
 
 
-def test_what_cannot_run_is_said_with_module_and_remedy(modules, written):
+def test_what_cannot_run_is_reported_with_module_and_remedy(modules, written):
     start = modules["LoadData"], modules["IdentifyPrimaryObjects"]
     _, message = written(modules["LoadData"], start[1].replace("image:DNA", "image:Tubulin"))
     assert "IdentifyPrimaryObjects (module 2) takes the image Tubulin" in message

@@ -1,4 +1,4 @@
-"""The benchmark's tables and figures: nothing lost, every number drawn stands in a table."""
+"""The benchmark's tables and figures: nothing is lost, and every number of a figure is in a table."""
 
 import matplotlib
 import numpy as np
@@ -15,7 +15,7 @@ from plot_benchmark import (
     choose_colors,
     draw,
     main,
-    read_compared,
+    read_score_table,
     split_into_panels,
 )
 
@@ -105,7 +105,7 @@ def test_both_figures_and_their_numbers_are_written(replicating, matching, tmp_p
 
 
 def test_every_score_is_drawn_with_its_interval(replicating, matching):
-    table = read_compared(replicating).assign(published=[1.5, np.nan, 2.5, np.nan])
+    table = read_score_table(replicating).assign(published=[1.5, np.nan, 2.5, np.nan])
     figure = draw("percent_replicating", table)
     texts, points = drawn(figure)
     assert texts == ["10.0", "11.0", "12.0", "13.0"]
@@ -115,7 +115,7 @@ def test_every_score_is_drawn_with_its_interval(replicating, matching):
     for low, high in ((9, 12), (12, 15)):
         assert (low, high) not in ends, "null drawn anew, position-aware null: in the table alone"
     assert [bar.get_width() for axes in figure.axes for bar in axes.patches] == [10, 11, 12, 13]
-    table = read_compared(matching).assign(published=np.nan)
+    table = read_score_table(matching).assign(published=np.nan)
     figure = draw("percent_matching", table)
     texts, points = drawn(figure)
     assert len(texts) == 8
@@ -131,7 +131,7 @@ def test_precision_and_the_fraction_retrieved_stand_side_by_side(precision, tmp_
     numbers = pd.read_csv(outputs[2])
     assert list(numbers.columns[:3]) == ["perturbation", "cell_line", "feature_set"]
     assert numbers["percent_retrieved"].tolist() == [71.5, 0.0]
-    figure = draw("mean_average_precision", read_compared(precision).assign(published=np.nan))
+    figure = draw("mean_average_precision", read_score_table(precision).assign(published=np.nan))
     assert drawn(figure)[0] == [
         "0.123",
         "−0.050",
@@ -146,10 +146,10 @@ def test_precision_and_the_fraction_retrieved_stand_side_by_side(precision, tmp_
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_feature_sets_stand_side_by_side_in_their_own_colors(replicating, number):
     sets = ["normalized_feature_select_negcon_plate", "embeddings_spherized", "spherized"][:number]
-    one = read_compared(replicating).assign(published=np.nan)
+    one = read_score_table(replicating).assign(published=np.nan)
     table = pd.concat([one.assign(feature_set=name) for name in sorted(sets)], ignore_index=True)
     figure = draw("percent_replicating", table, sets, ["embeddings_spherized"])
-    assert len(figure.axes) == 2, "a panel a cell line, not one a feature set"
+    assert len(figure.axes) == 2, "one panel per cell line, not per feature set"
     assert len(figure.axes[0].patches) == 2 * number
     assert len(figure.axes[0].get_yticks()) == 2
     words = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -169,7 +169,7 @@ def test_a_network_is_red_and_cellprofiler_blue():
 
 
 def test_a_condition_without_a_score_says_so(replicating):
-    table = read_compared(replicating).assign(published=np.nan)
+    table = read_score_table(replicating).assign(published=np.nan)
     table.loc[1, [name for name in table if "percent_replicating" in name]] = np.nan
     texts, _ = drawn(draw("percent_replicating", table))
     assert texts[1] == "no score"
@@ -181,7 +181,7 @@ def test_a_condition_without_a_score_says_so(replicating):
 
 
 def test_the_cell_line_of_both_sides_becomes_one_column(matching):
-    table = read_compared(matching)
+    table = read_score_table(matching)
     assert "cell_line" in table
     assert "cell_line_a" not in table
     assert [name for name, _ in split_into_panels(table)] == ["A549", "U2OS"]
@@ -194,7 +194,7 @@ def test_the_cell_line_of_both_sides_becomes_one_column(matching):
 def test_a_condition_may_have_no_time_point_and_a_cell_line_called_na(tmp_path):
     path = tmp_path / "percent_replicating.csv"
     path.write_text("perturbation,cell_line,timepoint,feature_set,percent_replicating\ncompound,NA,,f,50\n")
-    scores = read_compared(path)
+    scores = read_score_table(path)
     ((title, panel),) = split_into_panels(scores)
     assert title == "NA"
     names = ["perturbation", "cell_line", "timepoint"]
@@ -207,12 +207,12 @@ def test_published_values_are_found_by_condition(replicating, tmp_path):
         "perturbation,cell_line,timepoint,feature_set,percent_replicating\n"
         "Compound,U2OS,24,selected,77.8\ncompound,A549,24,other,1\n"
     )
-    found = add_published(read_compared(replicating), published, "percent_replicating")["published"]
+    found = add_published(read_score_table(replicating), published, "percent_replicating")["published"]
     assert found.isna().tolist() == [True, True, False, True]
     assert found[2] == 77.8
     published.write_text("dose,value\n1,2\n")
     with pytest.raises(InputError, match="needs a column percent_replicating"):
-        add_published(read_compared(replicating), published, "percent_replicating")
+        add_published(read_score_table(replicating), published, "percent_replicating")
 
 
 def test_the_table_is_gathered_sorted_and_unchanged(tmp_path):

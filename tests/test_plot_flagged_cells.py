@@ -9,7 +9,7 @@ from PIL import Image
 
 from image_plate import CHANNELS, write_plate
 from lib.crops import PlateImages, Settings
-from plot_flagged_cells import KEPT, choose_cells, cut_chosen, main
+from plot_flagged_cells import KEPT, choose_cells, crop_chosen_cells, main
 
 pytestmark = pytest.mark.unit
 
@@ -49,7 +49,7 @@ def test_the_crops_are_those_of_the_chosen_rows(tmp_path):
     paths = write_plate(tmp_path, CELLS)
     functions = {name: paths[name] for name in CHANNELS}
     images = PlateImages(paths["load_data"], functions, Settings(channels=CHANNELS, size=16, box=16))
-    found = cut_chosen(paths["cells"], images, {"large": np.array([1, 2, 21]), KEPT: np.array([0])})
+    found = crop_chosen_cells(paths["cells"], images, {"large": np.array([1, 2, 21]), KEPT: np.array([0])})
     cells = {
         name: [(site.well, int(site.numbers[at])) for site, at, _ in some] for name, some in found.items()
     }

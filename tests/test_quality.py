@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import aggregate
+from lib.aggregation import read_excluded_sites
 from lib.thresholds import flag_thresholds
 from lib.wells import get_row_name, get_well_place
 from plate_quality.regions import list_regions
@@ -165,7 +166,7 @@ def test_a_shifted_region_is_flagged(region, kind):
     assert kind in tables["wells"].set_index("Metadata_Well").at[well, "flags"].split()
 
 
-def test_a_column_of_controls_or_of_one_perturbation_is_no_shifted_column():
+def test_a_column_of_controls_or_of_one_perturbation_is_not_a_shifted_column():
     known = layout(8, 12)
     columns = known["well"].str[1:].astype(int)
     known.loc[columns == 3, ["broad_sample", "control_type"]] = ["POS", "poscon"]
@@ -193,7 +194,7 @@ def unreplicated() -> tuple[pd.DataFrame, pd.DataFrame]:
     return known, sites
 
 
-def test_strong_treatments_that_lie_together_are_no_shifted_column():
+def test_strong_treatments_that_lie_together_are_not_a_shifted_column():
     """The median of column 4 is far off, since half of its wells are; a fault moves all wells."""
     known, sites = unreplicated()
     assert flagged(judged(sites, known), "shifted_column") == set()
@@ -245,7 +246,7 @@ def test_a_well_of_the_plate_map_without_a_site_is_kept():
     assert wells.at["B02", "Count_Cells"] == 0
 
 
-def test_excluded_sites_are_left_out_and_told(tmp_path):
+def test_excluded_sites_are_left_out_and_reported(tmp_path):
     cells = pd.DataFrame(
         {
             "Metadata_Plate": "P",
@@ -270,9 +271,9 @@ def test_excluded_sites_are_left_out_and_told(tmp_path):
     image.to_parquet(paths[1])
     flags.to_csv(paths[2], index=False)
     for operation, middle in (("mean", 7), ("median", 7)):
-        table = aggregate.aggregate(
-            *paths[:2], operation, [], aggregate.read_excluded_sites(paths[2])
-        ).set_index("Metadata_Well")
+        table = aggregate.aggregate(*paths[:2], operation, [], read_excluded_sites(paths[2])).set_index(
+            "Metadata_Well"
+        )
         assert table["Metadata_Count_Sites_Excluded"].tolist() == [1, 1]
         assert table["Metadata_Count_Sites"].tolist() == [1, 0]
         assert table["Metadata_Count_Cells"].tolist() == [2, 0]

@@ -87,7 +87,7 @@ def test_strong_effects_are_retrieved_and_noise_is_not():
     ("replicates", "controls", "negatives"),
     [(1, 4, ["Metadata_control_type"]), (2, 0, ["Metadata_control_type"])],
 )
-def test_nothing_to_rank_is_told(tmp_path, replicates, controls, negatives):
+def test_nothing_to_rank_is_reported(tmp_path, replicates, controls, negatives):
     files = []
     for name, table in plates(4, replicates, controls=controls).items():
         files.append(str(tmp_path / name))

@@ -1,4 +1,4 @@
-"""The report: sound by itself, true to the results, and shown by a browser without an error."""
+"""The report: valid by itself, consistent with the results, and displayed by a browser without an error."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import lib.targets
 import report
 from browser import Browser
 from lib.tables import read_provenance, write_profiles
-from pages import CHROMIUM, Page, shown
+from pages import CHROMIUM, Page, render
 from small_experiment import write_experiment
 from synthetic_report import PICTURES, write_report, write_results
 from workflow import PROJECT, copy_of_project, planned, snakemake, start_snakemake
@@ -127,11 +127,11 @@ def test_the_methods_paragraph_agrees_with_the_metadata(page, default_results):
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was checked statically only")
 @pytest.mark.parametrize("width", [1400, 420])
 def test_a_browser_shows_it_without_an_error_or_a_request(page, width, tmp_path):
-    elements, console = shown(page, width=width)
+    elements, console = render(page, width=width)
     assert console == ""
     assert "<th scope" in elements
     assert "<button" in elements.split("<tbody>")[0], "the script made headings to sort by"
-    assert shown(page, tmp_path / "page.png", width)[1] == ""
+    assert render(page, tmp_path / "page.png", width)[1] == ""
     with Image.open(tmp_path / "page.png") as picture:
         colors = picture.convert("RGB").getcolors(2**24)
     assert len(colors) > 100
@@ -159,7 +159,7 @@ def test_a_figure_is_enlarged_in_a_page_that_was_sent_alone(tmp_path):
 def test_a_request_would_be_seen(tmp_path, page):
     text = page.read_text().replace("</main>", '<img src="https://example.org/a.png" alt="a"></main>')
     (tmp_path / "page.html").write_text(text)
-    assert "Content Security Policy" in shown(tmp_path / "page.html")[1]
+    assert "Content Security Policy" in render(tmp_path / "page.html")[1]
     assert Page(text).outside == ["https://example.org/a.png"]
 
 
@@ -229,7 +229,7 @@ def test_hostile_names_are_text(tmp_path):
     assert text.count("&lt;script&gt;alert(1)") >= 4
 
 
-def test_what_changed_since_the_last_report_is_told(tmp_path):
+def test_what_changed_since_the_last_report_is_reported(tmp_path):
     options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
     table = tmp_path / "benchmark/percent_replicating.csv"
     scores = pd.read_csv(table)
@@ -243,7 +243,7 @@ def test_what_changed_since_the_last_report_is_told(tmp_path):
     assert write_report(tmp_path, options).read_text() == second, "making it again forgets nothing"
 
 
-def test_logs_of_one_stage_are_told_apart(tmp_path):
+def test_logs_of_one_stage_are_distinguished(tmp_path):
     options = write_results(tmp_path, 1, conditions=1, pixels=(60, 40))
     for name in ("normalize/B/BR00000", "normalize/B/BR00000_negcon", "features/B/BR00000/chunk_1"):
         file = tmp_path / f"logs/{name}.log"

@@ -174,7 +174,7 @@ def test_a_missing_model_stops_the_run_at_the_start(tmp_path):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("method", ["cellpose", "instanseg", "stardist"])
-def test_a_file_that_is_no_model_is_named(request, tmp_path, method):
+def test_a_file_that_is_not_a_model_is_named(request, tmp_path, method):
     python = request.getfixturevalue("stardist_python" if method == "stardist" else "python")
     (tmp_path / "model").write_bytes(b"not a model")
     command = [python, PROJECT / "scripts/segmentation_network.py", "--method", method]

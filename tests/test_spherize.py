@@ -1,4 +1,4 @@
-"""Sphering: whitens the negative controls, all plates by one transform, with clear answers."""
+"""Sphering whitens the negative controls, all plates by one transform, with clear errors."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_the_transform_is_pycytominers(method, features, controls):
     transform = Spherize(epsilon=1e-6, method=method, return_numpy=True).fit(pd.DataFrame(reference))
     expected = transform.transform(pd.DataFrame(values))
     fit = fit_sphering(reference, [f"F{number}" for number in range(features)], method, 1e-6, {})
-    np.testing.assert_allclose(fit.whitened(values), expected, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(fit.whiten(values), expected, rtol=1e-8, atol=1e-8)
 
 
 def test_constant_and_missing_features_are_left_out_with_their_reason():
@@ -143,7 +143,7 @@ def test_the_shrunk_covariance_is_scikit_learns(controls, features):
     # Sphering divides by number - 1, scikit-learn by number.
     inverse = fractional_matrix_power(covariance * controls / (controls - 1), -0.5).real
     expected = (values - reference.mean(axis=0)) @ inverse
-    np.testing.assert_allclose(sphering.whitened(values), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(sphering.whiten(values), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_fewer_controls_shrink_more(tmp_path):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
-from cellprofiler_pipelines.outputs import export, save_image
+from cellprofiler_pipelines.outputs import export
+from cellprofiler_pipelines.own_functions import save_functions
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
 from lib.pipeline_files import read_pipeline, simplify_name, write_pipeline
@@ -27,6 +28,31 @@ TABLE = "load_data.csv"
 # Formats that CellProfiler 4 no longer writes, and what is written in their place.
 FORMATS = {"mat": "npy", "bmp": "png"}
 FORMAT_SETTINGS = ("Saved file format", "Select the file format to use")
+
+
+class Changes:
+    """The log of the differences between a user's pipeline and the copy that runs.
+
+    Attributes
+    ----------
+    path
+        The user's pipeline.
+    log
+        An open text file, to which each change is written.
+    """
+
+    def __init__(self, path, log):
+        self.path = path
+        self.log = log
+
+    def add(self, module, what):
+        """Write one change of a module: `is left out`, for example."""
+        self.log.write(f"{self.path}: {module} {what}.\n")
+
+
+def get_replacement(name):
+    """Return what happens to a module of the file that does not run."""
+    return "is replaced by LoadData" if name in INPUT_MODULES else "is left out"
 
 
 def assemble_own_pipeline(path, kind, channels, objects, log):
@@ -49,18 +75,21 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
     """
     from cellprofiler_core import preferences
 
+    changes = Changes(path, log)
     written = read_pipeline(path)
     kept = [module for module in written if module.enabled and module.name not in INPUT_MODULES + LEFT_OUT]
     for module in written:
         if module not in kept:
-            note(log, path, module.name, "is switched off" if not module.enabled else instead(module.name))
+            changes.add(
+                module.name, "is switched off" if not module.enabled else get_replacement(module.name)
+            )
     own_load_data = [module for module in kept if module.name == "LoadData"]
     if len(own_load_data) > 1:
         raise InputError(f"{path} has {len(own_load_data)} modules LoadData. Leave one of them.")
     images = [f"Orig{name}" for name in channels]
     if kind == "analysis":
         images += [f"Illum{name}" for name in channels]
-    known = [replace_unknown_formats(module, path, log) for module in kept]
+    known = [replace_unknown_formats(module, changes) for module in kept]
     kept = [module for module in known if module is not None]
     assembly = Assembly()
     with tempfile.TemporaryDirectory() as folder:
@@ -77,35 +106,32 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
             load_data(assembly, TABLE, grouping)
         for module in loaded.modules():
             if module.module_name == "LoadData":
-                keep_to_the_image_table(module, grouping, path, log)
-        check_values(
-            loaded, [module.attributes.get("variable_revision_number") for module in kept], path, log
-        )
-        split_names(loaded, path, log)
-        for module in loaded.modules():
-            separate_names(module, path, log)
+                use_workflow_table(module, grouping, changes)
+        revisions = [module.attributes.get("variable_revision_number") for module in kept]
+        check_values(loaded, revisions, changes)
+        split_names(loaded, changes)
         missing = find_needed_images(loaded)
         aliases = find_aliases(missing, images, path)
         modules = loaded.modules()
         first = 1 if own_load_data else 0
         assembly.append(modules[:first])
         for image, source in aliases.items():
-            note(log, path, "LoadData", f"gives the image {source} also under the name {image}")
+            changes.add("LoadData", f"gives the image {source} also under the name {image}")
             copy_image(assembly, source, image)
         for module in modules[first:]:
-            if keep_to_the_output(module, loaded, aliases, path, log):
+            if use_output_folder(module, loaded, aliases, changes):
                 assembly.append([module])
         if kind == "illumination":
-            save_functions(assembly, channels, path, log)
+            save_functions(assembly, channels, changes)
         if kind == "analysis":
             check_objects(assembly.pipeline, objects, path)
             if not any(module.module_name == "ExportToSpreadsheet" for module in modules):
-                note(log, path, "ExportToSpreadsheet", "is added")
+                changes.add("ExportToSpreadsheet", "is added")
                 export(assembly, objects)
     return assembly
 
 
-def replace_unknown_formats(module, path, log):
+def replace_unknown_formats(module, changes):
     """Return a module of a file with a format that CellProfiler 4 writes; None if there is none.
 
     Older revisions of SaveImages cannot be brought up to date with the formats `mat` and `bmp`, or when they
@@ -114,100 +140,15 @@ def replace_unknown_formats(module, path, log):
     if module.name != "SaveImages":
         return module
     if ("Select the type of image to save", "Objects") in module.settings:
-        note(log, path, module.name, "is left out: CellProfiler 4 saves no objects, only images of them")
+        changes.add(module.name, "is left out: CellProfiler 4 saves no objects, only images of them")
         return None
     settings = []
     for text, value in module.settings:
         instead_of = FORMATS.get(value) if text in FORMAT_SETTINGS else None
         if instead_of:
-            note(log, path, module.name, f"saves .{instead_of}: CellProfiler 4 writes no .{value} files")
+            changes.add(module.name, f"saves .{instead_of}: CellProfiler 4 writes no .{value} files")
         settings.append((text, instead_of or value))
     return replace(module, settings=tuple(settings))
-
-
-def separate_names(module, path, log):
-    """Separate the names in a module's lists (`OrigDNA,OrigRNA`) as CellProfiler 4 expects it."""
-    from cellprofiler_core.setting.subscriber import ImageListSubscriber, LabelListSubscriber
-
-    for setting in module.settings():
-        if not isinstance(setting, (ImageListSubscriber, LabelListSubscriber)):
-            continue
-        names = [name.strip() for name in setting.value_text.split(",") if name.strip()]
-        if len(names) > 1 and setting.value_text != ", ".join(names):
-            setting.value = ", ".join(names)
-            note(log, path, module.module_name, f"takes the names {setting.value_text} one by one")
-
-
-def save_functions(assembly, channels, path, log):
-    """Have the illumination function of each channel saved as .npy.
-
-    A module that saves it in another format (a TIFF file) saves .npy; a function that is calculated over all
-    images and not saved is saved under the channel's name.
-
-    Parameters
-    ----------
-    assembly
-        The workflow's copy of the pipeline.
-    channels
-        The config's names of the channels.
-    path
-        The user's pipeline, for messages.
-    log
-        An open text file, to which each change is written.
-
-    Raises
-    ------
-    InputError
-        If no function is calculated over the images of a channel.
-    """
-    modules = assembly.pipeline.modules()
-    source = {}  # the channel's image that an image is made from
-    functions = {}  # the last image made from the function of a channel
-    for module in modules:
-        if module.module_name == "CorrectIlluminationCalculate":
-            if module.each_or_all.value.startswith("Each"):
-                continue
-            image, made = module.image_name.value, module.illumination_image_name.value
-            functions[made] = source.get(image, image)
-        elif module.module_name in ("Resize", "ImageMath", "Smooth", "RescaleIntensity"):
-            used = [s.value for s in module.settings() if type(s).__name__ == "ImageSubscriber"]
-            made = [s.value for s in module.settings() if type(s).__name__ == "ImageName"][:1]
-            for name in made if used else ():
-                first = next((image for image in used if image in functions or image in source), used[0])
-                into = functions if first in functions else source
-                into[name] = into.get(first, first)
-    saved = {}
-    for module in modules:
-        if module.module_name == "SaveImages" and module.image_name.value in functions:
-            saved[functions[module.image_name.value]] = module
-            if module.file_format.value != "npy":
-                note(log, path, f"SaveImages (module {module.module_num})", "saves the function as .npy")
-                module.file_format.value = "npy"
-    by_channel = {simplify_name(image.split("Orig")[-1]): image for image in functions.values()}
-    for channel in channels:
-        image = by_channel.get(simplify_name(channel))
-        if image is None:
-            known = join_names(by_channel.values()) or "none"
-            raise InputError(
-                f"{path} calculates no illumination function over all images of channel {channel} "
-                f"(CorrectIlluminationCalculate, `All`); it does for {known}. Add one, take the channel out "
-                "of assay.channels, or let the workflow generate this pipeline."
-            )
-        names = [] if image not in saved else [simplify_name(saved[image].single_file_name.value)]
-        if not any(name.endswith(simplify_name(f"Illum{channel}")) for name in names):
-            function = [name for name, made_from in functions.items() if made_from == image][-1]
-            save_image(assembly, function, f"Illum{channel}", "npy", when="Last cycle")
-            note(log, path, "SaveImages", f"is added for the illumination function of {channel}")
-
-
-def note(log, path, module, what):
-    """Write the differences between the copy and the user's file to the log."""
-    log.write(f"{path}: {module} {what}.\n")
-
-
-def instead(name):
-    """Record a module that is left out."""
-    return "is replaced by LoadData" if name in INPUT_MODULES else "is left out"
 
 
 def write_header(images, path):
@@ -218,23 +159,23 @@ def write_header(images, path):
         csv.writer(file).writerows([columns, ["1"] * len(columns)])
 
 
-def keep_to_the_image_table(module, grouping, path, log):
-    """Set a LoadData to read all rows of the workflow's image table, and its images."""
+def use_workflow_table(module, grouping, changes):
+    """Let a LoadData read all rows of the workflow's image table, and its images."""
     wanted = {"wants_images": "Yes", "wants_rows": "No"}
     for name, value in wanted.items():
         setting = getattr(module, name)
         if setting.value_text != value:
-            note(log, path, "LoadData", f"takes `{setting.text}` as {value}, not {setting.value_text}")
+            changes.add("LoadData", f"takes `{setting.text}` as {value}, not {setting.value_text}")
             setting.value = value
     module.csv_directory.value = "Default Input Folder|"
     module.image_directory.value = "None|"
     tags = [tag for tag in module.metadata_fields.value.split(",") if tag]
     if module.wants_image_groupings.value and not set(tags) <= set(METADATA):
-        note(log, path, "LoadData", f"groups images by {grouping}, not by {','.join(tags)}")
+        changes.add("LoadData", f"groups images by {grouping}, not by {','.join(tags)}")
         module.metadata_fields.value = grouping
 
 
-def split_names(pipeline, path, log):
+def split_names(pipeline, changes):
     """Split lists of images or objects that are written `OrigAGP,OrigDNA`, as older CellProfilers did.
 
     CellProfiler 4 splits a list only at a comma with a blank, and would look for one image of that name.
@@ -248,11 +189,11 @@ def split_names(pipeline, path, log):
                 names = [part for part in parts if part]
                 if names != list(setting.value):
                     module_name = f"{module.module_name} (module {module.module_num})"
-                    note(log, path, module_name, f"takes `{setting.text}` as {', '.join(names)}")
+                    changes.add(module_name, f"takes `{setting.text}` as {', '.join(names)}")
                     setting.value = ", ".join(names)
 
 
-def check_values(pipeline, revisions, path, log):
+def check_values(pipeline, revisions, changes):
     """Check that every setting has a value that its module takes.
 
     CellProfiler uses another value (the default, or the bound) instead of a number, range or word that it
@@ -263,15 +204,14 @@ def check_values(pipeline, revisions, path, log):
     ----------
     pipeline : the loaded pipeline
     revisions : the revision of each module in the user's file
-    path : the user's pipeline, for messages
-    log : open text file; gets the values of upgraded modules
+    changes : the log, which gets the values of upgraded modules
 
     Raises
     ------
     InputError
         Naming the values that are not valid in modules of CellProfiler's own revision.
     """
-    wrong = []
+    invalid = []
     for module, revision in zip(pipeline.modules(), revisions):
         for setting in module.visible_settings():
             if not (reason := explain_value(setting, pipeline)):
@@ -279,12 +219,13 @@ def check_values(pipeline, revisions, path, log):
             name = f"{module.module_name} (module {module.module_num})"
             what = f"the value {setting.value_text} for `{setting.text}` ({reason})"
             if revision == module.variable_revision_number:
-                wrong.append(f"{name} has {what}")
+                invalid.append(f"{name} has {what}")
             else:
-                note(log, path, name, f"got {what} from CellProfiler's upgrade, and uses another one")
-    if wrong:
+                changes.add(name, f"got {what} from CellProfiler's upgrade, and uses another one")
+    if invalid:
         raise InputError(
-            f"{path}: {'; '.join(wrong)}. CellProfiler would use another value without a message. Correct it."
+            f"{changes.path}: {'; '.join(invalid)}. CellProfiler would use another value without a message. "
+            "Correct it."
         )
 
 
@@ -342,13 +283,13 @@ def find_aliases(needed, images, path):
         if image.startswith("Orig"):
             known.setdefault(simplify_name(image[len("Orig") :]), image)
     missing = {name: module for name, module in needed.items() if name not in images}
-    strange = {name: module for name, module in missing.items() if simplify_name(name) not in known}
-    if strange:
+    unknown = {name: module for name, module in missing.items() if simplify_name(name) not in known}
+    if unknown:
         raise InputError(
             f"{path}: "
             + "; ".join(
                 f"{module.module_name} (module {module.module_num}) takes the image {name}"
-                for name, module in strange.items()
+                for name, module in unknown.items()
             )
             + f". No module before it makes that image, and the image table has {join_names(images, 60)}. "
             "Name the channels in the config (assay.channels) as the pipeline does: the image of DNA "
@@ -371,12 +312,24 @@ def copy_image(assembly, source, name):
     )
 
 
-def keep_to_the_output(module, pipeline, aliases, path, log):
-    """Set a module to write to the run's output folder. Return whether the module is kept."""
+def use_output_folder(module, pipeline, aliases, changes):
+    """Let a module write to the run's output folder; return whether the module is kept.
+
+    Parameters
+    ----------
+    module
+        The module.
+    pipeline
+        The pipeline, whose measurements must fit into a database.
+    aliases
+        The images of the image table that other names stand for.
+    changes
+        The log of the changes.
+    """
     name = module.module_name
 
-    def differs(what):
-        note(log, path, f"{name} (module {module.module_num})", what)
+    def report(what):
+        changes.add(f"{name} (module {module.module_num})", what)
 
     if name == "ExportToSpreadsheet":
         for setting, value in (
@@ -386,35 +339,35 @@ def keep_to_the_output(module, pipeline, aliases, path, log):
             (module.wants_genepattern_file, "No"),
             (module.wants_overwrite_without_warning, "Yes"),
         ):
-            change(setting, value, differs)
+            change(setting, value, report)
     elif name == "ExportToDatabase":
         widest = count_widest_table(pipeline)
         if module.db_type.value != "SQLite":
-            differs("is left out: it writes to a database server")
+            report("is left out: it writes to a database server")
             return False
         if widest > WIDEST_DATABASE:
-            differs(f"is left out: SQLite cannot hold a table of {widest} columns")
+            report(f"is left out: SQLite cannot hold a table of {widest} columns")
             return False
-        change(module.directory, "Default Output Folder|", differs)
-        change(module.allow_overwrite, "Data and schema", differs)
+        change(module.directory, "Default Output Folder|", report)
+        change(module.allow_overwrite, "Data and schema", report)
         for setting in (module.save_cpa_properties, module.create_workspace_file):
-            change(setting, "No", differs)
+            change(setting, "No", report)
     elif name == "SaveImages":
         if module.file_format.value == "mat":
-            differs("saves .npy: CellProfiler 4 writes no .mat files")
+            report("saves .npy: CellProfiler 4 writes no .mat files")
             module.file_format.value = "npy"
         if module.file_image_name.value in aliases:
             module.file_image_name.value = aliases[module.file_image_name.value]
         if not module.pathname.dir_choice.startswith("Default Output Folder"):
-            change(module.pathname, "Default Output Folder sub-folder|pictures", differs)
-        change(module.overwrite, "Yes", differs)
+            change(module.pathname, "Default Output Folder sub-folder|pictures", report)
+        change(module.overwrite, "Yes", report)
     return True
 
 
-def change(setting, value, differs):
+def change(setting, value, report):
     """Change a setting's value, and report it."""
     if setting.value_text != value:
-        differs(f"takes `{setting.text}` as {value}, not {setting.value_text}")
+        report(f"takes `{setting.text}` as {value}, not {setting.value_text}")
         setting.value = value
 
 

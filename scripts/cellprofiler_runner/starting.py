@@ -14,7 +14,7 @@ import sys
 import types
 from pathlib import Path
 
-#: Packages that CellProfiler imports at startup and that few or no pipelines use.
+# Packages that CellProfiler imports at startup and that few or no pipelines use.
 RARELY_USED = {
     "boto3",
     "distutils",
@@ -28,7 +28,7 @@ RARELY_USED = {
     "scipy.signal",
     "scipy.stats",
 }
-#: Modules that skimage imports for the named functions, which few pipelines call.
+# Modules that skimage imports for the named functions, which few pipelines call.
 RARELY_CALLED = {
     "skimage.feature.template": ("match_template",),
     "skimage.filters._window": ("window",),
@@ -36,11 +36,11 @@ RARELY_CALLED = {
     "skimage.restoration.deconvolution": ("wiener", "unsupervised_wiener", "richardson_lucy"),
     "skimage.segmentation.slic_superpixels": ("slic",),
 }
-#: skimage.io's function to show images, for which it imports a plot library.
+# skimage.io's function to show images, for which it imports a plot library.
 SHOWING = "skimage.io._plugins.matplotlib_plugin"
 
 
-class Waiting(types.ModuleType):
+class LazyModule(types.ModuleType):
     """A module whose code runs when an attribute is requested that the import did not set."""
 
     def __getattr__(self, name):
@@ -51,7 +51,7 @@ class Waiting(types.ModuleType):
         return getattr(self, name)
 
 
-class OnUse(importlib.abc.Loader):
+class DeferredLoader(importlib.abc.Loader):
     """Loads a module lazily (unlike importlib's LazyLoader, also through a second import)."""
 
     def __init__(self, loader):
@@ -63,10 +63,10 @@ class OnUse(importlib.abc.Loader):
 
     def exec_module(self, module):
         """Make the module lazy."""
-        module.__class__ = Waiting
+        module.__class__ = LazyModule
 
 
-class OnCall(OnUse):
+class PlaceholderLoader(DeferredLoader):
     """Loads a module with placeholders for some functions; it is loaded fully when one is called."""
 
     def __init__(self, loader, names):
@@ -76,19 +76,19 @@ class OnCall(OnUse):
     def exec_module(self, module):
         """Add the placeholders to the module."""
 
-        def calling(name):
-            def called(*arguments, **options):
-                if getattr(module, name) is called:
+        def make_placeholder(name):
+            def placeholder(*arguments, **options):
+                if getattr(module, name) is placeholder:
                     self.loader.exec_module(module)
                 return getattr(module, name)(*arguments, **options)
 
-            return called
+            return placeholder
 
         for name in self.names:
-            setattr(module, name, calling(name))
+            setattr(module, name, make_placeholder(name))
 
 
-class Later(importlib.abc.MetaPathFinder):
+class LazyFinder(importlib.abc.MetaPathFinder):
     """Finds the modules of `RARELY_USED` and `RARELY_CALLED`."""
 
     def find_spec(self, name, path, target=None):
@@ -98,11 +98,11 @@ class Later(importlib.abc.MetaPathFinder):
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
             names = RARELY_CALLED.get(name)
-            spec.loader = OnCall(spec.loader, names) if names else OnUse(spec.loader)
+            spec.loader = PlaceholderLoader(spec.loader, names) if names else DeferredLoader(spec.loader)
         return spec
 
 
-class NothingToShow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class NoWindowFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Replaces `SHOWING`: a job has no window."""
 
     def find_spec(self, name, path, target=None):
@@ -194,7 +194,7 @@ def start(plugins, temporary, output, data_file):
         The image table.
     """
     global command_lines_import
-    sys.meta_path[:0] = [Later(), NothingToShow()]
+    sys.meta_path[:0] = [LazyFinder(), NoWindowFinder()]
     import numpy
 
     numpy.seterr(all="ignore")
@@ -236,8 +236,8 @@ def start_java_on_demand():
     get_env = javabridge.jutil.get_env
     attach = javabridge.jutil.attach
 
-    def starting(function):
-        def started(*arguments):
+    def start_before(function):
+        def wrapper(*arguments):
             for module in (javabridge, javabridge.jutil):
                 module.get_env, module.attach = get_env, attach
             from cellprofiler_core.utilities.java import start_java
@@ -246,10 +246,10 @@ def start_java_on_demand():
             start_java()
             return function(*arguments)
 
-        return started
+        return wrapper
 
     for module in (javabridge, javabridge.jutil):
-        module.get_env, module.attach = starting(get_env), starting(attach)
+        module.get_env, module.attach = start_before(get_env), start_before(attach)
 
 
 def stop():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy
 
-#: Rows after which a table's rows are written: many, since each column of a batch costs some time.
+# Rows after which a table's rows are written: many, since each column of a batch costs some time.
 BATCH = 1000
 PLUGINS = Path(__file__).resolve().parents[1] / "cellprofiler_plugins"
 IMAGE, EXPERIMENT, RELATIONSHIPS = "Image", "Experiment", "Object relationships"

@@ -102,8 +102,23 @@ def list_tasks(
     unstained
         The channels that show no stain.
     """
+    tasks = [
+        *get_table_tasks(found),
+        *get_channel_tasks(config["assay"], unstained),
+        get_segmentation_task(config["assay"]),
+        *get_image_tasks(found, config, bits),
+    ]
+    if found.ignored:
+        tasks.append(
+            f"{number_of(len(found.ignored), 'file')} in the folder "
+            f"{'is' if len(found.ignored) == 1 else 'are'} not used: {join_names(found.ignored, 5)}."
+        )
+    return tasks
+
+
+def get_table_tasks(found: Survey) -> list[str]:
+    """Return what is left to do in the plate map and the sample sheet."""
     maps = join_names(dict.fromkeys(map(get_map_name, found.plates)))
-    assay = config["assay"]
     tasks = [
         f"{maps}: write what is in each well into `broad_sample` (the same name for replicates), and "
         "`negcon` into `control_type` for the negative controls. A well without a `broad_sample` is empty. "
@@ -118,6 +133,12 @@ def list_tasks(
             f"{get_map_name(of_guessed_format[0])}: that the plates have {rows * columns} wells was guessed "
             "from the wells with images. Wells without images may be there or not."
         )
+    return tasks
+
+
+def get_channel_tasks(assay: Mapping[str, Any], unstained: Collection[str]) -> list[str]:
+    """Return which channels lack a name, and which are probably images of transmitted light."""
+    tasks = []
     unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
     if unnamed:
         tasks.append(
@@ -132,9 +153,14 @@ def list_tasks(
             "transmitted light are. Name such a channel Brightfield (or BrightfieldHigh, ...), so that it "
             "is left out of composites. A channel that you do not need may be taken out."
         )
+    return tasks
+
+
+def get_segmentation_task(assay: Mapping[str, Any]) -> str:
+    """Return how nuclei and cells are found, to be checked in their outlines."""
     nuclei, cells = assay["nuclei"]["channel"], assay["cells"]
     guessed = "" if NUCLEI.search(nuclei) else ", guessed from what the images show,"
-    tasks.append(
+    return (
         f"config.yaml, assay: nuclei are found in {nuclei}{guessed} with diameters from "
         f"{assay['nuclei']['diameter'][0]} to {assay['nuclei']['diameter'][1]} pixels, and cells "
         + (
@@ -144,6 +170,14 @@ def list_tasks(
         )
         + ". Look at the outlines first: run the target `segmentation_check`."
     )
+
+
+def get_image_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) -> list[str]:
+    """Return what is left to do about illumination, pixel size, planes, time points and the camera's bits.
+
+    `bits` are those of the camera, if the images look like those of a camera of 10 to 14 bits.
+    """
+    tasks = []
     if few := [plate for plate in found.plates if len(plate.wells) * plate.sites < RECOMMENDED_IMAGES]:
         images = len(few[0].wells) * few[0].sites
         tasks.append(
@@ -168,11 +202,6 @@ def list_tasks(
         tasks.append(
             f"config.yaml, images.maximum: the images look like those of a camera of {bits} bits; set it to "
             f"{2**bits - 1} if they are, so that an intensity of 1 is the brightest that it can see."
-        )
-    if found.ignored:
-        tasks.append(
-            f"{number_of(len(found.ignored), 'file')} in the folder "
-            f"{'is' if len(found.ignored) == 1 else 'are'} not used: {join_names(found.ignored, 5)}."
         )
     return tasks
 

@@ -17,7 +17,8 @@ The experiment, as the rules see it
 Checks before anything runs
     checks               errors that stop the run
     forced_rules         rules of --forcerun that have no job
-    foreseen             warnings about what will stop plates later
+    early_warnings       warnings about what will stop plates later
+    plate_map_warnings   the same, for plate maps, annotation and controls
     shared_inputs        plates that start from the same wells
     starting_points      local files that a plate starts from
     imaged_wells         wells that have images
@@ -103,6 +104,7 @@ Wells and profiles
     suspects             values of these tables that a program changed
     plate_contents       plate map and annotation of each well
     perturbation_names   common names of perturbations
+    aggregation          cells by well or by site
     well_summaries       statistics of the cells of a well
     cell_counts          cell counts, and the features that follow them
     image_features       image-level features of wells

@@ -1,6 +1,7 @@
 """The objects of an assay description, and the errors that it may contain.
 
-Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
+This module uses only Python 3.8 and its standard library, since scripts inside CellProfiler's environment
+import it, too.
 """
 
 from lib.errors import join_names

@@ -26,7 +26,7 @@ BATCH = 1024
 
 
 @dataclass
-class Taken:
+class SiteRows:
     """A site with its rows from each table."""
 
     site: Site
@@ -116,7 +116,7 @@ class Joiner:
             }
         return self.open[site.folder.path]
 
-    def take(self, site: Site) -> Taken | None:
+    def take(self, site: Site) -> SiteRows | None:
         """Take one site's rows from its tables. Return None if it has no cells.
 
         Raises:
@@ -132,7 +132,7 @@ class Joiner:
                     f"{tables[name].file.name} has {len(block)} rows, and the Image table counts "
                     f"{site.counts[name]}"
                 )
-        return Taken(site, tables, blocks)
+        return SiteRows(site, tables, blocks)
 
     def objects(self, tables: Mapping[str, pa.Table]) -> Objects:
         """Return the object numbers, parents and children of all rows of some sites."""
@@ -163,7 +163,7 @@ class Joiner:
                 logger.warning("%s: %s without a partner: %s", site, name, join_names(numbers, 1000))
         return {name: at[order] for name, at in positions.items()}
 
-    def join(self, batch: Sequence[Taken]) -> Iterator[pa.Table]:
+    def join(self, batch: Sequence[SiteRows]) -> Iterator[pa.Table]:
         """Yield the cells of some sites of one folder as one table, site by site in order.
 
         A site whose tables do not match contributes no cells, and `site.problem` gives the reason.

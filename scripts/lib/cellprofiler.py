@@ -1,6 +1,7 @@
 """Run CellProfiler and find what it needs on the machine that the job runs on.
 
-Standard library only, Python 3.8: the scripts that use it also run in CellProfiler's container.
+This module uses only Python 3.8 and its standard library, since scripts that import it also run in
+CellProfiler's container.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Part:
 Work = Callable[[Part, str, Mapping[str, Any]], pd.DataFrame]
 
 
-def find_counted(profiles: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarray:
+def find_wells_that_count(profiles: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarray:
     """Return the wells that count: those with values, from which the first step takes out some.
 
     Parameters
@@ -81,7 +81,7 @@ def find_counted(profiles: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndar
     return counted
 
 
-def describe_uncounted(profiles: pd.DataFrame, counted: np.ndarray) -> dict[str, str]:
+def describe_wells_left_out(profiles: pd.DataFrame, counted: np.ndarray) -> dict[str, str]:
     """Return the wells that the first step leaves out although they have values, with the reason."""
     values = profiles[get_features(profiles)].to_numpy(float)
     few = find_few_cells(profiles) & ~counted
@@ -127,11 +127,11 @@ def apply_step(
             of_images = [name for name in get_features(profiles) if name.startswith(OF_IMAGES)]
             dropped = dict.fromkeys(of_images, "a feature of entire images (image_features: false)")
             profiles = profiles.drop(columns=of_images)
-    counted = find_counted(profiles, settings)
+    counted = find_wells_that_count(profiles, settings)
     if not counted.any():
         raise InputError(f"{step}: no well has values.")
     if settings["first"]:
-        dropped |= describe_uncounted(profiles, counted)
+        dropped |= describe_wells_left_out(profiles, counted)
     wells = profiles[counted].assign(**{ROW: np.flatnonzero(counted)}).reset_index(drop=True)
     name = group if isinstance(group, str) else "Metadata_perturbation_group"
     if name not in wells:

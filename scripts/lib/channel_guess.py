@@ -10,15 +10,15 @@ from skimage.measure import label, regionprops
 from lib.stains import NO_STAIN, NUCLEI, PAINTING
 from lib.surveys import Channel
 
-#: Stained channels that make an assay Cell Painting's.
+# Stained channels that make an assay Cell Painting's.
 PAINTED = 4
-#: Which channel shows whole cells, in this order.
+# Which channel shows whole cells, in this order.
 WHOLE_CELLS = ("RNA", "AGP", "ER")
-#: A nucleus is a compact object of at least this area in pixels.
+# A nucleus is a compact object of at least this area in pixels.
 SMALLEST = 30
 SOLID = 0.9
-#: Median of an image divided by its 99th percentile, above which it shows no stain: most of an image of
-#: stained cells is much darker than the cells (0.03 to 0.7 in CPJUMP1), and transmitted light is even (0.94).
+# Median of an image divided by its 99th percentile, above which it shows no stain: most of an image of
+# stained cells is much darker than the cells (0.03 to 0.7 in CPJUMP1), and transmitted light is even (0.94).
 EVEN = 0.85
 
 

@@ -1,6 +1,6 @@
 """Checks before anything runs: each function raises an InputError for what cannot work.
 
-`lib.foreseen` warns of what will stop single plates later.
+`lib.early_warnings` warns of what will stop single plates later.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Read the tables of a chunk of sites, of CellProfiler's command line (CSV) or of the runner (Arrow).
 
-Standard library only, Python 3.8, for CSV; an Arrow table is read with pyarrow.
+CSV tables need only Python 3.8 and its standard library; an Arrow table is read with pyarrow.
 """
 
 import csv

@@ -171,7 +171,7 @@ def measure_enrichment(
 ) -> pd.DataFrame:
     """Test in which clusters the annotation's classes are enriched.
 
-    The doses of a compound count once: three doses of one inhibitor are no three inhibitors.
+    The doses of a compound count once: three doses of one inhibitor are not three inhibitors.
 
     Parameters
     ----------

@@ -115,8 +115,8 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
 
 def describe_no_plate(key: str, where: Mapping[str, str], plates: Sequence[Plate]) -> str:
     """Return the message for a `where` of the config that matches no plate."""
-    asked = ", ".join(f"{column} `{value}`" for column, value in where.items())
-    lines = [f"{key}: no plate of the sample sheet has {asked}."]
+    condition = ", ".join(f"{column} `{value}`" for column, value in where.items())
+    lines = [f"{key}: no plate of the sample sheet has {condition}."]
     for column, value in where.items():
         there = list(dict.fromkeys(plate[column] for plate in plates))
         if value in there:

@@ -185,7 +185,7 @@ def find_crops_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def name_doses(
-    asked: Mapping[str, Any], group: str | list[str], full: Callable[[Any], Any]
+    settings: Mapping[str, Any], group: str | list[str], full: Callable[[Any], Any]
 ) -> dict[str, Any]:
     """Return `dose_response` with full names of columns; the compound may be the group without the dose.
 
@@ -194,8 +194,8 @@ def name_doses(
     InputError
         If the dose is part of the compound, so that each compound would have a single dose.
     """
-    dose = full(asked["dose"])
-    compound = full(asked["compound"])
+    dose = full(settings["dose"])
+    compound = full(settings["compound"])
     if compound is None:
         compound = [name for name in ([group] if isinstance(group, str) else group) if name != dose]
     if not compound or dose in ([compound] if isinstance(compound, str) else compound):
@@ -204,7 +204,7 @@ def name_doses(
             "compound, too: each compound would have a single dose. Name the column of the compound in "
             "dose_response.compound, for example broad_sample."
         )
-    return {**asked, "dose": dose, "compound": compound}
+    return {**settings, "dose": dose, "compound": compound}
 
 
 def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,21 +233,21 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     doses = {}
     if "dose_response" in config:
-        asked = name_doses(config["dose_response"], named["group"], full)
-        doses = {"dose_response": asked}
+        settings = name_doses(config["dose_response"], named["group"], full)
+        doses = {"dose_response": settings}
         if (
             named["different"] is None
             and isinstance(named["group"], list)
-            and asked["dose"] in named["group"]
+            and settings["dose"] in named["group"]
         ):
             # Two doses of one compound are not two compounds that share a target.
-            named["different"] = asked["compound"]
+            named["different"] = settings["compound"]
     negcon = controls["negcon"] if isinstance(controls["negcon"], str) else SEVERAL.join(controls["negcon"])
     group = named["group"] if isinstance(named["group"], str) else named["group"][0]
-    asked = config["plate_maps"]["sample"] or []
-    asked = [asked] if isinstance(asked, str) else asked
+    samples = config["plate_maps"]["sample"] or []
+    samples = [samples] if isinstance(samples, str) else samples
     tables = {
-        "sample": [plain_text(name).removeprefix("Metadata_") for name in asked],
+        "sample": [plain_text(name).removeprefix("Metadata_") for name in samples],
         "group": group.removeprefix("Metadata_"),
     }
     judge = {**config["judge"], "batch": full(config["judge"]["batch"])}

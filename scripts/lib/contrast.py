@@ -67,7 +67,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
             channel,
             join_names(wells),
         )
-    warn_of_stored_without_contrast(found, plate, threads)
+    warn_about_stored_images(found, plate, threads)
     if dead:
         raise InputError(
             f"Plate {plate}: nothing can be measured in images without contrast, and illumination functions "
@@ -78,7 +78,7 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
         )
 
 
-def warn_of_stored_without_contrast(found: Sequence[Found], plate: str, threads: int) -> None:
+def warn_about_stored_images(found: Sequence[Found], plate: str, threads: int) -> None:
     """Warn of a channel whose fetched images all hold one value; its other images are not known."""
     stored = sample_stored(found)
     with ThreadPoolExecutor(threads) as pool:

@@ -33,7 +33,7 @@ def clean_variables() -> dict[str, str]:
     return variables
 
 
-def make_way(folder: Path) -> None:
+def delete_old_environment(folder: Path) -> None:
     """Delete an existing environment; raise an InputError if the folder holds anything else."""
     if folder.exists():
         names = {path.name for path in folder.iterdir()}
@@ -103,7 +103,7 @@ def build_from_lock(folder: Path, log: IO[str], about: str, lock: str, packages:
         If a command fails, or a package cannot be imported.
     """
     variables = clean_variables()
-    make_way(folder)
+    delete_old_environment(folder)
     python = str(folder / "bin" / "python")
     run_step(about, [sys.executable, "-m", "venv", str(folder)], variables, log)
     install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]

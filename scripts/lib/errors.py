@@ -1,6 +1,7 @@
 """The one exception that is meant for the person who runs the workflow.
 
-Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
+This module uses only Python 3.8 and its standard library, since scripts inside CellProfiler's environment
+import it, too.
 """
 
 import difflib
@@ -20,7 +21,7 @@ def join_names(items, limit=20):
 
 
 def number_of(count, thing):
-    """`1 plate`, `2 plates`."""
+    """Return a number with its noun: `1 plate`, `2 plates`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 

@@ -68,7 +68,7 @@ def choose_examples(
     chosen = {}
     for wells in groups.values():
         with np.errstate(all="ignore"):
-            median = median_of_known(np.concatenate([values[well] for well in wells]))
+            median = compute_finite_medians(np.concatenate([values[well] for well in wells]))
             for well in wells:
                 distance = measure_distance(values[well], median, spread)
                 chosen[well] = centers[well][np.argsort(distance, kind="stable")[:number]]
@@ -113,7 +113,7 @@ def as_floats(column: pa.Array) -> np.ndarray:
     return pc.cast(column, pa.float32(), safe=False).to_numpy(zero_copy_only=False)
 
 
-def median_of_known(values: np.ndarray) -> np.ndarray:
+def compute_finite_medians(values: np.ndarray) -> np.ndarray:
     """Return the median of each column over its finite values, NaN for a column without any."""
     known = np.where(np.isfinite(values), values, np.nan)
     empty = np.isnan(known).all(axis=0)
@@ -123,7 +123,7 @@ def median_of_known(values: np.ndarray) -> np.ndarray:
 def measure_spread(values: np.ndarray) -> np.ndarray:
     """Return 1.4826 MAD of each column; a column without spread has NaN, so that it does not count."""
     with np.errstate(all="ignore"):
-        spread = 1.4826 * median_of_known(np.abs(values - median_of_known(values)))
+        spread = 1.4826 * compute_finite_medians(np.abs(values - compute_finite_medians(values)))
     return np.where(spread > 0, spread, np.nan)
 
 

@@ -23,7 +23,7 @@ from lib.levels import (
     explain_missing_level,
     get_exported_levels,
     get_level_of_cells,
-    is_selection_asked,
+    is_selection_requested,
 )
 from lib.places import place
 from lib.plates import Plate, get_chosen_plates, read_plates, source
@@ -203,13 +203,13 @@ class Experiment:
         found: dict[str, Level] = {}
         for name, level in self.levels.items():
             further = bool(start) and level.made_from_published == start
-            if name == start or (further and is_selection_asked(level, self.config)):
+            if name == start or (further and is_selection_requested(level, self.config)):
                 found[name] = level
             elif not level.made_from:
                 # Made from cells: those measured by CellProfiler, or those whose images a network processes.
                 if not start and (level.features != NETWORK or self.get_cells(plate, NETWORK)):
                     found[name] = level
-            elif level.asked and level.made_from in found and self._has_scope(plate, level):
+            elif level.requested and level.made_from in found and self._has_scope(plate, level):
                 found[name] = level
         return {start: found[start], **found} if start else found
 

@@ -40,7 +40,7 @@ class FailureCollector(logging.Handler):
 
     @property
     def failures(self) -> list[Failure]:
-        """The jobs that failed, in the order of their first failures."""
+        """Return the jobs that failed, in the order of their first failures."""
         return list(self.by_job.values())
 
 

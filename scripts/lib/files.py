@@ -1,6 +1,7 @@
 """Files and folders that appear complete or not at all.
 
-Standard library only, Python 3.8: the scripts that run inside CellProfiler's environment use it too.
+This module uses only Python 3.8 and its standard library, since scripts inside CellProfiler's environment
+import it, too.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from lib.surveys import Channel
 MAPS = "workspace/metadata/platemaps"
 TABLES = "workspace/load_data_csv"
 REAGENTS = "workspace/metadata/external_metadata"
-#: The image tables of a plate, in the order in which one is chosen.
+# The image tables of a plate, in the order in which one is chosen.
 NAMES = tuple(
     f"{name}.{ending}"
     for name in ("load_data", "load_data_with_illum")

@@ -5,7 +5,7 @@ digest of each image. When a run is planned, an image whose size or time has cha
 read, and counts as changed if its digest differs. This information is kept in a small file beside the
 image table; without it, each image that has a digest is read once.
 
-Standard library only: Snakemake's process imports it when it plans.
+This module uses only the standard library, since Snakemake's process imports it while planning.
 """
 
 from __future__ import annotations

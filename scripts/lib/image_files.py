@@ -36,15 +36,15 @@ PALETTE = (
 )
 # Of TIFF's photometric interpretations: white is 0, a palette, and inks (CMYK).
 WHITE_IS_ZERO, OF_PALETTE, OF_INKS = 0, 3, 5
-#: Types of pixels that CellProfiler's readers do not support.
+# Types of pixels that CellProfiler's readers do not support.
 UNREAD_TYPES = ("float16", "int64", "uint64", "complex64", "complex128")
 COLOR = "is in color; write one gray image for each channel"
-#: The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
-#: 2000.
+# The compressions of TIFF that CellProfiler's readers support: none, LZW, JPEG, deflate, PackBits, JPEG
+# 2000.
 COMPRESSIONS = {1, 5, 7, 8, 32773, 32946, 33003, 33004, 33005, 34712}
-#: How the fault begins of an image that Snakemake's Python can decode and CellProfiler's cannot.
+# How the fault begins of an image that Snakemake's Python can decode and CellProfiler's cannot.
 COMPRESSED = "is compressed"
-#: First bytes of a kind of image, its name, how such a file must end, and endings under which it is not read.
+# First bytes of a kind of image, its name, how such a file must end, and endings under which it is not read.
 KINDS = (
     (TIFF_BEGINNINGS, "TIFF", ".tif or .tiff", ("", ".png", ".bmp", ".gif", ".dat", ".img", ".ome", ".raw")),
     ((PNG_BEGINNING,), "PNG", ".png", (".tif", ".tiff", ".bmp")),
@@ -52,9 +52,9 @@ KINDS = (
     ((b"BM",), "BMP", ".bmp", (".tif", ".tiff", ".png")),
 )
 MAX_SAMPLE_VALUE = 281
-#: The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
+# The column of the image table with the pixel value that stands for 1 (`images.maximum` in the config).
 MAXIMUM = "Metadata_ImageMaximum"
-#: Integers whose scale is certain: their type's largest value, or the value in the file's tag.
+# Integers whose scale is certain: their type's largest value, or the value in the file's tag.
 PLAIN_TYPES = ("uint8", "uint16")
 
 
@@ -103,8 +103,8 @@ def find_wrong_ending(path, beginning):
 
     CellProfiler chooses the reader by the ending. `beginning`: the file's first bytes.
     """
-    for beginnings, kind, right, wrong in KINDS:
-        if beginning.startswith(beginnings) and path.suffix.lower() in wrong:
+    for beginnings, kind, right, wrong_endings in KINDS:
+        if beginning.startswith(beginnings) and path.suffix.lower() in wrong_endings:
             return f"is a {kind} file, which CellProfiler reads only if its name ends in {right}; rename it"
     return None
 

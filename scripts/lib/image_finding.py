@@ -23,7 +23,7 @@ from lib.microscopes.index import IndexImage
 from lib.object_storage import resolve_address
 from lib.ome_zarr import list_fields
 
-#: What an index says about an image that is written to the image table.
+# What an index says about an image that is written to the image table.
 FIELDS = (
     *("Row", "Col", "FieldID", "PlaneID", "ChannelID", "ChannelName"),
     *(
@@ -223,7 +223,7 @@ def divide_files(found: Sequence[Found], channels: Mapping[str, str]) -> list[Fo
         Names of the assay's channels by their name or number (from 1) in the files.
     """
 
-    def scenes_of(image: Found) -> list[str]:
+    def list_scenes(image: Found) -> list[str]:
         if not isinstance(image.path, Path) or image.path.suffix.lower() not in (
             *CONTAINERS,
             ".tif",
@@ -238,7 +238,7 @@ def divide_files(found: Sequence[Found], channels: Mapping[str, str]) -> list[Fo
             return [""]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        scenes = list(pool.map(scenes_of, found))
+        scenes = list(pool.map(list_scenes, found))
     divided = []
     for image, names in zip(found, scenes, strict=True):
         for number in range(1, len(names) + 1):

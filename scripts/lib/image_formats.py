@@ -20,19 +20,19 @@ from lib.image_files import KINDS_OF_TIFF, MAX_SAMPLE_VALUE, TIFF, read_plane_an
 from lib.object_storage import open_image_file
 from lib.ome_zarr import is_in_zarr, open_multiscale
 
-#: The package that reads each format which is not always installed.
+# The package that reads each format which is not always installed.
 LIBRARIES = {".nd2": "nd2", ".czi": "pylibCZIrw.czi", ".lif": "liffile"}
-#: The formats whose files may hold several scenes (positions of the microscope).
+# The formats whose files may hold several scenes (positions of the microscope).
 CONTAINERS = tuple(LIBRARIES)
 AXES = "TCZ"
 
 
-class UnfitImageError(ValueError):
+class UnsuitableImageError(ValueError):
     """A file that opens, but does not hold the image that is asked for; the message continues its name."""
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenImage:
     """An open image file.
 
     Attributes
@@ -67,7 +67,7 @@ class Opened:
 
 
 @contextmanager
-def open_image(path: Path, pages: str = "Z") -> Iterator[Opened]:
+def open_image(path: Path, pages: str = "Z") -> Iterator[OpenImage]:
     """Open an image file, one in object storage, or an image in an OME-Zarr plate.
 
     Parameters
@@ -81,7 +81,7 @@ def open_image(path: Path, pages: str = "Z") -> Iterator[Opened]:
     ------
     InputError
         If the format's library is not installed.
-    UnfitImageError
+    UnsuitableImageError
         If the file holds color images, or dimensions that are not those of microscopy.
     """
     suffix = path.suffix.lower()
@@ -95,7 +95,7 @@ def open_image(path: Path, pages: str = "Z") -> Iterator[Opened]:
             yield {".nd2": open_nd2, ".czi": open_czi, ".lif": open_lif}[suffix](path, library, stack)
         else:
             pixels, scale = read_plane_and_scale(path)
-            yield Opened(
+            yield OpenImage(
                 {"T": 1, "C": 1, "Z": 1}, pixels.shape, pixels.dtype.name, lambda *_: pixels, scale=scale
             )
 
@@ -141,24 +141,24 @@ def get_ome_names(description: str | None) -> tuple[list[str], list[list[str]], 
     return images, channels, size
 
 
-def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
+def open_tiff(file: tifffile.TiffFile, pages: str) -> OpenImage:
     """Return an open TIFF file: OME-TIFF, ImageJ, MetaMorph, LSM, or pages without further information."""
     images, names, pixel_size = get_ome_names(file.ome_metadata)
     every = file.series if file.is_ome else file.series[:1]
     series = every[0]
     axes, shape = series.axes, series.shape
     if not axes.endswith("YX"):
-        raise UnfitImageError(
+        raise UnsuitableImageError(
             f"has the dimensions {axes} ({shape}), where gray images end with rows and columns (YX)"
         )
     leading = axes[:-2]
     unknown = [axis for axis in leading if axis not in AXES]
     if len(unknown) > 1:
-        raise UnfitImageError(
+        raise UnsuitableImageError(
             f"has the dimensions {axes}, of which {', '.join(unknown)} are unknown: write OME-TIFF"
         )
     if unknown and pages in leading:
-        raise UnfitImageError(
+        raise UnsuitableImageError(
             f"has the dimensions {axes}: {shape[leading.index(unknown[0])]} pages of an unknown kind beside "
             f"the "
             f"dimension {pages}; write OME-TIFF"
@@ -169,7 +169,7 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if not 0 <= scene < len(every):
-            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(every)}")
+            raise UnsuitableImageError(f"has no scene {scene + 1}; it has {len(every)}")
         chosen = every[scene]
         at = {"T": time, "C": channel, "Z": plane}
         place = tuple(at[axis] for axis in known)
@@ -179,17 +179,17 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
             return chosen.asarray()[place]
         page = chosen.pages[number]
         if page is None:
-            raise UnfitImageError(f"lacks the plane at {dict(zip(known, place, strict=True))}")
+            raise UnsuitableImageError(f"lacks the plane at {dict(zip(known, place, strict=True))}")
         ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if max(ends, default=0) > page.parent.filehandle.size:
-            raise UnfitImageError(
+            raise UnsuitableImageError(
                 f"is truncated ({page.parent.filehandle.size} bytes of at least {max(ends)})"
             )
         return page.asarray()
 
     first = file.pages[0]
     scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
-    return Opened(
+    return OpenImage(
         sizes,
         tuple(shape[-2:]),
         np.dtype(series.dtype).name,
@@ -205,12 +205,12 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> Opened:
 # --- OME-Zarr -------------------------------------------------------------------------------------
 
 
-def open_zarr(path: Path) -> Opened:
+def open_zarr(path: Path) -> OpenImage:
     """Return an open image of an OME-Zarr plate, in full resolution."""
     found = open_multiscale(path)
     known, array = found.axes[:-2].upper(), found.array
     if set(known) - set(AXES) or found.axes[-2:] != "yx":
-        raise UnfitImageError(f"has the axes {found.axes}, where t, c, z, y, x are expected")
+        raise UnsuitableImageError(f"has the axes {found.axes}, where t, c, z, y, x are expected")
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         at = {"T": time, "C": channel, "Z": plane}
@@ -218,17 +218,17 @@ def open_zarr(path: Path) -> Opened:
 
     sizes = {axis: array.shape[known.index(axis)] if axis in known else 1 for axis in AXES}
     kind = np.dtype(array.dtype).name
-    return Opened(sizes, tuple(array.shape[-2:]), kind, read, found.channels, pixel_size=found.pixel_size)
+    return OpenImage(sizes, tuple(array.shape[-2:]), kind, read, found.channels, pixel_size=found.pixel_size)
 
 
 # --- formats of microscopes -----------------------------------------------------------------------
 
 
-def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> Opened:
+def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> OpenImage:
     """Return an open ND2 file; its positions are scenes."""
     file = stack.enter_context(nd2.ND2File(path))
     if file.is_rgb:
-        raise UnfitImageError("is in color; write one gray image for each channel")
+        raise UnsuitableImageError("is in color; write one gray image for each channel")
     sizes = file.sizes
     frames = {
         (at.get("P", 0), at.get("T", 0), at.get("Z", 0)): number
@@ -237,13 +237,13 @@ def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> Opened:
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if (scene, time, plane) not in frames:
-            raise UnfitImageError(f"lacks scene {scene + 1}, time point {time + 1}, plane {plane + 1}")
+            raise UnsuitableImageError(f"lacks scene {scene + 1}, time point {time + 1}, plane {plane + 1}")
         pixels = np.asarray(file.read_frame(frames[scene, time, plane]))
         return pixels.reshape(-1, *pixels.shape[-2:])[channel]
 
     names = [channel.channel.name for channel in (file.metadata.channels or [])] if file.metadata else []
     size = file.voxel_size().x
-    return Opened(
+    return OpenImage(
         {axis: sizes.get(axis, 1) for axis in AXES},
         (sizes["Y"], sizes["X"]),
         np.dtype(file.dtype).name,
@@ -254,14 +254,14 @@ def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> Opened:
     )
 
 
-def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
+def open_czi(path: Path, czi: Any, stack: ExitStack) -> OpenImage:
     """Return an open CZI file; the tiles of a mosaic are one image, as in Zeiss' own program."""
     file = stack.enter_context(czi.open_czi(str(path)))
     box, scenes = file.total_bounding_box, sorted(file.scenes_bounding_rectangle)
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if scenes and not 0 <= scene < len(scenes):
-            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(scenes)}")
+            raise UnsuitableImageError(f"has no scene {scene + 1}; it has {len(scenes)}")
         place = {
             axis: box[axis][0] + at
             for axis, at in zip(AXES, (time, channel, plane), strict=True)
@@ -269,7 +269,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
         }
         pixels = file.read(plane=place, **({"scene": scenes[scene]} if scenes else {}))
         if pixels.shape[-1] != 1:
-            raise UnfitImageError("is in color; write one gray image for each channel")
+            raise UnsuitableImageError("is in color; write one gray image for each channel")
         return pixels[..., 0]
 
     image = (
@@ -280,7 +280,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> Opened:
     entries = ((image.get("Dimensions") or {}).get("Channels") or {}).get("Channel", [])
     names = [each.get("@Name", "") for each in (entries if isinstance(entries, list) else [entries])]
     first = read(0, 0, 0, 0)
-    return Opened(
+    return OpenImage(
         {axis: box[axis][1] - box[axis][0] if axis in box else 1 for axis in AXES},
         first.shape,
         first.dtype.name,
@@ -301,19 +301,19 @@ def get_czi_pixel_size(metadata: Any) -> float | None:
     return None
 
 
-def open_lif(path: Path, liffile: Any, stack: ExitStack) -> Opened:
+def open_lif(path: Path, liffile: Any, stack: ExitStack) -> OpenImage:
     """Return an open LIF file; its images are scenes."""
     file = stack.enter_context(liffile.LifFile(path))
     images = list(file.images)
     if not images:
-        raise UnfitImageError("holds no image")
+        raise UnsuitableImageError("holds no image")
     first = images[0]
     if "S" in first.dims or not {"Y", "X"} <= set(first.dims):
-        raise UnfitImageError(f"has the dimensions {first.dims}; write one gray image for each channel")
+        raise UnsuitableImageError(f"has the dimensions {first.dims}; write one gray image for each channel")
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if not 0 <= scene < len(images):
-            raise UnfitImageError(f"has no scene {scene + 1}; it has {len(images)}")
+            raise UnsuitableImageError(f"has no scene {scene + 1}; it has {len(images)}")
         pixels, dims = images[scene].asarray(), list(images[scene].dims)
         for axis, at in zip(AXES, (time, channel, plane), strict=True):
             if axis in dims:
@@ -322,7 +322,7 @@ def open_lif(path: Path, liffile: Any, stack: ExitStack) -> Opened:
         return pixels
 
     sizes = first.sizes
-    return Opened(
+    return OpenImage(
         {axis: sizes.get(axis, 1) for axis in AXES},
         (sizes["Y"], sizes["X"]),
         np.dtype(first.dtype).name,

@@ -10,16 +10,16 @@ The image table has such a name in `FileName_Orig...`: file names (relative to t
 Microscopes write on Windows, where file names cannot contain `|`, `<` or `>`. A `/`, of a plane in a
 subfolder, is written as %2F.
 
-Standard library only, Python 3.8: CellProfiler's LoadData uses it.
+This module uses only Python 3.8 and its standard library, since CellProfiler's LoadData imports it.
 """
 
 import re
 from urllib.parse import quote, unquote
 
 REFERENCE = re.compile(r"^(?P<files>[^<>]+)<(?P<options>[^<>]*)>$", re.DOTALL)
-#: Characters of file names that need no other spelling.
+# Characters of file names that need no other spelling.
 PLAIN = " !\"#$&'()*+,-.:;=?@[\\]^_`{}~"
-#: The values of `images.project`, beside the number of a plane.
+# The values of `images.project`, beside the number of a plane.
 PROJECTIONS = ("max", "mean", "sum", "best_focus")
 
 

@@ -1,6 +1,6 @@
 """Find the wells of a plate that have images, from the names of its files, before anything runs.
 
-Standard library only: Snakemake's process imports it when it plans.
+This module uses only the standard library, since Snakemake's process imports it while planning.
 """
 
 from collections.abc import Mapping

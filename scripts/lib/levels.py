@@ -43,7 +43,7 @@ class Level:
         The level whose features are shown if a figure is to show all of them, not only selected ones.
     made_from_published : str
         A level that a plate may enter with from which this one is made instead of from `made_from`.
-    asked : bool
+    requested : bool
         Whether the config requests it for each plate that has the level that it is made from.
     summary : str
         The summary of a well's cells that it starts from, if that is not the config's `aggregate.operation`.
@@ -63,7 +63,7 @@ class Level:
     controls_fitted: bool = False
     all_features: str = ""
     made_from_published: str = ""
-    asked: bool = True
+    requested: bool = True
     summary: str = ""
     action: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -178,7 +178,7 @@ def get_summary_levels(rows: Mapping[str, Level], summary: str, config: Mapping[
         )
         if level.step == "feature_select":
             is_reference = level.reference == config["feature_select"]["reference"]
-            row = replace(row, asked=is_reference and is_selection_asked(row, config))
+            row = replace(row, requested=is_reference and is_selection_requested(row, config))
         found.append(row)
     return found
 
@@ -190,21 +190,23 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
     if level.features == NETWORK:
         level = replace(level, all_features=f"embeddings_{normalized}")
     if level.step == "normalize":
-        return replace(level, asked=level.reference in config["normalize"]["to"])
+        return replace(level, requested=level.reference in config["normalize"]["to"])
     if level.step == "feature_select":
-        return replace(level, asked=level.reference == reference and is_selection_asked(level, config))
+        return replace(
+            level, requested=level.reference == reference and is_selection_requested(level, config)
+        )
     if level.step == "spherize":
         settings = config["spherize"]
-        asked = settings["enabled"] or level.name in config["benchmark"]["feature_sets"]
+        requested = settings["enabled"] or level.name in config["benchmark"]["feature_sets"]
         if level.features == NETWORK:
             made_from = settings["embeddings_level"] or f"embeddings_{normalized}"
-            return replace(level, asked=asked, made_from=made_from)
+            return replace(level, requested=requested, made_from=made_from)
         made_from = settings["level"] or normalized
-        return replace(level, asked=asked, made_from=made_from, all_features=made_from)
+        return replace(level, requested=requested, made_from=made_from, all_features=made_from)
     return level
 
 
-def is_selection_asked(level: Level, config: Mapping[str, Any]) -> bool:
+def is_selection_requested(level: Level, config: Mapping[str, Any]) -> bool:
     """Return whether the config asks for features to be selected over the plates of a level.
 
     Without `feature_select.over`, it asks for the levels that it names: those that are scored, sphered or

@@ -1,6 +1,7 @@
 """Characters that look like others, or cannot be seen.
 
-Standard library only, Python 3.8: scripts that run in CellProfiler's environment import it with `lib.wells`.
+This module uses only Python 3.8 and its standard library, since scripts inside CellProfiler's environment
+import it through `lib.wells`.
 """
 
 import unicodedata

@@ -52,7 +52,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Unlike:
+class PossiblePairs:
     """The pairs of perturbations that make a null: they share no gene and differ as pairs must.
 
     `related` are the pairs that share a gene, as row * (number of columns) + column, ascending.
@@ -105,7 +105,7 @@ def collect_pairs(
     correlations: Correlations,
     a: Side,
     b: Side,
-    unlike: Unlike,
+    possible: PossiblePairs,
     shape: tuple[int, int],
     most: int,
     rng: np.random.Generator,
@@ -121,7 +121,7 @@ def collect_pairs(
         Correlations between the wells of both sides.
     a, b
         The perturbations of both sides.
-    unlike
+    possible
         The pairs that may be in the null.
     shape
         The number of replicates on each side.
@@ -131,7 +131,7 @@ def collect_pairs(
         A random generator.
     """
     rows, columns = np.flatnonzero(a.sizes >= shape[0]), np.flatnonzero(b.sizes >= shape[1])
-    first, second = unlike.pairs(rows, columns, most, rng)
+    first, second = possible.pairs(rows, columns, most, rng)
     if not len(first):
         return Pool(np.empty(0), np.empty(0, dtype=int))
     cut = (a.sizes[rows] > shape[0]).any() or (b.sizes[columns] > shape[1]).any()
@@ -184,7 +184,7 @@ def draw_both_nulls(
     correlations: Correlations,
     a: Side,
     b: Side,
-    unlike: Unlike,
+    possible: PossiblePairs,
     places: set[tuple[int, int, int]],
     draws: int,
     seed: int,
@@ -197,7 +197,7 @@ def draw_both_nulls(
         Correlations between the wells of both sides.
     a, b
         The perturbations of both sides.
-    unlike
+    possible
         The pairs that may be in the null.
     places
         Shapes of blocks with the number of pairs of wells that share a position.
@@ -210,7 +210,7 @@ def draw_both_nulls(
     aware: dict[Hashable, Null | None] = {}
     for shape in sorted({place[:2] for place in places}):
         rng = np.random.default_rng([seed, 2, *shape])
-        pool = collect_pairs(correlations, a, b, unlike, shape, get_number_of_candidates(draws), rng)
+        pool = collect_pairs(correlations, a, b, possible, shape, get_number_of_candidates(draws), rng)
         nulls[shape] = draw_null(pool.medians, pool.cuts, draws, False, rng)
         for shared in sorted(place[2] for place in places if place[:2] == shape):
             alike = pool.medians[pool.shared == shared]

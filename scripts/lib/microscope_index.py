@@ -23,7 +23,7 @@ from lib.microscopes.index import Index, IndexImage
 from lib.microscopes.metaxpress import FILE as METAXPRESS
 from lib.microscopes.metaxpress import read_metaxpress
 
-#: The value of `images.pattern` with which images are found by the microscope's index.
+# The value of `images.pattern` with which images are found by the microscope's index.
 INDEX = "index"
 
 

@@ -15,7 +15,7 @@ from lib.errors import InputError
 from lib.image_names import LAYOUTS, compile_pattern
 from lib.wells import get_well_at, get_well_name
 
-#: The letters before a number, by what it counts.
+# The letters before a number, by what it counts.
 LETTERS = {
     "site": {"s", "f", "site", "field", "fld", "fov", "xy", "pos", "fk"},
     "channel": {"w", "c", "ch", "channel", "chan", "d", "wv", "wave", "wavelength"},
@@ -26,9 +26,9 @@ LETTERS = {
 SEPARATOR = re.compile(r"([_\-. ()\[\],+=#]+)")
 PAIRS = re.compile(r"(?:[A-Za-z]+\d+)+")
 PAIR = re.compile(r"([A-Za-z]+)(\d+)")
-#: A channel has at least two values, and not more than this.
+# A channel has at least two values, and not more than this.
 MOST_CHANNELS = 16
-#: The part of the files that must fit a pattern.
+# The part of the files that must fit a pattern.
 ENOUGH = 0.5
 
 # Plate (if the names have it), well, site, plane, time point and channel.

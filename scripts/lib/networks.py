@@ -132,10 +132,10 @@ class TorchNetwork:
         parts, at = [], 0
         while at < len(crops):
             part = crops[at : at + self.most]
-            features = self.features_if_they_fit(part, self.mixed)
+            features = self.try_to_compute(part, self.mixed)
             if features is not None and self.mixed and not np.isfinite(features).all():
                 logger.warning("%d cells overflow float16 and are computed in float32", len(part))
-                features = self.features_if_they_fit(part, False)
+                features = self.try_to_compute(part, False)
             if features is None:
                 self.take_fewer(len(part))
             else:
@@ -143,7 +143,7 @@ class TorchNetwork:
                 at += len(part)
         return np.concatenate(parts)
 
-    def features_if_they_fit(self, crops: np.ndarray, mixed: bool) -> np.ndarray | None:
+    def try_to_compute(self, crops: np.ndarray, mixed: bool) -> np.ndarray | None:
         """Compute the features of crops, or return None if they do not fit into the memory."""
         try:
             return self.features(crops, mixed)

@@ -4,7 +4,8 @@ The Cell Painting Gallery is public and read without credentials; any other buck
 credentials in the environment (boto3's usual places), or without any. `AWS_ENDPOINT_URL` names a server other
 than Amazon's.
 
-Standard library and boto3, which CellProfiler also has, Python 3.8: CellProfiler's LoadData uses it.
+This module uses only Python 3.8, its standard library and boto3, which CellProfiler also has, since
+CellProfiler's LoadData imports it.
 """
 
 import hashlib
@@ -21,12 +22,12 @@ from pathlib import Path
 
 from lib.errors import InputError, join_names
 
-#: Public buckets; they would reject credentials that belong elsewhere.
+# Public buckets; they would reject credentials that belong elsewhere.
 PUBLIC = {"cellpainting-gallery"}
 ATTEMPTS = 5
-#: Seconds before the second attempt; doubled before each further one.
+# Seconds before the second attempt; doubled before each further one.
 PAUSE = 1.0
-#: Seconds without a byte after which a connection counts as broken.
+# Seconds without a byte after which a connection counts as broken.
 SILENCE = 60
 ADDRESS = re.compile(r"s3:/+(?P<bucket>[^/]+)/(?P<key>.*)", re.DOTALL)
 MD5 = re.compile(r"[0-9a-f]{32}")
@@ -78,7 +79,7 @@ def get_client(bucket):
     )
 
 
-def ask_persistently(ask, address):
+def retry_request(ask, address):
     """Return `ask()`, called up to ATTEMPTS times while connections break or the server is busy.
 
     Raises
@@ -139,7 +140,7 @@ def fetch_content(address):
             raise BrokenTransferError(f"the received bytes do not have the MD5 digest {tag}")
         return found
 
-    return ask_persistently(once, address)
+    return retry_request(once, address)
 
 
 def open_image_file(path):
@@ -166,7 +167,7 @@ def list_entries(address):
         # Consoles mark folders with an empty object.
         return {name: found[name] for name in sorted(found) if name and not name.endswith("/")}
 
-    return ask_persistently(once, address)
+    return retry_request(once, address)
 
 
 def list_objects(address):
@@ -195,7 +196,7 @@ def resolve_address(address):
         )
         return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
 
-    fitting = ask_persistently(once, address)
+    fitting = retry_request(once, address)
     if len(fitting) != 1:
         raise InputError(
             f"{address} matches {len(fitting)} folders ({join_names(fitting, 5) or 'none'}); write the full "
@@ -268,4 +269,4 @@ def fetch_web_content(address):
             raise BrokenTransferError(f"{len(found)} of {length} bytes were received")
         return found
 
-    return ask_persistently(once, address)
+    return retry_request(once, address)

@@ -17,11 +17,11 @@ from zarr.core.buffer import Buffer, BufferPrototype
 
 from lib.errors import InputError, join_names
 from lib.image_references import read_reference
-from lib.object_storage import ADDRESS, GONE, ask_persistently, get_client
+from lib.object_storage import ADDRESS, GONE, get_client, retry_request
 from lib.sites import get_site_name
 from lib.wells import get_well_at
 
-#: The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
+# The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
 OME_ZARR = "ome-zarr"
 ENDING = re.compile(r"\.zarr$", re.IGNORECASE)
 
@@ -110,19 +110,19 @@ def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
     place = ADDRESS.fullmatch(address)
     if place is None:
         raise InputError(f"{address} is not an address of S3 storage (s3://bucket/path).")
-    asked = {}
+    request = {}
     if isinstance(part, RangeByteRequest):
-        asked["Range"] = f"bytes={part.start}-{part.end - 1}"
+        request["Range"] = f"bytes={part.start}-{part.end - 1}"
     elif isinstance(part, OffsetByteRequest):
-        asked["Range"] = f"bytes={part.offset}-"
+        request["Range"] = f"bytes={part.offset}-"
     elif isinstance(part, SuffixByteRequest):
-        asked["Range"] = f"bytes=-{part.suffix}"
+        request["Range"] = f"bytes=-{part.suffix}"
 
     def once() -> bytes | None:
         try:
             return (
                 get_client(place["bucket"])
-                .get_object(Bucket=place["bucket"], Key=place["key"], **asked)["Body"]
+                .get_object(Bucket=place["bucket"], Key=place["key"], **request)["Body"]
                 .read()
             )
         except ClientError as error:
@@ -130,7 +130,7 @@ def get_object(address: str, part: ByteRequest | None = None) -> bytes | None:
                 return None
             raise
 
-    return ask_persistently(once, address)
+    return retry_request(once, address)
 
 
 def is_in_zarr(path: Path | str) -> bool:

@@ -4,7 +4,8 @@ CellProfiler evaluates each attribute of a module's line, `notes:[...]` among th
 an unknown pipeline is a program. Here an attribute has to be a literal (a text, a number, True,
 False, None, or a list of these). The text is cut into attributes exactly as CellProfiler cuts it.
 
-Standard library only, Python 3.8: it also runs in CellProfiler's environment and container.
+This module uses only Python 3.8 and its standard library, since it also runs in CellProfiler's
+environment and container.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ environments of their own, with other versions of Python; there, a process of Sn
 image and hands over its pixels (`read_planes.py`). It is started with the first such image and ends with the
 process that started it.
 
-Standard library and numpy only, Python 3.8.
+This module uses only Python 3.8, its standard library and numpy.
 """
 
 import atexit
@@ -21,14 +21,12 @@ import numpy as np
 
 from lib.errors import InputError
 
-#: The variable with the path of Snakemake's Python, which Snakemake sets for its jobs.
+# The variable with the path of Snakemake's Python, which Snakemake sets for its jobs.
 PYTHON = "PLATEWISE_PYTHON"
-#: The module that reads; only Snakemake's Python can import it.
+# The module that reads; only Snakemake's Python can import it.
 HOME = "lib.planes"
 _process = None
-#: Several threads may read the channels of a site, and the process answers one question at a time.
-_lock = threading.Lock()
-#: The channels of a site may be read by several threads, and the process answers one question at a time.
+# Several threads may read the channels of a site, and the process answers one question at a time.
 _lock = threading.Lock()
 
 

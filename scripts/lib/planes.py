@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import InputError, join_names
-from lib.image_formats import Opened, UnfitImageError, open_image
+from lib.image_formats import OpenImage, UnsuitableImageError, open_image
 from lib.image_references import PROJECTIONS, read_reference
 
-#: How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
+# How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
 STEP = 2
 
 
@@ -57,7 +57,7 @@ def project(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
 
     Raises
     ------
-    UnfitImageError
+    UnsuitableImageError
         If the planes differ in size.
     """
     result = next(planes)
@@ -66,7 +66,7 @@ def project(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
         result = result.astype(np.float64)
     for plane in planes:
         if plane.shape != result.shape:
-            raise UnfitImageError(f"has planes of different sizes, {result.shape} and {plane.shape}")
+            raise UnsuitableImageError(f"has planes of different sizes, {result.shape} and {plane.shape}")
         number += 1
         if how == "max":
             result = np.maximum(result, plane)
@@ -90,18 +90,18 @@ def resize(pixels: np.ndarray, factor: float) -> np.ndarray:
     return (np.rint(wide) if np.issubdtype(pixels.dtype, np.integer) else wide).astype(pixels.dtype)
 
 
-def find_channel(opened: Opened, name: str | None) -> int:
+def find_channel(opened: OpenImage, name: str | None) -> int:
     """Return the position of a channel in a file, by its name or its number (from 1).
 
     Raises
     ------
-    UnfitImageError
+    UnsuitableImageError
         If the file has no such channel, naming those that it has.
     """
     names, number = opened.channels, opened.sizes["C"]
     if name is None:
         if number > 1:
-            raise UnfitImageError(
+            raise UnsuitableImageError(
                 f"holds {number} channels ({list_channels(opened)}): leave the group `channel` out of "
                 "images.pattern, and name each channel of the file in `image` of the config's channels"
             )
@@ -112,11 +112,11 @@ def find_channel(opened: Opened, name: str | None) -> int:
         alike = [int(name) - 1]
     if len(alike) != 1:
         what = "several channels" if alike else "no channel"
-        raise UnfitImageError(f"has {what} `{name}`; it has the channels {list_channels(opened)}")
+        raise UnsuitableImageError(f"has {what} `{name}`; it has the channels {list_channels(opened)}")
     return alike[0]
 
 
-def list_channels(opened: Opened) -> str:
+def list_channels(opened: OpenImage) -> str:
     """Return the numbers and names of a file's channels as text."""
     names = [*opened.channels, *[""] * opened.sizes["C"]][: opened.sizes["C"]]
     return join_names(f"{at} ({name})" if name else str(at) for at, name in enumerate(names, start=1))
@@ -129,41 +129,43 @@ def raise_as_input_error(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except UnfitImageError as error:
+    except UnsuitableImageError as error:
         raise InputError(f"{path} {error}.") from error
     except Exception as error:
         raise InputError(f"{path} cannot be read as an image ({type(error).__name__}: {error}).") from error
 
 
-def find_planes(opened: Opened, options: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
+def find_planes(opened: OpenImage, options: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
     """Return the planes of a file that a reference means, as (scene, time point, channel, plane) from 0.
 
     Raises
     ------
-    UnfitImageError
+    UnsuitableImageError
         If the file has several planes or time points and the reference does not choose.
     """
     channel = find_channel(opened, options.get("channel"))
     scene = int(options.get("scene", 1)) - 1
     time = int(options.get("timepoint", 1)) - 1
     if not 0 <= time < opened.sizes["T"]:
-        raise UnfitImageError(f"has no time point {time + 1}; it has {opened.sizes['T']}")
+        raise UnsuitableImageError(f"has no time point {time + 1}; it has {opened.sizes['T']}")
     if opened.sizes["T"] > 1 and "timepoint" not in options:
-        raise UnfitImageError(f"holds {opened.sizes['T']} time points: set images.timepoint in the config")
+        raise UnsuitableImageError(
+            f"holds {opened.sizes['T']} time points: set images.timepoint in the config"
+        )
     depth, how = opened.sizes["Z"], options.get("project")
     if how is not None and opened.unnamed > 1 and opened.sizes["C"] == opened.unnamed:
-        raise UnfitImageError(
+        raise UnsuitableImageError(
             f"holds {opened.unnamed} pages, and does not say which are channels and which are planes: write "
             f"OME-TIFF, "
             "or leave out images.project if all are channels"
         )
     if how is None and depth > 1:
-        raise UnfitImageError(
+        raise UnsuitableImageError(
             f"holds {depth} planes: set images.project in the config ({join_names(PROJECTIONS)}, or a plane)"
         )
     if how is not None and how not in PROJECTIONS:
         if int(how) > depth:
-            raise UnfitImageError(f"has no plane {how}; it has {depth}")
+            raise UnsuitableImageError(f"has no plane {how}; it has {depth}")
         return [(scene, time, channel, int(how) - 1)]
     return [(scene, time, channel, plane) for plane in range(depth)]
 
@@ -193,7 +195,7 @@ def read_planes(path: Path) -> Plane:
     with raise_as_input_error(folder / names[0]):
         pixels = project(each(), how) if how in PROJECTIONS else next(each())
         if len(kinds) > 1:
-            raise UnfitImageError(f"has planes of different types, {join_names(kinds)}")
+            raise UnsuitableImageError(f"has planes of different types, {join_names(kinds)}")
     (kind, scale), factor = next(iter(kinds.items())), float(options.get("scale", 1))
     return Plane(resize(pixels, factor) if factor != 1 else pixels, kind, scale)
 
@@ -237,7 +239,7 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
                 found.add((opened.shape, opened.kind))
         except FileNotFoundError:
             return "does not exist" if len(names) == 1 else f"lacks the plane {name}, which does not exist"
-        except UnfitImageError as error:
+        except UnsuitableImageError as error:
             return name_plane(name, names, str(error))
         except Exception as error:
             message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

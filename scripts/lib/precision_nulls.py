@@ -219,7 +219,7 @@ class LabelTest:
         if self.controls.stand_for is not None:
             pattern = tuple(sorted(counts.tolist(), reverse=True))
             if pattern not in self.of_controls:
-                self.of_controls[pattern] = self.from_controls(pattern)
+                self.of_controls[pattern] = self.draw_from_controls(pattern)
             return self.of_controls[pattern], score
         own = [np.flatnonzero(plates == name) for name in names]
         others = [np.flatnonzero(self.controls.plates == name) for name in names]
@@ -296,7 +296,7 @@ class LabelTest:
                 self.sets[strata] = np.hstack(chosen), self.draws
         return self.sets[strata]
 
-    def from_controls(self, pattern: tuple[int, ...]) -> Distribution | None:
+    def draw_from_controls(self, pattern: tuple[int, ...]) -> Distribution | None:
         """Return the distribution for sets of controls with these numbers per plate, or None."""
         rng = np.random.default_rng([self.seed, 9, *pattern])
         _, codes, sizes = np.unique(self.controls.plates, return_inverse=True, return_counts=True)

@@ -1,6 +1,6 @@
 """The formats of profile files, and common names of the columns of wells and plates.
 
-Standard library only: the header of each file is read while planning.
+The header of each file is read while planning, so a library is imported only for the files that need it.
 """
 
 import csv

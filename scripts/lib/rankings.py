@@ -1,4 +1,4 @@
-"""Average precision as copairs defines it: which pairs are positives and negatives is told by columns.
+"""Average precision as copairs defines it: columns determine which pairs are positives and negatives.
 
 A well ranks its positives (equal in all columns of `same`, different in all columns of `different`) among its
 negatives, by cosine. Values with several labels, separated by `|` or `;`, are equal if they share a label.

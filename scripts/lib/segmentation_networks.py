@@ -24,16 +24,16 @@ logger = logging.getLogger("platewise")
 
 ABOUT = "network.json"
 MODEL = "model"
-#: The package of each method, and its model if the config names none.
+# The package of each method, and its model if the config names none.
 PACKAGES = {"cellpose": "cellpose", "instanseg": "instanseg-torch", "stardist": "stardist"}
 USUAL_MODELS = {
     "cellpose": "cpsam_v2",
     "instanseg": "fluorescence_nuclei_and_cells",
     "stardist": "2D_versatile_fluo",
 }
-#: Files of a StarDist model, beside its weights (.h5): its architecture, and its thresholds if it has any.
+# Files of a StarDist model, beside its weights (.h5): its architecture, and its thresholds if it has any.
 OF_STARDIST = ("config.json", "thresholds.json")
-#: Percentiles of an image that StarDist's authors make 0 and 1.
+# Percentiles of an image that StarDist's authors make 0 and 1.
 STARDIST_PERCENTILES = (1.0, 99.8)
 
 

@@ -3,7 +3,8 @@
 CellProfiler's LoadData reads a column of sites as numbers if every value is one: `01` becomes 1, `1_2`
 becomes 12, and `2` becomes 2.0 beside a `1.5`. The names that are written here are returned by it unchanged.
 
-Standard library only, Python 3.8: the scripts that run CellProfiler use it in CellProfiler's container too.
+This module uses only Python 3.8 and its standard library, since scripts that import it also run in
+CellProfiler's container.
 """
 
 import csv

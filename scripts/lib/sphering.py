@@ -71,13 +71,13 @@ class Sphering:
         at = {name: position for position, name in enumerate(wells.features)}
         values = wells.values[:, [at[name] for name in self.features]]
         incomplete = find_incomplete_wells(wells.values) | ~np.isfinite(values).any(axis=1)
-        sphered = self.whitened(fill_gaps(values, self.center))
+        sphered = self.whiten(fill_gaps(values, self.center))
         sphered[~np.isfinite(values) | incomplete[:, None]] = np.nan
         profiles = pd.DataFrame(sphered, columns=self.features, index=wells.metadata.index)
         return pd.concat([wells.metadata, profiles], axis=1)
 
-    def whitened(self, values: np.ndarray) -> np.ndarray:
-        """Return `values` (wells, features) whitened."""
+    def whiten(self, values: np.ndarray) -> np.ndarray:
+        """Whiten `values`, (wells, features)."""
         values = (values - self.center) / self.scale
         rest = 1 / self.outside if len(self.directions) < len(self.features) else 0.0
         # the part outside the span: `values` minus its part in the span

@@ -142,7 +142,7 @@ def find_lone(values: np.ndarray, limit: float | None) -> np.ndarray:
     return lone
 
 
-def blank_lone(
+def mask_lone_values(
     values: np.ndarray, wells: Sequence[str], names: Sequence[str], limit: float | None, counted: np.ndarray
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Replace the values of one plate that `find_lone` finds by NaN.

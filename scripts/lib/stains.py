@@ -2,7 +2,7 @@
 
 import re
 
-#: Names that dyes of nuclei have everywhere, and that the dyes of Cell Painting have beside one of them.
+# Names that dyes of nuclei have everywhere, and that the dyes of Cell Painting have beside one of them.
 NUCLEI = re.compile(r"hoechst|dapi|draq|\bdna\b|^dna|nucle", re.IGNORECASE)
 PAINTING = {
     "Mito": re.compile(r"mito|alexa.?(fluor)?.?64[0-9]|cy5|deep.?red", re.IGNORECASE),

@@ -20,16 +20,16 @@ from lib.ome_zarr import OME_ZARR, get_rows_and_columns, list_fields, open_multi
 from lib.plates import make_safe
 from lib.wells import get_plate_format, get_well_place
 
-#: The endings of image files.
+# The endings of image files.
 IMAGES = (".tif", ".tiff", ".png", ".stk", ".lsm", *CONTAINERS)
 THUMBNAIL = re.compile(r"thumb|overview|preview|\bmap\b", re.IGNORECASE)
-#: Folders whose names do not name a plate.
+# Folders whose names do not name a plate.
 GENERAL = re.compile(
     r"^(images?|raw|data|tiffs?|png|timepoint_?\d+|zstep_?\d+|projections?|assays?|exports?|hs)$", re.I
 )
-#: What Harmony adds to the name of a plate's folder.
+# What Harmony adds to the name of a plate's folder.
 MEASUREMENT = re.compile(r"__\d{4}-\d{2}-\d{2}T.*$")
-#: Rows and columns of the plates that most screens use, from which the format of a plate is guessed.
+# Rows and columns of the plates that most screens use, from which the format of a plate is guessed.
 USUAL_FORMATS = ((8, 12), (16, 24), (32, 48))
 
 

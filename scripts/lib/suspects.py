@@ -1,6 +1,7 @@
-"""Find what tables of wells and reagents may say wrongly: values that a program changed, or contradictions.
+"""Find values of tables of wells and reagents that may be errors: changed by a program, or contradictory.
 
-Nothing here raises an error for them. Standard library only, since the tables are read while planning.
+Nothing here raises an error for them. The module uses only the standard library, since the tables are read
+while planning.
 """
 
 import re

@@ -154,8 +154,8 @@ def get_benchmark_targets(experiment: Experiment) -> list[str]:
     ]
     wells = place("figure", figure="plate_maps_wells", kind="csv")
     hits = [place("hits"), place("clusters")] if experiment.conditions else []
-    asked = [name for name in ("known_pairs", "rankings") if experiment.config["benchmark"][name]]
-    hits += [place(name) for name in asked if experiment.conditions]
+    optional = [name for name in ("known_pairs", "rankings") if experiment.config["benchmark"][name]]
+    hits += [place(name) for name in optional if experiment.conditions]
     hits += [place("doses")] if experiment.conditions and "dose_response" in experiment.config else []
     judged = get_judged_targets(experiment)
     consensus = get_consensus_targets(experiment)

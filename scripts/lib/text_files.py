@@ -1,7 +1,7 @@
-"""Tables that are text: how the file is compressed and encoded, and what else it may be.
+"""Tables that are text: how a file is compressed and encoded, and what else it may be, by its content.
 
-Decided by a file's content, not by its name. Standard library only, since tables are also read while
-planning.
+The name of the file does not matter. The module uses only the standard library, since tables are also read
+while planning.
 """
 
 import gzip

@@ -2,7 +2,7 @@
 
 Every table that comes from outside (plate maps, annotation, published profiles, the sample sheet) goes
 through `MissingValues.clean`, column by column, so that all later steps compare values that are written
-in one way. Standard library only, since tables are also read while planning.
+in one way. The module uses only the standard library, since tables are also read while planning.
 """
 
 import re

@@ -51,7 +51,7 @@ def flag_regions(sites: pd.DataFrame, wells: pd.DataFrame, negcon: str, limits: 
             "kind": np.where(control == negcon, "control", "treated"),
         }
     ).loc[table.index]
-    deviations = table - expect_from_others(table, contents)
+    deviations = table - predict_from_other_wells(table, contents)
     plate = wells["Metadata_Plate"].iloc[0]
     return [
         {"Metadata_Plate": plate, "region": region, "flag": kind, **row}
@@ -75,7 +75,7 @@ def list_regions(wells: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def expect_from_others(table: pd.DataFrame, contents: pd.DataFrame) -> pd.DataFrame:
+def predict_from_other_wells(table: pd.DataFrame, contents: pd.DataFrame) -> pd.DataFrame:
     """Return what is expected of each well: the median of the other wells with its perturbation.
 
     For a perturbation with a single well, it is the median of the treated wells (or of the negative
@@ -87,8 +87,8 @@ def expect_from_others(table: pd.DataFrame, contents: pd.DataFrame) -> pd.DataFr
     return expected.mask((sample != "") & sample.duplicated(keep=False), replicates)
 
 
-def expect_from_outside(table: pd.DataFrame, contents: pd.DataFrame, region: np.ndarray) -> pd.DataFrame:
-    """Return what is expected of each well of a region from the wells outside, as in `expect_from_others`."""
+def predict_from_outside(table: pd.DataFrame, contents: pd.DataFrame, region: np.ndarray) -> pd.DataFrame:
+    """Return what is expected of each well of a region, from the wells outside it."""
     there, here = contents[~region], contents[region]
     kinds = table[~region].groupby(there["kind"]).median()
     expected = kinds.reindex(here["kind"]).set_axis(here.index)
@@ -169,7 +169,7 @@ def compare_region(
     members = table.index[region & ~confined & (replicated | (comparable >= LEAST_OUTSIDE))]
     if len(members) < least or (~region).sum() < LEAST_OUTSIDE:
         return []
-    shifts = table.loc[members] - expect_from_outside(table, contents, region).loc[members]
+    shifts = table.loc[members] - predict_from_outside(table, contents, region).loc[members]
     drawn = draw_wells(deviations, ~replicated, region, members)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a measure that is missing in all wells

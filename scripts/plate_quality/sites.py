@@ -99,7 +99,7 @@ def split_by_channel(sites: pd.DataFrame, measure: str, channels: list[str]) -> 
     return pd.DataFrame({channel: sites[f"{measure}_{channel}"] for channel in channels})
 
 
-def in_half(over: pd.DataFrame) -> pd.Series:
+def is_in_half_of_channels(over: pd.DataFrame) -> pd.Series:
     """Return whether a site is beyond the limit in at least half of the channels."""
     return over.sum(axis=1) >= over.shape[1] / 2
 
@@ -161,7 +161,7 @@ def flag_debris(
     # One of two channels is half of them; an unreplicated perturbation may change one, dirt is bright in
     # both.
     bright = (ratio > np.sqrt(limit)).sum(axis=1) >= min(len(channels), 2)
-    hit = candidates & in_half(over) & (bright | replicates.notna().any(axis=1))
+    hit = candidates & is_in_half_of_channels(over) & (bright | replicates.notna().any(axis=1))
 
     def reason(at: Any, channel: str, named: list[str]) -> str:
         return (
@@ -216,5 +216,5 @@ def flag_out_of_focus(
             f"{len(channels)} channels: {', '.join(named)}"
         )
 
-    hit = candidates & in_half(over)
+    hit = candidates & is_in_half_of_channels(over)
     return flag_by_channel(sites, hit, "out_of_focus", "PowerLogLogSlope", over, z, -z, limit, reason)

@@ -10,7 +10,7 @@ from report_page.answers import read_answers
 from report_page.hits import MOST_HITS, make_hits_table
 from report_page.pictures import link_to, make_picture, read_caption, sort_pictures
 from report_page.results import Results
-from report_page.tables import Table, make_table
+from report_page.tables import make_table, read_table
 
 # Further tables of a condition: its part of the manifest, and the title.
 ANSWERS = (("doses", "Dose response"), ("clusters", "Clusters"), ("known_pairs", "Known pairs"))
@@ -53,9 +53,8 @@ def make_condition_entry(
         link = link_to(condition["null"]) if results.has(condition["null"]) else ""
         table = make_table(frame, f"{identifier}-perturbations", "Perturbations", link)
     answers = [
-        found
+        read_table(results, condition[name], f"{identifier}-{name}", title, read_answers)
         for name, title in ANSWERS
-        if (found := make_answer_table(results, condition[name], f"{identifier}-{name}", title)) is not None
     ]
     return {
         "id": identifier,
@@ -68,34 +67,9 @@ def make_condition_entry(
             for file in find_condition_pictures(results, condition)
         ],
         "hits": make_hits_table(results, condition["hits"], f"{identifier}-hits", most_hits),
-        "answers": answers,
+        "answers": [answer for answer in answers if answer is not None],
         "table": table,
     }
-
-
-def make_answer_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
-    """Return the table of a condition's doses or clusters without the columns that name the condition.
-
-    Parameters
-    ----------
-    results
-        The results folder.
-    file
-        The table's path in the results.
-    identifier
-        The table's identifier on the page.
-    title
-        The table's title.
-
-    Returns
-    -------
-    Table or None
-        None if the table is missing or has no rows.
-    """
-    if not results.has(file):
-        return None
-    frame = read_answers(results.path(file))
-    return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
 
 
 def find_condition_pictures(results: Results, condition: Mapping[str, Any]) -> list[str]:

@@ -81,22 +81,22 @@ def make_hits_table(results: Results, file: str, identifier: str, most: int = MO
 
 def list_columns(hits: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of a table of hits that the page shows, with the names that people know."""
-    shown = {"perturbation": hits["name"]}
+    columns = {"perturbation": hits["name"]}
     names = hits["name"].map(name_perturbations(hits, "name"))
     genes = [name for name in GENES if name in hits]
     if len(genes) == 2 and hits[genes[0]].equals(hits[genes[1]]):
         genes.pop()
     if "Metadata_pert_iname" in hits and (names != hits["name"]).any():
-        shown["name"] = names.map(shorten)
-    shown |= {name.removeprefix("Metadata_"): hits[name] for name in genes}
+        columns["name"] = names.map(shorten)
+    columns |= {name.removeprefix("Metadata_"): hits[name] for name in genes}
     if "active_rule" in hits and "active" not in hits:
         hits = hits.assign(active="no call")  # an empty column is not read
-    shown |= {title: hits[name] for name, title in SHOWN.items() if name in hits}
+    columns |= {title: hits[name] for name, title in SHOWN.items() if name in hits}
     if "neighbor_1" in hits and "neighbor_1_name" in hits:
-        shown[SHOWN["neighbor_1"]] = hits["neighbor_1_name"].fillna(hits["neighbor_1"])
+        columns[SHOWN["neighbor_1"]] = hits["neighbor_1_name"].fillna(hits["neighbor_1"])
     if "neighbor_1" in hits:
-        shown[SHOWN["neighbor_1"]] = shown[SHOWN["neighbor_1"]].map(shorten)
-    return pd.DataFrame(shown)
+        columns[SHOWN["neighbor_1"]] = columns[SHOWN["neighbor_1"]].map(shorten)
+    return pd.DataFrame(columns)
 
 
 def shorten(name: Any) -> Any:

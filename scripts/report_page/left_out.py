@@ -25,16 +25,18 @@ def get_totals(results: Results, file: str) -> list[str]:
         reasons = places.groupby("why", sort=False)["number"].agg(["sum", "min", "max", "size"])
         reasons = reasons.sort_values("sum", ascending=False, kind="stable")
         added = what != "feature" and bool((rows["plate"] != "").all())
-        told = [tell_reason(str(why), str(what), added, *numbers) for why, *numbers in reasons.itertuples()]
-        more = len(told) - MOST_REASONS
+        sentences = [
+            describe_reason(str(why), str(what), added, *numbers) for why, *numbers in reasons.itertuples()
+        ]
+        more = len(sentences) - MOST_REASONS
         if more > 1:
-            told[MOST_REASONS:] = [f"{more} more reasons"]
-        lines.append(f"{stage}: {'; '.join(told)}")
+            sentences[MOST_REASONS:] = [f"{more} more reasons"]
+        lines.append(f"{stage}: {'; '.join(sentences)}")
     return lines
 
 
-def tell_reason(why: str, what: str, added: bool, total: int, least: int, most: int, places: int) -> str:
-    """Tell how many things were left out for a reason.
+def describe_reason(why: str, what: str, added: bool, total: int, least: int, most: int, places: int) -> str:
+    """Describe how many things were left out for a reason.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def tell_reason(why: str, what: str, added: bool, total: int, least: int, most: 
     what
         What was left out: `well`, `feature`, ...
     added
-        Whether the total is told, or the least and the most.
+        Whether the total is given, rather than the least and the most.
     total, least, most
         Their number over all places, and the least and the most of one place.
     places

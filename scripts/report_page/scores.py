@@ -162,7 +162,7 @@ def score_notes(file: Path) -> list[str]:
     return [f"{', '.join(dict.fromkeys(of_message))}: {message}." for message, of_message in by_message]
 
 
-def remember_scores(results: Results, tables: Mapping[str, str], history: str) -> None:
+def write_history(results: Results, tables: Mapping[str, str], history: str) -> None:
     """Keep a copy of the score tables; the tables before the last change become the previous ones."""
     file = results.path(history)
     kept = read_history(file)

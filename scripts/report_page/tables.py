@@ -1,6 +1,6 @@
 """Tables in the page: the text of a cell, and the key that its column is sorted by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,13 @@ def make_table(
     return Table(identifier, title, columns, rows, len(frame), link)
 
 
-def read_table(results: Results, file: str, identifier: str, title: str) -> Table | None:
+def read_table(
+    results: Results,
+    file: str,
+    identifier: str,
+    title: str,
+    read: Callable[[str | Path], pd.DataFrame] | None = None,
+) -> Table | None:
     """Return a CSV file of the results as a table; None if it is missing or has no rows.
 
     Parameters
@@ -100,10 +106,12 @@ def read_table(results: Results, file: str, identifier: str, title: str) -> Tabl
         The table's identifier on the page.
     title
         The table's title.
+    read
+        Reads the file; None for `read_csv`.
     """
     if not results.has(file):
         return None
-    frame = read_csv(results.path(file))
+    frame = (read or read_csv)(results.path(file))
     return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
 
 

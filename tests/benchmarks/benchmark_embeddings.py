@@ -1,4 +1,4 @@
-"""Time the workflow's embeddings beside the plain way: one cell at a time, timm's model called once a cell.
+"""Time the workflow's embeddings against the simplest way: one call of timm's model per cell.
 
     python tests/benchmarks/benchmark_embeddings.py --results RESULTS --batch BATCH --plate PLATE
 

@@ -1,4 +1,4 @@
-"""Time the pieces that are written by hand beside the libraries that offer the same, and compare the results.
+"""Time the code that is written by hand against libraries with the same function, and compare the results.
 
     .venv/bin/python tests/benchmarks/benchmark_hand_written.py --cellprofiler ENVIRONMENT/bin/cellprofiler \
         IMAGE [IMAGE ...]
@@ -43,8 +43,8 @@ import sys
 sys.path[:0] = [{scripts!r}]
 from cellprofiler_runner import starting
 if not {hooks}:
-    starting.Later.find_spec = lambda *_: None
-    starting.NothingToShow.find_spec = lambda *_: None
+    starting.LazyFinder.find_spec = lambda *_: None
+    starting.NoWindowFinder.find_spec = lambda *_: None
 starting.start({plugins!r}, "/tmp", "/tmp", "/tmp/none.csv")
 from cellprofiler_core.constants.modules import all_modules
 for name in {modules!r}:

@@ -1,4 +1,4 @@
-"""What a browser does to open a report: CPU time of its main thread, elements, and memory of the scripts.
+"""Measure how a browser opens a report: CPU time of its main thread, elements, memory of the scripts.
 
     python tests/benchmarks/benchmark_opening.py PAGE [PAGE ...]      a few seconds per page
 

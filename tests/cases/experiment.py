@@ -1,4 +1,4 @@
-"""An experiment of a few lines, and the refusal that it gets."""
+"""An experiment of a few lines, and the error that rejects it."""
 
 from pathlib import Path
 

@@ -46,13 +46,13 @@ def test_dense_and_sparse_matrices_are_the_same_profiles(tmp_path, form):
     np.testing.assert_array_equal(profiles[FEATURES].astype(np.float32), VALUES)
 
 
-def test_layers_are_not_read_and_told(tmp_path, caplog):
+def test_layers_are_not_read_and_reported(tmp_path, caplog):
     make(layers={"raw_counts": VALUES * 2}).write_h5ad(tmp_path / "P.h5ad")
     np.testing.assert_array_equal(read_profiles(tmp_path / "P.h5ad")[FEATURES].astype(np.float32), VALUES)
     assert "X is read, and not raw_counts" in caplog.text
 
 
-def test_what_is_no_table_of_profiles_is_refused(tmp_path):
+def test_what_is_not_a_table_of_profiles_is_refused(tmp_path):
     make(None, layers={"raw_counts": VALUES}).write_h5ad(tmp_path / "empty.h5ad")
     with pytest.raises(InputError, match=r"has no X \(it has the layers raw_counts\)"):
         read_profiles(tmp_path / "empty.h5ad")

@@ -52,7 +52,7 @@ def test_a_bitmap_with_zeros_at_its_end(tmp_path):
     assert "B03_2.bmp was not copied to its end" in get_refusal(tmp_path / "images")
 
 
-def test_black_rows_of_a_clean_image_are_no_fault(tmp_path):
+def test_black_rows_of_a_clean_image_are_not_a_fault(tmp_path):
     """Few black rows, black images and images whose background is 0 are as somebody wrote them."""
 
     def dark(image, well, channel):

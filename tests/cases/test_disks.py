@@ -25,7 +25,7 @@ UNSHARE = ["unshare", "--map-root-user", "--mount"]
 CAN_MOUNT = shutil.which("unshare") and not subprocess.run([*UNSHARE, "true"], check=False).returncode
 
 
-def test_an_error_of_the_disk_is_told_from_others():
+def test_an_error_of_the_disk_is_recognized():
     assert "the disk is full" in explain_storage_error(
         OSError(28, "No space left on device"), "/data/results"
     )

@@ -136,7 +136,7 @@ def test_a_cellprofiler_command_is_one_word(tmp_path):
 
 
 @pytest.mark.run
-def test_braces_of_a_regular_expression_are_no_wildcards(tmp_path):
+def test_braces_of_a_regular_expression_are_not_wildcards(tmp_path):
     """`\\d{2}` reaches the step as it was written."""
     config = write_experiment(tmp_path / "experiment")
     written = yaml.safe_load(config.read_text())

@@ -1,4 +1,4 @@
-"""Images that are not what they seem: said by `load_data`, before anything is measured."""
+"""Images that are not what they seem: `load_data` reports them before anything is measured."""
 
 import logging
 import shutil

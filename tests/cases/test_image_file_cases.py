@@ -90,7 +90,7 @@ def test_one_compressed_image_among_others(tmp_path):
     ]
 
 
-def test_what_is_wrong_beside_the_compression_is_told(tmp_path):
+def test_what_is_wrong_beside_the_compression_is_reported(tmp_path):
     images = write_plate(tmp_path / "images", compression="zstd", photometric="miniswhite")
     assert "stores white as 0" in get_refusal(images)
     signed = write_plate(tmp_path / "signed", lambda image, *_: -image.astype(np.int16), compression="zstd")

@@ -1,4 +1,4 @@
-"""Words for nothing in tables as people write them."""
+"""Words for missing values in tables, as people write them."""
 
 import pandas as pd
 import pytest

@@ -27,7 +27,7 @@ def test_every_kind_is_listed_once_and_says_where_it_comes_from():
     assert all(declared.comes_from and declared.happens for declared in declared_cases())
 
 
-def test_a_case_fails_where_its_message_is_not_said():
+def test_a_case_fails_where_its_message_is_not_reported():
     def declare(says):
         return case("tables", kind="k", comes_from="c", happens="h", says=says)
 

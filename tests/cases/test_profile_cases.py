@@ -158,7 +158,7 @@ def test_a_barcode_that_became_a_number(tmp_path, plate):
     says="not features, and kept as metadata: index, Row, concentration",
     happens="they are metadata",
 )
-def test_plain_columns_are_no_features(tmp_path, expected_profiles, caplog):
+def test_plain_columns_are_not_features(tmp_path, expected_profiles, caplog):
     table = make_profiles().assign(Row=1, concentration=[0.5, 1, 2] * 2)
     table.insert(0, "index", range(6))
     table.to_csv(tmp_path / "p.csv", index=False)
@@ -304,7 +304,7 @@ def test_splits_keep_what_the_profiles_say(tmp_path):
     "profiles",
     kind="one barcode in two batches",
     comes_from="plates that were imaged twice",
-    happens="each is a plate of its own, also in the figure of dropped features",
+    happens="each is a separate plate, also in the figure of dropped features",
 )
 def test_one_barcode_in_two_batches_is_two_bars():
     rows = [

@@ -193,7 +193,7 @@ def test_doses_in_single_precision_are_those_of_text(tmp_path):
     ]
 
 
-def test_the_nearest_name_of_the_column_of_wells_is_said(tmp_path):
+def test_the_nearest_name_of_the_column_of_wells_is_reported(tmp_path):
     make_profiles().rename(columns={"Metadata_Well": "Metadata_WELL_ID"}).to_csv(
         tmp_path / "p.csv", index=False
     )
@@ -203,7 +203,7 @@ def test_the_nearest_name_of_the_column_of_wells_is_said(tmp_path):
     assert nearest in problem
 
 
-def test_nothing_is_said_of_clean_profiles(tmp_path, caplog, recwarn):
+def test_nothing_is_reported_for_clean_profiles(tmp_path, caplog, recwarn):
     wide = pd.DataFrame(1.5, index=range(6), columns=[f"Cells_Texture_F{i}" for i in range(900)])
     table = pd.concat([make_profiles(), wide], axis=1)
     table.to_csv(tmp_path / "p.csv", index=False)

@@ -8,7 +8,7 @@ import pytest
 
 from cases.case import case
 from consensus import compute_consensus
-from feature_select import take_lone_as_missing
+from feature_select import mask_lone_values_of_plate
 from import_profiles import find_extremes
 from lib.errors import InputError
 from lib.feature_names import keep_wanted
@@ -187,10 +187,10 @@ def test_a_well_that_explodes_in_many_features_is_incomplete(tmp_path):
 def test_lone_values_of_published_profiles_are_taken_as_missing_at_selection():
     profiles = next(iter(experiment().values()))
     profiles.loc[5, "Cells_F3"] = -70_000.0
-    selected, lone = take_lone_as_missing(profiles, LIMIT)
+    selected, lone = mask_lone_values_of_plate(profiles, LIMIT)
     assert lone == {"W00005 Cells_F3": "-70,000"}
     assert selected.isna().sum().sum() - profiles.isna().sum().sum() == 1
-    assert take_lone_as_missing(profiles, None)[1] == {}
+    assert mask_lone_values_of_plate(profiles, None)[1] == {}
 
 
 @case(
@@ -201,7 +201,7 @@ def test_lone_values_of_published_profiles_are_taken_as_missing_at_selection():
     "elsewhere (exclude_features takes them out): P1 Cells_F1 (to 10,789), Cells_F3 (to 70,000)",
     happens="they are scored as published, and the message of each score names these features",
 )
-def test_extreme_features_of_published_profiles_are_told(tmp_path):
+def test_extreme_features_of_published_profiles_are_reported(tmp_path):
     profiles = next(iter(experiment().values()))
     assert find_extremes(profiles, LIMIT) == {}
     profiles.loc[::3, "Cells_F1"] = 10_789.0
@@ -256,7 +256,7 @@ def test_wells_with_few_cells_steer_nothing_and_are_not_scored(tmp_path):
     says="3 wells have values although they have 0 cells; they are left out: W00003",
     happens="the well is marked in every table, has no influence on other wells and is not scored",
 )
-def test_wells_of_zeros_are_no_reference_and_no_replicate(tmp_path, caplog):
+def test_wells_of_zeros_are_neither_reference_nor_replicate(tmp_path, caplog):
     filled, missing = experiment(), experiment()
     first = filled["Pplate0.parquet"]
     features = get_features(first)

@@ -69,7 +69,7 @@ def test_comments_above_the_header(tmp_path):
     return message
 
 
-def test_the_name_of_a_compressed_file_that_was_cut_off_is_told(tmp_path):
+def test_the_name_of_a_compressed_file_that_was_cut_off_is_reported(tmp_path):
     path = tmp_path / "profiles.csv.gz"
     pd.DataFrame({"Metadata_Well": ["A01"] * 999, "Cells_A": range(999)}).to_csv(path)
     path.write_bytes(path.read_bytes()[:60])

@@ -109,7 +109,7 @@ def test_a_column_that_the_workflow_has_too(caplog, name, taken):
     return caplog.text
 
 
-def test_a_column_that_says_what_the_sheet_says_is_no_clash(caplog):
+def test_a_column_that_says_what_the_sheet_says_is_not_a_clash(caplog):
     result = annotated({"well": ["A01", "A02", "A03"], "broad_sample": "x", "cell_line": "U2OS"})
     assert caplog.text == ""
     assert not [name for name in result if name.startswith("Metadata_plate_map_")]

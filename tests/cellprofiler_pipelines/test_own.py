@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cellprofiler_pipelines.own import replace_unknown_formats
+from cellprofiler_pipelines.own import Changes, replace_unknown_formats
 from illumination import find_function
 from lib.config import complete_config
 from lib.errors import InputError
@@ -28,7 +28,7 @@ def save_images(*settings: tuple[str, str]) -> PipelineModule:
 def test_formats_that_are_gone(text, old, new):
     log = io.StringIO()
     module = save_images(("Select the image to save", "mat"), (text, old))
-    found = replace_unknown_formats(module, "own.cppipe", log)
+    found = replace_unknown_formats(module, Changes("own.cppipe", log))
     # Only the format changes, not an image that has its name.
     assert found.settings == (("Select the image to save", "mat"), (text, new))
     assert (f"saves .{new}: CellProfiler 4 writes no .{old} files" in log.getvalue()) == (old != new)
@@ -38,7 +38,7 @@ def test_formats_that_are_gone(text, old, new):
 def test_saved_objects_are_left_out():
     log = io.StringIO()
     module = save_images(("Select the type of image to save", "Objects"))
-    assert replace_unknown_formats(module, "own.cppipe", log) is None
+    assert replace_unknown_formats(module, Changes("own.cppipe", log)) is None
     assert "SaveImages is left out" in log.getvalue()
 
 

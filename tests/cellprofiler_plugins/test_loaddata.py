@@ -1,4 +1,4 @@
-"""A damaged image is an error with its name, by either reader; a whole image is read by both alike."""
+"""Both readers report a damaged image by its name, and read an intact one alike."""
 
 import json
 import subprocess

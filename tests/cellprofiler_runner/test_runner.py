@@ -1,4 +1,4 @@
-"""The runner gives what CellProfiler's command line gives, site by site, and ends as it must."""
+"""The runner gives the results of CellProfiler's command line, site by site, and ends correctly."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The documents agree with the workflow: links, files, messages, and examples that are run as they stand."""
+"""The documents agree with the workflow: links, files, messages, and examples, which are run unchanged."""
 
 import re
 import shutil

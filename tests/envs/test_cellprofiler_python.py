@@ -1,4 +1,4 @@
-"""What runs in CellProfiler's Python is written in that Python's language."""
+"""Code that runs in CellProfiler's Python is valid in that version of Python."""
 
 import ast
 import json

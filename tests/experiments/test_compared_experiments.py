@@ -1,4 +1,4 @@
-"""Whole pipelines: CellProfiler as it is, and the runner with the accelerated modules, give the same."""
+"""Complete pipelines: CellProfiler itself and the runner with the accelerated modules agree."""
 
 import subprocess
 import tarfile

@@ -1,4 +1,4 @@
-"""The default experiment against the truth that it was drawn with."""
+"""The default experiment against the truth that it was simulated with."""
 
 import re
 

@@ -170,7 +170,7 @@ def test_effects_of_the_cell_count_alone_are_removed():
     assert get_agreement(levels["cell_count"], truth) > 0.95 > get_agreement(levels["start"], truth)
 
 
-def test_a_correction_that_takes_the_signal_is_told_so():
+def test_a_correction_that_takes_the_signal_is_reported():
     """Where replicates share their position, the mean of a position is the perturbation's own profile."""
     profiles, _ = simulate(plate_effect=0.3)
     number = profiles.groupby("Metadata_Plate").cumcount()

@@ -1,4 +1,4 @@
-"""Published deep-network features stand beside published profiles."""
+"""Published deep-network features are scored beside published profiles."""
 
 import pandas as pd
 import pytest

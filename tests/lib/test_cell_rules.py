@@ -1,4 +1,4 @@
-"""Rules of the config that flag cells: their names, their features, and what is wrong with them."""
+"""Rules of the config that flag cells: their names, their features, and their errors."""
 
 import pytest
 
@@ -75,7 +75,7 @@ def test_two_compartments_of_nuclei_are_not_guessed():
         find_columns(rule, columns, "T")
 
 
-def test_what_the_assay_cannot_measure_is_told_at_the_start(tmp_path):
+def test_what_the_assay_cannot_measure_is_reported_at_the_start(tmp_path):
     features = ["Nuclei_AreaShape_Area", "Nucleus_AreaShape_Area", "Cells_Areashape_Area", "Cells"]
     rules = {f"r{at}": {"conditions": {name: 1}} for at, name in enumerate(features)}
     with pytest.raises(InputError) as error:

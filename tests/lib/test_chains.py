@@ -1,4 +1,4 @@
-"""Chains in a config: presets, options, names of levels, and what is answered."""
+"""Chains in a config: presets, options, names of levels, and error messages."""
 
 import re
 

@@ -102,7 +102,7 @@ def test_doses_of_a_compound_count_once():
     assert alone["class"].isna().all()
 
 
-def test_other_doses_of_a_compound_are_no_partners():
+def test_other_doses_of_a_compound_are_not_partners():
     # 0 and 10 degrees are doses of one compound with the gene A, which also 100 has
     profiles = at(0, 10, 40, 100)
     near, _ = find_neighbors(profiles, 2)

@@ -127,7 +127,7 @@ def test_columns_of_profiles_are_named_with_and_without_their_prefix():
     assert config["controls"]["column"] == "pert_type"
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     output = message({**SMALL, "asay": {}, "images": {"bad_sites": "ignore"}})
     assert "asay" in output
     assert "images.bad_sites" in output

@@ -44,6 +44,6 @@ def test_the_same_crops_give_the_same_bytes(tmp_path):
     assert files[0] == files[1]
 
 
-def test_no_crop_is_no_shard(tmp_path):
+def test_without_crops_there_is_no_shard(tmp_path):
     write(tmp_path / "none", [], 10)
     assert list((tmp_path / "none").iterdir()) == []

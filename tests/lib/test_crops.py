@@ -1,4 +1,4 @@
-"""Crops: where they are cut, what is in them, and what is said of images that do not fit."""
+"""Crops: where they are cut, what is in them, and the errors for images that do not fit."""
 
 import threading
 

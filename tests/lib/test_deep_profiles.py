@@ -40,7 +40,7 @@ def test_arrays_become_features(tmp_path):
     assert own["Metadata_Batch"].tolist() == ["B", "B"]
 
 
-def test_arrays_that_are_no_profiles_are_named(tmp_path):
+def test_arrays_that_are_not_profiles_are_named(tmp_path):
     table = gallery()
     table.at[1, "dna_emb"] = np.array([1.0])
     with pytest.raises(InputError, match=r"arrays of column dna_emb differ in length \(1, 2\)"):

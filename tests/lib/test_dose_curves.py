@@ -94,7 +94,7 @@ def test_noise_rarely_has_a_benchmark_dose():
         ([0, 0, 0, 1, 2, 3], [1, 1, 1, 2, 3, 4], "do not vary"),
     ],
 )
-def test_too_little_to_fit_is_told(doses, responses, message):
+def test_too_little_to_fit_is_reported(doses, responses, message):
     found = fit_curve(np.array(doses, float), np.array(responses, float), "2sd", 0)
     assert message in found.message
     assert not found.counts

@@ -1,4 +1,4 @@
-"""Lists in messages, and what is said when a disk cannot be written."""
+"""Lists in messages, and the message about a disk that cannot be written."""
 
 import errno
 

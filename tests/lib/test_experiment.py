@@ -1,4 +1,4 @@
-"""The experiment: which levels a plate has, where its results lie, and what is made of it."""
+"""The experiment: the levels of a plate, the paths of its results, and its targets."""
 
 import pytest
 

@@ -37,7 +37,7 @@ def test_a_job_that_failed_twice_is_one_failure(logger):
     ]
 
 
-def test_a_job_that_succeeds_at_a_later_attempt_is_no_failure(logger):
+def test_a_job_that_succeeds_at_a_later_attempt_is_not_a_failure(logger):
     (collector,) = logger.handlers
     fail(logger, 3)
     logger.info("Finished jobid: 3", extra={"event": LogEvent.JOB_FINISHED, "job_id": 3})

@@ -50,7 +50,7 @@ def test_channels_are_found_whatever_their_names_share():
     happens="they are kept, since published scores depend on them; a warning before anything runs, and "
     "in the log",
 )
-def test_features_that_are_no_measurements_are_named():
+def test_features_that_are_not_measurements_are_named():
     rules = complete_config(SMALL, "c")["aggregate"]["exclude_features"]
     others = [
         "Cells_AreaShape_Center_X",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
         ({"profiles": "p.csv", "level": "aggregated"}, ["import_profiles", "annotate"], "import_profiles"),
     ],
 )
-def test_a_forced_rule_that_no_plate_passes_is_told(tmp_path, plate, silent, first):
+def test_a_forced_rule_that_no_plate_passes_is_reported(tmp_path, plate, silent, first):
     experiment = build_experiment([plate], tmp_path)
     assert list(find_rules_without_jobs(experiment, silent)) == []
     told = list(find_rules_without_jobs(experiment, ["load_data", "import_profiles"]))

@@ -62,7 +62,7 @@ def test_a_copy_that_ends_in_a_row_is_found(kind, dtype, low, high):
 @pytest.mark.parametrize(("dtype", "low", "high"), TYPES)
 @pytest.mark.parametrize("rows", [1, 9, 31, 64, 110])
 @pytest.mark.parametrize("columns", [0, 1])
-def test_zeros_that_a_registration_filled_in_are_no_damage(kind, dtype, low, high, rows, columns):
+def test_zeros_that_a_registration_filled_in_are_not_damage(kind, dtype, low, high, rows, columns):
     image = get_image(dtype, low, high)
     image[len(image) - rows :] = 0
     image[:, :columns] = 0
@@ -70,14 +70,14 @@ def test_zeros_that_a_registration_filled_in_are_no_damage(kind, dtype, low, hig
     assert damage(write_tiff(image, **KINDS[kind])) is None
 
 
-def test_an_image_that_was_turned_is_no_damage():
+def test_an_image_that_was_turned_is_not_damage():
     image = np.random.default_rng(1).integers(100, 4000, (400, 100)).astype(np.uint16)
     y, x = np.mgrid[:400, :100]
     image[y > 350 - x * 0.03] = 0
     assert damage(write_tiff(image)) is None
 
 
-def test_zeros_that_begin_with_a_row_and_a_block_of_the_file_are_no_damage():
+def test_zeros_that_begin_with_a_row_and_a_block_of_the_file_are_not_damage():
     image = np.random.default_rng(1).integers(100, 4000, (64, 2048)).astype(np.uint16)
     image[48:] = 0
     data = write_tiff(image, align=4096)

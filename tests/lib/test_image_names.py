@@ -52,7 +52,7 @@ def test_names_of_instruments(layout, name, expected):
 
 @pytest.mark.parametrize("layout", ["phenix", "opera", "imagexpress", "cellvoyager", "incell"])
 @pytest.mark.parametrize("name", ["Thumbs.db", "plate_B02_s3_w1_thumb.jpg", "Index.idx.xml"])
-def test_other_files_beside_the_images_are_no_images(layout, name):
+def test_other_files_beside_the_images_are_not_images(layout, name):
     assert compile_pattern(layout).search(name) is None
 
 

@@ -28,7 +28,7 @@ def test_the_wells_of_any_layout_and_of_an_image_table_are_found(tmp_path):
     assert find_wells_with_images({**plate, "images": table.name}, tmp_path, "phenix") == {"B03"}
 
 
-def test_nothing_is_foreseen_of_images_that_cannot_be_listed(tmp_path):
+def test_images_that_cannot_be_listed_get_no_warning(tmp_path):
     for images in ("s3://bucket/images", "nowhere", "table.parquet"):
         assert find_wells_with_images({"plate": "P", "images": images}, tmp_path, "phenix") is None
     write_images(tmp_path / "i", ["A01"], "{}.txt")

@@ -1,4 +1,4 @@
-"""What a run prints while it goes on."""
+"""The output of a run in progress."""
 
 import io
 import logging
@@ -64,10 +64,10 @@ def test_the_jobs_of_a_group_have_a_line_each(screen):
 
 def test_other_lines_are_those_of_snakemake(screen):
     logger, stream = screen
-    logger.warning("Foreseen: plate P1 has no negative controls")
+    logger.warning("Warning: plate P1 has no negative controls")
     logger.info(None, extra={"event": LogEvent.PROGRESS, "done": 1, "total": 2})
     assert stream.getvalue().splitlines() == [
-        "Foreseen: plate P1 has no negative controls",
+        "Warning: plate P1 has no negative controls",
         "1 of 2 steps (50%) done",
     ]
 

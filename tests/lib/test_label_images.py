@@ -82,7 +82,7 @@ def test_what_is_not_a_label_image(tmp_path, name, write, words):
         read_pixels(tmp_path / name)
 
 
-def test_a_mask_and_numbers_are_told_apart():
+def test_a_mask_and_numbers_are_distinguished():
     labels = disks((40, 50), (10, 10, 5, 1), (25, 30, 6, 2))
     mask = np.where(labels > 0, 255, 0)
     assert len(number_objects(mask, mask=True)) == 2

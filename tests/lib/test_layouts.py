@@ -48,7 +48,7 @@ def test_the_column_of_plates_may_have_another_name(table, name):
         read_plate_map_rows(table(f"{name},well,broad_sample\nP1,A01,a\n,A02,b\n"), "P1")
 
 
-def test_the_plates_of_a_library_are_no_plates_of_the_experiment(table):
+def test_the_plates_of_a_library_are_not_plates_of_the_experiment(table):
     path = table("barcode,well,broad_sample\nL1,A01,a\nL2,A02,b\n")
     assert [row["broad_sample"] for row in read_plate_map_rows(path, "P1")[1]] == ["a", "b"]
 
@@ -79,7 +79,7 @@ def test_an_annotation_has_one_row_per_reagent_and_its_gene(table):
         read_annotation_rows(table("broad_sample,gene\na,X\n"), "moa")
 
 
-def test_clashes_are_told_and_nothing_is_lost():
+def test_clashes_are_reported_and_nothing_is_lost():
     renamed, notes = find_clashes(
         {"cell_line": ["A549"], "dose": ["1"], "note": [""], "Dose": ["1"]},
         {"dose": ["2"], "note": ["x"]},

@@ -34,18 +34,18 @@ def test_only_sphering_is_fitted_on_controls():
 
 
 def get_asked(step, **config):
-    return {name for name, level in levels(**config).items() if level.asked and level.step == step}
+    return {name for name, level in levels(**config).items() if level.requested and level.step == step}
 
 
 def test_the_config_says_which_levels_are_made():
     all_wells = levels(normalize={"to": ["all"]}, feature_select={"reference": "all", "over": ["plate"]})
-    assert not all_wells["normalized_negcon"].asked
-    assert all_wells["normalized_feature_select_plate"].asked
+    assert not all_wells["normalized_negcon"].requested
+    assert all_wells["normalized_feature_select_plate"].requested
     assert all_wells["spherized"].made_from == "normalized"
-    assert not all_wells["spherized"].asked
+    assert not all_wells["spherized"].requested
     judged = levels(benchmark={"feature_sets": ["spherized"]})
-    assert judged["spherized"].asked
-    assert not judged["embeddings_spherized"].asked
+    assert judged["spherized"].requested
+    assert not judged["embeddings_spherized"].requested
 
 
 PLATE, BATCH = "normalized_feature_select_negcon_plate", "normalized_feature_select_negcon_batch"
@@ -98,13 +98,13 @@ def test_a_summary_has_the_levels_of_the_papers_chain_under_its_name():
     assert levels["emd_augmented"].made_from == "emd"
     assert levels["emd_normalized"].made_from == "emd_augmented"
     selected = levels["emd_normalized_feature_select_plate"]
-    assert (selected.made_from, selected.asked, selected.all_features) == (
+    assert (selected.made_from, selected.requested, selected.all_features) == (
         "emd_normalized",
         True,
         "emd_normalized",
     )
     assert selected.made_from_published == "emd_normalized_feature_select_batch"
-    assert not levels["emd_normalized_feature_select_negcon_plate"].asked
+    assert not levels["emd_normalized_feature_select_negcon_plate"].requested
     assert "emd_spherized" not in levels
     assert levels["quantile_90_augmented"].summary == "quantile_90"
     assert list(levels).index("embeddings_spherized") < list(levels).index("emd")

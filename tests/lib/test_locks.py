@@ -1,4 +1,4 @@
-"""A lock that a killed run left: taken away when nothing of that run is alive, and only then."""
+"""The lock of a killed run is removed if, and only if, no process of that run is alive."""
 
 import os
 import signal
@@ -83,7 +83,7 @@ def test_a_job_that_outlives_its_run_is_waited_for(tmp_path):
         assert not lock.exists()
 
 
-def test_jobs_elsewhere_cannot_be_seen_and_the_line_to_type_is_told(tmp_path):
+def test_jobs_elsewhere_cannot_be_seen_and_the_line_to_type_is_reported(tmp_path):
     lock = leave_lock(tmp_path, local=False)
     with pytest.raises(InputError) as error:
         hold(tmp_path, COMMAND)

@@ -1,4 +1,4 @@
-"""What a script says goes to its log; how it ends depends on who can mend it."""
+"""A script's messages go to its log; how it ends depends on who can correct the error."""
 
 import errno
 import logging
@@ -26,7 +26,7 @@ def logging_as_before():
     root.handlers, root.level = handlers, level
 
 
-def test_what_is_said_is_in_the_log_warnings_too(tmp_path):
+def test_what_is_reported_is_in_the_log_warnings_too(tmp_path):
     path = tmp_path / "logs" / "step.log"
     with log_to(path) as log:
         log.info("%d wells", 3)
@@ -44,7 +44,7 @@ def test_a_log_begins_anew(tmp_path):
     assert "earlier" not in path.read_text()
 
 
-def test_an_input_error_is_told_to_the_user_without_a_traceback(tmp_path):
+def test_an_input_error_is_reported_to_the_user_without_a_traceback(tmp_path):
     with pytest.raises(SystemExit) as end, log_to(tmp_path / "step.log"):
         raise InputError("Plate P1, well A99: not a well of this plate.")
     assert str(end.value).strip() == "Plate P1, well A99: not a well of this plate."
@@ -53,7 +53,7 @@ def test_an_input_error_is_told_to_the_user_without_a_traceback(tmp_path):
     assert "Traceback" not in text
 
 
-def test_a_full_disk_is_told_to_the_user(tmp_path):
+def test_a_full_disk_is_reported_to_the_user(tmp_path):
     with pytest.raises(SystemExit, match="the disk is full"), log_to(tmp_path / "step.log"):
         raise OSError(errno.ENOSPC, "No space left on device", "results/P1.parquet")
 

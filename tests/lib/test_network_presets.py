@@ -74,7 +74,7 @@ def test_channels_are_found_by_their_stains():
     assert find_stains(["DNA", "ER"], channels[1:]) == {"DNA": None, "ER": None}
 
 
-def test_what_a_preset_needs_is_told_with_the_source_of_its_weights():
+def test_what_a_preset_needs_is_reported_with_the_source_of_its_weights():
     with pytest.raises(InputError, match=r"needs the network as an ONNX file.*Zenodo record 7114558"):
         get_embeddings(PAINTING, preset="cell_painting_cnn", weights="packaged")
     with pytest.raises(
@@ -85,7 +85,7 @@ def test_what_a_preset_needs_is_told_with_the_source_of_its_weights():
         get_embeddings(PAINTING, preset="subsell")
 
 
-def test_a_missing_file_is_told_at_the_start(tmp_path):
+def test_a_missing_file_is_reported_at_the_start(tmp_path):
     (tmp_path / "p.tsv").write_text(
         "batch\tplate\tplate_map\tperturbation\tcell_line\ttimepoint\timages\nB\tP\tm.txt\tcompound\tU2OS\t48\timages\n"
     )

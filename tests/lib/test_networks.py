@@ -47,7 +47,7 @@ def test_a_gpu_is_seen_by_its_driver(monkeypatch):
 
 
 @pytest.mark.unit
-def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, capsys):
+def test_a_gpu_that_torch_cannot_use_is_reported(monkeypatch, capsys):
     def refuse():
         raise RuntimeError("The NVIDIA driver on your system is too old")
 

@@ -152,7 +152,7 @@ def test_images_in_storage_are_listed_as_a_folders_are(storage_client, tmp_path)
     assert here.drop(columns=paths).equals(there.drop(columns=paths))
 
 
-def test_what_a_listing_shows_to_be_wrong_is_said(storage_client, tmp_path):
+def test_what_a_listing_shows_to_be_wrong_is_reported(storage_client, tmp_path):
     folder = write_images(tmp_path / "images")
     (folder / "r01c01f01p01-ch1sk1fk1fl1.tiff").unlink()
     (folder / "r01c01f02p01-ch5sk1fk1fl1.tiff").write_bytes(b"")
@@ -187,7 +187,7 @@ def test_pixels_of_a_few_images_are_checked(storage_client, tmp_path):
         read("s3://twice/P1")
 
 
-def test_a_black_channel_is_told(storage_client, tmp_path, caplog):
+def test_a_black_channel_is_reported(storage_client, tmp_path, caplog):
     folder = write_images(tmp_path / "images")
     for path in folder.glob("*ch5*"):
         tifffile.imwrite(path, np.zeros((64, 48), np.uint16))
@@ -254,7 +254,7 @@ def test_a_load_data_csv_may_name_objects(storage_client, tmp_path):
         read(tmp_path / "load_data.csv")
 
 
-def test_a_web_address_is_no_folder_of_images(write_table):
+def test_a_web_address_is_not_a_folder_of_images(write_table):
     columns = ["batch", "plate", "plate_map", "perturbation", "cell_line", "timepoint", "images"]
     row = ["B", "P", "map.txt", "compound", "U2OS", "48", "https://example.org/plate/"]
     with pytest.raises(InputError, match="cannot be listed: give a folder, an s3:// address, or"):

@@ -230,13 +230,13 @@ def test_a_montage_has_a_label_above_and_a_scale_bar_in_each_tile():
     assert (picture == (0x33, 0x66, 0xFF)).all(axis=-1).sum() > 100
 
 
-def test_a_function_that_shows_cells_is_told():
+def test_a_function_that_shows_cells_is_reported():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
     assert find_cells_in_functions({"DNA": light, "RNA": cells}) == ["RNA"]
     assert "RNA: the function varies by a factor of more than 3 over" in suggest_remedy(["RNA"], 12)
 
 
-def test_a_function_of_few_images_is_told():
+def test_a_function_of_few_images_is_reported():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
     told = find_problem({"DNA": light}, 12, "Divide", "Median Filter")
     assert told.startswith("The functions are the mean of 12 images (Median Filter), so they may show")

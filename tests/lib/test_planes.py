@@ -273,7 +273,7 @@ def test_a_site_that_lacks_a_plane_is_a_fault(tmp_path):
     assert "planes of different sizes or types" in load_plate(tmp_path, pattern, "max")[1][0].reason
 
 
-def test_stacks_with_the_same_bytes_are_told(tmp_path):
+def test_stacks_with_the_same_bytes_are_reported(tmp_path):
     pattern = write_plate_of_stacks(tmp_path)
     (tmp_path / "A03_z1.tif").write_bytes((tmp_path / "A01_z1.tif").read_bytes())
     _, faults = load_plate(tmp_path, pattern, "max")

@@ -1,4 +1,4 @@
-"""The sample sheet, plate maps and annotation tables: what is read, and what is refused how."""
+"""The sample sheet, plate maps and annotation tables: what is read, and what is rejected."""
 
 import gzip
 import re
@@ -55,7 +55,7 @@ def test_a_column_without_a_name_is_refused(write_table):
         read_plates(table, LEVELS)
 
 
-def test_another_encoding_is_told_with_the_remedy(tmp_path):
+def test_another_encoding_is_reported_with_the_remedy(tmp_path):
     path = tmp_path / "map.csv"
     path.write_bytes("well_position,broad_sample,dose\nA01,X,1 \u00b5M\n".encode("cp1252"))
     with pytest.raises(InputError, match=r"cannot be read as UTF-8 text.*CSV UTF-8"):
@@ -195,7 +195,7 @@ def test_plate_order():
 
 
 @pytest.mark.parametrize("text", ["", "A", "1A", "A00", "A--1", "ABC1"])
-def test_what_is_no_well_is_refused(text):
+def test_text_that_is_not_a_well_is_refused(text):
     with pytest.raises(InputError, match="is not a valid well"):
         get_well_name(text)
 
@@ -205,7 +205,7 @@ DATA = [("A01", "x", "0,5"), ("A02", "y", "0,5"), ("A03", "", "1,5"), ("A04", ""
 
 @pytest.mark.parametrize("separator", ["\t", ";"])
 @pytest.mark.parametrize("titles", [["Plate 7"], ["Plate 7", "~~layout"], ["", "Plate 7", "", "by~me"]])
-def test_titles_above_the_names_of_the_columns_are_told_with_the_remedy(tmp_path, titles, separator):
+def test_titles_above_the_names_of_the_columns_are_reported_with_the_remedy(tmp_path, titles, separator):
     lines = [*titles, "Well~Compound~Dose", *("~".join(row) for row in DATA)]
     path = tmp_path / "map.tsv"
     path.write_text("\n".join(lines).replace("~", separator) + "\n")

@@ -212,7 +212,7 @@ def test_noise_is_hardly_ever_retrieved(replicates, plates_used, controls):
     assert np.mean(shares) < 0.09
 
 
-def test_too_few_controls_are_told():
+def test_too_few_controls_are_reported():
     wells = join_plates(plates(30, 2, effect=8, controls=4, seed=1))
     row, table = summarize(rank_replicates(wells)[0])
     assert np.isnan(row["percent_retrieved"])

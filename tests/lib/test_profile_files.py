@@ -1,4 +1,4 @@
-"""What the header of a file of profiles tells before anything runs."""
+"""What the header of a file of profiles shows before anything runs."""
 
 import gzip
 
@@ -46,7 +46,7 @@ def test_wells_may_be_given_by_row_and_column(tmp_path):
         (gzip.compress(GOOD.encode(), mtime=0)[:-12], ["P1"], ""),
     ],
 )
-def test_what_will_stop_a_plate_is_told(tmp_path, content, plates, words):
+def test_what_will_stop_a_plate_is_reported(tmp_path, content, plates, words):
     found = problems(tmp_path, content, plates)
     assert len(found) == 1
     assert words in found[0]

@@ -1,4 +1,4 @@
-"""The walk through the config's schema, and values in the types that it names."""
+"""The walk through the config's schema, and values converted to its types."""
 
 import pytest
 

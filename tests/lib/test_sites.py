@@ -1,4 +1,4 @@
-"""The names of sites, which CellProfiler gives back as they were written, and their order."""
+"""The names of sites, which CellProfiler returns unchanged, and their order."""
 
 import pytest
 from hypothesis import given

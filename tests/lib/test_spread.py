@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from lib.spread import (
-    blank_lone,
     describe_exploding,
     find_exploding,
     find_lone,
     get_robust_spread,
     get_rounding,
+    mask_lone_values,
 )
 
 pytestmark = pytest.mark.unit
@@ -121,7 +121,7 @@ def test_lone_values_become_missing_in_counted_wells_only():
     values[[2, 4], [0, 1]] = [5e4, -6e4]
     values[6, 1] = np.nan
     counted = np.arange(10) != 4
-    found, lone = blank_lone(values, [f"A{n:02d}" for n in range(10)], ["X", "Y"], 1000, counted)
+    found, lone = mask_lone_values(values, [f"A{n:02d}" for n in range(10)], ["X", "Y"], 1000, counted)
     assert lone == {"A02 X": "50,000"}
     assert np.isnan(found).sum() == 2
     assert found[4, 1] == -6e4

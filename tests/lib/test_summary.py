@@ -1,4 +1,4 @@
-"""What a run says at its end: how far each plate is, what failed, the scores."""
+"""The end of a run: the progress of each plate, the failures, the scores."""
 
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def test_a_failure_belongs_to_the_plate_of_its_files(output, plate):
     assert found == ({plate: [failure]} if plate else {})
 
 
-def test_scores_flags_and_report_are_told(tmp_path, monkeypatch):
+def test_scores_flags_and_report_are_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     experiment = build_experiment([{"cellprofiler": "t"}, {"plate": "Q", "cellprofiler": "t"}])
     flags = tmp_path / "workspace/quality_control/B/P/flags.csv"
@@ -125,7 +125,7 @@ def test_a_run_that_stopped_without_a_failure_names_snakemakes_log():
     )
 
 
-def test_a_failure_is_told_with_the_reason_in_its_log(tmp_path, monkeypatch):
+def test_a_failure_is_reported_with_the_reason_in_its_log(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     step = tmp_path / "logs/annotate/B/P.log"
     expected = ["Failed (open the log beside each):", f"  annotate  {step}"]
@@ -153,7 +153,7 @@ def test_a_failure_without_a_log_names_snakemakes_log(tmp_path):
     assert summarize_failures([Failure("report", (), "")], log).splitlines()[1:] == [f"  report  {log}"]
 
 
-def test_no_flags_are_told_as_none():
+def test_no_flags_are_reported_as_none():
     assert count_on_plates([0, 0]) == "none on 2 plates"
     assert count_on_plates([0]) == "none on 1 plate"
     assert count_on_plates([0, 1200]) == "1,200 on 1 of 2 plates"

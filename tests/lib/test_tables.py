@@ -1,4 +1,4 @@
-"""Tables are written whole, with their provenance, and read with the types of their columns."""
+"""Tables are written completely or not at all, with their provenance, and read with their types."""
 
 import logging
 

@@ -31,7 +31,7 @@ def test_a_bound_above_the_stain_loses_objects():
     assert "loses dim ones" in flag["reason"]
 
 
-def test_nothing_is_said_of_calculated_thresholds_and_of_few_sites():
+def test_nothing_is_reported_for_calculated_thresholds_and_of_few_sites():
     assert flag_thresholds(image([0.1, 0.2, 0.3], [0.1, 0.2, 0.3]), "P1") == []
     assert flag_thresholds(image([0.1] * 10, [0.02] * 8 + [0.1] * 2), "P1") == []  # 8 of 10 sites
     assert flag_thresholds(image([0.1] * 2, [0.02] * 2), "P1") == []

@@ -1,4 +1,4 @@
-"""The profiles of clusters and clouds, as far as they go without one, and what jobs ask for."""
+"""The profiles of clusters and clouds, as far as possible without one, and the resources of jobs."""
 
 import importlib.util
 import io

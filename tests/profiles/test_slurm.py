@@ -1,4 +1,4 @@
-"""A real Slurm of this machine runs a small experiment from its images; `tests/cluster/run` describes how."""
+"""A real Slurm on this machine runs a small experiment from its images; `tests/cluster/run` describes how."""
 
 import os
 import re

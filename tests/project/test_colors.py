@@ -1,4 +1,4 @@
-"""The colors of the page's plots: apart for readers who do not see red, green or blue."""
+"""The colors of the page's plots are distinct for readers who do not see red, green or blue."""
 
 import re
 from itertools import combinations
@@ -33,7 +33,7 @@ def get_lab(color, seen):
 
 
 @pytest.mark.parametrize("vision", SEEN)
-def test_classes_are_told_apart(vision):
+def test_classes_are_distinguished(vision):
     palette = re.findall("#[0-9A-Fa-f]{6}", re.search(r"PALETTE = \[(.*?)\]", CHARTS)[1])
     assert len(palette) == 7
     labs = [get_lab(color, SEEN[vision]) for color in palette]

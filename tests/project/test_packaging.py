@@ -1,4 +1,4 @@
-"""What describes the project agrees, and tests are where one looks for them."""
+"""The descriptions of the project agree, and tests mirror the code."""
 
 import re
 import tomllib

@@ -16,15 +16,8 @@ FOLDERS = (SCRIPTS, SCRIPTS / "cellprofiler_plugins")
 MOST_ARGUMENTS = 3  # of a function that needs no sections in its docstring
 # Functions without sections, in files that the sections would make longer than a script may be.
 WITHOUT_SECTIONS = {
-    "aggregate.py: read_control_wells",
-    "cellprofiler_pipelines/own.py: keep_to_the_image_table",
-    "cellprofiler_pipelines/own.py: keep_to_the_output",
-    "cellprofiler_pipelines/own.py: note",
     "lib/precision_nulls.py: choose",
     "lib/replicates.py: join_wells",
-    "mean_average_precision.py: main",
-    "mean_average_precision.py: summarize",
-    "percent_replicating.py: score_shuffled_labels",
 }
 
 

@@ -1,4 +1,4 @@
-"""Data in the page: nothing ends a block, numbers survive being packed, and the most common features stay."""
+"""Data in the page: no text ends a block, packed numbers are unchanged, the most common features stay."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What a card tells: the rows of hits, clusters and dose-response curves, whatever the tables lack."""
+"""The content of a card: the rows of hits, clusters and dose-response curves, whatever the tables lack."""
 
 import base64
 
@@ -12,7 +12,7 @@ from report_page.results import Results
 pytestmark = pytest.mark.unit
 
 
-def test_a_hit_is_told_as_the_table_has_it(tmp_path):
+def test_a_hit_is_reported_as_the_table_has_it(tmp_path):
     table = pd.DataFrame(
         {
             "perturbation": "compound",

@@ -22,7 +22,7 @@ def flagged(number, exclude=True, **settings):
     return {"parameters": {**parameters, "exclude_flagged_cells": exclude}}
 
 
-def test_flagged_cells_are_told_with_their_rules():
+def test_flagged_cells_are_reported_with_their_rules():
     rules = {"sets": ["large_nuclei"], "rules": {"dim": RULE}}
     text = get_text({"aggregated": [flagged(1200, **rules), flagged(34, **rules)]})
     assert (
@@ -35,11 +35,11 @@ def test_flagged_cells_are_told_with_their_rules():
     assert "flagged none of the single cells (" in get_text({"aggregated": [flagged(0, **rules)]})
 
 
-def test_without_rules_nothing_is_told():
+def test_without_rules_nothing_is_reported():
     assert "flagged" not in get_text({"aggregated": [{"parameters": {"operation": "mean"}}]})
 
 
-def test_summaries_are_told():
+def test_summaries_are_reported():
     levels = {"aggregated": [{"parameters": {"operation": "mean"}}]}
     assert "In addition" not in get_text(levels)
     levels |= {name: [{"parameters": {"operation": name}}] for name in ("mad", "quantile_5")}

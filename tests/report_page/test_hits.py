@@ -59,7 +59,7 @@ def test_rows_have_the_names_that_people_know(tmp_path):
     assert hits.table.notes[0] == "Active: q < 0.05 of x."
 
 
-def test_targets_that_differ_from_genes_and_rules_that_differ_are_told(tmp_path):
+def test_targets_that_differ_from_genes_and_rules_that_differ_are_reported(tmp_path):
     hits = write(
         tmp_path,
         "a.csv",

@@ -26,7 +26,7 @@ def test_wells_that_several_levels_lack_count_once_and_plates_are_added_up(tmp_p
     assert lines == ["normalize: 3 wells (no cells); 1 well (few cells)"]
 
 
-def test_features_and_what_conditions_share_are_told_as_a_range(tmp_path):
+def test_features_and_what_conditions_share_are_reported_as_a_range(tmp_path):
     lines = write(
         tmp_path,
         ("feature", 5, "feature_select", "B", "P1", "", "a", "blocklist"),

@@ -106,7 +106,7 @@ def test_the_methods_read_as_in_a_paper(tmp_path):
     assert "manual threshold of 0.02; touching" in re.sub("<.*?>", "", text)
 
 
-def test_what_the_network_saw_is_told():
+def test_what_the_network_saw_is_reported():
     def get_text(**changed):
         crops = {"size": 224, "box": 96, "center": "Nuclei", "percentiles": [0.1, 99.9], "fixed": None}
         made = {"network": {"model": "net", "weights": "w", "stacked": False}, "crops": crops | changed}

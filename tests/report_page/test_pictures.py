@@ -43,7 +43,7 @@ def test_a_small_picture_is_not_enlarged(tmp_path):
 
 
 @pytest.mark.parametrize("file", sorted((PROJECT / "rules" / "captions").glob("*.rst")), ids=lambda f: f.stem)
-def test_every_caption_can_be_told(file):
+def test_every_caption_can_be_read(file):
     wildcards = dict.fromkeys(("condition", "feature_set", "batch", "plate", "channel"), "X")
     title, text = read_caption(file.parent, file.stem, wildcards)
     assert not title.endswith(".")

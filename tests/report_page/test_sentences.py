@@ -7,7 +7,7 @@ from report_page.sentences import format_ordinal, get_value
 pytestmark = pytest.mark.unit
 
 
-def test_parameters_that_differ_are_all_told():
+def test_parameters_that_differ_are_all_reported():
     made = [
         {"parameters": {"over": scope, "method": "mad_robustize"}} for scope in ("plate", "batch", "plate")
     ]

@@ -102,7 +102,7 @@ def test_raw_profiles_have_no_strongest_feature(tmp_path):
     assert "Distance to controls" not in found["measures"]
 
 
-def test_flags_are_told_with_site_and_reason(tmp_path):
+def test_flags_are_reported_with_site_and_reason(tmp_path):
     (tmp_path / "flags.csv").write_text(
         "Metadata_Well,Metadata_Site,flag,reason\nA01,3,out_of_focus,blurred\nA01,,low_cell_count,\n,,edge_effect,x\n"
     )

@@ -36,7 +36,7 @@ def test_a_folder_becomes_an_experiment(tmp_path):
     plate_map.write_text(text)
     planned = snakemake("--dry-run", "--configfile", folder / "config.yaml").stdout
     assert "features" in planned
-    assert "Foreseen" not in planned
+    assert "Warning:" not in planned
     again = snakemake(*draft, check=False)
     assert again.returncode
     assert "already has config.yaml" in again.stdout

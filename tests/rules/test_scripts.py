@@ -1,4 +1,4 @@
-"""What a rule hands to its script is of the kind that the script takes."""
+"""The inputs and parameters of a rule have the types that its script expects."""
 
 import re
 from pathlib import Path

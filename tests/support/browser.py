@@ -1,8 +1,8 @@
-"""A headless Chromium that tests drive through its DevTools protocol: load a page, click in it, look at it.
+"""A headless Chromium that tests control through its DevTools protocol: load a page, click in it, inspect it.
 
     python tests/support/browser.py PAGE PICTURE [WIDTH [HEIGHT [SCRIPT]]]     a picture of a page
 
-What the page logs, the errors of its scripts, and every request that it makes are kept.
+The messages of the page, the errors of its scripts, and all of its requests are recorded.
 """
 
 import base64
@@ -77,7 +77,7 @@ class Browser:
         raise TimeoutError("Chromium did not start.")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the protocol and return its result; keep what happens meanwhile."""
+        """Call a method of the protocol and return its result; record the events that arrive meanwhile."""
         self.number += 1
         message: dict[str, Any] = {"id": self.number, "method": method, "params": parameters}
         if getattr(self, "session", None):
@@ -92,7 +92,7 @@ class Browser:
             self._keep(found)
 
     def _keep(self, event: dict[str, Any]) -> None:
-        """Keep an event: an error, a message of the console, or a request."""
+        """Record an event: an error, a message of the console, or a request."""
         method, about = event.get("method"), event.get("params", {})
         if method == "Runtime.exceptionThrown":
             details = about["exceptionDetails"]
@@ -142,9 +142,9 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", **about)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
-    def picture(self, path: Path, whole: bool = False) -> None:
+    def picture(self, path: Path, full_page: bool = False) -> None:
         """Write a picture of the window, or of the whole page."""
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full_page)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 

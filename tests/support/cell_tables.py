@@ -1,4 +1,4 @@
-"""CellProfiler's tables of a site, made by hand, and the step that joins them."""
+"""CellProfiler's tables of a site, written by hand, and the step that joins them."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def image(folder, rows, columns=("ImageNumber", "Metadata_Plate", "Metadata_Well
 
 
 def objects(folder, cells, cytoplasm, nuclei):
-    """Object tables; `cells`, ...: rows of ImageNumber, ObjectNumber, a feature, then the parents."""
+    """Write object tables; `cells`, ... are rows of ImageNumber, ObjectNumber, a feature, the parents."""
     keys = ("ImageNumber", "ObjectNumber", "AreaShape_Area")
     write(folder / "Cells.csv", (*keys, "Parent_Nuclei"), cells)
     write(folder / "Cytoplasm.csv", (*keys, "Parent_Cells", "Parent_Nuclei"), cytoplasm)
@@ -32,7 +32,7 @@ def objects(folder, cells, cytoplasm, nuclei):
 
 
 def site(folder, number, cells, well="A01", name=1, plate="P"):
-    """A whole site with `cells` cells whose areas tell image, cell and compartment."""
+    """Write the tables of a site with `cells` cells, whose areas identify image, cell and compartment."""
     image(folder, [(number, plate, well, name)])
     rows = [(number, i, 1000 * number + i) for i in range(1, cells + 1)]
     objects(
@@ -44,7 +44,7 @@ def site(folder, number, cells, well="A01", name=1, plate="P"):
 
 
 def join(folders, out, *, compartments=ALL, site_pattern=None, bad_sites="error", plate="P"):
-    """Run the step; give the cells, the sites, and where the cells lie."""
+    """Run the step; return the cells, the sites, and the path of the cells."""
     outputs = {
         "cells": str(out / "cells.parquet"),
         "image": str(out / "image.parquet"),

@@ -1,8 +1,8 @@
 """Compare the tables of two results folders: `python tests/support/compare_results.py BEFORE AFTER`.
 
-For a change that may change no result. Parquet files and Arrow files are compared as tables (their columns,
-types and values; what made them is in the metadata, which may differ), csv files byte by byte, also packed
-ones. The report, the logs and what Snakemake measured are left out. Status 1 where anything differs.
+For changes that must not change any result. Parquet and Arrow files are compared as tables (columns, types,
+values, but not the provenance in the metadata), CSV files byte by byte, after decompression. The report, the
+logs and Snakemake's measurements are not compared. The exit status is 1 if anything differs.
 """
 
 import gzip
@@ -21,7 +21,7 @@ DIFFERENT = ("times.csv", "resources.csv", "Experiment.csv")
 
 
 def find_files(folder: Path) -> set[str]:
-    """The files of a results folder that hold numbers, relative to it."""
+    """Return the files of a results folder that hold numbers, relative to it."""
     return {
         str(file.relative_to(folder))
         for file in folder.rglob("*")
@@ -31,7 +31,7 @@ def find_files(folder: Path) -> set[str]:
 
 
 def read_table(file: Path) -> pa.Table | None:
-    """A table without its metadata; None for a file that is no table."""
+    """Return a table without its metadata; None for a file that is not a table."""
     if file.suffix == ".parquet":
         return pq.read_table(file).replace_schema_metadata(None)
     if file.suffix == ".arrow":
@@ -40,13 +40,13 @@ def read_table(file: Path) -> pa.Table | None:
 
 
 def read_bytes(file: Path) -> bytes:
-    """The content of a file; of a packed one, what is in it."""
+    """Return the content of a file, decompressed if it is compressed."""
     content = file.read_bytes()
     return gzip.decompress(content) if file.suffix == ".gz" else content
 
 
 def count_differences(before: pa.Table, after: pa.Table) -> tuple[int, int]:
-    """How many values a table has, and how many of them differ; all of them where its columns differ."""
+    """Return the number of values of a table, and how many differ: all of them if the columns differ."""
     values = before.num_rows * before.num_columns
     if before.schema != after.schema or before.num_rows != after.num_rows:
         return values, max(values, 1)
@@ -62,9 +62,9 @@ def count_differences(before: pa.Table, after: pa.Table) -> tuple[int, int]:
 
 
 def compare(before: Path, after: Path) -> Iterator[tuple[str, int, int]]:
-    """Each file of both folders: its name, its number of values (of bytes), and how many differ.
+    """Yield each file of both folders: its name, its number of values (or bytes), and how many differ.
 
-    A file that only one folder has is one that differs.
+    A file that is in one folder only counts as different.
     """
     first, second = find_files(before), find_files(after)
     for name in sorted(first | second):
@@ -80,7 +80,7 @@ def compare(before: Path, after: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def main(before: Path, after: Path) -> int:
-    """Print what differs, and the numbers of tables and values; the number of files that differ."""
+    """Print the differences and the numbers of tables and values; return the number of files that differ."""
     files = list(compare(before, after))
     different = [(name, count) for name, _, count in files if count]
     for name, count in different:

@@ -8,22 +8,22 @@ import tomllib
 from pathlib import Path
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
-# What conda calls a package by another name than Python's index.
+# Packages that have another name in conda than in Python's index.
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake", "pytorch": "torch"}
-# No Python packages, and CellProfiler, of which conda has no 4.2.8.1.
+# Not Python packages; and CellProfiler, whose version 4.2.8.1 conda does not have.
 NOT_LOCKED = {"python", "openjdk", "pip", "cellprofiler"}
 ENTRY = re.compile(r"^(?P<indent> +- )(?P<name>[a-z][\w-]*)(?P<version> ?=.*)?$", re.MULTILINE)
 
 
 def versions_of_project() -> dict[str, str]:
-    """The newest version of each package of `uv.lock`, which has older ones for Python 3.11."""
+    """Return the newest version of each package in `uv.lock`, which has older ones for Python 3.11."""
     with (ENVIRONMENTS.parent / "uv.lock").open("rb") as file:
         packages = tomllib.load(file)["package"]
     return {package["name"]: package["version"] for package in packages if "version" in package}
 
 
 def versions_of_lock(name: str) -> dict[str, str]:
-    """The newest version of each package of a lock of `envs/`."""
+    """Return the newest version of each package in a lock of `envs/`."""
     return dict(re.findall(r"^([\w.-]+)==([\w.+]+)", (ENVIRONMENTS / name).read_text(), re.MULTILINE))
 
 
@@ -39,13 +39,13 @@ LOCKS = {
 
 
 def names_of(text: str) -> set[str]:
-    """The Python packages of a conda environment, by the names of Python's index."""
+    """Return the Python packages of a conda environment by their names in Python's index."""
     names = {entry["name"] for entry in ENTRY.finditer(text.split("dependencies:")[1])}
     return {CONDA_NAMES.get(name, name) for name in names - NOT_LOCKED}
 
 
 def with_versions(text: str, versions: dict[str, str]) -> str:
-    """A conda environment whose packages have the versions of the lock."""
+    """Return a conda environment whose packages have the versions of the lock."""
     head, dependencies = text.split("dependencies:\n")
     piped = False
 

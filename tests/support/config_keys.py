@@ -14,23 +14,23 @@ README = PROJECT / "config" / "README.md"
 START, END = "<!-- keys -->\n", "<!-- /keys -->"
 
 
-def rows(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Each key with its default and its description, those of nested blocks after their block."""
-    for key, value in walk(described):
+def rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Return each key with its default and description, those of nested blocks after their block."""
+    for key, value in walk(schema):
         default = f"`{value['default']}`" if value.get("default") not in (None, {}, []) else ""
         about = " ".join(value.get("description", "").split()).replace("|", "\\|")
         yield f"`{key}`", default.replace("|", "\\|"), about
 
 
 def table() -> str:
-    """The table of all keys, in Markdown."""
+    """Return the table of all keys in Markdown."""
     lines = ["| key | default | |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in dict.fromkeys(rows(read_schema()))]
     return "\n" + "\n".join(lines) + "\n\n"
 
 
 def with_table(text: str) -> str:
-    """The README's text with its table made anew."""
+    """Return the README's text with an updated table."""
     return text[: text.index(START) + len(START)] + table() + text[text.index(END) :]
 
 

@@ -4,7 +4,7 @@ coSMicQC needs an environment of its own (pandas 2, and VTK among 145 packages):
 
     uv run --no-project --with cosmicqc==1.1.2 python tests/support/cosmicqc_flags.py [TABLE.csv]
 
-With a table of CellProfiler's nuclei, the cells flagged in it.
+With a table of CellProfiler's nuclei as the argument, it prints the cells that are flagged in it.
 """
 
 import sys
@@ -16,7 +16,7 @@ SETS = ("small_and_low_formfactor_nuclei", "elongated_nuclei", "large_nuclei")
 
 
 def get_seeded_cells(number: int = 300) -> pd.DataFrame:
-    """Nuclei of which some are small and ragged, elongated, or large and ragged."""
+    """Return nuclei, some of which are small and ragged, elongated, or large and ragged."""
     generator = np.random.default_rng(5)
     area = generator.lognormal(6, 0.4, number)
     ragged = generator.random(number) < 0.1

@@ -21,7 +21,7 @@ from platewise_kernels.checked_image import CheckedImage  # noqa: E402
 
 
 def read(kind, path):
-    """What the provider `kind` makes of an image file."""
+    """Return the result of the provider `kind` for an image file."""
     provider = kind("DNA", str(path.parent), path.name, rescale=True)
     provider.place = "plate P1, well B02, site 1, image OrigDNA"
     try:

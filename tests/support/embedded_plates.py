@@ -1,4 +1,4 @@
-"""Two small plates of the default experiment with deep-network features, and the scripts that make them."""
+"""Two small plates of the default experiment with deep-network features, and the scripts for these."""
 
 import os
 import subprocess
@@ -16,16 +16,16 @@ SCRIPTS = PROJECT / "scripts"
 CHANNELS = ["Mito", "AGP", "RNA", "ER", "DNA"]
 SPHERIZED, NORMALIZED = "embeddings_spherized", "embeddings_normalized_negcon"
 CELLPROFILER = "normalized_feature_select_negcon_plate"
-# What is looked at below; the figures of profiles, say, would take longer than all of it.
+# The results that tests read; the figures of profiles, for example, would take longer than all of these.
 SHEET = "workspace/quality_control/simulated/COMPOUND1/contact_sheet.png"
 TARGETS = ["--", "benchmark/figures/percent_replicating.csv", SHEET]
 PLATES = ("COMPOUND1", "COMPOUND2")
-# Four negative controls, the positive control, three compounds that act and three that do not.
+# Four negative controls, the positive control, three compounds with an effect and three without.
 WELLS = ("A01", "A04", "A06", "B02", "B04", "B06", "C01", "E01", "A02", "C05", "A05")
 
 
 def run_experiment(folder: Path) -> None:
-    """Write the experiment into a new folder and run it to the figure."""
+    """Write the experiment into a new folder and run it up to the figure."""
     folder.mkdir()
     layout = pd.read_csv(PROJECT / "metadata/platemaps/compound_platemap.txt", sep="\t")
     layout[layout["well_position"].isin(WELLS)].to_csv(folder / "map.txt", sep="\t", index=False)
@@ -47,13 +47,13 @@ def run_experiment(folder: Path) -> None:
 
 
 def find_python() -> Path:
-    """Python of the environment of the deep networks, which a run of the experiment has built."""
+    """Return the Python of the deep networks' environment, which a run of the experiment has built."""
     lock = digest_of([PROJECT / "envs" / "embeddings.txt"])
     return PROJECT / ".environments" / f"embeddings-{lock}" / "bin" / "python"
 
 
 def run_python(*arguments, check=True, **more):
-    """Run a script in the environment of the deep networks, with no network."""
+    """Run a script in the environment of the deep networks, without a network connection."""
     variables = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **more}
     words = [str(argument) for argument in (find_python(), *arguments)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=variables)
@@ -63,7 +63,7 @@ def run_python(*arguments, check=True, **more):
 
 
 def get_plate_options(results, plate="COMPOUND1", channels=CHANNELS, batch="simulated"):
-    """What `embeddings.py` and the plain reference are told of a plate."""
+    """Return the options of `embeddings.py` and of the plain reference for a plate."""
     backend = results / "workspace/backend" / batch / plate / f"{plate}.parquet"
     load_data = results / "workspace/load_data_csv" / batch / plate / "load_data_with_illum.csv"
     functions = [results / f"images/{batch}/illum/{plate}/{plate}_Illum{name}.npy" for name in channels]
@@ -72,7 +72,7 @@ def get_plate_options(results, plate="COMPOUND1", channels=CHANNELS, batch="simu
 
 
 def embed(results, output, *more, plate="COMPOUND1", network=None, **variables):
-    """Embed a plate by the script alone; its features, cells x features."""
+    """Embed a plate with the script alone; return its features, (cells, features)."""
     options = get_plate_options(results, plate)
     if network is not None:
         options[1] = network
@@ -87,13 +87,13 @@ def read_features(path):
 
 
 def prepare(folder, *more, channels=5, check=True):
-    """Prepare a network by the script alone."""
+    """Prepare a network with the script alone."""
     script = [SCRIPTS / "network.py", "--channels", channels, "--log", f"{folder}.log", "--output", folder]
     return run_python(*script, *more, check=check)
 
 
 def get_refusal(done):
-    """The message of a script that refused what it was given."""
+    """Return the error message of a script that rejects its input."""
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     return done.stderr

@@ -1,6 +1,6 @@
-"""The code that a GPU runs (mixed precision, batches cut where memory is short), run on the CPU by torch.
+"""The code for a GPU (mixed precision, smaller batches if memory is short), run on the CPU by torch.
 
-Run in the environment of the deep networks; prints what the test looks at.
+It runs in the environment of the deep networks and prints what the test checks.
 
     python tests/support/embeddings_mixed.py NETWORK
 """
@@ -26,7 +26,7 @@ BATCHES = [CROPS[:2], CROPS[2:3], CROPS[3:]]
 
 
 class Watched(torch.nn.Module):
-    """A model whose memory takes `planes` input planes; it counts calls and who else is in it."""
+    """A model with memory for `planes` input planes; it counts its calls and simultaneous users."""
 
     def __init__(self, model, planes):
         super().__init__()
@@ -35,7 +35,7 @@ class Watched(torch.nn.Module):
         self.counting = threading.Lock()
 
     def forward(self, batch):
-        """The model's features."""
+        """Return the model's features."""
         with self.counting:
             self.inside += 1
             self.most_inside = max(self.inside, self.most_inside)
@@ -49,21 +49,21 @@ class Watched(torch.nn.Module):
 
 
 class Event:
-    """What a mark in a GPU's work does, where there is no GPU; each batch takes 20 ms."""
+    """A stand-in for an event on a GPU; each batch takes 20 ms."""
 
     def __init__(self, enable_timing):
         self.timing, self.recorded = enable_timing, False
 
     def record(self):
-        """The mark is set."""
+        """Record the event."""
         self.recorded = True
 
     def synchronize(self):
-        """Wait for it."""
+        """Wait for the event."""
         assert self.recorded
 
     def elapsed_time(self, end):
-        """Milliseconds until another mark."""
+        """Return the milliseconds until another event."""
         assert self.timing
         assert self.recorded
         assert end.recorded
@@ -71,7 +71,7 @@ class Event:
 
 
 def relative(found, expected):
-    """The largest difference, of the largest feature."""
+    """Return the largest difference, relative to the largest feature."""
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
@@ -105,14 +105,14 @@ def main(folder):
     except InputError as error:
         report["too_small"] = str(error)
 
-    # The lines that only a GPU's batches pass, with stand-ins for what torch has of a GPU.
+    # The lines that only a GPU's batches reach, with stand-ins for torch's functions for a GPU.
     exact.model, exact.most, exact.on_gpu, exact.worked = watched.model, sys.maxsize, True, 0.0
     torch.cuda.Event, torch.Tensor.pin_memory = Event, lambda tensor: tensor
     with ThreadPoolExecutor(3) as pool:
         threaded = np.concatenate(list(pool.map(exact, BATCHES)))
     report |= {"as_on_gpu": relative(threaded, expected), "worked": exact.worked}
 
-    # An input a hundred thousand times brighter is no number in float16.
+    # An input a hundred thousand times brighter is not finite in float16.
     loud = TorchNetwork(folder, {**about, "std": [value * 1e-5 for value in about["std"]]}, "cpu", mixed=True)
     in_float16 = loud.features(CROPS[:1], True)
     report |= {

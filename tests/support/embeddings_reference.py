@@ -1,6 +1,6 @@
-"""Embeddings the plain way: one cell at a time, its crop cut by slicing, timm's model called once a cell.
+"""Embeddings computed in the simplest way: for each cell, a slice of the image and a call of timm's model.
 
-Run in the environment of the deep networks; nothing of the workflow's own code is used.
+It runs in the environment of the deep networks and uses none of the workflow's code.
 
     python tests/support/embeddings_reference.py --network FOLDER --cells CELLS.parquet --load-data CSV
         --channels DNA ... --functions DNA.npy ... --rows 0 1 2 ... --output FILE.npz
@@ -22,7 +22,7 @@ HALF = 112
 
 
 def load_model(folder):
-    """timm's model with the prepared weights, and what it is."""
+    """Return timm's model with the prepared weights, and its description."""
     about = json.loads((folder / "network.json").read_text())
     model = timm.create_model(about["model"], num_classes=0)
     model.load_state_dict(load_file(folder / "weights.safetensors"))
@@ -30,7 +30,7 @@ def load_model(folder):
 
 
 def read_channel(row, channel, function):
-    """A channel of a site: corrected for illumination, its percentiles 0.1 and 99.9 made 0 and 1."""
+    """Read a channel of a site, corrected for illumination, with percentiles 0.1 and 99.9 as 0 and 1."""
     image = tifffile.imread(Path(row[f"PathName_Orig{channel}"], row[f"FileName_Orig{channel}"]))
     image = image / 65535 / np.load(function)
     low, high = np.percentile(image, [0.1, 99.9])
@@ -38,13 +38,13 @@ def read_channel(row, channel, function):
 
 
 def crop(image, y, x):
-    """224 x 224 pixels around a cell's center, 0 beyond the border."""
+    """Return 224 x 224 pixels around a cell's center, 0 beyond the border."""
     top, left = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
     return np.pad(image, HALF)[top : top + 2 * HALF, left : left + 2 * HALF]
 
 
 def embed_cell(model, about, channels, y, x):
-    """The features of one cell, channel after channel; the model is called once."""
+    """Return the features of one cell, channel by channel; the model is called once."""
     mean, std = (np.array(about[name], dtype=np.float32).reshape(1, 3, 1, 1) for name in ("mean", "std"))
     crops = np.stack([crop(image, y, x) for image in channels]).astype(np.float32)
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def embed_cell(model, about, channels, y, x):
 
 
 def embed(model, about, cells, load_data, channels, functions, rows, keep_images=False):
-    """The features of some rows of the single-cell table; images are read for each cell, or once a site."""
+    """Return the features of some rows of the single-cell table; images are read per cell or per site."""
     names = ["Metadata_Well", "Metadata_Site", "Nuclei_Location_Center_Y", "Nuclei_Location_Center_X"]
     table = pq.read_table(cells, columns=names).to_pydict()
     with Path(load_data).open(newline="") as file:

@@ -1,10 +1,10 @@
-"""What the tests of the explored page do with it: draw all of it, and click marks of its plots."""
+"""Actions of the tests of the report: draw every plot of the page, and click marks of a plot."""
 
 from browser import Browser
 
 PANEL = "document.querySelector('dialog.panel')"
 TITLE = f"{PANEL}.querySelector('h2').textContent"
-# Where a mark of a plot is in the window: the center of the item of the first datum that `test` accepts.
+# The position of a mark in the window: the center of the item of the first datum that `test` accepts.
 POINT_OF = """(() => {
   const place = document.querySelector('%s');
   place.scrollIntoView({block: 'center'});

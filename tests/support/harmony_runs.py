@@ -13,7 +13,7 @@ from workflow import PROJECT
 
 
 def get_harmony_python() -> Path:
-    """Return the Python that the step `harmony` runs in; the environment is built if it is not there."""
+    """Return the Python that the step `harmony` runs in; the environment is built if it is missing."""
     digest = digest_of([PROJECT / "envs" / "harmony.txt"])
     folder = PROJECT / ".environments" / f"harmony-{digest}"
     if not (folder / "complete.json").exists():

@@ -12,7 +12,7 @@ from lib.wells import get_well_place
 
 V5 = "http://www.perkinelmer.com/PEHH/HarmonyV5"
 V7 = "43B2A954-E3C3-47E1-B392-6635266B0DD3/HarmonyV7"
-#: What each image says in versions before 6, and the channel's entry below Maps since.
+# The elements of each image before version 6, and of the channel's entry below Maps since then.
 SHARED = {"ImageResolutionX": "5e-07", "ImageSizeX": "64", "BinningX": "2", "ExposureTime": "0.1"}
 
 
@@ -153,7 +153,7 @@ def write_mlf(
 
 
 def blurred_stack(sharp: np.ndarray, planes: int, at: int) -> list[np.ndarray]:
-    """Return planes of which `at` (from 0) is the image itself, and the others means over growing squares.
+    """Return planes; number `at` (from 0) is the image itself, the others are means over growing squares.
 
     No plane is brighter than the image in any pixel, so that their maximum is the image too.
     """
@@ -175,7 +175,7 @@ def blurred_stack(sharp: np.ndarray, planes: int, at: int) -> list[np.ndarray]:
 def write_ome_zarr(
     folder: Path, wells: Mapping[str, Mapping[str, np.ndarray]], channels: Iterable[str], version: str = "0.4"
 ) -> Path:
-    """Write an OME-Zarr plate: of each well its fields: (channels, [planes,] rows, columns)."""
+    """Write an OME-Zarr plate from the fields of each well, (channels, [planes,] rows, columns)."""
     form = 2 if version == "0.4" else 3
 
     def attributes(values: dict) -> dict:
@@ -280,7 +280,7 @@ def write_czi(path: Path, scenes: Iterable[np.ndarray], channels: Iterable[str])
 
 
 def write_lif(path: Path, images: Mapping[str, np.ndarray]) -> Path:
-    """Write a LIF file of images, each (channels, planes, rows, columns), after its public description."""
+    """Write a LIF file of images, each (channels, planes, rows, columns), by its public description."""
 
     def block(data: bytes) -> bytes:
         return struct.pack("<II", 0x70, len(data)) + data

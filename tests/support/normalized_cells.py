@@ -1,4 +1,4 @@
-"""Normalized cells of a plate of finished results, made by the scripts alone."""
+"""Normalized cells of a plate of finished results, computed by the scripts alone."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from small_config import SMALL
 
 
 def normalize_plate(results: Path, batch: str, plate: str, folder: Path, selected: str | None) -> Path:
-    """Write the normalized cells of a plate as Parquet, h5ad and zarr. Return the path without its ending.
+    """Write the normalized cells of a plate as Parquet, h5ad and zarr; return the path without its suffix.
 
     `selected`: the level whose features the cells have, as the suffix of the profiles' file; None for all.
     """

@@ -1,4 +1,4 @@
-"""An S3 server of this machine for tests, and a proxy before it whose connections break.
+"""A local S3 server for tests, and a proxy in front of it whose connections break.
 
 python tests/support/object_storage.py FOLDER ADDRESS    copies it to s3:// (AWS_ENDPOINT_URL)
 """
@@ -16,15 +16,15 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-# What the server is told; it lets everybody in, but a writer must call itself something.
+# Credentials for the server: it accepts any, but a client that writes must have some.
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
-# Of a response's headers, those that say how it is sent; the proxy sends it its own way.
+# Headers about the transfer of a response, which the proxy sets itself.
 OF_THE_TRANSFER = {"connection", "transfer-encoding", "date", "server"}
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """An empty S3 server (moto's) on a free port; gives its address."""
+    """Start an empty S3 server (moto's) on a free port; yield its address."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -37,13 +37,13 @@ def s3_server() -> Iterator[str]:
 
 
 def s3(address: str) -> Any:
-    """A client of the server that may write."""
+    """Return a client of the server that may write."""
     keys = {name.lower(): value for name, value in KEYS.items()}
     return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
 
 
 def put(client: Any, address: str, content: bytes = b"content", access: str = "public-read") -> str:
-    """Store one object at an s3:// address, whose bucket is made; gives the address."""
+    """Store one object at an s3:// address, whose bucket is created; return the address."""
     bucket, _, key = address.removeprefix("s3://").partition("/")
     client.create_bucket(Bucket=bucket)
     client.put_object(Bucket=bucket, Key=key, Body=content, ACL=access)
@@ -51,7 +51,7 @@ def put(client: Any, address: str, content: bytes = b"content", access: str = "p
 
 
 def put_folder(client: Any, folder: Path, address: str) -> int:
-    """Copy a folder's files to an s3:// address, whose bucket is made, for all to read; gives how many."""
+    """Copy a folder's files to an s3:// address, whose bucket is created and public; return their number."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     client.create_bucket(Bucket=bucket)
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
@@ -62,7 +62,7 @@ def put_folder(client: Any, folder: Path, address: str) -> int:
 
 
 def objects(client: Any, address: str) -> dict[str, bytes]:
-    """Every object below an s3:// address by its path below it."""
+    """Return every object below an s3:// address by its path below it."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
@@ -73,7 +73,7 @@ def objects(client: Any, address: str) -> dict[str, bytes]:
 
 
 class Broken:
-    """How often the proxy still fails for objects whose name ends so, and how often it has failed."""
+    """The numbers of failures that the proxy still has for objects by their ending, and has had."""
 
     def __init__(self, ending: str, times: float, how: str):
         self.ending, self.times, self.how, self.done = ending, times, how, 0
@@ -81,7 +81,7 @@ class Broken:
         self.lock = threading.Lock()
 
     def now(self, path: str) -> bool:
-        """Whether this transfer is to fail."""
+        """Return whether this transfer fails."""
         with self.lock:
             if not path.partition("?")[0].endswith(self.ending) or self.done >= self.times:
                 return False
@@ -91,7 +91,7 @@ class Broken:
 
 @contextmanager
 def breaking_proxy(server: str, broken: Broken) -> Iterator[str]:
-    """A proxy before an S3 server that fails as told: `cut` midway, `change` a byte, or say it is `busy`."""
+    """Start a proxy in front of an S3 server, with failures: `cut` midway, `change` a byte, or `busy`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,7 +99,7 @@ def breaking_proxy(server: str, broken: Broken) -> Iterator[str]:
         def relay(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            # Without a type urllib calls a body a form, and the server stores nothing of it.
+            # Without a type, urllib sends the body as a form, and the server does not store it.
             headers = {"Content-Type": "application/octet-stream", **headers}
             request = urllib.request.Request(server + self.path, body or None, headers, method=self.command)
             try:

@@ -1,6 +1,6 @@
-"""What the tests of the report ask of a page: that it is sound by itself, and that a browser shows it.
+"""Checks of a page for the tests of the report: it is valid by itself, and a browser displays it.
 
-python tests/pages.py PAGE.html PICTURE.png [WIDTH]     what a headless Chromium sees of a page
+python tests/pages.py PAGE.html PICTURE.png [WIDTH]     a picture of the page from a headless Chromium
 """
 
 import shutil
@@ -13,7 +13,7 @@ from pathlib import Path
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# Headless, and without what Chromium fetches for itself.
+# Headless, and without Chromium's own requests.
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -29,7 +29,7 @@ FLAGS = (
 
 
 class Page(HTMLParser):
-    """A page's elements, and what is wrong with it."""
+    """The elements of a page, and its errors."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -83,7 +83,7 @@ class Page(HTMLParser):
 
     @property
     def outside(self) -> list[str]:
-        """What the page would fetch, or links to, that is neither in it nor beside it, but for DOIs."""
+        """Return what the page requests or links to outside of itself and its folder, except DOIs."""
         return [
             address
             for tag, address in self.addresses
@@ -92,10 +92,10 @@ class Page(HTMLParser):
         ]
 
 
-def shown(page: Path, picture: Path | None = None, width: int = 1400, height: int = 3000) -> tuple[str, str]:
-    """What Chromium makes of a page: its elements after the scripts ran, and what stands in its console.
+def render(page: Path, picture: Path | None = None, width: int = 1400, height: int = 3000) -> tuple[str, str]:
+    """Return a page as Chromium renders it: its elements after the scripts ran, and its console messages.
 
-    The page forbids requests by its own policy, so that one that it tried would be an error in the console.
+    The page's own policy forbids requests, so that any request would be an error in the console.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
@@ -117,4 +117,4 @@ def shown(page: Path, picture: Path | None = None, width: int = 1400, height: in
 
 
 if __name__ == "__main__":
-    print(shown(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))[1])
+    print(render(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))[1])

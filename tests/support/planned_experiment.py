@@ -21,7 +21,7 @@ ROW = {
 def build_experiment(
     plates: Iterable[Mapping[str, str]], folder: str | Path = ".", **config: Any
 ) -> Experiment:
-    """An experiment with these plates; what a plate leaves out is filled in."""
+    """Return an experiment with these plates; missing values of a plate are filled in."""
     rows = tuple({**ROW, **plate} for plate in plates)
     complete = complete_config({**SMALL, **config}, "config.yaml")
     return Experiment(complete, Path(folder) / "config.yaml", rows, rows)

@@ -1,7 +1,7 @@
 """Small images and objects on which CellProfiler's modules and the accelerated ones are compared.
 
 A case is (images, objects, masks): float images by name, label matrices by name, masks by image name.
-It is read by the tests' Python and by CellProfiler's: numpy and Python 3.8 only.
+Both the tests' Python and CellProfiler's import this module: it uses only Python 3.8 and numpy.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ SIZE = (96, 112)
 
 
 def images(shape=SIZE, dtype=np.float32, levels=None):
-    """Two textured channels with values between 0 and 1."""
+    """Return two textured channels with values between 0 and 1."""
     random = np.random.RandomState(shape[0] * shape[1])
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     out = {}
@@ -24,7 +24,7 @@ def images(shape=SIZE, dtype=np.float32, levels=None):
 
 
 def disks(shape=SIZE, step=24, radius=8):
-    """Disks on a grid, numbered row by row; those at the border are cut."""
+    """Return disks on a grid, numbered row by row; those at the border are cut off."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     labels = np.zeros(shape, int)
     number = 0
@@ -36,7 +36,7 @@ def disks(shape=SIZE, step=24, radius=8):
 
 
 def compartments(cells):
-    """Nuclei (the cells' cores, some of them empty), cytoplasm and cells."""
+    """Return nuclei (the cells' cores, some of them empty), cytoplasm and cells."""
     inside = np.ones(cells.shape, bool)
     for axis in (0, 1):
         for shift in (-3, 3):
@@ -47,7 +47,7 @@ def compartments(cells):
 
 
 def touching_cells(shape=SIZE):
-    """Cells that fill the image and touch each other and its border."""
+    """Return cells that fill the image and touch each other and its border."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     seeds = [(10, 12), (15, 70), (40, 35), (60, 90), (85, 15), (80, 55)]
     distance = np.array([(rows - i) ** 2 + (columns - j) ** 2 for i, j in seeds])
@@ -55,7 +55,7 @@ def touching_cells(shape=SIZE):
 
 
 def drawn(*pieces):
-    """A label matrix with each piece (row slice, column slice) as an object."""
+    """Return a label matrix with each piece (row slice, column slice) as an object."""
     labels = np.zeros(SIZE, int)
     for number, piece in enumerate(pieces, 1):
         labels[piece] = number
@@ -63,7 +63,7 @@ def drawn(*pieces):
 
 
 def lines():
-    """A row, a column, a diagonal and a step."""
+    """Return a row, a column, a diagonal and a step as objects."""
     labels = drawn((30, slice(20, 60)), (slice(40, 80), 20))
     for k in range(25):
         labels[45 + k, 40 + k] = 3
@@ -72,7 +72,7 @@ def lines():
 
 
 def all_cases():
-    """The cases by name."""
+    """Return the cases by name."""
     same = {"Nuclei": 0, "Cytoplasm": 0, "Cells": 0}
     pixels = drawn((5, 5), (50, 50), (slice(70, 72), 60), (slice(20, 40), slice(60, 80)), (95, 111))
     ring = disks(radius=10)

@@ -110,7 +110,7 @@ def configure(module, variant, channels):
 
 
 def configure_making(module, variant):
-    """Give a module that makes objects or an image the settings of a variant; what it makes is `Found`."""
+    """Give a module that creates objects or an image the settings of a variant; its output is `Found`."""
     name = module.module_name
     if name == "CorrectIlluminationCalculate":
         module.image_name.value, module.illumination_image_name.value = "DNA", "Found"
@@ -167,9 +167,9 @@ def configure_making(module, variant):
 
 
 def measured(module, case):
-    """The module's measurements on a case in the order in which it makes them, or its error.
+    """Return the module's measurements on a case in their order, or its error.
 
-    And the objects and images that are there afterwards: label matrices and pixels are values like others.
+    The objects and images of the workspace are included: label matrices and pixels are values, too.
     """
     images, objects, masks = case
     image_sets = ImageSetList()
@@ -211,7 +211,7 @@ def measured(module, case):
 
 
 def differences(expected, found):
-    """Number of values, and what differs: names, order, errors, and (feature, expected, found)."""
+    """Return the number of values, and the differences: names, order, errors, (feature, expected, found)."""
     if isinstance(expected, str) or isinstance(found, str):
         return 0, [] if expected == found else [["error", repr(expected)[:80], repr(found)[:80]]]
     different = []
@@ -232,7 +232,7 @@ def differences(expected, found):
 
 
 def main(plugins, *names):
-    """Compare all modules (or those of some names), variants and cases."""
+    """Compare all modules (or the named ones), variants and cases."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     sys.path.insert(0, plugins)

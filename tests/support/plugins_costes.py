@@ -14,7 +14,7 @@ KINDS = ("related", "levels", "opposed", "unrelated", "dark", "constant", "few",
 
 
 def images(random, kind):
-    """Two images' pixels and the scale of their gray levels."""
+    """Return the pixels of two images, and the scale of their gray levels."""
     size = int(random.integers(3, 12)) if kind == "few" else int(random.integers(400, 6000))
     scale = int(random.choice([255, 4095, 65535]))
     light = random.gamma(0.6, 0.02, size)
@@ -40,7 +40,7 @@ def images(random, kind):
 
 
 def main(plugins, times):
-    """Compare; print the differences."""
+    """Compare the thresholds, and print the differences."""
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()

@@ -1,7 +1,7 @@
 """Write image files of many kinds and read each as the accelerated LoadData does and as Bio-Formats does.
 
 It runs in CellProfiler's Python with Java: `python plugins_images.py PLUGINS FOLDER [FILE ...]`, and
-prints one JSON object a file: whether it was read without Java and whether the images are the same.
+prints one JSON object per file: whether it was read without Java and whether the images are the same.
 """
 
 import io
@@ -24,13 +24,13 @@ from cellprofiler_core.utilities.java import start_java, stop_java  # noqa: E402
 
 
 def strips(data):
-    """Where the strips of a TIFF file's first page begin, and how long they are."""
+    """Return the offsets and the lengths of the strips of a TIFF file's first page."""
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         return tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts
 
 
 def write_big_endian_lzw(path, pixels):
-    """Write a big-endian file whose one strip is packed with LZW."""
+    """Write a big-endian file with a single strip, compressed with LZW."""
     packed = io.BytesIO()
     swapped = pixels.byteswap()
     PIL.Image.fromarray(swapped).save(packed, "TIFF", compression="tiff_lzw", tiffinfo={278: len(pixels)})
@@ -46,14 +46,14 @@ def write_big_endian_lzw(path, pixels):
 
 
 def broken(data):
-    """A TIFF file whose second strip is overwritten from its middle on."""
+    """Return the bytes of a TIFF file, whose second strip is overwritten from its middle on."""
     offsets, lengths = strips(data)
     middle = offsets[1] + lengths[1] // 2
     return data[:middle] + b"\xff" * (offsets[1] + lengths[1] - middle) + data[offsets[1] + lengths[1] :]
 
 
 def write_files(folder):
-    """Files of 8 and 16 bits in the ways that microscopes and programs write them; (path, page) pairs."""
+    """Write files of 8 and 16 bits as microscopes and programs do; return (path, page) pairs."""
     random = np.random.RandomState(1)
     wide = random.randint(0, 65536, (37, 53)).astype(np.uint16)
     wide[:10] = 1000
@@ -69,7 +69,7 @@ def write_files(folder):
             image.save(path(f"{compression}_#.tif"), compression=compression)
         for compression in ("tiff_lzw", "tiff_adobe_deflate"):  # differences along each row
             image.save(path(f"{compression}_predictor_#.tif"), compression=compression, tiffinfo={317: 2})
-        # Several strips; long runs, and more different pairs than LZW's table holds.
+        # Several strips; long runs, and more different pairs than LZW's table can hold.
         large = np.vstack([np.tile(pixels, (5, 4)), np.full((40, 212), pixels[0, 0])])
         image = PIL.Image.fromarray(large)
         image.save(path("lzw_large_#.tif"), compression="tiff_lzw", tiffinfo={278: 48})
@@ -138,7 +138,7 @@ def write_files(folder):
 
 
 def provided(provider):
-    """The provider's image; None where it cannot read the file."""
+    """Return the provider's image; None if it cannot read the file."""
     try:
         return provider.provide_image(object())
     except javabridge.JavaException:
@@ -146,7 +146,7 @@ def provided(provider):
 
 
 def same(left, right):
-    """Whether two providers gave the same image, scale and digest, or both refused the file."""
+    """Return whether two providers returned the same image, scale and digest, or both rejected the file."""
     one, other = provided(left), provided(right)
     if one is None or other is None:
         return one is other

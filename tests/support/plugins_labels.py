@@ -1,4 +1,4 @@
-"""Compare what stands in for functions of NumPy, SciPy, skimage and centrosome with these, to the last bit.
+"""Compare the replacements of functions of NumPy, SciPy, skimage and centrosome with these, to the last bit.
 
 It runs in CellProfiler's Python: `python plugins_labels.py PLUGINS [ROUNDS] [SIDE]`. Each round draws
 other images and objects, up to SIDE pixels wide and tall. At the end it prints how many values of each kind
@@ -36,7 +36,7 @@ def same(found, expected, what):
 
 
 def random_labels(random, side):
-    """Objects that touch each other and the border, with holes, single pixels and missing labels."""
+    """Return objects that touch each other and the border, with holes, single pixels and missing labels."""
     shape = random.randint(1, side, 2)
     coarse = random.randint(0, random.choice([2, 4, 9]), shape // 6 + 1)
     labels = np.kron(coarse, np.ones((6, 6), int))[: shape[0], : shape[1]]
@@ -46,7 +46,7 @@ def random_labels(random, side):
 
 
 def compare_labels(labels, random):
-    """All that is counted on a label matrix."""
+    """Compare all counts on a label matrix."""
     from platewise_kernels import labels as ours
 
     same(ours.outline(labels), centrosome.outline.outline(labels), "outline")
@@ -81,7 +81,7 @@ def compare_labels(labels, random):
 
 
 def compare_skeletons(labels, random):
-    """The skeleton, and the state in which the random generator is left."""
+    """Compare the skeleton, and the state of the random generator afterwards."""
     from platewise_kernels import skeletons
 
     if labels.max() > 0 and min(labels.shape) > 1:  # centrosome fails for a single row
@@ -103,7 +103,7 @@ def compare_skeletons(labels, random):
 
 
 def compare_curvature(shape, random):
-    """The eigenvalues of the matrix of second derivatives of smooth, flat and rough images."""
+    """Compare the eigenvalues of the Hessian matrix of smooth, flat and rough images."""
     from platewise_kernels import ridges
 
     only = {"return_hessian": False, "return_eigenvectors": False}
@@ -118,7 +118,7 @@ def compare_curvature(shape, random):
 
 
 def compare_variance(random):
-    """The running variance of sorted values and of their reverse."""
+    """Compare the running variance of sorted values and of their reverse."""
     from platewise_kernels import quality
 
     size = random.choice([1, 2, 3, 500, 5000])
@@ -141,8 +141,9 @@ def compare_thresholds(shape, random):
             pixels = image.astype(kind)
             expected = skimage.filters.threshold_li(pixels, tolerance=0.5 / 65536)
             same(thresholds.threshold_li(pixels, tolerance=0.5 / 65536), expected, "Li's threshold")
-            many = np.tile(pixels, (-(-10000 // pixels.size), 1))
-            if (many != many[0, 0]).any():
+            repeated = np.tile(pixels, (-(-10000 // pixels.size), 1)).ravel()
+            with_nan = np.append(repeated, kind(np.nan))
+            for many in (repeated, with_nan) if (repeated != repeated[0]).any() else ():
                 found, values = thresholds.get_close_values(many), np.unique(many)
                 same(
                     max(np.min(np.diff(found)) / 2, thresholds.TOLERANCE),
@@ -186,7 +187,7 @@ def compare_order(labels, random):
 
 
 def compare_shapes(labels):
-    """What skimage's regionprops gives, of the labels that occur."""
+    """Compare skimage's regionprops of the labels that occur."""
     from platewise_kernels import shape
 
     occurring = np.unique(labels)
@@ -202,7 +203,7 @@ def compare_shapes(labels):
 
 
 def compare_images(shape, random):
-    """What smooths an image."""
+    """Compare the filters that smooth an image."""
     from platewise_kernels import smoothing, stand_ins
 
     image = random.rand(*shape).astype(random.choice([np.float32, np.float64]))

@@ -1,4 +1,4 @@
-"""Add to a pipeline what a user may have in one: modules that the accelerated ones do not replace.
+"""Add modules to a pipeline that a user may have in one and that the accelerated ones do not replace.
 
 It runs in CellProfiler's Python: `python plugins_pipeline.py KIND SCRIPTS IN.cppipe OUT.cppipe`. From an
 analysis pipeline `users` makes one with more modules, which also saves the label images so that
@@ -31,7 +31,7 @@ def first_cycle(assembly):
 
 
 def users(assembly):
-    """The analysis without its export, more modules, the export."""
+    """Return the analysis without its export, followed by more modules and the export."""
     last = assembly.pipeline.modules()[-1]
     assembly.pipeline.remove_module(last.module_num)
     assembly.add(
@@ -80,7 +80,7 @@ def users(assembly):
             ("Enter single file name", "Tiled"),
             ("Saved file format", "npy"),
             ("Output file location", "Default Output Folder|"),
-            # A site is a group of its own, and each has a last cycle.
+            # Each site is a separate group, and each group has a last cycle.
             ("Overwrite existing files without warning?", True),
             ("When to save", "Last cycle"),
         ],

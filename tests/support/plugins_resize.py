@@ -1,7 +1,7 @@
 """Resize images of many kinds with CellProfiler's own Resize and with the accelerated one.
 
-It runs in CellProfiler's Python: `python plugins_resize.py PLUGINS`, and prints one JSON object a case:
-whether pixels, type, mask, spacing and parent are the same, and whether the fast way was taken.
+It runs in CellProfiler's Python: `python plugins_resize.py PLUGINS`, and prints one JSON object per case:
+whether pixels, type, mask, spacing and parent are the same, and whether the fast code was used.
 """
 
 import json
@@ -21,7 +21,7 @@ from cellprofiler_core.workspace import Workspace  # noqa: E402
 
 
 def cases():
-    """Name, image, settings (factor, or height and width), interpolation."""
+    """Yield name, image, settings (factor, or height and width) and interpolation."""
     random = np.random.RandomState(0)
     textured = random.rand(216, 180).astype(np.float32)
     mask = random.rand(216, 180) > 0.1
@@ -43,7 +43,7 @@ def cases():
 
 
 def resized(module, image, size, interpolation):
-    """The image that a Resize module makes, or its error."""
+    """Return the output of a Resize module, or its error."""
     images = ImageSetList()
     image_set = images.get_image_set(0)
     image_set.add("In", image)

@@ -1,6 +1,7 @@
 """Make the same random measurements with CellProfiler's store and with the one in memory, and compare.
 
-It runs in CellProfiler's Python: `python plugins_store.py PLUGINS LIMIT`; LIMIT is how many bytes are held.
+It runs in CellProfiler's Python: `python plugins_store.py PLUGINS LIMIT`. LIMIT is the number of
+bytes that are kept in memory.
 """
 
 import sys
@@ -17,7 +18,7 @@ SITES = (3, 4, 5, 6)
 
 
 def fill(measurements, seed):
-    """A run's measurements: text and numbers of sites and of objects, some missing, one replaced."""
+    """Add the measurements of a run: text and numbers of sites and objects, some missing, one replaced."""
     random = np.random.RandomState(seed)
     measurements.add_all_measurements("Image", "Metadata_Well", [f"A{k:02d}" for k in range(1, 7)])
     for site in SITES:
@@ -40,7 +41,7 @@ def fill(measurements, seed):
 
 
 def contents(measurements):
-    """Everything that can be asked for, as text."""
+    """Return everything that can be read from a store, as text."""
     found = []
     for name in measurements.get_object_names():
         for feature in [*measurements.get_feature_names(name), "ImageNumber", "ObjectNumber"]:
@@ -58,7 +59,7 @@ def contents(measurements):
 
 
 def main(plugins, limit):
-    """Compare the stores over twenty runs, then a copy of each, then a file that stays."""
+    """Compare the stores over twenty runs, then a copy of each, then a file that is kept."""
     sys.path.insert(0, plugins)
     original = module.HDF5Dict
     from platewise_kernels import measurement_store

@@ -1,8 +1,8 @@
 """CRISPR and ORF plates in the form of the published profiles, with known effects, beside the real compounds.
 
-CPJUMP1's published compound plates are at hand, those of the genetic perturbations are not: here they
-are made from the published plate maps and annotation, with some of the real plates' features. A reagent
-looks like the compounds of its gene, plus noise.
+CPJUMP1's published compound plates are available here, those of the genetic perturbations are not. They are
+simulated from the published plate maps and annotation, with some of the real plates' features: the profile of
+a reagent is that of the compounds of its gene, plus noise.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from lib.plate_contents import read_annotation, read_plate_map
 from lib.tables import get_features, read_profiles
 
 SELECTED = "normalized_feature_select_negcon_batch"
-# The metadata of the published files of each type; compounds' are read from the real ones.
+# The metadata of the published files of each type; those of compounds are read from the real files.
 COLUMNS = {
     "crispr": ("broad_sample", "gene", "pert_type", "control_type", "target_sequence", "negcon_control_type"),
     "orf": ("broad_sample", "gene", "pert_type", "control_type"),
@@ -22,14 +22,14 @@ COLUMNS = {
 
 
 def compound_files(shared: Path) -> list[Path]:
-    """The four published plates of one condition."""
+    """Return the four published plates of one condition."""
     files = sorted((shared / "cpjump1/profiles").glob(f"*_{SELECTED}.csv.gz"))
     assert len(files) == 4
     return files
 
 
 def write_genetic_plates(shared: Path, folder: Path, kind: str, number: int, noise: float) -> list[Path]:
-    """Write `number` plates of `kind` (crispr, orf) as csv.gz, and give their paths."""
+    """Write `number` plates of `kind` (crispr, orf) as csv.gz, and return their paths."""
     metadata = shared / "cpjump1/metadata"
     plate_map = metadata / f"platemaps/2020_11_04_CPJUMP1/platemap/JUMP-Target-1_{kind}_platemap.txt"
     known = read_plate_map(plate_map).merge(

@@ -19,7 +19,7 @@ UNUSED = {
 
 
 def read_cppipe(path: Path) -> Modules:
-    """A pipeline's modules as (name, [(setting, value), ...])."""
+    """Return a pipeline's modules as (name, [(setting, value), ...])."""
     modules = []
     for line in path.read_text().splitlines():
         if re.match(r"\w+:\[module_num:", line):
@@ -31,7 +31,7 @@ def read_cppipe(path: Path) -> Modules:
 
 
 def published_modules(path: Path, pipeline: str) -> Modules:
-    """The listed modules of a published pipeline as (name, [(setting, value), ...])."""
+    """Return the listed modules of a published pipeline as (name, [(setting, value), ...])."""
     modules = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -42,7 +42,7 @@ def published_modules(path: Path, pipeline: str) -> Modules:
 
 
 def canonical(name: str, settings: Settings, rename: Callable[[str, str], str]) -> tuple[str, Settings]:
-    """The settings that count, in one spelling: a sorted list of (setting, value)."""
+    """Return the settings that matter, in one spelling: a sorted list of (setting, value)."""
     given = dict(settings)
     kept = []
     methods = 0
@@ -67,10 +67,10 @@ def canonical(name: str, settings: Settings, rename: Callable[[str, str], str]) 
 def comparable(
     modules: Modules, left_out: set[str], shrinking: float, rename: Callable[[str, str], str]
 ) -> Modules:
-    """The modules that a listing holds, in the form `canonical` gives them.
+    """Return the modules of a listing in the form of `canonical`.
 
-    A generated pipeline resizes to the image's own size where the listing asks for a factor: the same for a
-    size that is a multiple of the factor, and right for the others.
+    A generated pipeline resizes to the image's own size where the listing has a factor: this is the same for
+    a size that is a multiple of the factor, and correct for other sizes.
     """
     found = []
     for name, settings in modules:

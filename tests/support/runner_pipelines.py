@@ -6,7 +6,7 @@ kept         the same with modules that look back at all sites at the end of the
 named        the same with a table of another name
 database     the same with a measurement that is made twice, also exported to a database
 
-They are saved as CellProfiler's window saves them, each module's window open.
+They are saved as CellProfiler's window saves them, with the window of each module open.
 """
 
 import sys
@@ -21,7 +21,7 @@ from cellprofiler_pipelines.images import load_data
 
 
 def segment_and_measure(assembly):
-    """Nuclei, a ring around them, their measurements, and a picture of each site."""
+    """Add nuclei, a ring around them, their measurements, and a picture of each site."""
     load_data(assembly, "load_data.csv", "Plate,Well,Site")
     assembly.add(
         "IdentifyPrimaryObjects",
@@ -63,7 +63,7 @@ def segment_and_measure(assembly):
 
 
 def export_database(assembly):
-    """The intensities of nuclei once more, and ExportToDatabase, to a SQLite file."""
+    """Add the intensities of nuclei once more, and ExportToDatabase to a SQLite file."""
     assembly.add(
         "MeasureObjectIntensity",
         [("Select images to measure", "DNA"), ("Select objects to measure", "Nuclei")],
@@ -84,7 +84,7 @@ def export_database(assembly):
 
 
 def export_everything(assembly):
-    """ExportToSpreadsheet with all measurement types, metadata in the object tables, and means."""
+    """Add ExportToSpreadsheet with all measurement types, metadata in the object tables, and means."""
     assembly.add(
         "ExportToSpreadsheet",
         [
@@ -99,7 +99,7 @@ def export_everything(assembly):
 
 
 def export_named(assembly):
-    """ExportToSpreadsheet with a name of its own for the table of nuclei."""
+    """Add ExportToSpreadsheet with a different name for the table of nuclei."""
     assembly.add(
         "ExportToSpreadsheet",
         [

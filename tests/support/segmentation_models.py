@@ -1,4 +1,4 @@
-"""Write small models of the networks that find objects; runs in the environment of these networks.
+"""Write small models of the networks that find objects. It runs in the environment of these networks.
 
 python segmentation_models.py instanseg|cellpose FILE
 

@@ -16,9 +16,9 @@ def plates(
     shuffled: bool = False,
     seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
-    """Plates of simulated wells, one replicate of each perturbation a plate, as {file: profiles}.
+    """Return plates of simulated wells, each with one replicate of every perturbation, as {file: profiles}.
 
-    `replicates`: the number of plates, or for each perturbation on how many plates it is. A well is
+    `replicates`: the number of plates, or the number of plates with each perturbation. A well is
     noise of variance 1 plus `effect` times its gene's (or own) direction plus `position_effect`
     times its position's, both of variance 1. `shuffled` gives each plate its own layout.
     """
@@ -57,7 +57,7 @@ def plates(
 
 
 def compute_median_directly(rows: np.ndarray) -> float:
-    """The definition: the median of the off-diagonal Pearson correlations."""
+    """Return the median of the off-diagonal Pearson correlations, as in the definition."""
     correlations = np.corrcoef(rows)
     np.fill_diagonal(correlations, np.nan)
     return float(np.nanmedian(correlations))

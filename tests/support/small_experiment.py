@@ -1,9 +1,9 @@
-"""A small experiment that starts with CellProfiler's tables: three plates of random cells, no image.
+"""A small experiment that starts with CellProfiler's tables: three plates of random cells, without images.
 
     python tests/support/small_experiment.py FOLDER     writes FOLDER/config.yaml and what it names
 
-It runs in about a minute through every rule after CellProfiler, to the benchmark, and is the same bytes each
-time: for tests that run a whole experiment several times.
+It passes every rule after CellProfiler, up to the benchmark, in about a minute, and gives the same bytes each
+time. It is for tests that run an experiment several times.
 """
 
 import csv
@@ -21,7 +21,7 @@ SITES, CELLS, FEATURES = 2, 12, 8
 
 
 def treatment(position: int) -> str:
-    """What is in the well at `position` of the plate: the first six are negative controls."""
+    """Return the content of the well at `position` of the plate; the first six are negative controls."""
     return "DMSO" if position < CONTROLS else f"T{(position - CONTROLS) % TREATMENTS}"
 
 
@@ -32,7 +32,7 @@ def write_rows(path: Path, rows: list[list[object]], delimiter: str = ",") -> No
 
 
 def write_tables(folder: Path, plate: str, generator: np.random.Generator) -> None:
-    """CellProfiler's tables of one plate, a folder a site."""
+    """Write CellProfiler's tables of one plate, one folder per site."""
     effects = np.random.default_rng(0).normal(size=(TREATMENTS, 3 * FEATURES))
     names = [f"Intensity_F{number}" for number in range(FEATURES)]
     for position, well in enumerate(WELLS):
@@ -55,7 +55,7 @@ def write_tables(folder: Path, plate: str, generator: np.random.Generator) -> No
 
 
 def write_experiment(folder: Path) -> Path:
-    """Write the experiment into a new folder; gives its config file."""
+    """Write the experiment into a new folder; return its config file."""
     generator = np.random.default_rng(1)
     for plate in PLATES:
         write_tables(folder / "tables", plate, generator)
@@ -72,7 +72,7 @@ def write_experiment(folder: Path) -> Path:
         "plates": "plates.tsv",
         "annotation": {"compound": {"table": "reagents.tsv"}},
         "benchmark": {"draws": 500},
-        # Importing umap takes longer than all else that the figures do.
+        # Importing umap takes longer than everything else in the figures.
         "report": {"umap": False},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -80,7 +80,7 @@ def write_experiment(folder: Path) -> Path:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """The tables of a finished experiment by their path: what must not depend on how it was run."""
+    """Return the tables of a finished experiment by their path: they must not depend on how it was run."""
     root = folder / "results"
     files = [file for part in ("workspace", "benchmark") for file in (root / part).rglob("*")]
     kept = (".parquet", ".csv")

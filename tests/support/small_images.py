@@ -1,7 +1,8 @@
-"""A small experiment that starts with images: one plate of six wells, a simulated site in each. Its barcode
-is a number that begins with zeros.
+"""A small experiment that starts with images: one plate of six wells with one simulated site each.
 
-It takes CellProfiler about ten seconds in one chunk; for tests of what CellProfiler's own stages do.
+The plate's barcode is a number that begins with zeros.
+
+CellProfiler takes about ten seconds for it in one chunk. It is for tests of CellProfiler's stages.
 """
 
 from pathlib import Path
@@ -18,7 +19,7 @@ WELL_PROFILES = f"workspace/profiles/B/{PLATE}/{PLATE}.parquet"
 
 
 def write_experiment(folder: Path) -> Path:
-    """Write the experiment, its images drawn, into a new folder; gives its config file."""
+    """Write the experiment and its simulated images into a new folder; return its config file."""
     folder.mkdir(parents=True)
     layout = [[well, sample] for well, sample in WELLS.items()]
     write_rows(folder / "plate_map.txt", [["well_position", "broad_sample"], *layout], "\t")
@@ -46,7 +47,7 @@ def write_experiment(folder: Path) -> Path:
 
 
 def write_config(folder: Path, results: str = "results", **cellprofiler: object) -> Path:
-    """Write a config of the experiment in `folder` whose results go to a folder of their own."""
+    """Write a config of the experiment in `folder` with a separate results folder."""
     config = {
         "results": results,
         "plates": "plates.tsv",

@@ -1,8 +1,8 @@
-"""Write a small model of StarDist with seeded random weights; runs in StarDist's environment.
+"""Write a small model of StarDist with seeded random weights. It runs in StarDist's environment.
 
 python stardist_model.py FILE.zip
 
-It is not trained: its objects have no meaning, but they are the same in every run.
+The model is not trained: its objects have no meaning, but they are the same in every run.
 """
 
 import json
@@ -28,7 +28,7 @@ def write_model(path: Path) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         model = StarDist2D(config, name="model", basedir=folder)
-        # Rays of a few pixels: untrained, they have hardly any length.
+        # Rays of a few pixels: without training, they have hardly any length.
         distances = next(layer for layer in model.keras_model.layers if layer.name == "dist")
         kernel, bias = distances.get_weights()
         distances.set_weights([kernel, bias + 5])

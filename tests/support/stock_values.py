@@ -1,10 +1,10 @@
-"""Values of stock CellProfiler that tests compare with, stored because it takes minutes to measure them.
+"""Stored values of stock CellProfiler that tests compare with, because measuring them takes minutes.
 
     python tests/support/stock_values.py     measures them again, with the locked CellProfiler
 
 They are those of the four CPJUMP1 fields with the assay of JUMP's production: the numbers of all images, and
 of one object in four, each as float32 (a relative error of 6e-8, where values may differ by 1e-6).
-`tests/stock/about.json` has the digest of CellProfiler's lock, so that a test fails where the lock changed.
+`tests/stock/about.json` has the digest of CellProfiler's lock, so that a test fails if the lock has changed.
 """
 
 import hashlib
@@ -30,30 +30,30 @@ ONE_OBJECT_IN = 4
 
 
 def get_digest_of_lock() -> str:
-    """The digest of CellProfiler's lock."""
+    """Return the digest of CellProfiler's lock."""
     return hashlib.sha256(LOCK.read_bytes()).hexdigest()
 
 
 def get_locked_version() -> str:
-    """The version of CellProfiler that the lock names."""
+    """Return the version of CellProfiler in the lock."""
     (line,) = [line for line in LOCK.read_text().splitlines() if line.startswith("cellprofiler==")]
     return line.split()[0].partition("==")[2]
 
 
 def get_keys(table: pl.DataFrame) -> list[str]:
-    """The columns that name a row: the image, and the object if the table has objects."""
+    """Return the columns that identify a row: the image, and the object if the table has objects."""
     return [name for name in ("ImageNumber", "ObjectNumber") if name in table.columns]
 
 
 def choose_numbers(table: pl.DataFrame) -> pl.DataFrame:
-    """Choose what is compared: the numbers that are not about the run, of one object in four."""
+    """Choose what is compared: of one object in four, all numbers except those about the run."""
     keys = get_keys(table)
     if "ObjectNumber" in keys:
         table = table.filter(pl.col("ObjectNumber").cast(int) % ONE_OBJECT_IN == 1)
     kept = {}
     for name in table.columns:
         values = table[name].cast(pl.Float64, strict=False)
-        # text whose spelling is a number is one (a column of a csv file may be read as text)
+        # text that spells a number is one (a column of a CSV file may be read as text)
         if (
             not name.startswith((*NOT_MEASURED, "Metadata_"))
             and values.null_count() == table[name].null_count()
@@ -65,7 +65,7 @@ def choose_numbers(table: pl.DataFrame) -> pl.DataFrame:
 def count_differences(expected: pl.DataFrame, found: pl.DataFrame) -> dict[str, int]:
     """Count the values of each column that differ, or that only one table has.
 
-    As in `compare_cellprofiler`: values differ where the difference exceeds both 1e-6 of the expected value
+    As in `compare_cellprofiler`, values differ if the difference exceeds both 1e-6 of the expected value
     and 1e-9.
     """
     alone = set(expected.columns) ^ set(found.columns)
@@ -92,7 +92,7 @@ def write_stored(name: str, table: pl.DataFrame) -> None:
 
 
 def read_stored(name: str) -> pl.DataFrame:
-    """A stored table of numbers."""
+    """Read a stored table of numbers."""
     with np.load(FOLDER / f"{name}.npz") as stored:
         return pl.DataFrame(stored["values"].astype(np.float64), schema=stored["columns"].tolist())
 

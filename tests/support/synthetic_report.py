@@ -1,9 +1,9 @@
-"""An experiment of many plates for the report: finished profiles and pictures, drawn, not computed.
+"""An experiment of many plates for the report: finished profiles and pictures, which are simulated.
 
     python tests/support/synthetic_report.py FOLDER PLATES     writes results and report/report.html
 
-Every plate has what a whole run leaves: profiles with their provenance, flags, heat maps and montages. The
-pictures are grainy, so that they are no smaller than real ones.
+Every plate has the results of a complete run: profiles with their provenance, flags, heat maps and montages.
+The pictures are grainy, so that they are as large as real ones.
 """
 
 import sys
@@ -40,7 +40,7 @@ FLAGS = 40
 
 
 def drawn(path: Path, generator: np.random.Generator, size: tuple[int, int]) -> None:
-    """A grainy picture of structures of several sizes."""
+    """Return a grainy picture with structures of several sizes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     layers = [
         np.kron(generator.integers(0, 90, (size[1] // s + 1, size[0] // s + 1, 3)), np.ones((s, s, 1)))
@@ -53,7 +53,7 @@ def drawn(path: Path, generator: np.random.Generator, size: tuple[int, int]) -> 
 def drawn_sheets(
     folder: Path, generator: np.random.Generator, side: int, wells: list[str], channels: tuple[str, ...]
 ) -> None:
-    """The sheets of thumbnails of a plate, and where each well is."""
+    """Return the sheets of thumbnails of a plate, and the place of each well."""
     rows, columns = get_plate_format(wells)
     folder.mkdir(parents=True, exist_ok=True)
     example = min(72, 2 * side)
@@ -80,7 +80,7 @@ def drawn_sheets(
 
 
 def contents(wells: list[str]) -> pd.DataFrame:
-    """What is in the wells of a plate: every sixth is a negative control."""
+    """Return the contents of the wells of a plate: every sixth is a negative control."""
     control = np.arange(len(wells)) % 6 == 0
     names = [f"BRD-{i:08d}" for i in range(len(wells))]
     return pd.DataFrame(
@@ -104,7 +104,7 @@ def write_condition_tables(
     generator: np.random.Generator,
     wells: list[str],
 ) -> None:
-    """The tables of a condition: its perturbations, the null, the maps, what changed, and precision."""
+    """Write the tables of a condition: its perturbations, null, maps, changed features and precision."""
     about = contents(wells)
     treated = about.loc[about["Metadata_control_type"].isna(), "Metadata_broad_sample"].tolist()
     correlation = np.sort(generator.normal(0.2, 0.2, len(treated)))[::-1]
@@ -158,7 +158,7 @@ def write_answers(
     generator: np.random.Generator,
     wells: list[str],
 ) -> None:
-    """The tables of a condition's hits, clusters and dose-response curves."""
+    """Write the tables of a condition's hits, clusters and dose-response curves."""
     about = contents(wells)
     treated = about.loc[about["Metadata_control_type"].isna()]
     names = treated["Metadata_broad_sample"].tolist()
@@ -212,7 +212,7 @@ def write_answers(
 
 
 def provenance(level: str) -> dict[str, Any]:
-    """What the file of a level says of itself."""
+    """Return the provenance in the file of a level."""
     parameters: dict[str, Any] = {"operation": "mean"}
     if LEVELS[level].step == "normalize":
         parameters = {"method": "mad_robustize", "to": "negcon", "over": "plate", "reference_wells": 64}
@@ -236,7 +236,7 @@ def write_results(
     one_barcode: bool = False,
     feature_sets: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write the results of an experiment. Return the options of the report's rule.
+    """Write the results of an experiment; return the options of the report's rule.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def write_results(
 
 
 def write_report(folder: Path, options: dict[str, Any]) -> Path:
-    """The report of such results."""
+    """Write the report of such results."""
     import report
 
     page, digests = (str(folder / "report" / name) for name in ("report.html", "input_digests.csv"))

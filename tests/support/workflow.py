@@ -1,4 +1,4 @@
-"""Where the project and the real data are, and how Snakemake is run: what most tests share."""
+"""What most tests share: the paths of the project and of the real data, and how Snakemake is run."""
 
 import atexit
 import fcntl
@@ -24,10 +24,10 @@ READS_ONLY = {"--dry-run", "--summary"}
 def snakemake(
     *arguments: str | Path, project: Path = PROJECT, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in `project` as a user would; its output is stdout and stderr together.
+    """Run Snakemake in `project` as a user does; return its stdout and stderr together.
 
-    Nothing is written below the user's checkout: where the results would lie there, a dry run is made in a
-    copy of the project, and anything else is refused.
+    Nothing is written below the user's checkout: if the results would be there, a dry run uses a copy of the
+    project, and any other run is rejected.
     """
     if project == PROJECT and belongs_to_checkout(arguments):
         assert READS_ONLY & set(arguments), f"write below a temporary folder: snakemake {arguments}"
@@ -47,7 +47,7 @@ def snakemake(
 
 
 def start_snakemake(*arguments: str | Path, project: Path) -> subprocess.Popen[bytes]:
-    """Start Snakemake in `project`, in a process group of its own that can be killed."""
+    """Start Snakemake in `project`, in a separate process group that can be killed."""
     command = [project / ".venv" / "bin" / "python", "-m", "snakemake", "--cores", "2", *arguments]
     return subprocess.Popen(
         command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -55,7 +55,7 @@ def start_snakemake(*arguments: str | Path, project: Path) -> subprocess.Popen[b
 
 
 def belongs_to_checkout(arguments: Sequence[str | Path]) -> bool:
-    """Whether the results of these arguments would lie below the checkout."""
+    """Return whether the results of these arguments would be below the checkout."""
     if "--directory" in arguments:
         return False
     if "--configfile" not in arguments:
@@ -80,14 +80,14 @@ def copy_of_project(folder: Path, results: Path | None = None) -> Path:
 
 @cache
 def project_without_results() -> Path:
-    """A copy of the project for dry runs of the experiments in `config/`; removed at the end."""
+    """Return a copy of the project for dry runs of the experiments in `config/`; it is removed at the end."""
     folder = tempfile.TemporaryDirectory(prefix="platewise")
     atexit.register(folder.cleanup)
     return copy_of_project(Path(folder.name) / "platewise")
 
 
 def copy_of_config(name: str, folder: Path) -> Path:
-    """Copy an experiment of `tests/configs` to a folder, into which its results will go.
+    """Copy an experiment of `tests/configs` to a folder, to which its results are written.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def copy_of_config(name: str, folder: Path) -> Path:
 
 
 def made_once(sessions: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """Make a folder once in a session of tests, whichever of its worker processes needs it first.
+    """Make a folder once per test session, by the worker process that needs it first.
 
     Parameters
     ----------

@@ -26,7 +26,9 @@ def get_close_values(values):
     least `TOLERANCE` for half of it. If some of the first pixels are as close as that, the result is the
     distinct values of these pixels, which give the same tolerance. Otherwise it is that of numpy.unique.
     """
-    if values.dtype in (numpy.float32, numpy.float64) and values.size > SAMPLE:
+    is_float = values.dtype in (numpy.float32, numpy.float64)
+    # The smallest value of an image with a NaN is NaN, and so is the smallest difference.
+    if is_float and values.size > SAMPLE and not numpy.isnan(values.min()):
         found = numpy.unique(values.ravel()[:SAMPLE])
         if found.size > 2 and numpy.min(numpy.diff(found)) / 2 <= TOLERANCE:
             return found

@@ -9,6 +9,7 @@ one file.
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.errors import InputError
@@ -17,11 +18,11 @@ from lib.sites import get_site_name
 from lib.wells import get_well_at
 
 FILE = re.compile(r"^(Index(\.idx|\.ref)?|ImageIndex\.ColumbusIDX)\.xml$", re.IGNORECASE)
-#: The attribute of an image's URL with its page in the file, from 0.
+# The attribute of an image's URL with its page in the file, from 0.
 PAGE = "BufferNo"
-#: Elements of an image that identify it, and are no information about it.
+# Elements of an image that identify it and do not describe it.
 OWN = {"id", "State", "URL", PAGE}
-#: Elements of a channel's entry that are not written to the image table.
+# Elements of a channel's entry that are not written to the image table.
 LONG = {"FlatfieldProfile", "SkewcropParameters", "OrientationMatrix", "CropArea"}
 
 
@@ -35,14 +36,37 @@ def get_page(image: ET.Element) -> str:
     return next((child.get(PAGE, "") for child in image if remove_namespace(child.tag) == "URL"), "")
 
 
-def read_harmony(path: Path) -> Index:
-    """Read `Index.idx.xml` or `Index.xml`; large ones are read piece by piece."""
-    formats: dict[str, tuple[int, int]] = {}
-    plates_of_well: dict[str, list[str]] = defaultdict(list)
-    wells: dict[str, dict[str, str]] = {}
-    well_of_image: dict[str, str] = {}
-    of_channel: dict[str, dict[str, str]] = defaultdict(dict)
-    rows: list[dict[str, str]] = []
+@dataclass
+class Entries:
+    """The entries of an index.
+
+    Attributes
+    ----------
+    formats
+        Rows and columns of each plate.
+    plates_of_well
+        The plates of each well, by the well's id.
+    wells
+        The texts of each well, by its id.
+    well_of_image
+        The id of each image's well, by the image's id.
+    of_channel
+        What the images of a channel share, by the channel's id.
+    rows
+        The texts of each image.
+    """
+
+    formats: dict[str, tuple[int, int]] = field(default_factory=dict)
+    plates_of_well: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    wells: dict[str, dict[str, str]] = field(default_factory=dict)
+    well_of_image: dict[str, str] = field(default_factory=dict)
+    of_channel: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    rows: list[dict[str, str]] = field(default_factory=list)
+
+
+def read_entries(path: Path) -> Entries:
+    """Read the entries of an index; large ones are read piece by piece."""
+    entries = Entries()
     parents: list[str] = []
     for event, element in ET.iterparse(path, ("start", "end")):
         name = remove_namespace(element.tag)
@@ -56,36 +80,42 @@ def read_harmony(path: Path) -> Index:
             plate = (
                 texts.get("Name") or texts.get("PlateID") or texts.get("MeasurementID") or path.parent.name
             )
-            formats[plate] = int(texts.get("PlateRows") or 0), int(texts.get("PlateColumns") or 0)
+            entries.formats[plate] = int(texts.get("PlateRows") or 0), int(texts.get("PlateColumns") or 0)
             for child in element:
                 if remove_namespace(child.tag) == "Well":
-                    plates_of_well[child.get("id", "")].append(plate)
+                    entries.plates_of_well[child.get("id", "")].append(plate)
         elif (within, name) == ("Wells", "Well"):
             texts = get_texts(element)
-            wells[texts["id"]] = texts
+            entries.wells[texts["id"]] = texts
             for child in element:
                 if remove_namespace(child.tag) == "Image":
-                    well_of_image[child.get("id", "")] = texts["id"]
+                    entries.well_of_image[child.get("id", "")] = texts["id"]
         elif (within, name) == ("Map", "Entry"):
             texts = {key: text for key, text in get_texts(element).items() if key not in LONG}
-            of_channel[element.get("ChannelID", "")].update(texts)
+            entries.of_channel[element.get("ChannelID", "")].update(texts)
         elif (within, name) == ("Images", "Image"):
-            rows.append({**get_texts(element), PAGE: get_page(element)})
+            entries.rows.append({**get_texts(element), PAGE: get_page(element)})
         else:
             continue
         element.clear()
+    return entries
+
+
+def read_harmony(path: Path) -> Index:
+    """Read `Index.idx.xml` or `Index.xml`."""
+    entries = read_entries(path)
     images = []
-    in_file = Counter(row.get("URL", "") for row in rows)
-    for row in rows:
-        texts = {**of_channel.get(row["ChannelID"], {}), **row}
+    in_file = Counter(row.get("URL", "") for row in entries.rows)
+    for row in entries.rows:
+        texts = {**entries.of_channel.get(row["ChannelID"], {}), **row}
         fields = {key: text for key, text in texts.items() if key not in OWN | LONG}
-        well_id = well_of_image.get(row["id"]) or f"{int(row['Row']):02d}{int(row['Col']):02d}"
-        place = wells.get(well_id, {})
+        well_id = entries.well_of_image.get(row["id"]) or f"{int(row['Row']):02d}{int(row['Col']):02d}"
+        place = entries.wells.get(well_id, {})
         well = get_well_at(texts.get("Row") or place["Row"], texts.get("Col") or place["Col"])
         # An image that failed has no file, whatever its state.
         file = texts.get("URL", "")
         page = str(int(row[PAGE]) + 1) if row[PAGE] and in_file[file] > 1 else ""
-        for plate in plates_of_well.get(well_id) or list(formats) or [path.parent.name]:
+        for plate in entries.plates_of_well.get(well_id) or list(entries.formats) or [path.parent.name]:
             images.append(
                 IndexImage(
                     plate,
@@ -102,4 +132,4 @@ def read_harmony(path: Path) -> Index:
             )
     if not images:
         raise InputError(f"{path} lists no image: is the measurement complete?")
-    return Index("Harmony", path, images, formats)
+    return Index("Harmony", path, images, entries.formats)

@@ -1,4 +1,4 @@
-"""Planted batch effects are taken out; the chromosome arm's own profile is, too."""
+"""Planted batch effects are removed, and so is the profile of a chromosome arm."""
 
 import numpy as np
 import pandas as pd

@@ -1,10 +1,10 @@
-"""What is told before anything runs about plate maps, annotation and controls."""
+"""Warnings before anything runs: plate maps, annotation and controls."""
 
 import re
 
 import pytest
 
-from lib.foreseen import MOST_PROFILES, find_problems
+from lib.early_warnings import MOST_PROFILES, find_problems
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -21,13 +21,13 @@ def get_problems(folder, plate_map=MAP, known=KNOWN, **config) -> list[str]:
     return list(find_problems(build_experiment(plates, folder, **{**annotation, **config})))
 
 
-def test_nothing_is_said_of_what_is_right(tmp_path):
+def test_valid_tables_get_no_warning(tmp_path):
     assert get_problems(tmp_path) == []
     assert get_problems(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
 
 
 @pytest.mark.parametrize("kind", ["poscon", "negcon2", "no_control"])
-def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
+def test_another_kind_of_control_is_not_a_misspelling(tmp_path, kind):
     assert get_problems(tmp_path, MAP + "B2,Y\n", KNOWN + f"Y,{kind}\n") == []
 
 
@@ -64,7 +64,7 @@ def test_another_kind_of_control_is_no_misspelling(tmp_path, kind):
         ),
     ],
 )
-def test_what_will_stop_a_plate_is_foreseen(tmp_path, config, words):
+def test_a_warning_names_what_will_stop_a_plate(tmp_path, config, words):
     assert re.search(words, "\n".join(get_problems(tmp_path, **config)))
 
 
@@ -93,7 +93,7 @@ def write_images(folder, wells, name="{}_s1_w1.tif"):
         (folder / name.format(well)).touch()
 
 
-def test_negative_controls_without_images_are_foreseen(tmp_path):
+def test_negative_controls_without_images_get_a_warning(tmp_path):
     """The plate map has three controls, of which only those with images can serve."""
     write_images(tmp_path / "i", ["A01", "A02", "B01"])
     problems = get_problems(tmp_path, images={"pattern": "imagexpress"})
@@ -114,7 +114,7 @@ def test_several_names_of_negative_controls_are_found_with_images(tmp_path):
     assert get_problems(tmp_path, known=KNOWN.replace("negcon", "Mock"), **config) == []
 
 
-def test_plates_and_conditions_that_differ_in_capitals_only_are_told(tmp_path):
+def test_plates_and_conditions_that_differ_only_in_capitals_get_a_warning(tmp_path):
     plates = [
         {"plate": "P1", "images": "i", "cell_line": "U2OS"},
         {"plate": "p1", "images": "j", "cell_line": "u2os"},
@@ -140,7 +140,7 @@ def get_problems_of_profiles(folder, level, plate_map="map.csv", plates=("P1",),
     return list(find_problems(build_experiment(rows, folder, **config)))
 
 
-def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_columns_lack(tmp_path):
+def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_reported_if_columns_lack(tmp_path):
     write_profiles(tmp_path)
     (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon")
     assert "plate P1: p.csv has no column Metadata_broad_sample, Metadata_control_type, by which" in problem
@@ -156,7 +156,7 @@ def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_told_if_colum
     assert "p.csv has no column Metadata_control_type. map.csv is not read" in problem
 
 
-def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
+def test_wells_that_a_plate_map_lacks_get_a_warning(tmp_path):
     """Of profiles and of images, of the plate itself only, and not beyond a number of plates."""
     write_profiles(tmp_path, ("P1", "P2"), ("a1", "A02", "A03", "B01", "C12", "C2"))
     (problem,) = get_problems_of_profiles(tmp_path, "aggregated", plates=("P1", "P2"))
@@ -176,7 +176,7 @@ def test_wells_that_a_plate_map_lacks_are_foreseen(tmp_path):
     )
 
 
-def test_features_that_are_no_measurements_are_told_once(tmp_path):
+def test_features_that_are_not_measurements_are_reported_once(tmp_path):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(
             f"Metadata_Well,Cells_Parent_Nuclei,Cells_AreaShape_Area\nA01,1,{name == 'a.csv'}\n"

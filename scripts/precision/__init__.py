@@ -1,0 +1,1 @@
+"""Parts of scripts/mean_average_precision.py."""
