@@ -177,8 +177,9 @@ def main(
             )
     unit = "profile" if source(plate) == "profiles" else "site"
     unmatched = find_unmatched_wells(profiles, plate_map, unit)
-    for well, why in unmatched:
-        logging.warning("plate %s, well %s: %s", plate["plate"], well, why)
+    for reason in dict.fromkeys(why for _, why in unmatched):
+        wells = [well for well, why in unmatched if why == reason]
+        logging.warning("plate %s, well %s: %s", plate["plate"], join_names(wells), reason)
     annotated = annotate(profiles, plate_map, annotation, plate)
     annotated = mark_few_cells(annotated, minimum_cells)
     with write_whole(outputs["unmatched"]) as part:
