@@ -151,7 +151,8 @@ def find_annotation_problems(
     if not columns:
         return
     missing = MissingValues.of_config(config)
-    columns |= {f"Metadata_{name}" for name in (*experiment.plates[0], "Batch", "Plate", "Well")}
+    # A column of text is not a feature, and is read as metadata.
+    columns |= {f"Metadata_{name}" for name in (*columns, *experiment.plates[0], "Batch", "Plate", "Well")}
     of_map = []
     try:
         if table and perturbation not in of_tables:

@@ -80,7 +80,7 @@ def test_names_in_lower_and_upper_case(tables, change):
     "cells",
     kind="an assay of nuclei alone",
     comes_from="assays without a cell stain",
-    happens="the nuclei are the cells, and the log says so",
+    happens="the nuclei are the cells",
 )
 def test_nuclei_alone(tables):
     for path in [*tables.rglob("Cells.csv"), *tables.rglob("Cytoplasm.csv")]:

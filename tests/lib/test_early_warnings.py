@@ -154,6 +154,9 @@ def test_a_plate_map_of_annotated_profiles_is_not_read_and_this_is_reported_if_c
     write_profiles(tmp_path, extra="Metadata_broad_sample")
     (problem,) = get_problems_of_profiles(tmp_path, "normalized_negcon")
     assert "p.csv has no column Metadata_control_type. map.csv is not read" in problem
+    write_profiles(tmp_path, extra="compound")
+    by_compound = {"benchmark": {"group": "compound"}, "controls": {"column": "compound", "negcon": "x"}}
+    assert get_problems_of_profiles(tmp_path, "normalized_negcon", plate_map="", **by_compound) == []
 
 
 def test_wells_that_a_plate_map_lacks_get_a_warning(tmp_path):
