@@ -165,6 +165,7 @@ def read_plate_profiles(
     plate: Mapping[str, str],
     sharing: Sequence[str] = (),
     missing: MissingValues | None = None,
+    metadata: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`.
 
@@ -178,8 +179,11 @@ def read_plate_profiles(
         All plates that the sample sheet takes from this file.
     missing
         The values that stand for a missing one; None for the default ones.
+    metadata
+        Columns that the config names, which are metadata with and without `Metadata_`.
     """
-    profiles = get_rows_of_plate(read_profiles(path, missing), path, plate["plate"], sharing)
+    table = read_profiles(path, missing, metadata=metadata)
+    profiles = get_rows_of_plate(table, path, plate["plate"], sharing)
     return take_plate(profiles, path, plate)
 
 
@@ -253,13 +257,13 @@ def main(
         The plate's row of the sample sheet.
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
-        `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `identifiers` (expressions of features that do not measure, which
-        the log names), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
-        normalized).
+        `MissingValues` is made), `metadata` (the columns that the config names), `sharing` (the plates that
+        enter from the same file), `unwanted` (patterns of features that are left out), `identifiers`
+        (expressions of features that do not measure, which the log names), `minimum_cells`, and
+        `outlier_cutoff` (None if the profiles are not normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
-    profiles = read_plate_profiles(path, plate, parameters["sharing"], missing)
+    profiles = read_plate_profiles(path, plate, parameters["sharing"], missing, parameters["metadata"])
     features = get_features(profiles)
     wanted = set(keep_wanted(features, parameters["unwanted"]))
     excluded = [name for name in features if name not in wanted]
@@ -292,11 +296,11 @@ def main(
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        names = ("gene", "missing", "sharing", "unwanted", "identifiers", "minimum_cells", "outlier_cutoff")
+        names = ("gene", "missing", "metadata", "sharing", "unwanted", "identifiers", "minimum_cells")
         main(
             snakemake.input.profiles,
             snakemake.input.annotation or "",
             snakemake.output.profiles,
             snakemake.params.plate,
-            {name: snakemake.params[name] for name in names},
+            {name: snakemake.params[name] for name in (*names, "outlier_cutoff")},
         )

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,21 @@ def rename_cell_count(table: pd.DataFrame) -> pd.DataFrame:
         return table
     logging.info("the numbers of cells are read from %s", name)
     return table.rename(columns={name: CELLS})
+
+
+def rename_named_columns(table: pd.DataFrame, names: Collection[str], path: Path) -> pd.DataFrame:
+    """Turn the columns that the config names as descriptions of wells (`names`) into metadata.
+
+    A table that also has such a column as `Metadata_...` keeps that one.
+    """
+    named = [name for name in table if name in names]
+    twice = [name for name in named if f"Metadata_{name}" in table]
+    if twice:
+        logging.warning("%s: %s is also there as Metadata_..., which is used", path, join_names(twice))
+    renamed = {name: f"Metadata_{name}" for name in named if name not in twice}
+    if renamed:
+        logging.info("%s: metadata, since the config names them: %s", path, join_names(renamed))
+    return table.drop(columns=twice).rename(columns=renamed)
 
 
 def convert_to_text(column: pd.Series) -> list[str]:
@@ -167,7 +183,8 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
             raise InputError(
                 f"{path}: column {column.name} holds text: `{texts[unreadable].iloc[0]}` in well "
                 f"{join_names(wells[unreadable], 5)}. Every column is a feature, unless its name starts with "
-                "Metadata_: rename it, or take it out."
+                "Metadata_ or the config names it (controls.column, benchmark.group): rename it, or take it "
+                "out."
             )
         column = numbers
     values = column.astype(float)
