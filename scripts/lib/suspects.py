@@ -12,7 +12,7 @@ from lib.errors import join_names
 from lib.layouts import NAMED, PLACE_COLUMNS, SAMPLE_COLUMNS, WELL_COLUMNS, read_columns
 from lib.look_alikes import write_in_latin
 from lib.plates import find_name
-from lib.values import DECIMAL_COMMA, MissingValues, plain_text
+from lib.values import AMOUNT, DECIMAL_COMMA, MissingValues, number_in_one_spelling, plain_text
 from lib.wells import find_well_name
 
 # A name that a spreadsheet made a date of: 2-Sep, Mar-01.
@@ -22,6 +22,11 @@ DATE = re.compile(rf"\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{1,2}}")
 OF_GENES = ("gene", "genes", "target", "targets", "gene_symbol", "target_gene")
 GENES = re.compile(r"[A-Z0-9-]*[A-Z][A-Z0-9-]*(\s*[,/]\s*[A-Z0-9-]*[A-Z][A-Z0-9-]*)+")
 EXPONENT = re.compile(r"\d+[eE]\d+")
+# Units that are not converted or unified, but that a person may leave out in some rows.
+OTHER_UNIT = re.compile(
+    r"([+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?)\s*([munp\u00b5]?mol(/[lL])?|h|hrs?|hours?|days?|min|minutes?)"
+)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 
 
 def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
@@ -78,9 +83,35 @@ def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValu
                 f"{column} has {join_names(commas, 3)}, which are not read as numbers: write decimal points, "
                 "and no separators of thousands"
             )
+        if pairs := find_amounts_without_unit(values):
+            found.append(
+                f"{column} has {'; '.join(pairs[:3])}: a number with a unit and one without are different "
+                "values, which splits replicates. Write the unit in every row, or in none"
+            )
         if column in (*SAMPLE_COLUMNS, *missing.samples, *OF_GENES):
             found += [f"{column}: {sentence}" for sentence in find_alike_names(values)]
     return found
+
+
+def find_amounts_without_unit(values: Iterable[str]) -> list[str]:
+    """Return the amounts of which the number also occurs without a unit: `0.1 uM and 0.1`."""
+    values = list(values)
+    without_unit: dict[str, str] = {}
+    for value in values:
+        if re.fullmatch(r"[+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?", value):
+            without_unit.setdefault(get_number(value), value)
+    amounts = [(value, AMOUNT.fullmatch(value) or OTHER_UNIT.fullmatch(value)) for value in values]
+    return [
+        f"{value} and {without_unit[get_number(match[1])]}"
+        for value, match in amounts
+        if match and get_number(match[1]) in without_unit
+    ]
+
+
+def get_number(text: str) -> str:
+    """Return a number in one spelling, with a decimal point; text that is not a number as it is."""
+    point = text if THOUSANDS.fullmatch(text) else text.replace(",", ".")
+    return number_in_one_spelling(point) or text
 
 
 def find_contradictions(

@@ -71,6 +71,23 @@ def test_amounts_in_one_spelling():
 
 @case(
     "tables",
+    kind="doses with a unit in some rows and without one in others: 0,1 µM and 0,1",
+    comes_from="plate maps of several people",
+    says="dose has 0,1 µM and 0,1; 2 uM and 2: a number with a unit and one without are different values, "
+    "which splits replicates. Write the unit in every row, or in none",
+    happens="a warning before anything runs; the values stay different",
+)
+def test_amounts_with_and_without_a_unit(write):
+    header = ("well", "broad_sample", "dose")
+    doses = ("0,1 µM", "0,1", "2 uM", "2")
+    plate_map = write("map.txt", header, *((f"A0{at}", "x", dose) for at, dose in enumerate(doses, start=1)))
+    clean = write("clean.txt", header, ("A01", "x", "0,1 µM"), ("A02", "x", "2 uM"), ("A03", "DMSO", "0"))
+    assert find_suspects(clean, MissingValues()) == []
+    return " ".join(find_suspects(plate_map, MissingValues()))
+
+
+@case(
+    "tables",
     kind="several genes, targets or mechanisms of a compound, separated by ; or by commas and slashes",
     comes_from="annotation from other databases",
     says="target has EGFR, ERBB2, A/B: several genes are separated by | or ;",

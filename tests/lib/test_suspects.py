@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.suspects import find_alike_names, find_suspects, report_missing_words
+from lib.suspects import find_alike_names, find_suspect_values, find_suspects, report_missing_words
 from lib.values import MissingValues
 
 pytestmark = pytest.mark.unit
@@ -33,6 +33,41 @@ def test_commas_that_are_not_read_as_decimal_ones_are_named(tmp_path):
         assert find_suspects(write(tmp_path, f"well\tbroad_sample\tdose\n{rows}"), MissingValues()) == []
     genes = write(tmp_path, "broad_sample\tgene\na\t672,675\n")
     assert find_suspects(genes, MissingValues()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "pairs"),
+    [
+        (["0,1 \u00b5M", "0,1", "2 uM", "2"], "0,1 \u00b5M and 0,1; 2 uM and 2"),
+        (["10uM", "10.0"], "10uM and 10.0"),
+        (["1e-7 M", "1E-7"], "1e-7 M and 1E-7"),
+        (["0 uM", "0", "5 uM"], "0 uM and 0"),
+        (["1,000 nM", "1,000"], "1,000 nM and 1,000"),
+        (["48 h", "48"], "48 h and 48"),
+    ],
+)
+def test_amounts_with_and_without_a_unit_are_named(values, pairs):
+    found = find_suspect_values({"dose": values}, MissingValues())
+    assert (
+        f"dose has {pairs}: a number with a unit and one without are different values, which splits "
+        "replicates. Write the unit in every row, or in none"
+    ) in found
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["0.1 uM", "2 uM", "10uM"],
+        ["0.1", "2", "10"],
+        ["", "0", "1 uM", "10 uM"],
+        ["5-FU", "5", "17-AAG", "17"],
+        ["2F7", "2", "1h2", "1"],
+        ["10 uM", "10 nM", "100"],
+        ["1,000 uM", "1"],
+    ],
+)
+def test_amounts_in_one_way_are_not_suspicious(values):
+    assert find_suspect_values({"dose": values}, MissingValues()) == []
 
 
 def test_names_that_look_alike_are_named():
