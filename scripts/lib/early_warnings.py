@@ -10,6 +10,7 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.feature_names import describe_identifiers
+from lib.imaged_wells import find_name_problem
 from lib.layouts import read_annotation_rows, read_plate_map_rows
 from lib.plate_map_warnings import find_map_problems
 from lib.plates import SOURCES, Plate, is_address, source
@@ -21,6 +22,8 @@ from lib.values import MissingValues
 MOST_MAPS = 200
 # The wells of profiles are read from the entire file, which takes a moment for each plate of an experiment.
 MOST_PROFILES = 24
+# So does listing a plate's images; what is wrong in the names of one plate is mostly wrong in those of all.
+MOST_FOLDERS = 24
 
 
 def find_problems(experiment: Experiment) -> Iterator[str]:
@@ -29,6 +32,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
     A file that does not exist, or would have to be fetched, is skipped.
     """
     yield from find_sample_sheet_problems(experiment)
+    yield from find_problems_of_images(experiment)
     yield from find_problems_of_maps(experiment)
     yield from find_problems_of_headers(experiment)
     yield from find_identifiers(experiment)
@@ -51,6 +55,17 @@ def find_sample_sheet_problems(experiment: Experiment) -> Iterator[str]:
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
         for names in find_alike_names(plate[column] for plate in experiment.plates):
             yield f"{column} of the sample sheet: {names} and are not taken for one."
+
+
+def find_problems_of_images(experiment: Experiment) -> Iterator[str]:
+    """Return why the names of images will be refused by load_data."""
+    config, folder = experiment.config, experiment.config_file.parent
+    of_names = config["images"]["channels_in"] == "names"
+    channels = experiment.assay.get("channels", []) if of_names else []
+    labels = {channel["image"]: channel["name"] for channel in channels}
+    for plate in experiment.chosen[:MOST_FOLDERS]:
+        if problem := find_name_problem(plate, folder, config["images"]["pattern"], labels):
+            yield f"plate {plate['plate']}: {problem}"
 
 
 def find_problems_of_maps(experiment: Experiment) -> Iterator[str]:

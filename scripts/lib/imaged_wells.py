@@ -1,4 +1,4 @@
-"""Find the wells of a plate that have images, from the names of its files, before anything runs.
+"""Find the wells of a plate that have images, and wrong names of images, before anything runs.
 
 This module uses only the standard library, since Snakemake's process imports it while planning.
 """
@@ -6,9 +6,9 @@ This module uses only the standard library, since Snakemake's process imports it
 from collections.abc import Mapping
 from pathlib import Path
 
-from lib.errors import InputError
-from lib.image_changes import list_images
-from lib.image_names import compile_pattern
+from lib.errors import InputError, join_names
+from lib.image_changes import list_images, walk_folders
+from lib.image_names import BY_METADATA, compile_pattern
 from lib.plates import find_name, is_address, is_image_table, read_table, source
 from lib.text_files import is_parquet
 from lib.wells import get_well_at, get_well_name
@@ -60,3 +60,54 @@ def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
     named = [row["Metadata_Well"] for row in rows if row.get("Metadata_Well")]
     placed = [(row["Metadata_Row"], row["Metadata_Column"]) for row in rows if row.get("Metadata_Row")]
     return {get_well_name(well) for well in named} or {get_well_at(*where) for where in placed} or None
+
+
+def find_name_problem(
+    plate: Mapping[str, str], folder: Path, pattern: str, channels: Mapping[str, str]
+) -> str:
+    """Return why the names of a plate's images will be refused; "" if they will not, or if it is not known.
+
+    Nothing is known of an image table, of images in object storage, of plates that an index describes, and of
+    images that an earlier step still has to write.
+
+    Parameters
+    ----------
+    plate
+        The plate's row of the sample sheet.
+    folder
+        The folder of the config.
+    pattern
+        The config's `images.pattern`.
+    channels
+        Names of the channels by what the names of files call them; empty if files have several channels.
+    """
+    location = plate.get("images", "")
+    images = folder / location
+    if source(plate) != "images" or is_address(location) or pattern in BY_METADATA or not images.is_dir():
+        return ""
+    expression = compile_pattern(pattern)
+    in_path = "/" in expression.pattern
+    names = [name if in_path else name.rpartition("/")[2] for name in list_images(images, pattern)]
+    if not names:
+        files = sorted(name for _, names in walk_folders(images) for name in names)
+        if not files:
+            return ""
+        return f"images.pattern matches none of the names in {location}, which has {join_names(files, 3)}."
+    groups = [match.groupdict() for match in map(expression.search, names) if match]
+    if "plate" in expression.groupindex:
+        named = {group["plate"] for group in groups}
+        if plate["plate"] not in named:
+            return (
+                f"the names of the images in {location} are of plate {join_names(sorted(named), 5)}. Write "
+                "one of these into the sample sheet."
+            )
+        groups = [group for group in groups if group["plate"] == plate["plate"]]
+    if "channel" in expression.groupindex and channels:
+        there = {group["channel"] for group in groups}
+        known = there | {label.lstrip("0") for label in there}
+        if lacking := [f"{label} ({name})" for label, name in channels.items() if label not in known]:
+            return (
+                f"no image in {location} is of channel {join_names(lacking)}; the names have "
+                f"{join_names(sorted(there), 10)}. Correct `image` of the channel in the config."
+            )
+    return ""

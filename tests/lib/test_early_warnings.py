@@ -90,7 +90,8 @@ def test_every_key_of_the_remedy_is_in_one_message(tmp_path):
 def write_images(folder, wells, name="{}_s1_w1.tif"):
     folder.mkdir(exist_ok=True)
     for well in wells:
-        (folder / name.format(well)).touch()
+        for channel in ("w1", "w2"):
+            (folder / name.format(well).replace("w1", channel)).touch()
 
 
 def test_negative_controls_without_images_get_a_warning(tmp_path):

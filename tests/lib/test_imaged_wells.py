@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.imaged_wells import find_wells_with_images
+from lib.imaged_wells import find_name_problem, find_wells_with_images
 
 pytestmark = pytest.mark.unit
 
@@ -34,3 +34,27 @@ def test_images_that_cannot_be_listed_get_no_warning(tmp_path):
     write_images(tmp_path / "i", ["A01"], "{}.txt")
     assert find_wells_with_images({"plate": "P", "images": "i"}, tmp_path, "phenix") is None
     assert find_wells_with_images({"plate": "P", "profiles": "i"}, tmp_path, "phenix") is None
+
+
+def test_names_of_images_that_load_data_will_refuse(tmp_path):
+    plate = {"plate": "P1", "images": "i"}
+    pattern = r"(?P<plate>\w+)_(?P<well>[A-Z]\d+)_(?P<channel>\d+)\.tif$"
+    channels = {"1": "DNA", "2": "RNA"}
+    (tmp_path / "i").mkdir()
+    # Images that are still drawn, simulated ones, are not missed.
+    assert find_name_problem(plate, tmp_path, pattern, channels) == ""
+    write_images(tmp_path / "i", ["A01"], "{}.tif")
+    found = find_name_problem(plate, tmp_path, pattern, channels)
+    assert found == "images.pattern matches none of the names in i, which has A01.tif."
+    write_images(tmp_path / "i", ["A01"], "A_{}_1.tif")
+    write_images(tmp_path / "i", ["A01"], "B_{}_1.tif")
+    found = find_name_problem(plate, tmp_path, pattern, channels)
+    assert found.startswith("the names of the images in i are of plate A, B. Write one of these")
+    found = find_name_problem({**plate, "plate": "A"}, tmp_path, pattern, channels)
+    assert found.startswith("no image in i is of channel 2 (RNA); the names have 1.")
+    write_images(tmp_path / "i", ["A01"], "A_{}_02.tif")
+    assert find_name_problem({**plate, "plate": "A"}, tmp_path, pattern, channels) == ""
+    # The files hold the channels.
+    assert find_name_problem({**plate, "plate": "B"}, tmp_path, pattern, {}) == ""
+    assert find_name_problem({**plate, "images": "s3://b/i"}, tmp_path, pattern, channels) == ""
+    assert find_name_problem(plate, tmp_path, "index", channels) == ""
