@@ -21,6 +21,7 @@ from lib.layouts import SAMPLE_COLUMNS, find_near_samples
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
+from lib.profile_columns import describe_single_features
 from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone, show_value
 from lib.suspects import find_suspect_values, report_missing_words
@@ -269,6 +270,8 @@ def main(
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
     if sentence := describe_identifiers(list(profiles), parameters["identifiers"], ()):
+        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
+    if sentence := describe_single_features(get_features(profiles)):
         logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
     names = [name for name in profiles if name.startswith("Metadata_") and name not in KEYS]
     of_wells = {name.removeprefix("Metadata_"): profiles[name].dropna().astype("str") for name in names}

@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from cases.case import case
-from cases.profiles import FORMATS, get_refusal, make_profiles, read
+from cases.profiles import FORMATS, PLATE, get_refusal, make_profiles, read
+from cases.tables import COMPLETE
+from import_profiles import main as import_plate
 from lib.deep_profiles import read_deepprofiler
 from lib.errors import InputError
-from lib.tables import get_features
+from lib.tables import get_features, read_profiles
 
 pytestmark = pytest.mark.unit
 
@@ -182,6 +184,35 @@ def test_columns_that_the_config_names_are_metadata(tmp_path, name):
     assert found["Metadata_conc"].tolist() == ["0.5", "10", "0"] * 2
     assert get_features(found) == get_features(make_profiles())
     assert found["Metadata_Well"].tolist() == make_profiles()["Metadata_Well"].tolist()
+
+
+@case(
+    "profiles",
+    kind="a laboratory's own numbers without Metadata_ beside the features: viability, passage",
+    comes_from="tables of one's own",
+    says="viability, passage are among the 50 features, and no other feature's name begins with the same "
+    "word. A column that does not measure the cells is left out with `exclude_features` in the config, or is "
+    "kept as metadata if it is renamed to Metadata_...",
+    happens="they are features, and a warning names them",
+)
+def test_numbers_of_ones_own_beside_the_features(tmp_path, caplog):
+    features = {f"feat{at:02d}": [float(at), 1.0, 2.0] for at in range(48)}
+    table = pd.DataFrame({"Metadata_Well": ["A1", "A2", "A3"], **features})
+    parameters = {
+        **{"gene": None, "missing": COMPLETE, "metadata": (), "sharing": ["P1"], "unwanted": []},
+        **{"identifiers": [], "minimum_cells": 1, "outlier_cutoff": None},
+    }
+    path, output = tmp_path / "p.csv", tmp_path / "out.parquet"
+    table.to_csv(path, index=False)
+    import_plate(str(path), "", str(output), PLATE, parameters)
+    assert "among the" not in caplog.text
+    table.assign(viability=[0.5, 0.25, 0.125], passage=[3, 4, 4]).to_csv(path, index=False)
+    wanted = {**parameters, "unwanted": ["viability", "passage"]}
+    import_plate(str(path), "", str(output), PLATE, wanted)
+    assert "among the" not in caplog.text
+    import_plate(str(path), "", str(output), PLATE, parameters)
+    assert len(get_features(read_profiles(output))) == 50
+    return caplog.text
 
 
 def test_a_column_that_the_config_names_is_metadata_in_a_table_without_cellprofilers_names(tmp_path, caplog):
