@@ -12,6 +12,8 @@ from lib.values import MissingValues
 from lib.wells import get_well_at, get_well_name
 
 WELL_COLUMNS = ("well_position", "well", "Well")
+# What people call that column.
+WELL_HEADINGS = ("well_position", "well", "well_id", "well_name")
 # Where a table has none of these, row and column of each well.
 PLACE_COLUMNS = (("row", "column"), ("Row", "Column"), ("row", "col"), ("Row", "Col"))
 # Columns of tables that list the wells of many plates.
@@ -20,6 +22,9 @@ PLATE_COLUMNS = ("Plate", "plate", "Assay_Plate_Barcode", "Plate_Barcode", "Barc
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
 # Columns of names, which are compared as written.
 NAMED = (*WELL_COLUMNS, "Plate")
+
+# The least similarity of a misspelled heading: `cell_type` is not `control_type`, nor `cell` `well`.
+HEADING_CUTOFF = 0.8
 
 Rows = list[dict[str, str]]
 DEFAULT = MissingValues()
@@ -124,7 +129,9 @@ def read_plate_map_rows(
     name = next((column for column in WELL_COLUMNS if column in columns), None)
     place = next((names for names in PLACE_COLUMNS if set(names) <= set(columns)), None)
     if (name is None and place is None) or "broad_sample" not in columns:
-        raise InputError(describe_lacking(path, columns, rows, name is not None or place is not None))
+        raise InputError(
+            describe_lacking(path, columns, rows, name is not None or place is not None, missing)
+        )
     if not rows:
         raise InputError(f"{path} lists no well.")
     of_well = (name,) if name else place or ()
@@ -202,7 +209,16 @@ def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: s
         )
 
 
-def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells: bool) -> str:
+def find_heading(wanted: str, columns: Iterable[str]) -> str | None:
+    """Return the column that may be `wanted` in other capitals, with other separators, or misspelled."""
+    plain = {re.sub(r"[\W_]+", "", column).casefold(): column for column in columns}
+    same = plain.get(re.sub(r"[\W_]+", "", wanted).casefold())
+    return same or find_nearest_name(wanted, plain.values(), HEADING_CUTOFF)
+
+
+def describe_lacking(
+    path: str | Path, columns: list[str], rows: Rows, has_wells: bool, missing: MissingValues
+) -> str:
     """Return the message about a plate map without wells, or without their content.
 
     Parameters
@@ -215,19 +231,19 @@ def describe_lacking(path: str | Path, columns: list[str], rows: Rows, has_wells
         The plate map's rows.
     has_wells
         Whether the plate map has wells, so that only their content is missing.
+    missing
+        What counts as missing, with the columns that the config names for the content of wells.
     """
     problem = (
         f"{path}: a plate map has the columns well_position and broad_sample; this one has "
-        f"{join_names(columns, 20)}."
+        f"{join_names(read_table(path)[0], 20)}."
     )
-    plain = {re.sub(r"[\W_]+", "", column).casefold(): column for column in columns}
     if not has_wells:
-        near = next(
-            (plain[key] for key in ("wellposition", "well", "wellid", "wellname") if key in plain), ""
-        )
+        near = next(filter(None, (find_heading(name, columns) for name in WELL_HEADINGS)), None)
         return problem + (f" Is it {near}? Call that column well_position." if near else "")
-    if "broadsample" in plain and plain["broadsample"] != "broad_sample":
-        return f"{problem} Is it {plain['broadsample']}? Call that column broad_sample."
+    for name in [*filter(None, missing.samples[:-1]), *SAMPLE_COLUMNS]:
+        if near := find_heading(name, columns):
+            return f"{problem} Is it {near}? Call that column {name}."
     of_place = {*WELL_COLUMNS, *(name for names in PLACE_COLUMNS for name in names), "Plate"}
     texts = [
         column
@@ -253,7 +269,11 @@ def read_annotation_rows(
     if "broad_sample" not in columns:
         asked = [name for name in missing.samples[:-1] if name]
         named = f"{join_names(asked)} (plate_maps.sample) or " if asked else ""
-        raise InputError(f"{path} lacks the column {named}broad_sample; it has {join_names(columns)}.")
+        wanted = [(name, find_heading(name, columns)) for name in (*filter(None, asked), *SAMPLE_COLUMNS)]
+        hint = next((f" Is it {near}? Call that column {name}." for name, near in wanted if near), "")
+        raise InputError(
+            f"{path} lacks the column {named}broad_sample; it has {join_names(read_table(path)[0])}.{hint}"
+        )
     if gene is not None and gene != "gene":
         # The config may list names among the genes under either name of the column.
         gene_words = (*missing.names.get(gene, ()), *missing.names.get("gene", ()))

@@ -9,9 +9,15 @@ from typing import Any
 from lib.errors import InputError, find_nearest_name, join_names, number_of
 from lib.experiment import Experiment
 from lib.imaged_wells import find_wells_with_images
-from lib.layouts import SAMPLE_COLUMNS, find_clashes, read_annotation_rows, read_plate_map_rows
+from lib.layouts import (
+    SAMPLE_COLUMNS,
+    find_clashes,
+    find_heading,
+    read_annotation_rows,
+    read_plate_map_rows,
+)
 from lib.levels import get_levels
-from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, source
+from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, read_table, source
 from lib.profile_files import find_wells_in_profiles
 from lib.suspects import find_contradictions, find_suspects, report_missing_words
 from lib.values import SEVERAL, MissingValues, is_same_name
@@ -63,6 +69,11 @@ class PlateMap:
     def names(self) -> str:
         """Return the names of the files, for a message."""
         return join_names(path.name for path in self.paths)
+
+    @property
+    def headings(self) -> list[str]:
+        """Return the headings of the files as written, for a message."""
+        return list(dict.fromkeys(name for path in self.paths for name in read_table(path)[0]))
 
     @property
     def all_columns(self) -> list[str]:
@@ -171,9 +182,12 @@ def find_control_problems(
     controls, needed = config["controls"], config["normalize"]["minimum_wells"]
     column, columns = controls["column"], plate_map.all_columns
     if column not in columns:
+        near = find_heading(column, columns)
+        hint = f" Is {near} {column}? Write one name into the table and controls.column." if near else ""
         yield (
-            f"no column {column} in {plate_map.names}, by which negative controls are found; it has "
-            f"{join_names(columns)}. Name theirs in controls.column, or do without: {get_remedy(config)}."
+            f"no column {column} in {plate_map.names}, by which negative controls are found.{hint} The "
+            f"columns are {join_names(plate_map.headings)}. Name theirs in controls.column, or do without: "
+            f"{get_remedy(config)}."
         )
         return
     marks = plate_map.get_marks(column)
@@ -206,18 +220,29 @@ def find_missing_columns(plate_map: PlateMap, plate: Plate, config: Mapping[str,
     of_sheet = (set(plate) - set(KNOWN)) | {"plate_map", "perturbation", *MAY_BE_EMPTY}
     columns = {*plate_map.all_columns, *of_sheet, "Batch", "Plate", "Well"}
 
-    def find_lacking(names: str | Sequence[str]) -> str:
+    def find_lacking(names: str | Sequence[str]) -> list[str]:
         names = [names] if isinstance(names, str) else names
         plain = [name.removeprefix("Metadata_") for name in names]
-        return join_names(name for name in plain if name not in columns)
+        return [name for name in plain if name not in columns]
+
+    def suggest(lacking: list[str]) -> str:
+        near = [(find_heading(name, sorted(columns)), name) for name in lacking]
+        hints = "".join(f" Is {one} {name}?" for one, name in near if one)
+        return f"{hints} Write one name into the table and the config." if hints else ""
 
     if lacking := find_lacking(config["benchmark"]["group"]):
-        yield f"no column {lacking} in {plate_map.names}, by which benchmark.group defines replicates."
+        yield (
+            f"no column {join_names(lacking)} in {plate_map.names}, by which benchmark.group defines "
+            f"replicates.{suggest(lacking)} The columns are {join_names(plate_map.headings)}."
+        )
     if "dose_response" in config:
         doses = config["dose_response"]
         compound = [doses["compound"]] if isinstance(doses["compound"], str) else doses["compound"]
         if lacking := find_lacking([doses["dose"], *compound]):
-            yield f"no column {lacking} in {plate_map.names}, which dose_response names."
+            yield (
+                f"no column {join_names(lacking)} in {plate_map.names}, which dose_response names."
+                f"{suggest(lacking)} The columns are {join_names(plate_map.headings)}."
+            )
 
 
 def find_misspelled_controls(names: list[str], marks: list[str], cutoff: float = 0.8) -> list[str]:

@@ -49,6 +49,23 @@ def test_headings_in_other_letters(write):
 
 @case(
     "tables",
+    kind="misspelled headings of a plate map: well_postion, broad_smaple",
+    comes_from="typed tables",
+    says="this one has well_postion, broad_sample. Is it well_postion? Call that column well_position. ... "
+    "this one has well_position, broad_smaple. Is it broad_smaple? Call that column broad_sample.",
+    happens="a warning before anything runs, and the plate stops; the message gives the right name",
+)
+def test_misspelled_headings(write):
+    messages = []
+    for header in (("well_postion", "broad_sample"), ("well_position", "broad_smaple")):
+        with pytest.raises(InputError) as error:
+            read_plate_map(write("map.txt", header, ("A01", "x")))
+        messages.append(str(error.value))
+    return " ".join(messages)
+
+
+@case(
+    "tables",
     kind="a plate map with row and column of each well, a row without a well, a well beyond a 1536-well "
     "plate, a drawing of the plate",
     comes_from="tables of robots and of people",

@@ -68,6 +68,39 @@ def test_a_warning_names_what_will_stop_a_plate(tmp_path, config, words):
     assert re.search(words, "\n".join(get_problems(tmp_path, **config)))
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (
+            {"known": KNOWN.replace("control_type", "control_typ")},
+            r"Is control_typ control_type\? .* The columns are well_position, broad_sample, control_typ\.",
+        ),
+        (
+            {"known": KNOWN.replace("broad_sample", "broad_smaple")},
+            r"Is it broad_smaple\? Call that column broad_s",
+        ),
+        (
+            {"benchmark": {"group": ["broad_sample", "batch"]}},
+            r"Is Batch batch\? .* The columns are well_position, broad_sample, control_type\.",
+        ),
+        (
+            {"plate_map": MAP.replace("well_position", "well_postion")},
+            r"has well_postion, broad_sample\. Is it well_postion\? Call that column well_position\.",
+        ),
+        (
+            {"plate_map": MAP.replace("broad_sample", "Cmpound"), "plate_maps": {"sample": "Compound"}},
+            r"Is it Cmpound\? Call that column Compound\.",
+        ),
+        (
+            {"dose_response": {"dose": "well_dose"}},
+            r"which dose_response names\. The columns are well_position",
+        ),
+    ],
+)
+def test_a_misspelled_heading_is_named_with_the_right_one(tmp_path, config, words):
+    assert re.search(words, "\n".join(get_problems(tmp_path, **config)))
+
+
 def test_what_cannot_be_looked_at_is_passed_over(tmp_path):
     address = {"images": "i", "plate_map": "s3://bucket/map.csv"}
     gone = {"plate": "Q", "images": "i", "plate_map": "archived.csv"}

@@ -5,6 +5,7 @@ import pytest
 from lib.errors import InputError
 from lib.layouts import (
     find_clashes,
+    find_heading,
     find_near_samples,
     read_annotation_rows,
     read_columns,
@@ -99,3 +100,21 @@ def test_a_column_equal_to_the_sheets_value_does_not_clash():
 
 def test_names_that_differ_in_capitals_or_dashes_are_suggested():
     assert find_near_samples(["brd a-1", "x"], ["BRD-A1"]) == ["brd a-1 (is it BRD-A1?)", "x"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "column", "near"),
+    [
+        ("broad_sample", "broad_smaple", True),
+        ("broad_sample", "Broad Sample", True),
+        ("well_position", "well_postion", True),
+        ("well", "wel", True),
+        ("control_type", "control_typ", True),
+        ("well", "cell", False),
+        ("control_type", "cell_type", False),
+        ("broad_sample", "sample", False),
+        ("gene", "genus", False),
+    ],
+)
+def test_a_heading_is_near_if_it_is_misspelled(wanted, column, near):
+    assert find_heading(wanted, ["other", column]) == (column if near else None)

@@ -97,6 +97,7 @@ def test_the_config_writes_a_list():
         },
         "controls": {"column": "condition", "negcon": ["DMSO", "H2O"]},
         "judge": {"batch": "Plate"},
+        "annotation": {},
         "plate_maps": {"sample": "Metadata_condition"},
         "missing_values": {"words": [], "names": {}},
     }
@@ -115,7 +116,11 @@ def test_plate_map_and_annotation_may_name_their_key_differently(tmp_path):
     config = {"plate_maps": {"sample": ["Metadata_condition", "compound_id"]}}
     config |= {"benchmark": {"group": "broad_sample", "gene": "g", "different": None, "clinical_phase": "c"}}
     config["benchmark"]["rankings"] = {}
-    config |= {"controls": {"column": "condition", "negcon": "DMSO"}, "judge": {"batch": "Plate"}}
+    config |= {
+        "controls": {"column": "condition", "negcon": "DMSO"},
+        "judge": {"batch": "Plate"},
+        "annotation": {},
+    }
     config |= {"missing_values": {"words": [], "names": {}}}
     missing = MissingValues.of_config(name_columns(config))
     assert missing.samples == ("condition", "compound_id", "broad_sample")
