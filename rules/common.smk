@@ -14,7 +14,7 @@ sys.path.insert(0, str(SCRIPTS))
 from lib.assay import get_labels
 from lib.checks import check_config_files, check_experiment, check_python, check_results_folder
 from lib.code import code_digest, digest_of
-from lib.config import complete_config, find_reading_keys
+from lib.config import complete_config, find_reading_keys, get_named_columns
 from lib.digests import Digests
 from lib.drafts import read_draft_request
 from lib.errors import InputError

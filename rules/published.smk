@@ -112,6 +112,7 @@ rule import_profiles:
         gene=get_gene_column_of_published,
         digests=get_digests_of_published,
         missing=MISSING_VALUES,
+        metadata=get_named_columns(CONFIG),
         sharing=get_plates_of_file,
         unwanted=keep_braces(CONFIG["exclude_features"]),
         identifiers=get_identifiers,

@@ -21,6 +21,7 @@ from lib.layouts import SAMPLE_COLUMNS, find_near_samples
 from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
+from lib.profile_columns import describe_single_features
 from lib.published_profiles import find_plate_column
 from lib.spread import find_exploding, find_lone, show_value
 from lib.suspects import find_suspect_values, report_missing_words
@@ -165,6 +166,7 @@ def read_plate_profiles(
     plate: Mapping[str, str],
     sharing: Sequence[str] = (),
     missing: MissingValues | None = None,
+    metadata: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read the rows of a plate in a file of profiles, see `get_rows_of_plate` and `take_plate`.
 
@@ -178,8 +180,11 @@ def read_plate_profiles(
         All plates that the sample sheet takes from this file.
     missing
         The values that stand for a missing one; None for the default ones.
+    metadata
+        Columns that the config names, which are metadata with and without `Metadata_`.
     """
-    profiles = get_rows_of_plate(read_profiles(path, missing), path, plate["plate"], sharing)
+    table = read_profiles(path, missing, metadata=metadata)
+    profiles = get_rows_of_plate(table, path, plate["plate"], sharing)
     return take_plate(profiles, path, plate)
 
 
@@ -253,18 +258,20 @@ def main(
         The plate's row of the sample sheet.
     parameters
         `gene` (the column of the annotation that holds it, or None), `missing` (the config's keys of which
-        `MissingValues` is made), `sharing` (the plates that enter from the same file), `unwanted` (patterns
-        of features that are left out), `identifiers` (expressions of features that do not measure, which
-        the log names), `minimum_cells`, and `outlier_cutoff` (None if the profiles are not
-        normalized).
+        `MissingValues` is made), `metadata` (the columns that the config names), `sharing` (the plates that
+        enter from the same file), `unwanted` (patterns of features that are left out), `identifiers`
+        (expressions of features that do not measure, which the log names), `minimum_cells`, and
+        `outlier_cutoff` (None if the profiles are not normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
-    profiles = read_plate_profiles(path, plate, parameters["sharing"], missing)
+    profiles = read_plate_profiles(path, plate, parameters["sharing"], missing, parameters["metadata"])
     features = get_features(profiles)
     wanted = set(keep_wanted(features, parameters["unwanted"]))
     excluded = [name for name in features if name not in wanted]
     profiles = profiles.drop(columns=excluded)
     if sentence := describe_identifiers(list(profiles), parameters["identifiers"], ()):
+        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
+    if sentence := describe_single_features(get_features(profiles)):
         logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
     names = [name for name in profiles if name.startswith("Metadata_") and name not in KEYS]
     of_wells = {name.removeprefix("Metadata_"): profiles[name].dropna().astype("str") for name in names}
@@ -292,11 +299,11 @@ def main(
 
 if __name__ == "__main__":
     with log_to(snakemake.log[0]):
-        names = ("gene", "missing", "sharing", "unwanted", "identifiers", "minimum_cells", "outlier_cutoff")
+        names = ("gene", "missing", "metadata", "sharing", "unwanted", "identifiers", "minimum_cells")
         main(
             snakemake.input.profiles,
             snakemake.input.annotation or "",
             snakemake.output.profiles,
             snakemake.params.plate,
-            {name: snakemake.params[name] for name in names},
+            {name: snakemake.params[name] for name in (*names, "outlier_cutoff")},
         )

@@ -262,6 +262,28 @@ def name_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def get_named_columns(config: Mapping[str, Any]) -> list[str]:
+    """Return the columns of profiles that a complete config names, without `Metadata_`, in order.
+
+    They describe the wells: controls, perturbations, genes, doses. A column that is named here is not a
+    feature.
+    """
+    benchmark, tables = config["benchmark"], config["plate_maps"]
+    named = [benchmark[key] for key in ("group", "gene", "different", "clinical_phase", "rankings")]
+    named += [config["controls"]["column"], tables["sample"], tables["group"]]
+    if "dose_response" in config:
+        named += [config["dose_response"][key] for key in ("dose", "compound")]
+
+    def find_names(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value.removeprefix("Metadata_")
+        elif value is not None:
+            for part in value.values() if isinstance(value, Mapping) else value:
+                yield from find_names(part)
+
+    return sorted(set(find_names(named)) - {""})
+
+
 def complete_config(config: Mapping[str, Any], file: str | Path) -> dict[str, Any]:
     """Check `config` against the schema and complete it with its defaults.
 

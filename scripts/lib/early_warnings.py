@@ -166,7 +166,7 @@ def find_annotation_problems(
     if not columns:
         return
     missing = MissingValues.of_config(config)
-    # A column of text is not a feature, and is read as metadata.
+    # A plain column that the config names is read as metadata.
     columns |= {f"Metadata_{name}" for name in (*columns, *experiment.plates[0], "Batch", "Plate", "Well")}
     of_map = []
     try:

@@ -3,18 +3,20 @@
 import logging
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, join_names
+from lib.errors import InputError, join_names, number_of
 from lib.values import MissingValues, is_nothing, plain_text
 
 # Names of CellProfiler's features: compartment, family, and what is measured.
 FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
 FEATURE = re.compile(rf"([A-Za-z0-9]+)_({FAMILIES})_")
 WORD = re.compile("[a-z]+")
+LETTERS = re.compile(r"[^\W\d_]*")
 # In a table with CellProfiler's features, fewer columns with one first word are not another set of features.
 FEW_ALIKE = 10
 # Plain columns that describe a well, in tables whose features have no recognizable names.
@@ -65,6 +67,21 @@ def rename_cell_count(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={name: CELLS})
 
 
+def rename_named_columns(table: pd.DataFrame, names: Collection[str], path: Path) -> pd.DataFrame:
+    """Turn the columns that the config names as descriptions of wells (`names`) into metadata.
+
+    A table that also has such a column as `Metadata_...` keeps that one.
+    """
+    named = [name for name in table if name in names]
+    twice = [name for name in named if f"Metadata_{name}" in table]
+    if twice:
+        logging.warning("%s: %s is also there as Metadata_..., which is used", path, join_names(twice))
+    renamed = {name: f"Metadata_{name}" for name in named if name not in twice}
+    if renamed:
+        logging.info("%s: metadata, since the config names them: %s", path, join_names(renamed))
+    return table.drop(columns=twice).rename(columns=renamed)
+
+
 def convert_to_text(column: pd.Series) -> list[str]:
     """Return a column of any type as text, "" if missing; numbers in their shortest spelling."""
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -109,6 +126,28 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         cleaned = MissingValues().clean(convert_to_text(table[name]), name)
         table[name] = pd.Series(cleaned, index=table.index, dtype="str").mask(lambda column: column == "")
     return table
+
+
+def describe_single_features(features: Iterable[str]) -> str:
+    """Return the sentence about features that may be a laboratory's own columns; "" if there are none.
+
+    Beside a set of features whose names start with the same letters (`feat00`, `feat01`; `dna_emb_0`), the
+    first letters of such columns (`viability`, `passage`) are those of no other. In tables with
+    CellProfiler's features, they are not features.
+    """
+    names = list(features)
+    stems = {name: match[0].casefold() for name in names if (match := LETTERS.match(name))}
+    alike = Counter(stems.values())
+    single = [name for name in names if alike[stems[name]] == 1]
+    in_sets = sum(count for count in alike.values() if count >= FEW_ALIKE)
+    if not single or len(single) >= in_sets or any(map(FEATURE.match, names)):
+        return ""
+    verb = "is" if len(single) == 1 else "are"
+    return (
+        f"{join_names(single)} {verb} among the {number_of(len(names), 'feature')}, and no other feature's "
+        "name begins with the same word. A column that does not measure the cells is left out with "
+        "`exclude_features` in the config, or is kept as metadata if it is renamed to Metadata_..."
+    )
 
 
 def counts_rows(column: pd.Series) -> bool:
@@ -167,7 +206,8 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
             raise InputError(
                 f"{path}: column {column.name} holds text: `{texts[unreadable].iloc[0]}` in well "
                 f"{join_names(wells[unreadable], 5)}. Every column is a feature, unless its name starts with "
-                "Metadata_: rename it, or take it out."
+                "Metadata_ or the config names it (controls.column, benchmark.group): rename it, or take it "
+                "out."
             )
         column = numbers
     values = column.astype(float)

@@ -9,6 +9,7 @@ than written are reported in the log.
 
 import logging
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from lib.profile_columns import (
     read_counts,
     read_feature,
     rename_cell_count,
+    rename_named_columns,
     rename_what_is_no_feature,
 )
 from lib.profile_files import (
@@ -59,7 +61,9 @@ def is_text(name: str) -> bool:
     return is_place or (name.startswith("Metadata_") and not name.startswith(COUNT))
 
 
-def read_published(path: str | Path, missing: MissingValues | None = None) -> pd.DataFrame:
+def read_published(
+    path: str | Path, missing: MissingValues | None = None, metadata: Collection[str] = ()
+) -> pd.DataFrame:
     """Read profiles, one row per well: `Metadata_*` are text, `Metadata_Count_*` and features are numbers.
 
     Parameters
@@ -68,6 +72,8 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
         The file.
     missing
         What counts as missing.
+    metadata
+        Columns that the config names, without `Metadata_`: they are not features, whatever their names are.
 
     Returns
     -------
@@ -80,12 +86,22 @@ def read_published(path: str | Path, missing: MissingValues | None = None) -> pd
         Naming the file, and the column or row that cannot be read.
     """
     path, missing = Path(path), missing or MissingValues()
-    table = read_deepprofiler(path) if path.is_dir() else expand_arrays(read_any_format(path), path)
+    metadata_names = set(metadata) - {
+        *PLATE_NAMES,
+        *WELL_NAMES,
+        *(name for names in ROW_NAMES for name in names),
+    }
+    table = (
+        read_deepprofiler(path)
+        if path.is_dir()
+        else expand_arrays(read_any_format(path, metadata_names), path)
+    )
     table.columns = [get_usual_name(str(name)) for name in table.columns]
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     refuse_twice(list(table.columns), path)
     table = drop_empty_rows(table)
     refuse_numbered_copies(table, path)
+    table = rename_named_columns(table, metadata_names, path)
     table = add_wells(rename_cell_count(table), path)
     words = []
     for name in list(table.columns):
@@ -133,8 +149,11 @@ def refuse_numbered_copies(table: pd.DataFrame, path: Path) -> None:
         raise InputError(f"{path}: the columns {join_names(copies, 5)} are the same. Keep one of them.")
 
 
-def read_any_format(path: Path) -> pd.DataFrame:
-    """Read a table in any known format: text columns as written, numbers as numbers."""
+def read_any_format(path: Path, metadata_names: Collection[str] = ()) -> pd.DataFrame:
+    """Read a table in any known format: metadata as written, numbers as numbers.
+
+    The columns `metadata_names` are metadata, too.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(16)
@@ -143,7 +162,7 @@ def read_any_format(path: Path) -> pd.DataFrame:
         if start.startswith(HDF5):
             return read_anndata(path)
         if not start.startswith((PARQUET, FEATHER)):
-            return read_text(path, gzipped=start.startswith(GZIP))
+            return read_text(path, start.startswith(GZIP), metadata_names)
         if start.startswith(PARQUET):
             refuse_twice(pq.read_schema(path).names, path)
             arrow = pq.read_table(path)
@@ -206,13 +225,17 @@ def read_anndata(path: Path) -> pd.DataFrame:
     return pd.concat([obs, pd.DataFrame(values, columns=list(data.var_names))], axis=1)
 
 
-def read_text(path: Path, gzipped: bool) -> pd.DataFrame:
-    """Read separated text; metadata stay as written."""
+def read_text(path: Path, gzipped: bool, metadata_names: Collection[str] = ()) -> pd.DataFrame:
+    """Read separated text; metadata, and the columns `metadata_names`, stay as written."""
     start = read_start(path)
     header, separator = start.header, start.separator
     refuse_twice([plain_text(name) for name in header], path)
     check_rows(path, start)
-    metadata = {name for name in header if is_text(name) or plain_text(name).startswith(COUNT)}
+    metadata = {
+        name
+        for name in header
+        if is_text(name) or plain_text(name).startswith(COUNT) or plain_text(name) in metadata_names
+    }
     measured = [at for at, name in enumerate(header) if name not in metadata]
     seen = [row[at].strip() for row in start.rows for at in measured if at < len(row)]
     commas = separator != "," and any(map(ONE_DECIMAL_COMMA.fullmatch, seen))

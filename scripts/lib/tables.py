@@ -1,7 +1,7 @@
 """Read and write the workflow's tables, complete or not at all, with their provenance inside."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,26 @@ def write_profiles(profiles: pd.DataFrame, path: str | Path, made_by: Mapping[st
 
 
 def read_profiles(
-    path: str | Path, missing: MissingValues | None = None, features: Sequence[str] | None = None
+    path: str | Path,
+    missing: MissingValues | None = None,
+    features: Sequence[str] | None = None,
+    metadata: Collection[str] = (),
 ) -> pd.DataFrame:
     """Read well-level profiles: `Metadata_*` are text, `Metadata_Count_*` and features are numbers.
 
-    Profiles that the workflow wrote are read as they are; others as described in `lib.published_profiles`,
-    with `missing` for what counts as missing. From a file of the workflow, only the metadata and `features`
-    are read, if `features` are given.
+    Profiles that the workflow wrote are read as they are; others as described in `lib.published_profiles`.
+    From a file of the workflow, only the metadata and `features` are read, if `features` are given.
+
+    Parameters
+    ----------
+    path
+        The file.
+    missing
+        What counts as missing in profiles that the workflow did not write; None for the default words.
+    features
+        The features that are read; None for all.
+    metadata
+        Columns of profiles that the workflow did not write which the config names, so that they are metadata.
 
     Raises
     ------
@@ -54,7 +67,7 @@ def read_profiles(
         Naming the file, and the part that cannot be read.
     """
     if not is_of_workflow(path):
-        return read_published(path, missing)
+        return read_published(path, missing, metadata)
     try:
         columns = None
         if features is not None:

@@ -69,8 +69,8 @@ def make_profiles() -> pd.DataFrame:
     )
 
 
-def read(path, plate=PLATE, sharing=("P1",)) -> pd.DataFrame:
-    return read_plate_profiles(path, plate, sharing)
+def read(path, plate=PLATE, sharing=("P1",), metadata=()) -> pd.DataFrame:
+    return read_plate_profiles(path, plate, sharing, metadata=metadata)
 
 
 def get_refusal(path, **arguments) -> str:

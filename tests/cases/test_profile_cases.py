@@ -235,7 +235,8 @@ def test_a_count_of_cells_as_text(tmp_path, caplog):
     kind="text in a feature",
     comes_from="columns of file names without Metadata_",
     says="column Cells_AreaShape_Area holds text: `big` in well A02. Every column is a feature, unless"
-    " its name starts with Metadata_: rename it, or take it out.",
+    " its name starts with Metadata_ or the config names it (controls.column, benchmark.group): rename it, "
+    "or take it out.",
     happens="the plate stops",
 )
 def test_text_in_a_feature_names_column_and_well(tmp_path):

@@ -10,9 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from cases.case import case
-from cases.profiles import get_refusal, make_profiles, read
+from cases.profiles import FORMATS, PLATE, get_refusal, make_profiles, read
+from cases.tables import COMPLETE
+from import_profiles import main as import_plate
 from lib.deep_profiles import read_deepprofiler
 from lib.errors import InputError
+from lib.tables import get_features, read_profiles
 
 pytestmark = pytest.mark.unit
 
@@ -156,3 +159,71 @@ def test_files_of_deepprofiler_that_say_two_things(tmp_path):
             read_deepprofiler(write_sites(tmp_path / name, **sites))
         messages.append(str(error.value))
     return " ".join(messages)
+
+
+@case(
+    "profiles",
+    kind="columns without Metadata_ that the config names: Treatment, Role, dose",
+    comes_from="tables of one's own",
+    happens="they are metadata in every format, as written: `0012` remains a name, and a dose is not a "
+    "feature",
+)
+@pytest.mark.parametrize("name", ["comma.csv", "tab.csv", "table.parquet", "table.feather", "table.h5ad"])
+def test_columns_that_the_config_names_are_metadata(tmp_path, name):
+    own = {"Treatment": ["0012", "0013", "DMSO"] * 2, "Role": ["", "NA", "negcon"] * 2}
+    table = make_profiles().assign(**own, conc=[0.5, 10, 0] * 2)
+    if name == "table.h5ad":  # the columns of obs are metadata
+        table = table.rename(
+            columns={column: f"Metadata_{column}" for column in ("Treatment", "Role", "conc")}
+        )
+        table = table.astype({"Metadata_conc": str})
+    FORMATS[name](table, tmp_path / name)
+    found = read(tmp_path / name, metadata=("Role", "Treatment", "conc", "Well", "Plate"))
+    assert found["Metadata_Treatment"].tolist() == own["Treatment"]
+    assert found["Metadata_Role"].fillna("").tolist() == ["", "", "negcon"] * 2
+    assert found["Metadata_conc"].tolist() == ["0.5", "10", "0"] * 2
+    assert get_features(found) == get_features(make_profiles())
+    assert found["Metadata_Well"].tolist() == make_profiles()["Metadata_Well"].tolist()
+
+
+@case(
+    "profiles",
+    kind="a laboratory's own numbers without Metadata_ beside the features: viability, passage",
+    comes_from="tables of one's own",
+    says="viability, passage are among the 50 features, and no other feature's name begins with the same "
+    "word. A column that does not measure the cells is left out with `exclude_features` in the config, or is "
+    "kept as metadata if it is renamed to Metadata_...",
+    happens="they are features, and a warning names them",
+)
+def test_numbers_of_ones_own_beside_the_features(tmp_path, caplog):
+    features = {f"feat{at:02d}": [float(at), 1.0, 2.0] for at in range(48)}
+    table = pd.DataFrame({"Metadata_Well": ["A1", "A2", "A3"], **features})
+    parameters = {
+        **{"gene": None, "missing": COMPLETE, "metadata": (), "sharing": ["P1"], "unwanted": []},
+        **{"identifiers": [], "minimum_cells": 1, "outlier_cutoff": None},
+    }
+    path, output = tmp_path / "p.csv", tmp_path / "out.parquet"
+    table.to_csv(path, index=False)
+    import_plate(str(path), "", str(output), PLATE, parameters)
+    assert "among the" not in caplog.text
+    table.assign(viability=[0.5, 0.25, 0.125], passage=[3, 4, 4]).to_csv(path, index=False)
+    wanted = {**parameters, "unwanted": ["viability", "passage"]}
+    import_plate(str(path), "", str(output), PLATE, wanted)
+    assert "among the" not in caplog.text
+    import_plate(str(path), "", str(output), PLATE, parameters)
+    assert len(get_features(read_profiles(output))) == 50
+    return caplog.text
+
+
+def test_a_column_that_the_config_names_is_metadata_in_a_table_without_cellprofilers_names(tmp_path, caplog):
+    features = {f"feat{at:02d}": [float(at), 1.0, 2.0] for at in range(12)}
+    table = pd.DataFrame({"Well": ["A1", "A2", "A3"], "level": [1, 2, 5], **features})
+    path = tmp_path / "p.csv"
+    table.to_csv(path, index=False)
+    assert "level" in get_features(read(path))
+    found = read(path, metadata=("level",))
+    assert get_features(found) == list(features)
+    assert found["Metadata_level"].tolist() == ["1", "2", "5"]
+    table.assign(Metadata_level=["a", "b", "c"]).to_csv(path, index=False)
+    assert read(path, metadata=("level",))["Metadata_level"].tolist() == ["a", "b", "c"]
+    assert "level is also there as Metadata_..., which is used" in caplog.text

@@ -8,7 +8,7 @@ import yaml
 
 import config_keys
 from lib.conditions import get_comparisons, get_conditions
-from lib.config import complete_config
+from lib.config import complete_config, get_named_columns
 from lib.errors import InputError
 from lib.schema import read_schema, read_values, walk
 from small_config import ASSAY, SMALL
@@ -125,6 +125,37 @@ def test_columns_of_profiles_are_named_with_and_without_their_prefix():
     assert config["benchmark"]["gene"] == {"compound": "Metadata_target"}
     assert config["benchmark"]["different"] == "Metadata_pert_iname"
     assert config["controls"]["column"] == "pert_type"
+
+
+def test_the_columns_that_describe_wells_are_found_in_the_config():
+    config = {
+        **SMALL,
+        "controls": {"column": "Role"},
+        "plate_maps": {"sample": ["Drug", "Compound"]},
+        "benchmark": {
+            "group": ["Treatment", "Metadata_conc"],
+            "gene": {"compound": "target", "crispr": "gene"},
+            "rankings": {
+                "r": {"positives": {"same": ["Site"]}, "negatives": {"different": ["Metadata_Line"]}}
+            },
+        },
+        "dose_response": {"dose": "conc"},
+    }
+    names = (
+        "Role",
+        "Drug",
+        "Compound",
+        "Treatment",
+        "conc",
+        "target",
+        "gene",
+        "clinical_phase",
+        "Site",
+        "Line",
+    )
+    assert get_named_columns(complete_config(config, "c.yaml")) == sorted(names)
+    default = get_named_columns(complete_config(SMALL, "c.yaml"))
+    assert default == ["broad_sample", "clinical_phase", "control_type", "gene"]
 
 
 def test_all_problems_are_reported_at_once():
