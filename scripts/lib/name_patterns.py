@@ -252,6 +252,12 @@ def find_roles(parts: list[Part]) -> None:
         rest.remove(few[0])
     if "site" in free and rest:
         rest[0].role = "site"
+    elif "site" in free:
+        # One site so far: a later f02 is another, and not a name that the pattern does not fit.
+        for part in parts[:-1]:
+            if not part.role and get_letters(part) in LETTERS["site"] and all(map(str.isdigit, part.values)):
+                part.role = "site"
+                break
 
 
 def write_part(part: Part) -> str:

@@ -13,7 +13,7 @@ from lib.errors import join_names, number_of
 from lib.experiment import Experiment
 from lib.failures import Failure
 from lib.places import place
-from lib.plates import NOT_ON_MAP
+from lib.plates import NOT_ON_MAP, source
 
 MOST_OF_REASON = 6  # lines of the reason of a failure; its log has all
 MOST_LETTERS = 600  # of each of these lines
@@ -196,6 +196,14 @@ def summarize_results(experiment: Experiment, results: str | Path = ".") -> str:
     counts = [count_rows(file) for file in flags if file.is_file()]
     if counts:
         lines.append(f"Flags of quality control: {count_on_plates(counts)}")
+    dropped = [
+        count_rows(results / experiment.get_place(plate, "dropped_sites"))
+        for plate in experiment.plates
+        if source(plate) == "images"
+    ]
+    if any(dropped):
+        table = place("dropped_sites", batch="*", plate="*")
+        lines.append(f"Sites with faulty images, left out: {count_on_plates(dropped)} ({table})")
     unknown = [
         count_rows(results / experiment.get_place(plate, "unmatched_wells", suffix=""), NOT_ON_MAP)
         for plate in experiment.plates

@@ -46,11 +46,12 @@ def find_results(config: Path) -> Path:
 
 
 def run_workflow(configs: list[Path], weights: str, cores: int) -> None:
-    """Run the workflow with the network's weights."""
+    """Run the workflow with the network's weights, as far as the scores."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump({"embeddings": {"model": MODEL, "weights": weights}}, file)
         file.flush()
-        command = ["-m", "snakemake", "--cores", cores, "--configfile", *configs, file.name]
+        targets = [f"benchmark/{score}.csv" for score in SCORES]
+        command = ["-m", "snakemake", *targets, "--cores", cores, "--configfile", *configs, file.name]
         subprocess.run([sys.executable, *map(str, command)], check=True, cwd=PROJECT)
 
 

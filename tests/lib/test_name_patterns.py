@@ -1,5 +1,6 @@
 """File names of many kinds: the pattern is guessed, and says of each name what it is."""
 
+import re
 from itertools import product
 
 import pytest
@@ -80,6 +81,17 @@ def test_names_are_understood(files, name, expected):
     assert found.keys[name] == expected
     assert set(found.keys) == set(files)
     assert len(set(found.keys.values())) == len(files)
+
+
+@pytest.mark.parametrize(
+    "form", ["P_{r}{c:02d}_f{f:02d}_w{w}.tif", "{r}{c:02d}_s{f}_DAPI.tif", "{r}{c:02d}f{f:02d}d{w}.tif"]
+)
+def test_a_second_site_that_comes_later_fits_the_pattern_of_one(form):
+    first = names(form, **WELLS, f=(1,), w=(1, 2))
+    found = guess_pattern(first)
+    assert {key[2].lstrip("0") for key in found.keys.values()} == {"1"}
+    for name in names(form, **WELLS, f=(2,), w=(1, 2)):
+        assert re.search(found.pattern, name)["site"].lstrip("0") == "2"
 
 
 def test_other_files_do_not_disturb():

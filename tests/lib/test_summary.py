@@ -85,7 +85,10 @@ def test_a_failure_belongs_to_the_plate_of_its_files(output, plate):
 
 def test_scores_flags_and_report_are_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    experiment = build_experiment([{"cellprofiler": "t"}, {"plate": "Q", "cellprofiler": "t"}])
+    experiment = build_experiment([{"cellprofiler": "t"}, {"plate": "Q", "images": "i"}])
+    dropped = tmp_path / "workspace/quality_control/B/Q/dropped_sites.csv"
+    dropped.parent.mkdir(parents=True)
+    dropped.write_text("Metadata_Well,Metadata_Site,reason\nA01,1,truncated\nA01,2,truncated\n")
     flags = tmp_path / "workspace/quality_control/B/P/flags.csv"
     flags.parent.mkdir(parents=True)
     flags.write_text('flag,reason\nblurred,"a\nb"\nempty,c\n')
@@ -108,6 +111,8 @@ def test_scores_flags_and_report_are_reported(tmp_path, monkeypatch):
         "  percent replicating  orf normalized  no score",
         "  percent replicating  crispr normalized  no score (too few replicates)",
         "Flags of quality control: 2 on 1 of 1 plate",
+        "Sites with faulty images, left out: 2 on 1 of 1 plate "
+        "(workspace/quality_control/*/*/dropped_sites.csv)",
         "Wells that are not in the plate map, not scored: 1 on 1 of 2 plates "
         "(workspace/profiles/*/*/*_unmatched_wells.csv)",
         f"Report: {tmp_path / 'report/report.html'}",
