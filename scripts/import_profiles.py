@@ -22,7 +22,7 @@ from lib.logs import log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.profile_columns import describe_single_features
-from lib.published_profiles import find_plate_column
+from lib.published_profiles import choose_plate_column
 from lib.spread import find_exploding, find_lone, show_value
 from lib.suspects import find_suspect_values, report_missing_words
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles
@@ -59,7 +59,7 @@ def get_rows_of_plate(
     """
     if profiles.empty:
         raise InputError(f"{path} has a header and no rows: it holds no profile.")
-    column = find_plate_column(profiles, plate)
+    column = choose_plate_column(profiles, plate)
     if column is None:
         if len(sharing) > 1:
             named = [

@@ -5,6 +5,7 @@ The experiment, as the rules see it
     schema               the config's schema, and a walk through it
     assay                objects of an assay, and errors in its description
     plates               the sample sheet
+    plate_columns        columns that name the plate of each row
     conditions           conditions of the benchmark, comparisons, and plates of splits
     levels               the levels of profiles
     chains               chains of steps, and the levels that they make
@@ -51,6 +52,7 @@ Images
     image_names          file names of images
     image_finding        a plate's images, if their names are not enough
     image_tables         a user's image table
+    image_table_columns  names of its columns, and a quick way to read a few
     image_columns        columns that the workflow adds to the image table
     image_references     images that are more or less than one file
     image_files          headers and pixels of image files

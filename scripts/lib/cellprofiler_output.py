@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, join_names
-from lib.image_tables import use_usual_names
+from lib.image_table_columns import get_well_of_row, use_usual_names
 from lib.object_tables import COLUMNAR, UNREADABLE, SiteError, open_text, read_header
 from lib.sites import get_site_name, get_site_order
-from lib.wells import get_well_at, get_well_name, get_well_order
+from lib.wells import get_well_name, get_well_order
 
 logger = logging.getLogger("platewise")
 
@@ -226,14 +226,15 @@ def read_columnar_image_rows(file: Path) -> list[dict[str, str | float]]:
     """Return the rows of an Arrow or Parquet Image table, with metadata and non-numbers as text."""
     with pa.OSFile(str(file)) as source:
         read = pa.ipc.open_file(source).read_all() if file.suffix == ".arrow" else pq.read_table(source)
+    table = pl.DataFrame(pl.from_arrow(read))
+    table.columns = use_usual_names(table.columns)
     columns = [
         column.cast(pl.Float64).fill_null(float("nan"))
         if column.dtype.is_numeric() and not column.name.startswith(TEXT)
         else column.cast(pl.String).fill_null("")
-        for column in pl.DataFrame(pl.from_arrow(read))
+        for column in table
     ]
-    table = pl.DataFrame(columns)
-    return table.rename(dict(zip(table.columns, use_usual_names(table.columns), strict=True))).to_dicts()
+    return pl.DataFrame(columns).to_dicts()
 
 
 def number(text: str | float) -> float | None:
@@ -318,14 +319,6 @@ def place(
         return get_well_name(found["well"]), get_site_name(found["site"])
     except InputError as error:
         raise InputError(f"{where}, ImageNumber {number}: {error}") from error
-
-
-def get_well_of_row(row: Mapping[str, str | float]) -> str:
-    """Return the well in an image set's metadata, by name or by row and column; "" if there is none."""
-    if row.get("Metadata_Well"):
-        return str(row["Metadata_Well"])
-    column = row.get("Metadata_Column") or row.get("Metadata_Col")
-    return get_well_at(str(row["Metadata_Row"]), str(column)) if row.get("Metadata_Row") and column else ""
 
 
 def read_site(folder: Folder, row: Mapping[str, str | float], plate: str, site_pattern: str | None) -> Site:

@@ -14,7 +14,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +23,9 @@ from typing import Any
 from lib.errors import InputError
 from lib.files import write_whole
 from lib.image_names import compile_pattern
-from lib.plates import is_image_table, read_table
-from lib.text_files import is_parquet
+from lib.image_table_columns import read_columns, split_url
+from lib.plates import is_address, is_image_table
+from lib.values import is_nothing
 
 BLOCK = 1 << 20
 THREADS = 8
@@ -92,7 +93,7 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
     They are those in the folder whose names match the pattern, or those in the table.
     """
     if is_image_table(images.name):
-        return {os.path.relpath(path, images.parent): str(path) for path in find_files_of_table(images)}
+        return get_relative_paths(find_files_of_table(images), images.parent)
     expression = compile_pattern(pattern)
     in_path = "/" in expression.pattern
     # The index of ImageXpress lies beside those of other plates, so that it may be named itself.
@@ -105,6 +106,19 @@ def list_images(images: Path, pattern: str) -> dict[str, str]:
                 found.append(f"{below}/{name}" if below else name)
     # Paths are joined as text: as path objects, 30,000 images take a second.
     return {name: f"{images}/{name}" for name in sorted(found)}
+
+
+def get_relative_paths(paths: Iterable[str], start: Path) -> dict[str, str]:
+    """Return paths by what they are relative to a folder, which is computed once for each folder of files."""
+    found, folders = {}, {}
+    for path in paths:
+        name = path.rpartition("/")[2]
+        folder = path.removesuffix(name) or "."
+        if folder not in folders:
+            relative = os.path.relpath(folder, start)
+            folders[folder] = "" if relative == "." else f"{relative}/"
+        found[f"{folders[folder]}{name}"] = path
+    return found
 
 
 def list_stored_images(address: str, pattern: str) -> dict[str, str]:
@@ -121,25 +135,31 @@ def list_stored_images(address: str, pattern: str) -> dict[str, str]:
     }
 
 
-def find_files_of_table(table: Path) -> list[Path]:
-    """Return the image files in a user's image table that are on this machine's disks."""
-    columns, rows = ([], []) if is_parquet(table) else read_table(table)
-    if not any(name.removeprefix("Image_").startswith("FileName_") for name in columns):
-        # Parquet, or addresses in columns URL_...: pandas is not loaded for other tables.
-        from lib.image_tables import read_image_table
-
-        columns, rows = read_image_table(table)
-    found = set()
-    for name in columns:
-        image = name.removeprefix("Image_").removeprefix("FileName_")
-        if image in (name, name.removeprefix("Image_")):
+def find_files_of_table(table: Path) -> list[str]:
+    """Return the paths of the image files in a user's image table that are on this machine's disks."""
+    columns = read_columns(table, ("FileName_", "PathName_", "URL_"))
+    below: dict[str, set[str]] = {}
+    for name, values in columns.items():
+        kind, _, image = name.partition("_")
+        if kind == "FileName":
+            folders = columns.get(f"PathName_{image}", [""] * len(values))
+            places = zip(folders, values, strict=True)
+        elif kind == "URL" and f"FileName_{image}" not in columns:
+            places = map(split_url, values)
+        else:
             continue
-        folder = name.replace("FileName_", "PathName_")
-        for row in rows:
-            place = row.get(folder, "")
-            if row[name] and "://" not in place:
-                found.add(table.parent / place / row[name])
-    return sorted(found)
+        for folder, file in places:
+            if file:
+                below.setdefault(folder, set()).add(file)
+    found: set[str] = set()
+    for folder, files in below.items():
+        if not is_address(folder):
+            place = os.path.join(table.parent / ("" if is_nothing(folder) else folder), "")  # noqa: PTH118
+            place = place.removeprefix("./")
+            # Paths are joined as text, which is quicker, unless a name has a folder of its own.
+            found |= {str(Path(place, file)) if "/" in file else f"{place}{file}" for file in files}
+    # In the order of paths: by folder, then by name.
+    return sorted(found, key=lambda path: path.replace("/", "\0"))
 
 
 def get_states(paths: list[str]) -> list[list[int] | None]:

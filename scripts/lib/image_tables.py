@@ -3,41 +3,21 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 
 from lib.errors import InputError, join_names
 from lib.image_checks import Found, StoredImage
+from lib.image_table_columns import get_named_plates, get_table_names, get_well_of_row, split_url
 from lib.object_storage import list_entries
-from lib.plates import find_name, is_address, read_table
+from lib.plate_columns import METADATA_PLATE_COLUMNS, find_plate_column
+from lib.plates import NUMBERED, find_name, is_address, read_table
 from lib.profile_columns import convert_to_text
-from lib.profile_files import PLATE_NAMES, read_start, refuse_twice
 from lib.published_profiles import UNREADABLE, keep_index
 from lib.sites import get_site_name
 from lib.text_files import is_parquet
 from lib.values import is_nothing, plain_text
-from lib.wells import get_well_at, get_well_name
-
-PLATE_COLUMNS = [name for name in PLATE_NAMES if name.startswith("Metadata_")]
-# Other names of columns that say where an image is from.
-USUAL_NAMES = {
-    "Metadata_Well": ("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
-    "Metadata_Column": ("Metadata_Col",),
-    "Metadata_Site": (
-        *("Metadata_site", "Metadata_Field", "Metadata_field", "Metadata_FieldID", "Metadata_FOV"),
-        "Metadata_fov",
-    ),
-}
-
-
-def read_image_columns(path: Path) -> list[str]:
-    """Return the columns of an image table without reading its rows."""
-    try:
-        columns = pq.read_schema(path).names if is_parquet(path) else read_start(path).header
-    except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-    return [plain_text(name).removeprefix("Image_") for name in columns]
+from lib.wells import get_well_name
 
 
 def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -46,14 +26,16 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         if not is_parquet(path):
             columns, rows = read_table(path)
         else:
-            table = keep_index(pq.read_table(path).to_pandas(integer_object_nulls=True))
+            with pq.ParquetFile(path) as file:
+                get_table_names([plain_text(name) for name in file.schema_arrow.names], path)
+                table = keep_index(file.read().to_pandas(integer_object_nulls=True))
+            table = table.loc[:, [not NUMBERED.fullmatch(str(name)) for name in table]]
             columns = [plain_text(str(name)) for name in table]
             texts = zip(*(convert_to_text(table[name]) for name in table), strict=True)
             rows = [dict(zip(columns, row, strict=True)) for row in texts]
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read as an image table: {error}.") from error
-    names = use_usual_names(columns)
-    refuse_twice(names, path)
+    names = get_table_names(columns, path)
     return split_urls(
         names,
         [
@@ -64,19 +46,6 @@ def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             for row in rows
         ],
     )
-
-
-def use_usual_names(columns: Sequence[str]) -> list[str]:
-    """Return the columns of an image table with the usual names of those of the well and the site.
-
-    Some of CellProfiler's tables call an image's columns Image_FileName_..., Image_Metadata_....
-    """
-    names = [name.removeprefix("Image_") for name in columns]
-    for usual, others in USUAL_NAMES.items():
-        other = next((name for name in others if name in names), None)
-        if usual not in names and other is not None:
-            names[names.index(other)] = usual
-    return names
 
 
 def get_image_columns(columns: Iterable[str], image: str, channel: str) -> tuple[str, str | None]:
@@ -106,7 +75,7 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         )
     rows = take_rows_of_plate(path, columns, rows, plate)
     try:
-        wells = [get_well_of_row(row) for row in rows]
+        wells = [get_well_name(get_well_of_row(row)) for row in rows]
     except InputError as error:
         raise InputError(f"{path} (plate {plate}): {error}") from error
     empty = [
@@ -140,25 +109,6 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
     ]
 
 
-def get_well_of_row(row: Mapping[str, str]) -> str:
-    """Return the well of an image table's row, given by its name or by row and column."""
-    if row.get("Metadata_Well"):
-        return get_well_name(row["Metadata_Well"])
-    return get_well_at(row.get("Metadata_Row", ""), row.get("Metadata_Column", ""))
-
-
-def find_plate_column(columns: Sequence[str], rows: Sequence[Mapping[str, str]], plate: str) -> str | None:
-    """Find the column that names the plate of each image; None if no column does.
-
-    A column with another name than `Metadata_Plate` counts if it names the plate, or several plates.
-    """
-    for name in (name for name in PLATE_COLUMNS if name in columns):
-        named = {row[name] for row in rows} - {""}
-        if name == "Metadata_Plate" or len(named) > 1 or find_name(plate, named):
-            return name
-    return None
-
-
 def take_rows_of_plate(
     path: Path, columns: Sequence[str], rows: list[dict[str, str]], plate: str
 ) -> list[dict[str, str]]:
@@ -184,7 +134,10 @@ def take_rows_of_plate(
     def has_well(row: Mapping[str, str]) -> bool:
         return bool(row.get("Metadata_Well") or (row.get("Metadata_Row") and row.get("Metadata_Column")))
 
-    column = find_plate_column(columns, rows, plate)
+    named = get_named_plates(
+        {name: [row[name] for row in rows] for name in METADATA_PLATE_COLUMNS if name in columns}
+    )
+    column = find_plate_column(named, plate)
     lacking = {
         "well": [at for at, row in enumerate(rows, start=2) if not has_well(row)],
         "plate": [at for at, row in enumerate(rows, start=2) if column and not row[column]],
@@ -219,10 +172,7 @@ def split_urls(columns: list[str], rows: list[dict[str, str]]) -> tuple[list[str
     images = [name for name in images if f"FileName_{name}" not in columns]
     for row in rows:
         for name in images:
-            url = row[f"URL_{name}"]
-            folder, _, file = (unquote(url[len("file:") :]) if url.startswith("file:") else url).rpartition(
-                "/"
-            )
+            folder, file = split_url(row[f"URL_{name}"])
             row |= {f"FileName_{name}": file, f"PathName_{name}": folder}
     more = [f"{kind}_{name}" for name in images for kind in ("FileName", "PathName")]
     return [*columns, *more], rows

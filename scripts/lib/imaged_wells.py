@@ -9,8 +9,9 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.image_changes import list_images, walk_folders
 from lib.image_names import BY_METADATA, compile_pattern
-from lib.plates import find_name, is_address, is_image_table, read_table, source
-from lib.text_files import is_parquet
+from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns
+from lib.plate_columns import find_plate_column
+from lib.plates import find_name, is_address, is_image_table, source
 from lib.wells import get_well_at, get_well_name
 
 
@@ -48,18 +49,14 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
 
 
 def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
-    """Return the wells of a plate in a user's image table that is text; None for one in another format."""
-    if is_parquet(table):  # reading it takes a moment
-        return None
-    columns, rows = read_table(table)
-    names = [name.removeprefix("Image_") for name in columns]
-    rows = [dict(zip(names, row.values(), strict=True)) for row in rows]
-    plates = {row.get("Metadata_Plate", "") for row in rows} - {""}
-    meant = find_name(plate, plates)
-    rows = [row for row in rows if not plates or row.get("Metadata_Plate") in meant]
-    named = [row["Metadata_Well"] for row in rows if row.get("Metadata_Well")]
-    placed = [(row["Metadata_Row"], row["Metadata_Column"]) for row in rows if row.get("Metadata_Row")]
-    return {get_well_name(well) for well in named} or {get_well_at(*where) for where in placed} or None
+    """Return the wells of a plate in a user's image table; None if it names none."""
+    columns = read_columns(table, "Metadata_")
+    named = get_named_plates(columns)
+    column = find_plate_column(named, plate)
+    meant = find_name(plate, named[column]) if column else []
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    wells = {get_well_of_row(row) for row in rows if column is None or row[column] in meant} - {""}
+    return {get_well_name(well) for well in wells} or None
 
 
 def find_name_problem(

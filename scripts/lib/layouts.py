@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError, find_nearest_name, join_names
+from lib.plate_columns import PLATE_COLUMNS
 from lib.plates import find_name, read_table
 from lib.values import MissingValues
 from lib.wells import get_well_at, get_well_name
@@ -16,8 +17,6 @@ WELL_COLUMNS = ("well_position", "well", "Well")
 WELL_HEADINGS = ("well_position", "well", "well_id", "well_name")
 # Where a table has none of these, row and column of each well.
 PLACE_COLUMNS = (("row", "column"), ("Row", "Column"), ("row", "col"), ("Row", "Col"))
-# Columns of tables that list the wells of many plates.
-PLATE_COLUMNS = ("Plate", "plate", "Assay_Plate_Barcode", "Plate_Barcode", "Barcode", "barcode", "PlateID")
 # JUMP calls its reagents by another name.
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
 # Columns of names, which are compared as written.

@@ -70,8 +70,9 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     cells = [(line, strip_empty_end(row)) for line, row in parsed]
     while len(cells) > 1 and not any(cells[0][1]):
         cells.pop(0)
-    for line, row in cells:
-        refuse_swallowed_rows(path, line, row, delimiter, len(cells[0][1]))
+    if len(parsed) < len(lines):  # a value holds a line end
+        for line, row in cells:
+            refuse_swallowed_rows(path, line, row, delimiter, len(cells[0][1]))
     cells = drop_row_numbers(cells, len(dict(parsed)[cells[0][0]]))
     columns = [plain_text(name) for name in cells[0][1]]
     twice = [name for name, count in Counter(columns).items() if count > 1]
@@ -195,6 +196,8 @@ def suggest_header(cells: Sequence[tuple[int, list[str]]]) -> str:
 
 def strip_empty_end(row: list[str]) -> list[str]:
     """Return a row up to its last value."""
+    if row and row[-1]:
+        return row
     return row[: max((at for at, cell in enumerate(row, start=1) if cell), default=0)]
 
 

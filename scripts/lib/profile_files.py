@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lib.errors import InputError, join_names
+from lib.plate_columns import METADATA_PLATE_COLUMNS, PLATE_COLUMNS
 from lib.plates import NUMBERED, QUOTED, SEPARATOR, explain_quotation, find_name, refuse_swallowed_rows
 from lib.text_files import FEATHER, HDF5, LOOKED_AT, PARQUET, find_encoding, name_format, open_bytes
 from lib.values import plain_text
@@ -26,11 +27,7 @@ WELL_NAMES = (
     *("Well", "well", "well_position"),
 )
 ROW_NAMES = (("Metadata_Row", "Metadata_Column"), ("Metadata_Row", "Metadata_Col"), ("Row", "Column"))
-PLATE_NAMES = (
-    *("Metadata_Plate", "Metadata_plate", "Metadata_Assay_Plate_Barcode", "Metadata_Plate_Barcode"),
-    *("Metadata_Barcode", "Metadata_barcode", "Metadata_PlateID", "Metadata_Plate_ID"),
-    *("Plate", "plate", "Assay_Plate_Barcode", "Barcode", "barcode"),
-)
+PLATE_NAMES = (*METADATA_PLATE_COLUMNS, *PLATE_COLUMNS)
 METADATA = re.compile("(Image_)?metadata[_. ]", re.IGNORECASE)
 FIRST_ROWS = 50  # that show how numbers are written
 

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError, join_names
-from lib.plates import NUMBERED, find_name
+from lib.plate_columns import find_plate_column
+from lib.plates import NUMBERED
 from lib.profile_columns import (
     convert_to_text,
     read_counts,
@@ -314,8 +315,10 @@ def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table.rename(columns={column: "Metadata_Well"})
 
 
-def find_plate_column(table: pd.DataFrame, plate: str) -> str | None:
-    """Find the column that names the plate of each well: the first that has `plate`, else the first."""
-    there = [name for name in (*PLATE_NAMES, *(f"Metadata_{name}" for name in PLATE_NAMES)) if name in table]
-    having = [name for name in there if find_name(plate, table[name].dropna().unique())]
-    return next(iter(having or there), None)
+def choose_plate_column(table: pd.DataFrame, plate: str) -> str | None:
+    """Return the column that names the plate of each well; None if the profiles have no such column.
+
+    Unlike in an image table, a single value that is not the plate's name counts: the profiles are refused.
+    """
+    named = {name: set(table[name].dropna().unique()) for name in PLATE_NAMES if name in table}
+    return find_plate_column(named, plate) or next(iter(named), None)

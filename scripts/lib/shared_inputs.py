@@ -8,6 +8,8 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.image_names import BY_METADATA, compile_pattern
+from lib.image_table_columns import get_named_plates, read_columns
+from lib.plate_columns import METADATA_PLATE_COLUMNS, list_plates
 from lib.plates import Plate, find_name, get_number, is_address, is_image_table, source
 from lib.profile_files import get_usual_name
 
@@ -146,20 +148,16 @@ def read_plates_of_file(kind: str, path: Path, plates: Iterable[str], by_number:
         Whether the names matter, and not only whether the file names any plate.
     """
     # Few experiments share a file: pandas is not loaded for the others.
-    from lib.image_tables import PLATE_COLUMNS, read_image_columns, read_image_table
     from lib.microscope_index import find_index
-    from lib.published_profiles import find_plate_column, read_any_format
+    from lib.published_profiles import choose_plate_column, read_any_format
 
     try:
         if kind == "profiles" and path.is_file():
             table = read_any_format(path).rename(columns=lambda name: get_usual_name(str(name)))
-            column = next(filter(None, (find_plate_column(table, plate) for plate in plates)), None)
+            column = next(filter(None, (choose_plate_column(table, plate) for plate in plates)), None)
             return [] if column is None else [str(name) for name in table[column].dropna().unique()]
         if kind == "table":
-            there = [name for name in PLATE_COLUMNS if name in read_image_columns(path)]
-            if not there or not by_number:
-                return None if there else []
-            return sorted({row[name] for row in read_image_table(path)[1] for name in there})
+            return list_plates(get_named_plates(read_columns(path, METADATA_PLATE_COLUMNS)), plates)
         if kind == "index":
             # The index of a single plate serves that plate under any name, as if it did not name it.
             named = {image.plate for image in find_index(path, "").images}

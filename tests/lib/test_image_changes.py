@@ -2,7 +2,11 @@
 
 import os
 import shutil
+from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lib.image_changes import find_former_folder, get_contents, list_images, write_digests
@@ -98,6 +102,41 @@ def test_the_images_of_a_table(tmp_path):
         "d.tif": f"{tmp_path}/d.tif",
         "sub/a.tif": f"{tmp_path}/sub/a.tif",
     }
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_images_of_a_table_with_urls(tmp_path, ending):
+    table = pd.DataFrame(
+        {
+            "Metadata_Well": ["A01", "A02", "A03"],
+            "URL_OrigDNA": [f"file:{tmp_path}/my%20images/a.tif", "s3://bucket/x/b.tif", None],
+            "FileName_RNA": ["below/r.tif", None, "/elsewhere/r.tif"],
+            "PathName_RNA": ["NA", None, "sub"],
+            "URL_RNA": "file:/not/used.tif",
+        }
+    )
+    path = tmp_path / f"load_data.{ending}"
+    table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+    found = list_images(path, "phenix")
+    assert list(found.values()) == sorted(
+        ["/elsewhere/r.tif", f"{tmp_path}/below/r.tif", f"{tmp_path}/my images/a.tif"]
+    )
+    assert list(found)[1:] == ["below/r.tif", "my images/a.tif"]
+
+
+def test_the_images_of_a_table_in_the_folder_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("FileName_DNA,PathName_DNA\na.tif,\nb.tif,sub\nc.tif,/\n")
+    found = list_images(Path("t.csv"), "phenix")
+    assert list(found.values()) == ["/c.tif", "a.tif", "sub/b.tif"]
+    assert list(found)[1:] == ["a.tif", "sub/b.tif"]
+
+
+def test_a_table_that_load_data_will_refuse_does_not_stop_planning(tmp_path):
+    path = tmp_path / "t.parquet"
+    names = ["FileName_DNA", "FileName_DNA"]
+    pq.write_table(pa.Table.from_arrays([pa.array(["a.tif"])] * 2, names=names), path)
+    assert get_contents(path, PATTERN, tmp_path / "record", tmp_path / "seen") == ""
 
 
 def test_results_that_were_copied_name_the_images_they_were_made_of(plate, tmp_path):

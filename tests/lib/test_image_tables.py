@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import InputError
-from lib.image_tables import read_image_columns, take_rows_of_plate
+from lib.image_tables import read_image_table, take_rows_of_plate
 
 pytestmark = pytest.mark.unit
 
@@ -25,12 +26,12 @@ def test_a_barcode_may_be_written_as_a_number(caplog):
         take("00123", "123", "0123")
 
 
-@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
-def test_columns_are_read_without_rows(tmp_path, ending):
-    table = pd.DataFrame({"Image_Metadata_Plate": ["P"], "FileName_DNA": ["a.tif"]})
-    path = tmp_path / f"t.{ending}"
-    table.to_parquet(path) if ending == "parquet" else table.to_csv(path, index=False)
-    assert read_image_columns(path) == ["Metadata_Plate", "FileName_DNA"]
-    path.write_bytes(b"")
-    with pytest.raises(InputError):
-        read_image_columns(path)
+def test_a_parquet_table_with_a_column_twice_is_refused(tmp_path):
+    path, column = tmp_path / "t.parquet", pa.array(["A01"])
+    for names in (["Metadata_Well", "Metadata_Well"], ["Metadata_Well", "Image_Metadata_Well"]):
+        pq.write_table(pa.Table.from_arrays([column] * 2, names=names), path)
+        with pytest.raises(InputError, match="has the column Metadata_Well twice"):
+            read_image_table(path)
+    # Columns without a name are not used.
+    pq.write_table(pa.Table.from_arrays([column] * 3, names=["", "Metadata_Well", ""]), path)
+    assert read_image_table(path) == (["Metadata_Well"], [{"Metadata_Well": "A01"}])

@@ -1,5 +1,6 @@
 """Which wells have images: file names of any layout, and image tables."""
 
+import pandas as pd
 import pytest
 
 from lib.imaged_wells import find_name_problem, find_wells_with_images
@@ -26,6 +27,21 @@ def test_the_wells_of_any_layout_and_of_an_image_table_are_found(tmp_path):
     assert find_wells_with_images({**plate, "images": table.name}, tmp_path, "phenix") == {"A01"}
     table.write_text("Image_Metadata_Row,Image_Metadata_Column,FileName_OrigDNA\n2,3,x.tif\n")
     assert find_wells_with_images({**plate, "images": table.name}, tmp_path, "phenix") == {"B03"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("name", ["Metadata_Plate", "Metadata_Barcode", "Image_Metadata_PlateID"])
+def test_a_plate_of_a_table_has_its_own_wells(tmp_path, name, ending):
+    table = pd.DataFrame({name: ["P1", "P2", "P2"], "Metadata_Well_Position": ["A01", "A02", "b3"]})
+    path = tmp_path / f"t.{ending}"
+    table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+    found = [find_wells_with_images({"plate": p, "images": path.name}, tmp_path, "phenix") for p in "12"]
+    assert found == [None, None]  # a plate that is not there
+    plates = [{"plate": plate, "images": path.name} for plate in ("P1", "P2")]
+    assert [find_wells_with_images(plate, tmp_path, "phenix") for plate in plates] == [
+        {"A01"},
+        {"A02", "B03"},
+    ]
 
 
 def test_images_that_cannot_be_listed_get_no_warning(tmp_path):

@@ -133,6 +133,23 @@ def test_shared_images_must_be_of_different_plates(tmp_path):
     )
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_barcode_that_is_not_a_plate_is_no_plate_of_its_own(tmp_path, ending):
+    """Each plate would get all rows of the table, since its only barcode is neither plate's."""
+
+    def write(*barcodes):
+        table = pd.DataFrame({"Metadata_Barcode": barcodes, "Metadata_Well": "A01", "FileName_DNA": "a.tif"})
+        path = tmp_path / f"t.{ending}"
+        table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+
+    rows = [{"plate": plate, "images": f"t.{ending}"} for plate in ("P1", "P2")]
+    for barcodes in (["AU1", "AU1"], ["P1", "P1"], ["P1", "NA"]):
+        write(*barcodes)
+        assert f"t.{ending}: P1 (batch B), P2 (batch B)" in refuse(*rows, folder=tmp_path)
+    write("P1", "P2")
+    check(*rows, folder=tmp_path)
+
+
 def test_an_image_table_behind_a_link_is_read_by_its_content(tmp_path):
     """Data managers keep files under other names: what the link leads to has no ending."""
     (tmp_path / "t.csv.gz").symlink_to(tmp_path / "content")

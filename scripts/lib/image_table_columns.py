@@ -1,0 +1,117 @@
+"""The columns of image tables (load_data.csv, CellProfiler's Image table), and a quick way to read a few.
+
+This module uses only the standard library (and pyarrow, if a table is Parquet), since image tables are also
+read while planning.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from lib.errors import InputError
+from lib.plate_columns import METADATA_PLATE_COLUMNS
+from lib.plates import read_table
+from lib.profile_files import refuse_twice
+from lib.text_files import is_parquet
+from lib.values import is_nothing, plain_text
+from lib.wells import get_well_at
+
+PREFIX = "Image_"
+# Other names of columns that say where an image is from.
+USUAL_NAMES = {
+    "Metadata_Well": ("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
+    "Metadata_Column": ("Metadata_Col",),
+    "Metadata_Site": (
+        *("Metadata_site", "Metadata_Field", "Metadata_field", "Metadata_FieldID", "Metadata_FOV"),
+        "Metadata_fov",
+    ),
+}
+
+
+def use_usual_names(columns: Sequence[str]) -> list[str]:
+    """Return the columns of an image table with the usual names of those of the well and the site.
+
+    Some of CellProfiler's tables call an image's columns Image_FileName_..., Image_Metadata_...; the prefix
+    stays if the table has the same column without it.
+    """
+    there = set(columns)
+    names = [name if name.removeprefix(PREFIX) in there else name.removeprefix(PREFIX) for name in columns]
+    for usual, others in USUAL_NAMES.items():
+        other = next((name for name in others if name in names), None)
+        if usual not in names and other is not None:
+            names[names.index(other)] = usual
+    return names
+
+
+def get_table_names(columns: Sequence[str], path: Path) -> list[str]:
+    """Return the usual names of the columns of a user's image table.
+
+    Raises
+    ------
+    InputError
+        Naming a column that occurs twice, also with and without `Image_`.
+    """
+    refuse_twice([name.removeprefix(PREFIX) for name in columns], path)
+    return use_usual_names(columns)
+
+
+def get_named_plates(columns: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """Return the plates that each column of plates names, given the values of an image table's columns."""
+    there = [name for name in METADATA_PLATE_COLUMNS if name in columns]
+    return {name: {value for value in set(columns[name]) if not is_nothing(value)} for name in there}
+
+
+def get_well_of_row(row: Mapping[str, str | float]) -> str:
+    """Return the well of a row as it is written, or by its row and column; "" if the row has none."""
+    if row.get("Metadata_Well"):
+        return str(row["Metadata_Well"])
+    row_name, column = row.get("Metadata_Row"), row.get("Metadata_Column")
+    return get_well_at(str(row_name), str(column)) if row_name and column else ""
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return folder and name of an image in the Gallery's column `URL_...`."""
+    place = unquote(url.removeprefix("file:")) if url.startswith("file:") else url
+    folder, _, name = place.rpartition("/")
+    return folder, name
+
+
+def read_columns(path: Path, beginnings: str | tuple[str, ...]) -> dict[str, list[str]]:
+    """Read the columns of a user's image table whose usual names begin like this, as text.
+
+    Of a Parquet table, only these columns are read, and pandas is not imported.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or has a column twice.
+    """
+    if not is_parquet(path):
+        columns, rows = read_table(path)
+        names = zip(columns, get_table_names(columns, path), strict=True)
+        return {name: [row[own] for row in rows] for own, name in names if name.startswith(beginnings)}
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = file.schema_arrow.names
+            usual = get_table_names([plain_text(name) for name in columns], path)
+            names = {
+                own: name for own, name in zip(columns, usual, strict=True) if name.startswith(beginnings)
+            }
+            table = file.read(columns=list(names))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as an image table: {error}.") from error
+    return {name: [write_text(value) for value in table[own].to_pylist()] for own, name in names.items()}
+
+
+def write_text(value: Any) -> str:
+    """Return a value of a Parquet table as text; "" if it is missing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return "" if value is None or value != value else str(value)

@@ -1,0 +1,88 @@
+"""The columns of image tables, and reading a few of them."""
+
+import gzip
+import sys
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lib.errors import InputError
+from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns, use_usual_names
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_prefix_is_removed_unless_the_table_has_the_plain_column():
+    assert use_usual_names(["Image_Metadata_Well", "Image_Count_Cells"]) == ["Metadata_Well", "Count_Cells"]
+    names = ["Image_Metadata_Well", "Metadata_Well", "Image_FileName_DNA"]
+    assert use_usual_names(names) == ["Image_Metadata_Well", "Metadata_Well", "FileName_DNA"]
+    assert use_usual_names(["Image_Metadata_well", "Metadata_Col"]) == ["Metadata_Well", "Metadata_Column"]
+
+
+def test_the_well_of_a_row():
+    assert get_well_of_row({"Metadata_Well": "a1", "Metadata_Row": "2", "Metadata_Column": "3"}) == "a1"
+    assert get_well_of_row({"Metadata_Well": "", "Metadata_Row": "2", "Metadata_Column": "3"}) == "B03"
+    assert get_well_of_row({"Metadata_Row": "2", "Metadata_Column": ""}) == ""
+
+
+def test_words_for_missing_values_name_no_plate():
+    columns = {"Metadata_Barcode": ["P1", "NA", "", "P1"], "Metadata_Well": ["A01"] * 4}
+    assert get_named_plates(columns) == {"Metadata_Barcode": {"P1"}}
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_only_the_columns_asked_for_are_read(tmp_path, ending, monkeypatch):
+    table = pd.DataFrame(
+        {"Image_Metadata_Plate": ["P", None], "Metadata_Field": [1, 2], "FileName_DNA": ["a.tif", None]}
+    )
+    path = tmp_path / f"t.{ending}"
+    table.to_parquet(path) if ending == "parquet" else table.to_csv(path, index=False)
+    # Importing pandas takes longer than reading the table.
+    for module in ("pandas", "lib.image_tables", "lib.published_profiles"):
+        monkeypatch.setitem(sys.modules, module, None)
+    expected = {"Metadata_Plate": ["P", ""], "Metadata_Site": ["1", "2"]}
+    assert read_columns(path, "Metadata_") == expected
+    assert read_columns(path, ("FileName_", "URL_")) == {"FileName_DNA": ["a.tif", ""]}
+    path.write_bytes(b"")
+    with pytest.raises(InputError):
+        read_columns(path, "Metadata_")
+
+
+def test_parquet_of_any_type_is_text(tmp_path):
+    path = tmp_path / "t.parquet"
+    columns = {
+        "Metadata_a": pa.array(["x", None]).dictionary_encode(),
+        "Metadata_b": pa.array([b"x", None]),
+        "Metadata_c": pa.array([1.5, float("nan")]),
+        "Metadata_d": pa.array([7, None]),
+        "Metadata_e": pa.array(["x", None], pa.large_string()),
+        "Metadata_f": pa.nulls(2),
+    }
+    pq.write_table(pa.table(columns), path)
+    found = [["x", ""], ["x", ""], ["1.5", ""], ["7", ""], ["x", ""], ["", ""]]
+    assert list(read_columns(path, "Metadata_").values()) == found
+    pq.write_table(pa.table(columns).slice(0, 0), path)
+    assert set(map(len, read_columns(path, "Metadata_").values())) == {0}
+
+
+@pytest.mark.parametrize("twice", ["Metadata_Well", "Image_Metadata_Well"])
+@pytest.mark.parametrize("ending", ["csv.gz", "parquet"])
+def test_a_column_twice_is_refused(tmp_path, ending, twice):
+    path = tmp_path / f"t.{ending}"
+    if ending == "parquet":
+        names = ["Metadata_Well", "", "", twice]
+        pq.write_table(pa.Table.from_arrays([pa.array(["A01"])] * 4, names=names), path)
+    else:
+        path.write_bytes(gzip.compress(f"Metadata_Well,{twice}\nA01,A01\n".encode()))
+    with pytest.raises(InputError, match="Metadata_Well"):
+        read_columns(path, "FileName_")
+
+
+def test_a_cut_off_parquet_table_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"FileName_DNA": ["a.tif"] * 9}).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="cannot be read as an image table"):
+        read_columns(path, "FileName_")
