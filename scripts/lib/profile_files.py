@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from lib.errors import InputError, join_names
-from lib.plates import NUMBERED, QUOTED, SEPARATOR, explain_quotation, find_name, refuse_swallowed_rows
+from lib.plates import NUMBERED, QUOTED, SEPARATOR, find_name
+from lib.swallowed_rows import explain_quotation, refuse_swallowed_rows
 from lib.text_files import (
     FEATHER,
     HDF5,
@@ -133,11 +134,12 @@ def count_values(path: Path, start: Start) -> Iterator[tuple[int, int]]:
     first = start.skipped + 1
     if any('"' in line for line in lines):
         reader, before = csv.reader(lines, delimiter=start.separator), 0
+        table = [start.header, *start.rows]
         try:
             for row in reader:
                 at = start.skipped + reader.line_num
                 if reader.line_num > before + 1:
-                    refuse_swallowed_rows(path, start.skipped + before + 1, row, start.separator, width)
+                    refuse_swallowed_rows(path, start.skipped + before + 1, row, start.separator, table)
                 before = reader.line_num
                 if any(value.strip() for value in row):
                     yield at, count(row)
