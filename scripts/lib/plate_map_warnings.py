@@ -183,7 +183,7 @@ def find_control_problems(
     column, columns = controls["column"], plate_map.all_columns
     if column not in columns:
         near = find_heading(column, columns)
-        hint = f" Is {near} {column}? Write one name into the table and controls.column." if near else ""
+        hint = f" Is `{near}` meant to be `{column}`? Use the same name in both." if near else ""
         yield (
             f"no column {column} in {plate_map.names}, by which negative controls are found.{hint} The "
             f"columns are {join_names(plate_map.headings)}. Name theirs in controls.column, or do without: "
@@ -227,8 +227,8 @@ def find_missing_columns(plate_map: PlateMap, plate: Plate, config: Mapping[str,
 
     def suggest(lacking: list[str]) -> str:
         near = [(find_heading(name, sorted(columns)), name) for name in lacking]
-        hints = "".join(f" Is {one} {name}?" for one, name in near if one)
-        return f"{hints} Write one name into the table and the config." if hints else ""
+        hints = "".join(f" Is `{one}` meant to be `{name}`?" for one, name in near if one)
+        return f"{hints} Use the same name in both." if hints else ""
 
     if lacking := find_lacking(config["benchmark"]["group"]):
         yield (

@@ -155,7 +155,7 @@ def test_a_table_of_many_plates_as_jumps(tmp_path):
     assert read_plate_map(tmp_path / "well.csv.gz", "12")["broad_sample"].tolist() == ["J2"]
     with pytest.raises(InputError, match="lists no well of plate 13; it has 012, 11"):
         read_plate_map(tmp_path / "well.csv.gz", "13")
-    with pytest.raises(InputError, match="one of many plates has a column Metadata_Plate"):
+    with pytest.raises(InputError, match=r"names each row's plate \(Plate, plate, Assay_Plate_Barcode"):
         read_plate_map(tmp_path / "well.csv.gz")
 
 
