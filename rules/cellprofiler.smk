@@ -50,7 +50,7 @@ rule illumination:
     input:
         environment=get_environment_with_kernels,
         # A user's own analysis pipeline that cannot run is rejected before the plate's images are read.
-        run_check=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
+        checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
         load_data=PLACES["load_data"],
     output:

@@ -26,7 +26,7 @@ OWN_MODULES = sorted(Path(OWN_PLUGINS).rglob("*.py")) if OWN_PLUGINS else []
 PLUGINS_OPTION = f"--own-plugins {quote_for_shell(OWN_PLUGINS)}" if OWN_PLUGINS else ""
 PLUGINS = f"{PLUGINS} {PLUGINS_OPTION}".strip()
 PLUGIN_FILES = [*(FASTER_MODULES if EXPERIMENT.accelerated else []), *OWN_MODULES]
-# A user's CellProfiler is run_check when a job starts.
+# A user's CellProfiler is checked when a job starts.
 ENGINE = EXPERIMENT.engine
 COMPILED = get_relative_path(PLATEWISE / f".environments/kernels-{digest_of([*LOCKS, *FASTER_MODULES])}.json")
 RUNNER_FILES = [SCRIPTS / "run_cellprofiler.py", *sorted((SCRIPTS / "cellprofiler_runner").rglob("*.py"))]

@@ -179,7 +179,7 @@ def main(
     unmatched = find_unmatched_wells(profiles, plate_map, unit)
     for reason in dict.fromkeys(why for _, why in unmatched):
         wells = [well for well, why in unmatched if why == reason]
-        logging.warning("plate %s, well %s: %s", plate["plate"], join_names(wells), reason)
+        logging.warning("plate %s, well %s: %s", plate["plate"], join_names(wells, 1536), reason)
     annotated = annotate(profiles, plate_map, annotation, plate)
     annotated = mark_few_cells(annotated, minimum_cells)
     with write_whole(outputs["unmatched"]) as part:

@@ -160,7 +160,8 @@ def find_images(
     files = list_files(folder, plate)
     root = resolve_address(folder) if isinstance(folder, str) else folder
     if "plate" in expression.groupindex:
-        named = {path: match["plate"] for path in files if (match := search_name(path, expression, root))}
+        matches = {path: search_name(path, expression, root) for path in files}
+        named = {path: match["plate"] for path, match in matches.items() if match and match["plate"]}
         if named and plate not in named.values():
             raise InputError(
                 f"Plate {plate}: the names of the images in {folder} are of plate "

@@ -306,3 +306,13 @@ def test_values_that_a_module_does_not_take_are_named(modules, written):
     )
     assert copy
     assert "MeasureColocalization (module 3) got the value Faster for `Run all metrics?`" in message
+    # The metadata that ExportToDatabase may choose from are those of an image table that is not there yet.
+    database = modules["ExportToDatabase"]
+    for old, new in (
+        ("properties file?:No", "properties file?:Yes"),
+        ("plate metadata:None", "plate metadata:Plate"),
+    ):
+        assert old in database
+        database = database.replace(old, new)
+    copy, message = written(modules["LoadData"], modules["IdentifyPrimaryObjects"], database)
+    assert copy, message

@@ -238,7 +238,9 @@ def explain_value(setting, pipeline):
 
     if isinstance(setting, Binary):
         return "" if setting.value_text in ("Yes", "No") else "not Yes or No"
-    if isinstance(setting, (Choice, Number, Range)) and not isinstance(setting, Colormap):
+    # Choices that the pipeline decides (metadata, a classifier's classes) are not yet those of the copy.
+    depends = getattr(setting, "_Choice__choices_fn", None) is not None
+    if isinstance(setting, (Choice, Number, Range)) and not isinstance(setting, Colormap) and not depends:
         try:
             setting.test_valid(pipeline)
         except ValidationError as error:

@@ -45,6 +45,7 @@ Files and tables
     values               words for missing values, and numbers
     look_alikes          characters that look like others, or cannot be seen
     text_files           compression, encoding and formats of text files
+    swallowed_rows       quotation marks in text that swallow rows
     object_storage       objects in S3 storage
 
 Images

@@ -99,7 +99,8 @@ def find_repeated_keys(node: yaml.Node, above: str = "") -> Iterator[str]:
 def find_misread_numbers(node: yaml.Node | None, above: str = "") -> Iterator[str]:
     """Return the values of a YAML file that YAML reads as another number, with their lines.
 
-    0012 is 10 (octal), 12:30 is 750 (sexagesimal), 10_1 is 101. The value .nan is not a number.
+    0012 is 10 (octal), 12:30 is 750 (sexagesimal), 10_1 is 101. The value .nan is not a number. 10_000 is
+    what it looks like.
     """
     if isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
@@ -112,7 +113,9 @@ def find_misread_numbers(node: yaml.Node | None, above: str = "") -> Iterator[st
         "tag:yaml.org,2002:float",
     ):
         number = yaml.safe_load(node.value)
-        is_plain = re.fullmatch(r"[+-]?(0|[1-9][0-9]*)", node.value) or not isinstance(number, int)
+        is_plain = re.fullmatch(
+            r"[+-]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+)", node.value
+        ) or not isinstance(number, int)
         if not is_plain or ":" in node.value or number != number:
             yield f"{above.rstrip('.')} (line {node.start_mark.line + 1}): {node.value} as {number}"
 
@@ -180,7 +183,7 @@ def check_files(experiment: Experiment, results: str | Path) -> None:
                 missing.append(f"plate {plate['plate']} of batch {plate['batch']}: {named_in}: {path}")
     if unsuitable:
         raise InputError(
-            "Files and folders are taken for each other:\n  "
+            "These are files where folders are needed, or the reverse:\n  "
             + "\n  ".join(unsuitable[:MOST_FILES])
             + f"\nCorrect them in {folder / experiment.config['plates']} or {experiment.config_file}."
         )

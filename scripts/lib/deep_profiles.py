@@ -21,6 +21,7 @@ from lib.wells import find_well_name
 
 NUMBERS = "features"  # the array in DeepProfiler's files; its metadata are pickled, and not read
 CELLS = "Metadata_Count_Cells"
+LISTS = (np.ndarray, list, tuple)
 NAME = "deep"
 
 
@@ -37,7 +38,8 @@ class Site:
 def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return a table with one column per element of its columns of arrays, numbered from 0.
 
-    A list of text, such as the targets of a compound, becomes one text, separated by `|`.
+    A list of text, such as the targets of a compound, becomes one text, separated by `|`; a text beside such
+    lists stays as it is.
 
     Raises
     ------
@@ -47,15 +49,14 @@ def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     parts = []
     for name in table.columns:
         column = table[name]
-        first = next((value for value in column if not is_missing(value)), None)
-        if not isinstance(first, np.ndarray | list | tuple):
+        lists = [value for value in column if isinstance(value, LISTS)] if column.dtype == object else []
+        if not lists:
             parts.append(column.to_frame())
             continue
         if is_list_of_text(column):
-            texts = ["" if is_missing(value) else SEVERAL.join(value) for value in column]
-            parts.append(pd.Series(texts, index=table.index, name=name).to_frame())
+            parts.append(column.map(join_texts).to_frame())
             continue
-        size = len(first)
+        size = len(lists[0])
         empty = np.full(size, np.nan)
         rows = [empty if is_missing(value) else np.asarray(value) for value in column]
         if any(row.shape != (size,) for row in rows):
@@ -70,6 +71,13 @@ def expand_arrays(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         names = [f"{name}_{number}" for number in range(size)]
         parts.append(pd.DataFrame(values, columns=names, index=table.index))
     return pd.concat(parts, axis=1) if len(parts) else table
+
+
+def join_texts(value: object) -> str:
+    """Return a list of text as one text, separated by `|`; a text as it is, and "" if it is missing."""
+    if isinstance(value, LISTS):
+        return SEVERAL.join(value)
+    return "" if is_missing(value) else str(value)
 
 
 def is_list_of_text(column: pd.Series) -> bool:
@@ -118,7 +126,8 @@ def read_deepprofiler(folder: Path) -> pd.DataFrame:
         width, key = values.shape[1], (site.plate, site.well)
         there = np.isfinite(values)
         if not there.all():
-            gaps.append(f"well {site.well} site {site.name} ({(~there.all(axis=1)).sum()} cells)")
+            incomplete = number_of((~there.all(axis=1)).sum(), "cell")
+            gaps.append(f"well {site.well} site {site.name} ({incomplete})")
         sums[key] = sums.get(key, np.zeros(width)) + np.where(there, values, 0).sum(axis=0)
         present[key] = present.get(key, np.zeros(width)) + there.sum(axis=0)
         counts[key] += len(values)
@@ -127,7 +136,8 @@ def read_deepprofiler(folder: Path) -> pd.DataFrame:
     if gaps:
         logging.warning(
             "%s: cells lack features (NaN or infinite), and the means are those of the other cells: %s",
-            *(folder, join_names(gaps, 5)),
+            folder,
+            join_names(gaps, 5),
         )
     means = np.full((len(wells), width), np.nan)
     for row, key in enumerate(wells):
@@ -198,9 +208,10 @@ def find_sites(folder: Path) -> Iterator[Site]:
         words = [word for word in re.split(r"[_-]", parts[-1]) if word]
         wells = list(dict.fromkeys(filter(None, map(find_well_name, words[:-1]))))
         if len(wells) > 1:
+            number = "two" if len(wells) == 2 else len(wells)
             raise InputError(
-                f"{file}: which of {join_names(wells)} is its well is not known. Name the files by well and "
-                "site, as in A01/1.npz or A01_1.npz."
+                f"{file}: its name has {number} possible wells, {' and '.join(wells)}. Name the files by "
+                "well and site, as in A01/1.npz or A01_1.npz."
             )
         of_folder = find_well_name(parts[-2]) if len(parts) > 1 else None
         alone = find_well_name(parts[-1])

@@ -92,17 +92,20 @@ def find_name_problem(
         return f"images.pattern matches none of the names in {location}, which has {join_names(files, 3)}."
     groups = [match.groupdict() for match in map(expression.search, names) if match]
     if "plate" in expression.groupindex:
-        named = {group["plate"] for group in groups}
-        if plate["plate"] not in named:
+        named = {group["plate"] for group in groups} - {None}
+        if named and plate["plate"] not in named:
             return (
                 f"the names of the images in {location} are of plate {join_names(sorted(named), 5)}. Write "
                 "one of these into the sample sheet."
             )
-        groups = [group for group in groups if group["plate"] == plate["plate"]]
-    if "channel" in expression.groupindex and channels:
-        there = {group["channel"] for group in groups}
+        groups = [group for group in groups if group["plate"] in (plate["plate"], None)]
+    if "channel" in expression.groupindex:
+        labels = {group["channel"] for group in groups}
+        # The name of an image of the only channel need not have it.
+        there = labels - {None} if len(channels) > 1 or None not in labels else set()
         known = there | {label.lstrip("0") for label in there}
-        if lacking := [f"{label} ({name})" for label, name in channels.items() if label not in known]:
+        lacking = [f"{label} ({name})" for label, name in channels.items() if label not in known]
+        if there and lacking:
             return (
                 f"no image in {location} is of channel {join_names(lacking)}; the names have "
                 f"{join_names(sorted(there), 10)}. Correct `image` of the channel in the config."

@@ -25,7 +25,8 @@ NAMED = (*WELL_COLUMNS, "Plate")
 # The least similarity of a misspelled heading: `cell_type` is not `control_type`, nor `cell` `well`.
 HEADING_CUTOFF = 0.8
 
-Rows = list[dict[str, str]]
+Row = dict[str, str]
+Rows = list[Row]
 DEFAULT = MissingValues()
 
 
@@ -106,7 +107,7 @@ def read_plate_map_rows(
 
     An empty `broad_sample` beside a `solvent` is that solvent (the negative controls of CPJUMP1's compound
     plates); without one it is an empty well. From a table that lists the wells of many plates, like JUMP's,
-    the rows are taken whose `Metadata_Plate` is `plate`.
+    the rows of `plate` are taken: those that name it in one of the `PLATE_COLUMNS`.
 
     Parameters
     ----------
@@ -134,9 +135,9 @@ def read_plate_map_rows(
     if not rows:
         raise InputError(f"{path} lists no well.")
     of_well = (name,) if name else place or ()
-    refuse_empty(path, rows, of_well, "well")
-    if plate is not None:
-        rows = take_rows_of_plate(path, rows, plate)
+    numbered = number_rows(rows) if plate is None else take_rows_of_plate(path, rows, plate)
+    refuse_empty(path, numbered, of_well, "well")
+    rows = list(numbered.values())
     try:
         wells = [
             get_well_name(row[name]) if name else get_well_at(*(row[column] for column in of_well))
@@ -148,7 +149,8 @@ def read_plate_map_rows(
     if twice:
         raise InputError(
             f"{path}: well {join_names(twice)} is listed more than once. A plate map is one plate's; one of "
-            "many plates has a column Metadata_Plate."
+            f"many plates has a column that names each row's plate ({join_names(PLATE_COLUMNS)}, also with "
+            "Metadata_ before it)."
         )
     left_out = {*WELL_COLUMNS, "Plate"}
     kept = [column for column in columns if column not in left_out]
@@ -156,32 +158,38 @@ def read_plate_map_rows(
     return ["well", *kept], [{"well": well, **row} for well, row in zip(wells, rows, strict=True)]
 
 
-def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> Rows:
+def number_rows(rows: Rows) -> dict[int, Row]:
+    """Return the rows of a table by their numbers in its file, in which the header is row 1."""
+    return dict(enumerate(rows, start=2))
+
+
+def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> dict[int, Row]:
     """Return the rows of a plate in a table that lists the wells of many plates; all rows of any other table.
 
     Columns other than `Plate` may also name the plates of a library. They count if one of their values is
-    exactly the plate's name.
+    exactly the plate's name. The rows have their numbers in the file.
 
     Raises
     ------
     InputError
         If the table has no row of the plate, or rows without a plate.
     """
+    numbered = number_rows(rows)
     named = {name: {row.get(name, "") for row in rows} for name in PLATE_COLUMNS}
     several = [name for name, values in named.items() if len(values) > 1]
     column = next((name for name in several if name == "Plate" or plate in named[name]), None)
     if column is None:
-        return rows
-    refuse_empty(path, rows, (column,), "plate")
+        return numbered
+    refuse_empty(path, numbered, (column,), "plate")
     names = find_name(plate, named[column])
     if not names:
         raise InputError(
             f"{path} lists no well of plate {plate}; it has {join_names(sorted(named[column]), 5)}."
         )
-    return [row for row in rows if row[column] in names]
+    return {number: row for number, row in numbered.items() if row[column] in names}
 
 
-def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: str) -> None:
+def refuse_empty(path: str | Path, rows: Mapping[int, Row], columns: tuple[str, ...], what: str) -> None:
     """Reject a table with rows that do not name their well or plate.
 
     Parameters
@@ -189,7 +197,7 @@ def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: s
     path
         The table, for the message.
     rows
-        The rows of the table.
+        The rows of the table, by their numbers in the file.
     columns
         The columns of which one must have a value.
     what
@@ -200,7 +208,7 @@ def refuse_empty(path: str | Path, rows: Rows, columns: tuple[str, ...], what: s
     InputError
         Naming the rows.
     """
-    empty = [at for at, row in enumerate(rows, start=2) if not any(row[column] for column in columns)]
+    empty = [number for number, row in rows.items() if not any(row[column] for column in columns)]
     if empty:
         raise InputError(
             f"{path} has rows without a {what}: {join_names(empty, 5)} (the header is row 1). Write the "

@@ -1,7 +1,6 @@
 """Characters that look like others, or cannot be seen.
 
-This module uses only Python 3.8 and its standard library, since scripts inside CellProfiler's environment
-import it through `lib.wells`.
+This module uses only the standard library, since Snakemake's process imports it while planning.
 """
 
 import unicodedata

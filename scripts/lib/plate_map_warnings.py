@@ -133,11 +133,12 @@ def find_map_problems(
 def find_value_problems(plate_map: PlateMap, plates: list[Plate], experiment: Experiment) -> Iterator[str]:
     """Return words that are taken as empty, suspicious values, contradictions and clashes of columns."""
     missing = MissingValues.of_config(experiment.config)
+    groups = get_grouping_columns(experiment.config)
     for path in plate_map.paths:
         if words := report_missing_words(path, missing):
             found = join_names(words)
             yield f"in {path.name}, taken as empty: {found}. See missing_values in the config."
-        yield from (f"{path.name}: {sentence}." for sentence in find_suspects(path, missing))
+        yield from (f"{path.name}: {sentence}." for sentence in find_suspects(path, missing, groups))
     names = [plate["plate"] for plate in plates]
     all_names = {plate["plate"] for plate in experiment.plates}
     contradictions = find_contradictions(plate_map.paths[0], names, missing, all_names)
@@ -148,6 +149,14 @@ def find_value_problems(plate_map: PlateMap, plates: list[Plate], experiment: Ex
     of_map = {name: {row[name] for row in plate_map.wells} for name in plate_map.columns}
     of_annotation = {name: {row[name] for row in plate_map.reagents} for name in plate_map.annotation_columns}
     yield from find_clashes(of_map, of_annotation, own)[1]
+
+
+def get_grouping_columns(config: Mapping[str, Any]) -> set[str]:
+    """Return the columns by which benchmark.group and dose_response group wells, without `Metadata_`."""
+    doses = config.get("dose_response", {})
+    named = [config["benchmark"]["group"], *(doses[key] for key in ("dose", "compound") if key in doses)]
+    columns = {name for names in named for name in ([names] if isinstance(names, str) else names)}
+    return {name.removeprefix("Metadata_") for name in columns}
 
 
 def find_wells_without_entry(plate_map: PlateMap, present: Sequence[PlateWithWells]) -> Iterator[str]:
@@ -183,7 +192,7 @@ def find_control_problems(
     column, columns = controls["column"], plate_map.all_columns
     if column not in columns:
         near = find_heading(column, columns)
-        hint = f" Is {near} {column}? Write one name into the table and controls.column." if near else ""
+        hint = f" Is `{near}` meant to be `{column}`? Use the same name in both." if near else ""
         yield (
             f"no column {column} in {plate_map.names}, by which negative controls are found.{hint} The "
             f"columns are {join_names(plate_map.headings)}. Name theirs in controls.column, or do without: "
@@ -227,8 +236,8 @@ def find_missing_columns(plate_map: PlateMap, plate: Plate, config: Mapping[str,
 
     def suggest(lacking: list[str]) -> str:
         near = [(find_heading(name, sorted(columns)), name) for name in lacking]
-        hints = "".join(f" Is {one} {name}?" for one, name in near if one)
-        return f"{hints} Write one name into the table and the config." if hints else ""
+        hints = "".join(f" Is `{one}` meant to be `{name}`?" for one, name in near if one)
+        return f"{hints} Use the same name in both." if hints else ""
 
     if lacking := find_lacking(config["benchmark"]["group"]):
         yield (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import InputError, join_names
+from lib.swallowed_rows import explain_quotation, refuse_swallowed_rows
 from lib.text_files import read_text_file
 from lib.values import MissingValues, plain_text
 from lib.wells import find_well_name
@@ -64,16 +65,19 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     delimiter = separator_line[1] if separator_line else find_separator(head, lines)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        parsed = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        written = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise explain_quotation(path, reader.line_num, str(error)) from error
-    cells = [(line, strip_empty_end(row)) for line, row in parsed]
+    has_line_ends = len(written) < len(lines)  # within values
+    cells = [(line, strip_empty_end([cell.strip() for cell in row])) for line, row in written]
     while len(cells) > 1 and not any(cells[0][1]):
         cells.pop(0)
-    if len(parsed) < len(lines):  # a value holds a line end
-        for line, row in cells:
-            refuse_swallowed_rows(path, line, row, delimiter, len(cells[0][1]))
-    cells = drop_row_numbers(cells, len(dict(parsed)[cells[0][0]]))
+        written.pop(0)
+    table = [row for _, row in written]
+    if has_line_ends:
+        for line, row in written:
+            refuse_swallowed_rows(path, line, row, delimiter, table)
+    cells = drop_row_numbers(cells, [len(row) for row in table])
     columns = [plain_text(name) for name in cells[0][1]]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
@@ -100,54 +104,21 @@ def read_table(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
-def explain_quotation(path: Path, line: int, problem: str) -> InputError:
-    """Return the error for a quotation mark that is not closed, and would swallow the rows after it."""
-    return InputError(
-        f"{path}, line {line}: {problem}; close the quotation mark, or write a mark that belongs to the "
-        "value twice, within quotation marks."
-    )
-
-
-def refuse_swallowed_rows(path: Path, line: int, row: Sequence[str], separator: str, width: int) -> None:
-    """Reject a row of which a value holds the end of one row and the beginning of another.
-
-    A quotation mark that is not closed, and another one in the same column of a later row, make one value of
-    all that is between them: for each line end, as many separators as a row has.
-
-    Parameters
-    ----------
-    path, line
-        The file, and the line that the row ends in, for the message.
-    row
-        The row's values.
-    separator
-        The separator of the table.
-    width
-        The number of columns.
-
-    Raises
-    ------
-    InputError
-        Naming the line.
-    """
-    for value in row:
-        ends = value.count("\n")
-        if ends and width > 1 and value.count(separator) == ends * (width - 1):
-            raise explain_quotation(path, line, f"a value holds {ends + 1} rows: {value[:40]!r}...")
-
-
-def drop_row_numbers(cells: list[tuple[int, list[str]]], width: int) -> list[tuple[int, list[str]]]:
+def drop_row_numbers(
+    cells: list[tuple[int, list[str]]], lengths: Sequence[int]
+) -> list[tuple[int, list[str]]]:
     """Return the lines of a table without a first column that numbers its rows, from 0 or from 1.
 
     pandas and R write such a column: without a name or, in R's `write.table`, with a header that has one name
-    fewer than the rows have values.
+    fewer than each row has values. If only some rows have more values, they hold a separator that is not
+    quoted, and a first column of numbers is the table's own.
 
     Parameters
     ----------
     cells
         The line number and the values of each line, without empty values at its end; the first is the header.
-    width
-        The number of columns in the header, with those without a name at its end.
+    lengths
+        The number of values of each line, with empty ones at its end.
     """
     header = cells[0][1]
     firsts = [row[0] for _, row in cells[1:] if any(row)]
@@ -155,7 +126,9 @@ def drop_row_numbers(cells: list[tuple[int, list[str]]], width: int) -> list[tup
         return cells
     if len(header) > 1 and NUMBERED.fullmatch(header[0]) and header[1] not in ("0", "1"):
         return [(line, row[1:]) for line, row in cells]
-    if max((len(row) for _, row in cells[1:]), default=0) == width + 1 and all(header):
+    of_rows = {length for length, (_, row) in zip(lengths[1:], cells[1:], strict=True) if any(row)}
+    longest = max((len(row) for _, row in cells[1:]), default=0)
+    if of_rows == {longest} == {lengths[0] + 1} and all(header):
         return [cells[0], *((line, row[1:]) for line, row in cells[1:])]
     return cells
 

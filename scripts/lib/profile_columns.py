@@ -74,8 +74,8 @@ def rename_named_columns(table: pd.DataFrame, names: Collection[str], path: Path
     """
     named = [name for name in table if name in names]
     twice = [name for name in named if f"Metadata_{name}" in table]
-    if twice:
-        logging.warning("%s: %s is also there as Metadata_..., which is used", path, join_names(twice))
+    for name in twice:
+        logging.warning("%s: %s also exists as Metadata_%s, which is used instead", path, name, name)
     renamed = {name: f"Metadata_{name}" for name in named if name not in twice}
     if renamed:
         logging.info("%s: metadata, since the config names them: %s", path, join_names(renamed))

@@ -16,12 +16,23 @@ from typing import IO
 
 from lib.errors import InputError, join_names
 from lib.plate_columns import METADATA_PLATE_COLUMNS, PLATE_COLUMNS
-from lib.plates import NUMBERED, QUOTED, SEPARATOR, explain_quotation, find_name, refuse_swallowed_rows
-from lib.text_files import FEATHER, HDF5, LOOKED_AT, PARQUET, find_encoding, name_format, open_bytes
+from lib.plates import NUMBERED, QUOTED, SEPARATOR, find_name
+from lib.swallowed_rows import explain_quotation, refuse_swallowed_rows
+from lib.text_files import (
+    FEATHER,
+    HDF5,
+    LOOKED_AT,
+    PARQUET,
+    explain_format,
+    find_encoding,
+    name_format,
+    open_bytes,
+)
 from lib.values import plain_text
 from lib.wells import get_well_name
 
 READ = "comma-, tab- or semicolon-separated text, Parquet, Feather and AnnData (h5ad)"
+SAVE_AS_CSV = f"Save the table as CSV; {READ} are read."
 WELL_NAMES = (
     *("Metadata_Well", "Metadata_well", "Metadata_well_position", "Metadata_Well_Position"),
     *("Well", "well", "well_position"),
@@ -120,11 +131,12 @@ def count_values(path: Path, start: Start) -> Iterator[tuple[int, int]]:
     first = start.skipped + 1
     if any('"' in line for line in lines):
         reader, before = csv.reader(lines, delimiter=start.separator), 0
+        table = [start.header, *start.rows]
         try:
             for row in reader:
                 at = start.skipped + reader.line_num
                 if reader.line_num > before + 1:
-                    refuse_swallowed_rows(path, start.skipped + before + 1, row, start.separator, width)
+                    refuse_swallowed_rows(path, start.skipped + before + 1, row, start.separator, table)
                 before = reader.line_num
                 if any(value.strip() for value in row):
                     yield at, count(row)
@@ -288,7 +300,7 @@ def find_header_problems(path: Path, plates: Sequence[str]) -> Iterator[str]:
     with path.open("rb") as file:
         start = file.read(16)
     if other := name_format(start):
-        yield f"{path} is {other}, which is not read. Save the table as CSV; {READ} are read."
+        yield str(explain_format(path, other, SAVE_AS_CSV))
     if other or start.startswith((PARQUET, FEATHER, HDF5)):
         return
     try:

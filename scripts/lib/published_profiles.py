@@ -35,6 +35,7 @@ from lib.profile_files import (
     PLATE_NAMES,
     READ,
     ROW_NAMES,
+    SAVE_AS_CSV,
     WELL_NAMES,
     check_rows,
     explain_encoding,
@@ -43,7 +44,7 @@ from lib.profile_files import (
     refuse_twice,
     suggest_name,
 )
-from lib.text_files import FEATHER, GZIP, HDF5, PARQUET, name_format
+from lib.text_files import FEATHER, GZIP, HDF5, PARQUET, explain_format, name_format
 from lib.values import WORDS_FOR_NOTHING, MissingValues, is_nothing, plain_text, unify_spelling
 from lib.wells import find_well_name, get_well_at, get_well_name
 
@@ -101,7 +102,6 @@ def read_published(
     table = table.drop(columns=[name for name in table if NUMBERED.fullmatch(name)])
     refuse_twice(list(table.columns), path)
     table = drop_empty_rows(table)
-    refuse_numbered_copies(table, path)
     table = rename_named_columns(table, metadata_names, path)
     table = add_wells(rename_cell_count(table), path)
     words = []
@@ -122,7 +122,7 @@ def read_published(
             table[name] = read_counts(table[name], table["Metadata_Well"], path)
         elif not name.startswith("Metadata_"):
             table[name] = read_feature(table[name], table["Metadata_Well"], path)
-    return table
+    return drop_numbered_copies(table, path)
 
 
 def drop_empty_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -136,18 +136,26 @@ def drop_empty_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[~empty].reset_index(drop=True)
 
 
-def refuse_numbered_copies(table: pd.DataFrame, path: Path) -> None:
-    """Reject a table with a column twice, of which pandas or R has numbered the second (`Cells_Area.1`).
+def drop_numbered_copies(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return a table without copies of metadata that pandas or R has numbered (`Metadata_gene.1`).
+
+    Features that do not vary are often equal, and stay.
 
     Raises
     ------
     InputError
-        Naming the columns.
+        Naming a feature with such a copy, which would count twice.
     """
     named = [(match[1], name) for name in table if (match := NUMBERED_COPY.fullmatch(name))]
-    copies = [f"{one} and {two}" for one, two in named if one in table and table[one].equals(table[two])]
-    if copies:
-        raise InputError(f"{path}: the columns {join_names(copies, 5)} are the same. Keep one of them.")
+    same = [(one, two) for one, two in named if one in table and table[one].equals(table[two])]
+    features = [pair for pair in same if not pair[0].startswith("Metadata_") and table[pair[0]].nunique() > 1]
+    if features:
+        copies = join_names((f"{one} and {two}" for one, two in features), 5)
+        raise InputError(f"{path}: the columns {copies} are the same. Keep one of them.")
+    metadata = [(one, two) for one, two in same if one.startswith("Metadata_")]
+    for one, two in metadata:
+        logging.warning("%s: %s is the same as %s, and is left out", path, two, one)
+    return table.drop(columns=[two for _, two in metadata])
 
 
 def read_any_format(path: Path, metadata_names: Collection[str] = ()) -> pd.DataFrame:
@@ -159,7 +167,7 @@ def read_any_format(path: Path, metadata_names: Collection[str] = ()) -> pd.Data
         with path.open("rb") as file:
             start = file.read(16)
         if other := name_format(start):
-            raise InputError(f"{path} is {other}, which is not read. Save the table as CSV; {READ} are read.")
+            raise explain_format(path, other, SAVE_AS_CSV)
         if start.startswith(HDF5):
             return read_anndata(path)
         if not start.startswith((PARQUET, FEATHER)):

@@ -5,7 +5,7 @@ while planning.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from lib.errors import join_names
@@ -26,6 +26,8 @@ EXPONENT = re.compile(r"\d+[eE]\d+")
 OTHER_UNIT = re.compile(
     r"([+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?)\s*([munp\u00b5]?mol(/[lL])?|h|hrs?|hours?|days?|min|minutes?)"
 )
+# Columns of numbers: doses, times.
+AMOUNTS = re.compile(r"dose|dosage|conc|amount|molar|_per_|time|hour|day", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 
 
@@ -40,13 +42,19 @@ def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
     ]
 
 
-def find_suspects(path: str | Path, missing: MissingValues) -> list[str]:
-    """Report values of a table of wells or reagents that a program changed, or that look alike."""
+def find_suspects(path: str | Path, missing: MissingValues, groups: Collection[str] = ()) -> list[str]:
+    """Report values of a table of wells or reagents that a program changed, or that look alike.
+
+    `groups`: columns by which the config groups wells, see `find_suspect_values`.
+    """
     columns, rows = read_columns(path, missing.samples)
-    return find_suspect_values({column: [row[column] for row in rows] for column in columns}, missing)
+    table = {column: [row[column] for row in rows] for column in columns}
+    return find_suspect_values(table, missing, groups)
 
 
-def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValues) -> list[str]:
+def find_suspect_values(
+    table: Mapping[str, Iterable[str]], missing: MissingValues, groups: Collection[str] = ()
+) -> list[str]:
     """Report values that a program has probably changed, or that look alike.
 
     A spreadsheet makes dates of some genes (SEPT2, MARCH1) and numbers of some clones (1E5). Names that
@@ -58,6 +66,9 @@ def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValu
         The values of each column, "" for missing ones; the columns' names are without `Metadata_`.
     missing
         What counts as missing.
+    groups
+        Columns by which the config groups wells, without `Metadata_`, besides those that say what is in a
+        well.
     """
     found = []
     for column, written in table.items():
@@ -77,7 +88,8 @@ def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValu
         several = [value for value in values if GENES.fullmatch(value)] if column in OF_GENES else []
         if several:
             found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
-        commas = [value for value in values if DECIMAL_COMMA.fullmatch(value)]
+        of_wells = column in (*SAMPLE_COLUMNS, *missing.samples, *groups)
+        commas = find_numbers_with_commas(values, of_wells or AMOUNTS.search(column) is not None)
         if commas and column not in OF_GENES and set(commas) & set(missing.clean(values, column)):
             found.append(
                 f"{column} has {join_names(commas, 3)}, which are not read as numbers: write decimal points, "
@@ -93,8 +105,20 @@ def find_suspect_values(table: Mapping[str, Iterable[str]], missing: MissingValu
     return found
 
 
+def find_numbers_with_commas(values: Collection[str], are_numbers: bool) -> list[str]:
+    """Return numbers with commas (1,5) in a column of numbers; in any other they may be pairs: 1,2.
+
+    `are_numbers`: whether the column is known to have numbers, even if all of its values have commas.
+    """
+    commas = [value for value in values if DECIMAL_COMMA.fullmatch(value)]
+    return commas if are_numbers or any(map(number_in_one_spelling, values)) else []
+
+
 def find_amounts_without_unit(values: Iterable[str]) -> list[str]:
-    """Return the amounts of which the number also occurs without a unit: `0.1 uM and 0.1`."""
+    """Return the amounts of which the number also occurs without a unit: `0.1 uM and 0.1`.
+
+    A dose of 0 is the same in all units, so that people leave out its unit.
+    """
     values = list(values)
     without_unit: dict[str, str] = {}
     for value in values:
@@ -104,7 +128,7 @@ def find_amounts_without_unit(values: Iterable[str]) -> list[str]:
     return [
         f"{value} and {without_unit[get_number(match[1])]}"
         for value, match in amounts
-        if match and get_number(match[1]) in without_unit
+        if match and get_number(match[1]) in without_unit and get_number(match[1]) != "0"
     ]
 
 

@@ -13,6 +13,7 @@ from lib.errors import InputError
 
 # The first bytes of formats that are read.
 PARQUET, FEATHER, GZIP, HDF5 = b"PAR1", b"ARROW1", b"\x1f\x8b", b"\x89HDF"
+LFS_POINTER = "a pointer of Git LFS"
 OTHER_FORMATS = {
     b"PK\x03\x04": "an Excel workbook or another zip file",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -20,7 +21,7 @@ OTHER_FORMATS = {
     b"BZh": "a file compressed by bzip2",
     b"\xfd7zXZ": "a file compressed by xz",
     b"\x28\xb5\x2f\xfd": "a file compressed by Zstandard",
-    b"version https://": "a pointer of Git LFS to a file that was not fetched (`git lfs pull`)",
+    b"version https://": LFS_POINTER,
     b"<!DOCTYPE": "a web page",
     b"<!doctype": "a web page",
     b"<html": "a web page",
@@ -41,6 +42,23 @@ END_OF_FILE = "\x1a"  # of DOS
 def name_format(start: bytes) -> str | None:
     """Return the name of an unsupported format, by the first bytes of a file; None for any other."""
     return next((what for magic, what in OTHER_FORMATS.items() if start.startswith(magic)), None)
+
+
+def explain_format(path: Path, what: str, remedy: str) -> InputError:
+    """Return the error for a file of an unsupported format.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        The name of its format (`name_format`).
+    remedy
+        The sentence that says what to do. A pointer of Git LFS stands for a file, and has its own remedy.
+    """
+    if what == LFS_POINTER:
+        return InputError(f"{path} is {what}, not the file itself. Get the file with `git lfs pull`.")
+    return InputError(f"{path} is {what}, which is not read. {remedy}")
 
 
 def is_parquet(path: Path) -> bool:
@@ -96,7 +114,7 @@ def read_text_file(path: Path) -> str:
         (what for magic, what in BINARY_FORMATS.items() if content.startswith(magic)), None
     )
     if other:
-        raise InputError(f"{path} is {other}, which is not read. Save the table as `CSV UTF-8`.")
+        raise explain_format(path, other, "Save the table as `CSV UTF-8`.")
     try:
         text = content.decode(find_encoding(content[:LOOKED_AT]))
     except UnicodeDecodeError as error:

@@ -127,7 +127,8 @@ def time_step(*functions):
             began = time.process_time()
             function()
             seconds[number].append(time.process_time() - began)
-    apart = np.abs(results[0] - results[1])
+    assert np.array_equal(np.isnan(results[0]), np.isnan(results[1])), "values are missing in other places"
+    apart = np.nan_to_num(np.abs(results[0] - results[1]))
     apart = np.where(apart > 1e-9, apart / np.maximum(np.abs(results[0]), 1e-300), 0)
     return 1000 * min(seconds[0]), 1000 * min(seconds[1]), apart.max()
 

@@ -89,8 +89,8 @@ def test_missing_files_are_named_before_anything_runs(tmp_path):
     kind="a folder where a file is needed, or a file where a folder is needed: a plate map, CellProfiler's "
     "tables, images",
     comes_from="a column of the sample sheet that was filled in for another one",
-    says="Files and folders are taken for each other: plate P1 of batch B: cellprofiler: .../tables is a "
-    "file: name the "
+    says="These are files where folders are needed, or the reverse: plate P1 of batch B: cellprofiler: "
+    ".../tables is a file: name the "
     "folder of CellProfiler's tables plate P1 of batch B: plate_map: .../map.txt is a folder: name the "
     "file Correct them "
     "in ...",

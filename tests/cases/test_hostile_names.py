@@ -219,8 +219,8 @@ def test_nothing_in_the_project_evaluates_or_unpickles():
 @pytest.mark.run
 def test_markup_is_text_in_the_report(tmp_path):
     markup = "<script>alert(1)</script>"
-    for name in ("map.txt", "tables"):
-        (tmp_path / name).touch()
+    (tmp_path / "map.txt").touch()
+    (tmp_path / "tables").mkdir()
     config = write_config(tmp_path, [[*ROW, markup]], [*HEADER, "density"], report={"title": markup})
     snakemake("draft_report", "--configfile", config)
     page = (tmp_path / "results/report/draft.html").read_text()

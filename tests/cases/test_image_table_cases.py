@@ -90,7 +90,7 @@ def test_other_names_of_columns(tmp_path, plate, site):
     says="has rows without a file name: well A02 site 1. Write the names of their images into them, or "
     "take the rows "
     "out. ... t.csv (plate P1): `Z99` is not a well of a plate",
-    happens="the plate stops: the well would be lost in silence",
+    happens="the plate stops: the well would be lost silently",
 )
 def test_rows_without_an_image(tmp_path):
     path = tmp_path / "t.csv"

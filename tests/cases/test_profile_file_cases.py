@@ -60,6 +60,9 @@ def test_files_of_other_kinds_are_named(tmp_path, start, what):
     assert f"is {what}" in get_refusal(tmp_path / "p.csv")
     (problem,) = find_header_problems(tmp_path / "p.csv", ["P1"])
     assert f"is {what}" in problem
+    is_pointer = what == "a pointer of Git LFS"
+    assert ("`git lfs pull`" in problem) == is_pointer
+    assert ("Save the table" in problem) == (not is_pointer)
 
 
 @case(

@@ -105,10 +105,17 @@ def test_wells_in_an_index(tmp_path, expected_profiles):
     kind="a column twice, of which pandas or R has numbered the second: Cells_AreaShape_Area.1",
     comes_from="a table with a column twice that was read and written again",
     says="the columns Cells_AreaShape_Area and Cells_AreaShape_Area.1 are the same. Keep one of them.",
-    happens="the plate stops",
+    happens="the plate stops; a copy of metadata is left out, with a warning; features that do not vary stay",
 )
-def test_a_numbered_copy_of_a_column(tmp_path):
+def test_a_numbered_copy_of_a_column(tmp_path, caplog):
     table = make_profiles()
+    harmless = table.assign(Metadata_x="a", Cells_Zero=0.0)
+    harmless = harmless.assign(**{"Metadata_x.1": "a", "Metadata_x.2": "b", "Cells_Zero.5": 0.0})
+    harmless.to_csv(tmp_path / "p.csv", index=False)
+    found = read(tmp_path / "p.csv")
+    assert get_features(found) == [*get_features(table), "Cells_Zero", "Cells_Zero.5"]
+    assert [name for name in found if "_x" in name] == ["Metadata_x", "Metadata_x.2"]
+    assert "Metadata_x.1 is the same as Metadata_x, and is left out" in caplog.text
     table["Cells_AreaShape_Area.1"] = table["Cells_AreaShape_Area"]
     table.to_csv(tmp_path / "p.csv", index=False)
     return get_refusal(tmp_path / "p.csv")
@@ -127,7 +134,7 @@ def write_sites(folder, **sites):
     kind="DeepProfiler's cells that lack a feature (NaN)",
     comes_from="crops without contrast",
     says="cells lack features (NaN or infinite), and the means are those of the other cells: well A01 site "
-    "1 (1 cells)",
+    "1 (1 cell)",
     happens="a warning; the cells count, and the mean of a feature is that of the cells that have it",
 )
 def test_cells_without_a_feature(tmp_path, caplog):
@@ -143,8 +150,8 @@ def test_cells_without_a_feature(tmp_path, caplog):
     kind="a file of DeepProfiler twice, in a copy of the folder or under two names; a name with two wells "
     "(P1_A01_1)",
     comes_from="backups inside the folder; names that begin with the plate",
-    says="are both site 1 of well A01 of plate P1: keep one of them. ... which of P01, A01 is its well is "
-    "not known.",
+    says="are both site 1 of well A01 of plate P1: keep one of them. ... its name has two possible wells, "
+    "P01 and A01.",
     happens="the plate stops: the cells would count twice, or for another well",
 )
 def test_files_of_deepprofiler_that_say_two_things(tmp_path):
@@ -226,4 +233,4 @@ def test_a_column_that_the_config_names_is_metadata_in_a_table_without_cellprofi
     assert found["Metadata_level"].tolist() == ["1", "2", "5"]
     table.assign(Metadata_level=["a", "b", "c"]).to_csv(path, index=False)
     assert read(path, metadata=("level",))["Metadata_level"].tolist() == ["a", "b", "c"]
-    assert "level is also there as Metadata_..., which is used" in caplog.text
+    assert "level also exists as Metadata_level, which is used instead" in caplog.text

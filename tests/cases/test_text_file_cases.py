@@ -58,8 +58,7 @@ def test_encodings_of_unicode(tmp_path, encoding):
     kind="a plate map that is a Parquet file, a web page, a pointer of Git LFS, an old workbook",
     comes_from="downloads that went wrong; files of another step",
     says="is a Parquet file, which is not read. Save the table as `CSV UTF-8`. ... is a web page ... is a "
-    "pointer "
-    "of Git LFS ... is an old Excel workbook",
+    "pointer of Git LFS, not the file itself. Get the file with `git lfs pull`. ... is an old Excel workbook",
     happens="the plate stops; the message names the format",
 )
 def test_other_formats_are_named(tmp_path):

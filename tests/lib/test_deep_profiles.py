@@ -52,6 +52,16 @@ def test_arrays_that_are_not_profiles_are_named(tmp_path):
     pd.testing.assert_frame_equal(expand_arrays(plain, tmp_path), plain)
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_lists_of_text_are_joined_and_a_text_beside_them_is_kept(tmp_path, kind):
+    values = [kind(["EGFR", "ERBB2"]), "EGFR", None, kind(["TP53"])]
+    for order in ([0, 1, 2, 3], [1, 0, 2, 3], [2, 1, 3, 0]):
+        table = pd.DataFrame({"target": pd.Series([values[at] for at in order], dtype=object)})
+        texts = ["EGFR|ERBB2", "EGFR", "", "TP53"]
+        found = expand_arrays(table, tmp_path)
+        assert found["target"].tolist() == [texts[at] for at in order]
+
+
 @pytest.mark.parametrize("name", ["P1/A01/{}.npz", "A01/{}.npz", "A01_{}.npz", "P1/A1_{}.npz"])
 def test_a_well_is_the_mean_of_its_cells(tmp_path, name):
     rng = np.random.default_rng(0)

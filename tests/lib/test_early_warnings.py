@@ -73,7 +73,8 @@ def test_a_warning_names_what_will_stop_a_plate(tmp_path, config, words):
     [
         (
             {"known": KNOWN.replace("control_type", "control_typ")},
-            r"Is control_typ control_type\? .* The columns are well_position, broad_sample, control_typ\.",
+            r"Is `control_typ` meant to be `control_type`\? Use the same name in both\. "
+            r"The columns are well_position, broad_sample, control_typ\.",
         ),
         (
             {"known": KNOWN.replace("broad_sample", "broad_smaple")},
@@ -81,7 +82,8 @@ def test_a_warning_names_what_will_stop_a_plate(tmp_path, config, words):
         ),
         (
             {"benchmark": {"group": ["broad_sample", "batch"]}},
-            r"Is Batch batch\? .* The columns are well_position, broad_sample, control_type\.",
+            r"Is `Batch` meant to be `batch`\? Use the same name in both\. "
+            r"The columns are well_position, broad_sample, control_type\.",
         ),
         (
             {"plate_map": MAP.replace("well_position", "well_postion")},

@@ -70,6 +70,14 @@ def test_names_of_images_that_load_data_will_refuse(tmp_path):
     assert found.startswith("no image in i is of channel 2 (RNA); the names have 1.")
     write_images(tmp_path / "i", ["A01"], "A_{}_02.tif")
     assert find_name_problem({**plate, "plate": "A"}, tmp_path, pattern, channels) == ""
+    # A group that a name need not have: of a plate, and of the only channel.
+    optional = r"((?P<plate>[A-Z])_)?(?P<well>[A-Z]\d+)(_w(?P<channel>\d))?\.tif$"
+    one = {"plate": "C", "images": "j"}
+    write_images(tmp_path / "j", ["A01"], "{}.tif")
+    assert find_name_problem(one, tmp_path, optional, {"1": "DNA"}) == ""
+    assert find_name_problem(one, tmp_path, optional, channels) == ""
+    write_images(tmp_path / "j", ["A01"], "{}_w1.tif")
+    assert "no image in j is of channel 2 (RNA)" in find_name_problem(one, tmp_path, optional, channels)
     # The files hold the channels.
     assert find_name_problem({**plate, "plate": "B"}, tmp_path, pattern, {}) == ""
     assert find_name_problem({**plate, "images": "s3://b/i"}, tmp_path, pattern, channels) == ""

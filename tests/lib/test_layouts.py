@@ -49,6 +49,14 @@ def test_the_column_of_plates_may_have_another_name(table, name):
         read_plate_map_rows(table(f"{name},well,broad_sample\nP1,A01,a\n,A02,b\n"), "P1")
 
 
+def test_a_row_without_a_well_stops_its_own_plate_only(table):
+    path = table("plate,well,broad_sample\nP1,A01,a\nP2,A01,b\nP2,,c\nP1,A02,d\n")
+    assert [row["well"] for row in read_plate_map_rows(path, "P1")[1]] == ["A01", "A02"]
+    for plate in ("P2", None):
+        with pytest.raises(InputError, match=r"rows without a well: 4 \(the header is row 1\)"):
+            read_plate_map_rows(path, plate)
+
+
 def test_the_plates_of_a_library_are_not_plates_of_the_experiment(table):
     path = table("barcode,well,broad_sample\nL1,A01,a\nL2,A02,b\n")
     assert [row["broad_sample"] for row in read_plate_map_rows(path, "P1")[1]] == ["a", "b"]

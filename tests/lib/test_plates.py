@@ -155,7 +155,7 @@ def test_a_table_of_many_plates_as_jumps(tmp_path):
     assert read_plate_map(tmp_path / "well.csv.gz", "12")["broad_sample"].tolist() == ["J2"]
     with pytest.raises(InputError, match="lists no well of plate 13; it has 012, 11"):
         read_plate_map(tmp_path / "well.csv.gz", "13")
-    with pytest.raises(InputError, match="one of many plates has a column Metadata_Plate"):
+    with pytest.raises(InputError, match=r"names each row's plate \(Plate, plate, Assay_Plate_Barcode"):
         read_plate_map(tmp_path / "well.csv.gz")
 
 
@@ -247,3 +247,26 @@ def test_a_table_of_one_column_is_read(tmp_path):
 def test_a_name_within_quotation_marks_may_hold_a_separator(tmp_path):
     (tmp_path / "t.csv").write_text('"a, b, and c";d\n1;2\n')
     assert read_table(tmp_path / "t.csv")[1] == [{"a, b, and c": "1", "d": "2"}]
+
+
+R_TABLE = '"well","broad_sample"\n"1","A01","x"\n"2","A02",""\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (R_TABLE, [["A01", "x"], ["A02", ""]]),
+        ("id,broad_sample,gene\n1,a,X,\n2,b,Y,\n", [["1", "a", "X"], ["2", "b", "Y"]]),
+        ('id,name,gene\n1,"a, b",X\n2,b,Y\n', [["1", "a, b", "X"], ["2", "b", "Y"]]),
+        ('name,note\na,"x, y\nz"\nb,w\n', [["a", "x, y\nz"], ["b", "w"]]),
+    ],
+)
+def test_row_numbers_and_lines_within_values(tmp_path, text, rows):
+    (tmp_path / "t.csv").write_text(text)
+    assert [list(row.values()) for row in read_table(tmp_path / "t.csv")[1]] == rows
+
+
+def test_a_comma_in_one_row_shifts_no_column_of_the_others(tmp_path):
+    (tmp_path / "t.csv").write_text("id,broad_sample,gene\n1,a,X\n2,b,c,Y\n3,d,Z\n")
+    with pytest.raises(InputError, match="line 3: 4 values for 3 columns"):
+        read_table(tmp_path / "t.csv")

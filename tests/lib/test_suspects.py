@@ -31,6 +31,11 @@ def test_commas_that_are_not_read_as_decimal_ones_are_named(tmp_path):
     for doses in (("0,5", "1,5"), ("0.5", "1.5"), ("5", "1,4-dioxane")):
         rows = "".join(f"A0{at}\ta\t{dose}\n" for at, dose in enumerate(doses, start=1))
         assert find_suspects(write(tmp_path, f"well\tbroad_sample\tdose\n{rows}"), MissingValues()) == []
+    pairs = {"coordinates": ["1,2", "3,4"]}
+    assert find_suspect_values(pairs, MissingValues()) == []
+    assert find_suspect_values({"coordinates": ["1,2", "3"]}, MissingValues()) != []
+    assert find_suspect_values({"Conc_uM": ["1,2", "3,4"]}, MissingValues()) != []
+    assert find_suspect_values(pairs, MissingValues(), {"coordinates"}) != []
     genes = write(tmp_path, "broad_sample\tgene\na\t672,675\n")
     assert find_suspects(genes, MissingValues()) == []
 
@@ -41,7 +46,6 @@ def test_commas_that_are_not_read_as_decimal_ones_are_named(tmp_path):
         (["0,1 \u00b5M", "0,1", "2 uM", "2"], "0,1 \u00b5M and 0,1; 2 uM and 2"),
         (["10uM", "10.0"], "10uM and 10.0"),
         (["1e-7 M", "1E-7"], "1e-7 M and 1E-7"),
-        (["0 uM", "0", "5 uM"], "0 uM and 0"),
         (["1,000 nM", "1,000"], "1,000 nM and 1,000"),
         (["48 h", "48"], "48 h and 48"),
     ],
@@ -60,6 +64,8 @@ def test_amounts_with_and_without_a_unit_are_named(values, pairs):
         ["0.1 uM", "2 uM", "10uM"],
         ["0.1", "2", "10"],
         ["", "0", "1 uM", "10 uM"],
+        ["0 uM", "0", "5 uM"],
+        ["0.0 uM", "0.0", "5 uM"],
         ["5-FU", "5", "17-AAG", "17"],
         ["2F7", "2", "1h2", "1"],
         ["10 uM", "10 nM", "100"],

@@ -169,7 +169,13 @@ def compare_order(labels, random):
     from platewise_kernels import pixels, selection
 
     rough = random.rand(*labels.shape)
-    for values in (rough, np.round(4 * rough), rough - 0.5, rough * 10 ** random.uniform(-40, 3), -0 * rough):
+    for values in (
+        rough,
+        np.round(4 * rough),
+        rough - 0.5,
+        rough * 10 ** random.uniform(-40, 3),
+        -0.0 * rough,
+    ):
         for kind in (np.float32, np.float64):
             image = values.astype(kind)
             middle, percentiles = selection.median_and_percentiles(image, [25, 75, 0, 99.5])
