@@ -44,10 +44,11 @@ def test_what_is_imported_later_is_there_when_it_is_used(cellprofiler_environmen
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
 from cellprofiler_runner import starting
-sys.meta_path[:0] = [starting.Later()]
+sys.meta_path[:0] = [starting.LazyFinder()]
 import boto3, inflect, numpy, skimage.measure, skimage.restoration, skimage.segmentation, matplotlib.pyplot
 import boto3, inflect, matplotlib.pyplot  # another module's import does not wake them
-print(all(type(sys.modules[name]) is starting.Waiting for name in ("boto3", "inflect", "matplotlib.pyplot")))
+lazy = ("boto3", "inflect", "matplotlib.pyplot")
+print(all(type(sys.modules[name]) is starting.LazyModule for name in lazy))
 print(skimage.measure.shannon_entropy(numpy.arange(16) % 4), skimage.measure.shannon_entropy(numpy.arange(2)))
 print(skimage.segmentation.slic(numpy.eye(8)[..., None] * numpy.ones(3), n_segments=2, start_label=1).shape)
 print(skimage.restoration.wiener(numpy.eye(5), numpy.ones((3, 3)) / 9, 1).shape)
