@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lib.cellprofiler import HASH_SEED
 from lib.cellprofiler_logs import open_log
-from lib.files import write_whole
+from lib.files import wait_for_other_runs, write_whole
 from pipelines import restart_in_cellprofilers_python
 
 PLUGINS = Path(__file__).resolve().with_name("cellprofiler_plugins")
@@ -181,6 +181,15 @@ def read_image():
 
 
 def main(output, log):
+    """Compile the kernels, unless another run that started at the same time has already done so."""
+    with wait_for_other_runs(output):
+        if Path(output).exists():
+            log.write("The kernels were compiled by another run\n")
+        else:
+            compile_kernels(output, log)
+
+
+def compile_kernels(output, log):
     """Run each module, and write their names."""
     import cellprofiler_core.preferences
 

@@ -1,7 +1,6 @@
 """Build a separate Python environment for a stage; an error shows the last lines of the step's output."""
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from typing import IO
 from lib.cellprofiler import get_output
 from lib.cellprofiler_logs import open_log
 from lib.errors import InputError, join_names
+from lib.files import wait_for_other_runs
 
 MARKER = "complete.json"  # written last: it marks an environment as complete
 # Each package is imported, since one that is installed may still lack a library of the system.
@@ -73,13 +73,8 @@ def run_step(about: str, arguments: Sequence[str], variables: Mapping[str, str],
 
 
 def build_once(folder: Path, build: Callable[[Path, IO[str]], None], log: IO[str]) -> None:
-    """Build an environment, unless another run that started at the same time has already built it.
-
-    Two experiments share the environments of their checkout; each run has its own results folder and lock.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{folder}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Build an environment, unless another run that started at the same time has already built it."""
+    with wait_for_other_runs(folder):
         if (folder / MARKER).exists():
             log.write(f"{folder} was built by another run\n")
         else:

@@ -6,9 +6,10 @@ import it, too.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -43,3 +44,18 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
         yield part
         shutil.rmtree(path, ignore_errors=True)
         part.replace(path)
+
+
+@contextmanager
+def wait_for_other_runs(path: str | Path) -> Iterator[None]:
+    """Hold a lock beside `path`, so that two runs at once do not make it together: the second one waits.
+
+    Two experiments share what is made once per checkout; each run has its own results folder and lock. On a
+    file system without locks nothing is held.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

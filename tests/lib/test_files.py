@@ -1,8 +1,11 @@
 """Files and folders that appear complete or not at all."""
 
+import threading
+import time
+
 import pytest
 
-from lib.files import make_fresh_folder, write_whole, write_whole_folder
+from lib.files import make_fresh_folder, wait_for_other_runs, write_whole, write_whole_folder
 
 pytestmark = pytest.mark.unit
 
@@ -69,3 +72,22 @@ def test_a_whole_folder_replaces_the_older_one_when_the_block_has_succeeded(tmp_
         assert names(folder) == ["old"]
     assert names(folder) == ["new"]
     assert names(tmp_path) == ["chunk_0"]
+
+
+def test_the_second_of_two_runs_finds_what_the_first_one_made(tmp_path):
+    path, made = tmp_path / "new" / "kernels.json", []
+
+    def make() -> None:
+        with wait_for_other_runs(path):
+            if not path.exists():
+                with write_whole(path) as part:
+                    part.write_text("{}")
+                    time.sleep(0.2)
+                made.append(path)
+
+    runs = [threading.Thread(target=make) for _ in range(4)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert made == [path]
