@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.channel_checks import find_channel_faults
 from lib.contrast import refuse_dead_channels
 from lib.errors import InputError, join_names
 from lib.image_changes import walk_folders, write_digests
@@ -50,7 +51,7 @@ from lib.logs import log_to
 from lib.microscope_index import INDEX
 from lib.object_storage import list_entries, require_fetching, resolve_address
 from lib.ome_zarr import OME_ZARR
-from lib.plates import is_address, is_image_table
+from lib.plates import WRITE_ONE, find_spelling, is_address, is_image_table
 from lib.sites import get_site_name, get_site_order
 from lib.tables import write_whole
 from lib.wells import get_well_at, get_well_name, get_well_order
@@ -162,12 +163,13 @@ def find_images(
     if "plate" in expression.groupindex:
         matches = {path: search_name(path, expression, root) for path in files}
         named = {path: match["plate"] for path, match in matches.items() if match and match["plate"]}
-        if named and plate not in named.values():
+        meant = find_spelling(plate, set(named.values()))
+        if named and len(meant) != 1:
             raise InputError(
                 f"Plate {plate}: the names of the images in {folder} are of plate "
-                f"{join_names(sorted(set(named.values())), 5)}. Write one of these into the sample sheet."
+                f"{join_names(sorted(set(named.values())), 5)}. {WRITE_ONE}"
             )
-        files = [path for path in files if named.get(path) == plate]
+        files = [path for path in files if named.get(path) in meant]
     found = [image for path in files if (image := parse_name(path, expression, channels, root))]
     if not found:
         raise InputError(
@@ -275,6 +277,7 @@ def load_data(
             *plane_faults,
             *find_site_faults(found, names),
             *of_files,
+            *find_channel_faults(found, threads),
             *find_repeated_faults(found, threads),
             *label_faults,
         ],

@@ -58,8 +58,11 @@ Images
     image_columns        columns that the workflow adds to the image table
     image_references     images that are more or less than one file
     image_files          headers and pixels of image files
+    open_image           an open image file of any format
     image_formats        image files of any format
+    ome_tiff             what an OME-TIFF file itself holds
     image_checks         faults of a plate's images
+    channel_checks       channels of files that hold several
     image_damage         truncated and corrupt files
     image_messages       faults as a message
     contrast             channels without contrast

@@ -8,6 +8,7 @@ from pathlib import Path
 from lib.errors import join_names, number_of
 from lib.image_checks import Fault, Found, lacks
 from lib.image_files import remove_numbers
+from lib.plates import is_image_table
 
 # Faults of one kind that a message lists; the log has all.
 NAMED = 20
@@ -80,6 +81,11 @@ def describe_missing_images(plate: str, missing: Sequence[Fault], source: str) -
     missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
     where = join_names((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
+    if not is_image_table(source):
+        return (
+            f"Plate {plate}: none of the {len(missing):,} images that the microscope's index lists exists. "
+            f"They belong into {where}. Copy them there, or correct the column images of the sample sheet."
+        )
     missing_folders = "folders that do" if len(folders) > 1 else "a folder that does"
     return (
         f"Plate {plate}: none of its {len(missing):,} images exists. {source} names {missing_folders} not "

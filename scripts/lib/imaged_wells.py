@@ -11,7 +11,7 @@ from lib.image_changes import list_images, walk_folders
 from lib.image_names import BY_METADATA, compile_pattern
 from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns
 from lib.plate_columns import find_plate_column
-from lib.plates import find_name, is_address, is_image_table, source
+from lib.plates import WRITE_ONE, find_name, find_spelling, is_address, is_image_table, source
 from lib.wells import get_well_at, get_well_name
 
 
@@ -31,10 +31,11 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
         expression = compile_pattern(pattern)
         in_path = "/" in expression.pattern
         wells = set()
-        for name in list_images(images, pattern):
-            match = expression.search(name if in_path else name.rpartition("/")[2])
-            groups = match.groupdict() if match else {}
-            if groups.get("plate", plate["plate"]) != plate["plate"]:
+        names = (name if in_path else name.rpartition("/")[2] for name in list_images(images, pattern))
+        found = [match.groupdict() for match in map(expression.search, names) if match]
+        meant = find_spelling(plate["plate"], {group["plate"] for group in found if group.get("plate")})
+        for groups in found:
+            if "plate" in groups and groups["plate"] not in meant:
                 continue
             is_named = bool(groups.get("well"))
             if is_named or groups.get("row"):
@@ -93,12 +94,13 @@ def find_name_problem(
     groups = [match.groupdict() for match in map(expression.search, names) if match]
     if "plate" in expression.groupindex:
         named = {group["plate"] for group in groups} - {None}
-        if named and plate["plate"] not in named:
+        meant = find_spelling(plate["plate"], named)
+        if named and len(meant) != 1:
             return (
-                f"the names of the images in {location} are of plate {join_names(sorted(named), 5)}. Write "
-                "one of these into the sample sheet."
+                f"the names of the images in {location} are of plate {join_names(sorted(named), 5)}. "
+                f"{WRITE_ONE}"
             )
-        groups = [group for group in groups if group["plate"] in (plate["plate"], None)]
+        groups = [group for group in groups if group["plate"] in (*meant, None)]
     if "channel" in expression.groupindex:
         labels = {group["channel"] for group in groups}
         # The name of an image of the only channel need not have it.
