@@ -2,7 +2,7 @@
 
 import pytest
 
-from case import case
+from cases.case import case
 from lib.chain_options import NUMBERS, STEPS
 from lib.chains import complete_chain
 from lib.errors import InputError
