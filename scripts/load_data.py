@@ -41,9 +41,8 @@ from lib.image_finding import (
     find_in_index,
     find_in_zarr,
     get_index_columns,
-    hint_at_planes,
 )
-from lib.image_messages import describe_faults, suggest_remedy
+from lib.image_messages import describe_faults, hint_at_planes, suggest_remedy
 from lib.image_names import compile_pattern, remove_channel
 from lib.image_tables import read_load_data
 from lib.label_files import find_label_files
@@ -263,7 +262,8 @@ def load_data(
         hold one value.
     """
     names = list(channels.values())
-    if isinstance(images, Path) and is_image_table(images.name):
+    in_table = isinstance(images, Path) and is_image_table(images.name)
+    if in_table:
         found = read_load_data(images, channels, plate["plate"])
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
@@ -290,7 +290,7 @@ def load_data(
             logging.error("well %s, site %s: %s", fault.well, fault.site, fault.reason)
         raise InputError(
             describe_faults(plate["plate"], faults, found, str(images))
-            + suggest_remedy(faults, found, hint_at_planes(found))
+            + suggest_remedy(faults, found, hint_at_planes(found, in_table))
         )
     for fault in faults:
         logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)

@@ -376,30 +376,3 @@ def decode_compressed(found: Sequence[Found], faults: Sequence[Fault]) -> list[F
         return image._replace(path=join(image.path, write_reference([image.path.name], project="1")))
 
     return [decoded(image) for image in found]
-
-
-def hint_at_planes(found: Sequence[Found]) -> str:
-    """Return what to do if half of the sites or more have several images of a channel."""
-    groups: dict[tuple[str, str, str], list[Found]] = defaultdict(list)
-    for image in found:
-        groups[image.well, image.site, image.channel].append(image)
-    several = [images for images in groups.values() if len(images) > 1]
-    sites = {(images[0].well, images[0].site) for images in several}
-    if 2 * len(sites) < len({(image.well, image.site) for image in found}):
-        return ""
-    if all(len({image.plane for image in images}) == len(images) for images in several):
-        return (
-            "\nMost sites have several planes of a channel: set images.project in the config "
-            f"({join_names(PROJECTIONS)}, or the number of a plane)."
-        )
-    if any(image.fields for image in found):
-        return (
-            "\nMost sites have several images of a channel with the same plane and time point in the "
-            "microscope's index: it measured them several times (CellVoyager in several timelines or "
-            "actions). Set images.pattern to a regular expression of the file names that takes one of them."
-        )
-    return (
-        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not distinguish. For a stack, give images.pattern a group "
-        "`plane` and set images.project in the config; config/README.md shows how."
-    )

@@ -4,6 +4,7 @@ This module uses only the standard library (and pyarrow, if a table is Parquet),
 read while planning.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,17 @@ from lib.wells import get_well_at
 PREFIX = "Image_"
 # Other names of columns that say where an image is from.
 USUAL_NAMES = {
-    "Metadata_Well": ("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
-    "Metadata_Column": ("Metadata_Col",),
+    "Metadata_Well": (
+        *("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
+        *("Well", "well", "Well_Position", "well_position"),
+    ),
+    "Metadata_Row": ("Metadata_row", "Row", "row"),
+    "Metadata_Column": ("Metadata_Col", "Metadata_column", "Column", "column", "Col", "col"),
     "Metadata_Site": (
         *("Metadata_site", "Metadata_Field", "Metadata_field", "Metadata_FieldID", "Metadata_FOV"),
-        "Metadata_fov",
+        *("Metadata_fov", "Site", "site", "Field", "field", "FieldID", "FOV", "fov"),
     ),
+    **{usual: (usual.removeprefix("Metadata_"),) for usual in METADATA_PLATE_COLUMNS},
 }
 
 
@@ -72,9 +78,15 @@ def get_well_of_row(row: Mapping[str, str | float]) -> str:
 
 def split_url(url: str) -> tuple[str, str]:
     """Return folder and name of an image in the Gallery's column `URL_...`."""
-    place = unquote(url.removeprefix("file:")) if url.startswith("file:") else url
-    folder, _, name = place.rpartition("/")
+    folder, _, name = get_path_of_url(url).rpartition("/")
     return folder, name
+
+
+def get_path_of_url(text: str) -> str:
+    """Return the path in a URL of a file (file:///data/a%20b, file://localhost/data); other text as it is."""
+    if not text.startswith("file:"):
+        return text
+    return unquote(re.sub(r"^file:(//localhost(?=/)|//(?=/))?", "", text))
 
 
 def read_columns(path: Path, beginnings: str | tuple[str, ...]) -> dict[str, list[str]]:

@@ -9,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import InputError
-from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns, use_usual_names
+from lib.image_table_columns import (
+    get_named_plates,
+    get_path_of_url,
+    get_well_of_row,
+    read_columns,
+    use_usual_names,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -86,3 +92,29 @@ def test_a_cut_off_parquet_table_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match="cannot be read as an image table"):
         read_columns(path, "FileName_")
+
+
+def test_columns_without_metadata_before_them():
+    plain = ["Plate", "Well", "Site", "FileName_OrigDNA"]
+    assert use_usual_names(plain) == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "FileName_OrigDNA"]
+    assert use_usual_names(["Barcode", "Row", "Col"]) == [
+        "Metadata_Barcode",
+        "Metadata_Row",
+        "Metadata_Column",
+    ]
+    # What the table calls by the usual name counts.
+    assert use_usual_names(["Metadata_Well", "Well"]) == ["Metadata_Well", "Well"]
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("file:///data/a%20b/x.tif", "/data/a b/x.tif"),
+        ("file:/data/x.tif", "/data/x.tif"),
+        ("file://localhost/data/x.tif", "/data/x.tif"),
+        ("/data/a%20b/x.tif", "/data/a%20b/x.tif"),
+        ("s3://bucket/x.tif", "s3://bucket/x.tif"),
+    ],
+)
+def test_the_path_of_a_url(written, path):
+    assert get_path_of_url(written) == path
