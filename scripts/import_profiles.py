@@ -129,7 +129,10 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
     """
     name, features = plate["plate"], get_features(profiles)
     if not features:
-        raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
+        raise InputError(
+            f"{path} has no column of features: every column starts with Metadata_, or is not a feature "
+            f"by its name (the log names these). Its columns are {join_names(profiles, 10)}."
+        )
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
         raise InputError(

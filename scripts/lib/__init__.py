@@ -8,6 +8,7 @@ The experiment, as the rules see it
     plate_columns        columns that name the plate of each row
     conditions           conditions of the benchmark, comparisons, and plates of splits
     levels               the levels of profiles
+    chain_options        options of the steps of chains, and their valid values
     chains               chains of steps, and the levels that they make
     judging              the levels that are judged side by side
     experiment           plates, levels, stages and files of an experiment

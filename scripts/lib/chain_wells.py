@@ -136,7 +136,7 @@ def apply_step(
     name = group if isinstance(group, str) else "Metadata_perturbation_group"
     if name not in wells:
         wells[name] = label_wells(wells, group)
-    parts = []
+    parts, results, reference_wells = [], [], 0
     for rows in split_wells(wells, options["over"], settings["condition"]):
         table = convert_features(wells.iloc[rows].reset_index(drop=True), settings["precision"])
         part = Part(table, (get_control_type(table) == NEGATIVE_CONTROL).to_numpy(), name)
@@ -144,7 +144,9 @@ def apply_step(
             part.profiles = part.take(leave_out_gaps(part.profiles))
         parts.append(work(part, step, options).set_index(ROW))
         dropped |= part.dropped
-        found |= part.found | {"reference_wells": found.get("reference_wells", 0) + part.reference_wells}
+        results.append(part.found)
+        reference_wells += part.reference_wells
+    found |= {**merge_results(results), "reference_wells": reference_wells}
     together = pd.concat(parts, join="inner")
     everywhere = set(together.columns)
     for table in parts:
@@ -160,6 +162,13 @@ def apply_step(
     if options.get("recipe_order"):
         out = out.iloc[get_recipe_order(out["Metadata_Plate"], together.index)].reset_index(drop=True)
     return out, dropped, found
+
+
+def merge_results(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the results of the parts of a step: one value if all parts have the same, else a list."""
+    names = dict.fromkeys(name for result in results for name in result)
+    values = {name: [result[name] for result in results if name in result] for name in names}
+    return {name: each[0] if all(one == each[0] for one in each) else each for name, each in values.items()}
 
 
 def get_recipe_order(plates: pd.Series, counted: pd.Index) -> np.ndarray:
