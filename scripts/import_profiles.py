@@ -109,8 +109,8 @@ def get_rows_of_plate(
             raise InputError(
                 f"The sample sheet takes the same rows of {path} for plate {plate} (named in {column}) "
                 f"and plate {other} (named in {others_column}), as well "
-                f"{join_names(profiles['Metadata_Well'][both], 3)}: each well would be its own replicate. Keep one "
-                "of these plates, or correct the file."
+                f"{join_names(profiles['Metadata_Well'][both], 3)}: each well would be its own replicate. "
+                "Keep one of these plates, or correct the file."
             )
     return profiles[rows].reset_index(drop=True)
 
