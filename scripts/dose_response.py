@@ -99,8 +99,8 @@ def get_series(
     doses[negative] = 0
     if logarithms := find_logarithms(both.metadata.loc[~negative, dose].dropna().tolist()):
         raise InputError(
-            f"{dose} has negative doses ({join_names(logarithms, 5)}). If they are logarithms, write the doses "
-            "themselves: 0 would be the solvent, and negative doses would be left out."
+            f"{dose} has negative doses ({join_names(logarithms, 5)}). If they are logarithms, write the "
+            "doses themselves: 0 would be the solvent, and negative doses would be left out."
         )
     if not (doses[~negative] > 0).any():
         examples = join_names(both.metadata.loc[~negative, dose].dropna().unique(), 5)
