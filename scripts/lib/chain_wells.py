@@ -17,6 +17,7 @@ from lib.chains import COMPLETE
 from lib.errors import InputError, join_names
 from lib.gaps import OF_IMAGES, find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.provenance import LIBRARIES, read_provenance
+from lib.repeated_wells import tell_plates_apart
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import (
     get_features,
@@ -229,7 +230,7 @@ def get_batches(profiles: pd.DataFrame, batch: str, step: str) -> pd.Series:
             f"{step}: {len(without)} wells have no value in {batch} (its option `batch`): "
             f"{join_names(without.unique(), 5)}."
         )
-    batches = profiles[batch].astype("str")
+    batches = tell_plates_apart(profiles)[batch].astype("str")
     if batches.nunique() == 1:
         logging.warning(
             "%s: all wells are of one batch (%s %s), so there is nothing to align. Its option `batch` names "
