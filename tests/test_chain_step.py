@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from chain_step import run_step
-from lib.chains import CHOICES, OPERATIONS, STEPS, complete_chain
+from lib.chain_options import CHOICES, OPERATIONS, STEPS
+from lib.chains import complete_chain
 from lib.errors import InputError
 from lib.tables import get_features
 from simulated_profiles import plates

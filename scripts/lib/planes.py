@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import InputError, join_names
-from lib.image_formats import OpenImage, UnsuitableImageError, open_image
+from lib.image_formats import open_image
 from lib.image_references import PROJECTIONS, read_reference
+from lib.open_image import OpenImage, UnsuitableImageError
 
 # How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
 STEP = 2
@@ -145,6 +146,8 @@ def find_planes(opened: OpenImage, options: Mapping[str, str]) -> list[tuple[int
     """
     channel = find_channel(opened, options.get("channel"))
     scene = int(options.get("scene", 1)) - 1
+    if scene in opened.differing:
+        raise UnsuitableImageError(opened.differing[scene])
     time = int(options.get("timepoint", 1)) - 1
     if not 0 <= time < opened.sizes["T"]:
         raise UnsuitableImageError(f"has no time point {time + 1}; it has {opened.sizes['T']}")
@@ -235,7 +238,10 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
         file = path.parent / name
         try:
             with open_image(file, get_pages(options)) as opened:
-                find_planes(opened, of_file)
+                for _, *place in find_planes(opened, of_file):
+                    if opened.find_gap(*place):
+                        # What is there decides, when it is read, whether the file is incomplete.
+                        opened.read(0, *place)
                 found.add((opened.shape, opened.kind))
         except FileNotFoundError:
             return "does not exist" if len(names) == 1 else f"lacks the plane {name}, which does not exist"

@@ -282,7 +282,7 @@ def test_stacks_with_the_same_bytes_are_reported(tmp_path):
 
 def test_planes_without_a_projection_say_what_to_set(tmp_path):
     pattern = write_plate_of_stacks(tmp_path)
-    with pytest.raises(InputError, match=r"group `plane` and set images\.project"):
+    with pytest.raises(InputError, match=r"Most sites have several planes of a channel: set images\.project"):
         load_plate(tmp_path, pattern, None)
 
 
