@@ -160,6 +160,8 @@ def find_files_of_table(table: Path) -> list[str]:
             # Paths are joined as text, which is quicker, unless a name has a folder of its own.
             found |= {str(Path(place, file)) if "/" in file else f"{place}{file}" for file in files}
     # In the order of paths: by folder, then by name.
+    if len(below) == 1 and "/" not in "".join(*below.values()):
+        return sorted(found)
     return sorted(found, key=lambda path: path.replace("/", "\0"))
 
 

@@ -3,6 +3,8 @@
 This module uses only the standard library, since Snakemake's process imports it while planning.
 """
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,20 +32,18 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
             return find_wells_in_table(images, plate["plate"])
         expression = compile_pattern(pattern)
         in_path = "/" in expression.pattern
-        wells = set()
         names = (name if in_path else name.rpartition("/")[2] for name in list_images(images, pattern))
-        found = [match.groupdict() for match in map(expression.search, names) if match]
-        meant = find_spelling(plate["plate"], {group["plate"] for group in found if group.get("plate")})
-        for groups in found:
-            if "plate" in groups and groups["plate"] not in meant:
-                continue
-            is_named = bool(groups.get("well"))
-            if is_named or groups.get("row"):
-                wells.add(
-                    get_well_name(groups["well"])
-                    if is_named
-                    else get_well_at(groups["row"], groups["column"])
-                )
+        groups = [group for group in ("plate", "well", "row", "column") if group in expression.groupindex]
+        # The images of a well have the same groups, which are read once.
+        distinct = {match.group(0, *groups)[1:] for match in map(expression.search, names) if match}
+        found = [dict(zip(groups, values, strict=True)) for values in distinct]
+        meant = find_spelling(plate["plate"], {each["plate"] for each in found if each.get("plate")})
+        wells = {
+            get_well_name(each["well"]) if each.get("well") else get_well_at(each["row"], each["column"])
+            for each in found
+            if "plate" not in each or each["plate"] in meant
+            if each.get("well") or each.get("row")
+        }
     except (InputError, OSError, KeyError, IndexError):
         return None
     return wells or None
@@ -58,6 +58,38 @@ def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     wells = {get_well_of_row(row) for row in rows if column is None or row[column] in meant} - {""}
     return {get_well_name(well) for well in wells} or None
+
+
+def has_match(folder: Path, expression: re.Pattern[str]) -> bool:
+    """Return whether a name in a folder or its subfolders matches; the names after it are not listed."""
+    in_path = "/" in expression.pattern
+    folders, seen = [(str(folder), "")], set()
+    while folders:
+        place, below = folders.pop()
+        if (real := os.path.realpath(place)) in seen:
+            continue
+        seen.add(real)
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append((entry.path, f"{below}{entry.name}/"))
+                    continue
+                found = expression.search(f"{below}{entry.name}" if in_path else entry.name)
+                if found and not entry.name.startswith("."):
+                    return True
+    return False
+
+
+def lacks_images(plate: Mapping[str, str], folder: Path, pattern: str) -> bool:
+    """Return whether no name of a plate's images fits the pattern.
+
+    This takes no time, where `find_name_problem` reads the names of all images.
+    """
+    location = plate.get("images", "")
+    images = folder / location
+    if source(plate) != "images" or is_address(location) or pattern in BY_METADATA or not images.is_dir():
+        return False
+    return not has_match(images, compile_pattern(pattern))
 
 
 def find_name_problem(
