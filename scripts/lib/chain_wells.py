@@ -30,8 +30,8 @@ from lib.tables import (
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
-# What the first step takes out unless the chain lets it count, for the provenance.
-CHOICES = ("untreated_wells", "incomplete_wells", "image_features")
+# What the first step takes out unless the chain lets it count, and how values are kept, for the provenance.
+CHOICES = ("untreated_wells", "incomplete_wells", "image_features", "precision")
 
 
 @dataclass
