@@ -271,7 +271,7 @@ def load_data(
     of_files = find_file_faults(found, threads, maximum, decode)
     if reading.decoding and (decoded := decode_compressed(found, of_files)) != found:
         found, of_files = decoded, find_file_faults(decoded, threads, maximum, decode)
-    label_files, label_faults = find_label_files(found, labels, images, threads)
+    label_files, label_faults = find_label_files(found, labels, images, threads, plate["plate"])
     faults = sorted(
         [
             *plane_faults,

@@ -167,8 +167,8 @@ def find_planes(opened: OpenImage, options: Mapping[str, str]) -> list[tuple[int
             f"holds {depth} planes: set images.project in the config ({join_names(PROJECTIONS)}, or a plane)"
         )
     if how is not None and how not in PROJECTIONS:
-        if int(how) > depth:
-            raise UnsuitableImageError(f"has no plane {how}; it has {depth}")
+        if not 1 <= int(how) <= depth:
+            raise UnsuitableImageError(f"has no plane {how}; it has {depth}, the first of which is 1")
         return [(scene, time, channel, int(how) - 1)]
     return [(scene, time, channel, plane) for plane in range(depth)]
 

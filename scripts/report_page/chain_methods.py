@@ -106,6 +106,8 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[list[Markup]]:
         text = "For the profiles {name}, well-level profiles were processed as follows."
         first = write_sentence(text, name=str(chain))
         left_out = [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
+        if steps[0].get("precision") == "float32":
+            left_out.append(Markup("Values were kept in single precision between the steps."))
         paragraphs.append([first, *left_out, *(describe_step(step) for step in steps)])
     return paragraphs
 

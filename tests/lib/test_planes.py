@@ -292,3 +292,16 @@ def test_a_sum_above_the_files_numbers_is_not_clipped(tmp_path):
     path = tmp_path / write_reference(["p1.tif", "p2.tif"], project="sum")
     assert read_intensities(path).max() == np.float32(80000) / np.float32(65535)
     assert read_intensities(path, 100000).max() == np.float32(80000) / np.float32(100000)
+
+
+def test_planes_that_are_counted_from_zero(tmp_path):
+    for plane in (0, 1):
+        tifffile.imwrite(tmp_path / f"A01_z{plane}.tif", noise(8, 6))
+    pattern = r"(?P<well>[A-Z]\d\d)_z(?P<plane>\d+)\.tif$"
+    plate = {"batch": "B", "plate": "P"}
+    table, _ = load_data(tmp_path, plate, {"1": "DNA"}, pattern, "error", 1, reading=Reading(project=0))
+    assert list(table["FileName_OrigDNA"]) == ["A01_z0.tif"]
+    # Within a file, the first plane is 1.
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 8, 6), np.uint16), photometric="minisblack")
+    found = properties(tmp_path / "stack.tif<project=0>")
+    assert found == "has no plane 0; it has 3, the first of which is 1"
