@@ -138,12 +138,17 @@ def apply_step(
     if name not in wells:
         wells[name] = label_wells(wells, group)
     parts, results, reference_wells = [], [], 0
-    for rows in split_wells(wells, options["over"], settings["condition"]):
+    places = split_wells(wells, options["over"], settings["condition"])
+    for rows in places:
         table = convert_features(wells.iloc[rows].reset_index(drop=True), settings["precision"])
         part = Part(table, (get_control_type(table) == NEGATIVE_CONTROL).to_numpy(), name)
         if step in COMPLETE:
             part.profiles = part.take(leave_out_gaps(part.profiles))
-        parts.append(work(part, step, options).set_index(ROW))
+        try:
+            parts.append(work(part, step, options).set_index(ROW))
+        except InputError as error:
+            plates = join_names(table["Metadata_Plate"].astype("str").unique(), 3)
+            raise InputError(f"{error} (on plate {plates})" if len(places) > 1 else str(error)) from error
         dropped |= part.dropped
         results.append(part.found)
         reference_wells += part.reference_wells

@@ -36,9 +36,14 @@ def correct_well_position(
     Raises
     ------
     InputError
-        If replicates share their position, so that the mean of a position is the perturbation's own
-        profile.
+        If each position has one well, or replicates share their position, so that the mean of a position is
+        the perturbation's own profile.
     """
+    if not profiles["Metadata_Well"].duplicated().any():
+        raise InputError(
+            "well_position: each position has one well, whose value is the mean that is subtracted: nothing "
+            "is left. Take several plates together (its option `over`), or leave the step out."
+        )
     treated = profiles[group].notna() & (profiles[group] != "") & (get_control_type(profiles) == "")
     known = profiles[treated]
     different = known.groupby("Metadata_Well")[group].nunique()

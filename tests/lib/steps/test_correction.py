@@ -47,6 +47,12 @@ def test_replicates_at_one_position_are_refused():
         correct_well_position(raw, GROUP)
 
 
+def test_one_plate_has_no_position_effect_to_subtract():
+    raw = next(iter(plates(6, 2, controls=2).values()))
+    with pytest.raises(InputError, match="each position has one well"):
+        correct_well_position(raw, GROUP, fewest=1)
+
+
 def test_positions_of_controls_are_not_counted_and_few_others_are_named(caplog):
     tables = [
         table.assign(Metadata_broad_sample=table[GROUP].replace("nan", "DMSO"))
