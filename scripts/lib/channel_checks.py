@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lib.errors import InputError
-from lib.image_checks import Fault, Found, get_location_of_image, make_fault
+from lib.image_checks import Fault, Found, get_location_of_image, make_fault, sample_stored
 from lib.image_formats import open_image
 from lib.image_references import read_reference
 from lib.open_image import UnsuitableImageError
@@ -27,13 +27,14 @@ def find_channel_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     Parameters
     ----------
     found
-        The images of the plate; only files with several channels are examined, and only if a channel is
-        given by its number, or two names differ in capitals only.
+        The images of the plate; of those in object storage, a few are examined. Only files with several
+        channels are, and only if a channel is given by its number, or two names differ in capitals only.
     threads
         How many files are opened at once.
     """
     sources: dict[Source, dict[str, Found]] = defaultdict(dict)
-    for image in found:
+    on_disk = [image for image in found if isinstance(image.path, Path)]
+    for image in (*on_disk, *sample_stored(found)):
         files, options = read_reference(image.path.name)
         if "channel" in options:
             place = str(Path(get_location_of_image(image)).parent / files[0])
