@@ -72,7 +72,8 @@ def normalize_part(part: Part, options: Options) -> pd.DataFrame:
 
 def correct_count_of_part(part: Part, options: Options) -> pd.DataFrame:
     """Regress the number of cells out of the features; the JUMP recipe keeps it as a feature."""
-    profiles = part.take(correct_cell_count(part.profiles, CELLS, options["fewest_values"]))
+    given = (options["fewest_values"], options["keep_uncounted"])
+    profiles = part.take(correct_cell_count(part.profiles, CELLS, *given))
     return profiles.assign(Cells_Count_Count=profiles[CELLS]) if options["keep_count"] else profiles
 
 
@@ -116,7 +117,7 @@ WORK: Mapping[str, Callable[[Part, Options], pd.DataFrame]] = {
     ),
     "cell_count": correct_count_of_part,
     "drop_outliers": lambda part, o: part.take(drop_outliers(part.profiles, o["cutoff"], o["quantile"])),
-    "rank_int": lambda part, o: rank_int(part.profiles, o["seed"]),
+    "rank_int": lambda part, o: part.take(rank_int(part.profiles, o["seed"])),
     "feature_select": select_features_of_part,
     "sphere": sphere_part,
     "tvn": lambda part, o: normalize_typical_variation(

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from lib.cell_counts import get_counts
 from lib.distances import ALL_FEATURES, get_distances, get_responses
-from lib.dose_curves import FEWEST_DOSES, Curve, Grid, fit_curve, read_doses, read_unit
+from lib.dose_curves import FEWEST_DOSES, Curve, Grid, find_logarithms, fit_curve, read_doses, read_unit
 from lib.drawing import COLORS, GRAY, draw_nothing, save_png, shorten_label, use_style
 from lib.errors import InputError, join_names, number_of
 from lib.feature_groups import group_features
@@ -84,7 +84,7 @@ def get_series(
     Raises
     ------
     InputError
-        If the profiles have no column of doses, or no well has a dose.
+        If the profiles have no column of doses, no well has a dose, or doses are logarithms.
     """
     if dose not in wells.metadata:
         known = join_names(name for name in wells.metadata if name.startswith("Metadata_"))
@@ -97,6 +97,11 @@ def get_series(
     doses, unit = read_doses(both.metadata[dose].tolist())
     unit = unit or read_unit(dose.removeprefix("Metadata_"))
     doses[negative] = 0
+    if logarithms := find_logarithms(both.metadata.loc[~negative, dose].dropna().tolist()):
+        raise InputError(
+            f"{dose} has negative doses ({join_names(logarithms, 5)}). If they are logarithms, write the "
+            "doses themselves: 0 would be the solvent, and negative doses would be left out."
+        )
     if not (doses[~negative] > 0).any():
         examples = join_names(both.metadata.loc[~negative, dose].dropna().unique(), 5)
         raise InputError(

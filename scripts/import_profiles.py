@@ -99,7 +99,20 @@ def get_rows_of_plate(
         )
     if meant != [plate]:
         logging.info("%s: plate %s is called %s there; its rows are used", path, plate, meant[0])
-    return profiles[profiles[column] == meant[0]].reset_index(drop=True)
+    rows = profiles[column] == meant[0]
+    for other in dict.fromkeys(name for name in sharing if name != plate):
+        others_column = choose_plate_column(profiles, other)
+        if others_column in (None, column):
+            continue
+        theirs = find_name(other, profiles[others_column].dropna().unique().tolist())
+        if (both := rows & profiles[others_column].isin(theirs)).any():
+            raise InputError(
+                f"The sample sheet takes the same rows of {path} for plate {plate} (named in {column}) "
+                f"and plate {other} (named in {others_column}), as well "
+                f"{join_names(profiles['Metadata_Well'][both], 3)}: each well would be its own replicate. "
+                "Keep one of these plates, or correct the file."
+            )
+    return profiles[rows].reset_index(drop=True)
 
 
 def explain_repeated_wells(profiles: pd.DataFrame) -> str:
@@ -129,7 +142,10 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
     """
     name, features = plate["plate"], get_features(profiles)
     if not features:
-        raise InputError(f"{path}: no feature column; every column starts with Metadata_.")
+        raise InputError(
+            f"{path} has no column of features: every column starts with Metadata_, or is not a feature "
+            f"by its name (the log names these). Its columns are {join_names(profiles, 10)}."
+        )
     twice = profiles["Metadata_Well"][profiles["Metadata_Well"].duplicated()].unique()
     if len(twice):
         raise InputError(

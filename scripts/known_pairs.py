@@ -61,9 +61,9 @@ def read_pairs(
     """
     missing = missing or MissingValues()
     if Path(path).name.lower().removesuffix(".gz").endswith(".gmt"):
-        lines = [line for line in read_text_file(Path(path)).split("\n") if not line.startswith("#")]
-        sets = [[WEIGHT.sub("", name) for name in line.split("\t")[2:]] for line in lines]
-        found = {pair for names in sets for pair in get_pairs_of_set(missing.clean(names))}
+        found = {
+            pair for names in read_gmt(Path(path), known_names, missing) for pair in get_pairs_of_set(names)
+        }
     else:
         columns, rows = read_table(path)
         values = missing.clean([value for row in rows for value in list(row.values())[:2]])
@@ -85,6 +85,52 @@ def read_pairs(
         )
     logging.info("%s: %d pairs", path, len(found))
     return found
+
+
+def read_gmt(path: Path, known_names: Sequence[str], missing: MissingValues) -> list[list[str]]:
+    """Read the gene sets of a GMT file: a line has the name of a set, a description and the genes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    known_names
+        The names of the condition.
+    missing
+        What counts as missing.
+
+    Raises
+    ------
+    InputError
+        If a line is not separated by tabs, or the descriptions are genes: each set would lose one.
+    """
+    lines = [line.split("\t") for line in read_text_file(path).split("\n")]
+    sets = [
+        (at, fields)
+        for at, fields in enumerate(lines, start=1)
+        if any(map(str.strip, fields)) and not fields[0].startswith("#")
+    ]
+    if untabbed := [at for at, fields in sets if len(fields) == 1]:
+        raise InputError(
+            f"{path}, line {join_names(untabbed, 5)}: no tab. In a GMT file, tabs separate the name of "
+            "a set, a description (which may be empty) and each gene."
+        )
+    descriptions = missing.clean([WEIGHT.sub("", fields[1]) for _, fields in sets])
+    genes = [missing.clean([WEIGHT.sub("", name) for name in fields[2:]]) for _, fields in sets]
+    names = {*known_names, *chain.from_iterable(genes)} - {""}
+    genes_as_descriptions = [text for text in descriptions if text in names]
+    if 2 * len(genes_as_descriptions) > len(sets):
+        raise InputError(
+            f"{path}: {len(genes_as_descriptions)} of {len(sets)} sets have a gene in the place of their "
+            f"description ({join_names(dict.fromkeys(genes_as_descriptions), 3)}), which is not read. "
+            "Write a description, or an empty value, between the name of each set and its first gene."
+        )
+    if genes_as_descriptions:
+        logging.warning(
+            "%s: taken as descriptions, although they are also genes: %s",
+            *(path, join_names(dict.fromkeys(genes_as_descriptions), 5)),
+        )
+    return genes
 
 
 def get_pairs_of_set(names: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.channel_checks import find_channel_faults
 from lib.contrast import refuse_dead_channels
 from lib.errors import InputError, join_names
 from lib.image_changes import walk_folders, write_digests
@@ -40,9 +41,8 @@ from lib.image_finding import (
     find_in_index,
     find_in_zarr,
     get_index_columns,
-    hint_at_planes,
 )
-from lib.image_messages import describe_faults, suggest_remedy
+from lib.image_messages import describe_faults, hint_at_planes, suggest_remedy
 from lib.image_names import compile_pattern, remove_channel
 from lib.image_tables import read_load_data
 from lib.label_files import find_label_files
@@ -50,7 +50,7 @@ from lib.logs import log_to
 from lib.microscope_index import INDEX
 from lib.object_storage import list_entries, require_fetching, resolve_address
 from lib.ome_zarr import OME_ZARR
-from lib.plates import is_address, is_image_table
+from lib.plates import WRITE_ONE, find_spelling, is_address, is_image_table
 from lib.sites import get_site_name, get_site_order
 from lib.tables import write_whole
 from lib.wells import get_well_at, get_well_name, get_well_order
@@ -162,12 +162,13 @@ def find_images(
     if "plate" in expression.groupindex:
         matches = {path: search_name(path, expression, root) for path in files}
         named = {path: match["plate"] for path, match in matches.items() if match and match["plate"]}
-        if named and plate not in named.values():
+        meant = find_spelling(plate, set(named.values()))
+        if named and len(meant) != 1:
             raise InputError(
                 f"Plate {plate}: the names of the images in {folder} are of plate "
-                f"{join_names(sorted(set(named.values())), 5)}. Write one of these into the sample sheet."
+                f"{join_names(sorted(set(named.values())), 5)}. {WRITE_ONE}"
             )
-        files = [path for path in files if named.get(path) == plate]
+        files = [path for path in files if named.get(path) in meant]
     found = [image for path in files if (image := parse_name(path, expression, channels, root))]
     if not found:
         raise InputError(
@@ -261,7 +262,8 @@ def load_data(
         hold one value.
     """
     names = list(channels.values())
-    if isinstance(images, Path) and is_image_table(images.name):
+    in_table = isinstance(images, Path) and is_image_table(images.name)
+    if in_table:
         found = read_load_data(images, channels, plate["plate"])
     else:
         found = find_images(images, pattern, channels, plate["plate"], reading)
@@ -269,12 +271,13 @@ def load_data(
     of_files = find_file_faults(found, threads, maximum, decode)
     if reading.decoding and (decoded := decode_compressed(found, of_files)) != found:
         found, of_files = decoded, find_file_faults(decoded, threads, maximum, decode)
-    label_files, label_faults = find_label_files(found, labels, images, threads)
+    label_files, label_faults = find_label_files(found, labels, images, threads, plate["plate"])
     faults = sorted(
         [
             *plane_faults,
             *find_site_faults(found, names),
             *of_files,
+            *find_channel_faults(found, threads),
             *find_repeated_faults(found, threads),
             *label_faults,
         ],
@@ -287,7 +290,7 @@ def load_data(
             logging.error("well %s, site %s: %s", fault.well, fault.site, fault.reason)
         raise InputError(
             describe_faults(plate["plate"], faults, found, str(images))
-            + suggest_remedy(faults, found, hint_at_planes(found))
+            + suggest_remedy(faults, found, hint_at_planes(found, in_table))
         )
     for fault in faults:
         logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)

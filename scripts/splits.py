@@ -16,6 +16,7 @@ import pandas as pd
 
 from lib.errors import InputError, join_names
 from lib.logs import log_to
+from lib.repeated_wells import tell_plates_apart
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import read_profiles, write_whole
 from lib.values import separate, unify_spelling
@@ -205,7 +206,8 @@ def main(
             if name != "plate" and (value or f"Metadata_{name}" not in metadata)
         }
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
-    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
+    metadata = tell_plates_apart(pd.concat(parts, ignore_index=True))
+    table = split_wells(metadata, split, **options)
     with write_whole(output) as part:
         table.to_csv(part, index=False)
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from chain_step import run_step
-from lib.chains import CHOICES, OPERATIONS, STEPS, complete_chain
+from lib.chain_options import CHOICES, OPERATIONS, STEPS
+from lib.chains import complete_chain
 from lib.errors import InputError
 from lib.tables import get_features
 from simulated_profiles import plates
@@ -253,6 +254,13 @@ def test_the_smallest_experiments_have_values_or_a_clear_error(step, size):
         values = out[get_features(out)].to_numpy()
         assert np.isfinite(values).any()
         assert not np.isinf(values).any()
-    # where there are controls and no gaps, something must work
-    if size == (1, 8, 2, False) and step != "sphere":
+    # where there are controls and no gaps, something must work (on one plate, each position has one well)
+    if size == (1, 8, 2, False) and step not in ("sphere", "well_position"):
         assert refused < len(VARIANTS[step])
+
+
+def test_an_error_on_one_of_several_plates_names_the_plate():
+    raw = wells()
+    raw.loc[raw["Metadata_Plate"] == raw["Metadata_Plate"].iloc[-1], "Metadata_control_type"] = np.nan
+    with pytest.raises(InputError, match=rf"tvn: 0 wells .*\(on plate {raw['Metadata_Plate'].iloc[-1]}\)"):
+        run_step(raw, settings("tvn", over="plate"))

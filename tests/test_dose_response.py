@@ -127,6 +127,11 @@ def test_without_cell_counts_there_is_no_curve_of_them():
     [
         (lambda table: table.drop(columns="Metadata_dose"), "no column Metadata_dose"),
         (lambda table: table.assign(Metadata_dose="high"), "no well has a dose above 0"),
+        (lambda table: table.assign(Metadata_dose="1e400"), "no well has a dose above 0"),
+        (
+            lambda table: table.assign(Metadata_dose=[str(-(at % 3)) for at in range(len(table))]),
+            "has negative doses",
+        ),
     ],
 )
 def test_missing_doses_are_refused(change, message):

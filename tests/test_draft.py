@@ -398,3 +398,31 @@ def test_words_between_backticks_are_code_on_the_page():
         "fill in <code>cell_line</code> and <code>timepoint</code> (h)"
     )
     assert mark_code("one ` alone") == "one ` alone"
+
+
+def test_numbers_that_may_be_channels_or_sites_are_asked_about(tmp_path):
+    write_plate(tmp_path / "BR9", "{well}_{site}_{channel}.tif", sites=(1, 2, 3))
+    config, _, tasks = make(tmp_path / "BR9", tmp_path)
+    assert [channel["image"] for channel in config["assay"]["channels"]] == ["1", "2"]
+    asked = (
+        "what their numbers are; 1, 2 are taken for the channels. If all pictures on this page show one stain"
+    )
+    assert any(asked in task for task in tasks)
+    write_plate(tmp_path / "BR8", "{well}_s{site}_w{channel}.tif", sites=(1, 2, 3))
+    assert not any("what their numbers are" in task for task in make(tmp_path / "BR8", tmp_path / "b")[2])
+
+
+def test_channels_whose_names_have_different_separators(tmp_path):
+    write_plate(tmp_path / "BR9", "{well}_{site}_{channel}.tif", channels=("DAPI", "Alexa_488"), sites=(1, 2))
+    config, _, tasks = make(tmp_path / "BR9", tmp_path)
+    assert [channel["image"] for channel in config["assay"]["channels"]] == ["DAPI", "Alexa_488"]
+    assert not any("not used" in task for task in tasks)
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
+    folder = tmp_path / "BR9"
+    folder.mkdir()
+    for well in ("A01", "A02"):
+        tifffile.imwrite(folder / f"{well}_DAPI.tif", np.zeros((8, 6, 3), np.uint8), photometric="rgb")
+    with pytest.raises(InputError, match=r"A01_DAPI\.tif has the dimensions YXS"):
+        survey(folder)

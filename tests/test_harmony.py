@@ -7,8 +7,9 @@ import pytest
 import harmony
 from harmony import limit_clusters, mix_batches
 from harmony_runs import run_harmony
+from lib.chain_options import STEPS
 from lib.chain_wells import apply_step
-from lib.chains import KEYS, STEPS
+from lib.chains import KEYS
 from lib.errors import InputError
 from lib.tables import get_features, read_profiles, read_provenance, write_profiles
 

@@ -9,6 +9,7 @@ import tifffile
 
 from lib.errors import InputError
 from load_data import add_illumination, compile_pattern, find_images, load_data, parse_name
+from microscope_files import write_harmony_index
 
 pytestmark = pytest.mark.unit
 
@@ -263,3 +264,32 @@ def test_lzw_palette_and_big_endian_images_open(tmp_path, shared):
     table, faults = read(folder)
     assert faults == []
     assert table["Metadata_Well"].tolist() == ["A21", "D08", "D14", "F10"]
+
+
+def test_a_plate_whose_name_has_blanks_in_the_names_of_files(tmp_path):
+    for plate in ("Plate 1", "Plate 2"):
+        for well in ("A01", "A02"):
+            image = np.random.default_rng([len(plate), int(plate[-1]), int(well[-1])]).integers(
+                1, 4000, (8, 6)
+            )
+            tifffile.imwrite(tmp_path / f"{plate}_{well}_1.tif", image.astype(np.uint16))
+    pattern = r"^(?P<plate>.+)_(?P<well>[A-H]\d\d)_(?P<channel>\d)\.tif$"
+    found = find_images(tmp_path, pattern, {"1": "DNA"}, "Plate_2")
+    assert [image.path.name for image in found] == ["Plate 2_A01_1.tif", "Plate 2_A02_1.tif"]
+    with pytest.raises(InputError, match=r"of plate Plate 1, Plate 2\. Write one .*underscores for blanks"):
+        find_images(tmp_path, pattern, {"1": "DNA"}, "Plate_3")
+
+
+def test_barcodes_that_are_one_number_are_different_plates_in_names_of_files(tmp_path):
+    tifffile.imwrite(tmp_path / "0012_A01_1.tif", np.ones((4, 4), np.uint16))
+    pattern = r"^(?P<plate>.+)_(?P<well>[A-H]\d\d)_(?P<channel>\d)\.tif$"
+    with pytest.raises(InputError, match="are of plate 0012"):
+        find_images(tmp_path, pattern, {"1": "DNA"}, "12")
+
+
+def test_an_index_without_its_images_says_where_they_belong(tmp_path):
+    write_harmony_index(tmp_path / "Images" / "Index.idx.xml", ["A01", "A02"], {1: "DAPI"})
+    with pytest.raises(
+        InputError, match=r"none of the 2 images that the microscope's index lists exists\. They "
+    ):
+        load_data(tmp_path, {"batch": "B", "plate": "P1"}, {"1": "DNA"}, "index", "error", 2)

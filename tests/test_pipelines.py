@@ -273,6 +273,10 @@ def test_what_cannot_run_is_reported_with_module_and_remedy(modules, written):
     _, message = written(*start, OLD.replace("MeasureColocalization:", "RunCellpose:"))
     assert "the module RunCellpose cannot be loaded" in message
     assert "engine: stock" not in message
+    cut_off = modules["ExportToSpreadsheet"].rsplit("\n", 3)[0]
+    _, message = written(*start, cut_off)
+    assert "the settings of the module ExportToSpreadsheet cannot be read" in message
+    assert "cut off" in message
     _, message = written(*start, objects={"cells": {}, "cytoplasm": False})
     assert "makes no objects Cells; it makes Nuclei" in message
     _, message = written(*start, OLD.replace("notes:[]", "notes:[print('it ran')]"))

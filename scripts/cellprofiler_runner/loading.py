@@ -26,6 +26,12 @@ def load(path):
     def listen(_, event):
         if isinstance(event, LoadException):
             name = event.module_name or getattr(event.module, "module_name", "a module")
+            if is_known(name):
+                raise InputError(
+                    f"the settings of the module {name} cannot be read ({type(event.error).__name__}: "
+                    f"{event.error}). Is the file cut off, or was it edited? Export the pipeline from "
+                    "CellProfiler again."
+                )
             raise InputError(
                 f"the module {name} cannot be loaded: {event.error}. A module that is not CellProfiler's, "
                 "or that this version lacks, does not run here. Name the folder of your own modules "
@@ -37,6 +43,17 @@ def load(path):
     pipeline.load(str(path))
     pipeline.remove_listener(listen)
     return pipeline
+
+
+def is_known(name):
+    """Return whether CellProfiler has a module of this name."""
+    from cellprofiler_core.utilities.core.modules import instantiate_module
+
+    try:
+        instantiate_module(name)
+    except Exception:
+        return False
+    return True
 
 
 def use_plugins(folder, names):

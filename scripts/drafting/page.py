@@ -13,6 +13,7 @@ import numpy as np
 from lib.channel_guess import NO_STAIN, NUCLEI
 from lib.errors import join_names, number_of
 from lib.illumination import RECOMMENDED_IMAGES
+from lib.name_parts import is_channel
 from lib.pictures import (
     STAINS,
     Montage,
@@ -28,6 +29,8 @@ from lib.pictures import (
 from lib.surveys import Survey, get_map_name
 
 TILE = 360
+# A number that no letter before it explains.
+PLAIN_CHANNEL = re.compile(r"(?<![A-Za-z])\(\?P<channel>\\d\+\)")
 STYLE = (
     "body{font:16px sans-serif;max-width:70em;margin:2em auto}"
     "td,th{padding:.2em 1em;text-align:left}img{max-width:100%}"
@@ -104,6 +107,7 @@ def list_tasks(
     """
     tasks = [
         *get_table_tasks(found),
+        *get_name_tasks(found),
         *get_channel_tasks(config["assay"], unstained),
         get_segmentation_task(config["assay"]),
         *get_image_tasks(found, config, bits),
@@ -134,6 +138,24 @@ def get_table_tasks(found: Survey) -> list[str]:
             "from the wells with images. Wells without images may be there or not."
         )
     return tasks
+
+
+def get_name_tasks(found: Survey) -> list[str]:
+    """Return that the channels are plain numbers in the names of files, which may be those of the sites."""
+    if not PLAIN_CHANNEL.search(found.pattern) or all(
+        is_channel(channel.label) for channel in found.channels
+    ):
+        return []
+    sites = "(?P<site>" in found.pattern
+    return [
+        "config.yaml, images.pattern: the names of the files do not say what their numbers are; "
+        f"{join_names((channel.label for channel in found.channels), 6)} are taken for the channels"
+        + (
+            ". If all pictures on this page show one stain, exchange `channel` and `site` in the pattern."
+            if sites
+            else ". If they are the sites, write `site` instead of `channel` into the pattern."
+        )
+    ]
 
 
 def get_channel_tasks(assay: Mapping[str, Any], unstained: Collection[str]) -> list[str]:

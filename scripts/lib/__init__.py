@@ -8,6 +8,7 @@ The experiment, as the rules see it
     plate_columns        columns that name the plate of each row
     conditions           conditions of the benchmark, comparisons, and plates of splits
     levels               the levels of profiles
+    chain_options        options of the steps of chains, and their valid values
     chains               chains of steps, and the levels that they make
     judging              the levels that are judged side by side
     experiment           plates, levels, stages and files of an experiment
@@ -50,6 +51,7 @@ Files and tables
 
 Images
     name_patterns        guesses of how image files are named
+    name_parts           what the parts of such a name are
     image_names          file names of images
     image_finding        a plate's images, if their names are not enough
     image_tables         a user's image table
@@ -57,8 +59,11 @@ Images
     image_columns        columns that the workflow adds to the image table
     image_references     images that are more or less than one file
     image_files          headers and pixels of image files
+    open_image           an open image file of any format
     image_formats        image files of any format
+    ome_tiff             what an OME-TIFF file itself holds
     image_checks         faults of a plate's images
+    channel_checks       channels of files that hold several
     image_damage         truncated and corrupt files
     image_messages       faults as a message
     contrast             channels without contrast

@@ -17,6 +17,7 @@ from lib.chains import COMPLETE
 from lib.errors import InputError, join_names
 from lib.gaps import OF_IMAGES, find_few_cells, find_incomplete_wells, get_missing_share, leave_out_gaps
 from lib.provenance import LIBRARIES, read_provenance
+from lib.repeated_wells import tell_plates_apart
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import (
     get_features,
@@ -29,8 +30,8 @@ from lib.tables import (
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
-# What the first step takes out unless the chain lets it count, for the provenance.
-CHOICES = ("untreated_wells", "incomplete_wells", "image_features")
+# What the first step takes out unless the chain lets it count, and how values are kept, for the provenance.
+CHOICES = ("untreated_wells", "incomplete_wells", "image_features", "precision")
 
 
 @dataclass
@@ -136,15 +137,22 @@ def apply_step(
     name = group if isinstance(group, str) else "Metadata_perturbation_group"
     if name not in wells:
         wells[name] = label_wells(wells, group)
-    parts = []
-    for rows in split_wells(wells, options["over"], settings["condition"]):
+    parts, results, reference_wells = [], [], 0
+    places = split_wells(wells, options["over"], settings["condition"])
+    for rows in places:
         table = convert_features(wells.iloc[rows].reset_index(drop=True), settings["precision"])
         part = Part(table, (get_control_type(table) == NEGATIVE_CONTROL).to_numpy(), name)
         if step in COMPLETE:
             part.profiles = part.take(leave_out_gaps(part.profiles))
-        parts.append(work(part, step, options).set_index(ROW))
+        try:
+            parts.append(work(part, step, options).set_index(ROW))
+        except InputError as error:
+            plates = join_names(table["Metadata_Plate"].astype("str").unique(), 3)
+            raise InputError(f"{error} (on plate {plates})" if len(places) > 1 else str(error)) from error
         dropped |= part.dropped
-        found |= part.found | {"reference_wells": found.get("reference_wells", 0) + part.reference_wells}
+        results.append(part.found)
+        reference_wells += part.reference_wells
+    found |= {**merge_results(results), "reference_wells": reference_wells}
     together = pd.concat(parts, join="inner")
     everywhere = set(together.columns)
     for table in parts:
@@ -160,6 +168,13 @@ def apply_step(
     if options.get("recipe_order"):
         out = out.iloc[get_recipe_order(out["Metadata_Plate"], together.index)].reset_index(drop=True)
     return out, dropped, found
+
+
+def merge_results(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the results of the parts of a step: one value if all parts have the same, else a list."""
+    names = dict.fromkeys(name for result in results for name in result)
+    values = {name: [result[name] for result in results if name in result] for name in names}
+    return {name: each[0] if all(one == each[0] for one in each) else each for name, each in values.items()}
 
 
 def get_recipe_order(plates: pd.Series, counted: pd.Index) -> np.ndarray:
@@ -220,7 +235,7 @@ def get_batches(profiles: pd.DataFrame, batch: str, step: str) -> pd.Series:
             f"{step}: {len(without)} wells have no value in {batch} (its option `batch`): "
             f"{join_names(without.unique(), 5)}."
         )
-    batches = profiles[batch].astype("str")
+    batches = tell_plates_apart(profiles)[batch].astype("str")
     if batches.nunique() == 1:
         logging.warning(
             "%s: all wells are of one batch (%s %s), so there is nothing to align. Its option `batch` names "

@@ -6,24 +6,22 @@ processes several plates together, all wells of these plates stay in one file, a
 extracted from it if it is requested.
 """
 
-import ast
 import re
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from lib.chain_options import SCOPES, STEPS, read_options
 from lib.errors import InputError, join_names
 from lib.levels import CELLPROFILER, LEVELS, Level, get_levels
 from lib.text_files import read_text_file
 
-# From the narrowest to the widest.
-SCOPES = ("plate", "batch", "condition", "experiment")
 # The steps of the JUMP consortium's profiling recipe, by the words in the names of its files.
 RECIPE_STEPS: Mapping[str, list[Any]] = {
     "dropna": ["drop_missing_wells"],
     "wellpos": [{"drop_missing_wells": {"share": 0, "most": 99}}, "well_position"],
-    "cc": [{"cell_count": {"fewest_values": 100}}],
+    "cc": [{"cell_count": {"fewest_values": 100, "keep_uncounted": True}}],
     "var": ["variance"],
     "mad": [
         {
@@ -77,69 +75,7 @@ RECIPE_KEYS = {
     "incomplete_wells": True,
     "image_features": False,
 }
-# The options of each step, with their defaults; `over` is the chain's if it is not given.
-STEPS: Mapping[str, Mapping[str, Any]] = {
-    "drop_missing_wells": {"share": 0.1, "most": 100},
-    "variance": {"reference": "all", "variation": 1e-3},
-    "normalize": {
-        "over": "plate",
-        "method": "mad_robustize",
-        "reference": "negcon",
-        "scaled": True,
-        "epsilon": 1e-18,
-        "floor": None,
-        "keep_flat": False,
-        "minimum_wells": 3,
-        "recipe_order": False,
-    },
-    "well_position": {"fewest_perturbations": 3},
-    "cell_count": {"fewest_values": 10, "keep_count": False},
-    "drop_outliers": {"cutoff": 100, "quantile": 0.99},
-    "rank_int": {"seed": 0},
-    "feature_select": {
-        "reference": "all",
-        "operations": ["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
-        "together": False,
-        "freq_cut": 0.05,
-        "unique_cut": 0.01,
-        "corr_threshold": 0.9,
-        "corr_method": "pearson",
-        "na_cutoff": 0.05,
-        "min_variance": 1e-6,
-        "outlier_cutoff": 500,
-        "blocklist": None,
-        "noise_removal_stdev_cutoff": 0.8,
-    },
-    "sphere": {"reference": "negcon", "method": "ZCA-cor", "epsilon": 1e-6},
-    "harmony": {"batch": "Metadata_Plate", "clusters": 300, "iterations": 20},
-    "tvn": {"reference": "negcon", "batch": "Metadata_Plate", "ridge": 1.0},
-    "combat": {"batch": "Metadata_Plate"},
-    "pca": {"variance": 0.98},
-    "arm_correction": {
-        "arm": "Metadata_arm",
-        "expression": "Metadata_zfpkm",
-        "fewest_genes": 20,
-        "threshold": -3,
-    },
-}
-# The words that are allowed for an option.
-CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "normalize": {"method": ("mad_robustize", "robustize", "standardize", "inverse_normal")},
-    "feature_select": {"corr_method": ("pearson", "spearman", "kendall")},
-    "sphere": {"method": ("ZCA-cor", "ZCA", "PCA-cor", "PCA")},
-}
-OPERATIONS = (
-    "variance_threshold",
-    "frequency_threshold",
-    "correlation_threshold",
-    "drop_na_columns",
-    "blocklist",
-    "drop_outliers",
-    "noise_removal",
-    "image_features",
-)
 FITTED_ON_CONTROLS = ("sphere", "tvn")
-SEVERAL_PLATES = ("harmony", "combat")
 # Steps that need a value of every feature in every well.
 COMPLETE = ("sphere", "harmony", "tvn", "combat", "pca")
 # Steps whose features are not named after measurements.
@@ -185,12 +121,8 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
             raise InputError(
                 f"chains.{name}.{step}: `{join_names(unknown)}` is not one of {join_names(known)}."
             )
-        completed = {**deepcopy(known), **options}
-        for key in ("batch", "arm", "expression"):
-            if key in completed:
-                completed[key] = f"Metadata_{str(completed[key]).removeprefix('Metadata_')}"
+        completed = read_options(f"chains.{name}.{step}", step, {**deepcopy(known), **options})
         steps.append((step, completed))
-        check_choices(f"chains.{name}.{step}", *steps[-1])
     if unknown := sorted(set(changed) - {step for step, _ in steps}):
         raise InputError(f"chains.{name}.options: the chain has no step {join_names(unknown)}.")
     taken = {options["over"] for _, options in steps}
@@ -233,62 +165,6 @@ def get_steps_of_preset(name: str, preset: str) -> list[Any]:
         step, options = (item, {}) if isinstance(item, str) else next(iter(item.items()))
         steps.append({step: {**options, **changed.get(step, {})}})
     return steps
-
-
-def check_choices(where: str, step: str, options: Mapping[str, Any]) -> None:
-    """Check that the options of a step have valid values.
-
-    Raises
-    ------
-    InputError
-        Naming the option and its valid values.
-    """
-    if step == "normalize" and options["method"] == "spherize":
-        raise InputError(
-            f"{where}.method: spherize is a step of its own, `sphere`, with the options "
-            f"{join_names(STEPS['sphere'])}."
-        )
-    for key, choices in {"over": SCOPES, **CHOICES.get(step, {})}.items():
-        if options[key] not in choices:
-            raise InputError(f"{where}.{key}: `{options[key]}` is not one of {join_names(choices)}.")
-    if "reference" in options and not is_reference(options["reference"]):
-        raise InputError(
-            f"{where}.reference: `{options['reference']}` is not negcon, all or a query on columns of the "
-            "wells such as Metadata_pert_type == 'control'."
-        )
-    if step == "feature_select" and (unknown := [o for o in options["operations"] if o not in OPERATIONS]):
-        raise InputError(
-            f"{where}.operations: `{join_names(unknown)}` is not one of {join_names(OPERATIONS)}."
-        )
-    if step == "sphere" and not is_epsilon(options["epsilon"]):
-        raise InputError(
-            f"{where}.epsilon: `{options['epsilon']}` is not a number above 0, `shrink` or {{draws: 25}}."
-        )
-    if step in SEVERAL_PLATES and options["over"] == "plate":
-        raise InputError(
-            f"{where}.over: this step aligns several plates; name batch, condition or experiment."
-        )
-
-
-def is_reference(value: Any) -> bool:
-    """Return whether a value names wells: `negcon`, `all`, or a query on their metadata."""
-    if not isinstance(value, str):
-        return False
-    if value in ("negcon", "all"):
-        return True
-    try:
-        tree = ast.parse(value, mode="eval")
-    except SyntaxError:
-        return False
-    return any(isinstance(node, ast.Name) and node.id.startswith("Metadata_") for node in ast.walk(tree))
-
-
-def is_epsilon(value: Any) -> bool:
-    """Return whether a value is a valid epsilon of the step `sphere`."""
-    if isinstance(value, Mapping):
-        return set(value) == {"draws"} and isinstance(value["draws"], int) and value["draws"] > 0
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value == "shrink" or (is_number and value > 0)
 
 
 def get_chain_levels(name: str, chain: Mapping[str, Any]) -> list[Level]:

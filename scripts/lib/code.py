@@ -18,15 +18,21 @@ IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(\([^)]*\)
 
 
 @cache
+def find_modules(folder: Path) -> dict[str, Path]:
+    """Return the Python files below a folder by the name under which they are imported."""
+    return {".".join(file.relative_to(folder).with_suffix("").parts): file for file in folder.rglob("*.py")}
+
+
+@cache
 def imports(script: Path) -> frozenset[Path]:
     """Return the files below scripts/ that a script names in its imports."""
+    modules = find_modules(SCRIPTS)
     found: set[Path] = set()
     for module, imported in IMPORT.findall(script.read_text()):
         names = re.findall(r"[\w.]+", imported)
         for name in [module, *(f"{module}.{name}" for name in names)] if module else names:
-            file = SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
-            if file.is_file():
-                found.add(file)
+            if name in modules:
+                found.add(modules[name])
     return frozenset(found)
 
 

@@ -1,7 +1,7 @@
 """The conditions of the benchmark, the comparisons between them, and the plates that a split divides."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import yaml
@@ -90,12 +90,19 @@ def get_plates_of_split(name: str, plates: Sequence[Plate], config: Mapping[str,
     ------
     InputError
         If its `where` names a column that the sample sheet does not have, or selects no plate,
-        or if one of its sides names a value that no plate has.
+        or if one of its sides names a value that no plate has, or that another side has, too.
     """
     split = config["splits"][name]
     where = split["where"]
     if unknown := sorted(set(where) - set(plates[0])):
         raise InputError(f"splits.{name}.where: the sample sheet has no column {join_names(unknown)}.")
+    of_sides = [(side, str(value)) for side in SIDES for value in split.get(side, ())]
+    for (one, value), (other, same) in combinations(of_sides, 2):
+        if one != other and is_same_value(value, same):
+            raise InputError(
+                f"splits.{name}: {value} is in {one} and in {other}. A well belongs to one part of a split: "
+                "take the value out of the other."
+            )
     found = [
         plate
         for plate in plates

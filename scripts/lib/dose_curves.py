@@ -68,7 +68,18 @@ def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
             doses[row] = float(match[1]) * scales[written[row] or unit] / scales[unit]
     # a factor such as 1e-3 / 1e-6 has a rounding error, and replicates must share one dose
     rounded = np.array([float(f"{dose:.12g}") for dose in doses])
-    return np.where(rounded >= 0, rounded, np.nan), unit
+    return np.where((rounded >= 0) & np.isfinite(rounded), rounded, np.nan), unit
+
+
+def find_logarithms(values: Sequence[object]) -> list[str]:
+    """Return the negative values of a column of doses if there are several: they are probably logarithms.
+
+    A single one (-1, -666) stands for a missing dose.
+    """
+    texts = dict.fromkeys(plain_text(str(value)) for value in values if value is not None)
+    matches = [(text, DOSE.fullmatch(DECIMAL_COMMA.sub(r"\1.\2", text.replace("µ", "u")))) for text in texts]
+    negative = [text for text, match in matches if match and float(match[1]) < 0]
+    return negative if len(negative) > 1 else []
 
 
 @dataclass(frozen=True)

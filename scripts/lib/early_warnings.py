@@ -10,7 +10,7 @@ from pathlib import Path
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.feature_names import describe_identifiers
-from lib.imaged_wells import find_name_problem
+from lib.imaged_wells import find_name_problem, lacks_images
 from lib.layouts import read_annotation_rows, read_plate_map_rows
 from lib.plate_map_warnings import find_map_problems
 from lib.plates import SOURCES, Plate, is_address, source
@@ -22,7 +22,7 @@ from lib.values import MissingValues
 MOST_MAPS = 200
 # The wells of profiles are read from the entire file, which takes a moment for each plate of an experiment.
 MOST_PROFILES = 24
-# So does listing a plate's images; what is wrong in the names of one plate is mostly wrong in those of all.
+# So does reading the names of a plate's images; of the other plates, one name is read.
 MOST_FOLDERS = 24
 
 
@@ -63,8 +63,11 @@ def find_problems_of_images(experiment: Experiment) -> Iterator[str]:
     of_names = config["images"]["channels_in"] == "names"
     channels = experiment.assay.get("channels", []) if of_names else []
     labels = {channel["image"]: channel["name"] for channel in channels}
-    for plate in experiment.chosen[:MOST_FOLDERS]:
-        if problem := find_name_problem(plate, folder, config["images"]["pattern"], labels):
+    pattern = config["images"]["pattern"]
+    for number, plate in enumerate(experiment.chosen):
+        if number >= MOST_FOLDERS and not lacks_images(plate, folder, pattern):
+            continue
+        if problem := find_name_problem(plate, folder, pattern, labels):
             yield f"plate {plate['plate']}: {problem}"
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from lib.errors import InputError
 from lib.files import write_whole
 from lib.image_names import compile_pattern
-from lib.image_table_columns import read_columns, split_url
+from lib.image_table_columns import get_path_of_url, read_columns, split_url
 from lib.plates import is_address, is_image_table
 from lib.values import is_nothing
 
@@ -38,7 +38,11 @@ FAILED: set[str] = set()
 
 
 def walk_folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder and its subfolders, also behind links, each once, with the names of their files."""
+    """Yield a folder and its subfolders, also behind links, each once, with the names of their files.
+
+    Hidden subfolders are left out: snapshots of a file server, and what a Macintosh keeps beside files, have
+    files of the same names.
+    """
     seen = set()
     for root, below, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
@@ -46,6 +50,7 @@ def walk_folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
             below.clear()
             continue
         seen.add(place)
+        below[:] = [name for name in below if not name.startswith(".")]
         yield root, names
 
 
@@ -152,13 +157,16 @@ def find_files_of_table(table: Path) -> list[str]:
             if file:
                 below.setdefault(folder, set()).add(file)
     found: set[str] = set()
-    for folder, files in below.items():
+    for written, files in below.items():
+        folder = get_path_of_url(written)
         if not is_address(folder):
             place = os.path.join(table.parent / ("" if is_nothing(folder) else folder), "")  # noqa: PTH118
             place = place.removeprefix("./")
             # Paths are joined as text, which is quicker, unless a name has a folder of its own.
             found |= {str(Path(place, file)) if "/" in file else f"{place}{file}" for file in files}
     # In the order of paths: by folder, then by name.
+    if len(below) == 1 and "/" not in "".join(*below.values()):
+        return sorted(found)
     return sorted(found, key=lambda path: path.replace("/", "\0"))
 
 

@@ -24,7 +24,7 @@ from lib.image_files import (
     read_plane_and_scale,
     remove_numbers,
 )
-from lib.image_references import get_file_on_disk
+from lib.image_references import PARTS, get_first_file, read_reference
 
 # An object this many times larger or smaller than most of its channel does not hold a similar image.
 FAR_OFF = 10
@@ -145,9 +145,11 @@ def find_image_faults(
         sizes = Counter(value[0] for value in read if not isinstance(value, str)).most_common(1)
         # Each channel has its own camera: types may differ between channels.
         types: dict[str, Counter[str]] = defaultdict(Counter)
+        of_channel: dict[str, set[tuple[int, int]]] = defaultdict(set)  # the sizes of a channel
         for image, value in zip(found, read, strict=True):
             if not isinstance(value, str):
                 types[image.channel][value[1]] += 1
+                of_channel[image.channel].add(value[0])
         faults, sound = [], []
         for image, value in zip(found, read, strict=True):
             if isinstance(value, str):
@@ -155,9 +157,9 @@ def find_image_faults(
                 continue
             (shape, kind), usual = value, types[image.channel].most_common(1)[0][0]
             if shape != sizes[0][0]:
-                faults.append(
-                    make_fault(image, f"is {shape} {kind}; the plate's images are {sizes[0][0]} {usual}")
-                )
+                remedy = suggest_scale(shape, sizes[0][0]) if of_channel[image.channel] == {shape} else ""
+                what = f"is {shape} {kind}; the plate's images are {sizes[0][0]} {usual}{remedy}"
+                faults.append(make_fault(image, what))
             elif kind != usual:
                 faults.append(
                     make_fault(image, f"is {shape} {kind}; the plate's images of {image.channel} are {usual}")
@@ -171,6 +173,27 @@ def find_image_faults(
             make_fault(image, problem) for (image, _), problem in zip(sound, problems, strict=True) if problem
         ]
     return faults + find_shared_faults(faults, stored, every)
+
+
+def suggest_scale(shape: tuple[int, int], usual: tuple[int, int]) -> str:
+    """Return, for a message, by which factor a channel's images become as large as the others.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of all images of the channel.
+    usual
+        Rows and columns of the other channels' images.
+
+    Returns
+    -------
+    str
+        "" if rows and columns would need different factors: then these are not images of one area.
+    """
+    factor = usual[0] / shape[0]
+    if tuple(round(length * factor) for length in shape) != usual:
+        return ""
+    return f" (if its camera has other pixels, set scale: {factor:g} for the channel in assay.channels)"
 
 
 def find_shared_faults(
@@ -277,12 +300,12 @@ def find_repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
         for image in dict.fromkeys(same)
     ]
     single = [same[0] for same in by_file.values()]
-    groups = [[image for image in single if isinstance(image.path, Path)]]
-    stored = [image for image in single if isinstance(image.path, StoredImage)]
+    groups = group_by_part([image for image in single if isinstance(image.path, Path)])
+    stored = group_by_part([image for image in single if isinstance(image.path, StoredImage)])
     with ThreadPoolExecutor(threads) as pool:
         for key in (get_size, read_ends, digest_of_file):
             groups = [smaller for group in groups for smaller in find_groups_by(group, key, pool)]
-        groups += find_groups_by(stored, get_tag, pool)
+        groups += [same for part in stored for same in find_groups_by(part, get_tag, pool)]
     for group in groups:
         several = len({(image.well, image.channel) for image in group}) > 1
         if not several or has_one_value(get_location_of_image(group[0])):
@@ -297,6 +320,15 @@ def find_repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     return faults
 
 
+def group_by_part(images: Sequence[Found]) -> list[list[Found]]:
+    """Return the images by which part of a file they are: only the same channel of two files can be equal."""
+    groups = defaultdict(list)
+    for image in images:
+        options = read_reference(image.path.name)[1]
+        groups[tuple(options.get(key) for key in PARTS)].append(image)
+    return list(groups.values())
+
+
 def place(image: Found, seen_from: Found) -> str:
     """Return where an image belongs, as text, relative to another image."""
     if (image.well, image.site) == (seen_from.well, seen_from.site):
@@ -308,7 +340,7 @@ def find_groups_by(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) 
     """Return the groups of two or more images with the same key; None is not a key."""
     groups = defaultdict(list)
     for image, value in zip(
-        images, pool.map(lambda image: key(get_file_on_disk(image.path)), images), strict=True
+        images, pool.map(lambda image: key(get_first_file(image.path)), images), strict=True
     ):
         if value is not None:
             groups[value].append(image)

@@ -376,19 +376,3 @@ def decode_compressed(found: Sequence[Found], faults: Sequence[Fault]) -> list[F
         return image._replace(path=join(image.path, write_reference([image.path.name], project="1")))
 
     return [decoded(image) for image in found]
-
-
-def hint_at_planes(found: Sequence[Found]) -> str:
-    """Return what to do if half of the sites or more have several images of a channel."""
-    images = Counter((image.well, image.site, image.channel) for image in found)
-    several = {(well, site) for (well, site, _), number in images.items() if number > 1}
-    if 2 * len(several) < len({(image.well, image.site) for image in found}):
-        return ""
-    return (
-        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
-        "group `site` of images.pattern does not distinguish. For a stack, give images.pattern a group "
-        "`plane` and set images.project in the config; config/README.md shows how."
-    )
-
-
-# --- image tables of the Gallery ------------------------------------------------------------------

@@ -4,10 +4,8 @@ TIFF in all its kinds, PNG and OME-Zarr are always read; Nikon's ND2, Zeiss' CZI
 libraries are installed.
 """
 
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,54 +14,16 @@ import numpy as np
 import tifffile
 
 from lib.errors import InputError
-from lib.image_files import KINDS_OF_TIFF, MAX_SAMPLE_VALUE, TIFF, read_plane_and_scale
+from lib.image_files import KINDS_OF_TIFF, TIFF, read_plane_and_scale
 from lib.object_storage import open_image_file
-from lib.ome_zarr import is_in_zarr, open_multiscale
+from lib.ome_tiff import get_names, get_tagged_scale, list_other_files, open_part, read_metadata
+from lib.ome_zarr import find_missing_chunks, is_cut_off, is_in_zarr, open_multiscale
+from lib.open_image import AXES, OpenImage, UnsuitableImageError, find_differing
 
 # The package that reads each format which is not always installed.
 LIBRARIES = {".nd2": "nd2", ".czi": "pylibCZIrw.czi", ".lif": "liffile"}
 # The formats whose files may hold several scenes (positions of the microscope).
 CONTAINERS = tuple(LIBRARIES)
-AXES = "TCZ"
-
-
-class UnsuitableImageError(ValueError):
-    """A file that opens, but does not hold the image that is asked for; the message continues its name."""
-
-
-@dataclass(frozen=True)
-class OpenImage:
-    """An open image file.
-
-    Attributes
-    ----------
-    sizes
-        Numbers of time points (T), channels (C) and planes (Z).
-    shape, kind
-        Rows and columns, and the type, of a plane.
-    read
-        Reads a plane: scene, time point, channel and plane, from 0.
-    channels
-        Names of the channels; may be empty.
-    scenes
-        Names of the scenes.
-    scale
-        The number that stands for 1, if the file says so.
-    pixel_size
-        Width of a pixel in micrometers, if the file says so.
-    unnamed
-        Number of pages of a TIFF that does not say what they are.
-    """
-
-    sizes: dict[str, int]
-    shape: tuple[int, int]
-    kind: str
-    read: Callable[[int, int, int, int], np.ndarray]
-    channels: Sequence[str] = ()
-    scenes: Sequence[str] = ("",)
-    scale: float | None = None
-    pixel_size: float | None = None
-    unnamed: int = 1
 
 
 @contextmanager
@@ -124,26 +84,12 @@ def get_library(path: Path) -> Any:
 # --- TIFF -----------------------------------------------------------------------------------------
 
 
-def get_ome_names(description: str | None) -> tuple[list[str], list[list[str]], float | None]:
-    """Return the names of images and of their channels in OME-XML, and the pixel size in micrometers."""
-    if not description:
-        return [], [], None
-    root = ET.fromstring(description)
-    images, channels, size = [], [], None
-    for image in root.iter():
-        if image.tag.rpartition("}")[2] != "Image":
-            continue
-        images.append(image.get("Name") or "")
-        pixels = next(child for child in image if child.tag.endswith("Pixels"))
-        channels.append([c.get("Name") or c.get("Fluor") or "" for c in pixels if c.tag.endswith("Channel")])
-        if size is None and pixels.get("PhysicalSizeX") and pixels.get("PhysicalSizeXUnit", "µm") == "µm":
-            size = float(pixels.get("PhysicalSizeX", "0")) or None
-    return images, channels, size
-
-
 def open_tiff(file: tifffile.TiffFile, pages: str) -> OpenImage:
     """Return an open TIFF file: OME-TIFF, ImageJ, MetaMorph, LSM, or pages without further information."""
-    images, names, pixel_size = get_ome_names(file.ome_metadata)
+    metadata = read_metadata(file)
+    if metadata is not None and (others := list_other_files(metadata, file.filename)):
+        return open_part(file, metadata, others)
+    images, names, pixel_size = ([], [], None) if metadata is None else get_names(metadata)
     every = file.series if file.is_ome else file.series[:1]
     series = every[0]
     axes, shape = series.axes, series.shape
@@ -187,18 +133,18 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> OpenImage:
             )
         return page.asarray()
 
-    first = file.pages[0]
-    scale = first.tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in first.tags else None
+    scenes = images if file.is_ome and len(images) == len(every) else [""] * len(every)
     return OpenImage(
         sizes,
         tuple(shape[-2:]),
         np.dtype(series.dtype).name,
         read,
         names[0] if names else (),
-        images if file.is_ome and len(images) == len(every) else [""] * len(every),
-        float(scale) if isinstance(scale, int | float) else None,
+        scenes,
+        get_tagged_scale(file),
         pixel_size,
         shape[leading.index(unknown[0])] if unknown else 1,
+        find_differing([f"{each.axes} {each.shape}" for each in every], scenes),
     )
 
 
@@ -212,13 +158,32 @@ def open_zarr(path: Path) -> OpenImage:
     if set(known) - set(AXES) or found.axes[-2:] != "yx":
         raise UnsuitableImageError(f"has the axes {found.axes}, where t, c, z, y, x are expected")
 
-    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+    def get_place(time: int, channel: int, plane: int) -> tuple[int, ...]:
         at = {"T": time, "C": channel, "Z": plane}
-        return np.asarray(array[tuple(at[axis] for axis in known)])
+        return tuple(at[axis] for axis in known)
+
+    def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
+        place = get_place(time, channel, plane)
+        pixels = np.asarray(array[place])
+        # Which chunks there are is asked only then, since it takes requests in object storage.
+        if is_cut_off(pixels, array) and (gap := find_missing_chunks(array, place)):
+            raise UnsuitableImageError(gap)
+        return pixels
+
+    def find_gap(time: int, channel: int, plane: int) -> str:
+        return find_missing_chunks(array, get_place(time, channel, plane))
 
     sizes = {axis: array.shape[known.index(axis)] if axis in known else 1 for axis in AXES}
     kind = np.dtype(array.dtype).name
-    return OpenImage(sizes, tuple(array.shape[-2:]), kind, read, found.channels, pixel_size=found.pixel_size)
+    return OpenImage(
+        sizes,
+        tuple(array.shape[-2:]),
+        kind,
+        read,
+        found.channels,
+        pixel_size=found.pixel_size,
+        find_gap=find_gap if path.exists() else lambda *_: "",
+    )
 
 
 # --- formats of microscopes -----------------------------------------------------------------------
@@ -280,6 +245,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> OpenImage:
     entries = ((image.get("Dimensions") or {}).get("Channels") or {}).get("Channel", [])
     names = [each.get("@Name", "") for each in (entries if isinstance(entries, list) else [entries])]
     first = read(0, 0, 0, 0)
+    rectangles = [file.scenes_bounding_rectangle[scene] for scene in scenes]
     return OpenImage(
         {axis: box[axis][1] - box[axis][0] if axis in box else 1 for axis in AXES},
         first.shape,
@@ -288,6 +254,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> OpenImage:
         names,
         [""] * max(1, len(scenes)),
         pixel_size=get_czi_pixel_size(file.metadata),
+        differing=find_differing([(each.h, each.w) for each in rectangles], [""] * len(scenes)),
     )
 
 
@@ -329,4 +296,5 @@ def open_lif(path: Path, liffile: Any, stack: ExitStack) -> OpenImage:
         read,
         (),
         [image.name for image in images],
+        differing=find_differing([dict(image.sizes) for image in images], [image.name for image in images]),
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 from lib.errors import join_names, number_of
 from lib.image_checks import Fault, Found, lacks
 from lib.image_files import remove_numbers
+from lib.image_references import PROJECTIONS
+from lib.plates import is_image_table
 
 # Faults of one kind that a message lists; the log has all.
 NAMED = 20
@@ -80,6 +82,11 @@ def describe_missing_images(plate: str, missing: Sequence[Fault], source: str) -
     missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
     where = join_names((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
+    if not is_image_table(source):
+        return (
+            f"Plate {plate}: none of the {len(missing):,} images that the microscope's index lists exists. "
+            f"They belong into {where}. Copy them there, or correct the column images of the sample sheet."
+        )
     missing_folders = "folders that do" if len(folders) > 1 else "a folder that does"
     return (
         f"Plate {plate}: none of its {len(missing):,} images exists. {source} names {missing_folders} not "
@@ -105,3 +112,43 @@ def suggest_remedy(faults: Sequence[Fault], found: Sequence[Found], hint: str) -
             )
         return "\nNo site is without it: mend the images, or the config, as it says above."
     return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."
+
+
+def hint_at_planes(found: Sequence[Found], in_table: bool = False) -> str:
+    """Return what to do if half of the sites or more have several images of a channel.
+
+    Parameters
+    ----------
+    found
+        The images of the plate.
+    in_table
+        Whether an image table lists them.
+    """
+    groups: dict[tuple[str, str, str], list[Found]] = defaultdict(list)
+    for image in found:
+        groups[image.well, image.site, image.channel].append(image)
+    several = [images for images in groups.values() if len(images) > 1]
+    sites = {(images[0].well, images[0].site) for images in several}
+    if 2 * len(sites) < len({(image.well, image.site) for image in found}):
+        return ""
+    if all(len({image.plane for image in images}) == len(images) for images in several):
+        return (
+            "\nMost sites have several planes of a channel: set images.project in the config "
+            f"({join_names(PROJECTIONS)}, or the number of a plane)."
+        )
+    if in_table:
+        return (
+            "\nMost sites have several images of a channel in the table: write the number of each row's site "
+            "into Metadata_Site, and list each site once."
+        )
+    if any(image.fields for image in found):
+        return (
+            "\nMost sites have several images of a channel with the same plane and time point in the "
+            "microscope's index: it measured them several times (CellVoyager in several timelines or "
+            "actions). Set images.pattern to a regular expression of the file names that takes one of them."
+        )
+    return (
+        "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "
+        "group `site` of images.pattern does not distinguish. For a stack, give images.pattern a group "
+        "`plane` and set images.project in the config; config/README.md shows how."
+    )

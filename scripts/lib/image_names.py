@@ -13,7 +13,7 @@ LAYOUTS = {
     "phenix": PHENIX,
     "operetta": PHENIX,
     "imagexpress": (
-        r"(^|_)(?P<well>[A-Z]{1,2}\d{2})(_s(?P<site>\d+))?(_w(?P<channel>\d))?"
+        r"(^|_)(?P<well>[A-Z]{1,2}\d{2})(_s(?P<site>\d+))?(_w(?P<channel>\d{1,2}))?"
         r"([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?\.(?i:tiff?)$"
     ),
     "opera": (r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.(?i:tiff?)$"),
@@ -22,7 +22,8 @@ LAYOUTS = {
         r"\.(?i:tiff?|png)$"
     ),
     "incell": (
-        r"^(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\(fld (?P<site>\d+) wv (?P<channel>[^()]+)\)\.(?i:tiff?)$"
+        r"^(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\(fld (?P<site>\d+) wv (?P<channel>[^()]+?)"
+        r"( z \d+)?( time \d+)?\)\.(?i:tiff?)$"
     ),
 }
 

@@ -14,6 +14,7 @@ This module uses only Python 3.8 and its standard library, since CellProfiler's 
 """
 
 import re
+from pathlib import PurePath
 from urllib.parse import quote, unquote
 
 REFERENCE = re.compile(r"^(?P<files>[^<>]+)<(?P<options>[^<>]*)>$", re.DOTALL)
@@ -21,6 +22,8 @@ REFERENCE = re.compile(r"^(?P<files>[^<>]+)<(?P<options>[^<>]*)>$", re.DOTALL)
 PLAIN = " !\"#$&'()*+,-.:;=?@[\\]^_`{}~"
 # The values of `images.project`, beside the number of a plane.
 PROJECTIONS = ("max", "mean", "sum", "best_focus")
+# Options that say which part of a file is read.
+PARTS = ("channel", "scene", "pages")
 
 
 def is_reference(name):
@@ -28,15 +31,11 @@ def is_reference(name):
     return str(name).endswith(">") and REFERENCE.match(str(name)) is not None
 
 
-def get_file_on_disk(path):
-    """Return the file whose bytes tell an image from another one: of planes in files, the first.
-
-    A reference to a part of a file is returned as it is, since it is not a file.
-    """
-    if not is_reference(path.name):
+def get_first_file(path):
+    """Return the file that an image is in, or the first of several planes; an image in storage as it is."""
+    if not isinstance(path, PurePath) or not is_reference(path.name):
         return path
-    files, options = read_reference(path.name)
-    return path if {"channel", "scene", "pages"} & set(options) else path.parent / files[0]
+    return path.parent / read_reference(path.name)[0][0]
 
 
 def write_reference(files, **options):

@@ -4,6 +4,7 @@ This module uses only the standard library (and pyarrow, if a table is Parquet),
 read while planning.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,26 @@ from urllib.parse import unquote
 
 from lib.errors import InputError
 from lib.plate_columns import METADATA_PLATE_COLUMNS
-from lib.plates import read_table
+from lib.plates import NUMBERED, find_separator, read_table
 from lib.profile_files import refuse_twice
-from lib.text_files import is_parquet
+from lib.text_files import is_parquet, read_text_file
 from lib.values import is_nothing, plain_text
 from lib.wells import get_well_at
 
 PREFIX = "Image_"
 # Other names of columns that say where an image is from.
 USUAL_NAMES = {
-    "Metadata_Well": ("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
-    "Metadata_Column": ("Metadata_Col",),
+    "Metadata_Well": (
+        *("Metadata_well", "Metadata_Well_Position", "Metadata_well_position"),
+        *("Well", "well", "Well_Position", "well_position"),
+    ),
+    "Metadata_Row": ("Metadata_row", "Row", "row"),
+    "Metadata_Column": ("Metadata_Col", "Metadata_column", "Column", "column", "Col", "col"),
     "Metadata_Site": (
         *("Metadata_site", "Metadata_Field", "Metadata_field", "Metadata_FieldID", "Metadata_FOV"),
-        "Metadata_fov",
+        *("Metadata_fov", "Site", "site", "Field", "field", "FieldID", "FOV", "fov"),
     ),
+    **{usual: (usual.removeprefix("Metadata_"),) for usual in METADATA_PLATE_COLUMNS},
 }
 
 
@@ -72,9 +78,15 @@ def get_well_of_row(row: Mapping[str, str | float]) -> str:
 
 def split_url(url: str) -> tuple[str, str]:
     """Return folder and name of an image in the Gallery's column `URL_...`."""
-    place = unquote(url.removeprefix("file:")) if url.startswith("file:") else url
-    folder, _, name = place.rpartition("/")
+    folder, _, name = get_path_of_url(url).rpartition("/")
     return folder, name
+
+
+def get_path_of_url(text: str) -> str:
+    """Return the path in a URL of a file (file:///data/a%20b, file://localhost/data); other text as it is."""
+    if not text.startswith("file:"):
+        return text
+    return unquote(re.sub(r"^file:(//localhost(?=/)|//(?=/))?", "", text))
 
 
 def read_columns(path: Path, beginnings: str | tuple[str, ...]) -> dict[str, list[str]]:
@@ -88,9 +100,16 @@ def read_columns(path: Path, beginnings: str | tuple[str, ...]) -> dict[str, lis
         If the table cannot be read, or has a column twice.
     """
     if not is_parquet(path):
-        columns, rows = read_table(path)
-        names = zip(columns, get_table_names(columns, path), strict=True)
-        return {name: [row[own] for row in rows] for own, name in names if name.startswith(beginnings)}
+        plain = split_plain_table(read_text_file(path))
+        columns, rows = plain or read_table(path)
+        names = list(enumerate(get_table_names(columns, path)))
+        if plain:
+            return {
+                name: [row[at].strip() for row in plain[1]]
+                for at, name in names
+                if name.startswith(beginnings)
+            }
+        return {name: [row[columns[at]] for row in rows] for at, name in names if name.startswith(beginnings)}
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -106,6 +125,30 @@ def read_columns(path: Path, beginnings: str | tuple[str, ...]) -> dict[str, lis
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as an image table: {error}.") from error
     return {name: [write_text(value) for value in table[own].to_pylist()] for own, name in names.items()}
+
+
+def split_plain_table(text: str) -> tuple[list[str], list[list[str]]] | None:
+    """Return the columns and rows of a table as `read_table` reads it; None if it is not plain.
+
+    In a plain table, all rows have as many values as there are columns, and none is in quotation marks.
+    Splitting its lines takes a third of the time, which counts in experiments of many plates.
+
+    Parameters
+    ----------
+    text
+        The text of the table.
+    """
+    lines = text.rstrip("\n").split("\n")
+    if '"' in text or len(lines) < 2 or lines[0].lower().startswith("sep="):
+        return None
+    separator = find_separator(lines[0], lines)
+    rows = [line.split(separator) for line in lines]
+    columns = [plain_text(name.strip()) for name in rows[0]]
+    is_even = len(columns) > 1 and set(map(len, rows)) == {len(columns)}
+    is_named = len(set(columns)) == len(columns) and not any(map(NUMBERED.fullmatch, columns))
+    # Lines without any value are skipped by `read_table`.
+    is_full = all("".join(row).strip() for row in rows)
+    return (columns, rows[1:]) if is_even and is_named and is_full else None
 
 
 def write_text(value: Any) -> str:

@@ -2,13 +2,20 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from operator import sub
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from lib.errors import InputError, join_names
+from lib.errors import InputError, find_nearest_name, join_names
 from lib.image_checks import Found, StoredImage
-from lib.image_table_columns import get_named_plates, get_table_names, get_well_of_row, split_url
+from lib.image_table_columns import (
+    get_named_plates,
+    get_path_of_url,
+    get_table_names,
+    get_well_of_row,
+    split_url,
+)
 from lib.object_storage import list_entries
 from lib.plate_columns import METADATA_PLATE_COLUMNS, find_plate_column
 from lib.plates import NUMBERED, find_name, is_address, read_table
@@ -17,7 +24,7 @@ from lib.published_profiles import UNREADABLE, keep_index
 from lib.sites import get_site_name
 from lib.text_files import is_parquet
 from lib.values import is_nothing, plain_text
-from lib.wells import get_well_name
+from lib.wells import find_well_name, get_well_name, get_well_place
 
 
 def read_image_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -69,9 +76,12 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
     needed = [*([] if placed else ["Metadata_Well"]), *(file for file, _ in where.values())]
     missing = [name for name in needed if name not in columns]
     if missing:
+        near = {name: find_nearest_name(name, set(columns) - set(needed), 0.85) for name in missing}
+        is_it = "".join(f" Is {other} the column {name}?" for name, other in near.items() if other)
         raise InputError(
-            f"{path} (plate {plate}) lacks the column {join_names(missing)}; it has {join_names(columns)}. A "
-            "channel's file is FileName_ and what the config calls it (channels[].name), or its `image`."
+            f"{path} (plate {plate}) lacks the column {join_names(missing)}; it has {join_names(columns)}."
+            f"{is_it} A channel's file is FileName_ and what the config calls it (channels[].name), or its "
+            "`image`."
         )
     rows = take_rows_of_plate(path, columns, rows, plate)
     try:
@@ -88,6 +98,12 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
             f"{path} (plate {plate}) has rows without a file name: well {join_names(empty, 5)}. Write the "
             "names of their images into them, or take the rows out."
         )
+    if note := describe_other_wells(rows, wells):
+        logging.warning("%s (plate %s): %s", path, plate, note)
+    rows = [
+        {**row, **{folder: get_path_of_url(row[folder]) for _, folder in where.values() if folder}}
+        for row in rows
+    ]
     folders = {row[folder] for row in rows for _, folder in where.values() if folder}
     stored = {folder: list_entries(folder) for folder in sorted(folders) if is_address(folder)}
 
@@ -107,6 +123,33 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
         for channel, (file, folder) in where.items()
         if row[file]
     ]
+
+
+def describe_other_wells(rows: Sequence[Mapping[str, str]], wells: Sequence[str]) -> str:
+    """Return the sentence on rows whose row and column are not those of their well; "" if none is.
+
+    Parameters
+    ----------
+    rows
+        The rows of an image table.
+    wells
+        The well of each row.
+    """
+    others, offsets = [], set()
+    for well, row in zip(wells, rows, strict=True):
+        place = row.get("Metadata_Row", ""), row.get("Metadata_Column", "")
+        other = find_well_name(*place) if all(place) else well
+        if other is None:
+            return ""
+        offsets.add(tuple(map(sub, get_well_place(well), get_well_place(other))))
+        others += [f"{well} is at {other}"] if other != well else []
+    # Rows and columns may be counted from 0, or within a part of the plate.
+    if len(offsets) == 1:
+        return ""
+    return (
+        f"the wells are read from Metadata_Well; in {len(others)} of {len(rows)} rows, Metadata_Row and "
+        f"Metadata_Column are of another well ({join_names(dict.fromkeys(others), 3)})"
+    )
 
 
 def take_rows_of_plate(

@@ -3,6 +3,8 @@
 This module uses only the standard library, since Snakemake's process imports it while planning.
 """
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from lib.image_changes import list_images, walk_folders
 from lib.image_names import BY_METADATA, compile_pattern
 from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns
 from lib.plate_columns import find_plate_column
-from lib.plates import find_name, is_address, is_image_table, source
+from lib.plates import WRITE_ONE, find_name, find_spelling, is_address, is_image_table, source
 from lib.wells import get_well_at, get_well_name
 
 
@@ -30,19 +32,18 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
             return find_wells_in_table(images, plate["plate"])
         expression = compile_pattern(pattern)
         in_path = "/" in expression.pattern
-        wells = set()
-        for name in list_images(images, pattern):
-            match = expression.search(name if in_path else name.rpartition("/")[2])
-            groups = match.groupdict() if match else {}
-            if groups.get("plate", plate["plate"]) != plate["plate"]:
-                continue
-            is_named = bool(groups.get("well"))
-            if is_named or groups.get("row"):
-                wells.add(
-                    get_well_name(groups["well"])
-                    if is_named
-                    else get_well_at(groups["row"], groups["column"])
-                )
+        names = (name if in_path else name.rpartition("/")[2] for name in list_images(images, pattern))
+        groups = [group for group in ("plate", "well", "row", "column") if group in expression.groupindex]
+        # The images of a well have the same groups, which are read once.
+        distinct = {match.group(0, *groups)[1:] for match in map(expression.search, names) if match}
+        found = [dict(zip(groups, values, strict=True)) for values in distinct]
+        meant = find_spelling(plate["plate"], {each["plate"] for each in found if each.get("plate")})
+        wells = {
+            get_well_name(each["well"]) if each.get("well") else get_well_at(each["row"], each["column"])
+            for each in found
+            if "plate" not in each or each["plate"] in meant
+            if each.get("well") or each.get("row")
+        }
     except (InputError, OSError, KeyError, IndexError):
         return None
     return wells or None
@@ -57,6 +58,39 @@ def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     wells = {get_well_of_row(row) for row in rows if column is None or row[column] in meant} - {""}
     return {get_well_name(well) for well in wells} or None
+
+
+def has_match(folder: Path, expression: re.Pattern[str]) -> bool:
+    """Return whether a name in a folder or its subfolders matches; the names after it are not listed."""
+    in_path = "/" in expression.pattern
+    folders, seen = [(str(folder), "")], set()
+    while folders:
+        place, below = folders.pop()
+        if (real := os.path.realpath(place)) in seen:
+            continue
+        seen.add(real)
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append((entry.path, f"{below}{entry.name}/"))
+                    continue
+                if expression.search(f"{below}{entry.name}" if in_path else entry.name):
+                    return True
+    return False
+
+
+def lacks_images(plate: Mapping[str, str], folder: Path, pattern: str) -> bool:
+    """Return whether no name of a plate's images fits the pattern.
+
+    This takes no time, where `find_name_problem` reads the names of all images.
+    """
+    location = plate.get("images", "")
+    images = folder / location
+    if source(plate) != "images" or is_address(location) or pattern in BY_METADATA or not images.is_dir():
+        return False
+    return not has_match(images, compile_pattern(pattern))
 
 
 def find_name_problem(
@@ -93,12 +127,13 @@ def find_name_problem(
     groups = [match.groupdict() for match in map(expression.search, names) if match]
     if "plate" in expression.groupindex:
         named = {group["plate"] for group in groups} - {None}
-        if named and plate["plate"] not in named:
+        meant = find_spelling(plate["plate"], named)
+        if named and len(meant) != 1:
             return (
-                f"the names of the images in {location} are of plate {join_names(sorted(named), 5)}. Write "
-                "one of these into the sample sheet."
+                f"the names of the images in {location} are of plate {join_names(sorted(named), 5)}. "
+                f"{WRITE_ONE}"
             )
-        groups = [group for group in groups if group["plate"] in (plate["plate"], None)]
+        groups = [group for group in groups if group["plate"] in (*meant, None)]
     if "channel" in expression.groupindex:
         labels = {group["channel"] for group in groups}
         # The name of an image of the only channel need not have it.

@@ -7,7 +7,7 @@ site's image in the channel of these objects; a regular expression with the grou
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +21,7 @@ from lib.image_names import IMAGE, compile_pattern
 from lib.image_references import read_reference
 from lib.label_images import LabelError, number_objects, read_pixels
 from lib.ome_zarr import OME_ZARR, list_labels
+from lib.plates import find_spelling
 from lib.sites import get_site_name
 from lib.wells import get_well_at, get_well_name
 
@@ -30,7 +31,11 @@ LabelFiles = dict[str, dict[SiteKey, Path]]
 
 
 def find_label_files(
-    found: Sequence[Found], labels: Mapping[str, Mapping[str, Any]], images: Path | str, threads: int
+    found: Sequence[Found],
+    labels: Mapping[str, Mapping[str, Any]],
+    images: Path | str,
+    threads: int,
+    plate: str = "",
 ) -> tuple[LabelFiles, list[Fault]]:
     """Find and check the label images of a plate's sites.
 
@@ -45,6 +50,8 @@ def find_label_files(
         The plate's folder of images, its image table, or an s3:// address.
     threads
         Number of files that are read at once.
+    plate
+        The plate's name, if `pattern` has a group `plate`.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def find_label_files(
             find = find_in_plate
         else:
             find = find_named if IMAGE in settings["pattern"] else find_matching
-        where = find(settings, of_channel, images)
+        where = find({**settings, "plate": plate}, of_channel, images)
         what = f"label image of the {objects.lower()}"
         files[objects] = {}
         for site in sites:
@@ -72,6 +79,12 @@ def find_label_files(
                 faults.append(Fault(*site, f"has {len(paths)} files as {what}: {join_names(paths, 4)}"))
             else:
                 faults.append(Fault(*site, f"has no {what} ({settings['pattern']})"))
+
+        shared = Counter(files[objects].values())
+        for site, path in files[objects].items():
+            if shared[path] > 1:
+                what = f"is the {what} of {shared[path]} sites: each needs a file of its own"
+                faults.append(Fault(*site, what, objects, str(path)))
 
         def check(site: SiteKey, settings=settings, of_channel=of_channel, paths=files[objects]):
             return find_problem(paths[site], settings["mask"], of_channel.get(site))
@@ -145,20 +158,24 @@ def find_matching(
     Raises
     ------
     InputError
-        If the folder does not exist, or holds no such file.
+        If the folder does not exist, or holds no such file, or none of the plate.
     """
     folder = Path(settings["folder"] or (images if Path(images).is_dir() else Path(images).parent))
     expression = compile_pattern(settings["pattern"])
     if not folder.is_dir():
         raise InputError(f"The folder {folder} of the label images does not exist.")
     by_site: dict[SiteKey, list[Path]] = defaultdict(list)
-    names = []
+    names, plates = [], set()
     for root, found in walk_folders(folder):
         for name in found:
             names.append(name)
             below = f"{root.removeprefix(str(folder)).lstrip('/')}/{name}"
             if match := expression.search(below if "/" in expression.pattern else name):
                 groups = match.groupdict()
+                if of_plate := groups.get("plate"):
+                    plates.add(of_plate)
+                    if not find_spelling(settings["plate"], {of_plate}):
+                        continue
                 try:
                     well = (
                         get_well_name(groups["well"])
@@ -168,6 +185,11 @@ def find_matching(
                 except InputError as error:
                     raise InputError(f"{root}/{name}: {error} (from `labels.pattern`)") from error
                 by_site[well, get_site_name(groups.get("site"))].append(Path(root, name))
+    if plates and not by_site:
+        raise InputError(
+            f"The names of the label images in {folder} are of plate {join_names(sorted(plates), 5)}, and "
+            f"not of {settings['plate']}."
+        )
     if not by_site:
         raise InputError(
             f"None of the {len(names)} files in {folder} matches `labels.pattern`, "

@@ -245,12 +245,16 @@ def describe_lacking(
         f"{path}: a plate map has the columns well_position and broad_sample; this one has "
         f"{join_names(read_table(path)[0], 20)}."
     )
+    hint = ""
     if not has_wells:
         near = next(filter(None, (find_heading(name, columns) for name in WELL_HEADINGS)), None)
-        return problem + (f" Is it {near}? Call that column well_position." if near else "")
-    for name in [*filter(None, missing.samples[:-1]), *SAMPLE_COLUMNS]:
+        hint = f" Is it {near}? Call that column well_position." if near else ""
+    has_samples = "broad_sample" in columns
+    for name in () if has_samples else (*filter(None, missing.samples[:-1]), *SAMPLE_COLUMNS):
         if near := find_heading(name, columns):
-            return f"{problem} Is it {near}? Call that column {name}."
+            return f"{problem}{hint} Is it {near}? Call that column {name}."
+    if not has_wells:
+        return problem + hint
     of_place = {*WELL_COLUMNS, *(name for names in PLACE_COLUMNS for name in names), "Plate"}
     texts = [
         column

@@ -5,6 +5,7 @@ the modules of `lib.microscopes`.
 """
 
 import re
+import unicodedata
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from lib.microscopes.harmony import read_harmony
 from lib.microscopes.index import Index, IndexImage
 from lib.microscopes.metaxpress import FILE as METAXPRESS
 from lib.microscopes.metaxpress import read_metaxpress
+from lib.plates import find_name
 
 # The value of `images.pattern` with which images are found by the microscope's index.
 INDEX = "index"
@@ -112,14 +114,13 @@ def get_images_of_plate(index: Index, plate: str) -> list[IndexImage]:
         If the index has several plates, and none of this name.
     """
     names = list(dict.fromkeys(image.plate for image in index.images))
-    if len(names) == 1 or plate not in names:
-        if len(names) > 1:
-            raise InputError(
-                f"{index.path} has no plate {plate}; it has {join_names(names, 5)}. Give the sample sheet's "
-                "plate one of these names."
-            )
-        return index.images
-    return [image for image in index.images if image.plate == plate]
+    meant = find_name(plate, names)
+    if len(names) > 1 and len(meant) != 1:
+        raise InputError(
+            f"{index.path} has no plate {plate}; it has {join_names(names, 5)}. Give the sample sheet's "
+            "plate one of these names (with underscores for blanks and other characters)."
+        )
+    return [image for image in index.images if image.plate == meant[0]] if len(names) > 1 else index.images
 
 
 def match_channels(images: Iterable[IndexImage], channels: Mapping[str, str], path: Path) -> dict[str, str]:
@@ -147,10 +148,17 @@ def match_channels(images: Iterable[IndexImage], channels: Mapping[str, str], pa
     """
     there: dict[str, str] = {}
     for image in images:
-        there.setdefault(image.channel, image.name)
+        name = there.setdefault(image.channel, image.name)
+        if image.name != name:
+            raise InputError(
+                f"{path}: channel {image.channel} is called {name} in some images and {image.name} in others "
+                f"(well {image.well}, site {image.site}), so that it is not one channel. Measure these wells "
+                "as different plates, or set images.pattern to how the files are named, if the files tell "
+                "the channels apart."
+            )
 
     def short(name: str) -> str:
-        return re.sub(r"\s+", "", name).casefold()
+        return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name)).casefold()
 
     matched, unknown = {}, []
     for image, channel in channels.items():
@@ -159,6 +167,11 @@ def match_channels(images: Iterable[IndexImage], channels: Mapping[str, str], pa
         alike = alike or [
             number for number in there if number == image or number.lstrip("0") == image.lstrip("0")
         ]
+        if len(alike) == 1 and alike[0] in matched:
+            raise InputError(
+                f"{path}: the channels {matched[alike[0]]} and {channel} of the config are both channel "
+                f"{alike[0]} ({there[alike[0]]}): correct `image` in assay.channels."
+            )
         if len(alike) == 1:
             matched[alike[0]] = channel
         elif alike:

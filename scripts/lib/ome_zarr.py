@@ -14,12 +14,14 @@ import numpy as np
 import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.core.sync import sync
 
 from lib.errors import InputError, join_names
+from lib.image_damage import ZERO_ELSEWHERE
 from lib.image_references import read_reference
 from lib.object_storage import ADDRESS, GONE, get_client, retry_request
 from lib.sites import get_site_name
-from lib.wells import get_well_at
+from lib.wells import find_well_name, get_well_at
 
 # The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
 OME_ZARR = "ome-zarr"
@@ -186,6 +188,60 @@ def open_multiscale(path: Path | str) -> Multiscale:
     return Multiscale(array, letters.lower(), channels, get_pixel_size(multiscale, dataset))
 
 
+def get_chunk_shape(array: zarr.Array) -> tuple[int, ...]:
+    """Return the shape of what a file of an array holds: a shard, or a chunk of an array without shards."""
+    return array.shards or array.chunks
+
+
+def is_cut_off(pixels: np.ndarray, array: zarr.Array) -> bool:
+    """Return whether blocks of a plane look as if their chunks were missing.
+
+    These blocks have the fill value alone (mostly 0), and elsewhere the plane hardly has it. A plane that is
+    often 0, such as one whose background was subtracted, may have such blocks of its own.
+    """
+    rows, columns = get_chunk_shape(array)[-2:]
+    is_fill = pixels == array.fill_value
+    blocks = [
+        is_fill[row : row + rows, column : column + columns]
+        for row in range(0, pixels.shape[0], rows)
+        for column in range(0, pixels.shape[1], columns)
+    ]
+    others = [block for block in blocks if not block.all()]
+    elsewhere = sum(int(block.sum()) for block in others)
+    return len(others) < len(blocks) and elsewhere <= ZERO_ELSEWHERE * sum(block.size for block in others)
+
+
+def find_missing_chunks(array: zarr.Array, place: tuple[int, ...]) -> str:
+    """Return, as text, which part of a plane of an array was not written, or not copied; "" if none is.
+
+    Zarr gives such a part the fill value (mostly 0) and does not report it.
+
+    Parameters
+    ----------
+    array
+        The array, whose last axes are rows and columns.
+    place
+        The plane's indexes along the other axes.
+    """
+    shape = get_chunk_shape(array)
+    before = tuple(at // length for at, length in zip(place, shape, strict=False))
+    rows, columns = (
+        -(-length // of_chunk) for length, of_chunk in zip(array.shape[-2:], shape[-2:], strict=True)
+    )
+    keys = [
+        array.metadata.encode_chunk_key((*before, row, column))
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    missing = [key for key in keys if not sync((array.store_path / key).exists())]
+    if not missing:
+        return ""
+    return (
+        f"lacks {len(missing)} of the {len(keys)} chunks of a plane ({missing[0]} for one): it was not "
+        "written or copied to its end (if its pixels there are meant to be 0, write the empty chunks, too)"
+    )
+
+
 def list_labels(labels: Path) -> list[str]:
     """Return the names of the label images of an image; none if it has none.
 
@@ -258,6 +314,12 @@ def list_fields(place: str) -> list[ZarrImage]:
         parts = PurePosixPath(well["path"]).parts
         row = rows[well["rowIndex"]] if "rowIndex" in well else parts[0]
         column = columns[well["columnIndex"]] if "columnIndex" in well else parts[1]
+        named = find_well_name(*parts) if len(parts) == 2 else None
+        if named not in (None, find_well_name(str(row), str(column))):
+            raise InputError(
+                f"{place}: the metadata of the plate contradict themselves: the well {well['path']} has the "
+                f"row {row} and the column {column} by its rowIndex and columnIndex. Write the plate again."
+            )
         group = open_group(f"{place.rstrip('/')}/{well['path']}")
         metadata = get_metadata(group).get("well", {})
         images = metadata.get("images", [])

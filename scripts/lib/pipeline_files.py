@@ -84,7 +84,7 @@ def read_lines(path):
     """Return the stripped lines of a file, in the encoding in which CellProfiler reads it."""
     data = Path(path).read_bytes()
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("unicode_escape", errors="replace")
     # Not splitlines(): that also breaks a line at characters at which CellProfiler does not.

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import InputError, join_names
-from lib.image_formats import OpenImage, UnsuitableImageError, open_image
+from lib.image_formats import open_image
 from lib.image_references import PROJECTIONS, read_reference
+from lib.open_image import OpenImage, UnsuitableImageError
 
 # How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
 STEP = 2
@@ -145,6 +146,8 @@ def find_planes(opened: OpenImage, options: Mapping[str, str]) -> list[tuple[int
     """
     channel = find_channel(opened, options.get("channel"))
     scene = int(options.get("scene", 1)) - 1
+    if scene in opened.differing:
+        raise UnsuitableImageError(opened.differing[scene])
     time = int(options.get("timepoint", 1)) - 1
     if not 0 <= time < opened.sizes["T"]:
         raise UnsuitableImageError(f"has no time point {time + 1}; it has {opened.sizes['T']}")
@@ -164,8 +167,8 @@ def find_planes(opened: OpenImage, options: Mapping[str, str]) -> list[tuple[int
             f"holds {depth} planes: set images.project in the config ({join_names(PROJECTIONS)}, or a plane)"
         )
     if how is not None and how not in PROJECTIONS:
-        if int(how) > depth:
-            raise UnsuitableImageError(f"has no plane {how}; it has {depth}")
+        if not 1 <= int(how) <= depth:
+            raise UnsuitableImageError(f"has no plane {how}; it has {depth}, the first of which is 1")
         return [(scene, time, channel, int(how) - 1)]
     return [(scene, time, channel, plane) for plane in range(depth)]
 
@@ -235,7 +238,10 @@ def get_properties(path: Path) -> tuple[tuple[int, int], str] | str:
         file = path.parent / name
         try:
             with open_image(file, get_pages(options)) as opened:
-                find_planes(opened, of_file)
+                for _, *place in find_planes(opened, of_file):
+                    if opened.find_gap(*place):
+                        # What is there decides, when it is read, whether the file is incomplete.
+                        opened.read(0, *place)
                 found.add((opened.shape, opened.kind))
         except FileNotFoundError:
             return "does not exist" if len(names) == 1 else f"lacks the plane {name}, which does not exist"

@@ -30,6 +30,10 @@ KNOWN = (*REQUIRED, *MAY_BE_EMPTY, *SOURCES, "level")
 # Names in file names and shell lines must not contain characters that either could misread.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# What to do if images are of other plates than the sample sheet's.
+WRITE_ONE = (
+    "Write one of these names into the sample sheet (with underscores for blanks and other characters)."
+)
 IN_FILE_NAMES = ("batch", "plate", "perturbation", *MAY_BE_EMPTY)
 
 Plate = dict[str, str]
@@ -328,16 +332,19 @@ def make_safe(name: str) -> str:
     return safe if SAFE.fullmatch(safe) else f"plate_{safe}"[:100]
 
 
-def find_name(name: str, names: Iterable[str]) -> list[str]:
+def find_spelling(name: str, names: Iterable[str]) -> list[str]:
     """Return a plate's name as others spell it.
 
-    That is the name itself, else names that the sample sheet cannot have otherwise (`Plate 1` for
-    `Plate_1`), else the equal numbers (0012 and 12).
+    That is the name itself, else names that the sample sheet cannot have otherwise (`Plate 1` for `Plate_1`).
     """
+    names = set(names)
+    return [name] if name in names else sorted(other for other in names if make_safe(other) == name)
+
+
+def find_name(name: str, names: Iterable[str]) -> list[str]:
+    """Return a plate's name as others spell it (`find_spelling`), else the equal numbers (0012 and 12)."""
     names = [str(other) for other in names]
-    if name in names:
-        return [name]
-    if spelled := sorted({other for other in names if make_safe(other) == name}):
+    if spelled := find_spelling(name, names):
         return spelled
     number = get_number(name)
     return sorted(other for other in names if number is not None and get_number(other) == number)

@@ -15,6 +15,8 @@ from lib.values import MissingValues, is_nothing, plain_text
 # Names of CellProfiler's features: compartment, family, and what is measured.
 FAMILIES = "AreaShape|Correlation|Granularity|Intensity|Neighbors|RadialDistribution|Texture"
 FEATURE = re.compile(rf"([A-Za-z0-9]+)_({FAMILIES})_")
+# Features of Harmony and Columbus: `Nuclei - Nucleus Area [µm²] - Mean per Well`.
+OF_HARMONY = re.compile(r".+ - (.+ per Well.*|Number of Objects)")
 WORD = re.compile("[a-z]+")
 LETTERS = re.compile(r"[^\W\d_]*")
 # In a table with CellProfiler's features, fewer columns with one first word are not another set of features.
@@ -44,6 +46,12 @@ NOT_FEATURES = {
 CELLS = "Metadata_Count_Cells"
 # Other names of the number of cells, without blanks and underscores.
 NAMES_OF_COUNT = (
+    # Harmony's and Columbus's, before their `Cell Count`: the cells that were seeded
+    "cellsselectednumberofobjects",
+    "nucleiselectednumberofobjects",
+    "cellsnumberofobjects",
+    "nucleinumberofobjects",
+    "countcells",
     "objectcount",
     "cellcount",
     "cellscount",
@@ -54,6 +62,8 @@ NAMES_OF_COUNT = (
 )
 MOST_CELLS = 1e9  # in a well
 THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
+SWITCHES = {"True": "1", "TRUE": "1", "true": "1", "False": "0", "FALSE": "0", "false": "0"}
+WITH_COMMAS = re.compile(r"[-+]?[\d.' ]*(,\d+)+(\.\d*)?([eE][-+]?\d+)?")
 DOTS = re.compile(r"\d{1,3}(\.\d{3})+")
 
 
@@ -103,19 +113,20 @@ def convert_to_text(column: pd.Series) -> list[str]:
 def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Turn plain columns that are not features into metadata: row numbers, positions, doses, identifiers.
 
-    A column belongs to a set of features if it is named as CellProfiler names them, or if many columns have
-    its first word. Any other column is not a feature if the table has CellProfiler's features, if its name is
-    that of a place, a dose, a time or an identifier, or if it numbers the rows.
+    A column belongs to a set of features if it is named as CellProfiler, Harmony or Columbus name them, or if
+    many columns have its first word. Any other column is not a feature if the table has features of these
+    programs, if its name is that of a place, a dose, a time or an identifier, or if it numbers the rows.
     """
     plain = [name for name in table if not name.startswith("Metadata_")]
     compartments = {match[1] for match in map(FEATURE.match, plain) if match}
     alike = Counter(name.partition("_")[0] for name in plain if "_" in name)
+    named = compartments or any(map(OF_HARMONY.match, plain))
     renamed = {}
     for name in plain:
         word = name.partition("_")[0] if "_" in name else ""
-        if word == "Image" or word in compartments or alike[word] >= FEW_ALIKE:
+        if word == "Image" or word in compartments or alike[word] >= FEW_ALIKE or OF_HARMONY.match(name):
             continue
-        if compartments or NOT_FEATURES & set(WORD.findall(name.casefold())) or counts_rows(table[name]):
+        if named or NOT_FEATURES & set(WORD.findall(name.casefold())) or counts_rows(table[name]):
             renamed[name] = f"Metadata_{name}"
     if not renamed:
         return table
@@ -200,14 +211,19 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
     """
     if not pd.api.types.is_numeric_dtype(column):
         texts = pd.Series(map(plain_text, convert_to_text(column)), index=column.index, dtype="str")
-        numbers = pd.to_numeric(texts, errors="coerce")
+        numbers = pd.to_numeric(texts.map(lambda text: SWITCHES.get(text, text)), errors="coerce")
         unreadable = numbers.isna() & ~texts.map(is_nothing).astype(bool)
         if unreadable.any():
+            is_number = texts[unreadable].map(lambda text: bool(WITH_COMMAS.fullmatch(text))).all()
+            remedy = (
+                "Write numbers with decimal points, and without separators of thousands."
+                if is_number
+                else "Every column is a feature, unless its name starts with Metadata_ or the config names "
+                "it (controls.column, benchmark.group): rename it, or take it out."
+            )
             raise InputError(
-                f"{path}: column {column.name} holds text: `{texts[unreadable].iloc[0]}` in well "
-                f"{join_names(wells[unreadable], 5)}. Every column is a feature, unless its name starts with "
-                "Metadata_ or the config names it (controls.column, benchmark.group): rename it, or take it "
-                "out."
+                f"{path}: column {column.name} holds {'numbers with commas' if is_number else 'text'}: "
+                f"`{texts[unreadable].iloc[0]}` in well {join_names(wells[unreadable], 5)}. {remedy}"
             )
         column = numbers
     values = column.astype(float)

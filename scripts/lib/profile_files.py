@@ -37,7 +37,11 @@ WELL_NAMES = (
     *("Metadata_Well", "Metadata_well", "Metadata_well_position", "Metadata_Well_Position"),
     *("Well", "well", "well_position"),
 )
-ROW_NAMES = (("Metadata_Row", "Metadata_Column"), ("Metadata_Row", "Metadata_Col"), ("Row", "Column"))
+ROW_NAMES = tuple(
+    (prefix + row, prefix + column)
+    for prefix in ("Metadata_", "")
+    for row, column in (("Row", "Column"), ("Row", "Col"), ("row", "column"), ("row", "col"))
+)
 PLATE_NAMES = (*METADATA_PLATE_COLUMNS, *PLATE_COLUMNS)
 METADATA = re.compile("(Image_)?metadata[_. ]", re.IGNORECASE)
 FIRST_ROWS = 50  # that show how numbers are written

@@ -248,8 +248,13 @@ def read_text(path: Path, gzipped: bool, metadata_names: Collection[str] = ()) -
     measured = [at for at, name in enumerate(header) if name not in metadata]
     seen = [row[at].strip() for row in start.rows for at in measured if at < len(row)]
     commas = separator != "," and any(map(ONE_DECIMAL_COMMA.fullmatch, seen))
-    if commas and any(map(ONE_DECIMAL_POINT.fullmatch, seen)):
-        raise InputError(f"{path} has numbers with decimal commas and numbers with decimal points.")
+    points = [text for text in seen if ONE_DECIMAL_POINT.fullmatch(text)]
+    if commas and points:
+        comma = next(filter(ONE_DECIMAL_COMMA.fullmatch, seen))
+        raise InputError(
+            f"{path} has numbers with commas ({comma}) and numbers with decimal points ({points[0]}). Write "
+            "all numbers with decimal points, and without separators of thousands."
+        )
     return pd.read_csv(
         path,
         skiprows=start.skipped,

@@ -1,4 +1,4 @@
-"""Find wells that have exactly the values of another well: a plate or a profile that was copied."""
+"""Find wells that have the values of another well (one was copied), and plates that have another's name."""
 
 import numpy as np
 import pandas as pd
@@ -29,3 +29,16 @@ def describe_repeated(metadata: pd.DataFrame, values: np.ndarray) -> list[str]:
     pairs = join_names((" = ".join(names[group[:3]]) for group in repeated), 3)
     number = sum(map(len, repeated))
     return [f"{number} wells have exactly the values of another well, as if one was copied: {pairs}"]
+
+
+def tell_plates_apart(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return the wells with the batch beside the name of each plate that has its name in several batches."""
+    if "Metadata_Batch" not in metadata:
+        return metadata
+    plates = metadata[["Metadata_Batch", "Metadata_Plate"]].drop_duplicates()["Metadata_Plate"]
+    same = metadata["Metadata_Plate"].isin(plates[plates.duplicated()])
+    if not same.any():
+        return metadata
+    batches = metadata["Metadata_Batch"].astype("str")
+    names = metadata["Metadata_Plate"].astype("str") + " (batch " + batches + ")"
+    return metadata.assign(Metadata_Plate=metadata["Metadata_Plate"].mask(same, names))

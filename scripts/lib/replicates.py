@@ -25,7 +25,7 @@ from lib.gaps import (
     find_incomplete_wells,
 )
 from lib.perturbation_names import describe_alike
-from lib.repeated_wells import describe_repeated
+from lib.repeated_wells import describe_repeated, tell_plates_apart
 from lib.tables import get_features, is_of_workflow, read_feature_names, read_profiles
 from lib.values import MissingValues
 
@@ -161,7 +161,7 @@ def join_wells(
     every: Mapping[str, Sequence[str]],
 ) -> Wells:
     """Return the wells of all plates, checked for duplicates; `every` has the features of each file."""
-    about = pd.concat(metadata, ignore_index=True)
+    about = tell_plates_apart(pd.concat(metadata, ignore_index=True))
     twice = about[about.duplicated(["Metadata_Plate", "Metadata_Well"])]
     if len(twice):
         wells = join_names(twice["Metadata_Plate"].str.cat(twice["Metadata_Well"], sep=" "))

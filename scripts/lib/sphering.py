@@ -219,6 +219,8 @@ def fit_sphering(
     scale = reference.std(axis=0) if method == "ZCA-cor" else np.ones(len(center))
     standard = (reference - center) / scale
     _, spread, directions = np.linalg.svd(standard, full_matrices=False)
+    # centered values span one direction less than there are wells; rounding can make it look like one more
+    spread, directions = spread[: len(reference) - 1], directions[: len(reference) - 1]
     # as numpy's matrix_rank, which would decompose the matrix again
     rank = np.count_nonzero(spread > spread.max() * max(standard.shape) * np.finfo(float).eps)
     spread, directions = spread[:rank], directions[:rank]

@@ -17,6 +17,7 @@ from lib.microscope_index import INDEX, find_indexes, get_images_of_plate, read_
 from lib.microscopes.index import Index
 from lib.name_patterns import NamePattern, guess_pattern
 from lib.ome_zarr import OME_ZARR, get_rows_and_columns, list_fields, open_multiscale
+from lib.planes import raise_as_input_error
 from lib.plates import make_safe
 from lib.wells import get_plate_format, get_well_place
 
@@ -273,7 +274,7 @@ def survey_names(folder: Path) -> Survey:
     known = [path for path in images if path.name in found.keys]
     plates = make_distinct(divide_into_plates(folder, known, found))
     first, channels_in = known[0], "names"
-    with open_image(first) as opened:
+    with raise_as_input_error(first), open_image(first) as opened:
         planes, pixel_size = opened.sizes["Z"], opened.pixel_size
         channels = [Channel(label) for label in found.channels if label]
         if not channels and (opened.sizes["C"] > 1 or first.suffix.lower() in CONTAINERS):

@@ -6,6 +6,7 @@ while planning.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from lib.errors import join_names
@@ -26,6 +27,13 @@ EXPONENT = re.compile(r"\d+[eE]\d+")
 OTHER_UNIT = re.compile(
     r"([+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?)\s*([munp\u00b5]?mol(/[lL])?|h|hrs?|hours?|days?|min|minutes?)"
 )
+# What the units of amounts measure, and their power of ten.
+POWERS = {"": 0, "m": -3, "u": -6, "n": -9, "p": -12}
+UNITS = {f"{prefix}M": ("M", power) for prefix, power in POWERS.items()} | {
+    f"{prefix}g/{liter}": ("g/L", power + (3 if liter[0] == "m" else 0))
+    for prefix, power in POWERS.items()
+    for liter in ("L", "l", "mL", "ml")
+}
 # Columns of numbers: doses, times.
 AMOUNTS = re.compile(r"dose|dosage|conc|amount|molar|_per_|time|hour|day", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
@@ -90,15 +98,24 @@ def find_suspect_values(
             found.append(f"{column} has {join_names(several, 3)}: several genes are separated by | or ;")
         of_wells = column in (*SAMPLE_COLUMNS, *missing.samples, *groups)
         commas = find_numbers_with_commas(values, of_wells or AMOUNTS.search(column) is not None)
+        pairs = find_amounts_without_unit(values)
+        with_unit = {value for pair in pairs for value in pair}
+        commas = [value for value in commas if value not in with_unit]
         if commas and column not in OF_GENES and set(commas) & set(missing.clean(values, column)):
             found.append(
                 f"{column} has {join_names(commas, 3)}, which are not read as numbers: write decimal points, "
                 "and no separators of thousands"
             )
-        if pairs := find_amounts_without_unit(values):
+        if pairs:
+            listed = "; ".join(" and ".join(pair) for pair in pairs[:3])
             found.append(
-                f"{column} has {'; '.join(pairs[:3])}: a number with a unit and one without are different "
+                f"{column} has {listed}: a number with a unit and one without are different "
                 "values, which splits replicates. Write the unit in every row, or in none"
+            )
+        if same := find_equal_amounts(values):
+            found.append(
+                f"{column} has {'; '.join(same[:3])}: the same amount in two units is two values, which "
+                "splits replicates. Write one unit in all rows"
             )
         if column in (*SAMPLE_COLUMNS, *missing.samples, *OF_GENES):
             found += [f"{column}: {sentence}" for sentence in find_alike_names(values)]
@@ -114,8 +131,8 @@ def find_numbers_with_commas(values: Collection[str], are_numbers: bool) -> list
     return commas if are_numbers or any(map(number_in_one_spelling, values)) else []
 
 
-def find_amounts_without_unit(values: Iterable[str]) -> list[str]:
-    """Return the amounts of which the number also occurs without a unit: `0.1 uM and 0.1`.
+def find_amounts_without_unit(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the amounts of which the number also occurs without a unit: (`0.1 uM`, `0.1`).
 
     A dose of 0 is the same in all units, so that people leave out its unit.
     """
@@ -126,10 +143,27 @@ def find_amounts_without_unit(values: Iterable[str]) -> list[str]:
             without_unit.setdefault(get_number(value), value)
     amounts = [(value, AMOUNT.fullmatch(value) or OTHER_UNIT.fullmatch(value)) for value in values]
     return [
-        f"{value} and {without_unit[get_number(match[1])]}"
+        (value, without_unit[get_number(match[1])])
         for value, match in amounts
         if match and get_number(match[1]) in without_unit and get_number(match[1]) != "0"
     ]
+
+
+def find_equal_amounts(values: Iterable[str]) -> list[str]:
+    """Return the amounts that are equal in different units: `1 uM and 1000 nM`."""
+    same: dict[tuple[Decimal, str], dict[str, str]] = {}
+    for value in values:
+        if not (match := AMOUNT.fullmatch(value)):
+            continue
+        try:
+            number = Decimal(get_number(match[1]))
+        except ArithmeticError:
+            continue
+        unit = match[2].replace("\u00b5", "u")
+        of_what, power = UNITS.get(unit, (unit, 0))
+        if number:
+            same.setdefault((number.scaleb(power).normalize(), of_what), {}).setdefault(unit, value)
+    return [" and ".join(by_unit.values()) for by_unit in same.values() if len(by_unit) > 1]
 
 
 def get_number(text: str) -> str:

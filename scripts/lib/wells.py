@@ -11,6 +11,8 @@ WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*[-_:]?\s*0*([0-9]{1,2})(?:\.0)?\s*")
 TEXT_FORMULA = re.compile(r'="(.*)"')  # how Excel keeps a value as text
 # The wells in the Opera's file names: r01c02.
 ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
+# Of which the first may be the row or the column.
+TWO_NUMBERS = re.compile(r"\s*0*([1-9][0-9]?)\s*[-_.:/,]\s*0*([1-9][0-9]?)\s*")
 ROWS_OF_1536, COLUMNS_OF_1536 = 32, 48
 # Rows and columns of the plates that are sold.
 FORMATS = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
@@ -42,7 +44,12 @@ def get_well_name(text: str) -> str:
         text = f"{get_row_name(int(placed[1]))}{placed[2]}"
     match = WELL.fullmatch(text)
     if not match or int(match[2]) == 0:
-        raise InputError(f"`{text}` is not a valid well: write a row letter and a column number, as in A01.")
+        hint = ""
+        if numbers := TWO_NUMBERS.fullmatch(text):
+            hint = f" If it is row {numbers[1]} and column {numbers[2]}, write r{numbers[1]}c{numbers[2]}."
+        raise InputError(
+            f"`{text}` is not a valid well: write a row letter and a column number, as in A01.{hint}"
+        )
     row, column = match[1].upper(), int(match[2])
     if get_row_number(row) > ROWS_OF_1536 or column > COLUMNS_OF_1536:
         raise InputError(

@@ -1,12 +1,19 @@
 """Describe the chains that the config defines, from the metadata of their files: one paragraph per chain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from lib.errors import join_names
-from report_page.sentences import Provenances, cite, format_value, get_nested, write_sentence
+from report_page.sentences import (
+    Provenances,
+    cite,
+    format_range,
+    format_value,
+    get_nested,
+    write_sentence,
+)
 
 OVER = {
     "plate": "on each plate",
@@ -24,7 +31,7 @@ SENTENCES: Mapping[str, str] = {
     "{reference}{floored}{kept}{sorting}.",
     "well_position": "The mean of each feature at each well position, calculated {over}, was subtracted.",
     "cell_count": "Each feature with more than {fewest_values} different values was replaced by its residual "
-    "from a least-squares regression line on the number of cells, fitted {over}.",
+    "from a least-squares regression line on the number of cells, fitted {over}{counted}.",
     "drop_outliers": "Features whose absolute values exceeded {cutoff} at the {quantile} quantile were "
     "dropped.",
     "rank_int": "Features were transformed {over} to a normal distribution by Blom's rank-based inverse "
@@ -71,6 +78,14 @@ def describe_floor(step: Mapping[str, Any]) -> Markup:
     return write_sentence(text, "normalize", lambda key: get_nested(step, key))
 
 
+def describe_counts(step: Mapping[str, Any]) -> str:
+    """Describe what became of the number of cells, and of the wells without it."""
+    kept = "; the number of cells was kept as a feature" if step.get("keep_count") else ""
+    # files of before this option kept the values of such wells
+    uncounted = "" if step.get("keep_uncounted", True) else "; wells without that number were excluded"
+    return kept + uncounted
+
+
 def describe_selection(step: Mapping[str, Any]) -> Markup:
     """Describe the options of the operations that a feature selection applied."""
     used = [option for name in step.get("operations", ()) for option in OF_OPERATIONS.get(name, ())]
@@ -87,12 +102,39 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[list[Markup]]:
     for made in levels.values():
         if not made or not (chain := get_nested(made[0], "parameters.chain")):
             continue
-        steps = get_nested(made[0], "parameters.steps")
+        steps = combine_steps([get_nested(each, "parameters.steps") for each in made])
         text = "For the profiles {name}, well-level profiles were processed as follows."
         first = write_sentence(text, name=str(chain))
         left_out = [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
+        if steps[0].get("precision") == "float32":
+            left_out.append(Markup("Values were kept in single precision between the steps."))
         paragraphs.append([first, *left_out, *(describe_step(step) for step in steps)])
     return paragraphs
+
+
+def combine_steps(of_files: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the steps of a chain; what a step found (such as an epsilon) is a list if files differ."""
+    combined = []
+    for same in zip(*of_files, strict=False):
+        values = {key: [step[key] for step in same if key in step] for step in same for key in step}
+        combined.append(
+            {
+                key: each[0] if all(value == each[0] for value in each) else flatten(each)
+                for key, each in values.items()
+            }
+        )
+    return combined
+
+
+def flatten(values: Sequence[Any]) -> list[Any]:
+    """Return the values of all files, of which some are lists."""
+    return [part for value in values for part in (value if isinstance(value, list) else [value])]
+
+
+def format_results(value: Any) -> str:
+    """Return a number that a step found, or the range of the numbers of several groups of wells."""
+    numbers = sorted(value) if isinstance(value, list) else [value]
+    return format_range([f"{number:.6g}" for number in dict.fromkeys((numbers[0], numbers[-1]))])
 
 
 def describe_step(step: Mapping[str, Any]) -> Markup:
@@ -103,6 +145,8 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         "operations": format_value(step.get("operations", [])),
         "batch": str(step.get("batch", "")).removeprefix("Metadata_"),
     }
+    if isinstance(step.get("clusters"), list):
+        words["clusters"] = format_results(step["clusters"])
     if (share := step.get("share")) is not None:
         words["share"] = f"more than a fraction of {share}" if share else "any"
     given = {
@@ -114,9 +158,10 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         "kept": "; features without spread were kept" if step.get("keep_flat") else "",
         "sorting": "; the wells were sorted as in JUMP's recipe" if step.get("recipe_order") else "",
         "settings": describe_selection(step),
+        "counted": describe_counts(step),
     }
     if isinstance(step.get("epsilon"), Mapping):
-        words["epsilon"] = f"{step['chosen_epsilon']:.6g}"
+        words["epsilon"] = format_results(step["chosen_epsilon"])
         draws = step["epsilon"]["draws"]
         given["chosen"] = f"; ε was the best of {draws} random draws by mean average precision"
     if step.get("epsilon") == "shrink":

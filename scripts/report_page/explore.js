@@ -74,13 +74,31 @@ function listMeasures(plates) {
   return [...found].map(([value, about]) => ({ value, ...about }));
 }
 
-function readMeasure(key) {
+// A function that names the perturbation of a well as people know it. Perturbations of these plates that share a name
+// have their identifier behind it, and one of several columns (compound and dose) is more than its name.
+function nameTreatments(plates) {
+  const names = new Map(), sharing = new Map();
+  for (const plate of plates) plate.wells.forEach((_, well) => {
+    const identifier = treatmentOf(plate, well), known = plate.name[well];
+    if (!identifier || names.has(identifier)) return;
+    const name = known && !identifier.includes("|") ? known : identifier;
+    names.set(identifier, name);
+    sharing.set(name, (sharing.get(name) || 0) + 1);
+  });
+  return (plate, well) => {
+    const identifier = treatmentOf(plate, well), name = names.get(identifier) || identifier;
+    return name === identifier || sharing.get(name) === 1 ? name : `${name} (${identifier})`;
+  };
+}
+
+// A measure by its key; `plates` are those that are drawn together.
+function readMeasure(key, plates) {
   const [kind, name] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
   const of = {
     number: (plate, well) => (plate.measures[name] ? plate.measures[name][well] : null),
     feature: (plate, well) => featureOf(plate, name, well),
     text: (plate, well) => decode(plate.text[name], well),
-    treatment: treatmentOf,
+    treatment: kind === "treatment" ? nameTreatments(plates) : null,
     flag: (plate, well) => (plate.flags[plate.wells[well]] ? flagKind(plate.flags[plate.wells[well]][0]) : null),
     plate: (plate) => plateLabel(plate),
   }[kind];

@@ -43,7 +43,7 @@ function buildPlates(root) {
   function update() { drawing = drawing.then(redraw); return drawing; }
 
   async function redraw() {
-    const plates = neighbors(), measure = readMeasure(state.measure), wanted = splitWords(state.words);
+    const plates = neighbors(), measure = readMeasure(state.measure, plates), wanted = splitWords(state.words);
     const values = plates.flatMap((plate) => plate.wells.map((_, well) => measure.of(plate, well)));
     const all = measure.kind === "number" ? values : nameClasses(values);
     let next = 0;

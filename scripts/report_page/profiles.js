@@ -49,7 +49,7 @@ function buildProfiles(root) {
   function update() { drawing = drawing.then(redraw); return drawing; }
 
   async function redraw() {
-    const data = getBlock(state.condition), wanted = splitWords(state.words), measure = readMeasure(state.measure);
+    const data = getBlock(state.condition), wanted = splitWords(state.words), measure = readMeasure(state.measure, data.plates.map(getBlock).filter(Boolean));
     const width = Math.max(280, Math.min(620, map.parentElement.clientWidth - 10));
     if (data.points && state.map) {
       const [x, y] = state.map.split("/");

@@ -103,12 +103,19 @@ def measure(plates: int, features: int, draws: int, threads: int) -> None:
 
 
 def measure_counting(wells) -> None:
-    """Count a part of the wells among all controls, and compute the matrix product alone, in CPU seconds."""
-    from lib.average_precision import CANDIDATES, QUERIES, Candidates, count_above, scale_rows_to_unit
+    """Count as many wells as are counted at once among all controls, and compute the product alone."""
+    from lib.average_precision import (
+        CANDIDATES,
+        HELD_QUERIES,
+        QUERIES,
+        Candidates,
+        count_above,
+        scale_rows_to_unit,
+    )
 
     control = (wells.metadata["Metadata_control_type"] == "negcon").to_numpy()
     candidates = Candidates.of(wells.values[control])
-    chosen = np.flatnonzero(~control)[: 4 * QUERIES]
+    chosen = np.flatnonzero(~control)[:HELD_QUERIES]
     limits = np.random.default_rng(0).normal(0, wells.values.shape[1] ** -0.5, (len(chosen), COPIES - 1))
     count_above(wells.values[chosen], candidates, limits)  # compiles
     start = time.process_time()

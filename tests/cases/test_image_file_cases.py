@@ -262,3 +262,27 @@ def test_smaller_copies_of_an_image(tmp_path):
     assert (len(table), faults) == (4, [])
     refusal = get_refusal(write(tmp_path / "thumbnail", first=True))
     assert "begins with a smaller copy of the image (a thumbnail); save the image without it" in refusal
+
+
+@case(
+    "images",
+    kind="a channel whose camera has fewer pixels than the others",
+    comes_from="binning of a dim channel",
+    says="every image of channel AGP (4) is (6, 5) uint16; the plate's images are (12, 10) uint16 (if its "
+    "camera has other pixels, set scale: 2 for the channel in assay.channels)",
+    happens="the plate stops; with `scale` the channel's images are resized when they are read",
+)
+def test_a_channel_of_fewer_pixels(tmp_path):
+    def binned(image, _, channel):
+        return image[::2, ::2] if channel == "1" else image
+
+    return get_refusal(write_plate(tmp_path / "images", binned))
+
+
+def test_an_area_of_another_form_gets_no_scale(tmp_path):
+    def cropped(image, _, channel):
+        return image[:6] if channel == "1" else image
+
+    message = get_refusal(write_plate(tmp_path / "images", cropped))
+    assert "is (6, 10) uint16; the plate's images are (12, 10) uint16" in message
+    assert "scale" not in message

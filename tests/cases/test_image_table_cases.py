@@ -10,6 +10,7 @@ from lib.errors import InputError
 from lib.image_changes import find_files_of_table
 from lib.image_tables import read_load_data
 from lib.plates import is_image_table
+from load_data import load_data
 
 pytestmark = pytest.mark.unit
 
@@ -104,3 +105,62 @@ def test_rows_without_an_image(tmp_path):
 def test_a_missing_table_is_named(tmp_path, name):
     with pytest.raises(InputError, match=f"{name} does not exist"):
         find_files_of_table(tmp_path / name)
+
+
+@case(
+    "images",
+    kind="an image table with columns Plate, Well and Site instead of Metadata_Plate, Metadata_Well and "
+    "Metadata_Site, or folders such as file:///data/a%20b",
+    comes_from="tables of other programs; CellProfiler's Image table",
+    happens="they are read as if they were written in the usual way",
+)
+def test_columns_without_metadata_and_folders_as_urls(tmp_path):
+    table = TABLE.assign(Metadata_Plate=["P1", "P2"], Metadata_Site=[1, 2], PathName_OrigDNA="file:///a%20b")
+    table.columns = [name.removeprefix("Metadata_") for name in table]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert read(tmp_path / "t.csv") == [("A01", "1", "/a b/a.tif")]
+    assert read(tmp_path / "t.csv", "P2") == [("A02", "2", "/a b/b.tif")]
+    assert find_files_of_table(tmp_path / "t.csv") == ["/a b/a.tif", "/a b/b.tif"]
+
+
+@case(
+    "images",
+    kind="an image table whose column of wells and columns of rows and columns differ",
+    comes_from="a column that was sorted alone",
+    says="the wells are read from Metadata_Well; in 1 of 2 rows, Metadata_Row and Metadata_Column are of "
+    "another well (A02 is at B07)",
+    happens="the log of load_data reports it, and the plate continues",
+)
+def test_two_wells_in_a_row(tmp_path, caplog):
+    TABLE.assign(Metadata_Row=[1, 2], Metadata_Col=[1, 7]).to_csv(tmp_path / "t.csv", index=False)
+    assert [well for well, *_ in read(tmp_path / "t.csv")] == ["A01", "A02"]
+    said = caplog.text
+    caplog.clear()
+    # Rows and columns that are counted from 0 are not those of a well.
+    for rows, columns in (([1, 1], [1, 2]), ([0, 0], [0, 1]), (["A", "A"], ["01", "02"]), ([2, 2], [3, 4])):
+        TABLE.assign(Metadata_Row=rows, Metadata_Col=columns).to_csv(tmp_path / "t.csv", index=False)
+        read(tmp_path / "t.csv")
+    assert caplog.text == ""
+    return said
+
+
+@case(
+    "images",
+    kind="an image table without a column of sites, with a misspelled column, or with wells such as 1-2",
+    comes_from="tables made by hand",
+    says="lacks the column FileName_OrigDNA; ... Is Filename_OrigDNA the column FileName_OrigDNA? ... `1-2` "
+    "is not a valid well: write a row letter and a column number, as in A01. If it is row 1 and column 2, "
+    "write r1c2. ... write the number of each row's site into Metadata_Site, and list each site once.",
+    happens="the plate stops",
+)
+def test_what_an_image_table_lacks(tmp_path):
+    path = tmp_path / "t.csv"
+    TABLE.rename(columns={"FileName_OrigDNA": "Filename_OrigDNA"}).to_csv(path, index=False)
+    messages = [get_refusal(path)]
+    TABLE.assign(Metadata_Well=["A01", "1-2"]).to_csv(path, index=False)
+    messages.append(get_refusal(path))
+    TABLE.assign(Metadata_Well="A01").drop(columns="Metadata_Site").to_csv(path, index=False)
+    plate = {"batch": "B", "plate": "P1"}
+    with pytest.raises(InputError) as error:
+        load_data(path, plate, CHANNELS, "phenix", "error", 2)
+    return " ".join([*messages, str(error.value)])

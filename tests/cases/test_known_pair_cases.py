@@ -36,6 +36,33 @@ def test_sets_of_names(tmp_path):
 
 @case(
     "scores",
+    kind="a GMT file without descriptions, or separated by blanks",
+    comes_from="sets that a script wrote: the name and the genes",
+    says="2 of 3 sets have a gene in the place of their description (TP53, C), which is not read. Write a "
+    "description, or an empty value, between the name of each set and its first gene. ... line 2: no tab. In "
+    "a GMT file, tabs separate the name of a set, a description (which may be empty) and each gene.",
+    happens="the score stops: each set would lose its first gene",
+)
+def test_a_gmt_file_without_descriptions(tmp_path):
+    path, messages = tmp_path / "a.gmt", []
+    # TP53 is a gene of the condition, C of another set; X is known from nowhere
+    for text in ("one\tTP53\tMDM2\tMDM4\ntwo\tC\tA\tB\nthree\tX\tA\tC\n", "a\t\tA\tB\ntwo X A C\n"):
+        path.write_text(text)
+        with pytest.raises(InputError) as error:
+            read_pairs(path, ["TP53", "MDM2"])
+        messages.append(str(error.value))
+    return " ".join(messages)
+
+
+def test_one_set_that_is_described_by_a_gene_is_read(tmp_path, caplog):
+    path = tmp_path / "a.gmt"
+    path.write_text("p53 pathway\tTP53\tMDM2\tMDM4\ntwo\tna\tTP53\tB\n\nthree\t\tA\tB\t\t\nfour\t\n")
+    assert read_pairs(path) == {("MDM2", "MDM4"), ("B", "TP53"), ("A", "B")}
+    assert "taken as descriptions, although they are also genes: TP53" in caplog.text
+
+
+@case(
+    "scores",
     kind="known pairs in another encoding, or without names of columns",
     comes_from="spreadsheets; STRING's and BioGRID's lists that were cut",
     says="cannot be read as UTF-8 text ... the first line must name the columns; here it is the pair TP53, "

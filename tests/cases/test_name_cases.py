@@ -83,7 +83,38 @@ def test_amounts_with_and_without_a_unit(write):
     plate_map = write("map.txt", header, *((f"A0{at}", "x", dose) for at, dose in enumerate(doses, start=1)))
     clean = write("clean.txt", header, ("A01", "x", "0,1 µM"), ("A02", "x", "2 uM"), ("A03", "DMSO", "0"))
     assert find_suspects(clean, MissingValues()) == []
-    return " ".join(find_suspects(plate_map, MissingValues()))
+    (sentence,) = find_suspects(plate_map, MissingValues())
+    return sentence
+
+
+@case(
+    "tables",
+    kind="one amount in two units: 1 uM, 1000 nM and 0.001 mM; 5 ug/mL and 5 mg/L",
+    comes_from="own trial: plate maps of several people",
+    says="dose has 1 uM and 1000 nM and 0.001 mM; 5 ug/mL and 5 mg/L: the same amount in two units is two "
+    "values, which splits replicates. Write one unit in all rows",
+    happens="a warning before anything runs; the values stay different",
+)
+def test_one_amount_in_two_units(write):
+    header = ("well", "broad_sample", "dose")
+    doses = (
+        "1 uM",
+        "1000 nM",
+        "5 ug/mL",
+        "2 uM",
+        "0.001 mM",
+        "2 nM",
+        "5 mg/L",
+        "0 uM",
+        "0 nM",
+        "5 %",
+        "1 g/L",
+    )
+    rows = ((f"A{at:02d}", "x", dose) for at, dose in enumerate(doses, start=1))
+    (sentence,) = find_suspects(write("map.txt", header, *rows), MissingValues())
+    clean = write("clean.txt", header, ("A01", "x", "100 nM"), ("A02", "x", "1 uM"), ("A03", "x", "1 µM"))
+    assert find_suspects(clean, MissingValues()) == []
+    return sentence
 
 
 @case(

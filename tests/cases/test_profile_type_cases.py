@@ -234,3 +234,65 @@ def test_a_column_that_the_config_names_is_metadata_in_a_table_without_cellprofi
     table.assign(Metadata_level=["a", "b", "c"]).to_csv(path, index=False)
     assert read(path, metadata=("level",))["Metadata_level"].tolist() == ["a", "b", "c"]
     assert "level also exists as Metadata_level, which is used instead" in caplog.text
+
+
+@case(
+    "profiles",
+    kind="tables of wells as Harmony and Columbus export them: Row and Column, `Nuclei - Nucleus Area [µm²] "
+    "- Mean per Well`, `Nuclei - Number of Objects`",
+    comes_from="own trial: all features were taken for descriptions of wells, since their names say `Well`",
+    happens="they are features, the number of objects is that of cells, and the other columns are metadata",
+)
+def test_tables_of_harmony(tmp_path):
+    area, texture = (
+        "Nuclei - Nucleus Area [µm²] - Mean per Well",
+        "Nuclei - Texture SER Spot - StdDev per Well",
+    )
+    columns = {
+        "row": [1, 1, 2],
+        "column": [1, 2, 1],
+        "Timepoint": [0, 0, 0],
+        "Cell Count": [2000, 2000, 2000],
+    }
+    values = {"Nuclei - Number of Objects": [90, 80, 70], area: [1.5, 2.5, 3.5], texture: [0.1, 0.2, 0.3]}
+    pd.DataFrame({**columns, **values}).to_csv(tmp_path / "wells.csv", index=False)
+    profiles = read(tmp_path / "wells.csv")
+    assert profiles["Metadata_Well"].tolist() == ["A01", "A02", "B01"]
+    assert profiles["Metadata_Count_Cells"].tolist() == [90, 80, 70]
+    assert get_features(profiles) == [area, texture]
+    assert profiles[area].tolist() == [1.5, 2.5, 3.5]
+    assert profiles["Metadata_Cell Count"].tolist() == ["2000"] * 3
+
+
+@case(
+    "profiles",
+    kind="features with separators of thousands, or with decimal commas",
+    comes_from="spreadsheets",
+    says="column Cells_AreaShape_Area holds numbers with commas: `1,234.5` in well A01, A02. Write numbers "
+    "with decimal points, and without separators of thousands. ... has numbers with commas (1,5) and "
+    "numbers with decimal points (1.234).",
+    happens="the plate stops, because 1,234 has two readings",
+)
+def test_features_with_separators_of_thousands(tmp_path):
+    table = make_profiles()
+    texts = ["1,234.5", "2,000", "1", "2", "1e3", "3"]
+    table.assign(Cells_AreaShape_Area=texts).to_csv(tmp_path / "us.csv", index=False)
+    commas, points = ["1,5"] * 6, ["1.234"] * 6
+    mixed = table.assign(Cells_AreaShape_Area=commas, Cells_Texture_Contrast_DNA_3_00_256=points)
+    mixed.to_csv(tmp_path / "de.csv", index=False, sep=";")
+    return get_refusal(tmp_path / "us.csv") + " " + get_refusal(tmp_path / "de.csv")
+
+
+@case(
+    "profiles",
+    kind="features that are True and False, in some wells neither",
+    comes_from="own trial: one empty cell made text of a column that is read otherwise",
+    happens="they are 1 and 0, and missing where they are empty",
+)
+def test_features_that_are_true_or_false(tmp_path):
+    table = make_profiles().assign(Cells_AreaShape_Round=[True, None, False, True, None, False])
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        values = read(tmp_path / name)["Cells_AreaShape_Round"]
+        assert values.fillna(9).tolist() == [1, 9, 0, 1, 9, 0], name

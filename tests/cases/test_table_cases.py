@@ -52,12 +52,18 @@ def test_headings_in_other_letters(write):
     kind="misspelled headings of a plate map: well_postion, broad_smaple",
     comes_from="typed tables",
     says="this one has well_postion, broad_sample. Is it well_postion? Call that column well_position. ... "
-    "this one has well_position, broad_smaple. Is it broad_smaple? Call that column broad_sample.",
+    "this one has well_position, broad_smaple. Is it broad_smaple? Call that column broad_sample. ... "
+    "this one has well_postion, broad_smaple. Is it well_postion? Call that column well_position. Is it "
+    "broad_smaple? Call that column broad_sample.",
     happens="a warning before anything runs, and the plate stops; the message gives the right name",
 )
 def test_misspelled_headings(write):
     messages = []
-    for header in (("well_postion", "broad_sample"), ("well_position", "broad_smaple")):
+    for header in (
+        ("well_postion", "broad_sample"),
+        ("well_position", "broad_smaple"),
+        ("well_postion", "broad_smaple"),
+    ):
         with pytest.raises(InputError) as error:
             read_plate_map(write("map.txt", header, ("A01", "x")))
         messages.append(str(error.value))

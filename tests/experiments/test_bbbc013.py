@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scanpy
 
+from clean_runs import find_unexpected_lines
 from lib.tables import get_features, read_profiles
 from normalized_cells import largest_difference, normalize_plate
 from workflow import copy_of_config, snakemake
@@ -22,8 +23,12 @@ def results(shared, tmp_path_factory):
     images.mkdir(parents=True)
     with tarfile.open(shared / "bbbc013_plate" / "images.tar.xz") as archive:
         archive.extractall(images, filter="data")
-    snakemake("--configfile", config)
+    (config.parent / "output.txt").write_text(snakemake("--configfile", config).stdout)
     return config.parent / "results"
+
+
+def test_clean_images_get_no_message(results):
+    assert find_unexpected_lines((results.parent / "output.txt").read_text()) == []
 
 
 @pytest.fixture(scope="module")

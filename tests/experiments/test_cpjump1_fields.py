@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from clean_runs import find_unexpected_lines
 from lib.chunk_tables import read_arrow
 from lib.tables import read_profiles
 from published_pipelines import comparable, published_modules, read_cppipe
@@ -31,8 +32,12 @@ LEFT_OUT |= {"MeasureImageQuality", "MeasureImageIntensity"}
 def results(shared, tmp_path_factory):
     """The results of the workflow on the four fields, with the runner and the accelerated modules."""
     config = copy_of_config("cpjump1_fields", tmp_path_factory.mktemp("cpjump1_fields") / "experiment")
-    snakemake("--configfile", config)
+    (config.parent / "output.txt").write_text(snakemake("--configfile", config).stdout)
     return config.parent / "results"
+
+
+def test_clean_images_get_no_message(results):
+    assert find_unexpected_lines((results.parent / "output.txt").read_text()) == []
 
 
 @pytest.fixture(scope="module")

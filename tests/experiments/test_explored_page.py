@@ -12,6 +12,7 @@ from synthetic_report import write_report, write_results
 pytestmark = [pytest.mark.run, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")]
 
 EVIL = "</script><b>\"'&{{ 7*7 }} 细胞 " + "x" * 200
+TWINS = "0 twins"  # the name of two identifiers; it begins so that it is among the first ones
 
 
 def write_page(folder, wells, **more):
@@ -22,6 +23,7 @@ def write_page(folder, wells, **more):
         for file in (folder / plate["normalized"], folder / plate["selected"]):
             profiles = pd.read_parquet(file)
             profiles.loc[3, ["Metadata_broad_sample", "Metadata_pert_iname"]] = EVIL
+            profiles.loc[[7, 8], "Metadata_pert_iname"] = TWINS
             write_profiles(profiles, file, read_provenance(file))
     return write_report(folder, options)
 
@@ -100,6 +102,20 @@ def test_every_measure_and_feature_colors_the_plates(browser):
         "document.querySelector('#plate-explorer figcaption').textContent.includes('Feature3')"
     )
     assert browser.run("document.querySelectorAll('#plate-explorer .chart canvas').length") == 2
+
+
+def test_colors_have_the_names_that_people_know(browser):
+    select = "document.querySelectorAll('#plate-explorer select')[1]"
+    browser.run(f"{select}.value = 'treatment:'; {select}.dispatchEvent(new Event('change'))")
+    caption = "document.querySelector('#plate-explorer figcaption').textContent"
+    browser.wait_until(f"{caption}.includes('Perturbation')")
+    chart = "document.querySelector('#plate-explorer .chart')"
+    browser.wait_until(f"{chart}.view")
+    tables = f"Object.values({chart}.view.getState({{data: () => true, signals: () => false}}).data)"
+    rows = browser.run(f"{tables}.find((rows) => rows && rows[0] && rows[0].well)")
+    names = {row["value"] for row in rows} - {"other", "none"}
+    assert {"DMSO", "compound 1", f"{TWINS} (BRD-00000007)", f"{TWINS} (BRD-00000008)"} <= names
+    assert not any(name.startswith("BRD-") for name in names)
 
 
 @pytest.mark.parametrize("number", [1, 1536])

@@ -247,6 +247,5 @@ def test_plates_that_lack_a_feature_and_features_without_values():
     ranked = run_chain(gaps, ["rank_int"])["rank_int"]
     assert ranked["Cells_F0"].isna().sum() == third.sum()
     assert ranked["Cells_F1"].isna().all()
-    # all wells are tied: the order of a permutation
-    np.testing.assert_allclose(ranked["Cells_F2"].mean(), 0, atol=1e-12)
-    assert ranked["Cells_F2"].nunique() == len(ranked)
+    # all wells are tied: the order of a permutation would be noise
+    assert "Cells_F2" not in ranked

@@ -10,7 +10,7 @@ from pycytominer import feature_select, normalize
 
 from chain_step import run_step
 from consensus import compute_consensus
-from lib.chains import STEPS
+from lib.chain_options import STEPS
 from lib.replicates import join_plates
 from lib.steps.normalization import METHODS
 from lib.steps.whitening import METHODS as SPHERING

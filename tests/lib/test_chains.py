@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from lib.chains import CHOICES, OPERATIONS, PRESETS, STEPS, complete_chain, get_chain_levels
+from lib.chain_options import CHOICES, OPERATIONS, STEPS
+from lib.chains import PRESETS, complete_chain, get_chain_levels
 from lib.config import complete_config
 from lib.errors import InputError
 from lib.steps import normalization, operations, whitening
@@ -178,3 +179,19 @@ def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
     assert ("relative to all wells" in text) == (preset != "jump_compound")
     assert ("ε was the best of 25 random draws" in text) == (preset != "jump_compound")
     assert ("zFPKM below -3" in text) == (preset == "jump_crispr")
+
+
+def test_what_a_step_found_in_several_groups_of_wells_is_a_range():
+    def made(*epsilons: float) -> dict:
+        found = list(epsilons) if len(epsilons) > 1 else epsilons[0]
+        ((_, options),) = complete_chain("x", [{"sphere": {"epsilon": {"draws": 2}}}])["steps"]
+        steps = [{"step": "sphere", **options, "chosen_epsilon": found}]
+        return {"parameters": {"chain": "x", "steps": steps}}
+
+    for files, expected in [
+        ([made(0.5), made(0.5)], "(ZCA-cor, ε = 0.5)"),
+        ([made(0.5), made(0.02)], "(ZCA-cor, ε = 0.02–0.5)"),
+        ([made(0.5), made(0.02, 4)], "(ZCA-cor, ε = 0.02–4)"),
+    ]:
+        (sentences,) = describe_chains({"last": files})
+        assert expected in re.sub("<[^>]*>", "", " ".join(map(str, sentences)))

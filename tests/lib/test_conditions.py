@@ -96,6 +96,11 @@ def test_a_split_divides_the_plates_of_its_where():
         ({"where": {"density": "80"}}, r"splits.lines.where: the sample sheet has no column density"),
         ({"where": {"timepoint": "24"}}, "splits.lines.where: no plate"),
         ({"test": ["HeLa"]}, "splits.lines.test: no plate .* cell_line `HeLa`"),
+        (
+            {"train": ["U2OS"], "test": ["A549", "U2OS"]},
+            "splits.lines: U2OS is in train and in test. A well belongs",
+        ),
+        ({"train": ["1.0"], "validate": ["1"]}, "splits.lines: 1.0 is in train and in validate"),
     ],
 )
 def test_a_split_that_cannot_be_made_is_answered(changes, words):

@@ -6,6 +6,7 @@ import pytest
 from lib.dose_curves import (
     Grid,
     bootstrap_interval,
+    find_logarithms,
     fit_curve,
     get_benchmark_dose,
     get_share,
@@ -122,3 +123,9 @@ def test_a_curve_with_wild_replicates_does_not_count():
 )
 def test_a_unit_may_be_in_the_name_of_the_column(column, unit):
     assert read_unit(column) == unit
+
+
+def test_logarithms_are_found_and_a_sign_for_missing_is_none():
+    assert find_logarithms(["-1", "0", "-0,5", "1", None]) == ["-1", "-0,5"]
+    assert find_logarithms(["-666", "-666", "0", "10"]) == []
+    assert np.isnan(read_doses(["1e400"])[0][0])

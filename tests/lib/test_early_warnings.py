@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib.early_warnings import MOST_PROFILES, find_problems
+from lib.early_warnings import MOST_FOLDERS, MOST_PROFILES, find_problems, find_problems_of_images
 from planned_experiment import build_experiment
 
 pytestmark = pytest.mark.unit
@@ -237,3 +237,17 @@ def test_features_that_are_not_measurements_are_reported_once(tmp_path):
     assert get("aggregated", aggregate={"exclude_features": []}) == []
     # Scores of what was normalized elsewhere are the published ones, with these features.
     assert get("normalized_negcon") == []
+
+
+def test_a_late_plate_whose_images_have_other_names_is_reported(tmp_path):
+    plates = []
+    for number in range(MOST_FOLDERS + 2):
+        folder = tmp_path / f"P{number}"
+        folder.mkdir()
+        for channel in (1, 2):
+            name = "A01_{}.tif" if number == MOST_FOLDERS + 1 else "r01c01f01p01-ch{}sk1fk1fl1.tiff"
+            (folder / name.format(channel)).touch()
+        plates.append({"plate": folder.name, "images": folder.name})
+    found = list(find_problems_of_images(build_experiment(plates, tmp_path)))
+    assert len(found) == 1
+    assert re.match(r"plate P25: images\.pattern matches none of the names in P25", found[0])

@@ -2,14 +2,26 @@
 
 import gzip
 import sys
+import tempfile
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.errors import InputError
-from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns, use_usual_names
+from lib.image_table_columns import (
+    get_named_plates,
+    get_path_of_url,
+    get_well_of_row,
+    read_columns,
+    split_plain_table,
+    use_usual_names,
+)
+from lib.plates import read_table
 
 pytestmark = pytest.mark.unit
 
@@ -86,3 +98,65 @@ def test_a_cut_off_parquet_table_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match="cannot be read as an image table"):
         read_columns(path, "FileName_")
+
+
+def test_columns_without_metadata_before_them():
+    plain = ["Plate", "Well", "Site", "FileName_OrigDNA"]
+    assert use_usual_names(plain) == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "FileName_OrigDNA"]
+    assert use_usual_names(["Barcode", "Row", "Col"]) == [
+        "Metadata_Barcode",
+        "Metadata_Row",
+        "Metadata_Column",
+    ]
+    # What the table calls by the usual name counts.
+    assert use_usual_names(["Metadata_Well", "Well"]) == ["Metadata_Well", "Well"]
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("file:///data/a%20b/x.tif", "/data/a b/x.tif"),
+        ("file:/data/x.tif", "/data/x.tif"),
+        ("file://localhost/data/x.tif", "/data/x.tif"),
+        ("/data/a%20b/x.tif", "/data/a%20b/x.tif"),
+        ("s3://bucket/x.tif", "s3://bucket/x.tif"),
+    ],
+)
+def test_the_path_of_a_url(written, path):
+    assert get_path_of_url(written) == path
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["", "a", " b ", "1", "0", "x y", '"q"', "sep="]), max_size=4), max_size=4
+    ),
+    st.sampled_from(",;\t|"),
+    st.lists(st.sampled_from(["a", "Metadata_b", " c", "", "0", "Unnamed: 0"]), min_size=1, max_size=4),
+)
+def test_a_plain_table_is_read_as_any_other(rows, separator, header):
+    text = "\n".join(separator.join(row) for row in [header, *rows]) + "\n"
+    found = split_plain_table(text)
+    if found is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.csv")
+        path.write_text(text)
+        columns, expected = read_table(path)
+    assert (columns, [list(row.values()) for row in expected]) == (
+        found[0],
+        [[value.strip() for value in row] for row in found[1]],
+    )
+
+
+def test_which_tables_are_plain():
+    assert split_plain_table("a,b\n1, 2\n") == (["a", "b"], [["1", " 2"]])
+    for text in (
+        'a,b\n1,"2"\n',
+        "a,b\n1\n",
+        "a,a\n1,2\n",
+        ",b\n0,2\n",
+        "a,b\n\n1,2\n",
+        "sep=;\na;b\n1;2\n",
+        "a,b\n",
+    ):
+        assert split_plain_table(text) is None

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib.imaged_wells import find_name_problem, find_wells_with_images
+from lib.imaged_wells import find_name_problem, find_wells_with_images, lacks_images
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +82,16 @@ def test_names_of_images_that_load_data_will_refuse(tmp_path):
     assert find_name_problem({**plate, "plate": "B"}, tmp_path, pattern, {}) == ""
     assert find_name_problem({**plate, "images": "s3://b/i"}, tmp_path, pattern, channels) == ""
     assert find_name_problem(plate, tmp_path, "index", channels) == ""
+
+
+def test_a_folder_without_a_name_that_fits(tmp_path):
+    plate = {"plate": "P1", "images": "i"}
+    write_images(tmp_path / "i", ["A01"], "{}.tif")
+    (tmp_path / "i" / ".A01_s1_w1.tif").touch()
+    (tmp_path / "i" / "loop").symlink_to(tmp_path / "i")
+    assert lacks_images(plate, tmp_path, "imagexpress") is False
+    assert lacks_images(plate, tmp_path, "phenix") is True
+    write_images(tmp_path / "i" / "below", ["r01c02"], "{}f01p01-ch1sk1fk1fl1.tiff")
+    assert lacks_images(plate, tmp_path, "phenix") is False
+    assert lacks_images(plate, tmp_path, r"below/r(?P<row>\d+)c(?P<column>\d+)") is False
+    assert lacks_images({"plate": "P1", "images": "nowhere"}, tmp_path, "phenix") is False

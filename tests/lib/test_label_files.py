@@ -183,3 +183,27 @@ def test_labels_of_an_ome_zarr_plate_in_object_storage(plate, storage_client):
     files, faults = find_label_files(found, {"Nuclei": settings("ome-zarr", name="nuclei")}, address, 2)
     assert not faults
     assert [np.array_equal(read_pixels(path), draw()) for path in files["Nuclei"].values()] == [True, True]
+
+
+def test_label_images_of_other_plates_in_one_folder(found, tmp_path):
+    for well, site in SITES:
+        write(tmp_path / "masks" / f"P2_{well}_f{site}.tif", draw())
+    pattern = r"^(?P<plate>P\d)_(?P<well>[A-P]\d+)_f(?P<site>\d+)\.tif$"
+    labels = {"Nuclei": settings(pattern, tmp_path / "masks")}
+    with pytest.raises(InputError, match=r"are of plate P2, and not of P1"):
+        find_label_files(found, labels, tmp_path / "images", 2, "P1")
+    write(tmp_path / "masks" / "P1_A01_f1.tif", draw())
+    files, faults = find_label_files(found, labels, tmp_path / "images", 2, "P1")
+    # A well of another plate does not stand for the one that is missing.
+    assert list(files["Nuclei"]) == [("A01", "1")]
+    assert [(fault.well, fault.site) for fault in faults] == [("A01", "2"), ("B12", "1")]
+
+
+def test_one_label_image_of_two_sites_is_a_fault(tmp_path):
+    write(tmp_path / "A01.tif", np.zeros((2, 30, 40), np.uint16))
+    write(tmp_path / "A01_masks.tif", draw())
+    found = [Found("A01", site, "DNA", tmp_path / f"A01.tif<channel=1;scene={site}>") for site in "12"]
+    _, faults = find_label_files(found, {"Nuclei": settings("{image}_masks.tif")}, tmp_path, 2)
+    shared = [fault for fault in faults if "of 2 sites" in fault.what]
+    assert [(fault.well, fault.site) for fault in shared] == [("A01", "1"), ("A01", "2")]
+    assert shared[0].what == "is the label image of the nuclei of 2 sites: each needs a file of its own"

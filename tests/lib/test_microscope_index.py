@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -59,10 +60,31 @@ def test_two_channels_of_one_name_need_their_numbers(tmp_path):
     assert match_channels(index.images, {"2": "ER", "1": "RNA"}, path) == {"2": "ER", "1": "RNA"}
 
 
+def test_two_channels_of_the_config_that_are_one_of_the_index(tmp_path):
+    index = read_index("Harmony", write_harmony_index(tmp_path / "Index.xml", ["A01"], DYES))
+    with pytest.raises(InputError, match=r"DNA and ER of the config are both channel 5 \(HOECHST 33342\)"):
+        match_channels(index.images, {"HOECHST 33342": "DNA", "5": "ER"}, index.path)
+
+
+def test_a_number_of_several_channels_is_refused(tmp_path):
+    index = read_index("Harmony", write_harmony_index(tmp_path / "Index.xml", ["A01", "A02"], DYES))
+    images = [each._replace(name="Cy5") if each.well == "A02" else each for each in index.images]
+    with pytest.raises(InputError, match=r"channel 1 is called Alexa 488 in some images and Cy5 in others"):
+        match_channels(images, {"1": "ER"}, index.path)
+
+
+def test_one_name_in_different_characters(tmp_path):
+    index = read_index("Harmony", write_harmony_index(tmp_path / "Index.xml", ["A01"], {1: "em 5 \u00b5m"}))
+    assert match_channels(index.images, {"em 5 \u03bcm": "ER"}, index.path) == {"1": "ER"}
+
+
 def test_the_plate_of_an_index_with_several_is_chosen_by_name(tmp_path):
     path = write_harmony_index(tmp_path / "Index.idx.xml", ["A01"], DYES, plates=["P1", "P2"])
     index = read_index("Harmony", path)
     assert {image.plate for image in get_images_of_plate(index, "P2")} == {"P2"}
+    images = [each._replace(plate=f"Plate {each.plate[1:]}") for each in index.images]
+    blank = replace(index, images=images)
+    assert {image.plate for image in get_images_of_plate(blank, "Plate_2")} == {"Plate 2"}
     with pytest.raises(InputError, match="has no plate P3; it has P1, P2"):
         get_images_of_plate(index, "P3")
     only = read_index("Harmony", write_harmony_index(tmp_path / "one" / "Index.xml", ["A01"], DYES))

@@ -74,6 +74,89 @@ WELLS = {"r": "AB", "c": range(1, 7)}
             "BR18_B06_s2_ER.png",
             ("BR18", "B06", "2", "", "", "ER"),
         ),
+        # Gen5 (Cytation) numbers the channels that it names; the fourth number is the field.
+        (
+            [
+                f"{r}{c}_0{n}_1_{s}Z{z}_{w}_001.tif"
+                for r, c, s, z in product("AB", (2, 11), (1, 2, 3), (1, 2))
+                for n, w in ((1, "DAPI"), (2, "GFP"))
+            ],
+            "B11_02_1_3Z2_GFP_001.tif",
+            ("", "B11", "3", "2", "", "GFP"),
+        ),
+        # ScanR: P is the position.
+        (
+            names("{r}{c}--W00001--P{s:05d}--Z00000--T00000--{w}.tif", **WELLS, s=(1, 2), w=("DAPI", "Cy3")),
+            "B6--W00001--P00002--Z00000--T00000--Cy3.tif",
+            ("", "B06", "00002", "", "", "Cy3"),
+        ),
+        (
+            [
+                f"Well{r}{c:02d}_Point{r}{c:02d}_000{s}_Channel{w}_Seq0{s}.tif"
+                for r, c, s, w in product("AB", (1, 2), (0, 1), ("DAPI", "FITC"))
+            ],
+            "WellB02_PointB02_0001_ChannelFITC_Seq01.tif",
+            ("", "B02", "0001", "", "", "ChannelFITC"),
+        ),
+        (
+            names("R{r:02d}C{c:02d}_{s}_{w}.png", r=(1, 2), c=(1, 2), s=(1, 2), w=("DAPI", "GFP")),
+            "R02C01_2_GFP.png",
+            ("", "B01", "2", "", "", "GFP"),
+        ),
+        (
+            names("x_R{r}C{c}_F{s}_{w}.tif", r=(1, 2), c=(1, 2), s=(1, 2), w=("DAPI", "GFP")),
+            "x_R2C1_F2_GFP.tif",
+            ("", "B01", "2", "", "", "GFP"),
+        ),
+        (
+            names("{w}_{r}{c:02d}_{s}.tif", w=("DAPI", "GFP"), **WELLS, s=(1, 2)),
+            "GFP_B06_2.tif",
+            ("", "B06", "2", "", "", "GFP"),
+        ),
+        (
+            names("{w}_{r}{c:02d}_{s}.tif", w=(405, 561), **WELLS, s=(1, 2, 3)),
+            "561_B06_3.tif",
+            ("", "B06", "3", "", "", "561"),
+        ),
+        (
+            names("P1_B02_{s}_{w}.tif", s=(1, 2), w=("a", "b")),
+            "P1_B02_2_b.tif",
+            ("", "B02", "2", "", "", "b"),
+        ),
+        (
+            names("x_MMStack_{r}{c}-Site_{s}.ome.tif", **WELLS, s=(0, 1)),
+            "x_MMStack_B6-Site_1.ome.tif",
+            ("", "B06", "1", "", "", ""),
+        ),
+        (
+            names("{r}{c:02d}_{s}_{w}.tif", **WELLS, s=(1, 2), w=("DAPI", "Alexa_488", "Cy 5")),
+            "B06_2_Alexa_488.tif",
+            ("", "B06", "2", "", "", "Alexa_488"),
+        ),
+        (
+            names("{w}_{r}{c:02d}_{s}.tif", **WELLS, s=(1, 2), w=("DAPI", "Alexa_488")),
+            "Alexa_488_B06_2.tif",
+            ("", "B06", "2", "", "", "Alexa_488"),
+        ),
+        (
+            names(
+                "{r} - {c:02d}(fld {s} wv {w} z {z}).tif",
+                **WELLS,
+                s=(1, 2),
+                w=("UV - DAPI", "FITC"),
+                z=(1, 2),
+            ),
+            "B - 06(fld 2 wv UV - DAPI z 2).tif",
+            ("", "B06", "2", "2", "", "UV - DAPI"),
+        ),
+        (
+            [
+                f"P_{r}{c:02d}_s{s}_w{w}{w:X}A6949AB-0B1C-4D2E-8F00-0123456789AB.tif"
+                for r, c, s, w in product("AB", (1, 2), (1, 2), range(1, 13))
+            ],
+            "P_B02_s2_w12CA6949AB-0B1C-4D2E-8F00-0123456789AB.tif",
+            ("", "B02", "2", "", "", "12"),
+        ),
     ],
 )
 def test_names_are_understood(files, name, expected):
@@ -101,7 +184,15 @@ def test_other_files_do_not_disturb():
 
 
 @pytest.mark.parametrize(
-    "files", [["IMG_0001.tif", "IMG_0002.tif", "photo.tif"], ["1.tif", "2.tif"], ["a.tif"]]
+    "files",
+    [
+        ["IMG_0001.tif", "IMG_0002.tif", "photo.tif"],
+        ["1.tif", "2.tif"],
+        ["a.tif"],
+        # Wells that are counted: W14 is no well of a plate, and neither is J15 of Leica's names.
+        names("W{n}F{s:03d}T0001Z00C{w}.tif", n=range(1, 15), s=(1, 2), w=(1, 2)),
+        [f"image--U0{c}--V0{r}--J15--X0{s}--C0{w}.tif" for c, r, s, w in product("01", repeat=4)],
+    ],
 )
 def test_names_without_a_well_are_not_understood(files):
     assert guess_pattern(files) is None

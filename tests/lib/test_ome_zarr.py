@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import zarr
 
+from cases.case import case
 from lib.errors import InputError
 from lib.image_files import read_plane_and_scale
 from lib.image_finding import Reading, find_in_zarr
@@ -93,3 +94,45 @@ def test_a_plate_in_object_storage(tmp_path, storage_client, version):
     found, scale = read_plane_and_scale(f"{address}/A/1/0<channel=G;project=max>")
     assert np.array_equal(found, stack[1].max(axis=0))
     assert scale == 65535
+
+
+@case(
+    "images",
+    kind="an OME-Zarr plate of which not all chunks were copied",
+    comes_from="Zarr gives a chunk that is missing the value 0, without a word",
+    says="0<channel=DAPI> lacks 1 of the 4 chunks of a plane (0.1.1 for one): it was not written or copied "
+    "to its end",
+    happens="the plate stops, or (`images.bad_sites: drop`) the site is left out and listed",
+)
+def test_a_missing_chunk(tmp_path):
+    fields = {well: {"0": 1 + pixels(1, 8, 6) // 2} for well in ("A01", "A02", "A03")}
+    plate = write_ome_zarr(tmp_path / "x.zarr", fields, ["DAPI"], chunks=(1, 4, 3))
+    chunk = plate / "A/2/0/0/0.1.1"
+    chunk.unlink()
+    with pytest.raises(InputError) as error:
+        load_data(plate, PLATE, {"DAPI": "DNA"}, "ome-zarr", "error", 2)
+    with pytest.raises(InputError, match="lacks 1 of the 4 chunks"):
+        read_plane_and_scale(plate / "A/2/0<channel=DAPI>")
+    table, _ = load_data(plate, PLATE, {"DAPI": "DNA"}, "ome-zarr", "drop", 2)
+    assert list(table["Metadata_Well"]) == ["A01", "A03"]
+    return str(error.value)
+
+
+def test_blocks_of_zeros_are_read_where_zeros_are_usual(tmp_path):
+    image = 1 + pixels(1, 8, 6) // 2
+    image[0, ::2] = 0
+    image[0, 4:, 3:] = 0
+    plate = write_ome_zarr(tmp_path / "x.zarr", {"A01": {"0": image}}, ["DAPI"], chunks=(1, 4, 3))
+    (plate / "A/1/0/0/0.1.1").unlink(missing_ok=True)
+    table, faults = load_data(plate, PLATE, {"DAPI": "DNA"}, "ome-zarr", "error", 2)
+    assert (len(table), faults) == (1, [])
+    assert np.array_equal(read_plane_and_scale(plate / "A/1/0<channel=DAPI>")[0], image[0])
+
+
+def test_wells_whose_path_and_indexes_differ(tmp_path):
+    plate = write_ome_zarr(tmp_path / "x.zarr", {"A01": {"0": pixels(1, 8, 6)}}, ["DAPI"])
+    metadata = json.loads((plate / ".zattrs").read_text())
+    metadata["plate"]["rows"] = [{"name": "B"}, {"name": "A"}]
+    (plate / ".zattrs").write_text(json.dumps(metadata))
+    with pytest.raises(InputError, match="the well A/1 has the row B and the column 1 by its rowIndex"):
+        list_fields(str(plate))

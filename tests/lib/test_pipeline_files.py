@@ -104,3 +104,11 @@ def test_what_is_written_is_read_again(tmp_path):
     (copy,) = read_pipeline(tmp_path / "copy.cppipe")
     assert (copy.name, copy.settings, copy.enabled) == ("LoadData", modules[0].settings, False)
     assert copy.attributes["notes"] == []
+
+
+def test_a_byte_order_mark_is_no_part_of_a_pipeline(tmp_path):
+    path = tmp_path / "own.cppipe"
+    head = "CellProfiler Pipeline: http://www.cellprofiler.org\nVersion:5\nModuleCount:1\n"
+    text = f"{head}\nCrop:[module_num:1]\n    a:b\n"
+    path.write_text(text, encoding="utf-8-sig")
+    assert [module.name for module in read_pipeline(path)] == ["Crop"]

@@ -11,6 +11,7 @@ import tifffile
 
 from lib import plane_reader
 from lib.errors import InputError
+from lib.image_checks import Found, StoredImage, find_repeated_faults
 from lib.image_files import properties, read_intensities, read_plane_and_scale
 from lib.image_finding import Reading
 from lib.image_references import is_reference, read_reference, write_reference
@@ -282,7 +283,7 @@ def test_stacks_with_the_same_bytes_are_reported(tmp_path):
 
 def test_planes_without_a_projection_say_what_to_set(tmp_path):
     pattern = write_plate_of_stacks(tmp_path)
-    with pytest.raises(InputError, match=r"group `plane` and set images\.project"):
+    with pytest.raises(InputError, match=r"Most sites have several planes of a channel: set images\.project"):
         load_plate(tmp_path, pattern, None)
 
 
@@ -292,3 +293,26 @@ def test_a_sum_above_the_files_numbers_is_not_clipped(tmp_path):
     path = tmp_path / write_reference(["p1.tif", "p2.tif"], project="sum")
     assert read_intensities(path).max() == np.float32(80000) / np.float32(65535)
     assert read_intensities(path, 100000).max() == np.float32(80000) / np.float32(100000)
+
+
+def test_planes_that_are_counted_from_zero(tmp_path):
+    for plane in (0, 1):
+        tifffile.imwrite(tmp_path / f"A01_z{plane}.tif", noise(8, 6))
+    pattern = r"(?P<well>[A-Z]\d\d)_z(?P<plane>\d+)\.tif$"
+    plate = {"batch": "B", "plate": "P"}
+    table, _ = load_data(tmp_path, plate, {"1": "DNA"}, pattern, "error", 1, reading=Reading(project=0))
+    assert list(table["FileName_OrigDNA"]) == ["A01_z0.tif"]
+    # Within a file, the first plane is 1.
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 8, 6), np.uint16), photometric="minisblack")
+    found = properties(tmp_path / "stack.tif<project=0>")
+    assert found == "has no plane 0; it has 3, the first of which is 1"
+
+
+def test_stacks_in_object_storage_with_the_same_first_plane_are_reported():
+    folder, tag = "s3://bucket/plate", '"abc"'
+    found = [
+        Found(well, "1", "DNA", StoredImage(folder, f"{well}_z1.tif|{well}_z2.tif<project=max>", 900, tag))
+        for well in ("A01", "A02")
+    ]
+    faults = find_repeated_faults(found, 1)
+    assert [fault.well for fault in faults] == ["A01", "A02"]

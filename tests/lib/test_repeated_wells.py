@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.repeated_wells import describe_repeated
+from lib.repeated_wells import describe_repeated, tell_plates_apart
 from lib.summary import COPIED
 
 pytestmark = pytest.mark.unit
@@ -31,3 +31,12 @@ def test_single_precision_and_no_wells():
     metadata = pd.DataFrame({"Metadata_Plate": "P", "Metadata_Well": list("ABCD")})
     assert "P A = P D" in describe_repeated(metadata, values)[0]
     assert describe_repeated(metadata[:0], values[:0]) == []
+
+
+def test_plates_of_one_name_in_two_batches_are_told_apart():
+    wells = pd.DataFrame(
+        {"Metadata_Batch": ["b1", "b1", "b2", "b2"], "Metadata_Plate": ["12", "3", "12", "4"]}
+    )
+    expected = ["12 (batch b1)", "3", "12 (batch b2)", "4"]
+    assert tell_plates_apart(wells)["Metadata_Plate"].tolist() == expected
+    assert tell_plates_apart(wells[:2])["Metadata_Plate"].tolist() == ["12", "3"]

@@ -29,10 +29,11 @@ def run_harmony(
     output: Path,
     log: Path,
     group: str = "Metadata_broad_sample",
+    **changed: Any,
 ) -> None:
-    """Run `harmony.py` on files of profiles, as the first step of a chain."""
+    """Run `harmony.py` on files of profiles, as the first step of a chain; `changed` are other settings."""
     settings = {"step": "harmony", "options": options, "first": True, "chain": "c", **KEYS}
-    settings |= {"condition": [], "group": group}
+    settings |= {"condition": [], "group": group, **changed}
     controls = {"column": "control_type", "negcon": "negcon"}
     command = [get_harmony_python(), PROJECT / "scripts" / "harmony.py", "--profiles", *paths]
     command += ["--settings", json.dumps(settings), "--log", log, "--output", output]

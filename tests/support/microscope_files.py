@@ -1,7 +1,7 @@
 """Write the files of microscopes: their indexes, stacks, files with several channels, and OME-Zarr plates."""
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +172,46 @@ def blurred_stack(sharp: np.ndarray, planes: int, at: int) -> list[np.ndarray]:
     return stack
 
 
+def write_ome_tiffs(
+    folder: Path, images: Mapping[str, np.ndarray], channels: Sequence[str], companion: str = ""
+) -> list[Path]:
+    """Write one OME-TIFF file per position, (channels, rows, columns), as Micro-Manager does.
+
+    The metadata of each file describe all positions. With the name of a `companion`, they are in that file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    described = ""
+    for number, (name, pixels) in enumerate(images.items()):
+        rows, columns = pixels.shape[1:]
+        inside = "".join(
+            f'<Channel ID="Channel:{number}:{at}" Name="{each}"/>' for at, each in enumerate(channels)
+        )
+        for at in range(len(channels)):
+            own = f'<UUID FileName="{name}">id-{name}</UUID>'
+            inside += f'<TiffData IFD="{at}" FirstC="{at}" PlaneCount="1">{own}</TiffData>'
+        described += (
+            f'<Image ID="Image:{number}" Name="position {number}"><Pixels ID="Pixels:{number}" Type="uint16" '
+            f'DimensionOrder="XYCZT" SizeX="{columns}" SizeY="{rows}" SizeC="{len(channels)}" SizeZ="1" '
+            f'SizeT="1">{inside}</Pixels></Image>'
+        )
+    space = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    if companion:
+        (folder / companion).write_text(f"<OME {space}>{described}</OME>")
+        described = f'<BinaryOnly MetadataFile="{companion}" UUID="id-companion"/>'
+    for name, pixels in images.items():
+        text = f'<?xml version="1.0" encoding="UTF-8"?><OME {space} UUID="id-{name}">{described}</OME>'
+        tifffile.imwrite(
+            folder / name, pixels, photometric="minisblack", metadata=None, description=text.encode()
+        )
+    return [folder / name for name in images]
+
+
 def write_ome_zarr(
-    folder: Path, wells: Mapping[str, Mapping[str, np.ndarray]], channels: Iterable[str], version: str = "0.4"
+    folder: Path,
+    wells: Mapping[str, Mapping[str, np.ndarray]],
+    channels: Iterable[str],
+    version: str = "0.4",
+    chunks: tuple[int, ...] | None = None,
 ) -> Path:
     """Write an OME-Zarr plate from the fields of each well, (channels, [planes,] rows, columns)."""
     form = 2 if version == "0.4" else 3
@@ -223,7 +261,8 @@ def write_ome_zarr(
                 "omero": {"channels": [{"label": channel} for channel in channels]},
             }
             image.attrs.update(attributes(values))
-            image.create_array("0", data=pixels, chunks=(1,) * (pixels.ndim - 2) + pixels.shape[-2:])
+            of_planes = (1,) * (pixels.ndim - 2) + pixels.shape[-2:]
+            image.create_array("0", data=pixels, chunks=chunks or of_planes)
     return folder
 
 

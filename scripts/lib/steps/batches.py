@@ -30,11 +30,13 @@ def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
     Raises
     ------
     InputError
-        For a single well.
+        For a single well, or if no feature varies.
     """
     if len(profiles) < 2:
         raise InputError("pca: 1 well has values, and it needs 2.")
     values = profiles[get_features(profiles)].to_numpy()
+    if not np.ptp(values, axis=0).any():
+        raise InputError(f"pca: none of the {values.shape[1]} features varies over the {len(values)} wells.")
     return replace_by_components(profiles, PCA(variance).fit_transform(values))
 
 

@@ -36,9 +36,14 @@ def correct_well_position(
     Raises
     ------
     InputError
-        If replicates share their position, so that the mean of a position is the perturbation's own
-        profile.
+        If each position has one well, or replicates share their position, so that the mean of a position is
+        the perturbation's own profile.
     """
+    if not profiles["Metadata_Well"].duplicated().any():
+        raise InputError(
+            "well_position: each position has one well, whose value is the mean that is subtracted: nothing "
+            "is left. Take several plates together (its option `over`), or leave the step out."
+        )
     treated = profiles[group].notna() & (profiles[group] != "") & (get_control_type(profiles) == "")
     known = profiles[treated]
     different = known.groupby("Metadata_Well")[group].nunique()
@@ -62,7 +67,7 @@ def correct_well_position(
 
 
 def correct_cell_count(
-    profiles: pd.DataFrame, column: str = CELLS, fewest: int = FEWEST_VALUES
+    profiles: pd.DataFrame, column: str = CELLS, fewest: int = FEWEST_VALUES, keep_uncounted: bool = False
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Replace each feature by its residual after linear regression on the number of cells.
 
@@ -71,11 +76,13 @@ def correct_cell_count(
     profiles : the wells of all plates.
     column : the number of cells of each well.
     fewest : a feature with no more different values than this is left as it is.
+    keep_uncounted : whether wells without a count keep their values, as in the recipe, although those of the
+        other wells are residuals.
 
     Returns
     -------
-    The profiles, and the dropped features with the reason: those with a missing value. A well without a count
-    keeps its values.
+    The profiles, and what was dropped with the reason: features with a missing value, and wells without a
+    count.
 
     Raises
     ------
@@ -106,4 +113,18 @@ def correct_cell_count(
     kept = [name for name, gone in zip(features, missing, strict=True) if not gone]
     table = pd.DataFrame(values[:, ~missing], columns=kept, index=profiles.index)
     dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
-    return pd.concat([profiles.drop(columns=features), table], axis=1), dropped
+    if not counted.all():
+        wells = (profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"])[~counted]
+        logging.warning(
+            "cell_count: %d wells without a number of cells %s: %s",
+            len(wells),
+            "keep their values, and those of the other wells are residuals"
+            if keep_uncounted
+            else "get no values",
+            join_names(wells, 20),
+        )
+        if not keep_uncounted:
+            dropped |= dict.fromkeys(wells, "no number of cells")
+            profiles, table = profiles[counted], table[counted]
+    corrected = pd.concat([profiles.drop(columns=features), table], axis=1)
+    return corrected.reset_index(drop=True), dropped

@@ -23,7 +23,7 @@ from pycytominer.operations import (
     variance_threshold,
 )
 
-from lib.chains import STEPS
+from lib.chain_options import STEPS
 from lib.errors import InputError, join_names
 from lib.selection import find_correlated_features
 from lib.tables import get_features
@@ -37,6 +37,15 @@ def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mappi
     if method != "pearson":
         return correlation_threshold(profiles, features, threshold=threshold, method=method)
     return list(find_correlated_features(profiles[features], threshold))
+
+
+def find_invariant(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
+    """Return the features that do not vary; pycytominer fails if that is all of them."""
+    least = settings["min_variance"]
+    variances = np.nanvar(profiles[features].to_numpy(float), axis=0)
+    if not (variances > least).any():
+        return features
+    return variance_threshold(profiles, features, min_variance=least)
 
 
 def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
@@ -55,9 +64,7 @@ def find_blocked(profiles: pd.DataFrame, features: list[str], settings: Mapping[
 
 
 OPERATIONS: Mapping[str, Selector] = {
-    "variance_threshold": lambda profiles, features, settings: variance_threshold(
-        profiles, features, min_variance=settings["min_variance"]
-    ),
+    "variance_threshold": find_invariant,
     "frequency_threshold": lambda profiles, features, settings: frequency_threshold(
         profiles, features, freq_cut=settings["freq_cut"], unique_cut=settings["unique_cut"]
     ),

@@ -10,19 +10,29 @@ from lib.tables import get_features
 OFFSET = 3 / 8  # Blom's
 
 
-def rank_int(profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET) -> pd.DataFrame:
+def rank_int(
+    profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give each feature a normal distribution over all wells by its ranks.
 
     Ties are broken in the order of one permutation of the wells, so that the values depend on the order of
-    the rows if there are ties. A missing value stays missing and has no rank.
+    the rows if there are ties. A missing value stays missing and has no rank. A feature with the same value
+    in all wells would become random numbers, and is dropped.
 
     Parameters
     ----------
     profiles : the wells of all plates.
     seed : of the permutation.
     offset : c in norm.ppf((rank - c) / (n + 1 - 2 c)).
+
+    Returns
+    -------
+    The profiles, and the dropped features with the reason.
     """
-    features = get_features(profiles)
+    all_features = get_features(profiles)
+    flat = [name for name in all_features if profiles[name].nunique() == 1]
+    features = [name for name in all_features if name not in flat]
+    profiles = profiles.drop(columns=flat)
     values = profiles[features].to_numpy()
     order = np.random.default_rng(seed).permutation(len(values))
     out = np.full(values.shape, np.nan)
@@ -33,4 +43,4 @@ def rank_int(profiles: pd.DataFrame, seed: int = 0, offset: float = OFFSET) -> p
         rank = np.empty(number)
         rank[np.argsort(column[known], kind="stable")] = np.arange(1, number + 1)
         out[order[known], position] = norm.ppf((rank - offset) / (number + 1 - 2 * offset))
-    return replace_values(profiles, features, out)
+    return replace_values(profiles, features, out), dict.fromkeys(flat, "the same value in all wells")

@@ -83,8 +83,8 @@ def fit_whitening(
     center = controls.mean(axis=0)
     scale = controls.std(axis=0) if method.endswith("-cor") else np.ones(len(center))
     # the deviation of equal values may be a rounding error
-    constant = scale <= 8 * np.finfo(float).eps * np.abs(controls).max(axis=0)
-    if constant.any():
+    constant = controls.std(axis=0) <= 8 * np.finfo(float).eps * np.abs(controls).max(axis=0)
+    if constant.any() if method.endswith("-cor") else constant.all():
         flat = [str(number) if names is None else names[number] for number in np.flatnonzero(constant)]
         raise InputError(
             f"sphere: {join_names(flat, 5)} does not vary among the wells of its reference (usually the "
@@ -92,6 +92,8 @@ def fit_whitening(
         )
     standard = (controls - center) / scale
     _, singular, directions = np.linalg.svd(standard, full_matrices=False)
+    # centered values span one direction less than there are wells; rounding can make it look like one more
+    singular, directions = singular[: len(controls) - 1], directions[: len(controls) - 1]
     rank = np.count_nonzero(singular > singular.max() * max(standard.shape) * np.finfo(float).eps)
     shrinkage = float(ledoit_wolf_shrinkage(standard, assume_centered=True))
     return Whitening(method, len(controls), center, scale, directions[:rank], singular[:rank], shrinkage)

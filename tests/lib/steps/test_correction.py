@@ -47,6 +47,12 @@ def test_replicates_at_one_position_are_refused():
         correct_well_position(raw, GROUP)
 
 
+def test_one_plate_has_no_position_effect_to_subtract():
+    raw = next(iter(plates(6, 2, controls=2).values()))
+    with pytest.raises(InputError, match="each position has one well"):
+        correct_well_position(raw, GROUP, fewest=1)
+
+
 def test_positions_of_controls_are_not_counted_and_few_others_are_named(caplog):
     tables = [
         table.assign(Metadata_broad_sample=table[GROUP].replace("nan", "DMSO"))
@@ -87,9 +93,18 @@ def test_an_effect_of_the_cell_count_goes():
     assert dropped == {"Cells_Gap": "missing in a well"}
 
 
-def test_a_well_without_a_count_keeps_its_values():
-    profiles = pd.DataFrame({"Metadata_Count_Cells": [1.0, 2, 3, np.nan], "Cells_X": [1.0, 2, 3, 9]})
-    out, _ = correct_cell_count(profiles, fewest=1)
-    np.testing.assert_allclose(out["Cells_X"], [0, 0, 0, 9], atol=1e-12)
+def test_a_well_without_a_count_gets_no_values_or_keeps_them_as_in_the_recipe(caplog):
+    wells = {"Metadata_Plate": "P", "Metadata_Well": ["A01", "A02", "A03", "A04"]}
+    values = {"Metadata_Count_Cells": [1.0, 2, np.nan, 3], "Cells_X": [1.0, 2, 9, 3]}
+    profiles = pd.DataFrame({**wells, **values})
+    out, dropped = correct_cell_count(profiles, fewest=1)
+    assert out["Metadata_Well"].tolist() == ["A01", "A02", "A04"]
+    np.testing.assert_allclose(out["Cells_X"], [0, 0, 0], atol=1e-12)
+    assert dropped == {"P A03": "no number of cells"}
+    assert "1 wells without a number of cells get no values: P A03" in caplog.text
+    out, dropped = correct_cell_count(profiles, fewest=1, keep_uncounted=True)
+    np.testing.assert_allclose(out["Cells_X"], [0, 0, 9, 0], atol=1e-12)
+    assert dropped == {}
+    assert "keep their values, and those of the other wells are residuals: P A03" in caplog.text
     with pytest.raises(InputError, match="no column Metadata_Count_Cells"):
         correct_cell_count(profiles.drop(columns="Metadata_Count_Cells"))

@@ -67,3 +67,21 @@ def test_what_cannot_be_sphered_is_answered():
         fit_whitening(np.ones((5, 2)))
     with pytest.raises(InputError, match="`zca` is not one of"):
         fit_whitening(np.eye(5), "zca")
+
+
+def test_rounding_adds_no_direction_to_those_that_few_controls_span():
+    # Three wells span two directions once they are centered. With these values, the third singular value is
+    # 1.3e-14, just above the limit of numpy's matrix_rank (1.26e-14).
+    rng = np.random.default_rng(0)
+    rng.integers(50, 300, 6)
+    controls = (rng.normal(size=(6, 12)) * np.arange(1, 13) + 10)[:3]
+    for method in METHODS:
+        fit = fit_whitening(controls, method)
+        assert fit.directions.shape == (2, 12)
+        assert len(fit.singular) == 2
+
+
+def test_equal_controls_are_refused_by_every_method():
+    for method in METHODS:
+        with pytest.raises(InputError, match="does not vary among the wells of its reference"):
+            fit_whitening(np.full((5, 2), 3.0), method, ["Cells_A", "Cells_B"])
