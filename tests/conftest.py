@@ -14,7 +14,7 @@ import pytest
 
 import embedded_plates
 import small_experiment
-from workflow import PROJECT, SHARED, copy_of_project, made_once, snakemake
+from workflow import PROJECT, SHARED, TESTS, copy_of_project, made_once, snakemake
 
 # A busy machine may be slow: no example has a time limit.
 hypothesis.settings.register_profile(
@@ -23,6 +23,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("platewise")
 
 LAYERS = ("unit", "plan", "run", "oracle", "data", "cluster", "long")
+DEFAULT_EXPERIMENT = TESTS / "experiments" / "test_default.py"
 STARTS_A_PROCESS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"}
 
 
@@ -47,19 +48,36 @@ def layer_of(item: pytest.Item) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test exactly one layer, before `-m` selects: the mark of a test replaces its module's.
 
-    Modules with long tests run first, and those with unit tests only run last: `-n` gives each process a
-    module at a time, and so no process is left with a long module at the end.
+    Modules are sorted by `get_start`, since `-n` gives each process a module at a time.
     """
     layers = [layer_of(item) for item in items]
+    modules: dict[Path, list[pytest.Item]] = {}
     for item, layer in zip(items, layers, strict=True):
         for node in item.listchain():
             node.own_markers[:] = [mark for mark in node.own_markers if mark.name not in LAYERS]
         item.add_marker(layer)
-    short = {"plan": 1, "unit": 2}
-    ranks: dict[Path, int] = {}
-    for item, layer in zip(items, layers, strict=True):
-        ranks[item.path] = min(short.get(layer, 0), ranks.get(item.path, 2))
-    items.sort(key=lambda item: ranks[item.path])
+        modules.setdefault(item.path, []).append(item)
+    starts = {path: get_start(path, tests) for path, tests in modules.items()}
+    items.sort(key=lambda item: starts[item.path])
+
+
+def get_start(path: Path, tests: list[pytest.Item]) -> int:
+    """Return whether a module starts early (0) or late (5), so that processes do not wait for each other.
+
+    The first one builds CellProfiler's environment, if there is none yet, and runs the default experiment.
+    Meanwhile, the others run modules that need neither. The modules that read the default experiment's
+    results start when they are there, and the short unit tests last, so that no process is left with a long
+    module.
+    """
+    layers = {layer_of(test) for test in tests}
+    if path == DEFAULT_EXPERIMENT:
+        return 0
+    if layers <= {"unit", "plan"}:
+        return 1 if "plan" in layers else 5
+    fixtures = {name for test in tests for name in test.fixturenames}
+    if "default_project" in fixtures:
+        return 4
+    return 3 if "cellprofiler_environment" in fixtures or hasattr(tests[0].module, "small_images") else 2
 
 
 class Watch:
@@ -104,22 +122,23 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def cellprofiler_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
-    # Of an experiment whose inputs are there: the default one's images are made by a run of it.
-    config = small_experiment.write_experiment(tmp_path_factory.mktemp("environment"))
-    snakemake("cellprofiler_environment", "--configfile", config)
+
+    def make(folder: Path) -> None:
+        # Of an experiment whose inputs are there: the default one's images are made by a run of it.
+        snakemake("compiled_kernels", "--configfile", small_experiment.write_experiment(folder))
+
+    made_once(tmp_path_factory, "environment", make)
     (ready,) = (PROJECT / ".environments").glob("cellprofiler-*/complete.json")
     return ready.parent
 
 
 @pytest.fixture(scope="session")
-def default_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the default experiment was run, once in a session; read it only."""
+def default_project(tmp_path_factory: pytest.TempPathFactory, cellprofiler_environment: Path) -> Path:
+    """A copy of the project in which the default experiment was run, once in a session; read it only.
 
-    def make(folder: Path) -> None:
-        (PROJECT / ".environments").mkdir(exist_ok=True)
-        snakemake(project=copy_of_project(folder))
-
-    return made_once(tmp_path_factory, "platewise", make)
+    The kernels were compiled before, beside their source: they are copied, and other experiments have them.
+    """
+    return made_once(tmp_path_factory, "platewise", lambda folder: snakemake(project=copy_of_project(folder)))
 
 
 @pytest.fixture(scope="session")

@@ -73,8 +73,14 @@ def belongs_to_checkout(arguments: Sequence[str | Path]) -> bool:
 def copy_of_project(folder: Path, results: Path | None = None) -> Path:
     """Copy the project, and finished results if there are any, to a new folder; file times are kept."""
     folder.mkdir()
-    for name in ("Snakefile", "pyproject.toml", "config", "rules", "scripts", "metadata", "envs", "profiles"):
-        subprocess.run(["cp", "-a", PROJECT / name, folder / name], check=True)
+    # Python and numba write what they compile under such names first: another process may just rename them.
+    unfinished = shutil.ignore_patterns("*.pyc.*", "*.tmp.*")
+    for name in ("config", "rules", "scripts", "metadata", "envs", "profiles"):
+        shutil.copytree(PROJECT / name, folder / name, symlinks=True, ignore=unfinished)
+    for name in ("Snakefile", "pyproject.toml"):
+        shutil.copy2(PROJECT / name, folder / name)
+    # An environment that is built in the copy is not built again.
+    (PROJECT / ".environments").mkdir(exist_ok=True)
     for name in (".venv", ".environments"):
         if (PROJECT / name).exists():
             (folder / name).symlink_to(PROJECT / name)
