@@ -38,7 +38,11 @@ FAILED: set[str] = set()
 
 
 def walk_folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder and its subfolders, also behind links, each once, with the names of their files."""
+    """Yield a folder and its subfolders, also behind links, each once, with the names of their files.
+
+    Hidden subfolders are left out: snapshots of a file server, and what a Macintosh keeps beside files, have
+    files of the same names.
+    """
     seen = set()
     for root, below, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
@@ -46,6 +50,7 @@ def walk_folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
             below.clear()
             continue
         seen.add(place)
+        below[:] = [name for name in below if not name.startswith(".")]
         yield root, names
 
 

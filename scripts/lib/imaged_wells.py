@@ -71,11 +71,12 @@ def has_match(folder: Path, expression: re.Pattern[str]) -> bool:
         seen.add(real)
         with os.scandir(place) as entries:
             for entry in entries:
+                if entry.name.startswith("."):
+                    continue
                 if entry.is_dir():
                     folders.append((entry.path, f"{below}{entry.name}/"))
                     continue
-                found = expression.search(f"{below}{entry.name}" if in_path else entry.name)
-                if found and not entry.name.startswith("."):
+                if expression.search(f"{below}{entry.name}" if in_path else entry.name):
                     return True
     return False
 

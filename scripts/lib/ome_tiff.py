@@ -159,6 +159,9 @@ def open_part(file: tifffile.TiffFile, metadata: ET.Element, others: Sequence[st
         The names of the other files.
     """
     images = list_images_in_file(metadata, file.filename)
+    if not images and len(others) == 1:
+        # The only file that the metadata describe is this one, which was renamed.
+        images = list_images_in_file(metadata, others[0])
     if not images:
         raise UnsuitableImageError(
             f"has OME metadata that describe other files ({join_names(others, 3)}), and not this one: was it "

@@ -21,7 +21,7 @@ from lib.image_damage import ZERO_ELSEWHERE
 from lib.image_references import read_reference
 from lib.object_storage import ADDRESS, GONE, get_client, retry_request
 from lib.sites import get_site_name
-from lib.wells import get_well_at
+from lib.wells import find_well_name, get_well_at
 
 # The value of `images.pattern` with which images are found by the metadata of an OME-Zarr plate.
 OME_ZARR = "ome-zarr"
@@ -314,6 +314,12 @@ def list_fields(place: str) -> list[ZarrImage]:
         parts = PurePosixPath(well["path"]).parts
         row = rows[well["rowIndex"]] if "rowIndex" in well else parts[0]
         column = columns[well["columnIndex"]] if "columnIndex" in well else parts[1]
+        named = find_well_name(*parts) if len(parts) == 2 else None
+        if named not in (None, find_well_name(str(row), str(column))):
+            raise InputError(
+                f"{place}: the metadata of the plate contradict themselves: the well {well['path']} has the "
+                f"row {row} and the column {column} by its rowIndex and columnIndex. Write the plate again."
+            )
         group = open_group(f"{place.rstrip('/')}/{well['path']}")
         metadata = get_metadata(group).get("well", {})
         images = metadata.get("images", [])

@@ -150,3 +150,10 @@ def test_results_that_were_copied_name_the_images_they_were_made_of(plate, tmp_p
     linked.mkdir()
     (linked / "wells").symlink_to(plate.folder)
     assert find_former_folder(table, linked, PATTERN) is None
+
+
+def test_hidden_folders_are_left_out(tmp_path):
+    for folder in (".", ".snapshot/hourly.0", ".AppleDouble", "below"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "A01_s1_w1.tif").touch()
+    assert list(list_images(tmp_path, "imagexpress")) == ["A01_s1_w1.tif", "below/A01_s1_w1.tif"]

@@ -96,6 +96,15 @@ def test_a_renamed_file_is_known_by_its_identifier_or_refused(tmp_path):
     assert found.endswith("and not this one: was it renamed? Give the files their names back")
 
 
+def test_the_only_file_of_its_metadata_may_be_renamed(tmp_path):
+    pixels = POSITIONS["x_MMStack_B2-Site_0.ome.tif"]
+    (path,) = write_ome_tiffs(tmp_path, {"a.ome.tif": pixels}, ["DAPI", "GFP"])
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace(' UUID="id-a.ome.tif"', ""))
+    path.rename(tmp_path / "b.ome.tif")
+    read, _ = read_plane_and_scale(tmp_path / "b.ome.tif<channel=GFP>")
+    assert np.array_equal(read, pixels[1])
+
+
 @case(
     "images",
     kind="files in which one image is unlike the first: another size, another number of planes, an overview",

@@ -127,3 +127,12 @@ def test_blocks_of_zeros_are_read_where_zeros_are_usual(tmp_path):
     table, faults = load_data(plate, PLATE, {"DAPI": "DNA"}, "ome-zarr", "error", 2)
     assert (len(table), faults) == (1, [])
     assert np.array_equal(read_plane_and_scale(plate / "A/1/0<channel=DAPI>")[0], image[0])
+
+
+def test_wells_whose_path_and_indexes_differ(tmp_path):
+    plate = write_ome_zarr(tmp_path / "x.zarr", {"A01": {"0": pixels(1, 8, 6)}}, ["DAPI"])
+    metadata = json.loads((plate / ".zattrs").read_text())
+    metadata["plate"]["rows"] = [{"name": "B"}, {"name": "A"}]
+    (plate / ".zattrs").write_text(json.dumps(metadata))
+    with pytest.raises(InputError, match="the well A/1 has the row B and the column 1 by its rowIndex"):
+        list_fields(str(plate))

@@ -11,6 +11,7 @@ import tifffile
 
 from lib import plane_reader
 from lib.errors import InputError
+from lib.image_checks import Found, StoredImage, find_repeated_faults
 from lib.image_files import properties, read_intensities, read_plane_and_scale
 from lib.image_finding import Reading
 from lib.image_references import is_reference, read_reference, write_reference
@@ -305,3 +306,13 @@ def test_planes_that_are_counted_from_zero(tmp_path):
     tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 8, 6), np.uint16), photometric="minisblack")
     found = properties(tmp_path / "stack.tif<project=0>")
     assert found == "has no plane 0; it has 3, the first of which is 1"
+
+
+def test_stacks_in_object_storage_with_the_same_first_plane_are_reported():
+    folder, tag = "s3://bucket/plate", '"abc"'
+    found = [
+        Found(well, "1", "DNA", StoredImage(folder, f"{well}_z1.tif|{well}_z2.tif<project=max>", 900, tag))
+        for well in ("A01", "A02")
+    ]
+    faults = find_repeated_faults(found, 1)
+    assert [fault.well for fault in faults] == ["A01", "A02"]
