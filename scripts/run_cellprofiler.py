@@ -196,6 +196,7 @@ def main(arguments):
     # The imports leave no garbage; collecting it takes a tenth of the start.
     gc.disable()
     try:
+        starting.keep_freed_memory()
         starting.start(arguments.plugins, arguments.temporary, arguments.output, arguments.data_file)
         from platewise_kernels import measurement_store
 

@@ -43,13 +43,13 @@ class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
             return None
         images = {}
         for name in names:
-            pixels = plain_pixels(workspace.image_set.get_image(name, must_be_grayscale=True))
-            if pixels is None or any(
-                plain_labels(workspace.object_set.get_objects(object_name), pixels.shape) is None
-                for object_name in object_names
-            ):
+            images[name] = plain_pixels(workspace.image_set.get_image(name, must_be_grayscale=True))
+            if images[name] is None:
                 return None
-            images[name] = pixels
+        objects = [workspace.object_set.get_objects(name) for name in object_names]
+        shapes = {pixels.shape for pixels in images.values()}
+        if any(plain_labels(of_name, shape) is None for of_name in objects for shape in shapes):
+            return None
         return images
 
     @staticmethod
@@ -72,9 +72,7 @@ def measure_objects(image, pixels, edge):
     """Return `intensity.statistics` plus a row 20, the depth of the weighted center."""
     values = pixels.values(image)
     ordered = sort_by_object(values, pixels.starts)
-    features, tied = intensity.statistics(
-        values, ordered, pixels.positions, image.shape[1], edge, pixels.starts
-    )
+    features, tied = intensity.statistics(values, ordered, pixels.rows, pixels.columns, edge, pixels.starts)
     if features.shape[1] and not features[19].any():  # no edge at all: zeros instead of 0 / 0
         features[5:10] = 0
     if tied.any():

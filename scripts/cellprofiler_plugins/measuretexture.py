@@ -48,12 +48,17 @@ class MeasureTexture(builtin.MeasureTexture):
             self._record(workspace, image_name, found)
 
     def _is_plain(self, workspace, image_names, object_names):
+        plain = {}
         for image_name in image_names:
             image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
             pixels = plain_pixels(image)
             if pixels is None:
                 return False
-            if any(plain_labels(workspace.get_objects(name), pixels.shape) is None for name in object_names):
+            shape = pixels.shape
+            if shape not in plain:
+                matrices = (plain_labels(workspace.get_objects(name), shape) for name in object_names)
+                plain[shape] = all(matrix is not None for matrix in matrices)
+            if not plain[shape]:
                 return False
             reach = self._distances().max()
             if self.wants_image_measurements() and reach >= min(pixels.shape):

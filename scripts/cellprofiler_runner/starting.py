@@ -6,6 +6,7 @@ Java is started by the first image that needs it. Nothing is left out, but it is
 unused.
 """
 
+import ctypes
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -38,6 +39,10 @@ RARELY_CALLED = {
 }
 # skimage.io's function to show images, for which it imports a plot library.
 SHOWING = "skimage.io._plugins.matplotlib_plugin"
+
+
+# Numbers of mallopt's options (malloc.h), and bytes. glibc refuses a greater threshold of separate blocks.
+MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 256 << 20)}
 
 
 class LazyModule(types.ModuleType):
@@ -250,6 +255,18 @@ def start_java_on_demand():
 
     for module in (javabridge, javabridge.jutil):
         module.get_env, module.attach = start_before(get_env), start_before(attach)
+
+
+def keep_freed_memory():
+    """Let the process reuse the memory of arrays, if the C library is glibc.
+
+    By default an image's memory goes back to the system when the image is deleted, and the next image's pages
+    are cleared again when they are first used.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        for number, size in MALLOC_OPTIONS.values():
+            set_option(number, size)
 
 
 def stop():

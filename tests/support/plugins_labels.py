@@ -192,6 +192,71 @@ def compare_order(labels, random):
             same(places[occurring - 1], expected, "last maxima")
 
 
+def get_uneven_values(size):
+    """Return 1 to `size` in the order that is worst for a quicksort by the median of three (Musser 1997)."""
+    half = size // 2
+    values = np.empty(2 * half)
+    first = np.arange(half)
+    values[:half] = np.where(first % 2 == 0, first + 1, half + first + half % 2)
+    values[half:] = 2 * np.arange(1, half + 1)
+    return values
+
+
+def compare_uneven_order():
+    """Compare the maxima of values for which NumPy's quicksort changes to another method on its way."""
+    from platewise_kernels import pixels
+
+    values = get_uneven_values(1 << 14)
+    assert pixels.order_from(values, values.min()).size == 0
+    labels = np.ones(values.size, np.int32)
+    labels[:5000] = 2
+    tied = np.minimum(values, np.median(values))
+    for each in (values, tied, -values):
+        expected = np.ravel(ndimage.maximum_position(each, labels, [1, 2]))
+        same(pixels.find_last_maxima(each, labels, 2), expected, "last maxima, uneven")
+
+
+def compare_maxima(labels, random):
+    """Compare local maxima within objects, with several neighborhoods, ties and NaN."""
+    from platewise_kernels import maxima
+
+    rough = random.rand(*labels.shape)
+    holed = np.where(random.rand(*labels.shape) < 0.05, np.nan, rough)
+    footprints = [morphology.strel_disk(radius) for radius in (1, 2, 6.5)]
+    footprints += [random.rand(5, 3) < 0.5, np.ones((1, 1)), np.zeros((3, 3))]
+    for image in (rough, np.round(9 * rough), holed, rough.astype(np.float32)):
+        for footprint in footprints:
+            expected = morphology.is_local_maximum(image, labels, footprint)
+            same(maxima.is_local_maximum(image, labels, footprint), expected, "local maxima")
+
+
+def compare_ends(shape, random):
+    """Compare images with NaN, with values above 1 and below 0, and images that are views of others."""
+    from platewise_kernels import labels, quality, selection, thresholds
+
+    rough = random.rand(*shape)
+    wide = np.repeat(np.repeat(rough, 2, 0), 3, 1)[::2, ::3]
+    turned = np.asfortranarray(rough)
+    tolerance = 0.5 / 65536
+    for kind in (np.float32, np.float64):
+        holed = np.append(rough, np.nan).astype(kind)
+        expected = skimage.filters.threshold_li(holed, tolerance=tolerance)
+        same(thresholds.threshold_li(holed, tolerance=tolerance), expected, "Li's threshold with NaN")
+        for view in (wide.astype(kind, order="K"), wide, turned.astype(kind), turned[::-1]):
+            expected = skimage.filters.threshold_li(view, tolerance=tolerance)
+            same(thresholds.threshold_li(view, tolerance=tolerance), expected, "Li's threshold of a view")
+            same(selection.median(view), np.median(view), "median of a view")
+            disk = morphology.strel_disk(2)
+            expected = ndimage.binary_dilation(view > 0.5, disk)
+            same(labels.binary_dilation(view > 0.5, disk), expected, "dilation of a view")
+    for image in (3 * rough, 2 * rough - 0.7, 70000 * rough, np.round(4 * rough)):
+        for view in (image, np.asfortranarray(image), image[::-1, ::-1]):
+            for choice in itertools.product((True, False), repeat=3):
+                single = view.astype(np.float32, order="K")
+                expected = centrosome.threshold.get_otsu_threshold(single, None, *choice)
+                same(quality.otsu_threshold(single, *choice), expected, "Otsu's threshold above 1")
+
+
 def compare_shapes(labels):
     """Compare skimage's regionprops of the labels that occur."""
     from platewise_kernels import shape
@@ -236,6 +301,7 @@ def main(plugins, rounds=30, side=50):
     sys.path.insert(0, plugins)
     np.seterr(all="ignore")
     random = np.random.RandomState(0)
+    compare_uneven_order()
     for _ in range(int(rounds)):
         labels = random_labels(random, int(side))
         compare_labels(labels, random)
@@ -244,6 +310,8 @@ def main(plugins, rounds=30, side=50):
         compare_variance(random)
         compare_thresholds(labels.shape, random)
         compare_order(labels, random)
+        compare_maxima(labels, random)
+        compare_ends(labels.shape, random)
         compare_shapes(labels)
         compare_images(labels.shape, random)
     for what, number in COMPARED.items():

@@ -7,6 +7,7 @@ Three equal colors are one gray image, and `images.maximum` of the config is the
 import sys
 from pathlib import Path
 
+import numpy
 from cellprofiler_core.image import FileImage, Image
 
 # The rest of the workflow's code is two folders up; CellProfiler puts only its plugins' folder on the path.
@@ -73,7 +74,13 @@ class CheckedImage(FileImage):
     def as_image(self, pixels, scale):
         """Return CellProfiler's image of pixels that are already scaled."""
         self.refuse_above_maximum(pixels)
-        return Image(pixels, path_name=self.get_pathname(), file_name=self.get_filename(), scale=scale)
+        return Image(
+            pixels,
+            convert=pixels.dtype != numpy.float32,  # what it would convert to
+            path_name=self.get_pathname(),
+            file_name=self.get_filename(),
+            scale=scale,
+        )
 
     def refuse_above_maximum(self, pixels):
         """Raise DamagedImageError for values above 1 if the config gives the value that becomes 1."""

@@ -88,29 +88,34 @@ def disk_extreme(image, radius, sign):
 
 
 @compiled
-def diamond_erosion(image, scratch):
-    """Erode int32 `image` in place with the 4-neighborhood."""
+def diamond_erosion(image, out):
+    """Write to int32 `out` the erosion of `image` with the 4-neighborhood."""
     height, width = image.shape
-    scratch[:, :] = image
+    last = width - 1
     for i in range(height):
-        for j in range(1, width):
-            image[i, j] = min(image[i, j], scratch[i, j - 1])
-        for j in range(width - 1):
-            image[i, j] = min(image[i, j], scratch[i, j + 1])
-        if i > 0:
-            for j in range(width):
-                image[i, j] = min(image[i, j], scratch[i - 1, j])
-        if i < height - 1:
-            for j in range(width):
-                image[i, j] = min(image[i, j], scratch[i + 1, j])
+        row = image[i]
+        above = image[max(i - 1, 0)]
+        below = image[min(i + 1, height - 1)]
+        eroded = out[i]
+        for j in range(width):
+            eroded[j] = min(row[j], min(above[j], below[j]))
+        for j in range(last):
+            eroded[j] = min(eroded[j], row[j + 1])
+        for j in range(last):
+            eroded[j + 1] = min(eroded[j + 1], row[j])
 
 
 @compiled
-def find_root(zpar, node):
-    """Return the root of `node` in the union-find forest, halving the path on the way."""
-    while zpar[node] != node:
-        zpar[node] = zpar[zpar[node]]
-        node = zpar[node]
+def find_root(forest, node):
+    """Return the root of `node` in the union-find forest of `component_tree`, halving the path on the way."""
+    above = forest[node]
+    while above > 0:
+        higher = forest[above]
+        if higher <= 0:
+            return above
+        forest[node] = higher
+        node = higher
+        above = forest[node]
     return node
 
 
@@ -120,31 +125,31 @@ def component_tree(order, height, width):
 
     `order`: flat pixel positions by increasing gray value, of an image of `height` x `width`. The
     smaller of two components joins the larger one (union by size); the component's lowest pixel,
-    which is its node in the tree, is stored beside it.
+    which is its node in the tree, is stored beside it. The forest holds the place above each pixel, for the
+    root of a component the negative number of its pixels, and 0 for what is in no component.
     """
     stride = width + 2  # a border of pixels that belong to no component
-    forest = numpy.full((height + 2) * stride, -1, numpy.int32)
+    forest = numpy.zeros((height + 2) * stride, numpy.int32)
     lowest = numpy.empty((height + 2) * stride, numpy.int32)
-    pixels = numpy.empty((height + 2) * stride, numpy.int32)
     parent = numpy.zeros(order.size, numpy.int32)
     for node in range(order.size - 1, -1, -1):
-        place = order[node] + 2 * (order[node] // width) + stride + 1
-        forest[place] = place
+        position = numpy.uint32(order[node])  # unsigned numbers are divided faster
+        row = numpy.int64(position // numpy.uint32(width))
+        place = numpy.int64(position) + 2 * row + stride + 1
+        forest[place] = -1
         lowest[place] = node
-        pixels[place] = 1
         root = place
         for neighbor in (place - stride, place - 1, place + 1, place + stride):
-            if forest[neighbor] < 0:
+            if forest[neighbor] == 0:
                 continue
-            other = find_root(forest, neighbor)
+            other = numpy.int64(find_root(forest, neighbor))
             if other == root:
                 continue
-            if lowest[other] != node:
-                parent[lowest[other]] = node
-            if pixels[other] > pixels[root]:
+            parent[lowest[other]] = node
+            if forest[other] < forest[root]:
                 root, other = other, root
+            forest[root] += forest[other]
             forest[other] = root
-            pixels[root] += pixels[other]
             lowest[root] = node
     return parent
 
@@ -161,9 +166,10 @@ def spectrum_nodes(order, rank, scales):
     size = order.size
     fits = numpy.zeros(size, numpy.int16)
     eroded = rank.copy()
-    scratch = rank.copy()
+    before = numpy.empty_like(rank)
     for scale in range(1, scales + 1):
-        diamond_erosion(eroded, scratch)
+        eroded, before = before, eroded
+        diamond_erosion(before, eroded)
         for i in range(height):
             for j in range(width):
                 fits[eroded[i, j]] = scale
@@ -195,16 +201,28 @@ def image_sums(values, fits, jump, scales):
     scales
         Number of radii.
     """
+    # What a sum has more than that of the next scale, and what it has less.
+    steps = numpy.zeros(scales + 1)
+    kept = numpy.zeros(scales + 1)
+    pixels = numpy.ones(values.size, numpy.int32)
+    for node in range(values.size - 1, 0, -1):
+        fit = fits[node]
+        above = jump[node]
+        kept[fit] += values[node]
+        pixels[above] += pixels[node]
+        moved = pixels[node] * values[above]
+        steps[fit] += moved
+        steps[fits[above]] -= moved
+    kept[fits[0]] += values[0]
     sums = numpy.zeros(scales)
-    pixels = numpy.ones(values.size)
-    for node in range(values.size - 1, -1, -1):
-        for scale in range(fits[node]):
-            sums[scale] += values[node]
-        if node > 0:
-            above = jump[node]
-            pixels[above] += pixels[node]
-            for scale in range(fits[node], fits[above]):
-                sums[scale] += pixels[node] * values[above]
+    total = 0.0
+    for scale in range(scales - 1, -1, -1):
+        total += kept[scale + 1]
+        sums[scale] = total
+    total = 0.0
+    for scale in range(scales):
+        total += steps[scale]
+        sums[scale] += total
     return sums
 
 

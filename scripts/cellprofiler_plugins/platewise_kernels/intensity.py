@@ -2,7 +2,7 @@
 
 import numpy
 
-from .compiled import compiled
+from .compiled import compiled, compiled_in_any_order
 
 
 @compiled
@@ -64,8 +64,8 @@ def median_deviation(ordered, median):
     return current
 
 
-@compiled
-def statistics(values, ordered, positions, width, edge, starts):
+@compiled_in_any_order
+def statistics(values, ordered, rows, columns, edge, starts):
     """Return twenty statistics (rows) per object, and whether several pixels share its maximum.
 
     0 integrated, 1 mean, 2 deviation, 3 minimum, 4 maximum; 5 to 9 the same of the edge pixels;
@@ -79,10 +79,8 @@ def statistics(values, ordered, positions, width, edge, starts):
         (pixels,) object after object.
     ordered
         (pixels,) the same, sorted within each object.
-    positions
-        (pixels,) flat position in the image.
-    width
-        Of the image.
+    rows, columns
+        (pixels,) position in the image.
     edge
         (pixels,) whether a pixel is at its object's edge.
     starts
@@ -108,35 +106,38 @@ def statistics(values, ordered, positions, width, edge, starts):
         column_sum = 0.0
         row_weighted = 0.0
         column_weighted = 0.0
-        for k in range(first, last):
-            value = numpy.float64(values[k])
-            row = positions[k] // width
-            column = positions[k] - row * width
+        inside = ordered[first:last]
+        of_values = values[first:last]
+        of_rows = rows[first:last]
+        of_columns = columns[first:last]
+        of_edge = edge[first:last]
+        for k in range(of_values.size):
+            value = numpy.float64(of_values[k])
             total += value
-            row_sum += row
-            column_sum += column
-            row_weighted += row * value
-            column_weighted += column * value
-            if edge[k]:
-                edge_total += value
-                edge_size += 1.0
+            row_sum += of_rows[k]
+            column_sum += of_columns[k]
+            row_weighted += of_rows[k] * value
+            column_weighted += of_columns[k] * value
+            edge_total += value if of_edge[k] else 0.0
+            edge_size += 1.0 if of_edge[k] else 0.0
         mean = total / size
         edge_mean = edge_total / edge_size
         squares = 0.0
+        for k in range(of_values.size):
+            away = numpy.float64(of_values[k]) - mean
+            squares += away * away
         edge_squares = 0.0
         edge_low = numpy.inf
         edge_high = -numpy.inf
-        place = first
-        for k in range(first, last):
-            value = numpy.float64(values[k])
-            squares += (value - mean) * (value - mean)
-            if value > values[place]:
-                place = k
-            if edge[k]:
+        for k in range(of_values.size):
+            if of_edge[k]:
+                value = numpy.float64(of_values[k])
                 edge_squares += (value - edge_mean) * (value - edge_mean)
                 edge_low = min(edge_low, value)
                 edge_high = max(edge_high, value)
-        inside = ordered[first:last]
+        place = first
+        while values[place] != inside[-1]:
+            place += 1
         tied[owner] = last - first > 1 and inside[-1] == inside[-2]
         center_column = column_weighted / total
         center_row = row_weighted / total
@@ -160,8 +161,7 @@ def statistics(values, ordered, positions, width, edge, starts):
         out[14, owner] = quantile(inside, 0.75)
         out[15, owner] = center_column
         out[16, owner] = center_row
-        row = positions[place] // width
-        out[17, owner] = positions[place] - row * width
-        out[18, owner] = row
+        out[17, owner] = columns[place]
+        out[18, owner] = rows[place]
         out[19, owner] = edge_size
     return out, tied

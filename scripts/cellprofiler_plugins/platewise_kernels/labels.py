@@ -5,6 +5,8 @@ centrosome or CellProfiler (see `platewise_kernels.stand_ins`), and calls the or
 a plain 2-D matrix of integers.
 """
 
+from functools import lru_cache
+
 import centrosome.cpmorphology
 import centrosome.outline
 import numpy
@@ -168,9 +170,14 @@ def dilate(image, reach):
 
 def get_reach_of_rows(mask):
     """Return `reach` of `dilate` for a mask, or None if its rows are not runs around the middle."""
+    return _get_reach_of_rows(mask.shape, (mask != 0).tobytes())
+
+
+@lru_cache(maxsize=64)  # all objects of an image are dilated by the same few masks
+def _get_reach_of_rows(shape, content):
+    mask = numpy.frombuffer(content, bool).reshape(shape)
     if mask.ndim != 2 or min(mask.shape) == 0 or mask.shape[0] % 2 == 0 or mask.shape[1] % 2 == 0:
         return None
-    mask = mask != 0
     if (mask != mask[::-1, ::-1]).any() or (mask != mask[:, ::-1]).any():
         return None
     width = mask.sum(1)

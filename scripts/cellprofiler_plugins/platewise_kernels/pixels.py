@@ -1,5 +1,7 @@
 """An object set's pixels, object after object, so that each object's values are contiguous."""
 
+from functools import cached_property
+
 import numpy
 
 from .compiled import compiled
@@ -12,13 +14,24 @@ class ObjectPixels:
     """The labeled pixels of an object set.
 
     `count`: highest label; `positions`: flat positions in the image, label after label and in the
-    image's order within each; `starts`: label l's part is `starts[l - 1]` to `starts[l]`.
+    image's order within each; `starts`: label l's part is `starts[l - 1]` to `starts[l]`; `rows` and
+    `columns`: the positions as row and column.
     """
 
     def __init__(self, labels):
         self.labels = labels
         self.count = int(labels.max())
         self.positions, self.starts = group_pixels(labels.ravel(), self.count)
+
+    @cached_property
+    def rows(self):
+        """Return the row of each position."""
+        return self.positions // numpy.int32(self.labels.shape[1])
+
+    @cached_property
+    def columns(self):
+        """Return the column of each position."""
+        return self.positions - self.rows * numpy.int32(self.labels.shape[1])
 
     def values(self, image):
         """Return the pixels' values in an image of the labels' shape."""

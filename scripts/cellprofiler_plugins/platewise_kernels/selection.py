@@ -86,9 +86,12 @@ def find_at_ranks(pixels, ranks, center=None):
     if center is not None:
         values = get_distances(values, values.dtype.type(center))
     if values.dtype == numpy.float32:
-        if values.view(numpy.int32).min() < 0:
+        # A distance has no sign.
+        plain = center is not None or values.view(numpy.int32).min() >= 0
+        if not plain:
             values = values + numpy.float32(0)  # turns -0 into 0
-        if values.view(numpy.int32).min() >= 0:
+            plain = values.view(numpy.int32).min() >= 0
+        if plain:
             distinct, places = numpy.unique(ranks, return_inverse=True)
             return pick_ranks(values.view(numpy.uint32), distinct).view(numpy.float32)[places]
     return numpy.partition(values, ranks)[ranks]

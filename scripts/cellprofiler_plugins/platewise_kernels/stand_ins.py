@@ -18,7 +18,7 @@ import scipy.ndimage
 import skimage.filters
 import skimage.segmentation._watershed
 
-from . import flooding, labels, propagation, skeletons, smoothing, thresholds
+from . import flooding, labels, maxima, propagation, skeletons, smoothing, thresholds
 
 
 class Instead:
@@ -144,6 +144,7 @@ _ndimage = Instead(
     distance_transform_edt=labels.distance_transform_edt,
     binary_dilation=labels.binary_dilation,
     sum=labels.total,
+    measurements=Instead(scipy.ndimage.measurements, sum=labels.total),
 )
 _scipy = Instead(scipy, ndimage=_ndimage)
 _numpy = Instead(numpy, unique=labels.unique)
@@ -189,6 +190,7 @@ def get_places_of_module(module):
         morphology = Instead(
             centrosome.cpmorphology,
             fill_labeled_holes=labels.fill_labeled_holes,
+            is_local_maximum=maxima.is_local_maximum,
             skeletonize=skeletons.skeletonize,
             skeleton_length=skeletons.skeleton_length,
         )

@@ -44,7 +44,8 @@ def moments(numbers, pixels, weights, hull, indices):
             terms = (degree - order) // 2 + 1
             factors[polynomial, order, :terms] = table[polynomial, :terms][::-1]
         sums = power_sums(rows, columns, pixels.starts, centers, radii, top)
-        real, imaginary = numpy.tensordot(sums, factors, axes=([2, 3], [1, 2]))[:, None]
+        # Not a product of matrices, whose rounding may depend on the number of threads.
+        real, imaginary = numpy.einsum("somk,pmk->sop", sums, factors)[:, None]
         return real, imaginary, radii
     real, imaginary = weighted_sums(
         rows, columns, pixels.starts, weights, centers, radii, numbers[:, 0], numbers[:, 1], table
