@@ -1,16 +1,12 @@
 """Published profiles as people write them: one table, changed in one way."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from cases.case import case
 from cases.profiles import FORMATS, PLATE, get_refusal, make_profiles, read
-from lib.errors import InputError
 from lib.profile_files import find_header_problems
-from lib.replicates import join_plates
 from lib.tables import get_features, get_provenance, read_profiles, write_profiles
-from percent_replicating import score_condition
 from plot_dropped_features import plot_dropped_features
 from report import make_plate_entries
 from report_page.plates import sum_up_plates
@@ -327,44 +323,6 @@ def test_one_barcode_in_two_batches_is_two_bars():
         "B2 P1 (plate)": 10,
         "P2 (plate)": 5,
     }
-
-
-@case(
-    "profiles",
-    kind="two plates of the sample sheet that take the same rows of a file, each named in another column",
-    comes_from="own trial: a file with Metadata_Plate and Metadata_Barcode",
-    says="The sample sheet takes the same rows of ... for plate P1 (named in Metadata_Plate) and plate 0012 "
-    "(named in Metadata_Barcode), as well A01, A02, A03 and 3 more: each well would be its own replicate.",
-    happens="both plates stop",
-)
-def test_one_plate_under_the_names_of_two_columns(tmp_path):
-    table = make_profiles().assign(Metadata_Barcode="0012")
-    table.to_csv(tmp_path / "p.csv", index=False)
-    other = table.assign(Metadata_Plate="P2", Metadata_Barcode="0013")
-    pd.concat([table, other]).to_csv(tmp_path / "two.csv", index=False)
-    # different rows, under the names of different columns
-    for plate, sharing in ((PLATE, ("P1", "0013")), (PLATE | {"plate": "0013"}, ("P1", "0013"))):
-        assert len(read(tmp_path / "two.csv", plate=plate, sharing=sharing)) == 6
-    message = get_refusal(tmp_path / "p.csv", plate=PLATE | {"plate": "0012"}, sharing=("P1", "0012"))
-    assert "for plate 0012 (named in Metadata_Barcode) and plate P1 (named in Metadata_Plate)" in message
-    return get_refusal(tmp_path / "p.csv", sharing=("P1", "0012"))
-
-
-def test_one_barcode_in_two_batches_is_two_plates_of_a_condition():
-    def make_plate(batch: str, seed: int) -> pd.DataFrame:
-        values = np.random.default_rng(seed).normal(size=(6, 5))
-        features = pd.DataFrame(values, columns=[f"Cells_F{at}" for at in range(5)])
-        wells = {"Metadata_Well": [f"A0{at}" for at in range(1, 7)], "Metadata_broad_sample": list("uvwxyz")}
-        return pd.DataFrame({"Metadata_Batch": batch, "Metadata_Plate": "12", **wells}).join(features)
-
-    wells = join_plates({"one": make_plate("b1", 1), "two": make_plate("b2", 2)})
-    row, perturbations, _ = score_condition(wells, draws=1000, repeats=10)
-    assert (row["plates"], row["wells"], row["perturbations_with_replicates"]) == (2, 12, 6)
-    # the two replicates of u are the first wells of the two plates
-    expected = np.corrcoef(wells.values[0], wells.values[6])[0, 1]
-    assert perturbations.set_index("perturbation")["median_correlation"]["u"] == pytest.approx(expected)
-    with pytest.raises(InputError, match="Duplicate wells: 12 A01"):
-        join_plates({"one": make_plate("b1", 1), "two": make_plate("b1", 2)})
 
 
 @case(

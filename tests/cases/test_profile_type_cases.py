@@ -296,3 +296,24 @@ def test_features_that_are_true_or_false(tmp_path):
     for name in ("a.csv", "a.parquet"):
         values = read(tmp_path / name)["Cells_AreaShape_Round"]
         assert values.fillna(9).tolist() == [1, 9, 0, 1, 9, 0], name
+
+
+@case(
+    "profiles",
+    kind="two plates of the sample sheet that take the same rows of a file, each named in another column",
+    comes_from="own trial: a file with Metadata_Plate and Metadata_Barcode",
+    says="The sample sheet takes the same rows of ... for plate P1 (named in Metadata_Plate) and plate 0012 "
+    "(named in Metadata_Barcode), as well A01, A02, A03 and 3 more: each well would be its own replicate.",
+    happens="both plates stop",
+)
+def test_one_plate_under_the_names_of_two_columns(tmp_path):
+    table = make_profiles().assign(Metadata_Barcode="0012")
+    table.to_csv(tmp_path / "p.csv", index=False)
+    other = table.assign(Metadata_Plate="P2", Metadata_Barcode="0013")
+    pd.concat([table, other]).to_csv(tmp_path / "two.csv", index=False)
+    # different rows, under the names of different columns
+    for plate, sharing in ((PLATE, ("P1", "0013")), (PLATE | {"plate": "0013"}, ("P1", "0013"))):
+        assert len(read(tmp_path / "two.csv", plate=plate, sharing=sharing)) == 6
+    message = get_refusal(tmp_path / "p.csv", plate=PLATE | {"plate": "0012"}, sharing=("P1", "0012"))
+    assert "for plate 0012 (named in Metadata_Barcode) and plate P1 (named in Metadata_Plate)" in message
+    return get_refusal(tmp_path / "p.csv", sharing=("P1", "0012"))

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.errors import InputError
 from lib.repeated_wells import describe_repeated, tell_plates_apart
+from lib.replicates import join_plates
 from lib.summary import COPIED
+from percent_replicating import score_condition
 
 pytestmark = pytest.mark.unit
 
@@ -40,3 +43,20 @@ def test_plates_of_one_name_in_two_batches_are_told_apart():
     expected = ["12 (batch b1)", "3", "12 (batch b2)", "4"]
     assert tell_plates_apart(wells)["Metadata_Plate"].tolist() == expected
     assert tell_plates_apart(wells[:2])["Metadata_Plate"].tolist() == ["12", "3"]
+
+
+def test_one_barcode_in_two_batches_is_two_plates_of_a_condition():
+    def make_plate(batch: str, seed: int) -> pd.DataFrame:
+        values = np.random.default_rng(seed).normal(size=(6, 5))
+        features = pd.DataFrame(values, columns=[f"Cells_F{at}" for at in range(5)])
+        wells = {"Metadata_Well": [f"A0{at}" for at in range(1, 7)], "Metadata_broad_sample": list("uvwxyz")}
+        return pd.DataFrame({"Metadata_Batch": batch, "Metadata_Plate": "12", **wells}).join(features)
+
+    wells = join_plates({"one": make_plate("b1", 1), "two": make_plate("b2", 2)})
+    row, perturbations, _ = score_condition(wells, draws=1000, repeats=10)
+    assert (row["plates"], row["wells"], row["perturbations_with_replicates"]) == (2, 12, 6)
+    # the two replicates of u are the first wells of the two plates
+    expected = np.corrcoef(wells.values[0], wells.values[6])[0, 1]
+    assert perturbations.set_index("perturbation")["median_correlation"]["u"] == pytest.approx(expected)
+    with pytest.raises(InputError, match="Duplicate wells: 12 A01"):
+        join_plates({"one": make_plate("b1", 1), "two": make_plate("b1", 2)})

@@ -19,14 +19,26 @@ from pathlib import Path
 from typing import Any
 
 
+def get_environment() -> dict[str, str]:
+    """Return the environment variables, without the one that pytest changes for each test."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+# Before any test changes a variable for its own runs.
+ENVIRONMENT = get_environment()
+
+
 class SnakemakeServer:
     """The process that forks, seen from the tests."""
 
     def __init__(self) -> None:
-        self.environment = get_environment()
         self.is_free = threading.Lock()
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__],
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         atexit.register(self.process.communicate)
 
@@ -50,7 +62,7 @@ class SnakemakeServer:
             The exit status.
         """
         # Python and libraries read some variables when they start.
-        if get_environment() != self.environment or not self.is_free.acquire(blocking=False):
+        if get_environment() != ENVIRONMENT or not self.is_free.acquire(blocking=False):
             return None
         try:
             request = {"python": str(python), "arguments": arguments, "folder": str(folder), "output": output}
@@ -65,11 +77,6 @@ class SnakemakeServer:
 def get_server() -> SnakemakeServer:
     """Return the server of this process, started at the first call; it ends with this process."""
     return SnakemakeServer()
-
-
-def get_environment() -> dict[str, str]:
-    """Return the environment variables, without the one that pytest changes for each test."""
-    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 
 
 def run(request: dict[str, Any]) -> None:
