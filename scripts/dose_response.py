@@ -49,6 +49,10 @@ CURVE_COLUMNS = (
 )
 
 
+class NoDosesError(InputError):
+    """A condition has no dose response: other conditions of the experiment may have one."""
+
+
 @dataclass(frozen=True)
 class Series:
     """Wells with a dose: plate, well, compound, dose (0 for the solvent) and responses; and their unit.
@@ -83,12 +87,19 @@ def get_series(
 
     Raises
     ------
+    NoDosesError
+        If no well is a negative control, the profiles have no column of doses, or no well has a dose.
     InputError
-        If the profiles have no column of doses, no well has a dose, or doses are logarithms.
+        If doses are logarithms.
     """
+    if not (get_control_type(wells.metadata) == NEGATIVE_CONTROL).any():
+        raise NoDosesError(
+            "dose_response: no well is a negative control, to which doses are compared. Name the solvent in "
+            "controls.column and controls.negcon."
+        )
     if dose not in wells.metadata:
         known = join_names(name for name in wells.metadata if name.startswith("Metadata_"))
-        raise InputError(
+        raise NoDosesError(
             f"The profiles have no column {dose}, which dose_response.dose names. Their columns are {known}: "
             "name the one with the doses, add it to the plate maps, or remove the block dose_response."
         )
@@ -104,7 +115,7 @@ def get_series(
         )
     if not (doses[~negative] > 0).any():
         examples = join_names(both.metadata.loc[~negative, dose].dropna().unique(), 5)
-        raise InputError(
+        raise NoDosesError(
             f"{dose}: no well has a dose above 0 (values: {examples or 'none'}). A dose is a number, with a "
             "unit or without (10, 0.3 uM)."
         )
@@ -286,27 +297,33 @@ def main(
         The parameters of `get_series`, the `limit` and `seed` of `fit_series`, and the figure's `title`.
     controls
         The `column` that marks controls, and its value `negcon` for negative controls.
-
-    Raises
-    ------
-    InputError
-        If no well is a negative control.
     """
     use_style()
     wells = read_wells(profiles, controls)
-    if not (get_control_type(wells.metadata) == NEGATIVE_CONTROL).any():
-        raise InputError(
-            "dose_response: no well is a negative control, to which doses are compared. Name the solvent in "
-            "controls.column and controls.negcon."
-        )
     names = ("dose", "compound", "channels", "positive_controls")
-    series = get_series(wells, **{name: options[name] for name in names})
+    try:
+        series = get_series(wells, **{name: options[name] for name in names})
+    except NoDosesError as reason:
+        # The report must not wait for a condition of other perturbations.
+        logging.warning("%s", reason)
+        save_png(draw_nothing(f"No dose response. {reason}"), outputs["figure"])
+        write_condition_tables(make_empty_tables(str(reason)), outputs, head)
+        return
     curves = fit_series(series, options["limit"], options["seed"])
     compounds = summarize_compounds(curves, series.unit)
     save_png(draw_figure(series, curves, compounds, options["title"]), outputs["figure"])
     responses = {name.replace(" ", "_"): values for name, (values, _, _) in series.responses.items()}
     tables = {"curves": curves, "compounds": compounds, "wells": series.wells.assign(**responses)}
     write_condition_tables(tables, outputs, head)
+
+
+def make_empty_tables(message: str) -> dict[str, pd.DataFrame]:
+    """Return the tables of a condition without doses; the one of compounds has a row with the reason."""
+    return {
+        "curves": pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        "compounds": pd.DataFrame([{"compound": "", "doses": 0, "unit": "", "message": message}]),
+        "wells": pd.DataFrame(columns=["Metadata_Plate", "Metadata_Well", "compound", "dose"]),
+    }
 
 
 if __name__ == "__main__":

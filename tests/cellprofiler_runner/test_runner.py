@@ -313,7 +313,7 @@ def test_a_table_that_is_not_whole(everything, tmp_path, cut, message):
 
 
 @pytest.mark.long
-def test_memory_does_not_grow_with_the_sites(plate, run):
+def test_memory_does_not_grow_with_the_sites(plate, cellprofiler_environment):
     """40 more sites may take no more than 8 MiB more, an eighth of what a kept measurement would."""
     header, *rows = (plate / "load_data.csv").read_text().splitlines()
     peaks = []
@@ -325,7 +325,7 @@ def test_memory_does_not_grow_with_the_sites(plate, run):
             "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
-        python = os.fspath(next((PROJECT / ".environments").glob("*/bin/python")))
+        python = os.fspath(cellprofiler_environment / "bin" / "python")
         output = plate / f"{sites}_sites"
         output.mkdir()
         arguments = [python, SCRIPTS / "run_cellprofiler.py", "--pipeline", plate / "everything.cppipe"]
